@@ -1,0 +1,73 @@
+"""What a processor and a sink have to be.
+
+Both are found by name through the entry-point groups `logflume.processors` and `logflume.sinks`,
+or given to `initialize()` as objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+__all__ = ["BackgroundSink", "ClosableProcessor", "Event", "EventDict", "Processor", "Sink"]
+
+EventDict: TypeAlias = MutableMapping[str, Any]
+"""An event inside the chain: what structlog's processors take and return."""
+
+Event: TypeAlias = Mapping[str, Any]
+"""A finished event: flat, with the reserved names first and then its fields.
+
+Values are `None`, `bool`, `int`, `float` (NaN and infinities included), `str`, `list[float | None]`
+or `list[str | None]`; the one exception is `nonfinite`, a mapping, present only in events that
+have a NaN or an infinity. A sink must not change an event: other sinks hold the same object.
+"""
+
+
+class Processor(Protocol):
+    """A step of the chain, with structlog's signature.
+
+    Raising `structlog.DropEvent` drops the event. Values of the event are plain already
+    (numbers, text, lists, mappings): tensors and arrays were converted before the chain.
+    """
+
+    def __call__(self, logger: Any, method_name: str, event_dict: Any, /) -> Any:
+        """Return the event to go on with."""
+
+
+@runtime_checkable
+class ClosableProcessor(Processor, Protocol):
+    """A processor that holds something: events of a window, or a thread."""
+
+    def close(self) -> Iterable[EventDict]:
+        """Let go of it, and return the events that were held back; they run the rest of the chain."""
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where events go. One sink is called by one thread at a time.
+
+    `write` takes a batch whole or raises; a sink that raises is retried later with the same batch,
+    so it should leave nothing of a failed batch behind.
+
+    A sink may have an attribute `flush_interval_s`: the pipeline then calls `flush` that often
+    while there is something unflushed. It may have a constructor parameter `run` to be given
+    the run's identity (`logflume.run.RunInfo`), and a class attribute `threaded = True`
+    to be given a thread of its own.
+    """
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Take one batch, in order."""
+
+    def flush(self) -> None:
+        """Return when all written so far can be read by another process."""
+
+    def close(self) -> None:
+        """Flush and release everything. Called once."""
+
+
+@runtime_checkable
+class BackgroundSink(Sink, Protocol):
+    """A sink with a thread of its own, so that waiting for it is left to whoever asked."""
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until all written so far is flushed; False when `timeout_s` was not enough."""
