@@ -1,1 +1,50 @@
-"""logflume."""
+"""logflume: structured events of model training, from one log call to five sinks.
+
+>>> import logflume
+>>> logflume.initialize()
+>>> log = logflume.get_logger().bind(step=1)
+>>> log.info("reward", correctness=[2.0, 0.0, 2.0], format=[0.5, 0.5, 0.5])
+"""
+
+from __future__ import annotations
+
+from logflume.api import (
+    get_metrics_logger,
+    get_model_logger,
+    get_reward_logger,
+    get_system_logger,
+    get_training_logger,
+    log_memory_usage,
+    log_model_output,
+    log_reward_metrics,
+    log_training_progress,
+)
+from logflume.exceptions import ConfigError, LogflumeError, MissingExtraError, RunError
+from logflume.lifecycle import flush, initialize, report, set_step, shutdown
+from logflume.logger import get_logger
+from logflume.reader import open_run
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "LogflumeError",
+    "MissingExtraError",
+    "RunError",
+    "flush",
+    "get_logger",
+    "get_metrics_logger",
+    "get_model_logger",
+    "get_reward_logger",
+    "get_system_logger",
+    "get_training_logger",
+    "initialize",
+    "log_memory_usage",
+    "log_model_output",
+    "log_reward_metrics",
+    "log_training_progress",
+    "open_run",
+    "report",
+    "set_step",
+    "shutdown",
+]

@@ -49,8 +49,8 @@ class Sink(Protocol):
     `write` takes a batch whole or raises; a sink that raises is retried later with the same batch,
     so it should leave nothing of a failed batch behind.
 
-    A sink may have an attribute `flush_interval_s`: the pipeline then calls `flush` that often
-    while there is something unflushed. It may have a constructor parameter `run` to be given
+    The pipeline calls `flush` every second, or as often as an attribute `flush_interval_s` of the
+    sink says. A sink may have a constructor parameter `run` to be given
     the run's identity (`logflume.run.RunInfo`), and a class attribute `threaded = True`
     to be given a thread of its own.
     """

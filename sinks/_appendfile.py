@@ -1,0 +1,63 @@
+"""A file that only grows, by whole pieces: the ground under the journal, the CSV and the text log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["AppendFile"]
+
+
+class AppendFile:
+    """Appends bytes so that a piece is there whole or not at all.
+
+    Args:
+        path: The file; its folder is made.
+        find_end: Given the open file, returns the offset up to which it is whole; what
+            follows is what a crash left of a piece, and is cut off.
+
+    Attributes:
+        size: Its length in bytes.
+    """
+
+    def __init__(self, path: Path, find_end: Callable[[int], int]) -> None:
+        self._path = path
+        self._find_end = find_end
+        self._file = -1
+        self.size = 0
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open the file of that name, after the old one was moved away."""
+        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        end = self._find_end(self._file)
+        if end < os.fstat(self._file).st_size:
+            os.ftruncate(self._file, end)
+        self.size = end
+
+    def append(self, piece: bytes) -> None:
+        """Append a piece.
+
+        Raises:
+            OSError: It can't be written; what was written of it is cut off again.
+        """
+        if self._file < 0:
+            self.reopen()
+        written = 0
+        try:
+            while written < len(piece):
+                written += os.write(self._file, piece[written:] if written else piece)
+        except OSError:
+            if written:
+                os.ftruncate(self._file, self.size)
+            raise
+        self.size += written
+
+    def close(self) -> None:
+        """Close the file. Called again it does nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

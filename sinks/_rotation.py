@@ -1,0 +1,83 @@
+"""Moving a full file aside and compressing it, without holding up whoever writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+from pathlib import Path
+
+__all__ = ["Rotation"]
+
+CHUNK_BYTES = 1 << 20
+
+
+class Rotation:
+    """The rotated files of `events.jsonl`: `events.000001.jsonl.zst` and so on, in order.
+
+    What a crash has left is put right on opening: a draft of a compression is removed, a rotated
+    file that was not compressed yet is.
+
+    Args:
+        path: The file that is rotated.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._threads: list[threading.Thread] = []
+        for draft in path.parent.glob(f"{path.stem}.*{path.suffix}.zst.tmp"):
+            draft.unlink()
+        for rotated in path.parent.glob(f"{path.stem}.*{path.suffix}"):
+            if self._number(rotated) is None:
+                continue
+            if rotated.with_name(rotated.name + ".zst").exists():
+                rotated.unlink()  # the crash came between the last two steps
+            else:
+                self._compress_soon(rotated)
+
+    def rotate(self) -> None:
+        """Move the file aside; it is compressed on a thread of its own."""
+        numbers = [
+            number
+            for other in self._path.parent.glob(f"{self._path.stem}.*")
+            if (number := self._number(other)) is not None
+        ]
+        name = f"{self._path.stem}.{max(numbers, default=0) + 1:06d}{self._path.suffix}"
+        rotated = self._path.with_name(name)
+        os.rename(self._path, rotated)
+        self._compress_soon(rotated)
+
+    def close(self) -> None:
+        """Wait for the compressions that are under way."""
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _number(self, path: Path) -> int | None:
+        pattern = rf"{re.escape(self._path.stem)}\.(\d+){re.escape(self._path.suffix)}(\.zst)?"
+        match = re.fullmatch(pattern, path.name)
+        return int(match[1]) if match else None
+
+    def _compress_soon(self, rotated: Path) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(
+            target=_compress, args=(rotated,), name="logflume-zstd", daemon=True
+        )
+        thread.start()
+        self._threads.append(thread)
+
+
+def _compress(rotated: Path) -> None:
+    # Imported here: most runs never rotate, and pyarrow takes its time.
+    import pyarrow as pa
+
+    draft = rotated.with_name(rotated.name + ".zst.tmp")
+    try:
+        with rotated.open("rb") as source, pa.CompressedOutputStream(str(draft), "zstd") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+        os.replace(draft, rotated.with_name(rotated.name + ".zst"))
+        rotated.unlink()
+    except OSError:
+        # The disk may be full. The plain file is as good; the next opening tries again.
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""The console, and the plain-text log file: events as lines for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from logflume.protocols import Event
+from logflume.run import RunInfo
+
+from ._appendfile import AppendFile
+from ._lines import Painter, format_event
+
+__all__ = ["ConsoleSink"]
+
+
+class ConsoleSink:
+    """Prints one line an event: time, level, logger, step, then what the event says.
+
+    On a terminal it has colours (unless `NO_COLOR` is set) and leaves tqdm's progress
+    bars where they are. It prints to standard error, on rank 0 only. With `path` it writes the
+    same lines, uncoloured and with the date, to a file.
+
+    Args:
+        path: A text file; None prints to standard error.
+        run: The run, for the rank.
+    """
+
+    def __init__(self, path: Path | None = None, *, run: RunInfo) -> None:
+        self._file = None if path is None else AppendFile(path, find_end=_whole)
+        self._silent = path is None and run.rank != 0
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Print the events.
+
+        Raises:
+            OSError: The file can't be written, or nobody reads the terminal.
+        """
+        if self._silent:
+            return
+        if self._file is not None:
+            lines = [format_event(event, Painter(colours=False), with_date=True) for event in events]
+            self._file.append("".join(f"{line}\n" for line in lines).encode())
+            return
+        # Looked up each time: test runners and notebooks put their own stream there.
+        stream = sys.stderr
+        painter = Painter(colours=_has_colours(stream))
+        text = "".join(f"{format_event(event, painter)}\n" for event in events)
+        _print_beside_bars(stream, text)
+
+    def flush(self) -> None:
+        """Flush the terminal."""
+        if self._file is None and not self._silent:
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+
+
+def _has_colours(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _print_beside_bars(stream: TextIO, text: str) -> None:
+    tqdm: Any = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if tqdm is None or not getattr(tqdm, "_instances", None):
+        stream.write(text)
+        stream.flush()
+        return
+    # Takes the bars away, prints, and draws them again.
+    tqdm.write(text, file=stream, end="")
+    stream.flush()
+
+
+def _whole(file: int) -> int:
+    return os.fstat(file).st_size

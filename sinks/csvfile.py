@@ -1,0 +1,142 @@
+"""A CSV file with a fixed header, for spreadsheets and quick looks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from logflume.protocols import Event
+from logflume.values.columns import declared_columns
+from logflume.values.plain import json_text
+
+from ._appendfile import AppendFile
+
+__all__ = ["CsvSink"]
+
+_ALWAYS = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step", "mode")
+
+_FORMULA = re.compile(r"[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
+
+
+class CsvSink:
+    """Writes rows of one fixed header, so the file stays rectangular whatever is logged.
+
+    The header is given by `columns`, else by the declarations of the types in `events`, else it is
+    the reserved names. Fields without a column go to the last one, `extras`, as JSON. A file
+    that exists is continued with the header it has. Text that a spreadsheet would run as a
+    formula gets an apostrophe in front; the exact text is in the journal.
+
+    Args:
+        path: The file; its folder is made.
+        columns: The header, without `extras`.
+        events: The types to be written, as configured for the sink; they choose the header.
+    """
+
+    threaded = True
+
+    def __init__(
+        self, path: Path, *, columns: list[str] | None = None, events: list[str] | None = None
+    ) -> None:
+        existing = _read_header(path)
+        self._columns = existing or _choose_columns(columns, events or [])
+        self._known = frozenset(self._columns)
+        self._file = AppendFile(path, find_end=_end_of_rows)
+        if self._file.size == 0:
+            self._file.append(_encode([self._columns]))
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Append one row an event.
+
+        Raises:
+            OSError: They can't be written; the file is as it was before.
+        """
+        self._file.append(_encode([self._row(event) for event in events]))
+
+    def flush(self) -> None:
+        """Do nothing: a written row can be read at once."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _row(self, event: Event) -> list[str]:
+        extras = {
+            name: value
+            for name, value in event.items()
+            if name not in self._known and name != "nonfinite" and value is not None
+        }
+        row = [_cell(event.get(name)) for name in self._columns]
+        if extras:
+            kept = event.get("extras")
+            row[-1] = _cell(json_text({**extras, **({"extras": kept} if kept else {})}))
+        return row
+
+
+def _choose_columns(columns: list[str] | None, events: list[str]) -> list[str]:
+    chosen = list(columns) if columns else [*_ALWAYS]
+    for event_type in [] if columns else events:
+        chosen += [name for name in declared_columns(event_type) if name not in chosen]
+    return [*(name for name in chosen if name != "extras"), "extras"]
+
+
+def _read_header(path: Path) -> list[str] | None:
+    if not path.exists():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        header = next(csv.reader(file), None)
+    return header if header and header[-1] == "extras" else None
+
+
+def _encode(rows: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else str(value)
+    if isinstance(value, (list, dict)):
+        return json_text(value)
+    if isinstance(value, str):
+        return _neutral(value)
+    return str(value)
+
+
+def _neutral(text: str) -> str:
+    """Return text that no spreadsheet runs (OWASP, "CSV injection"). A number is left alone.
+
+    >>> _neutral("=HYPERLINK(1)"), _neutral("-1.5")
+    ("'=HYPERLINK(1)", '-1.5')
+    """
+    text = text.replace("\0", "\\x00")  # many readers stop at a NUL
+    return "'" + text if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+
+
+def _end_of_rows(file: int) -> int:
+    """Return the offset after the last newline that stands outside of quotes."""
+    end = position = 0
+    in_quotes = False
+    while chunk := os.pread(file, 1 << 20, position):
+        pieces = chunk.split(b'"')
+        offset = position
+        for index, piece in enumerate(pieces):
+            if index:
+                in_quotes = not in_quotes
+                offset += 1
+            if not in_quotes and (newline := piece.rfind(b"\n")) >= 0:
+                end = offset + newline + 1
+            offset += len(piece)
+        position += len(chunk)
+    return end

@@ -1,0 +1,120 @@
+"""From a YAML file, a name or a dict to a checked `Config`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from logflume.config.dictconfig import is_dictconfig, translate
+from logflume.config.errors import config_error, nearest
+from logflume.config.model import Config, SinkConfig
+from logflume.config.reader import join, mapping, read
+from logflume.exceptions import ConfigError
+from logflume.protocols import Sink
+
+__all__ = ["load_config", "shipped_configs"]
+
+
+def shipped_configs() -> dict[str, Any]:
+    """Return the configurations that come with logflume, by name."""
+    folder = files("logflume.configs")
+    return {
+        Path(item.name).stem: item for item in folder.iterdir() if item.name.endswith(".yaml")
+    }
+
+
+def load_config(
+    source: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    *,
+    run: str | None = None,
+    dir: str | os.PathLike[str] | None = None,  # noqa: A002 - the key's name in the YAML
+    level: str | None = None,
+) -> Config:
+    """Load and check a configuration.
+
+    Args:
+        source: Path of a YAML file, the name of a shipped one (`gemma`), a dict of the same shape,
+            or None for `LOGFLUME_CONFIG` and else `default`.
+        run: In place of the file's `run`; so do `dir` and `level` (of the root logger).
+            Where they are None, `LOGFLUME_RUN`, `LOGFLUME_DIR`, `LOGFLUME_LEVEL` count.
+
+    Raises:
+        ConfigError: It can't be used; the text says where and what to do.
+    """
+    if source is None:
+        source = os.environ.get("LOGFLUME_CONFIG") or "default"
+    if isinstance(source, Mapping):
+        raw, where = dict(source), "configuration:"
+    else:
+        raw, where = _read_yaml(os.fspath(source))
+    if is_dictconfig(raw):
+        raw = translate(raw, where)
+    config = _read_config(raw, where)
+    config.run = run or os.environ.get("LOGFLUME_RUN") or config.run
+    config.dir = str(dir or os.environ.get("LOGFLUME_DIR") or config.dir)
+    if chosen := level or os.environ.get("LOGFLUME_LEVEL"):
+        config.root = read({"level": chosen, "sinks": config.root.sinks}, type(config.root), "level:")
+    return config
+
+
+def _read_yaml(source: str) -> tuple[dict[str, Any], str]:
+    path = Path(source)
+    shipped = shipped_configs()
+    text_file = path if path.is_file() else shipped.get(source)
+    if text_file is None:
+        raise config_error(
+            source,
+            "there is no such file",
+            allowed=f"a path, or one of the shipped: {', '.join(sorted(shipped))}",
+            hint=nearest(source, shipped),
+        )
+    try:
+        raw = yaml.safe_load(text_file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source}: it can't be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source}: this is not valid YAML: {error}") from error
+    return dict(mapping(raw, f"{source}:")), f"{source}:"
+
+
+def _read_config(raw: dict[str, Any], where: str) -> Config:
+    raw_sinks = mapping(raw.pop("sinks", None), join(where, "sinks"))
+    config: Config = read(raw, Config, where)
+    config.sinks = {
+        str(name): _read_sink(str(name), table, join(where, f"sinks.{name}"))
+        for name, table in raw_sinks.items()
+    }
+    _check_sink_names(config, where)
+    return config
+
+
+def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
+    if not isinstance(table, Mapping) and isinstance(table, Sink):
+        return SinkConfig(type=name, instance=table)
+    common = {"type": name}
+    options = {}
+    for key, value in mapping(table, where).items():
+        target = common if key in ("type", "level", "events", "queue") else options
+        target[key] = value
+    sink: SinkConfig = read(common, SinkConfig, where)
+    sink.options = options
+    return sink
+
+
+def _check_sink_names(config: Config, where: str) -> None:
+    known = list(config.sinks)
+    places = {"root": config.root, **{f"loggers.{k}": v for k, v in config.loggers.items()}}
+    for place, logger in places.items():
+        for name in logger.sinks or []:
+            if name not in config.sinks:
+                raise config_error(
+                    join(where, f"{place}.sinks"),
+                    f"there is no sink named {name!r}",
+                    allowed=", ".join(known) or "none: the section `sinks` is empty",
+                    hint=nearest(name, known),
+                )

@@ -1,0 +1,99 @@
+"""Reading a mapping into the structs of the configuration, strictly, with errors that say where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from logflume.config.errors import config_error, nearest
+
+__all__ = ["read"]
+
+
+def read(raw: Any, annotation: Any, where: str) -> Any:
+    """Return `raw` as a value of the annotated type.
+
+    Args:
+        raw: What YAML gave: mappings, lists, text, numbers.
+        annotation: A struct, a mapping or list of these, or a plain type.
+        where: Place in the configuration, as the errors name it.
+
+    Raises:
+        ConfigError: An unknown key, a wrong type or a value that isn't allowed.
+    """
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        (inner,) = (arg for arg in get_args(annotation) if arg is not NoneType)
+        return None if raw is None else read(raw, inner, where)
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return _read_struct(raw, annotation, where)
+    if origin is dict:
+        inner = get_args(annotation)[1]
+        return {str(k): read(v, inner, join(where, k)) for k, v in mapping(raw, where).items()}
+    if choices := _choices(annotation):
+        return _read_choice(raw, annotation, choices, where)
+    try:
+        return msgspec.convert(raw, annotation)
+    except msgspec.ValidationError as error:
+        raise config_error(where, f"{error}, found {raw!r}") from None
+
+
+def mapping(raw: Any, where: str) -> Mapping[Any, Any]:
+    """Return `raw` if it is a mapping; an empty section of YAML (null) is an empty one."""
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise config_error(where, f"expected a mapping (key: value), found {raw!r}")
+    return raw
+
+
+def join(where: str, key: Any) -> str:
+    """Return the place of a key: `my.yaml: ` + `buffer` + `.size`.
+
+    >>> join("my.yaml:", "buffer"), join("my.yaml: buffer", "size")
+    ('my.yaml: buffer', 'my.yaml: buffer.size')
+    """
+    return f"{where} {key}" if where.endswith(":") else f"{where}.{key}"
+
+
+def _read_struct(raw: Any, struct: type[msgspec.Struct], where: str) -> Any:
+    hints = get_type_hints(struct, include_extras=True)
+    values = {}
+    for key, value in mapping(raw, where).items():
+        if key not in hints:
+            raise config_error(
+                join(where, key),
+                "this key is unknown",
+                allowed=", ".join(hints),
+                hint=nearest(str(key), hints),
+            )
+        values[key] = read(value, hints[key], join(where, key))
+    return struct(**values)
+
+
+def _choices(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return _choices(get_args(annotation)[0])
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [item.value for item in annotation]
+    return []
+
+
+def _read_choice(raw: Any, annotation: Any, choices: list[Any], where: str) -> Any:
+    # Levels are written info, Info and INFO; policies in lower case.
+    by_text = {str(choice).lower(): choice for choice in choices}
+    choice = by_text.get(str(raw).lower())
+    if choice is None:
+        raise config_error(
+            where,
+            f"{raw!r} is not allowed here",
+            allowed=", ".join(map(str, choices)),
+            hint=nearest(str(raw).lower(), by_text),
+        )
+    return annotation(choice) if isinstance(annotation, type) else choice

@@ -1,0 +1,72 @@
+"""Word problems in the form of GSM8K, made from a seed."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+
+__all__ = ["Problem", "extract_true_answer", "make_problems"]
+
+_NAMES = ("Tom", "Ana", "Ben", "Mia", "Sam", "Eva", "Max", "Zoe")
+_THINGS = ("apples", "books", "coins", "cards")
+_VERBS = ("gets", "finds", "buys", "wins")
+_MAX_SUM = 6
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question whose answer is the sum of two digits, and at most 6."""
+
+    name: str
+    things: str
+    verb: str
+    first: int
+    second: int
+
+    @property
+    def question(self) -> str:
+        """The question, as a person would ask it."""
+        return (
+            f"{self.name} has {self.first} {self.things} and {self.verb} {self.second} more. "
+            f"How many now?"
+        )
+
+    @property
+    def true_sum(self) -> int:
+        """The answer as a number."""
+        return self.first + self.second
+
+    @property
+    def answer(self) -> str:
+        """The solution in GSM8K's form: steps in words, then `#### ` and the number."""
+        working = f"{self.first} + {self.second} = {self.true_sum}"
+        return f"{self.name} has {working} {self.things}.\n#### {self.true_sum}"
+
+
+def make_problems(count: int, seed: int) -> list[Problem]:
+    """Return `count` problems; the same seed gives the same ones."""
+    rng = random.Random(seed)
+    return [_draw(rng) for _ in range(count)]
+
+
+def _draw(rng: random.Random) -> Problem:
+    total = rng.randint(2, _MAX_SUM)
+    first = rng.randint(1, total - 1)
+    name, things, verb = rng.choice(_NAMES), rng.choice(_THINGS), rng.choice(_VERBS)
+    return Problem(name, things, verb, first, total - first)
+
+
+def extract_true_answer(answer: str) -> str:
+    """Return what follows `####` in a GSM8K answer, without thousands separators.
+
+    >>> extract_true_answer("He has 1,000 + 7 coins.\\n#### 1,007")
+    '1007'
+
+    Raises:
+        ValueError: The text has no `####`.
+    """
+    found = re.search(r"####\s*(.+?)\s*$", answer)
+    if found is None:
+        raise ValueError(f"No '#### <number>' at the end of the answer {answer!r}")
+    return found[1].replace(",", "")

@@ -1,0 +1,81 @@
+"""A Gemma 3 of about 93,000 random weights and its tokenizer, built offline in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import Gemma3ForCausalLM, Gemma3TextConfig, PreTrainedTokenizerFast
+
+__all__ = ["build_model", "build_tokenizer"]
+
+_SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>")
+_TAGS = ("<reasoning>", "</reasoning>", "<answer>", "</answer>")
+_VOCABULARY = 354 - len(_TAGS)
+
+# Gemma's own template, for the roles it has: a turn of the user, a turn of the model.
+_CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "<start_of_turn>{{ 'model' if message.role == 'assistant' else message.role }}\n"
+    "{{ message.content }}<end_of_turn>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+
+
+def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer of at most 354 tokens on `texts`.
+
+    Each tag of the answer format is one token. The tags are not special tokens: a reward function
+    sees completions decoded without those, and has to see the tags.
+    """
+    bpe = Tokenizer(models.BPE())
+    # Gemma's tokenizer too makes each digit a token of its own.
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=_VOCABULARY,
+        special_tokens=list(_SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    bpe.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in _TAGS])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        pad_token="<pad>",
+        eos_token="<end_of_turn>",
+        bos_token="<bos>",
+        unk_token="<unk>",
+        padding_side="left",
+        chat_template=_CHAT_TEMPLATE,
+    )
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast) -> Gemma3ForCausalLM:
+    """Return an untrained model for this tokenizer; `torch.manual_seed` decides its weights."""
+    config = Gemma3TextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        head_dim=16,
+        query_pre_attn_scalar=16,
+        max_position_embeddings=256,
+        # Every layer sees the whole text: it is shorter than any useful window.
+        layer_types=["full_attention", "full_attention"],
+        # Wider than usual (0.02): so small and so briefly trained a model learns far faster from it.
+        initializer_range=0.1,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    # Where TRL looks for a name; it has none to find, for the model comes from no file.
+    config._name_or_path = "tiny-gemma"
+    return Gemma3ForCausalLM(config)

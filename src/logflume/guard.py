@@ -1,0 +1,53 @@
+"""The one guard: what protects the training code from everything that can break here.
+
+Values of the user, processors and sinks run code that nobody here wrote, and all of it may raise
+anything. `attempt` is the only place that catches everything; it hands the error back as a value,
+so that each caller has to say what becomes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+__all__ = ["Failure", "attempt", "describe"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Failure:
+    """What `attempt` returns in place of a result.
+
+    Attributes:
+        error: The exception that was raised.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
+    """Call, and return the result, or the `Failure` if it raised.
+
+    `KeyboardInterrupt` and `SystemExit` pass through: they are the user's.
+    """
+    try:
+        return call(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - the one place, see the module's docstring
+        return Failure(error)
+
+
+def describe(error: BaseException) -> str:
+    """Return the type and text of an error, whatever its `__str__` does.
+
+    >>> describe(ValueError("no such column"))
+    'ValueError: no such column'
+    """
+    text = attempt(str, error)
+    name = type(error).__name__
+    if isinstance(text, Failure):
+        return f"{name} (its text could not be had)"
+    return f"{name}: {text}" if text else name

@@ -1,0 +1,90 @@
+"""What every logger of the process shares: the buffer, the channels, the current step."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from logflume.pipeline.buffer import Buffer, WhenFull
+
+__all__ = ["HUB", "LEVELS", "Channel", "Hub", "channel"]
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+"""Level names and their numbers, as in Python's `logging`."""
+
+HELD_RECORDS = 10_000
+"""How many records are kept while no pipeline runs."""
+
+
+class Channel:
+    """A named logger's part of the configuration; all loggers of that name share it.
+
+    Attributes:
+        name: Name of the logger.
+        level: Calls below this number return at once.
+    """
+
+    __slots__ = ("level", "name")
+
+    def __init__(self, name: str, level: int) -> None:
+        self.name = name
+        self.level = level
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r})"
+
+    def __reduce__(self) -> tuple[Callable[[str], Channel], tuple[str]]:
+        return channel, (self.name,)
+
+
+class Hub:
+    """The process's channels and its one buffer, which outlives every pipeline.
+
+    Attributes:
+        buffer: Where log calls put their records. While no pipeline runs it holds the
+            first `HELD_RECORDS` for the next one.
+        position: Step and mode that calls are stamped with, from `set_step`.
+        caller_processors: structlog's own list of processors, empty unless somebody fills it
+            (`structlog.testing.capture_logs` does); they run in the caller.
+    """
+
+    def __init__(self) -> None:
+        self.buffer = Buffer(HELD_RECORDS, WhenFull.DROP_NEWEST)
+        self.position: tuple[int | None, str | None] = (None, None)
+        self.caller_processors: list[Any] = []
+        self._channels: dict[str, Channel] = {}
+        self._level_of: Callable[[str], int] = _every_level
+        self._lock = threading.RLock()
+
+    def channel(self, name: str) -> Channel:
+        """Return the channel of this name, the same for the same name."""
+        with self._lock:
+            channel = self._channels.get(name)
+            if channel is None:
+                channel = self._channels[name] = Channel(name, self._level_of(name))
+            return channel
+
+    def set_levels(self, level_of: Callable[[str], int]) -> None:
+        """Give every channel, now and later, the level that `level_of(name)` returns."""
+        with self._lock:
+            self._level_of = level_of
+            for channel in self._channels.values():
+                channel.level = level_of(channel.name)
+
+    def hold(self) -> None:
+        """Let the buffer keep what comes until a pipeline runs again."""
+        self.buffer.configure(HELD_RECORDS, WhenFull.DROP_NEWEST, 0.0)
+        self.set_levels(_every_level)
+
+
+def _every_level(_name: str) -> int:
+    return 0
+
+
+HUB = Hub()
+
+
+def channel(name: str) -> Channel:
+    """Return the process's channel of this name; this is structlog's logger factory."""
+    return HUB.channel(name)

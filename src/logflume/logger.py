@@ -1,0 +1,131 @@
+"""The logger: structlog's, with everything after the call deferred to the worker.
+
+structlog documents custom wrapper classes that override `_proxy_to_logger`; `EventLogger` is one.
+The level methods take the same path directly, because each hop of `**kwargs` costs as much as
+the rest of the call. `bind`, `unbind`, `new`, the async methods and `exception` are structlog's.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from typing import Any
+
+import structlog
+
+from logflume.capture import capture
+from logflume.hub import HUB, LEVELS
+from logflume.pipeline.buffer import Record
+from logflume.values.snapshot import ATOMIC_TYPES
+
+__all__ = ["EventLogger", "get_logger"]
+
+_Base: Any = structlog.make_filtering_bound_logger(0)
+
+
+class EventLogger(_Base):  # type: ignore[misc]
+    """A bound logger whose calls become events.
+
+    A call stamps the time, merges the bound context, copies what is mutable and puts the record
+    in a buffer. It does no I/O and never raises. Levels follow the configuration in force,
+    also for loggers made before it.
+
+    >>> log = get_logger("training").bind(step=3)
+    >>> log.info("reward", correctness=[2.0, 0.0], format=[0.5, 0.5])
+    """
+
+    def debug(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at debug level."""
+        if self._logger.level <= 10:
+            self._log("debug", event, args, fields)
+
+    def info(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at info level."""
+        if self._logger.level <= 20:
+            self._log("info", event, args, fields)
+
+    def warning(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at warning level."""
+        if self._logger.level <= 30:
+            self._log("warning", event, args, fields)
+
+    def error(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at error level. The worker writes it at once."""
+        if self._logger.level <= 40:
+            self._log("error", event, args, fields)
+            HUB.buffer.wake.set()
+
+    def critical(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at critical level. The worker writes it at once."""
+        if self._logger.level <= 50:
+            self._log("critical", event, args, fields)
+            HUB.buffer.wake.set()
+
+    msg = info
+    warn = warning
+    fatal = critical
+
+    def log(self, level: int, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at a numeric level; one between two names counts as the lower."""
+        if self._logger.level <= level:
+            name = max((n for n in LEVELS if LEVELS[n] <= level), key=LEVELS.get, default="debug")
+            getattr(self, name)(event, *args, **fields)
+
+    def exception(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at error level with the exception being handled."""
+        fields.setdefault("exc_info", True)
+        self.error(event, *args, **fields)
+
+    def is_enabled_for(self, level: int) -> bool:
+        """Whether a call of this level would be logged."""
+        return bool(level >= self._logger.level)
+
+    def get_effective_level(self) -> int:
+        """The number of the lowest level that is logged."""
+        return int(self._logger.level)
+
+    def _proxy_to_logger(self, method_name: str, event: Any = None, /, **fields: Any) -> None:
+        if self._logger.level <= LEVELS.get(method_name, 20):
+            self._log(method_name, event, (), fields)
+
+    def _log(
+        self, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any], /
+    ) -> None:
+        if self._context:
+            fields = {**self._context, **fields}
+        if (
+            args
+            or self._processors
+            or type(event) is not str
+            or "exc_info" in fields
+            or "stack_info" in fields
+            or not ATOMIC_TYPES.issuperset(map(type, fields.values()))
+        ):
+            captured = capture(self, level, event, args, fields)
+            if captured is None:
+                return
+            event, fields = captured
+        HUB.buffer.put(
+            Record(
+                time.time_ns(),
+                self._logger.name,
+                level,
+                event,
+                fields,
+                HUB.position,
+                contextvars.copy_context(),
+            )
+        )
+
+
+def get_logger(name: str = "training", **context: Any) -> EventLogger:
+    """Return a logger, with `context` bound to it.
+
+    It may be called anywhere and at any time, before `initialize()` too: what is logged then
+    is kept (the first 10,000 events) and delivered.
+
+    Args:
+        name: Name of the logger, by which the configuration chooses level and sinks.
+        context: Fields that every event of this logger has.
+    """
+    return EventLogger(HUB.channel(name), HUB.caller_processors, dict(context))

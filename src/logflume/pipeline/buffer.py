@@ -1,0 +1,170 @@
+"""The bounded buffer between the training threads and the worker."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+__all__ = ["Buffer", "Lost", "Record", "WhenFull"]
+
+
+class Record(NamedTuple):
+    """One log call, as it leaves the caller's thread.
+
+    Attributes:
+        time_ns: When the call was made, nanoseconds since 1970 UTC.
+        logger: Name of the logger.
+        level: Name of the level.
+        event: First argument of the call.
+        fields: Bound context and keyword arguments, snapshotted.
+        position: Step and mode at the time of the call, from `set_step`.
+        context: The caller's context variables.
+    """
+
+    time_ns: int
+    logger: str
+    level: str
+    event: str
+    fields: dict[str, Any]
+    position: tuple[int | None, str | None]
+    context: Context | None
+
+
+class Lost:
+    """Stands in the buffer where records were dropped, so that `seq` has its gap right there."""
+
+    __slots__ = ("count",)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+
+class WhenFull(StrEnum):
+    """What a full buffer does."""
+
+    BLOCK = "block"
+    """Wait for room, at most `block_timeout_s`; then drop the new record."""
+    DROP_NEWEST = "drop_newest"
+    """Drop the new record."""
+    DROP_OLDEST = "drop_oldest"
+    """Drop the oldest record to make room."""
+
+
+class Buffer:
+    """Holds records until the worker takes them. Putting one takes no lock while there is room.
+
+    Args:
+        size: Records it holds; a few more may slip in when threads race.
+        when_full: What to do when it is full.
+        block_timeout_s: The longest that a call waits for room, in seconds.
+
+    Attributes:
+        wake: Set when the worker should look now and not at its next interval.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        when_full: WhenFull = WhenFull.DROP_NEWEST,
+        block_timeout_s: float = 0.0,
+    ) -> None:
+        self._starter: Callable[[], None] | None = None
+        self._clear()
+        self.configure(size, when_full, block_timeout_s)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def configure(self, size: int, when_full: WhenFull, block_timeout_s: float) -> None:
+        """Change size and policy; what is in it stays."""
+        self._size = size
+        self._when_full = when_full
+        self._block_timeout_s = block_timeout_s
+
+    def reset(self, starter: Callable[[], None]) -> None:
+        """Empty it in a forked child, for the records in here are the parent's.
+
+        The first record that the child puts calls `starter`, which has to `configure` it anew.
+        """
+        self._clear()
+        self._size = 0
+        self._starter = starter
+
+    def put(self, record: Record) -> None:
+        """Add a record, or do what `when_full` says."""
+        if len(self._items) < self._size:
+            self._items.append(record)
+        else:
+            self._put_when_full(record)
+
+    def take(self, most: int) -> list[Record | Lost]:
+        """Remove and return up to `most` records, oldest first. For the worker only."""
+        items = self._items
+        with self._room:
+            self._consumer = threading.get_ident()
+            taken = [items.popleft() for _ in range(min(most, len(items)))]
+            if taken:
+                # Whatever `Lost` is in there has its final count from here on.
+                self._open_lost = None
+                self._stalled = False
+                self._room.notify_all()
+        return taken
+
+    def _clear(self) -> None:
+        self.wake = threading.Event()
+        self._items: deque[Record | Lost] = deque()
+        self._room = threading.Condition()
+        self._open_lost: Lost | None = None
+        self._stalled = False
+        self._consumer: int | None = None
+
+    def _put_when_full(self, record: Record) -> None:
+        with self._room:
+            if self._starter is not None:
+                starter, self._starter = self._starter, None
+                starter()
+                self.put(record)
+            elif self._when_full is WhenFull.BLOCK and self._wait_for_room():
+                self._items.append(record)
+            elif self._when_full is WhenFull.DROP_OLDEST:
+                self._drop_oldest()
+                self._items.append(record)
+            else:
+                self._drop_newest()
+
+    def _wait_for_room(self) -> bool:
+        # Waiting in the worker itself would be waiting for nobody. And after one wait in vain
+        # nobody waits again until the worker has taken something: a sink that hangs
+        # costs the training one timeout, not one a call.
+        if self._stalled or self._consumer == threading.get_ident():
+            return False
+        self.wake.set()
+        deadline = time.monotonic() + self._block_timeout_s
+        while len(self._items) >= self._size:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0 or self._stalled:
+                self._stalled = True
+                return False
+            self._room.wait(remaining_s)
+        return True
+
+    def _drop_newest(self) -> None:
+        if self._open_lost is None or self._items[-1] is not self._open_lost:
+            self._open_lost = Lost(0)
+            self._items.append(self._open_lost)
+        self._open_lost.count += 1
+
+    def _drop_oldest(self) -> None:
+        lost = Lost(0)
+        while self._items and lost.count == 0:
+            item = self._items.popleft()
+            lost.count += item.count if isinstance(item, Lost) else 1
+            if isinstance(item, Lost) and self._items:
+                self._items.popleft()
+                lost.count += 1
+        self._items.appendleft(lost)

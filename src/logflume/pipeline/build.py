@@ -1,0 +1,145 @@
+"""A pipeline from a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from logflume.config.errors import config_error
+from logflume.config.model import Config, LoggerConfig, SinkConfig
+from logflume.hub import HUB, LEVELS
+from logflume.pipeline.chain import Chain, NamedProcessor
+from logflume.pipeline.faults import report_fault
+from logflume.pipeline.lane import Lane
+from logflume.pipeline.outlet import Outlet
+from logflume.pipeline.pipeline import Pipeline
+from logflume.pipeline.router import Route, Router
+from logflume.pipeline.worker import Worker
+from logflume.registry import PROCESSORS, SINKS, build, find
+from logflume.run import RunInfo
+from logflume.values.columns import Kind
+from logflume.values.normalise import Normalizer
+
+__all__ = ["build_pipeline"]
+
+
+def build_pipeline(
+    config: Config,
+    run: RunInfo,
+    kinds: dict[str, dict[str, Kind]],
+    save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
+    opening: Callable[[], dict[str, Any]] | None,
+) -> Pipeline:
+    """Build every processor and sink, and the pipeline around them. Nothing runs yet.
+
+    Args:
+        config: A checked configuration.
+        run: Who we are; passed to every component that asks for it.
+        kinds: Kinds of undeclared fields that an earlier attempt has fixed.
+        save_kinds: Called with the kinds after new ones were seen.
+        opening: Returns the fields of `run_started`; None for a forked child.
+
+    Raises:
+        ConfigError: A component is unknown or doesn't take its options.
+    """
+    given = {"run": run, "metrics": config.metrics}
+    processors = [_build_processor(entry, i, given) for i, entry in enumerate(config.processors)]
+    wanted = _wanted_sinks(config)
+    sinks = {name: build_sink(name, config.sinks[name], given) for name in wanted}
+    lanes = {
+        name: _build_lane(name, config.sinks[name], sink, config) for name, sink in sinks.items()
+    }
+    # The journal is the full record, so it is written first.
+    ordered = sorted(lanes.values(), key=lambda lane: not is_journal(sinks[lane.name]))
+    routes = {
+        name: _routes(logger, config, lanes)
+        for name, logger in {"": config.root, **config.loggers}.items()
+    }
+    chain = Chain(processors, report_fault)
+    worker = Worker(
+        HUB.buffer,
+        chain,
+        Normalizer(run, kinds),
+        Router(routes),
+        ordered,
+        config.buffer.flush_interval_s,
+        save_kinds,
+        report_fault,
+    )
+    return Pipeline(worker, chain, ordered, opening)
+
+
+def is_journal(sink: Any) -> bool:
+    """Whether a sink is the journal: the full record, from which the others can be rebuilt."""
+    return bool(getattr(sink, "journal", False))
+
+
+def build_sink(name: str, config: SinkConfig, given: Mapping[str, Any]) -> Any:
+    """Build one sink from its part of the configuration.
+
+    Its option `path` may hold `{dir}`, `{run}` and `{rank}`; they are filled here.
+    """
+    if config.instance is not None:
+        return config.instance
+    where = f"sinks.{name}"
+    options = dict(config.options)
+    if isinstance(options.get("path"), str):
+        options["path"] = str(given["run"].expand(options["path"]))
+    return build(
+        find(SINKS, config.type, f"{where}.type"),
+        options,
+        {**given, "events": config.events},
+        where,
+    )
+
+
+def _build_processor(entry: Any, index: int, given: Mapping[str, Any]) -> NamedProcessor:
+    where = f"processors[{index}]"
+    if callable(entry):
+        return NamedProcessor(getattr(entry, "__name__", type(entry).__name__), entry)
+    if isinstance(entry, str):
+        entry = {entry: {}}
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise config_error(where, f"expected a name, or one name with its options, found {entry!r}")
+    ((name, options),) = entry.items()
+    factory = find(PROCESSORS, name, where)
+    where = f"{where}.{name}"
+    if isinstance(factory, type):
+        return NamedProcessor(name, build(factory, options or {}, given, where))
+    if options:
+        raise config_error(where, "this processor is a function and takes no options")
+    return NamedProcessor(name, factory)
+
+
+def _build_lane(name: str, config: SinkConfig, sink: Any, whole: Config) -> Lane:
+    outlet = Outlet(name, sink, report_fault)
+    if config.queue is None and not getattr(sink, "threaded", False):
+        return Lane(outlet, outlet)
+    queue = config.queue
+    threaded = find(SINKS, "threaded", f"sinks.{name}")
+    limits = {} if queue is None else {"size": queue.size, "when_full": queue.when_full}
+    front = threaded(
+        outlet,
+        name=name,
+        on_drop=outlet.totals.drop,
+        block_timeout_s=whole.buffer.block_timeout_s,
+        close_timeout_s=whole.shutdown_timeout_s,
+        **limits,
+    )
+    return Lane(outlet, front)
+
+
+def _wanted_sinks(config: Config) -> list[str]:
+    """Return the sinks that some logger uses, in the order of the configuration."""
+    used = set(config.root.sinks or [])
+    for logger in config.loggers.values():
+        used.update(logger.sinks or [])
+    return [name for name in config.sinks if name in used]
+
+
+def _routes(logger: LoggerConfig, config: Config, lanes: Mapping[str, Lane]) -> list[Route]:
+    names = config.root.sinks if logger.sinks is None else logger.sinks
+    return [
+        Route(lanes[name], LEVELS[config.sinks[name].level.lower()], config.sinks[name].events)
+        for name in names or []
+    ]

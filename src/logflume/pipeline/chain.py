@@ -1,0 +1,89 @@
+"""The processors, in order, each behind the guard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import structlog
+
+from logflume.guard import Failure, attempt, describe
+from logflume.protocols import ClosableProcessor, EventDict, Processor
+
+__all__ = ["Chain", "NamedProcessor"]
+
+Report = Callable[[str, str, str], None]
+"""Takes component, status and reason of a fault."""
+
+
+class NamedProcessor(NamedTuple):
+    """A processor and the name it has in the configuration."""
+
+    name: str
+    process: Processor
+
+
+class Chain:
+    """Runs events through the processors.
+
+    A processor that raises is counted and reported once; its event goes on without it.
+
+    Args:
+        processors: What to run, in order.
+        report: Called with (component, status, reason) on a processor's first fault.
+
+    Attributes:
+        failed: Calls that raised, by name of the processor.
+    """
+
+    def __init__(self, processors: Sequence[NamedProcessor], report: Report) -> None:
+        self.failed: Counter[str] = Counter()
+        self._processors = processors
+        self._report = report
+
+    def run(self, event_dict: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the event after the whole chain; None if a processor dropped it."""
+        return self._run(event_dict, self._processors)
+
+    def close(self) -> list[dict[str, Any]]:
+        """Close the processors in order; return what they held back, after the rest of the chain."""
+        finished: list[dict[str, Any]] = []
+        for index, (name, process) in enumerate(self._processors):
+            if not isinstance(process, ClosableProcessor):
+                continue
+            held = attempt(process.close)
+            if isinstance(held, Failure):
+                self._count(name, held)
+                continue
+            finished += self._run_rest(held, self._processors[index + 1 :])
+        return finished
+
+    def _run_rest(
+        self, held: Iterable[EventDict], rest: Sequence[NamedProcessor]
+    ) -> list[dict[str, Any]]:
+        results = [self._run(dict(event_dict), rest) for event_dict in held]
+        return [result for result in results if result is not None]
+
+    def _run(
+        self, event_dict: dict[str, Any], processors: Sequence[NamedProcessor]
+    ) -> dict[str, Any] | None:
+        for name, process in processors:
+            result = attempt(
+                process, event_dict.get("logger"), event_dict.get("level", "info"), event_dict
+            )
+            if isinstance(result, Failure):
+                if isinstance(result.error, structlog.DropEvent):
+                    return None
+                self._count(name, result)
+            elif isinstance(result, dict):
+                event_dict = result
+            else:
+                kind = type(result).__name__
+                self._count(name, Failure(TypeError(f"it must return a dict, not {kind}")))
+        return event_dict
+
+    def _count(self, name: str, failure: Failure) -> None:
+        self.failed[name] += 1
+        if self.failed[name] == 1:
+            self._report(name, "failed", describe(failure.error))

@@ -1,0 +1,137 @@
+"""A running pipeline, from its first event to its last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from logflume.hub import HUB
+from logflume.pipeline.buffer import Record
+from logflume.pipeline.chain import Chain
+from logflume.pipeline.lane import Lane
+from logflume.pipeline.worker import Worker
+from logflume.values.unpack import unpack
+
+__all__ = ["Pipeline", "Report"]
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What became of the events, in numbers. At rest, accepted = written + dropped for each sink.
+
+    Attributes:
+        accepted: Events taken from the training code.
+        written: Events that left the chain; a processor may drop some, or add some.
+        dropped: Events that the full buffer dropped.
+        sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`.
+        processors: By processor: calls that raised.
+    """
+
+    accepted: int
+    written: int
+    dropped: int
+    sinks: dict[str, dict[str, int]]
+    processors: dict[str, int]
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether any event was dropped anywhere."""
+        return self.dropped > 0 or any(totals["dropped"] for totals in self.sinks.values())
+
+    def as_fields(self) -> dict[str, Any]:
+        """Return the report as the fields of a `pipeline` event."""
+        fields = msgspec.structs.asdict(self)
+        fields["processors"] = {k: {"failed": v} for k, v in self.processors.items()}
+        return {"status": "report", **{k: v for k, v in fields.items() if v != {}}}
+
+
+class Pipeline:
+    """Moves records from the hub's buffer to the sinks, on one worker thread.
+
+    Args:
+        worker: The worker.
+        chain: Its chain.
+        lanes: Its lanes.
+        opening: Returns the fields of `run_started`. It may take its time: the worker calls it.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        chain: Chain,
+        lanes: Sequence[Lane],
+        opening: Callable[[], dict[str, Any]] | None,
+    ) -> None:
+        self._worker = worker
+        self._chain = chain
+        self._lanes = lanes
+        self._opening = opening
+        self._started_ns = time.time_ns()
+
+    def start(self) -> None:
+        """Start the worker; its first event is `run_started`."""
+        self._worker.start(self._open)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all that was logged before can be read in every sink.
+
+        Returns:
+            False if that took longer than `timeout_s`, or a sink fails at the moment.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        if not self._worker.request_flush().wait(timeout_s):
+            return False
+        # All lanes are asked even if one is late.
+        results = [lane.drain(max(0.0, deadline_s - time.monotonic())) for lane in self._lanes]
+        return all(results)
+
+    def close(self, ending: dict[str, Any], timeout_s: float) -> bool:
+        """Write everything, the event `run_finished` and the report, and close the sinks.
+
+        Args:
+            ending: Fields of `run_finished`; its duration is added.
+            timeout_s: The longest that this waits.
+
+        Returns:
+            False if it took longer; the sinks that are done by then are whole.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        return self._worker.stop(lambda: self._finish(ending, deadline_s), timeout_s)
+
+    def report(self) -> Report:
+        """Return the counts up to now."""
+        return Report(
+            accepted=self._worker.taken + self._worker.lost,
+            written=self._worker.finished,
+            dropped=self._worker.lost,
+            sinks={lane.name: lane.totals.as_dict() for lane in self._lanes},
+            processors=dict(self._chain.failed),
+        )
+
+    def _open(self) -> None:
+        if self._opening is not None:
+            self._emit("run_started", self._opening(), self._started_ns)
+
+    def _finish(self, ending: dict[str, Any], deadline_s: float) -> None:
+        self._worker.write_unfinished(self._chain.close())
+        self._worker.turn()
+        duration_s = (time.time_ns() - self._started_ns) / 1e9
+        if self._opening is not None:
+            self._emit("run_finished", {**ending, "duration_s": duration_s})
+        for lane in self._lanes:
+            lane.drain(max(0.0, deadline_s - time.monotonic()))
+        self._worker.turn()
+        self._emit("pipeline", self.report().as_fields())
+        for lane in self._lanes:
+            lane.close()
+
+    def _emit(self, event: str, fields: dict[str, Any], time_ns: int | None = None) -> None:
+        """Write an event of the pipeline's own, from the worker's thread."""
+        record = Record(
+            time_ns or time.time_ns(), "system", "info", event, fields, HUB.position, None
+        )
+        event_dict = self._chain.run(unpack(record))
+        if event_dict is not None:
+            self._worker.write_unfinished([event_dict])

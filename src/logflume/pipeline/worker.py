@@ -1,0 +1,171 @@
+"""The worker: takes records from the buffer, makes events of them, hands them to the lanes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from logflume.guard import Failure, attempt, describe
+from logflume.hub import HUB, LEVELS
+from logflume.pipeline.buffer import Buffer, Lost, Record
+from logflume.pipeline.chain import Chain
+from logflume.pipeline.lane import Lane
+from logflume.pipeline.router import Router
+from logflume.protocols import Event
+from logflume.values.columns import Kind
+from logflume.values.normalise import Normalizer
+from logflume.values.unpack import unpack
+
+__all__ = ["Worker"]
+
+BATCH = 1024
+"""Records taken at once. Between batches a flush or a stop is noticed."""
+
+
+class Worker:
+    """The thread behind the buffer. It looks every `flush_interval_s`, or when woken.
+
+    Args:
+        buffer: Where the records come from.
+        chain: What each event runs through.
+        normalizer: What finishes and numbers it.
+        router: Sorts the finished events by lane.
+        lanes: All lanes, in the order in which they are written.
+        flush_interval_s: The longest that a record waits, in seconds.
+        save_kinds: Called with the kinds of the fields after new ones were seen.
+        report: Called with (component, status, reason) on a bug of the worker's own.
+
+    Attributes:
+        taken: Records taken from the buffer.
+        lost: Records that the full buffer dropped.
+        finished: Events that left the chain.
+        dropped_by_chain: Events that a processor dropped.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        chain: Chain,
+        normalizer: Normalizer,
+        router: Router,
+        lanes: Sequence[Lane],
+        flush_interval_s: float,
+        save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
+        report: Callable[[str, str, str], None],
+    ) -> None:
+        self.taken = 0
+        self.lost = 0
+        self.finished = 0
+        self.dropped_by_chain = 0
+        self._buffer = buffer
+        self._chain = chain
+        self._normalizer = normalizer
+        self._router = router
+        self._lanes = lanes
+        self._flush_interval_s = flush_interval_s
+        self._save_kinds = save_kinds
+        self._report = report
+        self._started_ns = time.time_ns()
+        self._tickets: deque[threading.Event] = deque()
+        self._stop: Callable[[], None] | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, opening: Callable[[], None]) -> None:
+        """Start the thread; `opening` runs on it before the first record is taken."""
+        self._thread = threading.Thread(
+            target=self._run, args=(opening,), name="logflume-worker", daemon=True
+        )
+        self._thread.start()
+
+    def request_flush(self) -> threading.Event:
+        """Return an event that is set when all that the buffer held by now has been written."""
+        ticket = threading.Event()
+        self._tickets.append(ticket)
+        self._buffer.wake.set()
+        return ticket
+
+    def stop(self, finale: Callable[[], None], timeout_s: float) -> bool:
+        """Run `finale` on the thread after everything is written, and end; False on time-out."""
+        self._stop = finale
+        self._buffer.wake.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def turn(self) -> None:
+        """Write all that the buffer holds now. Runs on the worker's thread."""
+        tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
+        remaining = len(self._buffer)
+        while remaining > 0:
+            records = self._buffer.take(min(remaining, BATCH))
+            if not records:
+                break
+            remaining -= len(records)
+            self.write([event for record in records for event in self._read(record)])
+        if self._normalizer.has_new_kinds:
+            self._normalizer.has_new_kinds = False
+            self._save_kinds(self._normalizer.kinds)
+        for lane in self._lanes:
+            lane.tick()
+        if tickets:
+            for lane in self._lanes:
+                lane.flush()
+        for ticket in tickets:
+            ticket.set()
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Hand finished events to their lanes, the journal's first."""
+        self.finished += len(events)
+        sorted_events = self._router.sort(events)
+        for lane in self._lanes:
+            if lane in sorted_events:
+                lane.write(sorted_events[lane])
+
+    def write_unfinished(self, event_dicts: Sequence[dict[str, Any]]) -> None:
+        """Write events that come out of the chain outside of a log call."""
+        self.write([self._normalizer.finish(event_dict) for event_dict in event_dicts])
+
+    def _read(self, record: Record | Lost) -> list[Event]:
+        if isinstance(record, Lost):
+            self.lost += record.count
+            self._normalizer.seq += record.count
+            return []
+        if record.time_ns < self._started_ns and not _is_wanted(record):
+            return []
+        self.taken += 1
+        event = attempt(self._finish, record)
+        if isinstance(event, Failure):
+            self._report("worker", "failed", describe(event.error))
+            return []
+        if event is None:
+            self.dropped_by_chain += 1
+            return []
+        return [event]
+
+    def _finish(self, record: Record) -> Event | None:
+        event_dict = self._chain.run(unpack(record))
+        return None if event_dict is None else self._normalizer.finish(event_dict)
+
+    def _run(self, opening: Callable[[], None]) -> None:
+        self._guarded(opening)
+        while self._stop is None:
+            self._buffer.wake.wait(self._flush_interval_s)
+            self._buffer.wake.clear()
+            self._guarded(self.turn)
+        self._guarded(self.turn)
+        self._guarded(self._stop)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """Go on after an error: what may raise is guarded on its own, so this is a bug of ours."""
+        result = attempt(call)
+        if isinstance(result, Failure):
+            self._report("worker", "failed", describe(result.error))
+
+
+def _is_wanted(record: Record) -> bool:
+    """Whether the level of a record that was held before `initialize()` is configured to be logged."""
+    return LEVELS.get(record.level, 20) >= HUB.channel(record.logger).level

@@ -1,0 +1,136 @@
+"""What this process and its machine use: memory, CPU, disk, network, and torch's allocator.
+
+Each function returns fields of a `system` event, in the names and units of
+`logflume.events.System`. A value that the platform lacks or forbids is left out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import psutil
+
+__all__ = ["machine_memory", "process_memory", "system_usage", "torch_memory"]
+
+Fields: TypeAlias = dict[str, float]
+
+
+def process_memory() -> Fields:
+    """Return `process_memory_bytes`, the resident memory of this process."""
+    return _gather(_process_memory)
+
+
+def machine_memory() -> Fields:
+    """Return `memory_used_bytes` and `memory_total_bytes` of the machine."""
+    return _gather(_machine_memory)
+
+
+def system_usage(path: Path) -> Fields:
+    """Return every field that `system` declares, but for those of GPUs and torch.
+
+    The CPU percentages are over the time since the last call from the same thread; those of a
+    first call mean nothing. Network traffic is that of all interfaces, loopback included.
+
+    Args:
+        path: Where the logs are written, for `disk_free_bytes`; while it doesn't exist, its
+            nearest parent that does.
+    """
+    return _gather(
+        _process_memory,
+        _machine_memory,
+        _process_cpu,
+        _machine_cpu,
+        partial(_disk_room, path),
+        _disk_traffic,
+        _network_traffic,
+    )
+
+
+def torch_memory() -> dict[str, int]:
+    """Return `torch/<i>/allocated_bytes`, `/reserved_bytes` and `/peak_bytes` of each CUDA device.
+
+    Empty unless torch is loaded and has initialised CUDA: this never does either. The numbers are
+    the allocator's own, so reading them doesn't wait for a GPU. The peak is of allocated memory.
+    """
+    cuda = sys.modules.get("torch.cuda")
+    is_initialized = getattr(cuda, "is_initialized", None)  # missing while torch is being imported
+    if cuda is None or is_initialized is None or not is_initialized():
+        return {}
+    fields: dict[str, int] = {}
+    for index in range(cuda.device_count()):
+        stats = cuda.memory_stats(index)
+        fields[f"torch/{index}/allocated_bytes"] = stats.get("allocated_bytes.all.current", 0)
+        fields[f"torch/{index}/reserved_bytes"] = stats.get("reserved_bytes.all.current", 0)
+        fields[f"torch/{index}/peak_bytes"] = stats.get("allocated_bytes.all.peak", 0)
+    return fields
+
+
+def _gather(*readings: Callable[[], Fields]) -> Fields:
+    import psutil
+
+    fields: Fields = {}
+    for read in readings:
+        # psutil's answers to a value that is forbidden, missing in this kernel, or torn in /proc.
+        with suppress(psutil.Error, OSError, RuntimeError, ValueError):
+            fields.update(read())
+    return fields
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> psutil.Process:
+    """Return the handle of this process, kept because CPU is measured from its last reading."""
+    import psutil
+
+    return psutil.Process(pid)
+
+
+def _process_memory() -> Fields:
+    return {"process_memory_bytes": _process(os.getpid()).memory_info().rss}
+
+
+def _machine_memory() -> Fields:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return {"memory_used_bytes": memory.used, "memory_total_bytes": memory.total}
+
+
+def _process_cpu() -> Fields:
+    return {"process_cpu_percent": _process(os.getpid()).cpu_percent()}
+
+
+def _machine_cpu() -> Fields:
+    import psutil
+
+    return {"cpu_percent": psutil.cpu_percent()}
+
+
+def _disk_room(path: Path) -> Fields:
+    path = path.absolute()
+    existing = next((folder for folder in (path, *path.parents) if folder.exists()), path)
+    return {"disk_free_bytes": shutil.disk_usage(existing).free}
+
+
+def _disk_traffic() -> Fields:
+    process = _process(os.getpid())
+    if not hasattr(process, "io_counters"):  # macOS
+        return {}
+    traffic = process.io_counters()
+    return {"disk_read_bytes": traffic.read_bytes, "disk_written_bytes": traffic.write_bytes}
+
+
+def _network_traffic() -> Fields:
+    import psutil
+
+    traffic = psutil.net_io_counters()
+    if traffic is None:  # no network interface at all
+        return {}
+    return {"network_sent_bytes": traffic.bytes_sent, "network_received_bytes": traffic.bytes_recv}

@@ -1,0 +1,73 @@
+"""The file `run.json` of a run's folder: what the next attempt has to know.
+
+Each rank has its own, `run-rank<r>.json` for r > 0, since processes never coordinate.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from logflume.exceptions import RunError
+from logflume.run import RunInfo
+from logflume.values.columns import Kind
+
+__all__ = ["RunState"]
+
+
+class RunState(msgspec.Struct, kw_only=True):
+    """What is kept of a run beside its events.
+
+    Attributes:
+        run: Run id.
+        attempt: The latest attempt.
+        started: When that attempt began, RFC 3339.
+        status: `running`, or how it ended.
+        kinds: Kinds of the undeclared fields, by event type: they hold for the whole run.
+    """
+
+    run: str
+    attempt: int
+    started: str
+    status: str = "running"
+    kinds: dict[str, dict[str, Kind]] = msgspec.field(default_factory=dict)
+
+    @staticmethod
+    def path(run: RunInfo) -> Path:
+        """Return where the state of this run and rank is kept."""
+        return run.expand("{dir}/{run}/run.json")
+
+    @classmethod
+    def load(cls, run: RunInfo) -> RunState | None:
+        """Read the state that an earlier attempt left; None for a new run.
+
+        Raises:
+            RunError: There is a file, but it can't be read.
+        """
+        path = cls.path(run)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise RunError(
+                f"{path}: the state of the run can't be read ({error}). "
+                "Choose another run id, or remove the file to start attempt 0."
+            ) from error
+
+    def save(self, run: RunInfo) -> None:
+        """Write the state in one step: a reader sees the old file or the new one.
+
+        Raises:
+            RunError: The folder can't be written to.
+        """
+        path = self.path(run)
+        draft = path.with_suffix(".json.tmp")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
+            os.replace(draft, path)
+        except OSError as error:
+            raise RunError(f"{path.parent}: runs can't be written here: {error}") from error

@@ -1,0 +1,87 @@
+"""From a record of the buffer to the event dict that runs through the chain."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import structlog
+
+from logflume.pipeline.buffer import Record
+from logflume.values.plain import plain, valid_text
+
+__all__ = ["MAX_TYPE_LENGTH", "POSITION", "RESERVED_FOR_PIPELINE", "format_time", "unpack"]
+
+POSITION = "_position"
+"""Where `tag_step` finds the step and mode that `set_step` gave; gone after the chain."""
+
+RESERVED_FOR_PIPELINE = frozenset(
+    {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "extras"}
+    | {"nonfinite", POSITION, ""}
+)
+"""Names that a user's field can't take: such a field is kept in `extras`."""
+
+MAX_TYPE_LENGTH = 100
+"""Characters of a type's name; longer text is a message."""
+
+_TYPE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def unpack(record: Record) -> dict[str, Any]:
+    """Return the event dict of a record, all values plain.
+
+    The first argument of the call is the event's type when it is an identifier
+    (`reward`, `kl.spike`), else the text of a `message`. Fields that bear a reserved name are
+    gathered in the mapping `extras`.
+    """
+    fields = record.fields
+    if record.context is not None and len(record.context):
+        bound = record.context.run(structlog.contextvars.get_contextvars)
+        fields = {**bound, **fields} if bound else fields
+    event: dict[str, Any] = {
+        "timestamp": format_time(record.time_ns),
+        "level": record.level,
+        "logger": record.logger,
+        "event": record.event,
+    }
+    extras: dict[str, Any] = {}
+    if not is_type_name(record.event):
+        event["event"] = "message"
+        event["message"] = valid_text(record.event)
+    for name, value in fields.items():
+        name = valid_text(name)
+        if name in RESERVED_FOR_PIPELINE or name in event:
+            extras[name] = plain(value)
+        else:
+            event[name] = plain(value)
+    if extras:
+        event["extras"] = extras
+    event[POSITION] = record.position
+    return event
+
+
+@lru_cache(maxsize=1024)
+def is_type_name(text: str) -> bool:
+    """Whether a text can name an event's type.
+
+    >>> is_type_name("kl.spike"), is_type_name("Learning rate may be too high")
+    (True, False)
+    """
+    return len(text) <= MAX_TYPE_LENGTH and _TYPE_NAME.fullmatch(text) is not None
+
+
+def format_time(time_ns: int) -> str:
+    """Return a time as RFC 3339 in UTC with microseconds.
+
+    >>> format_time(1_000_000_000)
+    '1970-01-01T00:00:01.000000Z'
+    """
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    return f"{_format_second(seconds)}.{rest_ns // 1000:06d}Z"
+
+
+@lru_cache(maxsize=64)
+def _format_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
