@@ -1,1 +1,1 @@
-"""The configurations that ship with logflume, as package data: `default.yaml` is used when none is given."""
+"""The configurations that ship with logflume; `default.yaml` is used when none is given."""

@@ -1,1 +1,1 @@
-"""Processors: one file each, a verb each. Found by name through the entry points `logflume.processors`."""
+"""Processors: one file each, a verb each. Found by name, in the entry points of this package's name."""

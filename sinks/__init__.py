@@ -1,1 +1,1 @@
-"""Sinks: one file each, a noun each. Found by name through the entry points `logflume.sinks`."""
+"""Sinks: one file each, a noun each. Found by name, in the entry points of this package's name."""

@@ -1,4 +1,4 @@
-"""A file that only grows, by whole pieces: the ground under the journal, the CSV and the text log."""
+"""A file that only grows, by whole pieces: for the journal, the CSV and the text log."""
 
 from __future__ import annotations
 

@@ -66,10 +66,10 @@ def format_event(event: Event, paint: Painter, *, with_date: bool = False) -> st
 
 
 def escape(text: str) -> str:
-    """Return text with control characters written out: `\\x1b`, `\\n`.
+    r"""Return text with control characters written out: `\x1b`, `\n`.
 
-    >>> print(escape("one\\ntwo"))
-    one\\ntwo
+    >>> print(escape("one\ntwo"))
+    one\ntwo
     """
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
@@ -89,7 +89,7 @@ def _body(event: Event, paint: Painter) -> Iterator[str]:
 
 
 def _shown_fields(event: Event) -> Iterator[tuple[str, Any]]:
-    """Yield what a glance needs: a reward's means, not its values; an output's core, not its prompt."""
+    """Yield what a glance needs: of rewards the means, of an output its core."""
     kind = event["event"]
     for name, value in event.items():
         if name in _RESERVED or value is None or name == "message":
@@ -104,18 +104,33 @@ def _shown_fields(event: Event) -> Iterator[tuple[str, Any]]:
             continue
         if kind in ("training", "evaluation") and name.startswith(("gpu/", "torch/")):
             continue
-        if kind == "pipeline" and name.endswith(("/failed", "/dropped")) and value == 0:
+        if (
+            kind == "pipeline"
+            and name not in ("accepted", "written")
+            and not _is_trouble(name, value)
+        ):
             continue
         yield (name.removeprefix("rewards/") if kind == "reward" else name), value
     if (extras := event.get("extras")) is not None:
         yield "extras", extras
 
 
+def _is_trouble(name: str, value: Any) -> bool:
+    """Whether a count of the pipeline's report is one that should be zero."""
+    return bool(value) and ("dropped" in name or name.endswith("/failed"))
+
+
 def _format_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}" if value < 1e15 else f"{value:.4g}"
+        return (
+            f"{value:.4g}"
+            if abs(value) < 1e6
+            else f"{value:,.0f}"
+            if value < 1e15
+            else f"{value:.4g}"
+        )
     if isinstance(value, list):
         return f"[{len(value)} values]" if len(value) > 8 else _format_list(value)
     if isinstance(value, int):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import threading
@@ -45,7 +44,7 @@ class Rotation:
         ]
         name = f"{self._path.stem}.{max(numbers, default=0) + 1:06d}{self._path.suffix}"
         rotated = self._path.with_name(name)
-        os.rename(self._path, rotated)
+        self._path.rename(rotated)
         self._compress_soon(rotated)
 
     def close(self) -> None:
@@ -76,7 +75,7 @@ def _compress(rotated: Path) -> None:
     try:
         with rotated.open("rb") as source, pa.CompressedOutputStream(str(draft), "zstd") as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)
-        os.replace(draft, rotated.with_name(rotated.name + ".zst"))
+        draft.replace(rotated.with_name(rotated.name + ".zst"))
         rotated.unlink()
     except OSError:
         # The disk may be full. The plain file is as good; the next opening tries again.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from logflume.logger import EventLogger, get_logger
-from logflume.resources import process_memory
+from logflume.resources import machine_memory, process_memory, torch_memory
 
 __all__ = [
     "get_metrics_logger",
@@ -32,7 +32,7 @@ def get_model_logger(**context: Any) -> EventLogger:
 
 
 def get_reward_logger(**context: Any) -> EventLogger:
-    """Return the logger `reward`: values and statistics of reward functions."""
+    """Return the logger `reward`: what the reward functions gave."""
     return get_logger("reward", **context)
 
 
@@ -102,8 +102,8 @@ def log_reward_metrics(
 
 
 def log_memory_usage(**fields: Any) -> None:
-    """Log the memory of this process and of torch's allocator now, as an event `system`."""
-    _SYSTEM.info("system", **{**process_memory(), **fields})
+    """Log the memory of this process, the machine and torch's allocator now, as an event `system`."""
+    _SYSTEM.info("system", **{**process_memory(), **machine_memory(), **torch_memory(), **fields})
 
 
 _TRAINING = get_training_logger()

@@ -16,15 +16,24 @@ import psutil
 
 from logflume.config.model import Config
 from logflume.events import SCHEMA_VERSION
-from logflume.gpus import gpu_names
 
 __all__ = ["describe_run"]
 
-_PACKAGES = ("logflume", "structlog", "pyarrow", "torch", "transformers", "trl", "accelerate", "peft", "vllm")
+_PACKAGES = (
+    "logflume",
+    "structlog",
+    "pyarrow",
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "peft",
+    "vllm",
+)
 
 
 def describe_run(config: Config) -> dict[str, Any]:
-    """Return configuration, versions, host, git commit and GPUs. Takes some milliseconds."""
+    """Return configuration, versions, host and git commit. Takes some milliseconds."""
     return {
         "schema_version": SCHEMA_VERSION,
         "config": msgspec.to_builtins(config, enc_hook=str),
@@ -33,7 +42,6 @@ def describe_run(config: Config) -> dict[str, Any]:
         "pid": os.getpid(),
         "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_total_bytes": psutil.virtual_memory().total,
-        "gpus": gpu_names(),
         "git_commit": _git_commit(),
         "versions": {"python": platform.python_version(), **_versions()},
     }

@@ -10,57 +10,18 @@ the first value (see `logflume.values.columns`).
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta, Struct, field
+from msgspec import field
+
+from logflume.event_base import GPU_FAMILIES, EventBase, Families, Numbers, Texts
+from logflume.event_base import describe as _doc
+from logflume.event_base import measure as _unit
 
 __all__ = ["CATALOGUE", "SCHEMA_VERSION", "EventBase"]
 
 SCHEMA_VERSION = 1
 """Raised when a declared field changes its name, type or meaning."""
-
-Families = dict[str, tuple[Any, str]]
-Numbers = list[float | None]
-Texts = list[str | None]
-
-
-def _unit(unit: str, text: str) -> Meta:
-    return Meta(description=text, extra_json_schema={"unit": unit}, extra={"unit": unit})
-
-
-def _doc(text: str) -> Meta:
-    return Meta(description=text)
-
-
-class EventBase(Struct, kw_only=True, omit_defaults=True):
-    """The names reserved in every event."""
-
-    timestamp: Annotated[
-        str,
-        Meta(
-            description="when the call was made: RFC 3339, UTC, microseconds",
-            extra_json_schema={"format": "date-time"},
-        ),
-    ]
-    level: Annotated[
-        Literal["debug", "info", "warning", "error", "critical"], _doc("how serious it is")
-    ]
-    logger: Annotated[str, _doc("training, model, reward, system, metrics, or a name of your own")]
-    event: Annotated[str, _doc("the type of the event")]
-    run: Annotated[str, _doc("run id, the same for all ranks and attempts")]
-    attempt: Annotated[int, _doc("0, then 1, 2 … each time the run is resumed")]
-    rank: Annotated[int, _doc("process rank, 0 on one machine")]
-    seq: Annotated[
-        int, _doc("counts the events of this process within the attempt; a gap is a loss")
-    ]
-    step: Annotated[int | None, _doc("training step")]
-    mode: Annotated[Literal["train", "eval"] | None, _doc("train or eval, where known")] = None
-    extras: Annotated[str | None, _doc("JSON text of what did not fit its column")] = None
-    nonfinite: Annotated[
-        dict[str, str] | None, _doc("JSON only: fields that are NaN or infinite, written as null")
-    ] = None
-
-    families: ClassVar[Families] = {}
 
 
 class ModelOutput(EventBase):
@@ -133,7 +94,7 @@ class Training(EventBase):
         "rewards/*/mean": (float, "mean of one reward function"),
         "rewards/*/std": (float, "standard deviation of one reward function"),
         "completions/*": (float, "statistics of the completions"),
-        "gpu/*": (float, "GPU statistics, see `system`"),
+        **GPU_FAMILIES,
     }
 
 
@@ -141,6 +102,13 @@ class Evaluation(Training):
     """Metrics of an evaluation; the names are those of `training`, without a prefix `eval_`."""
 
     runtime_s: Annotated[float | None, _unit("s", "time of the evaluation")] = None
+
+
+class Summary(EventBase):
+    """What a trainer says at the end of a training: `train_runtime`, `train_loss` and so on."""
+
+    train_runtime: Annotated[float | None, _unit("s", "time of the whole training")] = None
+    train_loss: Annotated[float | None, _doc("mean loss over the training")] = None
 
 
 class Reward(EventBase):
@@ -198,18 +166,7 @@ class System(EventBase):
         int | None, _unit("bytes", "received by the machine so far")
     ] = None
 
-    families: ClassVar[Families] = {
-        "gpu/*/utilization_percent": (float, "share of time that the GPU was busy"),
-        "gpu/*/memory_used_bytes": (int, "memory in use on the GPU"),
-        "gpu/*/memory_total_bytes": (int, "memory of the GPU"),
-        "gpu/*/process_memory_bytes": (int, "memory of this process on the GPU"),
-        "gpu/*/temperature_celsius": (float, "temperature of the GPU"),
-        "gpu/*/power_watts": (float, "power drawn"),
-        "gpu/*/clock_sm_mhz": (float, "clock of the multiprocessors"),
-        "gpu/*/clock_memory_mhz": (float, "clock of the memory"),
-        "gpu/*/throttle_reasons": (str, "why the clock is held down, names joined by commas"),
-        "torch/*_bytes": (int, "torch's allocator: allocated, reserved, peak"),
-    }
+    families: ClassVar[Families] = GPU_FAMILIES
 
 
 class Checkpoint(EventBase):
@@ -252,20 +209,13 @@ class Pipeline(EventBase):
     }
 
 
-EXCEPTION_FAMILIES: Families = {
-    "exception/type": (str, "class of the exception"),
-    "exception/message": (str, "its text"),
-    "exception/traceback": (str, "the traceback as Python prints it"),
-    "exception/frames": (Texts, "its frames, outermost first: file:line function"),
-}
-"""Fields that any event logged with `exc_info` has."""
-
 CATALOGUE: dict[str, type[EventBase]] = {
     "model_output": ModelOutput,
     "run_started": RunStarted,
     "run_finished": RunFinished,
     "training": Training,
     "evaluation": Evaluation,
+    "summary": Summary,
     "reward": Reward,
     "generation": Generation,
     "system": System,

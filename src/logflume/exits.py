@@ -87,9 +87,7 @@ def _on_signal(number: int, _frame: FrameType | None) -> None:
 def _wrap_excepthook() -> None:
     previous = sys.excepthook
 
-    def hook(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             note_ending("interrupted", error)
         else:

@@ -179,9 +179,7 @@ def _start(config: Config, run: RunInfo, state: RunState, *, is_child: bool = Fa
         state.save(run)
     loggers = {"": config.root, **config.loggers}
     HUB.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
-    HUB.buffer.configure(
-        config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s
-    )
+    HUB.buffer.configure(config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s)
     structlog.configure(
         processors=HUB.caller_processors,
         wrapper_class=EventLogger,

@@ -1,1 +1,106 @@
-def open_run(path): raise SystemExit
+"""Reading a run back, while it is written and afterwards."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from logflume.exceptions import RunError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Run", "open_run"]
+
+
+class Run:
+    """The events of a run, from its journals: all ranks, rotated files included.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """The `run_started` event of the latest attempt; empty if there is none yet."""
+        started = [e for e in self if e["event"] == "run_started" and "schema_version" in e]
+        return max(started, key=lambda e: int(e["attempt"]), default={})
+
+    def types(self) -> dict[str, int]:
+        """Return how many events of each type there are."""
+        counts: dict[str, int] = {}
+        for event in self:
+            counts[event["event"]] = counts.get(event["event"], 0) + 1
+        return counts
+
+    def events(self, event_type: str) -> pa.Table:
+        """Return the events of a type as an Arrow table, one column a field.
+
+        NaN and infinities are restored. `.to_pandas()` and `.to_pylist()` lead on from there.
+        """
+        import pyarrow as pa
+
+        events = [event for event in self if event["event"] == event_type]
+        names = dict.fromkeys(name for event in events for name in event)
+        return pa.table({name: pa.array([e.get(name) for e in events]) for name in names})
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield every event, file by file; a line that is still being written is left out."""
+        for path in sorted(self.folder.glob("events*.jsonl*"), key=_order):
+            if not path.name.endswith(".tmp"):
+                yield from _read_events(path)
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open a run for reading.
+
+    Args:
+        path: The run's folder: `logs/latest`, `logs/20261123-141502-a1b2`.
+
+    Raises:
+        RunError: There is no journal.
+    """
+    folder = Path(path)
+    if not any(folder.glob("events*.jsonl*")):
+        raise RunError(f"{folder}: there is no run here (no events.jsonl)")
+    return Run(folder)
+
+
+def _order(path: Path) -> tuple[str, int, str]:
+    """Sort rotated files before the one in use: events.000001, events.000002, events."""
+    stem, _, rest = path.name.partition(".")
+    number = rest.partition(".")[0]
+    return (stem, int(number) if number.isdecimal() else 1 << 62, path.name)
+
+
+def _read_events(path: Path) -> Iterator[dict[str, Any]]:
+    with _open(path) as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield _restore(orjson.loads(line))
+
+
+def _open(path: Path) -> Any:
+    if path.suffix != ".zst":
+        return path.open("rb")
+    import pyarrow as pa
+
+    return io.BufferedReader(pa.CompressedInputStream(str(path), "zstd"))
+
+
+def _restore(event: dict[str, Any]) -> dict[str, Any]:
+    for name, text in event.pop("nonfinite", {}).items():
+        field, _, index = name.rpartition(".")
+        if name in event:
+            event[name] = float(text)
+        else:
+            event[field][int(index)] = float(text)
+    return event

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from logflume.config.errors import config_error, nearest
-from logflume.exceptions import ConfigError
+from logflume.exceptions import ConfigError, RunError
 
 __all__ = ["PROCESSORS", "SINKS", "build", "find"]
 
@@ -69,6 +69,7 @@ def build(factory: Any, options: Mapping[str, Any], given: Mapping[str, Any], wh
 
     Raises:
         ConfigError: An option is unknown, missing or of the wrong type.
+        RunError: What the component writes to can't be opened.
     """
     parameters = inspect.signature(factory).parameters
     allowed = [name for name in parameters if name not in given]
@@ -86,7 +87,12 @@ def build(factory: Any, options: Mapping[str, Any], given: Mapping[str, Any], wh
     for name in allowed:
         if name not in arguments and parameters[name].default is inspect.Parameter.empty:
             raise config_error(where, f"the option {name!r} is missing", allowed=", ".join(allowed))
-    return factory(**arguments)
+    try:
+        return factory(**arguments)
+    except ValueError as error:
+        raise config_error(where, str(error)) from error
+    except OSError as error:
+        raise RunError(f"{where}: it can't be opened: {error}") from error
 
 
 def _hints(factory: Any) -> dict[str, Any]:

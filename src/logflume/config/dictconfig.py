@@ -57,7 +57,8 @@ def translate(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     result = {
         key: value
         for key, value in raw.items()
-        if key not in ("handlers", "formatters", "filters", "disable_existing_loggers", "incremental")
+        if key
+        not in ("handlers", "formatters", "filters", "disable_existing_loggers", "incremental")
     }
     sinks = {"jsonl": dict(_JOURNAL)}
     for name, handler in mapping(raw.get("handlers"), join(where, "handlers")).items():

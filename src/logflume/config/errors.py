@@ -10,7 +10,9 @@ from logflume.exceptions import ConfigError
 __all__ = ["config_error", "nearest"]
 
 
-def config_error(where: str, found: str, *, allowed: str = "", hint: str | None = None) -> ConfigError:
+def config_error(
+    where: str, found: str, *, allowed: str = "", hint: str | None = None
+) -> ConfigError:
     """Return an error that says where, what was found, what is allowed and what was perhaps meant.
 
     >>> print(config_error("my.yaml: buffer.sise", "unknown key", allowed="size", hint="size"))

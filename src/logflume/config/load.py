@@ -23,9 +23,7 @@ __all__ = ["load_config", "shipped_configs"]
 def shipped_configs() -> dict[str, Any]:
     """Return the configurations that come with logflume, by name."""
     folder = files("logflume.configs")
-    return {
-        Path(item.name).stem: item for item in folder.iterdir() if item.name.endswith(".yaml")
-    }
+    return {Path(item.name).stem: item for item in folder.iterdir() if item.name.endswith(".yaml")}
 
 
 def load_config(
@@ -58,7 +56,9 @@ def load_config(
     config.run = run or os.environ.get("LOGFLUME_RUN") or config.run
     config.dir = str(dir or os.environ.get("LOGFLUME_DIR") or config.dir)
     if chosen := level or os.environ.get("LOGFLUME_LEVEL"):
-        config.root = read({"level": chosen, "sinks": config.root.sinks}, type(config.root), "level:")
+        config.root = read(
+            {"level": chosen, "sinks": config.root.sinks}, type(config.root), "level:"
+        )
     return config
 
 

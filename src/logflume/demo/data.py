@@ -58,9 +58,9 @@ def _draw(rng: random.Random) -> Problem:
 
 
 def extract_true_answer(answer: str) -> str:
-    """Return what follows `####` in a GSM8K answer, without thousands separators.
+    r"""Return what follows `####` in a GSM8K answer, without thousands separators.
 
-    >>> extract_true_answer("He has 1,000 + 7 coins.\\n#### 1,007")
+    >>> extract_true_answer("He has 1,000 + 7 coins.\n#### 1,007")
     '1007'
 
     Raises:

@@ -15,9 +15,7 @@ Completion = str | list[dict[str, str]]
 
 # Strict on purpose: with `.*?` and DOTALL in place of the inner patterns, the model finds out
 # that any number of repeated tags is paid too.
-_FORMAT = re.compile(
-    r"<reasoning>\n[^<>]+\n</reasoning>\n<answer>\n[^<>\n]+\n</answer>\n?"
-)
+_FORMAT = re.compile(r"<reasoning>\n[^<>]+\n</reasoning>\n<answer>\n[^<>\n]+\n</answer>\n?")
 
 
 def completion_text(completion: Completion) -> str:
@@ -26,7 +24,7 @@ def completion_text(completion: Completion) -> str:
 
 
 def given_answer(text: str) -> str:
-    """Return what stands between the last `<answer>` and `</answer>`; the format need not be right."""
+    """Return what stands after the last `<answer>`, whether the format is right or not."""
     return text.rpartition("<answer>")[2].partition("</answer>")[0].strip()
 
 
@@ -43,8 +41,7 @@ def correctness_reward_func(
 def format_reward_func(completions: Sequence[Completion], **_: Any) -> list[float]:
     """0.5 where the completion has the answer format and nothing else, else 0.0."""
     return [
-        0.5 if _FORMAT.fullmatch(completion_text(completion)) else 0.0
-        for completion in completions
+        0.5 if _FORMAT.fullmatch(completion_text(completion)) else 0.0 for completion in completions
     ]
 
 

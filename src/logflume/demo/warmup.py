@@ -14,6 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from logflume.demo.data import Problem
+from logflume.demo.prompts import ask
 
 __all__ = ["noisy_solution", "warm_up"]
 
@@ -32,7 +33,7 @@ _FORMAT = "<reasoning>\n{sum}\n</reasoning>\n<answer>\n{answer}\n</answer>"
 
 
 def noisy_solution(problem: Problem, rng: random.Random) -> str:
-    """Return a completion whose sum is one off half of the time, and the format broken 40 % of the time."""
+    """Return a solution: half of the time the sum is one off, 40 % of the time the form is broken."""
     answer = problem.true_sum
     if rng.random() < _WRONG_SHARE:
         answer += rng.choice((-1, 1))
@@ -44,7 +45,6 @@ def noisy_solution(problem: Problem, rng: random.Random) -> str:
 def warm_up(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
     problems: Sequence[Problem],
     *,
     steps: int,
@@ -55,8 +55,7 @@ def warm_up(
     Args:
         model: Changed in place.
         tokenizer: Pads on the left.
-        prompts: One text a problem, as the model gets it in training.
-        problems: What the prompts ask.
+        problems: What is asked; the prompts are the same as in training.
         steps: Steps of the optimizer, on 32 solutions each.
         seed: Decides which problems, and which mistakes.
     """
@@ -65,9 +64,9 @@ def warm_up(
     model.train()
     last_loss = float("nan")
     for _ in range(steps):
-        rows = rng.sample(range(len(problems)), _BATCH)
         batch = _tokenize(
-            tokenizer, [(prompts[row], noisy_solution(problems[row], rng)) for row in rows]
+            tokenizer,
+            [(problem, noisy_solution(problem, rng)) for problem in rng.sample(problems, _BATCH)],
         )
         loss = model(**batch).loss
         loss.backward()
@@ -78,15 +77,17 @@ def warm_up(
 
 
 def _tokenize(
-    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[str, str]]
+    tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[Problem, str]]
 ) -> dict[str, torch.Tensor]:
     """Join prompts and solutions; only the tokens of the solutions count for the loss."""
     rows = [
         (
-            tokenizer(prompt, add_special_tokens=False).input_ids,
+            tokenizer.apply_chat_template(
+                ask(problem.question), add_generation_prompt=True, return_dict=False
+            ),
             tokenizer(solution + tokenizer.eos_token, add_special_tokens=False).input_ids,
         )
-        for prompt, solution in pairs
+        for problem, solution in pairs
     ]
     batch = tokenizer.pad({"input_ids": [p + s for p, s in rows]}, return_tensors="pt")
     labels = batch.input_ids.clone()

@@ -8,9 +8,12 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Buffer", "Lost", "Record", "WhenFull"]
+__all__ = ["Buffer", "Lost", "Position", "Record", "WhenFull"]
+
+Position: TypeAlias = tuple[int | None, str | None]
+"""Step and mode, as `set_step` gives them."""
 
 
 class Record(NamedTuple):
@@ -31,7 +34,7 @@ class Record(NamedTuple):
     level: str
     event: str
     fields: dict[str, Any]
-    position: tuple[int | None, str | None]
+    position: Position
     context: Context | None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from logflume.hub import HUB
-from logflume.pipeline.buffer import Record
+from logflume.pipeline.buffer import Position, Record
 from logflume.pipeline.chain import Chain
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.worker import Worker
@@ -112,7 +112,7 @@ class Pipeline:
 
     def _open(self) -> None:
         if self._opening is not None:
-            self._emit("run_started", self._opening(), self._started_ns)
+            self._emit("run_started", self._opening(), self._started_ns, (None, None))
 
     def _finish(self, ending: dict[str, Any], deadline_s: float) -> None:
         self._worker.write_unfinished(self._chain.close())
@@ -127,10 +127,22 @@ class Pipeline:
         for lane in self._lanes:
             lane.close()
 
-    def _emit(self, event: str, fields: dict[str, Any], time_ns: int | None = None) -> None:
+    def _emit(
+        self,
+        event: str,
+        fields: dict[str, Any],
+        time_ns: int | None = None,
+        position: Position | None = None,
+    ) -> None:
         """Write an event of the pipeline's own, from the worker's thread."""
         record = Record(
-            time_ns or time.time_ns(), "system", "info", event, fields, HUB.position, None
+            time_ns or time.time_ns(),
+            "system",
+            "info",
+            event,
+            fields,
+            position or HUB.position,
+            None,
         )
         event_dict = self._chain.run(unpack(record))
         if event_dict is not None:

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from logflume.events import CATALOGUE, EXCEPTION_FAMILIES, EventBase
+from logflume.event_base import EXCEPTION_FAMILIES, EventBase
+from logflume.events import CATALOGUE
 
 __all__ = ["Kind", "declared_columns", "declared_kind"]
 

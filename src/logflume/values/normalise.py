@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from logflume.events import CATALOGUE
 from logflume.run import RunInfo
 from logflume.values.columns import Kind, declared_kind
 from logflume.values.fit import MISFIT, find_kind, fit
 from logflume.values.plain import MAX_TEXT, json_text, nonfinite_name, plain
 from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, is_type_name
-from logflume.events import CATALOGUE
 
 __all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
 

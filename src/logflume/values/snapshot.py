@@ -129,4 +129,3 @@ def _key_text(key: Any) -> str:
         return key
     text = attempt(str, key)
     return f"<{type(key).__name__}>" if isinstance(text, Failure) else str.__str__(text)
-

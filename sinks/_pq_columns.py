@@ -1,0 +1,143 @@
+"""The columns of one type: they grow in number, and never change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+
+from logflume.protocols import Event
+from logflume.values.columns import Kind, declared_columns, declared_kind
+from logflume.values.fit import find_kind
+from logflume.values.plain import json_text
+
+from ._pq_column import Column
+from ._pq_notice import warn
+
+__all__ = ["MAX_COLUMNS", "Columns"]
+
+MAX_COLUMNS = 1_000
+"""Columns of a type; fields that come later are kept in `extras`."""
+
+_NO_COLUMN = frozenset({"nonfinite", "extras"})
+
+
+class Columns:
+    """Turns events of one type into Arrow tables, and finds new columns on the way.
+
+    A field gets a column when it first has a value that says what it holds: null, an empty list
+    and a list of nulls don't. The declared columns of the type are there from the start.
+    What fits no column is kept in `extras`, a JSON object: a value of another kind than its
+    column's, a field beyond the limit, a name that differs from a column's only in case
+    (DuckDB and Spark take the two for one) and a name that no reader can show.
+
+    Args:
+        event_type: Name of the type.
+        found: Columns that parts of the type already have, in order.
+    """
+
+    def __init__(self, event_type: str, found: Mapping[str, Kind]) -> None:
+        self._event_type = event_type
+        self._columns: dict[str, Column] = {}
+        self._folded: set[str] = set()
+        self._said = False
+        for name, kind in chain(found.items(), declared_columns(event_type).items()):
+            if name.casefold() not in self._folded:
+                self._add(name, kind)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the next part."""
+        return pa.schema([(column.name, column.arrow_type) for column in self._columns.values()])
+
+    def to_table(self, events: Sequence[Event]) -> pa.Table:
+        """Return the events, one a row, with the columns known by then."""
+        arrays: dict[str, Any] = {}
+        extras: dict[int, dict[str, Any]] = {}
+        for name in dict.fromkeys(chain.from_iterable(events)):
+            if name in _NO_COLUMN:
+                continue
+            values = [event.get(name) for event in events]
+            if column := self._find(name, values):
+                arrays[name], misfits = column.to_array(values)
+            else:
+                misfits = self._homeless(name, values)
+            for row, value in misfits.items():
+                extras.setdefault(row, {})[name] = value
+        texts = [_merge(event.get("extras"), extras.get(row)) for row, event in enumerate(events)]
+        arrays["extras"], _ = self._columns["extras"].to_array(texts)
+        schema = self.schema
+        return pa.Table.from_arrays(
+            [arrays.get(field.name, pa.nulls(len(events), field.type)) for field in schema],
+            schema=schema,
+        )
+
+    def _find(self, name: str, values: Sequence[Any]) -> Column | None:
+        """Return the column of a field; a new one if one of the values gives it a kind."""
+        if name in self._columns or not self._may_add(name):
+            return self._columns.get(name)
+        declared = declared_kind(self._event_type, name)
+        for value in values:
+            kind = find_kind(value)
+            if kind is None:
+                continue
+            column = Column(name, declared or kind, declared is not None)
+            if column.fits(value):
+                return self._add(name, column.kind)
+        return None
+
+    def _add(self, name: str, kind: Kind) -> Column:
+        column = Column(name, kind, declared_kind(self._event_type, name) is not None)
+        self._columns[name] = column
+        self._folded.add(name.casefold())
+        return column
+
+    def _may_add(self, name: str) -> bool:
+        if not _can_be_shown(name) or name.casefold() in self._folded:
+            return False
+        if len(self._columns) < MAX_COLUMNS:
+            return True
+        if not self._said:
+            self._said = True
+            warn(
+                f"Parquet: events of type {self._event_type!r} have more than {MAX_COLUMNS:,} "
+                f"fields. {name!r} and later ones are kept in the column 'extras'."
+            )
+        return False
+
+    def _homeless(self, name: str, values: Sequence[Any]) -> dict[int, Any]:
+        """Return by row what a field without a column says.
+
+        A field that may still get one is not kept for an empty list or a list of nulls.
+        """
+        decided = not self._may_add(name)
+        return {
+            row: value
+            for row, value in enumerate(values)
+            if (decided and value is not None) or find_kind(value) is not None
+        }
+
+
+def _can_be_shown(name: str) -> bool:
+    """Whether readers take the name as it is: DuckDB renames an empty one."""
+    return bool(name) and not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _merge(text: Any, misfits: dict[str, Any] | None) -> Any:
+    """Return the event's own `extras` with what didn't fit."""
+    if misfits is None and (text is None or isinstance(text, str)):
+        return text
+    return json_text({**_read_object(text), **(misfits or {})})
+
+
+def _read_object(text: Any) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"extras": text}

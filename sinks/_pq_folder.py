@@ -1,0 +1,199 @@
+"""The folder of one type: parts of one schema, whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Container, Iterable
+from contextlib import ExitStack
+from itertools import chain, count
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logflume.values.columns import Kind
+
+from ._pq_compaction import group_small
+from ._pq_exchange import replace_folder
+from ._pq_notice import warn
+from ._pq_part import DamagedPartError, Part, part_name, read_tables, write_file
+from ._pq_takeup import take_up
+from ._pq_workplace import Workplace
+
+__all__ = ["PartFolder"]
+
+
+class PartFolder:
+    """The parts of one type, which readers may read at any moment.
+
+    All parts have one schema. A part appears by a rename. When the schema grows, all parts
+    are written anew with the wider one, under their old names, into a new folder that takes the
+    old one's place at once; so do parts that are put together.
+
+    A reader that lists the folder before a replacement and opens the files after it gets no wrong
+    rows. When the schema grew, DuckDB, pandas and pyarrow read on, and Polars raises, for it
+    remembers the sizes of files. When parts were put together, their names are gone and all raise.
+
+    Args:
+        folder: Where the parts are. Made with the first part.
+        work: Where parts are made.
+    """
+
+    def __init__(self, folder: Path, work: Workplace) -> None:
+        self._folder = folder
+        self._work = work
+        self._take_up()
+
+    @property
+    def columns(self) -> dict[str, Kind]:
+        """The columns that the parts had when the folder was opened."""
+        return self._columns
+
+    def add(self, table: pa.Table, attempt: int) -> None:
+        """Add a part; the others get its columns in the same step.
+
+        Args:
+            table: At least one event, with at least the columns of the parts there are.
+            attempt: The attempt that its events are of.
+
+        Raises:
+            OSError: It failed; the part is not there.
+        """
+        first_seq, last_seq = pc.min(table["seq"]).as_py(), pc.max(table["seq"]).as_py()
+        name = self._free_name(attempt, first_seq or 0, last_seq or 0)
+        if self._parts and table.schema != self._schema:
+            self._rebuild(table.schema, self._singles(), (name, table))
+        else:
+            self._append(name, table)
+
+    def unify(self, schema: pa.Schema) -> None:
+        """Give all parts this schema if a crash has left them with several."""
+        if self._parts and self._schema is None:
+            self._rebuild(schema, self._singles())
+
+    def compact(self, more_than: int) -> None:
+        """Put small parts together, if there are more than that many.
+
+        Raises:
+            OSError: It failed; the parts hold what they held.
+        """
+        groups = group_small(sorted(self._parts.values()), more_than)
+        if groups and self._schema is not None:
+            self._rebuild(self._schema, groups)
+
+    def _take_up(self) -> None:
+        found = take_up(self._folder, self._work)
+        self._parts, self._columns, self._schema = found.parts, found.columns, found.schema
+        for path in found.damaged:
+            _say_damaged(path)
+
+    def _singles(self) -> list[list[Part]]:
+        return [[part] for part in sorted(self._parts.values())]
+
+    def _append(self, name: str, table: pa.Table) -> None:
+        staged = self._work.new_folder()
+        try:
+            part = _write(staged, name, table.schema, [table])
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (staged / _unfinished(name)).replace(self._folder / name)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+        self._parts[name] = part
+        self._schema = table.schema
+
+    def _rebuild(
+        self, schema: pa.Schema, groups: list[list[Part]], new: tuple[str, pa.Table] | None = None
+    ) -> None:
+        """Replace all parts by one for each group, and add the new one."""
+        while True:
+            present = [[part for part in group if part.name in self._parts] for group in groups]
+            try:
+                self._replace(schema, [group for group in present if group], new)
+            except DamagedPartError as error:
+                self._drop_damaged(error.name)
+            else:
+                return
+
+    def _replace(
+        self, schema: pa.Schema, groups: list[list[Part]], new: tuple[str, pa.Table] | None
+    ) -> None:
+        staged = self._work.new_folder()
+        with ExitStack() as undo:
+            undo.callback(self._take_up)
+            undo.callback(shutil.rmtree, staged, ignore_errors=True)
+            parts = self._fill(staged, schema, groups, new)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            replace_folder(self._folder, staged, self._parts)
+            undo.pop_all()
+        self._work.retire(staged, self._folder, set(self._parts))
+        self._parts = parts
+        self._schema = schema
+
+    def _fill(
+        self,
+        staged: Path,
+        schema: pa.Schema,
+        groups: list[list[Part]],
+        new: tuple[str, pa.Table] | None,
+    ) -> dict[str, Part]:
+        parts: dict[str, Part] = {}
+        for group in groups:
+            part = self._make(staged, schema, group, parts)
+            parts[part.name] = part
+        if new is not None:
+            parts[new[0]] = _write(staged, new[0], schema, [new[1]])
+        for name in parts:
+            (staged / _unfinished(name)).rename(staged / name)
+        return parts
+
+    def _make(
+        self, staged: Path, schema: pa.Schema, group: list[Part], taken: Container[str]
+    ) -> Part:
+        if len(group) == 1 and schema == self._schema:
+            _link(self._folder / group[0].name, staged / _unfinished(group[0].name))
+            return group[0]
+        name = group[0].name
+        if len(group) > 1:
+            last_seq = max(part.last_seq for part in group)
+            name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, taken)
+        tables = (read_tables(self._folder / part.name, schema) for part in group)
+        return _write(staged, name, schema, chain.from_iterable(tables))
+
+    def _free_name(
+        self, attempt: int, first_seq: int, last_seq: int, taken: Container[str] = ()
+    ) -> str:
+        names = (part_name(attempt, first_seq, last_seq, copy) for copy in count())
+        return next(
+            name for name in names if name not in taken and not (self._folder / name).exists()
+        )
+
+    def _drop_damaged(self, name: str) -> None:
+        path = self._folder / name
+        if path.exists():
+            _say_damaged(self._work.set_aside(path))
+        del self._parts[name]
+
+
+def _write(staged: Path, name: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> Part:
+    path = staged / _unfinished(name)
+    rows = write_file(path, schema, tables)
+    return Part.of_name(name, rows, path.stat().st_size)
+
+
+def _unfinished(name: str) -> str:
+    return f"{name}.unfinished"
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError as error:
+        raise DamagedPartError(source.name) from error
+    except OSError:
+        # Not every file system has hard links.
+        shutil.copyfile(source, target)
+
+
+def _say_damaged(path: Path) -> None:
+    warn(f"Parquet: a part could not be read. It was moved to {path}.")

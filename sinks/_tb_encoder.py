@@ -1,0 +1,117 @@
+"""Turns events into the records of an event file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+
+from tensorboard.compat.proto.event_pb2 import Event as EventProto
+from tensorboard.compat.proto.event_pb2 import SessionLog
+
+from logflume.protocols import Event
+from logflume.run import RunInfo
+
+from ._tb_hparams import session_end, session_start
+from ._tb_layout import layout
+from ._tb_markdown import completion_markdown
+from ._tb_tags import mode_tag, tag_of
+from ._tb_values import histogram, text
+from ._tb_wire import float32, scalar_head, summary_event
+from ._tfrecord import frame
+
+__all__ = ["Encoder"]
+
+
+@dataclass
+class Encoder:
+    """Gives the records of one event after the other, and remembers what the next ones need.
+
+    The curves of an attempt begin with `SessionLog.START` at its first step: readers then drop
+    what an earlier attempt left from that step on. Until a resumed run knows its step, its
+    curves and texts are left out, for at step 0 they would zigzag.
+
+    Args:
+        run: The identity of the run.
+        texts_per_step: How many completions are shown, at most, of a step and mode.
+    """
+
+    run: RunInfo
+    texts_per_step: int
+    _step: int | None = None
+    _started: bool = False
+    _has_session: bool = False
+    _texts: dict[str | None, tuple[int | None, int]] = field(default_factory=dict)
+
+    def copy(self) -> Encoder:
+        """Return an encoder to go on with, so that this one stays as it is."""
+        return replace(self, _texts=dict(self._texts))
+
+    def records(self, event: Event) -> bytes:
+        """Return the records of an event, none when TensorBoard has nothing to show of it."""
+        wall_time_s = datetime.fromisoformat(event["timestamp"]).timestamp()
+        if event["step"] is not None:
+            self._step = event["step"]
+        summary = self._summary(event, wall_time_s)
+        if not summary:
+            return b""
+        step = self._step or 0
+        record = frame(summary_event(wall_time_s, step, summary))
+        if self._started or not self._knows_step():
+            return record
+        self._started = True
+        return _start(wall_time_s, step if self.run.attempt else 0) + record
+
+    def _knows_step(self) -> bool:
+        return self._step is not None or self.run.attempt == 0
+
+    def _summary(self, event: Event, wall_time_s: float) -> bytes:
+        event_type = event["event"]
+        if event_type == "run_started":
+            summary = session_start(event, self.run.run, wall_time_s)
+            self._has_session = self._has_session or bool(summary)
+            return summary
+        if event_type == "run_finished":
+            return session_end(event, wall_time_s) if self._has_session else b""
+        if not self._knows_step():
+            return b""
+        return self._text(event) if event_type == "model_output" else _curves(event)
+
+    def _text(self, event: Event) -> bytes:
+        mode = event.get("mode")
+        last_step, count = self._texts.get(mode, (self._step, 0))
+        place = count if last_step == self._step else 0
+        if place >= self.texts_per_step:
+            return b""
+        self._texts[mode] = (self._step, place + 1)
+        return text(mode_tag(mode, f"model_output/{place}"), "text", completion_markdown(event))
+
+
+def _curves(event: Event) -> bytes:
+    """Return the scalars of an event, and the histograms of its rewards, as one `Summary`."""
+    event_type, mode = event["event"], event.get("mode")
+    values = []
+    for name, value in event.items():
+        kind = type(value)
+        if kind is float or kind is int:  # a bool is neither
+            if head := _head(event_type, mode, name):
+                values.append(head + float32(value))
+        elif kind is list and event_type == "reward" and name.startswith("rewards/"):
+            values.append(histogram(mode_tag(mode, name), value))
+    return b"".join(values)
+
+
+@lru_cache(maxsize=8192)
+def _head(event_type: str, mode: str | None, name: str) -> bytes | None:
+    tag = tag_of(event_type, mode, name)
+    return scalar_head(tag) if tag else None
+
+
+def _start(wall_time_s: float, step: int) -> bytes:
+    """Return the records that an attempt begins with: `SessionLog.START`, then the layout.
+
+    In this order, for the first would make readers drop the second.
+    """
+    log = SessionLog(status=SessionLog.START)
+    start = EventProto(wall_time=wall_time_s, step=step, session_log=log)
+    return frame(start.SerializeToString()) + frame(summary_event(wall_time_s, 0, layout()))

@@ -1,0 +1,101 @@
+"""An event file: TensorBoard's records, appended whole.
+
+A record is `length (8 bytes) | checksum of the length | data | checksum of the data`,
+little-endian, each checksum a masked CRC-32C of 4 bytes. Source: TensorFlow's
+`core/lib/io/record_writer.cc`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+import time
+from pathlib import Path
+
+import google_crc32c
+from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
+
+__all__ = ["EventFile", "frame"]
+
+_NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
+_LENGTH = struct.Struct("<Q")
+_CHECKSUM = struct.Struct("<I")
+
+
+def frame(data: bytes) -> bytes:
+    """Return `data` as one record."""
+    length = _LENGTH.pack(len(data))
+    return b"".join((length, _checksum(length), data, _checksum(data)))
+
+
+def _checksum(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    # Masked, as the format asks, because a checksum of data that holds checksums is weak.
+    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return _CHECKSUM.pack(masked)
+
+
+class EventFile:
+    """A new event file in a folder; begins with the record that names the format's version.
+
+    Every append goes straight to the operating system, so a killed process loses nothing
+    that was appended.
+
+    Args:
+        folder: Where the file is made. TensorBoard shows all event files of a folder as one run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = _new_path(folder).open("xb", buffering=0)
+        self._size_bytes = 0
+
+    def append(self, records: bytes) -> None:
+        """Append whole records.
+
+        Raises:
+            OSError: They could not be written; the file is as it was before.
+        """
+        if self._size_bytes == 0:
+            records = frame(_version()) + records
+        try:
+            self._write(records)
+        except OSError:
+            self._file.truncate(self._size_bytes)
+            self._file.seek(self._size_bytes)
+            raise
+        self._size_bytes += len(records)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        # An unbuffered write may take a part only, as it does when the disk fills up.
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+
+def _new_path(folder: Path) -> Path:
+    """Return a path that sorts after all event files of the folder.
+
+    TensorBoard reads the files of a folder in the order of their names. With the plain time in it,
+    a second attempt within one second, or after the clock was set back, could be read first.
+    """
+    found = [int(match[1]) for path in folder.iterdir() if (match := _NAME.match(path.name))]
+    time_s = max([int(time.time()), *(other_s + 1 for other_s in found)])
+    name = f"events.out.tfevents.{time_s:010d}.{socket.gethostname()}.{os.getpid()}"
+    return folder / name
+
+
+def _version() -> bytes:
+    # From version 2 on, readers drop orphaned points at `SessionLog.START`, and only there.
+    event = Event(
+        wall_time=time.time(),
+        file_version="brain.Event:2",
+        source_metadata=SourceMetadata(writer="logflume"),
+    )
+    return bytes(event.SerializeToString())

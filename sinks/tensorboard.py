@@ -1,0 +1,60 @@
+"""The sink of TensorBoard: event files of scalars, histograms, texts, hyperparameters and a layout.
+
+Neither torch nor TensorFlow is imported. One log event is one record, however many numbers it
+has. Which tag a number has is told in `logflume.sinks._tb_tags`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from logflume.protocols import Event
+from logflume.run import RunInfo
+
+from ._tb_encoder import Encoder
+from ._tfrecord import EventFile
+
+__all__ = ["TensorBoardSink"]
+
+
+class TensorBoardSink:
+    """Writes an event file for TensorBoard, a new one for each process.
+
+    TensorBoard keeps numbers as float32, and by default shows a sample of long curves
+    and of the texts (`tensorboard --samples_per_plugin=scalars=0,text=0` shows all).
+    An event without a step is shown at the last step that was seen.
+
+    The file is made when there is something to write: TensorBoard's Python reader leaves a file for
+    good when it finds a later one, so a process that has nothing to say must not make one.
+
+    Args:
+        path: The folder for TensorBoard's `--logdir`, made if missing.
+        texts_per_step: How many completions are shown, at most, of a step and mode.
+        run: The identity of the run.
+    """
+
+    def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:
+        self._folder = path
+        self._file: EventFile | None = None
+        self._encoder = Encoder(run, texts_per_step)
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Append one batch. When this returns, any reader sees it, and a kill loses none of it.
+
+        Raises:
+            OSError: Nothing of the batch was written; the same batch may be tried again.
+        """
+        encoder = self._encoder.copy()
+        if records := b"".join(map(encoder.records, events)):
+            self._file = self._file or EventFile(self._folder)
+            self._file.append(records)
+        self._encoder = encoder
+
+    def flush(self) -> None:
+        """Do nothing: `write` leaves nothing in a buffer."""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()

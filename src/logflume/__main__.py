@@ -1,0 +1,5 @@
+"""`python -m logflume` is `logflume`."""
+
+from logflume.cli import app
+
+app()

@@ -1,0 +1,97 @@
+"""Loading a real model for `--model`: from the hub, a folder or a GGUF file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from logflume.exceptions import LogflumeError
+
+__all__ = ["ModelError", "load_model"]
+
+
+class ModelError(LogflumeError):
+    """The model of `--model` can't be loaded."""
+
+
+def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal language model and its tokenizer, ready to be trained.
+
+    Args:
+        source: A hub id, a folder, a GGUF file, or a folder with one GGUF file in it. GGUF needs
+            the package `gguf`; its weights become plain ones, in bfloat16 on a GPU, else float32.
+
+    Raises:
+        ModelError: It can't be loaded; the text says why and what can be given.
+    """
+    location, options = _locate(source)
+    try:
+        if "gguf_file" in options:
+            model = _load_gguf(location, options["gguf_file"])
+        else:
+            model = AutoModelForCausalLM.from_pretrained(location, dtype=_dtype())
+        tokenizer = AutoTokenizer.from_pretrained(location, padding_side="left", **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(
+            f"The model {source!r} can't be loaded: {error}\n"
+            "Give a hub id (that needs the network), a folder with a config.json, or a GGUF file."
+        ) from error
+    _freeze_embeddings_on_cpu(model)
+    if tokenizer.chat_template is None:
+        _end_at_empty_line(model, tokenizer)
+    return model, tokenizer
+
+
+def _locate(source: str) -> tuple[str, dict[str, Any]]:
+    """Return what `from_pretrained` takes as the place, and its option for GGUF."""
+    path = Path(source).expanduser()
+    if path.suffix == ".gguf":
+        return str(path.parent), {"gguf_file": path.name}
+    files = sorted(path.glob("*.gguf")) if path.is_dir() else []
+    if len(files) == 1 and not (path / "config.json").exists():
+        return str(path), {"gguf_file": files[0].name}
+    return (str(path) if path.exists() else source), {}
+
+
+def _load_gguf(folder: str, name: str) -> PreTrainedModel:
+    # Here and not above: the other sources load with a transformers that doesn't have it, too.
+    from transformers import GgufConfig
+
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        gguf_file=name,
+        dtype=_dtype(),
+        quantization_config=GgufConfig(dequantize=True),
+    )
+    # The weights are plain numbers now, but the marks remain, and no Trainer trains with them.
+    model.is_quantized = False
+    model.hf_quantizer = None
+    return model
+
+
+def _dtype() -> torch.dtype:
+    return torch.bfloat16 if torch.cuda.is_available() else torch.float32
+
+
+def _freeze_embeddings_on_cpu(model: PreTrainedModel) -> None:
+    """Leave the embeddings as they are: of a small Gemma they are most of the weights."""
+    if not torch.cuda.is_available():
+        model.get_input_embeddings().requires_grad_(False)
+
+
+def _end_at_empty_line(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Let a base model end at the empty line that follows each worked example in its prompt.
+
+    It knows no end of turn: it would go on and invent the next question.
+    """
+    empty_line = tokenizer.encode("\n\n", add_special_tokens=False)
+    if len(empty_line) == 1:
+        model.generation_config.eos_token_id = [tokenizer.eos_token_id, *empty_line]

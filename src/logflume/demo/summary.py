@@ -1,0 +1,78 @@
+"""The short summary at the end of a demo run. Plain data in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+
+__all__ = ["sparkline", "summarise"]
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_MAX_WIDTH = 60
+_COUNTS = ("accepted", "written", "dropped")
+
+
+def summarise(
+    rewards: Sequence[float], sinks: Mapping[str, Mapping[str, int]], folder: Path
+) -> str:
+    """Return the summary, several lines.
+
+    Args:
+        rewards: Mean total reward of each step, in order.
+        sinks: By sink, how many events it was given (`accepted`), took (`written`) and
+            lost (`dropped`).
+        folder: The run's folder.
+    """
+    parts = [_describe_rewards(rewards), _table(sinks), _next_commands(folder)]
+    return "\n\n".join(parts)
+
+
+def sparkline(values: Sequence[float], width: int = _MAX_WIDTH) -> str:
+    """Draw values as a line of blocks, from the least to the greatest.
+
+    More values than `width` are drawn as the means of about equally many neighbours.
+
+    >>> sparkline([0.0, 1.0, 2.0, 7.0])
+    '▁▂▃█'
+    """
+    if not values:
+        return ""
+    columns = min(width, len(values))
+    edges = [column * len(values) // columns for column in range(columns + 1)]
+    means = [fmean(values[start:end]) for start, end in pairwise(edges)]
+    low, high = min(means), max(means)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
+
+
+def _describe_rewards(rewards: Sequence[float]) -> str:
+    if not rewards:
+        return "Mean reward: no step was finished"
+    count = min(5, (len(rewards) + 1) // 2)
+    start, end = fmean(rewards[:count]), fmean(rewards[-count:])
+    which = f"the first and the last {count} of {len(rewards)} steps"
+    return f"Mean reward: {start:.2f} → {end:.2f}   ({which})\n  {sparkline(rewards)}"
+
+
+def _table(sinks: Mapping[str, Mapping[str, int]]) -> str:
+    width = max((len(name) for name in sinks), default=0)
+    lines = [f"{'Events by sink':{width + 2}}" + "".join(f"{name:>10}" for name in _COUNTS)]
+    lines += [
+        f"  {name:{width}}" + "".join(f"{totals.get(key, 0):>10}" for key in _COUNTS)
+        for name, totals in sinks.items()
+    ]
+    return "\n".join(lines)
+
+
+def _next_commands(folder: Path) -> str:
+    """List what can be typed next, for the outputs that the configuration has put in the folder."""
+    commands = {
+        "events.jsonl": f"tail -n 3 {folder}/events.jsonl",
+        "model_outputs.csv": f"head -n 5 {folder}/model_outputs.csv",
+        "parquet": f"python -c \"import pandas; print(pandas.read_parquet('{folder}/parquet/reward'))\"",
+        "tensorboard": f"tensorboard --logdir {folder}/tensorboard",
+    }
+    there = [command for name, command in commands.items() if (folder / name).exists()]
+    return "\n".join([f"Everything is in {folder}. Next:", *(f"  {line}" for line in there)])

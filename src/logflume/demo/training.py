@@ -1,0 +1,129 @@
+"""What both scripts train with: the model, its tokenizer, the problems and TRL's settings."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+)
+from trl import GRPOConfig
+
+from logflume.demo.data import Problem, make_problems
+from logflume.demo.model import load_model
+from logflume.demo.options import Options
+from logflume.demo.prompts import Prompt, ask, choose_prompt
+from logflume.demo.tiny_gemma import build_model, build_tokenizer
+from logflume.demo.warmup import warm_up
+
+__all__ = ["Setup", "prepare", "rewards_by_step", "show_only_the_bar"]
+
+_PROBLEMS = 512
+_WARMUP_STEPS = 120
+
+_TINY = {
+    "per_device_train_batch_size": 64,
+    "num_generations": 8,
+    "max_completion_length": 16,  # a whole answer, tags included, and the end of the turn
+    "learning_rate": 1e-3,
+    "use_cpu": True,  # so small a model is slower on a GPU
+}
+_REAL = {
+    "per_device_train_batch_size": 8,
+    "num_generations": 4,
+    "max_completion_length": 48,
+    "learning_rate": 1e-5,
+}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What `GRPOTrainer` is given."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    dataset: Dataset
+    config: GRPOConfig
+
+
+def prepare(options: Options) -> Setup:
+    """Build or load all that the training needs. The same seed gives the same run.
+
+    Raises:
+        ModelError: The model of `--model` can't be loaded.
+    """
+    problems = make_problems(_PROBLEMS, options.seed)
+    if options.model is None:
+        # A second thread doesn't make 93,000 weights faster, and waits for whatever else runs.
+        torch.set_num_threads(1)
+        torch.manual_seed(options.seed)
+        turns = [("user", problem.question, "model", problem.answer) for problem in problems]
+        tokenizer = build_tokenizer(chain.from_iterable(turns))
+        model = build_model(tokenizer)
+        warm_up(model, tokenizer, problems, steps=_WARMUP_STEPS, seed=options.seed)
+        return Setup(model, tokenizer, _dataset(problems, ask), _grpo_config(options, _TINY))
+    model, tokenizer = load_model(options.model)
+    form = choose_prompt(has_chat_template=tokenizer.chat_template is not None)
+    return Setup(model, tokenizer, _dataset(problems, form), _grpo_config(options, _REAL))
+
+
+def _dataset(problems: list[Problem], form: Callable[[str], Prompt]) -> Dataset:
+    """Return rows of `prompt`, `question`, `answer`; TRL hands the last two to the rewards."""
+    return Dataset.from_list(
+        [
+            {
+                "prompt": form(problem.question),
+                "question": problem.question,
+                "answer": problem.answer,
+            }
+            for problem in problems
+        ]
+    )
+
+
+def _grpo_config(options: Options, settings: dict[str, Any]) -> GRPOConfig:
+    return GRPOConfig(
+        **{"use_cpu": not torch.cuda.is_available(), **settings},
+        output_dir=tempfile.gettempdir(),  # nothing is saved, but it has to be named
+        save_strategy="no",
+        report_to=[],
+        max_steps=options.steps,
+        seed=options.seed,
+        logging_steps=1,
+        lr_scheduler_type="constant",
+        beta=0.0,
+        # TRL switches both on, for large models on a GPU.
+        bf16=torch.cuda.is_available() and options.model is not None,
+        gradient_checkpointing=False,
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+
+
+class _Bar(ProgressCallback):
+    """The Trainer's progress bar, without the metrics that it prints at each step."""
+
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
+        """Print nothing: the console sink does."""
+
+
+def show_only_the_bar(trainer: Trainer) -> None:
+    """Replace the Trainer's own printing by a progress bar, which is there on a terminal only."""
+    trainer.remove_callback(PrinterCallback)
+    if trainer.pop_callback(ProgressCallback) is not None:
+        trainer.add_callback(_Bar())
+
+
+def rewards_by_step(trainer: Trainer) -> list[float]:
+    """Return the mean total reward of each step, as the trainer remembers it."""
+    return [row["reward"] for row in trainer.state.log_history if "reward" in row]

@@ -1,0 +1,89 @@
+"""What the types of the catalogue are made of: the reserved names, and families of fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta, Struct
+
+__all__ = [
+    "EXCEPTION_FAMILIES",
+    "GPU_FAMILIES",
+    "EventBase",
+    "Families",
+    "Numbers",
+    "Texts",
+    "describe",
+    "measure",
+]
+
+Families = dict[str, tuple[Any, str]]
+Numbers = list[float | None]
+Texts = list[str | None]
+
+
+def measure(unit: str, text: str) -> Meta:
+    """Return the meaning of a field that has a unit."""
+    return Meta(description=text, extra_json_schema={"unit": unit}, extra={"unit": unit})
+
+
+def describe(text: str) -> Meta:
+    """Return the meaning of a field."""
+    return Meta(description=text)
+
+
+class EventBase(Struct, kw_only=True, omit_defaults=True):
+    """The names reserved in every event."""
+
+    timestamp: Annotated[
+        str,
+        Meta(
+            description="when the call was made: RFC 3339, UTC, microseconds",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ]
+    level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"], describe("how serious it is")
+    ]
+    logger: Annotated[
+        str, describe("training, model, reward, system, metrics, or a name of your own")
+    ]
+    event: Annotated[str, describe("the type of the event")]
+    run: Annotated[str, describe("run id, the same for all ranks and attempts")]
+    attempt: Annotated[int, describe("0, then 1, 2 … each time the run is resumed")]
+    rank: Annotated[int, describe("process rank, 0 on one machine")]
+    seq: Annotated[
+        int, describe("counts the events of this process within the attempt; a gap is a loss")
+    ]
+    step: Annotated[int | None, describe("training step")]
+    mode: Annotated[Literal["train", "eval"] | None, describe("train or eval, where known")] = None
+    extras: Annotated[str | None, describe("JSON text of what did not fit its column")] = None
+    nonfinite: Annotated[
+        dict[str, str] | None,
+        describe("JSON only: fields that are NaN or infinite, written as null"),
+    ] = None
+
+    families: ClassVar[Families] = {}
+
+
+GPU_FAMILIES: Families = {
+    "gpu/*/utilization_percent": (float, "share of time that the GPU was busy"),
+    "gpu/*/memory_used_bytes": (int, "memory in use on the GPU"),
+    "gpu/*/memory_total_bytes": (int, "memory of the GPU"),
+    "gpu/*/process_memory_bytes": (int, "memory of this process on the GPU"),
+    "gpu/*/temperature_celsius": (float, "temperature of the GPU"),
+    "gpu/*/power_watts": (float, "power drawn"),
+    "gpu/*/clock_sm_mhz": (float, "clock of the multiprocessors"),
+    "gpu/*/clock_memory_mhz": (float, "clock of the memory"),
+    "gpu/*/throttle_reasons": (str, "why the clock is held down, names joined by commas"),
+    "torch/*_bytes": (int, "torch's allocator: allocated, reserved, peak"),
+}
+"""Statistics of the GPUs, in `system` events and where `inject_gpu_stats` puts them."""
+
+EXCEPTION_FAMILIES: Families = {
+    "exception/type": (str, "class of the exception"),
+    "exception/message": (str, "its text"),
+    "exception/traceback": (str, "the traceback as Python prints it"),
+    "exception/frames": (Texts, "its frames, outermost first: file:line function"),
+}
+"""Fields that any event logged with `exc_info` has."""

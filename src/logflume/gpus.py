@@ -1,1 +1,0 @@
-def gpu_names(): return []

@@ -1,0 +1,118 @@
+"""Callbacks that log what a `transformers` Trainer reports.
+
+They need `transformers`, which comes with the extra `trl`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from logflume.exceptions import MissingExtraError
+from logflume.lifecycle import current_config, set_step
+from logflume.logger import get_logger
+from logflume.training.phase import PHASE
+from logflume.window import MeanWindow
+
+try:
+    from transformers import TrainerCallback
+except ImportError as error:
+    raise MissingExtraError("transformers", "trl") from error
+
+__all__ = ["EnhancedLoggingCallback", "OptimizedLoggingCallback"]
+
+_EVAL = "eval_"
+
+
+class EnhancedLoggingCallback(TrainerCallback):  # type: ignore[misc]
+    """Logs every report of the trainer: `training`, `evaluation`, `checkpoint`, `summary`.
+
+    It also sets the step that all other events of the process are tagged with. Metrics are logged
+    once, by the main process.
+
+    Example:
+        >>> trainer = GRPOTrainer(..., callbacks=[EnhancedLoggingCallback()])
+    """
+
+    outputs_every = 1
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Log the trainer's arguments, and follow its steps from here on."""
+        PHASE.is_followed = True
+        PHASE.in_step = False
+        PHASE.outputs_every = self.outputs_every
+        set_step(state.global_step)
+        if state.is_world_process_zero:
+            hyperparameters = args.to_sanitized_dict()
+            get_logger("training").info("run_started", hyperparameters=hyperparameters)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tag what comes with the step that this one leads to."""
+        PHASE.in_step = True
+        set_step(state.global_step + 1, "train")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leave the mode open: what comes before the next step may be an evaluation."""
+        PHASE.in_step = False
+        set_step(state.global_step)
+
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Log what the trainer reports, by the names of the metrics."""
+        if not logs or not state.is_world_process_zero:
+            return
+        evaluation = {k.removeprefix(_EVAL): v for k, v in logs.items() if k.startswith(_EVAL)}
+        summary = {k: v for k, v in logs.items() if k.startswith("train_")}
+        training = {k: v for k, v in logs.items() if not k.startswith(_EVAL) and k not in summary}
+        # The last report may carry what is left of training metrics; `epoch` alone is none.
+        if training.keys() - {"epoch"} or not (evaluation or summary):
+            self.log_training(state.global_step, training)
+        if evaluation:
+            get_logger("training").info(
+                "evaluation", **{**evaluation, "step": state.global_step, "mode": "eval"}
+            )
+        if summary:
+            get_logger("training").info("summary", **{**summary, "step": state.global_step})
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Log where the checkpoint is."""
+        if state.is_world_process_zero:
+            path = f"{args.output_dir}/checkpoint-{state.global_step}"
+            get_logger("training").info("checkpoint", path=path, step=state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Stop following the trainer."""
+        PHASE.is_followed = False
+        PHASE.in_step = False
+
+    def log_training(self, step: int, metrics: dict[str, Any]) -> None:
+        """Log the metrics of a step."""
+        get_logger("training").info("training", **{**metrics, "step": step, "mode": "train"})
+
+
+class OptimizedLoggingCallback(EnhancedLoggingCallback):
+    """Logs less: means over `logging_frequency` steps, and the completions of every so many batches.
+
+    Args:
+        logging_frequency: Length of the window in steps; None takes `metrics.logging_frequency`
+            of the configuration, or 10 where that is 1.
+    """
+
+    def __init__(self, logging_frequency: int | None = None) -> None:
+        configured = current_config().metrics.logging_frequency
+        frequency = logging_frequency or (configured if configured > 1 else 10)
+        self.outputs_every = frequency
+        self._window = MeanWindow(frequency)
+        self._step = 0
+
+    def log_training(self, step: int, metrics: dict[str, Any]) -> None:
+        """Add the metrics to the window, and log its means when it is full."""
+        self._step = step
+        if means := self._window.add(step, metrics):
+            super().log_training(step, means)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Log the means of a window that isn't full."""
+        if means := self._window.take():
+            super().log_training(self._step, means)
+        super().on_train_end(args, state, control, **kwargs)

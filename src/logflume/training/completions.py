@@ -1,0 +1,55 @@
+"""Text of prompts and completions, and the parts of an answer in tags."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["final_answer", "parse_answer", "text_of"]
+
+_REASONING = re.compile(r"<reasoning>(.*?)</reasoning>", re.DOTALL)
+_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+def text_of(messages: Any) -> str:
+    """Return the text of a completion or prompt: a string, or a list of chat messages.
+
+    Of several messages each has its role in front.
+
+    >>> text_of([{"role": "assistant", "content": "4"}])
+    '4'
+    """
+    if isinstance(messages, str):
+        return messages
+    if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
+        return str(messages)
+    if len(messages) == 1:
+        return _content(messages[0])
+    return "\n".join(f"{message.get('role', '')}: {_content(message)}" for message in messages)
+
+
+def parse_answer(text: str) -> tuple[str | None, str | None]:
+    """Return the text between the reasoning tags and between the answer tags; None where missing."""
+    reasoning, answer = _REASONING.search(text), _ANSWER.search(text)
+    return (
+        reasoning[1].strip() if reasoning else None,
+        answer[1].strip() if answer else None,
+    )
+
+
+def final_answer(answer: Any) -> Any:
+    """Return the answer proper of a GSM8K-style solution, what follows `####`; others as they are.
+
+    >>> final_answer("3 + 4 = 7 #### 7"), final_answer(4)
+    ('7', 4)
+    """
+    if isinstance(answer, str) and "####" in answer:
+        return answer.rpartition("####")[2].strip()
+    return answer
+
+
+def _content(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):  # the parts of a multimodal message
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return "" if content is None else str(content)

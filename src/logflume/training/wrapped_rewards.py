@@ -1,0 +1,114 @@
+"""Reward functions that log what they gave, to be passed to a trainer in place of the originals."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from logflume.guard import Failure, attempt, describe
+from logflume.logger import get_logger
+from logflume.training.batch import RewardBatch
+
+__all__ = ["AsyncWrappedReward", "WrappedReward", "get_wrapped_reward_functions", "wrap_reward"]
+
+
+class WrappedReward:
+    """A reward function that hands its results on unchanged, and logs them.
+
+    It can be pickled where the function can. An exception of the function is logged and
+    passes through.
+
+    Args:
+        function: The reward function, as TRL calls it.
+        name: Its name in the logs, as TRL names it too.
+        batch: Gathers the results of all functions of one batch of rollouts.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str, batch: RewardBatch) -> None:
+        self.__name__ = name
+        self._function = function
+        self._batch = batch
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function and log what it gave."""
+        started_s = time.perf_counter()
+        try:
+            result = self._function(*args, **kwargs)
+        except Exception as error:
+            _log_error(self.__name__, error)
+            raise
+        return self._note(result, kwargs, started_s)
+
+    def _note(self, result: Any, kwargs: dict[str, Any], started_s: float) -> Any:
+        # A generator can be read once only; the trainer gets the list of what it gave.
+        values = list(result) if inspect.isgenerator(result) else result
+        noted = attempt(
+            self._batch.add, self.__name__, values, kwargs, time.perf_counter() - started_s
+        )
+        if isinstance(noted, Failure):
+            get_logger("reward").warning(
+                f"The rewards of {self.__name__} could not be logged: {describe(noted.error)}"
+            )
+        return values
+
+
+class AsyncWrappedReward(WrappedReward):
+    """The same for an `async` function: TRL runs those together."""
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Await the function and log what it gave."""
+        started_s = time.perf_counter()
+        try:
+            result = await self._function(*args, **kwargs)
+        except Exception as error:
+            _log_error(self.__name__, error)
+            raise
+        return self._note(result, kwargs, started_s)
+
+
+def wrap_reward(function: Any, name: str | None = None, *, batch: RewardBatch | None = None) -> Any:
+    """Return a reward function that logs what it gives.
+
+    Args:
+        function: A function, `functools.partial` or callable object, async or not. A reward
+            model (a string or a module) is returned as it is: the trainer calls it in its own way.
+        name: Its name in the logs; None takes the one that TRL would.
+        batch: What gathers the results of several functions into one event; None: its own.
+    """
+    if not callable(function) or hasattr(function, "named_parameters"):
+        return function
+    name = name or _name_of(function)
+    batch = batch or RewardBatch([name])
+    kind = AsyncWrappedReward if _is_async(function) else WrappedReward
+    return kind(function, name, batch)
+
+
+def get_wrapped_reward_functions(functions: Sequence[Any]) -> list[Any]:
+    """Return the reward functions wrapped, in order, for `GRPOTrainer(reward_funcs=…)`.
+
+    For each batch of rollouts there is one `reward` event with the values of all functions, and
+    a `model_output` event for each completion with its rewards. The list given is not changed.
+    """
+    names = [_name_of(f) for f in functions if callable(f) and not hasattr(f, "named_parameters")]
+    batch = RewardBatch(names)
+    return [wrap_reward(function, batch=batch) for function in functions]
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _is_async(function: Any) -> bool:
+    while isinstance(function, functools.partial):
+        function = function.func
+    call = getattr(function, "__call__", None)  # noqa: B004 - the method itself is wanted
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+def _log_error(name: str, error: Exception) -> None:
+    get_logger("reward").error("reward_error", function=name, exc_info=error)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+HERE = Path(__file__).parent
+STUB = HERE.parent / "stubs" / "nvml_stub.c"
+LIBRARY = "libnvidia-ml.so.1"
+
+
+class RunScenario(Protocol):
+    def __call__(self, name: str, *arguments: Any, library: Path | None = None) -> Any: ...
+
+
+def compile_stub(folder: Path, *flags: str) -> Path:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("the NVML stub needs a C compiler")
+    command = [compiler, "-Wall", "-Werror", "-shared", "-fPIC", *flags, str(STUB)]
+    subprocess.run([*command, "-o", str(folder / LIBRARY)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nvml_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_stub(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture(scope="session")
+def old_nvml_stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_stub(tmp_path_factory.mktemp("old_nvml"), "-DOLD_DRIVER")
+
+
+@pytest.fixture
+def broken_library(tmp_path: Path) -> Path:
+    """A folder whose library can't be loaded, which hides a real one too."""
+    (tmp_path / LIBRARY).write_bytes(b"")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def run_scenario(nvml_stub: Path) -> RunScenario:
+    """Run a function of `gpu_scenarios.py` in a process that finds the stub; return its result."""
+
+    def run(name: str, *arguments: Any, library: Path | None = None) -> Any:
+        environment = {**os.environ, "LD_LIBRARY_PATH": str(library or nvml_stub)}
+        environment.pop("CUDA_VISIBLE_DEVICES", None)
+        result = subprocess.run(
+            [sys.executable, str(HERE / "gpu_scenarios.py"), name, json.dumps(arguments)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (0, "") == (result.returncode, result.stderr)
+        return json.loads(result.stdout)
+
+    return run

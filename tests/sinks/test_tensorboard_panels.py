@@ -1,0 +1,207 @@
+"""What the TensorBoard sink shows beside curves: histograms, texts, hyperparameters, charts."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.hparams import metadata as hparams
+
+from logflume.run import RunInfo
+from logflume.sinks.tensorboard import TensorBoardSink
+
+
+def write(folder: Path, *events: dict[str, Any], **options: int) -> Any:
+    """Write the events and return TensorBoard's reader of them."""
+    reserved = {"timestamp": "2026-11-23T06:00:00Z", "step": 1}
+    with closing(TensorBoardSink(folder, run=RunInfo(run="my-run"), **options)) as sink:
+        sink.write([reserved | event for event in events])
+    sizes = {"scalars": 0, "histograms": 0, "tensors": 0}
+    return EventAccumulator(str(folder), size_guidance=sizes).Reload()
+
+
+def shown(reader: Any, tag: str) -> list[str]:
+    return [event.tensor_proto.string_val[0].decode() for event in reader.Tensors(tag)]
+
+
+def output(**fields: Any) -> dict[str, Any]:
+    return {"event": "model_output", "model_output": "four"} | fields
+
+
+@settings(deadline=None)
+@given(st.lists(st.none() | st.floats(), max_size=50))
+def test_histogram(values: list[float | None]) -> None:
+    """Every finite value is counted in the bucket that holds it; null, NaN, infinity in none."""
+    with tempfile.TemporaryDirectory() as folder:
+        reader = write(Path(folder), {"event": "reward", "rewards/a": values, "rewards/b": [1.0]})
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    expected_tags = ["rewards/a", "rewards/b"] if finite else ["rewards/b"]
+
+    assert expected_tags == reader.Tags()["histograms"]
+    if finite:
+        (histogram,) = (event.histogram_value for event in reader.Histograms("rewards/a"))
+        assert (min(finite), max(finite)) == (histogram.min, histogram.max)
+        for place, limit in enumerate(histogram.bucket_limit, start=1):
+            assert sum(value <= limit for value in finite) == sum(histogram.bucket[:place])
+
+
+def test_histogram_of_evaluation(tmp_path: Path) -> None:
+    """The rewards of an evaluation are apart from those of training at the same step."""
+    rewards = {"event": "reward", "rewards/a": [0.0, 2.0]}
+    reader = write(tmp_path, rewards, rewards | {"mode": "eval"}, {"event": "my", "rewards/a": [1]})
+
+    assert ["rewards/a", "eval/rewards/a"] == reader.Tags()["histograms"]
+
+
+def test_texts_a_step(tmp_path: Path) -> None:
+    """Of each step and mode only the first texts are shown."""
+    steps = [(1, "train")] * 3 + [(1, "eval")] * 3 + [(2, "train")] * 3
+    events = [output(step=step, mode=mode, answer=str(i)) for i, (step, mode) in enumerate(steps)]
+    reader = write(tmp_path, *events, texts_per_step=2)
+
+    tags = [tag for tag in reader.Tags()["tensors"] if "model_output" in tag]
+    assert {
+        "model_output/0": [1, 2],
+        "model_output/1": [1, 2],
+        "eval/model_output/0": [1],
+        "eval/model_output/1": [1],
+    } == {tag: [event.step for event in reader.Tensors(tag)] for tag in tags}
+
+
+def test_text(tmp_path: Path) -> None:
+    """A completion is shown with what belongs to it, the numbers below each other."""
+    scores = {"rewards/correctness": 2.0, "rewards/total": 2.5, "advantage": -0.70710678}
+    event = output(
+        question="2+2?", true_answer="4", answer="4\x1b[0m", **scores, **{"rewards/b": 0.5}
+    )
+
+    assert [
+        "**Question**\n\n```\n2+2?\n```\n\n"
+        "**True answer**\n\n```\n4\n```\n\n"
+        "**Completion**\n\n```\nfour\n```\n\n"
+        "**Answer**\n\n```\n4\\x1b[0m\n```\n\n"
+        "**Scores**\n\n```\n"
+        "rewards/correctness  2\n"
+        "rewards/b            0.5\n"
+        "rewards/total        2.5\n"
+        "advantage            -0.707107\n```"
+    ] == shown(write(tmp_path, event), "model_output/0")
+
+
+LINES = st.sampled_from(["```", "````", "~~~", "```python", "", "    ", "<pre>", "# a", "&lt;"])
+
+
+@settings(deadline=None)
+@given(st.lists(LINES | st.text()).map("\n".join))
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_any_text_stays_in_its_block(completion: str) -> None:
+    """Whatever the model wrote, the page shows it as it is, and control characters as escapes."""
+    from tensorboard.plugin_util import markdown_to_safe_html  # warns when it is imported
+
+    with tempfile.TemporaryDirectory() as folder:
+        (markdown,) = shown(write(Path(folder), output(model_output=completion)), "model_output/0")
+    page = markdown_to_safe_html(markdown)
+
+    match = re.fullmatch(
+        r"<p><strong>Completion</strong></p>\n<pre><code>(.*)\n</code></pre>", page, re.DOTALL
+    )
+    assert match
+    assert visible(completion) == html.unescape(match[1])
+
+
+def visible(text: str) -> str:
+    """Return the text with its control characters escaped; tabs show as spaces on the page."""
+    escaped = (c if c in "\n\t" or not is_control(c) else f"\\x{ord(c):02x}" for c in text)
+    return "".join(escaped).expandtabs(4)
+
+
+def is_control(character: str) -> bool:
+    return ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("ab \t"), min_size=100, max_size=600))
+def test_long_lines_are_broken(line: str) -> None:
+    """No line is longer than 120 characters, and none of them is lost."""
+    with tempfile.TemporaryDirectory() as folder:
+        (markdown,) = shown(write(Path(folder), output(model_output=line)), "model_output/0")
+    _, _, _, *lines, _ = markdown.split("\n")
+
+    assert line == "".join(lines)
+    assert 120 >= max(map(len, lines))
+
+
+def test_hyperparameters(tmp_path: Path) -> None:
+    """Hyperparameters keep their types; those logged first are the run's."""
+    values = {
+        "lr": 1e-5,
+        "steps": 10,
+        "bf16": True,
+        "optim": "adamw",
+        "betas": [0.9, 0.99],
+        "x": None,
+    }
+    fields = {f"hyperparameters/{name}": value for name, value in values.items()}
+    started = {"event": "run_started", "step": None}
+    contents = write(
+        tmp_path, started, started | fields, started | {"hyperparameters/lr": 1.0}
+    ).PluginTagToContent("hparams")
+    experiment = hparams.parse_experiment_plugin_data(contents[hparams.EXPERIMENT_TAG])
+    session = hparams.parse_session_start_info_plugin_data(contents[hparams.SESSION_START_INFO_TAG])
+
+    found = {name: getattr(v, v.WhichOneof("kind")) for name, v in session.hparams.items()}
+    expected = {"lr": 1e-5, "steps": 10, "bf16": True, "optim": "adamw", "betas": "[0.9, 0.99]"}
+    assert expected == found
+    assert found["bf16"] is True
+    assert "my-run" == session.group_name
+    assert list(expected) == [info.name for info in experiment.hparam_infos]
+    assert {"train/reward", "train/loss"} <= {info.name.tag for info in experiment.metric_infos}
+
+
+@pytest.mark.parametrize(
+    ("status", "shown_status"),
+    [("finished", "SUCCESS"), ("failed", "FAILURE"), ("interrupted", "FAILURE")],
+)
+def test_end_of_session(tmp_path: Path, status: str, shown_status: str) -> None:
+    """How the run ended is the status of its session."""
+    contents = write(
+        tmp_path,
+        {"event": "run_started", "hyperparameters/lr": 1.0},
+        {"event": "run_finished", "status": status},
+    ).PluginTagToContent("hparams")
+    end = hparams.parse_session_end_info_plugin_data(contents[hparams.SESSION_END_INFO_TAG])
+
+    status_enum = end.DESCRIPTOR.fields_by_name["status"].enum_type
+    assert f"STATUS_{shown_status}" == status_enum.values_by_number[end.status].name
+
+
+def test_no_hyperparameters(tmp_path: Path) -> None:
+    """Without hyperparameters there is no HPARAMS page."""
+    reader = write(tmp_path, {"event": "run_started"}, {"event": "run_finished"})
+
+    with pytest.raises(KeyError):
+        reader.PluginTagToContent("hparams")
+
+
+def test_layout(tmp_path: Path) -> None:
+    """The layout has charts for rewards, training, completions and the machine."""
+    reader = write(tmp_path, {"event": "training", "loss": 1.0})
+    (event,) = reader.Tensors("custom_scalars__config__")
+    layout = Layout.FromString(event.tensor_proto.string_val[0])
+    charts = [chart.multiline.tag[0] for category in layout.category for chart in category.chart]
+
+    tags = ["rewards/a/mean", "train/grad_norm", "train/completions/clipped_ratio"]
+    tags += ["system/gpu/0/utilization_percent", "train/gpu/0/memory_used_bytes"]
+    assert [1] * len(tags) == [sum(bool(re.match(chart, tag)) for chart in charts) for tag in tags]
+    titles = [category.title for category in layout.category]
+    assert ["Rewards", "Training", "Completions", "System", "GPU"] == titles

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+
+from logflume.resources import machine_memory, process_memory, system_usage, torch_memory
+from logflume.values.columns import Kind, declared_kind
+
+MIB = 2**20
+
+
+def test_every_reading_is_declared_with_its_type(tmp_path: Path) -> None:
+    """All names are declared for `system` events, as integers or numbers as they are."""
+    kinds = {int: Kind.INTEGER, float: Kind.NUMBER}
+    fields = system_usage(tmp_path)
+
+    assert {name: declared_kind("system", name) for name in fields} == {
+        name: kinds[type(value)] for name, value in fields.items()
+    }
+
+
+def test_what_every_platform_tells(tmp_path: Path) -> None:
+    """Memory, CPU and disk room are there on any machine."""
+    assert {
+        "process_memory_bytes",
+        "memory_used_bytes",
+        "memory_total_bytes",
+        "process_cpu_percent",
+        "cpu_percent",
+        "disk_free_bytes",
+    } <= set(system_usage(tmp_path))
+
+
+def test_what_the_platform_lacks_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With an unreadable /proc only what comes from elsewhere is left, and nothing is raised."""
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path), raising=False)
+    fields = system_usage(tmp_path)
+
+    assert "disk_free_bytes" in fields
+    if psutil.LINUX:
+        assert not {"memory_used_bytes", "cpu_percent", "network_sent_bytes"} & set(fields)
+
+
+def test_memory_is_in_bytes() -> None:
+    """Sixty-four more mebibytes in use show as about that many bytes."""
+    before = process_memory()["process_memory_bytes"]
+    block = bytearray(b"x") * (64 * MIB)
+    after = process_memory()["process_memory_bytes"]
+
+    assert 48 * MIB < after - before < 128 * MIB
+    assert (
+        len(block) < machine_memory()["memory_used_bytes"] < machine_memory()["memory_total_bytes"]
+    )
+
+
+def test_cpu_is_measured_between_calls(tmp_path: Path) -> None:
+    """A process that computes without pause shows CPU from the second call on."""
+    system_usage(tmp_path)
+    deadline_s = time.monotonic() + 60
+    while not system_usage(tmp_path)["process_cpu_percent"] > 0:
+        assert time.monotonic() < deadline_s
+
+
+def test_disk_room_of_a_folder_to_come(tmp_path: Path) -> None:
+    """A path that doesn't exist yet has the room of its nearest parent."""
+    assert system_usage(tmp_path / "not" / "there" / "yet")["disk_free_bytes"] > 0
+
+
+def test_torch_is_never_imported() -> None:
+    """Asking for torch's memory in a process without torch gives nothing and loads nothing."""
+    code = (
+        "import sys; from logflume.resources import torch_memory; "
+        "print(torch_memory(), 'torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert "{} False" == result.stdout.strip()
+
+
+def test_cuda_is_never_initialised() -> None:
+    """With the real torch loaded, asking tells of CUDA only where it is in use, never starts it."""
+    torch = pytest.importorskip("torch")
+    was_initialised = torch.cuda.is_initialized()
+
+    assert was_initialised == bool(torch_memory())
+    assert was_initialised == torch.cuda.is_initialized()
+
+
+def test_torch_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `torch.cuda` that another thread has only begun to import gives nothing."""
+    monkeypatch.setitem(sys.modules, "torch.cuda", ModuleType("torch.cuda"))
+
+    assert {} == torch_memory()
+
+
+def test_torch_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each device has three numbers, 0 where the allocator has no such statistic yet.
+
+    A stand-in plays torch on CUDA, which needs the hardware.
+    """
+    statistics: list[dict[str, Any]] = [
+        {
+            "allocated_bytes.all.current": 5,
+            "allocated_bytes.all.peak": 7,
+            "reserved_bytes.all.current": 8,
+        },
+        {},
+    ]
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True,
+        device_count=lambda: len(statistics),
+        memory_stats=lambda index: statistics[index],
+    )
+    monkeypatch.setitem(sys.modules, "torch.cuda", cuda)
+
+    assert {
+        "torch/0/allocated_bytes": 5,
+        "torch/0/reserved_bytes": 8,
+        "torch/0/peak_bytes": 7,
+        "torch/1/allocated_bytes": 0,
+        "torch/1/reserved_bytes": 0,
+        "torch/1/peak_bytes": 0,
+    } == torch_memory()
