@@ -1,1 +1,1 @@
-"""Processors: one file each, a verb each. Found by name, in the entry points of this package's name."""
+"""Processors: one file each, a verb each. Found by name, as entry points of this package's name."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from logflume.protocols import Event
 from logflume.values.columns import Kind, declared_columns, declared_kind
 from logflume.values.fit import find_kind
-from logflume.values.plain import json_text
+from logflume.values.plain import json_text, plain
 
 from ._pq_column import Column
 from ._pq_notice import warn
@@ -130,7 +130,7 @@ def _merge(text: Any, misfits: dict[str, Any] | None) -> Any:
     """Return the event's own `extras` with what didn't fit."""
     if misfits is None and (text is None or isinstance(text, str)):
         return text
-    return json_text({**_read_object(text), **(misfits or {})})
+    return json_text(plain({**_read_object(text), **(misfits or {})}))
 
 
 def _read_object(text: Any) -> dict[str, Any]:

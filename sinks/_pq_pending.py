@@ -1,48 +1,76 @@
-"""Rows that wait in memory for their part."""
+"""Events of one type that wait in memory for their part."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
+from logflume.protocols import Event
+
+from ._pq_columns import Columns
 from ._pq_part import widen
 
 __all__ = ["Pending"]
 
-_CHUNK_ROWS = 1_000
-_CHUNK_TABLES = 64
+_CHUNK_EVENTS = 1_000
+_CHUNK_BYTES = 8 * 2**20
 
 
 class Pending:
-    """Arrow tables of one type and attempt, in the order they came.
+    """Events of one attempt, in the order they came: Arrow tables, and the latest as they are.
+
+    Args:
+        columns: The columns of their type.
 
     Attributes:
         rows: How many events wait.
-        memory_bytes: The memory of their values.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Columns) -> None:
         self.rows = 0
-        self.memory_bytes = 0
-        self._chunks: list[pa.Table] = []
-        self._latest: list[pa.Table] = []
+        self._columns = columns
+        self._tables: list[pa.Table] = []
+        self._tables_bytes = 0
+        self._latest: list[Event] = []
+        self._latest_bytes = 0
 
-    def add(self, table: pa.Table) -> None:
-        """Let the rows of a table wait."""
-        self.rows += table.num_rows
-        self.memory_bytes += table.nbytes
-        self._latest.append(table)
-        # A table of few rows takes more memory than its values: its columns are objects too.
-        if (
-            len(self._latest) >= _CHUNK_TABLES
-            or sum(latest.num_rows for latest in self._latest) >= _CHUNK_ROWS
-        ):
-            self._chunks.append(_join(self._latest, table.schema).combine_chunks())
-            self._latest.clear()
+    @property
+    def memory_bytes(self) -> int:
+        """The memory of the values, about."""
+        return self._tables_bytes + self._latest_bytes
 
-    def to_table(self, schema: pa.Schema) -> pa.Table:
-        """Return all rows, with the columns of `schema`."""
-        return _join([*self._chunks, *self._latest], schema)
+    def take(self, event: Event) -> None:
+        """Let an event wait."""
+        self.rows += 1
+        self._latest.append(event)
+        self._latest_bytes += _size_bytes(event)
+
+    def convert(self) -> None:
+        """Turn the latest events into Arrow, if there are many: few would not be worth it."""
+        if len(self._latest) >= _CHUNK_EVENTS or self._latest_bytes >= _CHUNK_BYTES:
+            self._convert_all()
+
+    def to_table(self) -> pa.Table:
+        """Return all events, with the columns known by now."""
+        self._convert_all()
+        schema = self._columns.schema
+        return pa.concat_tables([widen(table, schema) for table in self._tables])
+
+    def _convert_all(self) -> None:
+        # In pieces, for Arrow holds the interpreter's lock while it converts a column.
+        pieces = range(0, len(self._latest), _CHUNK_EVENTS)
+        tables = [self._columns.to_table(self._latest[i : i + _CHUNK_EVENTS]) for i in pieces]
+        self._tables += tables
+        self._tables_bytes += sum(table.nbytes for table in tables)
+        self._latest = []
+        self._latest_bytes = 0
 
 
-def _join(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables([widen(table, schema) for table in tables])
+def _size_bytes(event: Event) -> int:
+    """Return about how much memory the values of an event take in Arrow."""
+    size = 8 * len(event)
+    for value in event.values():
+        if type(value) is str:
+            size += len(value)
+        elif type(value) is list:
+            size += sum(len(item) if type(item) is str else 8 for item in value)
+    return size

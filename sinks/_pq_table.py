@@ -1,13 +1,8 @@
-"""One type of event: its columns, the rows that wait, and its folder of parts."""
+"""One type of event: its columns, what waits, and its folder of parts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from itertools import groupby
 from pathlib import Path
-
-import pyarrow as pa
 
 from logflume.protocols import Event
 
@@ -18,7 +13,6 @@ from ._pq_workplace import Workplace
 
 __all__ = ["TypeTable"]
 
-_CHUNK_EVENTS = 1_000
 _MAX_SMALL_PARTS = 64
 
 
@@ -43,26 +37,20 @@ class TypeTable:
 
     @property
     def memory_bytes(self) -> int:
-        """The memory that they take."""
+        """The memory that they take, about."""
         return sum(pending.memory_bytes for pending in self._pending.values())
 
-    def convert(self, events: Sequence[Event], attempt: int) -> list[tuple[int, pa.Table]]:
-        """Return events as Arrow tables, each with the attempt it is of. None of them waits yet.
+    def take(self, event: Event, attempt: int) -> None:
+        """Let an event of this type and attempt wait."""
+        pending = self._pending.get(attempt)
+        if pending is None:
+            pending = self._pending[attempt] = Pending(self._columns)
+        pending.take(event)
 
-        Args:
-            events: Events of this type.
-            attempt: The attempt of an event that doesn't tell its own.
-        """
-        return [
-            (own, self._columns.to_table(piece))
-            for own, run in groupby(events, partial(_attempt_of, default=attempt))
-            for piece in _pieces(list(run))
-        ]
-
-    def take(self, converted: Sequence[tuple[int, pa.Table]]) -> None:
-        """Let what `convert` returned wait."""
-        for attempt, table in converted:
-            self._pending.setdefault(attempt, Pending()).add(table)
+    def convert(self) -> None:
+        """Turn what waits into Arrow as soon as there is much of it."""
+        for pending in self._pending.values():
+            pending.convert()
 
     def write_parts(self) -> None:
         """Write what waits, one part for each attempt.
@@ -71,7 +59,7 @@ class TypeTable:
             OSError: It failed. What was not written waits on.
         """
         for attempt, pending in list(self._pending.items()):
-            self._parts.add(pending.to_table(self._columns.schema), attempt)
+            self._parts.add(pending.to_table(), attempt)
             del self._pending[attempt]
 
     def tidy(self) -> None:
@@ -92,13 +80,3 @@ class TypeTable:
         self.write_parts()
         self._parts.unify(self._columns.schema)
         self._parts.compact(more_than=1)
-
-
-def _attempt_of(event: Event, default: int) -> int:
-    attempt = event.get("attempt")
-    return attempt if isinstance(attempt, int) else default
-
-
-def _pieces(events: list[Event]) -> list[list[Event]]:
-    # Arrow holds the interpreter's lock while it converts a column: not for long.
-    return [events[i : i + _CHUNK_EVENTS] for i in range(0, len(events), _CHUNK_EVENTS)]

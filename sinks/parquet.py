@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,10 +16,8 @@ from ._pq_workplace import Workplace
 
 __all__ = ["ParquetSink"]
 
-_ROTATE_BYTES = 64 * 2**20
-_FULL_BYTES = 256 * 2**20
-_FULL_ROTATIONS = 4
-_FAULTS = (OSError, pa.ArrowException)
+_PART_BYTES = 64 * 2**20
+_MAX_MEMORY_BYTES = 256 * 2**20
 
 
 class ParquetSink:
@@ -36,11 +33,11 @@ class ParquetSink:
     Every field is a column, with `timestamp` as an instant (microseconds, UTC) and NaN and
     infinities as they are; `nonfinite` is none. What fits no column is in `extras`.
 
-    `write` lets events wait in memory. They become a part when `rotate_events` of their type
-    wait, or 64 MB of them, and at each `flush`. If a part can't be written (the disk is full)
-    its events wait on and `flush` raises; nothing is lost, doubled or half visible.
-    So that this takes no endless memory, `write` raises once `4 * rotate_events` events or 256 MB
-    wait and still can't be written.
+    `write` lets events wait in memory. They become a part at each `flush`, and by the next `write`
+    when `rotate_events` of a type wait, or 64 MB of it, or 256 MB of all. Parts are written before a
+    batch is taken: if that fails (the disk is full), the batch is not taken and may be sent
+    again, and what waits waits on. So nothing is lost, doubled or half visible, and
+    the memory stays bounded.
 
     Args:
         path: The folder, made if missing. The parts that an earlier attempt left there stay, and
@@ -67,7 +64,6 @@ class ParquetSink:
         self._path = path
         self._rotate_events = rotate_events
         self._attempt = run.attempt
-        self._failing = False
         path.mkdir(parents=True, exist_ok=True)
         self._work = Workplace(path)
         self._tables: dict[str, TypeTable] = {}
@@ -76,20 +72,15 @@ class ParquetSink:
                 self._find_table(folder.name)
 
     def write(self, events: Sequence[Event]) -> None:
-        """Let a batch wait, and write the parts that are due.
+        """Write the parts that are due, then let the batch wait.
 
         Raises:
-            OSError: Too much waits that can't be written; nothing of the batch was taken.
+            OSError: A part could not be written; nothing of the batch was taken.
         """
-        if self._is_full():
-            self.flush()
-        converted = []
-        for event_type, group in _by_type(events).items():
-            table = self._find_table(event_type)
-            converted.append((table, table.convert(group, self._attempt)))
-        for table, rows in converted:
-            table.take(rows)
-        self._rotate([table for table, _ in converted])
+        self._rotate()
+        tables = [self._find_table(str(event["event"])) for event in events]
+        for table, event in zip(tables, events, strict=True):
+            table.take(event, event.get("attempt", self._attempt))
 
     def flush(self) -> None:
         """Write all that waits: when this returns, readers see it.
@@ -118,25 +109,14 @@ class ParquetSink:
             self._tables[name] = TypeTable(name, self._path / name, self._work)
         return self._tables[name]
 
-    def _is_full(self) -> bool:
+    def _rotate(self) -> None:
         tables = self._tables.values()
-        return (
-            sum(table.rows for table in tables) >= _FULL_ROTATIONS * self._rotate_events
-            or sum(table.memory_bytes for table in tables) >= _FULL_BYTES
-        )
-
-    def _rotate(self, tables: Iterable[TypeTable]) -> None:
-        # The batch was taken already, so raising would make the pipeline send it again. The
-        # next flush raises, and until then there is no use in trying at each batch.
-        if self._failing:
-            return
+        is_full = sum(table.memory_bytes for table in tables) >= _MAX_MEMORY_BYTES
         for table in tables:
-            if table.rows >= self._rotate_events or table.memory_bytes >= _ROTATE_BYTES:
-                try:
-                    table.write_parts()
-                    table.tidy()
-                except _FAULTS:
-                    self._failing = True
+            table.convert()
+            if is_full or table.rows >= self._rotate_events or table.memory_bytes >= _PART_BYTES:
+                table.write_parts()
+                table.tidy()
 
     def _each(self, action: Callable[[TypeTable], None]) -> None:
         """Do something for each type; one that fails doesn't hold back the others."""
@@ -144,18 +124,10 @@ class ParquetSink:
         for table in self._tables.values():
             try:
                 action(table)
-            except _FAULTS as error:
+            except (OSError, pa.ArrowException) as error:
                 errors.append(error)
-        self._failing = bool(errors)
         if errors:
             raise errors[0]
-
-
-def _by_type(events: Iterable[Event]) -> dict[str, list[Event]]:
-    groups: dict[str, list[Event]] = defaultdict(list)
-    for event in events:
-        groups[str(event["event"])].append(event)
-    return groups
 
 
 def _folder_name(event_type: str) -> str:

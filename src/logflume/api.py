@@ -102,7 +102,7 @@ def log_reward_metrics(
 
 
 def log_memory_usage(**fields: Any) -> None:
-    """Log the memory of this process, the machine and torch's allocator now, as an event `system`."""
+    """Log the memory of process, machine and torch's allocator now, as an event `system`."""
     _SYSTEM.info("system", **{**process_memory(), **machine_memory(), **torch_memory(), **fields})
 
 

@@ -7,7 +7,8 @@ LogflumeError
 └── MissingExtraError    a package of an extra is not installed; the text says what to type
 ```
 
-They come out of `initialize()`, `open_run()`, `attach()` and the command line. A log call raises none of them.
+They come out of `initialize()`, `open_run()`, `attach()` and the command line. A log call raises
+none of them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A normal end, `sys.exit` and an exception pass through `atexit`. SIGTERM and SIGHUP would end the
 process on the spot, so they get a handler where nobody else has set one; it writes
-everything and then lets the signal end the process as it would have. SIGINT is left to Python, which
-raises `KeyboardInterrupt`.
+everything and then lets the signal end the process as it would have. SIGINT is left to Python,
+which raises `KeyboardInterrupt`.
 """
 
 from __future__ import annotations

@@ -219,13 +219,13 @@ def _link_latest(run: RunInfo) -> None:
     try:
         draft.unlink(missing_ok=True)
         draft.symlink_to(run.run, target_is_directory=True)
-        os.replace(draft, link)
+        draft.replace(link)
     except OSError:
         draft.unlink(missing_ok=True)  # Windows without the right to make links, or a real folder
 
 
 def _after_fork() -> None:
-    """Leave the pipeline to the parent; the first log call in here starts one of the child's own."""
+    """Leave the pipeline to the parent; the first log call starts one of the child's own."""
     global _running, _lock
     _lock = threading.RLock()
     running, _running = _running, None

@@ -68,7 +68,7 @@ class EventLogger(_Base):  # type: ignore[misc]
     def log(self, level: int, event: Any = None, /, *args: Any, **fields: Any) -> None:
         """Log at a numeric level; one between two names counts as the lower."""
         if self._logger.level <= level:
-            name = max((n for n in LEVELS if LEVELS[n] <= level), key=LEVELS.get, default="debug")
+            _, name = max((n, name) for name, n in LEVELS.items() if n <= max(level, 10))
             getattr(self, name)(event, *args, **fields)
 
     def exception(self, event: Any = None, /, *args: Any, **fields: Any) -> None:

@@ -39,7 +39,7 @@ class ClosableProcessor(Processor, Protocol):
     """A processor that holds something: events of a window, or a thread."""
 
     def close(self) -> Iterable[EventDict]:
-        """Let go of it, and return the events that were held back; they run the rest of the chain."""
+        """Let go of it, and return what was held back; that runs the rest of the chain."""
 
 
 @runtime_checkable

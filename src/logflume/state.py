@@ -5,7 +5,6 @@ Each rank has its own, `run-rank<r>.json` for r > 0, since processes never coord
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -68,6 +67,6 @@ class RunState(msgspec.Struct, kw_only=True):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
-            os.replace(draft, path)
+            draft.replace(path)
         except OSError as error:
             raise RunError(f"{path.parent}: runs can't be written here: {error}") from error

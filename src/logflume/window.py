@@ -37,7 +37,7 @@ class MeanWindow:
     def take(self) -> dict[str, Any] | None:
         """Return the means of what is in the window and `window_steps`; None if it is empty.
 
-        A field that is no number has its last value. A number's mean is over the events that have it.
+        A field that is no number has its last value; a mean is over the events that have the field.
         """
         if not self._events:
             return None

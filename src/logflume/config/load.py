@@ -12,7 +12,7 @@ import yaml
 
 from logflume.config.dictconfig import is_dictconfig, translate
 from logflume.config.errors import config_error, nearest
-from logflume.config.model import Config, SinkConfig
+from logflume.config.model import Config, LoggerConfig, SinkConfig
 from logflume.config.reader import join, mapping, read
 from logflume.exceptions import ConfigError
 from logflume.protocols import Sink
@@ -38,8 +38,9 @@ def load_config(
     Args:
         source: Path of a YAML file, the name of a shipped one (`gemma`), a dict of the same shape,
             or None for `LOGFLUME_CONFIG` and else `default`.
-        run: In place of the file's `run`; so do `dir` and `level` (of the root logger).
-            Where they are None, `LOGFLUME_RUN`, `LOGFLUME_DIR`, `LOGFLUME_LEVEL` count.
+        run: In place of the file's `run`; None lets `LOGFLUME_RUN` count.
+        dir: In place of the file's `dir`; None lets `LOGFLUME_DIR` count.
+        level: Level of the root logger; None lets `LOGFLUME_LEVEL` count.
 
     Raises:
         ConfigError: It can't be used; the text says where and what to do.
@@ -56,9 +57,8 @@ def load_config(
     config.run = run or os.environ.get("LOGFLUME_RUN") or config.run
     config.dir = str(dir or os.environ.get("LOGFLUME_DIR") or config.dir)
     if chosen := level or os.environ.get("LOGFLUME_LEVEL"):
-        config.root = read(
-            {"level": chosen, "sinks": config.root.sinks}, type(config.root), "level:"
-        )
+        root = {"level": chosen, "sinks": config.root.sinks}
+        config.root = read(root, LoggerConfig, "override:")
     return config
 
 
@@ -96,8 +96,8 @@ def _read_config(raw: dict[str, Any], where: str) -> Config:
 def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
     if not isinstance(table, Mapping) and isinstance(table, Sink):
         return SinkConfig(type=name, instance=table)
-    common = {"type": name}
-    options = {}
+    common: dict[str, Any] = {"type": name}
+    options: dict[str, Any] = {}
     for key, value in mapping(table, where).items():
         target = common if key in ("type", "level", "events", "queue") else options
         target[key] = value

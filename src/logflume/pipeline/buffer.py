@@ -109,11 +109,11 @@ class Buffer:
         """Remove and return up to `most` records, oldest first. For the worker only."""
         items = self._items
         with self._room:
-            self._consumer = threading.get_ident()
+            self._consumer_id = threading.get_ident()
             taken = [items.popleft() for _ in range(min(most, len(items)))]
             if taken:
                 # Whatever `Lost` is in there has its final count from here on.
-                self._open_lost = None
+                self._open_lost = Lost(0)
                 self._stalled = False
                 self._room.notify_all()
         return taken
@@ -122,9 +122,9 @@ class Buffer:
         self.wake = threading.Event()
         self._items: deque[Record | Lost] = deque()
         self._room = threading.Condition()
-        self._open_lost: Lost | None = None
+        self._open_lost = Lost(0)
         self._stalled = False
-        self._consumer: int | None = None
+        self._consumer_id = 0
 
     def _put_when_full(self, record: Record) -> None:
         with self._room:
@@ -144,7 +144,7 @@ class Buffer:
         # Waiting in the worker itself would be waiting for nobody. And after one wait in vain
         # nobody waits again until the worker has taken something: a sink that hangs
         # costs the training one timeout, not one a call.
-        if self._stalled or self._consumer == threading.get_ident():
+        if self._stalled or self._consumer_id == threading.get_ident():
             return False
         self.wake.set()
         deadline = time.monotonic() + self._block_timeout_s
@@ -157,7 +157,7 @@ class Buffer:
         return True
 
     def _drop_newest(self) -> None:
-        if self._open_lost is None or self._items[-1] is not self._open_lost:
+        if not self._items or self._items[-1] is not self._open_lost:
             self._open_lost = Lost(0)
             self._items.append(self._open_lost)
         self._open_lost.count += 1

@@ -47,7 +47,7 @@ class Chain:
         return self._run(event_dict, self._processors)
 
     def close(self) -> list[dict[str, Any]]:
-        """Close the processors in order; return what they held back, after the rest of the chain."""
+        """Close the processors in order; what they held back runs the rest of the chain."""
         finished: list[dict[str, Any]] = []
         for index, (name, process) in enumerate(self._processors):
             if not isinstance(process, ClosableProcessor):

@@ -167,5 +167,5 @@ class Worker:
 
 
 def _is_wanted(record: Record) -> bool:
-    """Whether the level of a record that was held before `initialize()` is configured to be logged."""
+    """Whether a record that was held before `initialize()` has a level that is logged."""
     return LEVELS.get(record.level, 20) >= HUB.channel(record.logger).level

@@ -23,7 +23,7 @@ __all__ = ["EnhancedLoggingCallback", "OptimizedLoggingCallback"]
 _EVAL = "eval_"
 
 
-class EnhancedLoggingCallback(TrainerCallback):  # type: ignore[misc]
+class EnhancedLoggingCallback(TrainerCallback):
     """Logs every report of the trainer: `training`, `evaluation`, `checkpoint`, `summary`.
 
     It also sets the step that all other events of the process are tagged with. Metrics are logged
@@ -63,7 +63,7 @@ class EnhancedLoggingCallback(TrainerCallback):  # type: ignore[misc]
             return
         evaluation = {k.removeprefix(_EVAL): v for k, v in logs.items() if k.startswith(_EVAL)}
         summary = {k: v for k, v in logs.items() if k.startswith("train_")}
-        training = {k: v for k, v in logs.items() if not k.startswith(_EVAL) and k not in summary}
+        training = {k: v for k, v in logs.items() if not k.startswith((_EVAL, "train_"))}
         # The last report may carry what is left of training metrics; `epoch` alone is none.
         if training.keys() - {"epoch"} or not (evaluation or summary):
             self.log_training(state.global_step, training)
@@ -91,7 +91,7 @@ class EnhancedLoggingCallback(TrainerCallback):  # type: ignore[misc]
 
 
 class OptimizedLoggingCallback(EnhancedLoggingCallback):
-    """Logs less: means over `logging_frequency` steps, and the completions of every so many batches.
+    """Logs less: means over some steps, and the completions of every so many batches.
 
     Args:
         logging_frequency: Length of the window in steps; None takes `metrics.logging_frequency`

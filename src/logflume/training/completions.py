@@ -29,7 +29,7 @@ def text_of(messages: Any) -> str:
 
 
 def parse_answer(text: str) -> tuple[str | None, str | None]:
-    """Return the text between the reasoning tags and between the answer tags; None where missing."""
+    """Return the texts between the reasoning and the answer tags; None where missing."""
     reasoning, answer = _REASONING.search(text), _ANSWER.search(text)
     return (
         reasoning[1].strip() if reasoning else None,

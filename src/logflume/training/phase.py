@@ -30,8 +30,8 @@ class Phase:
     def locate(self, global_step: int | None) -> tuple[int | None, str | None]:
         """Return step and mode of rollouts scored at this `global_step`, in TRL's convention.
 
-        TRL logs the rollouts of training as the step that they lead to, `global_step + 1`, and those
-        of an evaluation as the step that has been reached.
+        TRL logs the rollouts of training as the step that they lead to, `global_step + 1`, and
+        those of an evaluation as the step that has been reached.
         """
         if global_step is None:
             return None, None

@@ -54,7 +54,7 @@ def _convert(value: Any) -> Any:
 
 
 def valid_text(text: str) -> str:
-    """Return text that can be written as UTF-8: lone surrogates become escapes like `\\udc80`."""
+    r"""Return text that can be written as UTF-8: lone surrogates become escapes like `\udc80`."""
     if text.isascii():
         return text
     try:

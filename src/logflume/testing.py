@@ -1,0 +1,72 @@
+"""For tests, ours and yours: a sink that remembers, and the events of a block of code."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from logflume.lifecycle import flush, initialize, shutdown
+from logflume.protocols import Event
+
+__all__ = ["MemorySink", "capture_events"]
+
+
+class MemorySink:
+    """A sink that keeps its events in a list.
+
+    Attributes:
+        events: All events written, in order.
+        is_closed: Whether `close` was called.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.is_closed = False
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Keep the events."""
+        self.events.extend(events)
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Remember that it was closed."""
+        self.is_closed = True
+
+
+@contextmanager
+def capture_events(*processors: Any, **config: Any) -> Iterator[list[Event]]:
+    """Log into a list within a `with` block; nothing is written to the working folder.
+
+    Args:
+        processors: The chain: names, `{name: options}` or callables.
+        config: More keys of the configuration.
+
+    Yields:
+        The events of the block, complete after it, and within it after `logflume.flush()`.
+
+    Example:
+        >>> with capture_events("tag_step") as events:
+        ...     logflume.get_logger().info("checkpoint", path="a")
+        >>> [event["event"] for event in events]
+        ['run_started', 'checkpoint', 'run_finished', 'pipeline']
+    """
+    sink = MemorySink()
+    with tempfile.TemporaryDirectory() as folder:
+        initialize(
+            {
+                "dir": folder,
+                "root": {"level": "DEBUG", "sinks": ["memory"]},
+                "processors": list(processors),
+                "sinks": {"memory": sink},
+                **config,
+            }
+        )
+        try:
+            yield sink.events
+            flush()
+        finally:
+            shutdown()

@@ -1,0 +1,23 @@
+"""Shared by all tests: every test starts and ends with no pipeline, no step and no loggers' levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+import logflume
+from logflume.hub import HUB
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("LOGFLUME_CONFIG", "LOGFLUME_RUN", "LOGFLUME_DIR", "LOGFLUME_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    logflume.shutdown()
+    logflume.set_step(None)
+    HUB.buffer.take(len(HUB.buffer))
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
