@@ -62,21 +62,22 @@ class TypeTable:
             self._parts.add(pending.to_table(), attempt)
             del self._pending[attempt]
 
-    def tidy(self) -> None:
+    def tidy(self, more_than: int = _MAX_SMALL_PARTS) -> None:
         """Repair what a crash left, and put small parts together if there are many.
+
+        Args:
+            more_than: How many small parts may stay.
 
         Raises:
             OSError: It failed. No row is lost.
         """
         self._parts.unify(self._columns.schema)
-        self._parts.compact(more_than=_MAX_SMALL_PARTS)
+        self._parts.compact(more_than)
 
     def finish(self) -> None:
-        """Write what waits and put all small parts together.
+        """Put all small parts together.
 
         Raises:
-            OSError: It failed. No row that was written is lost.
+            OSError: It failed. No row is lost.
         """
-        self.write_parts()
-        self._parts.unify(self._columns.schema)
-        self._parts.compact(more_than=1)
+        self.tidy(more_than=1)

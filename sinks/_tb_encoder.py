@@ -28,8 +28,9 @@ class Encoder:
     """Gives the records of one event after the other, and remembers what the next ones need.
 
     The curves of an attempt begin with `SessionLog.START` at its first step: readers then drop
-    what an earlier attempt left from that step on. Until a resumed run knows its step, its
-    curves and texts are left out, for at step 0 they would zigzag.
+    what an earlier attempt left from that step on. The first attempt has one too, at step 0, for
+    TensorBoard's Python reader takes the first of a folder for no restart. Until a resumed run
+    knows its step, its curves and texts are left out, for at step 0 they would zigzag.
 
     Args:
         run: The identity of the run.

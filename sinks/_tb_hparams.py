@@ -80,8 +80,8 @@ def _fill(target: object, value: Hyperparameter) -> None:
 
 
 def _experiment(hyperparameters: dict[str, Hyperparameter], wall_time_s: float) -> api.Experiment:
-    # No domains: TensorBoard takes the experiment of one run for all runs of its folder, and
-    # would filter out the runs whose values are not in it.
+    # No domains: TensorBoard takes the experiment of one run for all runs below its `--logdir`, and
+    # the values of this run are not the bounds of theirs.
     return api.Experiment(
         time_created_secs=wall_time_s,
         hparam_infos=[

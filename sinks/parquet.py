@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,11 +34,11 @@ class ParquetSink:
     Every field is a column, with `timestamp` as an instant (microseconds, UTC) and NaN and
     infinities as they are; `nonfinite` is none. What fits no column is in `extras`.
 
-    `write` lets events wait in memory. They become a part at each `flush`, and by the next `write`
-    when `rotate_events` of a type wait, or 64 MB of it, or 256 MB of all. Parts are written before a
-    batch is taken: if that fails (the disk is full), the batch is not taken and may be sent
-    again, and what waits waits on. So nothing is lost, doubled or half visible, and
-    the memory stays bounded.
+    `write` lets events wait in memory. They become a part at each `flush`, and at the next `write`
+    when `rotate_events` of a type wait, or 64 MB of it, or 256 MB of all. A part that is due is
+    written before the batch is taken: if that fails (the disk is full), the batch is not taken
+    and may be sent again, and what waits waits on. So nothing is lost, doubled or half
+    visible, and memory stays bounded.
 
     Args:
         path: The folder, made if missing. The parts that an earlier attempt left there stay, and
@@ -88,9 +89,10 @@ class ParquetSink:
         Raises:
             OSError: At least one type could not be written; its events wait on.
         """
-        self._each(TypeTable.write_parts)
-        self._each(TypeTable.tidy)
-        self._work.sweep()
+        try:
+            self._each(TypeTable.write_parts, TypeTable.tidy)
+        finally:
+            self._work.sweep()
 
     def close(self) -> None:
         """Write all that waits, and put small parts together.
@@ -99,7 +101,8 @@ class ParquetSink:
             OSError: At least one type could not be written.
         """
         try:
-            self._each(TypeTable.finish)
+            # All is safe before the first type takes its time over being put together.
+            self._each(TypeTable.write_parts, TypeTable.finish)
         finally:
             self._work.close()
 
@@ -118,10 +121,10 @@ class ParquetSink:
                 table.write_parts()
                 table.tidy()
 
-    def _each(self, action: Callable[[TypeTable], None]) -> None:
-        """Do something for each type; one that fails doesn't hold back the others."""
+    def _each(self, *actions: Callable[[TypeTable], None]) -> None:
+        """Do one thing after another for each type; one that fails doesn't hold back the others."""
         errors: list[Exception] = []
-        for table in self._tables.values():
+        for action, table in product(actions, self._tables.values()):
             try:
                 action(table)
             except (OSError, pa.ArrowException) as error:

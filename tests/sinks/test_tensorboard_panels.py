@@ -38,6 +38,7 @@ def output(**fields: Any) -> dict[str, Any]:
     return {"event": "model_output", "model_output": "four"} | fields
 
 
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # of the reader
 @settings(deadline=None)
 @given(st.lists(st.none() | st.floats(), max_size=50))
 def test_histogram(values: list[float | None]) -> None:

@@ -1,0 +1,321 @@
+"""What the Parquet sink writes: parts, columns and values, also when writing fails."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import resource
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logflume.hub import HUB
+from logflume.run import RunInfo
+from logflume.sinks._pq_compaction import group_small
+from logflume.sinks._pq_part import Part
+from logflume.sinks.parquet import ParquetSink
+
+RUN = RunInfo(run="r")
+NAN, INF = math.nan, math.inf
+
+
+def make_event(seq: int, event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
+    reserved = {
+        "timestamp": "2026-11-23T06:00:00.123456Z",
+        "level": "info",
+        "logger": "training",
+        "event": event_type,
+        "run": "r",
+        "attempt": 0,
+        "rank": 0,
+        "seq": seq,
+        "step": 3,
+    }
+    return reserved | fields
+
+
+def write(path: Path, *events: dict[str, Any], **options: Any) -> None:
+    with closing(ParquetSink(path, run=RUN, **options)) as sink:
+        sink.write(events)
+
+
+def read(path: Path, event_type: str = "probe") -> dict[int, dict[str, Any]]:
+    """Read a type's folder; its events by seq, each of which is there once."""
+    rows = pq.read_table(path / event_type).to_pylist()
+    by_seq = {row["seq"]: row for row in rows}
+    assert len(rows) == len(by_seq)
+    return by_seq
+
+
+def names(path: Path, event_type: str = "probe") -> list[str]:
+    return sorted(part.name for part in (path / event_type).iterdir())
+
+
+def test_each_type_has_a_folder_of_parts_named_by_their_range(tmp_path: Path) -> None:
+    """A flush makes one part a type, whose name says which attempt and events it holds."""
+    with closing(ParquetSink(tmp_path / "parquet", run=RUN)) as sink:
+        sink.write([make_event(7), make_event(8, "other", attempt=2), make_event(9)])
+        sink.flush()
+        assert ["part-a0000-000000000007-000000000009.parquet"] == names(tmp_path / "parquet")
+        assert ["part-a0002-000000000008-000000000008.parquet"] == names(
+            tmp_path / "parquet", "other"
+        )
+
+
+def test_declared_columns_come_first_and_others_with_their_first_value(tmp_path: Path) -> None:
+    """The type's declaration gives columns at once; null and empty lists give none."""
+    write(tmp_path, make_event(0, "reward", a=None, b=[], c=[None], d=1.0, e=[None, "x"]))
+    schema = pq.read_schema(next(tmp_path.glob("reward/*.parquet")))
+    declared = ["timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"]
+    assert [*declared, "mode", "extras", "num_generations", "d", "e"] == schema.names
+    assert pa.timestamp("us", tz="UTC") == schema.field("timestamp").type
+    assert pa.list_(pa.string()) == schema.field("e").type
+    assert [pa.int64()] * 5 == [
+        schema.field(name).type for name in ("rank", "attempt", "seq", "step", "num_generations")
+    ]
+
+
+def test_values_are_what_they_were(tmp_path: Path) -> None:
+    """Every kind of value comes back, a NaN as NaN and a null as null, also within lists."""
+    fields = {
+        "flag": True,
+        "number": 0.1,
+        "nan": NAN,
+        "infinite": -INF,
+        "text": "é\n\0",
+        "numbers": [1.0, None, NAN, INF],
+        "texts": ["", None, "b"],
+    }
+    nonfinite = {"nan": "NaN", "infinite": "-Infinity"}
+    write(tmp_path, make_event(0, **fields, nonfinite=nonfinite), make_event(1, numbers=[]))
+    rows = read(tmp_path)
+    assert repr(fields) == repr({name: rows[0][name] for name in fields})
+    assert [] == rows[1]["numbers"]
+    assert rows[1]["nan"] is None
+    assert "nonfinite" not in rows[0]
+
+
+def test_times_can_be_subtracted(tmp_path: Path) -> None:
+    """The column `timestamp` is an instant; text that is none is kept in extras."""
+    times = ["2026-11-23T06:00:00.5Z", "2026-11-23T08:00:01.75+02:00", "yesterday"]
+    write(tmp_path, *(make_event(seq, timestamp=time) for seq, time in enumerate(times)))
+    query = f"select epoch(max(timestamp) - min(timestamp)) from '{tmp_path}/probe/*.parquet'"
+    assert [(1.25,)] == duckdb.execute(query).fetchall()
+    assert {"timestamp": "yesterday"} == json.loads(read(tmp_path)[2]["extras"])
+
+
+def test_a_misfit_is_kept_in_extras(tmp_path: Path) -> None:
+    """A value of another kind than its column joins what the event has in `extras` already."""
+    with closing(ParquetSink(tmp_path, run=RUN)) as sink:
+        sink.write([make_event(0, a=1, step=2**70)])
+        sink.flush()
+        sink.write([make_event(1, a="one", step=NAN, extras='{"b": 2}')])
+        sink.write([make_event(2, a=[NAN], step=2.0, extras="not JSON")])
+    rows = read(tmp_path)
+    assert {0: 1.0, 1: None, 2: None} == {seq: row["a"] for seq, row in rows.items()}
+    assert {0: None, 1: None, 2: 2} == {seq: row["step"] for seq, row in rows.items()}
+    assert [
+        {"step": 2**70},
+        {"b": 2, "step": "NaN", "a": "one"},
+        {"extras": "not JSON", "a": ["NaN"]},
+    ] == [json.loads(rows[seq]["extras"]) for seq in range(3)]
+
+
+@pytest.mark.parametrize("name", ["LOSS", "", "\ud800"])
+def test_a_name_that_readers_would_confuse_is_kept_in_extras(tmp_path: Path, name: str) -> None:
+    """DuckDB takes names that differ in case for one, and none takes an empty or invalid one."""
+    write(tmp_path, make_event(0, "training", loss=0.5, **{name: 1.5}))
+    row = read(tmp_path, "training")[0]
+    assert 0.5 == row["loss"]
+    assert [1.5] == list(json.loads(row["extras"]).values())
+    query = f"select loss from '{tmp_path}/training/*.parquet'"
+    assert [(0.5,)] == duckdb.execute(query).fetchall()
+
+
+def test_columns_beyond_a_thousand_are_kept_in_extras(tmp_path: Path) -> None:
+    """A type with endless names stays readable, and that is said once."""
+    write(tmp_path, make_event(0, **{f"f{i}": i for i in range(1_500)}), make_event(1, f1499=0.5))
+    rows = read(tmp_path)
+    assert 1_000 == len(rows[0])
+    stored = {name: value for name, value in rows[0].items() if name.startswith("f")}
+    assert {f"f{i}": i for i in range(1_500)} == stored | json.loads(rows[0]["extras"])
+    assert {"f1499": 0.5} == json.loads(rows[1]["extras"])
+    assert 1 == len([r for r in HUB.buffer.take(100) if "1,000" in str(r)])
+
+
+def test_a_part_is_due_after_enough_events_or_memory(tmp_path: Path) -> None:
+    """The write after `rotate_events`, or after 64 MB, makes a part without any flush."""
+    with closing(ParquetSink(tmp_path, rotate_events=10, run=RUN)) as sink:
+        sink.write([make_event(seq) for seq in range(10)])
+        assert not (tmp_path / "probe").exists()
+        sink.write([make_event(10), *(make_event(i, "big", text="x" * 2**24) for i in range(4))])
+        assert ["part-a0000-000000000000-000000000009.parquet"] == names(tmp_path)
+        sink.write([])
+        assert ["part-a0000-000000000000-000000000003.parquet"] == names(tmp_path, "big")
+
+
+def test_small_parts_are_put_together(tmp_path: Path) -> None:
+    """No type has many more than 64 small parts, and few when the sink is closed."""
+    with closing(ParquetSink(tmp_path, run=RUN)) as sink:
+        for seq in range(70):
+            sink.write([make_event(seq, number=seq)])
+            sink.flush()
+        assert 6 == len(names(tmp_path))
+    assert ["part-a0000-000000000000-000000000069.parquet"] == names(tmp_path)
+    assert list(range(70)) == pq.read_table(tmp_path / "probe")["number"].to_pylist()
+    assert ["probe"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_parts_are_put_together_up_to_a_limit() -> None:
+    """Neighbours of one attempt up to 128 MB or a million events; large ones stay alone."""
+    mb = 2**20
+
+    def part(first: int, rows: int, size_bytes: int, attempt: int = 0) -> Part:
+        return Part(f"{attempt}-{first}", attempt, first, first, rows, size_bytes)
+
+    parts = [
+        *(part(i, 10, 50 * mb) for i in range(3)),
+        part(3, 10, 70 * mb),
+        *(part(4 + i, 400_000, mb) for i in range(3)),
+        part(7, 10, mb, attempt=1),
+    ]
+    assert [[0, 1], [2], [3], [4, 5], [6], [7]] == [
+        [one.first_seq for one in group] for group in group_small(parts, 6)
+    ]
+    assert [] == group_small(parts, 7)
+
+
+def test_no_type_leaves_the_folder(tmp_path: Path) -> None:
+    """Whatever a type is called, its parts are one level below the sink's folder."""
+    types = ["..", ".", "a/../../b", "/etc", ".hidden", "", "x" * 500, "kl.spike"]
+    write(tmp_path / "parquet", *(make_event(i, name) for i, name in enumerate(types)))
+    assert ["parquet"] == [path.name for path in tmp_path.iterdir()]
+    assert 8 == pq.ParquetDataset(list((tmp_path / "parquet").glob("*/*.parquet"))).read().num_rows
+    assert not list((tmp_path / "parquet").glob(".*"))
+
+
+def test_a_type_that_fails_holds_back_no_other(tmp_path: Path) -> None:
+    """What could not be written waits, and is there once when the fault is gone."""
+    (tmp_path / "probe").touch()
+    with closing(ParquetSink(tmp_path, rotate_events=2, run=RUN)) as sink:
+        sink.write([make_event(0), make_event(1), make_event(2, "zzz")])
+        for call in (sink.flush, lambda: sink.write([make_event(9)]), sink.flush):
+            with pytest.raises(FileExistsError):
+                call()
+        assert [2] == list(read(tmp_path, "zzz"))
+        (tmp_path / "probe").unlink()
+        sink.write([make_event(3)])
+        sink.flush()
+        assert [0, 1, 3] == list(read(tmp_path))
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file become larger than 100 bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """Neither a new part nor older ones with a new column; the rows come when there is room."""
+    with closing(ParquetSink(tmp_path / "parquet", run=RUN)) as sink:
+        sink.write([make_event(0)])
+        sink.flush()
+        sink.write([make_event(1, new=1.0), make_event(2, "other")])
+        with full_disk(), pytest.raises(OSError, match="File too large"):
+            sink.flush()
+        assert [0] == list(read(tmp_path / "parquet"))
+        assert "new" not in read(tmp_path / "parquet")[0]
+        assert not list(tmp_path.rglob("*.unfinished"))
+        sink.flush()
+        assert {0: None, 1: 1.0} == {s: row["new"] for s, row in read(tmp_path / "parquet").items()}
+        assert [2] == list(read(tmp_path / "parquet", "other"))
+
+
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(st.characters(), max_size=5),
+    st.lists(st.none() | st.floats() | st.integers(), max_size=3),
+    st.lists(st.none() | st.text(max_size=3), max_size=3),
+)
+field_names = st.sampled_from(["a", "b", "A", "loss", "rewards/x", "rewards/x/n"]) | st.text(
+    st.characters(), max_size=3
+)
+fields = st.dictionaries(field_names, values, max_size=4)
+events = st.tuples(st.sampled_from(["training", "reward", "probe"]), fields)
+batches = st.lists(st.tuples(st.lists(events, max_size=5), st.sampled_from(["", "flush", "open"])))
+
+
+def plain(value: Any) -> Any:
+    """Return the form in which a value and what was read of it are compared."""
+    return json.loads(
+        json.dumps(value).replace("-Infinity", '"-Infinity"').replace(" Infinity", ' "Infinity"')
+    )
+
+
+def is_kept(name: str, value: Any, row: dict[str, Any], extras: dict[str, Any]) -> bool:
+    if value is None or value in ([], [None], [None, None], [None, None, None]):
+        return True
+    if name in row and row[name] is not None:
+        return same(value, row[name]) or same(value, json.loads(row[name]))
+    return same(value, extras[name])
+
+
+def same(value: Any, found: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) == len(found) and all(map(same, value, found))
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value) == str(found) or {"nan": "NaN", "inf": "Infinity"}.get(
+            str(value), "-Infinity"
+        ) == str(found)
+    return bool(value == found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches)
+def test_every_event_is_read_back_once_with_its_values(
+    batches: Sequence[tuple[list[tuple[str, dict[str, Any]]], str]],
+) -> None:
+    """Whatever is written in whatever batches, flushed and resumed at any place."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "parquet"
+        sink = ParquetSink(path, run=RUN)
+        written: dict[str, dict[int, dict[str, Any]]] = {}
+        for content, then in batches:
+            start = sum(map(len, written.values()))
+            batch = [make_event(start + i, t) | given for i, (t, given) in enumerate(content)]
+            for event, (event_type, given) in zip(batch, content, strict=True):
+                written.setdefault(event_type, {})[event["seq"]] = given
+            before = copy.deepcopy(batch)
+            sink.write(batch)
+            assert repr(before) == repr(batch)
+            if then == "flush":
+                sink.flush()
+            elif then == "open":
+                sink.close()
+                sink = ParquetSink(path, run=RUN)
+        sink.close()
+        for event_type, expected in written.items():
+            rows = read(path, event_type)
+            assert expected.keys() == rows.keys()
+            for seq, given_fields in expected.items():
+                extras = json.loads(rows[seq]["extras"] or "{}")
+                for name, value in given_fields.items():
+                    assert is_kept(name, value, rows[seq], extras), (name, value)
