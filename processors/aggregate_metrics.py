@@ -19,7 +19,8 @@ _KEPT = frozenset({"timestamp", "level", "logger", "event", "step", "mode"})
 class AggregateMetrics:
     """A processor that turns the metrics of `every_steps` steps into one event with their means.
 
-    The means are by logger, type and mode. A field that is no number keeps its last value.
+    The means are by logger, type and mode. Means of a window (`OptimizedLoggingCallback` logs
+    them) pass. A field that is no number keeps its last value.
     The event has the step and time of the last one, and `window_steps`, the steps it stands for.
     What an unfinished window holds comes out at the end of the run.
 
@@ -46,7 +47,8 @@ class AggregateMetrics:
         Raises:
             structlog.DropEvent: The event went into a window that isn't full yet.
         """
-        if self._every_steps == 1 or event_dict.get("event") not in self._events:
+        is_wanted = event_dict.get("event") in self._events
+        if self._every_steps == 1 or not is_wanted or "window_steps" in event_dict:
             return event_dict
         key = (event_dict.get("logger"), event_dict.get("event"), event_dict.get("mode"))
         window = self._windows.setdefault(key, MeanWindow(self._every_steps, _KEPT))

@@ -172,7 +172,7 @@ class PartFolder:
         path = self._folder / name
         if path.exists():
             _say_damaged(self._work.set_aside(path))
-        del self._parts[name]
+        self._parts.pop(name, None)
 
 
 def _write(staged: Path, name: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> Part:

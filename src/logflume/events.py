@@ -55,6 +55,7 @@ class RunStarted(EventBase):
     schema_version: Annotated[int | None, _doc("version of this catalogue")] = None
     config: Annotated[str | None, _doc("the configuration of logflume, as JSON text")] = None
     command: Annotated[str | None, _doc("the command line")] = None
+    arguments: Annotated[str | None, _doc("all arguments of the trainer, as JSON text")] = None
     host: Annotated[str | None, _doc("name of the machine")] = None
     pid: Annotated[int | None, _doc("process id")] = None
     cpu_count: Annotated[int | None, _doc("CPUs this process may use")] = None
@@ -64,7 +65,7 @@ class RunStarted(EventBase):
 
     families: ClassVar[Families] = {
         "versions/*": (str, "version of a package, or of python"),
-        "hyperparameters/*": (Any, "an argument of the trainer"),
+        "hyperparameters/*": (Any, "an argument of the trainer that was set, or is well known"),
     }
 
 

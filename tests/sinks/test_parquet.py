@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 import resource
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from logflume.hub import HUB
 from logflume.run import RunInfo
@@ -244,78 +240,3 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         sink.flush()
         assert {0: None, 1: 1.0} == {s: row["new"] for s, row in read(tmp_path / "parquet").items()}
         assert [2] == list(read(tmp_path / "parquet", "other"))
-
-
-values = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.floats(),
-    st.text(st.characters(), max_size=5),
-    st.lists(st.none() | st.floats() | st.integers(), max_size=3),
-    st.lists(st.none() | st.text(max_size=3), max_size=3),
-)
-field_names = st.sampled_from(["a", "b", "A", "loss", "rewards/x", "rewards/x/n"]) | st.text(
-    st.characters(), max_size=3
-)
-fields = st.dictionaries(field_names, values, max_size=4)
-events = st.tuples(st.sampled_from(["training", "reward", "probe"]), fields)
-batches = st.lists(st.tuples(st.lists(events, max_size=5), st.sampled_from(["", "flush", "open"])))
-
-
-def plain(value: Any) -> Any:
-    """Return the form in which a value and what was read of it are compared."""
-    return json.loads(
-        json.dumps(value).replace("-Infinity", '"-Infinity"').replace(" Infinity", ' "Infinity"')
-    )
-
-
-def is_kept(name: str, value: Any, row: dict[str, Any], extras: dict[str, Any]) -> bool:
-    if value is None or value in ([], [None], [None, None], [None, None, None]):
-        return True
-    if name in row and row[name] is not None:
-        return same(value, row[name]) or same(value, json.loads(row[name]))
-    return same(value, extras[name])
-
-
-def same(value: Any, found: Any) -> bool:
-    if isinstance(value, list):
-        return len(value) == len(found) and all(map(same, value, found))
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value) == str(found) or {"nan": "NaN", "inf": "Infinity"}.get(
-            str(value), "-Infinity"
-        ) == str(found)
-    return bool(value == found)
-
-
-@settings(max_examples=60, deadline=None)
-@given(batches)
-def test_every_event_is_read_back_once_with_its_values(
-    batches: Sequence[tuple[list[tuple[str, dict[str, Any]]], str]],
-) -> None:
-    """Whatever is written in whatever batches, flushed and resumed at any place."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "parquet"
-        sink = ParquetSink(path, run=RUN)
-        written: dict[str, dict[int, dict[str, Any]]] = {}
-        for content, then in batches:
-            start = sum(map(len, written.values()))
-            batch = [make_event(start + i, t) | given for i, (t, given) in enumerate(content)]
-            for event, (event_type, given) in zip(batch, content, strict=True):
-                written.setdefault(event_type, {})[event["seq"]] = given
-            before = copy.deepcopy(batch)
-            sink.write(batch)
-            assert repr(before) == repr(batch)
-            if then == "flush":
-                sink.flush()
-            elif then == "open":
-                sink.close()
-                sink = ParquetSink(path, run=RUN)
-        sink.close()
-        for event_type, expected in written.items():
-            rows = read(path, event_type)
-            assert expected.keys() == rows.keys()
-            for seq, given_fields in expected.items():
-                extras = json.loads(rows[seq]["extras"] or "{}")
-                for name, value in given_fields.items():
-                    assert is_kept(name, value, rows[seq], extras), (name, value)

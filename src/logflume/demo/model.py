@@ -13,6 +13,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from logflume import get_training_logger
 from logflume.exceptions import LogflumeError
 
 __all__ = ["ModelError", "load_model"]
@@ -34,12 +35,10 @@ def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """
     location, options = _locate(source)
     try:
-        if "gguf_file" in options:
-            model = _load_gguf(location, options["gguf_file"])
-        else:
-            model = AutoModelForCausalLM.from_pretrained(location, dtype=_dtype())
+        model = _load_weights(location, options)
         tokenizer = AutoTokenizer.from_pretrained(location, padding_side="left", **options)
     except (OSError, ValueError, ImportError) as error:
+        get_training_logger().error("Loading the model failed", reason=type(error).__name__)
         raise ModelError(
             f"The model {source!r} can't be loaded: {error}\n"
             "Give a hub id (that needs the network), a folder with a config.json, or a GGUF file."
@@ -61,24 +60,15 @@ def _locate(source: str) -> tuple[str, dict[str, Any]]:
     return (str(path) if path.exists() else source), {}
 
 
-def _load_gguf(folder: str, name: str) -> PreTrainedModel:
-    # Here and not above: the other sources load with a transformers that doesn't have it, too.
-    from transformers import GgufConfig
+def _load_weights(location: str, options: dict[str, Any]) -> PreTrainedModel:
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    if "gguf_file" in options:
+        # Here and not above: a transformers that doesn't have it yet loads the other sources.
+        from transformers import GgufConfig
 
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        gguf_file=name,
-        dtype=_dtype(),
-        quantization_config=GgufConfig(dequantize=True),
-    )
-    # The weights are plain numbers now, but the marks remain, and no Trainer trains with them.
-    model.is_quantized = False
-    model.hf_quantizer = None
-    return model
-
-
-def _dtype() -> torch.dtype:
-    return torch.bfloat16 if torch.cuda.is_available() else torch.float32
+        # Weights left in GGUF's blocks can't be trained.
+        options = {**options, "quantization_config": GgufConfig(dequantize=True)}
+    return AutoModelForCausalLM.from_pretrained(location, dtype=dtype, **options)
 
 
 def _freeze_embeddings_on_cpu(model: PreTrainedModel) -> None:

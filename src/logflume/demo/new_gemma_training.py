@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from logflume import get_training_logger, initialize, report, shutdown
+from logflume import LogflumeError, get_training_logger, initialize, report, shutdown
+from logflume.demo.next_steps import next_commands
 from logflume.demo.options import Options, parse_options, prepare_process
 from logflume.demo.rewards import REWARD_FUNCTIONS
 from logflume.demo.summary import summarise
@@ -20,11 +21,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the script and return its exit status."""
     options = parse_options(argv, description="Train Gemma with GRPO and log everything.")
     prepare_process(options)
-    run = initialize(options.config, dir=options.dir)
-    rewards = train(options)
+    try:
+        run = initialize(options.config, dir=options.dir)
+        rewards = train(options)
+    except LogflumeError as error:  # the configuration or the model can't be used
+        print(error, file=sys.stderr)
+        return 2
     shutdown()
-    final = report()
-    print(summarise(rewards, final.sinks if final else {}, run.folder))
+    counts = report()
+    sinks = counts.sinks if counts else {}
+    print("\n" + summarise(rewards, sinks, str(run.folder), next_commands(run.folder)))
     return 0
 
 
@@ -33,7 +39,7 @@ def train(options: Options) -> list[float]:
     log = get_training_logger()
     log.info("Loading torch and TRL")
     # Only now: these imports take seconds, and read what `prepare_process` has set.
-    from trl import GRPOTrainer
+    from trl import GRPOTrainer  # type: ignore[attr-defined]  # trl loads lazily
 
     from logflume.demo.training import prepare, rewards_by_step, show_only_the_bar
     from logflume.training.callbacks import EnhancedLoggingCallback

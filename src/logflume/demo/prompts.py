@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Prompt", "ask", "ask_with_examples", "ask_with_instruction", "choose_prompt"]
+__all__ = ["Chat", "Prompt", "ask", "ask_with_examples", "ask_with_instruction", "choose_prompt"]
 
-Prompt = str | list[dict[str, str]]
-"""What TRL takes as a prompt: plain text, or the messages of a chat."""
+Chat = list[dict[str, str]]
+"""The messages of a chat, each with `role` and `content`."""
+
+Prompt = str | Chat
+"""What TRL takes as a prompt."""
 
 _INSTRUCTION = """\
 Answer in exactly this form, with one sum as the reasoning and a number as the answer:
@@ -40,12 +43,12 @@ Question: Lea has 4 stamps and gets 1 more. How many now?
 """
 
 
-def ask(question: str) -> Prompt:
+def ask(question: str) -> Chat:
     """Return the question alone, for the tiny model, which knows nothing else."""
     return [{"role": "user", "content": question}]
 
 
-def ask_with_instruction(question: str) -> Prompt:
+def ask_with_instruction(question: str) -> Chat:
     """Return a chat that says which form the answer must have.
 
     It is one turn of the user: not every chat template knows the role `system`.
@@ -53,7 +56,7 @@ def ask_with_instruction(question: str) -> Prompt:
     return ask(_INSTRUCTION + question)
 
 
-def ask_with_examples(question: str) -> Prompt:
+def ask_with_examples(question: str) -> str:
     """Return two worked examples and the question, for a base model to go on with."""
     return f"{_EXAMPLES}Question: {question}\n"
 

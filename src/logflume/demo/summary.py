@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from statistics import fmean
 
 __all__ = ["sparkline", "summarise"]
@@ -15,7 +14,10 @@ _COUNTS = ("accepted", "written", "dropped")
 
 
 def summarise(
-    rewards: Sequence[float], sinks: Mapping[str, Mapping[str, int]], folder: Path
+    rewards: Sequence[float],
+    sinks: Mapping[str, Mapping[str, int]],
+    folder: str,
+    commands: Sequence[str],
 ) -> str:
     """Return the summary, several lines.
 
@@ -24,9 +26,10 @@ def summarise(
         sinks: By sink, how many events it was given (`accepted`), took (`written`) and
             lost (`dropped`).
         folder: The run's folder.
+        commands: What can be typed next.
     """
-    parts = [_describe_rewards(rewards), _table(sinks), _next_commands(folder)]
-    return "\n\n".join(parts)
+    following = "\n  ".join([f"Everything is in {folder}. Next:", *commands])
+    return "\n\n".join([_describe_rewards(rewards), _table(sinks), following])
 
 
 def sparkline(values: Sequence[float], width: int = _MAX_WIDTH) -> str:
@@ -64,15 +67,3 @@ def _table(sinks: Mapping[str, Mapping[str, int]]) -> str:
         for name, totals in sinks.items()
     ]
     return "\n".join(lines)
-
-
-def _next_commands(folder: Path) -> str:
-    """List what can be typed next, for the outputs that the configuration has put in the folder."""
-    commands = {
-        "events.jsonl": f"tail -n 3 {folder}/events.jsonl",
-        "model_outputs.csv": f"head -n 5 {folder}/model_outputs.csv",
-        "parquet": f"python -c \"import pandas; print(pandas.read_parquet('{folder}/parquet/reward'))\"",
-        "tensorboard": f"tensorboard --logdir {folder}/tensorboard",
-    }
-    there = [command for name, command in commands.items() if (folder / name).exists()]
-    return "\n".join([f"Everything is in {folder}. Next:", *(f"  {line}" for line in there)])

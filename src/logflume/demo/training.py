@@ -18,8 +18,9 @@ from transformers import (
     ProgressCallback,
     Trainer,
 )
-from trl import GRPOConfig
+from trl import GRPOConfig  # type: ignore[attr-defined]  # trl loads lazily, mypy can't see it
 
+from logflume import get_training_logger
 from logflume.demo.data import Problem, make_problems
 from logflume.demo.model import load_model
 from logflume.demo.options import Options
@@ -30,7 +31,7 @@ from logflume.demo.warmup import warm_up
 __all__ = ["Setup", "prepare", "rewards_by_step", "show_only_the_bar"]
 
 _PROBLEMS = 512
-_WARMUP_STEPS = 120
+_WARMUP_STEPS = 100
 
 _TINY = {
     "per_device_train_batch_size": 64,
@@ -65,17 +66,22 @@ def prepare(options: Options) -> Setup:
     """
     problems = make_problems(_PROBLEMS, options.seed)
     if options.model is None:
-        # A second thread doesn't make 93,000 weights faster, and waits for whatever else runs.
-        torch.set_num_threads(1)
-        torch.manual_seed(options.seed)
-        turns = [("user", problem.question, "model", problem.answer) for problem in problems]
-        tokenizer = build_tokenizer(chain.from_iterable(turns))
-        model = build_model(tokenizer)
-        warm_up(model, tokenizer, problems, steps=_WARMUP_STEPS, seed=options.seed)
-        return Setup(model, tokenizer, _dataset(problems, ask), _grpo_config(options, _TINY))
+        return _prepare_tiny(options, problems)
     model, tokenizer = load_model(options.model)
     form = choose_prompt(has_chat_template=tokenizer.chat_template is not None)
     return Setup(model, tokenizer, _dataset(problems, form), _grpo_config(options, _REAL))
+
+
+def _prepare_tiny(options: Options, problems: list[Problem]) -> Setup:
+    # A second thread doesn't make 92,000 weights faster, and waits for whatever else runs.
+    torch.set_num_threads(1)
+    torch.manual_seed(options.seed)
+    turns = [("user", problem.question, "model", problem.answer) for problem in problems]
+    tokenizer = build_tokenizer(chain.from_iterable(turns))
+    model = build_model(tokenizer)
+    loss = warm_up(model, tokenizer, problems, steps=_WARMUP_STEPS, seed=options.seed)
+    get_training_logger().info("Warmed the model up", steps=_WARMUP_STEPS, loss=loss)
+    return Setup(model, tokenizer, _dataset(problems, ask), _grpo_config(options, _TINY))
 
 
 def _dataset(problems: list[Problem], form: Callable[[str], Prompt]) -> Dataset:

@@ -33,7 +33,7 @@ _FORMAT = "<reasoning>\n{sum}\n</reasoning>\n<answer>\n{answer}\n</answer>"
 
 
 def noisy_solution(problem: Problem, rng: random.Random) -> str:
-    """Return a solution: half of the time the sum is one off, 40 % of the time the form is broken."""
+    """Return a solution: its sum is one off half of the time, its form broken 40 % of the time."""
     answer = problem.true_sum
     if rng.random() < _WRONG_SHARE:
         answer += rng.choice((-1, 1))

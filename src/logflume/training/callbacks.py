@@ -10,6 +10,7 @@ from typing import Any
 from logflume.exceptions import MissingExtraError
 from logflume.lifecycle import current_config, set_step
 from logflume.logger import get_logger
+from logflume.training.arguments import argument_fields
 from logflume.training.phase import PHASE
 from logflume.window import MeanWindow
 
@@ -42,8 +43,7 @@ class EnhancedLoggingCallback(TrainerCallback):
         PHASE.outputs_every = self.outputs_every
         set_step(state.global_step)
         if state.is_world_process_zero:
-            hyperparameters = args.to_sanitized_dict()
-            get_logger("training").info("run_started", hyperparameters=hyperparameters)
+            get_logger("training").info("run_started", **argument_fields(args))
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tag what comes with the step that this one leads to."""
@@ -62,9 +62,9 @@ class EnhancedLoggingCallback(TrainerCallback):
         if not logs or not state.is_world_process_zero:
             return
         evaluation = {k.removeprefix(_EVAL): v for k, v in logs.items() if k.startswith(_EVAL)}
-        summary = {k: v for k, v in logs.items() if k.startswith("train_")}
-        training = {k: v for k, v in logs.items() if not k.startswith((_EVAL, "train_"))}
+        summary = {k: v for k, v in logs.items() if k.startswith("train_") or k == "total_flos"}
         # The last report may carry what is left of training metrics; `epoch` alone is none.
+        training = {k: v for k, v in logs.items() if k not in summary and not k.startswith(_EVAL)}
         if training.keys() - {"epoch"} or not (evaluation or summary):
             self.log_training(state.global_step, training)
         if evaluation:

@@ -1,0 +1,37 @@
+"""The commands that can be typed after a run."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+__all__ = ["next_commands"]
+
+
+def next_commands(folder: Path) -> list[str]:
+    """Return commands that read what a run left.
+
+    Args:
+        folder: The run's folder; only outputs that the configuration put there get a command.
+    """
+    query = (
+        f'import duckdb; print(duckdb.read_parquet("{folder}/parquet/training/*.parquet")'
+        '.order("step desc").limit(5).project("step, reward, loss"))'
+    )
+    commands = {
+        "training.log": ["tail", "-n", "5", f"{folder}/training.log"],
+        "parquet": [_tool("python"), "-c", query],
+        "tensorboard": [_tool("tensorboard"), "--logdir", f"{folder}/tensorboard"],
+    }
+    return [shlex.join(words) for name, words in commands.items() if (folder / name).exists()]
+
+
+def _tool(name: str) -> str:
+    """Return how a program of this Python's environment is called from the current folder."""
+    path = Path(sys.executable).with_name(name)
+    if shutil.which(name) == str(path):
+        return name
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

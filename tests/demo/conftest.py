@@ -1,0 +1,46 @@
+"""One whole run of the demo, shared by the tests that read it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass
+class DemoRun:
+    """A finished run of the demo.
+
+    Attributes:
+        folder: The run's folder.
+        output: What it printed on standard output.
+        errors: What it printed on standard error.
+    """
+
+    folder: Path
+    output: str
+    errors: str
+
+
+def run_demo(folder: Path, *arguments: str) -> DemoRun:
+    """Run `logflume demo` and return what it left."""
+    result = subprocess.run(
+        [sys.executable, "-m", "logflume", "demo", "--dir", "logs", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    assert 0 == result.returncode, result.stderr
+    return DemoRun((folder / "logs" / "latest").resolve(), result.stdout, result.stderr)
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """The run that `make demo` makes: 40 steps of GRPO, all five sinks."""
+    return run_demo(tmp_path_factory.mktemp("demo"))

@@ -1,0 +1,78 @@
+"""The package as others get it: built, and installed where nothing else is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import logflume
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the source distribution and not from the working tree."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", str(folder), str(REPOSITORY)],
+        check=True,
+        capture_output=True,
+    )
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_wheel_holds_the_top_level_folders(wheel: Path) -> None:
+    """Processors, sinks and configurations are in the wheel at their place in the package."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder, place in (("processors", "processors"), ("sinks", "sinks"), ("src/logflume", ".")):
+        for file in (REPOSITORY / folder).glob("*.py"):
+            assert f"logflume/{place}/{file.name}".replace("/./", "/") in names
+    for config in (REPOSITORY / "configs").glob("*.yaml"):
+        assert f"logflume/configs/{config.name}" in names
+    assert "logflume/py.typed" in names
+    assert not [name for name in names if name.startswith(("processors/", "sinks/", "tests/"))]
+
+
+def test_installs_and_logs_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
+    """In an environment with nothing but the wheel every public name is there and a run is logged;
+    what needs an extra says which."""
+    environment = tmp_path / "venv"
+    venv.create(environment, with_pip=True)
+    python = environment / "bin" / "python"
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "-c", REPOSITORY / "constraints.txt", wheel],
+        check=True,
+    )
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    result = subprocess.run(
+        [python, script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (0, "pip install 'logflume[trl]'") == (result.returncode, result.stdout.strip()), (
+        result.stderr
+    )
+
+
+SCRIPT = f"""
+import logflume
+from logflume import {", ".join(logflume.__all__)}
+from logflume.training import attach
+from logflume.training.wrapped_rewards import get_wrapped_reward_functions, wrap_reward
+
+run = initialize()
+log_reward_metrics(step=1, rewards_dict={{"correctness": get_wrapped_reward_functions([
+    lambda completions: [1.0 for _ in completions]])[0](completions=["a", "b"])}})
+assert shutdown()
+assert open_run(run.folder).types()["reward"] == 2
+try:
+    from logflume.training.callbacks import EnhancedLoggingCallback
+except MissingExtraError as error:
+    print(str(error).partition("with: ")[2])
+"""
