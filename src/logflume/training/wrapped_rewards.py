@@ -78,7 +78,7 @@ def wrap_reward(function: Any, name: str | None = None, *, batch: RewardBatch | 
         name: Its name in the logs; None takes the one that TRL would.
         batch: What gathers the results of several functions into one event; None: its own.
     """
-    if not callable(function) or hasattr(function, "named_parameters"):
+    if not _is_function(function):
         return function
     name = name or _name_of(function)
     batch = batch or RewardBatch([name])
@@ -91,10 +91,27 @@ def get_wrapped_reward_functions(functions: Sequence[Any]) -> list[Any]:
 
     For each batch of rollouts there is one `reward` event with the values of all functions, and
     a `model_output` event for each completion with its rewards. The list given is not changed.
+    Of several functions with one name, which TRL would merge into one metric, the second is
+    called `name_2`, and so on.
     """
-    names = [_name_of(f) for f in functions if callable(f) and not hasattr(f, "named_parameters")]
+    names = _distinct([_name_of(function) for function in functions if _is_function(function)])
     batch = RewardBatch(names)
-    return [wrap_reward(function, batch=batch) for function in functions]
+    unused = iter(names)
+    return [
+        wrap_reward(function, next(unused), batch=batch) if _is_function(function) else function
+        for function in functions
+    ]
+
+
+def _is_function(value: Any) -> bool:
+    """Whether the trainer calls it as a reward function, and not as a model."""
+    return callable(value) and not hasattr(value, "named_parameters")
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Number the names that come again: `f`, `f_2`, `f_3`."""
+    earlier = [names[:index].count(name) for index, name in enumerate(names)]
+    return [f"{n}_{count + 1}" if count else n for n, count in zip(names, earlier, strict=True)]
 
 
 def _name_of(function: Any) -> str:

@@ -1,0 +1,132 @@
+"""The callbacks on a real `transformers.Trainer`, which knows nothing of rewards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import Trainer, TrainerState, TrainingArguments
+
+import logflume
+from logflume.testing import capture_events
+from logflume.training.callbacks import EnhancedLoggingCallback, OptimizedLoggingCallback
+
+
+class Line(torch.nn.Module):
+    """Fits y = ax: the smallest thing that a Trainer trains."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = self.a * x
+        return {"loss": ((y - labels) ** 2).mean(), "logits": y}
+
+
+def train(folder: Path, callback: Any, **arguments: Any) -> list[Any]:
+    """Train for six steps with a callback and return the events."""
+    torch.set_num_threads(1)
+    data = [{"x": torch.ones(1), "labels": 2 * torch.ones(1)} for _ in range(12)]
+    with capture_events("tag_step") as events:
+        Trainer(
+            model=Line(),
+            args=TrainingArguments(
+                output_dir=str(folder),
+                per_device_train_batch_size=2,
+                num_train_epochs=1,
+                logging_steps=1,
+                report_to=[],
+                use_cpu=True,
+                disable_tqdm=True,
+                **{"save_strategy": "no", **arguments},
+            ),
+            train_dataset=data,
+            eval_dataset=data[:4],
+            callbacks=[callback],
+        ).train()
+    return events
+
+
+def of_type(events: list[Any], event_type: str) -> list[Any]:
+    """Return the events of one type."""
+    return [event for event in events if event["event"] == event_type]
+
+
+def test_every_report_of_the_trainer_is_logged(tmp_path: Path) -> None:
+    """Each step gives a `training` event, the end a `summary`, the start the arguments."""
+    events = train(tmp_path, EnhancedLoggingCallback())
+    training = of_type(events, "training")
+    assert [1, 2, 3, 4, 5, 6] == [event["step"] for event in training]
+    assert all(event["loss"] > 0 and event["mode"] == "train" for event in training)
+    (summary,) = of_type(events, "summary")
+    assert summary["train_runtime"] > 0
+    started = [event for event in of_type(events, "run_started") if "arguments" in event]
+    assert 2.0 == started[0]["hyperparameters/per_device_train_batch_size"]
+    assert '"logging_steps": 1' in started[0]["arguments"]
+
+
+def test_evaluations_are_events_of_their_own(tmp_path: Path) -> None:
+    """An evaluation is an `evaluation` event, its metrics without the prefix, its mode `eval`."""
+    events = train(tmp_path, EnhancedLoggingCallback(), eval_strategy="steps", eval_steps=3)
+    evaluations = of_type(events, "evaluation")
+    assert [(3, "eval"), (6, "eval")] == [(e["step"], e["mode"]) for e in evaluations]
+    assert all(event["loss"] > 0 for event in evaluations)
+    assert not [name for event in events for name in event if name.startswith("eval_")]
+
+
+def test_checkpoints_are_logged(tmp_path: Path) -> None:
+    """Each checkpoint is an event with a path that exists."""
+    events = train(tmp_path, EnhancedLoggingCallback(), save_strategy="steps", save_steps=3)
+    paths = [Path(event["path"]) for event in of_type(events, "checkpoint")]
+    assert [tmp_path / "checkpoint-3", tmp_path / "checkpoint-6"] == paths
+    assert all(path.is_dir() for path in paths)
+
+
+def test_optimized_callback_logs_means(tmp_path: Path) -> None:
+    """The optimized callback logs the mean of each window, and of what is left at the end."""
+    every = [e["loss"] for e in of_type(train(tmp_path, EnhancedLoggingCallback()), "training")]
+    events = train(tmp_path, OptimizedLoggingCallback(logging_frequency=4))
+    training = of_type(events, "training")
+    assert [(4, 4.0), (6, 2.0)] == [(e["step"], e["window_steps"]) for e in training]
+    assert [sum(every[:4]) / 4, sum(every[4:]) / 2] == pytest.approx([e["loss"] for e in training])
+
+
+def test_window_is_that_of_the_configuration() -> None:
+    """Without an argument the optimized callback takes `metrics.logging_frequency`."""
+    with capture_events(metrics={"logging_frequency": 7}):
+        assert 7 == OptimizedLoggingCallback().outputs_every
+
+
+def test_other_ranks_log_no_metrics() -> None:
+    """Metrics are logged once, by the main process, for every rank reports the same."""
+    state = TrainerState(global_step=1, is_world_process_zero=False)
+    with capture_events() as events:
+        EnhancedLoggingCallback().on_log(None, state, None, logs={"loss": 1.0})
+    assert [] == of_type(events, "training")
+
+
+def test_the_logs_of_the_trainer_are_not_changed() -> None:
+    """The dict that all callbacks share is left as it is, odd values included."""
+    logs: dict[str, Any] = {"loss": 1.0, "eval_loss": None, "rewards/chosen": float("nan")}
+    before = dict(logs)
+    with capture_events() as events:
+        EnhancedLoggingCallback().on_log(None, TrainerState(global_step=1), None, logs=logs)
+    assert before.keys() == logs.keys()
+    assert [] == of_type(events, "reward")
+    (training,) = of_type(events, "training")
+    assert 1.0 == training["loss"]
+
+
+def test_events_of_the_user_get_the_step_of_the_trainer(tmp_path: Path) -> None:
+    """What is logged within a step, by anyone, is tagged with the step that it leads to."""
+
+    class Chatty(EnhancedLoggingCallback):
+        def on_substep_end(self, *args: Any, **kwargs: Any) -> None:
+            logflume.get_logger("mine").info("substep")
+
+    events = train(tmp_path, Chatty(), gradient_accumulation_steps=2)
+    assert [1, 2, 3] == [event["step"] for event in of_type(events, "substep")]
+    assert {"train"} == {event["mode"] for event in of_type(events, "substep")}
