@@ -40,9 +40,13 @@ class Gpus:
 
     Args:
         setting: The value of `CUDA_VISIBLE_DEVICES`, None when it is not set.
+
+    Attributes:
+        names: Their names, known once they were looked up.
     """
 
     def __init__(self, setting: str | None) -> None:
+        self.names: list[str] = []
         self._setting = setting
         self._uuids: list[str] | None = None
         self._is_open = False
@@ -81,6 +85,7 @@ class Gpus:
             self._is_open = True
         if self._uuids is None:
             self._uuids = visible_gpus(self._setting, _all_uuids())
+            self.names = [_name(uuid) for uuid in self._uuids]
         return self._uuids
 
 
@@ -92,6 +97,13 @@ def _all_uuids() -> list[str]:
         with suppress(pynvml.NVMLError_NoPermission):
             uuids.append(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(index)))
     return uuids
+
+
+def _name(uuid: str) -> str:
+    try:
+        return str(pynvml.nvmlDeviceGetName(pynvml.nvmlDeviceGetHandleByUUID(uuid)))
+    except pynvml.NVMLError:
+        return uuid
 
 
 def _read_all(uuids: Sequence[str]) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ import structlog
 
 from logflume.config.model import MetricsConfig
 from logflume.protocols import EventDict
+from logflume.values.columns import Kind, declared_kind
 from logflume.window import MeanWindow
 
 __all__ = ["AggregateMetrics"]
@@ -20,7 +22,8 @@ class AggregateMetrics:
     """A processor that turns the metrics of `every_steps` steps into one event with their means.
 
     The means are by logger, type and mode. Means of a window (`OptimizedLoggingCallback` logs
-    them) pass. A field that is no number keeps its last value.
+    them) pass. A field that is no number keeps its last value; one that its type declares as an
+    integer (`gpu/0/memory_used_bytes`) has its mean rounded.
     The event has the step and time of the last one, and `window_steps`, the steps it stands for.
     What an unfinished window holds comes out at the end of the run.
 
@@ -56,9 +59,25 @@ class AggregateMetrics:
         means = window.add(step if isinstance(step, int) else None, event_dict)
         if means is None:
             raise structlog.DropEvent
-        return means
+        return _round_integers(means)
 
     def close(self) -> Iterable[EventDict]:
         """Return the means of the windows that are not full."""
         held = [window.take() for window in self._windows.values()]
-        return [means for means in held if means is not None]
+        return [_round_integers(means) for means in held if means is not None]
+
+
+def _round_integers(means: dict[str, Any]) -> dict[str, Any]:
+    event_type = str(means["event"])
+    return {
+        name: round(value) if _must_be_whole(event_type, name, value) else value
+        for name, value in means.items()
+    }
+
+
+def _must_be_whole(event_type: str, name: str, value: Any) -> bool:
+    return (
+        isinstance(value, float)
+        and math.isfinite(value)
+        and declared_kind(event_type, name) is Kind.INTEGER
+    )

@@ -41,7 +41,10 @@ class FlattenRewards:
             return event_dict
         rewards = {name: value for name, value in event_dict.items() if _is_rewards(value)}
         flat = {name: value for name, value in event_dict.items() if name not in rewards}
-        named = {name.removeprefix("rewards/"): values for name, values in rewards.items()}
+        named: dict[str, Values] = {}
+        for name, values in rewards.items():
+            short = name.removeprefix("rewards/")
+            named[name if short in named else short] = values
         group_size = _positive(event_dict.get("num_generations")) or self._num_generations
         if group_size is not None:
             flat["num_generations"] = group_size
@@ -56,9 +59,12 @@ class FlattenRewards:
 
 
 def _is_rewards(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        item is None or isinstance(item, (int, float)) for item in value
-    )
+    return isinstance(value, list) and all(item is None or _is_number(item) for item in value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value can be calculated with: a float can't hold every integer."""
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**1023)
 
 
 def _positive(value: Any) -> int | None:
@@ -75,7 +81,7 @@ def _total(named: Mapping[str, Values], weights: Any) -> Values | None:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else 1.0
+    return float(value) if _is_number(value) else 1.0
 
 
 def _weighted_sum(row: tuple[float | None, ...], factors: list[float]) -> float | None:
@@ -104,7 +110,8 @@ def _statistics(values: Values, group_size: int | None) -> Iterator[tuple[str, f
 def _sample_std(numbers: list[float], mean: float | None) -> float | None:
     if mean is None or len(numbers) < 2:
         return None
-    return math.sqrt(sum((n - mean) ** 2 for n in numbers) / (len(numbers) - 1))
+    # Not `** 2`, which raises where a product is infinite.
+    return math.sqrt(sum((n - mean) * (n - mean) for n in numbers) / (len(numbers) - 1))
 
 
 def _frac_zero_std(values: Values, group_size: int) -> float | None:

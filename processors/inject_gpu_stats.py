@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
@@ -15,6 +16,9 @@ from ._nvml import Gpus, NoGpuError
 from ._ticker import Ticker
 
 __all__ = ["InjectGpuStats"]
+
+_FIRST_LOOK_S = 5.0
+"""The longest that `run_started` waits for the names of the GPUs, on the worker."""
 
 
 class InjectGpuStats:
@@ -32,7 +36,7 @@ class InjectGpuStats:
     `CUDA_DEVICE_ORDER=PCI_BUS_ID`, for else CUDA counts the fastest first. A GPU split by MIG is
     shown as a slice only where the variable has the UUID of the slice.
 
-    What a GPU doesn't tell is left out. Without a GPU or driver the processor says so once at
+    A `run_started` event gets `gpus`, their names. What a GPU doesn't tell is left out. Without a GPU or driver the processor says so once at
     info level and passes events on; a driver that fails later is reported once and tried again
     at every sample, and until then there are no GPU fields.
 
@@ -50,11 +54,17 @@ class InjectGpuStats:
         self._events = tuple(events)
         self._interval_s = interval_s
         self._fields: Mapping[str, float | str] = {}
+        self._names: list[str] = []
+        self._has_looked = threading.Event()
         gpus = Gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
         self._ticker = Ticker(self._sample(gpus), interval_s=interval_s, name="logflume-gpu")
 
     def __call__(self, logger: Any, method_name: str, event_dict: EventDict) -> EventDict:  # noqa: ARG002
-        """Add the last sample to an event of the chosen types."""
+        """Add the last sample to an event of the chosen types, the names to `run_started`."""
+        if event_dict.get("event") == "run_started":
+            # The first event of a run comes while the driver is still being asked.
+            self._has_looked.wait(_FIRST_LOOK_S)
+            event_dict.setdefault("gpus", list(self._names))
         if event_dict.get("event") in self._events:
             for name, value in self._fields.items():
                 event_dict.setdefault(name, value)
@@ -74,6 +84,9 @@ class InjectGpuStats:
                 except NoGpuError as error:
                     _tell_once(f"{error}: GPU statistics are off")
                     return
+                finally:
+                    self._names = gpus.names
+                    self._has_looked.set()
                 if reading.error and not is_trouble_told:
                     is_trouble_told = True
                     self._tell_trouble(reading.error)

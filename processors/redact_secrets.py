@@ -7,43 +7,73 @@ from typing import Any
 
 from logflume.protocols import EventDict
 
-__all__ = ["RedactSecrets"]
+__all__ = ["RedactSecrets", "redact_text"]
 
 REDACTED = "[redacted]"
 
 _SECRET_NAME = re.compile(
-    r"(?:^|[_\-./ ])(?:token|password|passwd|passphrase|secret|api[_\-]?key|apikey|access[_\-]?key"
-    r"|private[_\-]?key|secret[_\-]?key|credentials?|authorization|auth)$",
+    r"(?:^|[_\-./ ]|(?-i:(?<=[a-z])(?=[A-Z])))"
+    r"(?:token|password|passwd|passphrase|secret|credentials?|authorization|auth"
+    r"|(?:api|access|private|secret)[_\-]?key)$",
     re.IGNORECASE,
 )
 """Names whose text is a secret: `hf_token`, `API_KEY`. Not `num_tokens` or `tokenizer`."""
 
+_SPECIAL = r"(?:bos|eos|pad|unk|sep|cls|mask|image|audio|video|start|end|stop|next|special)"
+_SPECIAL_TOKEN = re.compile(rf"(?:^|[_\-./ ]){_SPECIAL}_?token$", re.IGNORECASE)
+"""Names of the tokens that a tokenizer has, `eos_token`: no secrets."""
+
 _SECRET_TEXT = re.compile(
     r"""
       \bhf_[A-Za-z0-9]{20,}                          # Hugging Face
-    | \bsk-[A-Za-z0-9_\-]{20,}                       # OpenAI, Anthropic and others
+    | \bsk-(?=[A-Za-z_\-]{0,40}[0-9])[A-Za-z0-9_\-]{20,}     # OpenAI, Anthropic and others
+    | \b(?:nvapi-|gsk_|r8_|pypi-|npm_)[A-Za-z0-9_\-]{30,}    # NVIDIA, Groq, Replicate, PyPI, npm
+    | \b[rs]k_(?:live|test)_[A-Za-z0-9]{16,}         # Stripe
     | \bgh[pousr]_[A-Za-z0-9]{30,}                   # GitHub
     | \bgithub_pat_[A-Za-z0-9_]{30,}
     | \bglpat-[A-Za-z0-9_\-]{20,}                    # GitLab
     | \bxox[abposr]-[A-Za-z0-9\-]{10,}               # Slack
     | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                  # AWS key id
     | \bAIza[A-Za-z0-9_\-]{35}                       # Google
-    | \beyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]*    # JSON web token
+    | \beyJ[\w\-]{8,4096}\.eyJ[\w\-]{8,4096}\.[\w\-]*        # JSON web token
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
     | (?<=[Bb]earer[ ])[A-Za-z0-9._~+/\-]{16,}=*     # Authorization headers
-    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)                # user:password in a URL
+    | (?<=uthorization:[ ]Basic[ ])[A-Za-z0-9+/]{8,}=*
+    | (?<=://)[^/\s:@"']*:[^/\s@"']+(?=@)            # user:password in a URL
     """,
     re.VERBOSE | re.DOTALL,
 )
 """Texts that are secrets by their form, wherever they stand."""
 
+_NAME = (
+    r"(?:(?P<token>token)|password|passwd|passphrase|secret|(?:api|access|private|secret)[_\-]?key)"
+)
 _ASSIGNMENT = re.compile(
-    r"""((?:^|[\s"'&?;,{(]|--)(?:[\w.\-]*[_.\-])?(?:token|password|passwd|secret|api[_\-]?key|access[_\-]?key)
-        ["']?\s*[=:]\s*["']?|(?:--[\w\-]*(?:token|password|secret|api[_\-]?key))[ ]+)
-        ([^\s"'&;,})]{4,})""",
+    rf"""
+    (?: (?:(?<![A-Za-z0-9])|(?-i:(?<=[a-z])(?=[A-Z]))) {_NAME} \\?["']?\s{{0,3}}[=:]\s{{0,3}}
+      | (?<![\w\-])--[\w\-]{{0,40}}?{_NAME.replace("?P<token>", "?P<option>")}[ ]{{1,3}} )
+    (?: \\?(?P<quote>["'])(?P<quoted>[^"'\n]{{4,}}?)\\?(?P=quote) | (?P<bare>[^\s"'&;,}})]{{4,}}) )
+    """,
     re.VERBOSE | re.IGNORECASE,
 )
 """`password=…`, `--hf-token …` or `"api_key": "…"` within a text."""
+
+_NO_SECRET = re.compile(
+    r"""
+      \[redacted\].*
+    | <[^>]*>.* | \{\w*\}.* | %[(s].* | \*+ | \.+        # <token>, {token}, %s, ***, ...
+    | (?-i:\$\{?[A-Z_][A-Z0-9_]*\}?)                  # $HF_TOKEN
+    | [A-Za-z_][\w.]*[(\[{].*                          # an expression: os.environ["KEY"]
+    | (?:self|cls|os|args|config|cfg|settings)\..*
+    | (?:[\w.]*_)?(?:token|password|passwd|secret|key)     # password=password
+    | none|null|true|false|str|string|bytes|optional|required
+    """,
+    re.VERBOSE | re.IGNORECASE | re.DOTALL,
+)
+"""What stands beside such a name in code and templates, and is no secret."""
+
+_MIXED = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z]).{8,}|.{24,}", re.DOTALL)
+_MEASURE = re.compile(r"[\d.,]+(?:e[+-]?\d+)?[A-Za-z%/]*")
 
 _FREE_TEXT = frozenset({"message", "exception", "run_started", "run_finished", "pipeline"})
 
@@ -74,14 +104,18 @@ class RedactSecrets:
 
 def _redact(name: str, value: Any, search: bool) -> Any:
     if isinstance(value, str):
-        if value and _SECRET_NAME.search(name):
+        if value and _is_secret_name(name):
             return REDACTED
         return redact_text(value) if search else value
     if isinstance(value, dict):
         return {key: _redact(str(key), item, search) for key, item in value.items()}
-    if isinstance(value, list) and search:
+    if isinstance(value, list) and (search or _is_secret_name(name)):
         return [_redact(name, item, search) for item in value]
     return value
+
+
+def _is_secret_name(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name)) and not _SPECIAL_TOKEN.search(name)
 
 
 def redact_text(text: str) -> str:
@@ -90,5 +124,19 @@ def redact_text(text: str) -> str:
     >>> redact_text("connecting with password=hunter22 to https://me:pw@host/x")
     'connecting with password=[redacted] to https://[redacted]@host/x'
     """
-    text = _SECRET_TEXT.sub(REDACTED, text)
-    return _ASSIGNMENT.sub(lambda match: match[1] + REDACTED, text)
+    return _ASSIGNMENT.sub(_redact_assignment, _SECRET_TEXT.sub(REDACTED, text))
+
+
+def _redact_assignment(match: re.Match[str]) -> str:
+    group = "quoted" if match["quoted"] else "bare"
+    value = match[group]
+    # "token" is an everyday word here: "loss per token: 0.25", "next token: Paris".
+    is_word = match["token"] or match["option"]
+    if _NO_SECRET.fullmatch(value) or (is_word and not _looks_random(value)):
+        return match[0]
+    start, end = (position - match.start() for position in match.span(group))
+    return match[0][:start] + REDACTED + match[0][end:]
+
+
+def _looks_random(value: str) -> bool:
+    return bool(_MIXED.fullmatch(value)) and not _MEASURE.fullmatch(value)

@@ -194,6 +194,13 @@ def no_driver() -> list[list[str]]:
     return NOTES
 
 
+def names_at_the_start(setting: str | None) -> Any:
+    if setting is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = setting
+    with closing(InjectGpuStats(interval_s=NEVER_S)) as processor:
+        return processor(None, "info", {"event": "run_started"})["gpus"]
+
+
 def no_gpu() -> list[list[str]]:
     stub("stub_gpus").value = 0
     sample({})

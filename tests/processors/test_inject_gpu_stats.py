@@ -202,6 +202,16 @@ def test_torch_is_added(run_scenario: RunScenario) -> None:
     assert 100.5 == event["gpu/0/power_watts"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "names"), [(None, ["Stub a", "Stub b", "Stub c"]), ("2,0", ["Stub c", "Stub a"])]
+)
+def test_run_started_has_the_names(
+    run_scenario: RunScenario, setting: str | None, names: list[str]
+) -> None:
+    """The first event of a run has the names of the GPUs in CUDA's order, though it comes at once."""
+    assert names == run_scenario("names_at_the_start", setting)
+
+
 @pytest.mark.parametrize("interval_s", [0, -1, float("nan"), float("inf")])
 def test_an_interval_that_can_not_be_waited_for(interval_s: float) -> None:
     """The error names the option and the value."""

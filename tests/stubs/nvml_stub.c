@@ -6,6 +6,7 @@
  * its memory and processes only. A test steers the stub through the exported variables.
  * Compiled with -DOLD_DRIVER it is a driver before 535, which has only the older name for throttling.
  */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -87,6 +88,12 @@ int nvmlDeviceGetUUID(handle_t device, char *uuid, unsigned length) {
     ENTER();
     if (strlen(device->uuid) >= length) return INSUFFICIENT_SIZE;
     strcpy(uuid, device->uuid);
+    return SUCCESS;
+}
+
+int nvmlDeviceGetName(handle_t device, char *name, unsigned length) {
+    ENTER();
+    snprintf(name, length, "Stub %c", device->uuid[4]);
     return SUCCESS;
 }
 
