@@ -203,7 +203,8 @@ def test_torch_is_added(run_scenario: RunScenario) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "names"), [(None, ["Stub a", "Stub b", "Stub c"]), ("2,0", ["Stub c", "Stub a"])]
+    ("setting", "names"),
+    [(None, ["Stub a1", "Stub a2", "Stub b3"]), ("2,0", ["Stub b3", "Stub a1"])],
 )
 def test_run_started_has_the_names(
     run_scenario: RunScenario, setting: str | None, names: list[str]

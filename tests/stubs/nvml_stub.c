@@ -93,7 +93,7 @@ int nvmlDeviceGetUUID(handle_t device, char *uuid, unsigned length) {
 
 int nvmlDeviceGetName(handle_t device, char *name, unsigned length) {
     ENTER();
-    snprintf(name, length, "Stub %c", device->uuid[4]);
+    snprintf(name, length, "Stub %.2s", device->uuid + 4);
     return SUCCESS;
 }
 
