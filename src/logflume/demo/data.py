@@ -9,7 +9,7 @@ from dataclasses import dataclass
 __all__ = ["Problem", "extract_true_answer", "make_problems"]
 
 _NAMES = ("Tom", "Ana", "Ben", "Mia", "Sam", "Eva", "Max", "Zoe")
-_THINGS = ("apples", "books", "coins", "cards")
+_THINGS = ("fish", "sheep", "deer", "trout")  # the same for one as for many
 _VERBS = ("gets", "finds", "buys", "wins")
 _MAX_SUM = 6
 

@@ -28,7 +28,7 @@ def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     Args:
         source: A hub id, a folder, a GGUF file, or a folder with one GGUF file in it. GGUF needs
-            the package `gguf`; its weights become plain ones, in bfloat16 on a GPU, else float32.
+            the package `gguf`. The weights become float32, whatever they are stored as.
 
     Raises:
         ModelError: It can't be loaded; the text says why and what can be given.
@@ -61,14 +61,13 @@ def _locate(source: str) -> tuple[str, dict[str, Any]]:
 
 
 def _load_weights(location: str, options: dict[str, Any]) -> PreTrainedModel:
-    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     if "gguf_file" in options:
         # Here and not above: a transformers that doesn't have it yet loads the other sources.
         from transformers import GgufConfig
 
         # Weights left in GGUF's blocks can't be trained.
         options = {**options, "quantization_config": GgufConfig(dequantize=True)}
-    return AutoModelForCausalLM.from_pretrained(location, dtype=dtype, **options)
+    return AutoModelForCausalLM.from_pretrained(location, dtype=torch.float32, **options)
 
 
 def _freeze_embeddings_on_cpu(model: PreTrainedModel) -> None:

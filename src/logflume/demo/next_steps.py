@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = ["next_commands"]
@@ -20,11 +21,10 @@ def next_commands(folder: Path) -> list[str]:
         f'import duckdb; print(duckdb.read_parquet("{folder}/parquet/training/*.parquet")'
         '.order("step desc").limit(5).project("step, reward, loss"))'
     )
-    commands = {
-        "training.log": ["tail", "-n", "5", f"{folder}/training.log"],
-        "parquet": [_tool("python"), "-c", query],
-        "tensorboard": [_tool("tensorboard"), "--logdir", f"{folder}/tensorboard"],
-    }
+    commands = {"training.log": ["tail", "-n", "5", f"{folder}/training.log"]}
+    if find_spec("duckdb"):  # comes with the extra `analysis`
+        commands["parquet"] = [_tool("python"), "-c", query]
+    commands["tensorboard"] = [_tool("tensorboard"), "--logdir", f"{folder}/tensorboard"]
     return [shlex.join(words) for name, words in commands.items() if (folder / name).exists()]
 
 

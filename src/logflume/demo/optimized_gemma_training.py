@@ -12,11 +12,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from logflume import LogflumeError, get_training_logger, initialize, report, shutdown
-from logflume.demo.next_steps import next_commands
+from logflume import LogflumeError, get_training_logger, initialize, shutdown
 from logflume.demo.options import Options, parse_options, prepare_process
 from logflume.demo.rewards import REWARD_FUNCTIONS
-from logflume.demo.summary import summarise
+from logflume.demo.summary import print_summary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     shutdown()
-    counts = report()
-    sinks = counts.sinks if counts else {}
-    print("\n" + summarise(rewards, sinks, str(run.folder), next_commands(run.folder)))
+    print_summary(run, rewards)
     return 0
 
 

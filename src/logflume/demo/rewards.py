@@ -15,7 +15,7 @@ Completion = str | list[dict[str, str]]
 
 # Strict on purpose: with `.*?` and DOTALL in place of the inner patterns, the model finds out
 # that any number of repeated tags is paid too.
-_FORMAT = re.compile(r"<reasoning>\n[^<>]+\n</reasoning>\n<answer>\n[^<>\n]+\n</answer>\n?")
+_FORMAT = re.compile(r"<reasoning>\n[^<>]+\n</reasoning>\n<answer>\n[^<>\n]+\n</answer>\n*")
 
 
 def completion_text(completion: Completion) -> str:
@@ -24,8 +24,9 @@ def completion_text(completion: Completion) -> str:
 
 
 def given_answer(text: str) -> str:
-    """Return what stands after the last `<answer>`, whether the format is right or not."""
-    return text.rpartition("<answer>")[2].partition("</answer>")[0].strip()
+    """Return what stands after the last `<answer>`, even where the format is broken elsewhere."""
+    _, tag, rest = text.rpartition("<answer>")
+    return rest.partition("</answer>")[0].strip() if tag else ""
 
 
 def correctness_reward_func(

@@ -1,4 +1,4 @@
-"""The short summary at the end of a demo run. Plain data in, text out."""
+"""The short summary at the end of a demo run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from statistics import fmean
 
-__all__ = ["sparkline", "summarise"]
+from logflume import report
+from logflume.demo.next_steps import next_commands
+from logflume.run import RunInfo
+
+__all__ = ["print_summary", "sparkline", "summarise"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _MAX_WIDTH = 60
 _COUNTS = ("accepted", "written", "dropped")
+
+
+def print_summary(run: RunInfo, rewards: Sequence[float]) -> None:
+    """Print the summary of a run that is shut down, once for all ranks."""
+    counts = report()
+    if run.rank == 0 and counts is not None:
+        commands = next_commands(run.folder)
+        print("\n" + summarise(rewards, counts.sinks, str(run.folder), commands))
 
 
 def summarise(
