@@ -18,8 +18,8 @@ _ALWAYS = frozenset(
 def argument_fields(arguments: Any) -> dict[str, Any]:
     """Return `arguments` (all of them, as one JSON text) and `hyperparameters` (those that matter).
 
-    A trainer has some 150 arguments. As fields they would be most of the columns of a run's journal;
-    as fields come those that were set to something else than their default, and the well-known.
+    A trainer has some 150 arguments. As fields they would be most of the columns of a journal, so
+    fields are only those that were set to something else than their default, and the well-known.
 
     Args:
         arguments: A `TrainingArguments` or a subclass of it.

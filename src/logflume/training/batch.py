@@ -1,15 +1,24 @@
-"""One batch of rollouts, from the calls of the reward functions to its events."""
+"""The results of several reward functions, put together to one batch of rollouts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from logflume.logger import get_logger
-from logflume.training.completions import final_answer, parse_answer, text_of
+from logflume.training.later import log_later
 from logflume.training.phase import PHASE
+from logflume.training.policies import every
+from logflume.training.rollouts import Rollouts
+from logflume.values.snapshot import snapshot
 
-__all__ = ["RewardBatch"]
+__all__ = ["Collector", "RewardBatch"]
+
+
+class Collector(Protocol):
+    """What a wrapped reward function tells its results to."""
+
+    def add(self, name: str, values: Any, call: dict[str, Any], seconds: float, /) -> None:
+        """Take the result of one function, the arguments of its call and its time."""
 
 
 class RewardBatch:
@@ -36,7 +45,7 @@ class RewardBatch:
         if name in self._values:
             # Called again before the others: the batch before was cut short by an error.
             self._clear()
-        self._values[name] = _plain(values)
+        self._values[name] = list(values.tolist() if hasattr(values, "tolist") else values)
         self._seconds[name] = seconds
         if len(self._values) == len(self._names):
             try:
@@ -50,50 +59,19 @@ class RewardBatch:
 
     def _log(self, call: dict[str, Any]) -> None:
         step, mode = PHASE.locate(getattr(call.get("trainer_state"), "global_step", None))
-        where = {"step": step, "mode": mode, "generation": PHASE.generation}
-        completions = call.get("completions") or []
-        get_logger("reward").info("reward", **self._values, **where)
-        get_logger("metrics").info(
-            "generation", **where, rows=len(completions), reward_s=self._seconds
+        token_ids = call.get("completion_ids")
+        rollouts = Rollouts(
+            generation=PHASE.generation,
+            step=step,
+            mode=mode,
+            prompts=snapshot(call.get("prompts") or []),
+            completions=snapshot(call.get("completions") or []),
+            names=self._names,
+            table=list(zip(*(self._values[name] for name in self._names), strict=True)),
+            completion_tokens=None if token_ids is None else [len(ids) for ids in token_ids],
+            columns={name: snapshot(call[name]) for name in ("question", "answer") if name in call},
+            reward_s=self._seconds,
+            keep=every(PHASE.outputs_every),
         )
-        if PHASE.generation % PHASE.outputs_every == 0:
-            for row in range(len(completions)):
-                self._log_output(row, call, where)
         PHASE.generation += 1
-
-    def _log_output(self, row: int, call: dict[str, Any], where: dict[str, Any]) -> None:
-        text = text_of(call["completions"][row])
-        reasoning, answer = parse_answer(text)
-        token_ids = _item(call.get("completion_ids"), row)
-        rewards = {name: _item(values, row) for name, values in self._values.items()}
-        applying = [value for value in rewards.values() if value is not None]
-        get_logger("model").info(
-            "model_output",
-            **where,
-            question=_question(call, row),
-            true_answer=final_answer(_item(call.get("answer"), row)),
-            model_output=text,
-            reasoning=reasoning,
-            answer=answer,
-            prompt=text_of(_item(call.get("prompts"), row)),
-            completion_tokens=None if token_ids is None else len(token_ids),
-            rewards={**rewards, "total": sum(applying) if applying else None},
-        )
-
-
-def _plain(values: Any) -> list[Any]:
-    """Return rewards as a list of numbers: from a CPU tensor, an array or any iterable."""
-    return list(values.tolist() if hasattr(values, "tolist") else values)
-
-
-def _item(values: Any, row: int) -> Any:
-    return values[row] if isinstance(values, (list, tuple)) and row < len(values) else None
-
-
-def _question(call: dict[str, Any], row: int) -> Any:
-    if (question := _item(call.get("question"), row)) is not None:
-        return question
-    prompt = _item(call.get("prompts"), row)
-    if isinstance(prompt, list) and prompt and isinstance(prompt[-1], dict):
-        return text_of(prompt[-1:])
-    return prompt
+        log_later(rollouts.entries)

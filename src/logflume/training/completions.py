@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["final_answer", "parse_answer", "text_of"]
+__all__ = ["final_answer", "parse_answer", "question_of", "text_of"]
 
 _REASONING = re.compile(r"<reasoning>(.*?)</reasoning>", re.DOTALL)
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -26,6 +26,13 @@ def text_of(messages: Any) -> str:
     if len(messages) == 1:
         return _content(messages[0])
     return "\n".join(f"{message.get('role', '')}: {_content(message)}" for message in messages)
+
+
+def question_of(prompt: Any) -> Any:
+    """Return what was asked last in a prompt: the last message, or the text."""
+    if isinstance(prompt, list) and prompt and isinstance(prompt[-1], dict):
+        return _content(prompt[-1])
+    return prompt
 
 
 def parse_answer(text: str) -> tuple[str | None, str | None]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from logflume.guard import Failure, attempt, describe
 from logflume.logger import get_logger
-from logflume.training.batch import RewardBatch
+from logflume.training.batch import Collector, RewardBatch
+from logflume.training.names import distinct, name_of
 
 __all__ = ["AsyncWrappedReward", "WrappedReward", "get_wrapped_reward_functions", "wrap_reward"]
 
@@ -25,18 +26,21 @@ class WrappedReward:
         function: The reward function, as TRL calls it.
         name: Its name in the logs, as TRL names it too.
         batch: Gathers the results of all functions of one batch of rollouts.
+
+    Attributes:
+        function: The reward function itself.
     """
 
-    def __init__(self, function: Callable[..., Any], name: str, batch: RewardBatch) -> None:
+    def __init__(self, function: Callable[..., Any], name: str, batch: Collector) -> None:
         self.__name__ = name
-        self._function = function
+        self.function = function
         self._batch = batch
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function and log what it gave."""
         started_s = time.perf_counter()
         try:
-            result = self._function(*args, **kwargs)
+            result = self.function(*args, **kwargs)
         except Exception as error:
             _log_error(self.__name__, error)
             raise
@@ -62,14 +66,14 @@ class AsyncWrappedReward(WrappedReward):
         """Await the function and log what it gave."""
         started_s = time.perf_counter()
         try:
-            result = await self._function(*args, **kwargs)
+            result = await self.function(*args, **kwargs)
         except Exception as error:
             _log_error(self.__name__, error)
             raise
         return self._note(result, kwargs, started_s)
 
 
-def wrap_reward(function: Any, name: str | None = None, *, batch: RewardBatch | None = None) -> Any:
+def wrap_reward(function: Any, name: str | None = None, *, batch: Collector | None = None) -> Any:
     """Return a reward function that logs what it gives.
 
     Args:
@@ -80,7 +84,7 @@ def wrap_reward(function: Any, name: str | None = None, *, batch: RewardBatch | 
     """
     if not _is_function(function):
         return function
-    name = name or _name_of(function)
+    name = name or name_of(function)
     batch = batch or RewardBatch([name])
     kind = AsyncWrappedReward if _is_async(function) else WrappedReward
     return kind(function, name, batch)
@@ -94,7 +98,7 @@ def get_wrapped_reward_functions(functions: Sequence[Any]) -> list[Any]:
     Of several functions with one name, which TRL would merge into one metric, the second is
     called `name_2`, and so on.
     """
-    names = _distinct([_name_of(function) for function in functions if _is_function(function)])
+    names = distinct([name_of(function) for function in functions if _is_function(function)])
     batch = RewardBatch(names)
     unused = iter(names)
     return [
@@ -106,18 +110,6 @@ def get_wrapped_reward_functions(functions: Sequence[Any]) -> list[Any]:
 def _is_function(value: Any) -> bool:
     """Whether the trainer calls it as a reward function, and not as a model."""
     return callable(value) and not hasattr(value, "named_parameters")
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Number the names that come again: `f`, `f_2`, `f_3`."""
-    earlier = [names[:index].count(name) for index, name in enumerate(names)]
-    return [f"{n}_{count + 1}" if count else n for n, count in zip(names, earlier, strict=True)]
-
-
-def _name_of(function: Any) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _is_async(function: Any) -> bool:

@@ -1,0 +1,46 @@
+"""Which completions of a batch of rollouts are logged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+__all__ = ["Policy", "best_and_worst", "every", "first_groups", "keep_all"]
+
+Policy: TypeAlias = Callable[[int, list[float | None], int | None], list[int]]
+"""Takes the number of the batch, the total reward of each completion and the size of a group;
+returns the rows that are logged, in order."""
+
+
+def keep_all(_generation: int, totals: list[float | None], _group_size: int | None) -> list[int]:
+    """Log every completion."""
+    return list(range(len(totals)))
+
+
+def every(batches: int) -> Policy:
+    """Log all completions of every so many batches, from the first on."""
+
+    def keep(generation: int, totals: list[float | None], group_size: int | None) -> list[int]:
+        return [] if generation % batches else keep_all(generation, totals, group_size)
+
+    return keep
+
+
+def first_groups(count: int) -> Policy:
+    """Log the first groups of each batch, whole; where groups are unknown, so many completions."""
+
+    def keep(_: int, totals: list[float | None], group_size: int | None) -> list[int]:
+        return list(range(min(len(totals), count * (group_size or 1))))
+
+    return keep
+
+
+def best_and_worst(count: int) -> Policy:
+    """Log the completions with the highest and with the lowest total reward, so many of each."""
+
+    def keep(_: int, totals: list[float | None], _group_size: int | None) -> list[int]:
+        scored = [(total, row) for row, total in enumerate(totals) if total is not None]
+        ranked = [row for _, row in sorted(scored)]
+        return sorted({*ranked[:count], *ranked[-count:]} if count else set())
+
+    return keep

@@ -1,0 +1,167 @@
+"""Listening to the rollouts of a trainer, without changing what it does."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from logflume.guard import Failure, attempt, describe
+from logflume.logger import get_logger
+from logflume.training.later import log_later
+from logflume.training.names import distinct
+from logflume.training.policies import Policy
+from logflume.training.rollouts import Rollouts
+from logflume.training.wrapped_rewards import AsyncWrappedReward, WrappedReward, wrap_reward
+from logflume.values.snapshot import snapshot
+
+__all__ = ["RolloutTap"]
+
+_SCORE = "_calculate_rewards"
+_GENERATE = "_generate_and_score_completions"
+
+
+class Stopwatch:
+    """Takes the place of a `RewardBatch` where only the times are wanted."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def add(self, name: str, _values: Any, _call: dict[str, Any], seconds: float) -> None:
+        """Note the time of a function."""
+        self.seconds[name] = seconds
+
+
+class RolloutTap:
+    """Wraps two methods on a trainer's instance: the one that scores and the one around it.
+
+    Together they know all of a batch of rollouts: texts, rewards of every function (reward models
+    included), advantages. Both hand on what the trainer's own methods give, untouched; what goes
+    wrong on our side is logged and stays here.
+
+    Args:
+        trainer: A `GRPOTrainer`, `RLOOTrainer` or a subclass of one.
+        keep: Which completions are logged.
+        columns: Columns of the dataset that are logged with each completion.
+    """
+
+    def __init__(self, trainer: Any, keep: Policy, columns: Sequence[str]) -> None:
+        self._trainer = trainer
+        self._keep = keep
+        self._columns = columns
+        self._generation = 0
+        self._scored: dict[str, Any] = {}
+        self._found: dict[str, Any] = {}
+
+    @staticmethod
+    def fits(trainer: Any) -> bool:
+        """Whether the trainer has the two methods (TRL's have since 0.19)."""
+        return callable(getattr(trainer, _SCORE, None)) and callable(
+            getattr(trainer, _GENERATE, None)
+        )
+
+    def install(self) -> None:
+        """Wrap the methods."""
+        for name, wrapper in ((_SCORE, self._wrap_score), (_GENERATE, self._wrap_generate)):
+            self._found[name] = vars(self._trainer).get(name)
+            setattr(self._trainer, name, wrapper(getattr(self._trainer, name)))
+
+    def remove(self) -> None:
+        """Leave the trainer as it was found."""
+        for name, found in self._found.items():
+            if found is None:
+                delattr(self._trainer, name)
+            else:
+                setattr(self._trainer, name, found)
+        self._found.clear()
+
+    def _wrap_score(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def score(*args: Any, **kwargs: Any) -> Any:
+            stopwatch = Stopwatch()
+            functions = self._trainer.reward_funcs
+            self._trainer.reward_funcs = _timed(functions, self._trainer, stopwatch)
+            started_s = time.perf_counter()
+            try:
+                rewards = original(*args, **kwargs)
+            finally:
+                self._trainer.reward_funcs = functions
+            call = inspect.signature(original).bind(*args, **kwargs).arguments
+            self._scored = {
+                "call": call,
+                "rewards": rewards,
+                "reward_s": stopwatch.seconds,
+                "score_s": time.perf_counter() - started_s,
+            }
+            return rewards
+
+        return score
+
+    def _wrap_generate(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            self._scored = {}
+            started_s = time.perf_counter()
+            output = original(*args, **kwargs)
+            logged = attempt(self._log, output, time.perf_counter() - started_s)
+            if isinstance(logged, Failure):
+                get_logger("training").warning(
+                    f"A batch of rollouts could not be logged: {describe(logged.error)}"
+                )
+            return output
+
+        return generate
+
+    def _log(self, output: dict[str, Any], elapsed_s: float) -> None:
+        trainer, call = self._trainer, self._scored["call"]
+        is_training = trainer.model.training
+        completions = call["completions"]
+        token_ids = call["completion_ids_list"]
+        ends = (getattr(trainer, "eos_token_id", None), getattr(trainer, "pad_token_id", None))
+        weights = getattr(trainer, "reward_weights", None)
+        names = distinct(trainer.reward_func_names)
+        rollouts = Rollouts(
+            generation=self._generation,
+            step=trainer.state.global_step + (1 if is_training else 0),
+            mode="train" if is_training else "eval",
+            prompts=snapshot(call["prompts"]),
+            completions=snapshot(completions),
+            names=names,
+            table=snapshot(self._scored["rewards"]),
+            logs_batch=trainer.accelerator.is_main_process,
+            weights={} if weights is None else dict(zip(names, weights.tolist(), strict=True)),
+            advantages=snapshot(output["advantages"]),
+            completion_tokens=[len(ids) for ids in token_ids],
+            truncated=[not len(ids) or ids[-1] not in ends for ids in token_ids],
+            columns=_columns(call["inputs"], self._columns),
+            group_size=_group_size(trainer, is_training),
+            first_row=trainer.accelerator.process_index * len(completions),
+            reward_s=self._scored["reward_s"],
+            generate_s=elapsed_s - self._scored["score_s"],
+            keep=self._keep,
+        )
+        self._generation += 1
+        self._scored = {}
+        log_later(rollouts.entries)
+
+
+def _timed(functions: Sequence[Any], trainer: Any, stopwatch: Stopwatch) -> list[Any]:
+    """Return the functions with a stopwatch; those that log for themselves are silenced."""
+    timed = []
+    for function, name in zip(functions, distinct(trainer.reward_func_names), strict=False):
+        if isinstance(function, (WrappedReward, AsyncWrappedReward)):
+            function = function.function
+        timed.append(wrap_reward(function, name, batch=stopwatch))
+    return timed
+
+
+def _columns(inputs: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
+    wanted = {"question", "answer", *names}
+    return {
+        name: snapshot([example.get(name) for example in inputs])
+        for name in wanted & set(inputs[0])
+    }
+
+
+def _group_size(trainer: Any, is_training: bool) -> int | None:
+    size = getattr(trainer, "num_generations", None)
+    return size if is_training else getattr(trainer, "num_generations_eval", size)

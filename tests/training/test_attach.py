@@ -1,0 +1,237 @@
+"""`attach` on real trainers of TRL: everything is captured, and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import pytest
+import torch
+
+from logflume.testing import capture_events
+from logflume.training import attach
+from logflume.training.policies import best_and_worst, every, first_groups
+
+GROUP = 4
+
+
+def format_reward(completions: list[Any], **_: Any) -> list[float]:
+    """Reward length, so that groups have a spread."""
+    return [len(str(completion)) / 100 for completion in completions]
+
+
+def sometimes_reward(completions: list[Any], **_: Any) -> list[float | None]:
+    """Apply to every other completion."""
+    return [None if row % 2 else 1.0 for row in range(len(completions))]
+
+
+@pytest.fixture(scope="module")
+def make_trainer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Return a maker of real trainers of a tiny model, the same for the same arguments."""
+    from datasets import Dataset
+    from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+    from logflume.demo.data import make_problems
+    from logflume.demo.prompts import ask
+    from logflume.demo.tiny_gemma import build_model, build_tokenizer
+
+    torch.set_num_threads(1)
+    problems = make_problems(64, 0)
+    texts = [text for p in problems for text in ("user", p.question, "model", p.answer)]
+    tokenizer = build_tokenizer(texts)
+    rows = [
+        {"prompt": ask(p.question), "question": p.question, "answer": p.answer} for p in problems
+    ]
+    kinds = {"grpo": (GRPOTrainer, GRPOConfig), "rloo": (RLOOTrainer, RLOOConfig)}
+
+    def make(kind: str = "grpo", rewards: Any = None, **settings: Any) -> Any:
+        trainer_class, config_class = kinds[kind]
+        torch.manual_seed(0)
+        config = {
+            "per_device_train_batch_size": 8,
+            "per_device_eval_batch_size": 8,
+            "num_generations": GROUP,
+            "max_completion_length": 6,
+            "max_steps": 4,
+            "learning_rate": 1e-3,
+            "beta": 0.0,
+            "logging_steps": 1,
+            "report_to": [],
+            "save_strategy": "no",
+            "use_cpu": True,
+            "bf16": False,
+            "gradient_checkpointing": False,
+            "disable_tqdm": True,
+            "output_dir": str(tmp_path_factory.mktemp("trainer")),
+            **settings,
+        }
+        return trainer_class(
+            model=build_model(tokenizer),
+            processing_class=tokenizer,
+            args=config_class(**config),
+            train_dataset=Dataset.from_list(rows),
+            eval_dataset=Dataset.from_list(rows[:4]),
+            reward_funcs=rewards or [format_reward, sometimes_reward],
+        )
+
+    return make
+
+
+def of_type(events: list[Any], event_type: str) -> list[Any]:
+    """Return the events of one type."""
+    return [event for event in events if event["event"] == event_type]
+
+
+@pytest.mark.parametrize("kind", ["grpo", "rloo"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"gradient_accumulation_steps": 4, "steps_per_generation": 2},
+        {"eval_strategy": "steps", "eval_steps": 2},
+    ],
+    ids=["plain", "accumulation", "evaluation"],
+)
+def test_every_row_is_captured_once(
+    make_trainer: Callable[..., Any], kind: str, settings: dict[str, Any]
+) -> None:
+    """Every completion that was generated is one event, in its group, with its own rewards and the
+    advantage that the trainer used."""
+    trainer = make_trainer(kind, **settings)
+    generated = _record_generations(trainer)
+    with capture_events("tag_step", "flatten_rewards") as events, attach(trainer):
+        trainer.train()
+    outputs = of_type(events, "model_output")
+    expected = [(n, row) for n, batch in enumerate(generated) for row in range(len(batch))]
+    assert expected == [(e["generation"], e["group"] * GROUP + e["index"]) for e in outputs]
+    advantages = [value for batch in generated for value in batch]
+    assert advantages == [event["advantage"] for event in outputs]
+    for event in outputs:
+        assert len(event["model_output"]) > 0 or event["completion_tokens"] >= 0
+        assert (event["index"] % 2 == 0) == (event["rewards/sometimes_reward"] == 1.0)
+    assert len(generated) == len(of_type(events, "reward")) == len(of_type(events, "generation"))
+    modes = {"train", "eval"} if "eval_steps" in settings else {"train"}
+    assert modes == {event["mode"] for event in outputs}
+
+
+def test_advantages_follow_from_the_rewards(make_trainer: Callable[..., Any]) -> None:
+    """Recomputed from the logged rewards, group by group, the advantages are those logged."""
+    trainer = make_trainer()
+    with capture_events() as events, attach(trainer):
+        trainer.train()
+    outputs = of_type(events, "model_output")
+    for start in range(0, len(outputs), GROUP):
+        group = outputs[start : start + GROUP]
+        totals = [event["rewards/total"] for event in group]
+        for event, total in zip(group, totals, strict=True):
+            expected = (total - mean(totals)) / (stdev(totals) + 1e-4)
+            assert expected == pytest.approx(event["advantage"], abs=1e-3)
+
+
+def test_training_is_the_same_bit_for_bit(make_trainer: Callable[..., Any]) -> None:
+    """With and without `attach` one seed gives the same losses and the same weights."""
+    from transformers import set_seed
+
+    plain, attached = make_trainer(), make_trainer()
+    set_seed(1)
+    plain.train()
+    set_seed(1)
+    with capture_events(), attach(attached):
+        attached.train()
+    losses = [
+        [row["loss"] for row in trainer.state.log_history if "loss" in row]
+        for trainer in (plain, attached)
+    ]
+    assert losses[0] == losses[1]
+    for before, after in zip(plain.model.parameters(), attached.model.parameters(), strict=True):
+        assert torch.equal(before, after)
+
+
+def test_detach_leaves_no_trace(make_trainer: Callable[..., Any]) -> None:
+    """After `detach` the trainer has the attributes, callbacks and functions that it had; attached
+    twice it logs once."""
+    trainer = make_trainer(max_steps=1)
+    before = {**vars(trainer)}
+    callbacks = list(trainer.callback_handler.callbacks)
+    with capture_events() as events:
+        with attach(trainer), attach(trainer):
+            trainer.train()
+        with attach(trainer):
+            pass
+    assert 8 == len(of_type(events, "model_output"))
+    assert before.keys() == vars(trainer).keys()
+    assert before["reward_funcs"] is trainer.reward_funcs
+    assert callbacks == trainer.callback_handler.callbacks
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [(every(2), 16), (first_groups(1), 16), (best_and_worst(1), 8)]
+)
+def test_policies_choose_what_is_kept(
+    make_trainer: Callable[..., Any], policy: Any, expected: int
+) -> None:
+    """Every second batch, the first group, or the best and worst one: so many of 32 completions."""
+    trainer = make_trainer()
+    with capture_events() as events, attach(trainer, rollouts=policy):
+        trainer.train()
+    assert expected == len(of_type(events, "model_output"))
+    assert 4 == len(of_type(events, "generation"))
+
+
+def test_failing_run_tells_why(make_trainer: Callable[..., Any]) -> None:
+    """A run that raises ends with `run_finished` that has the status and the exception."""
+
+    def broken(**_: Any) -> list[float]:
+        raise RuntimeError("judge unreachable")
+
+    trainer = make_trainer(rewards=[broken])
+    with capture_events() as events:
+        with pytest.raises(RuntimeError, match="judge unreachable"), attach(trainer):
+            trainer.train()
+    (finished,) = of_type(events, "run_finished")
+    assert ("failed", "RuntimeError: judge unreachable") == (
+        finished["status"],
+        finished["exception"],
+    )
+
+
+def test_broken_sink_does_not_touch_the_training(
+    make_trainer: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A sink that raises in mid-run leaves the training and the other sinks alone."""
+
+    class Broken:
+        def write(self, events: Any) -> None:
+            raise OSError("the disk is gone")
+
+        def flush(self) -> None:
+            raise OSError("the disk is gone")
+
+        def close(self) -> None:
+            raise OSError("the disk is gone")
+
+    trainer = make_trainer()
+    sinks = {"broken": Broken(), "jsonl": {"path": str(tmp_path / "events.jsonl")}}
+    with (
+        capture_events(sinks=sinks, root={"sinks": ["broken", "jsonl"]}),
+        attach(trainer),
+    ):
+        trainer.train()
+    assert 4 == trainer.state.global_step
+    assert 32 == (tmp_path / "events.jsonl").read_text().count('"event":"model_output"')
+
+
+def _record_generations(trainer: Any) -> list[list[float]]:
+    """Note the advantages of every batch, by a wrapper of the test's own beneath ours."""
+    seen: list[list[float]] = []
+    original = trainer._generate_and_score_completions
+
+    def record(inputs: Any) -> Any:
+        output = original(inputs)
+        seen.append(output["advantages"].tolist())
+        return output
+
+    trainer._generate_and_score_completions = record
+    return seen
