@@ -153,16 +153,17 @@ def test_detach_leaves_no_trace(make_trainer: Callable[..., Any]) -> None:
     """After `detach` the trainer has the attributes, callbacks and functions that it had; attached
     twice it logs once."""
     trainer = make_trainer(max_steps=1)
+    functions = trainer.reward_funcs
     before = {**vars(trainer)}
+    with attach(trainer):
+        assert before.keys() != vars(trainer).keys()
+    assert before == vars(trainer)
     callbacks = list(trainer.callback_handler.callbacks)
-    with capture_events() as events:
-        with attach(trainer), attach(trainer):
-            trainer.train()
-        with attach(trainer):
-            pass
+    with capture_events() as events, attach(trainer), attach(trainer):
+        trainer.train()
     assert 8 == len(of_type(events, "model_output"))
-    assert before.keys() == vars(trainer).keys()
-    assert before["reward_funcs"] is trainer.reward_funcs
+    assert not [name for name in vars(trainer) if "logflume" in name or "_rewards" in name]
+    assert functions is trainer.reward_funcs
     assert callbacks == trainer.callback_handler.callbacks
 
 
