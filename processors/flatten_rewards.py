@@ -44,9 +44,11 @@ class FlattenRewards:
         named: dict[str, Values] = {}
         for name, values in rewards.items():
             short = name.removeprefix("rewards/")
-            named[name if short in named else short] = values
+            while short in named or f"rewards/{short}" in flat:  # `a` beside `rewards/a`
+                short = f"rewards/{short}"
+            named[short] = values
         group_size = _positive(event_dict.get("num_generations")) or self._num_generations
-        if group_size is not None:
+        if group_size is not None and flat.get("num_generations") is None:
             flat["num_generations"] = group_size
         if "total" not in named:
             total = _total(named, event_dict.get("weights"))

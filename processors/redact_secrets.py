@@ -34,7 +34,7 @@ _SECRET_TEXT = re.compile(
     | \bglpat-[A-Za-z0-9_\-]{20,}                    # GitLab
     | \bxox[abposr]-[A-Za-z0-9\-]{10,}               # Slack
     | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                  # AWS key id
-    | \bAIza[A-Za-z0-9_\-]{35}                       # Google
+    | \bAIza[A-Za-z0-9_\-]{35,}                      # Google
     | \beyJ[\w\-]{8,4096}\.eyJ[\w\-]{8,4096}\.[\w\-]*        # JSON web token
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]*PRIVATE[ ]KEY-----|\Z)
     | (?<=[Bb]earer[ ])[A-Za-z0-9._~+/\-]{16,}=*     # Authorization headers

@@ -31,6 +31,7 @@ class AppendFile:
     def reopen(self) -> None:
         """Open the file of that name, after the old one was moved away."""
         self.close()
+        self.size = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         end = self._find_end(self._file)
@@ -51,8 +52,7 @@ class AppendFile:
             while written < len(piece):
                 written += os.write(self._file, piece[written:] if written else piece)
         except OSError:
-            if written:
-                os.ftruncate(self._file, self.size)
+            self._cut_off(written)
             raise
         self.size += written
 
@@ -61,3 +61,9 @@ class AppendFile:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _cut_off(self, written: int) -> None:
+        # Another process may have appended since; its lines are not ours to cut.
+        end = os.lseek(self._file, 0, os.SEEK_CUR)
+        if written and os.fstat(self._file).st_size == end:
+            os.ftruncate(self._file, end - written)

@@ -94,7 +94,9 @@ def _shown_fields(event: Event) -> Iterator[tuple[str, Any]]:
     for name, value in event.items():
         if name in _RESERVED or value is None or name == "message":
             continue
-        if name.startswith("exception/") or name in ("source", "thread"):
+        if name.startswith("exception/"):
+            continue
+        if kind in ("message", "exception") and name in ("source", "thread"):
             continue
         if kind == "reward" and not name.endswith(("/mean", "/frac_zero_std")):
             continue
@@ -124,13 +126,7 @@ def _format_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return (
-            f"{value:.4g}"
-            if abs(value) < 1e6
-            else f"{value:,.0f}"
-            if value < 1e15
-            else f"{value:.4g}"
-        )
+        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e15 else f"{value:.4g}"
     if isinstance(value, list):
         return f"[{len(value)} values]" if len(value) > 8 else _format_list(value)
     if isinstance(value, int):

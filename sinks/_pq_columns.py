@@ -16,6 +16,7 @@ from logflume.values.plain import json_text, plain
 
 from ._pq_column import Column
 from ._pq_notice import warn
+from ._pq_part import widen
 
 __all__ = ["MAX_COLUMNS", "Columns"]
 
@@ -69,11 +70,7 @@ class Columns:
                 extras.setdefault(row, {})[name] = value
         texts = [_merge(event.get("extras"), extras.get(row)) for row, event in enumerate(events)]
         arrays["extras"], _ = self._columns["extras"].to_array(texts)
-        schema = self.schema
-        return pa.Table.from_arrays(
-            [arrays.get(field.name, pa.nulls(len(events), field.type)) for field in schema],
-            schema=schema,
-        )
+        return widen(pa.table(arrays), self.schema)
 
     def _find(self, name: str, values: Sequence[Any]) -> Column | None:
         """Return the column of a field; a new one if one of the values gives it a kind."""

@@ -68,7 +68,11 @@ class PartFolder:
             self._append(name, table)
 
     def unify(self, schema: pa.Schema) -> None:
-        """Give all parts this schema if a crash has left them with several."""
+        """Give all parts this schema if a crash has left them with several.
+
+        Raises:
+            OSError: It failed; the parts hold what they held.
+        """
         if self._parts and self._schema is None:
             self._rebuild(schema, self._singles())
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 __all__ = ["Workplace"]
 
 _SETTLE_S = 0.02
+"""Many times what a reader takes between opening a folder and listing it."""
 
 
 class _Retired(NamedTuple):
@@ -30,11 +31,10 @@ class Workplace:
     file system, or not ours to write in, the hidden folder is inside.
 
     Args:
-        path: The sink's folder, which exists. What a crash left in its workplace is removed.
+        path: The sink's folder, resolved; it exists. What a crash left in its workplace is removed.
     """
 
     def __init__(self, path: Path) -> None:
-        path = path.resolve()
         parent = path.parent
         usable = parent.stat().st_dev == path.stat().st_dev and os.access(parent, os.W_OK)
         beside = parent if usable else path
@@ -73,9 +73,11 @@ class Workplace:
         while self._retired:
             content, folder, names, at_s = self._retired[0]
             time.sleep(max(0.0, at_s + _SETTLE_S - time.monotonic()))
-            for path in content.iterdir():
-                if path.name not in names and not (folder / path.name).exists():
-                    path.rename(folder / path.name)
+            # The user may have removed either of them.
+            if content.is_dir() and folder.is_dir():
+                for path in content.iterdir():
+                    if path.name not in names and not (folder / path.name).exists():
+                        path.rename(folder / path.name)
             shutil.rmtree(content, ignore_errors=True)
             del self._retired[0]
 

@@ -21,8 +21,9 @@ __all__ = ["CsvSink"]
 
 _ALWAYS = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step", "mode")
 
-_FORMULA = re.compile(r"[=+\-@\t\r]")
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
+_NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 
 
 class CsvSink:
@@ -37,6 +38,9 @@ class CsvSink:
         path: The file; its folder is made.
         columns: The header, without `extras`.
         events: The types to be written, as configured for the sink; they choose the header.
+
+    Raises:
+        ValueError: The file is there, but nothing that this class has written.
     """
 
     threaded = True
@@ -44,8 +48,9 @@ class CsvSink:
     def __init__(
         self, path: Path, *, columns: list[str] | None = None, events: list[str] | None = None
     ) -> None:
-        existing = _read_header(path)
-        self._columns = existing or _choose_columns(columns, events or [])
+        self._columns = _choose_columns(columns, events or [])
+        if path.exists():
+            self._columns = _read_header(path, self._columns)
         self._known = frozenset(self._columns)
         self._file = AppendFile(path, find_end=_end_of_rows)
         if self._file.size == 0:
@@ -83,21 +88,31 @@ def _choose_columns(columns: list[str] | None, events: list[str]) -> list[str]:
     chosen = list(columns) if columns else [*_ALWAYS]
     for event_type in [] if columns else events:
         chosen += [name for name in declared_columns(event_type) if name not in chosen]
-    return [*(name for name in chosen if name != "extras"), "extras"]
+    return [*(name for name in dict.fromkeys(chosen) if name != "extras"), "extras"]
 
 
-def _read_header(path: Path) -> list[str] | None:
-    if not path.exists():
-        return None
-    with path.open(encoding="utf-8", newline="") as file:
-        header = next(csv.reader(file), None)
-    return header if header and header[-1] == "extras" else None
+def _read_header(path: Path, columns: list[str]) -> list[str]:
+    """Return the header of a file; `columns` where it is empty or was torn within the header."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        start = file.read(1 << 16)
+    header = next(csv.reader(io.StringIO(start)), [])
+    if header[-1:] == ["extras"]:
+        return header
+    if _encode([columns]).decode().startswith(start):
+        return columns
+    raise ValueError(
+        f"{path} was not written by logflume (its last column is not 'extras'): "
+        "choose another path, or move that file away"
+    )
 
 
 def _encode(rows: list[list[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    return "".join(",".join(map(_quoted, row)) + "\n" for row in rows).encode()
+
+
+def _quoted(cell: str) -> str:
+    # The csv module of Python 3.11 leaves a lone \r without quotes, which ends the row for readers.
+    return '"' + cell.replace('"', '""') + '"' if _NEEDS_QUOTES.search(cell) else cell
 
 
 def _cell(value: Any) -> str:

@@ -27,11 +27,16 @@ class JsonlSink:
     Args:
         path: The file; its folder is made.
         rotate_bytes: Size at which a new file is begun.
+
+    Raises:
+        ValueError: `rotate_bytes` is not above 0.
     """
 
     journal = True
 
     def __init__(self, path: Path, *, rotate_bytes: int = 256_000_000) -> None:
+        if rotate_bytes <= 0:
+            raise ValueError(f"rotate_bytes must be above 0, not {rotate_bytes}")
         self._rotate_bytes = rotate_bytes
         self._rotation = Rotation(path)
         self._file = AppendFile(path, find_end=_end_of_lines)

@@ -62,13 +62,14 @@ class ParquetSink:
         run: RunInfo,
     ) -> None:
         self.flush_interval_s = rotate_s
-        self._path = path
         self._rotate_events = rotate_events
         self._attempt = run.attempt
         path.mkdir(parents=True, exist_ok=True)
-        self._work = Workplace(path)
+        # The training code may change the working folder.
+        self._path = path.resolve()
+        self._work = Workplace(self._path)
         self._tables: dict[str, TypeTable] = {}
-        for folder in path.iterdir():
+        for folder in self._path.iterdir():
             if folder.is_dir() and not folder.name.startswith("."):
                 self._find_table(folder.name)
 
@@ -120,6 +121,7 @@ class ParquetSink:
             if is_full or table.rows >= self._rotate_events or table.memory_bytes >= _PART_BYTES:
                 table.write_parts()
                 table.tidy()
+        self._work.sweep()
 
     def _each(self, *actions: Callable[[TypeTable], None]) -> None:
         """Do one thing after another for each type; one that fails doesn't hold back the others."""

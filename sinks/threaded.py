@@ -7,9 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from logflume.guard import Failure, attempt
+from logflume.pipeline.bell import Bell
 from logflume.pipeline.buffer import WhenFull
 from logflume.protocols import Event, Sink
 
@@ -24,7 +25,7 @@ class Threaded:
 
     Args:
         sink: Any sink. If it has an attribute `flush_interval_s`, it is flushed that often.
-        size: Events that the queue holds.
+        size: Events that the queue holds, not counting the batch that is being written.
         when_full: What `write` does when it is full. Batches are dropped as a whole.
         name: Name for the thread.
         on_drop: Called with (count, reason) when events are dropped.
@@ -51,11 +52,13 @@ class Threaded:
         self._close_timeout_s = close_timeout_s
         self._interval_s: float | None = getattr(sink, "flush_interval_s", None)
         self._batches: deque[Sequence[Event]] = deque()
-        self._queued = 0
-        self._tickets: list[threading.Event] = []
+        self._waiting = 0  # events in `_batches`
+        self._writing = 0  # events of the batch that the sink has in hand
+        self._gone = 0  # batches that left the queue
+        self._tickets: deque[_Ticket] = deque()
         self._stopping = False
         self._stalled = False
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"logflume-{name}", daemon=True)
         self._thread.start()
@@ -68,16 +71,16 @@ class Threaded:
                 self._on_drop(len(events), "queue_full")
                 return
             self._batches.append(events)
-            self._queued += len(events)
+            self._waiting += len(events)
             self._changed.notify_all()
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until all written so far is flushed; False when `timeout_s` was not enough."""
-        ticket = threading.Event()
+        bell = Bell()
         with self._changed:
-            self._tickets.append(ticket)
+            self._tickets.append(_Ticket(self._gone + len(self._batches), bell))
             self._changed.notify_all()
-        return ticket.wait(timeout_s)
+        return bell.wait(timeout_s)
 
     def flush(self) -> None:
         """Return when all written so far is flushed.
@@ -98,22 +101,24 @@ class Threaded:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join(self._close_timeout_s)
-        with self._changed:
-            left, self._queued = self._queued, 0
-            self._batches.clear()
-        if left:
-            self._on_drop(left, "shutdown_timeout")
+        if self._thread.is_alive():
+            self._give_up()
         self._raise_error()
 
+    def _give_up(self) -> None:
+        with self._changed:
+            left = self._waiting + self._writing
+            self._gone += len(self._batches)
+            self._batches.clear()
+            self._waiting = 0
+        self._on_drop(left, "shutdown_timeout")
+
     def _make_room(self, count: int) -> bool:
-        # An empty queue takes any batch: one larger than the queue would never fit otherwise.
         if self._has_room(count):
             return True
         if self._when_full is WhenFull.DROP_OLDEST:
             while not self._has_room(count):
-                oldest = self._batches.popleft()
-                self._queued -= len(oldest)
-                self._on_drop(len(oldest), "queue_full")
+                self._on_drop(len(self._take()), "queue_full")
             return True
         if self._when_full is WhenFull.BLOCK and not self._stalled:
             # One wait in vain is enough: until something moves, the rest is dropped at once.
@@ -124,23 +129,26 @@ class Threaded:
         return False
 
     def _has_room(self, count: int) -> bool:
-        return self._queued == 0 or self._queued + count <= self._size
+        # An empty queue takes any batch: one larger than the queue would never fit otherwise.
+        return not self._batches or self._waiting + count <= self._size
+
+    def _take(self) -> Sequence[Event]:
+        batch = self._batches.popleft()
+        self._waiting -= len(batch)
+        self._gone += 1
+        return batch
 
     def _run(self) -> None:
         flush_at_s = self._next_flush_s()
         while True:
             batch, tickets, stopping = self._next(flush_at_s)
-            if batch is not None:
-                self._call(self._sink.write, batch)
-                with self._changed:
-                    self._queued -= min(self._queued, len(batch))
-                    self._stalled = False
-                    self._changed.notify_all()
             if tickets or time.monotonic() >= flush_at_s:
                 self._call(self._sink.flush)
                 flush_at_s = self._next_flush_s()
             for ticket in tickets:
-                ticket.set()
+                ticket.bell.set()
+            if batch is not None:
+                self._call(self._sink.write, batch)
             if stopping:
                 self._call(self._sink.close)
                 return
@@ -148,20 +156,27 @@ class Threaded:
     def _next_flush_s(self) -> float:
         return math.inf if self._interval_s is None else time.monotonic() + self._interval_s
 
-    def _next(
-        self, flush_at_s: float
-    ) -> tuple[Sequence[Event] | None, list[threading.Event], bool]:
-        """Wait for a batch, a request to flush, the end, or the time of the next flush."""
+    def _next(self, flush_at_s: float) -> tuple[Sequence[Event] | None, list[_Ticket], bool]:
+        """Wait for a batch, a request to flush, the end, or the time of the next flush.
+
+        A ticket is due when the batches that were queued before it are written.
+        """
         with self._changed:
+            self._writing = 0
             wait_s = None if flush_at_s == math.inf else max(0.0, flush_at_s - time.monotonic())
             self._changed.wait_for(
                 lambda: bool(self._batches or self._tickets or self._stopping), wait_s
             )
-            if self._batches:
-                # The batch counts as queued until it is written.
-                return self._batches.popleft(), [], False
-            tickets, self._tickets = self._tickets, []
-            return None, tickets, self._stopping
+            due = []
+            while self._tickets and self._tickets[0].after <= self._gone:
+                due.append(self._tickets.popleft())
+            if not self._batches:
+                return None, due, self._stopping
+            batch = self._take()
+            self._writing = len(batch)
+            self._stalled = False
+            self._changed.notify_all()
+            return batch, due, False
 
     def _call(self, call: Callable[..., None], *args: Any) -> None:
         result = attempt(call, *args)
@@ -172,6 +187,13 @@ class Threaded:
         if self._error is not None:
             error, self._error = self._error, None
             raise error
+
+
+class _Ticket(NamedTuple):
+    """A request to flush, due when so many batches have left the queue."""
+
+    after: int
+    bell: Bell
 
 
 def _ignore(_count: int, _reason: str) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from logflume.guard import Failure, attempt, describe
 from logflume.logger import EventLogger, get_logger
 from logflume.resources import machine_memory, process_memory, torch_memory
+from logflume.values.snapshot import key_text
 
 __all__ = [
     "get_metrics_logger",
@@ -83,7 +85,7 @@ def log_training_progress(step: int, metrics: Mapping[str, Any], **fields: Any) 
         metrics: Metric names and values: `{"loss": 0.5, "learning_rate": 5e-6}`.
         fields: More fields.
     """
-    _TRAINING.info("training", **{**metrics, **fields, "step": step})
+    _TRAINING.info("training", **{**_as_fields(metrics), **fields, "step": step})
 
 
 def log_reward_metrics(
@@ -98,12 +100,18 @@ def log_reward_metrics(
         rewards_dict: By reward function, one value a completion; None: does not apply.
         fields: More fields: `num_generations=8` (completions a prompt), `mode="eval"` …
     """
-    _REWARD.info("reward", **{**rewards_dict, **fields, "step": step})
+    _REWARD.info("reward", **{**_as_fields(rewards_dict), **fields, "step": step})
 
 
 def log_memory_usage(**fields: Any) -> None:
     """Log the memory of process, machine and torch's allocator now, as an event `system`."""
     _SYSTEM.info("system", **{**process_memory(), **machine_memory(), **torch_memory(), **fields})
+
+
+def _as_fields(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a mapping as keyword arguments, whatever it is: a log call never raises."""
+    named = attempt(lambda: {key_text(name): value for name, value in values.items()})
+    return {"problem": describe(named.error)} if isinstance(named, Failure) else named
 
 
 _TRAINING = get_training_logger()

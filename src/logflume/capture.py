@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import structlog
@@ -15,6 +15,8 @@ from logflume.values.snapshot import snapshot
 __all__ = ["capture", "exception_fields"]
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+_OWN_MODULES = frozenset({"logflume.logger", "logflume.capture", "logflume.guard"})
 
 
 def capture(
@@ -35,7 +37,7 @@ def _capture(
     logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
 ) -> tuple[str, dict[str, Any]] | None:
     if type(event) is not str:
-        event = str(snapshot(event))
+        event = "" if event is None else str(snapshot(event))
     if args:
         event = _interpolate(event, args, fields)
     if logger._processors:
@@ -46,11 +48,19 @@ def _capture(
         event = str(snapshot(fields.pop("event", event)))
     exc_info = fields.pop("exc_info", None)
     if fields.pop("stack_info", None):
-        fields["stack"] = "".join(traceback.format_stack(sys._getframe(4)))
+        fields["stack"] = "".join(traceback.format_stack(_find_caller()))
     copied = {name: snapshot(value) for name, value in fields.items()}
     if exc_info := _find_exception(exc_info):
         copied.update(exception_fields(exc_info))
     return event, copied
+
+
+def _find_caller() -> FrameType | None:
+    """Return the frame that made the log call: the first outside of the logger."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") in _OWN_MODULES:
+        frame = frame.f_back
+    return frame
 
 
 def _interpolate(event: str, args: tuple[Any, ...], fields: dict[str, Any]) -> str:
@@ -78,8 +88,8 @@ def _find_exception(value: Any) -> ExcInfo | None:
     """Read `exc_info` as Python's logging does: an exception, a triple, or anything true."""
     if isinstance(value, BaseException):
         return type(value), value, value.__traceback__
-    if isinstance(value, tuple) and len(value) == 3 and isinstance(value[1], BaseException):
-        return value
+    if isinstance(value, tuple) and len(value) == 3:
+        return value if isinstance(value[1], BaseException) else None
     if not value:
         return None
     kind, error, trace = sys.exc_info()
@@ -93,14 +103,13 @@ def exception_fields(exc_info: ExcInfo) -> dict[str, Any]:
     every tensor that its frames refer to.
     """
     kind, error, trace = exc_info
-    frames = [
-        f"{frame.filename}:{frame.lineno} {frame.name}"
-        for frame in (traceback.extract_tb(trace) if trace else [])
-    ]
+    message = attempt(str, error)
     text = attempt(lambda: "".join(traceback.format_exception(kind, error, trace)))
     return {
         "exception/type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
-        "exception/message": describe(error).removeprefix(f"{kind.__name__}: "),
+        "exception/message": describe(error) if isinstance(message, Failure) else message,
         "exception/traceback": describe(error) if isinstance(text, Failure) else text,
-        "exception/frames": frames,
+        "exception/frames": [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
+        ],
     }

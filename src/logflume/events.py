@@ -102,7 +102,7 @@ class Training(EventBase):
 class Evaluation(Training):
     """Metrics of an evaluation; the names are those of `training`, without a prefix `eval_`."""
 
-    runtime_s: Annotated[float | None, _unit("s", "time of the evaluation")] = None
+    runtime: Annotated[float | None, _unit("s", "time of the evaluation")] = None
 
 
 class Summary(EventBase):

@@ -9,47 +9,52 @@ which raises `KeyboardInterrupt`.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import importlib
 import multiprocessing.util
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
 from logflume.capture import exception_fields
-from logflume.guard import describe
+from logflume.guard import attempt, describe
 from logflume.logger import get_logger
 from logflume.pipeline.pipeline import Report
 
-__all__ = ["complain", "install", "install_in_child", "note_ending", "take_ending"]
+__all__ = ["complain", "install", "note_ending", "say", "take_ending"]
 
 _SIGNALS = ("SIGTERM", "SIGHUP")
 
 _ending: dict[str, Any] = {}
 _close: Callable[[], object] | None = None
+_process_id: int | None = None
+_is_interrupted = False
 
 
 def install(close: Callable[[], object]) -> None:
-    """Let `close` run at the end of the process, whatever ends it. The second call does nothing."""
-    global _close
-    if _close is not None:
-        return
+    """Let `close` run at the end of the process, whatever ends it. It may be called again."""
+    global _close, _process_id
+    if _close is None:
+        # What a sink imports as late as at the exit may need it (pyarrow does, for pandas), and
+        # then Python lets nobody import it any more.
+        importlib.import_module("concurrent.futures.thread")
+        atexit.register(_at_exit)
+        _wrap_excepthook()
+        _wrap_thread_excepthook()
     _close = close
-    atexit.register(close)
-    _wrap_excepthook()
-    _wrap_thread_excepthook()
+    if _process_id != os.getpid():
+        # `multiprocessing` ends the processes that it forks without `atexit`.
+        multiprocessing.util.Finalize(None, close, exitpriority=0)
+        _process_id = os.getpid()
     if threading.current_thread() is threading.main_thread():
         for name in _SIGNALS:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _on_signal)
-
-
-def install_in_child(close: Callable[[], object]) -> None:
-    """Do the same in a forked child, which `multiprocessing` ends without `atexit`."""
-    multiprocessing.util.Finalize(None, close, exitpriority=0)
 
 
 def note_ending(status: str, error: BaseException | None = None) -> None:
@@ -61,38 +66,72 @@ def note_ending(status: str, error: BaseException | None = None) -> None:
 
 def take_ending() -> dict[str, Any]:
     """Return the fields of `run_finished`, and forget them: the next run has its own ending."""
+    if not _ending:
+        _note_error_on_its_way()
     ending = {"status": "finished", **_ending}
     _ending.clear()
     return ending
 
 
-def complain(report: Report, done: bool) -> None:
-    """Say on standard error what was lost, or that the sinks were not done in time."""
+def complain(report: Report, faults: Mapping[str, str], done: bool) -> None:
+    """Say on standard error what was lost, what is broken, and that the sinks were not done."""
     lost = {name: totals["dropped"] for name, totals in report.sinks.items() if totals["dropped"]}
     if report.dropped:
         lost["the full buffer"] = report.dropped
-    text = ", ".join(f"{name} {count}" for name, count in lost.items()) or "none known"
-    late = "" if done else " The sinks were not done in time (see shutdown_timeout_s)."
-    print(f"logflume: events dropped: {text}.{late}", file=sys.stderr)  # noqa: T201
+    if lost:
+        say("events dropped: " + ", ".join(f"{name} {count}" for name, count in lost.items()))
+    for name, fault in faults.items():
+        say(f"{name} failed: {fault}")
+    if not done:
+        say("the sinks were not done in time (see shutdown_timeout_s)")
+
+
+def say(text: str) -> None:
+    """Print a line on standard error: what can't be logged, for the log is what is broken."""
+    if sys.stderr is not None:
+        attempt(print, f"logflume: {text}", file=sys.stderr)
+
+
+def _note_error_on_its_way() -> None:
+    """Note the exception that is on its way out, where a `finally` closes the log."""
+    error = sys.exc_info()[1]
+    if isinstance(error, KeyboardInterrupt):
+        note_ending("interrupted", error)
+    elif isinstance(error, Exception) or (isinstance(error, SystemExit) and error.code):
+        note_ending("failed", error)
+
+
+def _at_exit() -> None:
+    if _close is not None:
+        _close()
+    if _is_interrupted:
+        # Python dies by SIGINT when the last code that it ran from text ended in Ctrl-C. A sink
+        # that imports something has run such code since, so it is done once more.
+        with contextlib.suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
     note_ending("terminated")
-    if _close is not None:
-        _close()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    try:
+        if _close is not None:
+            _close()
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 def _wrap_excepthook() -> None:
     previous = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if issubclass(kind, KeyboardInterrupt):
+        global _is_interrupted
+        _is_interrupted = issubclass(kind, KeyboardInterrupt)
+        if _is_interrupted:
             note_ending("interrupted", error)
         else:
             note_ending("failed", error)
-            _log_exception(kind, error, trace, "the main thread")
+            attempt(_log_exception, kind, error, trace, "the main thread")
         previous(kind, error, trace)
 
     sys.excepthook = hook
@@ -104,7 +143,7 @@ def _wrap_thread_excepthook() -> None:
     def hook(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
             name = args.thread.name if args.thread else "a thread"
-            _log_exception(args.exc_type, args.exc_value, args.exc_traceback, name)
+            attempt(_log_exception, args.exc_type, args.exc_value, args.exc_traceback, name)
         previous(args)
 
     threading.excepthook = hook

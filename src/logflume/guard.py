@@ -7,6 +7,7 @@ so that each caller has to say what becomes of it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -25,19 +26,27 @@ class Failure:
 
     __slots__ = ("error",)
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
 def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
     """Call, and return the result, or the `Failure` if it raised.
 
-    `KeyboardInterrupt` and `SystemExit` pass through: they are the user's.
+    In the main thread `KeyboardInterrupt` and `SystemExit` pass through: they are the user's. In
+    any other they come from the call itself (a sink that calls `sys.exit`) and must not end
+    a thread of ours. structlog's `DropEvent` is no `Exception` either.
     """
     try:
         return call(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - the one place, see the module's docstring
+    except BaseException as error:  # the one place, see the module's docstring
+        if isinstance(error, (KeyboardInterrupt, SystemExit)) and _is_main_thread():
+            raise
         return Failure(error)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def describe(error: BaseException) -> str:

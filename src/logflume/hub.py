@@ -59,11 +59,11 @@ class Hub:
 
     def channel(self, name: str) -> Channel:
         """Return the channel of this name, the same for the same name."""
-        with self._lock:
-            channel = self._channels.get(name)
-            if channel is None:
-                channel = self._channels[name] = Channel(name, self._level_of(name))
+        channel = self._channels.get(name)
+        if channel is not None:
             return channel
+        with self._lock:
+            return self._channels.setdefault(name, Channel(name, self._level_of(name)))
 
     def set_levels(self, level_of: Callable[[str], int]) -> None:
         """Give every channel, now and later, the level that `level_of(name)` returns."""
@@ -76,6 +76,15 @@ class Hub:
         """Let the buffer keep what comes until a pipeline runs again."""
         self.buffer.configure(HELD_RECORDS, WhenFull.DROP_NEWEST, 0.0)
         self.set_levels(_every_level)
+
+    def begin_in_child(self, starter: Callable[[], None]) -> None:
+        """Let go of what belongs to the parent of this forked process.
+
+        Args:
+            starter: Called by the child's first log call.
+        """
+        self._lock = threading.RLock()  # another thread of the parent may have held it
+        self.buffer.reset(starter)
 
 
 def _every_level(_name: str) -> int:

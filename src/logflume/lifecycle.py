@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 import threading
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import msgspec
-import structlog
-
 from logflume import exits, stdlib_logging
-from logflume.child import child_config
 from logflume.config.load import load_config
 from logflume.config.model import Config
-from logflume.describe_run import describe_run
-from logflume.exceptions import ConfigError
-from logflume.guard import Failure, attempt, describe
-from logflume.hub import HUB, LEVELS, channel
-from logflume.logger import EventLogger
-from logflume.pipeline.build import build_pipeline
-from logflume.pipeline.faults import report_fault
-from logflume.pipeline.pipeline import Pipeline, Report
-from logflume.pipeline.router import find_by_prefix
-from logflume.run import RunInfo, find_rank, find_run_id
-from logflume.state import RunState
-from logflume.values.columns import Kind
-from logflume.values.unpack import format_time
+from logflume.guard import Failure, attempt
+from logflume.hub import HUB
+from logflume.pipeline.pipeline import Report
+from logflume.run import RunInfo
+from logflume.starting import Running, start, start_in_child
 
 __all__ = ["current_config", "flush", "initialize", "report", "set_step", "shutdown"]
 
 
-class _Running(msgspec.Struct):
-    """A pipeline and what belongs to it."""
-
-    config: Config
-    run: RunInfo
-    state: RunState
-    pipeline: Pipeline
-
-
-_running: _Running | None = None
+_running: Running | None = None
+_parent: Running | None = None
 _last_report: Report | None = None
 _lock = threading.RLock()
 
@@ -83,20 +60,9 @@ def initialize(
     with _lock:
         checked = load_config(config, run=run, dir=dir, level=level)
         shutdown()
-        identity = _identify(checked)
-        earlier = RunState.load(identity)
-        if earlier is not None:
-            identity = msgspec.structs.replace(identity, attempt=earlier.attempt + 1)
-        state = RunState(
-            run=identity.run,
-            attempt=identity.attempt,
-            started=format_time(time.time_ns()),
-            kinds=earlier.kinds if earlier else {},
-        )
-        _running = _start(checked, identity, state)
-        _link_latest(identity)
+        _running = start(checked)
         exits.install(shutdown)
-        return identity
+        return _running.run
 
 
 def shutdown(timeout_s: float | None = None) -> bool:
@@ -113,20 +79,23 @@ def shutdown(timeout_s: float | None = None) -> bool:
     """
     global _running, _last_report
     with _lock:
-        if _running is None:
+        running = _running
+        if running is None:
             return True
-        running, _running = _running, None
         ending = exits.take_ending()
-        done = running.pipeline.close(
-            ending, running.config.shutdown_timeout_s if timeout_s is None else timeout_s
-        )
+        # A signal may come here and call this again: that call waits for the same worker.
+        limit_s = running.config.shutdown_timeout_s if timeout_s is None else timeout_s
+        done = running.pipeline.close(ending, _bounded(limit_s))
+        _running = None
         HUB.hold()
         stdlib_logging.uninstall()
         _last_report = running.pipeline.report()
-        running.state.status = ending["status"]
-        saved = attempt(running.state.save, running.run)
-        if isinstance(saved, Failure) or not done or _last_report.has_losses:
-            exits.complain(_last_report, done)
+        exits.complain(_last_report, running.pipeline.faults(), done)
+        if running.state is not None:
+            running.state.status = ending["status"]
+            saved = attempt(running.state.save, running.run)
+            if isinstance(saved, Failure):
+                exits.say(str(saved.error))
         return done
 
 
@@ -140,7 +109,7 @@ def flush(timeout_s: float = 10.0) -> bool:
         True if so; False if it took longer, a sink fails at the moment, or nothing is running.
     """
     running = _running
-    return running is not None and running.pipeline.flush(timeout_s)
+    return running is not None and running.pipeline.flush(_bounded(timeout_s))
 
 
 def set_step(step: int | None, mode: str | None = None) -> None:
@@ -165,81 +134,30 @@ def current_config() -> Config:
     return _running.config if _running else Config()
 
 
-def _start(config: Config, run: RunInfo, state: RunState, *, is_child: bool = False) -> _Running:
-    def save_kinds(kinds: dict[str, dict[str, Kind]]) -> None:
-        state.kinds = kinds
-        if not is_child:
-            saved = attempt(state.save, run)
-            if isinstance(saved, Failure):
-                report_fault("run.json", "failed", describe(saved.error))
-
-    opening = None if is_child else lambda: describe_run(config)
-    pipeline = build_pipeline(config, run, state.kinds, save_kinds, opening)
-    if not is_child:
-        state.save(run)
-    loggers = {"": config.root, **config.loggers}
-    HUB.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
-    HUB.buffer.configure(config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s)
-    structlog.configure(
-        processors=HUB.caller_processors,
-        wrapper_class=EventLogger,
-        logger_factory=_structlog_channel,
-        cache_logger_on_first_use=False,
-    )
-    pipeline.start()
-    if config.stdlib is not None and not is_child:
-        stdlib_logging.install(config.stdlib, takes_terminal=_has_terminal(config))
-    return _Running(config, run, state, pipeline)
-
-
-def _structlog_channel(name: str = "training", *_args: Any) -> Any:
-    return channel(name)
-
-
-def _identify(config: Config) -> RunInfo:
-    run = config.run or find_run_id()
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=@:-]{0,127}", run):
-        raise ConfigError(
-            f"run: {run!r} can't be a run id: it names a folder\n"
-            "  allowed: letters, digits and . _ + = @ : - (at most 128, a letter or digit first)"
-        )
-    return RunInfo(run=run, rank=find_rank(), dir=Path(config.dir))
-
-
-def _has_terminal(config: Config) -> bool:
-    return any(s.type == "console" and "path" not in s.options for s in config.sinks.values())
-
-
-def _link_latest(run: RunInfo) -> None:
-    """Let `latest` beside the runs lead to this one, where links exist."""
-    if run.rank != 0:
-        return
-    link = run.dir / "latest"
-    draft = run.dir / f".latest-{os.getpid()}"
-    try:
-        draft.unlink(missing_ok=True)
-        draft.symlink_to(run.run, target_is_directory=True)
-        draft.replace(link)
-    except OSError:
-        draft.unlink(missing_ok=True)  # Windows without the right to make links, or a real folder
+def _bounded(timeout_s: float) -> float:
+    return max(0.0, min(timeout_s, threading.TIMEOUT_MAX))
 
 
 def _after_fork() -> None:
     """Leave the pipeline to the parent; the first log call starts one of the child's own."""
-    global _running, _lock
+    global _running, _parent, _lock
     _lock = threading.RLock()
-    running, _running = _running, None
-    if running is None:
+    # The child of a child that has not logged yet has the same parent.
+    _parent, _running = _running or _parent, None
+    HUB.begin_in_child(_start_in_child)
+
+
+def _start_in_child() -> None:
+    global _running
+    HUB.hold()
+    if _parent is None:
         return
-
-    def start_child() -> None:
-        global _running
-        config = child_config(running.config)
-        state = RunState(run=running.run.run, attempt=running.run.attempt, started="")
-        _running = _start(config, running.run, state, is_child=True)
-        exits.install_in_child(shutdown)
-
-    HUB.buffer.reset(start_child)
+    started = attempt(start_in_child, _parent)
+    if isinstance(started, Failure):
+        exits.say(f"process {os.getpid()} can't log: {started.error}")
+        return
+    _running = started
+    exits.install(shutdown)
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -2,7 +2,7 @@
 
 structlog documents custom wrapper classes that override `_proxy_to_logger`; `EventLogger` is one.
 The level methods take the same path directly, because each hop of `**kwargs` costs as much as
-the rest of the call. `bind`, `unbind`, `new`, the async methods and `exception` are structlog's.
+the rest of the call. `bind`, `unbind`, `try_unbind` and `new` are structlog's.
 """
 
 from __future__ import annotations
@@ -21,6 +21,17 @@ from logflume.values.snapshot import ATOMIC_TYPES
 __all__ = ["EventLogger", "get_logger"]
 
 _Base: Any = structlog.make_filtering_bound_logger(0)
+
+
+def _awaitable(name: str) -> Any:
+    """Return the async form of a method. A log call has nothing to wait for, so needs no thread."""
+
+    async def method(self: Any, /, *args: Any, **fields: Any) -> None:
+        getattr(self, name)(*args, **fields)
+
+    method.__name__ = method.__qualname__ = f"a{name}"
+    method.__doc__ = f"Do what `{name}` does, in a coroutine."
+    return method
 
 
 class EventLogger(_Base):  # type: ignore[misc]
@@ -61,10 +72,6 @@ class EventLogger(_Base):  # type: ignore[misc]
             self._log("critical", event, args, fields)
             HUB.buffer.wake.set()
 
-    msg = info
-    warn = warning
-    fatal = critical
-
     def log(self, level: int, event: Any = None, /, *args: Any, **fields: Any) -> None:
         """Log at a numeric level; one between two names counts as the lower."""
         if self._logger.level <= level:
@@ -75,6 +82,17 @@ class EventLogger(_Base):  # type: ignore[misc]
         """Log at error level with the exception being handled."""
         fields.setdefault("exc_info", True)
         self.error(event, *args, **fields)
+
+    msg = info
+    warn = warning
+    fatal = critical
+    adebug = _awaitable("debug")
+    ainfo = amsg = _awaitable("info")
+    awarning = awarn = _awaitable("warning")
+    aerror = _awaitable("error")
+    acritical = afatal = _awaitable("critical")
+    aexception = _awaitable("exception")
+    alog = _awaitable("log")
 
     def is_enabled_for(self, level: int) -> bool:
         """Whether a call of this level would be logged."""
@@ -91,8 +109,11 @@ class EventLogger(_Base):  # type: ignore[misc]
     def _log(
         self, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any], /
     ) -> None:
+        time_ns = time.time_ns()
         if self._context:
             fields = {**self._context, **fields}
+        if len(contextvars.copy_context()):
+            fields = {**structlog.contextvars.get_contextvars(), **fields}
         if (
             args
             or self._processors
@@ -105,17 +126,7 @@ class EventLogger(_Base):  # type: ignore[misc]
             if captured is None:
                 return
             event, fields = captured
-        HUB.buffer.put(
-            Record(
-                time.time_ns(),
-                self._logger.name,
-                level,
-                event,
-                fields,
-                HUB.position,
-                contextvars.copy_context(),
-            )
-        )
+        HUB.buffer.put(Record(time_ns, self._logger.name, level, event, fields, HUB.position, None))
 
 
 def get_logger(name: str = "training", **context: Any) -> EventLogger:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +54,14 @@ class Run:
         return pa.table({name: pa.array([e.get(name) for e in events]) for name in names})
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield every event, file by file; a line that is still being written is left out."""
-        for path in sorted(self.folder.glob("events*.jsonl*"), key=_order):
-            if not path.name.endswith(".tmp"):
-                yield from _read_events(path)
+        """Yield every event, file by file; a line that is still being written is left out.
+
+        Raises:
+            RunError: A line is no JSON: the file was damaged, or changed by hand.
+        """
+        with ExitStack() as stack:
+            for path, lines in _open_all(self.folder, stack):
+                yield from _read_events(path, lines)
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
@@ -81,11 +86,35 @@ def _order(path: Path) -> tuple[str, int, str]:
     return (stem, int(number) if number.isdecimal() else 1 << 62, path.name)
 
 
-def _read_events(path: Path) -> Iterator[dict[str, Any]]:
-    with _open(path) as lines:
-        for line in lines:
-            if line.endswith(b"\n"):
-                yield _restore(orjson.loads(line))
+def _find_journals(folder: Path) -> list[Path]:
+    """Return the files in order; of one that is just being compressed the result, if there."""
+    names = {path.name for path in folder.glob("events*.jsonl*") if path.suffix != ".tmp"}
+    return sorted((folder / n for n in names if f"{n}.zst" not in names), key=_order)
+
+
+def _open_all(folder: Path, stack: ExitStack) -> list[tuple[Path, Any]]:
+    """Open all files of one moment: a run that is being written may rotate between two of them."""
+    while True:
+        paths = _find_journals(folder)
+        with ExitStack() as opened:
+            try:
+                files = [(path, opened.enter_context(_open(path))) for path in paths]
+            except FileNotFoundError:
+                continue
+            if _find_journals(folder) == paths:
+                stack.push(opened.pop_all())
+                return files
+
+
+def _read_events(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise RunError(f"{path}, line {number}: this is no event: {error}") from error
+        yield _restore(event)
 
 
 def _open(path: Path) -> Any:
@@ -99,7 +128,8 @@ def _open(path: Path) -> Any:
 def _restore(event: dict[str, Any]) -> dict[str, Any]:
     for name, text in event.pop("nonfinite", {}).items():
         field, _, index = name.rpartition(".")
-        if name in event:
+        # The name may be that of a field with a dot, or a place in the list of another field.
+        if name in event and event[name] is None:
             event[name] = float(text)
         else:
             event[field][int(index)] = float(text)

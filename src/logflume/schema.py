@@ -25,6 +25,8 @@ _ANY_FIELD: dict[str, Any] = {
     "type": ["boolean", "number", "string", "array", "null"],
     "items": {"type": ["number", "string", "null"]},
 }
+_END = r"$(?!\n)"
+"""The end of a name; `$` alone also stands before a last newline, in Python's dialect."""
 _REQUIRED = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step")
 
 
@@ -75,7 +77,7 @@ def _properties(declared: type[EventBase]) -> dict[str, Any]:
 
 
 def _patterns(families: Families) -> dict[str, Any]:
-    """Return schemas by pattern. `*` stops at no slash only where no longer family follows."""
+    """Return schemas by pattern. A name that a longer family takes is left to that one."""
     patterns: dict[str, Any] = {}
     for family, (annotation, description) in families.items():
         longer = [
@@ -85,7 +87,7 @@ def _patterns(families: Families) -> dict[str, Any]:
         ]
         body = ".+".join(re.escape(part) for part in family.split("*"))
         endings = "|".join(re.escape(ending).replace(r"\*", ".+") for ending in longer)
-        guard = f"(?!.*(?:{endings})$)" if endings else ""
+        guard = f"(?!{body}(?:{endings}){_END})" if endings else ""
         schema = _TYPES.get(kind_of_annotation(annotation), _ANY_FIELD)
-        patterns[f"^{guard}{body}$"] = {**schema, "description": description}
+        patterns[f"^{guard}{body}{_END}"] = {**schema, "description": description}
     return patterns

@@ -10,10 +10,13 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
+import warnings
 from typing import Any
 
 from logflume.config.model import StdlibConfig
+from logflume.guard import Failure, attempt, describe
 from logflume.logger import get_logger
+from logflume.values.snapshot import snapshot
 
 __all__ = ["install", "uninstall"]
 
@@ -27,15 +30,16 @@ class _EventHandler(logging.Handler):
         if getattr(record, "logflume_taken", False):
             return
         record.logflume_taken = True
-        try:
-            text = record.getMessage()
-        except (TypeError, ValueError, KeyError) as error:
-            text = f"{record.msg} (its arguments don't fit: {error})"
+        text = attempt(record.getMessage)
+        if isinstance(text, Failure):
+            text = f"{snapshot(record.msg)} (its arguments don't fit: {describe(text.error)})"
         fields: dict[str, Any] = {"source": f"{record.pathname}:{record.lineno}"}
-        if record.exc_info and record.exc_info[1] is not None:
+        if record.exc_info:
             fields["exc_info"] = record.exc_info
+        if record.stack_info:
+            fields["stack"] = record.stack_info
         # A text of one word must not become an event's type.
-        get_logger(record.name).log(record.levelno, "message", message=text, **fields)
+        get_logger(record.name).log(record.levelno, "message", message=text.rstrip("\n"), **fields)
 
 
 class _Bridge:
@@ -47,27 +51,41 @@ class _Bridge:
         self._handler = _EventHandler(config.level)
         self._names = [*config.loggers, *([_WARNINGS_LOGGER] if config.warnings else [])]
         self._moved_aside: list[tuple[logging.Logger, logging.Handler]] = []
+        self._given_levels: list[logging.Logger] = []
+        self._captures_warnings = False
 
     def attach(self) -> None:
         """Put the handler on every logger that lacks it, and let the loggers speak again."""
         for name in self._names:
             logger = logging.getLogger(name)
-            logger.disabled = False
+            _enable(name)
+            if logger.level == logging.NOTSET:
+                # It would have the root's, WARNING: then a lower level of ours were without effect.
+                logger.setLevel(self._config.level)
+                self._given_levels.append(logger)
             if self._takes_terminal:
                 self._move_terminal_handlers(logger)
             if self._handler not in logger.handlers:
                 logger.addHandler(self._handler)
-        logging.captureWarnings(self._config.warnings)
+        if self._config.warnings and not self._captures_warnings:
+            before = warnings.showwarning
+            logging.captureWarnings(True)
+            self._captures_warnings = warnings.showwarning is not before
 
     def detach(self) -> None:
         """Leave the loggers as they were found."""
         for name in self._names:
             logging.getLogger(name).removeHandler(self._handler)
+        for logger in self._given_levels:
+            if logger.level == self._handler.level:
+                logger.setLevel(logging.NOTSET)
         for logger, handler in self._moved_aside:
             logger.addHandler(handler)
+        self._given_levels.clear()
         self._moved_aside.clear()
-        if self._config.warnings:
+        if self._captures_warnings:
             logging.captureWarnings(False)
+            self._captures_warnings = False
 
     def _move_terminal_handlers(self, logger: logging.Logger) -> None:
         # The console shows the event; a handler that prints the record would show it twice.
@@ -76,6 +94,13 @@ class _Bridge:
             if type(handler) is logging.StreamHandler and stream in (sys.stderr, sys.stdout):
                 logger.removeHandler(handler)
                 self._moved_aside.append((logger, handler))
+
+
+def _enable(name: str) -> None:
+    """Undo what `disable_existing_loggers` did to a logger and its children."""
+    for found, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and f"{found}.".startswith(f"{name}."):
+            logger.disabled = False
 
 
 _bridge: _Bridge | None = None

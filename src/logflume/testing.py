@@ -9,6 +9,7 @@ from typing import Any
 
 from logflume.lifecycle import flush, initialize, shutdown
 from logflume.protocols import Event
+from logflume.run import find_run_id
 
 __all__ = ["MemorySink", "capture_events"]
 
@@ -56,14 +57,17 @@ def capture_events(*processors: Any, **config: Any) -> Iterator[list[Event]]:
     """
     sink = MemorySink()
     with tempfile.TemporaryDirectory() as folder:
+        # As keywords, for the environment is above the configuration.
         initialize(
             {
-                "dir": folder,
                 "root": {"level": "DEBUG", "sinks": ["memory"]},
                 "processors": list(processors),
                 "sinks": {"memory": sink},
                 **config,
-            }
+            },
+            run=config.get("run") or find_run_id({}),
+            dir=config.get("dir", folder),
+            level=config.get("root", {}).get("level", "DEBUG"),
         )
         try:
             yield sink.events

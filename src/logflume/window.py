@@ -13,18 +13,21 @@ class MeanWindow:
 
     Args:
         every_steps: Length of the window in steps. A window ends at the steps that are multiples
-            of it, so that windows of several ranks and attempts are the same; without
-            steps it ends after so many events.
+            of it, so that windows of several ranks and attempts are the same, and at the first
+            step beyond; without steps it ends after so many events.
         kept: Names of fields whose last value is kept, numbers or not.
     """
 
     def __init__(self, every_steps: int, kept: frozenset[str] = frozenset()) -> None:
         self._every_steps = every_steps
         self._kept = kept
+        self._end: int | None = None
         self._clear()
 
     def add(self, step: int | None, fields: Mapping[str, Any]) -> dict[str, Any] | None:
         """Add the fields of an event; return the window's means if it ends here, else None."""
+        if step is not None and self._end is None:
+            self._end = -(-step // self._every_steps) * self._every_steps
         self._events += 1
         self._steps.add(step)
         self._last.update(fields)
@@ -47,12 +50,13 @@ class MeanWindow:
         return result
 
     def _ends_at(self, step: int | None) -> bool:
-        if step is None or step <= 0:
+        if step is None or step <= 0 or self._end is None:
             return self._events >= self._every_steps
-        return step % self._every_steps == 0
+        return not self._end - self._every_steps < step < self._end
 
     def _clear(self) -> None:
         self._events = 0
+        self._end = None
         self._steps: set[int | None] = set()
         self._last: dict[str, Any] = {}
         self._sums: dict[str, float] = {}
@@ -60,4 +64,6 @@ class MeanWindow:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < 2**1023  # what a float can hold
+    return isinstance(value, float)

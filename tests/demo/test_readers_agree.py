@@ -75,7 +75,7 @@ def test_csv_holds_the_completions(demo_run: DemoRun, journal: list[dict[str, An
     for event, row in zip(outputs, rows, strict=True):
         text = event["model_output"]
         # Some completions begin like a formula; those have an apostrophe in front.
-        assert row["model_output"] == (f"'{text}" if text.startswith(("=", "+", "-")) else text)
+        assert row["model_output"] == (f"'{text}" if text.startswith(("=", "+", "-", "@", "\n")) else text)
     assert len(outputs) == len(pd.read_csv(path))
     assert [(len(outputs),)] == duckdb.sql(f"select count(*) from read_csv('{path}')").fetchall()
 

@@ -23,6 +23,7 @@ from logflume.sinks.parquet import ParquetSink
 
 RUN = RunInfo(run="r")
 NAN, INF = math.nan, math.inf
+MB = 2**20
 
 
 def make_event(seq: int, event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
@@ -40,8 +41,8 @@ def make_event(seq: int, event_type: str = "probe", /, **fields: Any) -> dict[st
     return reserved | fields
 
 
-def write(path: Path, *events: dict[str, Any], **options: Any) -> None:
-    with closing(ParquetSink(path, run=RUN, **options)) as sink:
+def write(path: Path, *events: dict[str, Any]) -> None:
+    with closing(ParquetSink(path, run=RUN)) as sink:
         sink.write(events)
 
 
@@ -63,9 +64,8 @@ def test_each_type_has_a_folder_of_parts_named_by_their_range(tmp_path: Path) ->
         sink.write([make_event(7), make_event(8, "other", attempt=2), make_event(9)])
         sink.flush()
         assert ["part-a0000-000000000007-000000000009.parquet"] == names(tmp_path / "parquet")
-        assert ["part-a0002-000000000008-000000000008.parquet"] == names(
-            tmp_path / "parquet", "other"
-        )
+        others = names(tmp_path / "parquet", "other")
+        assert ["part-a0002-000000000008-000000000008.parquet"] == others
 
 
 def test_declared_columns_come_first_and_others_with_their_first_value(tmp_path: Path) -> None:
@@ -174,16 +174,15 @@ def test_small_parts_are_put_together(tmp_path: Path) -> None:
 
 def test_parts_are_put_together_up_to_a_limit() -> None:
     """Neighbours of one attempt up to 128 MB or a million events; large ones stay alone."""
-    mb = 2**20
 
     def part(first: int, rows: int, size_bytes: int, attempt: int = 0) -> Part:
         return Part(f"{attempt}-{first}", attempt, first, first, rows, size_bytes)
 
     parts = [
-        *(part(i, 10, 50 * mb) for i in range(3)),
-        part(3, 10, 70 * mb),
-        *(part(4 + i, 400_000, mb) for i in range(3)),
-        part(7, 10, mb, attempt=1),
+        *(part(i, 10, 50 * MB) for i in range(3)),
+        part(3, 10, 70 * MB),
+        *(part(4 + i, 400_000, MB) for i in range(3)),
+        part(7, 10, MB, attempt=1),
     ]
     assert [[0, 1], [2], [3], [4, 5], [6], [7]] == [
         [one.first_seq for one in group] for group in group_small(parts, 6)
@@ -198,6 +197,15 @@ def test_no_type_leaves_the_folder(tmp_path: Path) -> None:
     assert ["parquet"] == [path.name for path in tmp_path.iterdir()]
     assert 8 == pq.ParquetDataset(list((tmp_path / "parquet").glob("*/*.parquet"))).read().num_rows
     assert not list((tmp_path / "parquet").glob(".*"))
+
+
+def test_a_relative_path_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training code may change its working folder while the sink is open."""
+    monkeypatch.chdir(tmp_path)
+    with closing(ParquetSink(Path("parquet"), run=RUN)) as sink:
+        sink.write([make_event(0)])
+        monkeypatch.chdir("/")
+    assert [0] == list(read(tmp_path / "parquet"))
 
 
 def test_a_type_that_fails_holds_back_no_other(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,21 @@ def test_datasets_reads_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert [None, None, True] == found["z"][:]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges folders")
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """A new column, and putting parts together, bring another folder, not changed files in it."""
+    folder = tmp_path / "probe"
+    with closing(ParquetSink(tmp_path, run=RUN)) as sink:
+        inodes = []
+        for seq, fields in enumerate([{}, {}, {"x": 0.5}]):
+            sink.write([make_event(seq, fields)])
+            sink.flush()
+            inodes.append(folder.stat().st_ino)
+    inodes.append(folder.stat().st_ino)
+    assert [True, False, False] == [a == b for a, b in pairwise(inodes)]
+    assert not folder.is_symlink()
+
+
 class Looping:
     """Reads a folder again and again in a thread, and remembers how many rows there were."""
 
@@ -121,7 +138,8 @@ class Looping:
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        # The pause leaves the writer some of the cores.
+        while not self._stopping.wait(0.005):
             try:
                 self.counts.append(len(self._read(self._folder)))
             except self._tolerated:

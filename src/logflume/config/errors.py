@@ -20,7 +20,7 @@ def config_error(
       allowed: size
       did you mean 'size'?
     """
-    lines = [f"{where}: {found}"]
+    lines = [f"{where.removesuffix(':')}: {found}"]
     if allowed:
         lines.append(f"  allowed: {allowed}")
     if hint:

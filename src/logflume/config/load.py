@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 
+from logflume.config.check import check_components
 from logflume.config.dictconfig import is_dictconfig, translate
 from logflume.config.errors import config_error, nearest
-from logflume.config.model import Config, LoggerConfig, SinkConfig
+from logflume.config.model import Config, Level, SinkConfig
 from logflume.config.reader import join, mapping, read
 from logflume.exceptions import ConfigError
 from logflume.protocols import Sink
@@ -40,7 +41,8 @@ def load_config(
             or None for `LOGFLUME_CONFIG` and else `default`.
         run: In place of the file's `run`; None lets `LOGFLUME_RUN` count.
         dir: In place of the file's `dir`; None lets `LOGFLUME_DIR` count.
-        level: Level of the root logger; None lets `LOGFLUME_LEVEL` count.
+        level: Level of the root logger, and so of those that have none of their own; None lets
+            `LOGFLUME_LEVEL` count.
 
     Raises:
         ConfigError: It can't be used; the text says where and what to do.
@@ -57,8 +59,11 @@ def load_config(
     config.run = run or os.environ.get("LOGFLUME_RUN") or config.run
     config.dir = str(dir or os.environ.get("LOGFLUME_DIR") or config.dir)
     if chosen := level or os.environ.get("LOGFLUME_LEVEL"):
-        root = {"level": chosen, "sinks": config.root.sinks}
-        config.root = read(root, LoggerConfig, "override:")
+        config.root.level = read(chosen, Level, "level" if level else "LOGFLUME_LEVEL")
+    for name, table in mapping(raw.get("loggers"), where).items():
+        if "level" not in mapping(table, where):
+            config.loggers[str(name)].level = config.root.level
+    check_components(config, where)
     return config
 
 
@@ -77,14 +82,16 @@ def _read_yaml(source: str) -> tuple[dict[str, Any], str]:
         raw = yaml.safe_load(text_file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: it can't be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2026-13-01
         raise ConfigError(f"{source}: this is not valid YAML: {error}") from error
+    if raw is None:
+        raise ConfigError(f"{source}: the file is empty, so nothing would be written anywhere")
     return dict(mapping(raw, f"{source}:")), f"{source}:"
 
 
 def _read_config(raw: dict[str, Any], where: str) -> Config:
-    raw_sinks = mapping(raw.pop("sinks", None), join(where, "sinks"))
-    config: Config = read(raw, Config, where)
+    raw_sinks = mapping(raw.get("sinks"), join(where, "sinks"))
+    config: Config = read({k: v for k, v in raw.items() if k != "sinks"}, Config, where)
     config.sinks = {
         str(name): _read_sink(str(name), table, join(where, f"sinks.{name}"))
         for name, table in raw_sinks.items()
@@ -94,6 +101,8 @@ def _read_config(raw: dict[str, Any], where: str) -> Config:
 
 
 def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
+    if isinstance(table, type):
+        raise config_error(where, f"expected an object, found its class: write {table.__name__}()")
     if not isinstance(table, Mapping) and isinstance(table, Sink):
         return SinkConfig(type=name, instance=table)
     common: dict[str, Any] = {"type": name}

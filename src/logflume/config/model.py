@@ -11,6 +11,7 @@ from logflume.pipeline.buffer import WhenFull
 __all__ = [
     "BufferConfig",
     "Config",
+    "Level",
     "LoggerConfig",
     "MetricsConfig",
     "QueueConfig",
@@ -20,7 +21,8 @@ __all__ = [
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+LONGEST_WAIT_S = 86_400.0
+Seconds = Annotated[float, Meta(gt=0, le=LONGEST_WAIT_S)]
 
 
 class BufferConfig(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -35,7 +37,7 @@ class BufferConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
     size: Count = 65_536
     when_full: WhenFull = WhenFull.BLOCK
-    block_timeout_s: Annotated[float, Meta(ge=0)] = 1.0
+    block_timeout_s: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S)] = 1.0
     flush_interval_s: Seconds = 0.05
 
 
@@ -43,7 +45,7 @@ class LoggerConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     """A logger: its level and its sinks.
 
     Attributes:
-        level: Calls below it cost nothing and leave nothing.
+        level: Calls below it cost nothing and leave nothing. Not given: the root's.
         sinks: Names of the sinks; None takes the root's.
     """
 

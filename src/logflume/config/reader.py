@@ -11,14 +11,14 @@ import msgspec
 
 from logflume.config.errors import config_error, nearest
 
-__all__ = ["read"]
+__all__ = ["join", "mapping", "read"]
 
 
 def read(raw: Any, annotation: Any, where: str) -> Any:
     """Return `raw` as a value of the annotated type.
 
     Args:
-        raw: What YAML gave: mappings, lists, text, numbers.
+        raw: What YAML gave: mappings, lists, text, numbers; null for an empty section.
         annotation: A struct, a mapping or list of these, or a plain type.
         where: Place in the configuration, as the errors name it.
 
@@ -31,6 +31,8 @@ def read(raw: Any, annotation: Any, where: str) -> Any:
         return None if raw is None else read(raw, inner, where)
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
         return _read_struct(raw, annotation, where)
+    if origin is list and raw is None:
+        return []
     if origin is dict:
         inner = get_args(annotation)[1]
         return {str(k): read(v, inner, join(where, k)) for k, v in mapping(raw, where).items()}

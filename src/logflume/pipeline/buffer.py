@@ -10,6 +10,8 @@ from contextvars import Context
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
+from logflume.pipeline.bell import Bell
+
 __all__ = ["Buffer", "Lost", "Position", "Record", "WhenFull"]
 
 Position: TypeAlias = tuple[int | None, str | None]
@@ -35,7 +37,7 @@ class Record(NamedTuple):
     event: str
     fields: dict[str, Any]
     position: Position
-    context: Context | None
+    context: Context | None = None
 
 
 class Lost:
@@ -67,7 +69,7 @@ class Buffer:
         block_timeout_s: The longest that a call waits for room, in seconds.
 
     Attributes:
-        wake: Set when the worker should look now and not at its next interval.
+        wake: Rung when the worker should look now and not at its next interval.
     """
 
     def __init__(
@@ -85,6 +87,8 @@ class Buffer:
 
     def configure(self, size: int, when_full: WhenFull, block_timeout_s: float) -> None:
         """Change size and policy; what is in it stays."""
+        self._starter = None
+        self._consumer_id = 0
         self._size = size
         self._when_full = when_full
         self._block_timeout_s = block_timeout_s
@@ -118,8 +122,22 @@ class Buffer:
                 self._room.notify_all()
         return taken
 
+    def wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for the worker until `is_done()`; False when `timeout_s` was not enough.
+
+        A signal handler may call this while the thread below it is in `put`. What that holds
+        is let go for as long as this waits, or else the worker could not get on.
+        """
+        with self._room:
+            return self._room.wait_for(is_done, timeout_s)
+
+    def announce(self) -> None:
+        """Let those who `wait_for` something look again."""
+        with self._room:
+            self._room.notify_all()
+
     def _clear(self) -> None:
-        self.wake = threading.Event()
+        self.wake = Bell()
         self._items: deque[Record | Lost] = deque()
         self._room = threading.Condition()
         self._open_lost = Lost(0)
@@ -131,7 +149,9 @@ class Buffer:
             if self._starter is not None:
                 starter, self._starter = self._starter, None
                 starter()
-                self.put(record)
+            if len(self._items) < self._size:
+                # Made just now, by the worker or by the starter.
+                self._items.append(record)
             elif self._when_full is WhenFull.BLOCK and self._wait_for_room():
                 self._items.append(record)
             elif self._when_full is WhenFull.DROP_OLDEST:
@@ -164,10 +184,9 @@ class Buffer:
 
     def _drop_oldest(self) -> None:
         lost = Lost(0)
-        while self._items and lost.count == 0:
+        has_room = False
+        while self._items and not has_room:
             item = self._items.popleft()
+            has_room = not isinstance(item, Lost)
             lost.count += item.count if isinstance(item, Lost) else 1
-            if isinstance(item, Lost) and self._items:
-                self._items.popleft()
-                lost.count += 1
         self._items.appendleft(lost)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from logflume.config.errors import config_error
@@ -32,6 +33,8 @@ def build_pipeline(
 ) -> Pipeline:
     """Build every processor and sink, and the pipeline around them. Nothing runs yet.
 
+    When one can't be built, those that were are closed.
+
     Args:
         config: A checked configuration.
         run: Who we are; passed to every component that asks for it.
@@ -41,20 +44,29 @@ def build_pipeline(
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
+        RunError: What a component writes to can't be opened.
     """
     given = {"run": run, "metrics": config.metrics}
-    processors = [_build_processor(entry, i, given) for i, entry in enumerate(config.processors)]
-    wanted = _wanted_sinks(config)
-    sinks = {name: build_sink(name, config.sinks[name], given) for name in wanted}
-    lanes = {
-        name: _build_lane(name, config.sinks[name], sink, config) for name, sink in sinks.items()
-    }
+    with ExitStack() as opened:
+        processors = []
+        for index, entry in enumerate(config.processors):
+            processors.append(_build_processor(entry, index, given))
+            opened.callback(Chain(processors[-1:], report_fault).close)
+        lanes: dict[str, Lane] = {}
+        journals = set()
+        for name in _wanted_sinks(config):
+            sink = build_sink(name, config.sinks[name], given)
+            lanes[name] = _build_lane(name, config.sinks[name], sink, config)
+            opened.callback(lanes[name].close)
+            if is_journal(sink):
+                journals.add(name)
+        routes = {
+            name: _routes(logger, config, lanes)
+            for name, logger in {"": config.root, **config.loggers}.items()
+        }
+        opened.pop_all()
     # The journal is the full record, so it is written first.
-    ordered = sorted(lanes.values(), key=lambda lane: not is_journal(sinks[lane.name]))
-    routes = {
-        name: _routes(logger, config, lanes)
-        for name, logger in {"": config.root, **config.loggers}.items()
-    }
+    ordered = sorted(lanes.values(), key=lambda lane: lane.name not in journals)
     chain = Chain(processors, report_fault)
     worker = Worker(
         HUB.buffer,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
 
 from logflume.guard import Failure, attempt, describe
-from logflume.protocols import ClosableProcessor, EventDict, Processor
+from logflume.protocols import ClosableProcessor, Processor
 
 __all__ = ["Chain", "NamedProcessor"]
 
@@ -52,32 +52,32 @@ class Chain:
         for index, (name, process) in enumerate(self._processors):
             if not isinstance(process, ClosableProcessor):
                 continue
-            held = attempt(process.close)
+            held = attempt(_close, process)
             if isinstance(held, Failure):
                 self._count(name, held)
                 continue
-            finished += self._run_rest(held, self._processors[index + 1 :])
+            rest = self._processors[index + 1 :]
+            results = [self._run(event_dict, rest) for event_dict in held]
+            finished += [result for result in results if result is not None]
         return finished
-
-    def _run_rest(
-        self, held: Iterable[EventDict], rest: Sequence[NamedProcessor]
-    ) -> list[dict[str, Any]]:
-        results = [self._run(dict(event_dict), rest) for event_dict in held]
-        return [result for result in results if result is not None]
 
     def _run(
         self, event_dict: dict[str, Any], processors: Sequence[NamedProcessor]
     ) -> dict[str, Any] | None:
         for name, process in processors:
+            # A copy, so that what a processor did before it raised is undone.
             result = attempt(
-                process, event_dict.get("logger"), event_dict.get("level", "info"), event_dict
+                process,
+                event_dict.get("logger"),
+                event_dict.get("level", "info"),
+                event_dict.copy(),
             )
             if isinstance(result, Failure):
                 if isinstance(result.error, structlog.DropEvent):
                     return None
                 self._count(name, result)
-            elif isinstance(result, dict):
-                event_dict = result
+            elif isinstance(result, Mapping):
+                event_dict = dict(result)
             else:
                 kind = type(result).__name__
                 self._count(name, Failure(TypeError(f"it must return a dict, not {kind}")))
@@ -87,3 +87,8 @@ class Chain:
         self.failed[name] += 1
         if self.failed[name] == 1:
             self._report(name, "failed", describe(failure.error))
+
+
+def _close(process: ClosableProcessor) -> list[dict[str, Any]]:
+    # One that holds no events has nothing to return.
+    return [dict(event_dict) for event_dict in process.close() or ()]

@@ -32,7 +32,10 @@ class Lane:
         self._front.write(events)
 
     def tick(self) -> None:
-        """Flush when it is time to. A sink with a thread of its own does so there."""
+        """Retry and flush when it is time to. A sink with a thread of its own does so there."""
+        if self._background is not None:
+            return
+        self._outlet.retry()
         if time.monotonic() - self._flushed_at_s >= self._outlet.flush_interval_s:
             self.flush()
 
@@ -46,7 +49,12 @@ class Lane:
         """Wait until all written so far can be read; False if that failed or took too long."""
         if self._background is not None and not self._background.drain(timeout_s):
             return False
-        return not self._outlet.is_behind
+        return self._outlet.fault is None
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the sink at the moment; None if nothing is."""
+        return self._outlet.fault
 
     def close(self) -> None:
         """Close the sink and its thread."""

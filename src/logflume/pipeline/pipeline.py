@@ -24,7 +24,7 @@ class Report(msgspec.Struct, kw_only=True):
     Attributes:
         accepted: Events taken from the training code.
         written: Events that left the chain; a processor may drop some, or add some.
-        dropped: Events that the full buffer dropped.
+        dropped: Events that the full buffer dropped, or that could not be read.
         sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`.
         processors: By processor: calls that raised.
     """
@@ -34,11 +34,6 @@ class Report(msgspec.Struct, kw_only=True):
     dropped: int
     sinks: dict[str, dict[str, int]]
     processors: dict[str, int]
-
-    @property
-    def has_losses(self) -> bool:
-        """Whether any event was dropped anywhere."""
-        return self.dropped > 0 or any(totals["dropped"] for totals in self.sinks.values())
 
     def as_fields(self) -> dict[str, Any]:
         """Return the report as the fields of a `pipeline` event."""
@@ -97,8 +92,24 @@ class Pipeline:
         Returns:
             False if it took longer; the sinks that are done by then are whole.
         """
-        deadline_s = time.monotonic() + timeout_s
-        return self._worker.stop(lambda: self._finish(ending, deadline_s), timeout_s)
+        # Half of the time is for writing, so that a sink that hangs leaves the others the rest,
+        # to be closed in.
+        drained_by_s = time.monotonic() + timeout_s / 2
+        done = self._worker.stop(lambda: self._finish(ending, drained_by_s), timeout_s)
+        if not done:
+            for lane in self._lanes:
+                lane.totals.give_up()
+        return done
+
+    def discard(self) -> None:
+        """Close the sinks and processors of a pipeline that was never started."""
+        self._chain.close()
+        for lane in self._lanes:
+            lane.close()
+
+    def faults(self) -> dict[str, str]:
+        """Return what is wrong at the moment, by sink; empty while all is well."""
+        return {lane.name: lane.fault for lane in self._lanes if lane.fault is not None}
 
     def report(self) -> Report:
         """Return the counts up to now."""
@@ -114,18 +125,27 @@ class Pipeline:
         if self._opening is not None:
             self._emit("run_started", self._opening(), self._started_ns, (None, None))
 
-    def _finish(self, ending: dict[str, Any], deadline_s: float) -> None:
+    def _finish(self, ending: dict[str, Any], drained_by_s: float) -> None:
         self._worker.write_unfinished(self._chain.close())
         self._worker.turn()
         duration_s = (time.time_ns() - self._started_ns) / 1e9
         if self._opening is not None:
             self._emit("run_finished", {**ending, "duration_s": duration_s})
-        for lane in self._lanes:
-            lane.drain(max(0.0, deadline_s - time.monotonic()))
+        late = self._drain(drained_by_s)
         self._worker.turn()
         self._emit("pipeline", self.report().as_fields())
-        for lane in self._lanes:
+        for lane in sorted(self._lanes, key=late.__contains__):
             lane.close()
+
+    def _drain(self, until_s: float) -> list[Lane]:
+        """Let every lane write what it has; return those that were not done in time."""
+        for lane in self._lanes:
+            # All are asked before the first is waited for.
+            lane.flush()
+            lane.drain(0.0)
+        return [
+            lane for lane in self._lanes if not lane.drain(max(0.0, until_s - time.monotonic()))
+        ]
 
     def _emit(
         self,

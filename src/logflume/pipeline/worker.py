@@ -10,6 +10,7 @@ from typing import Any
 
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB, LEVELS
+from logflume.pipeline.bell import Bell
 from logflume.pipeline.buffer import Buffer, Lost, Record
 from logflume.pipeline.chain import Chain
 from logflume.pipeline.lane import Lane
@@ -35,14 +36,13 @@ class Worker:
         router: Sorts the finished events by lane.
         lanes: All lanes, in the order in which they are written.
         flush_interval_s: The longest that a record waits, in seconds.
-        save_kinds: Called with the kinds of the fields after new ones were seen.
-        report: Called with (component, status, reason) on a bug of the worker's own.
+        save_kinds: Called with the kinds of the fields before events with new ones are written.
+        report: Called with (component, status, reason) on the first bug of the worker's own.
 
     Attributes:
         taken: Records taken from the buffer.
-        lost: Records that the full buffer dropped.
+        lost: Records that the full buffer dropped, or that no event could be made of.
         finished: Events that left the chain.
-        dropped_by_chain: Events that a processor dropped.
     """
 
     def __init__(
@@ -59,7 +59,6 @@ class Worker:
         self.taken = 0
         self.lost = 0
         self.finished = 0
-        self.dropped_by_chain = 0
         self._buffer = buffer
         self._chain = chain
         self._normalizer = normalizer
@@ -68,47 +67,51 @@ class Worker:
         self._flush_interval_s = flush_interval_s
         self._save_kinds = save_kinds
         self._report = report
-        self._started_ns = time.time_ns()
-        self._tickets: deque[threading.Event] = deque()
+        self._started_ns = 0
+        self._tickets: deque[Bell] = deque()
         self._stop: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
+        self._has_ended = False
+        self._is_given_up = False
+        self._has_bug = False
 
     def start(self, opening: Callable[[], None]) -> None:
         """Start the thread; `opening` runs on it before the first record is taken."""
+        self._started_ns = time.time_ns()
         self._thread = threading.Thread(
             target=self._run, args=(opening,), name="logflume-worker", daemon=True
         )
         self._thread.start()
 
-    def request_flush(self) -> threading.Event:
-        """Return an event that is set when all that the buffer held by now has been written."""
-        ticket = threading.Event()
+    def request_flush(self) -> Bell:
+        """Return a bell that rings when all that the buffer held by now has been written."""
+        ticket = Bell()
         self._tickets.append(ticket)
         self._buffer.wake.set()
         return ticket
 
     def stop(self, finale: Callable[[], None], timeout_s: float) -> bool:
-        """Run `finale` on the thread after everything is written, and end; False on time-out."""
+        """Run `finale` on the thread after everything is written, and end; False on time-out.
+
+        After a time-out the buffer belongs to the next worker: this one takes nothing more of it.
+        """
         self._stop = finale
         self._buffer.wake.set()
         if self._thread is None:
             return True
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        self._is_given_up = not self._buffer.wait_for(lambda: self._has_ended, timeout_s)
+        return self._has_ended
 
     def turn(self) -> None:
         """Write all that the buffer holds now. Runs on the worker's thread."""
         tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
         remaining = len(self._buffer)
-        while remaining > 0:
+        while remaining > 0 and not self._is_given_up:
             records = self._buffer.take(min(remaining, BATCH))
             if not records:
                 break
             remaining -= len(records)
             self.write([event for record in records for event in self._read(record)])
-        if self._normalizer.has_new_kinds:
-            self._normalizer.has_new_kinds = False
-            self._save_kinds(self._normalizer.kinds)
         for lane in self._lanes:
             lane.tick()
         if tickets:
@@ -119,8 +122,14 @@ class Worker:
 
     def write(self, events: Sequence[Event]) -> None:
         """Hand finished events to their lanes, the journal's first."""
+        if self._normalizer.has_new_kinds:
+            self._normalizer.has_new_kinds = False
+            self._save_kinds(self._normalizer.kinds)
         self.finished += len(events)
         sorted_events = self._router.sort(events)
+        for lane, batch in sorted_events.items():
+            # All are counted first: a sink that hangs must not make the others forget theirs.
+            lane.totals.accepted += len(batch)
         for lane in self._lanes:
             if lane in sorted_events:
                 lane.write(sorted_events[lane])
@@ -131,39 +140,46 @@ class Worker:
 
     def _read(self, record: Record | Lost) -> list[Event]:
         if isinstance(record, Lost):
-            self.lost += record.count
-            self._normalizer.seq += record.count
+            self._lose(record.count)
             return []
         if record.time_ns < self._started_ns and not _is_wanted(record):
             return []
-        self.taken += 1
         event = attempt(self._finish, record)
         if isinstance(event, Failure):
-            self._report("worker", "failed", describe(event.error))
+            self._lose(1)
+            self._report_bug(event)
             return []
-        if event is None:
-            self.dropped_by_chain += 1
-            return []
-        return [event]
+        self.taken += 1
+        return [] if event is None else [event]
 
     def _finish(self, record: Record) -> Event | None:
         event_dict = self._chain.run(unpack(record))
         return None if event_dict is None else self._normalizer.finish(event_dict)
 
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        self._normalizer.seq += count
+
     def _run(self, opening: Callable[[], None]) -> None:
         self._guarded(opening)
         while self._stop is None:
             self._buffer.wake.wait(self._flush_interval_s)
-            self._buffer.wake.clear()
             self._guarded(self.turn)
         self._guarded(self.turn)
         self._guarded(self._stop)
+        self._has_ended = True
+        self._buffer.announce()
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """Go on after an error: what may raise is guarded on its own, so this is a bug of ours."""
         result = attempt(call)
         if isinstance(result, Failure):
-            self._report("worker", "failed", describe(result.error))
+            self._report_bug(result)
+
+    def _report_bug(self, failure: Failure) -> None:
+        if not self._has_bug:
+            self._has_bug = True
+            self._report("worker", "failed", describe(failure.error))
 
 
 def _is_wanted(record: Record) -> bool:

@@ -36,13 +36,16 @@ class PendingArray:
 
 
 def copy_array(value: Any) -> PendingArray | Any | None:
-    """Return a copy of an array or tensor, the plain value of a NumPy scalar, else None."""
+    """Return a copy of an array or tensor, the Python value of a NumPy scalar, else None.
+
+    An array of Python objects comes back as lists of the same objects.
+    """
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         if isinstance(value, numpy.generic):
             return _scalar(numpy, value)
         if isinstance(value, numpy.ndarray):
-            return _summary(value) or PendingArray(value.copy())
+            return _summary(value) or _copy_ndarray(numpy, value)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return _summary(value) or _copy_tensor(torch, value.detach())
@@ -55,6 +58,16 @@ def _scalar(numpy: Any, value: Any) -> Any:
     if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
         return str(value)  # item() of one in nanoseconds is a bare number
     return value.item()
+
+
+def _copy_ndarray(numpy: Any, array: Any) -> Any:
+    if array.dtype.kind == "O":
+        return array.tolist()
+    if array.dtype.kind in "mM":
+        return PendingArray(array.astype(str))  # lists of nanoseconds are bare numbers
+    if array.dtype == numpy.longdouble:
+        return PendingArray(array.astype(float))  # lists of long doubles hold long doubles
+    return PendingArray(array.copy())
 
 
 def _copy_tensor(torch: Any, tensor: Any) -> PendingArray:

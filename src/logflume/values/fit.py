@@ -28,6 +28,8 @@ _EXACT_MAX = 2**53
 def find_kind(value: Any) -> Kind | None:
     """Return the kind that a first value gives its column; None where it decides nothing.
 
+    Null decides nothing, nor do an empty list, a list of nulls and an empty mapping.
+
     >>> find_kind(1), find_kind([None, 0.5]), find_kind([])
     (<Kind.NUMBER: 'number'>, <Kind.NUMBERS: 'numbers'>, None)
     """
@@ -42,7 +44,7 @@ def find_kind(value: Any) -> Kind | None:
         if types <= _NUMERIC:
             return Kind.NUMBERS
         return Kind.TEXTS if types <= _TEXTUAL else Kind.TEXT
-    return None if value is None else Kind.TEXT
+    return None if value is None or value == {} else Kind.TEXT
 
 
 def fit(value: Any, kind: Kind, declared: bool) -> Any:
@@ -57,7 +59,7 @@ def fit(value: Any, kind: Kind, declared: bool) -> Any:
     if value is None:
         return None
     if kind is Kind.TEXT and declared and isinstance(value, (int, float)):
-        return json_text(value)
+        return json_text(value).strip('"')  # NaN is "NaN" in JSON
     return _FITTERS[kind](value)
 
 

@@ -7,15 +7,19 @@ as JSON text, and is counted; nothing is lost and no column has two types.
 from __future__ import annotations
 
 import math
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 from logflume.events import CATALOGUE
+from logflume.guard import Failure, attempt
 from logflume.run import RunInfo
 from logflume.values.columns import Kind, declared_kind
 from logflume.values.fit import MISFIT, find_kind, fit
-from logflume.values.plain import MAX_TEXT, json_text, nonfinite_name, plain
-from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, is_type_name
+from logflume.values.plain import MAX_TEXT, json_text, nonfinite_name, plain, valid_text
+from logflume.values.snapshot import free_name, key_text, snapshot
+from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, format_time, is_type_name
 
 __all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
 
@@ -28,6 +32,7 @@ MAX_FIELDS = 10_000
 _HEADER = frozenset({"timestamp", "level", "logger", "event"})
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _MODES = frozenset({"train", "eval"})
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Normalizer:
@@ -54,12 +59,15 @@ class Normalizer:
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event and count it in `seq`."""
         event_dict.pop(POSITION, None)
-        extras = _as_mapping(event_dict.pop("extras", None))
-        event_type = self._find_type(event_dict)
+        extras = _as_mapping(_settle(event_dict.pop("extras", None)))
+        fields: dict[str, Any] = {}
+        for name, value in event_dict.items():
+            fields[free_name(valid_text(key_text(name)), fields)] = _settle(value)
+        event_type = self._find_type(fields, extras)
         event: dict[str, Any] = {
-            "timestamp": event_dict.get("timestamp"),
-            "level": event_dict.get("level") if event_dict.get("level") in _LEVELS else "info",
-            "logger": str(event_dict.get("logger")),
+            "timestamp": _checked(fields, "timestamp", extras, _is_instant) or _now(),
+            "level": _checked(fields, "level", extras, _LEVELS.__contains__) or "info",
+            "logger": str(fields.get("logger")),
             "event": event_type,
             "run": self._run.run,
             "attempt": self._run.attempt,
@@ -68,63 +76,88 @@ class Normalizer:
             "step": None,
         }
         nonfinite: dict[str, str] = {}
-        for name, value in _flatten(event_type, event_dict):
+        for name, value in _flatten(event_type, fields):
             self._add(event, event_type, name, value, extras)
             _note_nonfinite(nonfinite, name, event.get(name))
         if extras:
-            event["extras"] = json_text(extras)
+            event["extras"] = json_text({name: _cut(value) for name, value in extras.items()})
         if nonfinite:
             event["nonfinite"] = nonfinite
         self.seq += 1
         return event
 
-    def _find_type(self, event_dict: dict[str, Any]) -> str:
-        name = event_dict.get("event")
-        if not isinstance(name, str) or not is_type_name(name):
-            name = "message"
-        if name in CATALOGUE or name in self.kinds:
+    def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
+        name = fields.get("event")
+        if isinstance(name, str) and is_type_name(name) and self._has_room_for(name):
             return name
-        if sum(known not in CATALOGUE for known in self.kinds) < MAX_ADHOC_TYPES:
-            self.kinds[name] = {}
-            self.has_new_kinds = True
-            return name
-        event_dict.setdefault("message", name)
+        if name is not None and fields.setdefault("message", name) is not name:
+            extras[free_name("event", extras)] = name
         return "message"
+
+    def _has_room_for(self, event_type: str) -> bool:
+        if event_type in CATALOGUE or event_type in self.kinds:
+            return True
+        if sum(known not in CATALOGUE for known in self.kinds) >= MAX_ADHOC_TYPES:
+            return False
+        self.kinds[event_type] = {}
+        self.has_new_kinds = True
+        return True
 
     def _add(
         self, event: dict[str, Any], event_type: str, name: str, value: Any, extras: dict[str, Any]
     ) -> None:
         if name in RESERVED_FOR_PIPELINE or (name in event and name != "step"):
-            extras[name] = value
+            extras[free_name(name, extras)] = value
             return
-        kind = declared_kind(event_type, name)
-        fitted = self._fit(event_type, name, value, kind)
+        fitted = self._fit(event_type, name, value)
         if fitted is MISFIT or (name == "mode" and fitted not in _MODES and fitted is not None):
             self.misfits += 1
-            extras[name] = value
+            extras[free_name(name, extras)] = value
         elif type(fitted) is str and len(fitted) > MAX_TEXT:
             event[name] = fitted[:MAX_TEXT]
-            extras[name] = {"cut_to": MAX_TEXT, "length": len(fitted)}
+            extras[free_name(name, extras)] = {"cut_to": MAX_TEXT, "length": len(fitted)}
         elif name != "mode" or fitted is not None:
             event[name] = fitted
 
-    def _fit(self, event_type: str, name: str, value: Any, declared: Kind | None) -> Any:
-        if declared is not None:
+    def _fit(self, event_type: str, name: str, value: Any) -> Any:
+        if declared := declared_kind(event_type, name):
             return fit(value, declared, True)
         kinds = self.kinds.setdefault(event_type, {})
-        kind = kinds.get(name)
+        if kind := kinds.get(name):
+            return fit(value, kind, False)
+        kind = find_kind(value)
         if kind is None:
-            kind = find_kind(value)
-            if kind is None:
-                return value
-            if len(kinds) >= MAX_FIELDS:
-                return MISFIT
-            fitted = fit(value, kind, False)
-            if fitted is not MISFIT:
-                kinds[name] = kind
-                self.has_new_kinds = True
-            return fitted
-        return fit(value, kind, False)
+            # An empty list or mapping may become a column of any kind, so it is none yet.
+            return None if value is None else MISFIT
+        fitted = MISFIT if len(kinds) >= MAX_FIELDS else fit(value, kind, False)
+        if fitted is not MISFIT:
+            kinds[name] = kind
+            self.has_new_kinds = True
+        return fitted
+
+
+def _settle(value: Any) -> Any:
+    """Return a value plain again: processors of strangers may leave anything behind."""
+    settled = attempt(plain, value)
+    # A list that holds itself ends here; a snapshot knows how to cut it.
+    return plain(snapshot(value)) if isinstance(settled, Failure) else settled
+
+
+def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: Any) -> Any:
+    """Return a field of the header; None if it is missing or wrong, which `extras` then keeps."""
+    value = fields.get(name)
+    if value is None or (isinstance(value, str) and check(value)):
+        return value
+    extras[free_name(name, extras)] = value
+    return None
+
+
+def _is_instant(text: str) -> bool:
+    return _INSTANT.fullmatch(text) is not None
+
+
+def _now() -> str:
+    return format_time(time.time_ns())
 
 
 def _flatten(
@@ -141,8 +174,7 @@ def _flatten(
         if type(value) is dict and value and declared_kind(event_type, name) is not Kind.TEXT:
             yield from _flatten(event_type, value, name + "/")
         else:
-            # Processors of strangers may leave anything behind.
-            yield name, plain(value)
+            yield name, value
 
 
 def _note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
@@ -155,7 +187,14 @@ def _note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
                 nonfinite[f"{name}.{index}"] = nonfinite_name(item)
 
 
+def _cut(value: Any) -> Any:
+    """Return what `extras` keeps of a value: of a long text the beginning and the length."""
+    if not isinstance(value, str) or len(value) <= MAX_TEXT:
+        return value
+    return {"text": value[:MAX_TEXT], "cut_to": MAX_TEXT, "length": len(value)}
+
+
 def _as_mapping(extras: Any) -> dict[str, Any]:
     if isinstance(extras, dict):
         return extras
-    return {} if extras is None else {"extras": plain(extras)}
+    return {} if extras is None else {"extras": extras}

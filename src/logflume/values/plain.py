@@ -9,6 +9,7 @@ from typing import Any
 
 from logflume.guard import Failure, attempt, describe
 from logflume.values.arrays import PendingArray
+from logflume.values.snapshot import free_name, key_text, snapshot
 
 __all__ = ["MAX_TEXT", "json_text", "plain", "valid_text"]
 
@@ -16,10 +17,12 @@ MAX_TEXT = 1_000_000
 """Characters of a text that are kept; the length of a longer one is noted in `extras`."""
 
 _PLAIN_TYPES = frozenset({int, float, bool, type(None)})
+_LONG_BITS = 14_000
+"""Python refuses to write longer integers in decimal; these are written in hexadecimal."""
 
 
 def plain(value: Any) -> Any:
-    """Return the plain form of a value. Never raises.
+    """Return the plain form of a value. Never raises for what `snapshot` returns.
 
     Text is made valid UTF-8 (a lone surrogate becomes its escape), dates become RFC 3339, a
     timedelta its seconds, an array its lists; anything else becomes its text.
@@ -32,11 +35,19 @@ def plain(value: Any) -> Any:
     if kind is list:
         return value if _PLAIN_TYPES.issuperset(map(type, value)) else [plain(v) for v in value]
     if kind is dict:
-        return {valid_text(str(key)): plain(item) for key, item in value.items()}
+        return _plain_mapping(value)
     result = attempt(_convert, value)
     if isinstance(result, Failure):
-        return f"<{kind.__name__} that could not be read: {describe(result.error)}>"
+        name = "array" if kind is PendingArray else kind.__name__
+        return f"<{name} that could not be read: {describe(result.error)}>"
     return result
+
+
+def _plain_mapping(value: dict[Any, Any]) -> dict[str, Any]:
+    copy: dict[str, Any] = {}
+    for key, item in value.items():
+        copy[free_name(valid_text(key_text(key)), copy)] = plain(item)
+    return copy
 
 
 def _convert(value: Any) -> Any:
@@ -48,9 +59,8 @@ def _convert(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, (tuple, set, frozenset)):
-        return [plain(item) for item in value]
-    return valid_text(str(value))
+    copied = snapshot(value)  # a processor may leave anything behind, NumPy's numbers say
+    return valid_text(str(value)) if copied is value else plain(copied)
 
 
 def valid_text(text: str) -> str:
@@ -66,16 +76,18 @@ def valid_text(text: str) -> str:
 
 def json_text(value: Any) -> str:
     """Return a plain value as JSON text; NaN and infinities become strings, big numbers stay."""
-    return json.dumps(_finite(value), ensure_ascii=False)
+    return json.dumps(_writable(value), ensure_ascii=False)
 
 
-def _finite(value: Any) -> Any:
+def _writable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return nonfinite_name(value)
+    if isinstance(value, int) and value.bit_length() > _LONG_BITS:
+        return hex(value)
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [_writable(item) for item in value]
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: _writable(item) for key, item in value.items()}
     return value
 
 

@@ -20,15 +20,15 @@ from uuid import UUID
 import msgspec
 
 from logflume.guard import Failure, attempt, describe
-from logflume.values.arrays import copy_array
+from logflume.values.arrays import PendingArray, copy_array
 
-__all__ = ["ATOMIC_TYPES", "MAX_DEPTH", "MAX_ITEMS", "snapshot"]
+__all__ = ["ATOMIC_TYPES", "MAX_DEPTH", "MAX_ITEMS", "free_name", "key_text", "snapshot"]
 
 MAX_DEPTH = 16
 """Containers nested deeper are cut, with a mark in their place."""
 
 MAX_ITEMS = 100_000
-"""Longer containers are cut, with a mark at the end."""
+"""Items copied of one value, over all its containers; the rest is cut, with a mark at the end."""
 
 ATOMIC_TYPES = frozenset({str, int, float, bool, type(None), bytes})
 """Types whose values need no copy and no look."""
@@ -43,34 +43,95 @@ def snapshot(value: Any) -> Any:
     structs become dicts, unknown objects become their text. What can't be had is
     replaced by a mark in angle brackets that says why.
     """
-    copied = attempt(_copy, value, 0, ())
-    if isinstance(copied, Failure):
-        return f"<{type(value).__name__} that could not be read: {describe(copied.error)}>"
-    return copied
+    return _Copier().copy_guarded(value)
 
 
-def _copy(value: Any, depth: int, parents: tuple[int, ...]) -> Any:
-    kind = type(value)
-    if kind in ATOMIC_TYPES:
-        return value
-    if kind in (list, tuple) and len(value) <= MAX_ITEMS:
-        items = list(value)
-        # Most lists hold numbers or text only: then the copy is done.
-        if ATOMIC_TYPES.issuperset(map(type, items)):
-            return items
-    if isinstance(value, Enum):
-        return _copy(value.value, depth, parents)
-    if isinstance(value, (str, bytes, int, float)):
-        return _base_value(value)
-    if isinstance(value, _IMMUTABLE):
-        return value
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
-    if (array := copy_array(value)) is not None:
-        return array
-    if (container := _as_container(value)) is not None:
-        return _copy_container(container, depth, (*parents, id(value)))
-    return str(value)
+class _Copier:
+    """Copies one value.
+
+    It counts the items, for a few lists that hold each other several times over come to more
+    than any memory takes.
+    """
+
+    def __init__(self) -> None:
+        self._room = MAX_ITEMS
+        self._parents: list[int] = []
+
+    def copy_guarded(self, value: Any) -> Any:
+        copied = attempt(self._copy, value)
+        if isinstance(copied, Failure):
+            return f"<{type(value).__name__} that could not be read: {describe(copied.error)}>"
+        return copied
+
+    def _copy(self, value: Any) -> Any:
+        kind = type(value)
+        if kind in ATOMIC_TYPES:
+            return value
+        if kind in (list, tuple) and len(value) <= self._room:
+            items = list(value)
+            # Most lists hold numbers or text only: then the copy is done.
+            if ATOMIC_TYPES.issuperset(map(type, items)):
+                self._room -= len(items)
+                return items
+        if isinstance(value, Enum):
+            return self._copy(value.value)
+        if isinstance(value, (str, bytes, int, float)):
+            return _base_value(value)
+        if isinstance(value, (*_IMMUTABLE, PendingArray)):
+            return value
+        if isinstance(value, (bytearray, memoryview)):
+            return bytes(value)
+        if (array := copy_array(value)) is not None:
+            return self._copy(array)
+        if (container := _as_container(value)) is not None:
+            return self._copy_inside(value, container)
+        return str.__str__(str(value))
+
+    def _copy_inside(self, value: Any, container: Mapping[Any, Any] | list[Any]) -> Any:
+        if id(value) in self._parents:
+            return "<cycle>"
+        if len(self._parents) >= MAX_DEPTH:
+            return f"<nested deeper than {MAX_DEPTH}>"
+        self._parents.append(id(value))
+        try:
+            return self._copy_container(container)
+        finally:
+            self._parents.pop()
+
+    def _copy_container(self, container: Mapping[Any, Any] | list[Any]) -> Any:
+        count = min(len(container), self._room)
+        self._room -= count
+        mark = f"<{len(container) - count} more>" if count < len(container) else None
+        if isinstance(container, Mapping):
+            copy: dict[str, Any] = {}
+            for key, item in list(container.items())[:count]:
+                copy[free_name(key_text(key), copy)] = self.copy_guarded(item)
+            return copy if mark is None else {**copy, free_name("<cut>", copy): mark}
+        items = [self.copy_guarded(item) for item in container[:count]]
+        return items if mark is None else [*items, mark]
+
+
+def key_text(key: Any) -> str:
+    """Return the text of a mapping's key, whatever it is."""
+    if type(key) is str:
+        return key
+    text = attempt(str, key)
+    return f"<{type(key).__name__}>" if isinstance(text, Failure) else str.__str__(text)
+
+
+def free_name(name: str, taken: Mapping[str, Any]) -> str:
+    """Return `name`, or where that is taken, as by 1 beside "1", `name` with a number.
+
+    >>> free_name("1", {"1": None}), free_name("1", {})
+    ('1 (2)', '1')
+    """
+    if name not in taken:
+        return name
+    free, number = name, len(taken) + 1
+    while free in taken:
+        free = f"{name} ({number})"
+        number += 1
+    return free
 
 
 def _base_value(value: Any) -> Any:
@@ -94,38 +155,3 @@ def _as_container(value: Any) -> Mapping[Any, Any] | list[Any] | None:
     if isinstance(value, msgspec.Struct):
         return msgspec.structs.asdict(value)
     return None
-
-
-def _copy_container(
-    value: Mapping[Any, Any] | list[Any], depth: int, parents: tuple[int, ...]
-) -> Any:
-    if depth >= MAX_DEPTH:
-        return f"<nested deeper than {MAX_DEPTH}>"
-    cut = len(value) - MAX_ITEMS
-
-    def inner(item: Any) -> Any:
-        if id(item) in parents:
-            return "<cycle>"
-        copied = attempt(_copy, item, depth + 1, parents)
-        if isinstance(copied, Failure):
-            return f"<{type(item).__name__} that could not be read: {describe(copied.error)}>"
-        return copied
-
-    if isinstance(value, Mapping):
-        pairs = list(value.items())[:MAX_ITEMS]
-        copy: Any = {_key_text(key): inner(item) for key, item in pairs}
-        if cut > 0:
-            copy["<cut>"] = f"<{cut} more>"
-        return copy
-    copy = [inner(item) for item in value[:MAX_ITEMS]]
-    if cut > 0:
-        copy.append(f"<{cut} more>")
-    return copy
-
-
-def _key_text(key: Any) -> str:
-    """Return the text of a mapping's key, whatever it is."""
-    if type(key) is str:
-        return key
-    text = attempt(str, key)
-    return f"<{type(key).__name__}>" if isinstance(text, Failure) else str.__str__(text)

@@ -62,14 +62,19 @@ def unpack(record: Record) -> dict[str, Any]:
     return event
 
 
-@lru_cache(maxsize=1024)
 def is_type_name(text: str) -> bool:
     """Whether a text can name an event's type.
 
     >>> is_type_name("kl.spike"), is_type_name("Learning rate may be too high")
     (True, False)
     """
-    return len(text) <= MAX_TYPE_LENGTH and _TYPE_NAME.fullmatch(text) is not None
+    # The length first: a cache must not keep long messages alive.
+    return len(text) <= MAX_TYPE_LENGTH and _matches_type_name(text)
+
+
+@lru_cache(maxsize=1024)
+def _matches_type_name(text: str) -> bool:
+    return _TYPE_NAME.fullmatch(text) is not None
 
 
 def format_time(time_ns: int) -> str:

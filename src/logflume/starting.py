@@ -1,0 +1,155 @@
+"""Starting a pipeline: from a configuration to one that every logger of the process feeds."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from logflume import stdlib_logging
+from logflume.child import child_config
+from logflume.config.model import Config
+from logflume.describe_run import describe_run
+from logflume.exceptions import ConfigError, RunError
+from logflume.guard import Failure, attempt, describe
+from logflume.hub import HUB, LEVELS, channel
+from logflume.logger import EventLogger
+from logflume.pipeline.build import build_pipeline
+from logflume.pipeline.faults import report_fault
+from logflume.pipeline.pipeline import Pipeline
+from logflume.pipeline.router import find_by_prefix
+from logflume.run import RunInfo, find_rank, find_run_id
+from logflume.state import RunState
+from logflume.values.columns import Kind
+from logflume.values.unpack import format_time
+
+__all__ = ["Running", "start", "start_in_child"]
+
+
+class Running(msgspec.Struct):
+    """A pipeline and what belongs to it.
+
+    Attributes:
+        config: What it was built from.
+        run: The run it writes.
+        state: What the next attempt has to know. A forked child has none: the file is its parent's.
+        pipeline: The pipeline.
+    """
+
+    config: Config
+    run: RunInfo
+    state: RunState | None
+    pipeline: Pipeline
+
+
+def start(config: Config) -> Running:
+    """Start the pipeline of a run, or of its next attempt where the run exists.
+
+    Raises:
+        ConfigError: A component is unknown or doesn't take its options.
+        RunError: The run's folder can't be read or written.
+    """
+    run = _identify(config)
+    earlier = RunState.load(run)
+    if earlier is not None:
+        run = msgspec.structs.replace(run, attempt=earlier.attempt + 1)
+    state = RunState(
+        run=run.run,
+        attempt=run.attempt,
+        started=format_time(time.time_ns()),
+        kinds=earlier.kinds if earlier else {},
+    )
+    pipeline = build_pipeline(
+        config, run, state.kinds, _KindKeeper(state, run), lambda: describe_run(config)
+    )
+    try:
+        state.save(run)
+    except RunError:
+        pipeline.discard()
+        raise
+    _connect(config, pipeline)
+    if config.stdlib is not None:
+        stdlib_logging.install(config.stdlib, takes_terminal=_has_terminal(config))
+    _link_latest(run)
+    return Running(config, run, state, pipeline)
+
+
+def start_in_child(parent: Running) -> Running:
+    """Start the pipeline of a process that was forked from one in which `parent` runs."""
+    config = child_config(parent.config)
+    known = parent.state.kinds if parent.state is not None else {}
+    kinds = {event_type: dict(fields) for event_type, fields in known.items()}
+    pipeline = build_pipeline(config, parent.run, kinds, _keep_to_itself, None)
+    _connect(config, pipeline)
+    return Running(config, parent.run, None, pipeline)
+
+
+def _connect(config: Config, pipeline: Pipeline) -> None:
+    """Let all loggers, structlog's too, feed the pipeline, and start it."""
+    loggers = {"": config.root, **config.loggers}
+    HUB.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
+    HUB.buffer.configure(config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s)
+    structlog.configure(
+        processors=HUB.caller_processors,
+        wrapper_class=EventLogger,
+        logger_factory=_structlog_channel,
+        cache_logger_on_first_use=False,
+    )
+    pipeline.start()
+
+
+class _KindKeeper:
+    """Saves the kinds of a run's fields. It says once that it can't, and goes on trying."""
+
+    def __init__(self, state: RunState, run: RunInfo) -> None:
+        self._state = state
+        self._run = run
+        self._fails = False
+
+    def __call__(self, kinds: dict[str, dict[str, Kind]]) -> None:
+        self._state.kinds = kinds
+        saved = attempt(self._state.save, self._run)
+        if isinstance(saved, Failure) and not self._fails:
+            report_fault("run.json", "failed", describe(saved.error))
+        self._fails = isinstance(saved, Failure)
+
+
+def _keep_to_itself(_kinds: dict[str, dict[str, Kind]]) -> None:
+    pass
+
+
+def _structlog_channel(name: object = "training", *_args: Any) -> Any:
+    return channel(str(name))
+
+
+def _identify(config: Config) -> RunInfo:
+    run = config.run or find_run_id()
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=@:-]{0,127}", run):
+        raise ConfigError(
+            f"run: {run!r} can't be a run id: it names a folder\n"
+            "  allowed: letters, digits and . _ + = @ : - (at most 128, a letter or digit first)"
+        )
+    return RunInfo(run=run, rank=find_rank(), dir=Path(config.dir))
+
+
+def _has_terminal(config: Config) -> bool:
+    return any(s.type == "console" and "path" not in s.options for s in config.sinks.values())
+
+
+def _link_latest(run: RunInfo) -> None:
+    """Let `latest` beside the runs lead to this one, where links exist."""
+    if run.rank != 0:
+        return
+    link = run.dir / "latest"
+    draft = run.dir / f".latest-{os.getpid()}"
+    try:
+        draft.unlink(missing_ok=True)
+        draft.symlink_to(run.run, target_is_directory=True)
+        draft.replace(link)
+    except OSError:
+        draft.unlink(missing_ok=True)  # Windows without the right to make links, or a real folder

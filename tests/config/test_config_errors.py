@@ -1,0 +1,213 @@
+"""A wrong configuration is one error that says file, place, what was found and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+
+
+@pytest.fixture(autouse=True)
+def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def error_of(source: Any, **options: Any) -> str:
+    """Return the text of the error that `initialize()` raises; nothing may have been written."""
+    with pytest.raises(logflume.ConfigError) as raised:
+        logflume.initialize(source, **options)
+    assert not Path("logs").exists()
+    return str(raised.value)
+
+
+def error_in_file(text: str) -> str:
+    """Return the error for a YAML file of this text."""
+    Path("my.yaml").write_text(text)
+    return error_of("my.yaml")
+
+
+SINKS = "console, csv, jsonl, parquet, tensorboard, or 'package.module:Name'"
+PROCESSORS = (
+    "aggregate_metrics, flatten_rewards, inject_gpu_stats, redact_secrets, sample_system, "
+    "tag_step, or 'package.module:Name'"
+)
+LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (
+            "buffer: {sise: 5}",
+            [
+                "my.yaml: buffer.sise: this key is unknown",
+                "  allowed: size, when_full, block_timeout_s, flush_interval_s",
+                "  did you mean 'size'?",
+            ],
+        ),
+        (
+            "bufer: {}",
+            [
+                "my.yaml: bufer: this key is unknown",
+                "  allowed: version, dir, run, shutdown_timeout_s, buffer, root, loggers, "
+                "processors, sinks, metrics, stdlib",
+                "  did you mean 'buffer'?",
+            ],
+        ),
+        ("buffer: {size: many}", ["my.yaml: buffer.size: Expected `int`, got `str`, found 'many'"]),
+        ("buffer: {size: 0}", ["my.yaml: buffer.size: Expected `int` >= 1, found 0"]),
+        (
+            "buffer: {flush_interval_s: .inf}",
+            ["my.yaml: buffer.flush_interval_s: Expected `float` <= 86400.0, found inf"],
+        ),
+        (
+            "buffer: {when_full: blok}",
+            [
+                "my.yaml: buffer.when_full: 'blok' is not allowed here",
+                "  allowed: block, drop_newest, drop_oldest",
+                "  did you mean 'block'?",
+            ],
+        ),
+        (
+            "loggers: {training: {level: LOUD}}",
+            [
+                "my.yaml: loggers.training.level: 'LOUD' is not allowed here",
+                f"  allowed: {LEVELS}",
+            ],
+        ),
+        (
+            "root: {level: off}",
+            ["my.yaml: root.level: False is not allowed here", f"  allowed: {LEVELS}"],
+        ),
+        ("version: 2", ["my.yaml: version: 2 is not allowed here", "  allowed: 1"]),
+        ("run: 5", ["my.yaml: run: Expected `str`, got `int`, found 5"]),
+        ("root: [console]", ["my.yaml: root: expected a mapping (key: value), found ['console']"]),
+        ("- a", ["my.yaml: expected a mapping (key: value), found ['a']"]),
+        (
+            "root: {sinks: console}",
+            ["my.yaml: root.sinks: Expected `array`, got `str`, found 'console'"],
+        ),
+        (
+            "{root: {sinks: [jsnol]}, sinks: {jsonl: {path: x}}}",
+            [
+                "my.yaml: root.sinks: there is no sink named 'jsnol'",
+                "  allowed: jsonl",
+                "  did you mean 'jsonl'?",
+            ],
+        ),
+        (
+            "{loggers: {model: {sinks: [csv]}}}",
+            [
+                "my.yaml: loggers.model.sinks: there is no sink named 'csv'",
+                "  allowed: none: the section `sinks` is empty",
+            ],
+        ),
+        (
+            "sinks: {out: {type: parqet, path: x}}",
+            [
+                "my.yaml: sinks.out.type: nothing is registered as 'parqet'",
+                f"  allowed: {SINKS}",
+                "  did you mean 'parquet'?",
+            ],
+        ),
+        (
+            "sinks: {jsonl: {path: x, rotate_byte: 5}}",
+            [
+                "my.yaml: sinks.jsonl.rotate_byte: this option is unknown",
+                "  allowed: path, rotate_bytes",
+                "  did you mean 'rotate_bytes'?",
+            ],
+        ),
+        (
+            "sinks: {jsonl: {path: x, rotate_bytes: 1 GB}}",
+            ["my.yaml: sinks.jsonl.rotate_bytes: Expected `int`, got `str`, found '1 GB'"],
+        ),
+        (
+            "sinks: {jsonl: }",
+            [
+                "my.yaml: sinks.jsonl: the option 'path' is missing",
+                "  allowed: path, rotate_bytes",
+            ],
+        ),
+        (
+            "sinks: {jsonl: {path: 5}}",
+            ["my.yaml: sinks.jsonl.path: Expected `Path`, got `int`, found 5"],
+        ),
+        (
+            "sinks: {jsonl: {path: '{dir}/{runn}/x'}}",
+            [
+                "my.yaml: sinks.jsonl.path: nothing stands for {runn}",
+                "  allowed: {dir}, {run}, {rank}",
+                "  did you mean '{run}'?",
+            ],
+        ),
+        (
+            "sinks: {jsonl: {path: x, queue: {sise: 1}}}",
+            [
+                "my.yaml: sinks.jsonl.queue.sise: this key is unknown",
+                "  allowed: size, when_full",
+                "  did you mean 'size'?",
+            ],
+        ),
+        (
+            "sinks: {jsonl: {path: x, level: 5}}",
+            ["my.yaml: sinks.jsonl.level: 5 is not allowed here", f"  allowed: {LEVELS}"],
+        ),
+        ("sinks: {jsonl: 5}", ["my.yaml: sinks.jsonl: expected a mapping (key: value), found 5"]),
+        (
+            "processors: [tag_steps]",
+            [
+                "my.yaml: processors[0]: nothing is registered as 'tag_steps'",
+                f"  allowed: {PROCESSORS}",
+                "  did you mean 'tag_step'?",
+            ],
+        ),
+        (
+            "processors: [tag_step, flatten_rewards: {generations: 8}]",
+            [
+                "my.yaml: processors[1].flatten_rewards.generations: this option is unknown",
+                "  allowed: num_generations",
+                "  did you mean 'num_generations'?",
+            ],
+        ),
+        (
+            "processors: [flatten_rewards: 8]",
+            ["my.yaml: processors[0].flatten_rewards: expected options (key: value), found 8"],
+        ),
+        (
+            "processors: [tag_step: {step: 1}]",
+            ["my.yaml: processors[0].tag_step: this processor is a function and takes no options"],
+        ),
+        (
+            "processors: [5]",
+            [
+                "my.yaml: processors[0]: expected a name, or one name with its options, found 5",
+            ],
+        ),
+        (
+            "processors: ['no.such:Thing']",
+            [
+                "my.yaml: processors[0]: 'no.such:Thing' can't be imported: No module named 'no'",
+            ],
+        ),
+        (
+            "processors: ['math:tau']",
+            [
+                "my.yaml: processors[0]: 'math:tau' is neither a class nor a function: "
+                "6.283185307179586"
+            ],
+        ),
+    ],
+)
+def test_the_text_of_the_error(text: str, lines: list[str]) -> None:
+    """The error is one text: where, what, what is allowed, what was perhaps meant."""
+    assert lines == error_in_file(text).splitlines()
+
+
+@pytest.mark.parametrize("name", [":x", "..:x", "math:", "math:no", "json.:x"])
+def test_a_component_that_can_not_be_imported(name: str) -> None:
+    """Whatever is wrong with `package.module:Name`, it is a ConfigError."""
+    assert f"processors[0]: {name!r} can't be imported" in error_of({"processors": [name]})

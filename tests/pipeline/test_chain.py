@@ -1,0 +1,196 @@
+"""The chain: processors of ours and of structlog, and what happens when one of them breaks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+import structlog
+
+import logflume
+from logflume.testing import capture_events
+from tests.own_events import fields, only, own
+
+
+def failing(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+    event_dict.clear()
+    raise KeyError("a")
+
+
+def exiting(_logger: Any, _method: str, _event_dict: dict[str, Any]) -> dict[str, Any]:
+    raise SystemExit(1)
+
+
+def forgetful(_logger: Any, _method: str, event_dict: dict[str, Any]) -> None:
+    event_dict["seen"] = True
+
+
+def renderer(_logger: Any, _method: str, _event_dict: dict[str, Any]) -> str:
+    return "text"
+
+
+def adding(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+    event_dict["added"] = 1
+    return event_dict
+
+
+def dropping(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+    if event_dict["event"] == "unwanted":
+        raise structlog.DropEvent
+    return event_dict
+
+
+class Window:
+    """Holds every event `held` back until it is closed."""
+
+    def __init__(self) -> None:
+        self._held: list[dict[str, Any]] = []
+
+    def __call__(self, _logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+        if event_dict["event"] == "held":
+            self._held.append(event_dict)
+            raise structlog.DropEvent
+        return event_dict
+
+    def close(self) -> Iterable[dict[str, Any]]:
+        yield from self._held
+
+
+class BrokenWindow(Window):
+    def close(self) -> Iterable[dict[str, Any]]:
+        yield {"event": "first"}
+        raise OSError("no")
+
+
+class Closing(Window):
+    def close(self) -> Any:
+        """Return nothing, as a `close` does elsewhere."""
+
+
+@pytest.mark.parametrize(
+    ("processor", "reason"),
+    [
+        (failing, "KeyError: 'a'"),
+        (exiting, "SystemExit: 1"),
+        (forgetful, "TypeError: it must return a dict, not NoneType"),
+        (renderer, "TypeError: it must return a dict, not str"),
+    ],
+)
+def test_a_broken_processor(processor: Any, reason: str) -> None:
+    """Events go on as if it weren't there; that is told once and counted at each call."""
+    with capture_events(processor, adding) as events:
+        for _ in range(20):
+            logflume.get_logger().info("x", a=1)
+
+    assert [{"a": 1.0, "added": 1.0}] * 20 == [fields(e) for e in own(events)]
+    assert [reason] == [e["reason"] for e in events if e.get("status") == "failed"]
+    report = logflume.report()
+    assert report is not None
+    # run_started, the 20, the fault, run_finished; the last event is emitted after the count.
+    assert report.processors[processor.__name__] >= 23
+    assert report.processors[processor.__name__] == len(events)
+
+
+def test_drop_event() -> None:
+    """An event that a processor drops leaves no gap in `seq`, and is nobody's loss."""
+    with capture_events(dropping) as events:
+        for name in ("a", "unwanted", "b", "unwanted"):
+            logflume.get_logger().info(name)
+
+    assert ["a", "b"] == [e["event"] for e in own(events)]
+    assert list(range(len(events))) == [e["seq"] for e in events]
+    report = logflume.report()
+    assert report is not None
+    assert (4, 0) == (report.accepted, report.dropped)
+
+
+def test_order() -> None:
+    """Processors run in the order of the configuration, on the worker and not in the caller."""
+    seen = []
+
+    def first(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+        seen.append(("first", threading.get_ident()))
+        return event_dict
+
+    def second(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+        seen.append(("second", threading.get_ident()))
+        return event_dict
+
+    with capture_events(first, second):
+        logflume.get_logger().info("x")
+
+    assert ["first", "second"] == [name for name, _ in seen[:2]]
+    assert threading.get_ident() not in {thread for _, thread in seen}
+
+
+def test_what_was_held_back() -> None:
+    """On closing, what a processor held back runs the rest of the chain and is delivered."""
+    with capture_events(Window(), adding) as events:
+        logflume.get_logger().info("held", a=1)
+        logflume.get_logger().info("x")
+
+    assert [("x", {"added": 1.0}), ("held", {"a": 1.0, "added": 1.0})] == [
+        (e["event"], fields(e)) for e in own(events)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("processor", "failed"), [(BrokenWindow(), {"BrokenWindow": 1}), (Closing(), {})]
+)
+def test_a_close_that_goes_wrong(processor: Any, failed: dict[str, int]) -> None:
+    """A `close` that raises half-way, or returns nothing, keeps no sink from being closed."""
+    with capture_events(processor, adding) as events:
+        logflume.get_logger().info("x")
+
+    assert ["x"] == [e["event"] for e in own(events)]
+    assert "report" == events[-1]["status"]
+    report = logflume.report()
+    assert report is not None
+    assert failed == report.processors
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        structlog.stdlib.add_log_level,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.TimeStamper(fmt=None),
+        structlog.processors.TimeStamper(fmt="iso", key="at"),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        structlog.processors.dict_tracebacks,
+        structlog.processors.UnicodeDecoder(),
+        structlog.processors.CallsiteParameterAdder(),
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.ExceptionPrettyPrinter(),
+    ],
+    ids=lambda processor: getattr(processor, "__name__", type(processor).__name__),
+)
+def test_processors_of_structlog(processor: Any) -> None:
+    """structlog's processors work in the chain, and the reserved names stay what they are."""
+    with capture_events(processor) as events:
+        logflume.get_logger().warning("x", b=b"text")
+
+    event = only(events)
+    assert ("training", "warning", "text") == (event["logger"], event["level"], event["b"])
+    assert event["timestamp"].endswith("Z")
+    assert [] == [e for e in events if e.get("status") == "failed"]
+
+
+def test_a_processor_that_leaves_anything_behind() -> None:
+    """Names that are no text, and values that are not plain, are made so after the chain."""
+
+    def odd(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[Any, Any]:
+        return {**event_dict, 1: 2, "object": object(), "level": 7, "timestamp": None, "seq": -1}
+
+    with capture_events(odd) as events:
+        logflume.get_logger().info("x")
+
+    event = only(events)
+    assert 2.0 == event["1"]
+    assert event["object"].startswith("<object")
+    assert list(range(len(events))) == [e["seq"] for e in events]
+    assert event["timestamp"].endswith("Z")

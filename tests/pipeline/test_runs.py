@@ -1,0 +1,116 @@
+"""Runs and their attempts: one after another, resumed, and those that could not begin."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from logflume.testing import MemorySink
+from tests.fake_sinks import FaultySink, wait_until
+from tests.own_events import JOURNAL, fields, read
+
+
+class TestRuns:
+    def test_initialize_again(self, tmp_path: Path) -> None:
+        """A second `initialize()` finishes the first run; loggers go on in the second."""
+        log = logflume.get_logger()
+        first = logflume.initialize(JOURNAL, dir=tmp_path)
+        log.info("a")
+        second = logflume.initialize(JOURNAL, dir=tmp_path)
+        log.info("b")
+        logflume.shutdown()
+
+        for run, name in ((first, "a"), (second, "b")):
+            events = read(run.folder / "events.jsonl")
+            assert ["run_started", name, "run_finished", "pipeline"] == [e["event"] for e in events]
+            assert {run.run} == {e["run"] for e in events}
+        assert second.run == (tmp_path / "latest").readlink().name
+
+    def test_a_wrong_configuration_leaves_nothing_open(self, tmp_path: Path) -> None:
+        """When the last sink can't be built, the first is closed and no thread stays."""
+        threads = threading.active_count()
+        sinks: dict[str, Any] = {
+            "a": {"type": "jsonl", "path": "{dir}/a"},
+            "b": MemorySink(),
+            "c": {"type": "csv", "path": "/dev/null/nowhere"},
+        }
+        with pytest.raises(logflume.LogflumeError):
+            logflume.initialize({"root": {"sinks": list(sinks)}, "sinks": sinks}, dir=tmp_path)
+
+        assert wait_until(lambda: threads == threading.active_count())
+        assert sinks["b"].is_closed
+        assert not logflume.flush()
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
+        """It is an error of `initialize()`, and what was opened before is closed."""
+        (tmp_path / "r" / "run.json.tmp").mkdir(parents=True)
+        sink = MemorySink()
+        with pytest.raises(logflume.RunError, match="can't be written"):
+            logflume.initialize(
+                {"root": {"sinks": ["a"]}, "sinks": {"a": sink}}, dir=tmp_path, run="r"
+            )
+
+        assert sink.is_closed
+
+    def test_resuming(self, tmp_path: Path) -> None:
+        """With the id of a run that exists, its next attempt begins: `seq` from 0, one journal."""
+        for _ in range(3):
+            logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+            logflume.get_logger().info("x")
+            logflume.shutdown()
+
+        events = read(tmp_path / "r" / "events.jsonl")
+        assert [(a, s) for a in range(3) for s in range(4)] == [
+            (e["attempt"], e["seq"]) for e in events
+        ]
+
+    def test_types_hold_over_attempts(self, tmp_path: Path) -> None:
+        """The type that a field got in the first attempt is its type in the second."""
+        for value in (1, "text", 0.5):
+            logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+            logflume.get_logger().info("x", value=value)
+            logflume.shutdown()
+
+        events = [fields(e) for e in read(tmp_path / "r" / "events.jsonl") if e["event"] == "x"]
+        assert [{"value": 1.0}, {"extras": '{"value": "text"}'}, {"value": 0.5}] == events
+
+    def test_types_are_saved_before_the_events(self, tmp_path: Path) -> None:
+        """After a `kill -9` the state knows every field that the journal has."""
+        known = []
+
+        def look(_events: Any) -> None:
+            kinds = json.loads((tmp_path / "r" / "run.json").read_text())["kinds"]
+            known.append(kinds.get("x", {}).get("value"))
+
+        sink = FaultySink(look)
+        logflume.initialize({"root": {"sinks": ["a"]}, "sinks": {"a": sink}}, dir=tmp_path, run="r")
+        assert logflume.flush()
+        logflume.get_logger().info("x", value=1)
+        assert logflume.flush()
+
+        assert [None, "number"] == known
+
+    def test_the_journal_is_written_first(self, tmp_path: Path) -> None:
+        """When any other sink gets an event, the journal has it, wherever it stands in the list."""
+        journal = tmp_path / "r" / "events.jsonl"
+        missing: list[int] = []
+
+        def look(events: Any) -> None:
+            written = {e["seq"] for e in read(journal)}
+            missing.extend(e["seq"] for e in events if e["seq"] not in written)
+
+        config = {
+            "root": {"sinks": ["other", "jsonl"]},
+            "sinks": {"other": FaultySink(look), "jsonl": {"path": str(journal)}},
+        }
+        logflume.initialize(config, dir=tmp_path, run="r")
+        for _ in range(100):
+            logflume.get_logger().info("x")
+        logflume.shutdown()
+
+        assert [] == missing

@@ -1,0 +1,220 @@
+"""`flatten_rewards`: the values and statistics of reward functions, in TRL's conventions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from trl.trainer.utils import nanstd
+
+import logflume
+from logflume.processors.flatten_rewards import FlattenRewards
+from logflume.testing import capture_events
+from tests.own_events import fields, only
+
+NAN = math.nan
+INF = math.inf
+
+
+def flatten(options: dict[str, Any] | None = None, /, **values: Any) -> dict[str, Any]:
+    """Log a reward event through the pipeline, and return its own fields."""
+    with capture_events({"flatten_rewards": options}) as events:
+        logflume.get_logger().info("reward", **values)
+    return fields(only(events))
+
+
+def test_one_function() -> None:
+    """A list becomes its values and their statistics; a total of one is that function."""
+    event = flatten(correctness=[2.0, 0.0, 2.0, 0.0])
+
+    statistics = {
+        "": [2.0, 0.0, 2.0, 0.0],
+        "/mean": 1.0,
+        "/std": math.sqrt(4 / 3),
+        "/min": 0.0,
+        "/max": 2.0,
+        "/n": 4,
+    }
+    assert {
+        f"rewards/{name}{statistic}": value
+        for name in ("correctness", "total")
+        for statistic, value in statistics.items()
+    } == event
+
+
+@pytest.mark.parametrize("missing", [None, NAN])
+def test_what_does_not_apply_is_left_out(missing: float | None) -> None:
+    """None and NaN stay among the values, and out of the statistics and the total."""
+    event = flatten(a=[1.0, missing, 3.0], b=[missing, missing, 0.5])
+
+    assert (2.0, 2, 1.0, 3.0) == tuple(event[f"rewards/a/{s}"] for s in ("mean", "n", "min", "max"))
+    assert [1.0, None, 3.5] == event["rewards/total"]
+    assert 3 == len(event["rewards/a"])
+
+
+@pytest.mark.parametrize("values", [[], [None], [NAN, None]])
+def test_no_value_at_all(values: list[Any]) -> None:
+    """Where a function applies to nothing, its statistics are null and n is 0."""
+    event = flatten(a=values)
+
+    assert [None] * 4 == [event[f"rewards/a/{s}"] for s in ("mean", "std", "min", "max")]
+    assert 0 == event["rewards/a/n"]
+    assert [None] * len(values) == event["rewards/total"]
+
+
+def test_other_fields_stay() -> None:
+    """Numbers, texts, lists of texts and mappings are no reward functions."""
+    event = flatten(a=[1], step_time=0.5, note="x", names=["p", "q"], m={"k": 1}, flag=True)
+
+    assert {
+        "step_time": 0.5,
+        "note": "x",
+        "names": ["p", "q"],
+        "m/k": 1.0,
+        "flag": True,
+    }.items() <= (event.items())
+
+
+def test_other_types_pass() -> None:
+    """Only `reward` events are flattened."""
+    with capture_events("flatten_rewards") as events:
+        logflume.get_logger().info("probe", a=[1, 2])
+
+    assert {"a": [1.0, 2.0]} == fields(only(events))
+
+
+def test_weights() -> None:
+    """The total is weighted as the event says; a function without a weight counts as it is."""
+    event = flatten(a=[1.0, 2.0], b=[1.0, None], weights={"b": 0.5, "unknown": 9})
+
+    assert [1.5, 2.0] == event["rewards/total"]
+    assert 0.5 == event["weights/b"]
+
+
+def test_a_total_of_ones_own() -> None:
+    """A field `total` is the total, with statistics like the others; none is computed."""
+    event = flatten(a=[1.0, 2.0], total=[7.0, 9.0])
+
+    assert ([7.0, 9.0], 8.0) == (event["rewards/total"], event["rewards/total/mean"])
+
+
+def test_functions_of_unequal_lengths() -> None:
+    """Each has its statistics; there is no total, for the rows don't belong together."""
+    event = flatten(a=[1.0, 2.0], b=[1.0])
+
+    assert (1.5, 1.0) == (event["rewards/a/mean"], event["rewards/b/mean"])
+    assert "rewards/total" not in event
+
+
+def test_bools_and_integers_are_numbers() -> None:
+    """A function may give bools or integers, mixed with None."""
+    event = flatten(a=[True, False, None], b=[1, 2, 3])
+
+    assert [1.0, 0.0, None] == event["rewards/a"]
+    assert (0.5, 2.0, [2.0, 2.0, 3.0]) == (
+        event["rewards/a/mean"],
+        event["rewards/b/mean"],
+        event["rewards/total"],
+    )
+
+
+def test_tensors_and_arrays() -> None:
+    """What a trainer has at hand can be logged as it is."""
+    event = flatten(a=torch.tensor([1.0, 3.0]), b=torch.tensor([1.0, 3.0]).numpy(), c=(1, 3))
+
+    assert [[3.0, 9.0]] == [event["rewards/total"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([INF, 1.0], INF), ([-INF, 1.0], -INF), ([INF, -INF], NAN), ([1e308, 1e308], INF)],
+)
+def test_infinities(values: list[float], expected: float) -> None:
+    """Infinite rewards give infinite means, and NaN where both signs meet, and no error."""
+    event = flatten(a=values)
+
+    assert pytest.approx(expected, nan_ok=True) == event["rewards/a/mean"]
+    assert (min(values), max(values)) == (event["rewards/a/min"], event["rewards/a/max"])
+
+
+def test_names_with_the_prefix() -> None:
+    """`rewards/a` is the function `a`; of two such fields the later one has a longer name."""
+    event = flatten(**{"rewards/a": [1.0], "rewards/b": [2.0], "b": [3.0]})
+
+    assert ([1.0], [2.0], [3.0]) == (
+        event["rewards/a"],
+        event["rewards/b"],
+        event["rewards/rewards/b"],
+    )
+    assert [6.0] == event["rewards/total"]
+
+
+@pytest.mark.parametrize(
+    ("values", "size", "share"),
+    [
+        ([1, 1, 0, 1], 2, 0.5),
+        ([1, 1, 0, 0], 2, 1.0),
+        ([1, 0, 0, 1], 2, 0.0),
+        ([1, None, 1, NAN], 2, 1.0),
+        ([1, 2, 3], 1, 1.0),
+        ([1, 2, 3], 2, None),
+        ([1, 1], 4, None),
+        ([], 2, None),
+        ([1, 1], 0, None),
+        ([1, 1], -1, None),
+        ([1, 1], "2", None),
+    ],
+)
+def test_groups_without_a_signal(values: list[Any], size: Any, share: float | None) -> None:
+    """`frac_zero_std` is the share of groups without spread, where the values form whole groups."""
+    assert share == flatten(a=values, num_generations=size).get("rewards/a/frac_zero_std")
+
+
+def test_the_group_size_of_the_configuration() -> None:
+    """An event that doesn't say has the group size of the configuration; its own comes first."""
+    configured = flatten({"num_generations": 2}, a=[1, 1, 0, 1])
+    own = flatten({"num_generations": 2}, a=[1, 1, 0, 1], num_generations=4)
+
+    assert (0.5, 2) == (configured["rewards/a/frac_zero_std"], configured["num_generations"])
+    assert (0.0, 4) == (own["rewards/a/frac_zero_std"], own["num_generations"])
+
+
+REWARDS = st.lists(st.none() | st.floats(-100, 100, width=32), min_size=2, max_size=32)
+
+
+@settings(deadline=None)
+@given(values=REWARDS)
+def test_mean_and_std_are_trls(values: list[float | None]) -> None:
+    """Mean and standard deviation are those that TRL logs, to the precision of its float32."""
+    event = FlattenRewards()(None, "info", {"event": "reward", "a": values})
+    tensor = torch.tensor([NAN if value is None else value for value in values])
+    if (count := event["rewards/a/n"]) == 0:
+        return
+
+    assert pytest.approx(torch.nanmean(tensor).item(), abs=1e-3) == event["rewards/a/mean"]
+    if count > 1:
+        assert pytest.approx(nanstd(tensor).item(), abs=1e-3) == event["rewards/a/std"]
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.just(10**400)
+ANYTHING = st.recursive(
+    LEAVES | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(["a", "b", "rewards/a", "total", "weights", "num_generations", "step"])
+
+
+@settings(deadline=None)
+@given(values=st.dictionaries(NAMES, ANYTHING), size=st.none() | st.integers(1, 4))
+def test_any_values(values: dict[str, Any], size: int | None) -> None:
+    """Whatever a `reward` event carries, flattening it doesn't raise, and loses no value."""
+    flat = FlattenRewards(num_generations=size)(None, "info", {"event": "reward", **values})
+    kept = {id(value) for value in flat.values()}
+
+    assert "reward" == flat["event"]
+    assert [] == [name for name, value in values.items() if value and id(value) not in kept]

@@ -1,0 +1,243 @@
+"""The contract of a sink, held by every one that is registered, bare and behind `Threaded`."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import math
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import logflume
+from logflume.config.model import MetricsConfig, SinkConfig
+from logflume.pipeline.build import build_sink
+from logflume.protocols import Event, Sink
+from logflume.run import RunInfo
+from logflume.sinks.threaded import Threaded
+
+RUN = RunInfo(run="r")
+SINKS = sorted({entry.name for entry in entry_points(group="logflume.sinks")} - {"threaded"})
+
+
+def read_jsonl(path: Path) -> list[int]:
+    return [json.loads(line)["seq"] for line in path.read_text().split("\n")[:-1]]
+
+
+def read_csv(path: Path) -> list[int]:
+    with path.open(newline="") as file:
+        return [int(row["seq"]) for row in csv.DictReader(file)]
+
+
+def read_parquet(path: Path) -> list[int]:
+    tables = [pq.read_table(folder) for folder in path.iterdir() if folder.name[0] != "."]
+    return sorted(seq for table in tables for seq in table.column("seq").to_pylist())
+
+
+def read_tensorboard(path: Path) -> list[int]:
+    # It has no `seq`; the events of this suite have it as `number`, too.
+    reader = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()
+    tags = [tag for tag in reader.Tags()["scalars"] if tag.endswith("number")]
+    return [int(point.value) for tag in tags for point in reader.Scalars(tag)]
+
+
+def read_console(path: Path) -> list[int]:
+    words = path.read_text().split()
+    return [int(word.partition("=")[2]) for word in words if word.startswith("number=")]
+
+
+READERS: dict[str, Callable[[Path], list[int]]] = {
+    "console": read_console,
+    "csv": read_csv,
+    "jsonl": read_jsonl,
+    "parquet": read_parquet,
+    "tensorboard": read_tensorboard,
+}
+
+
+def make_event(number: int, /, **fields: Any) -> dict[str, Any]:
+    return {
+        "timestamp": f"2026-11-23T06:00:00.{number:06d}Z",
+        "level": "info",
+        "logger": "training",
+        "event": "training",
+        "run": "r",
+        "attempt": 0,
+        "rank": 0,
+        "seq": number,
+        "step": number,
+        "number": float(number),
+        **fields,
+    }
+
+
+ODD_EVENTS: list[Event] = [
+    make_event(0),
+    make_event(1, event="model_output", model_output="日本語 🎉 \u2028 \x85", question=""),
+    make_event(2, event="message", message="\x1b[31m\r\n\t\x00\x7f", step=None),
+    make_event(3, loss=math.nan, grad_norm=math.inf, nonfinite={"loss": "NaN"}),
+    make_event(4, event="reward", **{"rewards/a": [1.0, None, math.nan], "rewards/a/n": 2}),
+    make_event(5, loss=None, note=None, mode="eval"),
+    make_event(6, texts=["a", None, '"quoted", and\nbroken'], empty=[], flag=True),
+    make_event(7, event="a.stranger", extras='{"b": 1}', number_of_things=2**53 - 1),
+    make_event(8, level="critical", logger="a.b/c", event="exception", formula="=1+1"),
+    make_event(9, **{"with/slash": 1.0, "with space": "x", 'quo"te': "y", "ünï": 1.0}),
+    make_event(10, event="system", cpu_percent=-0.0, process_memory_bytes=2**62),
+]
+
+
+@pytest.fixture(params=SINKS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["bare", "threaded"])
+def make(kind: str, request: pytest.FixtureRequest) -> Callable[[Path], Sink]:
+    """Build the sink as the pipeline does, by name and from its options."""
+
+    def build(path: Path) -> Sink:
+        config = SinkConfig(type=kind, options={"path": str(path)})
+        sink: Sink = build_sink(kind, config, {"run": RUN, "metrics": MetricsConfig()})
+        return Threaded(sink) if request.param == "threaded" else sink
+
+    return build
+
+
+@pytest.fixture
+def read(kind: str) -> Callable[[Path], list[int]]:
+    return READERS[kind]
+
+
+def test_is_a_sink(make: Callable[[Path], Sink], tmp_path: Path) -> None:
+    """It has the three methods of the protocol."""
+    sink = make(tmp_path / "out")
+
+    assert isinstance(sink, Sink)
+    sink.close()
+
+
+def test_writes_into_a_folder_that_is_not_there_yet(
+    make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
+) -> None:
+    """The folders on the way to its path are made."""
+    path = tmp_path / "a" / "b" / "out"
+    sink = make(path)
+    sink.write([make_event(0), make_event(1)])
+    sink.close()
+
+    assert [0, 1] == read(path)
+
+
+def test_nothing_to_write(make: Callable[[Path], Sink], tmp_path: Path) -> None:
+    """An empty batch, or no batch at all, is no error; neither is a flush of nothing."""
+    sink = make(tmp_path / "empty")
+    sink.write([])
+    sink.flush()
+    sink.close()
+    make(tmp_path / "untouched").close()
+
+
+def test_flush_makes_it_readable(
+    make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
+) -> None:
+    """After each `flush`, while the sink is open, a reader finds all that was written, once."""
+    sink = make(tmp_path / "out")
+    found = []
+    for start in range(0, 30, 10):
+        sink.write([make_event(start + n) for n in range(10)])
+        sink.flush()
+        found.append(read(tmp_path / "out"))
+    sink.close()
+
+    assert [list(range(10)), list(range(20)), list(range(30))] == found
+    assert list(range(30)) == read(tmp_path / "out")
+
+
+def test_close_without_flush(
+    make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
+) -> None:
+    """`close` leaves nothing behind in memory."""
+    sink = make(tmp_path / "out")
+    for number in range(10):
+        sink.write([make_event(number)])
+    sink.close()
+
+    assert list(range(10)) == read(tmp_path / "out")
+
+
+def test_close_twice(
+    make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
+) -> None:
+    """A second `close` does no harm."""
+    sink = make(tmp_path / "out")
+    sink.write([make_event(0)])
+    sink.close()
+    sink.close()
+
+    assert [0] == read(tmp_path / "out")
+
+
+@pytest.mark.parametrize("batch_size", [1, len(ODD_EVENTS)])
+def test_takes_every_kind_of_event(
+    make: Callable[[Path], Sink], batch_size: int, tmp_path: Path
+) -> None:
+    """Unicode, control characters, NaN, None, lists, fields that come and go: nothing raises."""
+    sink = make(tmp_path / "out")
+    for start in range(0, len(ODD_EVENTS), batch_size):
+        sink.write(ODD_EVENTS[start : start + batch_size])
+        sink.flush()
+    sink.close()
+
+
+def test_leaves_events_unchanged(make: Callable[[Path], Sink], tmp_path: Path) -> None:
+    """Other sinks hold the same objects, so a sink changes neither an event nor a list in it."""
+    events = copy.deepcopy(ODD_EVENTS)
+    sink = make(tmp_path / "out")
+    sink.write(events)
+    sink.flush()
+    sink.write(events)
+    sink.close()
+
+    assert repr(ODD_EVENTS) == repr(events)
+
+
+def test_goes_on_with_what_is_there(
+    make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
+) -> None:
+    """A sink that is opened on what an earlier one has left adds to it."""
+    for number in range(3):
+        sink = make(tmp_path / "out")
+        sink.write([make_event(number)])
+        sink.close()
+
+    found = read(tmp_path / "out")
+    assert [2] == found[-1:]
+    assert found in ([0, 1, 2], [2])  # TensorBoard's reader shows the newest of its files
+
+
+def test_in_a_pipeline(kind: str, read: Callable[[Path], list[int]], tmp_path: Path) -> None:
+    """Built from a configuration it gets the events of a run, and what it got is counted."""
+    logflume.initialize(
+        {
+            "root": {"sinks": ["sink"]},
+            "sinks": {"sink": {"type": kind, "path": "{dir}/out", "events": ["training"]}},
+        },
+        dir=tmp_path,
+    )
+    for number in range(20):
+        logflume.get_logger().info("training", step=number, number=number)
+    assert logflume.flush()
+    during = read(tmp_path / "out")
+    assert logflume.shutdown()
+
+    report = logflume.report()
+    assert report is not None
+    assert {"accepted": 20, "written": 20, "dropped": 0, "failed": 0} == report.sinks["sink"]
+    expected = list(range(1, 21)) if kind in ("jsonl", "csv", "parquet") else list(range(20))
+    assert expected == during == read(tmp_path / "out")

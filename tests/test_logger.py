@@ -1,0 +1,191 @@
+"""The logger: binding, levels, and what becomes of the text of a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import logflume
+from logflume.testing import capture_events
+from tests.own_events import fields, only, own
+
+
+class TestBinding:
+    def test_bound_fields_are_in_every_event(self) -> None:
+        """What is bound is in every event, and a field of the call wins over it."""
+        with capture_events() as events:
+            log = logflume.get_logger().bind(phase="warmup", lr=0.1)
+            log.info("a")
+            log.info("b", lr=0.2)
+
+        assert [{"phase": "warmup", "lr": 0.1}, {"phase": "warmup", "lr": 0.2}] == [
+            fields(e) for e in own(events)
+        ]
+
+    def test_unbind(self) -> None:
+        """`unbind` takes a field away and leaves the logger it came from as it was."""
+        with capture_events() as events:
+            log = logflume.get_logger().bind(a=1, b=2)
+            log.unbind("a").info("x")
+            log.info("x")
+
+        assert [{"b": 2}, {"a": 1, "b": 2}] == [fields(e) for e in own(events)]
+
+    def test_try_unbind(self) -> None:
+        """`try_unbind` doesn't mind a name that is not bound; `unbind` does."""
+        log = logflume.get_logger().bind(a=1)
+
+        with pytest.raises(KeyError):
+            log.unbind("b")
+        with capture_events() as events:
+            log.try_unbind("a", "b").info("x")
+
+        assert {} == fields(only(events))
+
+    def test_new(self) -> None:
+        """`new` starts from nothing but keeps the logger's name."""
+        with capture_events() as events:
+            logflume.get_logger("reward").bind(a=1).new(b=2).info("x")
+
+        assert ("reward", {"b": 2}) == (only(events)["logger"], fields(only(events)))
+
+    def test_context_of_get_logger(self) -> None:
+        """Keywords of `get_logger` are bound, and the step among them is the event's."""
+        with capture_events() as events:
+            logflume.get_logger("model", step=7, run_name="r").info("x")
+
+        assert (7, {"run_name": "r"}) == (only(events)["step"], fields(only(events)))
+
+
+class TestLevels:
+    CONFIG: dict[str, Any] = {
+        "loggers": {"training": {"level": "ERROR"}, "training.loop": {"level": "DEBUG"}}
+    }
+
+    def test_by_logger_name(self) -> None:
+        """Each logger has the level of its name, of its nearest parent, or of the root."""
+        with capture_events(**self.CONFIG) as events:
+            for name in ("training", "training.data", "training.loop.inner", "other"):
+                logflume.get_logger(name).debug("x")
+                logflume.get_logger(name).error("y")
+
+        assert [
+            ("training", "y"),
+            ("training.data", "y"),
+            ("training.loop.inner", "x"),
+            ("training.loop.inner", "y"),
+            ("other", "x"),
+            ("other", "y"),
+        ] == [(e["logger"], e["event"]) for e in own(events)]
+
+    def test_is_enabled_for(self) -> None:
+        """A caller can ask whether a level is logged before it computes what to log."""
+        with capture_events(**self.CONFIG):
+            log = logflume.get_logger("training")
+
+            assert [False, True] == [log.is_enabled_for(30), log.is_enabled_for(40)]
+            assert 40 == log.get_effective_level()
+
+    def test_follow_the_configuration_in_force(self) -> None:
+        """A logger that was made and bound before `initialize()` has the levels of after it."""
+        log = logflume.get_logger("training").bind(a=1)
+        seen = []
+        for level in ("ERROR", "DEBUG", "WARNING"):
+            with capture_events(loggers={"training": {"level": level}}) as events:
+                log.debug("x")
+                log.warning("y")
+            seen.append([e["event"] for e in own(events)])
+
+        assert [[], ["x", "y"], ["y"]] == seen
+
+    @pytest.mark.parametrize(
+        ("number", "name"),
+        [
+            (10, "debug"),
+            (25, "info"),
+            (30, "warning"),
+            (49, "error"),
+            (99, "critical"),
+        ],
+    )
+    def test_numeric(self, number: int, name: str) -> None:
+        """`log()` takes any number; one between two names counts as the lower."""
+        with capture_events() as events:
+            log = logflume.get_logger()
+            log.log(number, "x", level="mine")
+
+        assert name == only(events)["level"]
+
+    def test_aliases(self) -> None:
+        """structlog's other names of the methods are there."""
+        with capture_events() as events:
+            log = logflume.get_logger()
+            for method in (log.msg, log.warn, log.fatal):
+                method("x")
+
+        assert ["info", "warning", "critical"] == [e["level"] for e in own(events)]
+
+
+class TestFormatting:
+    def test_positional(self) -> None:
+        """Positional arguments fill the text, by position or from one mapping."""
+        with capture_events() as events:
+            log = logflume.get_logger()
+            log.info("loss %.2f at %s", 0.5, "start")
+            log.info("%(a)s of %(b)s", {"a": 1, "b": 2})
+
+        assert ["loss 0.50 at start", "1 of 2"] == [e["message"] for e in own(events)]
+
+    @pytest.mark.parametrize("args", [("x",), (1, 2), ({},), ({"b": 1},)])
+    def test_arguments_that_do_not_fit(self, args: tuple[Any, ...]) -> None:
+        """Bad arguments raise nothing: the text stays as it was, with the problem beside it."""
+        with capture_events() as events:
+            logflume.get_logger().info("%(a)d of", *args)
+
+        event = only(events)
+        assert "%(a)d of" == event["message"]
+        assert {"args", "problem"} <= fields(event).keys()
+
+    def test_text_is_a_message(self) -> None:
+        """What is no identifier is a message, so a chatty logger can't make a thousand types."""
+        with capture_events() as events:
+            for text in ("kl.spike", "Learning rate may be too high", "", "1st", "a.b."):
+                logflume.get_logger().info(text)
+
+        assert [
+            ("kl.spike", None),
+            ("message", "Learning rate may be too high"),
+            ("message", ""),
+            ("message", "1st"),
+            ("message", "a.b."),
+        ] == [(e["event"], e.get("message")) for e in own(events)]
+
+    def test_anything_may_be_the_event(self) -> None:
+        """A call without a text, or with an object in its place, is a message."""
+        with capture_events() as events:
+            log = logflume.get_logger()
+            log.info()
+            log.info(None, a=1)
+            log.info({"a": 1})
+
+        assert [("message", ""), ("message", ""), ("message", "{'a': 1}")] == [
+            (e["event"], e["message"]) for e in own(events)
+        ]
+
+    def test_reserved_names(self) -> None:
+        """A field may have any name; one that the pipeline needs for itself is kept in `extras`."""
+        names = ("self", "event", "level", "method_name", "args", "seq", "run", "timestamp", "rank")
+        given = dict.fromkeys(names, "mine")
+        with capture_events() as events:
+            for method in ("info", "error", "exception", "msg"):
+                getattr(logflume.get_logger(), method)("x", **given)
+            logflume.get_logger().log(20, "x", **given)
+
+        kept = {"event", "level", "seq", "run", "timestamp", "rank"}
+        for event in own(events):
+            assert "x" == event["event"]
+            assert {n: "mine" for n in names if n not in kept} == {
+                n: v for n, v in fields(event).items() if n != "extras"
+            }
+            assert all(f'"{name}": "mine"' in event["extras"] for name in kept)

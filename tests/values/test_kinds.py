@@ -1,0 +1,249 @@
+"""The type of a field never changes within a run, whatever is logged in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from logflume.protocols import Event
+from logflume.testing import capture_events
+from logflume.values.normalise import MAX_ADHOC_TYPES
+from tests.own_events import fields, own
+
+ABSENT = "absent"
+
+
+def log_all(values: list[Any], event: str = "probe", name: str = "x") -> list[Event]:
+    """Log each value as the field `name` of an event of its own."""
+    with capture_events() as events:
+        for value in values:
+            logflume.get_logger("mine").info(event, **{name: value})
+    return [event for event in events if event["logger"] == "mine"]
+
+
+def extras(event: Event) -> Any:
+    """Return what `extras` holds."""
+    return json.loads(event["extras"]) if "extras" in event else {}
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "kept"),
+    [
+        (1, 0.5, 0.5),
+        (0.5, 1, 1.0),
+        (1, None, None),
+        (None, "text", "text"),
+        (True, False, False),
+        ("a", "b", "b"),
+        ([1, 2], [0.5], [0.5]),
+        ([1.5], [], []),
+        ([None], [1], [1.0]),
+        (["a"], ["b", None], ["b", None]),
+        (["a"], [], []),
+        ([True, False], [1.5], [1.5]),
+        ([1, "a"], [2], "[2]"),
+        ([[1]], [[2], [3]], "[[2], [3]]"),
+        ("a", ["b"], '["b"]'),
+    ],
+)
+def test_a_value_of_the_same_kind_fits(first: Any, later: Any, kept: Any) -> None:
+    """A later value that the first one's kind can hold is in the field; there is no `extras`."""
+    _, event = log_all([first, later])
+
+    assert {"x": kept} == fields(event)
+    assert type(kept) is type(event["x"])
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        (1, "text"),
+        (1, True),
+        (1, [1]),
+        (1.5, 2**60 + 1),
+        (True, 1),
+        (True, "true"),
+        ("a", 1),
+        ("a", 0.5),
+        ("a", True),
+        ([1], ["a"]),
+        ([1], 1),
+        ([1], [2**60 + 1]),
+        (["a"], [1]),
+        (["a"], "b"),
+        (["a"], ["b", 1]),
+    ],
+)
+def test_a_misfit_is_kept_in_extras(first: Any, later: Any) -> None:
+    """A value of another kind is kept whole in `extras`, and the field is not in that event."""
+    _, event = log_all([first, later])
+
+    assert {"x": later} == extras(event)
+    assert ABSENT == event.get("x", ABSENT)
+
+
+@pytest.mark.parametrize("number", [1, 0, -1, 2**53, 2**62, -(2**63), True and 7])
+def test_every_number_is_float64(number: int) -> None:
+    """An integer in an undeclared field is written as a float64."""
+    (event,) = log_all([number])
+
+    assert float(number) == event["x"]
+    assert float is type(event["x"])
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63 + 1, 2**64 - 1, -(2**53) - 1, 10**400])
+def test_an_integer_that_no_float_holds_is_kept_exactly(number: int) -> None:
+    """No digit is lost: the integer goes to `extras`, and doesn't fix the field's kind."""
+    event, after = log_all([number, "text"])
+
+    assert {"x": number} == extras(event)
+    assert "text" == after["x"]
+
+
+def test_an_integer_too_long_to_be_written_in_decimal() -> None:
+    """Python refuses to print an integer of 5,000 digits; it is kept in hexadecimal."""
+    event, declared = log_all([10**5000], "probe") + log_all([10**5000], "checkpoint", "path")
+
+    assert {"x": hex(10**5000)} == extras(event)
+    assert hex(10**5000) == declared["path"]
+
+
+@pytest.mark.parametrize("undecided", [[], [None], [None, None], {}])
+def test_what_says_nothing_of_its_kind_fixes_none(undecided: Any) -> None:
+    """An empty list or mapping waits in `extras`: a number or a text may follow it."""
+    event, number, text = log_all([undecided, 1.5, "text"])
+
+    assert {"x": undecided} == extras(event)
+    assert {"x": 1.5} == fields(number)
+    assert {"x": "text"} == extras(text)
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "value", "kept"),
+    [
+        ("training", "loss", 1, 1.0),
+        ("training", "loss", None, None),
+        ("model_output", "truncated", True, True),
+        ("model_output", "true_answer", 4, "4"),
+        ("model_output", "true_answer", 0.5, "0.5"),
+        ("model_output", "true_answer", float("nan"), "NaN"),
+        ("model_output", "true_answer", True, "true"),
+        ("model_output", "true_answer", {"a": [1]}, '{"a": [1]}'),
+        ("model_output", "generation", 3.0, 3),
+        ("model_output", "rewards", {"a": 1, "total": 2}, ABSENT),
+        ("reward", "rewards/a", [1, None], [1.0, None]),
+        ("reward", "rewards/a", [], []),
+        ("reward", "rewards/a", [None], [None]),
+        ("reward", "rewards/a/n", 3.0, 3),
+        ("system", "gpu/0/throttle_reasons", "power_cap", "power_cap"),
+        ("run_started", "hyperparameters/beta", 1, 1.0),
+        ("run_started", "config", {"a": {}}, '{"a": {}}'),
+    ],
+)
+def test_declared_fields_have_their_declared_kind(
+    event: str, name: str, value: Any, kept: Any
+) -> None:
+    """A declared field keeps its kind, families included; `1` is a number there, or an integer."""
+    (logged,) = log_all([value], event, name)
+
+    assert kept == logged.get(name, ABSENT)
+    assert type(kept) is type(logged.get(name, ABSENT))
+    assert "extras" not in logged
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "value"),
+    [
+        ("training", "loss", "0.5"),
+        ("training", "loss", True),
+        ("training", "loss", [0.5]),
+        ("model_output", "generation", 0.5),
+        ("model_output", "generation", 2**63),
+        ("model_output", "truncated", 1),
+        ("model_output", "rewards/a", [1]),
+        ("reward", "rewards/a", 1),
+        ("reward", "rewards/a/mean", [1]),
+    ],
+)
+def test_a_misfit_of_a_declared_field(event: str, name: str, value: Any) -> None:
+    """What doesn't fit the declaration is kept in `extras`, even as the field's first value."""
+    (logged,) = log_all([value], event, name)
+
+    assert ABSENT == logged.get(name, ABSENT)
+    assert {name: value} == extras(logged)
+
+
+def test_infinity_is_no_integer() -> None:
+    """A declared integer holds no infinity: `extras` names it, and the run goes on."""
+    (event,) = log_all([float("inf")], "model_output", "generation")
+
+    assert {"generation": "Infinity"} == extras(event)
+
+
+def test_kinds_are_by_type() -> None:
+    """Two types may use one name for two kinds."""
+    with capture_events() as events:
+        logflume.get_logger().info("one", x=1)
+        logflume.get_logger().info("two", x="text")
+
+    assert [1.0, "text"] == [event["x"] for event in own(events)]
+
+
+def test_kinds_hold_for_the_next_attempt(tmp_path: Path) -> None:
+    """A resumed run keeps the types of its fields."""
+    with capture_events(dir=str(tmp_path), run="a"):
+        logflume.get_logger().info("probe", x=1)
+    with capture_events(dir=str(tmp_path), run="a") as events:
+        logflume.get_logger().info("probe", x="text")
+    (event,) = own(events)
+
+    assert 1 == event["attempt"]
+    assert {"x": "text"} == extras(event)
+
+
+def test_ad_hoc_types_are_bounded() -> None:
+    """The 65th type of one's own becomes a `message` that says which; known ones go on."""
+    with capture_events() as events:
+        log = logflume.get_logger()
+        for number in range(MAX_ADHOC_TYPES):
+            log.info(f"type_{number}")
+        log.info("one_more", x=1)
+        log.info("and_more", message="text")
+        log.info("type_0")
+        log.info("training", loss=1)
+    *first, one_more, and_more, known, training = own(events)
+
+    assert [f"type_{number}" for number in range(MAX_ADHOC_TYPES)] == [e["event"] for e in first]
+    assert ("message", "one_more", 1.0) == (one_more["event"], one_more["message"], one_more["x"])
+    assert ("message", "text") == (and_more["event"], and_more["message"])
+    assert {"event": "and_more"} == extras(and_more)
+    assert ["type_0", "training"] == [known["event"], training["event"]]
+
+
+@pytest.mark.parametrize(
+    ("first_argument", "event", "message"),
+    [
+        ("reward", "reward", None),
+        ("kl.spike", "kl.spike", None),
+        ("_private", "_private", None),
+        ("a" * 100, "a" * 100, None),
+        ("a" * 101, "message", "a" * 101),
+        ("Learning rate may be too high", "message", "Learning rate may be too high"),
+        ("größe", "message", "größe"),
+        ("kl.", "message", "kl."),
+        ("1st", "message", "1st"),
+        ("reward\n", "message", "reward\n"),
+        ("", "message", ""),
+    ],
+)
+def test_an_identifier_is_the_type(first_argument: str, event: str, message: str | None) -> None:
+    """The first argument is the type where it is an identifier, else the text of a message."""
+    with capture_events() as events:
+        logflume.get_logger().info(first_argument)
+    (logged,) = own(events)
+
+    assert (event, message) == (logged["event"], logged.get("message"))

@@ -1,0 +1,228 @@
+"""Values that are too large, cyclic or not finite, or that a stranger's processor has left."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import structlog
+
+import logflume
+from logflume.protocols import Event
+from logflume.testing import capture_events
+from logflume.values.normalise import MAX_FIELDS
+from logflume.values.plain import MAX_TEXT
+from logflume.values.snapshot import MAX_ITEMS
+from tests.own_events import fields, only
+
+LONG = "é" * 10_000_000
+
+
+def log(event: str = "probe", /, **values: Any) -> Event:
+    """Log the values as one event, and return it."""
+    with capture_events() as events:
+        logflume.get_logger().info(event, **values)
+    return only(events)
+
+
+def process(processor: Any, event: str = "probe", /, **values: Any) -> Event:
+    """Return the event after a processor of somebody else."""
+    with capture_events(processor) as events:
+        logflume.get_logger().info(event, **values)
+    return next(event for event in events if event["logger"] != "system")
+
+
+def test_a_long_text_is_cut_and_its_length_kept() -> None:
+    """Of ten megabytes the first million characters are kept; `extras` says how long it was."""
+    event = log(x=LONG)
+
+    assert LONG[:MAX_TEXT] == event["x"]
+    assert {"x": {"cut_to": MAX_TEXT, "length": len(LONG)}} == json.loads(event["extras"])
+
+
+def test_a_long_message_is_cut() -> None:
+    """The text of a message is a field like others."""
+    event = log(LONG)
+
+    assert LONG[:MAX_TEXT] == event["message"]
+    assert {"message": {"cut_to": MAX_TEXT, "length": len(LONG)}} == json.loads(event["extras"])
+
+
+def test_a_long_text_in_extras_is_cut() -> None:
+    """What doesn't fit its column is cut in the same way."""
+    event = log("training", loss=LONG)
+
+    assert {
+        "loss": {"text": LONG[:MAX_TEXT], "cut_to": MAX_TEXT, "length": len(LONG)}
+    } == json.loads(event["extras"])
+
+
+def test_non_finite_numbers_are_named() -> None:
+    """`nonfinite` says which numbers JSON can't write, of lists by their index."""
+    event = log(nan=math.nan, x=[1, -math.inf, math.nan, None], fine=1.5, texts=["NaN"])
+
+    assert {"nan": "NaN", "x.1": "-Infinity", "x.2": "NaN"} == event["nonfinite"]
+    assert math.isnan(event["nan"])
+    assert [1.0, -math.inf] == event["x"][:2]
+
+
+def test_a_non_finite_number_in_extras_is_text() -> None:
+    """`extras` is JSON, so there too a NaN is written as its name."""
+    assert {"seq": {"a": ["NaN", "Infinity"]}} == json.loads(
+        log(seq={"a": [math.nan, math.inf]})["extras"]
+    )
+
+
+def test_cycles_are_cut() -> None:
+    """A mapping and a list that hold themselves end with a mark."""
+    mapping: dict[str, Any] = {"a": 1}
+    mapping["self"] = mapping
+    items: list[Any] = [1]
+    items.append(items)
+
+    assert {"m/a": 1.0, "m/self": "<cycle>", "x": '[1, "<cycle>"]'} == fields(
+        log(m=mapping, x=items)
+    )
+
+
+def test_lists_that_share_parts_are_bounded() -> None:
+    """Sixteen lists that hold one another ten times over are 10^16 items; the copy stays small."""
+    value: list[Any] = ["x"]
+    for _ in range(15):
+        value = [value] * 10
+    event = log(x=value)
+
+    assert event["x"].count('"x"') <= MAX_ITEMS
+    assert "more>" in event["x"]
+
+
+def test_deep_nesting_is_cut() -> None:
+    """Containers beyond the depth that is kept are replaced by a mark."""
+    value: Any = 1
+    for _ in range(500):
+        value = {"a": value}
+
+    assert ["<nested deeper than 16>"] == list(fields(log(x=value)).values())
+
+
+def test_fields_of_a_type_are_bounded() -> None:
+    """A type remembers so many fields; what comes later is kept in `extras`."""
+    event = log(x={str(number): number for number in range(MAX_FIELDS + 3)})
+
+    assert MAX_FIELDS == len(fields(event)) - 1
+    assert {f"x/{number}" for number in range(MAX_FIELDS, MAX_FIELDS + 3)} == set(
+        json.loads(event["extras"])
+    )
+
+
+def test_a_generator_is_not_consumed() -> None:
+    """Logging a generator takes nothing out of it."""
+    generator = (number for number in range(3))
+
+    assert "<generator object" in log(x=generator)["x"]
+    assert [0, 1, 2] == list(generator)
+
+
+def test_names_are_valid_text() -> None:
+    """A lone surrogate in the name of a logger or field is written as its escape."""
+    with capture_events() as events:
+        logflume.get_logger("\udc80").info("probe", **{"\udc80": 1})
+    event = only(events)
+
+    assert ["\\udc80", 1.0] == [event["logger"], event["\\udc80"]]
+
+
+def test_context_variables_are_values_like_others() -> None:
+    """What structlog's context variables hold becomes plain as well."""
+    with (
+        capture_events() as events,
+        structlog.contextvars.bound_contextvars(loss=np.float32(0.5), a=np.array([1])),
+    ):
+        logflume.get_logger().info("probe", a=2)
+
+    assert {"loss": 0.5, "a": 2.0} == fields(only(events))
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (np.float64(0.5), 0.5),
+        (np.float32(0.5), 0.5),
+        (np.array([1.5]), [1.5]),
+        ((1, 2), [1.0, 2.0]),
+        ([np.int64(1)], [1.0]),
+        (CYCLE, ["<cycle>"]),
+        (Unprintable(), "<Unprintable that could not be read: RuntimeError: no text>"),
+        ("\udc80", "\\udc80"),
+    ],
+)
+def test_a_processor_may_leave_anything_behind(left: Any, expected: Any) -> None:
+    """Values that a processor adds become plain and typed like those of the call."""
+    assert expected == process(lambda _log, _name, event: {**event, "x": left})["x"]
+
+
+def test_a_processor_may_use_any_keys() -> None:
+    """Keys that are no text become text, at every depth, and none is lost."""
+    event = process(lambda _log, _name, event: {**event, 1: 1, "1": 2, "m": {(2,): 3, "\udc80": 4}})
+
+    assert {1.0, 2.0} == {value for name, value in event.items() if name.startswith("1")}
+    assert [3.0, 4.0] == [event["m/(2,)"], event["m/\\udc80"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("timestamp", 1.7e9, 1.7e9),
+        ("timestamp", "06:00", "06:00"),
+        ("level", "loud", "loud"),
+        ("level", ["info"], ["info"]),
+    ],
+)
+def test_a_processor_may_spoil_the_header(name: str, value: Any, kept: Any) -> None:
+    """A header that a processor made invalid is put right, and its value kept in `extras`."""
+    event = process(lambda _log, _name, event: {**event, name: value})
+
+    assert {name: kept} == json.loads(event["extras"])
+    assert "info" == event["level"]
+    assert 27 == len(event["timestamp"])
+
+
+@pytest.mark.parametrize("name", ["timestamp", "level", "logger", "event"])
+def test_a_processor_may_remove_the_header(name: str) -> None:
+    """An event is whole even if a processor has taken a part of its header."""
+    event = process(lambda _log, _name, event: {k: v for k, v in event.items() if k != name})
+
+    assert {"timestamp", "level", "logger", "event"} <= event.keys()
+    assert all(isinstance(event[part], str) for part in ("timestamp", "level", "logger", "event"))
+
+
+def test_a_processor_may_turn_the_type_into_text() -> None:
+    """A type that is no identifier any more is the text of a message."""
+    event = process(lambda _log, _name, event: {**event, "event": "two words"})
+
+    assert ["message", "two words"] == [event["event"], event["message"]]
+
+
+def test_processors_of_structlog_work() -> None:
+    """structlog's own processors run in the chain, and their values arrive typed."""
+    with capture_events(
+        structlog.processors.TimeStamper(fmt="iso"),
+        structlog.processors.add_log_level,
+        structlog.processors.MaybeTimeStamper(fmt="iso"),
+        structlog.processors.UnicodeDecoder(),
+    ) as events:
+        logflume.get_logger().info("probe", x=b"1")
+
+    assert {"x": "1"} == fields(only(events))

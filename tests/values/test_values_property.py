@@ -1,0 +1,227 @@
+"""Whatever is logged: one event a call, valid JSON, valid against the schema, of stable types."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import orjson
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+import logflume
+from logflume.events import CATALOGUE
+from logflume.schema import event_schema
+from logflume.values.columns import Kind, declared_kind
+
+VALIDATOR = Draft202012Validator(event_schema())
+CYCLE: list[Any] = [1]
+CYCLE.append({"again": CYCLE})
+
+
+class Angry:
+    """Raises whatever one does with it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise ZeroDivisionError(name)
+
+    def _raise(self, *_args: Any) -> Any:
+        raise MemoryError("\udc80")
+
+    __str__ = __repr__ = __len__ = __iter__ = __bool__ = __eq__ = __float__ = _raise
+    __hash__ = object.__hash__
+
+
+class Boastful(list[Any]):
+    """A list that says it is longer than it is."""
+
+    def __len__(self) -> int:
+        return 10**9
+
+
+class Odd(Enum):
+    """Stands for a value that hypothesis itself can't handle, until it is logged."""
+
+    ANGRY = 0
+    CLASS = 1
+    BOASTFUL = 2
+    CYCLE = 3
+    OBJECT = 4
+    FUNCTION = 5
+    ERROR = 6
+    LARGE = 7
+    HUGE = 8
+    META = 9
+
+
+ODD_VALUES = [
+    Angry(),
+    Angry,
+    Boastful([1]),
+    CYCLE,
+    object(),
+    print,
+    ValueError("\udc80"),
+    10**400,
+    10**5000,
+    torch.ones(1, device="meta"),
+]
+TENSORS = [
+    torch.tensor(0.5, dtype=torch.bfloat16),
+    torch.ones(2, 2),
+    torch.zeros(0),
+    torch.tensor([float("nan")]),
+]
+TEXT = st.text(st.characters(), max_size=8)
+USUAL_NAMES = (
+    "x y a.0 a step mode loss seq event timestamp message extras rewards rewards/a rewards/mean"
+    " rewards/a/mean exc_info nonfinite weights"
+)
+NAMES = TEXT | st.sampled_from(USUAL_NAMES.split())
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    TEXT,
+    st.binary(max_size=4),
+    st.datetimes(),
+    st.decimals(),
+    st.complex_numbers(),
+    hnp.arrays(hnp.scalar_dtypes(), hnp.array_shapes(min_dims=0, max_side=2)),
+    st.sampled_from(TENSORS),
+    st.sampled_from(Odd),
+)
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(NAMES | st.integers() | st.none(), inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.lists(st.floats() | st.integers() | st.none(), max_size=3)
+        | st.lists(TEXT | st.none(), max_size=3)
+    ),
+    max_leaves=6,
+)
+CALLS = st.tuples(
+    st.sampled_from([*CATALOGUE, "probe", "two words"]) | TEXT,
+    st.dictionaries(NAMES, VALUES, max_size=5),
+)
+
+
+def with_odd(value: Any) -> Any:
+    """Put the odd values in their places."""
+    if isinstance(value, Odd):
+        return ODD_VALUES[value.value]
+    if isinstance(value, dict):
+        return {key: with_odd(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(with_odd(item) for item in value)
+    return value
+
+
+def journal_of(calls: list[tuple[Any, dict[str, Any]]]) -> list[bytes]:
+    """Log the calls in a run, and return the lines of its journal that are theirs."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = logflume.initialize(
+            {
+                "dir": folder,
+                "root": {"sinks": ["jsonl"]},
+                "sinks": {"jsonl": {"path": "{dir}/{run}/events.jsonl"}},
+                "processors": ["redact_secrets", "tag_step", "flatten_rewards"],
+            }
+        )
+        for event, values in calls:
+            logflume.get_logger("mine").info(event, **with_odd(values))
+        logflume.shutdown()
+        lines = (Path(run.folder) / "events.jsonl").read_bytes().splitlines(keepends=True)
+    return [line for line in lines if orjson.loads(line)["logger"] == "mine"]
+
+
+def kind_of(value: Any) -> str | None:
+    """Return what kind of JSON a value is; None where it may be of any kind."""
+    if isinstance(value, list):
+        items = {kind_of(item) for item in value} - {None}
+        return f"list of {items.pop()}" if len(items) == 1 else (str(items) if items else "list")
+    return {bool: "boolean", int: "number", float: "number", str: "text"}.get(type(value))
+
+
+def is_one_kind(found: set[str]) -> bool:
+    """Whether values of these kinds may stand in one column; an empty list goes with any list."""
+    decided = found - {"list"}
+    if len(decided) != 1:
+        return not decided
+    return found == decided or decided.pop().startswith("list of")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet_numpy() -> Any:
+    with np.errstate(all="ignore"):
+        yield
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(calls=st.lists(CALLS, max_size=12))
+def test_every_call_is_one_valid_event(calls: list[tuple[Any, dict[str, Any]]]) -> None:
+    """A run of any calls has as many events, each line is valid, and no field has two kinds."""
+    lines = journal_of(calls)
+    events = [orjson.loads(line) for line in lines]
+    kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for event in events:
+        for name, value in event.items():
+            if (kind := kind_of(value)) and name != "nonfinite":
+                kinds[event["event"], name].add(kind)
+
+    assert len(calls) == len(lines)
+    assert all(line.endswith(b"\n") for line in lines)
+    assert [] == [error.message for event in events for error in VALIDATOR.iter_errors(event)]
+    assert {} == {key: found for key, found in kinds.items() if not is_one_kind(found)}
+
+
+PARTS = (
+    "rewards weights a mean std n total frac_zero_std gpu 0 power_watts memory_used_bytes torch"
+    " _bytes sinks dropped failed processors completions exception frames type ä ("
+)
+SCHEMA_NAMES = st.lists(
+    st.sampled_from([*PARTS.split(), "b c", "x\n"]), min_size=1, max_size=5
+).map("/".join)
+WITNESSES = {
+    Kind.BOOLEAN: True,
+    Kind.INTEGER: 3,
+    Kind.NUMBER: 0.5,
+    Kind.TEXT: "text",
+    Kind.NUMBERS: [0.5],
+    Kind.TEXTS: ["text"],
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(event_type=st.sampled_from(sorted(CATALOGUE)), name=SCHEMA_NAMES)
+def test_the_schema_and_the_columns_agree(event_type: str, name: str) -> None:
+    """A field that the catalogue gives a kind has it in the JSON Schema too, and no other."""
+    kind = declared_kind(event_type, name)
+    event = {
+        "timestamp": "2026-11-23T06:00:00.123456Z",
+        "level": "info",
+        "logger": "mine",
+        "event": event_type,
+        "run": "r",
+        **dict.fromkeys(("attempt", "rank", "seq", "step"), 0),
+    }
+    valid = {
+        other for other, value in WITNESSES.items() if VALIDATOR.is_valid({**event, name: value})
+    }
+    expected = set(WITNESSES) if kind is None else {kind}
+    # JSON has one type of numbers: 3 is a number too.
+    expected |= {Kind.INTEGER} if kind is Kind.NUMBER else set()
+
+    assert kind is None or kind in valid
+    assert "\n" in name or valid == expected
