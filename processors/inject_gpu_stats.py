@@ -36,9 +36,10 @@ class InjectGpuStats:
     `CUDA_DEVICE_ORDER=PCI_BUS_ID`, for else CUDA counts the fastest first. A GPU split by MIG is
     shown as a slice only where the variable has the UUID of the slice.
 
-    A `run_started` event gets `gpus`, their names. What a GPU doesn't tell is left out. Without a GPU or driver the processor says so once at
-    info level and passes events on; a driver that fails later is reported once and tried again
-    at every sample, and until then there are no GPU fields.
+    A `run_started` event gets `gpus`, their names. What a GPU doesn't tell is left out. Without a
+    GPU or driver the processor says so once at info level and passes events on; a driver that
+    fails later is reported once and tried again at every sample, and until then there are no GPU
+    fields.
 
     Args:
         interval_s: Time between two samples, in seconds.

@@ -13,7 +13,7 @@ __all__ = ["all_fields", "glance_fields"]
 Field = tuple[str, Any]
 
 MOST_FIELDS = 8
-"""Fields of one event on the console; the rest is counted."""
+"""Fields of one event on the console."""
 
 _RESERVED = frozenset(EventBase.__struct_fields__)
 
@@ -48,12 +48,10 @@ def all_fields(event: Event) -> Iterator[Field]:
 
 
 def glance_fields(event: Event) -> Iterator[Field]:
-    """Yield the fields that matter most, and `…` with the number of those that are left out."""
+    """Yield the fields that matter most."""
     fields = list(all_fields(event))
     chosen = _CHOOSERS.get(event["event"], _first)(fields)
     yield from chosen[:MOST_FIELDS]
-    if len(chosen) > MOST_FIELDS:
-        yield "…", f"{len(chosen) - MOST_FIELDS} more"
 
 
 def _first(fields: list[Field]) -> list[Field]:
@@ -61,7 +59,7 @@ def _first(fields: list[Field]) -> list[Field]:
 
 
 def _by_rank(fields: list[Field]) -> list[Field]:
-    """Sort metrics by what people look at first; statistics of the GPUs are left to other outputs."""
+    """Sort metrics by what people look at first; those of the GPUs are left out."""
     metrics = [field for field in fields if not field[0].startswith(("gpu/", "torch/"))]
     known = {name: place for place, name in enumerate(_METRICS)}
     return sorted(metrics, key=lambda field: known.get(field[0], len(known)))

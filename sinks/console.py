@@ -42,9 +42,7 @@ class ConsoleSink:
         if self._silent:
             return
         if self._file is not None:
-            lines = [
-                format_event(event, Painter(colours=False), with_date=True) for event in events
-            ]
+            lines = [format_event(event, Painter(colours=False), in_full=True) for event in events]
             self._file.append("".join(f"{line}\n" for line in lines).encode())
             return
         # Looked up each time: test runners and notebooks put their own stream there.

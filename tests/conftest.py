@@ -1,4 +1,4 @@
-"""Shared by all tests: every test starts and ends with no pipeline, no step and no loggers' levels."""
+"""Shared by all tests: each starts and ends with no pipeline, no step, no held events."""
 
 from __future__ import annotations
 

@@ -30,6 +30,10 @@ from tests.odd_values import (
 from tests.own_events import only, own
 
 
+class Colour(enum.Enum):
+    RED = "red"
+
+
 class TestTimeOfTheCall:
     @pytest.mark.parametrize(
         "make",
@@ -182,7 +186,7 @@ class TestWeirdValues:
             torch.nn.Linear(1, 1),
             torch.empty(2, device="meta"),
             torch.float32,
-            enum.Enum("E", "A")(1),
+            Colour.RED,
             dataclasses.make_dataclass("D", ["a"])([1]),
             datetime(2026, 1, 1, tzinfo=UTC),
             timedelta(days=1),

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from logflume import exits, stdlib_logging
-from logflume.config.load import load_config
-from logflume.config.model import Config
 from logflume.guard import Failure, attempt
 from logflume.hub import HUB
-from logflume.pipeline.pipeline import Report
-from logflume.run import RunInfo
-from logflume.starting import Running, start, start_in_child
+
+# What starts and stops a pipeline is imported by `initialize`: a library that logs through
+# logflume must not make its users wait for it.
+if TYPE_CHECKING:
+    from logflume.config.model import Config
+    from logflume.pipeline.pipeline import Report
+    from logflume.run import RunInfo
+    from logflume.starting import Running
 
 __all__ = ["current_config", "flush", "initialize", "report", "set_step", "shutdown"]
 
@@ -56,6 +58,10 @@ def initialize(
         >>> run.folder
         PosixPath('logs/20261123-141502-a1b2')
     """
+    from logflume import exits
+    from logflume.config.load import load_config
+    from logflume.starting import start
+
     global _running
     with _lock:
         checked = load_config(config, run=run, dir=dir, level=level)
@@ -82,6 +88,8 @@ def shutdown(timeout_s: float | None = None) -> bool:
         running = _running
         if running is None:
             return True
+        from logflume import exits, stdlib_logging
+
         ending = exits.take_ending()
         # A signal may come here and call this again: that call waits for the same worker.
         limit_s = running.config.shutdown_timeout_s if timeout_s is None else timeout_s
@@ -131,6 +139,8 @@ def report() -> Report | None:
 
 def current_config() -> Config:
     """Return the configuration in force; the default's values where nothing runs."""
+    from logflume.config.model import Config
+
     return _running.config if _running else Config()
 
 
@@ -152,6 +162,9 @@ def _start_in_child() -> None:
     HUB.hold()
     if _parent is None:
         return
+    from logflume import exits
+    from logflume.starting import start_in_child
+
     started = attempt(start_in_child, _parent)
     if isinstance(started, Failure):
         exits.say(f"process {os.getpid()} can't log: {started.error}")

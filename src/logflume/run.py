@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-import psutil
 
 __all__ = ["RunInfo", "find_rank", "find_run_id"]
 
@@ -79,6 +78,8 @@ def find_run_id(environ: Mapping[str, str] | None = None) -> str:
         if job not in ("", "none"):
             return job
     if "TORCHELASTIC_RUN_ID" in environ:
+        import psutil
+
         parent = psutil.Process(os.getppid())
         started_s = parent.create_time()
         mark = hashlib.sha256(f"{parent.pid} {started_s}".encode()).hexdigest()[:4]

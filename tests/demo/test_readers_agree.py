@@ -60,7 +60,7 @@ def test_duckdb_and_pandas_read_the_journal(
 ) -> None:
     """The journal itself is read whole by DuckDB and by pandas."""
     path = demo_run.folder / "events.jsonl"
-    counted = duckdb.sql(f"select count(*), max(seq) from read_json('{path}')").fetchall()
+    counted = _query(f"select count(*), max(seq) from read_json('{path}')")
     assert [(len(journal), len(journal) - 1)] == counted
     assert len(journal) == len(pd.read_json(path, lines=True))
 
@@ -73,11 +73,13 @@ def test_csv_holds_the_completions(demo_run: DemoRun, journal: list[dict[str, An
         rows = list(csv.DictReader(file))
     assert [event["seq"] for event in outputs] == [int(row["seq"]) for row in rows]
     for event, row in zip(outputs, rows, strict=True):
-        text = event["model_output"]
+        text = event["model_output"].replace("\0", "\\x00")  # many readers stop at a NUL
         # Some completions begin like a formula; those have an apostrophe in front.
-        assert row["model_output"] == (f"'{text}" if text.startswith(("=", "+", "-", "@", "\n")) else text)
+        assert row["model_output"] == (
+            f"'{text}" if text.startswith(("=", "+", "-", "@", "\n")) else text
+        )
     assert len(outputs) == len(pd.read_csv(path))
-    assert [(len(outputs),)] == duckdb.sql(f"select count(*) from read_csv('{path}')").fetchall()
+    assert [(len(outputs),)] == _query(f"select count(*) from read_csv('{path}')")
 
 
 def test_tensorboard_holds_the_curves(demo_run: DemoRun, journal: list[dict[str, Any]]) -> None:
@@ -96,12 +98,18 @@ def _lines(demo_run: DemoRun) -> list[bytes]:
     return (demo_run.folder / "events.jsonl").read_bytes().splitlines()
 
 
+def _query(text: str) -> list[tuple[Any, ...]]:
+    relation = duckdb.sql(text)
+    assert relation is not None
+    return relation.fetchall()
+
+
 def _read_everywhere(folder: Path, columns: list[str]) -> list[list[tuple[Any, ...]]]:
     """Return the rows of a table by four readers, each with its defaults."""
     names = ", ".join(f'"{name}"' for name in columns)
     frame = pd.read_parquet(folder)[columns].astype(object)
     return [
-        duckdb.sql(f"select {names} from '{folder}/*.parquet'").fetchall(),
+        _query(f"select {names} from '{folder}/*.parquet'"),
         list(frame.where(frame.notna(), None).itertuples(index=False, name=None)),
         pl.read_parquet(f"{folder}/*.parquet", columns=columns).rows(),
         [tuple(row.values()) for row in pq.read_table(folder, columns=columns).to_pylist()],

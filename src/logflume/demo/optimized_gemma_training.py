@@ -40,7 +40,7 @@ def train(options: Options) -> list[float]:
     log = get_training_logger()
     log.info("Loading torch and TRL")
     # Only now: these imports take seconds, and read what `prepare_process` has set.
-    from trl import GRPOTrainer  # type: ignore[attr-defined]  # trl loads lazily
+    from trl import GRPOTrainer
 
     from logflume.demo.training import prepare, rewards_by_step, show_only_the_bar
     from logflume.training.callbacks import OptimizedLoggingCallback

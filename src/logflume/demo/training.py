@@ -18,7 +18,7 @@ from transformers import (
     ProgressCallback,
     Trainer,
 )
-from trl import GRPOConfig  # type: ignore[attr-defined]  # trl loads lazily, mypy can't see it
+from trl import GRPOConfig
 
 from logflume import get_training_logger
 from logflume.demo.data import Problem, make_problems

@@ -1,0 +1,243 @@
+"""The console, on a real terminal and elsewhere, and the plain-text log file."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logflume.run import RunInfo
+from logflume.sinks._lines import Painter, escape, format_event
+from logflume.sinks.console import ConsoleSink
+
+LOG = """
+import logflume
+logflume.initialize({"root": {"sinks": ["console"]}, "sinks": {"console": None}}, dir="runs")
+log = logflume.get_logger(step=3)
+"""
+BARS = (
+    LOG
+    + """
+from tqdm import tqdm
+for number in tqdm(range(5), desc="training", ncols=60):
+    log.info("probe", number=number)
+    logflume.flush()
+"""
+)
+COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+
+def make_event(event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
+    return {
+        "timestamp": "2026-11-23T06:00:00.123456Z",
+        "level": "info",
+        "logger": "training",
+        "event": event_type,
+        "run": "r",
+        "attempt": 0,
+        "rank": 0,
+        "seq": 17,
+        "step": 3,
+        **fields,
+    }
+
+
+def line_of(event_type: str = "probe", /, **fields: Any) -> str:
+    """Return the line of an event as it is without colours."""
+    return format_event(make_event(event_type, **fields), Painter(colours=False))
+
+
+def run_on_terminal(script: str, folder: Path, **environ: str) -> str:
+    """Run a script whose standard error is a terminal, and return what it wrote there."""
+    terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, 300))
+    environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "RANK")}
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stderr=end,
+        cwd=folder,
+        env={**environment, "TERM": "xterm", **environ},
+    ) as process:
+        os.close(end)
+        written = b""
+        while select.select([terminal], [], [], 60)[0]:
+            try:
+                written += os.read(terminal, 65_536)
+            except OSError:  # Linux: nobody holds the other end any more
+                break
+    os.close(terminal)
+    assert 0 == process.returncode
+    return written.decode()
+
+
+def screen(written: str) -> list[str]:
+    """Return the lines that a terminal shows after `written`."""
+    rows: list[list[str]] = [[]]
+    row = column = 0
+    for token in re.findall(r"\x1b\[A|\r|\n|.", COLOUR.sub("", written)):
+        if token == "\r":
+            column = 0
+        elif token == "\n":
+            row += 1
+            rows += [[]] * (row == len(rows))
+        elif token == "\x1b[A":
+            row -= 1
+        else:
+            rows[row] += [" "] * (column + 1 - len(rows[row]))
+            rows[row][column] = token
+            column += 1
+    return ["".join(line).rstrip() for line in rows]
+
+
+def test_a_terminal_has_colours(tmp_path: Path) -> None:
+    """On a terminal levels and names are coloured; the text is the same without the colours."""
+    written = run_on_terminal(LOG + 'log.warning("probe", x=1)', tmp_path)
+
+    (line,) = [line for line in written.splitlines() if "probe" in line]
+    assert "\x1b[33mWARNING \x1b[0m" in line
+    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING  training step 3 probe x=1", COLOUR.sub("", line))
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colours_when_told_so(environ: dict[str, str], tmp_path: Path) -> None:
+    """`NO_COLOR` and a dumb terminal get plain lines."""
+    written = run_on_terminal(LOG + 'log.error("probe", x=1)', tmp_path, **environ)
+
+    assert "ERROR    training step 3 probe x=1" in written
+    assert "\x1b" not in written
+
+
+def test_elsewhere_it_is_plain(tmp_path: Path) -> None:
+    """Into a pipe or file the lines go uncoloured."""
+    script = LOG + 'log.info("probe", text="\\x1b[2J")'
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert "INFO     training step 3 probe text=\\x1b[2J" in done.stderr
+    assert "\x1b" not in done.stderr
+    assert "" == done.stdout
+
+
+def test_beside_a_progress_bar(tmp_path: Path) -> None:
+    """Lines are above tqdm's bar, each whole, and the bar is one line that ends at 100 %."""
+    shown = screen(run_on_terminal(BARS, tmp_path))
+
+    lines = [line for line in shown if "probe" in line]
+    assert [f"probe number={number}" for number in range(5)] == [
+        line.partition("step 3 ")[2] for line in lines
+    ]
+    (bar,) = [line for line in shown if line.startswith("training:")]
+    assert bar.startswith("training: 100%|")
+    assert shown.index(bar) > shown.index(lines[-1])
+
+
+def test_only_rank_0_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal eight ranks would print every line eight times; each has its own text file."""
+    for rank in (0, 1):
+        run = RunInfo(run="r", rank=rank, dir=tmp_path)
+        with closing(ConsoleSink(run=run)) as console:
+            console.write([make_event(rank=rank, number=rank)])
+        with closing(ConsoleSink(run.expand("{dir}/training.log"), run=run)) as file:
+            file.write([make_event(number=rank)])
+
+    assert ["06:00:00 INFO     training step 3 probe number=0"] == (
+        capsys.readouterr().err.splitlines()
+    )
+    assert {"training.log", "training-rank1.log"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_text_file(tmp_path: Path) -> None:
+    """A text log has the date, no colours, valid UTF-8, and is continued when opened again."""
+    path = tmp_path / "logs" / "training.log"
+    for number in range(2):
+        with closing(ConsoleSink(path, run=RunInfo(run="r"))) as sink:
+            sink.write([make_event(number=number, text="größer")])
+            assert number + 1 == len(path.read_text(encoding="utf-8").splitlines())
+
+    assert [
+        f"2026-11-23 06:00:00.123 INFO     training step 3 probe number={number} text=größer"
+        for number in range(2)
+    ] == path.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (line_of("message", message="Hello there"), "step 3 Hello there"),
+        (line_of("message", message="one\ntwo\x1b[31m"), r"step 3 one\ntwo\x1b[31m"),
+        (line_of("message", step=None, message="x"), "training x"),
+        (line_of(mode="eval"), "step 3 eval probe"),
+        (line_of(a=None, b=True, c=""), 'probe b=true c=""'),
+        (
+            line_of(a=0.000123456, b=1234.5, c=5e6, d=1e20),
+            "a=0.0001235 b=1,234 c=5,000,000 d=1e+20",
+        ),
+        (
+            line_of(a=float("nan"), b=float("-inf"), c=-1e20, d=-2000.0),
+            "a=nan b=-inf c=-1e+20 d=-2,000",
+        ),
+        (line_of(a=[1.0, None], b=[0.0] * 9), "a=[1, None] b=[9 values]"),
+        (line_of(a="two words", b='"'), 'a="two words" b="""'),
+        (line_of(a="x" * 500), f"a={'x' * 159}…"),
+        (line_of(extras='{"seq": 1}'), 'extras="{"seq": 1}"'),
+        (
+            line_of("reward", **{"rewards/a": [1.0], "rewards/a/mean": 1.0, "rewards/a/n": 1}),
+            "reward a/mean=1",
+        ),
+        (
+            line_of("model_output", question="q", prompt="p", reasoning="r", answer="a"),
+            "model_output question=q answer=a",
+        ),
+        (line_of("training", loss=0.5, **{"gpu/0/power_watts": 90.0}), "training loss=0.5"),
+        (
+            line_of(
+                "pipeline", accepted=2, written=2, **{"sinks/a/written": 2, "sinks/a/dropped": 1}
+            ),
+            "pipeline accepted=2 written=2 sinks/a/dropped=1",
+        ),
+        (line_of("sample", source="gsm8k", thread="main"), "sample source=gsm8k thread=main"),
+        (line_of("message", message="m", source="a.py:1"), "step 3 m"),
+    ],
+)
+def test_what_a_line_shows(event: str, expected: str) -> None:
+    """A line has what a glance needs: means of rewards, the core of an output, troubles."""
+    assert event.endswith(expected)
+
+
+def test_a_traceback() -> None:
+    """A traceback follows its line, indented, each of its lines escaped."""
+    trace = "Traceback:\n  File x\nValueError: \x1b[2J\n"
+
+    assert [
+        "06:00:00 INFO     training step 3 probe",
+        "    Traceback:",
+        "      File x",
+        "    ValueError: \\x1b[2J",
+    ] == line_of(**{"exception/type": "ValueError", "exception/traceback": trace}).splitlines()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=5))
+def test_no_text_leaves_its_line(text: str, name: str) -> None:
+    """Whatever a model writes: one line, nothing that moves the cursor or turns the writing."""
+    line = line_of("model_output", model_output=text, extras=text, **{"x" + name: [text]})
+    shown = f"{line}{line_of('message', message=text, logger=text)}"
+
+    assert 1 == len(shown.splitlines())
+    assert [] == re.findall(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
+
+
+def test_escape_keeps_what_can_be_shown() -> None:
+    """Accents, other scripts and emoji are shown as they are."""
+    assert "größe 数学 🙂" == escape("größe 数学 🙂")

@@ -1,0 +1,244 @@
+"""The journal: whole lines, rotated and compressed, repaired on opening, read by everybody."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.json
+import pytest
+
+import logflume
+from logflume.sinks.jsonl import JsonlSink
+
+
+def make_event(seq: int = 0, **fields: Any) -> dict[str, Any]:
+    return {
+        "timestamp": "2026-11-23T06:00:00.123456Z",
+        "level": "info",
+        "logger": "training",
+        "event": "probe",
+        "run": "r",
+        "attempt": 0,
+        "rank": 0,
+        "seq": seq,
+        "step": seq,
+        **fields,
+    }
+
+
+def write(path: Path, *seqs: int, rotate_bytes: int = 256_000_000) -> None:
+    """Open the journal, write events of these numbers one by one, and close it."""
+    with closing(JsonlSink(path, rotate_bytes=rotate_bytes)) as sink:
+        for seq in seqs:
+            sink.write([make_event(seq)])
+
+
+def read_seqs(folder: Path) -> list[int]:
+    return [event["seq"] for event in logflume.open_run(folder)]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_batch_can_be_read_at_once(tmp_path: Path) -> None:
+    """What is written is in the file before anything is flushed or closed."""
+    path = tmp_path / "deep" / "events.jsonl"
+    with closing(JsonlSink(path)) as sink:
+        sink.write([make_event(0), make_event(1)])
+
+        assert [0, 1] == [json.loads(line)["seq"] for line in path.read_text().splitlines()]
+
+
+def test_values_are_json(tmp_path: Path) -> None:
+    """Numbers that JSON lacks are null, text is UTF-8, and a line stays one line."""
+    path = tmp_path / "events.jsonl"
+    event = make_event(
+        x=[1.5, float("nan"), None], y=float("inf"), text="größe\n\u2028\0", n=2**63 - 1
+    )
+    with closing(JsonlSink(path)) as sink:
+        sink.write([event | {"nonfinite": {"x.1": "NaN", "y": "Infinity"}}])
+    (line,) = path.read_bytes().split(b"\n")[:-1]
+
+    assert event | {
+        "x": [1.5, None, None],
+        "y": None,
+        "nonfinite": {"x.1": "NaN", "y": "Infinity"},
+    } == json.loads(line)
+    assert "größe".encode() in line
+
+
+def test_a_file_is_continued(tmp_path: Path) -> None:
+    """Opening an existing journal keeps what it holds."""
+    path = tmp_path / "events.jsonl"
+    write(path, 0)
+    write(path, 1)
+
+    assert [0, 1] == read_seqs(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100])
+@pytest.mark.parametrize("torn", [b'{"seq": 1', b"{", b'"' + b"x" * 200_000])
+def test_a_torn_last_line_is_cut(kept: int, torn: bytes, tmp_path: Path) -> None:
+    """What a crash left of a line is removed, and the next event begins a new one."""
+    path = tmp_path / "events.jsonl"
+    write(path, *range(kept))
+    with path.open("ab") as file:
+        file.write(torn)
+    write(path, kept)
+
+    assert list(range(kept + 1)) == read_seqs(tmp_path)
+
+
+def test_rotation(tmp_path: Path) -> None:
+    """A full file is numbered, compressed and followed by a new one; no event is lost."""
+    write(tmp_path / "events.jsonl", *range(10), rotate_bytes=300)
+
+    rotated = [f"events.{number:06d}.jsonl.zst" for number in range(1, 4)]
+    assert ["events.jsonl", *rotated] == sorted(
+        names(tmp_path), key=lambda name: name[6:] != "jsonl"
+    )
+    assert list(range(10)) == read_seqs(tmp_path)
+
+
+def test_numbering_goes_on(tmp_path: Path) -> None:
+    """The next attempt numbers on, whether the earlier files are compressed or not."""
+    write(tmp_path / "events.jsonl", *range(4), rotate_bytes=1)
+    (tmp_path / "events.000009.jsonl.zst").write_bytes(
+        (tmp_path / "events.000003.jsonl.zst").read_bytes()
+    )
+    (tmp_path / "events.000003.jsonl.zst").unlink()
+    write(tmp_path / "events.jsonl", 4, 5, rotate_bytes=1)
+
+    assert "events.000010.jsonl.zst" in names(tmp_path)
+    assert list(range(6)) == read_seqs(tmp_path)
+
+
+def test_other_journals_are_left_alone(tmp_path: Path) -> None:
+    """A rank's rotated files are not taken for another's."""
+    write(tmp_path / "events-rank1.jsonl", 0, 1, rotate_bytes=1)
+    write(tmp_path / "events.jsonl", 2, 3, rotate_bytes=1)
+
+    assert [
+        "events-rank1.000001.jsonl.zst",
+        "events-rank1.jsonl",
+        "events.000001.jsonl.zst",
+        "events.jsonl",
+    ] == names(tmp_path)
+
+
+def test_leftovers_of_a_crash(tmp_path: Path) -> None:
+    """A draft is removed, a rotated file compressed, or removed where that was done already."""
+    path = tmp_path / "events.jsonl"
+    write(path, *range(3), rotate_bytes=1)
+    line = json.dumps(make_event(1)).encode() + b"\n"
+    (tmp_path / "events.000001.jsonl").write_bytes(json.dumps(make_event(0)).encode() + b"\n")
+    (tmp_path / "events.000002.jsonl.zst").unlink()
+    (tmp_path / "events.000002.jsonl").write_bytes(line)
+    (tmp_path / "events.000002.jsonl.zst.tmp").write_bytes(b"half")
+    assert [0, 1, 2] == read_seqs(tmp_path)
+    write(path, 3)
+
+    assert ["events.000001.jsonl.zst", "events.000002.jsonl.zst", "events.jsonl"] == names(tmp_path)
+    assert [0, 1, 2, 3] == read_seqs(tmp_path)
+
+
+def test_readers_of_others(tmp_path: Path) -> None:
+    """DuckDB reads the rotated files and the live one as they are; the others read each file."""
+    path = tmp_path / "events.jsonl"
+    write(path, *range(7), rotate_bytes=400)
+    found = duckdb.sql(f"SELECT seq, step FROM read_json('{tmp_path}/events*.jsonl*') ORDER BY seq")
+
+    assert [(seq, seq) for seq in range(7)] == found.fetchall()
+    live = [6]
+    assert live == pd.read_json(path, lines=True)["seq"].tolist()
+    assert live == pl.read_ndjson(path)["seq"].to_list()
+    assert live == pa.json.read_json(path)["seq"].to_pylist()
+    first = pa.CompressedInputStream(str(tmp_path / "events.000001.jsonl.zst"), "zstd")
+    assert [0, 1, 2] == pa.json.read_json(first)["seq"].to_pylist()
+
+
+def test_rotation_that_fails_for_a_while(tmp_path: Path) -> None:
+    """When no new file can be opened after a rotation, a later write opens it."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with closing(JsonlSink(tmp_path / "events.jsonl", rotate_bytes=1)) as sink:
+        sink.write([make_event(0)])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+        try:
+            for _ in range(2):
+                with pytest.raises(OSError, match="Too many open files"):
+                    sink.write([make_event(1)])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        sink.write([make_event(1)])
+
+    assert [0, 1] == read_seqs(tmp_path)
+
+
+DISK_FULL = """
+import resource, sys
+from pathlib import Path
+from logflume.sinks.jsonl import JsonlSink
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+path = Path(sys.argv[1])
+sink = JsonlSink(path)
+failed = 0
+for seq in range(10):
+    try:
+        sink.write([{"seq": seq, "text": "x" * 150}, {"seq": seq, "text": "y" * 150}])
+    except OSError as error:
+        failed += 1
+    assert path.read_bytes().endswith(b"\\n")
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+sink.write([{"seq": 99}])
+sink.close()
+print(failed)
+"""
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
+    """A batch that fits only in part is not there at all, and later ones are whole again."""
+    path = tmp_path / "events.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", DISK_FULL, str(path)], capture_output=True, text=True, check=True
+    )
+
+    assert 0 < int(done.stdout)
+    seqs = [json.loads(line)["seq"] for line in path.read_text().splitlines()]
+    assert [0, 0, 1, 1, 99] == seqs
+
+
+def test_a_full_device(tmp_path: Path) -> None:
+    """`/dev/full` takes nothing; the journal says so by raising, each time."""
+    with closing(JsonlSink(Path("/dev/full"))) as sink:
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                sink.write([make_event()])
+
+
+def test_two_processes_in_one_file(tmp_path: Path) -> None:
+    """What a failed write cuts off is its own: lines that another has appended stay."""
+    path = tmp_path / "events.jsonl"
+    with closing(JsonlSink(path)) as sink, closing(JsonlSink(path)) as other:
+        sink.write([make_event(0)])
+        other.write([make_event(1)])
+        sink.write([make_event(2)])
+
+    assert [0, 1, 2] == read_seqs(tmp_path)
+
+
+def test_a_limit_must_be_above_0(tmp_path: Path) -> None:
+    """`rotate_bytes` of 0 would begin a file for every batch."""
+    with pytest.raises(ValueError, match="rotate_bytes must be above 0, not 0"):
+        JsonlSink(tmp_path / "events.jsonl", rotate_bytes=0)

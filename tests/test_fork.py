@@ -1,0 +1,227 @@
+"""Forked processes: no hang, no event twice, and each child's events in a journal of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from tests.own_events import JOURNAL, read
+from tests.scripts import CHILDREN, LOG_A_THOUSAND, Script, check_children
+
+
+@pytest.mark.parametrize("ending", ["logflume.shutdown(); os._exit(0)", "sys.exit(0)"])
+def test_fork_while_threads_log(ending: str, tmp_path: Path) -> None:
+    """Forks in the middle of other threads' log calls: every child gets on and repeats nothing."""
+    script = Script(
+        tmp_path,
+        CHILDREN
+        + f"""
+start(buffer={{"size": 50}})
+stop = threading.Event()
+
+def flood():
+    while not stop.is_set():
+        log.error("z")
+        logflume.get_logger("new-" + str(time.monotonic_ns() % 1_000))
+
+threads = [threading.Thread(target=flood, daemon=True) for _ in range(2)]
+for thread in threads:
+    thread.start()
+pids = []
+for child in range(20):
+    pid = os.fork()
+    if pid == 0:
+        work(child)
+        {ending}
+    pids.append(pid)
+for number in range(1_000):
+    log.info("x", number=number)
+assert {{0}} == {{wait_for(pid) for pid in pids}}
+stop.set()
+for thread in threads:
+    thread.join()
+""",
+    )
+    check_children(script, children=20)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_multiprocessing(method: str, tmp_path: Path) -> None:
+    """Processes of `multiprocessing` end well; those that are forked from us log, too."""
+    script = Script(
+        tmp_path,
+        CHILDREN
+        + f"""
+if __name__ == "__main__":
+    start()
+    for number in range(1_000):
+        log.info("x", number=number)
+    context = multiprocessing.get_context("{method}")
+    processes = [context.Process(target=work, args=(child,)) for child in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [0, 0] == [process.exitcode for process in processes]
+""",
+    )
+    check_children(script, children=2 if method == "fork" else 0)
+
+
+def test_a_pool_that_is_terminated(tmp_path: Path) -> None:
+    """Workers that are ended with SIGTERM write what they have logged."""
+    script = Script(
+        tmp_path,
+        CHILDREN
+        + LOG_A_THOUSAND
+        + """
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    pool.map(work, range(4))
+    # Leaving the block terminates the workers.
+""",
+    )
+    check_children(script, children=4)
+
+
+def test_data_loader(tmp_path: Path) -> None:
+    """A dataset that logs in the workers of torch's DataLoader, over two epochs."""
+    script = Script(
+        tmp_path,
+        CHILDREN
+        + """
+import torch
+
+class Dataset(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        work(index + 4 * epoch)
+        return torch.tensor(index)
+
+start()
+for epoch in range(2):
+    for batch in torch.utils.data.DataLoader(Dataset(), num_workers=2):
+        pass
+for number in range(1_000):
+    log.info("x", number=number)
+""",
+    )
+    check_children(script, children=8)
+
+
+def test_a_child_of_a_child(tmp_path: Path) -> None:
+    """A grandchild has a journal of its own, whether the child between has logged or not."""
+    script = Script(
+        tmp_path,
+        CHILDREN
+        + LOG_A_THOUSAND
+        + """
+for child in (0, 2):
+    pid = os.fork()
+    if pid == 0:
+        if child == 0:
+            work(0)
+        grandchild = os.fork()
+        if grandchild == 0:
+            work(child + 1)
+            sys.exit(0)
+        assert 0 == wait_for(grandchild)
+        if child == 2:
+            work(2)
+        sys.exit(0)
+    assert 0 == wait_for(pid)
+""",
+    )
+    check_children(script, children=4)
+
+
+def test_fork_before_initialize(tmp_path: Path) -> None:
+    """What was logged before is the parent's alone, also when the child starts a run of its own."""
+    script = Script(
+        tmp_path,
+        CHILDREN
+        + """
+for number in range(1_000):
+    log.info("x", number=number)
+pid = os.fork()
+if pid == 0:
+    work(0)
+    logflume.initialize(config, dir=sys.argv[1], run="child")
+    work(1)
+    sys.exit(0)
+assert 0 == wait_for(pid)
+start()
+""",
+    )
+    check_children(script, children=0)
+    events = read(script.folder.parent / "child" / "events.jsonl")
+    assert ["y"] * 200 == [e["event"] for e in events if e["event"] in ("x", "y")]
+
+
+def test_a_child_that_initializes(tmp_path: Path) -> None:
+    """A child may begin a run of its own; `multiprocessing` ends it without losing anything."""
+    script = Script(
+        tmp_path,
+        CHILDREN
+        + LOG_A_THOUSAND
+        + """
+def begin():
+    logflume.initialize({**config, "buffer": {"size": 10, "flush_interval_s": 3600}},
+                        dir=sys.argv[1], run="child")
+    work(0)
+
+process = multiprocessing.get_context("fork").Process(target=begin)
+process.start()
+process.join()
+assert 0 == process.exitcode
+""",
+    )
+    check_children(script, children=0)
+    events = read(script.folder.parent / "child" / "events.jsonl")
+    assert ["run_started", *["y"] * 100, "run_finished", "pipeline"] == [e["event"] for e in events]
+    assert not list(script.folder.parent.glob("child/events-pid*"))
+
+
+def test_a_child_that_cannot_log(tmp_path: Path) -> None:
+    """When its journal can't be opened the child says so, once, and goes on."""
+    script = Script(
+        tmp_path,
+        CHILDREN
+        + LOG_A_THOUSAND
+        + """
+logflume.flush()
+pid = os.fork()
+if pid == 0:
+    os.mkdir(f"{sys.argv[1]}/r/events-pid{os.getpid()}.jsonl")
+    work(0)
+    sys.exit(0)
+assert 0 == wait_for(pid)
+""",
+    )
+    code, errors = script.end()
+
+    assert 0 == code
+    assert 1 == errors.count("can't log")
+    script.check_whole(1_000, "finished")
+
+
+def test_types_are_the_parents(tmp_path: Path) -> None:
+    """A field that the parent has as a number stays one in the child."""
+    run = logflume.initialize(JOURNAL, dir=tmp_path)
+    logflume.get_logger().info("x", value=1)
+    assert logflume.flush()
+    pid = os.fork()
+    if pid == 0:
+        logflume.get_logger().info("x", value="text")
+        logflume.shutdown()
+        os._exit(0)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    (path,) = run.folder.glob("events-pid*.jsonl")
+    event: dict[str, Any] = read(path)[0]
+    assert '{"value": "text"}' == event["extras"]
