@@ -8,8 +8,8 @@ from typing import Any, get_type_hints
 
 import msgspec
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from jsonschema.validators import validator_for  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
+from jsonschema.validators import validator_for
 
 from logflume.event_base import EXCEPTION_FAMILIES, EventBase
 from logflume.events import CATALOGUE

@@ -20,7 +20,7 @@ def test_fork_while_threads_log(ending: str, tmp_path: Path) -> None:
         tmp_path,
         CHILDREN
         + f"""
-start(buffer={{"size": 50}})
+start(buffer={{"size": 50, "block_timeout_s": 30}})
 stop = threading.Event()
 
 def flood():
@@ -32,7 +32,7 @@ threads = [threading.Thread(target=flood, daemon=True) for _ in range(2)]
 for thread in threads:
     thread.start()
 pids = []
-for child in range(20):
+for child in range(10):
     pid = os.fork()
     if pid == 0:
         work(child)
@@ -46,7 +46,7 @@ for thread in threads:
     thread.join()
 """,
     )
-    check_children(script, children=20)
+    check_children(script, children=10)
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])

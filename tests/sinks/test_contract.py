@@ -37,7 +37,9 @@ def read_csv(path: Path) -> list[int]:
 
 def read_parquet(path: Path) -> list[int]:
     tables = [pq.read_table(folder) for folder in path.iterdir() if folder.name[0] != "."]
-    return sorted(int(seq) for table in tables for seq in table["seq"].to_pylist() or [])
+    return sorted(
+        int(seq) for table in tables for seq in table["seq"].to_pylist() if seq is not None
+    )
 
 
 def read_tensorboard(path: Path) -> list[int]:

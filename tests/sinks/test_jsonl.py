@@ -105,9 +105,7 @@ def test_rotation(tmp_path: Path) -> None:
     write(tmp_path / "events.jsonl", *range(10), rotate_bytes=300)
 
     rotated = [f"events.{number:06d}.jsonl.zst" for number in range(1, 4)]
-    assert ["events.jsonl", *rotated] == sorted(
-        names(tmp_path), key=lambda name: name[6:] != "jsonl"
-    )
+    assert [*rotated, "events.jsonl"] == names(tmp_path)
     assert list(range(10)) == read_seqs(tmp_path)
 
 
@@ -157,14 +155,14 @@ def test_readers_of_others(tmp_path: Path) -> None:
     """DuckDB reads the rotated files and the live one as they are; the others read each file."""
     path = tmp_path / "events.jsonl"
     write(path, *range(7), rotate_bytes=400)
-    found = duckdb.sql(f"SELECT seq, step FROM read_json('{tmp_path}/events*.jsonl*') ORDER BY seq")
+    found = duckdb.execute(f"SELECT seq, step FROM read_json('{tmp_path}/events*.jsonl*') ORDER BY seq")
 
     assert [(seq, seq) for seq in range(7)] == found.fetchall()
     live = [6]
     assert live == pd.read_json(path, lines=True)["seq"].tolist()
     assert live == pl.read_ndjson(path)["seq"].to_list()
     assert live == pa.json.read_json(path)["seq"].to_pylist()
-    first = pa.CompressedInputStream(str(tmp_path / "events.000001.jsonl.zst"), "zstd")
+    first: Any = pa.CompressedInputStream(str(tmp_path / "events.000001.jsonl.zst"), "zstd")
     assert [0, 1, 2] == pa.json.read_json(first)["seq"].to_pylist()
 
 
@@ -193,6 +191,7 @@ from logflume.sinks.jsonl import JsonlSink
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 path = Path(sys.argv[1])
 sink = JsonlSink(path)
+JsonlSink(path).write([{"seq": 50}])  # as another process may do
 failed = 0
 for seq in range(10):
     try:
@@ -208,7 +207,7 @@ print(failed)
 
 
 def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
-    """A batch that fits only in part is not there at all, and later ones are whole again."""
+    """A batch that fits only in part is not there at all; all other lines stay."""
     path = tmp_path / "events.jsonl"
     done = subprocess.run(
         [sys.executable, "-c", DISK_FULL, str(path)], capture_output=True, text=True, check=True
@@ -216,7 +215,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
 
     assert 0 < int(done.stdout)
     seqs = [json.loads(line)["seq"] for line in path.read_text().splitlines()]
-    assert [0, 0, 1, 1, 99] == seqs
+    assert [50, 0, 0, 1, 1, 99] == seqs
 
 
 def test_a_full_device(tmp_path: Path) -> None:
@@ -225,17 +224,6 @@ def test_a_full_device(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(OSError, match="No space left"):
                 sink.write([make_event()])
-
-
-def test_two_processes_in_one_file(tmp_path: Path) -> None:
-    """What a failed write cuts off is its own: lines that another has appended stay."""
-    path = tmp_path / "events.jsonl"
-    with closing(JsonlSink(path)) as sink, closing(JsonlSink(path)) as other:
-        sink.write([make_event(0)])
-        other.write([make_event(1)])
-        sink.write([make_event(2)])
-
-    assert [0, 1, 2] == read_seqs(tmp_path)
 
 
 def test_a_limit_must_be_above_0(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ of the work (conversion, text) to the worker wherever that is safe.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -87,7 +89,7 @@ class _Copier:
             return self._copy_inside(value, container)
         return str.__str__(str(value))
 
-    def _copy_inside(self, value: Any, container: Mapping[Any, Any] | list[Any]) -> Any:
+    def _copy_inside(self, value: Any, container: Collection[Any]) -> Any:
         if id(value) in self._parents:
             return "<cycle>"
         if len(self._parents) >= MAX_DEPTH:
@@ -98,17 +100,19 @@ class _Copier:
         finally:
             self._parents.pop()
 
-    def _copy_container(self, container: Mapping[Any, Any] | list[Any]) -> Any:
-        count = min(len(container), self._room)
-        self._room -= count
-        mark = f"<{len(container) - count} more>" if count < len(container) else None
-        if isinstance(container, Mapping):
+    def _copy_container(self, container: Collection[Any]) -> Any:
+        is_mapping = isinstance(container, Mapping)
+        # In one go, for another thread may be changing it.
+        items = list(islice(container.items() if is_mapping else container, self._room))
+        cut = len(container) - len(items) if len(items) == self._room else 0
+        self._room -= len(items)
+        if is_mapping:
             copy: dict[str, Any] = {}
-            for key, item in list(container.items())[:count]:
+            for key, item in items:
                 copy[free_name(key_text(key), copy)] = self.copy_guarded(item)
-            return copy if mark is None else {**copy, free_name("<cut>", copy): mark}
-        items = [self.copy_guarded(item) for item in container[:count]]
-        return items if mark is None else [*items, mark]
+            return copy if cut <= 0 else {**copy, free_name("<cut>", copy): f"<{cut} more>"}
+        copies = [self.copy_guarded(item) for item in items]
+        return copies if cut <= 0 else [*copies, f"<{cut} more>"]
 
 
 def key_text(key: Any) -> str:
@@ -143,13 +147,13 @@ def _base_value(value: Any) -> Any:
     return int.__index__(value) if isinstance(value, int) else float.__float__(value)
 
 
-def _as_container(value: Any) -> Mapping[Any, Any] | list[Any] | None:
+def _as_container(value: Any) -> Collection[Any] | None:
     if isinstance(value, Mapping):
         return value
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return dict(zip(value._fields, value, strict=True))
-    if isinstance(value, (list, tuple, set, frozenset)) or type(value).__name__ == "deque":
-        return list(value)
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, msgspec.Struct):

@@ -1,0 +1,213 @@
+"""CSV files: rectangular, read alike by every reader, safe in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logflume.sinks.csvfile import CsvSink
+from logflume.values.columns import declared_columns
+
+RESERVED = [
+    "timestamp",
+    "level",
+    "logger",
+    "event",
+    "run",
+    "attempt",
+    "rank",
+    "seq",
+    "step",
+    "mode",
+]
+
+
+def make_event(**fields: Any) -> dict[str, Any]:
+    return {
+        "timestamp": "2026-11-23T06:00:00.123456Z",
+        "level": "info",
+        "logger": "model",
+        "event": "model_output",
+        "run": "r",
+        "attempt": 0,
+        "rank": 0,
+        "seq": 17,
+        "step": 3,
+        **fields,
+    }
+
+
+def write(path: Path, *events: dict[str, Any], **options: Any) -> None:
+    with closing(CsvSink(path, **options)) as sink:
+        sink.write(events)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cell(tmp_path: Path, value: Any) -> str:
+    """Return the cell that a value becomes."""
+    path = tmp_path / "one.csv"
+    path.unlink(missing_ok=True)
+    write(path, make_event(x=value), columns=["seq", "x"])
+    return read(path)[0]["x"]
+
+
+def test_the_header_of_a_type(tmp_path: Path) -> None:
+    """The declarations of the types that the sink takes are the columns, `extras` the last."""
+    write(tmp_path / "a.csv", events=["model_output"])
+    write(tmp_path / "b.csv")
+    write(tmp_path / "c.csv", columns=["seq", "x", "x", "extras"])
+
+    headers = [
+        (tmp_path / name).read_text().strip().split(",") for name in ("a.csv", "b.csv", "c.csv")
+    ]
+    assert set(declared_columns("model_output")) == set(headers[0])
+    assert [*RESERVED, "extras"] == headers[1]
+    assert ["seq", "x", "extras"] == headers[2]
+    assert {"extras"} == {header[-1] for header in headers}
+
+
+def test_a_row_can_be_read_at_once(tmp_path: Path) -> None:
+    """What is written is in the file before anything is flushed or closed."""
+    path = tmp_path / "deep" / "a.csv"
+    with closing(CsvSink(path)) as sink:
+        sink.write([make_event(), make_event(seq=18)])
+
+        assert ["17", "18"] == [row["seq"] for row in read(path)]
+
+
+def test_late_fields_go_to_extras(tmp_path: Path) -> None:
+    """A field without a column is kept in the last one, as JSON; the file stays rectangular."""
+    path = tmp_path / "a.csv"
+    write(path, make_event(), make_event(late=[1.0], more=True, none=None), columns=["seq"])
+    write(path, make_event(x=1.5, extras='{"a": 1}'), make_event(extras='{"b": 2}'))
+    extras = [row["extras"] for row in read(path)]
+
+    assert {"late": [1.0], "more": True}.items() <= json.loads(extras[1]).items()
+    assert (1.5, '{"a": 1}') == (json.loads(extras[2])["x"], json.loads(extras[2])["extras"])
+    assert 4 == len(extras)
+
+
+def test_the_header_stays(tmp_path: Path) -> None:
+    """A file is continued with the header it has, whatever is configured by then."""
+    path = tmp_path / "a.csv"
+    write(path, make_event(x=1.0), columns=["seq", "x"])
+    write(path, make_event(seq=18, x=2.0, y=3.0), columns=["y", "seq"])
+    first, second = read(path)
+
+    assert {"seq": "17", "x": "1.0"}.items() <= first.items()
+    assert ("18", "2.0", 3.0) == (second["seq"], second["x"], json.loads(second["extras"])["y"])
+
+
+def test_a_header_saved_by_a_spreadsheet(tmp_path: Path) -> None:
+    """A byte order mark, which Excel puts in front, doesn't hide the first column."""
+    path = tmp_path / "a.csv"
+    path.write_bytes("\ufeffseq,x,extras\n1,2,\n".encode())
+    write(path, make_event(x=2.5))
+
+    assert b"17,2.5," in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [b"18", b'18,"', b'18,"a\nb', b'18,"a ""quoted""\n\n', b'18,"a"', b'18,"' + b"x\n" * 600_000],
+)
+def test_a_torn_last_row_is_cut(torn: bytes, tmp_path: Path) -> None:
+    """What a crash left of a row is removed, in the middle of a quoted text too."""
+    path = tmp_path / "a.csv"
+    write(path, make_event(x='one "two"\nthree'), columns=["seq", "x"])
+    with path.open("ab") as file:
+        file.write(torn)
+    write(path, make_event(seq=19, x="y"))
+
+    assert [("17", 'one "two"\nthree'), ("19", "y")] == [(r["seq"], r["x"]) for r in read(path)]
+
+
+@pytest.mark.parametrize("torn", ["", "s", "seq,x,ext", "seq,x,extras"])
+def test_a_torn_header_is_written_again(torn: str, tmp_path: Path) -> None:
+    """A crash while the header was written leaves no trace."""
+    path = tmp_path / "a.csv"
+    path.write_text(torn)
+    write(path, make_event(x=1.0), columns=["seq", "x"])
+
+    assert ["seq,x,extras", "17,1.0,"] == [
+        line.partition("{")[0].rstrip('"') for line in lines(path)
+    ]
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"question,answer\nwhat,4\n", b"x", b"\xff\xfe", b"a,extras,b\n", b'"' + b"x" * 200_000],
+)
+def test_a_file_of_somebody_else_stays(content: bytes, tmp_path: Path) -> None:
+    """A file that logflume didn't write is neither appended to nor cut."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(ValueError, match="was not written by logflume"):
+        CsvSink(path)
+    assert content == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, ""),
+        (True, "true"),
+        (False, "false"),
+        (3, "3"),
+        (0.1, "0.1"),
+        (1e22, "1e+22"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        (float("-inf"), "-inf"),
+        (-1.5, "-1.5"),
+        ([1.0, None, float("nan")], '[1.0, null, "NaN"]'),
+        (["a", "ä"], '["a", "ä"]'),
+        ("a\0b", "a\\x00b"),
+        ("größe 🙂", "größe 🙂"),
+    ],
+)
+def test_cells(value: Any, expected: str, tmp_path: Path) -> None:
+    """Each kind of value has one form, which readers take back where they can."""
+    assert expected == cell(tmp_path, value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1+1",
+        "-cmd|' /C calc'!A0",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "\uff1d1+1",
+        "=",
+        "-x",
+    ],
+)
+def test_formulas_are_neutralised(text: str, tmp_path: Path) -> None:
+    """Text that a spreadsheet would run has an apostrophe in front (OWASP, "CSV injection")."""
+    assert f"'{text}" == cell(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["-5", "+1.5", "-1,234.5", "-1e-5", "5 - 3", "a=b", "-12.5%", "'x"]
+)
+def test_numbers_as_text_stay(text: str, tmp_path: Path) -> None:
+    """An answer of -5 is a number, and no formula."""
+    assert text == cell(tmp_path, text)

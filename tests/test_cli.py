@@ -1,0 +1,100 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+import logflume
+from logflume.events import CATALOGUE
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "logflume", *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_schema(tmp_path: Path) -> None:
+    """`logflume schema` prints a JSON Schema that every line of a real run is valid against."""
+    done = run(tmp_path, "schema")
+    schema = json.loads(done.stdout)
+    logflume.initialize(dir=tmp_path, run="r")
+    logflume.log_training_progress(1, {"loss": float("nan")})
+    logflume.log_reward_metrics(1, {"a": [1.0, None]})
+    logflume.log_memory_usage()
+    logflume.shutdown()
+    lines = (tmp_path / "r" / "events.jsonl").read_text().splitlines()
+
+    Draft202012Validator.check_schema(schema)
+    assert (0, "") == (done.returncode, done.stderr)
+    assert set(CATALOGUE) == set(schema["$defs"])
+    validator = Draft202012Validator(schema)
+    assert [] == [e.message for line in lines for e in validator.iter_errors(json.loads(line))]
+
+
+def test_check_of_a_good_configuration(tmp_path: Path) -> None:
+    """`logflume config check` names the sinks, writes nothing, and ends with 0."""
+    (tmp_path / "my.yaml").write_text("root: {sinks: [out]}\nsinks: {out: {type: csv, path: x}}")
+    done = run(tmp_path, "config", "check", "my.yaml")
+
+    assert (0, "my.yaml: good. Sinks: out.\n", "") == (done.returncode, done.stdout, done.stderr)
+    assert ["my.yaml"] == [path.name for path in tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("name", ["default", "gemma", "optimized", "debug"])
+def test_check_of_a_shipped_one(name: str, tmp_path: Path) -> None:
+    """A shipped configuration can be checked by its name."""
+    done = run(tmp_path, "config", "check", name)
+
+    assert 0 == done.returncode
+    assert done.stdout.startswith(f"{name}: good. Sinks: console, ")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("buffer: {sise: 5}", "my.yaml: buffer.sise: this key is unknown\n"),
+        (
+            "sinks: {x: {type: parqet}}",
+            "my.yaml: sinks.x.type: nothing is registered as 'parqet'\n",
+        ),
+        (
+            "sinks: {jsonl: {path: x, size: 1}}",
+            "my.yaml: sinks.jsonl.size: this option is unknown\n",
+        ),
+        ("processors: [tags]", "my.yaml: processors[0]: nothing is registered as 'tags'\n"),
+        ("a: [", "my.yaml: this is not valid YAML: "),
+    ],
+)
+def test_check_of_a_bad_one(text: str, error: str, tmp_path: Path) -> None:
+    """A wrong configuration is one error on standard error, and the status 1."""
+    (tmp_path / "my.yaml").write_text(text)
+    done = run(tmp_path, "config", "check", "my.yaml")
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(error)
+    assert "Traceback" not in done.stderr
+
+
+def test_check_of_a_missing_file(tmp_path: Path) -> None:
+    """A file that isn't there is said to be so."""
+    done = run(tmp_path, "config", "check", "gema")
+
+    assert 1 == done.returncode
+    assert "gema: there is no such file" in done.stderr
+    assert "did you mean 'gemma'?" in done.stderr
+
+
+def test_help_names_the_commands(tmp_path: Path) -> None:
+    """`logflume --help` lists what there is; an unknown command ends with 2."""
+    done = run(tmp_path, "--help")
+
+    assert 0 == done.returncode
+    assert {"demo", "schema", "config"} <= set(done.stdout.split())
+    assert 2 == run(tmp_path, "scheme").returncode

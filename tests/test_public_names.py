@@ -1,0 +1,71 @@
+"""What `import logflume` offers, and what it costs."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import logflume
+
+HEAVY = ["torch", "transformers", "tensorboard", "pyarrow", "duckdb", "numpy", "pandas", "trl"]
+
+
+def test_the_public_names() -> None:
+    """The names are pinned: adding or removing one is a decision."""
+    assert [
+        "ConfigError",
+        "LogflumeError",
+        "MissingExtraError",
+        "RunError",
+        "flush",
+        "get_logger",
+        "get_metrics_logger",
+        "get_model_logger",
+        "get_reward_logger",
+        "get_system_logger",
+        "get_training_logger",
+        "initialize",
+        "log_memory_usage",
+        "log_model_output",
+        "log_reward_metrics",
+        "log_training_progress",
+        "open_run",
+        "report",
+        "set_step",
+        "shutdown",
+    ] == logflume.__all__
+
+
+PUBLIC_MODULES = "events exceptions protocols reader registry run schema testing"
+
+
+@pytest.mark.parametrize("module", [f"logflume.{name}" for name in PUBLIC_MODULES.split()])
+def test_every_public_name_is_there(module: str) -> None:
+    """What a module lists in `__all__` it has."""
+    loaded = importlib.import_module(module)
+
+    assert [] == [name for name in loaded.__all__ if not hasattr(loaded, name)]
+
+
+@pytest.mark.parametrize(
+    "module", ["logflume", "logflume.training", "logflume.cli", "logflume.config.load"]
+)
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    """Importing it loads none of the large packages."""
+    script = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert [] == sorted({name.partition(".")[0] for name in done.stdout.split()} & set(HEAVY))
+
+
+def test_errors_have_one_root() -> None:
+    """Catching LogflumeError catches every error of logflume's own."""
+    errors = [logflume.ConfigError, logflume.RunError, logflume.MissingExtraError]
+
+    assert all(issubclass(error, logflume.LogflumeError) for error in errors)
+    assert "pip install 'logflume[trl]'" in str(logflume.MissingExtraError("torch", "trl"))

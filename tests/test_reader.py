@@ -1,0 +1,214 @@
+"""`open_run`: a run read back, while it is written and afterwards."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from logflume.sinks.jsonl import JsonlSink
+
+JOURNAL: dict[str, Any] = {
+    "root": {"sinks": ["jsonl"]},
+    "processors": ["tag_step", "flatten_rewards"],
+    "sinks": {"jsonl": {"path": "{dir}/{run}/events.jsonl"}},
+}
+
+
+def start(folder: Path, **options: Any) -> Path:
+    sinks = {"jsonl": {"path": "{dir}/{run}/events.jsonl", **options}}
+    return logflume.initialize({**JOURNAL, "sinks": sinks}, dir=folder, run="r").folder
+
+
+def write(folder: Path, *lines: Any, name: str = "events.jsonl") -> Path:
+    """Write lines as they are (bytes), or as events (a number, the fields)."""
+    folder.mkdir(exist_ok=True)
+    with (folder / name).open("ab") as file:
+        for line in lines:
+            event = {
+                "event": "probe",
+                "attempt": 0,
+                **(line if isinstance(line, dict) else {"seq": line}),
+            }
+            file.write(line if isinstance(line, bytes) else json.dumps(event).encode() + b"\n")
+    return folder
+
+
+def seqs(folder: Path) -> list[int]:
+    return [event["seq"] for event in logflume.open_run(folder)]
+
+
+def test_a_live_run(tmp_path: Path) -> None:
+    """A run can be read while it goes on; each reading has what was flushed by then."""
+    folder = start(tmp_path)
+    for step in range(3):
+        logflume.get_logger().info("probe", step=step)
+        assert logflume.flush()
+        assert step + 1 == logflume.open_run(folder).types()["probe"]
+
+    assert "run_finished" not in logflume.open_run(folder).types()
+
+
+def test_a_finished_run(tmp_path: Path) -> None:
+    """Afterwards it has everything, by type, and knows what `run_started` said."""
+    start(tmp_path)
+    logflume.get_logger().info("reward", a=[1.0, None], step=4)
+    logflume.get_logger().info("run_started", hyperparameters={"beta": 0.5})
+    logflume.shutdown()
+    run = logflume.open_run(tmp_path / "latest")
+
+    assert {"run_started": 2, "reward": 1, "run_finished": 1, "pipeline": 1} == run.types()
+    assert ("r", 0, os.getpid()) == (run.info["run"], run.info["attempt"], run.info["pid"])
+    assert [[1.0, None]] == run.events("reward")["rewards/a"].to_pylist()
+    assert 0 == run.events("nothing").num_rows
+
+
+def test_the_latest_attempt(tmp_path: Path) -> None:
+    """`info` is that of the latest attempt."""
+    for _ in range(2):
+        folder = start(tmp_path)
+        logflume.shutdown()
+
+    assert 1 == logflume.open_run(folder).info["attempt"]
+    assert {0: 3, 1: 3} == {
+        attempt: sum(event["attempt"] == attempt for event in logflume.open_run(folder))
+        for attempt in (0, 1)
+    }
+
+
+def test_columns_have_types(tmp_path: Path) -> None:
+    """An Arrow table has one type a column, whatever rows lack the field."""
+    folder = start(tmp_path)
+    log = logflume.get_logger()
+    log.info("probe", x=1)
+    log.info("probe", x="text", texts=["a"], numbers=[1, None], flag=True)
+    log.info("probe", texts=[], numbers=[])
+    logflume.shutdown()
+    table = logflume.open_run(folder).events("probe")
+
+    assert ["double", "list<item: string>", "list<item: double>", "bool"] == [
+        str(table.schema.field(name).type) for name in ("x", "texts", "numbers", "flag")
+    ]
+    assert [None, '{"x": "text"}', None] == table["extras"].to_pylist()
+
+
+def test_non_finite_numbers_are_restored(tmp_path: Path) -> None:
+    """NaN and infinities come back where they were, in scalars and lists, whatever the names."""
+    folder = start(tmp_path)
+    values = {
+        "loss": math.nan,
+        "a": [1.0, math.inf, None, math.nan],
+        "a.1": 5.0,
+        "b.c": -math.inf,
+        "b.d": [-math.inf],
+    }
+    logflume.get_logger().info("probe", **values)
+    logflume.shutdown()
+    (event,) = (event for event in logflume.open_run(folder) if event["event"] == "probe")
+
+    assert repr(values) == repr({name: event[name] for name in values})
+    assert "nonfinite" not in event
+    (row,) = logflume.open_run(folder).events("probe").to_pylist()
+    assert math.inf == row["a"][1]
+
+
+def test_rotated_files_come_first(tmp_path: Path) -> None:
+    """Rotated files are read in order, compressed or not, before the one in use."""
+    folder = start(tmp_path, rotate_bytes=500)
+    for step in range(30):
+        logflume.get_logger().info("probe", step=step)
+        logflume.flush()
+    logflume.shutdown()
+
+    assert 3 < len(list(folder.glob("events.*.jsonl.zst")))
+    assert list(range(33)) == seqs(folder)
+
+
+def test_many_numbers_are_in_order(tmp_path: Path) -> None:
+    """The millionth rotated file comes after the others."""
+    for number in (999_999, 1_000_000, 2):
+        write(tmp_path, number, name=f"events.{number:06d}.jsonl")
+    write(tmp_path, 2_000_000)
+
+    assert [2, 999_999, 1_000_000, 2_000_000] == seqs(tmp_path)
+
+
+def test_all_ranks_are_joined(tmp_path: Path) -> None:
+    """Every rank's journal is part of the run, and that of a forked child."""
+    for name in ("events-rank1.jsonl", "events.jsonl", "events-rank10.jsonl", "events-pid7.jsonl"):
+        write(tmp_path, len(name), name=name)
+
+    assert {12, 18, 19, 17} == set(seqs(tmp_path))
+
+
+def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
+    """The torn last line of a live or killed run is no error."""
+    assert [0, 1] == seqs(write(tmp_path, 0, 1, b'{"seq": 2, "even'))
+
+
+@pytest.mark.parametrize("damage", [b"\0\0\0\n", b"{]\n", b"\n"])
+def test_a_damaged_line_is_named(damage: bytes, tmp_path: Path) -> None:
+    """A line in the middle that is no JSON is an error with file and line number."""
+    with pytest.raises(logflume.RunError, match=r"events\.jsonl, line 2: this is no event"):
+        seqs(write(tmp_path, 0, damage, 1))
+
+
+def test_a_file_that_is_just_being_compressed(tmp_path: Path) -> None:
+    """Between the last two steps of a compression the file is there twice, and read once."""
+    with closing(JsonlSink(tmp_path / "events.jsonl", rotate_bytes=1)) as sink:
+        for seq in range(2):
+            sink.write([{"event": "probe", "seq": seq}])
+    write(tmp_path, 0, name="events.000001.jsonl")
+    (tmp_path / "events.000001.jsonl.zst.tmp").write_bytes(b"half")
+
+    assert [0, 1] == seqs(tmp_path)
+
+
+def test_reading_while_files_rotate(tmp_path: Path) -> None:
+    """A reading begun at any moment sees every event written before, once and in order."""
+    with closing(JsonlSink(tmp_path / "events.jsonl", rotate_bytes=200)) as sink:
+        written = 0
+        done = threading.Event()
+
+        def write_on() -> None:
+            nonlocal written
+            for seq in range(600):
+                sink.write([{"event": "probe", "seq": seq, "text": "x" * 50}])
+                written = seq + 1
+            done.set()
+
+        thread = threading.Thread(target=write_on)
+        sink.write([])
+        thread.start()
+        while not done.is_set():
+            least = written
+            found = seqs(tmp_path)
+            assert list(range(len(found))) == found
+            assert least <= len(found)
+        thread.join()
+
+    assert list(range(600)) == seqs(tmp_path)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: None])
+def test_no_run(make: Any, tmp_path: Path) -> None:
+    """A folder without a journal, a file, or nothing at all is no run."""
+    path = tmp_path / "r"
+    make(path)
+
+    with pytest.raises(logflume.RunError, match=f"{path}: there is no run here"):
+        logflume.open_run(path)
+
+
+def test_an_empty_journal_is_a_run(tmp_path: Path) -> None:
+    """A run that has only just begun has no events, and no `run_started` yet."""
+    run = logflume.open_run(write(tmp_path))
+
+    assert ({}, {}, []) == (run.types(), run.info, list(run))
