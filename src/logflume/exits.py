@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import importlib
+import multiprocessing
 import multiprocessing.util
 import os
 import signal
@@ -25,7 +26,14 @@ from logflume.guard import attempt, describe
 from logflume.logger import get_logger
 from logflume.pipeline.pipeline import Report
 
-__all__ = ["complain", "install", "note_ending", "say", "take_ending"]
+__all__ = [
+    "complain",
+    "install",
+    "leave_signals_to_parent",
+    "note_ending",
+    "say",
+    "take_ending",
+]
 
 _SIGNALS = ("SIGTERM", "SIGHUP")
 
@@ -50,11 +58,15 @@ def install(close: Callable[[], object]) -> None:
         # `multiprocessing` ends the processes that it forks without `atexit`.
         multiprocessing.util.Finalize(None, close, exitpriority=0)
         _process_id = os.getpid()
-    if threading.current_thread() is threading.main_thread():
-        for name in _SIGNALS:
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, _on_signal)
+    # A handler of Python's can miss a signal that comes just before a long wait. A program on
+    # its own is asked again, or killed; a pool would wait for such a worker for ever.
+    if multiprocessing.parent_process() is None:
+        _set_handlers(signal.SIG_DFL, _on_signal)
+
+
+def leave_signals_to_parent() -> None:
+    """Let the signals end this forked process on the spot, as they do without us."""
+    _set_handlers(_on_signal, signal.SIG_DFL)
 
 
 def note_ending(status: str, error: BaseException | None = None) -> None:
@@ -99,6 +111,15 @@ def _note_error_on_its_way() -> None:
         note_ending("interrupted", error)
     elif isinstance(error, Exception) or (isinstance(error, SystemExit) and error.code):
         note_ending("failed", error)
+
+
+def _set_handlers(present: Any, wanted: Any) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is present:
+            signal.signal(number, wanted)
 
 
 def _at_exit() -> None:

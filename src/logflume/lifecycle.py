@@ -155,6 +155,7 @@ def _after_fork() -> None:
     # The child of a child that has not logged yet has the same parent.
     _parent, _running = _running or _parent, None
     HUB.begin_in_child(_start_in_child)
+    exits.leave_signals_to_parent()
 
 
 def _start_in_child() -> None:
@@ -170,7 +171,7 @@ def _start_in_child() -> None:
         exits.say(f"process {os.getpid()} can't log: {started.error}")
         return
     _running = started
-    exits.install(shutdown)
+    exits.install_in_child(shutdown)
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -101,12 +101,12 @@ class _Copier:
             self._parents.pop()
 
     def _copy_container(self, container: Collection[Any]) -> Any:
-        is_mapping = isinstance(container, Mapping)
+        source = container.items() if isinstance(container, Mapping) else container
         # In one go, for another thread may be changing it.
-        items = list(islice(container.items() if is_mapping else container, self._room))
+        items = list(islice(source, self._room))
         cut = len(container) - len(items) if len(items) == self._room else 0
         self._room -= len(items)
-        if is_mapping:
+        if isinstance(container, Mapping):
             copy: dict[str, Any] = {}
             for key, item in items:
                 copy[free_name(key_text(key), copy)] = self.copy_guarded(item)
