@@ -116,7 +116,7 @@ def wait_for(pid):
 """
 
 
-def _by_child(script: Script) -> dict[int, list[int]]:
+def by_child(script: Script) -> dict[int, list[int]]:
     """Return what the children logged, from their journals, each of which must be whole."""
     found: dict[int, list[int]] = {}
     for path in script.folder.glob("events-pid*.jsonl"):
@@ -134,7 +134,7 @@ def check_children(script: Script, children: int, errors: str = "") -> None:
     assert (0, errors) == script.end()
     script.check_whole(1_000, "finished")
     assert not [e for e in script.events() if e["event"] == "y"]
-    assert {child: list(range(100)) for child in range(children)} == _by_child(script)
+    assert {child: list(range(100)) for child in range(children)} == by_child(script)
     state = json.loads((script.folder / "run.json").read_text())
     assert "finished" == state["status"]
     assert {"number": "number"} == state["kinds"]["x"]

@@ -10,7 +10,7 @@ import pytest
 
 import logflume
 from tests.own_events import JOURNAL, read
-from tests.scripts import CHILDREN, LOG_A_THOUSAND, Script, check_children
+from tests.scripts import CHILDREN, LOG_A_THOUSAND, Script, by_child, check_children
 
 
 @pytest.mark.parametrize("ending", ["logflume.shutdown(); os._exit(0)", "sys.exit(0)"])
@@ -73,18 +73,30 @@ if __name__ == "__main__":
 
 
 def test_a_pool_that_is_terminated(tmp_path: Path) -> None:
-    """Workers that are ended with SIGTERM write what they have logged."""
+    """SIGTERM ends the workers of a pool at once, as without us: at most an interval is missing."""
     script = Script(
         tmp_path,
         CHILDREN
         + LOG_A_THOUSAND
         + """
+def work_and_flush(child):
+    work(child)
+    return logflume.flush()
+
 with multiprocessing.get_context("fork").Pool(2) as pool:
-    pool.map(work, range(4))
+    assert all(pool.map(work_and_flush, range(4)))
+    pool.map(work, [4])
     # Leaving the block terminates the workers.
+assert signal.SIG_DFL is not signal.getsignal(signal.SIGTERM)
 """,
     )
-    check_children(script, children=4)
+
+    assert (0, "") == script.end()
+    script.check_whole(1_000, "finished")
+    found = by_child(script)
+    last = found.pop(4, [])
+    assert {child: list(range(100)) for child in range(4)} == found
+    assert list(range(len(last))) == last
 
 
 def test_data_loader(tmp_path: Path) -> None:

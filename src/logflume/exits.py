@@ -3,7 +3,7 @@
 A normal end, `sys.exit` and an exception pass through `atexit`. SIGTERM and SIGHUP would end the
 process on the spot, so they get a handler where nobody else has set one; it writes
 everything and then lets the signal end the process as it would have. SIGINT is left to Python,
-which raises `KeyboardInterrupt`.
+which raises `KeyboardInterrupt`. The children of a process are left as they are.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from logflume.pipeline.pipeline import Report
 
 __all__ = [
     "complain",
+    "handle_signals",
     "install",
-    "leave_signals_to_parent",
     "note_ending",
+    "release_signals",
     "say",
     "take_ending",
 ]
@@ -58,14 +59,20 @@ def install(close: Callable[[], object]) -> None:
         # `multiprocessing` ends the processes that it forks without `atexit`.
         multiprocessing.util.Finalize(None, close, exitpriority=0)
         _process_id = os.getpid()
-    # A handler of Python's can miss a signal that comes just before a long wait. A program on
-    # its own is asked again, or killed; a pool would wait for such a worker for ever.
+
+
+def handle_signals() -> None:
+    """Let what was installed run on SIGTERM and SIGHUP, too, where nobody else handles them.
+
+    Not in the processes of a pool, though: Python misses a signal that comes just before a long
+    wait. A program on its own will be asked again; a pool would wait for its worker for ever.
+    """
     if multiprocessing.parent_process() is None:
         _set_handlers(signal.SIG_DFL, _on_signal)
 
 
-def leave_signals_to_parent() -> None:
-    """Let the signals end this forked process on the spot, as they do without us."""
+def release_signals() -> None:
+    """Undo `handle_signals` in a forked process: signals end it on the spot, as without us."""
     _set_handlers(_on_signal, signal.SIG_DFL)
 
 

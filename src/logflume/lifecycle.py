@@ -68,6 +68,7 @@ def initialize(
         shutdown()
         _running = start(checked)
         exits.install(shutdown)
+        exits.handle_signals()
         return _running.run
 
 
@@ -155,7 +156,10 @@ def _after_fork() -> None:
     # The child of a child that has not logged yet has the same parent.
     _parent, _running = _running or _parent, None
     HUB.begin_in_child(_start_in_child)
-    exits.leave_signals_to_parent()
+    if _parent is not None:
+        from logflume import exits
+
+        exits.release_signals()
 
 
 def _start_in_child() -> None:
@@ -171,7 +175,7 @@ def _start_in_child() -> None:
         exits.say(f"process {os.getpid()} can't log: {started.error}")
         return
     _running = started
-    exits.install_in_child(shutdown)
+    exits.install(shutdown)
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ def error_in_file(text: str) -> str:
     return error_of("my.yaml")
 
 
-SINKS = "console, csv, jsonl, parquet, tensorboard, or 'package.module:Name'"
-PROCESSORS = (
-    "aggregate_metrics, flatten_rewards, inject_gpu_stats, redact_secrets, sample_system, "
-    "tag_step, or 'package.module:Name'"
-)
+def registered(group: str) -> str:
+    """Return what the error offers: the names of the group, and the way to name one's own."""
+    names = {entry.name for entry in entry_points(group=f"logflume.{group}")} - {"threaded"}
+    return f"{', '.join(sorted(names))}, or 'package.module:Name'"
+
+
 LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
 
 
@@ -109,7 +111,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "sinks: {out: {type: parqet, path: x}}",
             [
                 "my.yaml: sinks.out.type: nothing is registered as 'parqet'",
-                f"  allowed: {SINKS}",
+                f"  allowed: {registered('sinks')}",
                 "  did you mean 'parquet'?",
             ],
         ),
@@ -161,7 +163,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "processors: [tag_steps]",
             [
                 "my.yaml: processors[0]: nothing is registered as 'tag_steps'",
-                f"  allowed: {PROCESSORS}",
+                f"  allowed: {registered('processors')}",
                 "  did you mean 'tag_step'?",
             ],
         ),

@@ -209,7 +209,7 @@ def test_torch_is_added(run_scenario: RunScenario) -> None:
 def test_run_started_has_the_names(
     run_scenario: RunScenario, setting: str | None, names: list[str]
 ) -> None:
-    """The first event of a run has the names of the GPUs, in CUDA's order, though it comes first."""
+    """The first event of a run has the names of the GPUs in CUDA's order."""
     assert names == run_scenario("names_at_the_start", setting)
 
 

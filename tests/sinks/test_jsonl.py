@@ -155,7 +155,9 @@ def test_readers_of_others(tmp_path: Path) -> None:
     """DuckDB reads the rotated files and the live one as they are; the others read each file."""
     path = tmp_path / "events.jsonl"
     write(path, *range(7), rotate_bytes=400)
-    found = duckdb.execute(f"SELECT seq, step FROM read_json('{tmp_path}/events*.jsonl*') ORDER BY seq")
+    found = duckdb.execute(
+        f"SELECT seq, step FROM read_json('{tmp_path}/events*.jsonl*') ORDER BY seq"
+    )
 
     assert [(seq, seq) for seq in range(7)] == found.fetchall()
     live = [6]
