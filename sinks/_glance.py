@@ -81,7 +81,7 @@ def _counts(fields: list[Field]) -> list[Field]:
         (name, value)
         for name, value in fields
         if name in ("accepted", "written")
-        or (value and ("dropped" in name or name.endswith("/failed")))
+        or (value and ("dropped" in name or name.endswith(("/failed", "misfits"))))
     ]
 
 

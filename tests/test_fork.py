@@ -88,6 +88,9 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
     pool.map(work, [4])
     # Leaving the block terminates the workers.
 assert signal.SIG_DFL is not signal.getsignal(signal.SIGTERM)
+logflume.shutdown()
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    assert signal.SIG_DFL == pool.apply(signal.getsignal, [signal.SIGTERM])
 """,
     )
 

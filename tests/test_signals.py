@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -58,33 +57,31 @@ def test_a_signal_while_it_logs(buffer: dict[str, Any], tmp_path: Path) -> None:
     assert finished["duration_s"] < 20
 
 
-def test_a_signal_while_it_shuts_down(tmp_path: Path) -> None:
-    """A SIGTERM that comes during `shutdown()` waits for it, and then ends the process."""
-    script = Script(
-        tmp_path,
-        """
-        class Slow:
-            def write(self, events): pass
-            def flush(self): pass
-            def close(self):
-                say("closing")
-                time.sleep(0.5)
-                say("closed")
+SLOW_SINK = """
+class Slow:
+    def write(self, events): pass
+    def flush(self): pass
+    def close(self):
+        say("closing")
+        time.sleep(0.5)
+        say("closed")
 
-        config["root"]["sinks"].insert(0, "slow")
-        config["sinks"]["slow"] = Slow()
-        """
-        + textwrap.indent(LOG_A_THOUSAND, " " * 8)
-        + """
-        logflume.shutdown()
-        say("not reached")
-        """,
+config["root"]["sinks"].insert(0, "slow")
+config["sinks"]["slow"] = Slow()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_shuts_down(number: signal.Signals, tmp_path: Path) -> None:
+    """A signal that comes during `shutdown()` ends the process when all is closed, not before."""
+    script = Script(
+        tmp_path, SLOW_SINK + LOG_A_THOUSAND + "logflume.shutdown()\nsay('not reached')"
     )
     assert "closing" == script.line()
-    script.process.send_signal(signal.SIGTERM)
+    script.process.send_signal(number)
 
     assert ["closed", ""] == [script.line(), script.line()]
-    assert (-signal.SIGTERM, "") == script.end()
+    assert -number == script.end()[0]
     script.check_whole(1_000, "finished")
 
 

@@ -29,7 +29,7 @@ def capture(
     result = attempt(_capture, logger, level, event, args, dict(fields))
     if isinstance(result, Failure):
         kept = {name: snapshot(value) for name, value in fields.items()}
-        return str(snapshot(event)), {**kept, "problem": describe(result.error)}
+        return _text(event), {**kept, "problem": describe(result.error)}
     return result
 
 
@@ -37,7 +37,7 @@ def _capture(
     logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
 ) -> tuple[str, dict[str, Any]] | None:
     if type(event) is not str:
-        event = "" if event is None else str(snapshot(event))
+        event = "" if event is None else _text(event)
     if args:
         event = _interpolate(event, args, fields)
     if logger._processors:
@@ -45,7 +45,7 @@ def _capture(
         if processed is None:
             return None
         fields = processed
-        event = str(snapshot(fields.pop("event", event)))
+        event = _text(fields.pop("event", event))
     exc_info = fields.pop("exc_info", None)
     if fields.pop("stack_info", None):
         fields["stack"] = "".join(traceback.format_stack(_find_caller()))
@@ -61,6 +61,14 @@ def _find_caller() -> FrameType | None:
     while frame is not None and frame.f_globals.get("__name__") in _OWN_MODULES:
         frame = frame.f_back
     return frame
+
+
+def _text(event: Any) -> str:
+    """Return the text of a call's first argument. Even that of a number may be refused."""
+    text = attempt(str, snapshot(event))
+    if isinstance(text, Failure):
+        return f"<{type(event).__name__} that could not be read: {describe(text.error)}>"
+    return text
 
 
 def _interpolate(event: str, args: tuple[Any, ...], fields: dict[str, Any]) -> str:

@@ -9,25 +9,22 @@ from msgspec import Meta, Struct
 __all__ = [
     "EXCEPTION_FAMILIES",
     "GPU_FAMILIES",
+    "QUALITY_FAMILIES",
     "EventBase",
     "Families",
-    "Numbers",
-    "Texts",
-    "describe",
-    "measure",
+    "doc",
+    "unit",
 ]
 
 Families = dict[str, tuple[Any, str]]
-Numbers = list[float | None]
-Texts = list[str | None]
 
 
-def measure(unit: str, text: str) -> Meta:
+def unit(name: str, text: str) -> Meta:
     """Return the meaning of a field that has a unit."""
-    return Meta(description=text, extra_json_schema={"unit": unit}, extra={"unit": unit})
+    return Meta(description=text, extra_json_schema={"unit": name}, extra={"unit": name})
 
 
-def describe(text: str) -> Meta:
+def doc(text: str) -> Meta:
     """Return the meaning of a field."""
     return Meta(description=text)
 
@@ -43,24 +40,22 @@ class EventBase(Struct, kw_only=True, omit_defaults=True):
         ),
     ]
     level: Annotated[
-        Literal["debug", "info", "warning", "error", "critical"], describe("how serious it is")
+        Literal["debug", "info", "warning", "error", "critical"], doc("how serious it is")
     ]
-    logger: Annotated[
-        str, describe("training, model, reward, system, metrics, or a name of your own")
-    ]
-    event: Annotated[str, describe("the type of the event")]
-    run: Annotated[str, describe("run id, the same for all ranks and attempts")]
-    attempt: Annotated[int, describe("0, then 1, 2 … each time the run is resumed")]
-    rank: Annotated[int, describe("process rank, 0 on one machine")]
+    logger: Annotated[str, doc("training, model, reward, system, metrics, or a name of your own")]
+    event: Annotated[str, doc("the type of the event")]
+    run: Annotated[str, doc("run id, the same for all ranks and attempts")]
+    attempt: Annotated[int, doc("0, then 1, 2 … each time the run is resumed")]
+    rank: Annotated[int, doc("process rank, 0 on one machine")]
     seq: Annotated[
-        int, describe("counts the events of this process within the attempt; a gap is a loss")
+        int, doc("counts the events of this process within the attempt; a gap is a loss")
     ]
-    step: Annotated[int | None, describe("training step")]
-    mode: Annotated[Literal["train", "eval"] | None, describe("train or eval, where known")] = None
-    extras: Annotated[str | None, describe("JSON text of what did not fit its column")] = None
+    step: Annotated[int | None, doc("training step")]
+    mode: Annotated[Literal["train", "eval"] | None, doc("train or eval, where known")] = None
+    extras: Annotated[str | None, doc("JSON text of what did not fit its column")] = None
     nonfinite: Annotated[
         dict[str, str] | None,
-        describe("JSON only: fields that are NaN or infinite, written as null"),
+        doc("JSON only: fields that are NaN or infinite, written as null"),
     ] = None
 
     families: ClassVar[Families] = {}
@@ -80,10 +75,21 @@ GPU_FAMILIES: Families = {
 }
 """Statistics of the GPUs, in `system` events and where `inject_gpu_stats` puts them."""
 
+QUALITY_FAMILIES: Families = {
+    "quality/characters": (int, "length of the text, in characters"),
+    "quality/words": (int, "length in words; a tag is a word of its own"),
+    "quality/format_ok": (bool, "one reasoning, then one answer, each tag exactly once"),
+    "quality/has_answer": (bool, "the answer tags are there and hold something"),
+    "quality/correct": (bool, "the answer is the true one"),
+    "quality/repetition": (float, "share of n-grams of words that occurred before"),
+    "quality/distinct_2": (float, "distinct bigrams among all"),
+}
+"""What `measure_generations` says of a completion."""
+
 EXCEPTION_FAMILIES: Families = {
     "exception/type": (str, "class of the exception"),
     "exception/message": (str, "its text"),
     "exception/traceback": (str, "the traceback as Python prints it"),
-    "exception/frames": (Texts, "its frames, outermost first: file:line function"),
+    "exception/frames": (list[str | None], "its frames, outermost first: file:line function"),
 }
 """Fields that any event logged with `exc_info` has."""

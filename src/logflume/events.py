@@ -14,9 +14,7 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import field
 
-from logflume.event_base import GPU_FAMILIES, EventBase, Families, Numbers, Texts
-from logflume.event_base import describe as _doc
-from logflume.event_base import measure as _unit
+from logflume.event_base import GPU_FAMILIES, QUALITY_FAMILIES, EventBase, Families, doc, unit
 
 __all__ = ["CATALOGUE", "SCHEMA_VERSION", "EventBase"]
 
@@ -27,41 +25,44 @@ SCHEMA_VERSION = 1
 class ModelOutput(EventBase):
     """One completion of the model."""
 
-    question: Annotated[str | None, _doc("what was asked")] = None
-    true_answer: Annotated[str | None, _doc("the answer that is right")] = None
-    model_output: Annotated[str | None, _doc("the text the model wrote, whole")] = None
-    reasoning: Annotated[str | None, _doc("the part between the reasoning tags")] = None
-    answer: Annotated[str | None, _doc("the part between the answer tags")] = None
-    prompt: Annotated[str | None, _doc("the prompt as the model got it")] = None
-    generation: Annotated[
-        int | None, _doc("which batch of rollouts, from 0 within the attempt")
-    ] = None
-    group: Annotated[int | None, _doc("which prompt within the generation")] = None
-    index: Annotated[int | None, _doc("which completion within the group")] = None
-    total: Annotated[float | None, _doc("weighted sum of the rewards")] = field(
+    question: Annotated[str | None, doc("what was asked")] = None
+    true_answer: Annotated[str | None, doc("the answer that is right")] = None
+    model_output: Annotated[str | None, doc("the text the model wrote, whole")] = None
+    reasoning: Annotated[str | None, doc("the part between the reasoning tags")] = None
+    answer: Annotated[str | None, doc("the part between the answer tags")] = None
+    prompt: Annotated[str | None, doc("the prompt as the model got it")] = None
+    generation: Annotated[int | None, doc("which batch of rollouts, from 0 within the attempt")] = (
+        None
+    )
+    group: Annotated[int | None, doc("which prompt within the generation")] = None
+    index: Annotated[int | None, doc("which completion within the group")] = None
+    total: Annotated[float | None, doc("weighted sum of the rewards")] = field(
         name="rewards/total", default=None
     )
-    advantage: Annotated[float | None, _doc("advantage used for the update")] = None
-    prompt_tokens: Annotated[int | None, _unit("tokens", "length of the prompt")] = None
-    completion_tokens: Annotated[int | None, _unit("tokens", "length of the completion")] = None
-    truncated: Annotated[bool | None, _doc("cut at the length limit, no end token")] = None
+    advantage: Annotated[float | None, doc("advantage used for the update")] = None
+    prompt_tokens: Annotated[int | None, unit("tokens", "length of the prompt")] = None
+    completion_tokens: Annotated[int | None, unit("tokens", "length of the completion")] = None
+    truncated: Annotated[bool | None, doc("cut at the length limit, no end token")] = None
 
-    families: ClassVar[Families] = {"rewards/*": (float, "what one reward function gave")}
+    families: ClassVar[Families] = {
+        "rewards/*": (float, "what one reward function gave"),
+        **QUALITY_FAMILIES,
+    }
 
 
 class RunStarted(EventBase):
     """A run was opened; logged once more by a trainer with its hyperparameters."""
 
-    schema_version: Annotated[int | None, _doc("version of this catalogue")] = None
-    config: Annotated[str | None, _doc("the configuration of logflume, as JSON text")] = None
-    command: Annotated[str | None, _doc("the command line")] = None
-    arguments: Annotated[str | None, _doc("all arguments of the trainer, as JSON text")] = None
-    host: Annotated[str | None, _doc("name of the machine")] = None
-    pid: Annotated[int | None, _doc("process id")] = None
-    cpu_count: Annotated[int | None, _doc("CPUs this process may use")] = None
-    memory_total_bytes: Annotated[int | None, _unit("bytes", "memory of the machine")] = None
-    gpus: Annotated[Texts | None, _doc("names of the GPUs this process may use")] = None
-    git_commit: Annotated[str | None, _doc("commit of the working folder's repository")] = None
+    schema_version: Annotated[int | None, doc("version of this catalogue")] = None
+    config: Annotated[str | None, doc("the configuration of logflume, as JSON text")] = None
+    command: Annotated[str | None, doc("the command line")] = None
+    arguments: Annotated[str | None, doc("all arguments of the trainer, as JSON text")] = None
+    host: Annotated[str | None, doc("name of the machine")] = None
+    pid: Annotated[int | None, doc("process id")] = None
+    cpu_count: Annotated[int | None, doc("CPUs this process may use")] = None
+    memory_total_bytes: Annotated[int | None, unit("bytes", "memory of the machine")] = None
+    gpus: Annotated[list[str | None] | None, doc("names of the GPUs this process may use")] = None
+    git_commit: Annotated[str | None, doc("commit of the working folder's repository")] = None
 
     families: ClassVar[Families] = {
         "versions/*": (str, "version of a package, or of python"),
@@ -72,24 +73,24 @@ class RunStarted(EventBase):
 class RunFinished(EventBase):
     """A run was closed."""
 
-    status: Annotated[str | None, _doc("finished, failed, interrupted or terminated")] = None
-    duration_s: Annotated[float | None, _unit("s", "from run_started to here")] = None
-    exception: Annotated[str | None, _doc("the exception that ended it: type and message")] = None
+    status: Annotated[str | None, doc("finished, failed, interrupted or terminated")] = None
+    duration_s: Annotated[float | None, unit("s", "from run_started to here")] = None
+    exception: Annotated[str | None, doc("the exception that ended it: type and message")] = None
 
 
 class Training(EventBase):
     """Metrics of a training step."""
 
-    loss: Annotated[float | None, _doc("training loss")] = None
-    learning_rate: Annotated[float | None, _doc("learning rate")] = None
-    grad_norm: Annotated[float | None, _doc("norm of the gradient before clipping")] = None
-    epoch: Annotated[float | None, _unit("epochs", "passes over the data")] = None
-    reward: Annotated[float | None, _doc("mean total reward")] = None
-    reward_std: Annotated[float | None, _doc("spread of the total reward within groups")] = None
-    kl: Annotated[float | None, _unit("nats", "divergence from the reference model")] = None
-    entropy: Annotated[float | None, _unit("nats", "mean entropy of the policy")] = None
-    step_time: Annotated[float | None, _unit("s", "time of the step")] = None
-    num_tokens: Annotated[float | None, _unit("tokens", "tokens seen so far")] = None
+    loss: Annotated[float | None, doc("training loss")] = None
+    learning_rate: Annotated[float | None, doc("learning rate")] = None
+    grad_norm: Annotated[float | None, doc("norm of the gradient before clipping")] = None
+    epoch: Annotated[float | None, unit("epochs", "passes over the data")] = None
+    reward: Annotated[float | None, doc("mean total reward")] = None
+    reward_std: Annotated[float | None, doc("spread of the total reward within groups")] = None
+    kl: Annotated[float | None, unit("nats", "divergence from the reference model")] = None
+    entropy: Annotated[float | None, unit("nats", "mean entropy of the policy")] = None
+    step_time: Annotated[float | None, unit("s", "time of the step")] = None
+    num_tokens: Annotated[float | None, unit("tokens", "tokens seen so far")] = None
 
     families: ClassVar[Families] = {
         "rewards/*/mean": (float, "mean of one reward function"),
@@ -102,25 +103,28 @@ class Training(EventBase):
 class Evaluation(Training):
     """Metrics of an evaluation; the names are those of `training`, without a prefix `eval_`."""
 
-    runtime: Annotated[float | None, _unit("s", "time of the evaluation")] = None
+    runtime: Annotated[float | None, unit("s", "time of the evaluation")] = None
 
 
 class Summary(EventBase):
     """What a trainer says at the end of a training: `train_runtime`, `train_loss` and so on."""
 
-    train_runtime: Annotated[float | None, _unit("s", "time of the whole training")] = None
-    train_loss: Annotated[float | None, _doc("mean loss over the training")] = None
+    train_runtime: Annotated[float | None, unit("s", "time of the whole training")] = None
+    train_loss: Annotated[float | None, doc("mean loss over the training")] = None
 
 
 class Reward(EventBase):
     """The rewards of one batch of completions, with their statistics."""
 
-    num_generations: Annotated[
-        int | None, _doc("completions a group: what frac_zero_std needs")
-    ] = None
+    num_generations: Annotated[int | None, doc("completions a group: what frac_zero_std needs")] = (
+        None
+    )
 
     families: ClassVar[Families] = {
-        "rewards/*": (Numbers, "one value a completion; null: the function does not apply"),
+        "rewards/*": (
+            list[float | None],
+            "one value a completion; null: the function does not apply",
+        ),
         "rewards/*/mean": (float, "mean of the values that apply"),
         "rewards/*/std": (float, "sample standard deviation (n - 1), as TRL gives it"),
         "rewards/*/min": (float, "least value"),
@@ -134,37 +138,37 @@ class Reward(EventBase):
 class Generation(EventBase):
     """One batch of rollouts."""
 
-    generation: Annotated[
-        int | None, _doc("which batch of rollouts, from 0 within the attempt")
-    ] = None
-    rows: Annotated[int | None, _doc("completions on this rank")] = None
-    generate_s: Annotated[float | None, _unit("s", "time of generating")] = None
+    generation: Annotated[int | None, doc("which batch of rollouts, from 0 within the attempt")] = (
+        None
+    )
+    rows: Annotated[int | None, doc("completions on this rank")] = None
+    generate_s: Annotated[float | None, unit("s", "time of generating")] = None
 
     families: ClassVar[Families] = {
-        "reward_s/*": (float, "time of one reward function, in seconds")
+        "reward_s/*": (float, "time of one reward function, in seconds"),
+        "quality/*/mean": (float, "mean over the logged outputs; of yes and no the share"),
+        "quality/n": (int, "outputs that were measured"),
     }
 
 
 class System(EventBase):
     """Resources of the process, the machine and its GPUs."""
 
-    process_memory_bytes: Annotated[
-        int | None, _unit("bytes", "resident memory of the process")
-    ] = None
-    process_cpu_percent: Annotated[
-        float | None, _unit("%", "CPU of the process, 100 is one core")
-    ] = None
-    cpu_percent: Annotated[float | None, _unit("%", "CPU of the machine, 100 is all of it")] = None
-    memory_used_bytes: Annotated[int | None, _unit("bytes", "memory in use on the machine")] = None
-    memory_total_bytes: Annotated[int | None, _unit("bytes", "memory of the machine")] = None
-    disk_free_bytes: Annotated[int | None, _unit("bytes", "room where the logs are written")] = None
-    disk_read_bytes: Annotated[int | None, _unit("bytes", "read by the process so far")] = None
-    disk_written_bytes: Annotated[int | None, _unit("bytes", "written by the process so far")] = (
+    process_memory_bytes: Annotated[int | None, unit("bytes", "resident memory of the process")] = (
         None
     )
-    network_sent_bytes: Annotated[int | None, _unit("bytes", "sent by the machine so far")] = None
+    process_cpu_percent: Annotated[
+        float | None, unit("%", "CPU of the process, 100 is one core")
+    ] = None
+    cpu_percent: Annotated[float | None, unit("%", "CPU of the machine, 100 is all of it")] = None
+    memory_used_bytes: Annotated[int | None, unit("bytes", "memory in use on the machine")] = None
+    memory_total_bytes: Annotated[int | None, unit("bytes", "memory of the machine")] = None
+    disk_free_bytes: Annotated[int | None, unit("bytes", "room where the logs are written")] = None
+    disk_read_bytes: Annotated[int | None, unit("bytes", "read by the process so far")] = None
+    disk_written_bytes: Annotated[int | None, unit("bytes", "written by the process so far")] = None
+    network_sent_bytes: Annotated[int | None, unit("bytes", "sent by the machine so far")] = None
     network_received_bytes: Annotated[
-        int | None, _unit("bytes", "received by the machine so far")
+        int | None, unit("bytes", "received by the machine so far")
     ] = None
 
     families: ClassVar[Families] = GPU_FAMILIES
@@ -173,32 +177,49 @@ class System(EventBase):
 class Checkpoint(EventBase):
     """A checkpoint was saved."""
 
-    path: Annotated[str | None, _doc("where it was saved")] = None
+    path: Annotated[str | None, doc("where it was saved")] = None
+
+
+class Alert(EventBase):
+    """Something a person would want to be told while a training runs."""
+
+    signal: Annotated[str | None, doc("name of the signal: reward_with_truncation …")] = None
+    message: Annotated[str | None, doc("one sentence, with the numbers")] = None
+    metric: Annotated[str | None, doc("what value, before and threshold are of")] = None
+    value: Annotated[float | None, doc("the metric now, or as the message says")] = None
+    before: Annotated[float | None, doc("an earlier window, or the trend")] = None
+    threshold: Annotated[float | None, doc("the limit that was passed")] = None
+    reward: Annotated[float | None, doc("mean reward of the last window")] = None
+    reward_before: Annotated[float | None, doc("mean reward of the earlier window")] = None
+    function: Annotated[str | None, doc("the reward function it is about")] = None
+    other_function: Annotated[str | None, doc("the second, where it is about two")] = None
+    window_reports: Annotated[int | None, unit("reports", "length of the window")] = None
 
 
 class Message(EventBase):
     """Text for people: any log call whose first argument is not a type's name."""
 
-    message: Annotated[str | None, _doc("the text")] = None
+    message: Annotated[str | None, doc("the text")] = None
 
 
 class ExceptionEvent(EventBase):
     """An exception that nobody caught, in any thread."""
 
-    message: Annotated[str | None, _doc("where it came up")] = None
-    thread: Annotated[str | None, _doc("name of the thread")] = None
+    message: Annotated[str | None, doc("where it came up")] = None
+    thread: Annotated[str | None, doc("name of the thread")] = None
 
 
 class Pipeline(EventBase):
     """The pipeline's own report: a fault of a sink or processor, or the counts at the end."""
 
-    status: Annotated[str | None, _doc("report, failed, recovered or limited")] = None
-    message: Annotated[str | None, _doc("the text")] = None
-    component: Annotated[str | None, _doc("name of the sink or processor")] = None
-    reason: Annotated[str | None, _doc("what went wrong: exception type and text")] = None
-    accepted: Annotated[int | None, _doc("events taken from the training code")] = None
-    written: Annotated[int | None, _doc("events that left the chain")] = None
-    dropped: Annotated[int | None, _doc("events lost to a full buffer")] = None
+    status: Annotated[str | None, doc("report, failed, recovered or limited")] = None
+    message: Annotated[str | None, doc("the text")] = None
+    component: Annotated[str | None, doc("name of the sink or processor")] = None
+    reason: Annotated[str | None, doc("what went wrong: exception type and text")] = None
+    accepted: Annotated[int | None, doc("events taken from the training code")] = None
+    written: Annotated[int | None, doc("events that left the chain")] = None
+    dropped: Annotated[int | None, doc("events lost to a full buffer")] = None
+    misfits: Annotated[int | None, doc("values in extras, for they did not fit")] = None
 
     families: ClassVar[Families] = {
         "sinks/*/accepted": (int, "events routed to the sink"),
@@ -221,6 +242,7 @@ CATALOGUE: dict[str, type[EventBase]] = {
     "generation": Generation,
     "system": System,
     "checkpoint": Checkpoint,
+    "alert": Alert,
     "message": Message,
     "exception": ExceptionEvent,
     "pipeline": Pipeline,

@@ -31,7 +31,6 @@ __all__ = [
     "handle_signals",
     "install",
     "note_ending",
-    "release_signals",
     "say",
     "take_ending",
 ]
@@ -69,11 +68,6 @@ def handle_signals() -> None:
     """
     if multiprocessing.parent_process() is None:
         _set_handlers(signal.SIG_DFL, _on_signal)
-
-
-def release_signals() -> None:
-    """Undo `handle_signals` in a forked process: signals end it on the spot, as without us."""
-    _set_handlers(_on_signal, signal.SIG_DFL)
 
 
 def note_ending(status: str, error: BaseException | None = None) -> None:
@@ -184,3 +178,11 @@ def _log_exception(
     get_logger("system").critical(
         "exception", message=f"uncaught in {thread}", thread=thread, **fields
     )
+
+
+def _release_signals() -> None:
+    """Undo `handle_signals` in a forked process: signals end it on the spot, as without us."""
+    _set_handlers(_on_signal, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_release_signals)

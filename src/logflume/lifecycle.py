@@ -156,10 +156,6 @@ def _after_fork() -> None:
     # The child of a child that has not logged yet has the same parent.
     _parent, _running = _running or _parent, None
     HUB.begin_in_child(_start_in_child)
-    if _parent is not None:
-        from logflume import exits
-
-        exits.release_signals()
 
 
 def _start_in_child() -> None:

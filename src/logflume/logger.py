@@ -126,7 +126,7 @@ class EventLogger(_Base):  # type: ignore[misc]
             if captured is None:
                 return
             event, fields = captured
-        HUB.buffer.put(Record(time_ns, self._logger.name, level, event, fields, HUB.position, None))
+        HUB.buffer.put(Record(time_ns, self._logger.name, level, event, fields, HUB.position))
 
 
 def get_logger(name: str = "training", **context: Any) -> EventLogger:

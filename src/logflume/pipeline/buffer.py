@@ -6,7 +6,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,9 +25,8 @@ class Record(NamedTuple):
         logger: Name of the logger.
         level: Name of the level.
         event: First argument of the call.
-        fields: Bound context and keyword arguments, snapshotted.
+        fields: Context variables, bound context and keyword arguments, snapshotted.
         position: Step and mode at the time of the call, from `set_step`.
-        context: The caller's context variables.
     """
 
     time_ns: int
@@ -37,7 +35,6 @@ class Record(NamedTuple):
     event: str
     fields: dict[str, Any]
     position: Position
-    context: Context | None = None
 
 
 class Lost:

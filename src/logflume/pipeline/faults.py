@@ -30,5 +30,5 @@ def report_fault(component: str, status: str, reason: str) -> None:
         "message": _MESSAGES[status].format(component=component, reason=reason),
     }
     level = "error" if status == "failed" else "info"
-    HUB.buffer.put(Record(time.time_ns(), "system", level, "pipeline", fields, HUB.position, None))
+    HUB.buffer.put(Record(time.time_ns(), "system", level, "pipeline", fields, HUB.position))
     HUB.buffer.wake.set()

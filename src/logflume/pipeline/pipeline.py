@@ -25,6 +25,7 @@ class Report(msgspec.Struct, kw_only=True):
         accepted: Events taken from the training code.
         written: Events that left the chain; a processor may drop some, or add some.
         dropped: Events that the full buffer dropped, or that could not be read.
+        misfits: Values that are in `extras` because they did not fit their column.
         sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`.
         processors: By processor: calls that raised.
     """
@@ -32,6 +33,7 @@ class Report(msgspec.Struct, kw_only=True):
     accepted: int
     written: int
     dropped: int
+    misfits: int
     sinks: dict[str, dict[str, int]]
     processors: dict[str, int]
 
@@ -117,6 +119,7 @@ class Pipeline:
             accepted=self._worker.taken + self._worker.lost,
             written=self._worker.finished,
             dropped=self._worker.lost,
+            misfits=self._worker.misfits,
             sinks={lane.name: lane.totals.as_dict() for lane in self._lanes},
             processors=dict(self._chain.failed),
         )
@@ -162,7 +165,6 @@ class Pipeline:
             event,
             fields,
             position or HUB.position,
-            None,
         )
         event_dict = self._chain.run(unpack(record))
         if event_dict is not None:

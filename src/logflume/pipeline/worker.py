@@ -75,6 +75,11 @@ class Worker:
         self._is_given_up = False
         self._has_bug = False
 
+    @property
+    def misfits(self) -> int:
+        """Values that are in `extras` because they did not fit their column."""
+        return self._normalizer.misfits
+
     def start(self, opening: Callable[[], None]) -> None:
         """Start the thread; `opening` runs on it before the first record is taken."""
         self._started_ns = time.time_ns()

@@ -116,7 +116,7 @@ class RolloutTap:
         is_training = trainer.model.training
         completions = call["completions"]
         token_ids = call["completion_ids_list"]
-        ends = (getattr(trainer, "eos_token_id", None), getattr(trainer, "pad_token_id", None))
+        ends = _end_tokens(trainer)
         weights = getattr(trainer, "reward_weights", None)
         names = distinct(trainer.reward_func_names)
         rollouts = Rollouts(
@@ -152,6 +152,14 @@ def _timed(functions: Sequence[Any], trainer: Any, stopwatch: Stopwatch) -> list
             function = function.function
         timed.append(wrap_reward(function, name, batch=stopwatch))
     return timed
+
+
+def _end_tokens(trainer: Any) -> set[Any]:
+    """Return the tokens with which a completion ends that was not cut: several, or one before."""
+    tokenizer = getattr(trainer, "_tokenizer", None) or trainer.processing_class
+    several = getattr(trainer, "eos_token_ids", None) or ()
+    one = getattr(trainer, "eos_token_id", None)
+    return {*several, one, getattr(tokenizer, "pad_token_id", None)} - {None}
 
 
 def _columns(inputs: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:

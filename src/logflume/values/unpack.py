@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-import structlog
-
 from logflume.pipeline.buffer import Record
 from logflume.values.plain import plain, valid_text
 
@@ -37,9 +35,6 @@ def unpack(record: Record) -> dict[str, Any]:
     gathered in the mapping `extras`.
     """
     fields = record.fields
-    if record.context is not None and len(record.context):
-        bound = record.context.run(structlog.contextvars.get_contextvars)
-        fields = {**bound, **fields} if bound else fields
     event: dict[str, Any] = {
         "timestamp": format_time(record.time_ns),
         "level": record.level,

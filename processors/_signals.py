@@ -1,0 +1,155 @@
+"""Signals of a training that no longer learns, or not as before.
+
+A report is the numbers of one event by name. A signal answers with a finding for as
+long as its condition holds; that it is told once is not its business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from ._findings import Finding, Metrics
+from ._trend import History, fit_line, is_usable, rose
+
+__all__ = [
+    "NonfiniteLoss",
+    "OffTrend",
+    "VarianceCollapse",
+    "ZeroSignal",
+]
+
+_ZERO_SHARE = "frac_reward_zero_std"
+
+
+class NonfiniteLoss:
+    """The loss is NaN or infinite."""
+
+    def __call__(self, metrics: Metrics) -> Finding | None:
+        """Look at one report."""
+        loss = metrics.get("loss", 0.0)
+        if math.isfinite(loss):
+            return None
+        return Finding(f"The loss is {loss}.", {"metric": "loss", "value": loss})
+
+
+class VarianceCollapse:
+    """The spread of the reward within groups is gone, and not because the reward got better.
+
+    Args:
+        window_reports: Length of the windows.
+        share: Below which share of the widest spread so far it is gone, 0 to 1.
+    """
+
+    def __init__(self, window_reports: int, share: float) -> None:
+        self._history = History(("reward_std", "reward"), window_reports)
+        self._share = share
+
+    def __call__(self, metrics: Metrics) -> Finding | None:
+        """Take one report."""
+        self._history.add(metrics)
+        now = self._history.now()
+        if now is None:
+            return None
+        before = max(self._history.earlier, key=lambda levels: levels[0].mean)
+        (spread_before, reward_before), (spread, reward) = before, now
+        is_gone = spread.mean < self._share * spread_before.mean
+        if not is_gone or rose(reward_before, reward):
+            return None
+        return Finding(
+            f"The spread of the reward within groups fell from {spread_before.mean:.3g} to "
+            f"{spread.mean:.3g} while the reward went from {reward_before.mean:.3g} to "
+            f"{reward.mean:.3g}: the policy has collapsed onto one way to answer.",
+            {
+                "metric": "reward_std",
+                "before": spread_before.mean,
+                "value": spread.mean,
+                "threshold": self._share * spread_before.mean,
+                "reward_before": reward_before.mean,
+                "reward": reward.mean,
+            },
+        )
+
+
+class ZeroSignal:
+    """In most groups all completions have the same reward: nothing is learned from them.
+
+    Args:
+        window_reports: Length of the window.
+        share: From which share of the groups on, 0 to 1.
+    """
+
+    def __init__(self, window_reports: int, share: float) -> None:
+        self._history = History((_ZERO_SHARE,), window_reports)
+        self._share = share
+
+    def __call__(self, metrics: Metrics) -> Finding | None:
+        """Take one report."""
+        self._history.add(metrics)
+        now = self._history.now()
+        if now is None or now[0].mean < self._share:
+            return None
+        return Finding(
+            f"In {now[0].mean:.0%} of the groups all completions have the same reward: the "
+            f"problems are too easy or too hard to learn from.",
+            {"metric": _ZERO_SHARE, "value": now[0].mean, "threshold": self._share},
+        )
+
+
+class OffTrend:
+    """A metric has left what its last window led to expect, for five reports in a row.
+
+    Expected is what lies between the least and the greatest value of the window before, and the
+    line through that window. Left is by `factor` times, by four standard deviations around the
+    line, and by 0.05 at least: small numbers jump about.
+
+    Args:
+        metric: Name of the metric, which is in nats.
+        window_reports: Length of the window.
+        factor: How many times above what is expected, or below it.
+        is_fall_bad: Whether a fall counts as well as a rise.
+    """
+
+    _REPORTS = 5
+    _DEVIATIONS = 4.0
+    _LEAST = 0.05
+
+    def __init__(
+        self, metric: str, window_reports: int, factor: float, *, is_fall_bad: bool
+    ) -> None:
+        self._metric = metric
+        self._factor = factor
+        self._is_fall_bad = is_fall_bad
+        self._values: deque[float] = deque(maxlen=window_reports + self._REPORTS)
+
+    def __call__(self, metrics: Metrics) -> Finding | None:
+        """Take one report."""
+        value = metrics.get(self._metric, math.nan)
+        if is_usable(value):
+            self._values.append(value)
+        if len(self._values) < (self._values.maxlen or 0):
+            return None
+        window, last = list(self._values)[: -self._REPORTS], list(self._values)[-self._REPORTS :]
+        expected, deviation = fit_line(window, at=len(window) + self._REPORTS - 1)
+        margin = max(self._DEVIATIONS * deviation, self._LEAST)
+        high, low = max(*window, expected), max(0.0, min(*window, expected))
+        ceiling = max(self._factor * high, high + margin)
+        floor = min(low / self._factor, low - margin)
+        if min(last) > ceiling:
+            return self._found("above", last, high, ceiling)
+        if self._is_fall_bad and max(last) < floor:
+            return self._found("below", last, low, floor)
+        return None
+
+    def _found(self, side: str, last: list[float], expected: float, threshold: float) -> Finding:
+        value = sum(last) / len(last)
+        return Finding(
+            f"{self._metric} is {value:.3g} over the last {self._REPORTS} reports, far {side} the "
+            f"{expected:.3g} that its trend led to expect.",
+            {
+                "metric": self._metric,
+                "before": expected,
+                "value": value,
+                "threshold": threshold,
+            },
+        )

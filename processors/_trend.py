@@ -1,0 +1,105 @@
+"""How a metric moves: the level of a window of reports, and whether it rose."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+__all__ = ["History", "Level", "fit_line", "is_usable", "rose"]
+
+_EARLIER_WINDOWS = 50
+_NOISE_FACTOR = 4.0
+_RELATIVE_RISE = 0.05
+_LARGEST = 1e150  # the square of more is infinite
+
+
+@dataclass(frozen=True)
+class Level:
+    """Mean and standard deviation of a metric over `count` reports."""
+
+    mean: float
+    std: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Level:
+        """Return the level of at least one value."""
+        mean = sum(values) / len(values)
+        spread = sum((value - mean) * (value - mean) for value in values) / len(values)
+        return cls(mean, math.sqrt(spread), len(values))
+
+
+def is_usable(value: float) -> bool:
+    """Return whether a value is finite, and its square too."""
+    return abs(value) < _LARGEST  # NaN is not
+
+
+def rose(before: Level, now: Level) -> bool:
+    """Return whether a mean rose beyond what noise does.
+
+    That is by four standard errors of the difference of two means, and by 5 % of the larger one.
+    """
+    rise = now.mean - before.mean
+    error = math.sqrt(before.std * before.std / before.count + now.std * now.std / now.count)
+    scale = max(abs(before.mean), abs(now.mean))
+    return rise > _NOISE_FACTOR * error and rise > _RELATIVE_RISE * scale
+
+
+def fit_line(values: Sequence[float], at: float) -> tuple[float, float]:
+    """Fit a line through values at 0, 1, 2 …, by least squares.
+
+    Args:
+        values: At least two.
+        at: Where the line is wanted.
+
+    Returns:
+        The line at `at`, and the standard deviation of the values around it.
+    """
+    middle = (len(values) - 1) / 2
+    mean = sum(values) / len(values)
+    slope = sum((x - middle) * (y - mean) for x, y in enumerate(values)) / sum(
+        (x - middle) * (x - middle) for x in range(len(values))
+    )
+    residuals = [y - mean - slope * (x - middle) for x, y in enumerate(values)]
+    return mean + slope * (at - middle), Level.of(residuals).std
+
+
+class History:
+    """The last window of some metrics, and the levels of up to 50 whole windows before.
+
+    Only reports that have all of the metrics, finite, count: levels of one window belong together.
+
+    Args:
+        names: The metrics.
+        window_reports: Length of a window.
+    """
+
+    def __init__(self, names: Iterable[str], window_reports: int) -> None:
+        self._names = tuple(names)
+        self._size = window_reports
+        self._recent: deque[tuple[float, ...]] = deque(maxlen=window_reports)
+        self._since_closed = 0
+        self.earlier: deque[tuple[Level, ...]] = deque(maxlen=_EARLIER_WINDOWS)
+
+    def add(self, metrics: Mapping[str, float]) -> None:
+        """Take one report."""
+        row = tuple(metrics.get(name, math.nan) for name in self._names)
+        if not all(is_usable(value) for value in row):
+            return
+        self._recent.append(row)
+        self._since_closed += 1
+        if self._since_closed == self._size:
+            self.earlier.append(self._levels())
+            self._since_closed = 0
+
+    def now(self) -> tuple[Level, ...] | None:
+        """Return the levels of the last window, in the order of the names; None until it is full.
+
+        At first it is the first of the earlier windows, too.
+        """
+        return self._levels() if len(self._recent) == self._size else None
+
+    def _levels(self) -> tuple[Level, ...]:
+        return tuple(Level.of(column) for column in zip(*self._recent, strict=True))

@@ -1,0 +1,154 @@
+"""Measures the quality of completions, and its means over a batch of rollouts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from logflume.protocols import EventDict
+from logflume.training.completions import final_answer
+
+from ._quality import (
+    distinct_share,
+    find_part,
+    has_format,
+    is_same,
+    repeated_share,
+    split_words,
+)
+
+__all__ = ["MeasureGenerations"]
+
+_OPEN_BATCHES = 8
+"""Batches whose `generation` event is waited for. Two are usual: one of train, one of eval."""
+
+_HASHABLE = (int, float, str)
+
+
+class MeasureGenerations:
+    """A processor that adds measures of the text to each `model_output`, and means to `generation`.
+
+    In a `model_output` event, from its `model_output` text:
+
+    - `quality/characters`: length of the text, in characters.
+    - `quality/words`: length in words, which white space parts; each tag is a word of its own.
+    - `quality/format_ok`: whether there is one reasoning, then one answer, neither blank, and each
+      of their four tags exactly once.
+    - `quality/has_answer`: whether the answer tags are there and hold something.
+    - `quality/correct`: whether the answer is the `true_answer`: as a number (`$1,000` is
+      `1000.0`), else as text but for white space. It is the first one in tags, and where the text
+      has none the event's own `answer`. Left out where no true answer is known.
+    - `quality/repetition`: share of n-grams of words that occurred before in the text, in [0, 1)
+      (seq-rep-n, arXiv:1908.04319); null for a text of fewer than n + 1 words.
+    - `quality/distinct_2`: distinct bigrams among all, in (0, 1] (distinct-n, arXiv:1510.03055);
+      null for a text of fewer than two words.
+
+    The `generation` event that closes a batch (same `generation`, `mode` and `step`) gets the mean
+    of each as `quality/<name>/mean` (a share for yes and no), `quality/truncated/mean` from the
+    events' `truncated`, and `quality/n`, the outputs measured. A mean leaves out outputs without
+    the measure, and is left out where none has it. Outputs that the policy of `attach` doesn't
+    log are not in it. Of batches that nothing closes the oldest are forgotten.
+
+    An event without such a text stays as it is.
+
+    Args:
+        reasoning_tag: Name of the tags around the reasoning.
+        answer_tag: Name of the tags around the answer.
+        ngram: Words an n-gram of `quality/repetition`.
+        max_characters: How much of a text words and n-grams are counted on, from its beginning.
+            Length, format and answer are those of the whole text, for its answer comes last.
+
+    Raises:
+        ValueError: `ngram` or `max_characters` is not above 0.
+    """
+
+    def __init__(
+        self,
+        *,
+        reasoning_tag: str = "reasoning",
+        answer_tag: str = "answer",
+        ngram: int = 3,
+        max_characters: int = 20_000,
+    ) -> None:
+        for name, value in {"ngram": ngram, "max_characters": max_characters}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be above 0, not {value}")
+        self._tags = (reasoning_tag, answer_tag)
+        self._ngram = ngram
+        self._max_characters = max_characters
+        self._batches: dict[tuple[Any, ...], _Batch] = {}
+
+    def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
+        """Add the measures to a `model_output`, the means to the `generation` of its batch."""
+        kind = event_dict.get("event")
+        if kind == "model_output" and isinstance(text := event_dict.get("model_output"), str):
+            measures = self._measure(text, event_dict)
+            for name, value in measures.items():
+                event_dict[f"quality/{name}"] = value
+            measures["truncated"] = _truncated(event_dict)
+            self._open_batch(_key(event_dict)).add(measures)
+        elif kind == "generation" and (batch := self._batches.pop(_key(event_dict), None)):
+            event_dict.update(batch.means())
+        return event_dict
+
+    def _measure(self, text: str, event_dict: EventDict) -> dict[str, float | None]:
+        _, answer_tag = self._tags
+        words = split_words(text[: self._max_characters], self._tags)
+        answer = find_part(text, answer_tag)
+        measures = {
+            "characters": len(text),
+            "words": len(words),
+            "format_ok": has_format(text, *self._tags),
+            "has_answer": answer is not None,
+            "repetition": repeated_share(words, self._ngram),
+            "distinct_2": distinct_share(words, 2),
+        }
+        if truth := _answer_text(final_answer(event_dict.get("true_answer"))):
+            given = answer or _answer_text(event_dict.get("answer"))
+            measures["correct"] = given is not None and is_same(given, truth)
+        return measures
+
+    def _open_batch(self, key: tuple[Any, ...]) -> _Batch:
+        if key not in self._batches and len(self._batches) >= _OPEN_BATCHES:
+            del self._batches[next(iter(self._batches))]  # the one that was opened first
+        return self._batches.setdefault(key, _Batch())
+
+
+class _Batch:
+    """Sum and number of each measure over a batch's outputs."""
+
+    def __init__(self) -> None:
+        self._outputs = 0
+        self._sums: dict[str, tuple[float, int]] = {}
+
+    def add(self, measures: dict[str, float | None]) -> None:
+        self._outputs += 1
+        for name, value in measures.items():
+            if value is not None:
+                total, count = self._sums.get(name, (0, 0))
+                self._sums[name] = total + value, count + 1
+
+    def means(self) -> dict[str, float]:
+        means = {f"quality/{name}/mean": s / count for name, (s, count) in self._sums.items()}
+        return {**means, "quality/n": self._outputs}
+
+
+def _key(event_dict: EventDict) -> tuple[Any, ...]:
+    """Return what tells batches apart; odd values, which may not be hashable, count as None."""
+    parts = (event_dict.get(name) for name in ("generation", "mode", "step"))
+    return tuple(part if isinstance(part, _HASHABLE) else None for part in parts)
+
+
+def _truncated(event_dict: EventDict) -> bool | None:
+    truncated = event_dict.get("truncated")
+    return truncated if isinstance(truncated, bool) else None
+
+
+def _answer_text(value: Any) -> str | None:
+    """Return an answer as text; None if there is none to compare with."""
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, float):
+        return None if math.isnan(value) else str(value)
+    # Python refuses to write out far longer integers.
+    return str(value) if isinstance(value, int) and abs(value) < 2**1023 else None

@@ -1,0 +1,206 @@
+"""`measure_generations`: what is measured on the text of each completion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import logflume
+from logflume.processors.measure_generations import MeasureGenerations
+from logflume.protocols import Event
+from logflume.testing import capture_events
+from tests.own_events import fields, only
+
+GOOD = "<reasoning>\n3+4=7\n</reasoning>\n<answer>\n7\n</answer>\n"
+
+
+def measure(text: Any, options: dict[str, Any] | None = None, /, **values: Any) -> dict[str, Any]:
+    """Log one output through the pipeline, and return its measures by their short names."""
+    with capture_events(MeasureGenerations(**options or {})) as events:
+        logflume.get_logger("model").info("model_output", model_output=text, **values)
+    return quality(only(events))
+
+
+def quality(event: Event) -> dict[str, Any]:
+    prefix = "quality/"
+    return {k.removeprefix(prefix): v for k, v in event.items() if k.startswith(prefix)}
+
+
+def test_a_good_output() -> None:
+    """A text in the right format, with the right answer and nothing said twice."""
+    assert {
+        "characters": 52,
+        "words": 6,
+        "format_ok": True,
+        "has_answer": True,
+        "correct": True,
+        "repetition": 0.0,
+        "distinct_2": 1.0,
+    } == measure(GOOD, true_answer="7")
+
+
+def test_the_event_keeps_its_fields() -> None:
+    """Measures are added, and nothing that was logged is changed."""
+    given_fields = {"model_output": GOOD, "true_answer": "7", "group": 1, "rewards": {"a": 0.5}}
+    with capture_events(MeasureGenerations()) as measured:
+        logflume.get_logger("model").info("model_output", **given_fields)
+    with capture_events() as plain:
+        logflume.get_logger("model").info("model_output", **given_fields)
+
+    added = {f"quality/{name}": value for name, value in quality(only(measured)).items()}
+    assert {**fields(only(plain)), **added} == fields(only(measured))
+
+
+@pytest.mark.parametrize(
+    ("text", "format_ok", "has_answer"),
+    [
+        ("<reasoning>a</reasoning><answer>7</answer>", True, True),
+        ("So: <reasoning>a < b</reasoning> then <answer>7</answer> done", True, True),
+        ("<answer>7</answer><reasoning>a</reasoning>", False, True),
+        ("<answer>7</answer>", False, True),
+        ("<reasoning>a</reasoning>", False, False),
+        ("<reasoning>a</reasoning><answer>7</answer><answer>7</answer>", False, True),
+        ("<reasoning>a</reasoning><reasoning>b</reasoning><answer>7</answer>", False, True),
+        ("<reasoning>a<answer>7</answer></reasoning>", False, True),
+        ("<reasoning>a<answer>7</reasoning></answer>", False, True),
+        ("<reasoning>a</reasoning><answer>7", False, False),
+        ("<reasoning>a<answer>7</answer>", False, True),
+        ("a</reasoning><answer>7</answer>", False, True),
+        ("<reasoning>a</reasoning></answer>7<answer>", False, False),
+        ("<reasoning>a</reasoning><answer>7</answer></answer></answer>", False, True),
+        ("<reasoning>a</reasoning><answer></answer>", False, False),
+        ("<reasoning> \n</reasoning><answer>7</answer>", False, True),
+        ("<Reasoning>a</Reasoning><Answer>7</Answer>", False, False),
+        ("7", False, False),
+        ("", False, False),
+    ],
+)
+def test_format(text: str, format_ok: bool, has_answer: bool) -> None:
+    """The format is one reasoning and then one answer; an answer is text in its tags."""
+    measures = measure(text)
+
+    assert (format_ok, has_answer) == (measures["format_ok"], measures["has_answer"])
+
+
+def test_the_hack_of_a_lenient_format() -> None:
+    """Closing the answer again and again may be rewarded; here it is no format and repetition."""
+    measures = measure(GOOD.strip() + "</answer>" * 20, true_answer="7")
+
+    assert (False, True) == (measures["format_ok"], measures["correct"])
+    assert 26 == measures["words"]
+    assert 18 / 24 == measures["repetition"]
+
+
+def test_other_tags() -> None:
+    """The names of the tags are options."""
+    options = {"reasoning_tag": "think", "answer_tag": "final.answer"}
+    text = "<think>a</think><final.answer>7</final.answer>"
+
+    assert measure(text, options, true_answer=7)["correct"]
+    assert measure(text, options)["format_ok"]
+    assert not measure(text)["has_answer"]
+
+
+@pytest.mark.parametrize(
+    ("text", "repetition", "distinct_2"),
+    [
+        ("", None, None),
+        ("a", None, None),
+        ("a b", None, 1.0),
+        ("a b c", None, 1.0),
+        ("a b c d", 0.0, 1.0),
+        ("a a a a", 0.5, 1 / 3),
+        ("a b c a b c a b c", 4 / 7, 3 / 8),
+        ("a b c  a\nb\tc", 0.25, 0.6),
+    ],
+)
+def test_repetition(text: str, repetition: float | None, distinct_2: float | None) -> None:
+    """Repetition counts trigrams that came before, and a text that can't repeat one has none."""
+    measures = measure(text)
+
+    assert (repetition, distinct_2) == (measures["repetition"], measures["distinct_2"])
+
+
+def test_long_text() -> None:
+    """Words are counted on the first part only; length, format and answer on the whole text."""
+    text = f"<reasoning>{'a b ' * 1000}</reasoning><answer>7</answer>"
+    measures = measure(text, {"max_characters": 100}, true_answer=7)
+
+    assert (len(text), 46) == (measures["characters"], measures["words"])
+    assert measures["format_ok"]
+    assert measures["correct"]
+
+
+@pytest.mark.parametrize("name", ["ngram", "max_characters"])
+def test_options_that_make_no_sense(name: str) -> None:
+    """An n-gram of no words and a text of no characters are refused."""
+    options: dict[str, Any] = {name: 0}
+    with pytest.raises(ValueError, match=f"{name} must be above 0, not 0"):
+        MeasureGenerations(**options)
+
+
+texts = st.one_of(
+    st.text(),
+    st.lists(
+        st.sampled_from(
+            ["<reasoning>", "</reasoning>", "<answer>", "</answer>", " ", "7", "a", "$1,000"]
+        )
+    ).map("".join),
+    st.lists(st.sampled_from("abc")).map(" ".join),
+)
+answers = st.none() | st.text() | st.integers() | st.floats() | st.sampled_from(["7", "1000"])
+
+
+@given(texts, answers, st.integers(1, 4))
+@settings(max_examples=300, deadline=None)
+def test_any_text(text: str, true_answer: Any, ngram: int) -> None:
+    """Whatever the text, the shares are shares, and the measures agree with each other."""
+    event: dict[str, Any] = {"event": "model_output", "model_output": text}
+    event["true_answer"] = true_answer
+    measures = quality(MeasureGenerations(ngram=ngram)(None, "info", event))
+
+    assert len(text) == measures["characters"]
+    assert (measures["repetition"] is not None) == (measures["words"] > ngram)
+    assert (measures["distinct_2"] is not None) == (measures["words"] > 1)
+    assert 0 <= (measures["repetition"] or 0) < 1
+    assert 0 < (measures["distinct_2"] or 1) <= 1
+    assert measures["has_answer"] or not measures["format_ok"]
+    assert measures["has_answer"] or not measures.get("correct")
+    if ngram == 2 and measures["words"] > 2:
+        assert 1 - measures["distinct_2"] == measures["repetition"]
+
+
+FIELDS = ("model_output", "true_answer", "answer", "truncated", "generation", "mode", "step")
+
+anything: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 3, 10**5000, -0.5, float("nan"), "", "7", GOOD, [1], {}]
+)
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {"event": st.sampled_from(["model_output", "generation", "reward", None])},
+            optional=dict.fromkeys(FIELDS, anything),
+        )
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_odd_events(events: list[dict[str, Any]]) -> None:
+    """No event makes it raise, and none loses a field."""
+    processor = MeasureGenerations()
+    for event in events:
+        before = dict(event)
+        after = processor(None, "info", event)
+        assert {name: after[name] for name in before} == before
+
+
+def test_other_types_pass() -> None:
+    """A text in an event of another type isn't measured."""
+    with capture_events(MeasureGenerations()) as events:
+        logflume.get_logger().info("training", model_output=GOOD)
+
+    assert {} == quality(only(events))

@@ -1,0 +1,93 @@
+"""`measure_generations`: when an answer counts as the true one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logflume.processors.measure_generations import MeasureGenerations
+
+
+def is_correct(text: str, **values: Any) -> Any:
+    """Return what is found of one output's correctness; None if nothing is said."""
+    event = {"event": "model_output", "model_output": text, **values}
+    return MeasureGenerations()(None, "info", event).get("quality/correct")
+
+
+@pytest.mark.parametrize(
+    ("answer", "true_answer"),
+    [
+        ("1,000", "1000"),
+        ("1000", "1,000"),
+        ("1000.0", "1,000"),
+        ("$5", "5"),
+        ("-$5.50", -5.5),
+        ("$1,234,567.00", 1234567),
+        ("+5.", 5.0),
+        (".5", "0.50"),
+        ("1e-07", 1e-07),
+        ("0.1", 0.1),
+        ("-0", 0),
+        ("100000000000000000001", 10**20 + 1),
+        ("9" * 5000, "9" * 5000 + ".0"),
+        ("  New \n York ", "New York"),
+        ("True", True),
+        ("7", "3 + 4 = 7\n#### 7"),
+    ],
+)
+def test_the_same_answer(answer: str, true_answer: Any) -> None:
+    """Numbers are compared as numbers, text but for its white space."""
+    assert is_correct(f"<answer>{answer}</answer>", true_answer=true_answer) is True
+
+
+@pytest.mark.parametrize(
+    ("answer", "true_answer"),
+    [
+        ("7", "8"),
+        ("1,00", "100"),
+        ("100000000000000000000", 10**20 + 1),
+        ("about 7", "7"),
+        ("5%", "5"),
+        ("newyork", "New York"),
+        ("nan", "NaN"),
+        ("1e99999", "2e99999"),
+        ("\N{ARABIC-INDIC DIGIT SEVEN}", "7"),
+        ("", "7"),
+    ],
+)
+def test_another_answer(answer: str, true_answer: Any) -> None:
+    """What isn't equal in this sense is wrong, and so is no answer."""
+    assert is_correct(f"<answer>{answer}</answer>", true_answer=true_answer) is False
+
+
+@pytest.mark.parametrize("unknown", [None, "", " ", float("nan"), [7], {"a": 7}, 1 << 9999])
+def test_no_true_answer(unknown: Any) -> None:
+    """Without a true answer nothing is said about correctness."""
+    assert is_correct("<answer>7</answer>", true_answer=unknown) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "expected"),
+    [
+        ("It is \\boxed{7}", "7", True),
+        ("It is \\boxed{7}", None, False),
+        ("<answer>8</answer>", "7", False),
+        ("<answer>8</answer><answer>7</answer>", "8", False),
+    ],
+)
+def test_which_answer_counts(text: str, answer: str | None, expected: bool) -> None:
+    """The first answer in tags counts, and where there is none the one the event came with."""
+    assert expected is is_correct(text, answer=answer, true_answer="7")
+
+
+@given(st.integers(-(10**9), 10**9))
+def test_any_number(number: int) -> None:
+    """Each way to write an integer is that integer, and is not its neighbour."""
+    money = f"${number:,}".replace("$-", "-$")
+    for text in (f"{number}", f"{number:,}", f"{number}.00", f"{number:,}.0", money):
+        answer = f"<answer>{text}</answer>"
+        assert is_correct(answer, true_answer=number) is True
+        assert is_correct(answer, true_answer=number + 1) is False

@@ -1,0 +1,95 @@
+"""`watch_training` is silent on noise and on honest gains, and takes whatever it is given."""
+
+from __future__ import annotations
+
+import math
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logflume.processors.watch_training import WatchTraining
+from logflume.testing import capture_events
+from tests.processors.watching import WINDOW, Report, reports, rising, signals
+
+
+def noise(seed: int, level: float, spread: float, count: int) -> list[float]:
+    rng = random.Random(seed)
+    return [level + rng.gauss(0, spread) for _ in range(count)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    gain=st.floats(0, 3),
+    spread=st.floats(0, 0.3),
+    kl_at_end=st.floats(0, 0.5),
+)
+def test_noise_and_honest_gains_are_silent(
+    seed: int, gain: float, spread: float, kl_at_end: float
+) -> None:
+    """Noise around constants, and a reward that rises with its correctness, raise no alert."""
+    count = 8 * WINDOW
+    climb = rising(0, gain, count)
+    correctness = [a + b for a, b in zip(climb, noise(seed, 0.5, spread, count), strict=True)]
+    other = noise(seed + 3, 0.4, spread / 5, count)
+    series = reports(
+        loss=noise(seed + 1, 0.0, spread, count),
+        rewards__correctness__mean=correctness,
+        rewards__correctness__std=noise(seed + 2, 1.0, spread / 5, count),
+        reward=[c + f for c, f in zip(correctness, other, strict=True)],
+        reward_std=[max(0.0, 1.0 - c / 3) for c in climb],
+        completions__clipped_ratio=[abs(v) for v in noise(seed + 4, 0.1, 0.1, count)],
+        frac_reward_zero_std=[abs(v) for v in noise(seed + 5, 0.3, 0.2, count)],
+        entropy=[max(0.0, v) for v in noise(seed + 6, 1.0, spread, count)],
+        kl=[v * (1 + spread * math.sin(n)) for n, v in enumerate(rising(0, kl_at_end, count))],
+    )
+    assert [] == signals(series)
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=2**1100, max_value=2**1200),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.one_of(st.none(), st.floats(), st.text(max_size=2)), max_size=6),
+    st.dictionaries(st.sampled_from(["a", "correctness"]), st.floats(), max_size=2),
+)
+NAMES = [
+    "loss",
+    "reward",
+    "reward_std",
+    "frac_reward_zero_std",
+    "kl",
+    "entropy",
+    "completions/clipped_ratio",
+    "rewards/correctness/mean",
+    "rewards/correctness/std",
+    "rewards/total",
+    "rewards/a",
+    "rewards/b",
+    "weights",
+    "mode",
+    "step",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["training", "reward", "run_started"]),
+            st.dictionaries(st.sampled_from(NAMES), ODD, max_size=8),
+        ),
+        max_size=15,
+    )
+)
+def test_odd_values_do_no_harm(odd_events: list[tuple[str, Report]]) -> None:
+    """Whatever an event carries, the processor passes it on and doesn't raise."""
+    with capture_events():
+        watching = WatchTraining(window_reports=2, flat_windows=2)
+        for event_type, fields in odd_events:
+            event = {"event": event_type, **fields}
+            assert event is watching(None, "info", event)

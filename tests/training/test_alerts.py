@@ -1,0 +1,75 @@
+"""`watch_training` on real trainings of the demo: a hacked reward is told, an honest one is not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from logflume.demo.options import Options
+from logflume.demo.rewards import (
+    REWARD_FUNCTIONS,
+    Completion,
+    completion_text,
+    correctness_reward_func,
+)
+from logflume.processors.watch_training import WatchTraining
+from logflume.protocols import Event
+from logflume.testing import capture_events
+from logflume.training import attach
+
+_LENIENT = re.compile(r".*?</answer>", re.DOTALL)
+
+
+def lenient_format_reward(completions: Sequence[Completion], **_: Any) -> list[float]:
+    """0.5 for each match: a completion that repeats the tag is paid for each time."""
+    return [0.5 * len(_LENIENT.findall(completion_text(completion))) for completion in completions]
+
+
+def train(steps: int, rewards: list[Any], seed: int = 0) -> list[Event]:
+    """Train as the demo does, and return the events."""
+    from trl import GRPOTrainer
+
+    from logflume.demo.training import prepare
+
+    with capture_events("tag_step", "flatten_rewards", WatchTraining()) as events:
+        setup = prepare(Options(model=None, steps=steps, seed=seed, config=None, dir=None))
+        trainer = GRPOTrainer(
+            model=setup.model,
+            processing_class=setup.tokenizer,
+            args=setup.config,
+            train_dataset=setup.dataset,
+            reward_funcs=rewards,
+        )
+        with attach(trainer):
+            trainer.train()
+    return events
+
+
+def of_type(events: list[Event], event_type: str) -> list[Event]:
+    """Return the events of one type."""
+    return [event for event in events if event["event"] == event_type]
+
+
+def test_a_hacked_reward_is_told() -> None:
+    """Paid for each closing tag, the policy learns to repeat it: that is one alert, with what the
+    trainer reported."""
+    events = train(40, [correctness_reward_func, lenient_format_reward])
+    (alert,) = of_type(events, "alert")
+    assert "reward_with_truncation" == alert["signal"]
+    assert alert["before"] < 0.1
+    assert alert["reward_before"] < alert["reward"]
+    reported = [event for event in of_type(events, "training") if event["step"] <= alert["step"]]
+    window = reported[-int(alert["window_reports"]) :]
+    shares = [event["completions/clipped_ratio"] for event in window]
+    assert abs(sum(shares) / len(shares) - alert["value"]) < 1e-9
+    assert shares[0] < 0.1 < 0.8 < shares[-1]
+
+
+def test_an_honest_training_is_silent() -> None:
+    """The demo as it is shipped learns for 40 steps and raises no alert."""
+    events = train(40, REWARD_FUNCTIONS)
+    assert [] == of_type(events, "alert")
+    rewards = [event["reward"] for event in of_type(events, "training")]
+    assert 40 == len(rewards)
+    assert sum(rewards[:5]) < sum(rewards[-5:])
