@@ -81,6 +81,8 @@ class MeasureGenerations:
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
         """Add the measures to a `model_output`, the means to the `generation` of its batch."""
         kind = event_dict.get("event")
+        if kind == "model_output" and event_dict.pop("quality", True) is False:
+            return event_dict  # `attach(trainer, quality=False)`
         if kind == "model_output" and isinstance(text := event_dict.get("model_output"), str):
             measures = self._measure(text, event_dict)
             for name, value in measures.items():

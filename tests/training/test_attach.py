@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
@@ -13,70 +14,14 @@ import torch
 from logflume.testing import capture_events
 from logflume.training import attach
 from logflume.training.policies import best_and_worst, every, first_groups
-
-GROUP = 4
-
-
-def format_reward(completions: list[Any], **_: Any) -> list[float]:
-    """Reward length, so that groups have a spread."""
-    return [len(str(completion)) / 100 for completion in completions]
+from tests.training import tiny_trainers
+from tests.training.tiny_trainers import GROUP
 
 
-def sometimes_reward(completions: list[Any], **_: Any) -> list[float | None]:
-    """Apply to every other completion."""
-    return [None if row % 2 else 1.0 for row in range(len(completions))]
-
-
-@pytest.fixture(scope="module")
-def make_trainer(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """Return a maker of real trainers of a tiny model, the same for the same arguments."""
-    from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
-
-    from logflume.demo.data import make_problems
-    from logflume.demo.prompts import ask
-    from logflume.demo.tiny_gemma import build_model, build_tokenizer
-
-    torch.set_num_threads(1)
-    problems = make_problems(64, 0)
-    texts = [text for p in problems for text in ("user", p.question, "model", p.answer)]
-    tokenizer = build_tokenizer(texts)
-    rows = [
-        {"prompt": ask(p.question), "question": p.question, "answer": p.answer} for p in problems
-    ]
-    kinds = {"grpo": (GRPOTrainer, GRPOConfig), "rloo": (RLOOTrainer, RLOOConfig)}
-
-    def make(kind: str = "grpo", rewards: Any = None, **settings: Any) -> Any:
-        trainer_class, config_class = kinds[kind]
-        torch.manual_seed(0)
-        config = {
-            "per_device_train_batch_size": 8,
-            "per_device_eval_batch_size": 8,
-            "num_generations": GROUP,
-            "max_completion_length": 6,
-            "max_steps": 4,
-            "learning_rate": 1e-3,
-            "beta": 0.0,
-            "logging_steps": 1,
-            "report_to": [],
-            "save_strategy": "no",
-            "use_cpu": True,
-            "bf16": False,
-            "gradient_checkpointing": False,
-            "disable_tqdm": True,
-            "output_dir": str(tmp_path_factory.mktemp("trainer")),
-            **settings,
-        }
-        return trainer_class(
-            model=build_model(tokenizer),
-            processing_class=tokenizer,
-            args=config_class(**config),
-            train_dataset=Dataset.from_list(rows),
-            eval_dataset=Dataset.from_list(rows[:4]),
-            reward_funcs=rewards or [format_reward, sometimes_reward],
-        )
-
-    return make
+@pytest.fixture(name="make_trainer")
+def _make_trainer(tmp_path: Path) -> Callable[..., Any]:
+    """Return a maker of real trainers, the same for the same arguments."""
+    return functools.partial(tiny_trainers.make_trainer, tmp_path)
 
 
 def of_type(events: list[Any], event_type: str) -> list[Any]:

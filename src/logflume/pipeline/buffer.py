@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
 from logflume.pipeline.bell import Bell
 
-__all__ = ["Buffer", "Lost", "Position", "Record", "WhenFull"]
+__all__ = ["Buffer", "Deferred", "Item", "Lost", "Position", "Record", "WhenFull", "events_in"]
 
 Position: TypeAlias = tuple[int | None, str | None]
 """Step and mode, as `set_step` gives them."""
@@ -37,6 +37,29 @@ class Record(NamedTuple):
     position: Position
 
 
+class Deferred(NamedTuple):
+    """Several events of one moment, made on the worker: the caller pays for one record.
+
+    Attributes:
+        time_ns: When the call was made, nanoseconds since 1970 UTC.
+        position: Step and mode at the time of the call.
+        entries: Gives logger, type and fields of each event. What it reads is snapshotted.
+        events: How many that will be, for the count if they are dropped.
+    """
+
+    time_ns: int
+    position: Position
+    entries: Callable[[], Iterable[tuple[str, str, dict[str, Any]]]]
+    events: int
+
+    def records(self) -> list[Record]:
+        """Return the events as records of level info."""
+        return [
+            Record(self.time_ns, logger, "info", event, fields, self.position)
+            for logger, event, fields in self.entries()
+        ]
+
+
 class Lost:
     """Stands in the buffer where records were dropped, so that `seq` has its gap right there."""
 
@@ -44,6 +67,16 @@ class Lost:
 
     def __init__(self, count: int) -> None:
         self.count = count
+
+
+Item: TypeAlias = Record | Deferred | Lost
+
+
+def events_in(item: Item) -> int:
+    """Return for how many events an item of the buffer stands."""
+    if isinstance(item, Lost):
+        return item.count
+    return item.events if isinstance(item, Deferred) else 1
 
 
 class WhenFull(StrEnum):
@@ -99,14 +132,14 @@ class Buffer:
         self._size = 0
         self._starter = starter
 
-    def put(self, record: Record) -> None:
+    def put(self, record: Record | Deferred) -> None:
         """Add a record, or do what `when_full` says."""
         if len(self._items) < self._size:
             self._items.append(record)
         else:
             self._put_when_full(record)
 
-    def take(self, most: int) -> list[Record | Lost]:
+    def take(self, most: int) -> list[Item]:
         """Remove and return up to `most` records, oldest first. For the worker only."""
         items = self._items
         with self._room:
@@ -135,13 +168,13 @@ class Buffer:
 
     def _clear(self) -> None:
         self.wake = Bell()
-        self._items: deque[Record | Lost] = deque()
+        self._items: deque[Item] = deque()
         self._room = threading.Condition()
         self._open_lost = Lost(0)
         self._stalled = False
         self._consumer_id = 0
 
-    def _put_when_full(self, record: Record) -> None:
+    def _put_when_full(self, record: Record | Deferred) -> None:
         with self._room:
             if self._starter is not None:
                 starter, self._starter = self._starter, None
@@ -155,7 +188,7 @@ class Buffer:
                 self._drop_oldest()
                 self._items.append(record)
             else:
-                self._drop_newest()
+                self._drop_newest(events_in(record))
 
     def _wait_for_room(self) -> bool:
         # Waiting in the worker itself would be waiting for nobody. And after one wait in vain
@@ -173,11 +206,11 @@ class Buffer:
             self._room.wait(remaining_s)
         return True
 
-    def _drop_newest(self) -> None:
+    def _drop_newest(self, events: int) -> None:
         if not self._items or self._items[-1] is not self._open_lost:
             self._open_lost = Lost(0)
             self._items.append(self._open_lost)
-        self._open_lost.count += 1
+        self._open_lost.count += events
 
     def _drop_oldest(self) -> None:
         lost = Lost(0)
@@ -185,5 +218,5 @@ class Buffer:
         while self._items and not has_room:
             item = self._items.popleft()
             has_room = not isinstance(item, Lost)
-            lost.count += item.count if isinstance(item, Lost) else 1
+            lost.count += events_in(item)
         self._items.appendleft(lost)

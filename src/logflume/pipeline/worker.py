@@ -11,7 +11,7 @@ from typing import Any
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB, LEVELS
 from logflume.pipeline.bell import Bell
-from logflume.pipeline.buffer import Buffer, Lost, Record
+from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record
 from logflume.pipeline.chain import Chain
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.router import Router
@@ -143,10 +143,12 @@ class Worker:
         """Write events that come out of the chain outside of a log call."""
         self.write([self._normalizer.finish(event_dict) for event_dict in event_dicts])
 
-    def _read(self, record: Record | Lost) -> list[Event]:
+    def _read(self, record: Item) -> list[Event]:
         if isinstance(record, Lost):
             self._lose(record.count)
             return []
+        if isinstance(record, Deferred):
+            return self._read_deferred(record)
         if record.time_ns < self._started_ns and not _is_wanted(record):
             return []
         event = attempt(self._finish, record)
@@ -156,6 +158,14 @@ class Worker:
             return []
         self.taken += 1
         return [] if event is None else [event]
+
+    def _read_deferred(self, deferred: Deferred) -> list[Event]:
+        records = attempt(deferred.records)
+        if isinstance(records, Failure):
+            self._lose(deferred.events)
+            self._report_bug(records)
+            return []
+        return [event for record in records if _is_wanted(record) for event in self._read(record)]
 
     def _finish(self, record: Record) -> Event | None:
         event_dict = self._chain.run(unpack(record))
@@ -188,5 +198,5 @@ class Worker:
 
 
 def _is_wanted(record: Record) -> bool:
-    """Whether a record that was held before `initialize()` has a level that is logged."""
+    """Whether a record that did not pass its logger's level yet has one that is logged."""
     return LEVELS.get(record.level, 20) >= HUB.channel(record.logger).level

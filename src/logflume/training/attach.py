@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from logflume.exits import note_ending
 from logflume.logger import get_logger
@@ -21,13 +21,14 @@ _MARK = "_logflume_attachment"
 class Attachment:
     """What `attach` has put on a trainer. Use it in a `with` block, or call `detach()`."""
 
-    def __init__(self, trainer: Any, keep: Policy, columns: Sequence[str]) -> None:
+    def __init__(self, trainer: Any, keep: Policy, columns: Sequence[str], quality: bool) -> None:
         # Imported here: `import logflume.training` must not load transformers.
         from logflume.training.callbacks import EnhancedLoggingCallback
 
         self._trainer = trainer
         self._count = 0
-        self._tap = RolloutTap(trainer, keep, columns) if RolloutTap.fits(trainer) else None
+        tap = RolloutTap(trainer, keep, columns, quality)
+        self._tap = tap if RolloutTap.fits(trainer) else None
         self._functions = getattr(trainer, "reward_funcs", None)
         present = trainer.callback_handler.callbacks
         has_callback = any(isinstance(other, EnhancedLoggingCallback) for other in present)
@@ -72,7 +73,13 @@ class Attachment:
             self._trainer.reward_funcs = get_wrapped_reward_functions(self._functions)
 
 
-def attach(trainer: Any, *, rollouts: Policy = keep_all, columns: Sequence[str] = ()) -> Attachment:
+def attach(
+    trainer: Any,
+    *,
+    rollouts: Policy | Literal["all"] = "all",
+    columns: Sequence[str] = (),
+    quality: bool = True,
+) -> Attachment:
     """Log everything that a trainer knows: metrics, rollouts with rewards and advantages.
 
     It adds the callback and, where the trainer has rollouts, listens to the two methods that make
@@ -81,9 +88,11 @@ def attach(trainer: Any, *, rollouts: Policy = keep_all, columns: Sequence[str] 
 
     Args:
         trainer: TRL's `GRPOTrainer` or `RLOOTrainer`, or any `transformers` Trainer.
-        rollouts: Which completions are logged; see `logflume.training.policies`.
+        rollouts: Which completions are logged: all, or what a policy of
+            `logflume.training.policies` keeps.
         columns: Columns of the dataset to log with each completion, beside `question` and
             `answer`.
+        quality: Whether the processor `measure_generations`, if it is configured, measures them.
 
     Example:
         >>> with attach(trainer):
@@ -91,7 +100,8 @@ def attach(trainer: Any, *, rollouts: Policy = keep_all, columns: Sequence[str] 
     """
     attachment: Attachment | None = getattr(trainer, _MARK, None)
     if attachment is None:
-        attachment = Attachment(trainer, rollouts, columns)
+        keep = keep_all if rollouts == "all" else rollouts
+        attachment = Attachment(trainer, keep, columns, quality)
         _warn_about_names(getattr(trainer, "reward_func_names", []))
     attachment._install()
     return attachment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from logflume.training.later import log_later
+from logflume.training.later import log_rollouts
 from logflume.training.phase import PHASE
 from logflume.training.policies import every
 from logflume.training.rollouts import Rollouts
@@ -74,4 +74,4 @@ class RewardBatch:
             keep=every(PHASE.outputs_every),
         )
         PHASE.generation += 1
-        log_later(rollouts.entries)
+        log_rollouts(rollouts)

@@ -5,13 +5,16 @@ They need `transformers`, which comes with the extra `trl`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from logflume.exceptions import MissingExtraError
+from logflume.guard import Failure, attempt, describe
 from logflume.lifecycle import current_config, set_step
 from logflume.logger import get_logger
 from logflume.training.arguments import argument_fields
 from logflume.training.phase import PHASE
+from logflume.training.validation import Validation
 from logflume.window import MeanWindow
 
 try:
@@ -30,11 +33,29 @@ class EnhancedLoggingCallback(TrainerCallback):
     It also sets the step that all other events of the process are tagged with. Metrics are logged
     once, by the main process.
 
+    Args:
+        validation_prompts: Prompts that the model completes every `validation_frequency` steps, in
+            one of the forms of `logflume.training.validation.Validation`. For models that are
+            whole in one process, since the main process generates alone.
+        validation_frequency: In steps; None takes `metrics.validation_frequency` of the
+            configuration.
+        validation_tokens: The longest completion of these prompts, in tokens.
+
     Example:
         >>> trainer = GRPOTrainer(..., callbacks=[EnhancedLoggingCallback()])
     """
 
     outputs_every = 1
+
+    def __init__(
+        self,
+        validation_prompts: Sequence[Any] = (),
+        validation_frequency: int | None = None,
+        validation_tokens: int = 256,
+    ) -> None:
+        self._validation = Validation(validation_prompts, validation_tokens)
+        self._has_prompts = len(validation_prompts) > 0
+        self._frequency = validation_frequency or current_config().metrics.validation_frequency
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Log the trainer's arguments, and follow its steps from here on."""
@@ -54,6 +75,9 @@ class EnhancedLoggingCallback(TrainerCallback):
         """Leave the mode open: what comes before the next step may be an evaluation."""
         PHASE.in_step = False
         set_step(state.global_step)
+        is_due = self._has_prompts and state.global_step % self._frequency == 0
+        if is_due and state.is_world_process_zero:
+            self._validate(state.global_step, kwargs)
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
@@ -85,6 +109,12 @@ class EnhancedLoggingCallback(TrainerCallback):
         PHASE.is_followed = False
         PHASE.in_step = False
 
+    def _validate(self, step: int, given: dict[str, Any]) -> None:
+        tokenizer = given.get("processing_class")
+        done = attempt(self._validation.run, given["model"], tokenizer, step)
+        if isinstance(done, Failure):
+            get_logger("training").warning(f"The validation failed: {describe(done.error)}")
+
     def log_training(self, step: int, metrics: dict[str, Any]) -> None:
         """Log the metrics of a step."""
         get_logger("training").info("training", **{**metrics, "step": step, "mode": "train"})
@@ -96,9 +126,11 @@ class OptimizedLoggingCallback(EnhancedLoggingCallback):
     Args:
         logging_frequency: Length of the window in steps; None takes `metrics.logging_frequency`
             of the configuration, or 10 where that is 1.
+        validation: The arguments of `EnhancedLoggingCallback`.
     """
 
-    def __init__(self, logging_frequency: int | None = None) -> None:
+    def __init__(self, logging_frequency: int | None = None, **validation: Any) -> None:
+        super().__init__(**validation)
         configured = current_config().metrics.logging_frequency
         frequency = logging_frequency or (configured if configured > 1 else 10)
         self.outputs_every = frequency

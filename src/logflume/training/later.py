@@ -1,16 +1,17 @@
-"""Logging a batch of events."""
+"""Logging a batch of events at the price of one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
 
-from logflume.logger import get_logger
-from logflume.training.rollouts import Entry
+from logflume.hub import HUB
+from logflume.pipeline.buffer import Deferred
+from logflume.training.rollouts import Rollouts
 
-__all__ = ["log_later"]
+__all__ = ["log_rollouts"]
 
 
-def log_later(entries: Callable[[], Iterable[Entry]]) -> None:
-    """Log the events that `entries` yields."""
-    for logger, event, fields in entries():
-        get_logger(logger).info(event, **fields)
+def log_rollouts(rollouts: Rollouts) -> None:
+    """Log a batch of rollouts; the worker makes its events, once a GPU has made its copies."""
+    events = len(rollouts.completions) + 2
+    HUB.buffer.put(Deferred(time.time_ns(), HUB.position, rollouts.entries, events))

@@ -45,6 +45,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         reward_s: Time of each reward function, in seconds.
         generate_s: Time of generating, in seconds.
         keep: Which completions are logged.
+        quality: Whether `measure_generations` looks at them.
     """
 
     generation: int
@@ -65,10 +66,12 @@ class Rollouts(msgspec.Struct, kw_only=True):
     reward_s: dict[str, float] = {}
     generate_s: float | None = None
     keep: Policy = keep_all
+    quality: bool = True
 
     def entries(self) -> Iterator[Entry]:
         """Yield the events: `reward`, the kept `model_output`s, `generation` last."""
-        where = {"step": self.step, "mode": self.mode, "generation": self.generation}
+        where: dict[str, Any] = {"step": self.step, "mode": self.mode}
+        where["generation"] = self.generation
         table = [[_number(value) for value in row] for row in plain(self.table)]
         rows = table[self.first_row : self.first_row + len(self.completions)]
         totals = [self._total(row) for row in rows]
@@ -82,7 +85,8 @@ class Rollouts(msgspec.Struct, kw_only=True):
             named = dict(zip(self.names, rows[row], strict=True))
             fields["rewards"] = {**named, "total": totals[row]}
             fields["advantage"] = None if advantages is None else advantages[row]
-            yield "model", "model_output", {**where, **fields}
+            unmeasured = {} if self.quality else {"quality": False}
+            yield "model", "model_output", {**where, **fields, **unmeasured}
         yield (
             "metrics",
             "generation",
@@ -111,8 +115,8 @@ class Rollouts(msgspec.Struct, kw_only=True):
             "index": None if size is None else place % size,
             "completion_tokens": _item(self.completion_tokens, row),
             "truncated": _item(self.truncated, row),
-            "columns": {
-                name: _item(values, row)
+            **{
+                f"columns/{name}": _item(values, row)
                 for name, values in self.columns.items()
                 if name not in _NAMED
             },

@@ -9,7 +9,7 @@ from typing import Any
 
 from logflume.guard import Failure, attempt, describe
 from logflume.logger import get_logger
-from logflume.training.later import log_later
+from logflume.training.later import log_rollouts
 from logflume.training.names import distinct
 from logflume.training.policies import Policy
 from logflume.training.rollouts import Rollouts
@@ -44,12 +44,16 @@ class RolloutTap:
         trainer: A `GRPOTrainer`, `RLOOTrainer` or a subclass of one.
         keep: Which completions are logged.
         columns: Columns of the dataset that are logged with each completion.
+        quality: Whether the quality of the completions is measured.
     """
 
-    def __init__(self, trainer: Any, keep: Policy, columns: Sequence[str]) -> None:
+    def __init__(
+        self, trainer: Any, keep: Policy, columns: Sequence[str], quality: bool = True
+    ) -> None:
         self._trainer = trainer
         self._keep = keep
         self._columns = columns
+        self._quality = quality
         self._generation = 0
         self._scored: dict[str, Any] = {}
         self._found: dict[str, Any] = {}
@@ -138,10 +142,11 @@ class RolloutTap:
             reward_s=self._scored["reward_s"],
             generate_s=elapsed_s - self._scored["score_s"],
             keep=self._keep,
+            quality=self._quality,
         )
         self._generation += 1
         self._scored = {}
-        log_later(rollouts.entries)
+        log_rollouts(rollouts)
 
 
 def _timed(functions: Sequence[Any], trainer: Any, stopwatch: Stopwatch) -> list[Any]:

@@ -1,0 +1,79 @@
+"""Samples of the model in training, from prompts that the user gives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from logflume.logger import get_logger
+from logflume.training.completions import final_answer, parse_answer, question_of, text_of
+
+__all__ = ["Validation"]
+
+
+class Validation:
+    """Lets the model complete some prompts, and logs what it wrote.
+
+    Each completion is a `model_output` event with the mode `eval`, and all together give an
+    `evaluation` event with `validation/accuracy`, `validation/n` and `validation/seconds`. The
+    model completes greedily, so no random number is used up and the training goes on as it would
+    have.
+
+    Args:
+        prompts: Text, chat messages, or mappings with `prompt` and, where known, `answer` (and
+            `question`).
+        max_new_tokens: The longest completion.
+    """
+
+    def __init__(self, prompts: Sequence[Any], max_new_tokens: int = 256) -> None:
+        self._rows = [row if isinstance(row, dict) else {"prompt": row} for row in prompts]
+        self._max_new_tokens = max_new_tokens
+
+    def run(self, model: Any, tokenizer: Any, step: int) -> None:
+        """Complete every prompt with the model as it is now, and log it."""
+        was_training = model.training
+        started_s = time.perf_counter()
+        model.eval()
+        try:
+            texts = [self._complete(model, tokenizer, row["prompt"]) for row in self._rows]
+        finally:
+            model.train(was_training)
+        where = {"step": step, "mode": "eval"}
+        right: list[bool] = []
+        for row, text in zip(self._rows, texts, strict=True):
+            reasoning, answer = parse_answer(text)
+            truth = final_answer(row.get("answer"))
+            if truth is not None:
+                right.append(answer == str(truth).strip())
+            get_logger("model").info(
+                "model_output",
+                **where,
+                question=row.get("question", question_of(row["prompt"])),
+                true_answer=truth,
+                model_output=text,
+                reasoning=reasoning,
+                answer=answer,
+                prompt=text_of(row["prompt"]),
+            )
+        accuracy = sum(right) / len(right) if right else None
+        seconds = time.perf_counter() - started_s
+        fields = {"n": len(texts), "accuracy": accuracy, "seconds": seconds}
+        get_logger("training").info("evaluation", **where, validation=fields)
+
+    def _complete(self, model: Any, tokenizer: Any, prompt: Any) -> str:
+        import torch
+
+        if isinstance(prompt, str):
+            inputs = tokenizer(prompt, return_tensors="pt")
+        else:
+            inputs = tokenizer.apply_chat_template(
+                prompt, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+            )
+        inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
+        with torch.no_grad():
+            tokens = model.generate(
+                **inputs, max_new_tokens=self._max_new_tokens, do_sample=False, num_beams=1
+            )
+        new = tokens[0, inputs["input_ids"].shape[1] :]
+        return str(tokenizer.decode(new, skip_special_tokens=True))

@@ -1,0 +1,165 @@
+"""`attach` where things are not as usual: several ranks, odd names, trainers of other kinds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import logflume
+from logflume.testing import capture_events
+from logflume.training import attach
+from logflume.training.callbacks import EnhancedLoggingCallback
+from logflume.training.wrapped_rewards import get_wrapped_reward_functions
+from tests.training.test_attach import of_type
+from tests.training.tiny_trainers import format_reward, make_trainer, sometimes_reward
+
+RANK_SCRIPT = """
+import sys
+from pathlib import Path
+import logflume
+from logflume.training import attach
+from tests.training.tiny_trainers import make_trainer
+
+run = logflume.initialize(
+    {
+        "dir": sys.argv[1],
+        "root": {"sinks": ["console", "jsonl"]},
+        "processors": ["tag_step", "flatten_rewards"],
+        "sinks": {"console": {}, "jsonl": {"path": "{dir}/{run}/events.jsonl"}},
+    }
+)
+trainer = make_trainer(Path(sys.argv[1]) / "out", per_device_train_batch_size=2, max_steps=2)
+with attach(trainer):
+    trainer.train()
+"""
+
+
+def test_two_ranks(tmp_path: Path) -> None:
+    """With torchrun each rank writes its own completions and rank 0 the metrics; a group that is
+    split over the ranks is one group when read back."""
+    script = tmp_path / "script.py"
+    script.write_text(RANK_SCRIPT)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    result = subprocess.run(
+        [*launcher, "--standalone", str(script), str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": ".", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 0 == result.returncode, result.stderr
+    (folder,) = {path.parent for path in tmp_path.glob("*/events*.jsonl")}
+    assert {"events.jsonl", "events-rank1.jsonl"} == {p.name for p in folder.glob("events*")}
+    events = list(logflume.open_run(folder))
+    outputs = of_type(events, "model_output")
+    places = Counter((e["generation"], e["group"], e["index"]) for e in outputs)
+    assert {(g, 0, i): 1 for g in range(2) for i in range(4)} == places
+    assert {0, 1} == {event["rank"] for event in outputs if event["group"] == 0}
+    for metrics in ("training", "reward"):
+        assert [(0, 1), (0, 2)] == [(e["rank"], e["step"]) for e in of_type(events, metrics)]
+    assert 4 == len(of_type(events, "reward")[0]["rewards/total"])
+    assert 1 == result.stderr.count("step 2 reward")
+
+
+def test_wrapped_functions_are_not_logged_twice(tmp_path: Path) -> None:
+    """On a trainer whose functions log for themselves, `attach` logs each rollout once."""
+    functions = get_wrapped_reward_functions([format_reward, sometimes_reward])
+    trainer = make_trainer(tmp_path, rewards=functions, max_steps=1)
+    with capture_events() as events, attach(trainer):
+        trainer.train()
+    assert (1, 8) == (len(of_type(events, "reward")), len(of_type(events, "model_output")))
+
+
+def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    """Two reward functions of one name are warned about once, and logged under two names."""
+
+    def format_reward(completions: list[Any], **_: Any) -> list[float]:
+        return [0.0 for _ in completions]
+
+    from tests.training.tiny_trainers import format_reward as other
+
+    trainer = make_trainer(tmp_path, rewards=[other, format_reward], max_steps=1)
+    with capture_events("flatten_rewards") as events, attach(trainer):
+        trainer.train()
+    (reward,) = of_type(events, "reward")
+    assert {"rewards/format_reward", "rewards/format_reward_2"} <= reward.keys()
+    warnings = [e for e in of_type(events, "message") if "TRL merges their metrics" in e["message"]]
+    assert 1 == len(warnings)
+
+
+def test_trainer_without_the_methods(tmp_path: Path) -> None:
+    """A trainer that lacks the two methods has its functions wrapped, on its own list only."""
+
+    class Old:
+        """What `attach` needs of a trainer of an earlier TRL."""
+
+        def __init__(self) -> None:
+            real = make_trainer(tmp_path)
+            self.reward_funcs = real.reward_funcs
+            self.reward_func_names = real.reward_func_names
+            self.callback_handler = real.callback_handler
+            self.add_callback = real.add_callback
+            self.remove_callback = real.remove_callback
+
+    trainer = Old()
+    functions = trainer.reward_funcs
+    with capture_events() as events, attach(trainer):
+        for function in trainer.reward_funcs:
+            function(completions=["a", "b"], prompts=["p", "p"])
+    assert 2 == len(of_type(events, "model_output"))
+    assert functions is trainer.reward_funcs
+
+
+def test_quality_can_be_left_out(tmp_path: Path) -> None:
+    """`quality=False` keeps `measure_generations` from looking at the completions."""
+    names = []
+    for quality in (True, False):
+        trainer = make_trainer(tmp_path, max_steps=1)
+        with capture_events("measure_generations") as events, attach(trainer, quality=quality):
+            trainer.train()
+        names.append({n for e in of_type(events, "model_output") for n in e if "quality" in n})
+    assert "quality/repetition" in names[0]
+    assert set() == names[1]
+
+
+def test_truncation_is_what_trl_reports(tmp_path: Path) -> None:
+    """The share of truncated completions is TRL's own `completions/clipped_ratio`."""
+    trainer = make_trainer(tmp_path, max_completion_length=24, temperature=2.0)
+    with capture_events() as events, attach(trainer):
+        trainer.train()
+    for report in of_type(events, "training"):
+        outputs = [e for e in of_type(events, "model_output") if e["step"] == report["step"]]
+        share = sum(event["truncated"] for event in outputs) / len(outputs)
+        assert share == pytest.approx(report["completions/clipped_ratio"])
+
+
+def test_validation_samples(tmp_path: Path) -> None:
+    """Every so many steps the model completes the given prompts; the training goes on bit for bit
+    as it would have."""
+    from transformers import set_seed
+
+    prompts = [{"prompt": [{"role": "user", "content": "3+4?"}], "answer": "#### 7"}, "3+4="]
+    callback = EnhancedLoggingCallback(prompts, validation_frequency=2, validation_tokens=5)
+    plain, watched = make_trainer(tmp_path), make_trainer(tmp_path)
+    set_seed(1)
+    plain.train()
+    watched.add_callback(callback)
+    set_seed(1)
+    with capture_events("tag_step") as events:
+        watched.train()
+    outputs = of_type(events, "model_output")
+    assert [(2, "eval")] * 2 + [(4, "eval")] * 2 == [(e["step"], e["mode"]) for e in outputs]
+    assert ["3+4?", "3+4="] * 2 == [event["question"] for event in outputs]
+    evaluations = of_type(events, "evaluation")
+    assert [2.0, 2.0] == [event["validation/n"] for event in evaluations]
+    assert {"validation/accuracy", "validation/seconds"} <= evaluations[0].keys()
+    for before, after in zip(plain.model.parameters(), watched.model.parameters(), strict=True):
+        assert torch.equal(before, after)
