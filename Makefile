@@ -1,11 +1,12 @@
 # make demo    install into .venv and train a tiny Gemma with GRPO, with all sinks on
 # make test    install into .venv and run the whole check: format, lint, types, contracts, tests
+# make test-compat    the trainer's tests with TRL 1.0, 1.9 and the newest, an environment each
 # make clean   remove .venv, logs and caches
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test format clean
+.PHONY: demo test test-compat format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -16,6 +17,16 @@ test: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+# TRL before 1.10 needs `requests` and doesn't say so.
+test-compat:
+	for version in 1.0.0 1.9.0 ""; do \
+	    $(PYTHON) -m venv .venv/compat && \
+	    .venv/compat/bin/pip install --quiet torch==2.13.0 "trl$${version:+==$$version}" requests pytest hypothesis && \
+	    .venv/compat/bin/pip install --quiet --editable . && \
+	    .venv/compat/bin/python -m pytest tests/training || exit 1; \
+	    rm -rf .venv/compat; \
+	done
 
 format: .venv/dev
 	$(BIN)/ruff format .

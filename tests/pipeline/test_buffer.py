@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logflume
-from logflume.pipeline.buffer import Buffer, Lost, Record, WhenFull
+from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record, WhenFull
 from logflume.testing import capture_events
 from tests.fake_sinks import HeldSink
 from tests.own_events import own
@@ -26,19 +26,21 @@ def record(number: int, thread: int = 0) -> Record:
     return Record(0, "training", "info", "x", {"thread": thread, "number": number}, (None, None))
 
 
-def numbers(items: list[Record | Lost]) -> list[int]:
+def numbers(items: list[Item]) -> list[int]:
     return [item.fields["number"] for item in items if isinstance(item, Record)]
 
 
-def lost(items: list[Record | Lost]) -> int:
+def lost(items: list[Item]) -> int:
     return sum(item.count for item in items if isinstance(item, Lost))
 
 
-def layout(items: list[Record | Lost]) -> list[str]:
+def layout(items: list[Item]) -> list[str]:
     """Return the numbers, and how many are missing where: `["0", "-3", "4"]`."""
-    return [
-        f"-{item.count}" if isinstance(item, Lost) else str(item.fields["number"]) for item in items
-    ]
+    marks = []
+    for item in items:
+        assert not isinstance(item, Deferred)
+        marks.append(f"-{item.count}" if isinstance(item, Lost) else str(item.fields["number"]))
+    return marks
 
 
 def fill(buffer: Buffer, count: int, start: int = 0, thread: int = 0) -> None:
@@ -46,9 +48,9 @@ def fill(buffer: Buffer, count: int, start: int = 0, thread: int = 0) -> None:
         buffer.put(record(number, thread))
 
 
-def drain(buffer: Buffer) -> list[Record | Lost]:
+def drain(buffer: Buffer) -> list[Item]:
     """Take everything, on a thread of its own as the worker does."""
-    taken: list[Record | Lost] = []
+    taken: list[Item] = []
     thread = threading.Thread(target=lambda: taken.extend(buffer.take(len(buffer))))
     thread.start()
     thread.join()
@@ -88,7 +90,7 @@ class TestPolicies:
         buffer.put(record(0))
         thread = threading.Thread(target=lambda: buffer.put(record(1)))
         thread.start()
-        taken: list[Record | Lost] = []
+        taken: list[Item] = []
         # It rings for the worker before it waits.
         assert buffer.wake.wait(60.0)
         while thread.is_alive():
@@ -165,7 +167,7 @@ def test_nothing_is_unaccounted_for(when_full: WhenFull, size: int, moves: list[
     buffer = Buffer(size, when_full, 0.0)
     buffer.configure(size, when_full, 0.0)
     put = 0
-    items: deque[Record | Lost] = deque()
+    items: deque[Item] = deque()
     for move in moves:
         if move >= 0:
             fill(buffer, move, start=put)
@@ -194,7 +196,7 @@ def test_many_threads(when_full: WhenFull) -> None:
         threading.Thread(target=fill, args=[buffer, 2_000], kwargs={"thread": thread})
         for thread in range(8)
     ]
-    taken: list[Record | Lost] = []
+    taken: list[Item] = []
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -234,3 +236,13 @@ def test_gaps_in_seq(when_full: WhenFull) -> None:
     offsets = {int(e["number"]) - e["seq"] for e in events}
     assert 1 == len(offsets)
     assert report.sinks["memory"]["accepted"] == report.sinks["memory"]["written"]
+
+
+@pytest.mark.parametrize("policy", [WhenFull.DROP_NEWEST, WhenFull.DROP_OLDEST])
+def test_a_dropped_batch_counts_all_its_events(policy: WhenFull) -> None:
+    """A record that stands for several events is counted as so many when it is dropped."""
+    buffer = Buffer(1, policy)
+    batch = Deferred(0, (None, None), lambda: [], 66)
+    for item in (batch, batch) if policy is WhenFull.DROP_NEWEST else (batch, record(0)):
+        buffer.put(item)
+    assert 66 == lost(drain(buffer))

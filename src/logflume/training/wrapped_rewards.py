@@ -60,7 +60,11 @@ class WrappedReward:
 
 
 class AsyncWrappedReward(WrappedReward):
-    """The same for an `async` function: TRL runs those together."""
+    """The same for an `async` function: TRL runs those together.
+
+    Up to TRL 1.9 it looks for them with `inspect.iscoroutinefunction`, which believes an object
+    only if it has the attributes of a function; so it gets those.
+    """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Await the function and log what it gave."""
@@ -71,6 +75,10 @@ class AsyncWrappedReward(WrappedReward):
             _log_error(self.__name__, error)
             raise
         return self._note(result, kwargs, started_s)
+
+    __code__ = __call__.__code__
+    __defaults__ = None
+    __kwdefaults__ = None
 
 
 def wrap_reward(function: Any, name: str | None = None, *, batch: Collector | None = None) -> Any:
