@@ -183,6 +183,7 @@ def test_nothing_is_unaccounted_for(when_full: WhenFull, size: int, moves: list[
         if isinstance(item, Lost):
             position += item.count
         else:
+            assert isinstance(item, Record)
             assert position == item.fields["number"]
             position += 1
     assert put == position
@@ -242,7 +243,7 @@ def test_gaps_in_seq(when_full: WhenFull) -> None:
 def test_a_dropped_batch_counts_all_its_events(policy: WhenFull) -> None:
     """A record that stands for several events is counted as so many when it is dropped."""
     buffer = Buffer(1, policy)
-    batch = Deferred(0, (None, None), lambda: [], 66)
+    batch = Deferred(0, (None, None), list, 66)
     for item in (batch, batch) if policy is WhenFull.DROP_NEWEST else (batch, record(0)):
         buffer.put(item)
     assert 66 == lost(drain(buffer))
