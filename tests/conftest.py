@@ -9,6 +9,7 @@ import structlog
 
 import logflume
 from logflume.hub import HUB
+from tests.demo.runs import DemoRun, run_demo
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +22,9 @@ def _fresh_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     HUB.buffer.take(len(HUB.buffer))
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """The run that `make demo` makes: 40 steps of GRPO, all five sinks."""
+    return run_demo(tmp_path_factory.mktemp("demo"))

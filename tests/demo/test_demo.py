@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 import logflume
 
-from .conftest import DemoRun, run_demo
+from .runs import DemoRun, run_demo
 
 
 def test_reward_rises(demo_run: DemoRun) -> None:

@@ -18,7 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from logflume.schema import event_schema
 
-from .conftest import DemoRun
+from .runs import DemoRun
 
 TOTAL = "rewards/total/mean"
 

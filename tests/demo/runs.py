@@ -1,4 +1,4 @@
-"""One whole run of the demo, shared by the tests that read it."""
+"""Running the demo in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 
 @dataclass
@@ -38,9 +36,3 @@ def run_demo(folder: Path, *arguments: str) -> DemoRun:
     )
     assert 0 == result.returncode, result.stderr
     return DemoRun((folder / "logs" / "latest").resolve(), result.stdout, result.stderr)
-
-
-@pytest.fixture(scope="session")
-def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    """The run that `make demo` makes: 40 steps of GRPO, all five sinks."""
-    return run_demo(tmp_path_factory.mktemp("demo"))
