@@ -44,13 +44,14 @@ def main() -> None:
             if self.attachment is not None:
                 self.attachment.detach()
 
+    functions: list[Any] = [*REWARD_FUNCTIONS]
     setup = prepare(parse_options(["--steps", str(STEPS)], description=""))
     trainer = GRPOTrainer(
         model=setup.model,
         processing_class=setup.tokenizer,
         args=setup.config,
         train_dataset=setup.dataset,
-        reward_funcs=REWARD_FUNCTIONS,
+        reward_funcs=functions,
         callbacks=[Toggle()],
     )
     with tempfile.TemporaryDirectory() as folder:
