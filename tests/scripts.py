@@ -17,6 +17,9 @@ START = """
 import os, signal, sys, threading, time
 import logflume
 
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)  # tests that run under nohup hand on another
+
 config = {
     "root": {"level": "INFO", "sinks": ["jsonl"]},
     "sinks": {
