@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import tempfile
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pandas as pd
@@ -17,46 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import logflume
-from logflume.sinks.csvfile import CsvSink
-
-RESERVED = [
-    "timestamp",
-    "level",
-    "logger",
-    "event",
-    "run",
-    "attempt",
-    "rank",
-    "seq",
-    "step",
-    "mode",
-]
-
-
-def make_event(**fields: Any) -> dict[str, Any]:
-    return {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "model",
-        "event": "model_output",
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": 17,
-        "step": 3,
-        **fields,
-    }
-
-
-def write(path: Path, *events: dict[str, Any], **options: Any) -> None:
-    with closing(CsvSink(path, **options)) as sink:
-        sink.write(events)
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
+from tests.csv_files import RESERVED, make_event, read, write
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"]) | st.sampled_from("\",\r\n\0\t'=-;| "), max_size=8

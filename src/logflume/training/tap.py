@@ -13,7 +13,7 @@ from logflume.training.later import log_rollouts
 from logflume.training.names import distinct
 from logflume.training.policies import Policy
 from logflume.training.rollouts import Rollouts
-from logflume.training.wrapped_rewards import AsyncWrappedReward, WrappedReward, wrap_reward
+from logflume.training.wrapped_rewards import WrappedReward, wrap_reward
 from logflume.values.snapshot import snapshot
 
 __all__ = ["RolloutTap"]
@@ -153,7 +153,7 @@ def _timed(functions: Sequence[Any], trainer: Any, stopwatch: Stopwatch) -> list
     """Return the functions with a stopwatch; those that log for themselves are silenced."""
     timed = []
     for function, name in zip(functions, distinct(trainer.reward_func_names), strict=False):
-        if isinstance(function, (WrappedReward, AsyncWrappedReward)):
+        if isinstance(function, WrappedReward):
             function = function.function
         timed.append(wrap_reward(function, name, batch=stopwatch))
     return timed

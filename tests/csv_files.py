@@ -1,0 +1,48 @@
+"""Writing a CSV file with the sink and reading it with the csv module, for the tests of both."""
+
+from __future__ import annotations
+
+import csv
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from logflume.sinks.csvfile import CsvSink
+
+RESERVED = [
+    "timestamp",
+    "level",
+    "logger",
+    "event",
+    "run",
+    "attempt",
+    "rank",
+    "seq",
+    "step",
+    "mode",
+]
+
+
+def make_event(**fields: Any) -> dict[str, Any]:
+    return {
+        "timestamp": "2026-11-23T06:00:00.123456Z",
+        "level": "info",
+        "logger": "model",
+        "event": "model_output",
+        "run": "r",
+        "attempt": 0,
+        "rank": 0,
+        "seq": 17,
+        "step": 3,
+        **fields,
+    }
+
+
+def write(path: Path, *events: dict[str, Any], **options: Any) -> None:
+    with closing(CsvSink(path, **options)) as sink:
+        sink.write(events)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
