@@ -12,6 +12,7 @@ __all__ = [
     "QUALITY_FAMILIES",
     "EventBase",
     "Families",
+    "TrainerEvent",
     "doc",
     "unit",
 ]
@@ -59,6 +60,18 @@ class EventBase(Struct, kw_only=True, omit_defaults=True):
     ] = None
 
     families: ClassVar[Families] = {}
+
+
+class TrainerEvent(EventBase):
+    """What a trainer's events say beside their step."""
+
+    global_step: Annotated[
+        int | None, doc("steps the trainer had done: in training, rollouts are of the one after")
+    ] = None
+    generation: Annotated[
+        int | None,
+        doc("batch of rollouts, from 0 within the attempt; of metrics the newest trained on"),
+    ] = None
 
 
 GPU_FAMILIES: Families = {

@@ -14,7 +14,15 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import field
 
-from logflume.event_base import GPU_FAMILIES, QUALITY_FAMILIES, EventBase, Families, doc, unit
+from logflume.event_base import (
+    GPU_FAMILIES,
+    QUALITY_FAMILIES,
+    EventBase,
+    Families,
+    TrainerEvent,
+    doc,
+    unit,
+)
 
 __all__ = ["CATALOGUE", "SCHEMA_VERSION", "EventBase"]
 
@@ -22,7 +30,7 @@ SCHEMA_VERSION = 1
 """Raised when a declared field changes its name, type or meaning."""
 
 
-class ModelOutput(EventBase):
+class ModelOutput(TrainerEvent):
     """One completion of the model."""
 
     question: Annotated[str | None, doc("what was asked")] = None
@@ -31,9 +39,6 @@ class ModelOutput(EventBase):
     reasoning: Annotated[str | None, doc("the part between the reasoning tags")] = None
     answer: Annotated[str | None, doc("the part between the answer tags")] = None
     prompt: Annotated[str | None, doc("the prompt as the model got it")] = None
-    generation: Annotated[int | None, doc("which batch of rollouts, from 0 within the attempt")] = (
-        None
-    )
     group: Annotated[int | None, doc("which prompt within the generation")] = None
     index: Annotated[int | None, doc("which completion within the group")] = None
     total: Annotated[float | None, doc("weighted sum of the rewards")] = field(
@@ -78,7 +83,7 @@ class RunFinished(EventBase):
     exception: Annotated[str | None, doc("the exception that ended it: type and message")] = None
 
 
-class Training(EventBase):
+class Training(TrainerEvent):
     """Metrics of a training step."""
 
     loss: Annotated[float | None, doc("training loss")] = None
@@ -106,19 +111,17 @@ class Evaluation(Training):
     runtime: Annotated[float | None, unit("s", "time of the evaluation")] = None
 
 
-class Summary(EventBase):
+class Summary(TrainerEvent):
     """What a trainer says at the end of a training: `train_runtime`, `train_loss` and so on."""
 
     train_runtime: Annotated[float | None, unit("s", "time of the whole training")] = None
     train_loss: Annotated[float | None, doc("mean loss over the training")] = None
 
 
-class Reward(EventBase):
+class Reward(TrainerEvent):
     """The rewards of one batch of completions, with their statistics."""
 
-    num_generations: Annotated[int | None, doc("completions a group: what frac_zero_std needs")] = (
-        None
-    )
+    num_generations: Annotated[int | None, doc("completions a group")] = None
 
     families: ClassVar[Families] = {
         "rewards/*": (
@@ -131,16 +134,15 @@ class Reward(EventBase):
         "rewards/*/max": (float, "greatest value"),
         "rewards/*/n": (int, "how many values apply"),
         "rewards/*/frac_zero_std": (float, "share of the groups whose values are all the same"),
+        "frac_all_correct": (float, "share of this rank's groups with right answers only"),
+        "frac_none_correct": (float, "share of this rank's groups without a right answer"),
         "weights/*": (float, "weight of a function in the total, 1 where not given"),
     }
 
 
-class Generation(EventBase):
+class Generation(TrainerEvent):
     """One batch of rollouts."""
 
-    generation: Annotated[int | None, doc("which batch of rollouts, from 0 within the attempt")] = (
-        None
-    )
     rows: Annotated[int | None, doc("completions on this rank")] = None
     generate_s: Annotated[float | None, unit("s", "time of generating")] = None
 
@@ -154,9 +156,7 @@ class Generation(EventBase):
 class System(EventBase):
     """Resources of the process, the machine and its GPUs."""
 
-    process_memory_bytes: Annotated[int | None, unit("bytes", "resident memory of the process")] = (
-        None
-    )
+    process_memory_bytes: Annotated[int | None, unit("bytes", "its resident memory")] = None
     process_cpu_percent: Annotated[
         float | None, unit("%", "CPU of the process, 100 is one core")
     ] = None
@@ -174,7 +174,7 @@ class System(EventBase):
     families: ClassVar[Families] = GPU_FAMILIES
 
 
-class Checkpoint(EventBase):
+class Checkpoint(TrainerEvent):
     """A checkpoint was saved."""
 
     path: Annotated[str | None, doc("where it was saved")] = None

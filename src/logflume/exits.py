@@ -28,6 +28,7 @@ from logflume.pipeline.pipeline import Report
 
 __all__ = [
     "complain",
+    "forget_ending",
     "handle_signals",
     "install",
     "note_ending",
@@ -75,6 +76,11 @@ def note_ending(status: str, error: BaseException | None = None) -> None:
     _ending["status"] = status
     if error is not None:
         _ending["exception"] = describe(error)
+
+
+def forget_ending() -> None:
+    """Take back what `note_ending` was told: the run went on after all."""
+    _ending.clear()
 
 
 def take_ending() -> dict[str, Any]:

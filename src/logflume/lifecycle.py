@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from logflume.run import RunInfo
     from logflume.starting import Running
 
-__all__ = ["current_config", "flush", "initialize", "report", "set_step", "shutdown"]
+__all__ = ["current_config", "current_run", "flush", "initialize", "report", "set_step", "shutdown"]
 
 
 _running: Running | None = None
@@ -143,6 +143,11 @@ def current_config() -> Config:
     from logflume.config.model import Config
 
     return _running.config if _running else Config()
+
+
+def current_run() -> RunInfo | None:
+    """Return the run that is written; None where nothing runs."""
+    return _running.run if _running else None
 
 
 def _bounded(timeout_s: float) -> float:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from logflume.demo.options import Options
 from logflume.demo.rewards import (
     REWARD_FUNCTIONS,
@@ -51,10 +53,11 @@ def of_type(events: list[Event], event_type: str) -> list[Event]:
     return [event for event in events if event["event"] == event_type]
 
 
-def test_a_hacked_reward_is_told() -> None:
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_hacked_reward_is_told(seed: int) -> None:
     """Paid for each closing tag, the policy learns to repeat it: that is one alert, with what the
-    trainer reported."""
-    events = train(40, [correctness_reward_func, lenient_format_reward])
+    trainer reported. (From seed 1 it does not find the hack within 40 steps.)"""
+    events = train(40, [correctness_reward_func, lenient_format_reward], seed)
     (alert,) = of_type(events, "alert")
     assert "reward_with_truncation" == alert["signal"]
     assert alert["before"] < 0.1
@@ -66,9 +69,10 @@ def test_a_hacked_reward_is_told() -> None:
     assert shares[0] < 0.1 < 0.8 < shares[-1]
 
 
-def test_an_honest_training_is_silent() -> None:
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_an_honest_training_is_silent(seed: int) -> None:
     """The demo as it is shipped learns for 40 steps and raises no alert."""
-    events = train(40, REWARD_FUNCTIONS)
+    events = train(40, REWARD_FUNCTIONS, seed)
     assert [] == of_type(events, "alert")
     rewards = [event["reward"] for event in of_type(events, "training")]
     assert 40 == len(rewards)

@@ -36,8 +36,15 @@ def of_type(events: list[Any], event_type: str) -> list[Any]:
         {},
         {"gradient_accumulation_steps": 4, "steps_per_generation": 2},
         {"eval_strategy": "steps", "eval_steps": 2},
+        {
+            "gradient_accumulation_steps": 4,
+            "steps_per_generation": 2,
+            "num_iterations": 2,
+            "eval_strategy": "steps",
+            "eval_steps": 2,
+        },
     ],
-    ids=["plain", "accumulation", "evaluation"],
+    ids=["plain", "accumulation", "evaluation", "all"],
 )
 def test_every_row_is_captured_once(
     make_trainer: Callable[..., Any], kind: str, settings: dict[str, Any]

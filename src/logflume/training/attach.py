@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from logflume.exits import note_ending
 from logflume.logger import get_logger
+from logflume.training.names import TOTAL
 from logflume.training.policies import Policy, keep_all
 from logflume.training.tap import RolloutTap
 from logflume.training.wrapped_rewards import get_wrapped_reward_functions
@@ -114,7 +115,8 @@ def _warn_about_names(names: Sequence[str]) -> None:
             f"Several reward functions are named {', '.join(twice)}: TRL merges their metrics. "
             "Here the second is called name_2, and so on. Give each a __name__ of its own."
         )
-    if "total" in names:
+    if TOTAL in names:
         get_logger("training").warning(
-            "A reward function is named 'total': its values take the place of the weighted sum."
+            "A reward function is named 'total', as the weighted sum of all is: here it is called "
+            "total_2."
         )

@@ -58,10 +58,12 @@ class RewardBatch:
         self._seconds = {}
 
     def _log(self, call: dict[str, Any]) -> None:
-        step, mode = PHASE.locate(getattr(call.get("trainer_state"), "global_step", None))
+        global_step = getattr(call.get("trainer_state"), "global_step", None)
+        step, mode = PHASE.locate(global_step)
         token_ids = call.get("completion_ids")
         rollouts = Rollouts(
-            generation=PHASE.generation,
+            generation=PHASE.number_rollouts(mode),
+            global_step=global_step,
             step=step,
             mode=mode,
             prompts=snapshot(call.get("prompts") or []),
@@ -73,5 +75,4 @@ class RewardBatch:
             reward_s=self._seconds,
             keep=every(PHASE.outputs_every),
         )
-        PHASE.generation += 1
         log_rollouts(rollouts)

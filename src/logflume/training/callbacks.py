@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from logflume.exceptions import MissingExtraError
+from logflume.exits import forget_ending
 from logflume.guard import Failure, attempt, describe
 from logflume.lifecycle import current_config, set_step
 from logflume.logger import get_logger
@@ -59,8 +60,10 @@ class EnhancedLoggingCallback(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Log the trainer's arguments, and follow its steps from here on."""
+        forget_ending()  # a training that failed before may be tried again
         PHASE.is_followed = True
         PHASE.in_step = False
+        PHASE.trained_on = None
         PHASE.outputs_every = self.outputs_every
         set_step(state.global_step)
         if state.is_world_process_zero:
@@ -93,16 +96,16 @@ class EnhancedLoggingCallback(TrainerCallback):
             self.log_training(state.global_step, training)
         if evaluation:
             get_logger("training").info(
-                "evaluation", **{**evaluation, "step": state.global_step, "mode": "eval"}
+                "evaluation", **{**evaluation, **_where(state.global_step), "mode": "eval"}
             )
         if summary:
-            get_logger("training").info("summary", **{**summary, "step": state.global_step})
+            get_logger("training").info("summary", **{**summary, **_where(state.global_step)})
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Log where the checkpoint is."""
         if state.is_world_process_zero:
             path = f"{args.output_dir}/checkpoint-{state.global_step}"
-            get_logger("training").info("checkpoint", path=path, step=state.global_step)
+            get_logger("training").info("checkpoint", path=path, **_where(state.global_step))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Stop following the trainer."""
@@ -117,7 +120,7 @@ class EnhancedLoggingCallback(TrainerCallback):
 
     def log_training(self, step: int, metrics: dict[str, Any]) -> None:
         """Log the metrics of a step."""
-        get_logger("training").info("training", **{**metrics, "step": step, "mode": "train"})
+        get_logger("training").info("training", **{**metrics, **_where(step), "mode": "train"})
 
 
 class OptimizedLoggingCallback(EnhancedLoggingCallback):
@@ -148,3 +151,8 @@ class OptimizedLoggingCallback(EnhancedLoggingCallback):
         if means := self._window.take():
             super().log_training(self._step, means)
         super().on_train_end(args, state, control, **kwargs)
+
+
+def _where(step: int) -> dict[str, Any]:
+    """Return what tells where an event of the trainer belongs, after so many steps."""
+    return {"step": step, "global_step": step, "generation": PHASE.trained_on}

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
-__all__ = ["distinct", "name_of"]
+__all__ = ["TOTAL", "distinct", "name_of"]
+
+TOTAL = "total"
+"""The weighted sum of all reward functions."""
 
 
 def name_of(function: Any) -> str:
@@ -21,10 +25,14 @@ def name_of(function: Any) -> str:
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Number the names that come again, which TRL would merge into one metric.
+    """Number the names that are taken: by an earlier function, or by the sum of all, `total`.
 
-    >>> distinct(["f", "g", "f"])
-    ['f', 'g', 'f_2']
+    >>> distinct(["f", "g", "f", "total"])
+    ['f', 'g', 'f_2', 'total_2']
     """
-    earlier = [list(names[:index]).count(name) for index, name in enumerate(names)]
-    return [f"{n}_{count + 1}" if count else n for n, count in zip(names, earlier, strict=True)]
+    found: list[str] = []
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(2))
+        taken = {TOTAL, *found}
+        found.append(name if name not in taken else next(n for n in numbered if n not in taken))
+    return found

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from logflume.lifecycle import current_run
+from logflume.run import RunInfo
+
 __all__ = ["PHASE", "Phase"]
 
 
@@ -18,14 +21,26 @@ class Phase:
     Attributes:
         is_followed: Whether a callback keeps this up to date.
         in_step: Whether a training step is under way.
-        generation: Number of the next batch of rollouts.
+        trained_on: Number of the newest batch of rollouts for training; None before the first.
         outputs_every: Completions are logged for every so many batches of rollouts.
     """
 
     is_followed: bool = False
     in_step: bool = False
-    generation: int = 0
+    trained_on: int | None = None
     outputs_every: int = 1
+    _run: RunInfo | None = None
+    _next: int = 0
+
+    def number_rollouts(self, mode: str | None) -> int:
+        """Return the number of a new batch of rollouts, from 0 within the attempt of the run."""
+        if current_run() is not self._run:
+            self._run, self._next = current_run(), 0
+        number = self._next
+        self._next += 1
+        if mode != "eval":
+            self.trained_on = number
+        return number
 
     def locate(self, global_step: int | None) -> tuple[int | None, str | None]:
         """Return step and mode of rollouts scored at this `global_step`, in TRL's convention.

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from logflume.training.completions import final_answer, parse_answer, question_of, text_of
+from logflume.training.names import TOTAL
 from logflume.training.policies import Policy, keep_all
 from logflume.values.plain import plain
 
@@ -27,6 +28,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
 
     Attributes:
         generation: Number of the batch, from 0 within the attempt.
+        global_step: Steps that the trainer had done; None where unknown.
         step: Training step, in TRL's convention; None where unknown.
         mode: `train` or `eval`; None where unknown.
         prompts: Prompts, as text or chat messages.
@@ -37,6 +39,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         logs_batch: Whether this rank logs the `reward` event, which is about all ranks.
         weights: Weight of each function in the total; 1 where not given.
         advantages: Advantages used for the update.
+        prompt_tokens: Lengths of the prompts in tokens.
         completion_tokens: Lengths in tokens.
         truncated: Whether the completion was cut at the length limit.
         columns: Columns of the dataset.
@@ -49,6 +52,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     """
 
     generation: int
+    global_step: int | None
     step: int | None
     mode: str | None
     prompts: list[Any]
@@ -58,6 +62,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     logs_batch: bool = True
     weights: dict[str, float] = {}
     advantages: Any = None
+    prompt_tokens: Any = None
     completion_tokens: list[int] | None = None
     truncated: list[bool] | None = None
     columns: dict[str, list[Any]] = {}
@@ -71,20 +76,22 @@ class Rollouts(msgspec.Struct, kw_only=True):
     def entries(self) -> Iterator[Entry]:
         """Yield the events: `reward`, the kept `model_output`s, `generation` last."""
         where: dict[str, Any] = {"step": self.step, "mode": self.mode}
-        where["generation"] = self.generation
+        where |= {"global_step": self.global_step, "generation": self.generation}
         table = [[_number(value) for value in row] for row in plain(self.table)]
         rows = table[self.first_row : self.first_row + len(self.completions)]
         totals = [self._total(row) for row in rows]
         answers = [parse_answer(text_of(completion)) for completion in self.completions]
         if self.logs_batch:
-            values = {name: [row[i] for row in table] for i, name in enumerate(self.names)}
+            # The prefix keeps a function that is called like another field apart from it.
+            values = {f"rewards/{n}": [row[i] for row in table] for i, n in enumerate(self.names)}
             yield "reward", "reward", {**values, **where, **self._batch_fields(answers)}
-        advantages = None if self.advantages is None else plain(self.advantages)
+        advantages, prompt_tokens = plain(self.advantages), plain(self.prompt_tokens)
         for row in self.keep(self.generation, totals, self.group_size):
             fields = self._output(row, answers[row])
             named = dict(zip(self.names, rows[row], strict=True))
-            fields["rewards"] = {**named, "total": totals[row]}
-            fields["advantage"] = None if advantages is None else advantages[row]
+            fields["rewards"] = {**named, TOTAL: totals[row]}
+            fields["advantage"] = _item(advantages, row)
+            fields["prompt_tokens"] = _item(prompt_tokens, row)
             unmeasured = {} if self.quality else {"quality": False}
             yield "model", "model_output", {**where, **fields, **unmeasured}
         yield (

@@ -11,6 +11,7 @@ from logflume.guard import Failure, attempt, describe
 from logflume.logger import get_logger
 from logflume.training.later import log_rollouts
 from logflume.training.names import distinct
+from logflume.training.phase import PHASE
 from logflume.training.policies import Policy
 from logflume.training.rollouts import Rollouts
 from logflume.training.wrapped_rewards import WrappedReward, wrap_reward
@@ -54,7 +55,6 @@ class RolloutTap:
         self._keep = keep
         self._columns = columns
         self._quality = quality
-        self._generation = 0
         self._scored: dict[str, Any] = {}
         self._found: dict[str, Any] = {}
 
@@ -90,9 +90,8 @@ class RolloutTap:
                 rewards = original(*args, **kwargs)
             finally:
                 self._trainer.reward_funcs = functions
-            call = inspect.signature(original).bind(*args, **kwargs).arguments
             self._scored = {
-                "call": call,
+                "call": attempt(_arguments, original, args, kwargs),
                 "rewards": rewards,
                 "reward_s": stopwatch.seconds,
                 "score_s": time.perf_counter() - started_s,
@@ -118,15 +117,17 @@ class RolloutTap:
     def _log(self, output: dict[str, Any], elapsed_s: float) -> None:
         trainer, call = self._trainer, self._scored["call"]
         is_training = trainer.model.training
+        mode = "train" if is_training else "eval"
         completions = call["completions"]
         token_ids = call["completion_ids_list"]
         ends = _end_tokens(trainer)
         weights = getattr(trainer, "reward_weights", None)
         names = distinct(trainer.reward_func_names)
         rollouts = Rollouts(
-            generation=self._generation,
+            generation=PHASE.number_rollouts(mode),
+            global_step=trainer.state.global_step,
             step=trainer.state.global_step + (1 if is_training else 0),
-            mode="train" if is_training else "eval",
+            mode=mode,
             prompts=snapshot(call["prompts"]),
             completions=snapshot(completions),
             names=names,
@@ -134,6 +135,7 @@ class RolloutTap:
             logs_batch=trainer.accelerator.is_main_process,
             weights={} if weights is None else dict(zip(names, weights.tolist(), strict=True)),
             advantages=snapshot(output["advantages"]),
+            prompt_tokens=_lengths(output.get("prompt_mask")),
             completion_tokens=[len(ids) for ids in token_ids],
             truncated=[not len(ids) or ids[-1] not in ends for ids in token_ids],
             columns=_columns(call["inputs"], self._columns),
@@ -144,7 +146,6 @@ class RolloutTap:
             keep=self._keep,
             quality=self._quality,
         )
-        self._generation += 1
         self._scored = {}
         log_rollouts(rollouts)
 
@@ -157,6 +158,18 @@ def _timed(functions: Sequence[Any], trainer: Any, stopwatch: Stopwatch) -> list
             function = function.function
         timed.append(wrap_reward(function, name, batch=stopwatch))
     return timed
+
+
+def _arguments(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of a call by name."""
+    return inspect.signature(function).bind(*args, **kwargs).arguments
+
+
+def _lengths(mask: Any) -> Any:
+    """Return how many tokens of each row a mask of shape [rows, tokens] keeps."""
+    return None if mask is None else snapshot(mask.sum(dim=1))
 
 
 def _end_tokens(trainer: Any) -> set[Any]:

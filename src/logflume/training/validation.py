@@ -39,7 +39,7 @@ class Validation:
             texts = [self._complete(model, tokenizer, row["prompt"]) for row in self._rows]
         finally:
             model.train(was_training)
-        where = {"step": step, "mode": "eval"}
+        where = {"step": step, "global_step": step, "mode": "eval"}
         right: list[bool] = []
         for row, text in zip(self._rows, texts, strict=True):
             reasoning, answer = parse_answer(text)

@@ -1,0 +1,139 @@
+"""What each event of an attached trainer says of its place and its batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from logflume.testing import capture_events
+from logflume.training import attach
+from tests.training.test_attach import of_type
+from tests.training.tiny_trainers import GROUP, make_trainer
+
+
+def train(trainer: Any, *processors: Any) -> list[Any]:
+    """Train attached, and return the events."""
+    with capture_events("tag_step", "flatten_rewards", *processors) as events, attach(trainer):
+        trainer.train()
+    return events
+
+
+def test_steps_and_generations(tmp_path: Path) -> None:
+    """Rollouts carry the step they lead to, the steps done before and their batch; a step's metrics
+    the newest batch trained on; those of an evaluation the step reached."""
+    trainer = make_trainer(tmp_path, eval_strategy="steps", eval_steps=2, max_steps=2)
+    events = train(trainer)
+    keys = ("mode", "generation", "global_step", "step")
+    batches = [tuple(event[key] for key in keys) for event in of_type(events, "generation")]
+    assert batches[:2] == [("train", 0, 0, 1), ("train", 1, 1, 2)]
+    assert {("eval", 2, 2)} == {(mode, done, step) for mode, _, done, step in batches[2:]}
+    for event_type in ("reward", "model_output"):
+        places = dict.fromkeys(tuple(e[key] for key in keys) for e in of_type(events, event_type))
+        assert batches == list(places)
+    assert [(0, 1, 1), (1, 2, 2)] == [
+        (e["generation"], e["global_step"], e["step"]) for e in of_type(events, "training")
+    ]
+    (evaluation,) = of_type(events, "evaluation")
+    assert (1, 2, 2) == tuple(evaluation[key] for key in keys[1:])
+    assert {(0, 0)} == {(event["rank"], event["attempt"]) for event in events}
+
+
+def test_generations_count_through_a_run(tmp_path: Path) -> None:
+    """A second trainer of a run goes on counting, another run starts at 0."""
+    with capture_events() as events:
+        for _ in range(2):
+            trainer = make_trainer(tmp_path, max_steps=1)
+            with attach(trainer):
+                trainer.train()
+    assert [0, 1] == [event["generation"] for event in of_type(events, "generation")]
+    other = train(make_trainer(tmp_path, max_steps=1))
+    assert [0] == [event["generation"] for event in of_type(other, "generation")]
+
+
+def test_tokens_of_prompts_are_counted(tmp_path: Path) -> None:
+    """`prompt_tokens` is the length of the prompt as the trainer's own tokenizer has it."""
+    trainer = make_trainer(tmp_path, max_steps=1)
+    tokenizer = trainer.processing_class
+    prompts = {row["question"]: row["prompt"] for row in trainer.train_dataset}
+    for event in of_type(train(trainer), "model_output"):
+        ids = tokenizer.apply_chat_template(
+            prompts[event["question"]], add_generation_prompt=True, return_dict=True
+        )
+        assert len(ids["input_ids"]) == event["prompt_tokens"]
+
+
+def test_groups_that_are_all_right_or_all_wrong(tmp_path: Path) -> None:
+    """The shares of groups with only right, and with no right answers, follow from the outputs."""
+
+    def write_answer(completions: list[Any], answer: list[str], **_: Any) -> list[float]:
+        # The first group is right throughout, of the second one completion, of the rest none.
+        for row, completion in enumerate(completions):
+            right = row // GROUP == 0 or row == GROUP
+            truth = answer[row].rpartition("####")[2].strip()
+            completion[0]["content"] = f"<answer>{truth if right else 'no'}</answer>"
+        return [0.0 for _ in completions]
+
+    trainer = make_trainer(
+        tmp_path, rewards=[write_answer], max_steps=1, per_device_train_batch_size=4 * GROUP
+    )
+    events = train(trainer)
+    (reward,) = of_type(events, "reward")
+    assert (0.25, 0.5) == (reward["frac_all_correct"], reward["frac_none_correct"])
+    outputs = of_type(events, "model_output")
+    right = [event["answer"] == event["true_answer"] for event in outputs]
+    assert [*[True] * (GROUP + 1), *[False] * (3 * GROUP - 1)] == right
+
+
+@pytest.mark.parametrize("name", ["total", "step", "generation", "weights", "num_generations"])
+def test_function_named_like_a_field(tmp_path: Path, name: str) -> None:
+    """A reward function may be called like a field of the event; only `total` is renamed."""
+
+    def function(completions: list[Any], **_: Any) -> list[float]:
+        return [float(row) for row, _ in enumerate(completions)]
+
+    function.__name__ = name
+    trainer = make_trainer(tmp_path, rewards=[function], max_steps=1)
+    events = train(trainer)
+    (reward,) = of_type(events, "reward")
+    shown = "total_2" if name == "total" else name
+    assert [float(row) for row in range(8)] == reward[f"rewards/{shown}"] == reward["rewards/total"]
+    assert (1, 0, GROUP) == (reward["step"], reward["generation"], reward["num_generations"])
+    outputs = of_type(events, "model_output")
+    assert [float(row) for row in range(8)] == [event[f"rewards/{shown}"] for event in outputs]
+    warned = [e for e in of_type(events, "message") if "is named 'total'" in e["message"]]
+    assert (name == "total") == (1 == len(warned))
+
+
+def test_attach_twice_detach_attach_again(tmp_path: Path) -> None:
+    """Attached anew, a trainer is captured anew, each row once."""
+    trainer = make_trainer(tmp_path, max_steps=1)
+    first, second = attach(trainer), attach(trainer)
+    first.detach()
+    second.detach()
+    assert 8 == len(of_type(train(trainer), "model_output"))
+    with capture_events() as events:
+        trainer.train()
+    assert [] == of_type(events, "model_output")
+
+
+def test_training_that_was_tried_again(tmp_path: Path) -> None:
+    """A failure that the user caught, and made good, is not how the run ended."""
+    failing = [True]
+
+    def flaky(completions: list[Any], **_: Any) -> list[float]:
+        if failing[0]:
+            raise RuntimeError("judge unreachable")
+        return [0.0 for _ in completions]
+
+    trainer = make_trainer(tmp_path, rewards=[flaky], max_steps=1)
+    with capture_events() as events:
+        with pytest.raises(RuntimeError, match="judge unreachable"), attach(trainer):
+            trainer.train()
+        failing[0] = False
+        with attach(trainer):
+            trainer.train()
+    (finished,) = of_type(events, "run_finished")
+    assert "finished" == finished["status"]
+    assert [] == [name for name in finished if name == "exception"]
