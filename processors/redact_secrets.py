@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from logflume.protocols import EventDict
@@ -114,6 +115,7 @@ def _redact(name: str, value: Any, search: bool) -> Any:
     return value
 
 
+@lru_cache(maxsize=4096)
 def _is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name)) and not _SPECIAL_TOKEN.search(name)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ __all__ = ["CsvSink"]
 _ALWAYS = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step", "mode")
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_SPECIAL = re.compile(r'[,"\r\n\0]|\A[=+\-@\t\uff1d\uff0b\uff0d\uff20]')
 _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
 
@@ -54,7 +54,7 @@ class CsvSink:
         self._known = frozenset(self._columns)
         self._file = AppendFile(path, find_end=_end_of_rows)
         if self._file.size == 0:
-            self._file.append(_encode([self._columns]))
+            self._file.append(_header_line(self._columns))
 
     def write(self, events: Sequence[Event]) -> None:
         """Append one row an event.
@@ -98,7 +98,7 @@ def _read_header(path: Path, columns: list[str]) -> list[str]:
     header = next(csv.reader(io.StringIO(start)), [])
     if header[-1:] == ["extras"]:
         return header
-    if _encode([columns]).decode().startswith(start):
+    if _header_line(columns).decode().startswith(start):
         return columns
     raise ValueError(
         f"{path} was not written by logflume (its last column is not 'extras'): "
@@ -106,8 +106,12 @@ def _read_header(path: Path, columns: list[str]) -> list[str]:
     )
 
 
+def _header_line(columns: list[str]) -> bytes:
+    return _encode([[_quoted(name) for name in columns]])
+
+
 def _encode(rows: list[list[str]]) -> bytes:
-    return "".join(",".join(map(_quoted, row)) + "\n" for row in rows).encode()
+    return "".join([",".join(row) + "\n" for row in rows]).encode()
 
 
 def _quoted(cell: str) -> str:
@@ -118,15 +122,12 @@ def _quoted(cell: str) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, str):
+        # Few texts have anything special, and one look tells.
+        return _quoted(_neutral(value)) if _SPECIAL.search(value) else value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else str(value)
-    if isinstance(value, (list, dict)):
-        return json_text(value)
-    if isinstance(value, str):
-        return _neutral(value)
-    return str(value)
+    return _quoted(json_text(value)) if isinstance(value, (list, dict)) else repr(value)
 
 
 def _neutral(text: str) -> str:

@@ -204,7 +204,7 @@ def test_the_schema_carries_units_and_descriptions() -> None:
     field = SCHEMA["$defs"]["system"]["properties"]["process_memory_bytes"]
 
     assert {
-        "description": "resident memory of the process",
+        "description": "its resident memory",
         "unit": "bytes",
     }.items() <= field.items()
 

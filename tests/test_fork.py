@@ -239,4 +239,4 @@ def test_types_are_the_parents(tmp_path: Path) -> None:
 
     (path,) = run.folder.glob("events-pid*.jsonl")
     event: dict[str, Any] = read(path)[0]
-    assert '{"value": "text"}' == event["extras"]
+    assert '{"value":"text"}' == event["extras"]

@@ -188,4 +188,4 @@ class TestFormatting:
             assert {n: "mine" for n in names if n not in kept} == {
                 n: v for n, v in fields(event).items() if n != "extras"
             }
-            assert all(f'"{name}": "mine"' in event["extras"] for name in kept)
+            assert all(f'"{name}":"mine"' in event["extras"] for name in kept)

@@ -96,7 +96,7 @@ def test_columns_have_types(tmp_path: Path) -> None:
     assert ["double", "list<item: string>", "list<item: double>", "bool"] == [
         str(table.schema.field(name).type) for name in ("x", "texts", "numbers", "flag")
     ]
-    assert [None, '{"x": "text"}', None] == table["extras"].to_pylist()
+    assert [None, '{"x":"text"}', None] == table["extras"].to_pylist()
 
 
 def test_non_finite_numbers_are_restored(tmp_path: Path) -> None:

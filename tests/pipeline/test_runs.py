@@ -77,7 +77,7 @@ class TestRuns:
             logflume.shutdown()
 
         events = [fields(e) for e in read(tmp_path / "r" / "events.jsonl") if e["event"] == "x"]
-        assert [{"value": 1.0}, {"extras": '{"value": "text"}'}, {"value": 0.5}] == events
+        assert [{"value": 1.0}, {"extras": '{"value":"text"}'}, {"value": 0.5}] == events
 
     def test_types_are_saved_before_the_events(self, tmp_path: Path) -> None:
         """After a `kill -9` the state knows every field that the journal has."""

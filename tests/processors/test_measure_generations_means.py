@@ -46,7 +46,7 @@ def log_rollouts(*batches: Rollouts) -> list[Event]:
 def rollouts(completions: list[str], **values: Any) -> Rollouts:
     """Make a batch in which the true answer is 7 and every other completion was cut."""
     count = len(completions)
-    where = {"generation": 0, "step": 1, "mode": "train", **values}
+    where = {"generation": 0, "global_step": 0, "step": 1, "mode": "train", **values}
     return Rollouts(
         prompts=["3+4?"] * count,
         completions=completions,

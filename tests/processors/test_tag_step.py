@@ -86,7 +86,7 @@ def test_a_mode_that_is_none() -> None:
         logflume.get_logger().info("probe", mode="test")
     (event,) = own(events)
 
-    assert (1, None, '{"mode": "test"}') == (*where(event), event["extras"])
+    assert (1, None, '{"mode":"test"}') == (*where(event), event["extras"])
 
 
 def test_in_plain_structlog() -> None:

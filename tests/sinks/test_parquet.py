@@ -73,7 +73,8 @@ def test_declared_columns_come_first_and_others_with_their_first_value(tmp_path:
     write(tmp_path, make_event(0, "reward", a=None, b=[], c=[None], d=1.0, e=[None, "x"]))
     schema = pq.read_schema(next(tmp_path.glob("reward/*.parquet")))
     declared = ["timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"]
-    assert [*declared, "mode", "extras", "num_generations", "d", "e"] == schema.names
+    declared += ["mode", "extras", "global_step", "generation", "num_generations"]
+    assert [*declared, "d", "e"] == schema.names
     assert pa.timestamp("us", tz="UTC") == schema.field("timestamp").type
     assert pa.list_(pa.string()) == schema.field("e").type
     assert [pa.int64()] * 5 == [

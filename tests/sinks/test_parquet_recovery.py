@@ -86,7 +86,7 @@ def test_a_resumed_run_keeps_its_columns(path: Path) -> None:
     ] == names(path)
     table = pl.read_parquet(path / "probe/*.parquet")
     assert [1.0, None, None] == table["a"].to_list()
-    assert '{"b": 2.0}' == table["extras"][2]
+    assert '{"b":2.0}' == table["extras"][2]
 
 
 def test_the_same_events_again_overwrite_nothing(path: Path) -> None:

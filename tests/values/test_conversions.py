@@ -107,7 +107,7 @@ def test_python_values(value: Any, plain: Any) -> None:
         (np.array([1, 2], np.int8), [1.0, 2.0]),
         (np.array([0.5], np.longdouble), [0.5]),
         (np.array([True, False]), [1.0, 0.0]),
-        (np.array([[1, 2], [3, 4]]), "[[1, 2], [3, 4]]"),
+        (np.array([[1, 2], [3, 4]]), "[[1,2],[3,4]]"),
         (np.array(["2026-11-23"], "datetime64[ns]"), ["2026-11-23T00:00:00.000000000"]),
         (np.ma.masked_array([1.0, 2.0], [False, True]), [1.0, None]),
         (np.array([Colour.RED, None], object), ["red", None]),
@@ -130,7 +130,7 @@ def test_numpy_values(value: Any, plain: Any) -> None:
         (torch.tensor([0.25], dtype=torch.float16), [0.25]),
         (torch.tensor([1.0], requires_grad=True), [1.0]),
         (torch.nn.Parameter(torch.ones(2)), [1.0, 1.0]),
-        (torch.ones(2, 2).t(), "[[1.0, 1.0], [1.0, 1.0]]"),
+        (torch.ones(2, 2).t(), "[[1.0,1.0],[1.0,1.0]]"),
         (torch.tensor([1, 2]).numpy(), [1.0, 2.0]),
     ],
 )

@@ -46,7 +46,7 @@ def extras(event: Event) -> Any:
         (["a"], [], []),
         ([True, False], [1.5], [1.5]),
         ([1, "a"], [2], "[2]"),
-        ([[1]], [[2], [3]], "[[2], [3]]"),
+        ([[1]], [[2], [3]], "[[2],[3]]"),
         ("a", ["b"], '["b"]'),
     ],
 )
@@ -132,7 +132,7 @@ def test_what_says_nothing_of_its_kind_fixes_none(undecided: Any) -> None:
         ("model_output", "true_answer", 0.5, "0.5"),
         ("model_output", "true_answer", float("nan"), "NaN"),
         ("model_output", "true_answer", True, "true"),
-        ("model_output", "true_answer", {"a": [1]}, '{"a": [1]}'),
+        ("model_output", "true_answer", {"a": [1]}, '{"a":[1]}'),
         ("model_output", "generation", 3.0, 3),
         ("model_output", "rewards", {"a": 1, "total": 2}, ABSENT),
         ("reward", "rewards/a", [1, None], [1.0, None]),
@@ -141,7 +141,7 @@ def test_what_says_nothing_of_its_kind_fixes_none(undecided: Any) -> None:
         ("reward", "rewards/a/n", 3.0, 3),
         ("system", "gpu/0/throttle_reasons", "power_cap", "power_cap"),
         ("run_started", "hyperparameters/beta", 1, 1.0),
-        ("run_started", "config", {"a": {}}, '{"a": {}}'),
+        ("run_started", "config", {"a": {}}, '{"a":{}}'),
     ],
 )
 def test_declared_fields_have_their_declared_kind(

@@ -83,7 +83,7 @@ def test_cycles_are_cut() -> None:
     items: list[Any] = [1]
     items.append(items)
 
-    assert {"m/a": 1.0, "m/self": "<cycle>", "x": '[1, "<cycle>"]'} == fields(
+    assert {"m/a": 1.0, "m/self": "<cycle>", "x": '[1,"<cycle>"]'} == fields(
         log(m=mapping, x=items)
     )
 

@@ -76,6 +76,8 @@ class Chain:
                 if isinstance(result.error, structlog.DropEvent):
                     return None
                 self._count(name, result)
+            elif type(result) is dict:
+                event_dict = result
             elif isinstance(result, Mapping):
                 event_dict = dict(result)
             else:

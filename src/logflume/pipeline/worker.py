@@ -13,6 +13,7 @@ from logflume.hub import HUB, LEVELS
 from logflume.pipeline.bell import Bell
 from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record
 from logflume.pipeline.chain import Chain
+from logflume.pipeline.courtesy import Courtesy
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.router import Router
 from logflume.protocols import Event
@@ -27,7 +28,7 @@ BATCH = 1024
 
 
 class Worker:
-    """The thread behind the buffer. It looks every `flush_interval_s`, or when woken.
+    """The thread behind the buffer. It looks twice every `flush_interval_s`, or when woken.
 
     Args:
         buffer: Where the records come from.
@@ -35,7 +36,7 @@ class Worker:
         normalizer: What finishes and numbers it.
         router: Sorts the finished events by lane.
         lanes: All lanes, in the order in which they are written.
-        flush_interval_s: The longest that a record waits, in seconds.
+        flush_interval_s: The longest that a record waits for its turn, in seconds.
         save_kinds: Called with the kinds of the fields before events with new ones are written.
         report: Called with (component, status, reason) on the first bug of the worker's own.
 
@@ -64,7 +65,6 @@ class Worker:
         self._normalizer = normalizer
         self._router = router
         self._lanes = lanes
-        self._flush_interval_s = flush_interval_s
         self._save_kinds = save_kinds
         self._report = report
         self._started_ns = 0
@@ -74,6 +74,9 @@ class Worker:
         self._has_ended = False
         self._is_given_up = False
         self._has_bug = False
+        # Half of the interval goes by until the worker looks, the other half it may give way.
+        self._pause_s = flush_interval_s / 2
+        self._courtesy = Courtesy(flush_interval_s / 2)
 
     @property
     def misfits(self) -> int:
@@ -111,6 +114,8 @@ class Worker:
         """Write all that the buffer holds now. Runs on the worker's thread."""
         tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
         remaining = len(self._buffer)
+        is_asked = bool(tickets) or self._stop is not None
+        self._courtesy.begin(in_haste=is_asked or remaining > BATCH)
         while remaining > 0 and not self._is_given_up:
             records = self._buffer.take(min(remaining, BATCH))
             if not records:
@@ -137,6 +142,7 @@ class Worker:
             lane.totals.accepted += len(batch)
         for lane in self._lanes:
             if lane in sorted_events:
+                self._courtesy.give_way()
                 lane.write(sorted_events[lane])
 
     def write_unfinished(self, event_dicts: Sequence[dict[str, Any]]) -> None:
@@ -151,6 +157,7 @@ class Worker:
             return self._read_deferred(record)
         if record.time_ns < self._started_ns and not _is_wanted(record):
             return []
+        self._courtesy.give_way()
         event = attempt(self._finish, record)
         if isinstance(event, Failure):
             self._lose(1)
@@ -178,7 +185,7 @@ class Worker:
     def _run(self, opening: Callable[[], None]) -> None:
         self._guarded(opening)
         while self._stop is None:
-            self._buffer.wake.wait(self._flush_interval_s)
+            self._buffer.wake.wait(self._pause_s)
             self._guarded(self.turn)
         self._guarded(self.turn)
         self._guarded(self._stop)

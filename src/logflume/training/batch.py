@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from logflume.training.completions import questions_of, text_of
 from logflume.training.later import log_rollouts
 from logflume.training.phase import PHASE
 from logflume.training.policies import every
@@ -61,17 +62,22 @@ class RewardBatch:
         global_step = getattr(call.get("trainer_state"), "global_step", None)
         step, mode = PHASE.locate(global_step)
         token_ids = call.get("completion_ids")
+        prompts = call.get("prompts") or []
+        columns: dict[str, list[Any]] = {
+            name: snapshot(call[name]) for name in ("question", "answer") if name in call
+        }
+        columns["question"] = questions_of(prompts, columns.get("question"))
         rollouts = Rollouts(
             generation=PHASE.number_rollouts(mode),
             global_step=global_step,
             step=step,
             mode=mode,
-            prompts=snapshot(call.get("prompts") or []),
-            completions=snapshot(call.get("completions") or []),
+            prompts=[text_of(prompt) for prompt in prompts],
+            completions=[text_of(completion) for completion in call.get("completions") or []],
             names=self._names,
             table=list(zip(*(self._values[name] for name in self._names), strict=True)),
             completion_tokens=None if token_ids is None else [len(ids) for ids in token_ids],
-            columns={name: snapshot(call[name]) for name in ("question", "answer") if name in call},
+            columns=columns,
             reward_s=self._seconds,
             keep=every(PHASE.outputs_every),
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
-__all__ = ["final_answer", "parse_answer", "question_of", "text_of"]
+__all__ = ["final_answer", "parse_answer", "question_of", "questions_of", "text_of"]
 
 _REASONING = re.compile(r"<reasoning>(.*?)</reasoning>", re.DOTALL)
 _ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
@@ -28,11 +30,20 @@ def text_of(messages: Any) -> str:
     return "\n".join(f"{message.get('role', '')}: {_content(message)}" for message in messages)
 
 
-def question_of(prompt: Any) -> Any:
+def question_of(prompt: Any) -> str:
     """Return what was asked last in a prompt: the last message, or the text."""
     if isinstance(prompt, list) and prompt and isinstance(prompt[-1], dict):
         return _content(prompt[-1])
-    return prompt
+    return text_of(prompt)
+
+
+def questions_of(prompts: Sequence[Any], column: Any) -> list[Any]:
+    """Return the question of each prompt: of the dataset's column where it has one."""
+    asked = column if isinstance(column, list) else []
+    return [
+        question_of(prompt) if question is None else question
+        for prompt, question in zip_longest(prompts, asked[: len(prompts)])
+    ]
 
 
 def parse_answer(text: str) -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from logflume.training.completions import final_answer, parse_answer, question_of, text_of
+from logflume.training.completions import final_answer, parse_answer
 from logflume.training.names import TOTAL
 from logflume.training.policies import Policy, keep_all
 from logflume.values.plain import plain
@@ -31,8 +31,8 @@ class Rollouts(msgspec.Struct, kw_only=True):
         global_step: Steps that the trainer had done; None where unknown.
         step: Training step, in TRL's convention; None where unknown.
         mode: `train` or `eval`; None where unknown.
-        prompts: Prompts, as text or chat messages.
-        completions: Completions, in the same form.
+        prompts: Texts of the prompts.
+        completions: Texts of the completions.
         names: Names of the reward functions.
         table: Rewards of the completions of all ranks, shape [completions, functions], as lists or
             a `PendingArray`; None or NaN: the function does not apply.
@@ -55,8 +55,8 @@ class Rollouts(msgspec.Struct, kw_only=True):
     global_step: int | None
     step: int | None
     mode: str | None
-    prompts: list[Any]
-    completions: list[Any]
+    prompts: list[str]
+    completions: list[str]
     names: list[str]
     table: Any
     logs_batch: bool = True
@@ -80,16 +80,17 @@ class Rollouts(msgspec.Struct, kw_only=True):
         table = [[_number(value) for value in row] for row in plain(self.table)]
         rows = table[self.first_row : self.first_row + len(self.completions)]
         totals = [self._total(row) for row in rows]
-        answers = [parse_answer(text_of(completion)) for completion in self.completions]
+        answers = [parse_answer(completion) for completion in self.completions]
+        shown = [f"rewards/{name}" for name in self.names]
         if self.logs_batch:
             # The prefix keeps a function that is called like another field apart from it.
-            values = {f"rewards/{n}": [row[i] for row in table] for i, n in enumerate(self.names)}
+            values = {name: [row[i] for row in table] for i, name in enumerate(shown)}
             yield "reward", "reward", {**values, **where, **self._batch_fields(answers)}
         advantages, prompt_tokens = plain(self.advantages), plain(self.prompt_tokens)
         for row in self.keep(self.generation, totals, self.group_size):
             fields = self._output(row, answers[row])
-            named = dict(zip(self.names, rows[row], strict=True))
-            fields["rewards"] = {**named, TOTAL: totals[row]}
+            fields.update(zip(shown, rows[row], strict=True))
+            fields[f"rewards/{TOTAL}"] = totals[row]
             fields["advantage"] = _item(advantages, row)
             fields["prompt_tokens"] = _item(prompt_tokens, row)
             unmeasured = {} if self.quality else {"quality": False}
@@ -109,15 +110,13 @@ class Rollouts(msgspec.Struct, kw_only=True):
         place = self.first_row + row
         size = self.group_size
         reasoning, answer = parsed
-        prompt = _item(self.prompts, row)
-        question = _item(self.columns.get("question"), row)
         return {
-            "question": question_of(prompt) if question is None else question,
+            "question": _item(self.columns.get("question"), row),
             "true_answer": self._true_answer(row),
-            "model_output": text_of(self.completions[row]),
+            "model_output": self.completions[row],
             "reasoning": reasoning,
             "answer": answer,
-            "prompt": text_of(prompt),
+            "prompt": _item(self.prompts, row),
             "group": None if size is None else place // size,
             "index": None if size is None else place % size,
             "completion_tokens": _item(self.completion_tokens, row),

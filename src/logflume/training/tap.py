@@ -9,6 +9,7 @@ from typing import Any
 
 from logflume.guard import Failure, attempt, describe
 from logflume.logger import get_logger
+from logflume.training.completions import questions_of, text_of
 from logflume.training.later import log_rollouts
 from logflume.training.names import distinct
 from logflume.training.phase import PHASE
@@ -128,8 +129,8 @@ class RolloutTap:
             global_step=trainer.state.global_step,
             step=trainer.state.global_step + (1 if is_training else 0),
             mode=mode,
-            prompts=snapshot(call["prompts"]),
-            completions=snapshot(completions),
+            prompts=[text_of(prompt) for prompt in call["prompts"]],
+            completions=[text_of(completion) for completion in completions],
             names=names,
             table=snapshot(self._scored["rewards"]),
             logs_batch=trainer.accelerator.is_main_process,
@@ -138,7 +139,7 @@ class RolloutTap:
             prompt_tokens=_lengths(output.get("prompt_mask")),
             completion_tokens=[len(ids) for ids in token_ids],
             truncated=[not len(ids) or ids[-1] not in ends for ids in token_ids],
-            columns=_columns(call["inputs"], self._columns),
+            columns=_columns(call, self._columns),
             group_size=_group_size(trainer, is_training),
             first_row=trainer.accelerator.process_index * len(completions),
             reward_s=self._scored["reward_s"],
@@ -180,12 +181,14 @@ def _end_tokens(trainer: Any) -> set[Any]:
     return {*several, one, getattr(tokenizer, "pad_token_id", None)} - {None}
 
 
-def _columns(inputs: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
+def _columns(call: dict[str, Any], names: Sequence[str]) -> dict[str, list[Any]]:
+    inputs = call["inputs"]
     wanted = {"question", "answer", *names}
-    return {
+    columns = {
         name: snapshot([example.get(name) for example in inputs])
         for name in wanted & set(inputs[0])
     }
+    return {**columns, "question": questions_of(call["prompts"], columns.get("question"))}
 
 
 def _group_size(trainer: Any, is_training: bool) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from logflume.values.columns import Kind
 from logflume.values.plain import json_text
 
-__all__ = ["MISFIT", "find_kind", "fit"]
+__all__ = ["INT64_MAX", "MISFIT", "find_kind", "fit"]
 
 
 class _Misfit:
@@ -21,7 +21,7 @@ MISFIT: Final = _Misfit()
 
 _NUMERIC = frozenset({int, float, bool, type(None)})
 _TEXTUAL = frozenset({str, type(None)})
-_INT64_MAX = 2**63 - 1
+INT64_MAX = 2**63 - 1
 _EXACT_MAX = 2**53
 
 
@@ -72,7 +72,7 @@ def _fit_integer(value: Any) -> Any:
         return MISFIT
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and abs(value) <= _INT64_MAX else MISFIT
+    return value if isinstance(value, int) and abs(value) <= INT64_MAX else MISFIT
 
 
 def _fit_number(value: Any) -> Any:

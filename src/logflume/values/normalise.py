@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from logflume.events import CATALOGUE
 from logflume.guard import Failure, attempt
 from logflume.run import RunInfo
 from logflume.values.columns import Kind, declared_kind
-from logflume.values.fit import MISFIT, find_kind, fit
+from logflume.values.fit import INT64_MAX, MISFIT, find_kind, fit
 from logflume.values.plain import MAX_TEXT, json_text, nonfinite_name, plain, valid_text
 from logflume.values.snapshot import free_name, key_text, snapshot
 from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, format_time, is_type_name
@@ -29,9 +29,17 @@ MAX_ADHOC_TYPES = 64
 MAX_FIELDS = 10_000
 """Undeclared fields a type whose kind is remembered; later ones go to `extras`."""
 
+_PLAIN_TYPES = frozenset({int, float, bool, type(None)})
 _HEADER = frozenset({"timestamp", "level", "logger", "event"})
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _MODES = frozenset({"train", "eval"})
+_EXACT: dict[Kind | None, type] = {
+    Kind.BOOLEAN: bool,
+    Kind.INTEGER: int,
+    Kind.NUMBER: float,
+    Kind.TEXT: str,
+}
+_CHECKED = RESERVED_FOR_PIPELINE | {"step", "mode"}
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -55,19 +63,17 @@ class Normalizer:
         self.has_new_kinds = False
         self.kinds: dict[str, dict[str, Kind]] = kinds or {}
         self._run = run
+        self._exact: dict[str, dict[str, type]] = {}
 
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event and count it in `seq`."""
         event_dict.pop(POSITION, None)
         extras = _as_mapping(_settle(event_dict.pop("extras", None)))
-        fields: dict[str, Any] = {}
-        for name, value in event_dict.items():
-            fields[free_name(valid_text(key_text(name)), fields)] = _settle(value)
-        event_type = self._find_type(fields, extras)
+        event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
-            "timestamp": _checked(fields, "timestamp", extras, _is_instant) or _now(),
-            "level": _checked(fields, "level", extras, _LEVELS.__contains__) or "info",
-            "logger": str(fields.get("logger")),
+            "timestamp": _checked(event_dict, "timestamp", extras, _is_instant) or _now(),
+            "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
+            "logger": str(_settle(event_dict.get("logger"))),
             "event": event_type,
             "run": self._run.run,
             "attempt": self._run.attempt,
@@ -76,9 +82,17 @@ class Normalizer:
             "step": None,
         }
         nonfinite: dict[str, str] = {}
-        for name, value in _flatten(event_type, fields):
-            self._add(event, event_type, name, value, extras)
-            _note_nonfinite(nonfinite, name, event.get(name))
+        # Most values fit as they are, and one look at their type tells.
+        exact = self._exact.setdefault(event_type, {})
+        for name, value in event_dict.items():
+            if exact.get(name) is type(value) and name not in event and _is_tame(value):
+                event[name] = value
+            elif name not in _HEADER:
+                clean = _clean_name(name, event_dict)
+                for flat, item in _flatten(event_type, clean, _settle(value)):
+                    self._add(event, event_type, flat, item, extras)
+                    _note_nonfinite(nonfinite, flat, event.get(flat))
+                self._remember(event_type, clean, exact)
         if extras:
             event["extras"] = json_text({name: _cut(value) for name, value in extras.items()})
         if nonfinite:
@@ -87,7 +101,7 @@ class Normalizer:
         return event
 
     def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
-        name = fields.get("event")
+        name = _settle(fields.get("event"))
         if isinstance(name, str) and is_type_name(name) and self._has_room_for(name):
             return name
         if name is not None and fields.setdefault("message", name) is not name:
@@ -119,6 +133,12 @@ class Normalizer:
         elif name != "mode" or fitted is not None:
             event[name] = fitted
 
+    def _remember(self, event_type: str, name: str, exact: dict[str, type]) -> None:
+        """Note of which type the values of a field are that fit its column as they are."""
+        kind = declared_kind(event_type, name) or self.kinds.get(event_type, {}).get(name)
+        if kind in _EXACT and name not in _CHECKED and len(exact) < MAX_FIELDS:
+            exact[name] = _EXACT[kind]
+
     def _fit(self, event_type: str, name: str, value: Any) -> Any:
         if declared := declared_kind(event_type, name):
             return fit(value, declared, True)
@@ -138,14 +158,34 @@ class Normalizer:
 
 def _settle(value: Any) -> Any:
     """Return a value plain again: processors of strangers may leave anything behind."""
+    if type(value) in _PLAIN_TYPES:
+        return value
     settled = attempt(plain, value)
     # A list that holds itself ends here; a snapshot knows how to cut it.
     return plain(snapshot(value)) if isinstance(settled, Failure) else settled
 
 
+def _is_tame(value: Any) -> bool:
+    """Whether a bool, int, float or text is within the limits of its column."""
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is str:
+        return value.isascii() and len(value) <= MAX_TEXT
+    return kind is bool or abs(value) <= INT64_MAX
+
+
+def _clean_name(name: Any, taken: Collection[Any]) -> str:
+    """Return a name as valid text; one that has to be changed must not become another's."""
+    if type(name) is str and name.isascii():
+        return name
+    text = valid_text(key_text(name))
+    return text if text == name else free_name(text, taken)
+
+
 def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: Any) -> Any:
     """Return a field of the header; None if it is missing or wrong, which `extras` then keeps."""
-    value = fields.get(name)
+    value = _settle(fields.get(name))
     if value is None or (isinstance(value, str) and check(value)):
         return value
     extras[free_name(name, extras)] = value
@@ -160,21 +200,16 @@ def _now() -> str:
     return format_time(time.time_ns())
 
 
-def _flatten(
-    event_type: str, fields: dict[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any]]:
-    """Yield the fields, with the entries of mappings joined by `/`.
+def _flatten(event_type: str, name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a field, or the entries of a mapping with their names joined by `/`.
 
     A mapping whose column is declared as text stays whole, as JSON.
     """
-    for key, value in fields.items():
-        name = prefix + key
-        if name in _HEADER:
-            continue
-        if type(value) is dict and value and declared_kind(event_type, name) is not Kind.TEXT:
-            yield from _flatten(event_type, value, name + "/")
-        else:
-            yield name, value
+    if type(value) is dict and value and declared_kind(event_type, name) is not Kind.TEXT:
+        for key, item in value.items():
+            yield from _flatten(event_type, f"{name}/{key}", item)
+    else:
+        yield name, value
 
 
 def _note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:

@@ -7,6 +7,8 @@ import math
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+import orjson
+
 from logflume.guard import Failure, attempt, describe
 from logflume.values.arrays import PendingArray
 from logflume.values.snapshot import free_name, key_text, snapshot
@@ -75,8 +77,21 @@ def valid_text(text: str) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return a plain value as JSON text; NaN and infinities become strings, big numbers stay."""
-    return json.dumps(_writable(value), ensure_ascii=False)
+    """Return a plain value as compact JSON text; NaN and infinities become strings."""
+    if type(value) is dict and all(map(_is_simple, value.values())):
+        return orjson.dumps(value).decode()
+    return json.dumps(_writable(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether `orjson`, which is faster, writes a value as it is."""
+    kind = type(value)
+    return (
+        kind is bool
+        or (kind is int and -(2**63) <= value < 2**63)
+        or (kind is float and math.isfinite(value))
+        or (kind is str and value.isascii())
+    )
 
 
 def _writable(value: Any) -> Any:

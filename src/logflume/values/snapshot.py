@@ -123,7 +123,7 @@ def key_text(key: Any) -> str:
     return f"<{type(key).__name__}>" if isinstance(text, Failure) else str.__str__(text)
 
 
-def free_name(name: str, taken: Mapping[str, Any]) -> str:
+def free_name(name: str, taken: Collection[Any]) -> str:
     """Return `name`, or where that is taken, as by 1 beside "1", `name` with a number.
 
     >>> free_name("1", {"1": None}), free_name("1", {})
