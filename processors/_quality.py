@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 __all__ = ["distinct_share", "find_part", "has_format", "is_same", "repeated_share", "split_words"]
 
@@ -31,12 +32,9 @@ def has_format(text: str, first: str, second: str) -> bool:
     Each of the four tags has to be there exactly once, so a tag that is repeated, left open or
     put inside the other part breaks the format. Text around the parts doesn't.
     """
-    tags = (f"<{first}>", f"</{first}>", f"<{second}>", f"</{second}>")
-    if any(text.count(tag) != 1 for tag in tags):
-        return False
-    places = [text.index(tag) for tag in tags]
-    is_ordered = places == sorted(places)
-    return is_ordered and None not in (find_part(text, first), find_part(text, second))
+    pieces = _marks((first, second)).split(text)
+    marks = [f"<{first}>", f"</{first}>", f"<{second}>", f"</{second}>"]
+    return pieces[1::2] == marks and bool(pieces[2].strip() and pieces[6].strip())
 
 
 def is_same(answer: str, truth: str) -> bool:
@@ -60,10 +58,13 @@ def split_words(text: str, tags: Sequence[str]) -> list[str]:
     >>> split_words("4 </answer></answer>", ["answer"])
     ['4', '</answer>', '</answer>']
     """
-    for tag in tags:
-        for mark in (f"<{tag}>", f"</{tag}>"):
-            text = text.replace(mark, f" {mark} ")
-    return text.split()
+    return " ".join(_marks(tuple(tags)).split(text)).split()
+
+
+@lru_cache
+def _marks(tags: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what finds the opening and closing marks of some tags, and keeps them in a split."""
+    return re.compile(f"(</?(?:{'|'.join(map(re.escape, tags))})>)")
 
 
 def repeated_share(words: Sequence[str], length: int) -> float | None:

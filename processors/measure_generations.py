@@ -85,8 +85,7 @@ class MeasureGenerations:
             return event_dict  # `attach(trainer, quality=False)`
         if kind == "model_output" and isinstance(text := event_dict.get("model_output"), str):
             measures = self._measure(text, event_dict)
-            for name, value in measures.items():
-                event_dict[f"quality/{name}"] = value
+            event_dict.update({f"quality/{name}": value for name, value in measures.items()})
             measures["truncated"] = _truncated(event_dict)
             self._open_batch(_key(event_dict)).add(measures)
         elif kind == "generation" and (batch := self._batches.pop(_key(event_dict), None)):

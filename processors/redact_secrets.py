@@ -98,7 +98,11 @@ class RedactSecrets:
         """Return the event without secrets."""
         search = event_dict.get("event") in self._searched or "exception/type" in event_dict
         for name, value in event_dict.items():
-            if type(value) in (str, list, dict):
+            kind = type(value)
+            if kind is str and not search:
+                if value and _is_secret_name(name):
+                    event_dict[name] = REDACTED
+            elif kind is str or kind is list or kind is dict:
                 event_dict[name] = _redact(name, value, search)
         return event_dict
 

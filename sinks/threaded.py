@@ -17,7 +17,7 @@ from logflume.protocols import Event, Sink
 
 __all__ = ["Threaded"]
 
-_PIECE_EVENTS = 32
+_PIECE_EVENTS = 8
 _PATIENCE_S = 0.2
 
 
@@ -63,7 +63,7 @@ class Threaded:
         self._stopping = False
         self._stalled = False
         self._error: BaseException | None = None
-        self._courtesy = Courtesy(_PATIENCE_S)
+        self._courtesy = Courtesy()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"logflume-{name}", daemon=True)
         self._thread.start()
@@ -160,7 +160,8 @@ class Threaded:
 
     def _write(self, batch: Sequence[Event]) -> None:
         """Write a batch piece by piece, without haste while nobody waits for it."""
-        self._courtesy.begin(in_haste=bool(self._tickets or self._batches or self._stopping))
+        is_asked = bool(self._tickets or self._batches or self._stopping)
+        self._courtesy.begin(0.0 if is_asked else _PATIENCE_S)
         for start in range(0, len(batch), _PIECE_EVENTS):
             self._courtesy.give_way()
             self._call(self._sink.write, batch[start : start + _PIECE_EVENTS])

@@ -152,6 +152,11 @@ class Buffer:
                 self._room.notify_all()
         return taken
 
+    def oldest_ns(self) -> int | None:
+        """Return when the oldest record was made; None where there is none."""
+        oldest = self._items[0] if self._items else None
+        return None if oldest is None or isinstance(oldest, Lost) else oldest.time_ns
+
     def wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for the worker until `is_done()`; False when `timeout_s` was not enough.
 

@@ -26,31 +26,27 @@ _PAUSE_S = 0.0005
 class Courtesy:
     """Decides when a background thread works on.
 
-    Args:
-        patience_s: How long the pauses may be in all, between two calls of `begin`: what the work
-            may come later for it.
+    A new one is always in haste.
     """
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self) -> None:
         self._main_id = threading.main_thread().ident
-        self._left_s = 0.0
+        self._until_s = 0.0
         self._looked_at_s = 0.0
 
-    def begin(self, *, in_haste: bool = False) -> None:
-        """Begin a turn of work; in haste, because somebody waits for it, there are no pauses."""
-        self._left_s = 0.0 if in_haste else self._patience_s
+    def begin(self, patience_s: float) -> None:
+        """Begin a turn of work, which may come this much later for its pauses, in seconds."""
+        self._until_s = time.perf_counter() + patience_s
         self._looked_at_s = 0.0
 
     def give_way(self) -> None:
         """Wait for a moment in which the main thread needs no Python, if there is time."""
         now_s = time.perf_counter()
-        if self._left_s <= 0 or now_s - self._looked_at_s < _PIECE_S:
+        if now_s >= self._until_s or now_s - self._looked_at_s < _PIECE_S:
             return
-        while self._is_in_the_way() and time.perf_counter() - now_s < self._left_s:
+        while self._is_in_the_way() and time.perf_counter() < self._until_s:
             time.sleep(_PAUSE_S)
         self._looked_at_s = time.perf_counter()
-        self._left_s -= self._looked_at_s - now_s
 
     def _is_in_the_way(self) -> bool:
         before = self._place()

@@ -74,9 +74,8 @@ class Worker:
         self._has_ended = False
         self._is_given_up = False
         self._has_bug = False
-        # Half of the interval goes by until the worker looks, the other half it may give way.
-        self._pause_s = flush_interval_s / 2
-        self._courtesy = Courtesy(flush_interval_s / 2)
+        self._flush_interval_s = flush_interval_s
+        self._courtesy = Courtesy()
 
     @property
     def misfits(self) -> int:
@@ -115,7 +114,7 @@ class Worker:
         tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
         remaining = len(self._buffer)
         is_asked = bool(tickets) or self._stop is not None
-        self._courtesy.begin(in_haste=is_asked or remaining > BATCH)
+        self._courtesy.begin(0.0 if is_asked or remaining > BATCH else self._patience_s())
         while remaining > 0 and not self._is_given_up:
             records = self._buffer.take(min(remaining, BATCH))
             if not records:
@@ -148,6 +147,12 @@ class Worker:
     def write_unfinished(self, event_dicts: Sequence[dict[str, Any]]) -> None:
         """Write events that come out of the chain outside of a log call."""
         self.write([self._normalizer.finish(event_dict) for event_dict in event_dicts])
+
+    def _patience_s(self) -> float:
+        """Return how long the oldest record may still wait."""
+        oldest_ns = self._buffer.oldest_ns()
+        age_s = 0.0 if oldest_ns is None else (time.time_ns() - oldest_ns) / 1e9
+        return self._flush_interval_s - age_s
 
     def _read(self, record: Item) -> list[Event]:
         if isinstance(record, Lost):
@@ -185,7 +190,7 @@ class Worker:
     def _run(self, opening: Callable[[], None]) -> None:
         self._guarded(opening)
         while self._stop is None:
-            self._buffer.wake.wait(self._pause_s)
+            self._buffer.wake.wait(self._flush_interval_s / 2)
             self._guarded(self.turn)
         self._guarded(self.turn)
         self._guarded(self._stop)

@@ -88,13 +88,14 @@ class Rollouts(msgspec.Struct, kw_only=True):
             yield "reward", "reward", {**values, **where, **self._batch_fields(answers)}
         advantages, prompt_tokens = plain(self.advantages), plain(self.prompt_tokens)
         for row in self.keep(self.generation, totals, self.group_size):
-            fields = self._output(row, answers[row])
+            fields = self._output(row, answers[row], where)
             fields.update(zip(shown, rows[row], strict=True))
             fields[f"rewards/{TOTAL}"] = totals[row]
             fields["advantage"] = _item(advantages, row)
             fields["prompt_tokens"] = _item(prompt_tokens, row)
-            unmeasured = {} if self.quality else {"quality": False}
-            yield "model", "model_output", {**where, **fields, **unmeasured}
+            if not self.quality:
+                fields["quality"] = False
+            yield "model", "model_output", fields
         yield (
             "metrics",
             "generation",
@@ -106,11 +107,14 @@ class Rollouts(msgspec.Struct, kw_only=True):
             },
         )
 
-    def _output(self, row: int, parsed: tuple[str | None, str | None]) -> dict[str, Any]:
+    def _output(
+        self, row: int, parsed: tuple[str | None, str | None], where: dict[str, Any]
+    ) -> dict[str, Any]:
         place = self.first_row + row
         size = self.group_size
         reasoning, answer = parsed
         return {
+            **where,
             "question": _item(self.columns.get("question"), row),
             "true_answer": self._true_answer(row),
             "model_output": self.completions[row],

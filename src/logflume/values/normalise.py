@@ -17,7 +17,14 @@ from logflume.guard import Failure, attempt
 from logflume.run import RunInfo
 from logflume.values.columns import Kind, declared_kind
 from logflume.values.fit import INT64_MAX, MISFIT, find_kind, fit
-from logflume.values.plain import MAX_TEXT, json_text, nonfinite_name, plain, valid_text
+from logflume.values.plain import (
+    MAX_TEXT,
+    PLAIN_TYPES,
+    json_text,
+    nonfinite_name,
+    plain,
+    valid_text,
+)
 from logflume.values.snapshot import free_name, key_text, snapshot
 from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, format_time, is_type_name
 
@@ -29,7 +36,6 @@ MAX_ADHOC_TYPES = 64
 MAX_FIELDS = 10_000
 """Undeclared fields a type whose kind is remembered; later ones go to `extras`."""
 
-_PLAIN_TYPES = frozenset({int, float, bool, type(None)})
 _HEADER = frozenset({"timestamp", "level", "logger", "event"})
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _MODES = frozenset({"train", "eval"})
@@ -158,7 +164,7 @@ class Normalizer:
 
 def _settle(value: Any) -> Any:
     """Return a value plain again: processors of strangers may leave anything behind."""
-    if type(value) in _PLAIN_TYPES:
+    if type(value) in PLAIN_TYPES:
         return value
     settled = attempt(plain, value)
     # A list that holds itself ends here; a snapshot knows how to cut it.

@@ -13,12 +13,14 @@ from logflume.guard import Failure, attempt, describe
 from logflume.values.arrays import PendingArray
 from logflume.values.snapshot import free_name, key_text, snapshot
 
-__all__ = ["MAX_TEXT", "json_text", "plain", "valid_text"]
+__all__ = ["MAX_TEXT", "PLAIN_TYPES", "json_text", "plain", "valid_text"]
 
 MAX_TEXT = 1_000_000
 """Characters of a text that are kept; the length of a longer one is noted in `extras`."""
 
-_PLAIN_TYPES = frozenset({int, float, bool, type(None)})
+PLAIN_TYPES = frozenset({int, float, bool, type(None)})
+"""Types whose values are plain as they are."""
+
 _LONG_BITS = 14_000
 """Python refuses to write longer integers in decimal; these are written in hexadecimal."""
 
@@ -30,12 +32,12 @@ def plain(value: Any) -> Any:
     timedelta its seconds, an array its lists; anything else becomes its text.
     """
     kind = type(value)
-    if kind in _PLAIN_TYPES:
+    if kind in PLAIN_TYPES:
         return value
     if kind is str:
         return valid_text(value)
     if kind is list:
-        return value if _PLAIN_TYPES.issuperset(map(type, value)) else [plain(v) for v in value]
+        return value if PLAIN_TYPES.issuperset(map(type, value)) else [plain(v) for v in value]
     if kind is dict:
         return _plain_mapping(value)
     result = attempt(_convert, value)

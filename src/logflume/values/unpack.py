@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from logflume.pipeline.buffer import Record
-from logflume.values.plain import plain, valid_text
+from logflume.values.plain import PLAIN_TYPES, plain, valid_text
 
 __all__ = ["MAX_TYPE_LENGTH", "POSITION", "RESERVED_FOR_PIPELINE", "format_time", "unpack"]
 
@@ -46,11 +46,12 @@ def unpack(record: Record) -> dict[str, Any]:
         event["event"] = "message"
         event["message"] = valid_text(record.event)
     for name, value in fields.items():
-        name = valid_text(name)
+        name = name if name.isascii() else valid_text(name)
+        item = value if type(value) in PLAIN_TYPES else plain(value)
         if name in RESERVED_FOR_PIPELINE or name in event:
-            extras[name] = plain(value)
+            extras[name] = item
         else:
-            event[name] = plain(value)
+            event[name] = item
     if extras:
         event["extras"] = extras
     event[POSITION] = record.position
