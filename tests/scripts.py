@@ -95,6 +95,22 @@ class Script:
         return finished
 
 
+def start_and_wait(folder: Path, before: str = "") -> Script:
+    """Start a process that writes the run "r", and goes on until it is killed."""
+    script = Script(
+        folder,
+        before + 'start()\nlog.info("x", number=0)\nsay(logflume.flush())\nwait()\n',
+    )
+    assert "True" == script.line()
+    return script
+
+
+def kill(script: Script) -> None:
+    """End a process as `kill -9` does."""
+    script.process.kill()
+    script.process.communicate()
+
+
 WITH_PARQUET = """
 config["root"]["sinks"].append("parquet")
 """

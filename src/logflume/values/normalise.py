@@ -63,6 +63,7 @@ class Normalizer:
         self.has_new_kinds = False
         self.kinds: dict[str, dict[str, Kind]] = kinds or {}
         self._run = run
+        self._process = {} if run.process is None else {"process": run.process}
         self._exact: dict[str, dict[str, type]] = {}
 
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +79,7 @@ class Normalizer:
             "run": self._run.run,
             "attempt": self._run.attempt,
             "rank": self._run.rank,
+            **self._process,
             "seq": self.seq,
             "step": None,
         }
