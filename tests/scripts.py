@@ -141,6 +141,7 @@ def by_child(script: Script) -> dict[int, list[int]]:
     for path in script.folder.glob("events-pid*.jsonl"):
         events = read(path)
         assert list(range(len(events))) == [e["seq"] for e in events]
+        assert {path.stem.removeprefix("events-")} >= {e["process"] for e in events}
         assert not {"run_started", "run_finished"} & {e["event"] for e in events}
         for event in events:
             if event["event"] == "y":
@@ -152,7 +153,7 @@ def check_children(script: Script, children: int, errors: str = "") -> None:
     """Check the parent's run and that every child's events are there once."""
     assert (0, errors) == script.end()
     script.check_whole(1_000, "finished")
-    assert not [e for e in script.events() if e["event"] == "y"]
+    assert not [e for e in script.events() if e["event"] == "y" or "process" in e]
     assert {child: list(range(100)) for child in range(children)} == by_child(script)
     state = json.loads((script.folder / "run.json").read_text())
     assert "finished" == state["status"]
