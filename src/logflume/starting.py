@@ -33,6 +33,7 @@ from logflume.values.unpack import format_time
 __all__ = ["Running", "start", "start_in_child"]
 
 
+_LATEST = "latest"
 _UNNOTICED = "a second process that writes this run would go unnoticed"
 
 
@@ -151,6 +152,11 @@ def _identify(config: Config) -> RunInfo:
             f"run: {run!r} can't be a run id: it names a folder\n"
             "  allowed: letters, digits and . _ + = @ : - (at most 128, a letter or digit first)"
         )
+    if run == _LATEST:
+        raise ConfigError(
+            f"run: {_LATEST!r} can't be a run id: it is the link to the newest run\n"
+            f"  to continue that one, give its id: the name of the folder that {_LATEST!r} leads to"
+        )
     return RunInfo(run=run, rank=find_rank(), dir=Path(config.dir))
 
 
@@ -162,8 +168,8 @@ def _link_latest(run: RunInfo) -> None:
     """Let `latest` beside the runs lead to this one, where links exist."""
     if run.rank != 0:
         return
-    link = run.dir / "latest"
-    draft = run.dir / f".latest-{os.getpid()}"
+    link = run.dir / _LATEST
+    draft = run.dir / f".{_LATEST}-{os.getpid()}"
     try:
         draft.unlink(missing_ok=True)
         draft.symlink_to(run.run, target_is_directory=True)
