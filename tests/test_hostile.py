@@ -73,7 +73,7 @@ def test_terminals_and_lines(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
 
     assert 10 < console.count("forged")
     for where, text in texts.items():
-        assert (where, []) == (where, OBEYED.findall(text.replace("\r\n", "")))
+        assert (where, []) == (where, OBEYED.findall(text))
         assert [] == [line for line in text.split("\n") if line.startswith("2026-01-01 E")]
 
 
