@@ -114,9 +114,13 @@ def _redact(name: str, value: Any, search: bool) -> Any:
         return redact_text(value) if search else value
     if isinstance(value, dict):
         return {key: _redact(str(key), item, search) for key, item in value.items()}
-    if isinstance(value, list) and (search or _is_secret_name(name)):
+    if isinstance(value, list) and (search or _is_secret_name(name) or _holds_more(value)):
         return [_redact(name, item, search) for item in value]
     return value
+
+
+def _holds_more(values: list[Any]) -> bool:
+    return not {dict, list}.isdisjoint(map(type, values))
 
 
 @lru_cache(maxsize=4096)

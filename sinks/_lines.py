@@ -17,7 +17,9 @@ TEXT_WIDTH = 160
 
 FieldChooser = Callable[[Event], Iterator[tuple[str, Any]]]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 """Control characters, and those that end a line or turn the direction of writing."""
 
 _COLOURS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,7 +51,10 @@ class JsonlSink:
         if self._file.size >= self._rotate_bytes:
             self._rotation.rotate()
             self._file.reopen()
-        self._file.append(b"".join([orjson.dumps(event, option=_OPTION) for event in events]))
+        lines = b"".join([orjson.dumps(event, option=_OPTION) for event in events])
+        if not lines.isascii() or b"\x7f" in lines:
+            lines = _HIDDEN.sub(_escape, lines)
+        self._file.append(lines)
 
     def flush(self) -> None:
         """Do nothing: a written batch can be read at once."""
@@ -61,7 +65,17 @@ class JsonlSink:
         self._rotation.close()
 
 
+_HIDDEN = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
+)
+"""What a terminal obeys or hides, and JSON allows as it is: C1 controls, line separators, marks
+that turn the direction of writing. Written as `\\u009b` and so on they are the same to readers."""
+
 _OPTION = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(match[0].decode())
 
 
 def _end_of_lines(file: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ JOURNAL: dict[str, Any] = {
 """A configuration with the journal and nothing else."""
 
 
-def own(events: list[Event]) -> list[Event]:
+def own(events: Sequence[Event]) -> list[Event]:
     """Leave out what the pipeline says about itself."""
     return [e for e in events if e["event"] not in ("run_started", "run_finished", "pipeline")]
 
@@ -26,7 +28,7 @@ def fields(event: Event) -> dict[str, Any]:
     return {name: value for name, value in event.items() if name not in reserved}
 
 
-def only(events: list[Event]) -> Event:
+def only(events: Sequence[Event]) -> Event:
     (event,) = own(events)
     return event
 
@@ -34,3 +36,8 @@ def only(events: list[Event]) -> Event:
 def read(path: Path) -> list[dict[str, Any]]:
     """Read a journal, all of its lines."""
     return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+
+
+def identities(events: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
+    """Count what tells an event from all others of its run."""
+    return Counter((e["attempt"], e["rank"], e.get("process"), e["seq"]) for e in events)

@@ -95,6 +95,22 @@ class Script:
         return finished
 
 
+def start_and_wait(folder: Path, before: str = "") -> Script:
+    """Start a process that writes the run "r", and goes on until it is killed."""
+    script = Script(
+        folder,
+        before + 'start()\nlog.info("x", number=0)\nsay(logflume.flush())\nwait()\n',
+    )
+    assert "True" == script.line()
+    return script
+
+
+def kill(script: Script) -> None:
+    """End a process as `kill -9` does."""
+    script.process.kill()
+    script.process.communicate()
+
+
 WITH_PARQUET = """
 config["root"]["sinks"].append("parquet")
 """
@@ -125,6 +141,7 @@ def by_child(script: Script) -> dict[int, list[int]]:
     for path in script.folder.glob("events-pid*.jsonl"):
         events = read(path)
         assert list(range(len(events))) == [e["seq"] for e in events]
+        assert {path.stem.removeprefix("events-")} >= {e["process"] for e in events}
         assert not {"run_started", "run_finished"} & {e["event"] for e in events}
         for event in events:
             if event["event"] == "y":
@@ -136,7 +153,7 @@ def check_children(script: Script, children: int, errors: str = "") -> None:
     """Check the parent's run and that every child's events are there once."""
     assert (0, errors) == script.end()
     script.check_whole(1_000, "finished")
-    assert not [e for e in script.events() if e["event"] == "y"]
+    assert not [e for e in script.events() if e["event"] == "y" or "process" in e]
     assert {child: list(range(100)) for child in range(children)} == by_child(script)
     state = json.loads((script.folder / "run.json").read_text())
     assert "finished" == state["status"]

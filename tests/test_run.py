@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,10 @@ from logflume.run import RunInfo, find_rank, find_run_id
         ({"OMPI_COMM_WORLD_RANK": "1"}, 1),
         ({"RANK": "1", "SLURM_PROCID": "2"}, 1),
         ({"RANK": "", "PMI_RANK": "4"}, 4),
+        ({"PMIX_RANK": "5"}, 5),
+        ({"MV2_COMM_WORLD_RANK": "6"}, 6),
+        # Within a job of Slurm, all that one `mpirun` starts have the script's SLURM_PROCID.
+        ({"SLURM_PROCID": "0", "OMPI_COMM_WORLD_RANK": "7"}, 7),
         ({"RANK": "-1"}, 0),
         ({"RANK": "x"}, 0),
     ],
@@ -37,6 +43,14 @@ def test_the_rank_that_the_launcher_tells(environ: dict[str, str], rank: int) ->
         ({"SLURM_JOB_ID": "7"}, "7"),
         ({"TORCHELASTIC_RUN_ID": "job", "SLURM_JOB_ID": "7"}, "job"),
         ({"TORCHELASTIC_RUN_ID": "none", "SLURM_JOB_ID": "7"}, "7"),
+        ({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0"}, "7"),
+        ({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "1"}, "7.1"),
+        ({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "4294967291"}, "7"),
+        ({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "1", "OMPI_COMM_WORLD_RANK": "0"}, "7"),
+        ({"PMIX_NAMESPACE": "prterun-node-12@1"}, "prterun-node-12@1"),
+        ({"OMPI_MCA_ess_base_jobid": "3285057537"}, "3285057537"),
+        ({"PMI_JOBID": "12", "PMI_RANK": "0"}, "12"),
+        ({"I_MPI_HYDRA_UUID": "9d260000-7c26", "PMI_RANK": "1"}, "9d260000-7c26"),
     ],
 )
 def test_the_run_that_the_launcher_tells(environ: dict[str, str], run: str) -> None:
@@ -52,13 +66,22 @@ def test_a_run_of_its_own() -> None:
     assert all(re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run) for run in runs)
 
 
-def test_workers_of_one_torchrun_agree() -> None:
-    """Plain `torchrun` gives no job id: its workers, started at any time, find the same run."""
-    script = (
-        "from logflume.run import find_run_id; print(find_run_id({'TORCHELASTIC_RUN_ID': 'none'}))"
-    )
+@pytest.mark.parametrize("between", ["", "sh -c '\"$@\"; true' sh"])
+@pytest.mark.parametrize("variables", [{"TORCHELASTIC_RUN_ID": "none"}, {"PMI_RANK": "0"}])
+def test_processes_of_one_launcher_agree(variables: dict[str, str], between: str) -> None:
+    """A plain `torchrun` and MPICH give no job id: their processes find the same run all the same.
+
+    They may start at different times, and a script may stand between.
+    """
+    script = "from logflume.run import find_run_id; print(find_run_id())"
+    environ = {k: v for k, v in os.environ.items() if k not in ("LOGFLUME_RUN", "SLURM_JOB_ID")}
     runs = {
-        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout
+        subprocess.run(
+            [*shlex.split(between), sys.executable, "-c", script],
+            env={**environ, **variables},
+            capture_output=True,
+            text=True,
+        ).stdout
         for _ in range(2)
     }
 

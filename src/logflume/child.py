@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
+from glob import escape
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from logflume.config.model import Config, LoggerConfig, SinkConfig
+from logflume.config.model import Config, LoggerConfig
 from logflume.pipeline.build import is_journal
 from logflume.registry import PROCESSORS, SINKS, find
+from logflume.run import RunInfo
 
-__all__ = ["child_config"]
+__all__ = ["child_config", "child_run"]
 
 
 def child_config(config: Config) -> Config:
     """Return the configuration for this process, forked from one that logs with `config`.
 
-    The child writes `events-pid<pid>.jsonl` beside its parent's journal, and runs the processors
-    that hold nothing: a thread that samples, or a window of means, is the parent's.
+    The child writes the journal only, and runs the processors that hold nothing: a thread
+    that samples, or a window of means, is the parent's.
     """
     sinks = {
-        name: _own_file(sink)
+        name: sink
         for name, sink in config.sinks.items()
         if sink.instance is None and is_journal(find(SINKS, sink.type, f"sinks.{name}"))
     }
@@ -40,10 +43,21 @@ def child_config(config: Config) -> Config:
     )
 
 
-def _own_file(sink: SinkConfig) -> SinkConfig:
-    path = Path(str(sink.options["path"]))
-    own = path.with_name(f"{path.stem}-pid{os.getpid()}{path.suffix}")
-    return msgspec.structs.replace(sink, options={**sink.options, "path": str(own)})
+def child_run(parent: RunInfo, config: Config) -> RunInfo:
+    """Return the identity of this process, forked from one that is `parent`.
+
+    Its files are new ones, `events-pid<pid>.jsonl`: where an earlier child had the same process id,
+    as in a long run with many workers, it is `events-pid<pid>-2.jsonl` and so on.
+    """
+    tags = (f"pid{os.getpid()}" + (f"-{number}" if number > 1 else "") for number in count(1))
+    runs = (msgspec.structs.replace(parent, process=tag) for tag in tags)
+    return next(run for run in runs if not _has_files(run, config))
+
+
+def _has_files(run: RunInfo, config: Config) -> bool:
+    paths = (run.expand(str(sink.options["path"])) for sink in config.sinks.values())
+    found = (other for path in paths for other in path.parent.glob(f"{escape(path.stem)}.*"))
+    return any(map(Path.is_file, found))
 
 
 def _holds_nothing(entry: Any) -> bool:

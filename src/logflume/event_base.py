@@ -53,6 +53,9 @@ class EventBase(Struct, kw_only=True, omit_defaults=True):
     ]
     step: Annotated[int | None, doc("training step")]
     mode: Annotated[Literal["train", "eval"] | None, doc("train or eval, where known")] = None
+    process: Annotated[
+        str | None, doc("pid<pid> in a forked child, whose `seq` is its own; else absent")
+    ] = None
     extras: Annotated[str | None, doc("JSON text of what did not fit its column")] = None
     nonfinite: Annotated[
         dict[str, str] | None,

@@ -51,7 +51,7 @@ def initialize(
 
     Raises:
         ConfigError: The configuration can't be used.
-        RunError: The run's folder can't be written to.
+        RunError: Another process writes the run, or its folder can't be written to.
 
     Example:
         >>> run = logflume.initialize()
@@ -105,6 +105,8 @@ def shutdown(timeout_s: float | None = None) -> bool:
             saved = attempt(running.state.save, running.run)
             if isinstance(saved, Failure):
                 exits.say(str(saved.error))
+        if running.attempt is not None and done:
+            running.attempt.release()
         return done
 
 

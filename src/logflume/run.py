@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -13,8 +14,24 @@ import msgspec
 
 __all__ = ["RunInfo", "find_rank", "find_run_id"]
 
-_RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
-_JOB_VARIABLES = ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID")
+_RANK_VARIABLES = (
+    "RANK",  # torchrun, accelerate, DeepSpeed
+    "OMPI_COMM_WORLD_RANK",  # Open MPI
+    "PMIX_RANK",
+    "PMI_RANK",  # MPICH, Intel MPI, Cray
+    "MV2_COMM_WORLD_RANK",  # MVAPICH
+    "SLURM_PROCID",  # last: what `mpirun` starts within a job inherits the one of the job's script
+)
+_MPI_JOB_VARIABLES = (
+    "PMIX_NAMESPACE",  # Open MPI from version 3 on
+    "OMPI_MCA_ess_base_jobid",
+    "PMI_JOBID",  # Cray, and Slurm's PMI-2
+    "I_MPI_HYDRA_UUID",  # Intel MPI
+)
+_LAUNCHED = ("TORCHELASTIC_RUN_ID", "PMI_RANK")
+"""Set by launchers that may tell no job id: a plain torchrun, and MPICH."""
+_SLURM_SPECIAL_STEPS = 0xFFFF_FFF0
+"""Numbers from here on stand for the script of a job and the like."""
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,12 +42,17 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         attempt: 0, then 1, 2 … each time the run is resumed.
         rank: Process rank, 0 on one machine.
         dir: Where runs live; the run's own folder is `folder`.
+        process: Tag of a forked child, `pid<pid>`; None in every other process.
+        apart: Whether another process writes the run and rank, too, as another attempt: then the
+            files of this one bear the number of its attempt.
     """
 
     run: str
     attempt: int = 0
     rank: int = 0
     dir: Path = Path("logs")
+    process: str | None = None
+    apart: bool = False
 
     @property
     def folder(self) -> Path:
@@ -40,7 +62,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     def expand(self, pattern: str) -> Path:
         """Fill `{dir}`, `{run}` and `{rank}` in a path of the configuration.
 
-        Ranks above 0 get `-rank<r>` before the suffix, so that no two processes share a file:
+        What else tells processes of a run apart comes before the suffix, so that no two share
+        a file: the rank above 0, the tag of a forked child, the attempt beside another.
 
         >>> RunInfo(run="a", rank=2).expand("{dir}/{run}/events.jsonl").as_posix()
         'logs/a/events-rank2.jsonl'
@@ -49,13 +72,16 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         for name, value in (("dir", self.dir), ("run", self.run), ("rank", self.rank)):
             text = text.replace("{" + name + "}", str(value))
         path = Path(text)
-        if self.rank == 0 or "{rank}" in pattern:
-            return path
-        return path.with_name(f"{path.stem}-rank{self.rank}{path.suffix}")
+        marks = [f"attempt{self.attempt}"] if self.apart else []
+        if self.process is not None:
+            marks.append(self.process)
+        if self.rank != 0 and "{rank}" not in pattern:
+            marks.append(f"rank{self.rank}")
+        return path.with_name("-".join([path.stem, *marks]) + path.suffix) if marks else path
 
 
 def find_rank(environ: Mapping[str, str] | None = None) -> int:
-    """Return this process's rank as its launcher tells it (torchrun, Slurm, MPI), else 0."""
+    """Return this process's rank as its launcher tells it (torchrun, MPI, Slurm), else 0."""
     environ = os.environ if environ is None else environ
     for name in _RANK_VARIABLES:
         value = environ.get(name, "")
@@ -67,24 +93,47 @@ def find_rank(environ: Mapping[str, str] | None = None) -> int:
 def find_run_id(environ: Mapping[str, str] | None = None) -> str:
     """Return `LOGFLUME_RUN`, else the launcher's job id, else the time and four random hex digits.
 
-    All processes of one job must agree without a word between them. A plain `torchrun`
-    gives its workers no job id; they have their parent in common, so its start names the run.
+    All processes of one job must agree without a word between them. A plain `torchrun` and MPICH
+    give their processes no job id; those of one machine have the launcher in common, so its
+    start names the run. Over several machines `LOGFLUME_RUN` has to be set then.
     """
     environ = os.environ if environ is None else environ
     if run := environ.get("LOGFLUME_RUN"):
         return run
-    for name in _JOB_VARIABLES:
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", *_MPI_JOB_VARIABLES):
         job = environ.get(name, "none")
         if job not in ("", "none"):
-            return job
-    if "TORCHELASTIC_RUN_ID" in environ:
-        import psutil
-
-        parent = psutil.Process(os.getppid())
-        started_s = parent.create_time()
-        mark = hashlib.sha256(f"{parent.pid} {started_s}".encode()).hexdigest()[:4]
-        return _stamp(started_s) + "-" + mark
+            return job + _slurm_step(environ) if name == "SLURM_JOB_ID" else job
+    for name in _LAUNCHED:
+        if name in environ:
+            return _name_after_launcher(name)
     return _stamp(time.time()) + "-" + secrets.token_hex(2)
+
+
+def _slurm_step(environ: Mapping[str, str]) -> str:
+    """Return `.1` for the second `srun` of a job, and so on: each may be a run of its own.
+
+    The processes of Open MPI's `mpirun` have steps that differ from node to node.
+    """
+    step = environ.get("SLURM_STEP_ID", "")
+    is_step = step.isdecimal() and 0 < int(step) < _SLURM_SPECIAL_STEPS
+    return f".{step}" if is_step and "OMPI_COMM_WORLD_RANK" not in environ else ""
+
+
+def _name_after_launcher(variable: str) -> str:
+    """Return a run id made of the start of the process that set a variable for its children.
+
+    It is the nearest ancestor without it: a script may stand between the launcher and Python.
+    """
+    import psutil
+
+    launcher = psutil.Process(os.getppid())
+    with contextlib.suppress(psutil.Error):
+        while variable in launcher.environ() and (above := launcher.parent()):
+            launcher = above
+    started_s = launcher.create_time()
+    mark = hashlib.sha256(f"{launcher.pid} {started_s}".encode()).hexdigest()[:4]
+    return _stamp(started_s) + "-" + mark
 
 
 def _stamp(time_s: float) -> str:

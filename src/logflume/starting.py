@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import msgspec
 import structlog
 
 from logflume import stdlib_logging
-from logflume.child import child_config
+from logflume.attempts import Attempt, open_attempt
+from logflume.child import child_config, child_run
 from logflume.config.model import Config
 from logflume.describe_run import describe_run
 from logflume.exceptions import ConfigError, RunError
@@ -31,6 +33,10 @@ from logflume.values.unpack import format_time
 __all__ = ["Running", "start", "start_in_child"]
 
 
+_LATEST = "latest"
+_UNNOTICED = "a second process that writes this run would go unnoticed"
+
+
 class Running(msgspec.Struct):
     """A pipeline and what belongs to it.
 
@@ -39,12 +45,14 @@ class Running(msgspec.Struct):
         run: The run it writes.
         state: What the next attempt has to know. A forked child has none: the file is its parent's.
         pipeline: The pipeline.
+        attempt: The attempt that it is, with its claim on the run. A forked child has none.
     """
 
     config: Config
     run: RunInfo
     state: RunState | None
     pipeline: Pipeline
+    attempt: Attempt | None
 
 
 def start(config: Config) -> Running:
@@ -52,17 +60,30 @@ def start(config: Config) -> Running:
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
-        RunError: The run's folder can't be read or written.
+        RunError: Another process writes the run, or its folder can't be read or written.
     """
-    run = _identify(config)
-    earlier = RunState.load(run)
-    if earlier is not None:
-        run = msgspec.structs.replace(run, attempt=earlier.attempt + 1)
+    begun = open_attempt(_identify(config), config.when_claimed)
+    with ExitStack() as undo:
+        undo.callback(begun.release)
+        running = _build(config, begun)
+        undo.pop_all()
+    begun.begin()
+    if begun.claim is not None and begun.claim.fault:
+        report_fault("run.lock", "failed", f"{begun.claim.fault}: {_UNNOTICED}")
+    _connect(config, running.pipeline)
+    if config.stdlib is not None:
+        stdlib_logging.install(config.stdlib, takes_terminal=_has_terminal(config))
+    _link_latest(running.run)
+    return running
+
+
+def _build(config: Config, begun: Attempt) -> Running:
+    run = begun.run
     state = RunState(
         run=run.run,
         attempt=run.attempt,
         started=format_time(time.time_ns()),
-        kinds=earlier.kinds if earlier else {},
+        kinds=begun.kinds,
     )
     pipeline = build_pipeline(
         config, run, state.kinds, _KindKeeper(state, run), lambda: describe_run(config)
@@ -72,11 +93,7 @@ def start(config: Config) -> Running:
     except RunError:
         pipeline.discard()
         raise
-    _connect(config, pipeline)
-    if config.stdlib is not None:
-        stdlib_logging.install(config.stdlib, takes_terminal=_has_terminal(config))
-    _link_latest(run)
-    return Running(config, run, state, pipeline)
+    return Running(config, run, state, pipeline, begun)
 
 
 def start_in_child(parent: Running) -> Running:
@@ -84,9 +101,10 @@ def start_in_child(parent: Running) -> Running:
     config = child_config(parent.config)
     known = parent.state.kinds if parent.state is not None else {}
     kinds = {event_type: dict(fields) for event_type, fields in known.items()}
-    pipeline = build_pipeline(config, parent.run, kinds, _keep_to_itself, None)
+    run = child_run(parent.run, config)
+    pipeline = build_pipeline(config, run, kinds, _keep_to_itself, None)
     _connect(config, pipeline)
-    return Running(config, parent.run, None, pipeline)
+    return Running(config, run, None, pipeline, None)
 
 
 def _connect(config: Config, pipeline: Pipeline) -> None:
@@ -134,6 +152,11 @@ def _identify(config: Config) -> RunInfo:
             f"run: {run!r} can't be a run id: it names a folder\n"
             "  allowed: letters, digits and . _ + = @ : - (at most 128, a letter or digit first)"
         )
+    if run == _LATEST:
+        raise ConfigError(
+            f"run: {_LATEST!r} can't be a run id: it is the link to the newest run\n"
+            f"  to continue that one, give its id: the name of the folder that {_LATEST!r} leads to"
+        )
     return RunInfo(run=run, rank=find_rank(), dir=Path(config.dir))
 
 
@@ -145,8 +168,8 @@ def _link_latest(run: RunInfo) -> None:
     """Let `latest` beside the runs lead to this one, where links exist."""
     if run.rank != 0:
         return
-    link = run.dir / "latest"
-    draft = run.dir / f".latest-{os.getpid()}"
+    link = run.dir / _LATEST
+    draft = run.dir / f".{_LATEST}-{os.getpid()}"
     try:
         draft.unlink(missing_ok=True)
         draft.symlink_to(run.run, target_is_directory=True)

@@ -1,6 +1,7 @@
 """The file `run.json` of a run's folder: what the next attempt has to know.
 
-Each rank has its own, `run-rank<r>.json` for r > 0, since processes never coordinate.
+Each rank has its own, `run-rank<r>.json` for r > 0, since processes never coordinate; so does
+an attempt beside another one, `run-attempt<n>.json`.
 """
 
 from __future__ import annotations
@@ -39,13 +40,12 @@ class RunState(msgspec.Struct, kw_only=True):
         return run.expand("{dir}/{run}/run.json")
 
     @classmethod
-    def load(cls, run: RunInfo) -> RunState | None:
-        """Read the state that an earlier attempt left; None for a new run.
+    def load(cls, path: Path) -> RunState | None:
+        """Read the state that an earlier attempt left; None where there is none.
 
         Raises:
             RunError: There is a file, but it can't be read.
         """
-        path = cls.path(run)
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except FileNotFoundError:

@@ -15,6 +15,7 @@ from logflume.config.dictconfig import is_dictconfig, translate
 from logflume.config.errors import config_error, nearest
 from logflume.config.model import Config, Level, SinkConfig
 from logflume.config.reader import join, mapping, read
+from logflume.config.safe_yaml import load_yaml
 from logflume.exceptions import ConfigError
 from logflume.protocols import Sink
 
@@ -79,7 +80,7 @@ def _read_yaml(source: str) -> tuple[dict[str, Any], str]:
             hint=nearest(source, shipped),
         )
     try:
-        raw = yaml.safe_load(text_file.read_text(encoding="utf-8"))
+        raw = load_yaml(text_file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: it can't be read: {error}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2026-13-01

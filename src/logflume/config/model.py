@@ -118,6 +118,8 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
         version: Version of this format.
         dir: Where runs live.
         run: Run id; None finds one (see `logflume.run.find_run_id`).
+        when_claimed: What becomes of this process while another one writes the same run and rank:
+            an `error`, or the `next_attempt` beside it, in files of its own.
         processors: The chain: names, `{name: options}`, or objects.
         sinks: The sinks by a name of your own.
         shutdown_timeout_s: The longest that the end of the process waits for the sinks.
@@ -126,6 +128,7 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
     version: Literal[1] = 1
     dir: str = "logs"
     run: str | None = None
+    when_claimed: Literal["error", "next_attempt"] = "error"
     shutdown_timeout_s: Seconds = 10.0
     buffer: BufferConfig = field(default_factory=BufferConfig)
     root: LoggerConfig = field(default_factory=LoggerConfig)

@@ -58,13 +58,15 @@ def kind_of_annotation(annotation: Any) -> Kind | None:
 def declared_columns(event_type: str) -> dict[str, Kind]:
     """Return the columns that each event of this type has, reserved names first.
 
-    A type that isn't declared has the reserved names only. `nonfinite` is no column.
+    A type that isn't declared has the reserved names only. `nonfinite` is no column, and
+    `process` not everywhere: forked children write the journal only.
     """
     columns: dict[str, Kind] = {}
     for declared in (EventBase, CATALOGUE.get(event_type, EventBase)):
         hints = get_type_hints(declared, include_extras=True)
         for item in msgspec.structs.fields(declared):
-            if kind := kind_of_annotation(hints[item.name]):
+            kind = kind_of_annotation(hints[item.name])
+            if kind is not None and item.name != "process":
                 columns[item.encode_name] = kind
     return columns
 

@@ -16,6 +16,7 @@ from logflume.events import CATALOGUE
 from logflume.guard import Failure, attempt
 from logflume.run import RunInfo
 from logflume.values.columns import Kind, declared_kind
+from logflume.values.cut import cut_extra, cut_field, cut_name
 from logflume.values.fit import INT64_MAX, MISFIT, find_kind, fit
 from logflume.values.plain import (
     MAX_TEXT,
@@ -69,6 +70,7 @@ class Normalizer:
         self.has_new_kinds = False
         self.kinds: dict[str, dict[str, Kind]] = kinds or {}
         self._run = run
+        self._process = {} if run.process is None else {"process": run.process}
         self._exact: dict[str, dict[str, type]] = {}
 
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
@@ -79,11 +81,12 @@ class Normalizer:
         event: dict[str, Any] = {
             "timestamp": _checked(event_dict, "timestamp", extras, _is_instant) or _now(),
             "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
-            "logger": str(_settle(event_dict.get("logger"))),
+            "logger": cut_name(str(_settle(event_dict.get("logger")))),
             "event": event_type,
             "run": self._run.run,
             "attempt": self._run.attempt,
             "rank": self._run.rank,
+            **self._process,
             "seq": self.seq,
             "step": None,
         }
@@ -95,12 +98,14 @@ class Normalizer:
                 event[name] = value
             elif name not in _HEADER:
                 clean = _clean_name(name, event_dict)
-                for flat, item in _flatten(event_type, clean, _settle(value)):
+                for whole, item in _flatten(event_type, clean, _settle(value)):
+                    flat = cut_name(whole, event)
                     self._add(event, event_type, flat, item, extras)
                     _note_nonfinite(nonfinite, flat, event.get(flat))
                 self._remember(event_type, clean, exact)
         if extras:
-            event["extras"] = json_text({name: _cut(value) for name, value in extras.items()})
+            kept = {cut_name(name): cut_extra(value) for name, value in extras.items()}
+            event["extras"] = json_text(kept)
         if nonfinite:
             event["nonfinite"] = nonfinite
         self.seq += 1
@@ -133,11 +138,10 @@ class Normalizer:
         if fitted is MISFIT or (name == "mode" and fitted not in _MODES and fitted is not None):
             self.misfits += 1
             extras[free_name(name, extras)] = value
-        elif type(fitted) is str and len(fitted) > MAX_TEXT:
-            event[name] = fitted[:MAX_TEXT]
-            extras[free_name(name, extras)] = {"cut_to": MAX_TEXT, "length": len(fitted)}
         elif name != "mode" or fitted is not None:
-            event[name] = fitted
+            event[name], note = cut_field(fitted)
+            if note is not None:
+                extras[free_name(name, extras)] = note
 
     def _remember(self, event_type: str, name: str, exact: dict[str, type]) -> None:
         """Note of which type the values of a field are that fit its column as they are."""
@@ -226,13 +230,6 @@ def _note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
         for index, item in enumerate(value):
             if type(item) is float and not math.isfinite(item):
                 nonfinite[f"{name}.{index}"] = nonfinite_name(item)
-
-
-def _cut(value: Any) -> Any:
-    """Return what `extras` keeps of a value: of a long text the beginning and the length."""
-    if not isinstance(value, str) or len(value) <= MAX_TEXT:
-        return value
-    return {"text": value[:MAX_TEXT], "cut_to": MAX_TEXT, "length": len(value)}
 
 
 def _as_mapping(extras: Any) -> dict[str, Any]:

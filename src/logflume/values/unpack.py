@@ -16,8 +16,8 @@ POSITION = "_position"
 """Where `tag_step` finds the step and mode that `set_step` gave; gone after the chain."""
 
 RESERVED_FOR_PIPELINE = frozenset(
-    {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "extras"}
-    | {"nonfinite", POSITION, ""}
+    {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq"}
+    | {"process", "extras", "nonfinite", POSITION, ""}
 )
 """Names that a user's field can't take: such a field is kept in `extras`."""
 

@@ -1,0 +1,165 @@
+"""A run has one writer: what a second process gets, and that nothing stays locked."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+import logflume
+from logflume.exceptions import RunError
+from tests.own_events import JOURNAL, own, read
+from tests.scripts import CHILDREN, Script, kill, start_and_wait
+
+
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
+    """The error says who writes the run, since when, where the lock is, and what to do."""
+    first = start_and_wait(tmp_path)
+    with pytest.raises(RunError) as refusal:
+        logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+    text = str(refusal.value)
+    kill(first)
+
+    assert f"process {first.process.pid} on {socket.gethostname()} " in text
+    for part in ("run 'r', rank 0", str(tmp_path / "r" / "run.lock"), "when_claimed", "RANK"):
+        assert part in text
+    assert [0] == [int(e["attempt"]) for e in own(read(tmp_path / "r" / "events.jsonl"))]
+
+
+def test_after_a_kill(tmp_path: Path) -> None:
+    """The lock of a killed process is no lock: the next one continues the run."""
+    kill(start_and_wait(tmp_path))
+    assert (tmp_path / "r" / "run.lock").exists()
+    run = logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+
+    assert 1 == run.attempt
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        "pid = os.fork()\nif pid == 0:\n    wait()",
+        "pid = os.fork()\nif pid == 0:\n    log.info('y')\n    wait()",
+        "import subprocess\npid = subprocess.Popen(['sleep', '1000']).pid",
+        "import subprocess\npid = subprocess.Popen(['sleep', '1000'], close_fds=False).pid",
+        "process = multiprocessing.Process(target=wait, daemon=True)\n"
+        "process.start()\npid = process.pid",
+    ],
+)
+def test_children_that_outlive_the_parent(child: str, tmp_path: Path) -> None:
+    """A child that was forked or started inherits no lock: it ends with the parent."""
+    script = Script(tmp_path, CHILDREN + "start()\n" + child + "\nsay(pid)\nwait()\n")
+    pid = int(script.line())
+    script.process.kill()
+    script.process.wait()
+    try:
+        assert 1 == logflume.initialize(JOURNAL, dir=tmp_path, run="r").attempt
+    finally:
+        os.kill(pid, 9)
+        script.process.communicate()
+
+
+def test_the_lock_is_gone_in_the_end(tmp_path: Path) -> None:
+    """A run that was closed has no lock file, and may be opened again by any process."""
+    run = logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+    assert ["run.lock"] == [path.name for path in run.folder.glob("*.lock")]
+    # Reading the file, as an upload of the folder does, leaves the lock as it is.
+    assert os.getpid() == json.loads((run.folder / "run.lock").read_text())["pid"]
+    second = Script(tmp_path, "start()")
+    assert 1 == second.end()[0]
+    logflume.shutdown()
+
+    assert [] == list(run.folder.glob("*.lock"))
+    assert (0, "") == Script(tmp_path, "start()").end()
+
+
+def test_initialize_again(tmp_path: Path) -> None:
+    """The same process may open its run again, and each time it is the next attempt."""
+    attempts = [logflume.initialize(JOURNAL, dir=tmp_path, run="r").attempt for _ in range(3)]
+
+    assert [0, 1, 2] == attempts
+
+
+def test_a_child_does_not_take_the_run_of_its_parent(tmp_path: Path) -> None:
+    """A forked child that opens the run of its living parent is a second process like others."""
+    logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+        except RunError:
+            os._exit(3)
+        os._exit(0)
+
+    assert 3 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    logflume.get_logger().info("x")
+    assert logflume.flush()
+
+
+def test_ranks_are_no_second_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of different ranks write one run side by side, each with a lock of its own."""
+    first = start_and_wait(tmp_path)
+    monkeypatch.setenv("RANK", "1")
+    run = logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+
+    assert (0, 1) == (run.attempt, run.rank)
+    assert ["run-rank1.lock", "run.lock"] == sorted(p.name for p in run.folder.glob("*.lock"))
+    logflume.shutdown()
+    kill(first)
+
+
+def test_runs_in_one_folder(tmp_path: Path) -> None:
+    """Two runs at a time in one folder write nothing into each other's."""
+    first = start_and_wait(tmp_path)
+    run = logflume.initialize(JOURNAL, dir=tmp_path)
+    logflume.get_logger().info("x")
+    logflume.shutdown()
+    kill(first)
+
+    assert {run.run} == {e["run"] for e in read(run.folder / "events.jsonl")}
+    assert {"r"} == {e["run"] for e in read(tmp_path / "r" / "events.jsonl")}
+
+
+def test_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that has none the run is written all the same, and says what it lacks."""
+
+    def refuse(_file: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    run = logflume.initialize(JOURNAL, dir=tmp_path, run="r")
+    logflume.shutdown()
+
+    (fault,) = (e for e in read(run.folder / "events.jsonl") if e.get("status") == "failed")
+    assert "run.lock" == fault["component"]
+    assert "No locks available" in fault["reason"]
+
+
+def test_a_program_that_starts_itself_anew(tmp_path: Path) -> None:
+    """`exec` ends what the process was: what it becomes may open the run."""
+    script = Script(
+        tmp_path,
+        """
+start()
+if "again" not in sys.argv:
+    log.info("x", number=0)
+    logflume.flush()
+    os.execv(sys.executable, [sys.executable, *sys.argv, "again"])
+log.info("x", number=1)
+""",
+    )
+
+    assert (0, "") == script.end()
+    assert [0, 1] == script.numbers()
+
+
+def test_a_lock_file_that_cannot_be_made(tmp_path: Path) -> None:
+    """A folder that can't be written is an error that names it."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="runs can't be written here"):
+        logflume.initialize(JOURNAL, dir=tmp_path / "file", run="r")
