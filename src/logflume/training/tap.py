@@ -174,11 +174,15 @@ def _lengths(mask: Any) -> Any:
 
 
 def _end_tokens(trainer: Any) -> set[Any]:
-    """Return the tokens with which a completion ends that was not cut: several, or one before."""
+    """Return the tokens with which a completion ends that was not cut.
+
+    TRL has several of them in `eos_token_ids`; before, it had one, and earlier its tokenizer's.
+    """
     tokenizer = getattr(trainer, "_tokenizer", None) or trainer.processing_class
-    several = getattr(trainer, "eos_token_ids", None) or ()
-    one = getattr(trainer, "eos_token_id", None)
-    return {*several, one, getattr(tokenizer, "pad_token_id", None)} - {None}
+    ends = getattr(trainer, "eos_token_ids", None) or [getattr(trainer, "eos_token_id", None)]
+    if ends == [None]:
+        ends = [getattr(tokenizer, "eos_token_id", None)]
+    return {*ends, getattr(tokenizer, "pad_token_id", None)} - {None}
 
 
 def _columns(call: dict[str, Any], names: Sequence[str]) -> dict[str, list[Any]]:
