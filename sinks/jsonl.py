@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
-from logflume.protocols import Event
+from logflume.protocols import Event, Position
+from logflume.run import RunInfo
 
 from ._appendfile import AppendFile
+from ._replay import read_events
 from ._rotation import Rotation
 
 __all__ = ["JsonlSink"]
@@ -51,6 +53,10 @@ class JsonlSink:
             self._rotation.rotate()
             self._file.reopen()
         self._file.append(b"".join([orjson.dumps(event, option=_OPTION) for event in events]))
+
+    def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
+        """Yield the events of a run and rank from this one on; see `logflume.protocols.Journal`."""
+        return read_events(self._rotation.files, run, first)
 
     def flush(self) -> None:
         """Do nothing: a written batch can be read at once."""

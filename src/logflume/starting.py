@@ -63,9 +63,10 @@ def start(config: Config) -> Running:
         attempt=run.attempt,
         started=format_time(time.time_ns()),
         kinds=earlier.kinds if earlier else {},
+        whole=earlier.whole if earlier else {},
     )
     pipeline = build_pipeline(
-        config, run, state.kinds, _KindKeeper(state, run), lambda: describe_run(config)
+        config, run, state.kinds, _KindKeeper(state, run), lambda: describe_run(config), state.whole
     )
     try:
         state.save(run)
@@ -84,7 +85,7 @@ def start_in_child(parent: Running) -> Running:
     config = child_config(parent.config)
     known = parent.state.kinds if parent.state is not None else {}
     kinds = {event_type: dict(fields) for event_type, fields in known.items()}
-    pipeline = build_pipeline(config, parent.run, kinds, _keep_to_itself, None)
+    pipeline = build_pipeline(config, parent.run, kinds, _keep_to_itself, None, {})
     _connect(config, pipeline)
     return Running(config, parent.run, None, pipeline)
 

@@ -113,6 +113,10 @@ class Pipeline:
         """Return what is wrong at the moment, by sink; empty while all is well."""
         return {lane.name: lane.fault for lane in self._lanes if lane.fault is not None}
 
+    def whole_sinks(self) -> list[str]:
+        """Return the names of the sinks that have all that the journal has for them."""
+        return [lane.name for lane in self._lanes if lane.is_whole]
+
     def report(self) -> Report:
         """Return the counts up to now."""
         return Report(
