@@ -33,7 +33,7 @@ CATCH_UP_S = 0.02
 """How long an outlet catches up before its thread does something else."""
 
 LAST_CATCH_UP_S = 4.0
-"""How long it does when it is closed: it is then left to the next opening of the run."""
+"""How long when it is closed: the rest is left to the next opening of the run."""
 
 
 class Outlet:
@@ -43,8 +43,7 @@ class Outlet:
     written again after a pause that doubles each time. The first fault is reported, and so is
     the recovery; what happens between is only counted.
 
-    What the sink has to get from the journal, the `backlog`, comes before all that is held: so
-    its events stay in order, and those it lacks at any moment are the newest.
+    What the sink has to get from the journal, the `backlog`, comes before all that is held.
 
     Args:
         name: Name of the sink in the configuration.
@@ -194,6 +193,9 @@ class Outlet:
         for _ in batch:
             queue.popleft()
         self._fails_to_write = False
+        self._pause_s = FIRST_RETRY_S
+        # Written one by one, an event that the sink can't take may lie ahead, with its own tries.
+        self._tries = 0 if size > 1 or not queue else min(self._tries, BATCH_TRIES)
         return True
 
     def _try_write(self, events: Sequence[Event]) -> bool:
@@ -214,7 +216,9 @@ class Outlet:
         if not isinstance(result, Failure):
             return True
         self.totals.failed += 1
-        self._may_heal = isinstance(result.error, OSError)
+        may_heal = isinstance(result.error, OSError)
+        if may_heal != self._may_heal:
+            self._may_heal, self._tries = may_heal, 0
         was_fine, self.fault = self.fault is None, describe(result.error)
         if was_fine:
             self._report(self.name, "failed", self.fault)

@@ -26,7 +26,7 @@ class Report(msgspec.Struct, kw_only=True):
         written: Events that left the chain; a processor may drop some, or add some.
         dropped: Events that the full buffer dropped, or that could not be read.
         misfits: Values that are in `extras` because they did not fit their column.
-        sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`.
+        sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`, `filled_in`.
         processors: By processor: calls that raised.
     """
 
