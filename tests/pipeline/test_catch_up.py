@@ -1,4 +1,4 @@
-"""What the journal has and another sink lacks is filled in, each event once and in order."""
+"""What the journal has and another sink lacks is filled in on opening: once each, and in order."""
 
 from __future__ import annotations
 
@@ -13,25 +13,22 @@ import duckdb
 import pytest
 
 import logflume
-from logflume.pipeline import outlet
 from logflume.run import RunInfo
 from logflume.sinks.csvfile import CsvSink
-from tests.fake_sinks import FaultySink, wait_until
+from logflume.sinks.parquet import ParquetSink
+from tests.fake_sinks import wait_until
+from tests.pipeline.catching_up import (
+    CONFIG,
+    ONLY_JOURNAL,
+    check_all_alike,
+    in_csv,
+    in_journal,
+    in_parquet,
+    is_at_rest,
+    open_run,
+    totals,
+)
 from tests.scripts import Script
-
-Place = tuple[int, int]
-
-CONFIG: dict[str, Any] = {
-    "root": {"level": "INFO", "sinks": ["jsonl", "csv", "parquet"]},
-    "processors": ["tag_step"],
-    "sinks": {
-        "jsonl": {"path": "{dir}/{run}/events.jsonl", "rotate_bytes": 20_000},
-        "csv": {"path": "{dir}/{run}/all.csv"},
-        "parquet": {"path": "{dir}/{run}/parquet", "rotate_events": 500},
-    },
-}
-
-ONLY_JOURNAL = {**CONFIG, "root": {"level": "INFO", "sinks": ["jsonl"]}}
 
 KILLED = f"""
 config = {CONFIG!r}
@@ -43,41 +40,6 @@ for number in range(3_000):
 say("logged")
 wait()
 """
-
-
-def open_run(folder: Path, config: dict[str, Any] = CONFIG, **sinks: Any) -> Path:
-    merged = {**config, "sinks": {**config["sinks"], **sinks}}
-    return logflume.initialize(merged, dir=folder, run="r").folder
-
-
-def in_journal(folder: Path) -> list[Place]:
-    return [(e["attempt"], e["seq"]) for e in logflume.open_run(folder)]
-
-
-def in_csv(folder: Path) -> list[Place]:
-    with (folder / "all.csv").open(newline="", encoding="utf-8") as file:
-        return [(int(row["attempt"]), int(row["seq"])) for row in csv.DictReader(file)]
-
-
-def in_parquet(folder: Path) -> list[Place]:
-    tables = [p for p in (folder / "parquet").iterdir() if p.is_dir()]
-    queries = [f"select attempt, seq from '{table}/*.parquet'" for table in tables]
-    return duckdb.execute(" union all ".join(queries) + " order by all").fetchall()
-
-
-def check_all_alike(folder: Path) -> None:
-    assert in_journal(folder) == in_csv(folder) == in_parquet(folder)
-
-
-def totals(name: str) -> dict[str, int]:
-    report = logflume.report()
-    assert report is not None
-    return report.sinks[name]
-
-
-def is_at_rest(name: str) -> bool:
-    counts = totals(name)
-    return counts["accepted"] == counts["written"] + counts["dropped"]
 
 
 def test_after_a_kill(tmp_path: Path) -> None:
@@ -197,84 +159,58 @@ def test_lines_that_cannot_be_read(tmp_path: Path) -> None:
     assert [(0, 0), (0, 2), (1, 0), (1, 1), (1, 2)] == in_csv(folder) == in_parquet(folder)
 
 
-class TestWithinARun:
-    """A sink that fails longer than its events can be held."""
+def fail(*_args: Any) -> None:
+    raise OSError(28, "No space left on device")
 
-    @pytest.fixture(autouse=True)
-    def _few_are_held(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(outlet, "MAX_HELD", 100)
-        monkeypatch.setattr(outlet, "FIRST_RETRY_S", 0.001)
-        monkeypatch.setattr(outlet, "LONGEST_RETRY_S", 0.05)
 
-    def start(self, folder: Path, bad: Any) -> Path:
-        root = {"level": "INFO", "sinks": ["jsonl", "bad"]}
-        return open_run(folder, {**CONFIG, "root": root}, bad=bad)
+def test_what_was_given_up_at_the_end_of_a_run(tmp_path: Path) -> None:
+    """A sink that failed until the run ended has it all after the next, with honest counts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CsvSink, "write", fail)
+        open_run(tmp_path)
+        logflume.get_logger().info("x", number=1)
+        assert logflume.shutdown()
+    lost = totals("csv")["dropped"]
+    assert 0 < lost == totals("csv")["accepted"]
+    folder = open_run(tmp_path)
+    logflume.shutdown()
 
-    def log(self, first: int, last: int) -> None:
-        for number in range(first, last):
-            logflume.get_logger().info("x", number=number)
+    check_all_alike(folder)
+    assert lost == totals("csv")["filled_in"]
+    assert is_at_rest("csv")
 
-    @pytest.mark.parametrize("threaded", [False, True])
-    def test_it_catches_up_when_it_is_healed(self, threaded: bool, tmp_path: Path) -> None:
-        """It gets all that it missed from the journal, in order, and nothing counts as dropped."""
-        bad = FaultySink(lambda _events: OSError(28, "No space left on device"))
-        bad.threaded = threaded  # type: ignore[attr-defined]
-        folder = self.start(tmp_path, bad)
-        self.log(0, 1_000)
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("no")])
+def test_a_fault_while_it_is_filled_in(error: Exception, tmp_path: Path) -> None:
+    """A sink that can't tell what it has is a faulty one; the others are filled in all the same."""
+
+    def raise_it(_self: Any, _run: RunInfo) -> None:
+        raise error
+
+    open_run(tmp_path, ONLY_JOURNAL)
+    logflume.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ParquetSink, "held", raise_it)
+        folder = open_run(tmp_path)
         assert not logflume.flush()
-        assert 0 == totals("bad")["written"]
-        bad.fault = lambda _events: None
-        self.log(1_000, 1_100)
-        assert wait_until(logflume.flush)
-        self.log(1_100, 1_200)
         assert logflume.shutdown()
+    assert in_journal(folder) == in_csv(folder)
+    assert is_at_rest("parquet")
+    open_run(tmp_path)
+    logflume.shutdown()
 
-        assert in_journal(folder) == [(e["attempt"], e["seq"]) for e in bad.events]
-        assert 0 == totals("bad")["dropped"]
-        assert is_at_rest("bad")
+    check_all_alike(folder)
 
-    def test_it_is_healed_only_at_the_end(self, tmp_path: Path) -> None:
-        """A sink that takes events again just when it is closed catches up then."""
-        bad = FaultySink(lambda _events: OSError(28, "No space left on device"))
-        folder = self.start(tmp_path, bad)
-        self.log(0, 1_000)
-        logflume.flush()
-        bad.fault = lambda _events: None
-        assert logflume.shutdown()
 
-        assert in_journal(folder) == [(e["attempt"], e["seq"]) for e in bad.events]
-        assert 0 == totals("bad")["dropped"]
-        assert is_at_rest("bad")
+def test_new_events_do_not_wait_for_the_journal_to_be_read(tmp_path: Path) -> None:
+    """What is logged meanwhile goes to the journal at once, and to the sink after the old."""
+    open_run(tmp_path, ONLY_JOURNAL)
+    for number in range(20_000):
+        logflume.get_logger().info("x", number=number)
+    logflume.shutdown()
+    folder = open_run(tmp_path)
+    logflume.get_logger().info("x", number=-1)
+    assert wait_until(lambda: (1, 1) == in_journal(folder)[-1])
+    assert logflume.shutdown()
 
-    def test_it_stumbles_while_it_catches_up(self, tmp_path: Path) -> None:
-        """Errors on the way delay it, and neither lose nor repeat an event."""
-        bad = FaultySink(lambda _events: OSError(28, "No space left on device"))
-        folder = self.start(tmp_path, bad)
-        self.log(0, 5_000)
-        logflume.flush()
-        calls = iter(range(10**9))
-        bad.fault = lambda _events: ValueError("no") if next(calls) % 2 else None
-        assert wait_until(lambda: is_at_rest("bad") and 0 == totals("bad")["dropped"])
-        bad.fault = lambda _events: None
-        assert logflume.shutdown()
-
-        assert in_journal(folder) == [(e["attempt"], e["seq"]) for e in bad.events]
-
-    def test_an_event_that_it_cannot_take(self, tmp_path: Path) -> None:
-        """It alone is given up, in what is caught up as anywhere else."""
-        bad = FaultySink(lambda _events: OSError(28, "No space left on device"))
-        folder = self.start(tmp_path, bad)
-        self.log(0, 1_000)
-        logflume.flush()
-        bad.fault = lambda events: (
-            KeyError("no") if any(e.get("number") == 700 for e in events) else None
-        )
-        assert wait_until(lambda: 1 == totals("bad").get("dropped/rejected"))
-        assert logflume.shutdown()
-
-        missing = set(in_journal(folder)) - {(e["attempt"], e["seq"]) for e in bad.events}
-        assert [700] == [
-            e["number"] for e in logflume.open_run(folder) if (e["attempt"], e["seq"]) in missing
-        ]
-        assert 1 == totals("bad")["dropped"] == totals("bad")["dropped/rejected"]
-        assert is_at_rest("bad")
+    check_all_alike(folder)
