@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 import logflume
 from logflume.pipeline import outlet
+from logflume.protocols import Event
+from logflume.sinks.jsonl import JsonlSink
 from tests.fake_sinks import FaultySink, wait_until
 from tests.pipeline.catching_up import CONFIG, in_journal, is_at_rest, open_run, totals
 
@@ -97,3 +100,30 @@ def test_an_event_that_it_cannot_take(tmp_path: Path) -> None:
     ]
     assert 1 == totals("bad")["dropped"] == totals("bad")["dropped/rejected"]
     assert is_at_rest("bad")
+
+
+def test_the_journal_fails_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that is full for all, a sink waits until the journal has what it can still get."""
+    full = OSError(28, "No space left on device")
+    is_full = True
+    write = JsonlSink.write
+
+    def write_if_there_is_room(sink: JsonlSink, events: Sequence[Event]) -> None:
+        if is_full:
+            raise full
+        write(sink, events)
+
+    monkeypatch.setattr(JsonlSink, "write", write_if_there_is_room)
+    bad = FaultySink(lambda _events: full if is_full else None)
+    folder = start(tmp_path, bad)
+    log(0, 1_000)
+    assert not logflume.flush()
+    is_full = False
+    assert wait_until(logflume.flush)
+    log(1_000, 1_100)
+    assert logflume.shutdown()
+
+    assert set(in_journal(folder)) <= {(e["attempt"], e["seq"]) for e in bad.events}
+    assert totals("bad")["dropped"] <= totals("jsonl")["dropped"]
+    assert is_at_rest("bad")
+    assert is_at_rest("jsonl")
