@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import chain, count
 from pathlib import Path
@@ -12,12 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.protocols import Position
+from logflume.run import RunInfo
 from logflume.values.columns import Kind
 
 from ._pq_compaction import group_small
 from ._pq_exchange import replace_folder
 from ._pq_notice import warn
-from ._pq_part import DamagedPartError, Part, part_name, read_tables, write_file
+from ._pq_part import DamagedPartError, Part, part_name, read_positions, read_tables, write_file
 from ._pq_takeup import take_up
 from ._pq_workplace import Workplace
 
@@ -49,6 +51,11 @@ class PartFolder:
     def columns(self) -> dict[str, Kind]:
         """The columns that the parts had when the folder was opened."""
         return self._columns
+
+    def positions(self, run: RunInfo) -> Iterator[Position]:
+        """Yield the attempt and `seq` of the events of a run that the parts have."""
+        for name in self._parts:
+            yield from read_positions(self._folder / name, run)
 
     def add(self, table: pa.Table, attempt: int) -> None:
         """Add a part; the others get its columns in the same step.

@@ -10,11 +10,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from logflume.protocols import Position
+from logflume.run import RunInfo
+
 __all__ = [
     "DamagedPartError",
     "Part",
     "is_part_name",
     "part_name",
+    "read_positions",
     "read_tables",
     "widen",
     "write_file",
@@ -22,6 +26,7 @@ __all__ = [
 
 _ROW_GROUP_BYTES = 64 * 2**20
 _ROW_GROUP_ROWS = 122_880
+_KEYS = ["run", "rank", "attempt", "seq"]
 _NAME = re.compile(r"part-a(\d{4,})-(\d{12,})-(\d{12,})(?:-\d+)?\.parquet")
 
 
@@ -116,6 +121,24 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
                 yield widen(file.read_row_group(index, use_threads=False), schema)
     except (OSError, pa.ArrowException) as error:
         raise DamagedPartError(path.name) from error
+
+
+def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
+    """Yield the attempt and `seq` of the events of a run and rank in a part.
+
+    One that is gone, or can't be read, has none.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            for index in range(file.num_row_groups):
+                rows = file.read_row_group(index, columns=_KEYS, use_threads=False)
+                for of_run, rank, attempt, seq in zip(
+                    *(rows[name].to_pylist() for name in _KEYS), strict=True
+                ):
+                    if (of_run, rank) == (run.run, run.rank) and None not in (attempt, seq):
+                        yield attempt, seq
+    except (OSError, pa.ArrowException):
+        return
 
 
 def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:

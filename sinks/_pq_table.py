@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from logflume.protocols import Event
+from logflume.protocols import Event, Position
+from logflume.run import RunInfo
 
 from ._pq_columns import Columns
 from ._pq_folder import PartFolder
@@ -39,6 +41,10 @@ class TypeTable:
     def memory_bytes(self) -> int:
         """The memory that they take, about."""
         return sum(pending.memory_bytes for pending in self._pending.values())
+
+    def positions(self, run: RunInfo) -> Iterator[Position]:
+        """Yield the attempt and `seq` of the events of a run that its parts have."""
+        return self._parts.positions(run)
 
     def take(self, event: Event, attempt: int) -> None:
         """Let an event of this type and attempt wait."""

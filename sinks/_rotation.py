@@ -35,6 +35,18 @@ class Rotation:
             else:
                 self._compress_soon(rotated)
 
+    def files(self) -> list[Path]:
+        """Return the files in order, the one that is written last; each in one form only."""
+        folder = self._path.parent
+        numbered = {
+            path: number
+            for path in folder.glob(f"{self._path.stem}.*")
+            if (number := self._number(path)) is not None
+        }
+        rotated = [path for path in numbered if path.with_name(f"{path.name}.zst") not in numbered]
+        present = [self._path] if self._path.exists() else []
+        return [*sorted(rotated, key=numbered.__getitem__), *present]
+
     def rotate(self) -> None:
         """Move the file aside; it is compressed on a thread of its own."""
         numbers = [

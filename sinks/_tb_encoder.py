@@ -10,11 +10,11 @@ from tensorboard.compat.proto.event_pb2 import Event as EventProto
 from tensorboard.compat.proto.event_pb2 import SessionLog
 
 from logflume.protocols import Event
-from logflume.run import RunInfo
 
 from ._tb_hparams import session_end, session_start
 from ._tb_layout import layout
 from ._tb_markdown import completion_markdown
+from ._tb_marks import Mark, mark
 from ._tb_tags import mode_tag, tag_of
 from ._tb_values import histogram, text
 from ._tb_wire import float32, scalar_head, summary_event
@@ -32,13 +32,17 @@ class Encoder:
     TensorBoard's Python reader takes the first of a folder for no restart. Until a resumed run
     knows its step, its curves and texts are left out, for at step 0 they would zigzag.
 
+    Events of an earlier attempt, which are filled in, come first and belong to its curves.
+
     Args:
-        run: The identity of the run.
+        run_id: The run.
         texts_per_step: How many completions are shown, at most, of a step and mode.
+        attempt: The attempt of the next event, as far as is known.
     """
 
-    run: RunInfo
+    run_id: str
     texts_per_step: int
+    attempt: int
     _step: int | None = None
     _started: bool = False
     _has_session: bool = False
@@ -48,28 +52,39 @@ class Encoder:
         """Return an encoder to go on with, so that this one stays as it is."""
         return replace(self, _texts=dict(self._texts))
 
+    def after(self, last: Mark) -> Encoder:
+        """Return an encoder that goes on where an earlier process stopped."""
+        return replace(self, attempt=last.attempt, _step=last.step, _started=True)
+
     def records(self, event: Event) -> bytes:
         """Return the records of an event, none when TensorBoard has nothing to show of it."""
         wall_time_s = datetime.fromisoformat(event["timestamp"]).timestamp()
+        attempt = event.get("attempt", self.attempt)
+        if attempt != self.attempt:
+            self.attempt, self._step, self._started = attempt, None, False
         if event["step"] is not None:
             self._step = event["step"]
         summary = self._summary(event, wall_time_s)
         if not summary:
             return b""
         step = self._step or 0
-        record = frame(summary_event(wall_time_s, step, summary))
-        if self._started or not self._knows_step():
+        data = summary_event(wall_time_s, step, summary)
+        if not self._knows_step():
+            return frame(data)
+        # Only what comes after the start has a mark, or else it would be taken for begun.
+        record = frame(data + mark(attempt, event.get("seq", 0)))
+        if self._started:
             return record
         self._started = True
-        return _start(wall_time_s, step if self.run.attempt else 0) + record
+        return _start(wall_time_s, step if self.attempt else 0) + record
 
     def _knows_step(self) -> bool:
-        return self._step is not None or self.run.attempt == 0
+        return self._step is not None or self.attempt == 0
 
     def _summary(self, event: Event, wall_time_s: float) -> bytes:
         event_type = event["event"]
         if event_type == "run_started":
-            summary = session_start(event, self.run.run, wall_time_s)
+            summary = session_start(event, self.run_id, wall_time_s)
             self._has_session = self._has_session or bool(summary)
             return summary
         if event_type == "run_finished":

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 import struct
 
-__all__ = ["float32", "scalar_head", "summary_event"]
+__all__ = ["delimited", "float32", "scalar_head", "summary_event"]
 
 _WALL_TIME = struct.Struct("<Bd")
 _FLOAT = struct.Struct("<f")
@@ -29,7 +29,7 @@ _FLOAT = struct.Struct("<f")
 
 def scalar_head(tag: str) -> bytes:
     """Return the `value` of a `Summary` with this tag, up to the four bytes of its number."""
-    inner = _delimited(1, tag.encode()) + bytes([2 << 3 | 5])
+    inner = delimited(1, tag.encode()) + bytes([2 << 3 | 5])
     return bytes([1 << 3 | 2]) + _varint(len(inner) + _FLOAT.size) + inner
 
 
@@ -50,11 +50,12 @@ def summary_event(wall_time_s: float, step: int, summary: bytes) -> bytes:
         summary: Values of a `Summary`, joined.
     """
     wall_time = _WALL_TIME.pack(1 << 3 | 1, wall_time_s)
-    return b"".join((wall_time, b"\x10", _varint(step), _delimited(5, summary)))
+    return b"".join((wall_time, b"\x10", _varint(step), delimited(5, summary)))
 
 
-def _delimited(number: int, data: bytes) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(len(data)) + data
+def delimited(number: int, data: bytes) -> bytes:
+    """Return a field of bytes, with its number."""
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
 
 
 def _varint(number: int) -> bytes:

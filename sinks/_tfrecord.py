@@ -12,12 +12,13 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import google_crc32c
 from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
 
-__all__ = ["EventFile", "frame"]
+__all__ = ["EventFile", "find_files", "frame", "read_records"]
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
 _LENGTH = struct.Struct("<Q")
@@ -37,6 +38,25 @@ def _checksum(data: bytes) -> bytes:
     return _CHECKSUM.pack(masked)
 
 
+def find_files(folder: Path) -> list[Path]:
+    """Return the event files of a folder, in the order in which TensorBoard reads them."""
+    paths = folder.iterdir() if folder.is_dir() else []
+    return sorted(path for path in paths if _NAME.match(path.name))
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """Yield the data of the records of a file, up to one that is torn."""
+    with path.open("rb") as file:
+        while head := file.read(_LENGTH.size + _CHECKSUM.size):
+            if len(head) < _LENGTH.size:
+                return
+            (size,) = _LENGTH.unpack_from(head)
+            rest = file.read(size + _CHECKSUM.size)
+            if len(rest) < size + _CHECKSUM.size:
+                return
+            yield rest[:size]
+
+
 class EventFile:
     """A new event file in a folder; begins with the record that names the format's version.
 
@@ -45,9 +65,11 @@ class EventFile:
 
     Args:
         folder: Where the file is made. TensorBoard shows all event files of a folder as one run.
+        owner: What its first record ends with.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, owner: bytes) -> None:
+        self._owner = owner
         folder.mkdir(parents=True, exist_ok=True)
         self._file = _new_path(folder).open("xb", buffering=0)
         self._size_bytes = 0
@@ -59,7 +81,7 @@ class EventFile:
             OSError: They could not be written; the file is as it was before.
         """
         if self._size_bytes == 0:
-            records = frame(_version()) + records
+            records = frame(_version() + self._owner) + records
         try:
             self._write(records)
         except OSError:
@@ -85,7 +107,7 @@ def _new_path(folder: Path) -> Path:
     TensorBoard reads the files of a folder in the order of their names. With the plain time in it,
     a second attempt within one second, or after the clock was set back, could be read first.
     """
-    found = [int(match[1]) for path in folder.iterdir() if (match := _NAME.match(path.name))]
+    found = [int(path.name.split(".")[3]) for path in find_files(folder)]
     time_s = max([int(time.time()), *(other_s + 1 for other_s in found)])
     name = f"events.out.tfevents.{time_s:010d}.{socket.gethostname()}.{os.getpid()}"
     return folder / name

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from logflume.protocols import Event
+from logflume.run import RunInfo
 from logflume.values.columns import declared_columns
 from logflume.values.plain import json_text
 
 from ._appendfile import AppendFile
+from ._csv_rows import find_positions
+from ._positions import Positions
 
 __all__ = ["CsvSink"]
 
@@ -48,6 +51,7 @@ class CsvSink:
     def __init__(
         self, path: Path, *, columns: list[str] | None = None, events: list[str] | None = None
     ) -> None:
+        self._path = path
         self._columns = _choose_columns(columns, events or [])
         if path.exists():
             self._columns = _read_header(path, self._columns)
@@ -63,6 +67,10 @@ class CsvSink:
             OSError: They can't be written; the file is as it was before.
         """
         self._file.append(_encode([self._row(event) for event in events]))
+
+    def held(self, run: RunInfo) -> Positions | None:
+        """Return the events of a run that the file has; None if its columns can't tell."""
+        return find_positions(self._path, self._columns, run)
 
     def flush(self) -> None:
         """Do nothing: a written row can be read at once."""

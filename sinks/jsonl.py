@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import orjson
 
-from logflume.protocols import Event
+from logflume.protocols import Event, Position
+from logflume.run import RunInfo
 
 from ._appendfile import AppendFile
+from ._replay import read_events
 from ._rotation import Rotation
 
 __all__ = ["JsonlSink"]
@@ -55,6 +57,10 @@ class JsonlSink:
         if not lines.isascii() or b"\x7f" in lines:
             lines = _HIDDEN.sub(_escape, lines)
         self._file.append(lines)
+
+    def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
+        """Yield the events of a run and rank from this one on; see `logflume.protocols.Journal`."""
+        return read_events(self._rotation.files, run, first)
 
     def flush(self) -> None:
         """Do nothing: a written batch can be read at once."""

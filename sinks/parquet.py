@@ -12,6 +12,7 @@ import pyarrow as pa
 from logflume.protocols import Event
 from logflume.run import RunInfo
 
+from ._positions import Positions
 from ._pq_table import TypeTable
 from ._pq_workplace import Workplace
 
@@ -83,6 +84,14 @@ class ParquetSink:
         tables = [self._find_table(str(event["event"])) for event in events]
         for table, event in zip(tables, events, strict=True):
             table.take(event, event.get("attempt", self._attempt))
+
+    def held(self, run: RunInfo) -> Positions:
+        """Return the events of a run that the parts have."""
+        found = Positions()
+        for table in self._tables.values():
+            for attempt, seq in table.positions(run):
+                found.add(attempt, seq)
+        return found
 
     def flush(self) -> None:
         """Write all that waits: when this returns, readers see it.

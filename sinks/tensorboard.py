@@ -6,13 +6,14 @@ has. Which tag a number has is told in `logflume.sinks._tb_tags`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
-from logflume.protocols import Event
+from logflume.protocols import Event, Position
 from logflume.run import RunInfo
 
 from ._tb_encoder import Encoder
+from ._tb_marks import UpTo, find_last, owner
 from ._tfrecord import EventFile
 
 __all__ = ["TensorBoardSink"]
@@ -37,7 +38,8 @@ class TensorBoardSink:
     def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:
         self._folder = path
         self._file: EventFile | None = None
-        self._encoder = Encoder(run, texts_per_step)
+        self._run = run
+        self._encoder = Encoder(run.run, texts_per_step, run.attempt)
 
     def write(self, events: Sequence[Event]) -> None:
         """Append one batch. When this returns, any reader sees it, and a kill loses none of it.
@@ -47,9 +49,17 @@ class TensorBoardSink:
         """
         encoder = self._encoder.copy()
         if records := b"".join(map(encoder.records, events)):
-            self._file = self._file or EventFile(self._folder)
+            self._file = self._file or EventFile(self._folder, owner(self._run))
             self._file.append(records)
         self._encoder = encoder
+
+    def held(self, run: RunInfo) -> Container[Position]:
+        """Return the events of a run that were shown, and all before the last of them."""
+        last = find_last(self._folder, run)
+        if last is None:
+            return ()
+        self._encoder = self._encoder.after(last)
+        return UpTo((last.attempt, last.seq))
 
     def flush(self) -> None:
         """Do nothing: `write` leaves nothing in a buffer."""

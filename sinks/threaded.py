@@ -54,7 +54,6 @@ class Threaded:
         self._on_drop = on_drop or _ignore
         self._block_timeout_s = block_timeout_s
         self._close_timeout_s = close_timeout_s
-        self._interval_s: float | None = getattr(sink, "flush_interval_s", None)
         self._batches: deque[Sequence[Event]] = deque()
         self._waiting = 0  # events in `_batches`
         self._writing = 0  # events of the batch that the sink has in hand
@@ -146,6 +145,8 @@ class Threaded:
     def _run(self) -> None:
         flush_at_s = self._next_flush_s()
         while True:
+            # A sink that has more to do than before may ask for its flush sooner.
+            flush_at_s = min(flush_at_s, self._next_flush_s())
             batch, tickets, stopping = self._next(flush_at_s)
             if tickets or time.monotonic() >= flush_at_s:
                 self._call(self._sink.flush)
@@ -167,7 +168,8 @@ class Threaded:
             self._call(self._sink.write, batch[start : start + _PIECE_EVENTS])
 
     def _next_flush_s(self) -> float:
-        return math.inf if self._interval_s is None else time.monotonic() + self._interval_s
+        interval_s: float | None = getattr(self._sink, "flush_interval_s", None)
+        return math.inf if interval_s is None else time.monotonic() + interval_s
 
     def _next(self, flush_at_s: float) -> tuple[Sequence[Event] | None, list[_Ticket], bool]:
         """Wait for a batch, a request to flush, the end, or the time of the next flush.

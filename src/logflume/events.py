@@ -4,8 +4,7 @@ Each class below is one type of event. Its fields give the static types, the JSO
 (`logflume schema`), the declared Parquet columns and the documentation. A name with a `*` in
 `families` stands for any text at that place: `rewards/*/mean` is `rewards/correctness/mean`.
 
-An event may carry fields that its type doesn't declare: their type is then fixed by
-the first value (see `logflume.values.columns`).
+A field that its type doesn't declare is of the kind of its first value (`logflume.values.columns`).
 """
 
 from __future__ import annotations
@@ -227,6 +226,7 @@ class Pipeline(EventBase):
         "sinks/*/dropped": (int, "events it did not get or take"),
         "sinks/*/dropped/*": (int, "the same by reason"),
         "sinks/*/failed": (int, "calls of it that raised"),
+        "sinks/*/filled_in": (int, "events it got that earlier attempts had left out"),
         "processors/*/failed": (int, "calls that raised; the event went on without it"),
     }
 

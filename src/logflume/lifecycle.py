@@ -102,6 +102,8 @@ def shutdown(timeout_s: float | None = None) -> bool:
         exits.complain(_last_report, running.pipeline.faults(), done)
         if running.state is not None:
             running.state.status = ending["status"]
+            if done:
+                running.state.note_whole(running.pipeline.whole_sinks())
             saved = attempt(running.state.save, running.run)
             if isinstance(saved, Failure):
                 exits.say(str(saved.error))

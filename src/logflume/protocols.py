@@ -6,10 +6,22 @@ or given to `initialize()` as objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-__all__ = ["BackgroundSink", "ClosableProcessor", "Event", "EventDict", "Processor", "Sink"]
+from logflume.run import RunInfo
+
+__all__ = [
+    "BackgroundSink",
+    "ClosableProcessor",
+    "Event",
+    "EventDict",
+    "Journal",
+    "Position",
+    "Processor",
+    "RebuildableSink",
+    "Sink",
+]
 
 EventDict: TypeAlias = MutableMapping[str, Any]
 """An event inside the chain: what structlog's processors take and return."""
@@ -21,6 +33,10 @@ Values are `None`, `bool`, `int`, `float` (NaN and infinities included), `str`, 
 or `list[str | None]`; the one exception is `nonfinite`, a mapping, present only in events that
 have a NaN or an infinity. A sink must not change an event: other sinks hold the same object.
 """
+
+
+Position: TypeAlias = tuple[int, int]
+"""The place of an event among those of its run and rank: `attempt`, `seq`."""
 
 
 class Processor(Protocol):
@@ -71,3 +87,37 @@ class BackgroundSink(Sink, Protocol):
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until all written so far is flushed; False when `timeout_s` was not enough."""
+
+
+@runtime_checkable
+class RebuildableSink(Sink, Protocol):
+    """A sink that can tell what it has: what it lacks of a run's earlier attempts is filled in.
+
+    That happens when the run is opened again: after a crash, after a fault that outlasted the
+    run, or where the sink is new to it. The events come from the journal, through `write`, before
+    any of the new attempt.
+    """
+
+    def held(self, run: RunInfo) -> Container[Position] | None:
+        """Return the events of a run and rank that are there; None if that can't be told.
+
+        Called at most once, before the first `write` and on the same thread. A set will do.
+        """
+
+
+@runtime_checkable
+class Journal(Sink, Protocol):
+    """The sink with the full record, from which the others are filled in.
+
+    Attributes:
+        journal: True.
+    """
+
+    journal: bool
+
+    def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
+        """Yield the events of a run and rank from this one on, in order and piece by piece.
+
+        Any thread may call it, while another one writes. Pieces are small, and may be empty: the
+        reader gets to do something else in between. NaN and infinities are restored.
+        """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from logflume.exceptions import RunError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Run", "open_run"]
+__all__ = ["Run", "open_files", "open_run", "restore"]
 
 
 class Run:
@@ -60,7 +60,7 @@ class Run:
             RunError: A line is no JSON: the file was damaged, or changed by hand.
         """
         with ExitStack() as stack:
-            for path, lines in _open_all(self.folder, stack):
+            for path, lines in open_files(lambda: _find_journals(self.folder), stack):
                 yield from _read_events(path, lines)
 
 
@@ -92,16 +92,16 @@ def _find_journals(folder: Path) -> list[Path]:
     return sorted((folder / n for n in names if f"{n}.zst" not in names), key=_order)
 
 
-def _open_all(folder: Path, stack: ExitStack) -> list[tuple[Path, Any]]:
+def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[Path, Any]]:
     """Open all files of one moment: a run that is being written may rotate between two of them."""
     while True:
-        paths = _find_journals(folder)
+        paths = find()
         with ExitStack() as opened:
             try:
                 files = [(path, opened.enter_context(_open(path))) for path in paths]
             except FileNotFoundError:
                 continue
-            if _find_journals(folder) == paths:
+            if find() == paths:
                 stack.push(opened.pop_all())
                 return files
 
@@ -114,7 +114,7 @@ def _read_events(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]
             event = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             raise RunError(f"{path}, line {number}: this is no event: {error}") from error
-        yield _restore(event)
+        yield restore(event)
 
 
 def _open(path: Path) -> Any:
@@ -125,7 +125,8 @@ def _open(path: Path) -> Any:
     return io.BufferedReader(pa.CompressedInputStream(str(path), "zstd"))
 
 
-def _restore(event: dict[str, Any]) -> dict[str, Any]:
+def restore(event: dict[str, Any]) -> dict[str, Any]:
+    """Put the NaN and infinities of an event of the journal back in their places."""
     for name, text in event.pop("nonfinite", {}).items():
         field, _, index = name.rpartition(".")
         # The name may be that of a field with a dot, or a place in the list of another field.

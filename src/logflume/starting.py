@@ -79,14 +79,16 @@ def start(config: Config) -> Running:
 
 def _build(config: Config, begun: Attempt) -> Running:
     run = begun.run
+    earlier = RunState.load(RunState.path(run))
     state = RunState(
         run=run.run,
         attempt=run.attempt,
         started=format_time(time.time_ns()),
         kinds=begun.kinds,
+        whole=earlier.whole if earlier else {},
     )
     pipeline = build_pipeline(
-        config, run, state.kinds, _KindKeeper(state, run), lambda: describe_run(config)
+        config, run, state.kinds, _KindKeeper(state, run), lambda: describe_run(config), state.whole
     )
     try:
         state.save(run)
@@ -102,7 +104,7 @@ def start_in_child(parent: Running) -> Running:
     known = parent.state.kinds if parent.state is not None else {}
     kinds = {event_type: dict(fields) for event_type, fields in known.items()}
     run = child_run(parent.run, config)
-    pipeline = build_pipeline(config, run, kinds, _keep_to_itself, None)
+    pipeline = build_pipeline(config, run, kinds, _keep_to_itself, None, {})
     _connect(config, pipeline)
     return Running(config, run, None, pipeline, None)
 

@@ -6,6 +6,7 @@ an attempt beside another one, `run-attempt<n>.json`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,7 @@ class RunState(msgspec.Struct, kw_only=True):
         started: When that attempt began, RFC 3339.
         status: `running`, or how it ended.
         kinds: Kinds of the undeclared fields, by event type: they hold for the whole run.
+        whole: By sink, how many attempts, from the first on, it is known to have in full.
     """
 
     run: str
@@ -33,6 +35,7 @@ class RunState(msgspec.Struct, kw_only=True):
     started: str
     status: str = "running"
     kinds: dict[str, dict[str, Kind]] = msgspec.field(default_factory=dict)
+    whole: dict[str, int] = msgspec.field(default_factory=dict)
 
     @staticmethod
     def path(run: RunInfo) -> Path:
@@ -55,6 +58,10 @@ class RunState(msgspec.Struct, kw_only=True):
                 f"{path}: the state of the run can't be read ({error}). "
                 "Choose another run id, or remove the file to start attempt 0."
             ) from error
+
+    def note_whole(self, sinks: Iterable[str]) -> None:
+        """Note that these sinks have everything, this attempt included."""
+        self.whole |= dict.fromkeys(sinks, self.attempt + 1)
 
     def save(self, run: RunInfo) -> None:
         """Write the state in one step: a reader sees the old file or the new one.

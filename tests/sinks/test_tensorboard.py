@@ -45,7 +45,7 @@ def make_event(event_type: str, /, **fields: Any) -> dict[str, Any]:
 
 def write(folder: Path, *events: dict[str, Any], attempt: int = 0) -> None:
     with closing(TensorBoardSink(folder, run=RunInfo(run="r", attempt=attempt))) as sink:
-        sink.write(events)
+        sink.write([{**event, "attempt": attempt} for event in events])
 
 
 def read(folder: Path) -> Any:

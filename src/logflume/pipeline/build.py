@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from logflume.config.errors import config_error
 from logflume.config.model import Config, LoggerConfig, SinkConfig
 from logflume.hub import HUB, LEVELS
+from logflume.pipeline.backlog import Backlog
 from logflume.pipeline.chain import Chain, NamedProcessor
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.lane import Lane
@@ -16,6 +18,7 @@ from logflume.pipeline.outlet import Outlet
 from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.router import Route, Router
 from logflume.pipeline.worker import Worker
+from logflume.protocols import Event, Journal
 from logflume.registry import PROCESSORS, SINKS, build, find
 from logflume.run import RunInfo
 from logflume.values.columns import Kind
@@ -30,6 +33,7 @@ def build_pipeline(
     kinds: dict[str, dict[str, Kind]],
     save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
     opening: Callable[[], dict[str, Any]] | None,
+    whole: Mapping[str, int],
 ) -> Pipeline:
     """Build every processor and sink, and the pipeline around them. Nothing runs yet.
 
@@ -41,6 +45,7 @@ def build_pipeline(
         kinds: Kinds of undeclared fields that an earlier attempt has fixed.
         save_kinds: Called with the kinds after new ones were seen.
         opening: Returns the fields of `run_started`; None for a forked child.
+        whole: By sink, how many attempts it has in full: what it lacks of others is filled in.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
@@ -53,26 +58,27 @@ def build_pipeline(
             processors.append(_build_processor(entry, index, given))
             opened.callback(Chain(processors[-1:], report_fault).close)
         lanes: dict[str, Lane] = {}
-        journals = set()
+        sinks: dict[str, Any] = {}
+        kept = {name: n for name, n in whole.items() if not _is_gone(name, config, run)}
         for name in _wanted_sinks(config):
-            sink = build_sink(name, config.sinks[name], given)
-            lanes[name] = _build_lane(name, config.sinks[name], sink, config)
+            sinks[name] = build_sink(name, config.sinks[name], given)
+            lanes[name] = _build_lane(name, config.sinks[name], sinks[name], config)
             opened.callback(lanes[name].close)
-            if is_journal(sink):
-                journals.add(name)
         routes = {
             name: _routes(logger, config, lanes)
             for name, logger in {"": config.root, **config.loggers}.items()
         }
         opened.pop_all()
     # The journal is the full record, so it is written first.
-    ordered = sorted(lanes.values(), key=lambda lane: lane.name not in journals)
+    ordered = sorted(lanes.values(), key=lambda lane: not is_journal(sinks[lane.name]))
+    router = Router(routes)
+    _let_catch_up(ordered, sinks, router, run, kept)
     chain = Chain(processors, report_fault)
     worker = Worker(
         HUB.buffer,
         chain,
         Normalizer(run, kinds),
-        Router(routes),
+        router,
         ordered,
         config.buffer.flush_interval_s,
         save_kinds,
@@ -139,6 +145,39 @@ def _build_lane(name: str, config: SinkConfig, sink: Any, whole: Config) -> Lane
         **limits,
     )
     return Lane(outlet, front)
+
+
+def _let_catch_up(
+    lanes: Sequence[Lane],
+    sinks: Mapping[str, Any],
+    router: Router,
+    run: RunInfo,
+    whole: Mapping[str, int],
+) -> None:
+    """Give every sink what it lacks of the journal, which is the first."""
+    journal = sinks[lanes[0].name] if lanes else None
+    if not is_journal(journal) or not isinstance(journal, Journal):
+        return
+    for lane in lanes[1:]:
+        backlog = Backlog(
+            journal,
+            lambda: lanes[0].fault is not None,
+            partial(_leads_to, router, lane),
+            sinks[lane.name],
+            run,
+            lane.totals,
+        )
+        lane.catch_up(backlog, whole.get(lane.name, 0))
+
+
+def _leads_to(router: Router, lane: Lane, event: Event) -> bool:
+    return lane in router.sort([event])
+
+
+def _is_gone(name: str, config: Config, run: RunInfo) -> bool:
+    """Whether what a sink has written was removed, or goes to another place from now on."""
+    path = config.sinks[name].options.get("path") if name in config.sinks else None
+    return isinstance(path, str) and not run.expand(path).exists()
 
 
 def _wanted_sinks(config: Config) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from logflume.guard import Failure, attempt, describe
+from logflume.pipeline.backlog import Backlog
 from logflume.pipeline.totals import Totals
 from logflume.protocols import Event, Sink
 
@@ -28,6 +29,12 @@ EVENT_TRIES = 6
 MAX_HELD = 65_536
 """Events kept for a sink that fails, until it takes them again."""
 
+CATCH_UP_S = 0.02
+"""How long an outlet catches up before its thread does something else."""
+
+LAST_CATCH_UP_S = 4.0
+"""How long when it is closed: the rest is left to the next opening of the run."""
+
 
 class Outlet:
     """A sink that never raises. It is a `Sink` itself, so it may be wrapped like any other.
@@ -36,6 +43,8 @@ class Outlet:
     written again after a pause that doubles each time. The first fault is reported, and so is
     the recovery; what happens between is only counted.
 
+    What the sink has to get from the journal, the `backlog`, comes before all that is held.
+
     Args:
         name: Name of the sink in the configuration.
         sink: The sink.
@@ -43,17 +52,18 @@ class Outlet:
 
     Attributes:
         fault: The sink's last fault as text; None while all is well.
+        backlog: What the sink gets from the journal; None where there is no journal.
     """
 
     def __init__(self, name: str, sink: Sink, report: Callable[[str, str, str], None]) -> None:
         self.name = name
         self.totals = Totals()
         self.fault: str | None = None
-        # A flush also writes what is held, so a sink that never asks for one gets it too.
-        self.flush_interval_s: float = getattr(sink, "flush_interval_s", 1.0)
+        self.backlog: Backlog | None = None
         self._sink = sink
         self._report = report
         self._held: deque[Event] = deque()
+        self._late: deque[Event] = deque()  # those from the backlog that are being written
         self._retry_at_s = 0.0
         self._pause_s = FIRST_RETRY_S
         self._tries = 0
@@ -61,31 +71,44 @@ class Outlet:
         self._fails_to_write = False
         self._fails_to_flush = False
 
+    @property
+    def flush_interval_s(self) -> float:
+        """How often to call `flush`. It also writes what is held, so every sink needs one."""
+        interval_s: float = getattr(self._sink, "flush_interval_s", 1.0)
+        return CATCH_UP_S if self.is_catching_up else interval_s
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether the next call of `flush` gets on with the backlog."""
+        if self._fails_to_write or self.backlog is None:
+            return False
+        return bool(self._late) or self.backlog.is_ready()
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether nothing is wrong with the sink, nor anything left of the backlog."""
+        return self.fault is None and not self.backlog and not self._late
+
     def write(self, events: Sequence[Event]) -> None:
         """Give the sink its events, or hold them while it takes none."""
         if self._fails_to_write:
             self._hold(events)
             self.retry()
-        elif not self._try_write(events):
+        elif self._late or self.backlog or not self._try_write(events):
             self._hold(events)
 
     def retry(self) -> None:
-        """Write what is held, if the pause is over. Cheap when nothing is."""
-        if not self._held or time.monotonic() < self._retry_at_s:
+        """Write what is late and held, if the pause is over. Cheap when nothing is."""
+        if time.monotonic() < self._retry_at_s or not (self._held or self._late or self.backlog):
             return
-        while self._held:
-            if not self._try_held(BATCH if self._tries < BATCH_TRIES else 1):
-                # A full disk heals; an event that trips a bug in the sink never will.
-                if self._tries >= EVENT_TRIES and not self._may_heal:
-                    self._reject()
-                    self._tries = BATCH_TRIES
-                    self._pause_s = FIRST_RETRY_S
-                return
-        self._recover()
+        if self._catch_up() and self._write_all(self._held):
+            self._recover()
 
     def flush(self) -> None:
-        """Flush the sink; a fault counts like one of `write`."""
+        """Flush the sink; a fault counts like one of `write`. It waits for the backlog."""
         self.retry()
+        if self.is_catching_up:
+            return
         self._fails_to_flush = not self._is_done(attempt(self._sink.flush))
         self._recover()
 
@@ -93,69 +116,129 @@ class Outlet:
         """Try a last time to write what is held, then close the sink."""
         self._report = _say_nothing  # the pipeline has ended: `fault` is read by whoever ended it
         self._write_last()
-        self.totals.drop(len(self._held), "sink_failed")
+        reason = "sink_failed" if self._fails_to_write else "not_caught_up"
+        self.totals.drop(len(self._late) + len(self._held), reason)
+        self._late.clear()
         self._held.clear()
         if not self._fails_to_write:
             self.fault = None
         self._is_done(attempt(self._sink.close))
 
+    def _catch_up(self) -> bool:
+        """Write some of the backlog; True when nothing is left of it."""
+        until_s = time.monotonic() + CATCH_UP_S
+        while self._write_all(self._late):
+            if not self.backlog:
+                return True
+            if time.monotonic() > until_s or not self._take():
+                return False
+        return False
+
+    def _take(self) -> bool:
+        """Take the next events of the backlog, if they can be had."""
+        if self.backlog is None or not self.backlog.is_ready():
+            return False
+        taken = attempt(self.backlog.take)
+        if isinstance(taken, Failure):
+            self._is_done(taken)
+            self._pause()
+            if self._tries >= EVENT_TRIES and not self._may_heal:
+                self.backlog.give_up()
+            return False
+        self._fails_to_write = False
+        self._late.extend(taken)
+        return True
+
+    def _write_all(self, queue: deque[Event]) -> bool:
+        while queue:
+            if not self._try_first(queue, BATCH if self._tries < BATCH_TRIES else 1):
+                # A full disk heals; an event that trips a bug in the sink never will.
+                if self._tries >= EVENT_TRIES and not self._may_heal:
+                    self._reject(queue)
+                    self._tries = BATCH_TRIES
+                    self._pause_s = FIRST_RETRY_S
+                return False
+        return True
+
     def _write_last(self) -> None:
-        """Write what is held, and leave out only those events that the sink can't take."""
+        """Write what is late and held, as far as the sink can take it."""
+        if self.backlog is not None:
+            self.backlog.wait_no_longer()
+        until_s = time.monotonic() + LAST_CATCH_UP_S
+        while self._write_rest(self._late) and self.backlog:
+            if time.monotonic() > until_s or not self._take():
+                return
+        if not self._late:
+            self._write_rest(self._held)
+
+    def _write_rest(self, queue: deque[Event]) -> bool:
+        """Write all of it, and leave out only those events that the sink can't take."""
         size, rejected = BATCH, 0
-        while self._held and rejected < EVENT_TRIES:
-            if self._try_held(size):
+        while queue and rejected < EVENT_TRIES:
+            if self._try_first(queue, size):
                 rejected = 0
             elif self._may_heal:
-                return
+                return False
             elif size == 1:
-                self._reject()
+                self._reject(queue)
                 rejected += 1
             else:
                 size = 1
+        return not queue
 
-    def _try_held(self, size: int) -> bool:
-        batch = list(islice(self._held, size))
+    def _try_first(self, queue: deque[Event], size: int) -> bool:
+        batch = list(islice(queue, size))
         if not self._try_write(batch):
             return False
         for _ in batch:
-            self._held.popleft()
+            queue.popleft()
         self._fails_to_write = False
+        self._pause_s = FIRST_RETRY_S
+        # Written one by one, an event that the sink can't take may lie ahead, with its own tries.
+        self._tries = 0 if size > 1 or not queue else min(self._tries, BATCH_TRIES)
         return True
 
     def _try_write(self, events: Sequence[Event]) -> bool:
         if self._is_done(attempt(self._sink.write, events)):
             self.totals.written += len(events)
             return True
+        self._pause()
+        return False
+
+    def _pause(self) -> None:
         self._fails_to_write = True
         self._tries += 1
         self._retry_at_s = time.monotonic() + self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_RETRY_S)
-        return False
 
     def _is_done(self, result: object) -> bool:
         """Whether a call of the sink went well; a fault is counted, the first in a row reported."""
         if not isinstance(result, Failure):
             return True
         self.totals.failed += 1
-        self._may_heal = isinstance(result.error, OSError)
+        may_heal = isinstance(result.error, OSError)
+        if may_heal != self._may_heal:
+            self._may_heal, self._tries = may_heal, 0
         was_fine, self.fault = self.fault is None, describe(result.error)
         if was_fine:
             self._report(self.name, "failed", self.fault)
         return False
 
-    def _reject(self) -> None:
-        self._held.popleft()
+    def _reject(self, queue: deque[Event]) -> None:
+        queue.popleft()
         self.totals.drop(1, "rejected")
 
     def _hold(self, events: Sequence[Event]) -> None:
         self._held.extend(events)
         surplus = max(0, len(self._held) - MAX_HELD)
         for _ in range(surplus):
-            self._held.popleft()
+            oldest = self._held.popleft()
+            if self.backlog is not None:
+                self.backlog.add(oldest)
         self.totals.drop(surplus, "sink_failed")
 
     def _recover(self) -> None:
-        if self.fault is None or self._fails_to_write or self._fails_to_flush:
+        if self.fault is None or self._fails_to_write or self._fails_to_flush or self.backlog:
             return
         self.fault = None
         self._tries = 0

@@ -26,7 +26,7 @@ class Report(msgspec.Struct, kw_only=True):
         written: Events that left the chain; a processor may drop some, or add some.
         dropped: Events that the full buffer dropped, or that could not be read.
         misfits: Values that are in `extras` because they did not fit their column.
-        sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`.
+        sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`, `filled_in`.
         processors: By processor: calls that raised.
     """
 
@@ -112,6 +112,10 @@ class Pipeline:
     def faults(self) -> dict[str, str]:
         """Return what is wrong at the moment, by sink; empty while all is well."""
         return {lane.name: lane.fault for lane in self._lanes if lane.fault is not None}
+
+    def whole_sinks(self) -> list[str]:
+        """Return the names of the sinks that have all that the journal has for them."""
+        return [lane.name for lane in self._lanes if lane.is_whole]
 
     def report(self) -> Report:
         """Return the counts up to now."""
