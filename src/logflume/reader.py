@@ -7,16 +7,20 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import orjson
 
+from logflume.current import current_events
 from logflume.exceptions import RunError
+from logflume.state import RunState
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Run", "open_files", "open_run", "restore"]
+Attempts: TypeAlias = Literal["current", "all"]
+
+__all__ = ["Attempts", "Run", "open_files", "open_run", "restore"]
 
 
 class Run:
@@ -24,10 +28,12 @@ class Run:
 
     Args:
         folder: The run's folder.
+        attempts: `current` for the latest attempt of each step, `all` for everything.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, attempts: Attempts = "current") -> None:
         self.folder = folder
+        self.attempts = attempts
 
     @property
     def info(self) -> dict[str, Any]:
@@ -54,29 +60,53 @@ class Run:
         return pa.table({name: pa.array([e.get(name) for e in events]) for name in names})
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield every event, file by file; a line that is still being written is left out.
+        """Yield the events, file by file; a line that is still being written is left out.
 
         Raises:
             RunError: A line is no JSON: the file was damaged, or changed by hand.
         """
+        journals = _Journals(self.folder)
+        # Going through a journal twice takes twice as long: only where there is a need.
+        is_continued = self.attempts == "current" and _is_continued(self.folder)
+        return current_events(journals) if is_continued else iter(journals)
+
+
+class _Journals:
+    """Every event of a run, each time from the beginning."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         with ExitStack() as stack:
-            for path, lines in open_files(lambda: _find_journals(self.folder), stack):
+            for path, lines in open_files(lambda: _find_journals(self._folder), stack):
                 yield from _read_events(path, lines)
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
+def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") -> Run:
     """Open a run for reading.
 
     Args:
         path: The run's folder: `logs/latest`, `logs/20261123-141502-a1b2`.
+        attempts: Of a run that was continued: `current` for the latest attempt of each step,
+            `all` for everything.
 
     Raises:
         RunError: There is no journal.
+        ValueError: `attempts` is neither of the two.
     """
+    if attempts not in get_args(Attempts):
+        raise ValueError(f"attempts is 'current' or 'all', not {attempts!r}")
     folder = Path(path)
     if not any(folder.glob("events*.jsonl*")):
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
-    return Run(folder)
+    return Run(folder, attempts)
+
+
+def _is_continued(folder: Path) -> bool:
+    """Whether there may be several attempts; a run whose state is missing may have any."""
+    states = [RunState.load(path) for path in folder.glob("run*.json")]
+    return not states or any(state is None or state.attempt > 0 for state in states)
 
 
 def _order(path: Path) -> tuple[str, int, str]:

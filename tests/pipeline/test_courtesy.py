@@ -49,7 +49,7 @@ def test_work_begins_at_the_end_of_patience() -> None:
         begun.set()
 
     threading.Thread(target=work).start()
-    turns = 0
-    while not begun.is_set():
-        turns += 1
-    assert turns > 0
+    give_up_s = time.perf_counter() + 30.0
+    while not begun.is_set() and time.perf_counter() < give_up_s:
+        pass
+    assert begun.is_set()
