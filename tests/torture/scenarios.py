@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from tests.torture.kill import kill
+from tests.torture.overload import overload
 from tests.torture.tally import Tally
 
 __all__ = ["SCENARIOS", "torture"]
@@ -15,7 +16,7 @@ __all__ = ["SCENARIOS", "torture"]
 Scenario = Callable[[Tally, Random, float, Path], None]
 """Called with the tally to keep, a source of chance, when to end (`time.monotonic`), a folder."""
 
-SCENARIOS: Mapping[str, Scenario] = {"kill": kill}
+SCENARIOS: Mapping[str, Scenario] = {"kill": kill, "overload": overload}
 
 
 def torture(name: str, seed: str, seconds: float, folder: Path) -> Tally:
