@@ -36,7 +36,7 @@ class Rotation:
                 self._compress_soon(rotated)
 
     def rotate(self) -> None:
-        """Move the file aside; it is compressed on a thread of its own."""
+        """Move the file aside; it is compressed on a thread of its own. None there is fine, too."""
         numbers = [
             number
             for other in self._path.parent.glob(f"{self._path.stem}.*")
@@ -44,7 +44,10 @@ class Rotation:
         ]
         name = f"{self._path.stem}.{max(numbers, default=0) + 1:06d}{self._path.suffix}"
         rotated = self._path.with_name(name)
-        self._path.rename(rotated)
+        try:
+            self._path.rename(rotated)
+        except FileNotFoundError:
+            return  # somebody has moved or removed it: the next one begins all the same
         self._compress_soon(rotated)
 
     def close(self) -> None:

@@ -232,3 +232,16 @@ def test_a_limit_must_be_above_0(tmp_path: Path) -> None:
     """`rotate_bytes` of 0 would begin a file for every batch."""
     with pytest.raises(ValueError, match="rotate_bytes must be above 0, not 0"):
         JsonlSink(tmp_path / "events.jsonl", rotate_bytes=0)
+
+
+def test_a_journal_that_somebody_removes(tmp_path: Path) -> None:
+    """What comes later is in a new file, also when the old one was to be rotated just then."""
+    path = tmp_path / "run" / "events.jsonl"
+    with closing(JsonlSink(path, rotate_bytes=1)) as sink:
+        sink.write([make_event(0)])
+        path.unlink()
+        path.parent.rmdir()
+        sink.write([make_event(1)])
+
+        assert ["events.jsonl"] == names(path.parent)
+        assert [1] == read_seqs(path.parent)

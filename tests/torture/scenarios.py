@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
+from tests.torture.faults import faults
 from tests.torture.kill import kill
 from tests.torture.overload import overload
 from tests.torture.tally import Tally
@@ -16,7 +17,7 @@ __all__ = ["SCENARIOS", "torture"]
 Scenario = Callable[[Tally, Random, float, Path], None]
 """Called with the tally to keep, a source of chance, when to end (`time.monotonic`), a folder."""
 
-SCENARIOS: Mapping[str, Scenario] = {"kill": kill, "overload": overload}
+SCENARIOS: Mapping[str, Scenario] = {"kill": kill, "overload": overload, "faults": faults}
 
 
 def torture(name: str, seed: str, seconds: float, folder: Path) -> Tally:

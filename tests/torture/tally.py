@@ -39,7 +39,7 @@ class Tally:
 
     def expect(self, expected: Any, actual: Any, what: str) -> bool:
         """Note a broken promise unless the two are equal; return whether they are."""
-        return self.claim(expected == actual, f"{what}: expected {expected!r}, found {actual!r}")
+        return expected == actual or self.claim(False, f"{what}: {_difference(expected, actual)}")
 
     def claim(self, holds: bool, what: str) -> bool:
         """Note a broken promise unless it holds; return whether it does."""
@@ -52,6 +52,14 @@ class Tally:
         for name in (f.name for f in fields(self)):
             mine, theirs = getattr(self, name), getattr(other, name)
             setattr(self, name, max(mine, theirs) if name.endswith("_ms") else mine + theirs)
+
+
+def _difference(expected: Any, actual: Any) -> str:
+    if not isinstance(expected, list) or not isinstance(actual, list) or len(expected) < 10:
+        return f"expected {expected!r}, found {actual!r}"
+    missing = [item for item in expected if item not in actual][:5]
+    strange = [item for item in actual if item not in expected][:5]
+    return f"expected {len(expected)}, found {len(actual)}; missing {missing}, strange {strange}"
 
 
 class Watch:
