@@ -10,6 +10,7 @@ from random import Random
 from tests.torture.faults import faults
 from tests.torture.kill import kill
 from tests.torture.overload import overload
+from tests.torture.stops import stops
 from tests.torture.tally import Tally
 
 __all__ = ["SCENARIOS", "torture"]
@@ -17,7 +18,12 @@ __all__ = ["SCENARIOS", "torture"]
 Scenario = Callable[[Tally, Random, float, Path], None]
 """Called with the tally to keep, a source of chance, when to end (`time.monotonic`), a folder."""
 
-SCENARIOS: Mapping[str, Scenario] = {"kill": kill, "overload": overload, "faults": faults}
+SCENARIOS: Mapping[str, Scenario] = {
+    "kill": kill,
+    "overload": overload,
+    "faults": faults,
+    "stops": stops,
+}
 
 
 def torture(name: str, seed: str, seconds: float, folder: Path) -> Tally:
