@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["Rotation"]
@@ -82,4 +83,5 @@ def _compress(rotated: Path) -> None:
         rotated.unlink()
     except OSError:
         # The disk may be full. The plain file is as good; the next opening tries again.
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)

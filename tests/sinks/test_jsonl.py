@@ -245,3 +245,17 @@ def test_a_journal_that_somebody_removes(tmp_path: Path) -> None:
 
         assert ["events.jsonl"] == names(path.parent)
         assert [1] == read_seqs(path.parent)
+
+
+def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even its draft can be removed: no thread dies of it, and the plain file stays."""
+
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    monkeypatch.setattr(pa, "CompressedOutputStream", fail)
+    write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
+
+    assert ["events.000001.jsonl", "events.jsonl"] == names(tmp_path)
+    assert [0, 1] == read_seqs(tmp_path)

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.torture.scenarios import SCENARIOS, torture
+from tests.torture.scenarios import SCENARIOS, share, torture
 from tests.torture.table import table
 from tests.torture.tally import Tally
 
@@ -34,7 +34,7 @@ def main() -> int:
     tallies: dict[str, Tally] = {}
     for name in chosen:
         print(f"{name} …", file=sys.stderr, flush=True)
-        tallies[name] = torture(name, f"{options.seed}", options.seconds / len(chosen), folder)
+        tallies[name] = torture(name, options.seed, share(name, options.seconds, chosen), folder)
     print(table(tallies))
     print(f"seed {options.seed}")
     broken = [text for tally in tallies.values() for text in tally.broken]

@@ -86,7 +86,7 @@ def check_whole(life: Life, found: Found, folder: Path, tally: Tally) -> None:
     steps = attempt(read_current_steps, folder)
     tally.expect(logged, steps, f"{folder}: what TensorBoard shows")
     tally.expect([], list(find_torn(folder)), f"{folder}: torn files")
-    leftovers = [p.name for p in folder.iterdir() if p.name.endswith((".tmp", ".damaged"))]
+    leftovers = [p.name for p in folder.iterdir() if p.name.endswith(".tmp")]
     tally.expect([], leftovers, f"{folder}: leftovers")
     counts = attempt(read_journal_elsewhere, folder)
     if isinstance(counts, Failure):

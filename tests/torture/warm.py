@@ -11,12 +11,12 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Warm"]
+__all__ = ["DEADLINE_S", "ROOT", "Warm"]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 120.0
@@ -24,16 +24,11 @@ DEADLINE_S = 120.0
 
 
 class Warm:
-    """A warm process, and at most one child of it at a time.
+    """A warm process, and at most one child of it at a time."""
 
-    Args:
-        command: What to put before the interpreter, such as `fiu-run`.
-    """
-
-    def __init__(self, command: Sequence[str] = ()) -> None:
-        # Tests that run under nohup would hand on an ignored SIGHUP.
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [*command, sys.executable, "-m", "tests.torture.server"],
+            [sys.executable, "-m", "tests.torture.server"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -25,6 +25,9 @@ BATCH_TRIES = 3
 EVENT_TRIES = 6
 """After so many, an event that the sink can't take (no `OSError`) is given up."""
 
+LAST_TRIES = 5
+"""Failures in a row of the system (`OSError`) after which a sink that is closed gets no more."""
+
 MAX_HELD = 65_536
 """Events kept for a sink that fails, until it takes them again."""
 
@@ -101,12 +104,12 @@ class Outlet:
 
     def _write_last(self) -> None:
         """Write what is held, and leave out only those events that the sink can't take."""
-        size, rejected = BATCH, 0
-        while self._held and rejected < EVENT_TRIES:
+        size, rejected, failed = BATCH, 0, 0
+        while self._held and rejected < EVENT_TRIES and failed < LAST_TRIES:
             if self._try_held(size):
-                rejected = 0
+                rejected = failed = 0
             elif self._may_heal:
-                return
+                failed += 1
             elif size == 1:
                 self._reject()
                 rejected += 1
