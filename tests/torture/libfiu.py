@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,15 @@ from tests.torture.checks import check_whole, read_all
 from tests.torture.tally import Tally
 from tests.torture.told import read_told
 from tests.torture.unlucky import EVENTS
-from tests.torture.warm import DEADLINE_S, ROOT, Warm
+from tests.torture.warm import ROOT, Warm
 
 __all__ = ["fail_calls"]
 
 PROBABILITIES = (0.01, 0.05)
+TRIES = 3
+LONGEST_S = 45.0
+"""More than `shutdown_timeout_s` and the training, which takes a second."""
+
 LIVE = "tests.torture.busy:live"
 
 
@@ -41,7 +46,7 @@ def fail_calls(tally: Tally, random: Random, until_s: float, folder: Path) -> No
 
 def _train(tally: Tally, probability: float, folder: Path) -> None:
     told = folder / "told"
-    code, errors = _run_unlucky(str(folder), str(told), str(probability))
+    code, errors = _run_unlucky(folder, told, probability)
     where = f"{folder}, {probability:.0%} of calls fail"
     life = read_told(told)
     tally.expect(0, code, f"{where}: exit code ({errors[-300:]})")
@@ -53,19 +58,33 @@ def _train(tally: Tally, probability: float, folder: Path) -> None:
         _check_counts(tally, json.loads(counts.read_text()), where)
 
 
-def _run_unlucky(*arguments: str) -> tuple[int | None, str]:
+def _run_unlucky(folder: Path, told: Path, probability: float) -> tuple[int | None, str]:
     """Return exit code, None if it hung, and what is on standard error.
 
     It is a process of its own: `fiu-run` gives it a thread, so it could not be forked from safely.
+    libfiu may hang while libraries are loaded by one thread and another one starts: Arrow is
+    told to start none then, and a process that did not come as far as its training is run again.
     """
+    arguments = [str(folder), str(told), str(probability)]
     command = ["fiu-run", "-x", sys.executable, "-m", "tests.torture.unlucky", *arguments]
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return None, ""
-    return done.returncode, done.stderr
+    environ = {**os.environ, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+    for _ in range(TRIES):
+        try:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environ,
+                capture_output=True,
+                text=True,
+                timeout=LONGEST_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            if read_told(told).attempt >= 0:
+                return None, "it hung"
+        else:
+            return done.returncode, done.stderr
+    return None, "it did not start"
 
 
 def _check_counts(tally: Tally, report: dict[str, Any], where: str) -> None:

@@ -22,6 +22,9 @@ __all__ = ["overload"]
 
 THREADS = (1, 4, 16)
 BLOCK_TIMEOUT_S = 0.05
+TURNS = 10
+"""How often a thread is thought to be overtaken by all others, at worst, before it has its turn."""
+
 SHORTEST_S = 0.3
 MOST_CALLS = 20_000
 STALL_S = 1.0
@@ -82,12 +85,11 @@ def _slack_s(threads: int, lateness_s: float) -> float:
     """Return what a call may take beyond its bound, for no fault of ours.
 
     When its time is up a thread has to be woken by the system, which an idle thread saw
-    to be late by `lateness_s`. Then it waits for its turn, once for the buffer's lock and once for
-    Python's, behind every other producer, the worker, the slow sink and the idle thread,
-    each of which may keep Python to itself for a switch interval; and as much again on a machine
-    that has other things to do.
+    to be late by `lateness_s`. Then it queues for the buffer's lock and for Python's, each time
+    behind every other producer, the worker, the slow sink and the idle thread, each of which may
+    keep Python to itself for a switch interval. Neither lock is fair: it may be overtaken.
     """
-    return 4 * (threads + 3) * sys.getswitchinterval() + lateness_s + 0.1
+    return TURNS * (threads + 3) * sys.getswitchinterval() + lateness_s + 0.1
 
 
 def _config(when_full: WhenFull) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-__all__ = ["DEADLINE_S", "ROOT", "Warm"]
+__all__ = ["ROOT", "Warm"]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 120.0
