@@ -26,7 +26,7 @@ class Rotation:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._threads: list[threading.Thread] = []
-        for draft in path.parent.glob(f"{path.stem}.*{path.suffix}.zst.tmp"):
+        for draft in path.parent.glob(f".{path.stem}.*{path.suffix}.zst.tmp"):
             draft.unlink()
         for rotated in path.parent.glob(f"{path.stem}.*{path.suffix}"):
             if self._number(rotated) is None:
@@ -75,7 +75,8 @@ def _compress(rotated: Path) -> None:
     # Imported here: most runs never rotate, and pyarrow takes its time.
     import pyarrow as pa
 
-    draft = rotated.with_name(rotated.name + ".zst.tmp")
+    # Hidden: `events*.jsonl*` is what readers are told to read.
+    draft = rotated.with_name(f".{rotated.name}.zst.tmp")
     try:
         with rotated.open("rb") as source, pa.CompressedOutputStream(str(draft), "zstd") as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)

@@ -143,7 +143,7 @@ def test_leftovers_of_a_crash(tmp_path: Path) -> None:
     (tmp_path / "events.000001.jsonl").write_bytes(json.dumps(make_event(0)).encode() + b"\n")
     (tmp_path / "events.000002.jsonl.zst").unlink()
     (tmp_path / "events.000002.jsonl").write_bytes(line)
-    (tmp_path / "events.000002.jsonl.zst.tmp").write_bytes(b"half")
+    (tmp_path / ".events.000002.jsonl.zst.tmp").write_bytes(b"half")
     assert [0, 1, 2] == read_seqs(tmp_path)
     write(path, 3)
 
@@ -259,3 +259,19 @@ def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     assert ["events.000001.jsonl", "events.jsonl"] == names(tmp_path)
     assert [0, 1] == read_seqs(tmp_path)
+
+
+def test_duckdb_while_a_file_is_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A draft of a compression, whatever is in it yet, is nothing that readers look at."""
+    found: list[Any] = []
+
+    def read_instead(*_arguments: Any) -> None:
+        (draft,) = (path for path in tmp_path.iterdir() if path.suffix == ".tmp")
+        draft.write_bytes(b"half\n" * 9)
+        files = f"{tmp_path}/events*.jsonl*"
+        found.extend(duckdb.execute(f"select seq from read_json('{files}')").fetchall())
+
+    monkeypatch.setattr("logflume.sinks._rotation.shutil.copyfileobj", read_instead)
+    write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
+
+    assert (0,) in found
