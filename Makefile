@@ -1,12 +1,13 @@
 # make demo    install into .venv and train a tiny Gemma with GRPO, with all sinks on
 # make test    install into .venv and run the whole check: format, lint, types, contracts, tests
 # make test-compat    the trainer's tests with TRL 1.0, 1.9 and the newest, an environment each
+# make torture    break it on purpose for five minutes: kills, faults, overload; prints what was lost
 # make clean   remove .venv, logs and caches
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-compat format clean
+.PHONY: demo test test-compat torture format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -27,6 +28,9 @@ test-compat:
 	    .venv/compat/bin/python -m pytest tests/training || exit 1; \
 	    rm -rf .venv/compat; \
 	done
+
+torture: .venv/dev
+	$(BIN)/python -m tests.torture --seconds 300
 
 format: .venv/dev
 	$(BIN)/ruff format .

@@ -9,21 +9,30 @@ from pathlib import Path
 __all__ = ["AppendFile"]
 
 
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
+
+
 class AppendFile:
     """Appends bytes so that a piece is there whole or not at all.
+
+    A file that somebody removes is made again. A named pipe is never waited for: while it is full,
+    it raises like a disk that is.
 
     Args:
         path: The file; its folder is made.
         find_end: Given the open file, returns the offset up to which it is whole; what
             follows is what a crash left of a piece, and is cut off.
+        header: What an empty file begins with.
 
     Attributes:
         size: Its length in bytes.
     """
 
-    def __init__(self, path: Path, find_end: Callable[[int], int]) -> None:
+    def __init__(self, path: Path, find_end: Callable[[int], int], header: bytes = b"") -> None:
         self._path = path
         self._find_end = find_end
+        self._header = header
+        self._rest = b""
         self._file = -1
         self.size = 0
         self.reopen()
@@ -33,11 +42,14 @@ class AppendFile:
         self.close()
         self.size = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._file = os.open(self._path, _FLAGS, 0o644)
         end = self._find_end(self._file)
         if end < os.fstat(self._file).st_size:
             os.ftruncate(self._file, end)
         self.size = end
+        self._rest = b""
+        if end == 0 and self._header:
+            self._write(self._header)
 
     def append(self, piece: bytes) -> None:
         """Append a piece.
@@ -45,22 +57,42 @@ class AppendFile:
         Raises:
             OSError: It can't be written; what was written of it is cut off again.
         """
-        if self._file < 0:
+        if self._file < 0 or os.fstat(self._file).st_nlink == 0:
             self.reopen()
+        self._write_rest()
+        self._write(piece)
+
+    def close(self) -> None:
+        """Close the file. Called again it does nothing.
+
+        Raises:
+            OSError: The rest of a piece could not be written to a pipe.
+        """
+        if self._file >= 0:
+            try:
+                self._write_rest()
+            finally:
+                os.close(self._file)
+                self._file = -1
+
+    def _write_rest(self) -> None:
+        while self._rest:
+            self._rest = self._rest[os.write(self._file, self._rest) :]
+
+    def _write(self, piece: bytes) -> None:
         written = 0
         try:
             while written < len(piece):
                 written += os.write(self._file, piece[written:] if written else piece)
+        except BlockingIOError:
+            # What is in a pipe can't be taken back: the rest goes before the next piece.
+            if not written:
+                raise
+            self._rest = piece[written:]
         except OSError:
             self._cut_off(written)
             raise
-        self.size += written
-
-    def close(self) -> None:
-        """Close the file. Called again it does nothing."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self.size += len(piece)
 
     def _cut_off(self, written: int) -> None:
         # Another process may have appended since; its lines are not ours to cut.

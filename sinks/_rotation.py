@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["Rotation"]
@@ -25,7 +26,7 @@ class Rotation:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._threads: list[threading.Thread] = []
-        for draft in path.parent.glob(f"{path.stem}.*{path.suffix}.zst.tmp"):
+        for draft in path.parent.glob(f".{path.stem}.*{path.suffix}.zst.tmp"):
             draft.unlink()
         for rotated in path.parent.glob(f"{path.stem}.*{path.suffix}"):
             if self._number(rotated) is None:
@@ -48,7 +49,7 @@ class Rotation:
         return [*sorted(rotated, key=numbered.__getitem__), *present]
 
     def rotate(self) -> None:
-        """Move the file aside; it is compressed on a thread of its own."""
+        """Move the file aside; it is compressed on a thread of its own. None there is fine, too."""
         numbers = [
             number
             for other in self._path.parent.glob(f"{self._path.stem}.*")
@@ -56,7 +57,10 @@ class Rotation:
         ]
         name = f"{self._path.stem}.{max(numbers, default=0) + 1:06d}{self._path.suffix}"
         rotated = self._path.with_name(name)
-        self._path.rename(rotated)
+        try:
+            self._path.rename(rotated)
+        except FileNotFoundError:
+            return  # somebody has moved or removed it: the next one begins all the same
         self._compress_soon(rotated)
 
     def close(self) -> None:
@@ -83,7 +87,8 @@ def _compress(rotated: Path) -> None:
     # Imported here: most runs never rotate, and pyarrow takes its time.
     import pyarrow as pa
 
-    draft = rotated.with_name(rotated.name + ".zst.tmp")
+    # Hidden: `events*.jsonl*` is what readers are told to read.
+    draft = rotated.with_name(f".{rotated.name}.zst.tmp")
     try:
         with rotated.open("rb") as source, pa.CompressedOutputStream(str(draft), "zstd") as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)
@@ -91,4 +96,5 @@ def _compress(rotated: Path) -> None:
         rotated.unlink()
     except OSError:
         # The disk may be full. The plain file is as good; the next opening tries again.
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)

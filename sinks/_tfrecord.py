@@ -74,6 +74,11 @@ class EventFile:
         self._file = _new_path(folder).open("xb", buffering=0)
         self._size_bytes = 0
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether somebody has removed the file, so that nobody would see what is appended."""
+        return os.fstat(self._file.fileno()).st_nlink == 0
+
     def append(self, records: bytes) -> None:
         """Append whole records.
 

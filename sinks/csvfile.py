@@ -56,9 +56,7 @@ class CsvSink:
         if path.exists():
             self._columns = _read_header(path, self._columns)
         self._known = frozenset(self._columns)
-        self._file = AppendFile(path, find_end=_end_of_rows)
-        if self._file.size == 0:
-            self._file.append(_header_line(self._columns))
+        self._file = AppendFile(path, find_end=_end_of_rows, header=_header_line(self._columns))
 
     def write(self, events: Sequence[Event]) -> None:
         """Append one row an event.

@@ -49,6 +49,8 @@ class TensorBoardSink:
         """
         encoder = self._encoder.copy()
         if records := b"".join(map(encoder.records, events)):
+            if self._file and self._file.is_removed:
+                self.close()
             self._file = self._file or EventFile(self._folder, owner(self._run))
             self._file.append(records)
         self._encoder = encoder
@@ -68,3 +70,4 @@ class TensorBoardSink:
         """Close the file."""
         if self._file:
             self._file.close()
+            self._file = None

@@ -166,7 +166,7 @@ def test_a_file_that_is_just_being_compressed(tmp_path: Path) -> None:
         for seq in range(2):
             sink.write([{"event": "probe", "seq": seq}])
     write(tmp_path, 0, name="events.000001.jsonl")
-    (tmp_path / "events.000001.jsonl.zst.tmp").write_bytes(b"half")
+    (tmp_path / ".events.000001.jsonl.zst.tmp").write_bytes(b"half")
 
     assert [0, 1] == seqs(tmp_path)
 

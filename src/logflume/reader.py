@@ -118,7 +118,7 @@ def _order(path: Path) -> tuple[str, int, str]:
 
 def _find_journals(folder: Path) -> list[Path]:
     """Return the files in order; of one that is just being compressed the result, if there."""
-    names = {path.name for path in folder.glob("events*.jsonl*") if path.suffix != ".tmp"}
+    names = {path.name for path in folder.glob("events*.jsonl*")}
     return sorted((folder / n for n in names if f"{n}.zst" not in names), key=_order)
 
 

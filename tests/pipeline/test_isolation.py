@@ -77,6 +77,18 @@ def test_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
     assert_honest()
 
 
+def test_a_last_write_that_fails_now_and_then(tmp_path: Path) -> None:
+    """What is held when the run ends is not given up because of one more failure."""
+    calls = itertools.count()
+    bad = FaultySink(lambda _events: OSError("busy") if next(calls) < 4 else None)
+    with logging_to(tmp_path, bad) as good:
+        for number in range(50):
+            logflume.get_logger().info("x", number=number)
+
+    assert list(range(50)) == numbers(bad.events) == numbers(good.events)
+    assert 0 == totals()["dropped"]
+
+
 def test_a_sink_that_raises_now_and_then(tmp_path: Path) -> None:
     """A sink that fails at every third call loses and repeats nothing."""
     calls = itertools.count()

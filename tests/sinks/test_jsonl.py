@@ -143,7 +143,7 @@ def test_leftovers_of_a_crash(tmp_path: Path) -> None:
     (tmp_path / "events.000001.jsonl").write_bytes(json.dumps(make_event(0)).encode() + b"\n")
     (tmp_path / "events.000002.jsonl.zst").unlink()
     (tmp_path / "events.000002.jsonl").write_bytes(line)
-    (tmp_path / "events.000002.jsonl.zst.tmp").write_bytes(b"half")
+    (tmp_path / ".events.000002.jsonl.zst.tmp").write_bytes(b"half")
     assert [0, 1, 2] == read_seqs(tmp_path)
     write(path, 3)
 
@@ -232,3 +232,46 @@ def test_a_limit_must_be_above_0(tmp_path: Path) -> None:
     """`rotate_bytes` of 0 would begin a file for every batch."""
     with pytest.raises(ValueError, match="rotate_bytes must be above 0, not 0"):
         JsonlSink(tmp_path / "events.jsonl", rotate_bytes=0)
+
+
+def test_a_journal_that_somebody_removes(tmp_path: Path) -> None:
+    """What comes later is in a new file, also when the old one was to be rotated just then."""
+    path = tmp_path / "run" / "events.jsonl"
+    with closing(JsonlSink(path, rotate_bytes=1)) as sink:
+        sink.write([make_event(0)])
+        path.unlink()
+        path.parent.rmdir()
+        sink.write([make_event(1)])
+
+        assert ["events.jsonl"] == names(path.parent)
+        assert [1] == read_seqs(path.parent)
+
+
+def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even its draft can be removed: no thread dies of it, and the plain file stays."""
+
+    def fail(*_arguments: Any, **_options: Any) -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    monkeypatch.setattr(pa, "CompressedOutputStream", fail)
+    write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
+
+    assert ["events.000001.jsonl", "events.jsonl"] == names(tmp_path)
+    assert [0, 1] == read_seqs(tmp_path)
+
+
+def test_duckdb_while_a_file_is_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A draft of a compression, whatever is in it yet, is nothing that readers look at."""
+    found: list[Any] = []
+
+    def read_instead(*_arguments: Any) -> None:
+        (draft,) = (path for path in tmp_path.iterdir() if path.suffix == ".tmp")
+        draft.write_bytes(b"half\n" * 9)
+        files = f"{tmp_path}/events*.jsonl*"
+        found.extend(duckdb.execute(f"select seq from read_json('{files}')").fetchall())
+
+    monkeypatch.setattr("logflume.sinks._rotation.shutil.copyfileobj", read_instead)
+    write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
+
+    assert (0,) in found

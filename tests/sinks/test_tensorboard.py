@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import signal
 import struct
 import subprocess
@@ -155,6 +156,17 @@ def test_readable_after_each_write(tmp_path: Path) -> None:
             sink.write([make_event("training", step=step, loss=1.0)])
             reader.Reload()
             assert step + 1 == len(reader.Scalars("train/loss"))
+
+
+def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
+    """What comes after somebody removed the folder is in a new file."""
+    folder = tmp_path / "tensorboard"
+    with closing(TensorBoardSink(folder, run=RunInfo(run="r"))) as sink:
+        sink.write([make_event("training", step=1, loss=1.0)])
+        shutil.rmtree(folder)
+        sink.write([make_event("training", step=2, loss=0.5)])
+
+        assert [(2, 0.5)] == points(folder, "train/loss")
 
 
 def test_silent_process_makes_no_file(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ BATCH_TRIES = 3
 EVENT_TRIES = 6
 """After so many, an event that the sink can't take (no `OSError`) is given up."""
 
+LAST_TRIES = 5  # `OSError`s in a row after which a sink that is closed gets no more
 MAX_HELD = 65_536
 """Events kept for a sink that fails, until it takes them again."""
 
@@ -173,12 +174,12 @@ class Outlet:
 
     def _write_rest(self, queue: deque[Event]) -> bool:
         """Write all of it, and leave out only those events that the sink can't take."""
-        size, rejected = BATCH, 0
-        while queue and rejected < EVENT_TRIES:
+        size, rejected, failed = BATCH, 0, 0
+        while queue and rejected < EVENT_TRIES and failed < LAST_TRIES:
             if self._try_first(queue, size):
-                rejected = 0
+                rejected = failed = 0
             elif self._may_heal:
-                return False
+                failed += 1
             elif size == 1:
                 self._reject(queue)
                 rejected += 1
