@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import orjson
 
 from logflume.protocols import Event
 
-from ._appendfile import AppendFile
+from ._appendfile import AppendFile, end_of_lines
 from ._rotation import Rotation
 
 __all__ = ["JsonlSink"]
@@ -39,7 +38,7 @@ class JsonlSink:
             raise ValueError(f"rotate_bytes must be above 0, not {rotate_bytes}")
         self._rotate_bytes = rotate_bytes
         self._rotation = Rotation(path)
-        self._file = AppendFile(path, find_end=_end_of_lines)
+        self._file = AppendFile(path, find_end=end_of_lines)
 
     def write(self, events: Sequence[Event]) -> None:
         """Append the events.
@@ -62,16 +61,3 @@ class JsonlSink:
 
 
 _OPTION = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-
-
-def _end_of_lines(file: int) -> int:
-    """Return the length of the file up to its last newline."""
-    size = os.fstat(file).st_size
-    position = size
-    while position > 0:
-        start = max(0, position - 65_536)
-        newline = os.pread(file, position - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        position = start
-    return 0
