@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["AppendFile"]
+__all__ = ["AppendFile", "end_of_lines"]
 
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
@@ -99,3 +99,16 @@ class AppendFile:
         end = os.lseek(self._file, 0, os.SEEK_CUR)
         if written and os.fstat(self._file).st_size == end:
             os.ftruncate(self._file, end - written)
+
+
+def end_of_lines(file: int) -> int:
+    """Return the length of the file up to its last newline."""
+    size = os.fstat(file).st_size
+    position = size
+    while position > 0:
+        start = max(0, position - 65_536)
+        newline = os.pread(file, position - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from logflume.protocols import Event
 from logflume.run import RunInfo
 
-from ._appendfile import AppendFile
+from ._appendfile import AppendFile, end_of_lines
 from ._lines import Painter, format_event
 
 __all__ = ["ConsoleSink"]
@@ -30,7 +30,7 @@ class ConsoleSink:
     """
 
     def __init__(self, path: Path | None = None, *, run: RunInfo) -> None:
-        self._file = None if path is None else AppendFile(path, find_end=_whole)
+        self._file = None if path is None else AppendFile(path, find_end=end_of_lines)
         self._silent = path is None and run.rank != 0
 
     def write(self, events: Sequence[Event]) -> None:
@@ -76,7 +76,3 @@ def _print_beside_bars(stream: TextIO, text: str) -> None:
     # Takes the bars away, prints, and draws them again.
     tqdm.write(text, file=stream, end="")
     stream.flush()
-
-
-def _whole(file: int) -> int:
-    return os.fstat(file).st_size

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import os
 import re
 from collections.abc import Iterator, Sequence
+=======
+from collections.abc import Sequence
+>>>>>>> wt-torture
 from pathlib import Path
 
 import orjson
@@ -12,8 +16,12 @@ import orjson
 from logflume.protocols import Event, Position
 from logflume.run import RunInfo
 
+<<<<<<< HEAD
 from ._appendfile import AppendFile
 from ._replay import read_events
+=======
+from ._appendfile import AppendFile, end_of_lines
+>>>>>>> wt-torture
 from ._rotation import Rotation
 
 __all__ = ["JsonlSink"]
@@ -42,7 +50,7 @@ class JsonlSink:
             raise ValueError(f"rotate_bytes must be above 0, not {rotate_bytes}")
         self._rotate_bytes = rotate_bytes
         self._rotation = Rotation(path)
-        self._file = AppendFile(path, find_end=_end_of_lines)
+        self._file = AppendFile(path, find_end=end_of_lines)
 
     def write(self, events: Sequence[Event]) -> None:
         """Append the events.
@@ -78,6 +86,7 @@ _HIDDEN = re.compile(
 that turn the direction of writing. Written as `\\u009b` and so on they are the same to readers."""
 
 _OPTION = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+<<<<<<< HEAD
 
 
 def _escape(match: re.Match[bytes]) -> bytes:
@@ -95,3 +104,5 @@ def _end_of_lines(file: int) -> int:
             return start + newline + 1
         position = start
     return 0
+=======
+>>>>>>> wt-torture

@@ -172,6 +172,19 @@ def test_the_text_file(tmp_path: Path) -> None:
     ] == path.read_text(encoding="utf-8").splitlines()
 
 
+def test_a_torn_line_of_the_text_file(tmp_path: Path) -> None:
+    """What a crash left of a line is cut off when the file is opened again."""
+    path = tmp_path / "training.log"
+    path.write_text("one line\n2026-11-23 06:00:00.123 INF")
+    with closing(ConsoleSink(path, run=RunInfo(run="r"))) as sink:
+        sink.write([make_event(number=1)])
+
+    assert [
+        "one line",
+        "2026-11-23 06:00:00.123 INFO     training step 3 probe number=1",
+    ] == path.read_text().splitlines()
+
+
 @pytest.mark.parametrize(
     ("event", "expected"),
     [

@@ -12,6 +12,7 @@ from random import Random
 
 from tests.torture.checks import Found, check_kept, check_whole, count_lost, read_all
 from tests.torture.tally import Tally
+from tests.torture.tear import tear
 from tests.torture.told import Life, read_told
 from tests.torture.warm import Warm
 
@@ -20,7 +21,7 @@ __all__ = ["kill"]
 SIDE_BY_SIDE = 3
 LIVE = "tests.torture.busy:live"
 MOST_KILLS = 5
-LONGEST_LIFE_S = 0.5
+LONGEST_LIFE_S = 0.7
 EVENTS = (50, 300, 4_000)
 """What a process is to log: often more than it gets to, and some are killed while they end."""
 
@@ -55,6 +56,9 @@ def _torture_a_run(warm: Warm, tally: Tally, random: Random, folder: Path) -> No
         check_kept(before, found, tally, run)
         count_lost(read_told(told), killed_at_s, found, tally, run)
         before = found
+        if random.random() < 0.5:
+            tear(run, random)
+            tally.faults += 1
     life = _open_again(warm, random, tally, folder)
     found = read_all(run, tally, "after the next open")
     check_kept(before, found, tally, run)

@@ -159,8 +159,11 @@ def _is_x(value: Any) -> bool:
     return str(value.tag).endswith("/number")
 
 
-def find_torn(folder: Path) -> Iterator[Path]:
-    """Yield the text files that don't end with a newline."""
+def find_torn(folder: Path) -> Iterator[str]:
+    """Yield the names of text files whose end is no newline, or with two pieces in one line."""
     for path in (*folder.glob("events*.jsonl"), folder / "training.log", folder / "rows.csv"):
-        if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-            yield path
+        content = path.read_bytes() if path.exists() else b""
+        if content and not content.endswith(b"\n"):
+            yield path.name
+        if path.suffix == ".log" and any(li.count(b" INFO ") > 1 for li in content.split(b"\n")):
+            yield path.name

@@ -27,6 +27,7 @@ EVENT_TRIES = 6
 """After so many, an event that the sink can't take (no `OSError`) is given up."""
 
 LAST_TRIES = 5  # `OSError`s in a row after which a sink that is closed gets no more
+
 MAX_HELD = 65_536
 """Events kept for a sink that fails, until it takes them again."""
 
@@ -115,7 +116,8 @@ class Outlet:
 
     def close(self) -> None:
         """Try a last time to write what is held, then close the sink."""
-        self._report = _say_nothing  # the pipeline has ended: `fault` is read by whoever ended it
+        # The pipeline has ended: `fault` is read by whoever ended it.
+        self._report = lambda _component, _status, _reason: None
         self._write_last()
         reason = "sink_failed" if self._fails_to_write else "not_caught_up"
         self.totals.drop(len(self._late) + len(self._held), reason)
@@ -245,7 +247,3 @@ class Outlet:
         self._tries = 0
         self._pause_s = FIRST_RETRY_S
         self._report(self.name, "recovered", "it takes events again")
-
-
-def _say_nothing(_component: str, _status: str, _reason: str) -> None:
-    pass
