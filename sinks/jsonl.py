@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import os
 import re
 from collections.abc import Iterator, Sequence
-=======
-from collections.abc import Sequence
->>>>>>> wt-torture
 from pathlib import Path
 
 import orjson
@@ -16,12 +11,8 @@ import orjson
 from logflume.protocols import Event, Position
 from logflume.run import RunInfo
 
-<<<<<<< HEAD
-from ._appendfile import AppendFile
-from ._replay import read_events
-=======
 from ._appendfile import AppendFile, end_of_lines
->>>>>>> wt-torture
+from ._replay import read_events
 from ._rotation import Rotation
 
 __all__ = ["JsonlSink"]
@@ -86,23 +77,7 @@ _HIDDEN = re.compile(
 that turn the direction of writing. Written as `\\u009b` and so on they are the same to readers."""
 
 _OPTION = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
-<<<<<<< HEAD
 
 
 def _escape(match: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(match[0].decode())
-
-
-def _end_of_lines(file: int) -> int:
-    """Return the length of the file up to its last newline."""
-    size = os.fstat(file).st_size
-    position = size
-    while position > 0:
-        start = max(0, position - 65_536)
-        newline = os.pread(file, position - start, start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        position = start
-    return 0
-=======
->>>>>>> wt-torture
