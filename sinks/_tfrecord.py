@@ -45,16 +45,18 @@ def find_files(folder: Path) -> list[Path]:
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """Yield the data of the records of a file, up to one that is torn."""
+    """Yield the data of the records of a file, up to one that is torn or damaged."""
     with path.open("rb") as file:
         while head := file.read(_LENGTH.size + _CHECKSUM.size):
-            if len(head) < _LENGTH.size:
+            length = head[: _LENGTH.size]
+            # Unchecked, what a crash has left in place of a length could ask for any memory.
+            if head[_LENGTH.size :] != _checksum(length):
                 return
-            (size,) = _LENGTH.unpack_from(head)
-            rest = file.read(size + _CHECKSUM.size)
-            if len(rest) < size + _CHECKSUM.size:
+            (size,) = _LENGTH.unpack(length)
+            data, checksum = file.read(size), file.read(_CHECKSUM.size)
+            if checksum != _checksum(data):
                 return
-            yield rest[:size]
+            yield data
 
 
 class EventFile:

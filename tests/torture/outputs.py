@@ -18,6 +18,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.compat.proto.event_pb2 import SessionLog
 
 from logflume import open_run
 from tests.torture.busy import TYPES, text_of
@@ -50,7 +51,7 @@ def read_journal(folder: Path) -> list[Row]:
     if any(folder.glob("events.*.jsonl*")):
         with duckdb.connect() as connection:
             connection.execute(f"select count(*) from read_json('{folder}/events.*.jsonl*')")
-    events = [e for e in open_run(folder) if e["event"] in TYPES]
+    events = [e for e in open_run(folder, attempts="all") if e["event"] in TYPES]
     assert all(e["text"] == text_of(int(e["number"])) for e in events)
     return [_row(e) for e in events]
 
@@ -66,7 +67,7 @@ def read_journal_elsewhere(folder: Path) -> dict[str, int]:
     with duckdb.connect() as connection:
         (rows,) = connection.execute(query).fetchall()
     return {
-        "open_run": len(list(open_run(folder))),
+        "open_run": len(list(open_run(folder, attempts="all"))),
         "pyarrow": sum(table.num_rows for table in tables),
         "DuckDB": rows[0],
         "DuckDB, not null": rows[1],
@@ -116,14 +117,16 @@ def read_csv(folder: Path) -> list[Row]:
 def read_tensorboard(folder: Path) -> list[Row]:
     """Read every record with TensorBoard's own loader, which checks each checksum.
 
-    A record has neither attempt nor `seq`: the place of its file stands for the one, and the step,
-    which is the number, is the other.
+    To readers a record has neither attempt nor `seq`: each `SessionLog.START` begins an attempt, and
+    the step, which is the number, stands for the other.
     """
     rows: list[Row] = []
-    for order, path in enumerate(sorted((folder / "tensorboard").glob("events*"))):
+    attempt = -1
+    for path in sorted((folder / "tensorboard").glob("events*")):
         for record in EventFileLoader(str(path)).Load():
+            attempt += record.session_log.status == SessionLog.START
             rows += [
-                Row(order, int(record.step), int(record.step))
+                Row(attempt, int(record.step), int(record.step))
                 for v in record.summary.value
                 if _is_x(v)
             ]

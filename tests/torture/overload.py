@@ -78,7 +78,9 @@ def _flood(tally: Tally, when_full: WhenFull, threads: int, seconds: float, fold
         f"{where}: a call took {longest_s:.3f} s, with a slack of {slack_s:.3f} s",
     )
     _check_counts(tally, where, sum(watch.calls for watch in calls))
-    _check_gaps(tally, where, [watch.calls for watch in calls], list(open_run(folder / "r")))
+    _check_gaps(
+        tally, where, [watch.calls for watch in calls], list(open_run(folder / "r", attempts="all"))
+    )
 
 
 def _slack_s(threads: int, lateness_s: float) -> float:

@@ -55,7 +55,7 @@ def _with_the_last(life: Life, recorded: int) -> Life:
 
 def _check_end(tally: Tally, name: str, ending: Ending, folder: Path) -> None:
     """Check that the last two events are the end and the report, and that it drops nothing."""
-    *_, finished, report = list(open_run(folder))
+    *_, finished, report = list(open_run(folder, attempts="all"))
     tally.expect(ending.status, finished.get("status"), f"{name}: how the run finished")
     tally.claim(finished["duration_s"] < SHUTDOWN_S, f"{name}: it took longer than allowed")
     dropped = [field for field, value in report.items() if "dropped" in field and value]
