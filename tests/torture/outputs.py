@@ -117,7 +117,7 @@ def read_csv(folder: Path) -> list[Row]:
 def read_tensorboard(folder: Path) -> list[Row]:
     """Read every record with TensorBoard's own loader, which checks each checksum.
 
-    To readers a record has neither attempt nor `seq`: each `SessionLog.START` begins an attempt, and
+    A record tells neither attempt nor `seq`: each `SessionLog.START` begins an attempt, and
     the step, which is the number, stands for the other.
     """
     rows: list[Row] = []
