@@ -12,13 +12,9 @@ from typing import Any, NamedTuple
 from logflume.guard import Failure, attempt
 from logflume.pipeline.bell import Bell
 from logflume.pipeline.buffer import WhenFull
-from logflume.pipeline.courtesy import Courtesy
 from logflume.protocols import Event, Sink
 
 __all__ = ["Threaded"]
-
-_PIECE_EVENTS = 8
-_PATIENCE_S = 0.2
 
 
 class Threaded:
@@ -62,7 +58,6 @@ class Threaded:
         self._stopping = False
         self._stalled = False
         self._error: BaseException | None = None
-        self._courtesy = Courtesy()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"logflume-{name}", daemon=True)
         self._thread.start()
@@ -154,18 +149,10 @@ class Threaded:
             for ticket in tickets:
                 ticket.bell.set()
             if batch is not None:
-                self._write(batch)
+                self._call(self._sink.write, batch)
             if stopping:
                 self._call(self._sink.close)
                 return
-
-    def _write(self, batch: Sequence[Event]) -> None:
-        """Write a batch piece by piece, without haste while nobody waits for it."""
-        is_asked = bool(self._tickets or self._batches or self._stopping)
-        self._courtesy.begin(0.0 if is_asked else _PATIENCE_S)
-        for start in range(0, len(batch), _PIECE_EVENTS):
-            self._courtesy.give_way()
-            self._call(self._sink.write, batch[start : start + _PIECE_EVENTS])
 
     def _next_flush_s(self) -> float:
         interval_s: float | None = getattr(self._sink, "flush_interval_s", None)
