@@ -33,6 +33,7 @@ class AppendFile:
         self._find_end = find_end
         self._header = header
         self._rest = b""
+        self._torn = 0
         self._file = -1
         self.size = 0
         self.reopen()
@@ -42,11 +43,15 @@ class AppendFile:
         self.close()
         self.size = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, _FLAGS, 0o644)
-        end = self._find_end(self._file)
-        if end < os.fstat(self._file).st_size:
-            os.ftruncate(self._file, end)
-        self.size = end
+        file = os.open(self._path, _FLAGS, 0o644)
+        try:
+            end = self._find_end(file)
+            if end < os.fstat(file).st_size:
+                os.ftruncate(file, end)
+        except OSError:
+            os.close(file)
+            raise
+        self._file, self.size, self._torn = file, end, 0
         self._rest = b""
         if end == 0 and self._header:
             self._write(self._header)
@@ -59,6 +64,7 @@ class AppendFile:
         """
         if self._file < 0 or os.fstat(self._file).st_nlink == 0:
             self.reopen()
+        self._cut_off()
         self._write_rest()
         self._write(piece)
 
@@ -66,14 +72,17 @@ class AppendFile:
         """Close the file. Called again it does nothing.
 
         Raises:
-            OSError: The rest of a piece could not be written to a pipe.
+            OSError: What a failed append left could not be cut off, or the rest of a piece not be
+                written to a pipe.
         """
         if self._file >= 0:
             try:
+                self._cut_off()
                 self._write_rest()
             finally:
-                os.close(self._file)
-                self._file = -1
+                # Whatever `close` says, the number is no longer ours.
+                file, self._file = self._file, -1
+                os.close(file)
 
     def _write_rest(self) -> None:
         while self._rest:
@@ -90,15 +99,20 @@ class AppendFile:
                 raise
             self._rest = piece[written:]
         except OSError:
-            self._cut_off(written)
+            self._torn = written
+            self._cut_off()
             raise
         self.size += len(piece)
 
-    def _cut_off(self, written: int) -> None:
+    def _cut_off(self) -> None:
+        """Take back what was written of a piece. If that fails too, it is tried again."""
+        if not self._torn:
+            return
         # Another process may have appended since; its lines are not ours to cut.
         end = os.lseek(self._file, 0, os.SEEK_CUR)
-        if written and os.fstat(self._file).st_size == end:
-            os.ftruncate(self._file, end - written)
+        if os.fstat(self._file).st_size == end:
+            os.ftruncate(self._file, end - self._torn)
+        self._torn = 0
 
 
 def end_of_lines(file: int) -> int:

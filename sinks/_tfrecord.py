@@ -75,6 +75,7 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = _new_path(folder).open("xb", buffering=0)
         self._size_bytes = 0
+        self._is_torn = False
 
     @property
     def is_removed(self) -> bool:
@@ -87,19 +88,27 @@ class EventFile:
         Raises:
             OSError: They could not be written; the file is as it was before.
         """
+        self._cut_off()
         if self._size_bytes == 0:
             records = frame(_version() + self._owner) + records
         try:
             self._write(records)
         except OSError:
-            self._file.truncate(self._size_bytes)
-            self._file.seek(self._size_bytes)
+            self._is_torn = True
+            self._cut_off()
             raise
         self._size_bytes += len(records)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _cut_off(self) -> None:
+        """Take back what was written of an append that failed. If that fails too, try again."""
+        if self._is_torn:
+            self._file.truncate(self._size_bytes)
+            self._file.seek(self._size_bytes)
+            self._is_torn = False
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)

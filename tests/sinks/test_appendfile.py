@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from logflume.sinks._appendfile import AppendFile
+from logflume.sinks._appendfile import AppendFile, end_of_lines
 
 PIPE_BYTES = 1 << 16
 
 
 def whole(file: int) -> int:
     return os.fstat(file).st_size
+
+
+def write_half_then_fail(write: Callable[[int, bytes], int]) -> Callable[[int, bytes], int]:
+    lengths = iter([2])
+
+    def write_half(file: int, piece: bytes) -> int:
+        length = next(lengths, None)
+        if length is None:
+            raise OSError(28, "disk full")
+        return write(file, piece[:length])
+
+    return write_half
+
+
+def fail(*_arguments: object) -> NoReturn:
+    raise OSError(5, "no")
 
 
 def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
@@ -28,6 +46,33 @@ def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
 
         assert b"head\ntwo\n" == path.read_bytes()
         assert 9 == file.size
+
+
+def test_a_cut_that_fails_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a failed append leaves is cut off before the next one, if it could not be at once."""
+    with closing(AppendFile(tmp_path / "file", whole)) as file:
+        file.append(b"one\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", write_half_then_fail(os.write))
+            patch.setattr(os, "ftruncate", fail)
+            with pytest.raises(OSError, match="no"):
+                file.append(b"two\n")
+        file.append(b"three\n")
+
+    assert b"one\nthree\n" == (tmp_path / "file").read_bytes()
+
+
+def test_an_end_that_cannot_be_found(tmp_path: Path) -> None:
+    """A file whose end can't be read is not written to before it can."""
+    path = tmp_path / "file"
+    path.write_bytes(b"one\nto")
+
+    with pytest.raises(OSError, match="no"):
+        AppendFile(path, fail)
+    with closing(AppendFile(path, end_of_lines)) as file:
+        file.append(b"two\n")
+
+    assert b"one\ntwo\n" == path.read_bytes()
 
 
 def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
