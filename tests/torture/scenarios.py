@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from random import Random
 
+from logflume.guard import Failure, attempt
 from tests.torture.faults import faults
 from tests.torture.kill import kill
 from tests.torture.libfiu import fail_calls
@@ -37,7 +39,11 @@ def torture(name: str, seed: str, seconds: float, folder: Path) -> Tally:
     own_folder = folder / name
     own_folder.mkdir()
     tally = Tally()
-    SCENARIOS[name](tally, Random(f"{seed} {name}"), time.monotonic() + seconds, own_folder)
+    until_s = time.monotonic() + seconds
+    result = attempt(SCENARIOS[name], tally, Random(f"{seed} {name}"), until_s, own_folder)
+    if isinstance(result, Failure):
+        trace = "".join(traceback.format_exception(result.error)[-2:])
+        tally.claim(False, f"{name} raised: {trace}")
     return tally
 
 
