@@ -16,6 +16,8 @@ CHUNK_BYTES = 1 << 20
 class Rotation:
     """The rotated files of `events.jsonl`: `events.000001.jsonl.zst` and so on, in order.
 
+    One process writes them at a time, so their numbers are its own to give.
+
     What a crash has left is put right on opening: a draft of a compression is removed, a rotated
     file that was not compressed yet is.
 
@@ -26,41 +28,36 @@ class Rotation:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._threads: list[threading.Thread] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        numbered = self._numbered()
+        # Counted from here on: to look again might fail, and a number that is taken lose a file.
+        self._last = max(numbered.values(), default=0)
         for draft in path.parent.glob(f".{path.stem}.*{path.suffix}.zst.tmp"):
             draft.unlink()
-        for rotated in path.parent.glob(f"{path.stem}.*{path.suffix}"):
-            if self._number(rotated) is None:
+        for rotated in numbered:
+            if rotated.suffix == ".zst":
                 continue
-            if rotated.with_name(rotated.name + ".zst").exists():
+            if rotated.with_name(rotated.name + ".zst") in numbered:
                 rotated.unlink()  # the crash came between the last two steps
             else:
                 self._compress_soon(rotated)
 
     def files(self) -> list[Path]:
         """Return the files in order, the one that is written last; each in one form only."""
-        folder = self._path.parent
-        numbered = {
-            path: number
-            for path in folder.glob(f"{self._path.stem}.*")
-            if (number := self._number(path)) is not None
-        }
+        numbered = self._numbered()
         rotated = [path for path in numbered if path.with_name(f"{path.name}.zst") not in numbered]
         present = [self._path] if self._path.exists() else []
         return [*sorted(rotated, key=numbered.__getitem__), *present]
 
     def rotate(self) -> None:
         """Move the file aside; it is compressed on a thread of its own. None there is fine, too."""
-        numbers = [
-            number
-            for other in self._path.parent.glob(f"{self._path.stem}.*")
-            if (number := self._number(other)) is not None
-        ]
-        name = f"{self._path.stem}.{max(numbers, default=0) + 1:06d}{self._path.suffix}"
+        name = f"{self._path.stem}.{self._last + 1:06d}{self._path.suffix}"
         rotated = self._path.with_name(name)
         try:
             self._path.rename(rotated)
         except FileNotFoundError:
             return  # somebody has moved or removed it: the next one begins all the same
+        self._last += 1
         self._compress_soon(rotated)
 
     def close(self) -> None:
@@ -68,6 +65,15 @@ class Rotation:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+
+    def _numbered(self) -> dict[Path, int]:
+        """Return the rotated files by their numbers.
+
+        Raises:
+            OSError: The folder can't be read. (`glob` would find nothing then.)
+        """
+        paths = self._path.parent.iterdir()
+        return {p: number for p in paths if (number := self._number(p)) is not None}
 
     def _number(self, path: Path) -> int | None:
         pattern = rf"{re.escape(self._path.stem)}\.(\d+){re.escape(self._path.suffix)}(\.zst)?"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -275,3 +276,21 @@ def test_duckdb_while_a_file_is_compressed(tmp_path: Path, monkeypatch: pytest.M
     write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
 
     assert (0,) in found
+
+
+def test_a_number_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the folder can't be listed, as on a bad disk, no rotated file takes another's place."""
+    sink = JsonlSink(tmp_path / "events.jsonl", rotate_bytes=1)
+    for seq in range(3):
+        sink.write([make_event(seq)])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", _refuse)
+        patch.setattr(os, "scandir", _refuse)
+        for seq in range(3, 6):
+            sink.write([make_event(seq)])
+    sink.close()
+    assert list(range(6)) == [event["seq"] for event in logflume.open_run(tmp_path)]
+
+
+def _refuse(_path: Any) -> Any:
+    raise PermissionError("not now")
