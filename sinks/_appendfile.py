@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["AppendFile", "end_of_lines"]
+__all__ = ["AppendFile", "end_of_lines", "read_at"]
 
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
@@ -121,8 +122,25 @@ def end_of_lines(file: int) -> int:
     position = size
     while position > 0:
         start = max(0, position - 65_536)
-        newline = os.pread(file, position - start, start).rfind(b"\n")
+        newline = read_at(file, position - start, start).rfind(b"\n")
         if newline >= 0:
             return start + newline + 1
         position = start
     return 0
+
+
+def read_at(file: int, length: int, offset: int) -> bytes:
+    """Return so many bytes of a file. The system may hand out fewer at a time, and not at its end.
+
+    Raises:
+        OSError: They can't be read. To take what there is for all would be to cut off the rest.
+    """
+    pieces = []
+    while length:
+        piece = os.pread(file, length, offset)
+        if not piece:
+            raise OSError(errno.EIO, f"the file ends before offset {offset + length}")
+        pieces.append(piece)
+        length -= len(piece)
+        offset += len(piece)
+    return b"".join(pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import threading
@@ -98,6 +99,8 @@ def _compress(rotated: Path) -> None:
     try:
         with rotated.open("rb") as source, pa.CompressedOutputStream(str(draft), "zstd") as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)
+            if source.tell() != rotated.stat().st_size:
+                raise OSError(errno.EIO, "not all of it could be read", str(rotated))
         draft.replace(rotated.with_name(rotated.name + ".zst"))
         rotated.unlink()
     except OSError:

@@ -15,7 +15,7 @@ from logflume.run import RunInfo
 from logflume.values.columns import declared_columns
 from logflume.values.plain import json_text
 
-from ._appendfile import AppendFile
+from ._appendfile import AppendFile, read_at
 from ._csv_rows import find_positions
 from ._positions import Positions
 
@@ -150,7 +150,9 @@ def _end_of_rows(file: int) -> int:
     """Return the offset after the last newline that stands outside of quotes."""
     end = position = 0
     in_quotes = False
-    while chunk := os.pread(file, 1 << 20, position):
+    size = os.fstat(file).st_size
+    while position < size:
+        chunk = read_at(file, min(1 << 20, size - position), position)
         pieces = chunk.split(b'"')
         offset = position
         for index, piece in enumerate(pieces):

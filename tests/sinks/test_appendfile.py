@@ -75,6 +75,31 @@ def test_an_end_that_cannot_be_found(tmp_path: Path) -> None:
     assert b"one\ntwo\n" == path.read_bytes()
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_system_that_reads_little_at_a_time(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end is found all the same: whole lines are not cut off."""
+    path = tmp_path / "file"
+    path.write_bytes(b"one\ntwo\nthree\nfo")
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, n, at: pread(file, min(n, most), at))
+    AppendFile(path, end_of_lines).close()
+
+    assert b"one\ntwo\nthree\n" == path.read_bytes()
+
+
+def test_a_system_that_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose content is not handed out is not taken for an empty one."""
+    path = tmp_path / "file"
+    path.write_bytes(b"one\n")
+    monkeypatch.setattr(os, "pread", lambda *_: b"")
+    with pytest.raises(OSError, match="ends before"):
+        AppendFile(path, end_of_lines)
+
+    assert b"one\n" == path.read_bytes()
+
+
 def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
     """It is full some time; then an append raises, and waits for nobody."""
     path = tmp_path / "pipe"

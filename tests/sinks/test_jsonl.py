@@ -294,3 +294,14 @@ def test_a_number_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def _refuse(_path: Any) -> Any:
     raise PermissionError("not now")
+
+
+def test_a_compression_that_reads_too_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that is not whole doesn't take the place of the file."""
+    monkeypatch.setattr("logflume.sinks._rotation.shutil.copyfileobj", lambda *_: None)
+    write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
+
+    assert ["events.000001.jsonl", "events.jsonl"] == names(tmp_path)
+    assert [0, 1] == read_seqs(tmp_path)
