@@ -163,3 +163,20 @@ def test_a_lock_file_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="runs can't be written here"):
         logflume.initialize(JOURNAL, dir=tmp_path / "file", run="r")
+
+
+def test_a_lock_file_that_cannot_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that fails at the last moment, too, the end of a run raises nothing."""
+    logflume.initialize({"sinks": {}, "root": {"sinks": []}}, dir=tmp_path)
+
+    left: list[int] = []
+
+    def fail(file: int) -> None:
+        left.append(file)
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", fail)
+        assert logflume.shutdown()
+    assert 1 == len(left)
+    os.close(left[0])

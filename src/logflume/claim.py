@@ -75,7 +75,7 @@ class Claim:
             for folder in self._made:
                 folder.rmdir()
         _open_files.discard(self._file)
-        os.close(self._file)
+        _close(self._file)
 
 
 _open_files: set[int] = set()
@@ -102,13 +102,13 @@ def claim(path: Path) -> Claim | None:
             _lock(file)
         except OSError as error:
             if error.errno in _TAKEN:
-                os.close(file)
+                _close(file)
                 return None
             fault = f"there are no locks here ({error})"
         if fault or _is_at(path, file):
             _sign(file)
             return Claim(path, file, made, fault)
-        os.close(file)  # its last holder removed it a moment ago
+        _close(file)  # its last holder removed it a moment ago
 
 
 def find_holder(path: Path) -> Holder | None:
@@ -139,10 +139,15 @@ def _sign(file: int) -> None:
         os.pwrite(file, msgspec.json.encode(holder) + b"\n", 0)
 
 
+def _close(file: int) -> None:
+    with contextlib.suppress(OSError):  # a bad disk has nothing of ours left to write
+        os.close(file)
+
+
 def _leave_to_parent() -> None:
     """Close what a forked child has inherited: it would hold the claims of a parent that died."""
     for file in _open_files:
-        os.close(file)
+        _close(file)
     _open_files.clear()
 
 
