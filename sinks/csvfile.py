@@ -24,9 +24,9 @@ __all__ = ["CsvSink"]
 _ALWAYS = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step", "mode")
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_SPECIAL = re.compile(r'[,"\r\n\0]|\A[=+\-@\t\uff1d\uff0b\uff0d\uff20]')
 _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
 _NEEDS_QUOTES = re.compile(r'[,"\r\n]')
+_SPECIAL = re.compile(rf"{_NEEDS_QUOTES.pattern}|\0|\A{_FORMULA.pattern}")
 
 
 class CsvSink:

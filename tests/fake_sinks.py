@@ -47,6 +47,17 @@ class HeldSink:
         self.is_closed = True
 
 
+class HangingSink:
+    """Hands on to a sink that the test holds, for a sink with options is built by name."""
+
+    held: HeldSink
+
+    def __init__(self) -> None:
+        self.write = self.held.write
+        self.flush = self.held.flush
+        self.close = self.held.close
+
+
 class FaultySink:
     """Keeps events, unless the function that it is given returns an error to raise.
 

@@ -204,7 +204,7 @@ def test_the_schema_carries_units_and_descriptions() -> None:
     field = SCHEMA["$defs"]["system"]["properties"]["process_memory_bytes"]
 
     assert {
-        "description": "its resident memory",
+        "description": "resident memory of the process",
         "unit": "bytes",
     }.items() <= field.items()
 

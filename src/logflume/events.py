@@ -3,7 +3,6 @@
 Each class below is one type of event. Its fields give the static types, the JSON Schema
 (`logflume schema`), the declared Parquet columns and the documentation. A name with a `*` in
 `families` stands for any text at that place: `rewards/*/mean` is `rewards/correctness/mean`.
-
 A field that its type doesn't declare is of the kind of its first value (`logflume.values.columns`).
 """
 
@@ -25,8 +24,7 @@ from logflume.event_base import (
 
 __all__ = ["CATALOGUE", "SCHEMA_VERSION", "EventBase"]
 
-SCHEMA_VERSION = 1
-"""Raised when a declared field changes its name, type or meaning."""
+SCHEMA_VERSION = 1  # raised when a declared field changes its name, type or meaning
 
 
 class ModelOutput(TrainerEvent):
@@ -120,7 +118,7 @@ class Summary(TrainerEvent):
 class Reward(TrainerEvent):
     """The rewards of one batch of completions, with their statistics."""
 
-    num_generations: Annotated[int | None, doc("completions a group")] = None
+    num_generations: Annotated[int | None, doc("completions a group, for frac_zero_std")] = None
 
     families: ClassVar[Families] = {
         "rewards/*": (
@@ -155,7 +153,9 @@ class Generation(TrainerEvent):
 class System(EventBase):
     """Resources of the process, the machine and its GPUs."""
 
-    process_memory_bytes: Annotated[int | None, unit("bytes", "its resident memory")] = None
+    process_memory_bytes: Annotated[int | None, unit("bytes", "resident memory of the process")] = (
+        None
+    )
     process_cpu_percent: Annotated[
         float | None, unit("%", "CPU of the process, 100 is one core")
     ] = None

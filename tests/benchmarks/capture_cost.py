@@ -4,8 +4,7 @@
 
 The run goes through blocks of steps, in pairs: in one block of a pair the trainer is attached, in
 the other it isn't, and a coin decides which comes first. All sinks of the default configuration are
-on; its own log level hides the metrics from the terminal. The step is small (about 0.15 s on one
-core), which makes the share large.
+on, the console too. The step is small (about 0.15 s on one core), which makes the share large.
 """
 
 from __future__ import annotations

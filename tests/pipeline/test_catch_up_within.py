@@ -28,6 +28,13 @@ def start(folder: Path, bad: Any) -> Path:
     return open_run(folder, {**CONFIG, "root": root}, bad=bad)
 
 
+def assert_whole(folder: Path, bad: FaultySink) -> None:
+    """Check that the sink has all that the journal has, in order, and nothing is on its way."""
+    assert in_journal(folder) == [(e["attempt"], e["seq"]) for e in bad.events]
+    assert 0 == totals("bad")["dropped"]
+    assert is_at_rest("bad")
+
+
 def log(first: int, last: int) -> None:
     for number in range(first, last):
         logflume.get_logger().info("x", number=number)
@@ -48,9 +55,7 @@ def test_it_catches_up_when_it_is_healed(threaded: bool, tmp_path: Path) -> None
     log(1_100, 1_200)
     assert logflume.shutdown()
 
-    assert in_journal(folder) == [(e["attempt"], e["seq"]) for e in bad.events]
-    assert 0 == totals("bad")["dropped"]
-    assert is_at_rest("bad")
+    assert_whole(folder, bad)
 
 
 def test_it_is_healed_only_at_the_end(tmp_path: Path) -> None:
@@ -62,9 +67,7 @@ def test_it_is_healed_only_at_the_end(tmp_path: Path) -> None:
     bad.fault = lambda _events: None
     assert logflume.shutdown()
 
-    assert in_journal(folder) == [(e["attempt"], e["seq"]) for e in bad.events]
-    assert 0 == totals("bad")["dropped"]
-    assert is_at_rest("bad")
+    assert_whole(folder, bad)
 
 
 def test_it_stumbles_while_it_catches_up(tmp_path: Path) -> None:

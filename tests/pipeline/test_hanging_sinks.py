@@ -8,7 +8,7 @@ import pytest
 
 import logflume
 from logflume.testing import MemorySink
-from tests.fake_sinks import HeldSink, wait_until
+from tests.fake_sinks import HangingSink, HeldSink, wait_until
 from tests.pipeline.beside import assert_honest, logging_to, numbers, totals
 
 
@@ -18,7 +18,7 @@ def test_the_others_are_whole(when_full: str, tmp_path: Path) -> None:
     held = HeldSink()
     HangingSink.held = held
     bad = {
-        "type": f"{__name__}:HangingSink",
+        "type": "tests.fake_sinks:HangingSink",
         "queue": {"size": 10, "when_full": when_full},
     }
     with logging_to(
@@ -66,14 +66,3 @@ def test_without_a_thread_of_its_own(tmp_path: Path) -> None:
             logflume.get_logger().info("x", number=number)
     assert list(range(100, 110)) == numbers(good.events)[-10:]
     assert not set(numbers(held.events)) & set(range(100, 110))
-
-
-class HangingSink:
-    """Hands on to a sink that the test holds, for a sink with options is built by name."""
-
-    held: HeldSink
-
-    def __init__(self) -> None:
-        self.write = self.held.write
-        self.flush = self.held.flush
-        self.close = self.held.close

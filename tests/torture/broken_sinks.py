@@ -9,7 +9,7 @@ from unittest import mock
 
 import logflume
 from logflume.protocols import Event
-from tests.fake_sinks import FaultySink, HeldSink
+from tests.fake_sinks import FaultySink, HangingSink, HeldSink
 from tests.torture.busy import TYPES
 from tests.torture.rig import BUSY, training
 from tests.torture.tally import Tally
@@ -22,23 +22,12 @@ JOURNAL_PIECE = 2_000
 """Events in 256 KB of the journal, at the most: what a sink is filled in with at a time."""
 
 
-class HangingSink:
-    """Hands on to one that stands still until it is let go; built by name, so it gets a queue."""
-
-    held: HeldSink
-
-    def __init__(self) -> None:
-        self.write = self.held.write
-        self.flush = self.held.flush
-        self.close = self.held.close
-
-
 def a_sink_that_hangs(tally: Tally, random: Random, folder: Path) -> None:
     """A sink stands still, as one on a lost NFS server does: its queue is all that it costs."""
     held = HangingSink.held = HeldSink()
     policy = random.choice(("block", "drop_newest", "drop_oldest"))
     bad = {
-        "type": f"{__name__}:HangingSink",
+        "type": "tests.fake_sinks:HangingSink",
         "queue": {"size": MOST_HELD, "when_full": policy},
     }
     with training(

@@ -13,20 +13,15 @@ from logflume.demo.tiny_gemma import build_model, build_tokenizer
 from logflume.testing import capture_events
 from logflume.training import attach
 from tests.training.test_attach import of_type
+from tests.training.tiny_trainers import QUIET_ON_CPU
 
 SETTINGS: dict[str, Any] = {
     "max_steps": 3,
     "per_device_train_batch_size": 2,
     "per_device_eval_batch_size": 2,
-    "logging_steps": 1,
     "eval_strategy": "steps",
     "eval_steps": 3,
-    "report_to": [],
-    "save_strategy": "no",
-    "use_cpu": True,
-    "bf16": False,
-    "gradient_checkpointing": False,
-    "disable_tqdm": True,
+    **QUIET_ON_CPU,
 }
 
 

@@ -9,6 +9,17 @@ import torch
 
 GROUP = 4
 
+QUIET_ON_CPU: dict[str, Any] = {
+    "logging_steps": 1,
+    "report_to": [],
+    "save_strategy": "no",
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "disable_tqdm": True,
+}
+"""What every trainer of the tests is told, whatever its kind."""
+
 
 def format_reward(completions: list[Any], **_: Any) -> list[float]:
     """Reward length, so that groups have a spread."""
@@ -47,13 +58,7 @@ def make_trainer(folder: Path, kind: str = "grpo", rewards: Any = None, **settin
         "max_steps": 4,
         "learning_rate": 1e-3,
         "beta": 0.0,
-        "logging_steps": 1,
-        "report_to": [],
-        "save_strategy": "no",
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "disable_tqdm": True,
+        **QUIET_ON_CPU,
         "output_dir": str(folder),
         **settings,
     }
