@@ -31,7 +31,7 @@ def open_run(folder: Path, config: dict[str, Any] = CONFIG, **sinks: Any) -> Pat
 
 
 def in_journal(folder: Path) -> list[Place]:
-    return [(e["attempt"], e["seq"]) for e in logflume.open_run(folder)]
+    return [(e["attempt"], e["seq"]) for e in logflume.open_run(folder, attempts="all")]
 
 
 def in_csv(folder: Path) -> list[Place]:

@@ -99,3 +99,19 @@ def test_runs_that_share_a_folder(tmp_path: Path) -> None:
         assert logflume.shutdown()
 
     assert [(step, 1.0) for step in range(100)] == curve(tmp_path, "train/loss")
+
+
+def test_what_a_lost_machine_left_of_a_record(tmp_path: Path) -> None:
+    """A record that is garbage from its length on is passed over: the curves go on where they
+    stopped, and nothing asks for the memory that the length speaks of."""
+    leave_behind(tmp_path, 0, 30)
+    (path,) = (tmp_path / "r" / "tensorboard").glob("events*")
+    with path.open("ab") as file:
+        file.write(b"\xff" * 64)
+    logflume.initialize(CONFIG, dir=tmp_path, run="r")
+    assert logflume.flush()
+    report = logflume.report()
+    assert logflume.shutdown()
+    assert report is not None
+    assert 0 == report.sinks["tensorboard"]["failed"]
+    assert [(step, 1.0) for step in range(100)] == curve(tmp_path, "train/loss")
