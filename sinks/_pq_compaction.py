@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ._pq_part import Part
+from logflume.reading.part_name import Part
 
 __all__ = ["group_small"]
 

@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.protocols import Position
+from logflume.reading.part_name import Part, part_name
 from logflume.run import RunInfo
 from logflume.values.columns import Kind
 
 from ._pq_compaction import group_small
 from ._pq_exchange import replace_folder
 from ._pq_notice import warn
-from ._pq_part import DamagedPartError, Part, part_name, read_positions, read_tables, write_file
+from ._pq_part import DamagedPartError, read_positions, read_tables, write_file
 from ._pq_takeup import take_up
 from ._pq_workplace import Workplace
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from logflume.protocols import Event
-
-from ._pq_columns import Columns
-from ._pq_part import widen
+from logflume.values.arrow_columns import Columns, widen
 
 __all__ = ["Pending"]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from logflume.protocols import Event, Position
 from logflume.run import RunInfo
+from logflume.values.arrow_columns import Columns
 
-from ._pq_columns import Columns
 from ._pq_folder import PartFolder
+from ._pq_notice import warn
 from ._pq_pending import Pending
 from ._pq_workplace import Workplace
 
@@ -29,7 +30,7 @@ class TypeTable:
 
     def __init__(self, event_type: str, folder: Path, work: Workplace) -> None:
         self._parts = PartFolder(folder, work)
-        self._columns = Columns(event_type, self._parts.columns)
+        self._columns = Columns(event_type, self._parts.columns, warn)
         self._pending: dict[int, Pending] = {}
 
     @property

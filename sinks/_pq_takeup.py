@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from logflume.reading.part_name import Part, is_part_name
+from logflume.values.arrow_column import find_stored_kind
 from logflume.values.columns import Kind
 
-from ._pq_column import find_stored_kind
-from ._pq_part import Part, is_part_name
 from ._pq_workplace import Workplace
 
 __all__ = ["Found", "take_up"]

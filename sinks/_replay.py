@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from logflume.protocols import Event, Position
-from logflume.reader import open_files, restore
+from logflume.reading.journal import open_files, restore
 from logflume.run import RunInfo
 
 __all__ = ["read_events"]

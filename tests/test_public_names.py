@@ -39,7 +39,7 @@ def test_the_public_names() -> None:
     ] == logflume.__all__
 
 
-PUBLIC_MODULES = "events exceptions protocols reader registry run schema testing"
+PUBLIC_MODULES = "events exceptions protocols reading.run registry run schema testing"
 
 
 @pytest.mark.parametrize("module", [f"logflume.{name}" for name in PUBLIC_MODULES.split()])

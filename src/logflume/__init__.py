@@ -22,7 +22,7 @@ from logflume.api import (
 from logflume.exceptions import ConfigError, LogflumeError, MissingExtraError, RunError
 from logflume.lifecycle import flush, initialize, report, set_step, shutdown
 from logflume.logger import get_logger
-from logflume.reader import open_run
+from logflume.reading.run import open_run
 
 __version__ = "0.1.0"
 

@@ -1,5 +1,5 @@
 """`python -m logflume` is `logflume`."""
 
-from logflume.cli import app
+from logflume.cli import main
 
-app()
+main()

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from logflume.hub import HUB
+from logflume.reading.part_name import Part
 from logflume.run import RunInfo
 from logflume.sinks._pq_compaction import group_small
-from logflume.sinks._pq_part import Part
 from logflume.sinks.parquet import ParquetSink
 
 RUN = RunInfo(run="r")

@@ -1,24 +1,21 @@
-"""The columns of one type: they grow in number, and never change."""
+"""Events of one type as Arrow tables. Their columns grow in number, and never change."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from logflume.protocols import Event
+from logflume.values.arrow_column import Column
 from logflume.values.columns import Kind, declared_columns, declared_kind
 from logflume.values.fit import find_kind
 from logflume.values.plain import json_text, plain
 
-from ._pq_column import Column
-from ._pq_notice import warn
-from ._pq_part import widen
-
-__all__ = ["MAX_COLUMNS", "Columns"]
+__all__ = ["MAX_COLUMNS", "Columns", "widen"]
 
 MAX_COLUMNS = 1_000
 """Columns of a type; fields that come later are kept in `extras`."""
@@ -37,11 +34,15 @@ class Columns:
 
     Args:
         event_type: Name of the type.
-        found: Columns that parts of the type already have, in order.
+        found: Columns that stored events of the type already have, in order.
+        warn: Told once when there are more fields than columns.
     """
 
-    def __init__(self, event_type: str, found: Mapping[str, Kind]) -> None:
+    def __init__(
+        self, event_type: str, found: Mapping[str, Kind], warn: Callable[[str], None]
+    ) -> None:
         self._event_type = event_type
+        self._warn = warn
         self._columns: dict[str, Column] = {}
         self._folded: set[str] = set()
         self._said = False
@@ -51,7 +52,7 @@ class Columns:
 
     @property
     def schema(self) -> pa.Schema:
-        """The schema of the next part."""
+        """The columns known by now."""
         return pa.schema([(column.name, column.arrow_type) for column in self._columns.values()])
 
     def to_table(self, events: Sequence[Event]) -> pa.Table:
@@ -99,7 +100,7 @@ class Columns:
             return True
         if not self._said:
             self._said = True
-            warn(
+            self._warn(
                 f"Parquet: events of type {self._event_type!r} have more than {MAX_COLUMNS:,} "
                 f"fields. {name!r} and later ones are kept in the column 'extras'."
             )
@@ -116,6 +117,16 @@ class Columns:
             for row, value in enumerate(values)
             if (decided and value is not None) or find_kind(value) is not None
         }
+
+
+def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the table with the columns of `schema`; one that it lacks is null."""
+    present = set(table.column_names)
+    columns: list[Any] = [
+        table.column(field.name) if field.name in present else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _can_be_shown(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""One column of a Parquet part: its Arrow type, and which values fit it."""
+"""One column of a table of events: its Arrow type, and which values fit it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _EASY_ITEMS = {Kind.NUMBERS: {float, _NONE}, Kind.TEXTS: {str, _NONE}}
 
 @dataclass(frozen=True)
 class Column:
-    """A column of one type's parts.
+    """A column of the events of one type.
 
     Attributes:
         name: Name of the field.
@@ -100,7 +100,7 @@ class Column:
 
 
 def find_stored_kind(name: str, arrow_type: pa.DataType) -> Kind | None:
-    """Return the kind of a column found in a part; None where this sink wouldn't store it so."""
+    """Return the kind of a column found in a file; None where events aren't stored so."""
     if name == "timestamp":
         return Kind.TEXT if arrow_type == _TIMESTAMP else None
     return next((kind for kind, known in _TYPES.items() if known == arrow_type), None)

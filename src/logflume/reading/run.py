@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-import orjson
-
-from logflume.current import current_events
 from logflume.exceptions import RunError
+from logflume.reading.current import current_events
+from logflume.reading.journal import Journals
 from logflume.state import RunState
 
 if TYPE_CHECKING:
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
 Attempts: TypeAlias = Literal["current", "all"]
 
-__all__ = ["Attempts", "Run", "open_files", "open_run", "restore"]
+__all__ = ["Attempts", "Run", "open_run"]
 
 
 class Run:
@@ -65,22 +62,10 @@ class Run:
         Raises:
             RunError: A line is no JSON: the file was damaged, or changed by hand.
         """
-        journals = _Journals(self.folder)
+        journals = Journals(self.folder)
         # Going through a journal twice takes twice as long: only where there is a need.
         is_continued = self.attempts == "current" and _is_continued(self.folder)
         return current_events(journals) if is_continued else iter(journals)
-
-
-class _Journals:
-    """Every event of a run, each time from the beginning."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        with ExitStack() as stack:
-            for path, lines in open_files(lambda: _find_journals(self._folder), stack):
-                yield from _read_events(path, lines)
 
 
 def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") -> Run:
@@ -107,61 +92,3 @@ def _is_continued(folder: Path) -> bool:
     """Whether there may be several attempts; a run whose state is missing may have any."""
     states = [RunState.load(path) for path in folder.glob("run*.json")]
     return not states or any(state is None or state.attempt > 0 for state in states)
-
-
-def _order(path: Path) -> tuple[str, int, str]:
-    """Sort rotated files before the one in use: events.000001, events.000002, events."""
-    stem, _, rest = path.name.partition(".")
-    number = rest.partition(".")[0]
-    return (stem, int(number) if number.isdecimal() else 1 << 62, path.name)
-
-
-def _find_journals(folder: Path) -> list[Path]:
-    """Return the files in order; of one that is just being compressed the result, if there."""
-    names = {path.name for path in folder.glob("events*.jsonl*")}
-    return sorted((folder / n for n in names if f"{n}.zst" not in names), key=_order)
-
-
-def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[Path, Any]]:
-    """Open all files of one moment: a run that is being written may rotate between two of them."""
-    while True:
-        paths = find()
-        with ExitStack() as opened:
-            try:
-                files = [(path, opened.enter_context(_open(path))) for path in paths]
-            except FileNotFoundError:
-                continue
-            if find() == paths:
-                stack.push(opened.pop_all())
-                return files
-
-
-def _read_events(path: Path, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            event = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise RunError(f"{path}, line {number}: this is no event: {error}") from error
-        yield restore(event)
-
-
-def _open(path: Path) -> Any:
-    if path.suffix != ".zst":
-        return path.open("rb")
-    import pyarrow as pa
-
-    return io.BufferedReader(pa.CompressedInputStream(str(path), "zstd"))
-
-
-def restore(event: dict[str, Any]) -> dict[str, Any]:
-    """Put the NaN and infinities of an event of the journal back in their places."""
-    for name, text in event.pop("nonfinite", {}).items():
-        field, _, index = name.rpartition(".")
-        # The name may be that of a field with a dot, or a place in the list of another field.
-        if name in event and event[name] is None:
-            event[name] = float(text)
-        else:
-            event[field][int(index)] = float(text)
-    return event

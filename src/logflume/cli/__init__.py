@@ -1,0 +1,15 @@
+"""The command line: `logflume …`, or `python -m logflume …`. One module a command."""
+
+from __future__ import annotations
+
+from logflume.cli import config, demo, schema
+from logflume.cli.base import app, main
+
+__all__ = ["main"]
+
+app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)(demo.demo)
+app.command()(schema.schema)
+app.add_typer(config.app, name="config")

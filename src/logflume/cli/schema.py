@@ -1,0 +1,15 @@
+"""`logflume schema`: what every line of the journal is valid against."""
+
+from __future__ import annotations
+
+import orjson
+import typer
+
+from logflume.schema import event_schema
+
+__all__ = ["schema"]
+
+
+def schema() -> None:
+    """Print the JSON Schema that every line of events.jsonl is valid against."""
+    typer.echo(orjson.dumps(event_schema(), option=orjson.OPT_INDENT_2).decode())

@@ -1,0 +1,1 @@
+"""Reading runs back, while they are written and afterwards."""
