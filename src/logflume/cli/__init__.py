@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logflume.cli import config, demo, schema
+from logflume.cli import config, demo, importing, schema
 from logflume.cli.base import app, main
 
 __all__ = ["main"]
@@ -12,4 +12,5 @@ app.command(
     add_help_option=False,
 )(demo.demo)
 app.command()(schema.schema)
+app.command("import")(importing.import_source)
 app.add_typer(config.app, name="config")
