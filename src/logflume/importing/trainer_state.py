@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from logflume.exceptions import RunError
+from logflume.importing.eventfile import find_event_files
 from logflume.importing.found import Found, LeftOut
 from logflume.importing.names import number_of
 from logflume.training.reports import split_report
@@ -48,6 +49,8 @@ def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[Found]:
     file, state = _load_newest(path, left_out) if path.is_dir() else (path, _load(path))
     if (file.parent / "training_args.bin").exists():
         left_out["training_args.bin: a pickle, which could run anything"] += 1
+    if path.is_dir() and (event_files := find_event_files(path)):
+        left_out["event files (--format tensorboard takes these)"] += len(event_files)
     time_s, step = file.stat().st_mtime, state.get("global_step")
     yield Found("run_started", {"hyperparameters": _pick(state, _HYPERPARAMETERS)}, None, time_s)
     for report in state["log_history"]:
