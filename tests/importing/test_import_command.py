@@ -88,7 +88,9 @@ def test_a_format_that_is_said(tmp_path: Path) -> None:
     """A file that isn't known by its content is read as `--format` says."""
     (tmp_path / "mine").write_text("when,loss\n1,2.5\n")
     done = run(tmp_path, "mine", "--format", "csv")
-    rows = duckdb.sql(f"select loss, step from '{tmp_path}/logs/mine/parquet/training/*.parquet'")
+    rows = duckdb.execute(
+        f"select loss, step from '{tmp_path}/logs/mine/parquet/training/*.parquet'"
+    )
 
     assert 0 == done.returncode
     assert [(2.5, None)] == rows.fetchall()
@@ -106,7 +108,7 @@ def test_the_run_goes_on(tmp_path: Path) -> None:
     )
     logflume.log_training_progress(20, {"loss": 0.5, "completion_length": 400})
     logflume.shutdown()
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         "select attempt, step, completion_length "
         f"from '{tmp_path}/logs/r/parquet/training/*.parquet' order by attempt, seq"
     ).fetchall()

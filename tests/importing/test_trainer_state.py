@@ -153,7 +153,7 @@ def test_a_real_training(tmp_path: Path) -> None:
 def test_the_run_is_a_run(tmp_path: Path) -> None:
     """Parquet parts, event files and the state of the run are there, with the same numbers."""
     result, events = imported(SAMPLES / "grpo_trainer_state.json", tmp_path)
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         f"select step, loss from '{result.folder}/parquet/training/*.parquet' order by seq"
     ).fetchall()
 

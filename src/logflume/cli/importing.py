@@ -30,9 +30,10 @@ def import_source(
 ) -> None:
     """Make a run of what another tool has logged.
 
-    It reads `trainer_state.json` of transformers and TRL (of a folder of checkpoints the newest),
-    TensorBoard's event files (also folders of these), and a history of W&B as JSON Lines or CSV.
-    The run can then be shown, queried and replayed like any other. What can't be imported is
+    It reads `trainer_state.json` of transformers and TRL (of a folder of
+    checkpoints the newest), TensorBoard's event files (also folders of
+    these), and a history of W&B as JSON Lines or CSV. The run can then be
+    shown, queried and replayed like any other. What can't be imported is
     counted on standard error.
 
     Example: logflume import outputs/my-grpo/checkpoint-200 --run my-grpo

@@ -16,14 +16,14 @@ __all__ = ["STEP_NAMES", "TIME_NAMES", "Row", "read_rows"]
 Row: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The values of a row by name, for each part of the source; the only part is `""`."""
 
-STEP_NAMES = ("train/global_step", "global_step", "_step", "step", "Step")
+STEP_NAMES = ("train/global_step", "global_step", "step", "Step", "_step")
 """Names of the step, the best first: W&B's own `_step` counts calls of `log`, not steps."""
 
 TIME_NAMES = ("_timestamp", "timestamp")
 
 _LOOK_AHEAD = 1000
-_LATEST_TIME_S = 4e9
-"""Later times are in milliseconds."""
+_EARLIEST_TIME_S, _LATEST_TIME_S = 1e8, 4e9
+"""Earlier times (before 1973) are not since 1970; later ones are in milliseconds."""
 
 
 def read_rows(rows: Iterable[Row]) -> Iterator[Found]:
@@ -65,4 +65,4 @@ def _find_time(report: Mapping[str, Any]) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     time_s = value / 1000 if value > _LATEST_TIME_S else float(value)
-    return time_s if 0 < time_s < _LATEST_TIME_S else None
+    return time_s if _EARLIEST_TIME_S < time_s < _LATEST_TIME_S else None
