@@ -43,8 +43,9 @@ def _as_pattern(name: str) -> str:
 
 
 def _find_metrics(events: pa.Table) -> list[str]:
-    """Return the columns that are numbers, and no names or places."""
-    return [f.name for f in events.schema if f.name not in _NO_METRIC and _is_number(f.type)]
+    """Return the columns that are numbers, and no names or places. Empty ones are left out."""
+    names = [f.name for f in events.schema if f.name not in _NO_METRIC and _is_number(f.type)]
+    return [name for name in names if events[name].null_count < len(events)]
 
 
 def _to_long(events: Iterable[pa.Table]) -> pa.Table:

@@ -15,7 +15,7 @@ from logflume.reading.writer import Writer, find_writers
 if TYPE_CHECKING:
     from logflume.reading.info import RunSummary
 
-__all__ = ["Run", "Runs", "open_run", "open_runs"]
+__all__ = ["Run", "Runs", "is_run", "open_run", "open_runs"]
 
 
 class Run(Answers):
@@ -115,7 +115,7 @@ def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") ->
     """
     _check(attempts)
     folder = Path(path)
-    if not _is_run(folder):
+    if not is_run(folder):
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
     return Run(folder, attempts)
 
@@ -140,13 +140,14 @@ def open_runs(
     if isinstance(paths, (str, os.PathLike)):
         pattern = Path(paths)
         paths = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-    folders = {Path(path).resolve(): Path(path) for path in paths if _is_run(Path(path))}
+    folders = {Path(path).resolve(): Path(path) for path in paths if is_run(Path(path))}
     if not folders:
         raise RunError("there are no runs here (no folders with events.jsonl)")
     return Runs(sorted(folders), attempts)
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run: it has a journal."""
     return (folder / "events.jsonl").exists() or any(folder.glob("events*.jsonl*"))
 
 
