@@ -11,6 +11,7 @@ from logflume.cli.base import RunArgument, find_run
 from logflume.exceptions import MissingExtraError
 from logflume.reading.follow import Choose, follow
 from logflume.text.lines import Painter, format_event
+from logflume.values.plain import note_nonfinite
 
 __all__ = ["tail"]
 
@@ -58,7 +59,11 @@ def _condition(where: str) -> Choose:
 
 
 def _as_json(event: dict[str, Any]) -> str:
-    return orjson.dumps(event).decode()
+    """Return the event as the journal has it."""
+    nonfinite: dict[str, str] = {}
+    for name, value in event.items():
+        note_nonfinite(nonfinite, name, value)
+    return orjson.dumps({**event, "nonfinite": nonfinite} if nonfinite else event).decode()
 
 
 def _as_line(event: dict[str, Any]) -> str:

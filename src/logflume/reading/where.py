@@ -15,6 +15,10 @@ __all__ = ["Where"]
 _ROW = "logflume/row"
 
 
+class _MissingFieldError(Exception):
+    """A type of event lacks a field of the condition."""
+
+
 class Where:
     """Chooses events by a condition in SQL: `step > 100 and loss < 1`.
 
@@ -44,11 +48,17 @@ class Where:
         for row, event in enumerate(events):
             by_type.setdefault(event["event"], []).append(row)
         chosen: list[int] = []
+        missing: list[str] = []
         with duckdb.connect() as connection:
             for event_type, rows in by_type.items():
                 table = Columns(event_type).to_table([events[row] for row in rows])
                 connection.register("events", table.append_column(_ROW, pa.array(rows)))
-                chosen += self._choose(connection)
+                try:
+                    chosen += self._choose(connection)
+                except _MissingFieldError as error:
+                    missing.append(str(error))
+        if by_type and len(missing) == len(by_type):
+            raise QueryError(f"--where {self._condition!r}: no type of event has it. {missing[0]}")
         return [events[row] for row in sorted(chosen)]
 
     def _choose(self, connection: duckdb.DuckDBPyConnection) -> list[int]:
@@ -57,7 +67,7 @@ class Where:
             return [row for (row,) in connection.execute(query).fetchall()]
         except duckdb.BinderException as error:
             if "not found in FROM clause" in str(error):
-                return []
+                raise _MissingFieldError(str(error)) from error
             raise QueryError(f"--where {self._condition!r}: {error}") from error
         except duckdb.Error as error:
             raise QueryError(f"--where {self._condition!r}: {error}") from error
