@@ -32,8 +32,10 @@ def read_metrics(
     """
     columns = [*_KEYS, *map(_as_pattern, names)] if names else None
     tables = [read(event_type, columns=columns) for event_type in _TYPES]
-    there = {name for table in tables for name in table.column_names}
-    choose([name for name in names if name not in there], sorted(there), "training")
+    found = {name for table in tables for name in table.column_names}
+    if missing := [name for name in names if name not in found and not set(name) & set("*?[")]:
+        there = {name for event_type in _TYPES for name in _find_metrics(read(event_type))}
+        choose(missing, sorted(there), "', '".join(_TYPES))
     return _to_long(tables) if wide_by is None else _to_wide(tables, list(wide_by))
 
 

@@ -15,7 +15,7 @@ from logflume.reading.snapshot import Snapshot
 from logflume.reading.source import Source, find_source, merge
 from logflume.values.arrow_columns import Columns
 
-__all__ = ["RunFiles", "Steps", "consistently", "count_events", "read_events"]
+__all__ = ["RunFiles", "Steps", "consistently", "count_events", "find_types", "read_events"]
 
 Steps: TypeAlias = int | tuple[int | None, int | None] | None
 """One step, or the first and the last (None: no limit); None: all."""
@@ -86,6 +86,9 @@ def read_events(
     tables = [pa.schema([schema.field(name) for name in chosen]).empty_table()]
     together: list[Source] = []
     for run, of_run in zip(runs, sources, strict=True):
+        of_run = [source for source in of_run if source.schema.names]
+        if not of_run:
+            continue
         if run.is_current and event_type not in OF_THE_ATTEMPT:
             tables.append(_read_latest(of_run, chosen, of_steps, wanted))
         elif len(runs) > 1:
@@ -106,6 +109,11 @@ def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:
             of_run = Counter({t: len(read_events([run], t, columns=["seq"])) for t in of_run})
         counts += of_run
     return dict(counts)
+
+
+def find_types(runs: Sequence[RunFiles]) -> set[str]:
+    """Return the types of events that there are."""
+    return {name for run in runs for snapshot in run.snapshots for name in snapshot.types()}
 
 
 def _read_latest(
