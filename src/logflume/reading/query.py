@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.reading.columns import choose, join_schemas, to_schema
+from logflume.reading.columns import PATTERN, choose, join_schemas, to_schema
 from logflume.reading.current import OF_THE_ATTEMPT, Latest
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.source import Source, find_source, merge
@@ -79,7 +79,7 @@ def read_events(
     sources = [[find_source(snapshot, event_type) for snapshot in run.snapshots] for run in runs]
     schema = join_schemas(source.schema for of_run in sources for source in of_run)
     if not schema.names:
-        schema = Columns(event_type).schema
+        schema = _schema_of_none(event_type, columns or ())
     chosen = choose(columns, schema.names, event_type)
     of_steps = _step_filter(steps) & (pc.field("event") == event_type)
     wanted = of_steps if where is None else of_steps & where
@@ -114,6 +114,13 @@ def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:
 def find_types(runs: Sequence[RunFiles]) -> set[str]:
     """Return the types of events that there are."""
     return {name for run in runs for snapshot in run.snapshots for name in snapshot.types()}
+
+
+def _schema_of_none(event_type: str, columns: Sequence[str]) -> pa.Schema:
+    """Return the schema where there is no event: what is declared, and what was asked for."""
+    declared = Columns(event_type).schema
+    asked = [name for name in columns if not set(name) & PATTERN and name not in declared.names]
+    return pa.schema([*declared, *(pa.field(name, pa.null()) for name in asked)])
 
 
 def _read_latest(
