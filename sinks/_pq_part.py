@@ -113,7 +113,7 @@ def _in_order_of_steps(table: pa.Table) -> pa.Table:
     """Return the rows by step, those of one step as they were, those without a step last."""
     order = pc.sort_indices(table, sort_keys=[("step", "ascending")])
     jumps: Any = pc.pairwise_diff(order.cast(pa.int64()))
-    return table if pc.all(pc.equal(jumps, 1)).as_py() else table.take(order)
+    return table if pc.all(pc.equal(jumps, pa.scalar(1))).as_py() else table.take(order)
 
 
 def _row_group_rows(table: pa.Table) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -42,9 +43,9 @@ def test_a_step_is_in_few_row_groups(tmp_path: Path) -> None:
     assert 8 == len(sizes)
     assert all(8 * 2**20 < size_bytes < 24 * 2**20 for size_bytes in sizes)
     column = file.schema_arrow.names.index("step")
-    groups = [file.metadata.row_group(i).column(column) for i in range(len(sizes))]
-    ranges = [(found.min, found.max) for group in groups if (found := group.statistics)]
-    assert list(range(120)) == [n for first, last in ranges for n in range(first, last + 1)]
+    groups = [file.metadata.row_group(index).column(column) for index in range(len(sizes))]
+    ranges: list[Any] = [group.statistics for group in groups]
+    assert list(range(120)) == [n for one in ranges for n in range(one.min, one.max + 1)]
 
 
 def test_numbers_have_statistics_and_texts_have_none(tmp_path: Path) -> None:
