@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logflume.cli import config, demo, schema
+from logflume.cli import compare, config, demo, export, outputs, runs, schema, show, sql, tail
 from logflume.cli.base import app, main
 
 __all__ = ["main"]
@@ -11,5 +11,12 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,
 )(demo.demo)
+app.command()(runs.runs)
+app.command()(show.show)
+app.command()(tail.tail)
+app.command()(sql.sql)
+app.command()(outputs.outputs)
+app.command()(compare.compare)
+app.command()(export.export)
 app.command()(schema.schema)
 app.add_typer(config.app, name="config")

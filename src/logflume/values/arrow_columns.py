@@ -35,18 +35,21 @@ class Columns:
     Args:
         event_type: Name of the type.
         found: Columns that stored events of the type already have, in order.
-        warn: Told once when there are more fields than columns.
+        warn: Told once when there are more fields than columns; None: nobody is.
     """
 
     def __init__(
-        self, event_type: str, found: Mapping[str, Kind], warn: Callable[[str], None]
+        self,
+        event_type: str,
+        found: Mapping[str, Kind] | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self._event_type = event_type
         self._warn = warn
         self._columns: dict[str, Column] = {}
         self._folded: set[str] = set()
         self._said = False
-        for name, kind in chain(found.items(), declared_columns(event_type).items()):
+        for name, kind in chain((found or {}).items(), declared_columns(event_type).items()):
             if name.casefold() not in self._folded:
                 self._add(name, kind)
 
@@ -98,7 +101,7 @@ class Columns:
             return False
         if len(self._columns) < MAX_COLUMNS:
             return True
-        if not self._said:
+        if self._warn is not None and not self._said:
             self._said = True
             self._warn(
                 f"Parquet: events of type {self._event_type!r} have more than {MAX_COLUMNS:,} "

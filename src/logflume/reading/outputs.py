@@ -1,0 +1,131 @@
+"""Completions by step, correctness and reward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logflume.exceptions import QueryError
+from logflume.reading.columns import choose
+
+__all__ = ["Wanted", "read_outputs"]
+
+_NAME = ["run", "rank", "attempt", "seq"]
+_CORRECT = ["answer", "true_answer", "quality/correct*"]
+_TYPE = "model_output"
+_Place: TypeAlias = tuple[Any, ...]
+
+
+class Wanted(NamedTuple):
+    """Which completions are wanted.
+
+    Attributes:
+        correct: Those whose answer is right, or wrong; None: both.
+        min_reward: The least reward.
+        max_reward: The greatest reward.
+        worst: So many with the least reward, the worst first.
+        best: So many with the greatest reward, the best first.
+        by: The column that is the reward.
+    """
+
+    correct: bool | None = None
+    min_reward: float | None = None
+    max_reward: float | None = None
+    worst: int | None = None
+    best: int | None = None
+    by: str = "rewards/total"
+
+
+def read_outputs(
+    read: Callable[..., pa.Table], wanted: Wanted, columns: Sequence[str] | None
+) -> pa.Table:
+    """Return the completions that are wanted.
+
+    What tells which these are is read first, and the texts of these alone afterwards.
+
+    Args:
+        read: Returns the events `model_output`, with some of their columns.
+        wanted: Which completions.
+        columns: Names and patterns; None: all.
+
+    Raises:
+        QueryError: There is no such column or reward.
+    """
+    if wanted == Wanted():
+        return read(_TYPE, columns=columns)
+    judged = ["step", *_NAME, "process*", "rewards/*"] + (
+        _CORRECT if wanted.correct is not None else []
+    )
+    rows = _pick(read(_TYPE, columns=judged), wanted)
+    chosen = None if columns is None else [*columns, *_NAME, "process*"]
+    found = _in_order_of(rows, read(_TYPE, columns=chosen, where=_to_filter(rows)))
+    return found if columns is None else found.select(choose(columns, found.column_names, _TYPE))
+
+
+def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:
+    """Return the rows that are wanted, of those with the columns to judge by.
+
+    Raises:
+        QueryError: There is no such reward.
+    """
+    if wanted.correct is not None:
+        rows = rows.filter(pc.equal(_is_correct(rows), pa.scalar(wanted.correct)))
+    if wanted[1:5] == (None,) * 4 or not len(rows):
+        return rows
+    if wanted.by not in rows.column_names:
+        rewards = [name for name in rows.column_names if name.startswith("rewards/")]
+        raise QueryError(
+            f"completions have no reward {wanted.by!r}; they have {', '.join(rewards) or 'none'}"
+        )
+    reward = pc.field(wanted.by)
+    if wanted.min_reward is not None:
+        rows = rows.filter(reward >= wanted.min_reward)
+    if wanted.max_reward is not None:
+        rows = rows.filter(reward <= wanted.max_reward)
+    for count, order in ((wanted.worst, "ascending"), (wanted.best, "descending")):
+        if count is not None:
+            keys: list[Any] = [(wanted.by, order), ("step", "ascending"), ("seq", "ascending")]
+            rows = rows.filter(pc.is_valid(reward) & ~pc.is_nan(reward))
+            rows = rows.sort_by(keys).slice(0, count)
+    return rows
+
+
+def _to_filter(rows: pa.Table) -> pc.Expression:
+    """Return an expression that few other rows fit; by `seq` parts are skipped unread."""
+    seqs: list[Any] = pc.unique(rows["seq"]).to_pylist()
+    seq: Any = pc.field("seq")
+    if len(seqs) > 100:
+        return cast("pc.Expression", (seq >= min(seqs)) & (seq <= max(seqs)))
+    return reduce(or_, [seq == one for one in seqs], pc.scalar(False))
+
+
+def _in_order_of(rows: pa.Table, events: pa.Table) -> pa.Table:
+    """Return the events that are named by `rows`, in that order."""
+    places = {place: index for index, place in enumerate(_places(events))}
+    return events.take(pa.array([places[place] for place in _places(rows)], pa.int64()))
+
+
+def _places(table: pa.Table) -> list[_Place]:
+    # Forked children number their own events; where there are none there is no such column.
+    names = [*_NAME, *({"process"} & set(table.column_names))]
+    columns = (table[name].to_pylist() for name in names)
+    return list(zip(*columns, strict=True))
+
+
+def _is_correct(rows: pa.Table) -> Any:
+    """Return what was measured; where nothing was, whether the answer is the true one as text."""
+    truth = rows["true_answer"]
+    same: Any = pc.equal(_trimmed(rows["answer"]), _trimmed(truth))
+    said = pc.if_else(pc.is_null(truth), None, pc.fill_null(same, False))
+    if "quality/correct" in rows.column_names:
+        return pc.coalesce(rows["quality/correct"], said)
+    return said
+
+
+def _trimmed(texts: Any) -> Any:
+    return pc.utf8_trim_whitespace(texts)

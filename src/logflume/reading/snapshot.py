@@ -1,0 +1,129 @@
+"""What one writer has written, at one moment: Parquet parts, and the journal for the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logflume.reading.journal import is_of, open_files, parse, read_events
+from logflume.reading.lack import find_lack
+from logflume.reading.part_name import folder_name
+from logflume.reading.writer import Writer
+from logflume.values.columns import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Snapshot"]
+
+_CHUNK_EVENTS = 10_000
+
+
+class Snapshot:
+    """The events of one writer, each once: from Parquet where it has them, else from the journal.
+
+    Args:
+        writer: Whose events.
+
+    Raises:
+        FileNotFoundError: A part was replaced meanwhile: the next snapshot may succeed.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._parts = {} if writer.state is None else writer.parts()
+        self._lack = None
+        if writer.state is not None and self._parts:
+            self._lack = find_lack(writer, writer.state, self._parts)
+        if self._lack is None:
+            self._parts = {}
+
+    def files(self, event_type: str) -> list[Path]:
+        """Return the Parquet parts that have events of a type, in order."""
+        folder = self._writer.parquet / folder_name(event_type)
+        return [folder / part.name for part in self._parts.get(folder.name, ())]
+
+    def count(self) -> Counter[str]:
+        """Return how many events of each type there are."""
+        import pyarrow.parquet as pq
+
+        counts = Counter(event["event"] for event in self._in_journal())
+        for name, parts in self._parts.items():
+            for part in parts:
+                path = self._writer.parquet / name / part.name
+                found: Any = pq.read_table(path, columns=["event"])["event"].value_counts()
+                counts.update({each["values"]: each["counts"] for each in found.to_pylist()})
+        return counts
+
+    def last_step(self) -> int | None:
+        """Return the highest step of what was written last."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        steps = [e["step"] for e in self._in_journal() if e.get("step") is not None]
+        for name in self._parts:
+            newest = pq.read_table(self.files(name)[-1], columns=["step"])["step"]
+            steps += [step for step in [pc.max(newest).as_py()] if step is not None]
+        return max(steps, default=None)
+
+    def journaled(self, event_type: str, stored: pa.Schema) -> pa.Table | None:
+        """Return the events of a type that only the journal has; None if there are none.
+
+        Args:
+            event_type: The type.
+            stored: The columns of its Parquet parts, which these have, too.
+        """
+        import pyarrow as pa
+
+        from logflume.values.arrow_columns import Columns, widen
+
+        columns = None
+        tables = []
+        for events in _chunks(self._in_journal(event_type)):
+            columns = columns or Columns(event_type, _kinds(stored))
+            tables.append(columns.to_table(events))
+        if columns is None:
+            return None
+        schema = columns.schema
+        return pa.concat_tables([widen(table, schema) for table in tables])
+
+    def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the events that Parquet lacks."""
+        is_wanted = None if event_type is None else is_of(event_type)
+        events: Iterable[dict[str, Any]]
+        if self._lack is None:
+            events = read_journal(self._writer, is_wanted)
+        else:
+            lines = self._lack.read_lines(self._writer)
+            where = f"a journal of {self._writer.folder}"
+            events = (parse(line, where) for line in lines if is_wanted is None or is_wanted(line))
+        return (e for e in events if event_type is None or e["event"] == event_type)
+
+
+def read_journal(
+    writer: Writer, is_wanted: Callable[[bytes], bool] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield all events of a writer's journal, or those of the lines that are wanted.
+
+    Raises:
+        RunError: A line is no JSON.
+    """
+    with ExitStack() as stack:
+        for path, lines in open_files(writer.journals, stack):
+            yield from read_events(path, lines, is_wanted)
+
+
+def _chunks(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while chunk := list(islice(events, _CHUNK_EVENTS)):
+        yield chunk
+
+
+def _kinds(schema: Iterable[pa.Field[Any]]) -> dict[str, Kind]:
+    from logflume.values.arrow_column import find_stored_kind
+
+    kinds = {field.name: find_stored_kind(field.name, field.type) for field in schema}
+    return {name: kind for name, kind in kinds.items() if kind is not None}
