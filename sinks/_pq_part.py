@@ -25,6 +25,7 @@ _HELD_BYTES = 64 * 2**20
 _ROW_GROUP_BYTES = 16 * 2**20
 _ROW_GROUP_ROWS = 122_880
 _ZSTD_LEVEL = 3
+_SHARED_TEXTS = ("event", "run")
 _KEYS = ["run", "rank", "attempt", "seq"]
 
 
@@ -46,8 +47,8 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
     The layout is for questions about steps: rows are in the order of their steps, in row groups
     of 16 MB, of which readers skip those without the step. It was measured
     (`tests/benchmarks/parquet_layout.py`): smaller groups make the footer large, which is read for
-    every question; so do statistics of texts, which help none, and a copy of the schema for Arrow,
-    which the Parquet types tell as well.
+    every question; so do statistics of texts, which help none but where a file has one only, and
+    a copy of the schema for Arrow, which the Parquet types tell as well.
     """
     rows = 0
     with pq.ParquetWriter(
@@ -55,7 +56,7 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
         schema,
         compression="zstd",
         compression_level=_ZSTD_LEVEL,
-        write_statistics=[field.name for field in schema if not pa.types.is_string(field.type)],
+        write_statistics=[field.name for field in schema if _has_statistics(field)],
         store_schema=False,
     ) as writer:
         for table in _gather(tables):
@@ -107,6 +108,10 @@ def _gather(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             held.clear()
     if held:
         yield pa.concat_tables(held)
+
+
+def _has_statistics(field: pa.Field[Any]) -> bool:
+    return field.name in _SHARED_TEXTS or not pa.types.is_string(field.type)
 
 
 def _in_order_of_steps(table: pa.Table) -> pa.Table:

@@ -1,39 +1,49 @@
 """The events of a made-up GRPO run, as the pipeline finishes them: what the benchmarks write.
 
-A step is 8 prompts with 8 completions each: 1 `reward` event with the values of three functions, 64
-`model_output`, 1 `generation` and 1 `training`, as `logflume.training.attach` logs them. The texts
-are of a small vocabulary with the frequencies of a natural language; zstd leaves about 30 % of
-them, as of GSM8K's solutions.
+A step is 8 prompts with 8 completions each: 1 `reward` event with all values, 64 `model_output`,
+1 `generation` and 1 `training`, with the fields that `logflume.training.attach` gives them.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from logflume.run import RunInfo
 from logflume.values.normalise import Normalizer
+from tests.benchmarks.made_up_texts import questions, texts
 
-__all__ = ["EVENTS_PER_STEP", "FUNCTIONS", "GrpoRun"]
+__all__ = ["EVENTS_PER_STEP", "GrpoRun", "Recipe"]
 
 GROUPS, GROUP_SIZE = 8, 8
 COMPLETIONS = GROUPS * GROUP_SIZE
 EVENTS_PER_STEP = COMPLETIONS + 3
-FUNCTIONS = {"correctness": 2.0, "format": 0.5, "brevity": 1.0}
-"""The reward functions, and the most that each gives."""
 
 _SYSTEM = "Think first, between <reasoning> tags; then give a number between <answer> tags.\n"
 _FORMAT = "<reasoning>\n{}\n</reasoning>\n<answer>\n{}\n</answer>"
-_QUESTIONS = 7_473  # as many as GSM8K has
-_QUESTION_CHARACTERS = 240
-_PHRASE_WORDS = 3
-_PHRASES = 20_000
 _STEP_S = 9.0
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Recipe(NamedTuple):
+    """What a run is like.
+
+    Attributes:
+        functions: The reward functions.
+        extra_metric: A metric of `training` that other runs lack.
+        text_characters: Mean length of the reasoning in a completion.
+    """
+
+    functions: Sequence[str] = ("correctness", "format", "brevity")
+    extra_metric: str | None = None
+    text_characters: int = 600
+
+
+_USUAL = Recipe()
 
 
 class GrpoRun:
@@ -41,55 +51,68 @@ class GrpoRun:
 
     Args:
         run: Which run; its id is also the seed.
-        text_characters: Mean length of the reasoning in a completion.
+        recipe: What it is like.
+
+    Attributes:
+        normalizer: What finishes the events.
     """
 
-    def __init__(self, run: RunInfo, text_characters: int = 900) -> None:
+    def __init__(self, run: RunInfo, recipe: Recipe = _USUAL) -> None:
         self.normalizer = Normalizer(run)
+        self._recipe = recipe
         self._rng = np.random.default_rng(list(run.run.encode()))
-        words = np.random.default_rng(0)
-        vocabulary = _make_words(words, 3_000)
-        ranks = words.zipf(1.2, (_PHRASES, _PHRASE_WORDS)) % len(vocabulary)
-        self._phrases = [" ".join(vocabulary[word] for word in phrase) for phrase in ranks]
-        self._text_phrases = max(1, round(text_characters / _mean_length(self._phrases)))
-        self._questions = self._texts(_QUESTIONS, _QUESTION_CHARACTERS)
 
-    def steps(self, count: int) -> Iterator[list[dict[str, Any]]]:
-        """Yield the finished events of each step, from step 1 on."""
+    def finish(
+        self, logger: str, event_type: str, step: int, fields: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return a finished event of the time of that step."""
+        at = _BEGIN + timedelta(seconds=_STEP_S * step)
+        header = {
+            "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "level": "info",
+            "logger": logger,
+            "event": event_type,
+        }
+        return self.normalizer.finish(header | fields)
+
+    def steps(self, count: int) -> Iterator[dict[str, Any]]:
+        """Yield the finished events of so many steps, from step 1 on."""
         for step in range(1, count + 1):
-            yield [self.normalizer.finish(event) for event in self._step(step, step / count)]
+            yield from self._step(step, step / count)
 
     def _step(self, step: int, progress: float) -> Iterator[dict[str, Any]]:
+        values = self._rewards(progress)
+        place = {"step": step, "mode": "train", "global_step": step - 1, "generation": step - 1}
+        yield self.finish("reward", "reward", step, place | values | _statistics(values))
+        for output in self._outputs(values):
+            yield self.finish("model", "model_output", step, place | output)
+        yield self.finish("metrics", "generation", step, place | self._generation(progress))
+        place["global_step"] = step
+        yield self.finish("training", "training", step, place | self._training(step, values))
+
+    def _rewards(self, progress: float) -> dict[str, list[float]]:
         rng = self._rng
         rewards = {
-            name: most * (rng.random(COMPLETIONS) < 0.2 + 0.6 * progress)
-            for name, most in FUNCTIONS.items()
+            "correctness": 2.0 * (rng.random(COMPLETIONS) < 0.2 + 0.6 * progress),
+            "format": 0.5 * (rng.random(COMPLETIONS) < 0.5 + 0.5 * progress),
+            "brevity": np.round(rng.random(COMPLETIONS), 3),
         }
-        rewards["brevity"] = np.round(rng.random(COMPLETIONS), 3)
-        total = np.sum(list(rewards.values()), axis=0)
-        values = {f"rewards/{name}": found.tolist() for name, found in rewards.items()}
-        values["rewards/total"] = total.tolist()
-        at = _BEGIN + timedelta(seconds=_STEP_S * step)
-        place = {"step": step, "mode": "train", "global_step": step - 1, "generation": step - 1}
-        yield _event("reward", "reward", at, place | values | _statistics(values))
-        yield from self._outputs(at, place, values, total)
-        yield _event("metrics", "generation", at, place | self._generation(progress))
-        place["global_step"] = step
-        yield _event("training", "training", at, place | self._training(step, values))
+        rewards = {name: rewards[name] for name in self._recipe.functions}
+        rewards["total"] = np.sum(list(rewards.values()), axis=0)
+        return {f"rewards/{name}": values.tolist() for name, values in rewards.items()}
 
-    def _outputs(
-        self, at: datetime, place: dict[str, Any], values: dict[str, Any], total: Any
-    ) -> Iterator[dict[str, Any]]:
-        questions = self._rng.integers(_QUESTIONS, size=GROUPS).tolist()
-        advantages = (total - total.mean()).tolist()
-        texts = self._texts(COMPLETIONS, None)
-        right = (total >= 1.5).tolist()
-        for row, reasoning in enumerate(texts):
+    def _outputs(self, values: dict[str, list[float]]) -> Iterator[dict[str, Any]]:
+        asked = self._rng.integers(len(questions()), size=GROUPS).tolist()
+        mean = statistics.fmean(values["rewards/total"])
+        reasonings = texts(self._rng, COMPLETIONS, self._recipe.text_characters)
+        for row, reasoning in enumerate(reasonings):
             group, index = divmod(row, GROUP_SIZE)
-            question = self._questions[questions[group]]
-            true_answer = str(questions[group])
-            answer = true_answer if right[row] else str(row)
-            yield _event("model", "model_output", at, place) | {
+            question = questions()[asked[group]]
+            is_right = values["rewards/correctness"][row] > 0.0
+            true_answer = str(asked[group])
+            answer = true_answer if is_right else str(row)
+            advantage = values["rewards/total"][row] - mean
+            yield {
                 "question": question,
                 "true_answer": true_answer,
                 "model_output": _FORMAT.format(reasoning, answer),
@@ -101,23 +124,24 @@ class GrpoRun:
                 "completion_tokens": len(reasoning) // 4,
                 "truncated": False,
                 **{name: found[row] for name, found in values.items()},
-                "advantage": advantages[row],
+                "advantage": advantage,
                 "prompt_tokens": len(question) // 4,
                 "quality/characters": len(reasoning) + 46,
                 "quality/words": len(reasoning) // 6,
                 "quality/format_ok": True,
                 "quality/has_answer": True,
-                "quality/repetition": advantages[row] % 1.0,
+                "quality/repetition": advantage % 1.0,
                 "quality/distinct_2": 1.0,
-                "quality/correct": right[row],
+                "quality/correct": is_right,
             }
 
     def _generation(self, progress: float) -> dict[str, Any]:
-        seconds = self._rng.random(len(FUNCTIONS)).tolist()
+        functions = self._recipe.functions
+        seconds = self._rng.random(len(functions)).tolist()
         return {
             "rows": COMPLETIONS,
             "generate_s": 4.0 + progress,
-            **{f"reward_s/{name}": s for name, s in zip(FUNCTIONS, seconds, strict=True)},
+            **{f"reward_s/{name}": s for name, s in zip(functions, seconds, strict=True)},
             "quality/characters/mean": 900.0 + seconds[0],
             "quality/correct/mean": progress,
             "quality/n": COMPLETIONS,
@@ -125,13 +149,14 @@ class GrpoRun:
 
     def _training(self, step: int, values: dict[str, Any]) -> dict[str, Any]:
         noise = self._rng.normal(size=7).tolist()
+        extra = self._recipe.extra_metric
         means = {f"{name}/mean": statistics.fmean(found) for name, found in values.items()}
         return {
             "loss": 0.01 * noise[0],
             "grad_norm": 0.2 + 0.01 * noise[1],
             "learning_rate": 1e-6,
             "num_tokens": 64.0 * 300 * step,
-            "completions/mean_length": 220 + noise[2],
+            "completions/mean_length": 220.0 + noise[2],
             "completions/max_length": 512.0,
             "completions/clipped_ratio": 0.03125,
             **{name: mean for name, mean in means.items() if name != "rewards/total/mean"},
@@ -142,31 +167,9 @@ class GrpoRun:
             "clip_ratio/region_mean": 0.0,
             "kl": 0.01 + 0.001 * noise[5],
             "step_time": _STEP_S + 0.1 * noise[6],
-            "epoch": step * GROUPS / _QUESTIONS,
+            "epoch": step * GROUPS / len(questions()),
+            **({} if extra is None else {extra: noise[0]}),
         }
-
-    def _texts(self, count: int, characters: int | None) -> list[str]:
-        phrases = self._text_phrases
-        if characters is not None:
-            phrases = round(characters / _mean_length(self._phrases))
-        lengths = self._rng.integers(phrases // 2 + 1, phrases * 3 // 2 + 2, size=count).tolist()
-        chosen = self._rng.integers(_PHRASES, size=sum(lengths)).tolist()
-        texts, begin = [], 0
-        for length in lengths:
-            texts.append(" ".join([self._phrases[i] for i in chosen[begin : begin + length]]))
-            begin += length
-        return texts
-
-
-def _event(logger: str, event_type: str, at: datetime, fields: dict[str, Any]) -> dict[str, Any]:
-    timestamp = at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return {
-        "timestamp": timestamp,
-        "level": "info",
-        "logger": logger,
-        "event": event_type,
-        **fields,
-    }
 
 
 def _statistics(values: dict[str, list[float]]) -> dict[str, Any]:
@@ -181,13 +184,3 @@ def _statistics(values: dict[str, list[float]]) -> dict[str, Any]:
             f"{name}/n": len(some),
         }
     return found
-
-
-def _make_words(rng: np.random.Generator, count: int) -> list[str]:
-    letters = np.array(list("eeeeettttaaaooniinshrdlucmfwypvbgk"))
-    lengths = rng.integers(2, 10, size=count).tolist()
-    return ["".join(rng.choice(letters, size=length)) for length in lengths]
-
-
-def _mean_length(phrases: list[str]) -> float:
-    return statistics.fmean(map(len, phrases)) + 1

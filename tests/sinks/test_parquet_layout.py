@@ -48,7 +48,7 @@ def test_a_step_is_in_few_row_groups(tmp_path: Path) -> None:
     assert list(range(120)) == [n for one in ranges for n in range(one.min, one.max + 1)]
 
 
-def test_numbers_have_statistics_and_texts_have_none(tmp_path: Path) -> None:
+def test_texts_of_each_event_have_no_statistics(tmp_path: Path) -> None:
     """The least and greatest text of a group would be most of the footer, and help nobody."""
     with closing(ParquetSink(tmp_path, run=RUN)) as sink:
         sink.write([make_event(seq, text="x" * 1_000, number=seq) for seq in range(10)])
@@ -59,4 +59,4 @@ def test_numbers_have_statistics_and_texts_have_none(tmp_path: Path) -> None:
         for i in range(row_group.num_columns)
         if row_group.column(i).is_stats_set
     }
-    assert {"timestamp", "attempt", "rank", "seq", "step", "number"} == known
+    assert {"timestamp", "event", "run", "attempt", "rank", "seq", "step", "number"} == known
