@@ -74,21 +74,27 @@ class Snapshot:
             steps += [step for step in [pc.max(newest).as_py()] if step is not None]
         return max(steps, default=None)
 
-    def journaled(self, event_type: str, stored: pa.Schema) -> pa.Table | None:
+    @property
+    def run(self) -> str | None:
+        """The run's id; None where no state tells."""
+        return None if self._writer.state is None else self._writer.state.run
+
+    def journaled(self, event_type: str) -> pa.Table | None:
         """Return the events of a type that only the journal has; None if there are none.
 
-        Args:
-            event_type: The type.
-            stored: The columns of its Parquet parts, which these have, too.
+        They have the columns of the type's Parquet parts, too.
         """
         import pyarrow as pa
+        import pyarrow.parquet as pq
 
         from logflume.values.arrow_columns import Columns, widen
 
         columns = None
         tables = []
         for events in _chunks(self._in_journal(event_type)):
-            columns = columns or Columns(event_type, _kinds(stored))
+            if columns is None:
+                stored = [pq.read_schema(path) for path in self.files(event_type)[-1:]]
+                columns = Columns(event_type, _kinds(field for one in stored for field in one))
             tables.append(columns.to_table(events))
         if columns is None:
             return None

@@ -9,7 +9,7 @@ from logflume.events import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
 from logflume.reading.current import OF_THE_ATTEMPT
 from logflume.reading.query import RunFiles, find_types
-from logflume.reading.source import Source, find_source
+from logflume.reading.snapshot import Snapshot
 from logflume.values.arrow_columns import Columns
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[
     selects = []
     for continued in (False, True):
         of_kind = [r for r in runs if (r.is_current and name not in OF_THE_ATTEMPT) is continued]
-        sources = [find_source(snapshot, name) for run in of_kind for snapshot in run.snapshots]
-        if events := _select_all(connection, sources, f"{name}/{continued}"):
+        snapshots = [snapshot for run in of_kind for snapshot in run.snapshots]
+        if events := _select_all(connection, name, snapshots, f"{name}/{continued}"):
             selects.append(f"select * from ({events}) {_LATEST if continued else ''}")
     if not selects:
         connection.register(f"{name}/none", Columns(name).schema.empty_table())
@@ -82,15 +82,15 @@ def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[
 
 
 def _select_all(
-    connection: duckdb.DuckDBPyConnection, sources: Sequence[Source], prefix: str
+    connection: duckdb.DuckDBPyConnection, name: str, snapshots: Sequence[Snapshot], prefix: str
 ) -> str:
-    """Return the query for all events of these sources; empty if there are none."""
+    """Return the query for all events of a type; empty if there are none."""
     selects = []
-    if files := [_quote(str(path)) for source in sources for path in source.files]:
+    if files := [_quote(str(path)) for snapshot in snapshots for path in snapshot.files(name)]:
         selects.append(f"select * from read_parquet([{', '.join(files)}], union_by_name = true)")
-    for number, source in enumerate(sources):
-        if source.journaled is not None:
-            connection.register(f"{prefix}/{number}", source.journaled)
+    for number, snapshot in enumerate(snapshots):
+        if (journaled := snapshot.journaled(name)) is not None:
+            connection.register(f"{prefix}/{number}", journaled)
             selects.append(f'select * from "{prefix}/{number}"')
     return " union all by name ".join(selects)
 

@@ -58,13 +58,13 @@ class Writer:
     def parts(self) -> dict[str, list[Part]]:
         """Return its Parquet parts by type of event, those of a type in order.
 
-        Their `rows` are not known yet: -1.
+        Their rows and sizes are not looked at: -1.
         """
         if not self.parquet.is_dir():
             return {}
         found = {
             folder.name: [
-                Part.of_name(path.name, -1, path.stat().st_size)
+                Part.of_name(path.name, -1, -1)
                 for path in sorted(folder.iterdir())
                 if is_part_name(path.name)
             ]
