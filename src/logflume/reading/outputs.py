@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
-from logflume.reading.columns import choose
+from logflume.reading.columns import check
 
 __all__ = ["Wanted", "read_outputs"]
 
@@ -62,7 +62,7 @@ def read_outputs(
     rows = _pick(read(_TYPE, columns=judged), wanted)
     chosen = None if columns is None else [*columns, *_NAME, "process*"]
     found = _in_order_of(rows, read(_TYPE, columns=chosen, seqs=_seqs(rows)))
-    return found if columns is None else found.select(choose(columns, found.column_names, _TYPE))
+    return found if columns is None else found.select(check(columns, found.column_names, _TYPE))
 
 
 def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,126 +16,108 @@ from logflume.reading.columns import join_schemas, to_schema
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.wish import Limits, Wish
 
-__all__ = ["Source", "find_sources", "read_sources"]
+__all__ = ["Found", "Source", "find_sources", "read_sources"]
 
+Choose: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _THREADS = min(8, os.cpu_count() or 1)
 
 
-class Source:
+class Source(NamedTuple):
     """Events of one type and writer.
 
-    Args:
-        run: The run's id, if it is known.
-        parts: Parquet files, in order.
+    Attributes:
+        run: The run's id; None where nothing tells.
+        files: Parquet files, in order.
         journaled: What is only in the journal, if there is something.
+    """
+
+    run: str | None
+    files: Sequence[Path]
+    journaled: pa.Table | None
+
+
+class Found(NamedTuple):
+    """What was asked for.
 
     Attributes:
-        run: As given.
-        parts: The files.
-        journaled: As given.
+        schema: All columns that there are.
+        events: The events, with the columns that were asked for.
     """
 
-    def __init__(
-        self, run: str | None, parts: Sequence[PartFile], journaled: pa.Table | None
-    ) -> None:
-        self.run = run
-        self.parts = parts
-        self.journaled = journaled
-
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """The columns of all; there are none if there are no events."""
-        # When columns are added the newest part is the first to have them.
-        schemas = [part.schema for part in self.parts[-1:]]
-        return join_schemas(schemas + ([] if self.journaled is None else [self.journaled.schema]))
-
-
-class PartFile:
-    """A Parquet file. Its footer is read once.
-
-    Args:
-        path: The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """Its columns."""
-        return self._footer.schema.to_arrow_schema()
-
-    def read(self, columns: Sequence[str], wish: Wish) -> pa.Table:
-        """Return the events that are asked for, with those of the columns that are here.
-
-        Row groups without such events are not read, as the footer tells.
-        """
-        here = [name for name in columns if name in self.schema.names]
-        needed = list(dict.fromkeys([*here, *wish.columns]))
-        groups = [g for g in range(self._footer.num_row_groups) if self._may_have(g, wish)]
-        with pq.ParquetFile(self._path, metadata=self._footer) as file:
-            events = file.read_row_groups(groups, columns=needed, use_threads=False)
-        return wish.choose(events).select(here)
-
-    @cached_property
-    def _footer(self) -> pq.FileMetaData:
-        return pq.read_metadata(self._path)
-
-    def _may_have(self, group: int, wish: Wish) -> bool:
-        if not wish.columns:
-            return True
-        return wish.may_be_among(self._limits(group, "step"), self._limits(group, "seq"))
-
-    def _limits(self, group: int, column: str) -> Limits:
-        statistics: Any = self._footer.row_group(group).column(self._places[column]).statistics
-        if statistics is None or not statistics.has_min_max:
-            return None
-        return statistics.min, statistics.max
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {self._footer.schema.column(i).path: i for i in range(self._footer.num_columns)}
+    schema: pa.Schema
+    events: pa.Table
 
 
 def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]:
     """Return where the events of a type are, by writer."""
-
-    def find(snapshot: Snapshot) -> Source:
-        parts = [PartFile(path) for path in snapshot.files(event_type)]
-        source = Source(snapshot.run, parts, snapshot.journaled(event_type))
-        source.schema  # noqa: B018 - its file is opened by this thread
-        return source
-
-    return _in_threads(find, snapshots)
-
-
-def read_sources(
-    sources: Sequence[Source], columns: Sequence[str], wish: Callable[[Source], Wish]
-) -> list[pa.Table]:
-    """Return by source the events that are asked for, with those of the columns that are there.
-
-    Args:
-        sources: The sources.
-        columns: Names of columns.
-        wish: Returns what is asked for of a source.
-    """
-    parts = [(part, wish(source)) for source in sources for part in source.parts]
-    tables = iter(_in_threads(lambda asked: asked[0].read(columns, asked[1]), parts))
     return [
-        _join(source, list(islice(tables, len(source.parts))), columns, wish(source))
-        for source in sources
+        Source(snapshot.run, snapshot.files(event_type), snapshot.journaled(event_type))
+        for snapshot in snapshots
     ]
 
 
-def _join(source: Source, tables: list[pa.Table], columns: Sequence[str], wish: Wish) -> pa.Table:
-    schema = source.schema
-    schema = pa.schema([schema.field(name) for name in columns if name in schema.names])
-    if source.journaled is not None:
-        tables.append(wish.choose(source.journaled))
-    return pa.concat_tables([schema.empty_table(), *(to_schema(table, schema) for table in tables)])
+def read_sources(
+    sources: Sequence[Source], choose: Choose, wish: Callable[[Source], Wish]
+) -> list[Found]:
+    """Return by source the events that are asked for.
+
+    Args:
+        sources: The sources.
+        choose: Returns those of the columns of a file that are asked for.
+        wish: Returns which events of a source are.
+    """
+    asked = [(path, wish(source)) for source in sources for path in source.files]
+    pieces = iter(_in_threads(lambda one: _read_file(one[0], choose, one[1]), asked))
+    answers = []
+    for source in sources:
+        found = list(islice(pieces, len(source.files)))
+        if source.journaled is not None:
+            events = wish(source).choose(source.journaled)
+            names = choose(events.column_names)
+            found.append(Found(events.schema, events.select(names)))
+        answers.append(join(found))
+    return answers
+
+
+def join(found: Sequence[Found]) -> Found:
+    """Return the same as one."""
+    if len(found) == 1:
+        return found[0]
+    schema = join_schemas(one.events.schema for one in found)
+    tables = [to_schema(one.events, schema) for one in found]
+    events = pa.concat_tables([schema.empty_table(), *tables])
+    return Found(join_schemas(one.schema for one in found), events)
+
+
+def _read_file(path: Path, choose: Choose, wish: Wish) -> Found:
+    """Return the events that are asked for; row groups without such are skipped unread."""
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        names = list(choose(schema.names))
+        needed = list(dict.fromkeys([*names, *wish.columns]))
+        groups = [g for g in range(file.num_row_groups) if _may_have(file.metadata, g, wish)]
+        events = file.read_row_groups(groups, columns=needed, use_threads=False)
+    return Found(schema, wish.choose(events).select(names))
+
+
+def _may_have(footer: pq.FileMetaData, group: int, wish: Wish) -> bool:
+    if not wish.columns:
+        return True
+    columns = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
+    limits = [_limits(footer, group, columns.get(name)) for name in ("step", "seq")]
+    return wish.may_be_among(*limits)
+
+
+def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:
+    statistics: Any = None
+    if column is not None:
+        statistics = footer.row_group(group).column(column).statistics
+    if statistics is None or not statistics.has_min_max:
+        return None
+    return statistics.min, statistics.max
 
 
 def _in_threads(do: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
