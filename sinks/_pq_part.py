@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from logflume.protocols import Position
@@ -19,8 +21,11 @@ __all__ = [
     "write_file",
 ]
 
-_ROW_GROUP_BYTES = 64 * 2**20
+_HELD_BYTES = 64 * 2**20
+_ROW_GROUP_BYTES = 16 * 2**20
 _ROW_GROUP_ROWS = 122_880
+_ZSTD_LEVEL = 3
+_SHARED_TEXTS = ("event", "run")
 _KEYS = ["run", "rank", "attempt", "seq"]
 
 
@@ -37,11 +42,25 @@ class DamagedPartError(OSError):
 
 
 def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
-    """Write tables to one file, and return its number of rows. Tables are held up to 64 MB."""
+    """Write tables to one file, and return its number of rows. Tables are held up to 64 MB.
+
+    The layout is for questions about steps: rows are in the order of their steps, in row groups
+    of 16 MB, of which readers skip those without the step. It was measured
+    (`tests/benchmarks/parquet_layout.py`): smaller groups make the footer large, which is read for
+    every question; so do statistics of texts, which help none but where a file has one only, and
+    a copy of the schema for Arrow, which the Parquet types tell as well.
+    """
     rows = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        write_statistics=[field.name for field in schema if _has_statistics(field)],
+        store_schema=False,
+    ) as writer:
         for table in _gather(tables):
-            writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+            writer.write_table(_in_order_of_steps(table), row_group_size=_row_group_rows(table))
             rows += table.num_rows
     return rows
 
@@ -80,12 +99,29 @@ def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
 
 
 def _gather(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the same rows in tables that make good row groups."""
+    """Yield the same rows in fewer tables."""
     held: list[pa.Table] = []
     for table in tables:
         held.append(table)
-        if sum(one.nbytes for one in held) >= _ROW_GROUP_BYTES:
+        if sum(one.nbytes for one in held) >= _HELD_BYTES:
             yield pa.concat_tables(held)
             held.clear()
     if held:
         yield pa.concat_tables(held)
+
+
+def _has_statistics(field: pa.Field[Any]) -> bool:
+    return field.name in _SHARED_TEXTS or not pa.types.is_string(field.type)
+
+
+def _in_order_of_steps(table: pa.Table) -> pa.Table:
+    """Return the rows by step, those of one step as they were, those without a step last."""
+    order = pc.sort_indices(table, sort_keys=[("step", "ascending")])
+    jumps: Any = pc.pairwise_diff(order.cast(pa.int64()))
+    return table if pc.all(pc.equal(jumps, pa.scalar(1))).as_py() else table.take(order)
+
+
+def _row_group_rows(table: pa.Table) -> int:
+    """Return how many rows of the table make a row group, all groups alike."""
+    groups = max(1, round(table.nbytes / _ROW_GROUP_BYTES))
+    return min(_ROW_GROUP_ROWS, 1 + table.num_rows // groups)

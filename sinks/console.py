@@ -10,9 +10,9 @@ from typing import Any, TextIO
 
 from logflume.protocols import Event
 from logflume.run import RunInfo
+from logflume.text.lines import Painter, format_event
 
 from ._appendfile import AppendFile, end_of_lines
-from ._lines import Painter, format_event
 
 __all__ = ["ConsoleSink"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from logflume.protocols import Event
+from logflume.reading.part_name import folder_name
 from logflume.run import RunInfo
 
 from ._positions import Positions
@@ -117,7 +117,7 @@ class ParquetSink:
             self._work.close()
 
     def _find_table(self, event_type: str) -> TypeTable:
-        name = _folder_name(event_type)
+        name = folder_name(event_type)
         if name not in self._tables:
             self._tables[name] = TypeTable(name, self._path / name, self._work)
         return self._tables[name]
@@ -142,8 +142,3 @@ class ParquetSink:
                 errors.append(error)
         if errors:
             raise errors[0]
-
-
-def _folder_name(event_type: str) -> str:
-    """Return a name that stays inside the sink's folder, whatever the type is called."""
-    return re.sub(r"[^\w.]|^\.|^$", "_", event_type, flags=re.ASCII)[:100]

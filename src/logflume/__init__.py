@@ -19,10 +19,10 @@ from logflume.api import (
     log_reward_metrics,
     log_training_progress,
 )
-from logflume.exceptions import ConfigError, LogflumeError, MissingExtraError, RunError
+from logflume.exceptions import ConfigError, LogflumeError, MissingExtraError, QueryError, RunError
 from logflume.lifecycle import flush, initialize, report, set_step, shutdown
 from logflume.logger import get_logger
-from logflume.reading.run import open_run
+from logflume.reading.run import open_run, open_runs
 
 __version__ = "0.1.0"
 
@@ -30,6 +30,7 @@ __all__ = [
     "ConfigError",
     "LogflumeError",
     "MissingExtraError",
+    "QueryError",
     "RunError",
     "flush",
     "get_logger",
@@ -44,6 +45,7 @@ __all__ = [
     "log_reward_metrics",
     "log_training_progress",
     "open_run",
+    "open_runs",
     "report",
     "set_step",
     "shutdown",

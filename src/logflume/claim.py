@@ -24,7 +24,7 @@ from logflume.values.unpack import format_time
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Claim", "Holder", "claim", "find_holder"]
+__all__ = ["Claim", "Holder", "claim", "find_holder", "is_claimed"]
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
@@ -111,6 +111,21 @@ def claim(path: Path) -> Claim | None:
         _close(file)  # its last holder removed it a moment ago
 
 
+def is_claimed(path: Path) -> bool:
+    """Whether a live process has the claim; False where there are no locks to tell by."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        _lock(file, is_shared=True)
+    except OSError as error:
+        return error.errno in _TAKEN
+    finally:
+        os.close(file)
+    return False
+
+
 def find_holder(path: Path) -> Holder | None:
     """Return who has the claim; None if that can't be told."""
     try:
@@ -119,10 +134,10 @@ def find_holder(path: Path) -> Holder | None:
         return None  # it has the claim for a moment only, and has not signed yet
 
 
-def _lock(file: int) -> None:
+def _lock(file: int, is_shared: bool = False) -> None:
     if sys.platform == "win32":
         raise OSError(errno.ENOSYS, "not on Windows")
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(file, (fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
 
 
 def _is_at(path: Path, file: int) -> bool:

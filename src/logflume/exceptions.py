@@ -4,6 +4,7 @@
 LogflumeError
 ├── ConfigError          the configuration can't be used; the text says where and what to write
 ├── RunError             a run can't be opened or found
+├── QueryError           a question to a run can't be answered as it was asked
 └── MissingExtraError    a package of an extra is not installed; the text says what to type
 ```
 
@@ -13,7 +14,7 @@ none of them.
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "LogflumeError", "MissingExtraError", "RunError"]
+__all__ = ["ConfigError", "LogflumeError", "MissingExtraError", "QueryError", "RunError"]
 
 
 class LogflumeError(Exception):
@@ -26,6 +27,10 @@ class ConfigError(LogflumeError):
 
 class RunError(LogflumeError):
     """A run can't be opened or found."""
+
+
+class QueryError(LogflumeError):
+    """A question to a run can't be answered as it was asked."""
 
 
 class MissingExtraError(LogflumeError):

@@ -104,6 +104,7 @@ def shutdown(timeout_s: float | None = None) -> bool:
             running.state.status = ending["status"]
             if done:
                 running.state.note_whole(running.pipeline.whole_sinks())
+                running.state.note_complete(running.complete_outputs())
             saved = attempt(running.state.save, running.run)
             if isinstance(saved, Failure):
                 exits.say(str(saved.error))

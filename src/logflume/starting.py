@@ -52,6 +52,13 @@ class Running(msgspec.Struct):
     pipeline: Pipeline
     attempt: Attempt | None
 
+    def complete_outputs(self) -> list[str]:
+        """Return the outputs that have every event, by their path in the run's folder."""
+        options = (self.config.sinks[name].options for name in self.pipeline.complete_sinks())
+        paths = [self.run.expand(str(one["path"])) for one in options if "path" in one]
+        folder = self.run.folder
+        return [str(path.relative_to(folder)) for path in paths if path.is_relative_to(folder)]
+
 
 def start(config: Config) -> Running:
     """Start the pipeline of a run, or of its next attempt where the run exists.
@@ -84,6 +91,7 @@ def _build(config: Config, begun: Attempt) -> Running:
         started=format_time(time.time_ns()),
         kinds=begun.kinds,
         whole=earlier.whole if earlier else {},
+        complete=_still_there(earlier.complete, run) if earlier else {},
     )
     pipeline = build_pipeline(
         config, run, state.kinds, _KindKeeper(state, run), lambda: describe_run(config), state.whole
@@ -94,6 +102,10 @@ def _build(config: Config, begun: Attempt) -> Running:
         pipeline.discard()
         raise
     return Running(config, run, state, pipeline, begun)
+
+
+def _still_there(complete: dict[str, int], run: RunInfo) -> dict[str, int]:
+    return {output: n for output, n in complete.items() if (run.folder / output).exists()}
 
 
 def start_in_child(parent: Running) -> Running:

@@ -28,6 +28,8 @@ class RunState(msgspec.Struct, kw_only=True):
         status: `running`, or how it ended.
         kinds: Kinds of the undeclared fields, by event type: they hold for the whole run.
         whole: By sink, how many attempts, from the first on, it is known to have in full.
+        complete: By output (`parquet`: its path in the run's folder) how many attempts, from the
+            first on, it has every event of. Readers can do without the journal there.
     """
 
     run: str
@@ -36,6 +38,7 @@ class RunState(msgspec.Struct, kw_only=True):
     status: str = "running"
     kinds: dict[str, dict[str, Kind]] = msgspec.field(default_factory=dict)
     whole: dict[str, int] = msgspec.field(default_factory=dict)
+    complete: dict[str, int] = msgspec.field(default_factory=dict)
 
     @staticmethod
     def path(run: RunInfo) -> Path:
@@ -62,6 +65,15 @@ class RunState(msgspec.Struct, kw_only=True):
     def note_whole(self, sinks: Iterable[str]) -> None:
         """Note that these sinks have everything, this attempt included."""
         self.whole |= dict.fromkeys(sinks, self.attempt + 1)
+
+    def note_complete(self, outputs: Iterable[str]) -> None:
+        """Note that these outputs have every event of this attempt.
+
+        One that lacks something of an earlier attempt stays where it was.
+        """
+        for output in outputs:
+            if self.complete.get(output, 0) == self.attempt:
+                self.complete[output] = self.attempt + 1
 
     def save(self, run: RunInfo) -> None:
         """Write the state in one step: a reader sees the old file or the new one.

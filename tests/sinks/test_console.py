@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logflume.run import RunInfo
-from logflume.sinks._lines import Painter, escape, format_event
 from logflume.sinks.console import ConsoleSink
+from logflume.text.lines import Painter, escape, format_event
 
 LOG = """
 import logflume

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from logflume.cli import config, demo, importing, schema
+from logflume.cli import (
+    compare,
+    config,
+    demo,
+    export,
+    importing,
+    outputs,
+    runs,
+    schema,
+    show,
+    sql,
+    tail,
+)
 from logflume.cli.base import app, main
 
 __all__ = ["main"]
@@ -11,6 +23,13 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,
 )(demo.demo)
+app.command()(runs.runs)
+app.command()(show.show)
+app.command()(tail.tail)
+app.command()(sql.sql)
+app.command()(outputs.outputs)
+app.command()(compare.compare)
+app.command()(export.export)
 app.command()(schema.schema)
 app.command("import")(importing.import_source)
 app.add_typer(config.app, name="config")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from statistics import fmean
 
 from logflume import report
 from logflume.demo.next_steps import next_commands
 from logflume.run import RunInfo
+from logflume.text.sparkline import sparkline
 
-__all__ = ["print_summary", "sparkline", "summarise"]
+__all__ = ["print_summary", "summarise"]
 
-_BLOCKS = "▁▂▃▄▅▆▇█"
-_MAX_WIDTH = 60
 _COUNTS = ("accepted", "written", "dropped")
 
 
@@ -42,24 +40,6 @@ def summarise(
     """
     following = "\n  ".join([f"Everything is in {folder}. Next:", *commands])
     return "\n\n".join([_describe_rewards(rewards), _table(sinks), following])
-
-
-def sparkline(values: Sequence[float], width: int = _MAX_WIDTH) -> str:
-    """Draw values as a line of blocks, from the least to the greatest.
-
-    More values than `width` are drawn as the means of about equally many neighbours.
-
-    >>> sparkline([0.0, 1.0, 2.0, 7.0])
-    '▁▂▃█'
-    """
-    if not values:
-        return ""
-    columns = min(width, len(values))
-    edges = [column * len(values) // columns for column in range(columns + 1)]
-    means = [fmean(values[start:end]) for start, end in pairwise(edges)]
-    low, high = min(means), max(means)
-    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
 def _describe_rewards(rewards: Sequence[float]) -> str:

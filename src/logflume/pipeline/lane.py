@@ -77,6 +77,10 @@ class Lane:
         """Whether the sink has all that the journal has for it, up to now."""
         return self._outlet.is_up_to_date and self.totals.is_whole
 
+    def has_all(self, events: int) -> bool:
+        """Whether the sink has every event of this attempt, whatever their type."""
+        return self.is_whole and self.totals.is_all(events)
+
     def _flush(self) -> None:
         self._outlet.flush()
         self._flushed_at_s = time.monotonic()

@@ -117,6 +117,10 @@ class Pipeline:
         """Return the names of the sinks that have all that the journal has for them."""
         return [lane.name for lane in self._lanes if lane.is_whole]
 
+    def complete_sinks(self) -> list[str]:
+        """Return the names of the sinks that have every event of this attempt."""
+        return [lane.name for lane in self._lanes if lane.has_all(self._worker.finished)]
+
     def report(self) -> Report:
         """Return the counts up to now."""
         return Report(

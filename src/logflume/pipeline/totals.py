@@ -43,6 +43,10 @@ class Totals:
         """Whether the sink has all that it was given, but for what it can't take."""
         return not set(self._lost()) - {"rejected"}
 
+    def is_all(self, events: int) -> bool:
+        """Whether the sink has every single one of that many events."""
+        return self.accepted == events and not self._lost()
+
     def as_dict(self) -> dict[str, int]:
         """Return the totals by name, the reasons as `dropped/<reason>`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Part", "is_part_name", "part_name"]
+__all__ = ["Part", "folder_name", "is_part_name", "part_name"]
 
 _NAME = re.compile(r"part-a(\d{4,})-(\d{12,})-(\d{12,})(?:-\d+)?\.parquet")
 
@@ -64,3 +64,11 @@ def part_name(attempt: int, first_seq: int, last_seq: int, copy: int = 0) -> str
     """
     suffix = f"-{copy}" if copy else ""
     return f"part-a{attempt:04d}-{first_seq:012d}-{last_seq:012d}{suffix}.parquet"
+
+
+def folder_name(event_type: str) -> str:
+    """Return the name of the folder of a type's parts, whatever the type is called.
+
+    Types that are no plain names may share one: the column `event` tells them apart.
+    """
+    return re.sub(r"[^\w.]|^\.|^$", "_", event_type, flags=re.ASCII)[:100]

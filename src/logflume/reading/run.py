@@ -1,71 +1,104 @@
-"""Reading a run back, while it is written and afterwards."""
+"""Opening runs for reading, while they are written and afterwards."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from logflume.exceptions import RunError
+from logflume.reading.answers import Answers, Attempts, is_continued
 from logflume.reading.current import current_events
-from logflume.reading.journal import Journals
-from logflume.state import RunState
+from logflume.reading.writer import Writer, find_writers
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from logflume.reading.info import RunSummary
 
-Attempts: TypeAlias = Literal["current", "all"]
-
-__all__ = ["Attempts", "Run", "open_run"]
+__all__ = ["Run", "Runs", "is_run", "open_run", "open_runs"]
 
 
-class Run:
-    """The events of a run, from its journals: all ranks, rotated files included.
+class Run(Answers):
+    """One run. What can be asked of it is told at `Answers`.
 
     Args:
         folder: The run's folder.
         attempts: `current` for the latest attempt of each step, `all` for everything.
+
+    Attributes:
+        folder: As given.
+
+    Example:
+        >>> run = logflume.open_run("logs/latest")
+        >>> run.metrics("rewards/*/mean", wide=True).to_pandas().plot("step")
+        >>> run.outputs(steps=400, worst=5).to_pylist()
     """
 
     def __init__(self, folder: Path, attempts: Attempts = "current") -> None:
+        super().__init__([folder], attempts)
         self.folder = folder
-        self.attempts = attempts
 
     @property
-    def info(self) -> dict[str, Any]:
-        """The `run_started` event of the latest attempt; empty if there is none yet."""
-        started = [e for e in self if e["event"] == "run_started" and "schema_version" in e]
-        return max(started, key=lambda e: int(e["attempt"]), default={})
+    def info(self) -> RunSummary:
+        """What the run is: status, times, versions, hyperparameters."""
+        from logflume.reading.info import summarise
+        from logflume.reading.query import consistently
 
-    def types(self) -> dict[str, int]:
-        """Return how many events of each type there are."""
-        counts: dict[str, int] = {}
-        for event in self:
-            counts[event["event"]] = counts.get(event["event"], 0) + 1
-        return counts
-
-    def events(self, event_type: str) -> pa.Table:
-        """Return the events of a type as an Arrow table, one column a field.
-
-        NaN and infinities are restored. `.to_pandas()` and `.to_pylist()` lead on from there.
-        """
-        import pyarrow as pa
-
-        events = [event for event in self if event["event"] == event_type]
-        names = dict.fromkeys(name for event in events for name in event)
-        return pa.table({name: pa.array([e.get(name) for e in events]) for name in names})
+        return consistently(lambda: summarise(self.folder))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield the events, file by file; a line that is still being written is left out.
+        """Yield the events, journal by journal; a line that is still being written is left out.
 
         Raises:
             RunError: A line is no JSON: the file was damaged, or changed by hand.
         """
-        journals = Journals(self.folder)
+        writers = find_writers(self.folder)
         # Going through a journal twice takes twice as long: only where there is a need.
-        is_continued = self.attempts == "current" and _is_continued(self.folder)
-        return current_events(journals) if is_continued else iter(journals)
+        is_current = self.attempts == "current" and is_continued(writers)
+        events = _Journaled(writers)
+        return current_events(events) if is_current else iter(events)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.folder}>"
+
+
+class Runs(Answers):
+    """Many runs, asked together. The column `run` of an answer tells them apart.
+
+    Args:
+        folders: Their folders.
+        attempts: `current` for the latest attempt of each step, `all` for everything.
+
+    Example:
+        >>> runs = logflume.open_runs("logs/*")
+        >>> runs.sql("select run, max(reward) from training group by run")
+    """
+
+    def __iter__(self) -> Iterator[Run]:
+        return (Run(folder, self.attempts) for folder in self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} runs>"
+
+    @property
+    def _are_many(self) -> bool:
+        return True
+
+
+class _Journaled:
+    """Every event in the journals of a run, each time from the beginning."""
+
+    def __init__(self, writers: Sequence[Writer]) -> None:
+        self._writers = writers
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        from logflume.reading.snapshot import read_journal
+
+        for writer in self._writers:
+            yield from read_journal(writer)
 
 
 def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") -> Run:
@@ -77,18 +110,47 @@ def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") ->
             `all` for everything.
 
     Raises:
-        RunError: There is no journal.
+        RunError: There is no run there.
         ValueError: `attempts` is neither of the two.
     """
-    if attempts not in get_args(Attempts):
-        raise ValueError(f"attempts is 'current' or 'all', not {attempts!r}")
+    _check(attempts)
     folder = Path(path)
-    if not any(folder.glob("events*.jsonl*")):
+    if not is_run(folder):
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
     return Run(folder, attempts)
 
 
-def _is_continued(folder: Path) -> bool:
-    """Whether there may be several attempts; a run whose state is missing may have any."""
-    states = [RunState.load(path) for path in folder.glob("run*.json")]
-    return not states or any(state is None or state.attempt > 0 for state in states)
+def open_runs(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    attempts: Attempts = "current",
+) -> Runs:
+    """Open several runs for reading, to be asked together.
+
+    Args:
+        paths: A pattern (`logs/*`), or folders. What is no run is left out, and so is a link
+            (`latest`) to a run that is there anyway.
+        attempts: As for `open_run`.
+
+    Raises:
+        RunError: There is no run.
+        ValueError: `attempts` is neither of the two.
+    """
+    _check(attempts)
+    if isinstance(paths, (str, os.PathLike)):
+        pattern = Path(paths)
+        paths = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+    folders = {Path(path).resolve(): Path(path) for path in paths if is_run(Path(path))}
+    if not folders:
+        raise RunError("there are no runs here (no folders with events.jsonl)")
+    return Runs(sorted(folders), attempts)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run: it has a journal."""
+    return (folder / "events.jsonl").exists() or any(folder.glob("events*.jsonl*"))
+
+
+def _check(attempts: str) -> None:
+    if attempts not in get_args(Attempts):
+        raise ValueError(f"attempts is 'current' or 'all', not {attempts!r}")

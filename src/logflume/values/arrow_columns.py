@@ -35,18 +35,21 @@ class Columns:
     Args:
         event_type: Name of the type.
         found: Columns that stored events of the type already have, in order.
-        warn: Told once when there are more fields than columns.
+        warn: Told once when there are more fields than columns; None: nobody is.
     """
 
     def __init__(
-        self, event_type: str, found: Mapping[str, Kind], warn: Callable[[str], None]
+        self,
+        event_type: str,
+        found: Mapping[str, Kind] | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self._event_type = event_type
         self._warn = warn
         self._columns: dict[str, Column] = {}
         self._folded: set[str] = set()
         self._said = False
-        for name, kind in chain(found.items(), declared_columns(event_type).items()):
+        for name, kind in chain((found or {}).items(), declared_columns(event_type).items()):
             if name.casefold() not in self._folded:
                 self._add(name, kind)
 
@@ -98,7 +101,7 @@ class Columns:
             return False
         if len(self._columns) < MAX_COLUMNS:
             return True
-        if not self._said:
+        if self._warn is not None and not self._said:
             self._said = True
             self._warn(
                 f"Parquet: events of type {self._event_type!r} have more than {MAX_COLUMNS:,} "
@@ -120,13 +123,28 @@ class Columns:
 
 
 def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table with the columns of `schema`; one that it lacks is null."""
-    present = set(table.column_names)
-    columns: list[Any] = [
-        table.column(field.name) if field.name in present else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
+    """Return the table with the columns of `schema`, and no others.
+
+    A column that it lacks is null. One of another type, as two runs may have, is text.
+    """
+    if table.schema.equals(schema):
+        return table
+    present = {field.name: field.type for field in table.schema}
+    columns: list[Any] = []
+    for field in schema:
+        if field.name not in present:
+            columns.append(pa.nulls(table.num_rows, field.type))
+        elif present[field.name] == field.type:
+            columns.append(table.column(field.name))
+        else:
+            columns.append(_as_text(table.column(field.name)))
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _as_text(column: Any) -> Any:
+    values = column.to_pylist()
+    texts = [v if v is None or isinstance(v, str) else json_text(v) for v in values]
+    return pa.array(texts, pa.string())
 
 
 def _can_be_shown(name: str) -> bool:

@@ -22,7 +22,7 @@ from logflume.values.plain import (
     MAX_TEXT,
     PLAIN_TYPES,
     json_text,
-    nonfinite_name,
+    note_nonfinite,
     plain,
     valid_text,
 )
@@ -101,7 +101,7 @@ class Normalizer:
                 for whole, item in _flatten(event_type, clean, _settle(value)):
                     flat = cut_name(whole, event)
                     self._add(event, event_type, flat, item, extras)
-                    _note_nonfinite(nonfinite, flat, event.get(flat))
+                    note_nonfinite(nonfinite, flat, event.get(flat))
                 self._remember(event_type, clean, exact)
         if extras:
             kept = {cut_name(name): cut_extra(value) for name, value in extras.items()}
@@ -220,16 +220,6 @@ def _flatten(event_type: str, name: str, value: Any) -> Iterator[tuple[str, Any]
             yield from _flatten(event_type, f"{name}/{key}", item)
     else:
         yield name, value
-
-
-def _note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
-    if type(value) is float:
-        if not math.isfinite(value):
-            nonfinite[name] = nonfinite_name(value)
-    elif type(value) is list and value and type(value[0]) is not str:
-        for index, item in enumerate(value):
-            if type(item) is float and not math.isfinite(item):
-                nonfinite[f"{name}.{index}"] = nonfinite_name(item)
 
 
 def _as_mapping(extras: Any) -> dict[str, Any]:

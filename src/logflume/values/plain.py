@@ -113,3 +113,14 @@ def nonfinite_name(value: float) -> str:
     if math.isnan(value):
         return "NaN"
     return "Infinity" if value > 0 else "-Infinity"
+
+
+def note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
+    """Note the NaN and infinities of a field's value, as an event's `nonfinite` has them."""
+    if type(value) is float:
+        if not math.isfinite(value):
+            nonfinite[name] = nonfinite_name(value)
+    elif type(value) is list and value and type(value[0]) is not str:
+        for index, item in enumerate(value):
+            if type(item) is float and not math.isfinite(item):
+                nonfinite[f"{name}.{index}"] = nonfinite_name(item)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -65,7 +64,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
     run = logflume.open_run(tmp_path / "latest")
 
     assert {"run_started": 2, "reward": 1, "run_finished": 1, "pipeline": 1} == run.types()
-    assert ("r", 0, os.getpid()) == (run.info["run"], run.info["attempt"], run.info["pid"])
+    assert ("r", 0, 4) == (run.info.run, run.info.attempt, run.info.last_step)
     assert [[1.0, None]] == run.events("reward")["rewards/a"].to_pylist()
     assert 0 == run.events("nothing").num_rows
 
@@ -76,7 +75,7 @@ def test_the_latest_attempt(tmp_path: Path) -> None:
         folder = start(tmp_path)
         logflume.shutdown()
 
-    assert 1 == logflume.open_run(folder).info["attempt"]
+    assert 1 == logflume.open_run(folder).info.attempt
     assert {0: 3, 1: 3} == {
         attempt: sum(event["attempt"] == attempt for event in logflume.open_run(folder))
         for attempt in (0, 1)
@@ -211,4 +210,4 @@ def test_an_empty_journal_is_a_run(tmp_path: Path) -> None:
     """A run that has only just begun has no events, and no `run_started` yet."""
     run = logflume.open_run(write(tmp_path))
 
-    assert ({}, {}, []) == (run.types(), run.info, list(run))
+    assert ({}, "unknown", []) == (run.types(), run.info.status, list(run))

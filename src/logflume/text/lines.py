@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from logflume.protocols import Event
-
-from ._glance import all_fields, glance_fields
+from logflume.text.glance import all_fields, glance_fields
 
 __all__ = ["Painter", "escape", "format_event"]
 

@@ -1,0 +1,73 @@
+"""`logflume compare`: two runs side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from logflume.cli.base import JsonOption, RunArgument, find_run
+from logflume.cli.printing import cell, print_json, print_table
+from logflume.cli.show import summarise_metrics
+from logflume.reading.run import Run, open_run
+from logflume.text.sparkline import sparkline
+
+__all__ = ["compare"]
+
+_WIDTH = 24
+
+
+def compare(first: RunArgument, second: RunArgument, json: JsonOption = False) -> None:
+    """Compare two runs: what was set differently, and what became of it.
+
+    Example: logflume compare logs/20261123-141502-a1b2 latest
+    """
+    runs = [open_run(find_run(first)), open_run(find_run(second))]
+    settings = _differences(runs)
+    metrics = _metrics(runs)
+    if json:
+        ids = [run.info.run for run in runs]
+        print_json({"runs": ids, "settings": settings, "metrics": metrics})
+        return
+    for letter, run in zip("AB", runs, strict=True):
+        typer.echo(f"{letter}: {run.info.run} ({run.info.status})")
+    if settings:
+        rows = [{"setting": n, "A": cell(a), "B": cell(b)} for n, (a, b) in settings.items()]
+        print_table(rows)
+    print_table([_as_row(name, metric) for name, metric in metrics.items()])
+
+
+def _differences(runs: list[Run]) -> dict[str, list[Any]]:
+    """Return the hyperparameters, versions and facts that are not the same, by name."""
+    facts = []
+    for info in (run.info for run in runs):
+        versions = {f"version of {name}": value for name, value in info.versions.items()}
+        facts.append(
+            {
+                **info.hyperparameters,
+                **versions,
+                "git_commit": info.git_commit,
+                "host": info.host,
+                "last_step": info.last_step,
+                "duration_s": info.duration_s,
+            }
+        )
+    names = dict.fromkeys([*facts[0], *facts[1]])
+    pairs = {name: [of_run.get(name) for of_run in facts] for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _metrics(runs: list[Run]) -> dict[str, list[dict[str, Any] | None]]:
+    summaries = [summarise_metrics(run) for run in runs]
+    names = dict.fromkeys([*summaries[0], *summaries[1]])
+    return {name: [of_run.get(name) for of_run in summaries] for name in names}
+
+
+def _as_row(name: str, metric: list[dict[str, Any] | None]) -> dict[str, Any]:
+    row: dict[str, Any] = {"metric": name}
+    for letter, of_run in zip("AB", metric, strict=True):
+        row[letter] = sparkline(of_run["values"], _WIDTH) if of_run else ""
+        row[f"{letter} last"] = of_run and of_run["last"]
+    a, b = row["A last"], row["B last"]
+    row["B - A"] = None if a is None or b is None else b - a
+    return row

@@ -1,0 +1,94 @@
+"""Tables and JSON on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+import rich.box
+import rich.console
+import rich.table
+import typer
+
+from logflume.text.lines import escape
+
+__all__ = ["cell", "duration_text", "json_bytes", "print_json", "print_table", "size_text"]
+
+_NUMBERS = (int, float)
+_WIDE = 100_000
+"""Width of a table that is not on a terminal: nothing is cut."""
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; NaN and infinities are null, times are RFC 3339."""
+    typer.echo(json_bytes(value).decode())
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return a value as indented JSON."""
+    return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:
+    """Print rows as a table: on a terminal fitted to its width, else nothing is cut.
+
+    Args:
+        rows: The rows; the names of the first are the headings.
+        title: A line above.
+    """
+    console = rich.console.Console(highlight=False)
+    if not console.is_terminal:
+        console = rich.console.Console(highlight=False, width=_WIDE)
+    table = rich.table.Table(
+        box=rich.box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False
+    )
+    for name in rows[0] if rows else ():
+        is_number = all(isinstance(row[name], (*_NUMBERS, type(None))) for row in rows)
+        table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(rich.markup.escape(cell(value)) for value in row.values()))
+    console.print(table)
+
+
+def cell(value: Any) -> str:
+    """Return a value as a person reads it; control characters of texts are escaped."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, datetime):
+        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, list):
+        return escape("[" + ", ".join(map(cell, value)) + "]")
+    return escape(str(value))
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size for people.
+
+    >>> size_text(1_234_567)
+    '1.2 MB'
+    """
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def duration_text(duration_s: float | None) -> str:
+    """Return a time for people; empty for None.
+
+    >>> duration_text(3723.4)
+    '1 h 02 min'
+    """
+    if duration_s is None:
+        return ""
+    if duration_s < 60:
+        return f"{duration_s:.1f} s"
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

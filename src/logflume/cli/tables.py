@@ -1,0 +1,90 @@
+"""Answers as a table on the terminal, or as CSV, JSON or Parquet."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from logflume.cli.printing import json_bytes, print_table
+from logflume.exceptions import QueryError
+from logflume.reading.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Format", "FormatOption", "OutOption", "write_table"]
+
+_ROWS_SHOWN = 1_000
+_STDOUT = 1
+
+
+class Format(StrEnum):
+    """How an answer is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+FormatOption: TypeAlias = Annotated[Format, typer.Option("--format", "-f", help="How to write it.")]
+OutOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="A file; else standard output.", show_default=False),
+]
+
+
+def write_table(table: Table, as_format: Format, out: Path | None) -> None:
+    """Write an answer to a file, or to standard output.
+
+    Raises:
+        QueryError: The file can't be written, or a terminal can't show it.
+    """
+    if as_format is Format.TABLE and out is not None:
+        raise QueryError(f"{out}: a table is for the terminal: give --format csv, json or parquet")
+    if as_format is Format.TABLE:
+        print_table(table.slice(0, _ROWS_SHOWN).to_pylist())
+        if len(table) > _ROWS_SHOWN:
+            typer.echo(f"{_ROWS_SHOWN:,} of {len(table):,} rows; --format csv has all", err=True)
+        return
+    if as_format is Format.PARQUET and out is None and sys.stdout.isatty():
+        raise QueryError("Parquet is nothing for a terminal: give a file with --out")
+    try:
+        with out.open("wb") if out else open(_STDOUT, "wb", closefd=False) as file:
+            _write(table, as_format, file)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise QueryError(f"{out}: this can't be written: {error}") from error
+    if out:
+        typer.echo(f"{len(table):,} rows are in {out}", err=True)
+
+
+def _write(table: Table, as_format: Format, file: IO[bytes]) -> None:
+    if as_format is Format.JSON:
+        file.write(json_bytes(table.to_pylist()) + b"\n")
+    elif as_format is Format.PARQUET:
+        import pyarrow.parquet as pq
+
+        pq.write_table(table.arrow, file, compression="zstd")
+    else:
+        import pyarrow.csv
+
+        pyarrow.csv.write_csv(_without_lists(table.arrow), file)
+
+
+def _without_lists(table: pa.Table) -> pa.Table:
+    """Return the table with its lists as JSON text: CSV has no lists."""
+    import orjson
+    import pyarrow as pa
+
+    for index, field in enumerate(table.schema):
+        if pa.types.is_nested(field.type):
+            values = table.column(index).to_pylist()
+            texts = [None if v is None else orjson.dumps(v, default=str).decode() for v in values]
+            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
+    return table

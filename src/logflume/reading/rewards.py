@@ -1,0 +1,49 @@
+"""What each reward function gave for each completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+__all__ = ["read_rewards"]
+
+_PREFIX = "rewards/"
+_KEYS = ["step", "mode", "generation", "run", "rank", "attempt", "seq"]
+
+
+def read_rewards(read: Callable[..., pa.Table]) -> pa.Table:
+    """Return one row for each completion and function, from the `reward` events.
+
+    Args:
+        read: Returns the events of a type, with some of their columns.
+    """
+    events = read("reward", columns=[*_KEYS, "num_generations", f"{_PREFIX}*"])
+    lists = [
+        f.name for f in events.schema if f.name.startswith(_PREFIX) and pa.types.is_list(f.type)
+    ]
+    return pa.concat_tables([_of_function(events, name) for name in lists] or [_empty(events)])
+
+
+def _of_function(events: pa.Table, column: str) -> pa.Table:
+    values = events[column].combine_chunks()
+    # A null list has no rows: the function was not asked.
+    parents = pc.list_parent_indices(values)
+    lengths = pc.fill_null(pc.list_value_length(values), 0)
+    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
+    row = pc.subtract(pa.array(range(len(parents)), pa.int64()), starts.take(parents).cast("int64"))
+    size = events["num_generations"].combine_chunks().take(parents)
+    group = pc.divide(row, size)
+    rows = events.select(_KEYS).take(parents)
+    function = pa.repeat(column.removeprefix(_PREFIX), len(parents)).cast(pa.string())
+    rows = rows.add_column(2, "function", function)
+    rows = rows.add_column(3, "value", pc.list_flatten(values).cast(pa.float64()))
+    rows = rows.add_column(4, "group", group)
+    rows = rows.add_column(5, "index", pc.subtract(row, pc.multiply(group, size)))
+    return rows.add_column(6, "row", row)
+
+
+def _empty(events: pa.Table) -> pa.Table:
+    lists = pa.nulls(0, pa.list_(pa.float64()))
+    return _of_function(events.slice(0, 0).append_column(_PREFIX, lists), _PREFIX)

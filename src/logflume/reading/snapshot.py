@@ -1,0 +1,143 @@
+"""What one writer has written, at one moment: Parquet parts, and the journal for the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logflume.reading.journal import is_of, open_files, parse, read_events
+from logflume.reading.lack import Lack, find_lack, read_column
+from logflume.reading.part_name import Part, folder_name
+from logflume.reading.writer import Writer
+from logflume.values.columns import Kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Snapshot"]
+
+_CHUNK_EVENTS = 10_000
+
+
+class Snapshot:
+    """The events of one writer, each once: from Parquet where it has them, else from the journal.
+
+    Args:
+        writer: Whose events.
+
+    Raises:
+        FileNotFoundError: A part was replaced meanwhile: the next snapshot may succeed.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._parts: dict[str, list[Part]] = {}
+        self._lack: Lack | None = None
+        if writer.state is not None:
+            if not writer.is_complete:
+                self._parts = {table: writer.parts(table) for table in writer.tables()}
+            self._lack = find_lack(writer, writer.state, self._parts)
+
+    def files(self, event_type: str) -> list[Path]:
+        """Return the Parquet parts that have events of a type, in order."""
+        return self._files(folder_name(event_type))
+
+    def count(self) -> Counter[str]:
+        """Return how many events of each type there are."""
+        counts = Counter(event["event"] for event in self._in_journal())
+        for table in self._tables():
+            for path in self._files(table):
+                found: Any = read_column(path, "event").value_counts()
+                counts.update({each["values"]: each["counts"] for each in found.to_pylist()})
+        return counts
+
+    def types(self) -> set[str]:
+        """Return the types of its events."""
+        return {*self._tables(), *(event["event"] for event in self._in_journal())}
+
+    def last_step(self) -> int | None:
+        """Return the highest step of what was written last."""
+        import pyarrow.compute as pc
+
+        steps = [event.get("step") for event in self._in_journal()]
+        newest = [path for table in self._tables() for path in self._files(table)[-1:]]
+        steps += [pc.max(read_column(path, "step")).as_py() for path in newest]
+        return max((step for step in steps if step is not None), default=None)
+
+    @property
+    def run(self) -> str | None:
+        """The run's id; None where no state tells."""
+        return None if self._writer.state is None else self._writer.state.run
+
+    def journaled(self, event_type: str) -> pa.Table | None:
+        """Return the events of a type that only the journal has; None if there are none.
+
+        They have the columns of the type's Parquet parts, too.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from logflume.values.arrow_columns import Columns, widen
+
+        columns = None
+        tables = []
+        for events in _chunks(self._in_journal(event_type)):
+            if columns is None:
+                stored = [pq.read_schema(path) for path in self.files(event_type)[-1:]]
+                columns = Columns(event_type, _kinds(field for one in stored for field in one))
+            tables.append(columns.to_table(events))
+        if columns is None:
+            return None
+        schema = columns.schema
+        return pa.concat_tables([widen(table, schema) for table in tables])
+
+    def _tables(self) -> list[str]:
+        return [] if self._lack is None else self._writer.tables()
+
+    def _files(self, table: str) -> list[Path]:
+        """Return the files of a table; those that what is lacking was told by, if anything was."""
+        if self._lack is None:
+            return []
+        parts = self._writer.parts(table) if self._writer.is_complete else self._parts.get(table)
+        return [self._writer.parquet / table / part.name for part in parts or ()]
+
+    def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the events that Parquet lacks."""
+        is_wanted = None if event_type is None else is_of(event_type)
+        events: Iterable[dict[str, Any]]
+        if self._lack is None:
+            events = read_journal(self._writer, is_wanted)
+        else:
+            lines = self._lack.read_lines(self._writer)
+            where = f"a journal of {self._writer.folder}"
+            events = (parse(line, where) for line in lines if is_wanted is None or is_wanted(line))
+        return (e for e in events if event_type is None or e["event"] == event_type)
+
+
+def read_journal(
+    writer: Writer, is_wanted: Callable[[bytes], bool] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield all events of a writer's journal, or those of the lines that are wanted.
+
+    Raises:
+        RunError: A line is no JSON.
+    """
+    with ExitStack() as stack:
+        for path, lines in open_files(writer.journals, stack):
+            yield from read_events(path, lines, is_wanted)
+
+
+def _chunks(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while chunk := list(islice(events, _CHUNK_EVENTS)):
+        yield chunk
+
+
+def _kinds(schema: Iterable[pa.Field[Any]]) -> dict[str, Kind]:
+    from logflume.values.arrow_column import find_stored_kind
+
+    kinds = {field.name: find_stored_kind(field.name, field.type) for field in schema}
+    return {name: kind for name, kind in kinds.items() if kind is not None}

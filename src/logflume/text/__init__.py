@@ -1,0 +1,1 @@
+"""Events and numbers as text that a person reads in a terminal."""
