@@ -173,11 +173,11 @@ def is_live(writer: Writer) -> bool:
 
 
 def _no_events(writer: Writer, is_live: bool) -> list[Finding]:
-    """Say that a journal tells nothing; one that is empty may have been about to begin."""
+    """Say that a journal tells nothing; a run that was just begun, or a child, may have none."""
     name = f"events{writer.suffix}.jsonl"
-    journals = writer.journals()
-    if not journals:
-        return [Finding(name, "the journal is missing", 1, "nothing brings it back")]
-    if is_live or not any(path.stat().st_size for path in journals):
+    if is_live or (
+        "-pid" in writer.suffix and not any(p.stat().st_size for p in writer.journals())
+    ):
         return []
-    return [Finding(name, "no line is an event", 1, "nothing brings them back")]
+    what = "no line is an event" if writer.journals() else "the journal is missing"
+    return [Finding(name, what, 1, "nothing brings it back, unless there is a copy")]
