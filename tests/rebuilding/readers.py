@@ -13,8 +13,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import logflume
 
-OUTPUTS = ("parquet", "csv", "tensorboard", "log")
-
 
 def read_journal(folder: Path) -> list[str]:
     """Return the events of all journals, in no order."""

@@ -105,7 +105,7 @@ def change_part(folder: Path) -> None:
 
 def narrow_part(folder: Path) -> None:
     part = _first(folder, "parquet/odd/*.parquet")
-    _rewrite(part, f'select * exclude (late) from read_parquet(\'{part}\')')
+    _rewrite(part, f"select * exclude (late) from read_parquet('{part}')")
 
 
 def _rewrite(part: Path, query: str) -> None:
@@ -220,9 +220,10 @@ def test_what_the_journal_has_lost(large: Path, tmp_path: Path) -> None:
     assert {1} == {f.count for f in lacking}
     assert outputs == read_outputs(folder)
     assert lost not in [e["seq"] for e in logflume.open_run(folder) if e["rank"] == 1]
-    assert b"".join([*lines[:2], b"x" + lines[2], *lines[3:]]) == (
-        folder / ".events-rank1.jsonl.damaged"
-    ).read_bytes()
+    assert (
+        b"".join([*lines[:2], b"x" + lines[2], *lines[3:]])
+        == (folder / ".events-rank1.jsonl.damaged").read_bytes()
+    )
     assert left == repair(folder)
 
 
@@ -247,7 +248,9 @@ def test_a_damaged_compressed_file(large: Path, tmp_path: Path) -> None:
 
     found = {(f.file, f.what) for f in diagnose(folder)}
     assert ("events.000001.jsonl.zst", "the rest of the file can't be read") not in found
-    assert duckdb.sql(f"select count(*) from read_json('{folder}/events.000001*')").fetchall()
+    with duckdb.connect() as connection:
+        query = f"select count(*) from read_json('{folder}/events.000001*')"
+        assert [(0,)] != connection.execute(query).fetchall()
 
 
 def test_a_run_goes_on_after_a_repair(large: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from logflume.rebuilding.doctor import diagnose
 from logflume.rebuilding.replay import replay
 from tests.cli.commands import ask, refuse
 from tests.rebuilding.readers import read_csv, read_log, read_outputs, read_parquet
-from tests.rebuilding.runs import contents, log_steps, start, write_large, write_run
+from tests.rebuilding.runs import CONFIG, contents, log_steps, start, write_large, write_run
 
 ALL = ["csv", "parquet", "tensorboard", "console"]
 
@@ -53,9 +54,7 @@ def test_text_files_are_the_same_to_the_byte(tmp_path: Path) -> None:
     assert made == {name: contents(folder)[name] for name in made}
 
 
-def _one_journal() -> dict[str, object]:
-    from tests.rebuilding.runs import CONFIG
-
+def _one_journal() -> dict[str, Any]:
     return {**CONFIG["sinks"], "jsonl": {"path": "{dir}/{run}/events.jsonl"}}
 
 
@@ -76,9 +75,9 @@ def test_a_run_that_is_written(tmp_path: Path) -> None:
 
 def test_an_output_that_the_run_had_not(tmp_path: Path) -> None:
     """A run with a journal only gets it as the default configuration has it."""
-    journal = {"path": "{dir}/{run}/events.jsonl"}
-    only = {"root": {"sinks": ["jsonl"]}, "loggers": {}, "sinks": {"jsonl": journal}}
-    folder = write_run(tmp_path, range(2), **only)
+    only = ["jsonl"]
+    loggers = {"model": {"sinks": only}}
+    folder = write_run(tmp_path, range(2), root={"sinks": only}, loggers=loggers)
     assert {} == read_parquet(folder)
     replay(folder, ["parquet", "csv"])
 
@@ -128,8 +127,6 @@ def _write_event_file(path: Path) -> None:
 
 def test_an_output_outside_of_the_run(tmp_path: Path) -> None:
     """A file that several runs share is not replaced; elsewhere the run's own part is made."""
-    from tests.rebuilding.runs import CONFIG
-
     shared = {**CONFIG["sinks"]["outputs"], "path": "{dir}/all.csv"}
     folder = write_run(tmp_path, range(2), sinks={**CONFIG["sinks"], "outputs": shared})
     before = (tmp_path / "all.csv").read_bytes()
@@ -160,6 +157,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert "12" in told
 
     assert "'jsonl' can't be made anew" in refuse(tmp_path, "replay", "r", "--to", "jsonl")
-    assert "'pdf' can't be made anew; allowed: csv" in refuse(tmp_path, "replay", "r", "--to", "pdf")
+    assert "'pdf' can't be made anew; allowed: csv" in refuse(
+        tmp_path, "replay", "r", "--to", "pdf"
+    )
     ask(tmp_path, "replay", "r", "--to", "csv", "--out", "o")
     assert "exists" in refuse(tmp_path, "replay", "r", "--to", "csv", "--out", "o")

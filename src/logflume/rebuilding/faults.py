@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -12,10 +13,11 @@ from logflume.events import CATALOGUE
 from logflume.reading.journal import restore
 from logflume.run import RunInfo
 from logflume.values.columns import declared_kind
-from logflume.values.fit import MISFIT, fit
+from logflume.values.fit import INT64_MAX, MISFIT, fit
 
 __all__ = ["find_fault", "put_back_nonfinite"]
 
+_INVALID = "events that are not valid against the schema"
 _RESERVED = frozenset(EventBase.__struct_fields__)
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -32,9 +34,9 @@ def find_fault(event: Any, run: RunInfo | None) -> str | None:
     try:
         msgspec.convert(event, CATALOGUE.get(event.get("event"), EventBase))  # type: ignore[arg-type]
     except (msgspec.ValidationError, TypeError):
-        return "events that are not valid against the schema"
-    if event["seq"] < 0 or event["attempt"] < 0 or not _has_plain_fields(event):
-        return "events that are not valid against the schema"
+        return _INVALID
+    if not (_has_sound_head(event) and _has_plain_fields(event)):
+        return _INVALID
     if run is None:
         return None
     owner = (event["run"], event["rank"], event.get("process"))
@@ -52,6 +54,16 @@ def put_back_nonfinite(event: dict[str, Any]) -> bool:
         return False
     event["nonfinite"] = nonfinite
     return True
+
+
+def _has_sound_head(event: dict[str, Any]) -> bool:
+    numbers = (event["attempt"], event["rank"], event["seq"])
+    if min(numbers) < 0 or max(*numbers, abs(event["step"] or 0)) > INT64_MAX:
+        return False
+    try:
+        return datetime.fromisoformat(event["timestamp"]).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _has_plain_fields(event: dict[str, Any]) -> bool:

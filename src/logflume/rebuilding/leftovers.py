@@ -54,5 +54,6 @@ def _find_files(folder: Path) -> list[Path]:
 
 
 def _find_work(folder: Path, outputs: Sequence[Output], ends: Sequence[str]) -> list[Path]:
-    paths = [o.path.with_name(f".{o.path.name}{end}") for o in outputs for end in ends]
+    others = [output.path for output in outputs if output.kind != "jsonl"]
+    paths = [path.with_name(f".{path.name}{end}") for path in others for end in ends]
     return [path for path in paths if path.is_relative_to(folder) and path.exists()]

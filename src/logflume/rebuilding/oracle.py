@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from logflume.protocols import Event
-from logflume.rebuilding.outputs import Output
+from logflume.rebuilding.outputs import Output, write_to
 
 __all__ = ["Oracle", "header_of"]
 
@@ -36,7 +36,7 @@ class Oracle:
     def write(self, events: Sequence[Event]) -> None:
         """Let the sink write events of one attempt."""
         if events:
-            self._open(int(events[0]["attempt"])).write(events)
+            write_to(self._open(int(events[0]["attempt"])), events, self._output.label)
 
     def lines(self, events: Sequence[Event]) -> bytes:
         """Return what the sink appends to its file for events of one attempt."""
@@ -44,7 +44,7 @@ class Oracle:
             return b""
         sink = self._open(int(events[0]["attempt"]))
         os.truncate(self.path, 0)  # what was seen already takes no room
-        sink.write(events)
+        write_to(sink, events, self._output.label)
         return self.path.read_bytes()
 
     def close(self) -> None:

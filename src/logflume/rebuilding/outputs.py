@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import msgspec
 
 from logflume.config.load import load_config
 from logflume.config.model import Config
+from logflume.exceptions import RunError
+from logflume.guard import Failure, attempt, describe
 from logflume.pipeline.build import build_router, build_sink
 from logflume.protocols import Event
 from logflume.rebuilding.identity import expand, is_known
 from logflume.run import RunInfo
 
-__all__ = ["KINDS", "Output", "find_outputs"]
+__all__ = ["KINDS", "Output", "find_outputs", "write_to"]
 
 KINDS = ("csv", "parquet", "tensorboard", "console", "jsonl")
 """Registered kinds of sinks that can be made anew; `console` is a log file."""
@@ -73,20 +75,20 @@ class Output:
         """
         return self._source(event["attempt"]).wants(event)
 
-    def open(self, path: Path | None = None, attempt: int | None = None) -> Any:
+    def open(self, path: Path | None = None, of_attempt: int | None = None) -> Any:
         """Build the sink.
 
         Args:
             path: Where it writes; None: here.
-            attempt: The attempt whose events it will be given; None: the latest.
+            of_attempt: The attempt whose events it will be given; None: the latest.
 
         Raises:
             ConfigError: It doesn't take its options.
             RunError: What it writes to can't be opened.
         """
-        attempt = self.attempts[-1] if attempt is None else attempt
-        run = msgspec.structs.replace(self.run, attempt=attempt)
-        return self._source(attempt).build(run, path or self.path)
+        of_attempt = self.attempts[-1] if of_attempt is None else of_attempt
+        run = msgspec.structs.replace(self.run, attempt=of_attempt)
+        return self._source(of_attempt).build(run, path or self.path)
 
     def _source(self, attempt: int) -> _Source:
         return self._sources.get(attempt, self._latest)
@@ -119,6 +121,22 @@ def find_outputs(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -> l
     has = {output.kind for output in own}
     more = [Output(name, run, folder, {}, default, False) for name in _with_files(default)]
     return [*own, *(output for output in more if output.kind not in has)]
+
+
+def write_to(sink: Any, events: Sequence[Event], label: str) -> None:
+    """Write events to a sink.
+
+    Args:
+        sink: The sink.
+        events: The events.
+        label: What it writes, for the error.
+
+    Raises:
+        RunError: It can't take them.
+    """
+    written = attempt(sink.write, events)
+    if isinstance(written, Failure):
+        raise RunError(f"{label}: its sink fails: {describe(written.error)}") from written.error
 
 
 def _with_files(config: Config) -> Iterable[str]:

@@ -23,6 +23,7 @@ __all__ = ["ParquetCheck"]
 _BATCH_ROWS = 1_024
 _KEYS = frozenset({"run", "rank", "attempt", "seq"})
 _TRIES = 20
+_READ_ALL = "select bit_xor(hash(part)) from read_parquet(?) as part"
 _UNREADABLE = "a part that can't be read"
 _STRANGE = "rows of no event of this run"
 
@@ -37,6 +38,7 @@ class ParquetCheck:
 
     def __init__(self, output: Output, is_live: bool) -> None:
         self._output = output
+        self._duckdb: Any = None
         for _ in range(_TRIES):
             self._faults: Counter[tuple[str, str]] = Counter()
             self._comparison = Comparison(output.label, is_live)
@@ -64,6 +66,8 @@ class ParquetCheck:
 
     def findings(self) -> list[Finding]:
         """Return what is wrong."""
+        if self._duckdb is not None:
+            self._duckdb.close()
         faults = [Finding(file, what, n, FIX) for (file, what), n in sorted(self._faults.items())]
         return faults + self._comparison.findings()
 
@@ -88,6 +92,7 @@ class ParquetCheck:
                     raise pa.ArrowInvalid("it has not the columns of events")
                 for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
                     self._add(batch, label)
+                self._read_elsewhere(path)
                 return file.schema_arrow
         except FileNotFoundError:
             raise
@@ -95,6 +100,22 @@ class ParquetCheck:
         except (OSError, ValueError, OverflowError, MemoryError, pa.ArrowException):
             self._faults[(f"{label}/{path.name}", _UNREADABLE)] += 1
             return None
+
+    def _read_elsewhere(self, path: Path) -> None:
+        """Let DuckDB read a part, where it is installed: it minds headers that Arrow passes over.
+
+        Raises:
+            OSError: It can't be read.
+        """
+        try:
+            import duckdb
+        except ImportError:
+            return
+        self._duckdb = self._duckdb or duckdb.connect(config={"threads": 1})
+        try:
+            self._duckdb.execute(_READ_ALL, [str(path)])
+        except duckdb.Error as error:
+            raise (OSError if path.exists() else FileNotFoundError)(str(error)) from error
 
     def _add(self, batch: pa.RecordBatch, label: str) -> None:
         run = self._output.run

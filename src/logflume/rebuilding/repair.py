@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from logflume.exceptions import RunError
-from logflume.protocols import RebuildableSink
+from logflume.protocols import Event, Position, RebuildableSink
 from logflume.reading.writer import Writer, find_writers
 from logflume.rebuilding.doctor import Checked, CheckedOutput, check_writer, diagnose, is_live
 from logflume.rebuilding.entries import Tell, tell_nobody
@@ -17,7 +17,7 @@ from logflume.rebuilding.identity import load_configs
 from logflume.rebuilding.journal_repair import cut_torn_line, take_out_damage
 from logflume.rebuilding.leftovers import remove_leftovers
 from logflume.rebuilding.locks import hold
-from logflume.rebuilding.outputs import Output, find_outputs
+from logflume.rebuilding.outputs import Output, find_outputs, write_to
 from logflume.rebuilding.replay import read_events, rebuild
 from logflume.rebuilding.state_repair import repair_state
 from logflume.run import RunInfo
@@ -92,9 +92,12 @@ def _fill_in(output: Output, writer: Writer, run: RunInfo) -> None:
         if held is None:
             return
         for events in read_events(writer, run):
-            sink.write(
-                [e for e in events if output.wants(e) and (e["attempt"], e["seq"]) not in held]
-            )
+            lacking = [e for e in events if output.wants(e) and _position(e) not in held]
+            write_to(sink, lacking, output.label)
+
+
+def _position(event: Event) -> Position:
+    return event["attempt"], event["seq"]
 
 
 def _say_why(finding: Finding) -> Finding:

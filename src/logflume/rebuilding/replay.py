@@ -16,7 +16,7 @@ from logflume.reading.writer import Writer, find_writers
 from logflume.rebuilding.entries import TORN, Tell, read_entries, tell_nobody
 from logflume.rebuilding.identity import identify, load_configs
 from logflume.rebuilding.locks import hold
-from logflume.rebuilding.outputs import KINDS, Output, find_outputs
+from logflume.rebuilding.outputs import KINDS, Output, find_outputs, write_to
 from logflume.rebuilding.seen import Seen
 from logflume.rebuilding.sizes import size_bytes
 from logflume.rebuilding.staging import staged
@@ -153,7 +153,7 @@ class _Copy:
             self.close()
             self._sink = self._output.open(self._staged, attempt)
             self._attempt = attempt
-        self._sink.write(wanted)
+        write_to(self._sink, wanted, str(self.path))
         self.events += len(wanted)
 
     def close(self) -> None:
