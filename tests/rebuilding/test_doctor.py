@@ -14,9 +14,10 @@ import logflume
 from logflume.exceptions import RunError
 from logflume.rebuilding.doctor import diagnose
 from logflume.rebuilding.repair import repair
+from logflume.rebuilding.replay import replay
 from tests.cli.commands import ask, run
 from tests.rebuilding.readers import read_journal, read_outputs
-from tests.rebuilding.runs import contents, log_steps, start, write_large, write_run
+from tests.rebuilding.runs import CONFIG, contents, log_steps, start, write_large, write_run
 
 
 @pytest.fixture(scope="module")
@@ -238,19 +239,27 @@ def test_a_lost_rotated_file(large: Path, tmp_path: Path) -> None:
     assert outputs == read_outputs(folder)
 
 
-def test_a_damaged_compressed_file(large: Path, tmp_path: Path) -> None:
+def test_a_damaged_compressed_file(tmp_path: Path) -> None:
     """What can be read of it stays in the journal."""
-    folder = shutil.copytree(large, tmp_path / "r")
-    _cut(_first(folder, "events.000001*"), 100)
+    jsonl = {"path": "{dir}/{run}/events.jsonl", "rotate_bytes": 600_000}
+    folder = write_run(tmp_path, range(300), sinks={**CONFIG["sinks"], "jsonl": jsonl})
+    rotated = folder / "events.000001.jsonl.zst"
+    whole = _count_lines(rotated)
+    _cut(rotated, rotated.stat().st_size // 4)
     found = {(f.file, f.what) for f in diagnose(folder)}
-    assert ("events.000001.jsonl.zst", "the rest of the file can't be read") in found
-    repair(folder)
+    assert (rotated.name, "the rest of the file can't be read") in found
+    left = repair(folder)
 
-    found = {(f.file, f.what) for f in diagnose(folder)}
-    assert ("events.000001.jsonl.zst", "the rest of the file can't be read") not in found
+    assert rotated.name not in {finding.file for finding in left}
+    assert whole // 2 < _count_lines(rotated) < whole
+    assert (folder / f".{rotated.name}.damaged").exists()
+
+
+def _count_lines(path: Path) -> int:
     with duckdb.connect() as connection:
-        query = f"select count(*) from read_json('{folder}/events.000001*')"
-        assert [(0,)] != connection.execute(query).fetchall()
+        query = f"select count(*) from read_json('{path}', format = 'newline_delimited')"
+        ((count,),) = connection.execute(query).fetchall()
+    return int(count)
 
 
 def test_a_run_goes_on_after_a_repair(large: Path, tmp_path: Path) -> None:
@@ -285,3 +294,26 @@ def test_the_command(tmp_path: Path) -> None:
     assert "torn last row" in run(tmp_path, "doctor", "r").stdout
     assert "r: all is well\n" == ask(tmp_path, "doctor", "r", "--fix")
     assert 1 == run(tmp_path, "doctor", "nowhere").returncode
+
+
+def test_attempts_of_different_configurations(tmp_path: Path) -> None:
+    """What belongs in an output is for the attempt to say; one that came later is filled in."""
+    no_csv = {"model": {"sinks": ["jsonl", "parquet"]}}
+    warnings = {**CONFIG["sinks"], "log_file": {**CONFIG["sinks"]["log_file"], "level": "ERROR"}}
+    write_run(tmp_path, range(2), loggers=no_csv)
+    write_run(tmp_path, range(2, 4), sinks=warnings)
+    folder = write_run(tmp_path, range(4, 6), root={"sinks": ["jsonl", "parquet"]})
+    assert [] == diagnose(folder)
+    before = read_outputs(folder)
+    assert 6 * 6 + 1 == len(before["csv"]["outputs.csv"])
+    replay(folder, ["csv", "console", "tensorboard", "parquet"])
+
+    assert [] == diagnose(folder)
+    assert before == read_outputs(folder)
+
+
+def test_a_journal_that_has_not_all(tmp_path: Path) -> None:
+    """Where some events go elsewhere only, a gap in the journal is no loss."""
+    folder = write_run(tmp_path, range(2), loggers={"model": {"sinks": ["parquet"]}})
+
+    assert not [f for f in diagnose(folder) if f.file.startswith("events")]

@@ -27,11 +27,11 @@ class Output:
     """What one sink writes for one writer of a run.
 
     Args:
-        name: The sink's name in the latest configuration.
+        name: The sink's name in `latest`.
         run: Who writes it.
         folder: The run's folder, resolved.
         configs: The configuration of each attempt.
-        latest: The configuration that holds for attempts whose own has not this output.
+        latest: The latest that has this output.
         is_expected: Whether the run should have it; else it may have got it later.
 
     Attributes:
@@ -41,7 +41,7 @@ class Output:
         label: The path as messages name it: within the run's folder.
         is_shared: Whether it lies outside of the run's folder, and other runs may write it, too.
         is_expected: As given.
-        attempts: The attempts whose configuration has it, then the latest of all.
+        attempts: The attempts whose configuration has it; 0 where none has.
     """
 
     def __init__(
@@ -65,15 +65,18 @@ class Output:
             for attempt, config in sorted(configs.items())
             if (found := _find_sink(config, folder, run, self.path)) is not None
         }
-        self.attempts = [*self._sources, max(configs, default=0)]
+        self.attempts = list(self._sources) or [0]
 
     def wants(self, event: Event) -> bool:
         """Whether an event belongs here.
 
         That is for the configuration of its attempt to say. An attempt without this output is
-        filled in by later ones, as the latest configuration says.
+        filled in by later ones that have it, as the latest of these says.
         """
-        return self._source(event["attempt"]).wants(event)
+        attempt = event["attempt"]
+        if self._sources and attempt > self.attempts[-1]:
+            return False
+        return self._source(attempt).wants(event)
 
     def open(self, path: Path | None = None, of_attempt: int | None = None) -> Any:
         """Build the sink.
@@ -116,11 +119,14 @@ def find_outputs(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -> l
     Of these only the kinds that its own configuration has not: a run may get an output later.
     """
     default = load_config("default")
-    latest = configs[max(configs)] if configs else default
-    own = [Output(name, run, folder, configs, latest) for name in _with_files(latest)]
-    has = {output.kind for output in own}
+    own: dict[Path, Output] = {}
+    for _, config in sorted(configs.items(), reverse=True):
+        for name in _with_files(config):
+            output = Output(name, run, folder, configs, config)
+            own.setdefault(output.path, output)
+    has = {output.kind for output in own.values()}
     more = [Output(name, run, folder, {}, default, False) for name in _with_files(default)]
-    return [*own, *(output for output in more if output.kind not in has)]
+    return [*own.values(), *(output for output in more if output.kind not in has)]
 
 
 def write_to(sink: Any, events: Sequence[Event], label: str) -> None:
@@ -140,15 +146,20 @@ def write_to(sink: Any, events: Sequence[Event], label: str) -> None:
 
 
 def _with_files(config: Config) -> Iterable[str]:
+    """Return the sinks that some logger uses, and that can be made anew."""
+    used = set(config.root.sinks or [])
+    for logger in config.loggers.values():
+        used.update(logger.sinks or [])
     return [
         name
         for name, sink in config.sinks.items()
-        if sink.type in KINDS and is_known(sink) and isinstance(sink.options.get("path"), str)
+        if name in used and sink.type in KINDS and is_known(sink) and "path" in sink.options
     ]
 
 
 def _find_sink(config: Config, folder: Path, run: RunInfo, path: Path) -> str | None:
     names = _with_files(config)
     return next(
-        (n for n in names if expand(folder, run, config.sinks[n].options["path"]) == path), None
+        (n for n in names if expand(folder, run, str(config.sinks[n].options["path"])) == path),
+        None,
     )
