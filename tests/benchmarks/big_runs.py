@@ -14,6 +14,7 @@ import argparse
 import multiprocessing
 import platform
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -67,8 +68,7 @@ def make(sizes: Sizes) -> None:
     missing = [job for job in jobs if not RunState.path(job.run).exists()]
     with multiprocessing.get_context("spawn").Pool() as pool:
         for done, _ in enumerate(pool.imap_unordered(_write, missing), 1):
-            print(f"\r{done} of {len(missing)} runs", end="", flush=True)
-    print()
+            print(f"\r{done} of {len(missing)} runs", end="", file=sys.stderr, flush=True)
 
 
 def _recipe(number: int) -> Recipe:
