@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -12,7 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-__all__ = ["RunInfo", "find_rank", "find_run_id"]
+from logflume.exceptions import ConfigError
+
+__all__ = ["LATEST", "RunInfo", "check_run_id", "find_rank", "find_run_id"]
+
+LATEST = "latest"
+"""The link to the newest run, beside the runs."""
 
 _RANK_VARIABLES = (
     "RANK",  # torchrun, accelerate, DeepSpeed
@@ -78,6 +84,24 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         if self.rank != 0 and "{rank}" not in pattern:
             marks.append(f"rank{self.rank}")
         return path.with_name("-".join([path.stem, *marks]) + path.suffix) if marks else path
+
+
+def check_run_id(run: str) -> None:
+    """Check that a text can be a run id, for it names a folder.
+
+    Raises:
+        ConfigError: It can't.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=@:-]{0,127}", run):
+        raise ConfigError(
+            f"run: {run!r} can't be a run id: it names a folder\n"
+            "  allowed: letters, digits and . _ + = @ : - (at most 128, a letter or digit first)"
+        )
+    if run == LATEST:
+        raise ConfigError(
+            f"run: {LATEST!r} can't be a run id: it is the link to the newest run\n"
+            f"  to continue that one, give its id: the name of the folder that {LATEST!r} leads to"
+        )
 
 
 def find_rank(environ: Mapping[str, str] | None = None) -> int:

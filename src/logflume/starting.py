@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +16,7 @@ from logflume.attempts import Attempt, open_attempt
 from logflume.child import child_config, child_run
 from logflume.config.model import Config
 from logflume.describe_run import describe_run
-from logflume.exceptions import ConfigError, RunError
+from logflume.exceptions import RunError
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB, LEVELS, channel
 from logflume.logger import EventLogger
@@ -25,7 +24,7 @@ from logflume.pipeline.build import build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.router import find_by_prefix
-from logflume.run import RunInfo, find_rank, find_run_id
+from logflume.run import LATEST, RunInfo, check_run_id, find_rank, find_run_id
 from logflume.state import RunState
 from logflume.values.columns import Kind
 from logflume.values.unpack import format_time
@@ -33,7 +32,6 @@ from logflume.values.unpack import format_time
 __all__ = ["Running", "start", "start_in_child"]
 
 
-_LATEST = "latest"
 _UNNOTICED = "a second process that writes this run would go unnoticed"
 
 
@@ -161,16 +159,7 @@ def _structlog_channel(name: object = "training", *_args: Any) -> Any:
 
 def _identify(config: Config) -> RunInfo:
     run = config.run or find_run_id()
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+=@:-]{0,127}", run):
-        raise ConfigError(
-            f"run: {run!r} can't be a run id: it names a folder\n"
-            "  allowed: letters, digits and . _ + = @ : - (at most 128, a letter or digit first)"
-        )
-    if run == _LATEST:
-        raise ConfigError(
-            f"run: {_LATEST!r} can't be a run id: it is the link to the newest run\n"
-            f"  to continue that one, give its id: the name of the folder that {_LATEST!r} leads to"
-        )
+    check_run_id(run)
     return RunInfo(run=run, rank=find_rank(), dir=Path(config.dir))
 
 
@@ -182,8 +171,8 @@ def _link_latest(run: RunInfo) -> None:
     """Let `latest` beside the runs lead to this one, where links exist."""
     if run.rank != 0:
         return
-    link = run.dir / _LATEST
-    draft = run.dir / f".{_LATEST}-{os.getpid()}"
+    link = run.dir / LATEST
+    draft = run.dir / f".{LATEST}-{os.getpid()}"
     try:
         draft.unlink(missing_ok=True)
         draft.symlink_to(run.run, target_is_directory=True)

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from logflume.cli import compare, config, demo, export, outputs, runs, schema, show, sql, tail
+from logflume.cli import (
+    compare,
+    config,
+    demo,
+    export,
+    importing,
+    outputs,
+    runs,
+    schema,
+    show,
+    sql,
+    tail,
+)
 from logflume.cli.base import app, main
 
 __all__ = ["main"]
@@ -19,4 +31,5 @@ app.command()(outputs.outputs)
 app.command()(compare.compare)
 app.command()(export.export)
 app.command()(schema.schema)
+app.command("import")(importing.import_source)
 app.add_typer(config.app, name="config")

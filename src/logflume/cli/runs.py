@@ -50,10 +50,11 @@ def _describe(run: Run) -> dict[str, Any]:
 
 
 def _last_reward(run: Run) -> float | None:
-    """Return the last mean reward, of the trainer's metrics or else of the reward events."""
-    rewards = run.metrics("rewar[d]", "rewards/total/mea[n]").to_pylist()
-    in_training = [row["value"] for row in rewards if row["mode"] != "eval"]
-    return in_training[-1] if in_training else None
+    """Return the last mean reward: the trainer's metric, or else that of the reward events."""
+    found = run.metrics("rewar[d]", "rewards/total/mea[n]").to_pylist()
+    rewards = [row for row in found if row["mode"] != "eval"]
+    by_trainer = [row for row in rewards if row["name"] == "reward"]
+    return (by_trainer or rewards)[-1]["value"] if rewards else None
 
 
 def _as_row(run: dict[str, Any]) -> dict[str, Any]:

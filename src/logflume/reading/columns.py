@@ -12,7 +12,10 @@ from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
 from logflume.values.plain import json_text
 
-__all__ = ["choose", "join_schemas", "to_schema"]
+__all__ = ["PATTERN", "choose", "join_schemas", "to_schema"]
+
+PATTERN = frozenset("*?[")
+"""Characters that make a name a pattern."""
 
 
 def choose(asked: Sequence[str] | None, there: Sequence[str], event_type: str) -> list[str]:
@@ -31,7 +34,7 @@ def choose(asked: Sequence[str] | None, there: Sequence[str], event_type: str) -
     chosen: dict[str, None] = {}
     for name in asked:
         found = [name] if name in there else [one for one in there if fnmatchcase(one, name)]
-        if not found and there and not any(mark in name for mark in "*?["):
+        if not found and there and not set(name) & PATTERN:
             hint = nearest(name, there)
             raise QueryError(
                 f"events of type {event_type!r} have no field {name!r}"

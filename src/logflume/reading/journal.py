@@ -39,15 +39,21 @@ def find_position(line: bytes) -> Position | None:
 
 
 def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[Path, Any]]:
-    """Open all files of one moment: a run that is being written may rotate between two of them."""
+    """Open all files of one moment: a run that is being written may rotate between two of them.
+
+    A file that is renamed and compressed while a folder is listed may be seen under neither name,
+    so the files have to be the same ones, too, and not only to have the same names.
+    """
     while True:
         paths = find()
         with ExitStack() as opened:
             try:
+                inodes = [path.stat().st_ino for path in paths]
                 files = [(path, opened.enter_context(_open(path))) for path in paths]
+                is_same = paths == find() and inodes == [path.stat().st_ino for path in paths]
             except FileNotFoundError:
                 continue
-            if find() == paths:
+            if is_same:
                 stack.push(opened.pop_all())
                 return files
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.events import EventBase
-from logflume.reading.columns import choose
+from logflume.reading.columns import PATTERN, choose
 from logflume.values.columns import declared_columns
 
 __all__ = ["read_metrics"]
@@ -32,14 +32,16 @@ def read_metrics(
     """
     columns = [*_KEYS, *map(_as_pattern, names)] if names else None
     tables = [read(event_type, columns=columns) for event_type in _TYPES]
-    there = {name for table in tables for name in table.column_names}
-    choose([name for name in names if name not in there], sorted(there), "training")
+    found = {name for table in tables for name in table.column_names}
+    if missing := [name for name in names if name not in found and not set(name) & PATTERN]:
+        there = {name for event_type in _TYPES for name in _find_metrics(read(event_type))}
+        choose(missing, sorted(there), "', '".join(_TYPES))
     return _to_long(tables) if wide_by is None else _to_wide(tables, list(wide_by))
 
 
 def _as_pattern(name: str) -> str:
     """Return a pattern for a plain name, too: not every type has every metric."""
-    return name if set(name) & set("*?[") else f"[{name[:1]}]{name[1:]}"
+    return name if set(name) & PATTERN else f"[{name[:1]}]{name[1:]}"
 
 
 def _find_metrics(events: pa.Table) -> list[str]:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.reading.columns import choose, join_schemas, to_schema
+from logflume.reading.columns import PATTERN, choose, join_schemas, to_schema
 from logflume.reading.current import OF_THE_ATTEMPT, Latest
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.source import Source, find_source, merge
 from logflume.values.arrow_columns import Columns
 
-__all__ = ["RunFiles", "Steps", "consistently", "count_events", "read_events"]
+__all__ = ["RunFiles", "Steps", "consistently", "count_events", "find_types", "read_events"]
 
 Steps: TypeAlias = int | tuple[int | None, int | None] | None
 """One step, or the first and the last (None: no limit); None: all."""
@@ -79,13 +79,16 @@ def read_events(
     sources = [[find_source(snapshot, event_type) for snapshot in run.snapshots] for run in runs]
     schema = join_schemas(source.schema for of_run in sources for source in of_run)
     if not schema.names:
-        schema = Columns(event_type).schema
+        schema = _schema_of_none(event_type, columns or ())
     chosen = choose(columns, schema.names, event_type)
     of_steps = _step_filter(steps) & (pc.field("event") == event_type)
     wanted = of_steps if where is None else of_steps & where
     tables = [pa.schema([schema.field(name) for name in chosen]).empty_table()]
     together: list[Source] = []
     for run, of_run in zip(runs, sources, strict=True):
+        of_run = [source for source in of_run if source.schema.names]
+        if not of_run:
+            continue
         if run.is_current and event_type not in OF_THE_ATTEMPT:
             tables.append(_read_latest(of_run, chosen, of_steps, wanted))
         elif len(runs) > 1:
@@ -106,6 +109,18 @@ def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:
             of_run = Counter({t: len(read_events([run], t, columns=["seq"])) for t in of_run})
         counts += of_run
     return dict(counts)
+
+
+def find_types(runs: Sequence[RunFiles]) -> set[str]:
+    """Return the types of events that there are."""
+    return {name for run in runs for snapshot in run.snapshots for name in snapshot.types()}
+
+
+def _schema_of_none(event_type: str, columns: Sequence[str]) -> pa.Schema:
+    """Return the schema where there is no event: what is declared, and what was asked for."""
+    declared = Columns(event_type).schema
+    asked = [name for name in columns if not set(name) & PATTERN and name not in declared.names]
+    return pa.schema([*declared, *(pa.field(name, pa.null()) for name in asked)])
 
 
 def _read_latest(

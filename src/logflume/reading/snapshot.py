@@ -59,6 +59,10 @@ class Snapshot:
                 counts.update({each["values"]: each["counts"] for each in found.to_pylist()})
         return counts
 
+    def types(self) -> set[str]:
+        """Return the types of its events."""
+        return {*self._parts, *(event["event"] for event in self._in_journal())}
+
     def last_step(self) -> int | None:
         """Return the highest step of what was written last."""
         import pyarrow.compute as pc

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from logflume.events import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
 from logflume.reading.current import OF_THE_ATTEMPT
-from logflume.reading.query import RunFiles, count_events
+from logflume.reading.query import RunFiles, find_types
 from logflume.reading.source import Source, find_source
 from logflume.values.arrow_columns import Columns
 
@@ -46,36 +46,39 @@ def run_sql(
         # A name that is no view must not be looked up among the variables of this module.
         connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
         try:
-            for name in duckdb.get_table_names(query):
-                if name in views:
-                    connection.register(name, views[name]().arrow)
-                else:
-                    _make_view(connection, name, runs)
+            for name in _named(query, views):
+                connection.register(name, views[name]().arrow)
+            for name in _named(query, {*CATALOGUE, *find_types(runs)}):
+                _make_view(connection, name, runs)
             answer: pa.Table = connection.sql(query).to_arrow_table()
         except duckdb.IOException as error:
             raise FileNotFoundError(str(error)) from error
         except duckdb.Error as error:
-            types = ", ".join(sorted(count_events(runs)))
-            raise QueryError(f"{error}\nViews: {types}, {', '.join(views)}") from error
+            names = [*sorted(find_types(runs)), *views]
+            raise QueryError(f"{error}\nViews: {', '.join(names)}") from error
         return answer
 
 
+def _named(query: str, names: Iterable[str]) -> list[str]:
+    """Return the names that a query has in it; DuckDB can't tell before there are the tables."""
+    return [name for name in names if name.casefold() in query.casefold()]
+
+
 def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]) -> None:
-    """Make the view of a type; what is no type of these runs is left to DuckDB."""
+    """Make the view of a type."""
     selects = []
     for continued in (False, True):
         of_kind = [r for r in runs if (r.is_current and name not in OF_THE_ATTEMPT) is continued]
         sources = [find_source(snapshot, name) for run in of_kind for snapshot in run.snapshots]
         if events := _select_all(connection, sources, f"{name}/{continued}"):
             selects.append(f"select * from ({events}) {_LATEST if continued else ''}")
-    if not selects and name in CATALOGUE:
+    if not selects:
         connection.register(f"{name}/none", Columns(name).schema.empty_table())
         selects = [f'select * from "{name}/none"']
-    if selects:
-        events = " union all by name ".join(selects)
-        connection.execute(
-            f'create view "{name}" as select * from ({events}) where event = {_quote(name)}'
-        )
+    connection.execute(
+        f'create view "{name}" as select * from ({" union all by name ".join(selects)}) '
+        f"where event = {_quote(name)}"
+    )
 
 
 def _select_all(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-__all__ = ["argument_fields"]
+__all__ = ["WELL_KNOWN", "argument_fields"]
 
-_ALWAYS = frozenset(
+WELL_KNOWN = frozenset(
     {"learning_rate", "lr_scheduler_type", "max_steps", "num_train_epochs", "seed"}
     | {"per_device_train_batch_size", "gradient_accumulation_steps", "weight_decay"}
     | {"num_generations", "max_completion_length", "temperature", "beta", "epsilon", "loss_type"}
@@ -30,7 +30,7 @@ def argument_fields(arguments: Any) -> dict[str, Any]:
         for field in dataclasses.fields(arguments)
         if getattr(arguments, field.name, None) != _default(field)
     }
-    wanted = (changed | _ALWAYS) & values.keys()
+    wanted = (changed | WELL_KNOWN) & values.keys()
     return {
         "arguments": values,
         "hyperparameters": {name: values[name] for name in sorted(wanted)},

@@ -15,6 +15,7 @@ from logflume.lifecycle import current_config, set_step
 from logflume.logger import get_logger
 from logflume.training.arguments import argument_fields
 from logflume.training.phase import PHASE
+from logflume.training.reports import split_report
 from logflume.training.validation import Validation
 from logflume.window import MeanWindow
 
@@ -24,8 +25,6 @@ except ImportError as error:
     raise MissingExtraError("transformers", "trl") from error
 
 __all__ = ["EnhancedLoggingCallback", "OptimizedLoggingCallback"]
-
-_EVAL = "eval_"
 
 
 class EnhancedLoggingCallback(TrainerCallback):
@@ -88,18 +87,13 @@ class EnhancedLoggingCallback(TrainerCallback):
         """Log what the trainer reports, by the names of the metrics."""
         if not logs or not state.is_world_process_zero:
             return
-        evaluation = {k.removeprefix(_EVAL): v for k, v in logs.items() if k.startswith(_EVAL)}
-        summary = {k: v for k, v in logs.items() if k.startswith("train_") or k == "total_flos"}
-        # The last report may carry what is left of training metrics; `epoch` alone is none.
-        training = {k: v for k, v in logs.items() if k not in summary and not k.startswith(_EVAL)}
-        if training.keys() - {"epoch"} or not (evaluation or summary):
-            self.log_training(state.global_step, training)
-        if evaluation:
-            get_logger("training").info(
-                "evaluation", **{**evaluation, **_where(state.global_step), "mode": "eval"}
-            )
-        if summary:
-            get_logger("training").info("summary", **{**summary, **_where(state.global_step)})
+        for event, metrics in split_report(logs).items():
+            if event == "training":
+                self.log_training(state.global_step, metrics)
+            else:
+                fields = {**metrics, **_where(state.global_step)}
+                mode = {"mode": "eval"} if event == "evaluation" else {}
+                get_logger("training").info(event, **{**fields, **mode})
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Log where the checkpoint is."""

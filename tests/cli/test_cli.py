@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +10,7 @@ from jsonschema import Draft202012Validator
 
 import logflume
 from logflume.events import CATALOGUE
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "logflume", *arguments], cwd=folder, capture_output=True, text=True
-    )
+from tests.cli.commands import run
 
 
 def test_schema(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""`logflume import`: what another tool has logged becomes a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from logflume.importing import Imported
+
+__all__ = ["import_source"]
+
+
+def import_source(
+    source: Annotated[Path, typer.Argument(help="A file, or a folder that holds some.")],
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["trainer_state", "tensorboard", "jsonl", "csv"] | None,
+        typer.Option(help="The format. Not given: found by the content."),
+    ] = None,
+    dir: Annotated[  # noqa: A002 - the option's name
+        Path, typer.Option(help="Where runs live.", envvar="LOGFLUME_DIR")
+    ] = Path("logs"),
+    run: Annotated[
+        str | None, typer.Option(help="Id of the run. Not given: from the name of the source.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Make a run of what another tool has logged.
+
+    It reads `trainer_state.json` of transformers and TRL (of a folder of
+    checkpoints the newest), TensorBoard's event files (also folders of
+    these), and a history of W&B as JSON Lines or CSV. The run can then be
+    shown, queried and replayed like any other. What can't be imported is
+    counted on standard error.
+
+    Example: logflume import outputs/my-grpo/checkpoint-200 --run my-grpo
+    """
+    import msgspec
+    from rich.console import Console
+    from rich.progress import track
+
+    from logflume.importing import import_run
+    from logflume.importing.source import Format
+
+    imported = import_run(
+        source,
+        format=Format(format) if format else None,
+        dir=dir,
+        run=run,
+        follow=lambda found: iter(
+            track(
+                found,
+                "importing",
+                console=Console(stderr=True),
+                transient=True,
+                disable=not sys.stderr.isatty(),
+            )
+        ),
+    )
+    for reason, number in imported.left_out.items():
+        typer.echo(f"left out: {number:,} {reason}", err=True)
+    text = msgspec.json.encode(imported).decode() if json else _as_text(imported)
+    typer.echo(text)
+
+
+def _as_text(imported: Imported) -> str:
+    counts = ", ".join(f"{number:,} {event}" for event, number in imported.events.items())
+    return f"{imported.folder}: {counts} ({imported.format})"

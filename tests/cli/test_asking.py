@@ -1,0 +1,148 @@
+"""The commands that ask a run: runs, show, sql, outputs, compare, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from tests.cli.commands import ask, refuse, run
+from tests.reading.independent import journaled
+from tests.reading.training_run import write_run
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `logs`, in which two runs are."""
+    folder = tmp_path_factory.mktemp("here")
+    write_run(folder / "logs", range(1, 11), run="first")
+    write_run(folder / "logs", range(1, 6), range(4, 9), run="second", scale=2.0)
+    return folder
+
+
+def test_runs(here: Path) -> None:
+    """`runs` lists every run once, with its status, last step and last reward."""
+    lines = ask(here, "runs").splitlines()
+    assert ["run", "status", "started", "took", "step", "reward", "size"] == lines[1].split()
+    assert [["first", "finished"], ["second", "finished"]] == [x.split()[:2] for x in lines[3:5]]
+    found = json.loads(ask(here, "runs", "logs", "--json"))
+    assert [("first", 10, 10.0, 0), ("second", 8, 24.0, 1)] == [
+        (r["run"], r["last_step"], r["last_reward"], r["attempt"]) for r in found
+    ]
+    size = sum(p.stat().st_size for p in (here / "logs" / "first").rglob("*") if p.is_file())
+    assert size == found[0]["size_bytes"]
+
+
+def test_show(here: Path) -> None:
+    """`show` tells how a run stands; `latest` is where it begins."""
+    text = ask(here, "show")
+    assert "second   (logs/latest)" in text
+    assert "finished" in text
+    assert "8 training" in text
+    (line,) = (line for line in text.splitlines() if line.split()[:1] == ["loss"])
+    assert ["▁"] == [c for c in line if c in "▁▂▃▄▅▆▇█"][-1:]
+    answer = json.loads(ask(here, "show", "first", "--json"))
+    losses = [e["loss"] for e in journaled(here / "logs" / "first", "training")]
+    assert losses == answer["metrics"]["loss"]["values"]
+    assert ("first", "finished") == (answer["info"]["run"], answer["info"]["status"])
+
+
+def test_sql(here: Path) -> None:
+    """`sql` prints a table, or writes CSV, JSON and Parquet, to a file or not."""
+    query = "select step, loss from training where step < 3 order by step"
+    assert ["step", "loss"] == ask(here, "sql", "first", query).split()[:2]
+    assert "step,loss\n1,1\n2,0.5\n" == ask(here, "sql", "first", query, "-f", "csv").replace(
+        '"', ""
+    )
+    rows = [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}]
+    assert rows == json.loads(ask(here, "sql", "first", query, "--format", "json"))
+    done = run(here, "sql", "first", query, "-f", "parquet", "-o", "x.parquet")
+    assert (0, "", "2 rows are in x.parquet\n") == (done.returncode, done.stdout, done.stderr)
+    assert [(1, 1.0), (2, 0.5)] == duckdb.read_parquet(f"{here}/x.parquet").fetchall()
+
+
+def test_sql_over_runs(here: Path) -> None:
+    """A pattern asks many runs; of a continued one the latest attempts, or everything."""
+    query = "select run, count(*) n from training group by run order by run"
+    answer = json.loads(ask(here, "sql", "logs/*", query, "-f", "json"))
+    assert [{"run": "first", "n": 10}, {"run": "second", "n": 8}] == answer
+    answer = json.loads(ask(here, "sql", "second", query, "-f", "json", "--all-attempts"))
+    assert [{"run": "second", "n": 10}] == answer
+
+
+def test_outputs(here: Path) -> None:
+    """`outputs` shows completions as they were written, the worst first, rewards with them."""
+    text = ask(here, "outputs", "first", "--step", "4", "--sort", "reward", "--worst", "2")
+    assert ["of step 4: 1", "of step 4: 2"] == [
+        line.strip("│ ") for line in text.splitlines() if "of step" in line
+    ]
+    assert "total 0.5" in text
+    answer = json.loads(ask(here, "outputs", "first", "--step", "8:", "--best", "3", "--json"))
+    assert [10.5, 9.5, 8.5] == [row["rewards/total"] for row in answer]
+    assert 5 == len(json.loads(ask(here, "outputs", "first", "--wrong", "--json")))
+
+
+def test_texts_do_no_harm(tmp_path: Path) -> None:
+    """Control characters of a completion reach no terminal."""
+    import logflume
+
+    logflume.initialize(dir=tmp_path / "logs", run="r")
+    logflume.log_model_output(
+        "\x1b[2Jwhat?", model_output="a\x1b]0;title\x07[red]b[/red]\rc", step=1
+    )
+    logflume.shutdown()
+    for command in ("outputs", "tail", "show"):
+        text = ask(tmp_path, command, "latest")
+        assert not {"\x1b", "\x07", "\r"} & set(text)
+    assert "a\\x1b]0;title\\x07[red]b[/red]\\rc" in ask(tmp_path, "outputs")
+    assert "[red]b[/red]" in ask(tmp_path, "sql", "latest", "select model_output from model_output")
+
+
+def test_compare(here: Path) -> None:
+    """`compare` shows what was set differently and the last values beside each other."""
+    text = ask(here, "compare", "first", "second")
+    assert ["A: first (finished)", "B: second (finished)"] == text.splitlines()[:2]
+    (line,) = (line for line in text.splitlines() if line.split()[:1] == ["reward"])
+    assert ["10", "24", "14"] == [word for word in line.split() if word.isdecimal()]
+    answer = json.loads(ask(here, "compare", "first", "second", "--json"))
+    assert [10, 8] == answer["settings"]["last_step"]
+
+
+def test_export(here: Path) -> None:
+    """`export` writes what another tool reads: CSV, JSON, Parquet."""
+    for what, file in (("wide", "w.csv"), ("rewards", "r.parquet"), ("training", "t.json")):
+        assert 0 == run(here, "export", "first", what, file).returncode
+    assert [1 / step for step in range(1, 11)] == (
+        pd.read_csv(here / "w.csv").query("mode == 'train'")["loss"].tolist()
+    )
+    assert 120 == len(pd.read_parquet(here / "r.parquet"))
+    assert 10 == len(json.loads((here / "t.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["show", "third"], "third: there is no run here, nor in logs/. There are: first, "),
+        (["sql", "first", "selec"], "syntax error"),
+        (["sql", "x*", "select 1"], "no runs"),
+        (["outputs", "first", "--step", "one"], "--step one: expected a step (400) or a range"),
+        (["outputs", "first", "--worst", "1", "--sort", "x"], "no reward 'rewards/x'"),
+        (["export", "first", "trainin", "x.csv"], "nor a type of event here; there are "),
+        (["export", "first", "wide", "x.xlsx"], "has to end in .csv, .json, .parquet"),
+        (["export", "first", "wide", "no/x.csv"], "no/x.csv: this can't be written"),
+        (["runs", "nothing"], "there are no runs here"),
+        (["tail", "first", "--where", "step >"], "syntax error"),
+        (["tail", "first", "--where", "los > 1"], 'Referenced column "los" not found'),
+    ],
+)
+def test_what_is_wrong(here: Path, arguments: list[str], reason: str) -> None:
+    """A wrong word is one clear text on standard error and status 1, and prints nothing else."""
+    assert reason in refuse(here, *arguments)
+
+
+def test_an_empty_place(tmp_path: Path) -> None:
+    """Where there is no run at all, the error says how to get one."""
+    assert "Try `logflume demo`" in refuse(tmp_path, "show")

@@ -1,0 +1,174 @@
+"""Importing W&B's history: JSON Lines, and CSV of pandas and of the web page's charts."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import logflume
+from logflume.exceptions import RunError
+from logflume.importing import import_run
+from tests.importing.importer import SAMPLES, fields, imported, of_type
+
+
+def jsonl(path: Path, *rows: Any) -> Path:
+    """Write rows as W&B's client does, NaN and infinities bare."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_public_history(tmp_path: Path) -> None:
+    """Rows in the shape of a public `wandb-history.jsonl`: media are left out, times are kept."""
+    result, events = imported(SAMPLES / "wandb-history.jsonl", tmp_path)
+    training = of_type(events, "training")
+
+    assert [0, 1, 2, 3] == [event["step"] for event in training]
+    assert {"episodic_reward": 175.0, "_runtime": 4.98} == fields(training[0])
+    assert "2020-03-13T03:58:38.239100Z" == training[0]["timestamp"] == events[0]["timestamp"]
+    assert {"media of W&B: video-file": 1} == result.left_out
+    assert 3.75 == events[-1]["duration_s"]
+
+
+def test_rows_of_trl(tmp_path: Path) -> None:
+    """The step is the trainer's, not W&B's count; a row without it belongs to the step before."""
+    source = jsonl(
+        tmp_path / "rows.jsonl",
+        {"train/loss": 0.5, "train/global_step": 10, "train/epoch": 0.1, "_step": 0},
+        {"profiling/Time taken: generate": 2.0, "_step": 1},
+        {"eval/loss": 0.25, "train/global_step": 20, "train/epoch": 0.2, "_step": 2},
+        {"train/train_runtime": 9.0, "train/total_flos": 0, "train/global_step": 30, "_step": 3},
+    )
+    _, events = imported(source, tmp_path)
+    first, second = of_type(events, "training")
+    (evaluation,) = of_type(events, "evaluation")
+    (summary,) = of_type(events, "summary")
+
+    assert {"loss": 0.5, "epoch": 0.1, "global_step": 10, "_step": 0} == fields(first)
+    assert (10, 2.0) == (second["step"], second["profiling/Time taken: generate"])
+    assert (20, 0.25, 0.2, "eval") == tuple(
+        evaluation[name] for name in ("step", "loss", "epoch", "mode")
+    )
+    assert (30, 9.0) == (summary["step"], summary["train_runtime"])
+
+
+def test_nested_and_odd_rows(tmp_path: Path) -> None:
+    """Nested objects are flattened; names that are ours are kept in `extras`; null is nothing."""
+    source = jsonl(
+        tmp_path / "rows.jsonl",
+        {
+            "train": {"loss": 1.0, "rewards": {"a": {"mean": 2.0}}},
+            "eval": {"loss": 3.0},
+            "seq": 7,
+            "event": "x",
+            "nothing": None,
+            "list": [1, 2.5],
+            "name": "a\ud800b",
+            "loss": 4.0,
+            "step": 1,
+        },
+    )
+    with source.open("ab") as file:
+        file.write(b'{"loss": 1\n[1]\n\n"text"\n{"step": 2, "loss": Infinity')
+    result, events = imported(source, tmp_path)
+    (event,) = of_type(events, "training")
+
+    assert (4.0, 1.0, 2.0) == (event["loss"], event["train/loss"], event["rewards/a/mean"])
+    assert [1.0, 2.5] == event["list"]
+    assert {"seq": 7, "event": "x"} == json.loads(event["extras"])
+    assert "a\\ud800b" == event["name"]
+    assert [3.0] == [e["loss"] for e in of_type(events, "evaluation")]
+    assert {"lines that are no JSON object": 4} == result.left_out
+
+
+NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).map("m/".__add__)
+NUMBERS = st.floats(allow_nan=True) | st.integers(-(2**53), 2**53)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    rows=st.lists(st.dictionaries(NAMES, NUMBERS, min_size=1), min_size=1), as_text=st.booleans()
+)
+def test_any_numbers_come_back(
+    rows: list[dict[str, float]], as_text: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Any finite number, NaN, infinities and -0 are read back from the run as they were."""
+    folder = tmp_path_factory.mktemp("import")
+    texts = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    written = [
+        {name: texts.get(str(v), v) if as_text else v for name, v in row.items()} for row in rows
+    ]
+    source = jsonl(
+        folder / "rows.jsonl", *({**row, "_step": step} for step, row in enumerate(written))
+    )
+    result = import_run(source, dir=folder, run="r")
+    events = of_type(list(logflume.open_run(result.folder)), "training")
+
+    expected = [{name: repr(float(value)) for name, value in row.items()} for row in rows]
+    found = [{name: repr(value) for name, value in fields(event).items()} for event in events]
+    assert expected == found
+    assert {} == result.left_out
+
+
+def test_a_chart_of_the_web_page(tmp_path: Path) -> None:
+    """The name of the one run goes; extremes are kept where they differ from the value."""
+    result, events = imported(SAMPLES / "wandb_chart.csv", tmp_path)
+    training = of_type(events, "training")
+
+    assert [1, 2, 3, 4] == [event["step"] for event in training]
+    assert 0.12500000186 == training[0]["reward"]
+    assert math.isnan(training[1]["reward"])
+    assert "reward/min" not in training[1]
+    assert (0.75, 0.5, math.inf) == tuple(
+        training[2][name] for name in ("reward", "reward/min", "reward/max")
+    )
+    assert "reward" not in training[3]
+    assert "wandb_chart" == result.run
+
+
+def test_a_chart_of_several_runs(tmp_path: Path) -> None:
+    """Of several runs each field has the run's name in front."""
+    names = [f"run - {n} - eval/loss{end}" for n in (1, 2) for end in ("", "__MIN", "__MAX")]
+    with (tmp_path / "chart.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["Step", *names], [5, 1, 1, 1, 2, 2, 2]])
+    _, events = imported(tmp_path / "chart.csv", tmp_path)
+    (evaluation,) = of_type(events, "evaluation")
+
+    assert {"run - 1/loss": 1.0, "run - 2/loss": 2.0} == fields(evaluation)
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_a_table_of_pandas(index: bool, tmp_path: Path) -> None:
+    """What `run.history().to_csv()` writes: texts, truth values, absent cells, row numbers."""
+    table = pd.DataFrame(
+        {
+            "_step": [0, 1],
+            "_timestamp": [1.7e9, 1.7e9 + 1],
+            "train/loss": [0.1, None],
+            "note": ["a,\n b", "1_0"],
+            "is_ok": [True, False],
+            "big": [2**60, 5],
+        }
+    )
+    table.to_csv(tmp_path / "table.csv", index=index)
+    _, events = imported(tmp_path / "table.csv", tmp_path)
+    first, second = of_type(events, "training")
+
+    assert {"loss": 0.1, "note": "a,\n b", "is_ok": True, "big": 2.0**60} == fields(first)
+    assert {"note": "1_0", "is_ok": False, "big": 5.0} == fields(second)
+    assert "2023-11-14T22:13:21.000000Z" == second["timestamp"]
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    """A file with a header only has nothing to import."""
+    (tmp_path / "table.csv").write_text("step,loss\n")
+    with pytest.raises(RunError, match=r"table\.csv: there is nothing in it to import"):
+        imported(tmp_path / "table.csv", tmp_path)
+    assert ["table.csv"] == [path.name for path in tmp_path.iterdir()]

@@ -1,0 +1,118 @@
+"""`logflume import`, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import logflume
+from tests.importing.importer import SAMPLES
+
+
+def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the command in a folder."""
+    command = [sys.executable, "-m", "logflume", "import", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_import(tmp_path: Path) -> None:
+    """The run is where the command says, and what was left out is on standard error."""
+    done = run(tmp_path, SAMPLES / "wandb-history.jsonl", "--run", "history")
+
+    assert (0, "left out: 1 media of W&B: video-file\n") == (done.returncode, done.stderr)
+    assert "logs/history: 1 run_started, 4 training, 1 run_finished (jsonl)\n" == done.stdout
+    assert 6 == sum(logflume.open_run(tmp_path / "logs" / "history").types().values())
+
+
+def test_json(tmp_path: Path) -> None:
+    """`--json` prints folder, format, counts by type and what was left out."""
+    done = run(tmp_path, SAMPLES / "dpo_trainer_state.json", "--dir", "x", "--run", "r", "--json")
+
+    assert {
+        "run": "r",
+        "folder": "x/r",
+        "format": "trainer_state",
+        "events": {
+            "run_started": 2,
+            "training": 3,
+            "evaluation": 1,
+            "summary": 1,
+            "trainer_state": 1,
+            "run_finished": 1,
+        },
+        "left_out": {},
+    } == json.loads(done.stdout)
+
+
+def test_a_run_is_never_written_over(tmp_path: Path) -> None:
+    """A second import of the same name is refused, and the first run stays as it was."""
+    run(tmp_path, SAMPLES / "wandb_chart.csv")
+    before = (tmp_path / "logs" / "wandb_chart" / "events.jsonl").read_bytes()
+    done = run(tmp_path, SAMPLES / "wandb_chart.csv")
+
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "logs/wandb_chart is there already. Choose another id with --run.\n" == done.stderr
+    assert before == (tmp_path / "logs" / "wandb_chart" / "events.jsonl").read_bytes()
+    assert ["wandb_chart"] == [path.name for path in (tmp_path / "logs").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "error"),
+    [
+        (["nowhere"], 1, "nowhere: there is no such file or folder\n"),
+        (["notes.txt"], 1, "notes.txt: nothing is known to import here."),
+        (["."], 1, ".: nothing is known to import here."),
+        (["rows.jsonl", "--run", "a/b"], 1, "run: 'a/b' can't be a run id: it names a folder\n"),
+        (["rows.jsonl", "--format", "xml"], 2, "Usage: "),
+        ([], 2, "Usage: "),
+    ],
+)
+def test_errors(arguments: list[str], status: int, error: str, tmp_path: Path) -> None:
+    """A user's error is one text on standard error, and leaves nothing behind."""
+    (tmp_path / "notes.txt").write_text("dear diary\n")
+    (tmp_path / "rows.jsonl").write_text('{"step": 1, "loss": 2}\n')
+    done = run(tmp_path, *arguments)
+
+    assert (status, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(error)
+    assert "Traceback" not in done.stderr
+    assert {"notes.txt", "rows.jsonl"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_format_that_is_said(tmp_path: Path) -> None:
+    """A file that isn't known by its content is read as `--format` says."""
+    (tmp_path / "mine").write_text("when,loss\n1,2.5\n")
+    done = run(tmp_path, "mine", "--format", "csv")
+    rows = duckdb.execute(
+        f"select loss, step from '{tmp_path}/logs/mine/parquet/training/*.parquet'"
+    )
+
+    assert 0 == done.returncode
+    assert [(2.5, None)] == rows.fetchall()
+
+
+def test_the_run_goes_on(tmp_path: Path) -> None:
+    """An imported run can be continued: the next attempt adds to it, with the same columns."""
+    run(tmp_path, SAMPLES / "grpo_trainer_state.json", "--run", "r")
+    sinks = {
+        "jsonl": {"path": "{dir}/{run}/events.jsonl"},
+        "parquet": {"path": "{dir}/{run}/parquet"},
+    }
+    info = logflume.initialize(
+        {"root": {"sinks": list(sinks)}, "sinks": sinks}, dir=tmp_path / "logs", run="r"
+    )
+    logflume.log_training_progress(20, {"loss": 0.5, "completion_length": 400})
+    logflume.shutdown()
+    rows = duckdb.execute(
+        "select attempt, step, completion_length "
+        f"from '{tmp_path}/logs/r/parquet/training/*.parquet' order by attempt, seq"
+    ).fetchall()
+
+    assert 1 == info.attempt
+    assert [(0, 5), (0, 10), (0, 15), (1, 20)] == [row[:2] for row in rows]
+    assert [431.25, 432.25, 433.25, 400.0] == [row[2] for row in rows]

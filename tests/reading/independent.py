@@ -1,0 +1,46 @@
+"""A second way to the numbers of a run: its journals, with nothing but the standard library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Event = dict[str, Any]
+
+
+def journaled(folder: Path, event_type: str | None = None) -> list[Event]:
+    """Return the events of all journals that aren't compressed, NaN and infinities in place."""
+    events = []
+    for path in sorted(folder.glob("events*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            event = json.loads(line)
+            for name, value in event.pop("nonfinite", {}).items():
+                if name in event:
+                    event[name] = float(value)
+                else:
+                    field, _, index = name.rpartition(".")
+                    event[field][int(index)] = float(value)
+            events.append(event)
+    return [event for event in events if event_type in (None, event["event"])]
+
+
+def latest(events: Iterable[Event]) -> list[Event]:
+    """Return what the latest attempt of each step and mode has logged."""
+    events = list(events)
+    newest: dict[Any, int] = {}
+    for event in events:
+        place = (event["step"], event.get("mode"))
+        newest[place] = max(newest.get(place, 0), event["attempt"])
+    return [e for e in events if e["attempt"] == newest[(e["step"], e.get("mode"))]]
+
+
+def without_absent(row: Event) -> Event:
+    """Return a row of a table as the journal would have it: absent is not null."""
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def names(events: Iterable[Event]) -> list[tuple[Any, ...]]:
+    """Return what names each event within its run."""
+    return [(e["attempt"], e["rank"], e.get("process"), e["seq"]) for e in events]
