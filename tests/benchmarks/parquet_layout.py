@@ -84,7 +84,7 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "row_group_mb": 16,
     }
     changes: dict[str, dict[str, Any]] = {
-        **{f"row groups of {size} MB": {"row_group_mb": size} for size in (1, 4, 64, 256)},
+        **{f"row groups of {size} MB": {"row_group_mb": size} for size in (1, 4, 8, 32, 64, 256)},
         **{f"zstd level {level}": {"compression_level": level} for level in (1, 5, 9)},
         "snappy": {"compression": "snappy", "compression_level": None},
         "no dictionaries": {"use_dictionary": False},
@@ -97,7 +97,7 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "data pages of version 2": {"data_page_version": "2.0"},
         "bloom filter on seq": {"bloom_filter_options": {"seq": {"ndv": 6_000}}},
         "seq and timestamp as differences": {
-            "use_dictionary": [n for n in schema.names if n not in ("seq", "timestamp")],
+            "use_dictionary": [_path(f) for f in schema if f.name not in ("seq", "timestamp")],
             "column_encoding": dict.fromkeys(["seq", "timestamp"], "DELTA_BINARY_PACKED"),
         },
         "numbers split by bytes": {"use_dictionary": texts, "use_byte_stream_split": floats},
@@ -105,6 +105,11 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
     for name, change in changes.items():
         yield name, partial(_write, **chosen | change)
     yield "steps mixed, rows as they come", lambda path, table: _write(path, _mix(table), **chosen)
+
+
+def _path(field: pa.Field[Any]) -> str:
+    """Return the name of a column as Parquet has it."""
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
 def _write(path: Path, table: pa.Table, *, row_group_mb: int, **options: Any) -> None:
