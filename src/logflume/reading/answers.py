@@ -12,8 +12,9 @@ from logflume.reading.writer import Writer, find_writers
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from logflume.reading.query import RunFiles, Steps
+    from logflume.reading.query import RunFiles
     from logflume.reading.table import Table
+    from logflume.reading.wish import Steps
 
 Attempts: TypeAlias = Literal["current", "all"]
 
@@ -62,23 +63,34 @@ class Answers:
         """
         return self._answer(lambda read: read(event_type, columns=columns, steps=steps))
 
-    def metrics(self, *names: str, wide: bool = False, steps: Steps = None) -> Table:
-        """Return the numbers of `training`, `evaluation`, `reward` and `generation` events.
+    def metrics(
+        self,
+        *names: str,
+        wide: bool = False,
+        steps: Steps = None,
+        events: Sequence[str] = ("training", "evaluation", "reward", "generation"),
+    ) -> Table:
+        """Return the numbers of the events that are logged by step.
 
         Args:
             names: Names and patterns: `loss`, `rewards/*/mean`. None given: all.
             wide: One row a step and mode, a column each. Else `step`, `name`, `value`, and where
                 it is from: `event`, `mode`, `run`, `rank`, `attempt`, `timestamp`.
-            steps: As for `events`.
+            steps: As for the method `events`.
+            events: The types of events whose numbers are wanted. TRL's own metrics are in
+                `training`; `reward` has the statistics of each batch.
 
         Raises:
+            QueryError: There is no such metric.
             RunError: A journal is damaged.
         """
         from logflume.reading.metrics import read_metrics
 
         keys = ["run", "step", "mode"] if self._are_many else ["step", "mode"]
         return self._answer(
-            lambda read: read_metrics(partial(read, steps=steps), names, keys if wide else None)
+            lambda read: read_metrics(
+                partial(read, steps=steps), events, names, keys if wide else None
+            )
         )
 
     def rewards(self, *, steps: Steps = None) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logflume.reading.journal import open_files, read_lines_from
@@ -13,8 +14,9 @@ from logflume.state import RunState
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
-__all__ = ["Lack", "find_lack"]
+__all__ = ["Lack", "find_lack", "read_column"]
 
 Parts = Mapping[str, Sequence[Part]]
 
@@ -74,15 +76,25 @@ def find_lack(writer: Writer, state: RunState, parts: Parts) -> Lack | None:
 def _count_rows(writer: Writer, parts: Parts) -> int:
     import pyarrow.parquet as pq
 
-    paths = (writer.parquet / name / part.name for name, some in parts.items() for part in some)
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    return sum(pq.read_metadata(path).num_rows for path in _paths(writer, parts))
 
 
 def _read_numbers(writer: Writer, parts: Parts) -> Iterator[Any]:
+    return (read_column(path, "seq").to_numpy() for path in _paths(writer, parts))
+
+
+def _paths(writer: Writer, parts: Parts) -> Iterator[Path]:
+    return (writer.parquet / name / part.name for name, some in parts.items() for part in some)
+
+
+def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
+    """Return one column of a Parquet file.
+
+    Raises:
+        FileNotFoundError: The file was replaced meanwhile.
+    """
+    # Not by `read_table`: that one takes a folder named `a=b`, a run's say, for a column.
     import pyarrow.parquet as pq
 
-    for name, some in parts.items():
-        for part in some:
-            yield pq.read_table(writer.parquet / name / part.name, columns=["seq"])[
-                "seq"
-            ].to_numpy()
+    with pq.ParquetFile(path) as file:
+        return file.read(columns=[name])[name]

@@ -9,33 +9,36 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.events import EventBase
-from logflume.reading.columns import PATTERN, choose
+from logflume.reading.columns import PATTERN, check
 from logflume.values.columns import declared_columns
 
 __all__ = ["read_metrics"]
 
-_TYPES = ("training", "evaluation", "reward", "generation")
 _PLAIN = ("training", "evaluation")
 _KEYS = ["step", "event", "mode", "run", "rank", "attempt", "timestamp"]
 _NO_METRIC = frozenset({*declared_columns(EventBase.__name__), "global_step", "generation"})
 
 
 def read_metrics(
-    read: Callable[..., pa.Table], names: Sequence[str], wide_by: Sequence[str] | None
+    read: Callable[..., pa.Table],
+    types: Sequence[str],
+    names: Sequence[str],
+    wide_by: Sequence[str] | None,
 ) -> pa.Table:
     """Return metrics in long or wide form.
 
     Args:
         read: Returns the events of a type, with some of their columns.
+        types: The types of events.
         names: Names and patterns of metrics; none: all.
         wide_by: What names a row in wide form; None: long form.
     """
     columns = [*_KEYS, *map(_as_pattern, names)] if names else None
-    tables = [read(event_type, columns=columns) for event_type in _TYPES]
+    tables = [read(event_type, columns=columns) for event_type in types]
     found = {name for table in tables for name in table.column_names}
     if missing := [name for name in names if name not in found and not set(name) & PATTERN]:
-        there = {name for event_type in _TYPES for name in _find_metrics(read(event_type))}
-        choose(missing, sorted(there), "', '".join(_TYPES))
+        there = {name for event_type in types for name in _find_metrics(read(event_type))}
+        check(missing, sorted(there), "', '".join(types))
     return _to_long(tables) if wide_by is None else _to_wide(tables, list(wide_by))
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import or_
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
-from logflume.reading.columns import choose
+from logflume.reading.columns import check
 
 __all__ = ["Wanted", "read_outputs"]
 
@@ -63,8 +61,8 @@ def read_outputs(
     )
     rows = _pick(read(_TYPE, columns=judged), wanted)
     chosen = None if columns is None else [*columns, *_NAME, "process*"]
-    found = _in_order_of(rows, read(_TYPE, columns=chosen, where=_to_filter(rows)))
-    return found if columns is None else found.select(choose(columns, found.column_names, _TYPE))
+    found = _in_order_of(rows, read(_TYPE, columns=chosen, seqs=_seqs(rows)))
+    return found if columns is None else found.select(check(columns, found.column_names, _TYPE))
 
 
 def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:
@@ -95,13 +93,13 @@ def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:
     return rows
 
 
-def _to_filter(rows: pa.Table) -> pc.Expression:
-    """Return an expression that few other rows fit; by `seq` parts are skipped unread."""
-    seqs: list[Any] = pc.unique(rows["seq"]).to_pylist()
-    seq: Any = pc.field("seq")
-    if len(seqs) > 100:
-        return cast("pc.Expression", (seq >= min(seqs)) & (seq <= max(seqs)))
-    return reduce(or_, [seq == one for one in seqs], pc.scalar(False))
+def _seqs(rows: pa.Table) -> dict[str, set[int]]:
+    """Return by run the `seq` of the rows."""
+    seqs: dict[str, set[int]] = {}
+    names: Any = rows.select(["run", "seq"]).to_pylist()
+    for name in names:
+        seqs.setdefault(name["run"], set()).add(name["seq"])
+    return seqs
 
 
 def _in_order_of(rows: pa.Table, events: pa.Table) -> pa.Table:

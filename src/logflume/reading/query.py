@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from logflume.reading.columns import PATTERN, choose, join_schemas, to_schema
+from logflume.reading.columns import PATTERN, check, join_schemas, match, to_schema
 from logflume.reading.current import OF_THE_ATTEMPT, Latest
 from logflume.reading.snapshot import Snapshot
-from logflume.reading.source import Source, find_source, merge
+from logflume.reading.source import Source, find_sources, read_sources
+from logflume.reading.wish import Steps, Wish
 from logflume.values.arrow_columns import Columns
 
 __all__ = ["RunFiles", "Steps", "consistently", "count_events", "find_types", "read_events"]
-
-Steps: TypeAlias = int | tuple[int | None, int | None] | None
-"""One step, or the first and the last (None: no limit); None: all."""
 
 Result = TypeVar("Result")
 
@@ -37,6 +35,11 @@ class RunFiles(NamedTuple):
 
     snapshots: list[Snapshot]
     is_current: bool
+
+    @property
+    def id(self) -> str | None:
+        """The id of the run; None where nothing tells."""
+        return next((one.run for one in self.snapshots if one.run is not None), None)
 
 
 def consistently(read: Callable[[], Result]) -> Result:
@@ -59,7 +62,7 @@ def read_events(
     *,
     columns: Sequence[str] | None = None,
     steps: Steps = None,
-    where: pc.Expression | None = None,
+    seqs: Mapping[str, Collection[int]] | None = None,
 ) -> pa.Table:
     """Return the events of a type, run by run.
 
@@ -70,34 +73,37 @@ def read_events(
         event_type: The type.
         columns: Names and patterns; None: all. Nothing else is read.
         steps: The steps.
-        where: What else the rows have to be, told by reserved names.
+        seqs: By run the `seq` of the events that are asked for; None: all. Events of another rank
+            or attempt that have the same `seq` come along.
 
     Raises:
         QueryError: There is no such column.
         RunError: A journal is damaged.
     """
-    sources = [[find_source(snapshot, event_type) for snapshot in run.snapshots] for run in runs]
-    schema = join_schemas(source.schema for of_run in sources for source in of_run)
+    runs = [run for run in runs if seqs is None or run.id is None or run.id in seqs]
+    sources = find_sources([snapshot for run in runs for snapshot in run.snapshots], event_type)
+    of_steps = Wish.of_steps(steps)
+
+    def wish(source: Source) -> Wish:
+        return of_steps if seqs is None else of_steps._replace(seqs=seqs.get(source.run or ""))
+
+    def needed(there: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys([*match(columns, there), *_ORDER, *_PLACE]))
+
+    found = read_sources(sources, needed, wish)
+    schema = join_schemas(one.schema for one in found)
     if not schema.names:
         schema = _schema_of_none(event_type, columns or ())
-    chosen = choose(columns, schema.names, event_type)
-    of_steps = _step_filter(steps) & (pc.field("event") == event_type)
-    wanted = of_steps if where is None else of_steps & where
-    tables = [pa.schema([schema.field(name) for name in chosen]).empty_table()]
-    together: list[Source] = []
-    for run, of_run in zip(runs, sources, strict=True):
-        of_run = [source for source in of_run if source.schema.names]
-        if not of_run:
-            continue
+    chosen = check(columns, schema.names, event_type)
+    answer = [pa.schema([schema.field(name) for name in chosen]).empty_table()]
+    remaining = zip(sources, (_in_order(one.events) for one in found), strict=True)
+    for run in runs:
+        of_run = list(islice(remaining, len(run.snapshots)))
         if run.is_current and event_type not in OF_THE_ATTEMPT:
-            tables.append(_read_latest(of_run, chosen, of_steps, wanted))
-        elif len(runs) > 1:
-            together += of_run
+            answer += _latest([source for source, _ in of_run], [e for _, e in of_run], of_steps)
         else:
-            needed = list(dict.fromkeys([*chosen, *_ORDER]))
-            tables += [_in_order(source.read(needed, wanted)) for source in of_run]
-    tables += [source.read(chosen, wanted) for source in merge(together)]
-    return pa.concat_tables([to_schema(table, tables[0].schema) for table in tables])
+            answer += [events for _, events in of_run]
+    return pa.concat_tables([to_schema(events, answer[0].schema) for events in answer])
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:
@@ -123,30 +129,15 @@ def _schema_of_none(event_type: str, columns: Sequence[str]) -> pa.Schema:
     return pa.schema([*declared, *(pa.field(name, pa.null()) for name in asked)])
 
 
-def _read_latest(
-    sources: Sequence[Source], chosen: list[str], of_steps: pc.Expression, wanted: pc.Expression
-) -> pa.Table:
-    """Return the events of a run's latest attempts.
+def _latest(sources: Sequence[Source], events: list[pa.Table], of_steps: Wish) -> list[pa.Table]:
+    """Return those events of a run's writers that are of the latest attempts.
 
     Which ones these are is told by all events of the steps, not only by those that are wanted.
     """
-    keys = pa.concat_tables([source.read(_PLACE, of_steps) for source in sources])
-    needed = list(dict.fromkeys([*chosen, *_ORDER, *_PLACE]))
-    schema = join_schemas(source.schema for source in sources)
-    schema = pa.schema([schema.field(name) for name in needed if name in schema.names])
-    tables = [_in_order(source.read(needed, wanted)) for source in sources]
-    return Latest(keys).filter(pa.concat_tables([to_schema(table, schema) for table in tables]))
-
-
-def _step_filter(steps: Steps) -> pc.Expression:
-    if steps is None:
-        return pc.scalar(True)
-    first, last = (steps, steps) if isinstance(steps, int) else steps
-    step = pc.field("step")
-    wanted = pc.scalar(True)
-    if first is not None:
-        wanted = wanted & (step >= first)
-    return wanted if last is None else wanted & (step <= last)
+    found = read_sources(sources, lambda _there: _PLACE, lambda _source: of_steps)
+    keys = [one.events for one in found if len(one.events)]
+    latest = Latest(pa.concat_tables(keys)) if keys else None
+    return [one if latest is None or not len(one) else latest.filter(one) for one in events]
 
 
 def _in_order(events: pa.Table) -> pa.Table:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from logflume.reading.journal import is_of, open_files, parse, read_events
-from logflume.reading.lack import find_lack
-from logflume.reading.part_name import folder_name
+from logflume.reading.lack import Lack, find_lack, read_column
+from logflume.reading.part_name import Part, folder_name
 from logflume.reading.writer import Writer
 from logflume.values.columns import Kind
 
@@ -35,65 +35,75 @@ class Snapshot:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._parts = {} if writer.state is None else writer.parts()
-        self._lack = None
-        if writer.state is not None and self._parts:
+        self._parts: dict[str, list[Part]] = {}
+        self._lack: Lack | None = None
+        if writer.state is not None:
+            if not writer.is_complete:
+                self._parts = {table: writer.parts(table) for table in writer.tables()}
             self._lack = find_lack(writer, writer.state, self._parts)
-        if self._lack is None:
-            self._parts = {}
 
     def files(self, event_type: str) -> list[Path]:
         """Return the Parquet parts that have events of a type, in order."""
-        folder = self._writer.parquet / folder_name(event_type)
-        return [folder / part.name for part in self._parts.get(folder.name, ())]
+        return self._files(folder_name(event_type))
 
     def count(self) -> Counter[str]:
         """Return how many events of each type there are."""
-        import pyarrow.parquet as pq
-
         counts = Counter(event["event"] for event in self._in_journal())
-        for name, parts in self._parts.items():
-            for part in parts:
-                path = self._writer.parquet / name / part.name
-                found: Any = pq.read_table(path, columns=["event"])["event"].value_counts()
+        for table in self._tables():
+            for path in self._files(table):
+                found: Any = read_column(path, "event").value_counts()
                 counts.update({each["values"]: each["counts"] for each in found.to_pylist()})
         return counts
 
     def types(self) -> set[str]:
         """Return the types of its events."""
-        return {*self._parts, *(event["event"] for event in self._in_journal())}
+        return {*self._tables(), *(event["event"] for event in self._in_journal())}
 
     def last_step(self) -> int | None:
         """Return the highest step of what was written last."""
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
-        steps = [e["step"] for e in self._in_journal() if e.get("step") is not None]
-        for name in self._parts:
-            newest = pq.read_table(self.files(name)[-1], columns=["step"])["step"]
-            steps += [step for step in [pc.max(newest).as_py()] if step is not None]
-        return max(steps, default=None)
+        steps = [event.get("step") for event in self._in_journal()]
+        newest = [path for table in self._tables() for path in self._files(table)[-1:]]
+        steps += [pc.max(read_column(path, "step")).as_py() for path in newest]
+        return max((step for step in steps if step is not None), default=None)
 
-    def journaled(self, event_type: str, stored: pa.Schema) -> pa.Table | None:
+    @property
+    def run(self) -> str | None:
+        """The run's id; None where no state tells."""
+        return None if self._writer.state is None else self._writer.state.run
+
+    def journaled(self, event_type: str) -> pa.Table | None:
         """Return the events of a type that only the journal has; None if there are none.
 
-        Args:
-            event_type: The type.
-            stored: The columns of its Parquet parts, which these have, too.
+        They have the columns of the type's Parquet parts, too.
         """
         import pyarrow as pa
+        import pyarrow.parquet as pq
 
         from logflume.values.arrow_columns import Columns, widen
 
         columns = None
         tables = []
         for events in _chunks(self._in_journal(event_type)):
-            columns = columns or Columns(event_type, _kinds(stored))
+            if columns is None:
+                stored = [pq.read_schema(path) for path in self.files(event_type)[-1:]]
+                columns = Columns(event_type, _kinds(field for one in stored for field in one))
             tables.append(columns.to_table(events))
         if columns is None:
             return None
         schema = columns.schema
         return pa.concat_tables([widen(table, schema) for table in tables])
+
+    def _tables(self) -> list[str]:
+        return [] if self._lack is None else self._writer.tables()
+
+    def _files(self, table: str) -> list[Path]:
+        """Return the files of a table; those that what is lacking was told by, if anything was."""
+        if self._lack is None:
+            return []
+        parts = self._writer.parts(table) if self._writer.is_complete else self._parts.get(table)
+        return [self._writer.parquet / table / part.name for part in parts or ()]
 
     def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the events that Parquet lacks."""

@@ -1,73 +1,129 @@
-"""Where the events of one type are: Parquet files of one schema, and what journals have beyond."""
+"""Where the events of one type of one writer are: in Parquet files, and in the journal beyond."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from logflume.reading.columns import join_schemas, to_schema
 from logflume.reading.snapshot import Snapshot
+from logflume.reading.wish import Limits, Wish
 
-__all__ = ["Source", "find_source", "merge"]
+__all__ = ["Found", "Source", "find_sources", "read_sources"]
+
+Choose: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_THREADS = min(8, os.cpu_count() or 1)
 
 
 class Source(NamedTuple):
-    """Events of one type.
+    """Events of one type and writer.
 
     Attributes:
-        files: Parquet files.
-        stored: Their schema; of no columns if there are none.
-        journaled: What is only in a journal, if there is something.
+        run: The run's id; None where nothing tells.
+        files: Parquet files, in order.
+        journaled: What is only in the journal, if there is something.
     """
 
+    run: str | None
     files: Sequence[Path]
-    stored: pa.Schema
     journaled: pa.Table | None
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The columns of both."""
-        return (
-            self.stored
-            if self.journaled is None
-            else join_schemas([self.stored, self.journaled.schema])
-        )
 
-    def read(self, columns: Sequence[str], where: pc.Expression) -> pa.Table:
-        """Return the rows that are wanted, with those of the columns that are here."""
-        schema = self.schema
-        schema = pa.schema([schema.field(name) for name in columns if name in schema.names])
-        tables = [schema.empty_table()]
-        if self.files:
-            here = [name for name in schema.names if name in self.stored.names]
-            stored = ds.dataset(self.files, schema=self.stored)
-            tables.append(stored.to_table(columns=here, filter=where))
-        if self.journaled is not None:
-            tables.append(self.journaled.filter(where))
-        return pa.concat_tables([to_schema(table, schema) for table in tables])
+class Found(NamedTuple):
+    """What was asked for.
+
+    Attributes:
+        schema: All columns that there are.
+        events: The events, with the columns that were asked for.
+    """
+
+    schema: pa.Schema
+    events: pa.Table
 
 
-def find_source(snapshot: Snapshot, event_type: str) -> Source:
-    """Return where a writer's events of a type are."""
-    files = snapshot.files(event_type)
-    # When columns are added the newest part is the first to have them.
-    stored = pq.read_schema(files[-1]) if files else pa.schema([])
-    return Source(files, stored, snapshot.journaled(event_type, stored))
+def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]:
+    """Return where the events of a type are, by writer."""
+    return [
+        Source(snapshot.run, snapshot.files(event_type), snapshot.journaled(event_type))
+        for snapshot in snapshots
+    ]
 
 
-def merge(sources: Iterable[Source]) -> list[Source]:
-    """Return the same with the files of one schema together: they are read at once."""
-    files: dict[tuple[tuple[str, str], ...], tuple[list[Path], pa.Schema]] = {}
-    rest = []
+def read_sources(
+    sources: Sequence[Source], choose: Choose, wish: Callable[[Source], Wish]
+) -> list[Found]:
+    """Return by source the events that are asked for.
+
+    Args:
+        sources: The sources.
+        choose: Returns those of the columns of a file that are asked for.
+        wish: Returns which events of a source are.
+    """
+    asked = [(path, wish(source)) for source in sources for path in source.files]
+    pieces = iter(_in_threads(lambda one: _read_file(one[0], choose, one[1]), asked))
+    answers = []
     for source in sources:
-        key = tuple((field.name, str(field.type)) for field in source.stored)
-        files.setdefault(key, ([], source.stored))[0].extend(source.files)
+        found = list(islice(pieces, len(source.files)))
         if source.journaled is not None:
-            rest.append(Source((), pa.schema([]), source.journaled))
-    return [Source(some, schema, None) for some, schema in files.values()] + rest
+            events = wish(source).choose(source.journaled)
+            names = choose(events.column_names)
+            found.append(Found(events.schema, events.select(names)))
+        answers.append(join(found))
+    return answers
+
+
+def join(found: Sequence[Found]) -> Found:
+    """Return the same as one."""
+    if len(found) == 1:
+        return found[0]
+    schema = join_schemas(one.events.schema for one in found)
+    tables = [to_schema(one.events, schema) for one in found]
+    events = pa.concat_tables([schema.empty_table(), *tables])
+    return Found(join_schemas(one.schema for one in found), events)
+
+
+def _read_file(path: Path, choose: Choose, wish: Wish) -> Found:
+    """Return the events that are asked for; row groups without such are skipped unread."""
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        names = list(choose(schema.names))
+        needed = list(dict.fromkeys([*names, *wish.columns]))
+        groups = [g for g in range(file.num_row_groups) if _may_have(file.metadata, g, wish)]
+        events = file.read_row_groups(groups, columns=needed, use_threads=False)
+    return Found(schema, wish.choose(events).select(names))
+
+
+def _may_have(footer: pq.FileMetaData, group: int, wish: Wish) -> bool:
+    if not wish.columns:
+        return True
+    columns = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
+    limits = [_limits(footer, group, columns.get(name)) for name in ("step", "seq")]
+    return wish.may_be_among(*limits)
+
+
+def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:
+    statistics: Any = None
+    if column is not None:
+        statistics = footer.row_group(group).column(column).statistics
+    if statistics is None or not statistics.has_min_max:
+        return None
+    return statistics.min, statistics.max
+
+
+def _in_threads(do: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return the results in order. Arrow reads without the interpreter's lock."""
+    items = list(items)
+    if len(items) < 2:
+        return [do(item) for item in items]
+    with ThreadPoolExecutor(min(_THREADS, len(items))) as pool:
+        return list(pool.map(do, items))

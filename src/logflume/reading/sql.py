@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from logflume.events import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
 from logflume.reading.current import OF_THE_ATTEMPT
 from logflume.reading.query import RunFiles, find_types
-from logflume.reading.source import Source, find_source
+from logflume.reading.snapshot import Snapshot
 from logflume.values.arrow_columns import Columns
 
 if TYPE_CHECKING:
@@ -46,9 +49,11 @@ def run_sql(
         # A name that is no view must not be looked up among the variables of this module.
         connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
         try:
-            for name in _named(query, views):
+            named = _find_names(connection, query)
+            for name in named & set(views):
                 connection.register(name, views[name]().arrow)
-            for name in _named(query, {*CATALOGUE, *find_types(runs)}):
+            types = {*CATALOGUE, *find_types(runs)} if named - set(views) else ()
+            for name in (name for name in types if name.casefold() in named):
                 _make_view(connection, name, runs)
             answer: pa.Table = connection.sql(query).to_arrow_table()
         except duckdb.IOException as error:
@@ -59,9 +64,27 @@ def run_sql(
         return answer
 
 
-def _named(query: str, names: Iterable[str]) -> list[str]:
-    """Return the names that a query has in it; DuckDB can't tell before there are the tables."""
-    return [name for name in names if name.casefold() in query.casefold()]
+def _find_names(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
+    """Return the names of tables in a query, in lower case: those that it reads from.
+
+    Of what is no plain `select` they are all its words, for DuckDB doesn't show its parts.
+    """
+    text: str
+    ((text,),) = connection.execute("select json_serialize_sql(?)", [query]).fetchall()
+    tree = orjson.loads(text)
+    if tree["error"]:
+        return {word.strip('"').casefold() for word in re.findall(r'"[^"]*"|[\w.]+', query)}
+    return {name.casefold() for name in _tables(tree)}
+
+
+def _tables(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE":
+            yield node["table_name"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            yield from _tables(inner)
 
 
 def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]) -> None:
@@ -69,8 +92,8 @@ def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[
     selects = []
     for continued in (False, True):
         of_kind = [r for r in runs if (r.is_current and name not in OF_THE_ATTEMPT) is continued]
-        sources = [find_source(snapshot, name) for run in of_kind for snapshot in run.snapshots]
-        if events := _select_all(connection, sources, f"{name}/{continued}"):
+        snapshots = [snapshot for run in of_kind for snapshot in run.snapshots]
+        if events := _select_all(connection, name, snapshots, f"{name}/{continued}"):
             selects.append(f"select * from ({events}) {_LATEST if continued else ''}")
     if not selects:
         connection.register(f"{name}/none", Columns(name).schema.empty_table())
@@ -82,15 +105,17 @@ def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[
 
 
 def _select_all(
-    connection: duckdb.DuckDBPyConnection, sources: Sequence[Source], prefix: str
+    connection: duckdb.DuckDBPyConnection, name: str, snapshots: Sequence[Snapshot], prefix: str
 ) -> str:
-    """Return the query for all events of these sources; empty if there are none."""
+    """Return the query for all events of a type; empty if there are none."""
     selects = []
-    if files := [_quote(str(path)) for source in sources for path in source.files]:
-        selects.append(f"select * from read_parquet([{', '.join(files)}], union_by_name = true)")
-    for number, source in enumerate(sources):
-        if source.journaled is not None:
-            connection.register(f"{prefix}/{number}", source.journaled)
+    if files := [_quote(str(path)) for snapshot in snapshots for path in snapshot.files(name)]:
+        selects.append(
+            f"select * from read_parquet([{', '.join(files)}], union_by_name = true, hive_partitioning = false)"
+        )
+    for number, snapshot in enumerate(snapshots):
+        if (journaled := snapshot.journaled(name)) is not None:
+            connection.register(f"{prefix}/{number}", journaled)
             selects.append(f'select * from "{prefix}/{number}"')
     return " union all by name ".join(selects)
 
