@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -25,16 +26,19 @@ def match(asked: Sequence[str] | None, there: Sequence[str]) -> list[str]:
         asked: Names and patterns (`rewards/*/mean`); None: all.
         there: The columns there are.
     """
-    if asked is None:
-        return list(there)
-    known = set(there)
+    return list(there) if asked is None else list(_match(tuple(asked), tuple(there)))
+
+
+@lru_cache(maxsize=256)
+def _match(asked: tuple[str, ...], there: tuple[str, ...]) -> dict[str, None]:
+    # Kept, for many files have the same columns.
     found: dict[str, None] = {}
     for name in asked:
-        if name in known:
+        if name in there:
             found[name] = None
         elif set(name) & PATTERN:
             found.update(dict.fromkeys(one for one in there if fnmatchcase(one, name)))
-    return list(found)
+    return found
 
 
 def check(asked: Sequence[str] | None, there: Sequence[str], event_type: str) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.exceptions import QueryError
 from logflume.reading.columns import check
 
 __all__ = ["Wanted", "read_outputs"]
@@ -56,9 +55,11 @@ def read_outputs(
     """
     if wanted == Wanted():
         return read(_TYPE, columns=columns)
-    judged = ["step", *_NAME, "process*", "rewards/*"] + (
-        _CORRECT if wanted.correct is not None else []
-    )
+    judged = ["step", *_NAME, "process*"]
+    if wanted.correct is not None:
+        judged += _CORRECT
+    if wanted[1:5] != (None,) * 4:
+        judged.append(wanted.by)
     rows = _pick(read(_TYPE, columns=judged), wanted)
     chosen = None if columns is None else [*columns, *_NAME, "process*"]
     found = _in_order_of(rows, read(_TYPE, columns=chosen, seqs=_seqs(rows)))
@@ -66,20 +67,11 @@ def read_outputs(
 
 
 def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:
-    """Return the rows that are wanted, of those with the columns to judge by.
-
-    Raises:
-        QueryError: There is no such reward.
-    """
+    """Return the rows that are wanted, of those with the columns to judge by."""
     if wanted.correct is not None:
         rows = rows.filter(pc.equal(_is_correct(rows), pa.scalar(wanted.correct)))
-    if wanted[1:5] == (None,) * 4 or not len(rows):
+    if wanted.by not in rows.column_names or not len(rows):
         return rows
-    if wanted.by not in rows.column_names:
-        rewards = [name for name in rows.column_names if name.startswith("rewards/")]
-        raise QueryError(
-            f"completions have no reward {wanted.by!r}; they have {', '.join(rewards) or 'none'}"
-        )
     reward = pc.field(wanted.by)
     if wanted.min_reward is not None:
         rows = rows.filter(reward >= wanted.min_reward)

@@ -87,8 +87,10 @@ def read_events(
     def wish(source: Source) -> Wish:
         return of_steps if seqs is None else of_steps._replace(seqs=seqs.get(source.run or ""))
 
+    place = _PLACE if any(run.is_current for run in runs) else []
+
     def needed(there: Sequence[str]) -> list[str]:
-        return list(dict.fromkeys([*match(columns, there), *_ORDER, *_PLACE]))
+        return list(dict.fromkeys([*match(columns, there), *_ORDER, *place]))
 
     found = read_sources(sources, needed, wish)
     schema = join_schemas(one.schema for one in found)

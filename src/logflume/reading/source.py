@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _THREADS = min(8, os.cpu_count() or 1)
+_SLICES = 8
+"""Pieces of work a thread: few, for each costs time, and enough to end together."""
 
 
 class Source(NamedTuple):
@@ -69,8 +71,10 @@ def read_sources(
         choose: Returns those of the columns of a file that are asked for.
         wish: Returns which events of a source are.
     """
-    asked = [(path, wish(source)) for source in sources for path in source.files]
-    pieces = iter(_in_threads(lambda one: _read_file(one[0], choose, one[1]), asked))
+    asked = [(path, source) for source in sources for path in source.files]
+    pieces = iter(
+        _in_threads(lambda one: _read_file(one[0], one[1].run, choose, wish(one[1])), asked)
+    )
     answers = []
     for source in sources:
         found = list(islice(pieces, len(source.files)))
@@ -92,15 +96,22 @@ def join(found: Sequence[Found]) -> Found:
     return Found(join_schemas(one.schema for one in found), events)
 
 
-def _read_file(path: Path, choose: Choose, wish: Wish) -> Found:
-    """Return the events that are asked for; row groups without such are skipped unread."""
+def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found:
+    """Return the events that are asked for; row groups without such are skipped unread.
+
+    A run's id is the same in all of its files: it is not read where it is known.
+    """
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         names = list(choose(schema.names))
-        needed = list(dict.fromkeys([*names, *wish.columns]))
+        known = {"run"} & set(names) if run is not None else set()
+        needed = [n for n in dict.fromkeys([*names, *wish.columns]) if n not in known]
         groups = [g for g in range(file.num_row_groups) if _may_have(file.metadata, g, wish)]
         events = file.read_row_groups(groups, columns=needed, use_threads=False)
-    return Found(schema, wish.choose(events).select(names))
+    events = wish.choose(events)
+    if known:
+        events = events.append_column("run", pa.repeat(pa.scalar(run, pa.string()), len(events)))
+    return Found(schema, events.select(names))
 
 
 def _may_have(footer: pq.FileMetaData, group: int, wish: Wish) -> bool:
@@ -120,10 +131,12 @@ def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:
     return statistics.min, statistics.max
 
 
-def _in_threads(do: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def _in_threads(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Return the results in order. Arrow reads without the interpreter's lock."""
-    items = list(items)
+    size = -(-len(items) // (_THREADS * _SLICES))
     if len(items) < 2:
         return [do(item) for item in items]
-    with ThreadPoolExecutor(min(_THREADS, len(items))) as pool:
-        return list(pool.map(do, items))
+    slices = [items[start : start + size] for start in range(0, len(items), size)]
+    with ThreadPoolExecutor(min(_THREADS, len(slices))) as pool:
+        done = pool.map(lambda some: [do(item) for item in some], slices)
+        return [result for some in done for result in some]

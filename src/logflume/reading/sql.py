@@ -110,9 +110,9 @@ def _select_all(
     """Return the query for all events of a type; empty if there are none."""
     selects = []
     if files := [_quote(str(path)) for snapshot in snapshots for path in snapshot.files(name)]:
-        selects.append(
-            f"select * from read_parquet([{', '.join(files)}], union_by_name = true, hive_partitioning = false)"
-        )
+        listed = ", ".join(files)
+        options = "union_by_name = true, hive_partitioning = false"
+        selects.append(f"select * from read_parquet([{listed}], {options})")
     for number, snapshot in enumerate(snapshots):
         if (journaled := snapshot.journaled(name)) is not None:
             connection.register(f"{prefix}/{number}", journaled)
