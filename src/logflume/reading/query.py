@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from logflume.reading.columns import PATTERN, check, join_schemas, match, to_schema
+from logflume.reading.columns import PATTERN, check, join_schemas, match
 from logflume.reading.current import OF_THE_ATTEMPT, Latest
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.source import Source, find_sources, read_sources
 from logflume.reading.wish import Steps, Wish
-from logflume.values.arrow_columns import Columns
+from logflume.values.arrow_columns import Columns, widen
 
 __all__ = ["RunFiles", "Steps", "consistently", "count_events", "find_types", "read_events"]
 
@@ -105,7 +105,7 @@ def read_events(
             answer += _latest([source for source, _ in of_run], [e for _, e in of_run], of_steps)
         else:
             answer += [events for _, events in of_run]
-    return pa.concat_tables([to_schema(events, answer[0].schema) for events in answer])
+    return pa.concat_tables([widen(events, answer[0].schema) for events in answer])
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from logflume.reading.columns import join_schemas, to_schema
+from logflume.reading.columns import join_schemas
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.wish import Limits, Wish
+from logflume.values.arrow_columns import widen
 
 __all__ = ["Found", "Source", "find_sources", "read_sources"]
 
@@ -91,7 +92,7 @@ def join(found: Sequence[Found]) -> Found:
     if len(found) == 1:
         return found[0]
     schema = join_schemas(one.events.schema for one in found)
-    tables = [to_schema(one.events, schema) for one in found]
+    tables = [widen(one.events, schema) for one in found]
     events = pa.concat_tables([schema.empty_table(), *tables])
     return Found(join_schemas(one.schema for one in found), events)
 
