@@ -63,6 +63,7 @@ def read_events(
     columns: Sequence[str] | None = None,
     steps: Steps = None,
     seqs: Mapping[str, Collection[int]] | None = None,
+    shrink: Callable[[pa.Table], pa.Table] | None = None,
 ) -> pa.Table:
     """Return the events of a type, run by run.
 
@@ -75,6 +76,8 @@ def read_events(
         steps: The steps.
         seqs: By run the `seq` of the events that are asked for; None: all. Events of another rank
             or attempt that have the same `seq` come along.
+        shrink: Makes each piece of the answer smaller before they are put together, where it may
+            be: in the end it has to be called again with the whole.
 
     Raises:
         QueryError: There is no such column.
@@ -87,12 +90,13 @@ def read_events(
     def wish(source: Source) -> Wish:
         return of_steps if seqs is None else of_steps._replace(seqs=seqs.get(source.run or ""))
 
-    place = _PLACE if any(run.is_current for run in runs) else []
+    is_current = any(run.is_current for run in runs)
+    place = _PLACE if is_current else []
 
     def needed(there: Sequence[str]) -> list[str]:
         return list(dict.fromkeys([*match(columns, there), *_ORDER, *place]))
 
-    found = read_sources(sources, needed, wish)
+    found = read_sources(sources, needed, wish, None if is_current else shrink)
     schema = join_schemas(one.schema for one in found)
     if not schema.names:
         schema = _schema_of_none(event_type, columns or ())

@@ -21,6 +21,7 @@ from logflume.values.arrow_columns import widen
 __all__ = ["Found", "Source", "find_sources", "read_sources"]
 
 Choose: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+Shrink: TypeAlias = Callable[[pa.Table], pa.Table]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -64,7 +65,10 @@ def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]
 
 
 def read_sources(
-    sources: Sequence[Source], choose: Choose, wish: Callable[[Source], Wish]
+    sources: Sequence[Source],
+    choose: Choose,
+    wish: Callable[[Source], Wish],
+    shrink: Shrink | None = None,
 ) -> list[Found]:
     """Return by source the events that are asked for.
 
@@ -72,11 +76,16 @@ def read_sources(
         sources: The sources.
         choose: Returns those of the columns of a file that are asked for.
         wish: Returns which events of a source are.
+        shrink: Makes what was read of each file smaller; None: nothing does.
     """
+
+    def read(asked: tuple[Path, Source]) -> Found:
+        path, source = asked
+        found = _read_file(path, source.run, choose, wish(source))
+        return found if shrink is None else found._replace(events=shrink(found.events))
+
     asked = [(path, source) for source in sources for path in source.files]
-    pieces = iter(
-        _in_threads(lambda one: _read_file(one[0], one[1].run, choose, wish(one[1])), asked)
-    )
+    pieces = iter(_in_threads(read, asked))
     answers = []
     for source in sources:
         found = list(islice(pieces, len(source.files)))
