@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import platform
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,7 @@ def _recipe(number: int) -> Recipe:
 
 
 def _write(job: _Job) -> None:
+    shutil.rmtree(job.run.folder, ignore_errors=True)  # what an interrupted call has left
     made = GrpoRun(job.run, job.recipe)
     with (
         closing(JsonlSink(job.run.folder / "events.jsonl", rotate_bytes=job.rotate_bytes)) as jsonl,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from itertools import islice
 from operator import or_
@@ -43,22 +43,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for event_type, questions in (("model_output", OF_OUTPUTS), ("reward", OF_REWARDS)):
             table = make_table(event_type)
-            title = f"{table.num_rows:,} {event_type}"
+            columns = ("bytes", "footer", "write", *questions)
             print(
-                f"\n{title:34}" + "".join(f"{name:>10}" for name in ("bytes", "footer", "write")),
-                end="",
+                f"\n{f'{table.num_rows:,} {event_type}':34}"
+                + "".join(map("{:>10}".format, columns))
             )
-            print("".join(f"{name:>10}" for name in questions))
             first: list[float] = []
             for name, write in alternatives(table.schema):
                 found = measure(Path(folder, "part.parquet"), table, write, questions)
                 first = first or found
-                ratios = (value / of for value, of in zip(found, first, strict=True))
-                print(f"{name:34}" + "".join(f"{ratio:10.2f}" for ratio in ratios), flush=True)
-            print(
-                f"{'the first line, in kB and ms':34}"
-                + "".join(f"{value:10,.1f}" for value in first)
-            )
+                print_row(name, [value / of for value, of in zip(found, first, strict=True)])
+            print_row("the first line, in kB and ms", first)
+
+
+def print_row(name: str, values: Sequence[float]) -> None:
+    """Print a row of the table."""
+    print(f"{name:34}" + "".join(f"{value:10,.2f}" for value in values), flush=True)
 
 
 def make_table(event_type: str) -> pa.Table:

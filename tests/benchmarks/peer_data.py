@@ -7,6 +7,7 @@ class, as its server does it, one log a step.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,6 @@ _NO_SCALARS = ("seq", "rank", "attempt", "step")
 _CHUNK = 1_000
 _WRITER = """
 import json, os, sys
-from datetime import datetime, timezone
 os.environ["TRACKIO_DIR"] = sys.argv[1]
 from trackio.sqlite_storage import SQLiteStorage
 for line in sys.stdin:
@@ -42,6 +42,7 @@ def make_peers(sizes: Sizes) -> Path | None:
     folder = sizes.folder / "peers"
     runs = [("big", sizes.folder / ONE)]
     runs += [("many", path) for path in sorted((sizes.folder / MANY).iterdir())]
+    (folder / "tensorboard").mkdir(parents=True, exist_ok=True)
     _make_event_files(folder / "tensorboard", [path for _, path in runs])
     python = _make_environment(folder / "trackio-venv")
     if python is not None and not (folder / "trackio").exists():
@@ -54,10 +55,11 @@ def _make_event_files(folder: Path, paths: list[Path]) -> None:
         if (folder / path.name).exists():
             continue
         print(f"\rTensorBoard: {path.name}", end="", file=sys.stderr, flush=True)
-        run = RunInfo(run=path.name)
-        with closing(TensorBoardSink(folder / path.name, run=run)) as sink:
+        draft = _new_draft(folder)
+        with closing(TensorBoardSink(draft, run=RunInfo(run=path.name))) as sink:
             for events in _steps(logflume.open_run(path)):
                 sink.write(events)
+        draft.rename(folder / path.name)
 
 
 def _make_environment(folder: Path) -> Path | None:
@@ -72,7 +74,8 @@ def _make_environment(folder: Path) -> Path | None:
 
 
 def _make_database(python: Path, folder: Path, runs: list[tuple[str, Path]]) -> None:
-    command = [str(python), "-c", _WRITER, str(folder)]
+    draft = _new_draft(folder)
+    command = [str(python), "-c", _WRITER, str(draft)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as writer:
         assert writer.stdin is not None
         for project, path in runs:
@@ -85,6 +88,15 @@ def _make_database(python: Path, folder: Path, runs: list[tuple[str, Path]]) -> 
                 writer.stdin.write(json.dumps(row) + "\n")
     if writer.returncode:
         raise SystemExit("trackio's database could not be written")
+    draft.rename(folder)
+
+
+def _new_draft(folder: Path) -> Path:
+    """Return an empty folder beside the one of that name: what is interrupted is begun again."""
+    draft = folder.with_name(f"{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    return draft
 
 
 def _steps(run: Run) -> Iterator[list[dict[str, Any]]]:
