@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from logflume.reading.columns import join_schemas
+from logflume.reading.part_name import Part
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.wish import Limits, Wish
 from logflume.values.arrow_columns import widen
@@ -109,14 +110,18 @@ def join(found: Sequence[Found]) -> Found:
 def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found:
     """Return the events that are asked for; row groups without such are skipped unread.
 
-    A run's id is the same in all of its files: it is not read where it is known.
+    A run's id is the same in all of its files: it is not read where it is known. A file whose name
+    tells that it has none of the events is not opened.
     """
+    part = Part.of_name(path.name, -1, -1)
+    if not wish.may_be_among(None, (part.first_seq, part.last_seq)):
+        return Found(pa.schema([]), pa.table({}))
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         names = list(choose(schema.names))
         known = {"run"} & set(names) if run is not None else set()
         needed = [n for n in dict.fromkeys([*names, *wish.columns]) if n not in known]
-        groups = [g for g in range(file.num_row_groups) if _may_have(file.metadata, g, wish)]
+        groups = _find_groups(file.metadata, wish)
         events = file.read_row_groups(groups, columns=needed, use_threads=False)
     events = wish.choose(events)
     if known:
@@ -124,12 +129,18 @@ def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found
     return Found(schema, events.select(names))
 
 
-def _may_have(footer: pq.FileMetaData, group: int, wish: Wish) -> bool:
+def _find_groups(footer: pq.FileMetaData, wish: Wish) -> list[int]:
+    """Return the row groups that may have what is asked for, as their statistics tell."""
+    groups = range(footer.num_row_groups)
     if not wish.columns:
-        return True
-    columns = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
-    limits = [_limits(footer, group, columns.get(name)) for name in ("step", "seq")]
-    return wish.may_be_among(*limits)
+        return list(groups)
+    names = [footer.schema.column(index).path for index in range(footer.num_columns)]
+    step, seq = (names.index(name) if name in wish.columns else None for name in ("step", "seq"))
+    return [
+        group
+        for group in groups
+        if wish.may_be_among(_limits(footer, group, step), _limits(footer, group, seq))
+    ]
 
 
 def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:
