@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logflume.reading.columnfile import read_column
 from logflume.reading.journal import open_files, read_lines_from
 from logflume.reading.part_name import Part
 from logflume.reading.writer import Writer
@@ -14,9 +15,8 @@ from logflume.state import RunState
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
-__all__ = ["Lack", "find_lack", "read_column"]
+__all__ = ["Lack", "find_lack"]
 
 Parts = Mapping[str, Sequence[Part]]
 
@@ -85,16 +85,3 @@ def _read_numbers(writer: Writer, parts: Parts) -> Iterator[Any]:
 
 def _paths(writer: Writer, parts: Parts) -> Iterator[Path]:
     return (writer.parquet / name / part.name for name, some in parts.items() for part in some)
-
-
-def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
-    """Return one column of a Parquet file.
-
-    Raises:
-        FileNotFoundError: The file was replaced meanwhile.
-    """
-    # Not by `read_table`: that one takes a folder named `a=b`, a run's say, for a column.
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        return file.read(columns=[name])[name]

@@ -9,8 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logflume.reading.columnfile import count_values, read_column
 from logflume.reading.journal import is_of, open_files, parse, read_events
-from logflume.reading.lack import Lack, find_lack, read_column
+from logflume.reading.lack import Lack, find_lack
 from logflume.reading.part_name import Part, folder_name
 from logflume.reading.writer import Writer
 from logflume.values.columns import Kind
@@ -51,8 +52,7 @@ class Snapshot:
         counts = Counter(event["event"] for event in self._in_journal())
         for table in self._tables():
             for path in self._files(table):
-                found: Any = read_column(path, "event").value_counts()
-                counts.update({each["values"]: each["counts"] for each in found.to_pylist()})
+                counts += count_values(path, "event")
         return counts
 
     def types(self) -> set[str]:
