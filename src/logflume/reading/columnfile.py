@@ -42,10 +42,15 @@ def count_values(path: Path, name: str) -> Counter[str]:
         for index in range(footer.num_row_groups):
             group: Any = footer.row_group(index)
             statistics = group.column(place).statistics
-            if statistics is not None and statistics.has_min_max and statistics.null_count == 0:
-                if statistics.min == statistics.max:
-                    counts[statistics.min] += group.num_rows
-                    continue
-            values: Any = file.read_row_group(index, columns=[name])[name].value_counts()
-            counts.update({each["values"]: each["counts"] for each in values.to_pylist()})
+            if _is_constant(statistics):
+                counts[statistics.min] += group.num_rows
+            else:
+                values: Any = file.read_row_group(index, columns=[name])[name].value_counts()
+                counts.update({each["values"]: each["counts"] for each in values.to_pylist()})
     return counts
+
+
+def _is_constant(statistics: Any) -> bool:
+    if statistics is None or not statistics.has_min_max or statistics.null_count:
+        return False
+    return bool(statistics.min == statistics.max)
