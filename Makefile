@@ -1,6 +1,7 @@
 # make demo    install into .venv and train a tiny Gemma with GRPO, with all sinks on
 # make test    install into .venv and run the whole check: format, lint, types, contracts, tests
 # make test-compat    the trainer's tests with TRL 1.0, 1.9 and the newest, an environment each
+# make notebooks    run the notebooks on fresh runs of the demo, and store them with their outputs
 # make torture    break it on purpose for five minutes: kills, faults, overload; prints what was lost
 # make clean   remove .venv, logs and caches
 
