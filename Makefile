@@ -8,7 +8,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-compat torture format clean
+.PHONY: demo test test-compat notebooks torture format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -30,6 +30,14 @@ test-compat:
 	    rm -rf .venv/compat; \
 	done
 
+# The system is measured every ten seconds: the third wants a longer run.
+notebooks: .venv/dev
+	$(BIN)/logflume demo
+	$(BIN)/logflume demo --lenient-format --dir logs-hack
+	$(BIN)/logflume demo --steps 400 --dir logs-long
+	$(BIN)/python -m tests.notebooks 01 02 04
+	LOGFLUME_RUN_FOLDER=logs-long/latest $(BIN)/python -m tests.notebooks 03
+
 torture: .venv/dev
 	$(BIN)/python -m tests.torture --seconds 300
 
@@ -38,7 +46,7 @@ format: .venv/dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv logs build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv logs logs-hack logs-long build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
