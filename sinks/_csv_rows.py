@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from logflume.rebuilding.csv_rows import CELL, read_rows
 from logflume.run import RunInfo
 
 from ._positions import Positions
@@ -14,7 +14,6 @@ from ._positions import Positions
 __all__ = ["find_positions"]
 
 _KEYS = ("run", "attempt", "rank", "seq")
-_CELL = re.compile(rb'("(?:[^"]|"")*"|[^,]*)(?:,|$)')
 
 
 def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> Positions | None:
@@ -33,26 +32,11 @@ def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> Position
     if not path.exists():
         return found
     with path.open("rb") as file:
-        for row in islice(_rows(file), 1, None):
-            cells = [match[1] for match in islice(_CELL.finditer(row), max(places) + 1)]
+        for row in islice(read_rows(file), 1, None):
+            cells = [match[1] for match in islice(CELL.finditer(row), max(places) + 1)]
             if len(cells) <= max(places):
                 continue
             of_run, attempt, rank, seq = (cells[place] for place in places)
             if [of_run, rank] == wanted and attempt.isdigit() and seq.isdigit():
                 found.add(int(attempt), int(seq))
     return found
-
-
-def _rows(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the rows: a line break inside of quotes doesn't end one.
-
-    The csv module refuses cells of more than 128 KB, and its limit is that of the whole process.
-    """
-    row: list[bytes] = []
-    in_quotes = False
-    for line in lines:
-        row.append(line)
-        in_quotes ^= bool(line.count(b'"') % 2)
-        if not in_quotes:
-            yield b"".join(row)
-            row.clear()

@@ -8,7 +8,6 @@ in the same way whose it is, since runs may share a folder.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 from tensorboard.compat.proto.event_pb2 import Event as EventProto
 
 from logflume.protocols import Position
+from logflume.rebuilding.event_files import OWNER_FIELD, PLACE, PLACE_FIELD
 from logflume.run import RunInfo
 
 from ._tb_wire import delimited
@@ -23,9 +23,7 @@ from ._tfrecord import find_files, read_records
 
 __all__ = ["Mark", "UpTo", "find_last", "mark", "owner"]
 
-_OWNER, _PLACE = 1000, 1001
-_NUMBERS = struct.Struct("<QQ")
-_LENGTH = len(delimited(_PLACE, bytes(_NUMBERS.size)))
+_LENGTH = len(delimited(PLACE_FIELD, bytes(PLACE.size)))
 
 
 class Mark(NamedTuple):
@@ -58,12 +56,12 @@ class UpTo:
 
 def mark(attempt: int, seq: int) -> bytes:
     """Return what the record of an event ends with."""
-    return delimited(_PLACE, _NUMBERS.pack(attempt, seq))
+    return delimited(PLACE_FIELD, PLACE.pack(attempt, seq))
 
 
 def owner(run: RunInfo) -> bytes:
     """Return what the first record of a run's file ends with."""
-    return delimited(_OWNER, f"{run.run}/{run.rank}".encode())
+    return delimited(OWNER_FIELD, f"{run.run}/{run.rank}".encode())
 
 
 def find_last(folder: Path, run: RunInfo) -> Mark | None:
@@ -73,13 +71,13 @@ def find_last(folder: Path, run: RunInfo) -> Mark | None:
         if not next(records, b"").endswith(owner(run)):
             continue
         if last := _last_marked(records):
-            attempt, seq = _NUMBERS.unpack(last[-_NUMBERS.size :])
+            attempt, seq = PLACE.unpack(last[-PLACE.size :])
             return Mark(attempt, seq, EventProto.FromString(last).step)
     return None
 
 
 def _last_marked(records: Iterator[bytes]) -> bytes | None:
-    head = mark(0, 0)[: -_NUMBERS.size]
+    head = mark(0, 0)[: -PLACE.size]
     marked = (data for data in records if data[-_LENGTH:].startswith(head))
     last = None
     for last in marked:  # noqa: B007 - the last one is what is wanted

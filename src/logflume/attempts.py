@@ -36,7 +36,8 @@ class Attempt(msgspec.Struct):
         run: The run, with the number of the attempt.
         kinds: Kinds of the undeclared fields that earlier attempts have fixed.
         claim: The claim on the files of the run; None where they are this attempt's alone.
-        number: The claim on the number of the attempt, until its state is saved.
+        number: The claim on the number of the attempt. It is held until the state is saved, and
+            to the end where the files bear the number.
     """
 
     run: RunInfo
@@ -46,11 +47,12 @@ class Attempt(msgspec.Struct):
 
     def begin(self) -> None:
         """Let the number be free for others: the state that was saved tells that it is taken."""
-        self.number.release()
+        if self.claim is not None:
+            self.number.release()
 
     def release(self) -> None:
         """Give up the run: it has ended, or could not begin."""
-        self.begin()
+        self.number.release()
         if self.claim is not None:
             self.claim.release()
 

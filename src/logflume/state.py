@@ -56,7 +56,7 @@ class RunState(msgspec.Struct, kw_only=True):
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RunError(
                 f"{path}: the state of the run can't be read ({error}). "
                 "Choose another run id, or remove the file to start attempt 0."

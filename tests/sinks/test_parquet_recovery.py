@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from logflume.hub import HUB
+from logflume.rebuilding import exchange
 from logflume.run import RunInfo
-from logflume.sinks import _pq_exchange
 from logflume.sinks.parquet import ParquetSink
 
 FIRST, SECOND = "part-a0000-000000000000-000000000000", "part-a0000-000000000001-000000000001"
@@ -71,7 +71,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system without `renameat2`."""
-    monkeypatch.setattr(_pq_exchange, "_find_renameat2", lambda: None)
+    monkeypatch.setattr(exchange, "_find_renameat2", lambda: None)
 
 
 def test_a_resumed_run_keeps_its_columns(path: Path) -> None:

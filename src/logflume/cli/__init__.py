@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from logflume.cli import (
+    compact,
     compare,
     config,
     demo,
+    doctor,
     export,
     importing,
     outputs,
+    replay,
     runs,
     schema,
     show,
@@ -30,6 +33,9 @@ app.command()(sql.sql)
 app.command()(outputs.outputs)
 app.command()(compare.compare)
 app.command()(export.export)
+app.command()(replay.replay)
+app.command()(doctor.doctor)
+app.command()(compact.compact)
 app.command()(schema.schema)
 app.command("import")(importing.import_source)
 app.add_typer(config.app, name="config")

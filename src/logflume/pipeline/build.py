@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from logflume.config.errors import config_error
@@ -16,7 +17,7 @@ from logflume.pipeline.faults import report_fault
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.outlet import Outlet
 from logflume.pipeline.pipeline import Pipeline
-from logflume.pipeline.router import Route, Router
+from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.worker import Worker
 from logflume.protocols import Event, Journal
 from logflume.registry import PROCESSORS, SINKS, build, find
@@ -24,7 +25,7 @@ from logflume.run import RunInfo
 from logflume.values.columns import Kind
 from logflume.values.normalise import Normalizer
 
-__all__ = ["build_pipeline"]
+__all__ = ["build_pipeline", "build_router", "build_sink", "is_journal"]
 
 
 def build_pipeline(
@@ -64,14 +65,10 @@ def build_pipeline(
             sinks[name] = build_sink(name, config.sinks[name], given)
             lanes[name] = _build_lane(name, config.sinks[name], sinks[name], config)
             opened.callback(lanes[name].close)
-        routes = {
-            name: _routes(logger, config, lanes)
-            for name, logger in {"": config.root, **config.loggers}.items()
-        }
+        router = build_router(config, lanes)
         opened.pop_all()
     # The journal is the full record, so it is written first.
     ordered = sorted(lanes.values(), key=lambda lane: not is_journal(sinks[lane.name]))
-    router = Router(routes)
     _let_catch_up(ordered, sinks, router, run, kept)
     chain = Chain(processors, report_fault)
     worker = Worker(
@@ -92,16 +89,30 @@ def is_journal(sink: Any) -> bool:
     return bool(getattr(sink, "journal", False))
 
 
-def build_sink(name: str, config: SinkConfig, given: Mapping[str, Any]) -> Any:
+def build_sink(
+    name: str, config: SinkConfig, given: Mapping[str, Any], path: Path | None = None
+) -> Any:
     """Build one sink from its part of the configuration.
 
     Its option `path` may hold `{dir}`, `{run}` and `{rank}`; they are filled here.
+
+    Args:
+        name: Its name, for errors.
+        config: The part.
+        given: What a sink may ask for: `run`, `metrics`.
+        path: Where it writes; None: where its configuration says.
+
+    Raises:
+        ConfigError: The kind is unknown, or doesn't take the options.
+        RunError: What it writes to can't be opened.
     """
     if config.instance is not None:
         return config.instance
     where = f"sinks.{name}"
     options = dict(config.options)
-    if isinstance(options.get("path"), str):
+    if path is not None:
+        options["path"] = str(path)
+    elif isinstance(options.get("path"), str):
         options["path"] = str(given["run"].expand(options["path"]))
     return build(
         find(SINKS, config.type, f"{where}.type"),
@@ -150,7 +161,7 @@ def _build_lane(name: str, config: SinkConfig, sink: Any, whole: Config) -> Lane
 def _let_catch_up(
     lanes: Sequence[Lane],
     sinks: Mapping[str, Any],
-    router: Router,
+    router: Router[Lane],
     run: RunInfo,
     whole: Mapping[str, int],
 ) -> None:
@@ -170,8 +181,8 @@ def _let_catch_up(
         lane.catch_up(backlog, whole.get(lane.name, 0))
 
 
-def _leads_to(router: Router, lane: Lane, event: Event) -> bool:
-    return lane in router.sort([event])
+def _leads_to(router: Router[Lane], lane: Lane, event: Event) -> bool:
+    return lane in router.targets(event)
 
 
 def _is_gone(name: str, config: Config, run: RunInfo) -> bool:
@@ -188,9 +199,22 @@ def _wanted_sinks(config: Config) -> list[str]:
     return [name for name in config.sinks if name in used]
 
 
-def _routes(logger: LoggerConfig, config: Config, lanes: Mapping[str, Lane]) -> list[Route]:
+def build_router(config: Config, targets: Mapping[str, Target]) -> Router[Target]:
+    """Return what tells which events go to which sinks.
+
+    Args:
+        config: A checked configuration.
+        targets: What stands for each sink, by its name.
+    """
+    loggers = {"": config.root, **config.loggers}
+    return Router({name: _routes(logger, config, targets) for name, logger in loggers.items()})
+
+
+def _routes(
+    logger: LoggerConfig, config: Config, targets: Mapping[str, Target]
+) -> list[Route[Target]]:
     names = config.root.sinks if logger.sinks is None else logger.sinks
     return [
-        Route(lanes[name], LEVELS[config.sinks[name].level.lower()], config.sinks[name].events)
+        Route(targets[name], LEVELS[config.sinks[name].level.lower()], config.sinks[name].events)
         for name in names or []
     ]

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 
 from logflume.hub import LEVELS
-from logflume.pipeline.lane import Lane
 from logflume.protocols import Event
 
 T = TypeVar("T")
+Target = TypeVar("Target", bound=Hashable)
 
 __all__ = ["Route", "Router", "find_by_prefix"]
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, Generic[Target], frozen=True):
     """What one sink wants.
 
     Attributes:
-        lane: Where its events go.
+        target: Where its events go: its lane, or what else stands for it.
         level: Number of the lowest level that it takes.
         events: The event types it takes; None takes all.
     """
 
-    lane: Lane
+    target: Target
     level: int
     events: Collection[str] | None
 
 
-class Router:
+class Router(Generic[Target]):
     """Sorts a batch of events by sink.
 
     Args:
@@ -38,33 +38,35 @@ class Router:
             A logger `a.b` without routes of its own takes those of `a`.
     """
 
-    def __init__(self, routes: Mapping[str, Sequence[Route]]) -> None:
+    def __init__(self, routes: Mapping[str, Sequence[Route[Target]]]) -> None:
         self._routes = routes
-        self._found: dict[tuple[str, str, str], tuple[Lane, ...]] = {}
+        self._found: dict[tuple[str, str, str], tuple[Target, ...]] = {}
 
-    def sort(self, events: Sequence[Event]) -> dict[Lane, list[Event]]:
-        """Return the events of each lane, in order."""
-        sorted_events: dict[Lane, list[Event]] = {}
+    def sort(self, events: Sequence[Event]) -> dict[Target, list[Event]]:
+        """Return the events of each target, in order."""
+        sorted_events: dict[Target, list[Event]] = {}
         for event in events:
-            key = (event["logger"], event["event"], event["level"])
-            lanes = self._found.get(key)
-            if lanes is None:
-                lanes = self._find(*key)
-            for lane in lanes:
-                sorted_events.setdefault(lane, []).append(event)
+            for target in self.targets(event):
+                sorted_events.setdefault(target, []).append(event)
         return sorted_events
 
-    def _find(self, logger: str, event_type: str, level: str) -> tuple[Lane, ...]:
+    def targets(self, event: Event) -> tuple[Target, ...]:
+        """Return where an event goes."""
+        key = (event["logger"], event["event"], event["level"])
+        targets = self._found.get(key)
+        return self._find(*key) if targets is None else targets
+
+    def _find(self, logger: str, event_type: str, level: str) -> tuple[Target, ...]:
         routes = find_by_prefix(self._routes, logger)
         number = LEVELS.get(level, 20)
-        lanes = tuple(
-            route.lane
+        targets = tuple(
+            route.target
             for route in routes
             if number >= route.level and (route.events is None or event_type in route.events)
         )
         if len(self._found) < 10_000:
-            self._found[(logger, event_type, level)] = lanes
-        return lanes
+            self._found[(logger, event_type, level)] = targets
+        return targets
 
 
 def find_by_prefix(table: Mapping[str, T], name: str) -> T:

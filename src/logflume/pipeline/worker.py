@@ -51,7 +51,7 @@ class Worker:
         buffer: Buffer,
         chain: Chain,
         normalizer: Normalizer,
-        router: Router,
+        router: Router[Lane],
         lanes: Sequence[Lane],
         flush_interval_s: float,
         save_kinds: Callable[[dict[str, dict[str, Kind]]], None],

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any
 
 import pyarrow as pa
 
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
-from logflume.values.plain import json_text
 
-__all__ = ["PATTERN", "check", "join_schemas", "match", "to_schema"]
+__all__ = ["PATTERN", "check", "join_schemas", "match"]
 
 PATTERN = frozenset("*?[")
 """Characters that make a name a pattern."""
@@ -66,24 +64,3 @@ def join_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
             if known != field.type:
                 types[field.name] = pa.string()
     return pa.schema(list(types.items()))
-
-
-def to_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table with these columns: one that it lacks is null, one of another type text."""
-    if table.schema.equals(schema):
-        return table
-    columns: list[Any] = []
-    for field in schema:
-        if field.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, field.type))
-        elif table.schema.field(field.name).type == field.type:
-            columns.append(table[field.name])
-        else:
-            columns.append(_as_text(table[field.name]))
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _as_text(column: Any) -> Any:
-    values = (None if value is None else value for value in column.to_pylist())
-    texts = [v if v is None or isinstance(v, str) else json_text(v) for v in values]
-    return pa.array(texts, pa.string())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
@@ -60,13 +61,14 @@ def read_outputs(
         judged += _CORRECT
     if wanted[1:5] != (None,) * 4:
         judged.append(wanted.by)
-    rows = _pick(read(_TYPE, columns=judged), wanted)
+    pick = partial(_pick, wanted)
+    rows = pick(read(_TYPE, columns=judged, shrink=pick))
     chosen = None if columns is None else [*columns, *_NAME, "process*"]
     found = _in_order_of(rows, read(_TYPE, columns=chosen, seqs=_seqs(rows)))
     return found if columns is None else found.select(check(columns, found.column_names, _TYPE))
 
 
-def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:
+def _pick(wanted: Wanted, rows: pa.Table) -> pa.Table:
     """Return the rows that are wanted, of those with the columns to judge by."""
     if wanted.correct is not None:
         rows = rows.filter(pc.equal(_is_correct(rows), pa.scalar(wanted.correct)))
@@ -80,9 +82,13 @@ def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:
     for count, order in ((wanted.worst, "ascending"), (wanted.best, "descending")):
         if count is not None:
             keys: list[Any] = [(wanted.by, order), ("step", "ascending"), ("seq", "ascending")]
-            rows = rows.filter(pc.is_valid(reward) & ~pc.is_nan(reward))
-            rows = rows.sort_by(keys).slice(0, count)
+            table: Any = rows.filter(_is_number(rows[wanted.by]))
+            rows = table.take(pc.select_k_unstable(table, min(count, len(table)), keys))
     return rows
+
+
+def _is_number(values: Any) -> Any:
+    return pc.and_(pc.is_valid(values), pc.invert(pc.is_nan(values)))
 
 
 def _seqs(rows: pa.Table) -> dict[str, set[int]]:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from logflume.reading.columns import PATTERN, check, join_schemas, match, to_schema
+from logflume.reading.columns import PATTERN, check, join_schemas, match
 from logflume.reading.current import OF_THE_ATTEMPT, Latest
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.source import Source, find_sources, read_sources
 from logflume.reading.wish import Steps, Wish
-from logflume.values.arrow_columns import Columns
+from logflume.values.arrow_columns import Columns, widen
 
 __all__ = ["RunFiles", "Steps", "consistently", "count_events", "find_types", "read_events"]
 
@@ -63,6 +63,7 @@ def read_events(
     columns: Sequence[str] | None = None,
     steps: Steps = None,
     seqs: Mapping[str, Collection[int]] | None = None,
+    shrink: Callable[[pa.Table], pa.Table] | None = None,
 ) -> pa.Table:
     """Return the events of a type, run by run.
 
@@ -75,6 +76,8 @@ def read_events(
         steps: The steps.
         seqs: By run the `seq` of the events that are asked for; None: all. Events of another rank
             or attempt that have the same `seq` come along.
+        shrink: Makes each piece of the answer smaller before they are put together, where it may
+            be: in the end it has to be called again with the whole.
 
     Raises:
         QueryError: There is no such column.
@@ -87,12 +90,13 @@ def read_events(
     def wish(source: Source) -> Wish:
         return of_steps if seqs is None else of_steps._replace(seqs=seqs.get(source.run or ""))
 
-    place = _PLACE if any(run.is_current for run in runs) else []
+    is_current = any(run.is_current for run in runs)
+    place = _PLACE if is_current else []
 
     def needed(there: Sequence[str]) -> list[str]:
         return list(dict.fromkeys([*match(columns, there), *_ORDER, *place]))
 
-    found = read_sources(sources, needed, wish)
+    found = read_sources(sources, needed, wish, None if is_current else shrink)
     schema = join_schemas(one.schema for one in found)
     if not schema.names:
         schema = _schema_of_none(event_type, columns or ())
@@ -105,7 +109,7 @@ def read_events(
             answer += _latest([source for source, _ in of_run], [e for _, e in of_run], of_steps)
         else:
             answer += [events for _, events in of_run]
-    return pa.concat_tables([to_schema(events, answer[0].schema) for events in answer])
+    return pa.concat_tables([widen(events, answer[0].schema) for events in answer])
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:

@@ -12,13 +12,16 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from logflume.reading.columns import join_schemas, to_schema
+from logflume.reading.columns import join_schemas
+from logflume.reading.part_name import Part
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.wish import Limits, Wish
+from logflume.values.arrow_columns import widen
 
 __all__ = ["Found", "Source", "find_sources", "read_sources"]
 
 Choose: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+Shrink: TypeAlias = Callable[[pa.Table], pa.Table]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -62,7 +65,10 @@ def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]
 
 
 def read_sources(
-    sources: Sequence[Source], choose: Choose, wish: Callable[[Source], Wish]
+    sources: Sequence[Source],
+    choose: Choose,
+    wish: Callable[[Source], Wish],
+    shrink: Shrink | None = None,
 ) -> list[Found]:
     """Return by source the events that are asked for.
 
@@ -70,11 +76,16 @@ def read_sources(
         sources: The sources.
         choose: Returns those of the columns of a file that are asked for.
         wish: Returns which events of a source are.
+        shrink: Makes what was read of each file smaller; None: nothing does.
     """
+
+    def read(asked: tuple[Path, Source]) -> Found:
+        path, source = asked
+        found = _read_file(path, source.run, choose, wish(source))
+        return found if shrink is None else found._replace(events=shrink(found.events))
+
     asked = [(path, source) for source in sources for path in source.files]
-    pieces = iter(
-        _in_threads(lambda one: _read_file(one[0], one[1].run, choose, wish(one[1])), asked)
-    )
+    pieces = iter(_in_threads(read, asked))
     answers = []
     for source in sources:
         found = list(islice(pieces, len(source.files)))
@@ -91,7 +102,7 @@ def join(found: Sequence[Found]) -> Found:
     if len(found) == 1:
         return found[0]
     schema = join_schemas(one.events.schema for one in found)
-    tables = [to_schema(one.events, schema) for one in found]
+    tables = [widen(one.events, schema) for one in found]
     events = pa.concat_tables([schema.empty_table(), *tables])
     return Found(join_schemas(one.schema for one in found), events)
 
@@ -99,14 +110,18 @@ def join(found: Sequence[Found]) -> Found:
 def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found:
     """Return the events that are asked for; row groups without such are skipped unread.
 
-    A run's id is the same in all of its files: it is not read where it is known.
+    A run's id is the same in all of its files: it is not read where it is known. A file whose name
+    tells that it has none of the events is not opened.
     """
+    part = Part.of_name(path.name, -1, -1)
+    if not wish.may_be_among(None, (part.first_seq, part.last_seq)):
+        return Found(pa.schema([]), pa.table({}))
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
         names = list(choose(schema.names))
         known = {"run"} & set(names) if run is not None else set()
         needed = [n for n in dict.fromkeys([*names, *wish.columns]) if n not in known]
-        groups = [g for g in range(file.num_row_groups) if _may_have(file.metadata, g, wish)]
+        groups = _find_groups(file.metadata, wish)
         events = file.read_row_groups(groups, columns=needed, use_threads=False)
     events = wish.choose(events)
     if known:
@@ -114,12 +129,18 @@ def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found
     return Found(schema, events.select(names))
 
 
-def _may_have(footer: pq.FileMetaData, group: int, wish: Wish) -> bool:
+def _find_groups(footer: pq.FileMetaData, wish: Wish) -> list[int]:
+    """Return the row groups that may have what is asked for, as their statistics tell."""
+    groups = range(footer.num_row_groups)
     if not wish.columns:
-        return True
-    columns = {footer.schema.column(i).path: i for i in range(footer.num_columns)}
-    limits = [_limits(footer, group, columns.get(name)) for name in ("step", "seq")]
-    return wish.may_be_among(*limits)
+        return list(groups)
+    names = [footer.schema.column(index).path for index in range(footer.num_columns)]
+    step, seq = (names.index(name) if name in wish.columns else None for name in ("step", "seq"))
+    return [
+        group
+        for group in groups
+        if wish.may_be_among(_limits(footer, group, step), _limits(footer, group, seq))
+    ]
 
 
 def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:

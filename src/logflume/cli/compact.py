@@ -1,0 +1,31 @@
+"""`logflume compact`: few large Parquet parts in place of many small ones."""
+
+from __future__ import annotations
+
+import msgspec
+import typer
+
+from logflume.cli.base import JsonOption, RunArgument, find_run
+from logflume.cli.printing import print_json, size_text
+from logflume.rebuilding.compact import compact as compact_run
+
+__all__ = ["compact"]
+
+
+def compact(run: RunArgument, json: JsonOption = False) -> None:
+    """Put the small Parquet parts of a run together: fewer files are read faster.
+
+    A run does that by itself when it ends; one that was killed did not.
+
+    Example: logflume compact latest
+    """
+    folder = find_run(run)
+    done = list(compact_run(folder))
+    if json:
+        print_json([{**msgspec.structs.asdict(one), "path": str(one.path)} for one in done])
+        return
+    for one in done:
+        before = f"{one.files_before:,} files, {size_text(one.bytes_before)}"
+        typer.echo(f"{one.path}: {before} -> {one.files:,} files, {size_text(one.size_bytes)}")
+    if not done:
+        typer.echo(f"{folder}: there is no Parquet here")

@@ -1,0 +1,98 @@
+"""A CSV file against the journal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import IO
+
+from logflume.protocols import Event
+from logflume.rebuilding.comparison import Comparison
+from logflume.rebuilding.csv_rows import CELL, read_rows
+from logflume.rebuilding.finding import FIX, Finding
+from logflume.rebuilding.oracle import Oracle, header_of
+from logflume.rebuilding.outputs import Output
+
+__all__ = ["CsvCheck"]
+
+_KEYS = ("run", "attempt", "rank", "seq")
+
+
+class CsvCheck:
+    """Every row is compared, byte by byte, with what the sink writes of the event.
+
+    Args:
+        output: The file.
+        is_live: Whether it is being written.
+    """
+
+    def __init__(self, output: Output, is_live: bool) -> None:
+        self._output = output
+        self._is_live = is_live
+        self._comparison = Comparison(output.label, is_live)
+        self._faults: Counter[str] = Counter()
+        self._oracle = Oracle(output, self._read())
+
+    @property
+    def unknown(self) -> int:
+        """How many rows there are whose events the journal lacks."""
+        return self._comparison.unknown
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether all of it could be read."""
+        return not self._faults
+
+    def compare(self, events: Sequence[Event]) -> None:
+        """Look for the rows of events."""
+        rows = read_rows(io.BytesIO(self._oracle.lines(events)))
+        for event, row in zip(events, rows, strict=True):
+            is_wanted = self._output.wants(event)
+            self._comparison.meet(self._output.label, event, is_wanted, partial(zlib.crc32, row))
+
+    def findings(self) -> list[Finding]:
+        """Return what is wrong."""
+        self._oracle.close()
+        label = self._output.label
+        faults = [Finding(label, what, count, FIX) for what, count in self._faults.items()]
+        return faults + self._comparison.findings()
+
+    def _read(self) -> bytes:
+        """Read the file, and return the header that the sink goes on with."""
+        headers = [header_of(self._output, attempt) for attempt in self._output.attempts]
+        if not self._output.path.exists():
+            return headers[-1]
+        with self._output.path.open("rb") as file:
+            header = file.readline()
+            if header not in headers:
+                self._faults["a header that the configuration doesn't give"] = 1
+                header = headers[-1]
+            self._add_rows(file, header)
+        return header
+
+    def _add_rows(self, file: IO[bytes], header: bytes) -> None:
+        columns = next(csv.reader([header.decode()]))
+        if not set(_KEYS) <= set(columns):
+            self._faults["columns that don't tell the event of a row"] = 1
+            return
+        places = [columns.index(name) for name in _KEYS]
+        for row in read_rows(file):
+            if not row.endswith(b"\n") or row.count(b'"') % 2:
+                self._faults["a torn last row"] += not self._is_live
+                continue
+            cells = [match[1] for match in islice(CELL.finditer(row), max(places) + 1)]
+            self._add(row, [cells[place] if place < len(cells) else b"" for place in places])
+
+    def _add(self, row: bytes, keys: list[bytes]) -> None:
+        run = self._output.run
+        of_run, attempt, rank, seq = keys
+        is_ours = [of_run, rank] == [run.run.encode(), str(run.rank).encode()]
+        if is_ours and attempt.isdigit() and seq.isdigit():
+            self._comparison.add(self._output.label, int(attempt), int(seq), zlib.crc32(row))
+        elif not self._output.is_shared:
+            self._faults["rows of no event of this run"] += 1
