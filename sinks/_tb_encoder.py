@@ -10,6 +10,7 @@ from tensorboard.compat.proto.event_pb2 import Event as EventProto
 from tensorboard.compat.proto.event_pb2 import SessionLog
 
 from logflume.protocols import Event
+from logflume.rebuilding.tfrecord import frame
 
 from ._tb_hparams import session_end, session_start
 from ._tb_layout import layout
@@ -18,7 +19,6 @@ from ._tb_marks import Mark, mark
 from ._tb_tags import mode_tag, tag_of
 from ._tb_values import histogram, text
 from ._tb_wire import float32, scalar_head, summary_event
-from ._tfrecord import frame
 
 __all__ = ["Encoder"]
 

@@ -16,10 +16,11 @@ from tensorboard.compat.proto.event_pb2 import Event as EventProto
 
 from logflume.protocols import Position
 from logflume.rebuilding.event_files import OWNER_FIELD, PLACE, PLACE_FIELD
+from logflume.rebuilding.tfrecord import read_records
 from logflume.run import RunInfo
 
 from ._tb_wire import delimited
-from ._tfrecord import find_files, read_records
+from ._tfrecord import find_files
 
 __all__ = ["Mark", "UpTo", "find_last", "mark", "owner"]
 

@@ -1,62 +1,26 @@
-"""An event file: TensorBoard's records, appended whole.
-
-A record is `length (8 bytes) | checksum of the length | data | checksum of the data`,
-little-endian, each checksum a masked CRC-32C of 4 bytes. Source: TensorFlow's
-`core/lib/io/record_writer.cc`.
-"""
+"""An event file: TensorBoard's records, appended whole."""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
-import struct
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import google_crc32c
 from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
 
-__all__ = ["EventFile", "find_files", "frame", "read_records"]
+from logflume.rebuilding.tfrecord import frame
+
+__all__ = ["EventFile", "find_files"]
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
-_LENGTH = struct.Struct("<Q")
-_CHECKSUM = struct.Struct("<I")
-
-
-def frame(data: bytes) -> bytes:
-    """Return `data` as one record."""
-    length = _LENGTH.pack(len(data))
-    return b"".join((length, _checksum(length), data, _checksum(data)))
-
-
-def _checksum(data: bytes) -> bytes:
-    crc = google_crc32c.value(data)
-    # Masked, as the format asks, because a checksum of data that holds checksums is weak.
-    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-    return _CHECKSUM.pack(masked)
 
 
 def find_files(folder: Path) -> list[Path]:
     """Return the event files of a folder, in the order in which TensorBoard reads them."""
     paths = folder.iterdir() if folder.is_dir() else []
     return sorted(path for path in paths if _NAME.match(path.name))
-
-
-def read_records(path: Path) -> Iterator[bytes]:
-    """Yield the data of the records of a file, up to one that is torn or damaged."""
-    with path.open("rb") as file:
-        while head := file.read(_LENGTH.size + _CHECKSUM.size):
-            length = head[: _LENGTH.size]
-            # Unchecked, what a crash has left in place of a length could ask for any memory.
-            if head[_LENGTH.size :] != _checksum(length):
-                return
-            (size,) = _LENGTH.unpack(length)
-            data, checksum = file.read(size), file.read(_CHECKSUM.size)
-            if checksum != _checksum(data):
-                return
-            yield data
 
 
 class EventFile:

@@ -62,7 +62,7 @@ OUTPUTS = ["*.parquet", "*.csv", "*.log", "events.out.*"]
 @pytest.mark.parametrize("pattern", OUTPUTS)
 @given(which=st.integers(0, 100), damage=damages)
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_damaged_outputs(pattern: str, which: int, damage: Damage, large: Path) -> None:
     """What readers get is as before, or the damage is found; the repair makes it as before."""
@@ -81,7 +81,7 @@ def test_damaged_outputs(pattern: str, which: int, damage: Damage, large: Path) 
 
 @given(which=st.integers(0, 100), damage=damages)
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_damaged_journals(which: int, damage: Damage, large: Path) -> None:
     """Every event that is lost or changed is noticed; afterwards the rest can be read."""

@@ -51,19 +51,21 @@ class Comparison:
             self._twice[part] += 1
         self._last[(part, attempt)] = max(seq, self._last.get((part, attempt), -1))
 
-    def meet(self, part: str, event: Event, is_wanted: bool, checksum: Callable[[], int]) -> None:
+    def meet(
+        self, part: str, event: Event, is_wanted: bool, checksum: Callable[[], int] | None
+    ) -> None:
         """Look for the row of an event.
 
         Args:
             part: The part of the output where it should be.
             event: The event.
             is_wanted: Whether it belongs in the output.
-            checksum: Returns the checksum that its row has to have.
+            checksum: Returns the checksum that its row has to have; None takes any.
         """
         attempt, seq = event["attempt"], event["seq"]
         found = self._rows.take(attempt, seq)
         if found is not None:
-            self._differing[part] += found != (checksum() or 1)
+            self._differing[part] += checksum is not None and found != (checksum() or 1)
         elif is_wanted and not (self._is_live and seq > self._last.get((part, attempt), -1)):
             self._missing[part] += 1
 

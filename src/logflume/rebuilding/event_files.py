@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from logflume.rebuilding.tfrecord import FRAME_BYTES, read_records
 from logflume.run import RunInfo
 
 __all__ = ["OWNER_FIELD", "PLACE", "PLACE_FIELD", "EventFile", "find_event_files"]
@@ -19,8 +20,6 @@ PLACE = struct.Struct("<QQ")
 """The attempt and `seq` of a record's event."""
 
 _NAME = re.compile(r"events\.out\.tfevents\.\d+")
-_FRAME_BYTES = 16
-"""What a record takes beside its data: its length, and two checksums."""
 
 
 def find_event_files(folder: Path) -> list[EventFile]:
@@ -30,7 +29,7 @@ def find_event_files(folder: Path) -> list[EventFile]:
 
 
 class EventFile:
-    """An event file, read with TensorBoard's own reader, which checks every checksum.
+    """An event file.
 
     Args:
         path: The file.
@@ -41,19 +40,17 @@ class EventFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._records: Any = None
         self._read_bytes = 0
 
     def is_of(self, run: RunInfo) -> bool:
         """Whether a run and rank has written it. One without any readable record counts, too."""
-        first = next(_load(self.path).Load(), None)
+        first = next(read_records(self.path), None)
         return first is None or _field(first, OWNER_FIELD) == f"{run.run}/{run.rank}".encode()
 
     def new_places(self) -> Iterator[tuple[int, int]]:
         """Yield the attempt and `seq` of the records not read yet, where they have them."""
-        self._records = self._records or _load(self.path)
-        for record in self._records.Load():
-            self._read_bytes += len(record) + _FRAME_BYTES
+        for record in read_records(self.path, self._read_bytes):
+            self._read_bytes += len(record) + FRAME_BYTES
             place = _field(record, PLACE_FIELD)
             if place is not None and len(place) == PLACE.size:
                 yield PLACE.unpack(place)
@@ -61,12 +58,6 @@ class EventFile:
     def unread_bytes(self) -> int:
         """Return how much follows after the last whole record."""
         return self.path.stat().st_size - self._read_bytes
-
-
-def _load(path: Path) -> Any:
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-
-    return RawEventFileLoader(str(path))
 
 
 def _field(record: bytes, number: int) -> bytes | None:

@@ -16,13 +16,15 @@ from logflume.pipeline.build import is_journal
 from logflume.reading.journal import is_of
 from logflume.reading.writer import Writer
 from logflume.rebuilding.entries import read_entries
-from logflume.registry import SINKS, find
+from logflume.registry import SINKS, check_options, find
 from logflume.run import RunInfo
 
 __all__ = ["expand", "has_all_events", "identify", "is_known", "load_configs"]
 
 _SUFFIX = re.compile(r"(?:-attempt(\d+))?(?:-(pid\d+(?:-\d+)?))?(?:-rank(\d+))?")
 _LOOKED_AT = 100
+_GIVEN = ("run", "metrics", "events")
+"""What sinks are given beside their options."""
 
 
 def identify(writer: Writer) -> RunInfo | None:
@@ -62,12 +64,28 @@ def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
         if event is None or event["event"] != "run_started" or event.get("config") is None:
             continue
         try:
-            configs[event["attempt"]] = msgspec.json.decode(event["config"], type=Config)
+            config = msgspec.json.decode(event["config"], type=Config)
         except msgspec.MsgspecError:
             continue  # of another version, or changed by a processor
+        if _is_usable(config):
+            configs[event["attempt"]] = config
         if is_only_one:
             break
     return configs
+
+
+def _is_usable(config: Config) -> bool:
+    """Whether its sinks can be built: damage leaves some texts valid JSON."""
+    loggers = (config.root, *config.loggers.values())
+    names = {name for logger in loggers for name in logger.sinks or []}
+    try:
+        for name, sink in config.sinks.items():
+            if is_known(sink):
+                factory = find(SINKS, sink.type, "sinks")
+                check_options(factory, sink.options, _GIVEN, f"sinks.{name}")
+    except ConfigError:
+        return False
+    return names <= set(config.sinks)
 
 
 def _has_one_attempt(writer: Writer) -> bool:

@@ -53,7 +53,7 @@ class TensorBoardCheck:
         shown = self._newly_shown()
         for event in events:
             is_wanted = (event["attempt"], event["seq"]) in shown
-            self._comparison.meet(self._output.label, event, is_wanted, int)
+            self._comparison.meet(self._output.label, event, is_wanted, None)
 
     def findings(self) -> list[Finding]:
         """Return what is wrong."""
