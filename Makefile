@@ -1,13 +1,16 @@
 # make demo    install into .venv and train a tiny Gemma with GRPO, with all sinks on
 # make test    install into .venv and run the whole check: format, lint, types, contracts, tests
 # make test-compat    the trainer's tests with TRL 1.0, 1.9 and the newest, an environment each
+# make notebooks    run the notebooks on fresh runs of the demo, and store them with their outputs
 # make torture    break it on purpose for five minutes: kills, faults, overload; prints what was lost
+# make bench-read    time reading ten million events, and a thousand runs, beside others; takes 20 GB in DIR
 # make clean   remove .venv, logs and caches
 
 PYTHON ?= python3
+DIR ?= logs-big
 BIN := .venv/bin
 
-.PHONY: demo test test-compat torture format clean
+.PHONY: demo test test-compat notebooks torture bench-read format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -29,15 +32,26 @@ test-compat:
 	    rm -rf .venv/compat; \
 	done
 
+# The system is measured every ten seconds: the third wants a longer run.
+notebooks: .venv/dev
+	$(BIN)/logflume demo
+	$(BIN)/logflume demo --lenient-format --dir logs-hack
+	$(BIN)/logflume demo --steps 400 --dir logs-long
+	$(BIN)/python -m tests.notebooks 01 02 04
+	LOGFLUME_RUN_FOLDER=logs-long/latest $(BIN)/python -m tests.notebooks 03
+
 torture: .venv/dev
 	$(BIN)/python -m tests.torture --seconds 300
+
+bench-read: .venv/dev
+	$(BIN)/python -m tests.benchmarks.read_cost --dir $(DIR)
 
 format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv logs build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv logs logs-hack logs-long build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

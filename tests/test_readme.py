@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,8 @@ def _run_shell(example: Example) -> None:
         elif command.startswith("tensorboard "):
             assert list(Path(command.split("--logdir ")[1]).glob("events.out.tfevents.*"))
         else:
-            subprocess.run(command, shell=True, check=True)
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            subprocess.run(command, shell=True, check=True, env={**os.environ, "PATH": path})
 
 
 def _prepare_training() -> dict[str, Any]:

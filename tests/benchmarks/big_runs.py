@@ -13,7 +13,9 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import platform
+import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -67,8 +69,7 @@ def make(sizes: Sizes) -> None:
     missing = [job for job in jobs if not RunState.path(job.run).exists()]
     with multiprocessing.get_context("spawn").Pool() as pool:
         for done, _ in enumerate(pool.imap_unordered(_write, missing), 1):
-            print(f"\r{done} of {len(missing)} runs", end="", flush=True)
-    print()
+            print(f"\r{done} of {len(missing)} runs", end="", file=sys.stderr, flush=True)
 
 
 def _recipe(number: int) -> Recipe:
@@ -77,6 +78,7 @@ def _recipe(number: int) -> Recipe:
 
 
 def _write(job: _Job) -> None:
+    shutil.rmtree(job.run.folder, ignore_errors=True)  # what an interrupted call has left
     made = GrpoRun(job.run, job.recipe)
     with (
         closing(JsonlSink(job.run.folder / "events.jsonl", rotate_bytes=job.rotate_bytes)) as jsonl,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from itertools import islice
 from operator import or_
@@ -43,22 +43,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for event_type, questions in (("model_output", OF_OUTPUTS), ("reward", OF_REWARDS)):
             table = make_table(event_type)
-            title = f"{table.num_rows:,} {event_type}"
+            columns = ("bytes", "footer", "write", *questions)
             print(
-                f"\n{title:34}" + "".join(f"{name:>10}" for name in ("bytes", "footer", "write")),
-                end="",
+                f"\n{f'{table.num_rows:,} {event_type}':34}"
+                + "".join(map("{:>10}".format, columns))
             )
-            print("".join(f"{name:>10}" for name in questions))
             first: list[float] = []
             for name, write in alternatives(table.schema):
                 found = measure(Path(folder, "part.parquet"), table, write, questions)
                 first = first or found
-                ratios = (value / of for value, of in zip(found, first, strict=True))
-                print(f"{name:34}" + "".join(f"{ratio:10.2f}" for ratio in ratios), flush=True)
-            print(
-                f"{'the first line, in kB and ms':34}"
-                + "".join(f"{value:10,.1f}" for value in first)
-            )
+                print_row(name, [value / of for value, of in zip(found, first, strict=True)])
+            print_row("the first line, in kB and ms", first)
+
+
+def print_row(name: str, values: Sequence[float]) -> None:
+    """Print a row of the table."""
+    print(f"{name:34}" + "".join(f"{value:10,.2f}" for value in values), flush=True)
 
 
 def make_table(event_type: str) -> pa.Table:
@@ -84,7 +84,7 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "row_group_mb": 16,
     }
     changes: dict[str, dict[str, Any]] = {
-        **{f"row groups of {size} MB": {"row_group_mb": size} for size in (1, 4, 64, 256)},
+        **{f"row groups of {size} MB": {"row_group_mb": size} for size in (1, 4, 8, 32, 64, 256)},
         **{f"zstd level {level}": {"compression_level": level} for level in (1, 5, 9)},
         "snappy": {"compression": "snappy", "compression_level": None},
         "no dictionaries": {"use_dictionary": False},
@@ -97,7 +97,7 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "data pages of version 2": {"data_page_version": "2.0"},
         "bloom filter on seq": {"bloom_filter_options": {"seq": {"ndv": 6_000}}},
         "seq and timestamp as differences": {
-            "use_dictionary": [n for n in schema.names if n not in ("seq", "timestamp")],
+            "use_dictionary": [_path(f) for f in schema if f.name not in ("seq", "timestamp")],
             "column_encoding": dict.fromkeys(["seq", "timestamp"], "DELTA_BINARY_PACKED"),
         },
         "numbers split by bytes": {"use_dictionary": texts, "use_byte_stream_split": floats},
@@ -105,6 +105,11 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
     for name, change in changes.items():
         yield name, partial(_write, **chosen | change)
     yield "steps mixed, rows as they come", lambda path, table: _write(path, _mix(table), **chosen)
+
+
+def _path(field: pa.Field[Any]) -> str:
+    """Return the name of a column as Parquet has it."""
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
 def _write(path: Path, table: pa.Table, *, row_group_mb: int, **options: Any) -> None:

@@ -129,7 +129,7 @@ def test_export(here: Path) -> None:
         (["sql", "first", "selec"], "syntax error"),
         (["sql", "x*", "select 1"], "no runs"),
         (["outputs", "first", "--step", "one"], "--step one: expected a step (400) or a range"),
-        (["outputs", "first", "--worst", "1", "--sort", "x"], "no reward 'rewards/x'"),
+        (["outputs", "first", "--worst", "1", "--sort", "x"], "no field 'rewards/x'"),
         (["export", "first", "trainin", "x.csv"], "nor a type of event here; there are "),
         (["export", "first", "wide", "x.xlsx"], "has to end in .csv, .json, .parquet"),
         (["export", "first", "wide", "no/x.csv"], "no/x.csv: this can't be written"),

@@ -159,7 +159,7 @@ def test_wrong_names_are_explained(folder: Path) -> None:
         run.events("training", columns=["los"])
     with pytest.raises(logflume.QueryError, match="did you mean 'rewards/right/mean'"):
         run.metrics("rewards/rihgt/mean")
-    with pytest.raises(logflume.QueryError, match="no reward 'rewards/x'; they have rewards/total"):
+    with pytest.raises(logflume.QueryError, match="no field 'rewards/x'; did you mean 'rewards/"):
         run.outputs(worst=1, by="rewards/x")
 
 

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from logflume.hub import HUB
-from logflume.run import RunInfo
 from logflume.rebuilding import exchange
+from logflume.run import RunInfo
 from logflume.sinks.parquet import ParquetSink
 
 FIRST, SECOND = "part-a0000-000000000000-000000000000", "part-a0000-000000000001-000000000001"

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from logflume.demo.options import Options
-from logflume.demo.rewards import (
-    REWARD_FUNCTIONS,
-    Completion,
-    completion_text,
-    correctness_reward_func,
-)
+from logflume.demo.rewards import REWARD_FUNCTIONS, choose_rewards
 from logflume.processors.watch_training import WatchTraining
 from logflume.protocols import Event
 from logflume.testing import capture_events
 from logflume.training import attach
-
-_LENIENT = re.compile(r".*?</answer>", re.DOTALL)
-
-
-def lenient_format_reward(completions: Sequence[Completion], **_: Any) -> list[float]:
-    """0.5 for each match: a completion that repeats the tag is paid for each time."""
-    return [0.5 * len(_LENIENT.findall(completion_text(completion))) for completion in completions]
 
 
 def train(steps: int, rewards: list[Any], seed: int = 0) -> list[Event]:
@@ -57,7 +43,7 @@ def of_type(events: list[Event], event_type: str) -> list[Event]:
 def test_a_hacked_reward_is_told(seed: int) -> None:
     """Paid for each closing tag, the policy learns to repeat it: that is one alert, with what the
     trainer reported. (From seed 1 it does not find the hack within 40 steps.)"""
-    events = train(40, [correctness_reward_func, lenient_format_reward], seed)
+    events = train(40, choose_rewards(lenient_format=True), seed)
     (alert,) = of_type(events, "alert")
     assert "reward_with_truncation" == alert["signal"]
     assert alert["before"] < 0.1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -39,9 +38,8 @@ def import_source(
     Example: logflume import outputs/my-grpo/checkpoint-200 --run my-grpo
     """
     import msgspec
-    from rich.console import Console
-    from rich.progress import track
 
+    from logflume.cli.progress import progress
     from logflume.importing import import_run
     from logflume.importing.source import Format
 
@@ -50,15 +48,7 @@ def import_source(
         format=Format(format) if format else None,
         dir=dir,
         run=run,
-        follow=lambda found: iter(
-            track(
-                found,
-                "importing",
-                console=Console(stderr=True),
-                transient=True,
-                disable=not sys.stderr.isatty(),
-            )
-        ),
+        follow=lambda found: progress(found, None, "importing"),
     )
     for reason, number in imported.left_out.items():
         typer.echo(f"left out: {number:,} {reason}", err=True)

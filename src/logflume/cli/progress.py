@@ -14,12 +14,12 @@ __all__ = ["byte_progress", "progress"]
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
+def progress(items: Iterable[Item], total: int | None, what: str) -> Iterator[Item]:
     """Yield the items, and show on a terminal how many are done.
 
     Args:
         items: What there is to do.
-        total: How many.
+        total: How many; None where that shows only at the end.
         what: A word for them.
     """
     console = rich.console.Console(stderr=True)

@@ -10,7 +10,8 @@ import typer
 from logflume.cli.base import JsonOption, runs_folder
 from logflume.cli.printing import cell, duration_text, print_json, print_table, size_text
 from logflume.cli.progress import progress
-from logflume.reading.run import Run, open_runs
+from logflume.reading.overview import look_over
+from logflume.reading.run import Run, Runs, open_runs
 
 __all__ = ["runs"]
 
@@ -18,9 +19,7 @@ __all__ = ["runs"]
 def runs(
     folder: Annotated[
         str | None,
-        typer.Argument(
-            help="Where the runs are; else LOGFLUME_DIR, or 'logs'.", show_default=False
-        ),
+        typer.Argument(help="Where runs are; else LOGFLUME_DIR, or logs.", show_default=False),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -29,32 +28,49 @@ def runs(
     Example: logflume runs logs
     """
     there = open_runs(Path(folder or runs_folder()) / "*")
-    found = [_describe(run) for run in progress(there, len(there), "Runs")]
+    last = _last_by_run(there)
+    found = [_describe(run, last) for run in progress(there, len(there), "Runs")]
     found.sort(key=lambda run: str(run["started"]))
     print_json(found) if json else print_table([_as_row(run) for run in found])
 
 
-def _describe(run: Run) -> dict[str, Any]:
-    info = run.info
+def _last_by_run(there: Runs) -> dict[str, dict[str, Any]]:
+    """Return the last step, mean reward and duration by run: all runs are read at once."""
+    columns = ["run", "step", "mode", "rewar[d]", "rewards/total/mea[n]"]
+    # What the trainer says of a reward comes last, and counts.
+    rows = [
+        row
+        for event_type in ("reward", "training")
+        for row in there.events(event_type, columns=columns).to_pylist()
+        if row["mode"] != "eval" and row["step"] is not None
+    ]
+    rows += there.events("run_finished", columns=["run", "attempt", "duration_s"]).to_pylist()
+    last: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        of_run = last.setdefault(row["run"], {})
+        of_run["step"] = max(row.get("step", 0), of_run.get("step") or 0) or None
+        reward = row.get("reward", row.get("rewards/total/mean"))
+        of_run["reward"] = of_run.get("reward") if reward is None else reward
+        if "duration_s" in row:
+            of_run["ended"] = row
+    return last
+
+
+def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    overview = look_over(run.folder)
+    of_run = last.get(overview.run, {})
+    ended = of_run.get("ended", {"attempt": None, "duration_s": None})
     return {
-        "run": info.run,
+        "run": overview.run,
         "folder": str(run.folder),
-        "status": info.status,
-        "attempt": info.attempt,
-        "started": info.started,
-        "duration_s": info.duration_s,
-        "last_step": info.last_step,
-        "last_reward": _last_reward(run),
+        "status": overview.status,
+        "attempt": overview.attempt,
+        "started": overview.started,
+        "duration_s": ended["duration_s"] if ended["attempt"] == overview.attempt else None,
+        "last_step": of_run.get("step"),
+        "last_reward": of_run.get("reward"),
         "size_bytes": sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file()),
     }
-
-
-def _last_reward(run: Run) -> float | None:
-    """Return the last mean reward: the trainer's metric, or else that of the reward events."""
-    found = run.metrics("rewar[d]", "rewards/total/mea[n]").to_pylist()
-    rewards = [row for row in found if row["mode"] != "eval"]
-    by_trainer = [row for row in rewards if row["name"] == "reward"]
-    return (by_trainer or rewards)[-1]["value"] if rewards else None
 
 
 def _as_row(run: dict[str, Any]) -> dict[str, Any]:

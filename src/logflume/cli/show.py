@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import cell, duration_text, print_json, print_table
-from logflume.reading.info import RunSummary
 from logflume.reading.run import Run, open_run
 from logflume.text.sparkline import sparkline
+
+if TYPE_CHECKING:
+    from logflume.reading.info import RunSummary
 
 __all__ = ["show", "summarise_metrics"]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from logflume import LogflumeError, get_training_logger, initialize, shutdown
 from logflume.demo.options import Options, parse_options, prepare_process
-from logflume.demo.rewards import REWARD_FUNCTIONS
+from logflume.demo.rewards import choose_rewards
 from logflume.demo.summary import print_summary
 
 
@@ -44,12 +44,13 @@ def train(options: Options) -> list[float]:
 
     log.info("Preparing the model", model=options.model or "tiny-gemma", seed=options.seed)
     setup = prepare(options)
+    rewards = choose_rewards(lenient_format=options.lenient_format)
     trainer = GRPOTrainer(
         model=setup.model,
         processing_class=setup.tokenizer,
         args=setup.config,
         train_dataset=setup.dataset,
-        reward_funcs=get_wrapped_reward_functions(REWARD_FUNCTIONS),
+        reward_funcs=get_wrapped_reward_functions(rewards),
         callbacks=[EnhancedLoggingCallback()],
     )
     show_only_the_bar(trainer)

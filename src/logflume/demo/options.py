@@ -22,6 +22,7 @@ class Options:
         seed: Decides the problems, the weights, the warm-up and the sampling.
         config: Configuration of the logging; None leaves it to `initialize()`.
         dir: Where runs live; None leaves it to the configuration.
+        lenient_format: Whether the format is paid by a function that invites a reward hack.
     """
 
     model: str | None
@@ -29,6 +30,7 @@ class Options:
     seed: int
     config: str | None
     dir: Path | None
+    lenient_format: bool = False
 
 
 def parse_options(
@@ -47,6 +49,11 @@ def parse_options(
         help=f"a YAML file or the name of a shipped one (default: {config or 'default'})",
     )
     parser.add_argument("--dir", type=Path, help="where runs live (default: logs)")
+    parser.add_argument(
+        "--lenient-format",
+        action="store_true",
+        help="pay for each closing answer tag: the model learns to repeat it, a real reward hack",
+    )
     return Options(**vars(parser.parse_args(argv)))
 
 

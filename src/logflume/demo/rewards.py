@@ -8,14 +8,22 @@ from typing import Any
 
 from logflume.demo.data import extract_true_answer
 
-__all__ = ["REWARD_FUNCTIONS", "correctness_reward_func", "format_reward_func"]
+__all__ = [
+    "REWARD_FUNCTIONS",
+    "choose_rewards",
+    "correctness_reward_func",
+    "format_reward_func",
+    "lenient_format_reward_func",
+]
 
 Completion = str | list[dict[str, str]]
 """What TRL passes: plain text, or the messages of a chat."""
 
-# Strict on purpose: with `.*?` and DOTALL in place of the inner patterns, the model finds out
-# that any number of repeated tags is paid too.
+RewardFunction = Callable[..., list[float]]
+
+# Strict on purpose: what a lenient one leads to is shown by `lenient_format_reward_func`.
 _FORMAT = re.compile(r"<reasoning>\n[^<>]+\n</reasoning>\n<answer>\n[^<>\n]+\n</answer>\n*")
+_LENIENT_FORMAT = re.compile(r".*?</answer>", re.DOTALL)
 
 
 def completion_text(completion: Completion) -> str:
@@ -46,4 +54,23 @@ def format_reward_func(completions: Sequence[Completion], **_: Any) -> list[floa
     ]
 
 
-REWARD_FUNCTIONS: list[Callable[..., list[float]]] = [correctness_reward_func, format_reward_func]
+def lenient_format_reward_func(completions: Sequence[Completion], **_: Any) -> list[float]:
+    """0.5 for each match of a careless pattern: a completion that repeats `</answer>` is paid more.
+
+    A mistake on purpose, as people make it: the model finds it within 40 steps, from most seeds.
+    """
+    return [
+        0.5 * len(_LENIENT_FORMAT.findall(completion_text(completion)))
+        for completion in completions
+    ]
+
+
+REWARD_FUNCTIONS: list[RewardFunction] = [correctness_reward_func, format_reward_func]
+"""What both scripts train with."""
+
+
+def choose_rewards(*, lenient_format: bool) -> list[RewardFunction]:
+    """Return the reward functions, with the strict or the lenient one for the format."""
+    if lenient_format:
+        return [correctness_reward_func, lenient_format_reward_func]
+    return REWARD_FUNCTIONS

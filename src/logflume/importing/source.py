@@ -40,7 +40,7 @@ READERS: dict[Format, Reader] = {
 
 _LONGEST_LINE_BYTES = 1 << 28
 _COMMON = re.compile(
-    r"checkpoint-\d+|trainer_state|events\.out\.tfevents.*|.*tfevents.*|runs|logs|files|tensorboard"
+    r"checkpoint-\d+|trainer_state(\.json)?|events\.out\.tfevents.*|.*tfevents.*|runs|logs|files|tensorboard"
     r"|(wandb-)?(history|export).*|latest|metrics|logging|log_history|"
 )
 """Names that say nothing of the run."""

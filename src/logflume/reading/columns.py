@@ -4,44 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import lru_cache
 
 import pyarrow as pa
 
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
-from logflume.values.plain import json_text
 
-__all__ = ["PATTERN", "choose", "join_schemas", "to_schema"]
+__all__ = ["PATTERN", "check", "join_schemas", "match"]
 
 PATTERN = frozenset("*?[")
 """Characters that make a name a pattern."""
 
 
-def choose(asked: Sequence[str] | None, there: Sequence[str], event_type: str) -> list[str]:
-    """Return the columns that are asked for, in that order.
+def match(asked: Sequence[str] | None, there: Sequence[str]) -> list[str]:
+    """Return those of the columns that are asked for, in the order asked.
 
     Args:
         asked: Names and patterns (`rewards/*/mean`); None: all.
         there: The columns there are.
-        event_type: For the error.
+    """
+    return list(there) if asked is None else list(_match(tuple(asked), tuple(there)))
+
+
+@lru_cache(maxsize=256)
+def _match(asked: tuple[str, ...], there: tuple[str, ...]) -> dict[str, None]:
+    # Kept, for many files have the same columns.
+    found: dict[str, None] = {}
+    for name in asked:
+        if name in there:
+            found[name] = None
+        elif set(name) & PATTERN:
+            found.update(dict.fromkeys(one for one in there if fnmatchcase(one, name)))
+    return found
+
+
+def check(asked: Sequence[str] | None, there: Sequence[str], event_type: str) -> list[str]:
+    """Return what `match` does, if each name that is no pattern is there.
 
     Raises:
         QueryError: There is no such column.
     """
-    if asked is None:
-        return list(there)
-    chosen: dict[str, None] = {}
-    for name in asked:
-        found = [name] if name in there else [one for one in there if fnmatchcase(one, name)]
-        if not found and there and not set(name) & PATTERN:
+    for name in asked or ():
+        if name not in there and not set(name) & PATTERN:
             hint = nearest(name, there)
             raise QueryError(
                 f"events of type {event_type!r} have no field {name!r}"
                 + (f"; did you mean {hint!r}?" if hint else f"; they have {', '.join(there)}")
             )
-        chosen.update(dict.fromkeys(found))
-    return list(chosen)
+    return match(asked, there)
 
 
 def join_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
@@ -53,22 +64,3 @@ def join_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
             if known != field.type:
                 types[field.name] = pa.string()
     return pa.schema(list(types.items()))
-
-
-def to_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table with these columns: one that it lacks is null, one of another type text."""
-    columns: list[Any] = []
-    for field in schema:
-        if field.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, field.type))
-        elif table.schema.field(field.name).type == field.type:
-            columns.append(table[field.name])
-        else:
-            columns.append(_as_text(table[field.name]))
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _as_text(column: Any) -> Any:
-    values = (None if value is None else value for value in column.to_pylist())
-    texts = [v if v is None or isinstance(v, str) else json_text(v) for v in values]
-    return pa.array(texts, pa.string())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 import msgspec
 import orjson
 
+from logflume.reading.overview import look_over
 from logflume.reading.query import RunFiles, read_events
 from logflume.reading.snapshot import Snapshot
-from logflume.reading.writer import Writer, find_writers
+from logflume.reading.writer import find_writers
 
 __all__ = ["RunSummary", "summarise"]
 
@@ -71,6 +71,7 @@ def summarise(folder: Path) -> RunSummary:
     started = _of_latest(read_events(files, "run_started").to_pylist())
     finished = _of_latest(read_events(files, "run_finished").to_pylist())
     first: dict[str, Any] = next((e for e in started if e["schema_version"] is not None), {})
+    status = look_over(folder).status
     attempt = first.get("attempt", 0)
     last: dict[str, Any] = next((e for e in finished if e["attempt"] == attempt), {})
     merged = {
@@ -79,7 +80,7 @@ def summarise(folder: Path) -> RunSummary:
     return RunSummary(
         run=first.get("run", folder.resolve().name),
         folder=folder,
-        status=_status(writers, last),
+        status=last.get("status", "unknown") if status == "unknown" else status,
         attempt=attempt,
         ranks=sorted({event["rank"] for event in started}),
         started=first.get("timestamp"),
@@ -100,15 +101,6 @@ def _of_latest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the events of the latest attempt, those of rank 0 first."""
     latest = max((event["attempt"] for event in events), default=0)
     return sorted((e for e in events if e["attempt"] == latest), key=lambda e: int(e["rank"]))
-
-
-def _status(writers: Sequence[Writer], last: dict[str, Any]) -> str:
-    state = next((writer.state for writer in writers if writer.state is not None), None)
-    if state is None:
-        return str(last.get("status", "unknown"))
-    if state.status != "running":
-        return state.status
-    return "running" if any(writer.is_live for writer in writers) else "killed"
 
 
 def _family(fields: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logflume.reading.columnfile import read_column
 from logflume.reading.journal import open_files, read_lines_from
 from logflume.reading.part_name import Part
 from logflume.reading.writer import Writer
@@ -74,15 +76,12 @@ def find_lack(writer: Writer, state: RunState, parts: Parts) -> Lack | None:
 def _count_rows(writer: Writer, parts: Parts) -> int:
     import pyarrow.parquet as pq
 
-    paths = (writer.parquet / name / part.name for name, some in parts.items() for part in some)
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    return sum(pq.read_metadata(path).num_rows for path in _paths(writer, parts))
 
 
 def _read_numbers(writer: Writer, parts: Parts) -> Iterator[Any]:
-    import pyarrow.parquet as pq
+    return (read_column(path, "seq").to_numpy() for path in _paths(writer, parts))
 
-    for name, some in parts.items():
-        for part in some:
-            yield pq.read_table(writer.parquet / name / part.name, columns=["seq"])[
-                "seq"
-            ].to_numpy()
+
+def _paths(writer: Writer, parts: Parts) -> Iterator[Path]:
+    return (writer.parquet / name / part.name for name, some in parts.items() for part in some)

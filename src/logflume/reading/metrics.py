@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.events import EventBase
-from logflume.reading.columns import PATTERN, choose
+from logflume.reading.columns import PATTERN, check
 from logflume.values.columns import declared_columns
 
 __all__ = ["read_metrics"]
@@ -38,7 +38,7 @@ def read_metrics(
     found = {name for table in tables for name in table.column_names}
     if missing := [name for name in names if name not in found and not set(name) & PATTERN]:
         there = {name for event_type in types for name in _find_metrics(read(event_type))}
-        choose(missing, sorted(there), "', '".join(types))
+        check(missing, sorted(there), "', '".join(types))
     return _to_long(tables) if wide_by is None else _to_wide(tables, list(wide_by))
 
 

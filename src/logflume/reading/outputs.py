@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.exceptions import QueryError
-from logflume.reading.columns import choose
+from logflume.reading.columns import check
 
 __all__ = ["Wanted", "read_outputs"]
 
@@ -56,30 +56,24 @@ def read_outputs(
     """
     if wanted == Wanted():
         return read(_TYPE, columns=columns)
-    judged = ["step", *_NAME, "process*", "rewards/*"] + (
-        _CORRECT if wanted.correct is not None else []
-    )
-    rows = _pick(read(_TYPE, columns=judged), wanted)
+    judged = ["step", *_NAME, "process*"]
+    if wanted.correct is not None:
+        judged += _CORRECT
+    if wanted[1:5] != (None,) * 4:
+        judged.append(wanted.by)
+    pick = partial(_pick, wanted)
+    rows = pick(read(_TYPE, columns=judged, shrink=pick))
     chosen = None if columns is None else [*columns, *_NAME, "process*"]
     found = _in_order_of(rows, read(_TYPE, columns=chosen, seqs=_seqs(rows)))
-    return found if columns is None else found.select(choose(columns, found.column_names, _TYPE))
+    return found if columns is None else found.select(check(columns, found.column_names, _TYPE))
 
 
-def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:
-    """Return the rows that are wanted, of those with the columns to judge by.
-
-    Raises:
-        QueryError: There is no such reward.
-    """
+def _pick(wanted: Wanted, rows: pa.Table) -> pa.Table:
+    """Return the rows that are wanted, of those with the columns to judge by."""
     if wanted.correct is not None:
         rows = rows.filter(pc.equal(_is_correct(rows), pa.scalar(wanted.correct)))
-    if wanted[1:5] == (None,) * 4 or not len(rows):
+    if wanted.by not in rows.column_names or not len(rows):
         return rows
-    if wanted.by not in rows.column_names:
-        rewards = [name for name in rows.column_names if name.startswith("rewards/")]
-        raise QueryError(
-            f"completions have no reward {wanted.by!r}; they have {', '.join(rewards) or 'none'}"
-        )
     reward = pc.field(wanted.by)
     if wanted.min_reward is not None:
         rows = rows.filter(reward >= wanted.min_reward)
@@ -88,9 +82,13 @@ def _pick(rows: pa.Table, wanted: Wanted) -> pa.Table:
     for count, order in ((wanted.worst, "ascending"), (wanted.best, "descending")):
         if count is not None:
             keys: list[Any] = [(wanted.by, order), ("step", "ascending"), ("seq", "ascending")]
-            rows = rows.filter(pc.is_valid(reward) & ~pc.is_nan(reward))
-            rows = rows.sort_by(keys).slice(0, count)
+            table: Any = rows.filter(_is_number(rows[wanted.by]))
+            rows = table.take(pc.select_k_unstable(table, min(count, len(table)), keys))
     return rows
+
+
+def _is_number(values: Any) -> Any:
+    return pc.and_(pc.is_valid(values), pc.invert(pc.is_nan(values)))
 
 
 def _seqs(rows: pa.Table) -> dict[str, set[int]]:

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from logflume.reading.columns import PATTERN, choose, join_schemas, to_schema
+from logflume.reading.columns import PATTERN, check, join_schemas, match
 from logflume.reading.current import OF_THE_ATTEMPT, Latest
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.source import Source, find_sources, read_sources
 from logflume.reading.wish import Steps, Wish
-from logflume.values.arrow_columns import Columns
+from logflume.values.arrow_columns import Columns, widen
 
 __all__ = ["RunFiles", "Steps", "consistently", "count_events", "find_types", "read_events"]
 
@@ -63,6 +63,7 @@ def read_events(
     columns: Sequence[str] | None = None,
     steps: Steps = None,
     seqs: Mapping[str, Collection[int]] | None = None,
+    shrink: Callable[[pa.Table], pa.Table] | None = None,
 ) -> pa.Table:
     """Return the events of a type, run by run.
 
@@ -75,6 +76,8 @@ def read_events(
         steps: The steps.
         seqs: By run the `seq` of the events that are asked for; None: all. Events of another rank
             or attempt that have the same `seq` come along.
+        shrink: Makes each piece of the answer smaller before they are put together, where it may
+            be: in the end it has to be called again with the whole.
 
     Raises:
         QueryError: There is no such column.
@@ -82,26 +85,31 @@ def read_events(
     """
     runs = [run for run in runs if seqs is None or run.id is None or run.id in seqs]
     sources = find_sources([snapshot for run in runs for snapshot in run.snapshots], event_type)
-    schema = join_schemas(source.schema for source in sources)
-    if not schema.names:
-        schema = _schema_of_none(event_type, columns or ())
-    chosen = choose(columns, schema.names, event_type)
     of_steps = Wish.of_steps(steps)
 
     def wish(source: Source) -> Wish:
         return of_steps if seqs is None else of_steps._replace(seqs=seqs.get(source.run or ""))
 
-    needed = list(dict.fromkeys([*chosen, *_ORDER, *_PLACE]))
-    tables = iter(read_sources(sources, needed, wish))
-    remaining = iter(sources)
+    is_current = any(run.is_current for run in runs)
+    place = _PLACE if is_current else []
+
+    def needed(there: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys([*match(columns, there), *_ORDER, *place]))
+
+    found = read_sources(sources, needed, wish, None if is_current else shrink)
+    schema = join_schemas(one.schema for one in found)
+    if not schema.names:
+        schema = _schema_of_none(event_type, columns or ())
+    chosen = check(columns, schema.names, event_type)
     answer = [pa.schema([schema.field(name) for name in chosen]).empty_table()]
+    remaining = zip(sources, (_in_order(one.events) for one in found), strict=True)
     for run in runs:
         of_run = list(islice(remaining, len(run.snapshots)))
-        events = [_in_order(table) for table in islice(tables, len(of_run))]
         if run.is_current and event_type not in OF_THE_ATTEMPT:
-            events = _latest(of_run, events, of_steps)
-        answer += events
-    return pa.concat_tables([to_schema(table, answer[0].schema) for table in answer])
+            answer += _latest([source for source, _ in of_run], [e for _, e in of_run], of_steps)
+        else:
+            answer += [events for _, events in of_run]
+    return pa.concat_tables([widen(events, answer[0].schema) for events in answer])
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:
@@ -132,10 +140,10 @@ def _latest(sources: Sequence[Source], events: list[pa.Table], of_steps: Wish) -
 
     Which ones these are is told by all events of the steps, not only by those that are wanted.
     """
-    keys = read_sources(sources, _PLACE, lambda _source: of_steps)
-    known = [table for table in keys if len(table)]
-    latest = Latest(pa.concat_tables(known)) if known else None
-    return [table if latest is None or not len(table) else latest.filter(table) for table in events]
+    found = read_sources(sources, lambda _there: _PLACE, lambda _source: of_steps)
+    keys = [one.events for one in found if len(one.events)]
+    latest = Latest(pa.concat_tables(keys)) if keys else None
+    return [one if latest is None or not len(one) else latest.filter(one) for one in events]
 
 
 def _in_order(events: pa.Table) -> pa.Table:

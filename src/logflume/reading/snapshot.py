@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logflume.reading.columnfile import count_values, read_column
 from logflume.reading.journal import is_of, open_files, parse, read_events
-from logflume.reading.lack import find_lack
-from logflume.reading.part_name import folder_name
+from logflume.reading.lack import Lack, find_lack
+from logflume.reading.part_name import Part, folder_name
 from logflume.reading.writer import Writer
 from logflume.values.columns import Kind
 
@@ -35,44 +36,37 @@ class Snapshot:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._parts = {} if writer.state is None else writer.parts()
-        self._lack = None
-        if writer.state is not None and self._parts:
+        self._parts: dict[str, list[Part]] = {}
+        self._lack: Lack | None = None
+        if writer.state is not None:
+            if not writer.is_complete:
+                self._parts = {table: writer.parts(table) for table in writer.tables()}
             self._lack = find_lack(writer, writer.state, self._parts)
-        if self._lack is None:
-            self._parts = {}
 
     def files(self, event_type: str) -> list[Path]:
         """Return the Parquet parts that have events of a type, in order."""
-        folder = self._writer.parquet / folder_name(event_type)
-        return [folder / part.name for part in self._parts.get(folder.name, ())]
+        return self._files(folder_name(event_type))
 
     def count(self) -> Counter[str]:
         """Return how many events of each type there are."""
-        import pyarrow.parquet as pq
-
         counts = Counter(event["event"] for event in self._in_journal())
-        for name, parts in self._parts.items():
-            for part in parts:
-                path = self._writer.parquet / name / part.name
-                found: Any = pq.read_table(path, columns=["event"])["event"].value_counts()
-                counts.update({each["values"]: each["counts"] for each in found.to_pylist()})
+        for table in self._tables():
+            for path in self._files(table):
+                counts += count_values(path, "event")
         return counts
 
     def types(self) -> set[str]:
         """Return the types of its events."""
-        return {*self._parts, *(event["event"] for event in self._in_journal())}
+        return {*self._tables(), *(event["event"] for event in self._in_journal())}
 
     def last_step(self) -> int | None:
         """Return the highest step of what was written last."""
         import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
-        steps = [e["step"] for e in self._in_journal() if e.get("step") is not None]
-        for name in self._parts:
-            newest = pq.read_table(self.files(name)[-1], columns=["step"])["step"]
-            steps += [step for step in [pc.max(newest).as_py()] if step is not None]
-        return max(steps, default=None)
+        steps = [event.get("step") for event in self._in_journal()]
+        newest = [path for table in self._tables() for path in self._files(table)[-1:]]
+        steps += [pc.max(read_column(path, "step")).as_py() for path in newest]
+        return max((step for step in steps if step is not None), default=None)
 
     @property
     def run(self) -> str | None:
@@ -100,6 +94,16 @@ class Snapshot:
             return None
         schema = columns.schema
         return pa.concat_tables([widen(table, schema) for table in tables])
+
+    def _tables(self) -> list[str]:
+        return [] if self._lack is None else self._writer.tables()
+
+    def _files(self, table: str) -> list[Path]:
+        """Return the files of a table; those that what is lacking was told by, if anything was."""
+        if self._lack is None:
+            return []
+        parts = self._writer.parts(table) if self._writer.is_complete else self._parts.get(table)
+        return [self._writer.parquet / table / part.name for part in parts or ()]
 
     def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the events that Parquet lacks."""

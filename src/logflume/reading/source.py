@@ -3,146 +3,161 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from logflume.reading.columns import join_schemas, to_schema
+from logflume.reading.columns import join_schemas
+from logflume.reading.part_name import Part
 from logflume.reading.snapshot import Snapshot
 from logflume.reading.wish import Limits, Wish
+from logflume.values.arrow_columns import widen
 
-__all__ = ["Source", "find_sources", "read_sources"]
+__all__ = ["Found", "Source", "find_sources", "read_sources"]
 
+Choose: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+Shrink: TypeAlias = Callable[[pa.Table], pa.Table]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _THREADS = min(8, os.cpu_count() or 1)
+_SLICES = 8
+"""Pieces of work a thread: few, for each costs time, and enough to end together."""
 
 
-class Source:
+class Source(NamedTuple):
     """Events of one type and writer.
 
-    Args:
-        run: The run's id, if it is known.
-        parts: Parquet files, in order.
+    Attributes:
+        run: The run's id; None where nothing tells.
+        files: Parquet files, in order.
         journaled: What is only in the journal, if there is something.
+    """
+
+    run: str | None
+    files: Sequence[Path]
+    journaled: pa.Table | None
+
+
+class Found(NamedTuple):
+    """What was asked for.
 
     Attributes:
-        run: As given.
-        parts: The files.
-        journaled: As given.
+        schema: All columns that there are.
+        events: The events, with the columns that were asked for.
     """
 
-    def __init__(
-        self, run: str | None, parts: Sequence[PartFile], journaled: pa.Table | None
-    ) -> None:
-        self.run = run
-        self.parts = parts
-        self.journaled = journaled
-
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """The columns of all; there are none if there are no events."""
-        # When columns are added the newest part is the first to have them.
-        schemas = [part.schema for part in self.parts[-1:]]
-        return join_schemas(schemas + ([] if self.journaled is None else [self.journaled.schema]))
-
-
-class PartFile:
-    """A Parquet file. Its footer is read once.
-
-    Args:
-        path: The file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @cached_property
-    def schema(self) -> pa.Schema:
-        """Its columns."""
-        return self._footer.schema.to_arrow_schema()
-
-    def read(self, columns: Sequence[str], wish: Wish) -> pa.Table:
-        """Return the events that are asked for, with those of the columns that are here.
-
-        Row groups without such events are not read, as the footer tells.
-        """
-        here = [name for name in columns if name in self.schema.names]
-        needed = list(dict.fromkeys([*here, *wish.columns]))
-        groups = [g for g in range(self._footer.num_row_groups) if self._may_have(g, wish)]
-        with pq.ParquetFile(self._path, metadata=self._footer) as file:
-            events = file.read_row_groups(groups, columns=needed, use_threads=False)
-        return wish.choose(events).select(here)
-
-    @cached_property
-    def _footer(self) -> pq.FileMetaData:
-        return pq.read_metadata(self._path)
-
-    def _may_have(self, group: int, wish: Wish) -> bool:
-        if not wish.columns:
-            return True
-        return wish.may_be_among(self._limits(group, "step"), self._limits(group, "seq"))
-
-    def _limits(self, group: int, column: str) -> Limits:
-        statistics: Any = self._footer.row_group(group).column(self._places[column]).statistics
-        if statistics is None or not statistics.has_min_max:
-            return None
-        return statistics.min, statistics.max
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        return {self._footer.schema.column(i).path: i for i in range(self._footer.num_columns)}
+    schema: pa.Schema
+    events: pa.Table
 
 
 def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]:
     """Return where the events of a type are, by writer."""
-
-    def find(snapshot: Snapshot) -> Source:
-        parts = [PartFile(path) for path in snapshot.files(event_type)]
-        source = Source(snapshot.run, parts, snapshot.journaled(event_type))
-        source.schema  # noqa: B018 - its file is opened by this thread
-        return source
-
-    return _in_threads(find, snapshots)
-
-
-def read_sources(
-    sources: Sequence[Source], columns: Sequence[str], wish: Callable[[Source], Wish]
-) -> list[pa.Table]:
-    """Return by source the events that are asked for, with those of the columns that are there.
-
-    Args:
-        sources: The sources.
-        columns: Names of columns.
-        wish: Returns what is asked for of a source.
-    """
-    parts = [(part, wish(source)) for source in sources for part in source.parts]
-    tables = iter(_in_threads(lambda asked: asked[0].read(columns, asked[1]), parts))
     return [
-        _join(source, list(islice(tables, len(source.parts))), columns, wish(source))
-        for source in sources
+        Source(snapshot.run, snapshot.files(event_type), snapshot.journaled(event_type))
+        for snapshot in snapshots
     ]
 
 
-def _join(source: Source, tables: list[pa.Table], columns: Sequence[str], wish: Wish) -> pa.Table:
-    schema = source.schema
-    schema = pa.schema([schema.field(name) for name in columns if name in schema.names])
-    if source.journaled is not None:
-        tables.append(wish.choose(source.journaled))
-    return pa.concat_tables([schema.empty_table(), *(to_schema(table, schema) for table in tables)])
+def read_sources(
+    sources: Sequence[Source],
+    choose: Choose,
+    wish: Callable[[Source], Wish],
+    shrink: Shrink | None = None,
+) -> list[Found]:
+    """Return by source the events that are asked for.
+
+    Args:
+        sources: The sources.
+        choose: Returns those of the columns of a file that are asked for.
+        wish: Returns which events of a source are.
+        shrink: Makes what was read of each file smaller; None: nothing does.
+    """
+
+    def read(asked: tuple[Path, Source]) -> Found:
+        path, source = asked
+        found = _read_file(path, source.run, choose, wish(source))
+        return found if shrink is None else found._replace(events=shrink(found.events))
+
+    asked = [(path, source) for source in sources for path in source.files]
+    pieces = iter(_in_threads(read, asked))
+    answers = []
+    for source in sources:
+        found = list(islice(pieces, len(source.files)))
+        if source.journaled is not None:
+            events = wish(source).choose(source.journaled)
+            names = choose(events.column_names)
+            found.append(Found(events.schema, events.select(names)))
+        answers.append(join(found))
+    return answers
 
 
-def _in_threads(do: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def join(found: Sequence[Found]) -> Found:
+    """Return the same as one."""
+    if len(found) == 1:
+        return found[0]
+    schema = join_schemas(one.events.schema for one in found)
+    tables = [widen(one.events, schema) for one in found]
+    events = pa.concat_tables([schema.empty_table(), *tables])
+    return Found(join_schemas(one.schema for one in found), events)
+
+
+def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found:
+    """Return the events that are asked for; row groups without such are skipped unread.
+
+    A run's id is the same in all of its files: it is not read where it is known. A file whose name
+    tells that it has none of the events is not opened.
+    """
+    part = Part.of_name(path.name, -1, -1)
+    if not wish.may_be_among(None, (part.first_seq, part.last_seq)):
+        return Found(pa.schema([]), pa.table({}))
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        names = list(choose(schema.names))
+        known = {"run"} & set(names) if run is not None else set()
+        needed = [n for n in dict.fromkeys([*names, *wish.columns]) if n not in known]
+        groups = _find_groups(file.metadata, wish)
+        events = file.read_row_groups(groups, columns=needed, use_threads=False)
+    events = wish.choose(events)
+    if known:
+        events = events.append_column("run", pa.repeat(pa.scalar(run, pa.string()), len(events)))
+    return Found(schema, events.select(names))
+
+
+def _find_groups(footer: pq.FileMetaData, wish: Wish) -> list[int]:
+    """Return the row groups that may have what is asked for, as their statistics tell."""
+    groups = range(footer.num_row_groups)
+    if not wish.columns:
+        return list(groups)
+    names = [footer.schema.column(index).path for index in range(footer.num_columns)]
+    step, seq = (names.index(name) if name in wish.columns else None for name in ("step", "seq"))
+    return [
+        group
+        for group in groups
+        if wish.may_be_among(_limits(footer, group, step), _limits(footer, group, seq))
+    ]
+
+
+def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:
+    statistics: Any = None
+    if column is not None:
+        statistics = footer.row_group(group).column(column).statistics
+    if statistics is None or not statistics.has_min_max:
+        return None
+    return statistics.min, statistics.max
+
+
+def _in_threads(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Return the results in order. Arrow reads without the interpreter's lock."""
-    items = list(items)
+    size = -(-len(items) // (_THREADS * _SLICES))
     if len(items) < 2:
         return [do(item) for item in items]
-    with ThreadPoolExecutor(min(_THREADS, len(items))) as pool:
-        return list(pool.map(do, items))
+    slices = [items[start : start + size] for start in range(0, len(items), size)]
+    with ThreadPoolExecutor(min(_THREADS, len(slices))) as pool:
+        done = pool.map(lambda some: [do(item) for item in some], slices)
+        return [result for some in done for result in some]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from logflume.events import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
@@ -46,9 +49,11 @@ def run_sql(
         # A name that is no view must not be looked up among the variables of this module.
         connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
         try:
-            for name in _named(query, views):
+            named = _find_names(connection, query)
+            for name in named & set(views):
                 connection.register(name, views[name]().arrow)
-            for name in _named(query, {*CATALOGUE, *find_types(runs)}):
+            types = {*CATALOGUE, *find_types(runs)} if named - set(views) else ()
+            for name in (name for name in types if name.casefold() in named):
                 _make_view(connection, name, runs)
             answer: pa.Table = connection.sql(query).to_arrow_table()
         except duckdb.IOException as error:
@@ -59,9 +64,27 @@ def run_sql(
         return answer
 
 
-def _named(query: str, names: Iterable[str]) -> list[str]:
-    """Return the names that a query has in it; DuckDB can't tell before there are the tables."""
-    return [name for name in names if name.casefold() in query.casefold()]
+def _find_names(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
+    """Return the names of tables in a query, in lower case: those that it reads from.
+
+    Of what is no plain `select` they are all its words, for DuckDB doesn't show its parts.
+    """
+    text: str
+    ((text,),) = connection.execute("select json_serialize_sql(?)", [query]).fetchall()
+    tree = orjson.loads(text)
+    if tree["error"]:
+        return {word.strip('"').casefold() for word in re.findall(r'"[^"]*"|[\w.]+', query)}
+    return {name.casefold() for name in _tables(tree)}
+
+
+def _tables(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if node.get("type") == "BASE_TABLE":
+            yield node["table_name"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            yield from _tables(inner)
 
 
 def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]) -> None:
@@ -87,7 +110,9 @@ def _select_all(
     """Return the query for all events of a type; empty if there are none."""
     selects = []
     if files := [_quote(str(path)) for snapshot in snapshots for path in snapshot.files(name)]:
-        selects.append(f"select * from read_parquet([{', '.join(files)}], union_by_name = true)")
+        listed = ", ".join(files)
+        options = "union_by_name = true, hive_partitioning = false"
+        selects.append(f"select * from read_parquet([{listed}], {options})")
     for number, snapshot in enumerate(snapshots):
         if (journaled := snapshot.journaled(name)) is not None:
             connection.register(f"{prefix}/{number}", journaled)

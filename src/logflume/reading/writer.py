@@ -46,6 +46,12 @@ class Writer:
         """The folder of its Parquet parts; a forked child has none."""
         return self.folder / f"parquet{self.suffix}"
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether Parquet has every event, as the writer noted when it ended."""
+        state = self.state
+        return state is not None and state.complete.get(self.parquet.name, 0) > state.attempt
+
     def journals(self) -> list[Path]:
         """Return the files of its journal, in order.
 
@@ -55,23 +61,20 @@ class Writer:
         names = {name for name in names if name.endswith((".jsonl", ".jsonl.zst"))}
         return sorted((self.folder / n for n in names if f"{n}.zst" not in names), key=_order)
 
-    def parts(self) -> dict[str, list[Part]]:
-        """Return its Parquet parts by type of event, those of a type in order.
-
-        Their rows and sizes are not looked at: -1.
-        """
+    def tables(self) -> list[str]:
+        """Return the names of the folders of its Parquet parts, one a type of event."""
         if not self.parquet.is_dir():
-            return {}
-        found = {
-            folder.name: [
-                Part.of_name(path.name, -1, -1)
-                for path in sorted(folder.iterdir())
-                if is_part_name(path.name)
-            ]
-            for folder in sorted(self.parquet.iterdir())
-            if folder.is_dir() and not folder.name.startswith(".")
-        }
-        return {name: parts for name, parts in found.items() if parts}
+            return []
+        folders = (path for path in self.parquet.iterdir() if path.is_dir())
+        return sorted(path.name for path in folders if not path.name.startswith("."))
+
+    def parts(self, table: str) -> list[Part]:
+        """Return the parts in such a folder, in order; rows and sizes are not looked at: -1."""
+        folder = self.parquet / table
+        if not folder.is_dir():
+            return []
+        names = sorted(path.name for path in folder.iterdir() if is_part_name(path.name))
+        return [Part.of_name(name, -1, -1) for name in names]
 
 
 def find_writers(folder: Path) -> list[Writer]:

@@ -123,13 +123,28 @@ class Columns:
 
 
 def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table with the columns of `schema`; one that it lacks is null."""
-    present = set(table.column_names)
-    columns: list[Any] = [
-        table.column(field.name) if field.name in present else pa.nulls(table.num_rows, field.type)
-        for field in schema
-    ]
+    """Return the table with the columns of `schema`, and no others.
+
+    A column that it lacks is null. One of another type, as two runs may have, is text.
+    """
+    if table.schema.equals(schema):
+        return table
+    present = {field.name: field.type for field in table.schema}
+    columns: list[Any] = []
+    for field in schema:
+        if field.name not in present:
+            columns.append(pa.nulls(table.num_rows, field.type))
+        elif present[field.name] == field.type:
+            columns.append(table.column(field.name))
+        else:
+            columns.append(_as_text(table.column(field.name)))
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _as_text(column: Any) -> Any:
+    values = column.to_pylist()
+    texts = [v if v is None or isinstance(v, str) else json_text(v) for v in values]
+    return pa.array(texts, pa.string())
 
 
 def _can_be_shown(name: str) -> bool:
