@@ -17,7 +17,7 @@ from tests.rebuilding.readers import read_journal, read_outputs
 from tests.rebuilding.runs import contents, write_large
 
 SCRIPT = """
-import sys
+import sys, time
 from pathlib import Path
 from tests.rebuilding.runs import log_steps, start
 import logflume
@@ -29,6 +29,7 @@ for step in range(6):
 print("ready", flush=True)
 for step in range(6, 100_000):
     log_steps(step)
+    time.sleep(0.005)
 """
 
 
@@ -45,6 +46,17 @@ def kill(process: subprocess.Popen[str]) -> None:
 def wait_for_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+def test_a_run_that_goes_on_meanwhile(tmp_path: Path) -> None:
+    """While a run writes without a pause nothing is wrong with it, however often one looks."""
+    process = start_script(SCRIPT, str(tmp_path))
+    assert "ready" == wait_for_line(process)
+    found = [diagnose(tmp_path / "r") for _ in range(3)]
+    assert process.poll() is None
+    kill(process)
+
+    assert [[], [], []] == found
 
 
 def test_a_run_that_was_killed(tmp_path: Path) -> None:
