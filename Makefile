@@ -32,7 +32,8 @@ test-compat:
 	    rm -rf .venv/compat; \
 	done
 
-# The system is measured every ten seconds: the third wants a longer run.
+# The system is measured every ten seconds: the third wants a longer run. The times in the fourth are
+# worth storing only from a machine with nothing else to do.
 notebooks: .venv/dev
 	$(BIN)/logflume demo
 	$(BIN)/logflume demo --lenient-format --dir logs-hack
