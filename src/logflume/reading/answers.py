@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,7 +51,8 @@ class Answers:
     ) -> Table:
         """Return the events of a type, one column a field, in the order they were logged.
 
-        NaN and infinities are restored.
+        NaN and infinities are restored. A value that doesn't fit its column is in `extras`, as JSON
+        text, and so is a field whose name differs from another's only in case.
 
         Args:
             event_type: The type: `reward`, `training`, one of your own.
@@ -68,14 +70,16 @@ class Answers:
         *names: str,
         wide: bool = False,
         steps: Steps = None,
-        events: Sequence[str] = ("training", "evaluation", "reward", "generation"),
+        events: str | Sequence[str] = ("training", "evaluation", "reward", "generation"),
     ) -> Table:
         """Return the numbers of the events that are logged by step.
 
         Args:
             names: Names and patterns: `loss`, `rewards/*/mean`. None given: all.
-            wide: One row a step and mode, a column each. Else `step`, `name`, `value`, and where
-                it is from: `event`, `mode`, `run`, `rank`, `attempt`, `timestamp`.
+            wide: One row a step and mode, a column each: those of `training` and `evaluation` by
+                their names, of other types as `reward.rewards/total/std`. Of several values for
+                a step the last counts, and of several ranks the mean. Else a row for each value:
+                `step`, `name`, `value`, `event`, `mode`, `run`, `rank`, `attempt`, `timestamp`.
             steps: As for the method `events`.
             events: The types of events whose numbers are wanted. TRL's own metrics are in
                 `training`; `reward` has the statistics of each batch.
@@ -89,7 +93,10 @@ class Answers:
         keys = ["run", "step", "mode"] if self._are_many else ["step", "mode"]
         return self._answer(
             lambda read: read_metrics(
-                partial(read, steps=steps), events, names, keys if wide else None
+                partial(read, steps=steps),
+                [events] if isinstance(events, str) else events,
+                names,
+                keys if wide else None,
             )
         )
 
@@ -178,11 +185,14 @@ class Answers:
         from logflume.reading.query import RunFiles
         from logflume.reading.snapshot import Snapshot
 
+        found = [find_writers(folder) for folder in self._folders]
+        ids = [next((w.state.run for w in writers if w.state), None) for writers in found]
+        counts = Counter(ids)
         runs = []
-        for folder in self._folders:
-            writers = find_writers(folder)
+        for folder, writers, run in zip(self._folders, found, ids, strict=True):
+            name = str(folder) if run is not None and counts[run] > 1 else None
             is_current = self.attempts == "current" and is_continued(writers)
-            runs.append(RunFiles([Snapshot(writer) for writer in writers], is_current))
+            runs.append(RunFiles([Snapshot(writer, name) for writer in writers], is_current))
         return runs
 
 

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logflume.exceptions import RunError
+
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-__all__ = ["count_values", "read_column"]
+__all__ = ["count_values", "open_part", "read_column"]
+
+
+@contextmanager
+def open_part(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file for a while.
+
+    Raises:
+        FileNotFoundError: The file was replaced meanwhile.
+        RunError: It is damaged, as is noticed here or while it is read.
+    """
+    import pyarrow as pa
+
+    # Not `read_table`: that one takes a folder named `a=b`, a run's say, for a column.
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise RunError(
+            f"{path}: this part can't be read: {error}. "
+            "`logflume doctor RUN --fix` makes it anew from the journal"
+        ) from error
 
 
 def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
@@ -18,10 +48,7 @@ def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
     Raises:
         FileNotFoundError: The file was replaced meanwhile.
     """
-    # Not by `read_table`: that one takes a folder named `a=b`, a run's say, for a column.
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
+    with open_part(path) as file:
         return file.read(columns=[name])[name]
 
 
@@ -33,9 +60,7 @@ def count_values(path: Path, name: str) -> Counter[str]:
     Raises:
         FileNotFoundError: The file was replaced meanwhile.
     """
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
+    with open_part(path) as file:
         footer = file.metadata
         place = next(i for i in range(footer.num_columns) if footer.schema.column(i).path == name)
         counts: Counter[str] = Counter()

@@ -103,11 +103,11 @@ class _Follower:
     def _read(self, until: Position | None = None) -> Iterator[dict[str, Any]]:
         with ExitStack() as stack:
             files = open_files(self._writer.journals, stack)
-            for (attempt, seq), line in read_lines_from(files, self._next):
+            for (attempt, seq), line, path in read_lines_from(files, self._next):
                 if until is not None and (attempt, seq) > until:
                     return
                 self._next = (attempt, seq + 1)
-                yield parse(line, f"the journal {self._writer.folder}/events{self.suffix}.jsonl")
+                yield parse(line, str(path))
 
 
 def _find_last(files: list[tuple[Path, Any]]) -> Position | None:

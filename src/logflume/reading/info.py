@@ -26,7 +26,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
         status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
             when it ended without a word; `unknown` when nothing tells.
         attempt: The latest attempt.
-        ranks: The ranks that have written events.
+        ranks: The ranks that have begun it.
         started: When the attempt began, UTC.
         ended: When it ended; None while it runs, and after a kill.
         duration_s: The time between the two, in seconds.

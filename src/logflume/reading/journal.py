@@ -91,8 +91,8 @@ def is_of(event_type: str) -> Callable[[bytes], bool]:
 
 def read_lines_from(
     files: list[tuple[Path, Any]], first: Position
-) -> Iterator[tuple[Position, bytes]]:
-    """Yield the lines of a journal from an event on, with their positions.
+) -> Iterator[tuple[Position, bytes, Path]]:
+    """Yield the lines of a journal from an event on, with their positions and files.
 
     A file is not read through for it: events are sorted, so the place is found by halving.
 
@@ -110,7 +110,7 @@ def read_lines_from(
         for line in lines:
             position = find_position(line)
             if position is not None and position >= first and line.endswith(b"\n"):
-                yield position, line
+                yield position, line, path
 
 
 def parse(line: bytes, where: str) -> dict[str, Any]:
@@ -122,7 +122,9 @@ def parse(line: bytes, where: str) -> dict[str, Any]:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise RunError(f"{where}: this is no event: {error}") from error
+        raise RunError(
+            f"{where}: this is no event: {error}. Look with: logflume doctor RUN"
+        ) from error
     return restore(event)
 
 

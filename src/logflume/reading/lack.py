@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.reading.columnfile import read_column
+from logflume.reading.columnfile import open_part, read_column
 from logflume.reading.journal import open_files, read_lines_from
 from logflume.reading.part_name import Part
 from logflume.reading.writer import Writer
@@ -34,18 +34,18 @@ class Lack:
     def __init__(self, attempts: Mapping[int, np.ndarray[Any, Any]]) -> None:
         self._held = attempts
 
-    def read_lines(self, writer: Writer) -> Iterator[bytes]:
-        """Yield the lines of these events in the writer's journal, in order."""
+    def read_lines(self, writer: Writer) -> Iterator[tuple[bytes, Path]]:
+        """Yield the lines of these events in the writer's journal, in order, and their files."""
         for attempt, held in self._held.items():
             gaps = (~held).nonzero()[0]
             first = int(gaps[0]) if gaps.size else len(held)
             with ExitStack() as stack:
                 files = open_files(writer.journals, stack)
-                for (of, seq), line in read_lines_from(files, (attempt, first)):
+                for (of, seq), line, path in read_lines_from(files, (attempt, first)):
                     if of != attempt:
                         break
                     if seq >= len(held) or not held[seq]:
-                        yield line
+                        yield line, path
 
 
 def find_lack(writer: Writer, state: RunState, parts: Parts) -> Lack | None:
@@ -74,9 +74,11 @@ def find_lack(writer: Writer, state: RunState, parts: Parts) -> Lack | None:
 
 
 def _count_rows(writer: Writer, parts: Parts) -> int:
-    import pyarrow.parquet as pq
-
-    return sum(pq.read_metadata(path).num_rows for path in _paths(writer, parts))
+    rows = 0
+    for path in _paths(writer, parts):
+        with open_part(path) as file:
+            rows += file.metadata.num_rows
+    return rows
 
 
 def _read_numbers(writer: Writer, parts: Parts) -> Iterator[Any]:

@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.config.errors import nearest
 from logflume.events import EventBase
-from logflume.reading.columns import PATTERN, check
+from logflume.exceptions import QueryError
+from logflume.reading.columns import PATTERN
 from logflume.values.columns import declared_columns
 
 __all__ = ["read_metrics"]
@@ -33,13 +35,22 @@ def read_metrics(
         names: Names and patterns of metrics; none: all.
         wide_by: What names a row in wide form; None: long form.
     """
-    columns = [*_KEYS, *map(_as_pattern, names)] if names else None
-    tables = [read(event_type, columns=columns) for event_type in types]
-    found = {name for table in tables for name in table.column_names}
+    tables = [read(event_type, columns=_columns(event_type, names)) for event_type in types]
+    found = {name for table in tables for name in (*table.column_names, *_wide_names(table))}
     if missing := [name for name in names if name not in found and not set(name) & PATTERN]:
         there = {name for event_type in types for name in _find_metrics(read(event_type))}
-        check(missing, sorted(there), "', '".join(types))
+        hint = nearest(missing[0], there)
+        raise QueryError(
+            f"there is no metric {missing[0]!r}"
+            + (f"; did you mean {hint!r}?" if hint else f"; there are {', '.join(sorted(there))}")
+        )
     return _to_long(tables) if wide_by is None else _to_wide(tables, list(wide_by))
+
+
+def _columns(event_type: str, names: Sequence[str]) -> list[str] | None:
+    """Return the columns of a type that are asked for, also by the names of the wide form."""
+    own = [name.removeprefix(f"{event_type}.") for name in names]
+    return [*_KEYS, *map(_as_pattern, own)] if names else None
 
 
 def _as_pattern(name: str) -> str:
@@ -57,6 +68,7 @@ def _to_long(events: Iterable[pa.Table]) -> pa.Table:
     """Return one row for each number: `step`, `name`, `value`, and where it is from."""
     pieces = [_LONG.empty_table()]
     for table in events:
+        table = table.take(pc.sort_indices(table, [(n, "ascending") for n in ("run", "step")]))
         keys = table.select(_KEYS)
         for name in _find_metrics(table):
             values = table[name].cast(pa.float64())
@@ -71,7 +83,7 @@ def _to_wide(events: Iterable[pa.Table], keys: list[str]) -> pa.Table:
 
     Metrics of `training` and `evaluation` have their own names, those of other types begin with
     it: `reward.rewards/correctness/std`. Where a step has several values of one (several batches,
-    ranks, attempts) it is the last. Events without a step have no row.
+    attempts) it is the last, of several ranks their mean. Events without a step have no row.
     """
     modes: Any
     wide = pa.table({name: pa.array([], _LONG.field(name).type) for name in keys})
@@ -81,11 +93,9 @@ def _to_wide(events: Iterable[pa.Table], keys: list[str]) -> pa.Table:
         modes = table["mode"]
         table = _replace(table, "mode", pc.fill_null(modes, ""))
         table = table.filter(pc.is_valid(table["step"]))
-        rows = table.group_by(keys, use_threads=False).aggregate([(m, "last") for m in metrics])
-        if len(rows):
-            event_type = table["event"][0].as_py()
-            names = [_wide_name(event_type, metric) for metric in metrics]
-            wide = _join(wide, rows.rename_columns([*keys, *names]), keys)
+        if len(table) and metrics:
+            rows = _last_by_place(table, keys, metrics).rename_columns([*keys, *_wide_names(table)])
+            wide = _join(wide, rows, keys)
     modes = wide["mode"]
     modes = pc.if_else(pc.equal(modes, pa.scalar("")), None, modes)
     order: list[Any] = [(n, "descending" if n == "mode" else "ascending") for n in keys]
@@ -105,8 +115,19 @@ def _replace(table: pa.Table, name: str, column: Any) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, column)
 
 
-def _wide_name(event_type: str, metric: str) -> str:
-    return metric if event_type in _PLAIN else f"{event_type}.{metric}"
+def _last_by_place(table: pa.Table, keys: list[str], metrics: list[str]) -> pa.Table:
+    """Return the last value of each rank, and of several ranks the mean."""
+    by_rank = [*keys, "rank"]
+    rows = table.group_by(by_rank, use_threads=False).aggregate([(m, "last") for m in metrics])
+    rows = rows.rename_columns([*by_rank, *metrics])
+    return rows.group_by(keys).aggregate([(m, "mean") for m in metrics])
+
+
+def _wide_names(table: pa.Table) -> list[str]:
+    """Return what the metrics of a table of one type are called in wide form."""
+    metrics = _find_metrics(table)
+    event_type = table["event"][0].as_py() if len(table) else None
+    return [m if event_type in _PLAIN else f"{event_type}.{m}" for m in metrics]
 
 
 def _is_number(arrow_type: pa.DataType) -> bool:

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.exceptions import QueryError
 from logflume.reading.columns import check
+from logflume.values.columns import declared_columns
 
 __all__ = ["Wanted", "read_outputs"]
 
@@ -28,7 +30,7 @@ class Wanted(NamedTuple):
         max_reward: The greatest reward.
         worst: So many with the least reward, the worst first.
         best: So many with the greatest reward, the best first.
-        by: The column that is the reward.
+        by: The column that is the reward; a function can be named without `rewards/`.
     """
 
     correct: bool | None = None
@@ -54,8 +56,14 @@ def read_outputs(
     Raises:
         QueryError: There is no such column or reward.
     """
-    if wanted == Wanted():
+    if wanted == Wanted(by=wanted.by):
         return read(_TYPE, columns=columns)
+    if wanted.worst is not None and wanted.best is not None:
+        raise QueryError("outputs: worst and best can't both be asked for at once")
+    if min(wanted.worst or 0, wanted.best or 0) < 0:
+        raise QueryError("outputs: worst and best are numbers of completions, 0 or more")
+    if "/" not in wanted.by and wanted.by not in declared_columns(_TYPE):
+        wanted = wanted._replace(by=f"rewards/{wanted.by}")
     judged = ["step", *_NAME, "process*"]
     if wanted.correct is not None:
         judged += _CORRECT
@@ -74,6 +82,8 @@ def _pick(wanted: Wanted, rows: pa.Table) -> pa.Table:
         rows = rows.filter(pc.equal(_is_correct(rows), pa.scalar(wanted.correct)))
     if wanted.by not in rows.column_names or not len(rows):
         return rows
+    if not _is_numeric(rows.schema.field(wanted.by).type):
+        raise QueryError(f"completions can't be sorted by {wanted.by!r}: it is no number")
     reward = pc.field(wanted.by)
     if wanted.min_reward is not None:
         rows = rows.filter(reward >= wanted.min_reward)
@@ -81,10 +91,16 @@ def _pick(wanted: Wanted, rows: pa.Table) -> pa.Table:
         rows = rows.filter(reward <= wanted.max_reward)
     for count, order in ((wanted.worst, "ascending"), (wanted.best, "descending")):
         if count is not None:
-            keys: list[Any] = [(wanted.by, order), ("step", "ascending"), ("seq", "ascending")]
+            # All that names an event, so that of equal rewards it is always the same ones.
+            keys: list[Any] = [(wanted.by, order)]
+            keys += [(name, "ascending") for name in ("step", *_NAME)]
             table: Any = rows.filter(_is_number(rows[wanted.by]))
             rows = table.take(pc.select_k_unstable(table, min(count, len(table)), keys))
     return rows
+
+
+def _is_numeric(arrow_type: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(arrow_type) or pa.types.is_integer(arrow_type))
 
 
 def _is_number(values: Any) -> Any:
@@ -108,8 +124,9 @@ def _in_order_of(rows: pa.Table, events: pa.Table) -> pa.Table:
 
 def _places(table: pa.Table) -> list[_Place]:
     # Forked children number their own events; where there are none there is no such column.
-    names = [*_NAME, *({"process"} & set(table.column_names))]
-    columns = (table[name].to_pylist() for name in names)
+    columns = [table[name].to_pylist() for name in _NAME]
+    has_process = "process" in table.column_names
+    columns.append(table["process"].to_pylist() if has_process else [None] * len(table))
     return list(zip(*columns, strict=True))
 
 

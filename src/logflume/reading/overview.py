@@ -29,11 +29,7 @@ class Overview(NamedTuple):
 
 
 def look_over(folder: Path) -> Overview:
-    """Return how the run in a folder stands.
-
-    Raises:
-        RunError: `run.json` can't be read.
-    """
+    """Return how the run in a folder stands."""
     writers = find_writers(folder)
     state = next((writer.state for writer in writers if writer.state is not None), None)
     if state is None:

@@ -86,6 +86,7 @@ def read_events(
     runs = [run for run in runs if seqs is None or run.id is None or run.id in seqs]
     sources = find_sources([snapshot for run in runs for snapshot in run.snapshots], event_type)
     of_steps = Wish.of_steps(steps)
+    columns = [columns] if isinstance(columns, str) else columns
 
     def wish(source: Source) -> Wish:
         return of_steps if seqs is None else of_steps._replace(seqs=seqs.get(source.run or ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +20,7 @@ def read_rewards(read: Callable[..., pa.Table]) -> pa.Table:
     Args:
         read: Returns the events of a type, with some of their columns.
     """
-    events = read("reward", columns=[*_KEYS, "num_generations", f"{_PREFIX}*"])
+    events = read("reward", columns=[*_KEYS, "process*", "num_generations", f"{_PREFIX}*"])
     lists = [
         f.name for f in events.schema if f.name.startswith(_PREFIX) and pa.types.is_list(f.type)
     ]
@@ -33,9 +34,11 @@ def _of_function(events: pa.Table, column: str) -> pa.Table:
     lengths = pc.fill_null(pc.list_value_length(values), 0)
     starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
     row = pc.subtract(pa.array(range(len(parents)), pa.int64()), starts.take(parents).cast("int64"))
-    size = events["num_generations"].combine_chunks().take(parents)
+    size: Any = events["num_generations"].combine_chunks().take(parents)
+    size = pc.if_else(pc.greater(size, pa.scalar(0)), size, None)
     group = pc.divide(row, size)
-    rows = events.select(_KEYS).take(parents)
+    keys = [*_KEYS, *({"process"} & set(events.column_names))]
+    rows = events.select(keys).take(parents)
     function = pa.repeat(column.removeprefix(_PREFIX), len(parents)).cast(pa.string())
     rows = rows.add_column(2, "function", function)
     rows = rows.add_column(3, "value", pc.list_flatten(values).cast(pa.float64()))

@@ -47,7 +47,9 @@ class Run(Answers):
         return consistently(lambda: summarise(self.folder))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield the events, journal by journal; a line that is still being written is left out.
+        """Yield the events of the journals, one after another.
+
+        A line that is still being written is left out, and so is what is in Parquet only.
 
         Raises:
             RunError: A line is no JSON: the file was damaged, or changed by hand.
@@ -116,7 +118,9 @@ def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") ->
     _check(attempts)
     folder = Path(path)
     if not is_run(folder):
-        raise RunError(f"{folder}: there is no run here (no events.jsonl)")
+        raise RunError(
+            f"{folder}: there is no run here (no events.jsonl). {_hint(folder)}".rstrip()
+        )
     return Run(folder, attempts)
 
 
@@ -128,8 +132,9 @@ def open_runs(
     """Open several runs for reading, to be asked together.
 
     Args:
-        paths: A pattern (`logs/*`), or folders. What is no run is left out, and so is a link
-            (`latest`) to a run that is there anyway.
+        paths: A pattern (`logs/*`), of which what is no run is left out; or folders of runs. A
+            link (`latest`) to a run that is there anyway is left out, too. Runs of the same id
+            are told apart by their folders.
         attempts: As for `open_run`.
 
     Raises:
@@ -138,17 +143,34 @@ def open_runs(
     """
     _check(attempts)
     if isinstance(paths, (str, os.PathLike)):
-        pattern = Path(paths)
-        paths = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-    folders = {Path(path).resolve(): Path(path) for path in paths if is_run(Path(path))}
-    if not folders:
-        raise RunError("there are no runs here (no folders with events.jsonl)")
-    return Runs(sorted(folders), attempts)
+        found = _match(Path(paths))
+        if not found:
+            raise RunError(f"{paths}: there are no runs here. {_hint(Path(paths))}".rstrip())
+    else:
+        found = [open_run(path).folder for path in paths]
+    return Runs(sorted({path.resolve() for path in found}), attempts)
+
+
+def _match(pattern: Path) -> list[Path]:
+    """Return the runs that a pattern finds; a folder whose name looks like one is that folder."""
+    if is_run(pattern):
+        return [pattern]
+    parts = pattern.relative_to(pattern.anchor).parts
+    return [p for p in Path(pattern.anchor).glob("/".join(parts)) if is_run(p)] if parts else []
+
+
+def _hint(path: Path) -> str:
+    """Return what somebody who gave the folder of runs, or the id of one, may have meant."""
+    if path.is_dir() and any(map(is_run, path.iterdir())):
+        return f"Did you mean '{path}/*'?"
+    return f"Did you mean 'logs/{path}'?" if is_run(Path("logs") / path) else ""
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run: it has a journal."""
-    return (folder / "events.jsonl").exists() or any(folder.glob("events*.jsonl*"))
+    """Whether a folder is that of a run: it has a journal, or at least Parquet and `run.json`."""
+    if (folder / "events.jsonl").exists() or any(folder.glob("events*.jsonl*")):
+        return True
+    return (folder / "run.json").exists() and any(folder.glob("parquet*/*"))
 
 
 def _check(attempts: str) -> None:

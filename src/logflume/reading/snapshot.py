@@ -29,12 +29,19 @@ class Snapshot:
 
     Args:
         writer: Whose events.
+        name: What the run is called in answers; None: by its id. Two runs may have the same id.
+
+    Attributes:
+        run: What the run is called; None where nothing tells its id.
+        is_renamed: Whether that is not its id.
 
     Raises:
         FileNotFoundError: A part was replaced meanwhile: the next snapshot may succeed.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, name: str | None = None) -> None:
+        self.run = name or (None if writer.state is None else writer.state.run)
+        self.is_renamed = name is not None
         self._writer = writer
         self._parts: dict[str, list[Part]] = {}
         self._lack: Lack | None = None
@@ -68,11 +75,6 @@ class Snapshot:
         steps += [pc.max(read_column(path, "step")).as_py() for path in newest]
         return max((step for step in steps if step is not None), default=None)
 
-    @property
-    def run(self) -> str | None:
-        """The run's id; None where no state tells."""
-        return None if self._writer.state is None else self._writer.state.run
-
     def journaled(self, event_type: str) -> pa.Table | None:
         """Return the events of a type that only the journal has; None if there are none.
 
@@ -93,7 +95,11 @@ class Snapshot:
         if columns is None:
             return None
         schema = columns.schema
-        return pa.concat_tables([widen(table, schema) for table in tables])
+        found = pa.concat_tables([widen(table, schema) for table in tables])
+        if self.is_renamed:
+            names = pa.repeat(pa.scalar(self.run, pa.string()), len(found))
+            found = found.set_column(found.column_names.index("run"), "run", names)
+        return found
 
     def _tables(self) -> list[str]:
         return [] if self._lack is None else self._writer.tables()
@@ -113,8 +119,11 @@ class Snapshot:
             events = read_journal(self._writer, is_wanted)
         else:
             lines = self._lack.read_lines(self._writer)
-            where = f"a journal of {self._writer.folder}"
-            events = (parse(line, where) for line in lines if is_wanted is None or is_wanted(line))
+            events = (
+                parse(line, str(path))
+                for line, path in lines
+                if is_wanted is None or is_wanted(line)
+            )
         return (e for e in events if event_type is None or e["event"] == event_type)
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from logflume.reading.columnfile import open_part
 from logflume.reading.columns import join_schemas
 from logflume.reading.part_name import Part
 from logflume.reading.snapshot import Snapshot
@@ -116,7 +117,7 @@ def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found
     part = Part.of_name(path.name, -1, -1)
     if not wish.may_be_among(None, (part.first_seq, part.last_seq)):
         return Found(pa.schema([]), pa.table({}))
-    with pq.ParquetFile(path) as file:
+    with open_part(path) as file:
         schema = file.schema_arrow
         names = list(choose(schema.names))
         known = {"run"} & set(names) if run is not None else set()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
 from logflume.events import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
 from logflume.reading.current import OF_THE_ATTEMPT
-from logflume.reading.query import RunFiles, find_types
+from logflume.reading.query import RunFiles, find_types, read_events
 from logflume.reading.snapshot import Snapshot
 from logflume.values.arrow_columns import Columns
 
@@ -45,27 +46,99 @@ def run_sql(
         import duckdb
     except ModuleNotFoundError as error:
         raise MissingExtraError("duckdb", "analysis") from error
-    with duckdb.connect() as connection:
-        # A name that is no view must not be looked up among the variables of this module.
-        connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
+    try:
+        with duckdb.connect() as connection:
+            # A name that is no view must not be looked up among the variables of this module.
+            connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
+            try:
+                return _ask(connection, query, runs, views, _make_view)
+            except duckdb.ConversionException:
+                # A field is of two kinds that SQL can't put together: text, as the tables have it.
+                return _ask(connection, query, runs, views, _make_table)
+    except duckdb.IOException as error:
+        if _are_there(runs):
+            raise QueryError(str(error)) from error
+        raise FileNotFoundError(str(error)) from error
+    except duckdb.Error as error:
+        names = dict.fromkeys([*sorted(find_types(runs)), *views])
+        text = re.sub(r'\nDid you mean "pg_.*', "", str(error))
+        raise QueryError(f"{text}\nViews: {', '.join(names)}") from error
+
+
+MakeView: TypeAlias = "Callable[[duckdb.DuckDBPyConnection, str, Sequence[RunFiles]], None]"
+
+
+def _ask(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    runs: Sequence[RunFiles],
+    views: Mapping[str, Callable[[], Table]],
+    make_view: MakeView,
+) -> pa.Table:
+    for name, found in _find_tables(connection, query, runs, views).items():
+        connection.execute(f'drop view if exists "{name}"')
+        if found is None:
+            connection.register(name, views[name]().arrow)
+        else:
+            make_view(connection, found, runs)
+    answer = connection.sql(query)
+    if answer is None:
+        raise QueryError("sql: this query has no answer; a query begins with select")
+    return _plain_numbers(answer.to_arrow_table())
+
+
+def _find_tables(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    runs: Sequence[RunFiles],
+    views: Mapping[str, Callable[[], Table]],
+) -> dict[str, str | None]:
+    """Return the views that a query needs: of a type of event, or (None) one of the further ones.
+
+    Names are told apart by their case only where SQL can: a type of exactly that name wins. So does
+    a type of the user's own over a further view of that name.
+    """
+    asked = _find_names(connection, query)
+    if asked <= set(views) and not asked & find_types(runs):
+        return dict.fromkeys(asked)
+    found: dict[str, str | None] = {}
+    types = {*CATALOGUE, *find_types(runs)}
+    for name in sorted(asked):
+        same = [one for one in sorted(types) if one.casefold() == name.casefold()]
+        if same:
+            chosen = name if name in same else same[0]
+            found[chosen] = chosen
+        elif name.casefold() in views:
+            found[name.casefold()] = None
+    return found
+
+
+def _plain_numbers(table: pa.Table) -> pa.Table:
+    """Return the table with numbers that everybody knows: a sum of integers is a decimal of 38."""
+    import pyarrow as pa
+
+    for index, field in enumerate(table.schema):
+        if not pa.types.is_decimal(field.type):
+            continue
+        column: Any = table.column(index)
         try:
-            named = _find_names(connection, query)
-            for name in named & set(views):
-                connection.register(name, views[name]().arrow)
-            types = {*CATALOGUE, *find_types(runs)} if named - set(views) else ()
-            for name in (name for name in types if name.casefold() in named):
-                _make_view(connection, name, runs)
-            answer: pa.Table = connection.sql(query).to_arrow_table()
-        except duckdb.IOException as error:
-            raise FileNotFoundError(str(error)) from error
-        except duckdb.Error as error:
-            names = [*sorted(find_types(runs)), *views]
-            raise QueryError(f"{error}\nViews: {', '.join(names)}") from error
-        return answer
+            column = column.cast(pa.int64() if field.type.scale == 0 else pa.float64())
+        except pa.ArrowInvalid:
+            column = column.cast(pa.float64())
+        table = table.set_column(index, field.name, column)
+    return table
+
+
+def _are_there(runs: Sequence[RunFiles]) -> bool:
+    """Whether the files are still those that the snapshots have."""
+    snapshots = [snapshot for run in runs for snapshot in run.snapshots]
+    return all(
+        path.exists() for one in snapshots for name in one.types() for path in one.files(name)
+    )
 
 
 def _find_names(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
-    """Return the names of tables in a query, in lower case: those that it reads from.
+    """Return the names of tables in a query.
 
     Of what is no plain `select` they are all its words, for DuckDB doesn't show its parts.
     """
@@ -73,8 +146,8 @@ def _find_names(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
     ((text,),) = connection.execute("select json_serialize_sql(?)", [query]).fetchall()
     tree = orjson.loads(text)
     if tree["error"]:
-        return {word.strip('"').casefold() for word in re.findall(r'"[^"]*"|[\w.]+', query)}
-    return {name.casefold() for name in _tables(tree)}
+        return {word.strip('"') for word in re.findall(r'"[^"]*"|[\w.]+', query)}
+    return set(_tables(tree))
 
 
 def _tables(node: Any) -> Iterator[str]:
@@ -104,20 +177,32 @@ def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[
     )
 
 
+def _make_table(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]) -> None:
+    """Make the view of a type from a table that has one kind for each column."""
+    connection.register(name, read_events(runs, name))
+
+
 def _select_all(
     connection: duckdb.DuckDBPyConnection, name: str, snapshots: Sequence[Snapshot], prefix: str
 ) -> str:
     """Return the query for all events of a type; empty if there are none."""
     selects = []
-    if files := [_quote(str(path)) for snapshot in snapshots for path in snapshot.files(name)]:
-        listed = ", ".join(files)
-        options = "union_by_name = true, hive_partitioning = false"
-        selects.append(f"select * from read_parquet([{listed}], {options})")
+    as_they_are = [path for one in snapshots if not one.is_renamed for path in one.files(name)]
+    if as_they_are:
+        selects.append(f"select * from {_scan(as_they_are)}")
     for number, snapshot in enumerate(snapshots):
+        if snapshot.is_renamed and (files := snapshot.files(name)):
+            run = _quote(snapshot.run or "")
+            selects.append(f"select * replace ({run} as run) from {_scan(files)}")
         if (journaled := snapshot.journaled(name)) is not None:
             connection.register(f"{prefix}/{number}", journaled)
             selects.append(f'select * from "{prefix}/{number}"')
     return " union all by name ".join(selects)
+
+
+def _scan(files: Sequence[Path]) -> str:
+    listed = ", ".join(_quote(str(path)) for path in files)
+    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
 def _quote(text: str) -> str:

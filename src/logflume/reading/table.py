@@ -79,5 +79,9 @@ class Table:
         arrow: Any = self.arrow
         return arrow.__arrow_c_stream__(requested_schema)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the table as pandas has it."""
+        return str(self.to_pandas()._repr_html_())  # type: ignore[operator]
+
     def __repr__(self) -> str:
         return f"<Table of {len(self):,} rows: {', '.join(self.column_names)}>"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import reduce
+from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from logflume.exceptions import QueryError
 
 __all__ = ["Limits", "Steps", "Wish"]
 
@@ -33,8 +36,20 @@ class Wish(NamedTuple):
 
     @classmethod
     def of_steps(cls, steps: Steps) -> Wish:
-        """Return the wish for all events of some steps."""
-        return cls(steps, steps) if isinstance(steps, int) else cls(*(steps or (None, None)))
+        """Return the wish for all events of some steps.
+
+        Raises:
+            QueryError: They are no steps.
+        """
+        if steps is None or isinstance(steps, int):
+            return cls(steps, steps)
+        if (
+            isinstance(steps, tuple)
+            and len(steps) == 2
+            and all(isinstance(step, (int, NoneType)) for step in steps)
+        ):
+            return cls(*steps)
+        raise QueryError(f"steps={steps!r}: expected a step, or the first and last: (100, None)")
 
     @property
     def columns(self) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 from logflume.claim import is_claimed
+from logflume.exceptions import RunError
 from logflume.reading.part_name import Part, is_part_name
 from logflume.state import RunState
 
@@ -29,12 +31,13 @@ class Writer:
 
     @cached_property
     def state(self) -> RunState | None:
-        """What it has noted in `run.json`; None for a forked child, which has no such file.
+        """What it has noted in `run.json`; None if that can't be read, or isn't there.
 
-        Raises:
-            RunError: The file can't be read.
+        A forked child has none. Without it the journal tells everything, only more slowly.
         """
-        return RunState.load(self.folder / f"run{self.suffix}.json")
+        with suppress(RunError):
+            return RunState.load(self.folder / f"run{self.suffix}.json")
+        return None
 
     @property
     def is_live(self) -> bool:
