@@ -69,9 +69,8 @@ def test_groups_of_no_size(tmp_path: Path) -> None:
 def test_numbers_of_sql(tmp_path: Path) -> None:
     """Sums of integers are integers, and decimals numbers."""
     run = logflume.open_run(write_run(tmp_path, range(1, 5)))
-    (row,) = run.sql(
-        "select sum(step) s, 1.5 d, sum(step)::hugeint * 10e9::hugeint h from training"
-    ).to_pylist()
+    numbers = "sum(step) s, 1.5 d, sum(step)::hugeint * 10e9::hugeint h"
+    (row,) = run.sql(f"select {numbers} from training").to_pylist()
     assert (10, 1.5, 1e11) == (row["s"], row["d"], row["h"])
     assert [int, float] == [type(row[name]) for name in ("s", "d")]
 

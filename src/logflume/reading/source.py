@@ -27,6 +27,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _THREADS = min(8, os.cpu_count() or 1)
+_MANY_ROWS = 10_000
+"""So many are worth being made fewer before they are put together."""
+
 _SLICES = 8
 """Pieces of work a thread: few, for each costs time, and enough to end together."""
 
@@ -83,7 +86,9 @@ def read_sources(
     def read(asked: tuple[Path, Source]) -> Found:
         path, source = asked
         found = _read_file(path, source.run, choose, wish(source))
-        return found if shrink is None else found._replace(events=shrink(found.events))
+        if shrink is None or len(found.events) < _MANY_ROWS:
+            return found
+        return found._replace(events=shrink(found.events))
 
     asked = [(path, source) for source in sources for path in source.files]
     pieces = iter(_in_threads(read, asked))
@@ -135,13 +140,18 @@ def _find_groups(footer: pq.FileMetaData, wish: Wish) -> list[int]:
     groups = range(footer.num_row_groups)
     if not wish.columns:
         return list(groups)
-    names = [footer.schema.column(index).path for index in range(footer.num_columns)]
-    step, seq = (names.index(name) if name in wish.columns else None for name in ("step", "seq"))
+    step, seq = (_find_column(footer, n) if n in wish.columns else None for n in ("step", "seq"))
     return [
         group
         for group in groups
         if wish.may_be_among(_limits(footer, group, step), _limits(footer, group, seq))
     ]
+
+
+def _find_column(footer: pq.FileMetaData, name: str) -> int:
+    """Return the place of a column; those that every event has are among the first."""
+    columns = (footer.schema.column(index).path for index in range(footer.num_columns))
+    return next(index for index, path in enumerate(columns) if path == name)
 
 
 def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:

@@ -71,9 +71,11 @@ class Wish(NamedTuple):
         """Return those that are asked for, of a table with the columns that tell."""
         # As masks: an expression makes Arrow plan an execution, for each of a thousand files.
         masks: list[Any] = []
-        if self.first is not None:
+        if self.first is not None and self.first == self.last:
+            masks.append(pc.equal(events["step"], pa.scalar(self.first)))
+        elif self.first is not None:
             masks.append(pc.greater_equal(events["step"], pa.scalar(self.first)))
-        if self.last is not None:
+        if self.last is not None and self.first != self.last:
             masks.append(pc.less_equal(events["step"], pa.scalar(self.last)))
         if self.seqs is not None:
             wanted = pa.array(self.seqs, pa.int64())
