@@ -1,0 +1,151 @@
+"""Ways in which the files of a run are damaged."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+
+def cut(path: Path, size_bytes: int) -> None:
+    path.write_bytes(path.read_bytes()[:-size_bytes])
+
+
+def first(folder: Path, pattern: str) -> Path:
+    return sorted(folder.glob(pattern))[0]
+
+
+def tear_log(folder: Path) -> None:
+    cut(folder / "training.log", 3)
+
+
+def lose_log_line(folder: Path) -> None:
+    lines = (folder / "training.log").read_bytes().splitlines(keepends=True)
+    (folder / "training.log").write_bytes(b"".join(lines[:4] + lines[5:]))
+
+
+def tear_csv(folder: Path) -> None:
+    cut(folder / "outputs.csv", 3)
+
+
+def change_csv_header(folder: Path) -> None:
+    text = (folder / "outputs.csv").read_bytes()
+    (folder / "outputs.csv").write_bytes(text.replace(b"true_answer", b"wrong_answer", 1))
+
+
+def change_csv_cell(folder: Path) -> None:
+    text = (folder / "outputs.csv").read_bytes()
+    (folder / "outputs.csv").write_bytes(text.replace(b"is it 3", b"is it 4", 1))
+
+
+def double_csv_rows(folder: Path) -> None:
+    header, _, rows = (folder / "outputs.csv").read_bytes().partition(b"\n")
+    (folder / "outputs.csv").write_bytes(header + b"\n" + rows + rows)
+
+
+def remove_csv(folder: Path) -> None:
+    (folder / "outputs-rank1.csv").unlink()
+
+
+def remove_part(folder: Path) -> None:
+    first(folder, "parquet/model_output/*.parquet").unlink()
+
+
+def damage_part(folder: Path) -> None:
+    cut(first(folder, "parquet/training/*.parquet"), 40)
+
+
+def copy_part(folder: Path) -> None:
+    part = first(folder, "parquet/training/*.parquet")
+    shutil.copy(part, part.with_name(part.name.replace(".parquet", "-1.parquet")))
+
+
+def change_part(folder: Path) -> None:
+    part = first(folder, "parquet/training/*.parquet")
+    changed = "select * replace (loss * 2 as loss)"
+    _rewrite(part, f"{changed} from read_parquet('{part}')")
+
+
+def narrow_part(folder: Path) -> None:
+    part = first(folder, "parquet/odd/*.parquet")
+    _rewrite(part, f"select * exclude (late) from read_parquet('{part}')")
+
+
+def _rewrite(part: Path, query: str) -> None:
+    draft = part.with_suffix(".new")
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"copy ({query}) to '{draft}' (format parquet)")
+    draft.replace(part)
+
+
+def remove_event_file(folder: Path) -> None:
+    first(folder, "tensorboard/events*").unlink()
+
+
+def tear_event_file(folder: Path) -> None:
+    cut(first(folder, "tensorboard/events*"), 3)
+
+
+def damage_event_file(folder: Path) -> None:
+    path = first(folder, "tensorboard/events*")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def break_state(folder: Path) -> None:
+    cut(folder / "run.json", 30)
+
+
+def remove_state(folder: Path) -> None:
+    (folder / "run-rank1.json").unlink()
+
+
+def kill_state(folder: Path) -> None:
+    text = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(text.replace('"finished"', '"running"'))
+
+
+def tear_journal(folder: Path) -> None:
+    with (folder / "events.jsonl").open("ab") as file:
+        file.write(b'{"timestamp":"20')
+
+
+def double_journal_line(folder: Path) -> None:
+    lines = (folder / "events-rank1.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "events-rank1.jsonl").write_bytes(b"".join([*lines, lines[-1]]))
+
+
+def leave_things(folder: Path) -> None:
+    (folder / ".events.000001.jsonl.zst.tmp").write_bytes(b"draft")
+    (folder / "run.json.tmp").write_bytes(b"{")
+    (folder / ".parquet.tmp" / "x").mkdir(parents=True)
+    (folder / ".outputs.csv.replay").mkdir()
+
+
+DAMAGES: dict[Callable[[Path], None], tuple[str, str]] = {
+    tear_log: ("training.log", "a torn last line"),
+    lose_log_line: ("training.log", "lines of the journal's events are missing"),
+    tear_csv: ("outputs.csv", "a torn last row"),
+    change_csv_header: ("outputs.csv", "a header that the configuration doesn't give"),
+    change_csv_cell: ("outputs.csv", "events say something else than in the journal"),
+    double_csv_rows: ("outputs.csv", "events are there twice"),
+    remove_csv: ("outputs-rank1.csv", "events of the journal are missing"),
+    remove_part: ("parquet/model_output", "events of the journal are missing"),
+    damage_part: ("parquet/training/part-", "a part that can't be read"),
+    copy_part: ("parquet/training", "events are there twice"),
+    change_part: ("parquet/training", "events say something else than in the journal"),
+    narrow_part: ("parquet/odd", "events say something else than in the journal"),
+    remove_event_file: ("tensorboard", "events of the journal are missing"),
+    tear_event_file: ("tensorboard/events", "bytes that can't be read, to its end"),
+    damage_event_file: ("tensorboard", "events of the journal are missing"),
+    break_state: ("run.json", "the state of the run can't be read"),
+    remove_state: ("run-rank1.json", "the state of the run is missing"),
+    kill_state: ("run.json", "it says 'running', but nobody writes the run: it was killed"),
+    tear_journal: ("events.jsonl", "a torn last line"),
+    double_journal_line: ("events-rank1.jsonl", "events that are there twice"),
+    leave_things: (".parquet.tmp", "left by a crash, or set aside"),
+}
