@@ -7,6 +7,7 @@ from logflume.reading.writer import Writer
 from logflume.rebuilding.finding import FIX, Finding
 from logflume.rebuilding.journal_check import JournalCheck
 from logflume.run import RunInfo
+from logflume.state import RunState
 
 __all__ = ["check_state"]
 
@@ -28,7 +29,8 @@ def check_state(
     if run.process is not None:
         return []
     try:
-        state = writer.state
+        # Not `writer.state`, which makes do without a state that is damaged.
+        state = RunState.load(writer.folder / name)
     except RunError:
         return [Finding(name, "the state of the run can't be read", 1, FIX)]
     if state is None:
