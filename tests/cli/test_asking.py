@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
 
+import logflume
 from tests.cli.commands import ask, refuse, run
 from tests.reading.independent import journaled
 from tests.reading.training_run import write_run
@@ -87,7 +90,6 @@ def test_outputs(here: Path) -> None:
 
 def test_texts_do_no_harm(tmp_path: Path) -> None:
     """Control characters of a completion reach no terminal."""
-    import logflume
 
     logflume.initialize(dir=tmp_path / "logs", run="r")
     logflume.log_model_output(
@@ -135,7 +137,10 @@ def test_export(here: Path) -> None:
         (["export", "first", "wide", "no/x.csv"], "no/x.csv: this can't be written"),
         (["runs", "nothing"], "there are no runs here"),
         (["tail", "first", "--where", "step >"], "syntax error"),
-        (["tail", "first", "--where", "los > 1"], 'Referenced column "los" not found'),
+        (
+            ["tail", "first", "--where", "los > 1"],
+            "--where 'los > 1': no event here has the field 'los'",
+        ),
     ],
 )
 def test_what_is_wrong(here: Path, arguments: list[str], reason: str) -> None:
@@ -146,3 +151,76 @@ def test_what_is_wrong(here: Path, arguments: list[str], reason: str) -> None:
 def test_an_empty_place(tmp_path: Path) -> None:
     """Where there is no run at all, the error says how to get one."""
     assert "Try `logflume demo`" in refuse(tmp_path, "show")
+
+
+def test_a_damaged_run_among_others(tmp_path: Path) -> None:
+    """`runs` lists the others, too, and says what is wrong with the one."""
+    for name in ("good", "bad"):
+        folder = write_run(tmp_path / "logs", range(1, 4), run=name)
+    part = next((folder / "parquet" / "training").iterdir())
+    part.write_bytes(part.read_bytes()[:-50])
+    done = run(tmp_path, "runs", "--json")
+    assert {"good": "finished", "bad": "damaged"} == {
+        r["run"]: r["status"] for r in json.loads(done.stdout)
+    }
+    assert f"{part.name}: this part can't be read" in done.stderr
+
+
+def test_runs_elsewhere(here: Path) -> None:
+    """Runs of another folder are listed by names that the other commands take."""
+    (here / "logs").rename(here / "other")
+    try:
+        name = ask(here, "runs", "other").splitlines()[3].split()[0]
+        assert "finished" in ask(here, "show", name)
+        assert "'other/*'" in refuse(here, "sql", "other", "select 1")
+    finally:
+        (here / "other").rename(here / "logs")
+
+
+def test_ranks_in_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several ranks `show` has the mean of each step, in the order of steps."""
+    for rank in (0, 1):
+        monkeypatch.setenv("RANK", str(rank))
+        logflume.initialize(dir=tmp_path / "logs", run="r")
+        for step in (1, 2, 3):
+            logflume.log_reward_metrics(step, {"a": [float(step + rank)] * 2})
+        logflume.shutdown()
+    answer = json.loads(ask(tmp_path, "show", "r", "--json"))
+    assert [1.5, 2.5, 3.5] == answer["metrics"]["rewards/a/mean"]["values"]
+
+
+def test_a_terminal_that_is_narrow(here: Path) -> None:
+    """Rows that don't fit a terminal are shown a value a line, without empty columns."""
+    command = f"stty cols 60; {sys.executable} -m logflume sql first "
+    command += "'select * from training order by step limit 1'"
+    text = subprocess.run(
+        ["script", "-qec", command, "/dev/null"], cwd=here, capture_output=True, text=True
+    ).stdout
+    lines = [line.split() for line in text.splitlines()]
+    assert ["loss", "1"] in lines
+    assert "learning_rate" not in text
+
+
+def test_answers_without_rows(here: Path) -> None:
+    """An answer without rows says so, and which columns it has."""
+    assert "no rows (step)\n" == ask(here, "sql", "first", "select step from training where false")
+
+
+def test_a_full_disk(here: Path) -> None:
+    """Where nothing more can be written one line says so."""
+    for command in ("sql first 'from training'", "sql first 'from training' -f csv", "tail first"):
+        done = subprocess.run(
+            f"{sys.executable} -m logflume {command} > /dev/full",
+            shell=True,
+            cwd=here,
+            capture_output=True,
+            text=True,
+        )
+        assert 1 == done.returncode
+        assert "No space left on device" in done.stderr
+        assert 1 == len(done.stderr.splitlines())
+
+
+def test_the_version(tmp_path: Path) -> None:
+    """`--version` says which logflume it is."""
+    assert f"logflume {logflume.__version__}\n" == ask(tmp_path, "--version")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import logflume
-from tests.cli.commands import ask
+from tests.cli.commands import ask, refuse
 from tests.reading.independent import journaled
 from tests.reading.training_run import log_steps, start, write_run
 
@@ -101,3 +101,24 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     )
     assert 0 == json.loads(done.stdout)["seq"]
     assert "" == done.stderr
+
+
+def test_a_field_that_few_events_have(tmp_path: Path) -> None:
+    """A condition is tried on as many events as it takes; types without its fields don't matter."""
+    start(tmp_path / "logs")
+    log_steps([7])
+    for number in range(1_500):
+        logflume.get_logger().info("note", number=number)
+    logflume.shutdown()
+    (line,) = ask(tmp_path, "tail", "--json", "--where", "loss < 1 and step = 7").splitlines()
+    assert "training" == json.loads(line)["event"]
+    assert "no event here is of type 'trainin'" in refuse(tmp_path, "tail", "--type", "trainin")
+
+
+def test_long_messages(tmp_path: Path) -> None:
+    """A long message is cut on the terminal, and whole as JSON."""
+    start(tmp_path / "logs")
+    logflume.get_logger().info("a b" * 10_000)
+    logflume.shutdown()
+    assert 2_000 > max(map(len, ask(tmp_path, "tail").splitlines()))
+    assert 30_000 < max(map(len, ask(tmp_path, "tail", "--json").splitlines()))

@@ -75,12 +75,12 @@ def test_summary_tells_what_happened(demo_run: DemoRun) -> None:
 
 
 def test_next_commands_work_as_printed(demo_run: DemoRun) -> None:
-    """The commands that the script ends with do what they say: tail, DuckDB, TensorBoard."""
+    """The commands that the script ends with do what they say: show, SQL, TensorBoard."""
     commands = [line.strip() for line in demo_run.output.partition("Next")[2].splitlines()[1:]]
-    tail, duckdb, tensorboard = (command for command in commands if command)
+    show, sql, tensorboard = (command for command in commands if command)
     where = demo_run.folder.parent.parent
-    assert "run_finished" in _run(tail, where) or "summary" in _run(tail, where)
-    assert re.search(r"\b40\b", _run(duckdb, where))
+    assert re.search(r"Status +finished", _run(show, where))
+    assert re.search(r"\b40\b", _run(sql, where))
     _assert_serves(tensorboard, where)
 
 

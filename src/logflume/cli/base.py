@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
@@ -16,8 +17,11 @@ from logflume.reading.run import Run, Runs, is_run, open_run, open_runs
 
 __all__ = [
     "AllAttempts",
+    "FirstRun",
     "JsonOption",
     "RunArgument",
+    "RunsArgument",
+    "SecondRun",
     "app",
     "find_run",
     "main",
@@ -30,7 +34,24 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"logflume {version('logflume')}")
+        raise typer.Exit
+
+
+@app.callback()
+def logflume(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which it is."),
+    ] = False,
+) -> None:
+    """Structured events of model training: train, look, ask."""
 
 
 def main() -> None:
@@ -40,8 +61,11 @@ def main() -> None:
     except LogflumeError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # Whoever reads has seen enough, `head` say. Nothing more may be flushed to it.
+    except OSError as error:
+        # Whoever reads has seen enough, `head` say, or the disk is full.
+        if not isinstance(error, BrokenPipeError):
+            typer.echo(f"standard output can't be written: {error}", err=True)
+        # Nothing more may be flushed to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
@@ -63,7 +87,12 @@ def find_run(text: str) -> Path:
     for folder in (Path(text), runs_folder() / text):
         if is_run(folder):
             return folder
-    known = _known_runs()
+    if Path(text).is_dir() and (inside := _known_runs(Path(text))):
+        raise RunError(
+            f"{text}: this folder holds runs. Give one of them, {Path(text) / inside[-1]} say; "
+            f"`logflume sql` and `export` take all of them as '{text}/*'."
+        )
+    known = _known_runs(runs_folder())
     there = f"There are: {', '.join(known[-5:])}." if known else "Try `logflume demo`."
     raise RunError(
         f"{text}: there is no run here, nor in {runs_folder()}/. {there} "
@@ -78,29 +107,34 @@ def open_any(text: str, all_attempts: bool) -> Run | Runs:
         RunError: There is no run.
     """
     attempts: Attempts = "all" if all_attempts else "current"
-    if set(text) & set("*?["):
+    if set(text) & set("*?[") and not is_run(Path(text)):
         return open_runs(text, attempts=attempts)
     return open_run(find_run(text), attempts=attempts)
 
 
-def _known_runs() -> list[str]:
-    folder = runs_folder()
+def _known_runs(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if is_run(path)) if folder.is_dir() else []
 
 
 def _complete_run(incomplete: str) -> Iterable[str]:
-    return [name for name in _known_runs() if name.startswith(incomplete)]
+    """Return the runs that begin so: by their ids, or below the folder that was typed."""
+    above, slash, start = incomplete.rpartition("/")
+    known = _known_runs(Path(above + slash) if slash else runs_folder())
+    return [above + slash + name for name in known if name.startswith(start)]
 
 
-RunArgument: TypeAlias = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN",
-        help="A run: its folder, its id, or 'latest'.",
+def _run_argument(metavar: str, more: str = "") -> Any:
+    return typer.Argument(
+        metavar=metavar,
+        help=f"A run: its folder, its id, or 'latest'{more}.",
         autocompletion=_complete_run,
-        show_default=False,
-    ),
-]
+    )
+
+
+RunArgument: TypeAlias = Annotated[str, _run_argument("RUN")]
+FirstRun: TypeAlias = Annotated[str, _run_argument("FIRST")]
+SecondRun: TypeAlias = Annotated[str, _run_argument("SECOND")]
+RunsArgument: TypeAlias = Annotated[str, _run_argument("RUN", "; or many: 'logs/*'")]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 AllAttempts: TypeAlias = Annotated[
     bool,

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, find_run
+from logflume.cli.base import FirstRun, JsonOption, SecondRun, find_run
 from logflume.cli.printing import cell, print_json, print_table
 from logflume.cli.show import summarise_metrics
 from logflume.reading.run import Run, open_run
@@ -15,9 +15,10 @@ from logflume.text.sparkline import sparkline
 __all__ = ["compare"]
 
 _WIDTH = 24
+_TEXT_WIDTH = 60
 
 
-def compare(first: RunArgument, second: RunArgument, json: JsonOption = False) -> None:
+def compare(first: FirstRun, second: SecondRun, json: JsonOption = False) -> None:
     """Compare two runs: what was set differently, and what became of it.
 
     Example: logflume compare logs/20261123-141502-a1b2 latest
@@ -32,9 +33,14 @@ def compare(first: RunArgument, second: RunArgument, json: JsonOption = False) -
     for letter, run in zip("AB", runs, strict=True):
         typer.echo(f"{letter}: {run.info.run} ({run.info.status})")
     if settings:
-        rows = [{"setting": n, "A": cell(a), "B": cell(b)} for n, (a, b) in settings.items()]
+        rows = [{"setting": n, "A": _short(a), "B": _short(b)} for n, (a, b) in settings.items()]
         print_table(rows)
     print_table([_as_row(name, metric) for name, metric in metrics.items()])
+
+
+def _short(value: Any) -> str:
+    text = cell(value)
+    return text if len(text) <= _TEXT_WIDTH else f"{text[: _TEXT_WIDTH - 1]}…"
 
 
 def _differences(runs: list[Run]) -> dict[str, list[Any]]:
@@ -67,7 +73,7 @@ def _as_row(name: str, metric: list[dict[str, Any] | None]) -> dict[str, Any]:
     row: dict[str, Any] = {"metric": name}
     for letter, of_run in zip("AB", metric, strict=True):
         row[letter] = sparkline(of_run["values"], _WIDTH) if of_run else ""
-        row[f"{letter} last"] = of_run and of_run["last"]
+        row[f"{letter} last"] = of_run and float(f"{of_run['last']:.4g}")
     a, b = row["A last"], row["B last"]
-    row["B - A"] = None if a is None or b is None else b - a
+    row["B - A"] = None if a is None or b is None else float(f"{b - a:.4g}")
     return row

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from logflume.cli.base import AllAttempts, RunArgument, open_any
+from logflume.cli.base import AllAttempts, RunsArgument, open_any
 from logflume.cli.tables import Format, write_table
 from logflume.exceptions import QueryError
 from logflume.reading.run import Run, Runs
@@ -19,14 +19,15 @@ _FORMATS = {".csv": Format.CSV, ".json": Format.JSON, ".parquet": Format.PARQUET
 
 
 def export(
-    run: RunArgument,
+    run: RunsArgument,
     what: Annotated[
         str,
         typer.Argument(
-            help="metrics, wide (metrics, one column each), rewards, outputs, or a type of event."
+            metavar="WHAT",
+            help="metrics, wide (metrics, one column each), rewards, outputs, or a type of event.",
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="The file: .csv, .json or .parquet.")],
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="The file: .csv, .json or .parquet.")],
     all_attempts: AllAttempts = False,
 ) -> None:
     """Write a part of a run, or of many ('logs/*'), to one file.

@@ -28,8 +28,8 @@ def outputs(
         typer.Option(help="A step (400), or the first and the last (100:200).", show_default=False),
     ] = None,
     sort: Annotated[str, typer.Option(help="The reward: 'reward' is the total.")] = "reward",
-    worst: Annotated[int | None, typer.Option(help="So many, the worst first.")] = None,
-    best: Annotated[int | None, typer.Option(help="So many, the best first.")] = None,
+    worst: Annotated[int | None, typer.Option(min=1, help="So many, the worst first.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, help="So many, the best first.")] = None,
     correct: Annotated[
         bool | None, typer.Option("--correct/--wrong", help="Only right, or only wrong answers.")
     ] = None,

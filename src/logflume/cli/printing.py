@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -14,7 +14,16 @@ import typer
 
 from logflume.text.lines import escape
 
-__all__ = ["cell", "duration_text", "json_bytes", "print_json", "print_table", "size_text"]
+__all__ = [
+    "cell",
+    "duration_text",
+    "json_bytes",
+    "print_json",
+    "print_records",
+    "print_table",
+    "size_text",
+    "terminal_width",
+]
 
 _NUMBERS = (int, float)
 _WIDE = 100_000
@@ -31,25 +40,58 @@ def json_bytes(value: Any) -> bytes:
     return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], *, title: str | None = None) -> None:
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows as a table: on a terminal fitted to its width, else nothing is cut.
 
     Args:
         rows: The rows; the names of the first are the headings.
-        title: A line above.
     """
-    console = rich.console.Console(highlight=False)
-    if not console.is_terminal:
-        console = rich.console.Console(highlight=False, width=_WIDE)
-    table = rich.table.Table(
-        box=rich.box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False
-    )
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for name in rows[0] if rows else ():
         is_number = all(isinstance(row[name], (*_NUMBERS, type(None))) for row in rows)
-        table.add_column(escape(name), justify="right" if is_number else "left", overflow="fold")
+        table.add_column(escape(name), justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(rich.markup.escape(cell(value)) for value in row.values()))
-    console.print(table)
+    _console().print(table)
+
+
+def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Print the rows of an answer: as a table where it fits, else a line for each value.
+
+    On a terminal columns without any value are left out.
+
+    Args:
+        rows: The rows.
+        names: The columns.
+    """
+    if not rows:
+        typer.echo(f"no rows ({', '.join(map(escape, names))})")
+        return
+    console = _console()
+    if console.is_terminal:
+        there = [name for name in names if any(row[name] is not None for row in rows)]
+        rows = [{name: row[name] for name in there} for row in rows]
+    widths = [max(len(cell(row[name])) for row in (*rows, {name: name})) + 3 for name in rows[0]]
+    if sum(widths) <= console.width:
+        print_table(rows)
+        return
+    longest = max(map(len, rows[0]))
+    for row in rows:
+        for name, value in row.items():
+            typer.echo(f"{escape(name):{longest}}  {cell(value)}")
+        typer.echo("")
+
+
+def terminal_width() -> int:
+    """Return the columns of the terminal; very many where there is none."""
+    return _console().width
+
+
+def _console() -> rich.console.Console:
+    console = rich.console.Console(highlight=False)
+    if console.is_terminal:
+        return console
+    return rich.console.Console(highlight=False, width=_WIDE)
 
 
 def cell(value: Any) -> str:
@@ -57,9 +99,9 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.6g}"
     if isinstance(value, datetime):
-        return value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     if isinstance(value, list):
         return escape("[" + ", ".join(map(cell, value)) + "]")
     return escape(str(value))

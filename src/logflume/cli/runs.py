@@ -10,6 +10,8 @@ import typer
 from logflume.cli.base import JsonOption, runs_folder
 from logflume.cli.printing import cell, duration_text, print_json, print_table, size_text
 from logflume.cli.progress import progress
+from logflume.exceptions import LogflumeError
+from logflume.reading.answers import Answers
 from logflume.reading.overview import look_over
 from logflume.reading.run import Run, Runs, open_runs
 
@@ -19,7 +21,9 @@ __all__ = ["runs"]
 def runs(
     folder: Annotated[
         str | None,
-        typer.Argument(help="Where runs are; else LOGFLUME_DIR, or logs.", show_default=False),
+        typer.Argument(
+            metavar="FOLDER", help="Where runs are; else LOGFLUME_DIR, or logs.", show_default=False
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -28,13 +32,31 @@ def runs(
     Example: logflume runs logs
     """
     there = open_runs(Path(folder or runs_folder()) / "*")
-    last = _last_by_run(there)
+    last = _read_last(there)
     found = [_describe(run, last) for run in progress(there, len(there), "Runs")]
     found.sort(key=lambda run: str(run["started"]))
-    print_json(found) if json else print_table([_as_row(run) for run in found])
+    if folder is None or json:
+        print_json(found) if json else print_table([_as_row(run, run["run"]) for run in found])
+    else:
+        print_table([_as_row(run, f"{folder}/{Path(run['folder']).name}") for run in found])
 
 
-def _last_by_run(there: Runs) -> dict[str, dict[str, Any]]:
+def _read_last(there: Runs) -> dict[str, dict[str, Any]]:
+    """Return what `_last_by_run` does; of a run that can't be read it is why."""
+    try:
+        return _last_by_run(there)
+    except LogflumeError:
+        last: dict[str, dict[str, Any]] = {}
+    for run in there:
+        try:
+            last |= _last_by_run(run)
+        except LogflumeError as error:
+            last[look_over(run.folder).run] = {"error": str(error)}
+            typer.echo(str(error), err=True)
+    return last
+
+
+def _last_by_run(there: Answers) -> dict[str, dict[str, Any]]:
     """Return the last step, mean reward and duration by run: all runs are read at once."""
     columns = ["run", "step", "mode", "rewar[d]", "rewards/total/mea[n]"]
     # What the trainer says of a reward comes last, and counts.
@@ -63,7 +85,7 @@ def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         "run": overview.run,
         "folder": str(run.folder),
-        "status": overview.status,
+        "status": "damaged" if "error" in of_run else overview.status,
         "attempt": overview.attempt,
         "started": overview.started,
         "duration_s": ended["duration_s"] if ended["attempt"] == overview.attempt else None,
@@ -73,9 +95,10 @@ def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _as_row(run: dict[str, Any]) -> dict[str, Any]:
+def _as_row(run: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a line of the list; the name is one that other commands find the run by."""
     return {
-        "run": run["run"],
+        "run": name,
         "status": run["status"],
         "started": cell(run["started"]),
         "took": duration_text(run["duration_s"]),

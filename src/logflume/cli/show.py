@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
-from logflume.cli.printing import cell, duration_text, print_json, print_table
+from logflume.cli.printing import cell, duration_text, print_json, print_table, terminal_width
 from logflume.reading.run import Run, open_run
 from logflume.text.sparkline import sparkline
 
@@ -32,9 +32,10 @@ _METRICS = (
 )
 # As patterns, so that none has to be there.
 _PATTERNS = [f"[{name[0]}]{name[1:]}" for name in _METRICS]
-_BY_PRIORITY = ("training", "evaluation", "reward")
-"""Whose value of a metric is taken when several types of event have it."""
 _ALERTS = 10
+_WIDE = 110
+_NAME_WIDTH, _NUMBER_WIDTH = 43, 13
+_LEAST_WIDTH, _MOST_WIDTH = 10, 40
 
 
 def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
@@ -61,18 +62,19 @@ def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
 def summarise_metrics(run: Run) -> dict[str, dict[str, Any]]:
     """Return by metric its values by step, the first and last, the least and greatest.
 
-    Metrics of evaluations begin with `eval/`. Values that are no numbers (NaN) are left out.
+    Metrics of evaluations begin with `eval/`. Values that are no numbers (NaN) are left out. Of
+    several ranks it is the mean.
     """
-    found: dict[tuple[str, str], list[float]] = {}
-    for row in run.metrics(*_PATTERNS).to_pylist():
-        if row["event"] in _BY_PRIORITY and math.isfinite(row["value"]):
-            prefix = "eval/" if row["mode"] == "eval" else ""
-            found.setdefault((f"{prefix}{row['name']}", row["event"]), []).append(row["value"])
+    table = run.metrics(*_PATTERNS, wide=True)
     series: dict[str, list[float]] = {}
-    for event in _BY_PRIORITY:
-        for (name, of), values in found.items():
-            if of == event:
-                series.setdefault(name, values)
+    for mode, prefix in (("train", ""), (None, ""), ("eval", "eval/")):
+        of_mode = [row for row in table.to_pylist() if row["mode"] == mode]
+        # Of what both say the trainer's word counts: its columns come first.
+        for column in table.column_names[2:]:
+            values = [row[column] for row in of_mode if row[column] is not None]
+            finite = [value for value in values if math.isfinite(value)]
+            if finite:
+                series.setdefault(prefix + column.removeprefix("reward."), finite)
     return {
         name: {
             "first": values[0],
@@ -103,5 +105,9 @@ def _facts(info: RunSummary) -> dict[str, str]:
 
 
 def _as_row(name: str, metric: dict[str, Any]) -> dict[str, Any]:
-    values = metric.pop("values")
-    return {"metric": name, "": sparkline(values, 40), **metric}
+    """Return a line of the table; what a narrow terminal has no room for is left out."""
+    width = terminal_width()
+    numbers = ("first", "last", "min", "max") if width >= _WIDE else ("first", "last")
+    room = width - _NAME_WIDTH - _NUMBER_WIDTH * len(numbers)
+    line = sparkline(metric["values"], min(max(room, _LEAST_WIDTH), _MOST_WIDTH))
+    return {"metric": name, "": line, **{n: float(f"{metric[n]:.4g}") for n in numbers}}

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import typer
 
-from logflume.cli.base import AllAttempts, RunArgument, open_any
+from logflume.cli.base import AllAttempts, RunsArgument, open_any
 from logflume.cli.tables import Format, FormatOption, OutOption, write_table
 
 __all__ = ["sql"]
 
 
 def sql(
-    run: RunArgument,
-    query: Annotated[str, typer.Argument(help="A query in DuckDB's SQL.")],
+    run: RunsArgument,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="A query in DuckDB's SQL.")],
     as_format: FormatOption = Format.TABLE,
     out: OutOption = None,
     all_attempts: AllAttempts = False,

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from logflume.cli.printing import json_bytes, print_table
+from logflume.cli.printing import json_bytes, print_records
 from logflume.exceptions import QueryError
 from logflume.reading.table import Table
 
@@ -47,7 +47,7 @@ def write_table(table: Table, as_format: Format, out: Path | None) -> None:
     if as_format is Format.TABLE and out is not None:
         raise QueryError(f"{out}: a table is for the terminal: give --format csv, json or parquet")
     if as_format is Format.TABLE:
-        print_table(table.slice(0, _ROWS_SHOWN).to_pylist())
+        print_records(table.slice(0, _ROWS_SHOWN).to_pylist(), table.column_names)
         if len(table) > _ROWS_SHOWN:
             typer.echo(f"{_ROWS_SHOWN:,} of {len(table):,} rows; --format csv has all", err=True)
         return
@@ -59,7 +59,7 @@ def write_table(table: Table, as_format: Format, out: Path | None) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise QueryError(f"{out}: this can't be written: {error}") from error
+        raise QueryError(f"{out or 'standard output'}: this can't be written: {error}") from error
     if out:
         typer.echo(f"{len(table):,} rows are in {out}", err=True)
 
@@ -72,9 +72,13 @@ def _write(table: Table, as_format: Format, file: IO[bytes]) -> None:
 
         pq.write_table(table.arrow, file, compression="zstd")
     else:
+        import pyarrow as pa
         import pyarrow.csv
 
-        pyarrow.csv.write_csv(_without_lists(table.arrow), file)
+        try:
+            pyarrow.csv.write_csv(_without_lists(table.arrow), file)
+        except pa.ArrowNotImplementedError as error:
+            raise QueryError(f"CSV can't hold this answer: {error}. Try --format json") from error
 
 
 def _without_lists(table: pa.Table) -> pa.Table:

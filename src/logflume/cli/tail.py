@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
 from logflume.cli.base import RunArgument, find_run
-from logflume.exceptions import MissingExtraError
-from logflume.reading.follow import Choose, follow
+from logflume.exceptions import MissingExtraError, QueryError
+from logflume.reading.follow import follow
 from logflume.text.lines import Painter, format_event
 from logflume.values.plain import note_nonfinite
 
+if TYPE_CHECKING:
+    from logflume.reading.where import Where
+
 __all__ = ["tail"]
+
+_TEXT_WIDTH = 1_000
 
 
 def tail(
     run: RunArgument = "latest",
-    last: Annotated[int, typer.Option("--lines", "-n", help="How many to begin with.")] = 10,
+    last: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")] = 10,
     going_on: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what comes, till the run ends.")
     ] = False,
@@ -35,22 +40,45 @@ def tail(
     Example: logflume tail latest -f --type reward --where "step > 100"
     """
     show = _as_json if json else _as_line
-    for events in follow(find_run(run), _chooser(types, where), last, going_on):
+    choose = _Chooser(types, where)
+    for events in follow(find_run(run), choose, last, going_on):
         for event in events:
             typer.echo(show(event))
+    choose.complain()
 
 
-def _chooser(types: list[str] | None, where: str | None) -> Choose:
-    meets = None if where is None else _condition(where)
+class _Chooser:
+    """Chooses events by their type and a condition.
 
-    def choose(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        of_types = [event for event in events if not types or event["event"] in types]
-        return of_types if meets is None else meets(of_types)
+    Args:
+        types: The types; none: all.
+        where: The condition, in SQL.
+    """
 
-    return choose
+    def __init__(self, types: list[str] | None, where: str | None) -> None:
+        self._types = types
+        self._where = None if where is None else _condition(where)
+        self._of_types = 0
+
+    def __call__(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the events that are wanted."""
+        of_types = [e for e in events if not self._types or e["event"] in self._types]
+        self._of_types += len(of_types)
+        return of_types if self._where is None else self._where(of_types)
+
+    def complain(self) -> None:
+        """Say what can't have been meant, at the end.
+
+        Raises:
+            QueryError: There was no event of the types, or none with the fields of the condition.
+        """
+        if self._types and not self._of_types:
+            raise QueryError(f"no event here is of type {' or '.join(map(repr, self._types))}")
+        if self._where is not None:
+            self._where.complain()
 
 
-def _condition(where: str) -> Choose:
+def _condition(where: str) -> Where:
     try:
         from logflume.reading.where import Where
     except ModuleNotFoundError as error:
@@ -68,4 +96,7 @@ def _as_json(event: dict[str, Any]) -> str:
 
 def _as_line(event: dict[str, Any]) -> str:
     # typer.echo takes the colours away where there is no terminal.
+    message = event.get("message")
+    if isinstance(message, str) and len(message) > _TEXT_WIDTH:
+        event = {**event, "message": f"{message[:_TEXT_WIDTH]}…"}
     return format_event(event, Painter(colours=True))

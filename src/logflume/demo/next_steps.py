@@ -17,13 +17,10 @@ def next_commands(folder: Path) -> list[str]:
     Args:
         folder: The run's folder; only outputs that the configuration put there get a command.
     """
-    query = (
-        f'import duckdb; print(duckdb.read_parquet("{folder}/parquet/training/*.parquet")'
-        '.order("step desc").limit(5).project("step, reward, loss"))'
-    )
-    commands = {"training.log": ["tail", "-n", "5", f"{folder}/training.log"]}
+    query = "select step, reward, loss from training order by step desc limit 5"
+    commands = {"events.jsonl": [_tool("logflume"), "show", str(folder)]}
     if find_spec("duckdb"):  # comes with the extra `analysis`
-        commands["parquet"] = [_tool("python"), "-c", query]
+        commands["parquet"] = [_tool("logflume"), "sql", str(folder), query]
     commands["tensorboard"] = [_tool("tensorboard"), "--logdir", f"{folder}/tensorboard"]
     return [shlex.join(words) for name, words in commands.items() if (folder / name).exists()]
 
