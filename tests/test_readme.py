@@ -35,6 +35,8 @@ def _run_shell(example: Example) -> None:
         elif command.startswith("tensorboard "):
             assert list(Path(command.split("--logdir ")[1]).glob("events.out.tfevents.*"))
         else:
+            if command.startswith(("logflume doctor", "logflume replay", "logflume compact")):
+                logflume.shutdown()  # they change nothing that is still being written
             path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
             subprocess.run(command, shell=True, check=True, env={**os.environ, "PATH": path})
 
