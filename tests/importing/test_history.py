@@ -172,3 +172,11 @@ def test_an_empty_file(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"table\.csv: there is nothing in it to import"):
         imported(tmp_path / "table.csv", tmp_path)
     assert ["table.csv"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_a_step_that_is_none(tmp_path: Path) -> None:
+    """A row whose step is no whole number belongs to the step before."""
+    (tmp_path / "history.csv").write_text("step,loss\n1,0.5\nbad,0.4\n2.5,0.3\n3,0.2\n")
+    _, events = imported(tmp_path / "history.csv", tmp_path)
+    rows = of_type(events, "training")
+    assert [(1, 0.5), (1, 0.4), (1, 0.3), (3, 0.2)] == [(r["step"], r["loss"]) for r in rows]

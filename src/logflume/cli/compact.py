@@ -25,6 +25,9 @@ def compact(run: RunArgument, json: JsonOption = False) -> None:
         print_json([{**msgspec.structs.asdict(one), "path": str(one.path)} for one in done])
         return
     for one in done:
+        if one.files == one.files_before:
+            typer.echo(f"{one.path}: {one.files:,} files, none to put together")
+            continue
         before = f"{one.files_before:,} files, {size_text(one.bytes_before)}"
         typer.echo(f"{one.path}: {before} -> {one.files:,} files, {size_text(one.size_bytes)}")
     if not done:

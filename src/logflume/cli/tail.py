@@ -44,7 +44,8 @@ def tail(
     for events in follow(find_run(run), choose, last, going_on):
         for event in events:
             typer.echo(show(event))
-    choose.complain()
+    if not going_on:
+        choose.complain()
 
 
 class _Chooser:

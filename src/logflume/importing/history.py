@@ -30,7 +30,8 @@ def read_rows(rows: Iterable[Row]) -> Iterator[Found]:
     """Yield the events of each row.
 
     The step is that of the best of `STEP_NAMES` that one of the first rows has. A row without it
-    belongs to the step of the row before: TRL logs its times beside its steps.
+    belongs to the step of the row before: TRL logs its times beside its steps. So does one whose
+    step is no whole number.
     """
     rows = iter(rows)
     first = list(islice(rows, _LOOK_AHEAD))
@@ -38,12 +39,19 @@ def read_rows(rows: Iterable[Row]) -> Iterator[Found]:
     clock = next((name for name in STEP_NAMES if name in known), None)
     step = None
     for row in chain(first, rows):
-        step = next((report[clock] for report in row.values() if clock and clock in report), step)
+        steps = (report.get(clock) for report in row.values() if clock)
+        step = next(filter(_is_step, steps), step)
         time_s = next(filter(None, map(_find_time, row.values())), None)
         reports = {part: _without(report, clock) for part, report in row.items()}
         for event, fields in sort_reports(reports).items():
             if fields:
                 yield Found(event, fields, step, time_s)
+
+
+def _is_step(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) and value == int(value)
 
 
 def _without(report: Mapping[str, Any], clock: str | None) -> dict[str, Any]:

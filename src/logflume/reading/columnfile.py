@@ -37,7 +37,7 @@ def open_part(path: Path) -> Iterator[pq.ParquetFile]:
         raise
     except (pa.ArrowException, OSError) as error:
         raise RunError(
-            f"{path}: this part can't be read: {error}. "
+            f"{path}: this part can't be read: {str(error).rstrip('.')}. "
             "`logflume doctor RUN --fix` makes it anew from the journal"
         ) from error
 
