@@ -7,6 +7,7 @@ import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import print_json, size_text
+from logflume.cli.progress import progress
 from logflume.rebuilding.compact import compact as compact_run
 
 __all__ = ["compact"]
@@ -20,7 +21,7 @@ def compact(run: RunArgument, json: JsonOption = False) -> None:
     Example: logflume compact latest
     """
     folder = find_run(run)
-    done = list(compact_run(folder))
+    done = list(progress(compact_run(folder), None, "Compact"))
     if json:
         print_json([{**msgspec.structs.asdict(one), "path": str(one.path)} for one in done])
         return
