@@ -51,7 +51,6 @@ class CsvCheck:
     def compare(self, events: Sequence[Event]) -> None:
         """Look for the rows of events."""
         wanted = [event for event in events if self._output.wants(event)]
-        wanted = [event for event in events if self._output.wants(event)]
         rows = read_rows(io.BytesIO(self._oracle.lines(wanted)))
         says = {event["seq"]: row for event, row in zip(wanted, rows, strict=True)}
         for event in events:

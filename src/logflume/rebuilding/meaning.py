@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from logflume.values.plain import nonfinite_name
+from logflume.values.plain import nonfinite_name, read_object
 
 __all__ = ["checksum", "microseconds"]
 
@@ -59,14 +58,7 @@ def _tell(name: str, value: Any) -> Any:
 
 
 def _read_extras(text: Any) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        found = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        return {_TEXT: text}
-    if "extras" in found:  # where such a text was put beside what didn't fit a column
+    found = read_object(text)
+    if "extras" in found:  # a text that is no object, or was put beside what didn't fit a column
         found[_TEXT] = found.pop("extras")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -13,7 +12,7 @@ from logflume.protocols import Event
 from logflume.values.arrow_column import Column
 from logflume.values.columns import Kind, declared_columns, declared_kind
 from logflume.values.fit import find_kind
-from logflume.values.plain import json_text, plain
+from logflume.values.plain import json_text, plain, read_object
 
 __all__ = ["MAX_COLUMNS", "Columns", "widen"]
 
@@ -156,14 +155,4 @@ def _merge(text: Any, misfits: dict[str, Any] | None) -> Any:
     """Return the event's own `extras` with what didn't fit."""
     if misfits is None and (text is None or isinstance(text, str)):
         return text
-    return json_text(plain({**_read_object(text), **(misfits or {})}))
-
-
-def _read_object(text: Any) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        found = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        found = None
-    return found if isinstance(found, dict) else {"extras": text}
+    return json_text(plain({**read_object(text), **(misfits or {})}))

@@ -13,7 +13,16 @@ from logflume.guard import Failure, attempt, describe
 from logflume.values.arrays import PendingArray
 from logflume.values.snapshot import free_name, key_text, snapshot
 
-__all__ = ["MAX_TEXT", "PLAIN_TYPES", "json_text", "plain", "valid_text"]
+__all__ = [
+    "MAX_TEXT",
+    "PLAIN_TYPES",
+    "json_text",
+    "nonfinite_name",
+    "note_nonfinite",
+    "plain",
+    "read_object",
+    "valid_text",
+]
 
 MAX_TEXT = 1_000_000
 """Characters of a text that are kept; the length of a longer one is noted in `extras`."""
@@ -124,3 +133,14 @@ def note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
         for index, item in enumerate(value):
             if type(item) is float and not math.isfinite(item):
                 nonfinite[f"{name}.{index}"] = nonfinite_name(item)
+
+
+def read_object(text: Any) -> dict[str, Any]:
+    """Return what the text of `extras` holds; what is no JSON object is its one item, `extras`."""
+    if text is None:
+        return {}
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"extras": text}
