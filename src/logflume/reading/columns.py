@@ -11,7 +11,7 @@ import pyarrow as pa
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
 
-__all__ = ["PATTERN", "check", "join_schemas", "match"]
+__all__ = ["PATTERN", "check", "holds_numbers", "join_schemas", "match"]
 
 PATTERN = frozenset("*?[")
 """Characters that make a name a pattern."""
@@ -64,3 +64,8 @@ def join_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
             if known != field.type:
                 types[field.name] = pa.string()
     return pa.schema(list(types.items()))
+
+
+def holds_numbers(arrow_type: pa.DataType) -> bool:
+    """Whether a column of this type holds numbers."""
+    return bool(pa.types.is_floating(arrow_type) or pa.types.is_integer(arrow_type))

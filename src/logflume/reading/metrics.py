@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from logflume.config.errors import nearest
 from logflume.events import EventBase
 from logflume.exceptions import QueryError
-from logflume.reading.columns import PATTERN
+from logflume.reading.columns import PATTERN, holds_numbers
 from logflume.values.columns import declared_columns
 
 __all__ = ["read_metrics"]
@@ -60,7 +60,7 @@ def _as_pattern(name: str) -> str:
 
 def _find_metrics(events: pa.Table) -> list[str]:
     """Return the columns that are numbers, and no names or places. Empty ones are left out."""
-    names = [f.name for f in events.schema if f.name not in _NO_METRIC and _is_number(f.type)]
+    names = [f.name for f in events.schema if f.name not in _NO_METRIC and holds_numbers(f.type)]
     return [name for name in names if events[name].null_count < len(events)]
 
 
@@ -128,10 +128,6 @@ def _wide_names(table: pa.Table) -> list[str]:
     metrics = _find_metrics(table)
     event_type = table["event"][0].as_py() if len(table) else None
     return [m if event_type in _PLAIN else f"{event_type}.{m}" for m in metrics]
-
-
-def _is_number(arrow_type: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(arrow_type) or pa.types.is_integer(arrow_type))
 
 
 _COLUMNS: dict[str, Any] = {

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
-from logflume.reading.columns import check
+from logflume.reading.columns import check, holds_numbers
 from logflume.values.columns import declared_columns
 
 __all__ = ["Wanted", "read_outputs"]
@@ -82,7 +82,7 @@ def _pick(wanted: Wanted, rows: pa.Table) -> pa.Table:
         rows = rows.filter(pc.equal(_is_correct(rows), pa.scalar(wanted.correct)))
     if wanted.by not in rows.column_names or not len(rows):
         return rows
-    if not _is_numeric(rows.schema.field(wanted.by).type):
+    if not holds_numbers(rows.schema.field(wanted.by).type):
         raise QueryError(f"completions can't be sorted by {wanted.by!r}: it is no number")
     reward = pc.field(wanted.by)
     if wanted.min_reward is not None:
@@ -97,10 +97,6 @@ def _pick(wanted: Wanted, rows: pa.Table) -> pa.Table:
             table: Any = rows.filter(_is_number(rows[wanted.by]))
             rows = table.take(pc.select_k_unstable(table, min(count, len(table)), keys))
     return rows
-
-
-def _is_numeric(arrow_type: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(arrow_type) or pa.types.is_integer(arrow_type))
 
 
 def _is_number(values: Any) -> Any:
