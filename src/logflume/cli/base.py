@@ -62,8 +62,10 @@ def main() -> None:
         typer.echo(str(error), err=True)
         sys.exit(1)
     except OSError as error:
-        # Whoever reads has seen enough, `head` say, or the disk is full.
-        if not isinstance(error, BrokenPipeError):
+        # Whoever reads has seen enough, `head` say, the disk is full, or a file may not be read.
+        if error.filename is not None:
+            typer.echo(str(error), err=True)
+        elif not isinstance(error, BrokenPipeError):
             typer.echo(f"standard output can't be written: {error}", err=True)
         # Nothing more may be flushed to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

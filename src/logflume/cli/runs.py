@@ -80,7 +80,8 @@ def _last_by_run(there: Answers) -> dict[str, dict[str, Any]]:
 
 def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
     overview = look_over(run.folder)
-    of_run = last.get(overview.run, {})
+    # Runs of one id are called by their folders.
+    of_run = last.get(str(run.folder)) or last.get(overview.run, {})
     ended = of_run.get("ended", {"attempt": None, "duration_s": None})
     return {
         "run": overview.run,
