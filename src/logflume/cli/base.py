@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 app = typer.Typer(
-    help="Structured events of model training: train, look, ask.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

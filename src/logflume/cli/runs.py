@@ -14,6 +14,7 @@ from logflume.exceptions import LogflumeError
 from logflume.reading.answers import Answers
 from logflume.reading.overview import look_over
 from logflume.reading.run import Run, Runs, open_runs
+from logflume.rebuilding.sizes import size_bytes
 
 __all__ = ["runs"]
 
@@ -92,7 +93,7 @@ def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "duration_s": ended["duration_s"] if ended["attempt"] == overview.attempt else None,
         "last_step": of_run.get("step"),
         "last_reward": of_run.get("reward"),
-        "size_bytes": sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file()),
+        "size_bytes": size_bytes(run.folder),
     }
 
 

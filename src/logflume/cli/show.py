@@ -66,9 +66,10 @@ def summarise_metrics(run: Run) -> dict[str, dict[str, Any]]:
     several ranks it is the mean.
     """
     table = run.metrics(*_PATTERNS, wide=True)
+    rows = table.to_pylist()
     series: dict[str, list[float]] = {}
     for mode, prefix in (("train", ""), (None, ""), ("eval", "eval/")):
-        of_mode = [row for row in table.to_pylist() if row["mode"] == mode]
+        of_mode = [row for row in rows if row["mode"] == mode]
         # Of what both say the trainer's word counts: its columns come first.
         for column in table.column_names[2:]:
             values = [row[column] for row in of_mode if row[column] is not None]

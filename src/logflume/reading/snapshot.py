@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.reading.columnfile import count_values, read_column
+from logflume.reading.columnfile import count_values, open_part, read_column
 from logflume.reading.journal import is_of, open_files, parse, read_events
 from logflume.reading.lack import Lack, find_lack
 from logflume.reading.part_name import Part, folder_name
@@ -81,7 +81,6 @@ class Snapshot:
         They have the columns of the type's Parquet parts, too.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         from logflume.values.arrow_columns import Columns, widen
 
@@ -89,8 +88,7 @@ class Snapshot:
         tables = []
         for events in _chunks(self._in_journal(event_type)):
             if columns is None:
-                stored = [pq.read_schema(path) for path in self.files(event_type)[-1:]]
-                columns = Columns(event_type, _kinds(field for one in stored for field in one))
+                columns = Columns(event_type, self._stored_kinds(event_type))
             tables.append(columns.to_table(events))
         if columns is None:
             return None
@@ -100,6 +98,13 @@ class Snapshot:
             names = pa.repeat(pa.scalar(self.run, pa.string()), len(found))
             found = found.set_column(found.column_names.index("run"), "run", names)
         return found
+
+    def _stored_kinds(self, event_type: str) -> dict[str, Kind]:
+        """Return the columns of a type's newest part, the first to have those that are added."""
+        for path in self.files(event_type)[-1:]:
+            with open_part(path) as file:
+                return _kinds(file.schema_arrow)
+        return {}
 
     def _tables(self) -> list[str]:
         return [] if self._lack is None else self._writer.tables()
