@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import Any, TypeAlias
 
 import pynvml
+
+from logflume.resources import watched_process_id
 
 __all__ = ["Fields", "read_gpu"]
 
@@ -63,7 +64,7 @@ def _process_memory(handle: Any) -> Fields:
 
     In a container the driver may know it by another pid only, so a 0 could be untrue.
     """
-    pid = os.getpid()
+    pid = watched_process_id()
     used_bytes = [
         process.usedGpuMemory
         for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)

@@ -33,6 +33,8 @@ class AggregateMetrics:
         metrics: The section `metrics` of the configuration.
     """
 
+    detachable = True
+
     def __init__(
         self,
         *,

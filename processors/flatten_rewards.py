@@ -30,6 +30,8 @@ class FlattenRewards:
         num_generations: Completions a group, for events that don't say.
     """
 
+    detachable = True
+
     def __init__(self, *, num_generations: int | None = None) -> None:
         self._num_generations = num_generations
 

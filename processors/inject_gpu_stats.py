@@ -49,6 +49,8 @@ class InjectGpuStats:
         ValueError: `interval_s` is not above 0.
     """
 
+    detachable = True
+
     def __init__(
         self, *, interval_s: float = 5.0, events: Sequence[str] = ("training", "system")
     ) -> None:

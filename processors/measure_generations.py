@@ -62,6 +62,8 @@ class MeasureGenerations:
         ValueError: `ngram` or `max_characters` is not above 0.
     """
 
+    detachable = True
+
     def __init__(
         self,
         *,

@@ -91,6 +91,8 @@ class RedactSecrets:
         events: More event types whose texts are searched.
     """
 
+    detachable = True
+
     def __init__(self, *, events: list[str] | None = None) -> None:
         self._searched = _FREE_TEXT | frozenset(events or ())
 

@@ -20,3 +20,6 @@ def tag_step(_logger: Any, _method_name: str, event_dict: dict[str, Any]) -> dic
     if mode is not None and event_dict.get("mode") is None:
         event_dict["mode"] = mode
     return event_dict
+
+
+tag_step.detachable = True  # type: ignore[attr-defined]

@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from logflume.protocols import Event
 from logflume.run import RunInfo
+from logflume.text.beside_bars import print_beside_bars
 from logflume.text.lines import Painter, format_event
 
 from ._appendfile import AppendFile, end_of_lines
@@ -28,6 +29,8 @@ class ConsoleSink:
         path: A text file; None prints to standard error.
         run: The run, for the rank.
     """
+
+    detachable = True
 
     def __init__(self, path: Path | None = None, *, run: RunInfo) -> None:
         self._file = None if path is None else AppendFile(path, find_end=end_of_lines)
@@ -49,7 +52,7 @@ class ConsoleSink:
         stream = sys.stderr
         painter = Painter(colours=_has_colours(stream))
         text = "".join(f"{format_event(event, painter)}\n" for event in events)
-        _print_beside_bars(stream, text)
+        print_beside_bars(stream, text)
 
     def flush(self) -> None:
         """Flush the terminal."""
@@ -65,14 +68,3 @@ class ConsoleSink:
 
 def _has_colours(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _print_beside_bars(stream: TextIO, text: str) -> None:
-    tqdm: Any = getattr(sys.modules.get("tqdm"), "tqdm", None)
-    if tqdm is None or not getattr(tqdm, "_instances", None):
-        stream.write(text)
-        stream.flush()
-        return
-    # Takes the bars away, prints, and draws them again.
-    tqdm.write(text, file=stream, end="")
-    stream.flush()

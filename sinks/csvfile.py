@@ -46,6 +46,7 @@ class CsvSink:
         ValueError: The file is there, but nothing that this class has written.
     """
 
+    detachable = True
     threaded = True
 
     def __init__(

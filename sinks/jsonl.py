@@ -34,6 +34,7 @@ class JsonlSink:
         ValueError: `rotate_bytes` is not above 0.
     """
 
+    detachable = True
     journal = True
 
     def __init__(self, path: Path, *, rotate_bytes: int = 256_000_000) -> None:

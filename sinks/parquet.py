@@ -52,6 +52,7 @@ class ParquetSink:
         OSError: The folder can't be made or read.
     """
 
+    detachable = True
     threaded = True
 
     def __init__(

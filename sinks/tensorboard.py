@@ -35,6 +35,8 @@ class TensorBoardSink:
         run: The identity of the run.
     """
 
+    detachable = True
+
     def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:
         self._folder = path
         self._file: EventFile | None = None

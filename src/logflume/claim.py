@@ -63,6 +63,11 @@ class Claim:
         self._made = made
         _open_files.add(file)
 
+    @property
+    def descriptor(self) -> int:
+        """The descriptor of the lock file. A process that inherits it has the claim, too."""
+        return self._file
+
     def release(self) -> None:
         """Let others have it, and leave no lock file and no empty folder behind.
 

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from logflume.guard import Failure, attempt
 from logflume.hub import HUB
 
@@ -14,6 +16,7 @@ from logflume.hub import HUB
 # logflume must not make its users wait for it.
 if TYPE_CHECKING:
     from logflume.config.model import Config
+    from logflume.detached.remote import RemotePipeline
     from logflume.pipeline.pipeline import Report
     from logflume.run import RunInfo
     from logflume.starting import Running
@@ -66,7 +69,7 @@ def initialize(
     with _lock:
         checked = load_config(config, run=run, dir=dir, level=level)
         shutdown()
-        _running = start(checked)
+        _running = start(checked, _carry_on)
         exits.install(shutdown)
         exits.handle_signals()
         return _running.run
@@ -98,13 +101,14 @@ def shutdown(timeout_s: float | None = None) -> bool:
         _running = None
         HUB.hold()
         stdlib_logging.uninstall()
-        _last_report = running.pipeline.report()
-        exits.complain(_last_report, running.pipeline.faults(), done)
+        status = running.pipeline.status()
+        _last_report = status.report
+        exits.complain(status.report, status.faults, done)
         if running.state is not None:
             running.state.status = ending["status"]
             if done:
-                running.state.note_whole(running.pipeline.whole_sinks())
-                running.state.note_complete(running.complete_outputs())
+                running.state.note_whole(status.whole_sinks)
+                running.state.note_complete(running.outputs_of(status.complete_sinks))
             saved = attempt(running.state.save, running.run)
             if isinstance(saved, Failure):
                 exits.say(str(saved.error))
@@ -140,7 +144,7 @@ def set_step(step: int | None, mode: str | None = None) -> None:
 
 def report() -> Report | None:
     """Return the counts of the running pipeline, or of the last one; None before the first."""
-    return _running.pipeline.report() if _running else _last_report
+    return _running.pipeline.status().report if _running else _last_report
 
 
 def current_config() -> Config:
@@ -157,6 +161,29 @@ def current_run() -> RunInfo | None:
 
 def _bounded(timeout_s: float) -> float:
     return max(0.0, min(timeout_s, threading.TIMEOUT_MAX))
+
+
+def _carry_on(dead: RemotePipeline) -> None:
+    """Go on in this process, as the next attempt, after the child with the pipeline has ended."""
+    global _running
+    with _lock:
+        running = _running
+        if running is None or running.pipeline is not dead:
+            return
+        from logflume import exits, stdlib_logging
+        from logflume.starting import start
+
+        dead.take_back()
+        if running.attempt is not None:
+            running.attempt.release()
+        stdlib_logging.uninstall()
+        config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
+        exits.say("the process for processors and sinks has ended: going on in this one")
+        started = attempt(start, config, _carry_on)
+        _running = None if isinstance(started, Failure) else started
+        if isinstance(started, Failure):
+            HUB.hold()
+            exits.say(f"logging has ended: {started.error}")
 
 
 def _after_fork() -> None:

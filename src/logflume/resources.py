@@ -1,4 +1,4 @@
-"""What this process and its machine use: memory, CPU, disk, network, and torch's allocator.
+"""What the training's process and its machine use: memory, CPU, disk, network, torch's allocator.
 
 Each function returns fields of a `system` event, in the names and units of
 `logflume.events.System`. A value that the platform lacks or forbids is left out.
@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["machine_memory", "process_memory", "system_usage", "torch_memory"]
+__all__ = [
+    "machine_memory",
+    "note_torch_memory",
+    "process_memory",
+    "system_usage",
+    "torch_memory",
+    "watch_process",
+    "watched_process_id",
+]
 
 Fields: TypeAlias = dict[str, float]
 
@@ -60,6 +68,8 @@ def torch_memory() -> dict[str, int]:
     Empty unless torch is loaded and has initialised CUDA: this never does either. The numbers are
     the allocator's own, so reading them doesn't wait for a GPU. The peak is of allocated memory.
     """
+    if _torch_elsewhere is not None:
+        return _torch_elsewhere
     cuda = sys.modules.get("torch.cuda")
     is_initialized = getattr(cuda, "is_initialized", None)  # missing while torch is being imported
     if cuda is None or is_initialized is None or not is_initialized():
@@ -71,6 +81,27 @@ def torch_memory() -> dict[str, int]:
         fields[f"torch/{index}/reserved_bytes"] = stats.get("reserved_bytes.all.current", 0)
         fields[f"torch/{index}/peak_bytes"] = stats.get("allocated_bytes.all.peak", 0)
     return fields
+
+
+_watched_id: int | None = None
+_torch_elsewhere: dict[str, int] | None = None
+
+
+def watch_process(process_id: int) -> None:
+    """Let the readings be those of another process, the training's."""
+    global _watched_id, _torch_elsewhere
+    _watched_id, _torch_elsewhere = process_id, {}
+
+
+def watched_process_id() -> int:
+    """Return the id of the process whose readings these are."""
+    return os.getpid() if _watched_id is None else _watched_id
+
+
+def note_torch_memory(fields: dict[str, int]) -> None:
+    """Take what `torch_memory` returned in the process that is watched."""
+    global _torch_elsewhere
+    _torch_elsewhere = fields
 
 
 def _gather(*readings: Callable[[], Fields]) -> Fields:
@@ -93,7 +124,7 @@ def _process(pid: int) -> psutil.Process:
 
 
 def _process_memory() -> Fields:
-    return {"process_memory_bytes": _process(os.getpid()).memory_info().rss}
+    return {"process_memory_bytes": _process(watched_process_id()).memory_info().rss}
 
 
 def _machine_memory() -> Fields:
@@ -104,7 +135,7 @@ def _machine_memory() -> Fields:
 
 
 def _process_cpu() -> Fields:
-    return {"process_cpu_percent": _process(os.getpid()).cpu_percent()}
+    return {"process_cpu_percent": _process(watched_process_id()).cpu_percent()}
 
 
 def _machine_cpu() -> Fields:
@@ -120,7 +151,7 @@ def _disk_room(path: Path) -> Fields:
 
 
 def _disk_traffic() -> Fields:
-    process = _process(os.getpid())
+    process = _process(watched_process_id())
     if not hasattr(process, "io_counters"):  # macOS
         return {}
     traffic = process.io_counters()

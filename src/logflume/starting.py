@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ from logflume.attempts import Attempt, open_attempt
 from logflume.child import child_config, child_run
 from logflume.config.model import Config
 from logflume.describe_run import describe_run
+from logflume.detached.fitness import can_be_detached
+from logflume.detached.messages import Start
+from logflume.detached.remote import RemotePipeline
+from logflume.detached.spawn import spawn
 from logflume.exceptions import RunError
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB, LEVELS, channel
@@ -29,7 +35,7 @@ from logflume.state import RunState
 from logflume.values.columns import Kind
 from logflume.values.unpack import format_time
 
-__all__ = ["Running", "start", "start_in_child"]
+__all__ = ["KindKeeper", "Running", "start", "start_in_child", "take_buffer"]
 
 
 _UNNOTICED = "a second process that writes this run would go unnoticed"
@@ -42,26 +48,30 @@ class Running(msgspec.Struct):
         config: What it was built from.
         run: The run it writes.
         state: What the next attempt has to know. A forked child has none: the file is its parent's.
-        pipeline: The pipeline.
+        pipeline: The pipeline, or what stands for one in another process.
         attempt: The attempt that it is, with its claim on the run. A forked child has none.
     """
 
     config: Config
     run: RunInfo
     state: RunState | None
-    pipeline: Pipeline
+    pipeline: Pipeline | RemotePipeline
     attempt: Attempt | None
 
-    def complete_outputs(self) -> list[str]:
-        """Return the outputs that have every event, by their path in the run's folder."""
-        options = (self.config.sinks[name].options for name in self.pipeline.complete_sinks())
+    def outputs_of(self, sinks: Sequence[str]) -> list[str]:
+        """Return what these sinks write, by its path in the run's folder."""
+        options = (self.config.sinks[name].options for name in sinks)
         paths = [self.run.expand(str(one["path"])) for one in options if "path" in one]
         folder = self.run.folder
         return [str(path.relative_to(folder)) for path in paths if path.is_relative_to(folder)]
 
 
-def start(config: Config) -> Running:
+def start(config: Config, on_death: Callable[[RemotePipeline], None]) -> Running:
     """Start the pipeline of a run, or of its next attempt where the run exists.
+
+    Args:
+        config: A checked configuration.
+        on_death: Called when the process that the pipeline runs in ends on its own.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
@@ -70,7 +80,7 @@ def start(config: Config) -> Running:
     begun = open_attempt(_identify(config), config.when_claimed)
     with ExitStack() as undo:
         undo.callback(begun.release)
-        running = _build(config, begun)
+        running = _build(config, begun, on_death)
         undo.pop_all()
     begun.begin()
     if begun.claim is not None and begun.claim.fault:
@@ -82,7 +92,7 @@ def start(config: Config) -> Running:
     return running
 
 
-def _build(config: Config, begun: Attempt) -> Running:
+def _build(config: Config, begun: Attempt, on_death: Callable[[RemotePipeline], None]) -> Running:
     run = begun.run
     earlier = RunState.load(RunState.path(run))
     state = RunState(
@@ -93,8 +103,8 @@ def _build(config: Config, begun: Attempt) -> Running:
         whole=earlier.whole if earlier else {},
         complete=_still_there(earlier.complete, run) if earlier else {},
     )
-    pipeline = build_pipeline(
-        config, run, state.kinds, _KindKeeper(state, run), lambda: describe_run(config), state.whole
+    pipeline = _build_apart(config, begun, state, on_death) or build_pipeline(
+        config, run, state.kinds, KindKeeper(state, run), lambda: describe_run(config), state.whole
     )
     try:
         state.save(run)
@@ -102,6 +112,22 @@ def _build(config: Config, begun: Attempt) -> Running:
         pipeline.discard()
         raise
     return Running(config, run, state, pipeline, begun)
+
+
+def _build_apart(
+    config: Config, begun: Attempt, state: RunState, on_death: Callable[[RemotePipeline], None]
+) -> RemotePipeline | None:
+    """Return a pipeline in a process of its own; None where it has to be here."""
+    if config.worker == "thread" or not can_be_detached(config):
+        return None
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    message = Start(config, begun.run, state, os.getpid(), is_terminal)
+    try:
+        child = spawn([claim.descriptor for claim in (begun.claim, begun.number) if claim])
+        return RemotePipeline(child, message, lambda: describe_run(config), on_death)
+    except OSError as error:
+        report_fault("worker process", "failed", describe(error))
+        return None
 
 
 def _still_there(complete: dict[str, int], run: RunInfo) -> dict[str, int]:
@@ -119,11 +145,9 @@ def start_in_child(parent: Running) -> Running:
     return Running(config, run, None, pipeline, None)
 
 
-def _connect(config: Config, pipeline: Pipeline) -> None:
+def _connect(config: Config, pipeline: Pipeline | RemotePipeline) -> None:
     """Let all loggers, structlog's too, feed the pipeline, and start it."""
-    loggers = {"": config.root, **config.loggers}
-    HUB.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
-    HUB.buffer.configure(config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s)
+    take_buffer(config)
     structlog.configure(
         processors=HUB.caller_processors,
         wrapper_class=EventLogger,
@@ -133,7 +157,14 @@ def _connect(config: Config, pipeline: Pipeline) -> None:
     pipeline.start()
 
 
-class _KindKeeper:
+def take_buffer(config: Config) -> None:
+    """Give the process's buffer and loggers the configured size and levels."""
+    loggers = {"": config.root, **config.loggers}
+    HUB.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
+    HUB.buffer.configure(config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s)
+
+
+class KindKeeper:
     """Saves the kinds of a run's fields. It says once that it can't, and goes on trying."""
 
     def __init__(self, state: RunState, run: RunInfo) -> None:
@@ -142,6 +173,7 @@ class _KindKeeper:
         self._fails = False
 
     def __call__(self, kinds: dict[str, dict[str, Kind]]) -> None:
+        """Save the kinds, all that are known."""
         self._state.kinds = kinds
         saved = attempt(self._state.save, self._run)
         if isinstance(saved, Failure) and not self._fails:

@@ -38,7 +38,7 @@ def layout(items: list[Item]) -> list[str]:
     """Return the numbers, and how many are missing where: `["0", "-3", "4"]`."""
     marks = []
     for item in items:
-        assert not isinstance(item, Deferred)
+        assert isinstance(item, (Record, Lost))
         marks.append(f"-{item.count}" if isinstance(item, Lost) else str(item.fields["number"]))
     return marks
 

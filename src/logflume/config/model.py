@@ -123,6 +123,8 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
         processors: The chain: names, `{name: options}`, or objects.
         sinks: The sinks by a name of your own.
         shutdown_timeout_s: The longest that the end of the process waits for the sinks.
+        worker: Where events are processed and written: on a thread of this process, or in a
+            process of its own, so that the training's Python need not wait for it.
     """
 
     version: Literal[1] = 1
@@ -130,6 +132,7 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
     run: str | None = None
     when_claimed: Literal["error", "next_attempt"] = "error"
     shutdown_timeout_s: Seconds = 10.0
+    worker: Literal["thread", "process"] = "thread"
     buffer: BufferConfig = field(default_factory=BufferConfig)
     root: LoggerConfig = field(default_factory=LoggerConfig)
     loggers: dict[str, LoggerConfig] = field(default_factory=dict)

@@ -5,13 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
 from logflume.pipeline.bell import Bell
 
-__all__ = ["Buffer", "Deferred", "Item", "Lost", "Position", "Record", "WhenFull", "events_in"]
+__all__ = [
+    "Batch",
+    "Buffer",
+    "Deferred",
+    "Item",
+    "Lost",
+    "Position",
+    "Record",
+    "WhenFull",
+    "events_in",
+]
 
 Position: TypeAlias = tuple[int | None, str | None]
 """Step and mode, as `set_step` gives them."""
@@ -60,6 +70,18 @@ class Deferred(NamedTuple):
         ]
 
 
+class Batch(NamedTuple):
+    """Items that another process sends, in order.
+
+    Attributes:
+        items: The items.
+        written: Called when the sinks have been given their events.
+    """
+
+    items: list[Item]
+    written: Callable[[], None]
+
+
 class Lost:
     """Stands in the buffer where records were dropped, so that `seq` has its gap right there."""
 
@@ -69,13 +91,15 @@ class Lost:
         self.count = count
 
 
-Item: TypeAlias = Record | Deferred | Lost
+Item: TypeAlias = Record | Deferred | Lost | Batch
 
 
 def events_in(item: Item) -> int:
     """Return for how many events an item of the buffer stands."""
     if isinstance(item, Lost):
         return item.count
+    if isinstance(item, Batch):
+        return sum(map(events_in, item.items))
     return item.events if isinstance(item, Deferred) else 1
 
 
@@ -132,7 +156,7 @@ class Buffer:
         self._size = 0
         self._starter = starter
 
-    def put(self, record: Record | Deferred) -> None:
+    def put(self, record: Record | Deferred | Batch) -> None:
         """Add a record, or do what `when_full` says."""
         if len(self._items) < self._size:
             self._items.append(record)
@@ -152,10 +176,14 @@ class Buffer:
                 self._room.notify_all()
         return taken
 
+    def put_back(self, items: Sequence[Item]) -> None:
+        """Put items that were taken back before all others, also where there is no room."""
+        self._items.extendleft(reversed(items))
+
     def oldest_ns(self) -> int | None:
         """Return when the oldest record was made; None where there is none."""
         oldest = self._items[0] if self._items else None
-        return None if oldest is None or isinstance(oldest, Lost) else oldest.time_ns
+        return oldest.time_ns if isinstance(oldest, (Record, Deferred)) else None
 
     def wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for the worker until `is_done()`; False when `timeout_s` was not enough.
@@ -179,7 +207,7 @@ class Buffer:
         self._stalled = False
         self._consumer_id = 0
 
-    def _put_when_full(self, record: Record | Deferred) -> None:
+    def _put_when_full(self, record: Record | Deferred | Batch) -> None:
         with self._room:
             if self._starter is not None:
                 starter, self._starter = self._starter, None

@@ -35,6 +35,8 @@ def build_pipeline(
     save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
     opening: Callable[[], dict[str, Any]] | None,
     whole: Mapping[str, int],
+    *,
+    gives_way: bool = True,
 ) -> Pipeline:
     """Build every processor and sink, and the pipeline around them. Nothing runs yet.
 
@@ -47,6 +49,7 @@ def build_pipeline(
         save_kinds: Called with the kinds after new ones were seen.
         opening: Returns the fields of `run_started`; None for a forked child.
         whole: By sink, how many attempts it has in full: what it lacks of others is filled in.
+        gives_way: Whether this is the training's process, in which the worker is a guest.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
@@ -80,6 +83,7 @@ def build_pipeline(
         config.buffer.flush_interval_s,
         save_kinds,
         report_fault,
+        gives_way,
     )
     return Pipeline(worker, chain, ordered, opening)
 

@@ -15,7 +15,7 @@ from logflume.pipeline.lane import Lane
 from logflume.pipeline.worker import Worker
 from logflume.values.unpack import unpack
 
-__all__ = ["Pipeline", "Report"]
+__all__ = ["Pipeline", "Report", "Status"]
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -30,18 +30,34 @@ class Report(msgspec.Struct, kw_only=True):
         processors: By processor: calls that raised.
     """
 
-    accepted: int
-    written: int
-    dropped: int
-    misfits: int
-    sinks: dict[str, dict[str, int]]
-    processors: dict[str, int]
+    accepted: int = 0
+    written: int = 0
+    dropped: int = 0
+    misfits: int = 0
+    sinks: dict[str, dict[str, int]] = {}
+    processors: dict[str, int] = {}
 
     def as_fields(self) -> dict[str, Any]:
         """Return the report as the fields of a `pipeline` event."""
         fields = msgspec.structs.asdict(self)
         fields["processors"] = {k: {"failed": v} for k, v in self.processors.items()}
         return {"status": "report", **{k: v for k, v in fields.items() if v != {}}}
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """How a pipeline is.
+
+    Attributes:
+        report: The counts up to now.
+        faults: What is wrong at the moment, by sink; empty while all is well.
+        whole_sinks: The sinks that have all that the journal has for them.
+        complete_sinks: The sinks that have every event of this attempt.
+    """
+
+    report: Report = msgspec.field(default_factory=Report)
+    faults: dict[str, str] = {}
+    whole_sinks: list[str] = []
+    complete_sinks: list[str] = []
 
 
 class Pipeline:
@@ -84,11 +100,12 @@ class Pipeline:
         results = [lane.drain(max(0.0, deadline_s - time.monotonic())) for lane in self._lanes]
         return all(results)
 
-    def close(self, ending: dict[str, Any], timeout_s: float) -> bool:
+    def close(self, ending: dict[str, Any] | None, timeout_s: float) -> bool:
         """Write everything, the event `run_finished` and the report, and close the sinks.
 
         Args:
-            ending: Fields of `run_finished`; its duration is added.
+            ending: Fields of `run_finished`; its duration is added. None: how the run ended is
+                not known, and there is no such event.
             timeout_s: The longest that this waits.
 
         Returns:
@@ -109,20 +126,17 @@ class Pipeline:
         for lane in self._lanes:
             lane.close()
 
-    def faults(self) -> dict[str, str]:
-        """Return what is wrong at the moment, by sink; empty while all is well."""
-        return {lane.name: lane.fault for lane in self._lanes if lane.fault is not None}
+    def status(self) -> Status:
+        """Return how it is."""
+        lanes = self._lanes
+        return Status(
+            report=self._report(),
+            faults={lane.name: lane.fault for lane in lanes if lane.fault is not None},
+            whole_sinks=[lane.name for lane in lanes if lane.is_whole],
+            complete_sinks=[lane.name for lane in lanes if lane.has_all(self._worker.finished)],
+        )
 
-    def whole_sinks(self) -> list[str]:
-        """Return the names of the sinks that have all that the journal has for them."""
-        return [lane.name for lane in self._lanes if lane.is_whole]
-
-    def complete_sinks(self) -> list[str]:
-        """Return the names of the sinks that have every event of this attempt."""
-        return [lane.name for lane in self._lanes if lane.has_all(self._worker.finished)]
-
-    def report(self) -> Report:
-        """Return the counts up to now."""
+    def _report(self) -> Report:
         return Report(
             accepted=self._worker.taken + self._worker.lost,
             written=self._worker.finished,
@@ -136,15 +150,15 @@ class Pipeline:
         if self._opening is not None:
             self._emit("run_started", self._opening(), self._started_ns, (None, None))
 
-    def _finish(self, ending: dict[str, Any], drained_by_s: float) -> None:
+    def _finish(self, ending: dict[str, Any] | None, drained_by_s: float) -> None:
         self._worker.write_unfinished(self._chain.close())
         self._worker.turn()
         duration_s = (time.time_ns() - self._started_ns) / 1e9
-        if self._opening is not None:
+        if self._opening is not None and ending is not None:
             self._emit("run_finished", {**ending, "duration_s": duration_s})
         late = self._drain(drained_by_s)
         self._worker.turn()
-        self._emit("pipeline", self.report().as_fields())
+        self._emit("pipeline", self._report().as_fields())
         for lane in sorted(self._lanes, key=late.__contains__):
             lane.close()
 

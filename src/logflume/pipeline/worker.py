@@ -11,7 +11,7 @@ from typing import Any
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB, LEVELS
 from logflume.pipeline.bell import Bell
-from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record
+from logflume.pipeline.buffer import Batch, Buffer, Deferred, Item, Lost, Record
 from logflume.pipeline.chain import Chain
 from logflume.pipeline.courtesy import Courtesy
 from logflume.pipeline.lane import Lane
@@ -39,6 +39,7 @@ class Worker:
         flush_interval_s: The longest that a record waits for its turn, in seconds.
         save_kinds: Called with the kinds of the fields before events with new ones are written.
         report: Called with (component, status, reason) on the first bug of the worker's own.
+        gives_way: Whether to prefer moments in which the main thread needs no Python.
 
     Attributes:
         taken: Records taken from the buffer.
@@ -56,6 +57,7 @@ class Worker:
         flush_interval_s: float,
         save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
         report: Callable[[str, str, str], None],
+        gives_way: bool,
     ) -> None:
         self.taken = 0
         self.lost = 0
@@ -75,6 +77,7 @@ class Worker:
         self._is_given_up = False
         self._has_bug = False
         self._flush_interval_s = flush_interval_s
+        self._gives_way = gives_way
         self._courtesy = Courtesy()
 
     @property
@@ -114,13 +117,17 @@ class Worker:
         tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
         remaining = len(self._buffer)
         is_asked = bool(tickets) or self._stop is not None
-        self._courtesy.begin(0.0 if is_asked or remaining > BATCH else self._patience_s())
+        in_haste = is_asked or remaining > BATCH or not self._gives_way
+        self._courtesy.begin(0.0 if in_haste else self._patience_s())
         while remaining > 0 and not self._is_given_up:
             records = self._buffer.take(min(remaining, BATCH))
             if not records:
                 break
             remaining -= len(records)
             self.write([event for record in records for event in self._read(record)])
+            for record in records:
+                if isinstance(record, Batch):
+                    record.written()
         for lane in self._lanes:
             lane.tick()
         if tickets:
@@ -158,6 +165,8 @@ class Worker:
         if isinstance(record, Lost):
             self._lose(record.count)
             return []
+        if isinstance(record, Batch):
+            return [event for item in record.items for event in self._read(item)]
         if isinstance(record, Deferred):
             return self._read_deferred(record)
         if record.time_ns < self._started_ns and not _is_wanted(record):

@@ -28,11 +28,19 @@ class PendingArray:
         self._copy = copy
         self._ready = ready
 
+    def __reduce__(self) -> tuple[Any, tuple[Any]]:
+        """Pickle as the values: the process that reads them need not have torch or NumPy."""
+        return _same, (self.tolist(),)
+
     def tolist(self) -> Any:
         """Return the values as a number or nested lists, waiting for the GPU where needed."""
         if self._ready is not None:
             self._ready.synchronize()
         return self._copy.tolist()
+
+
+def _same(values: Any) -> Any:
+    return values
 
 
 def copy_array(value: Any) -> PendingArray | Any | None:

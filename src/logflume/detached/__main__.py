@@ -1,0 +1,7 @@
+"""What the child process runs. It isn't for people."""
+
+import sys
+
+from logflume.detached.process import main
+
+main(int(sys.argv[1]), int(sys.argv[2]))

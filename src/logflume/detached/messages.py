@@ -1,0 +1,182 @@
+"""What the two processes say to each other, and the pipes they say it through."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from multiprocessing.connection import Connection
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from logflume.config.model import Config
+from logflume.pipeline.buffer import Item, Position
+from logflume.run import RunInfo
+from logflume.state import RunState
+from logflume.values.columns import Kind
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "Link",
+    "Message",
+    "NewKinds",
+    "Opening",
+    "Parcel",
+    "Ready",
+    "Refused",
+    "Start",
+    "Text",
+    "TorchMemory",
+    "Written",
+]
+
+
+class Start(Struct):
+    """To the child, first: what to build.
+
+    Attributes:
+        config: The checked configuration.
+        run: The run.
+        state: What is kept of the run.
+        process_id: The training's process.
+        is_terminal: Whether the training's standard error is a terminal.
+    """
+
+    config: Config
+    run: RunInfo
+    state: RunState
+    process_id: int
+    is_terminal: bool
+
+
+class Opening(Struct):
+    """To the child: the fields of `run_started`. The pipeline starts with it."""
+
+    fields: dict[str, Any]
+
+
+class Parcel(Struct):
+    """To the child: items of the buffer, in order.
+
+    Attributes:
+        items: The items.
+        position: Step and mode when it was sent, for the events that the child makes itself.
+    """
+
+    items: list[Item]
+    position: Position
+
+
+class TorchMemory(Struct):
+    """To the child: what torch's allocator says; only the training's process can ask it."""
+
+    fields: dict[str, int]
+
+
+class Ask(Struct):
+    """To the child: do something that has an answer, which bears the same number.
+
+    Attributes:
+        number: Its number.
+        what: `flush` and `close` answer whether they were done in time, `status` with a `Status`.
+        timeout_s: The longest that it may take.
+        ending: Fields of `run_finished`, for `close`.
+    """
+
+    number: int
+    what: Literal["flush", "status", "close"]
+    timeout_s: float = 0.0
+    ending: dict[str, Any] = {}
+
+
+class Ready(Struct):
+    """To the training: everything is built."""
+
+
+class Refused(Struct):
+    """To the training: it can't be built. The error is raised there."""
+
+    error: Exception
+
+
+class Written(Struct):
+    """To the training: the oldest parcel that was not written yet now is."""
+
+
+class NewKinds(Struct):
+    """To the training: kinds of undeclared fields, all that are known."""
+
+    kinds: dict[str, dict[str, Kind]]
+
+
+class Text(Struct):
+    """To the training: what the console shows."""
+
+    text: str
+
+
+class Answer(Struct):
+    """To the training: the answer to an `Ask`."""
+
+    number: int
+    value: Any
+
+
+Message: TypeAlias = (
+    Start
+    | Opening
+    | Parcel
+    | TorchMemory
+    | Ask
+    | Ready
+    | Refused
+    | Written
+    | NewKinds
+    | Text
+    | Answer
+)
+
+
+class Link:
+    """One end of the two pipes. Any thread may send; one receives.
+
+    Args:
+        incoming: What the other process writes to.
+        outgoing: What it reads from.
+    """
+
+    def __init__(self, incoming: Connection[Any, Any], outgoing: Connection[Any, Any]) -> None:
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        """Send a message, waiting for room in the pipe.
+
+        Raises:
+            OSError: The other process has ended.
+        """
+        self.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+
+    def send_bytes(self, pickled: bytes) -> None:
+        """Send a message that is pickled already. Raises as `send` does."""
+        with self._lock:
+            self._outgoing.send_bytes(pickled)
+
+    def receive(self) -> Any:
+        """Wait for a message.
+
+        Raises:
+            EOFError, OSError: The other process has ended.
+        """
+        return pickle.loads(self._incoming.recv_bytes())
+
+    def is_heard_from(self, timeout_s: float) -> bool:
+        """Wait for a message or the end of the other process; False after `timeout_s`."""
+        return self._incoming.poll(timeout_s)
+
+    def close(self) -> None:
+        """Close both pipes."""
+        self._incoming.close()
+        self._outgoing.close()

@@ -1,0 +1,167 @@
+"""The child process: a pipeline that is fed through a pipe."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from typing import Any
+
+from logflume.detached.messages import (
+    Answer,
+    Ask,
+    Link,
+    Message,
+    NewKinds,
+    Opening,
+    Parcel,
+    Ready,
+    Refused,
+    Start,
+    TorchMemory,
+    Written,
+)
+from logflume.detached.terminal import Terminal
+from logflume.exceptions import RunError
+from logflume.guard import Failure, attempt, describe
+from logflume.hub import HUB
+from logflume.pipeline.buffer import Batch
+from logflume.pipeline.build import build_pipeline
+from logflume.pipeline.pipeline import Pipeline
+from logflume.resources import note_torch_memory, watch_process
+from logflume.starting import KindKeeper, take_buffer
+from logflume.values.columns import Kind
+
+__all__ = ["main"]
+
+PARCELS = 2
+"""Parcels in this process at once. The rest waits in the training's buffer, which is bounded."""
+
+LOOK_INTERVAL_S = 5.0
+"""How often the training is looked for, should the end of the pipe not tell that it has ended."""
+
+
+def main(reading: int, writing: int) -> None:
+    """Serve a training until it closes the run or ends.
+
+    Args:
+        reading: Descriptor of the pipe from the training.
+        writing: Descriptor of the pipe to it.
+    """
+    # Whoever ends the training ends this, once everything is written.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    link = Link(Connection(reading, writable=False), Connection(writing, readable=False))
+    start = link.receive()
+    sys.stderr = Terminal(link, is_terminal=start.is_terminal)
+    watch_process(start.process_id)
+    server = attempt(Server, start, link)
+    if isinstance(server, Failure):
+        link.send(Refused(_portable(server.error)))
+    else:
+        link.send(Ready())
+        server.serve()
+    # What the interpreter would still tidy up is nobody's any more.
+    os._exit(0)
+
+
+class Server:
+    """Does what the training's process says.
+
+    Args:
+        start: What to build.
+        link: The pipes.
+
+    Raises:
+        ConfigError, RunError: The pipeline can't be built.
+    """
+
+    def __init__(self, start: Start, link: Link) -> None:
+        self._start = start
+        self._link = link
+        self._room = threading.Semaphore(PARCELS)
+        self._opening: dict[str, Any] = {}
+        self._keep_kinds = KindKeeper(start.state, start.run)
+        self._is_open = False
+        self._pipeline: Pipeline = build_pipeline(
+            start.config,
+            start.run,
+            start.state.kinds,
+            self._save_kinds,
+            lambda: self._opening,
+            start.state.whole,
+            gives_way=False,
+        )
+
+    def serve(self) -> None:
+        """Serve until the run is closed, or the training has ended."""
+        is_going_on = True
+        while is_going_on:
+            message = attempt(self._receive)
+            if isinstance(message, Failure):
+                self._abandon()
+                return
+            is_going_on = self._do(message)
+
+    def _receive(self) -> Any:
+        while not self._link.is_heard_from(LOOK_INTERVAL_S):
+            if os.getppid() != self._start.process_id:
+                raise EOFError
+        return self._link.receive()
+
+    def _do(self, message: Any) -> bool:
+        """Do what a message says; False after the last."""
+        match message:
+            case Parcel(items, position):
+                HUB.position = position
+                self._room.acquire()
+                HUB.buffer.put(Batch(items, self._note_written))
+                HUB.buffer.wake.set()
+            case Opening(fields):
+                self._opening = fields
+                self._is_open = True
+                take_buffer(self._start.config)
+                self._pipeline.start()
+            case TorchMemory(fields):
+                note_torch_memory(fields)
+            case Ask(number, "flush", timeout_s):
+                # Meanwhile events come in, and other requests.
+                threading.Thread(target=self._flush, args=(number, timeout_s), daemon=True).start()
+            case Ask(number, "status"):
+                self._tell(Answer(number, self._pipeline.status()))
+            case Ask(number, "close", timeout_s, ending):
+                done = self._pipeline.close(ending, timeout_s)
+                self._tell(Answer(number, (done, self._pipeline.status())))
+                return False
+        return True
+
+    def _flush(self, number: int, timeout_s: float) -> None:
+        self._tell(Answer(number, self._pipeline.flush(timeout_s)))
+
+    def _note_written(self) -> None:
+        self._room.release()
+        self._tell(Written())
+
+    def _save_kinds(self, kinds: dict[str, dict[str, Kind]]) -> None:
+        self._keep_kinds(kinds)
+        self._tell(NewKinds(kinds))
+
+    def _tell(self, message: Message) -> None:
+        """Send a message. A training that has ended needs none."""
+        attempt(self._link.send, message)
+
+    def _abandon(self) -> None:
+        """Write what a training that was killed has sent, and close the sinks."""
+        if self._is_open:
+            self._pipeline.close(None, self._start.config.shutdown_timeout_s)
+        else:
+            self._pipeline.discard()
+
+
+def _portable(error: BaseException) -> Exception:
+    """Return an error as one that can be raised in the other process."""
+    copy = attempt(lambda: pickle.loads(pickle.dumps(error)))
+    return copy if isinstance(copy, Exception) else RunError(describe(error))

@@ -1,0 +1,168 @@
+"""The pipeline as the training's process has it while the real one is in a child process."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Literal
+
+from logflume.detached.messages import Answer, Ask, NewKinds, Ready, Refused, Start, Text, Written
+from logflume.detached.sender import Sender
+from logflume.detached.spawn import Child
+from logflume.guard import Failure, attempt
+from logflume.hub import HUB
+from logflume.pipeline.buffer import events_in
+from logflume.pipeline.pipeline import Status
+from logflume.text.beside_bars import print_beside_bars
+
+__all__ = ["RemotePipeline"]
+
+START_TIMEOUT_S = 60.0
+"""How long the child may take to import what it needs: on a shared disk that can be slow."""
+
+STATUS_TIMEOUT_S = 2.0
+"""How long the counts are waited for; after that the last ones are given."""
+
+END_TIMEOUT_S = 1.0
+"""How much later than asked the child may answer, and how long it may live on after that."""
+
+
+class RemotePipeline:
+    """Does what a `Pipeline` does, by a child process.
+
+    Args:
+        child: The process.
+        start: What it builds.
+        opening: Returns the fields of `run_started`. It may take its time: the sender calls it.
+        on_death: Called, on a thread of ours, when the child ends and nobody asked it to.
+
+    Raises:
+        ConfigError, RunError: What building the pipeline here would have raised.
+        ChildProcessError: The child can't run.
+    """
+
+    def __init__(
+        self,
+        child: Child,
+        start: Start,
+        opening: Callable[[], dict[str, Any]],
+        on_death: Callable[[RemotePipeline], None],
+    ) -> None:
+        self._child = child
+        self._state = start.state
+        self._opening = opening
+        self._on_death = on_death
+        self._sender = Sender(HUB.buffer, child.link, start.config.buffer.flush_interval_s)
+        self._listener = threading.Thread(target=self._listen, name="logflume-answers", daemon=True)
+        self._answers: dict[int, Any] = {}
+        self._asked = 0
+        self._closing: int | None = None
+        self._has_ended = False
+        self._status = Status()
+        try:
+            self._await_ready(start)
+        except BaseException:
+            self.discard()
+            raise
+
+    def start(self) -> None:
+        """Let the child start its pipeline, and send it what the buffer holds."""
+        self._listener.start()
+        self._sender.start(self._opening)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Do what `Pipeline.flush` does."""
+        return self._wait(self._ask("flush", timeout_s), timeout_s) is True
+
+    def close(self, ending: dict[str, Any], timeout_s: float) -> bool:
+        """Do what `Pipeline.close` does, and end the child.
+
+        A child that isn't done a second after the time-out is killed; what it has not written is
+        counted as dropped.
+        """
+        # A signal handler may call this while it runs: both wait for the same answer.
+        if self._closing is None:
+            self._closing = self._ask("close", timeout_s, ending)
+        answer = self._wait(self._closing, timeout_s + END_TIMEOUT_S)
+        self._end(END_TIMEOUT_S if answer is not None else 0.0)
+        if answer is None:
+            self._status.report.dropped += sum(map(events_in, self._sender.unwritten_items()))
+            return False
+        done, self._status = answer
+        return bool(done)
+
+    def discard(self) -> None:
+        """End a child whose pipeline was never started."""
+        self._child.link.close()
+        self._child.end(END_TIMEOUT_S)
+
+    def status(self) -> Status:
+        """Return the counts up to now, or the last that could be had."""
+        if self._closing is None and not self._has_ended:
+            answer = self._wait(self._ask("status"), STATUS_TIMEOUT_S)
+            self._status = self._status if answer is None else answer
+        return self._status
+
+    def take_back(self) -> None:
+        """Let a child that has ended go; put what it had not written back into the buffer."""
+        self._end(0.0)
+        HUB.buffer.put_back(self._sender.unwritten_items())
+
+    def _await_ready(self, start: Start) -> None:
+        link = self._child.link
+        answer: Any = attempt(link.send, start)
+        while not isinstance(answer, (Ready, Refused, Failure)):
+            self._take(answer)
+            is_heard = link.is_heard_from(START_TIMEOUT_S)
+            answer = attempt(link.receive) if is_heard else Failure(TimeoutError())
+        if isinstance(answer, Refused):
+            raise answer.error
+        if isinstance(answer, Failure):
+            status = self._child.process.poll()
+            why = "it gave no sign of life" if status is None else f"it ended with status {status}"
+            raise ChildProcessError(f"the process for processors and sinks can't run: {why}")
+
+    def _ask(
+        self,
+        what: Literal["flush", "status", "close"],
+        timeout_s: float = 0.0,
+        ending: dict[str, Any] | None = None,
+    ) -> int:
+        self._asked += 1
+        self._sender.ask(Ask(self._asked, what, timeout_s, ending or {}))
+        return self._asked
+
+    def _wait(self, number: int, timeout_s: float) -> Any:
+        """Return the answer to a request; None if it doesn't come in time."""
+        HUB.buffer.wait_for(lambda: number in self._answers or self._has_ended, timeout_s)
+        return self._answers.get(number)
+
+    def _listen(self) -> None:
+        while not isinstance(message := attempt(self._child.link.receive), Failure):
+            self._take(message)
+        self._has_ended = True
+        HUB.buffer.announce()
+        if self._closing is None:
+            self._on_death(self)
+
+    def _take(self, message: Any) -> None:
+        match message:
+            case Written():
+                self._sender.unwritten.popleft()
+            case NewKinds(kinds):
+                self._state.kinds = kinds
+            case Text(text):
+                # A terminal that is gone is the console's loss; the files are with the child.
+                attempt(print_beside_bars, sys.stderr, text)
+            case Answer(number, value):
+                self._answers[number] = value
+                HUB.buffer.announce()
+
+    def _end(self, timeout_s: float) -> None:
+        self._child.end(timeout_s)
+        self._sender.stop()
+        if threading.current_thread() is not self._listener:
+            self._listener.join(END_TIMEOUT_S)
+        if not self._listener.is_alive():
+            self._child.link.close()

@@ -1,0 +1,92 @@
+"""Starting the child process, and the pipes to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from logflume.detached.messages import Link
+
+__all__ = ["Child", "spawn"]
+
+
+class Child(Struct):
+    """The child process.
+
+    Attributes:
+        process: The process.
+        link: Our end of the pipes.
+    """
+
+    process: subprocess.Popen[bytes]
+    link: Link
+
+    def end(self, timeout_s: float) -> None:
+        """Wait until the process has ended; kill it if that takes longer."""
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+_links: set[Link] = set()
+
+
+def spawn(claims: Sequence[int]) -> Child:
+    """Start the process, in a session of its own: Ctrl-C and a lost terminal are for the training.
+
+    Args:
+        claims: Descriptors that it holds open as long as it lives: the claims on the run.
+
+    Raises:
+        OSError: The system starts no process now.
+    """
+    to_child = os.pipe()
+    to_us = os.pipe()
+    theirs = (to_child[0], to_us[1])
+    # It finds modules where this process finds them, whoever has changed the path since.
+    environ = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
+    }
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "logflume.detached", *map(str, theirs)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(*theirs, *claims),
+            start_new_session=True,
+            env=environ,
+        )
+    except OSError:
+        for file in (to_child[1], to_us[0]):
+            os.close(file)
+        raise
+    finally:
+        for file in theirs:
+            os.close(file)
+    link = Link(_open(to_us[0], writable=False), _open(to_child[1], readable=False))
+    _links.add(link)
+    return Child(process, link)
+
+
+def _open(file: int, *, readable: bool = True, writable: bool = True) -> Connection[Any, Any]:
+    return Connection(file, readable, writable)
+
+
+def _leave_to_parent() -> None:
+    """Close what a forked process has inherited: the child would never see the end of the pipe."""
+    for link in _links:
+        link.close()
+    _links.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
