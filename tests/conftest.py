@@ -24,6 +24,12 @@ def _fresh_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
 
 
+@pytest.fixture(params=["thread", "process"])
+def each_worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the programs of a test have their pipeline on a thread, then in a process of its own."""
+    monkeypatch.setenv("WORKER", request.param)
+
+
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     """The run that `make demo` makes: 40 steps of GRPO, all five sinks."""

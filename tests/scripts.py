@@ -21,6 +21,7 @@ for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)  # tests that run under nohup hand on another
 
 config = {
+    "worker": os.environ.get("WORKER", "thread"),
     "root": {"level": "INFO", "sinks": ["jsonl"]},
     "sinks": {
         "jsonl": {"path": "{dir}/{run}/events.jsonl"},

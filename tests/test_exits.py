@@ -9,6 +9,8 @@ import pytest
 
 from tests.scripts import LOG_A_THOUSAND, WITH_PARQUET, Script
 
+pytestmark = pytest.mark.usefixtures("each_worker")
+
 
 def test_the_end_of_the_program(tmp_path: Path) -> None:
     """A program that just ends leaves a complete run, and nothing on standard error."""

@@ -12,6 +12,8 @@ import logflume
 from tests.own_events import JOURNAL, read
 from tests.scripts import CHILDREN, LOG_A_THOUSAND, Script, by_child, check_children
 
+pytestmark = pytest.mark.usefixtures("each_worker")
+
 
 @pytest.mark.parametrize("ending", ["logflume.shutdown(); os._exit(0)", "sys.exit(0)"])
 def test_fork_while_threads_log(ending: str, tmp_path: Path) -> None:

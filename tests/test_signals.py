@@ -10,6 +10,8 @@ import pytest
 
 from tests.scripts import LOG_A_THOUSAND, WITH_PARQUET, Script
 
+pytestmark = pytest.mark.usefixtures("each_worker")
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_that_ends_it(number: signal.Signals, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.scripts import Script
 
+pytestmark = pytest.mark.usefixtures("each_worker")
+
 INTERVAL_S = 0.05
 ONE_WRITE_S = 0.5
 """A write takes a millisecond or so; the rest is for a busy machine."""

@@ -37,7 +37,7 @@ from logflume.values.columns import Kind
 
 __all__ = ["main"]
 
-PARCELS = 2
+PARCELS = 8
 """Parcels in this process at once. The rest waits in the training's buffer, which is bounded."""
 
 LOOK_INTERVAL_S = 5.0

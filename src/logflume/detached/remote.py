@@ -13,7 +13,7 @@ from logflume.detached.spawn import Child
 from logflume.guard import Failure, attempt
 from logflume.hub import HUB
 from logflume.pipeline.buffer import events_in
-from logflume.pipeline.pipeline import Status
+from logflume.pipeline.pipeline import Report, Status
 from logflume.text.beside_bars import print_beside_bars
 
 __all__ = ["RemotePipeline"]
@@ -87,7 +87,7 @@ class RemotePipeline:
         answer = self._wait(self._closing, timeout_s + END_TIMEOUT_S)
         self._end(END_TIMEOUT_S if answer is not None else 0.0)
         if answer is None:
-            self._status.report.dropped += sum(map(events_in, self._sender.unwritten_items()))
+            self._status.report = self._sender_report()
             return False
         done, self._status = answer
         return bool(done)
@@ -137,6 +137,12 @@ class RemotePipeline:
         """Return the answer to a request; None if it doesn't come in time."""
         HUB.buffer.wait_for(lambda: number in self._answers or self._has_ended, timeout_s)
         return self._answers.get(number)
+
+    def _sender_report(self) -> Report:
+        """Return the counts as this side knows them."""
+        dropped = sum(map(events_in, self._sender.unwritten_items()))
+        written = self._sender.sent - dropped
+        return Report(accepted=self._sender.sent, written=written, dropped=dropped)
 
     def _listen(self) -> None:
         while not isinstance(message := attempt(self._child.link.receive), Failure):

@@ -21,12 +21,15 @@ __all__ = ["Sender"]
 PARCEL = 256
 """Items sent at once. Pickling them holds Python's lock in one piece, for some 0.3 ms."""
 
+LOOK = 0.9
+"""The share of `flush_interval_s` after which it looks again: the rest is for the child."""
+
 TORCH_INTERVAL_S = 2.0
 """How often the child is told what torch's allocator says, in seconds."""
 
 
 class Sender:
-    """The thread behind the buffer, in place of a `Worker`. It looks as often as that one.
+    """The thread behind the buffer, in place of a `Worker`. It looks once in almost every interval.
 
     Args:
         buffer: Where the items come from.
@@ -34,10 +37,12 @@ class Sender:
         flush_interval_s: The longest that an item waits for its turn, in seconds.
 
     Attributes:
+        sent: Events sent.
         unwritten: The parcels that the child has not written yet, the oldest first.
     """
 
     def __init__(self, buffer: Buffer, link: Link, flush_interval_s: float) -> None:
+        self.sent = 0
         self.unwritten: deque[list[Item]] = deque()
         self._buffer = buffer
         self._link = link
@@ -76,7 +81,7 @@ class Sender:
         while not self._has_ended and not _is_broken(result):
             if isinstance(result, Failure):
                 self._report_bug(result)
-            self._buffer.wake.wait(self._flush_interval_s / 2)
+            self._buffer.wake.wait(self._flush_interval_s * LOOK)
             result = attempt(self._turn)
 
     def _open(self, opening: Callable[[], dict[str, Any]]) -> None:
@@ -101,6 +106,7 @@ class Sender:
         if isinstance(pickled, Failure):
             items = [one for item in items for one in _picklable(item)]
             pickled = _pickle(items)
+        self.sent += sum(map(events_in, items))
         self.unwritten.append(items)
         self._link.send_bytes(pickled)
 

@@ -23,10 +23,10 @@ def text_of(messages: Any) -> str:
     """
     if isinstance(messages, str):
         return messages
+    if isinstance(messages, list) and len(messages) == 1 and isinstance(messages[0], dict):
+        return _content(messages[0])
     if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
         return str(messages)
-    if len(messages) == 1:
-        return _content(messages[0])
     return "\n".join(f"{message.get('role', '')}: {_content(message)}" for message in messages)
 
 

@@ -82,6 +82,8 @@ class RolloutTap:
         self._found.clear()
 
     def _wrap_score(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(original)
+
         def score(*args: Any, **kwargs: Any) -> Any:
             stopwatch = Stopwatch()
             functions = self._trainer.reward_funcs
@@ -92,7 +94,7 @@ class RolloutTap:
             finally:
                 self._trainer.reward_funcs = functions
             self._scored = {
-                "call": attempt(_arguments, original, args, kwargs),
+                "call": attempt(_arguments, signature, args, kwargs),
                 "rewards": rewards,
                 "reward_s": stopwatch.seconds,
                 "score_s": time.perf_counter() - started_s,
@@ -162,10 +164,10 @@ def _timed(functions: Sequence[Any], trainer: Any, stopwatch: Stopwatch) -> list
 
 
 def _arguments(
-    function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+    signature: inspect.Signature, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the arguments of a call by name."""
-    return inspect.signature(function).bind(*args, **kwargs).arguments
+    return signature.bind(*args, **kwargs).arguments
 
 
 def _lengths(mask: Any) -> Any:
