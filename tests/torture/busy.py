@@ -36,10 +36,10 @@ def text_of(number: int) -> str:
     return f'number {number}, said "{number}"\n' + "=" * (number % 50)
 
 
-def live(folder: str, told: str, seed: int, events: int) -> None:
+def live(folder: str, told: str, seed: int, events: int, worker: str = "thread") -> None:
     """Log in bursts until `events` are logged, or somebody ends this process."""
     teller = Teller(Path(told))
-    run = logflume.initialize(CONFIG, dir=folder, run="r")
+    run = logflume.initialize({**CONFIG, "worker": worker}, dir=folder, run="r")
     teller.begin(run.attempt)
     # What is logged before the run is described waits for that.
     logflume.flush()

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
+from logflume.claim import is_claimed
+from tests.fake_sinks import wait_until
 from tests.torture.checks import Found, check_kept, check_whole, count_lost, read_all
 from tests.torture.tally import Tally
 from tests.torture.tear import tear
@@ -21,7 +23,9 @@ __all__ = ["kill"]
 SIDE_BY_SIDE = 3
 LIVE = "tests.torture.busy:live"
 MOST_KILLS = 5
-LONGEST_LIFE_S = 0.7
+LONGEST_LIFE_S = {"thread": 0.7, "process": 1.2}
+"""By where the pipeline is; a process takes its time to start."""
+
 EVENTS = (50, 300, 4_000)
 """What a process is to log: often more than it gets to, and some are killed while they end."""
 
@@ -56,7 +60,8 @@ def _torture_a_run(warm: Warm, tally: Tally, random: Random, folder: Path) -> No
         check_kept(before, found, tally, run)
         count_lost(read_told(told), killed_at_s, found, tally, run)
         before = found
-        if random.random() < 0.5:
+        # Once only: nobody can tell what two torn rows, one behind the other, were.
+        if read_told(told).attempt >= 0 and random.random() < 0.5:
             tear(run, random)
             tally.faults += 1
     life = _open_again(warm, random, tally, folder)
@@ -73,11 +78,16 @@ def _kill_once(warm: Warm, random: Random, folder: Path) -> tuple[float, int | N
     """Start an attempt and kill it at a random instant; return when that was, and its exit code."""
     told = folder / "told"
     told.unlink(missing_ok=True)
-    warm.start(LIVE, folder=folder, told=told, seed=random.random(), events=random.choice(EVENTS))
-    if not warm.wait(random.uniform(0, LONGEST_LIFE_S)):
+    worker = random.choice(tuple(LONGEST_LIFE_S))
+    events = random.choice(EVENTS)
+    warm.start(LIVE, folder=folder, told=told, seed=random.random(), events=events, worker=worker)
+    if not warm.wait(random.uniform(0, LONGEST_LIFE_S[worker])):
         warm.kill(signal.SIGKILL)
     killed_at_s = time.monotonic()
-    return killed_at_s, warm.end()
+    code = warm.end()
+    # A process of its own writes what it was sent, and lets go of the run after that.
+    assert wait_until(lambda: not is_claimed(folder / "r" / "run.lock"))
+    return killed_at_s, code
 
 
 def _open_again(warm: Warm, random: Random, tally: Tally, folder: Path) -> Life:
