@@ -30,6 +30,8 @@ class FlattenRewards:
         num_generations: Completions a group, for events that don't say.
     """
 
+    event_types = frozenset({"reward"})
+
     def __init__(self, *, num_generations: int | None = None) -> None:
         self._num_generations = num_generations
 

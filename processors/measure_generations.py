@@ -62,6 +62,8 @@ class MeasureGenerations:
         ValueError: `ngram` or `max_characters` is not above 0.
     """
 
+    event_types = frozenset({"model_output", "generation"})
+
     def __init__(
         self,
         *,

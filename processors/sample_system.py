@@ -31,6 +31,8 @@ class SampleSystem:
         ValueError: `interval_s` is not above 0.
     """
 
+    event_types: frozenset[str] = frozenset()
+
     def __init__(self, *, interval_s: float = 10.0, run: RunInfo | None = None) -> None:
         folder = Path() if run is None else run.folder
         self._ticker = Ticker(_log_usage(folder), interval_s=interval_s, name="logflume-system")

@@ -57,6 +57,8 @@ class WatchTraining:
         >>> processors = ["tag_step", "flatten_rewards", {"watch_training": {"window_reports": 50}}]
     """
 
+    event_types = frozenset({"training", "reward", "run_started"})
+
     def __init__(
         self,
         *,
