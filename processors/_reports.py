@@ -22,7 +22,11 @@ _AS_TRAINERS_SAY = {
 
 def read_metrics(event_dict: Mapping[str, Any]) -> Metrics:
     """Return the numbers of an event, NaN and infinities included."""
-    return {name: float(value) for name, value in event_dict.items() if _is_number(value)}
+    return {
+        name: float(value)
+        for name, value in event_dict.items()
+        if type(value) is float or _is_number(value)
+    }
 
 
 def read_reward_means(event_dict: Mapping[str, Any]) -> Metrics:

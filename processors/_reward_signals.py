@@ -102,6 +102,8 @@ class RewardWithoutCorrectness:
 
     def _begin(self, metrics: Metrics) -> History | None:
         for metric in metrics:
+            if not (metric.startswith("rewards/") and metric.endswith("/mean")):
+                continue
             name = metric.removeprefix("rewards/").removesuffix("/mean")
             if metric == f"rewards/{name}/mean" and self._wanted in name.lower():
                 self._name = name

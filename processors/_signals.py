@@ -129,7 +129,11 @@ class OffTrend:
             self._values.append(value)
         if len(self._values) < (self._values.maxlen or 0):
             return None
-        window, last = list(self._values)[: -self._REPORTS], list(self._values)[-self._REPORTS :]
+        values = list(self._values)
+        window, last = values[: -self._REPORTS], values[-self._REPORTS :]
+        # The limits lie beyond these, and a line takes its time to fit.
+        if min(last) <= max(window) and max(last) >= max(0.0, min(window)):
+            return None
         expected, deviation = fit_line(window, at=len(window) + self._REPORTS - 1)
         margin = max(self._DEVIATIONS * deviation, self._LEAST)
         high, low = max(*window, expected), max(0.0, min(*window, expected))

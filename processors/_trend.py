@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
+from operator import mul
 
 __all__ = ["History", "Level", "fit_line", "is_usable", "rose"]
 
@@ -15,20 +16,27 @@ _RELATIVE_RISE = 0.05
 _LARGEST = 1e150  # the square of more is infinite
 
 
-@dataclass(frozen=True)
 class Level:
-    """Mean and standard deviation of a metric over `count` reports."""
+    """Mean and standard deviation of a metric over some reports.
 
-    mean: float
-    std: float
-    count: int
+    Args:
+        values: At least one.
 
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Level:
-        """Return the level of at least one value."""
-        mean = sum(values) / len(values)
-        spread = sum((value - mean) * (value - mean) for value in values) / len(values)
-        return cls(mean, math.sqrt(spread), len(values))
+    Attributes:
+        mean: The mean.
+        count: How many values there are.
+    """
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.mean = sum(values) / len(values)
+        self.count = len(values)
+        self._values = values
+
+    @cached_property
+    def std(self) -> float:
+        """The standard deviation, as population. Hardly ever asked for: most means say enough."""
+        off = [value - self.mean for value in self._values]
+        return math.sqrt(sum(map(mul, off, off)) / self.count)
 
 
 def is_usable(value: float) -> bool:
@@ -63,7 +71,7 @@ def fit_line(values: Sequence[float], at: float) -> tuple[float, float]:
         (x - middle) * (x - middle) for x in range(len(values))
     )
     residuals = [y - mean - slope * (x - middle) for x, y in enumerate(values)]
-    return mean + slope * (at - middle), Level.of(residuals).std
+    return mean + slope * (at - middle), Level(residuals).std
 
 
 class History:
@@ -85,8 +93,8 @@ class History:
 
     def add(self, metrics: Mapping[str, float]) -> None:
         """Take one report."""
-        row = tuple(metrics.get(name, math.nan) for name in self._names)
-        if not all(is_usable(value) for value in row):
+        row = tuple([metrics.get(name, math.nan) for name in self._names])
+        if not all(map(is_usable, row)):
             return
         self._recent.append(row)
         self._since_closed += 1
@@ -102,4 +110,4 @@ class History:
         return self._levels() if len(self._recent) == self._size else None
 
     def _levels(self) -> tuple[Level, ...]:
-        return tuple(Level.of(column) for column in zip(*self._recent, strict=True))
+        return tuple(map(Level, zip(*self._recent, strict=True)))
