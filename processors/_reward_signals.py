@@ -72,6 +72,7 @@ class RewardWithoutCorrectness:
         self._wanted = correctness.lower()
         self._name: str | None = None
         self._history: History | None = None
+        self._names_without: tuple[str, ...] = ()
 
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
@@ -101,14 +102,15 @@ class RewardWithoutCorrectness:
         )
 
     def _begin(self, metrics: Metrics) -> History | None:
-        for metric in metrics:
-            if not (metric.startswith("rewards/") and metric.endswith("/mean")):
-                continue
+        if (names := tuple(metrics)) == self._names_without:
+            return None
+        for metric in names:
             name = metric.removeprefix("rewards/").removesuffix("/mean")
             if metric == f"rewards/{name}/mean" and self._wanted in name.lower():
                 self._name = name
-                names = ("reward", metric, f"rewards/{name}/std")
-                return History(names, self._window_reports)
+                watched = ("reward", metric, f"rewards/{name}/std")
+                return History(watched, self._window_reports)
+        self._names_without = names
         return None
 
 

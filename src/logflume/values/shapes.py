@@ -48,7 +48,8 @@ class Shapes:
         if shape is None or not shape.admits(event_dict):
             return None
         event = {**head, **event_dict}
-        event.update(zip(shape.whole_names, map(float, shape.whole(event_dict)), strict=True))
+        for name in shape.made_float:
+            event[name] = float(event[name])
         return event
 
     def note(self, head: Fields, event_dict: Fields, event: Fields) -> None:
@@ -64,18 +65,17 @@ class Shapes:
 
 
 class _Shape:
-    """Fetches the values of an event by their types.
+    """What holds for every event of these names and types.
 
     Attributes:
-        whole_names: Fields that are integers in a column of floats.
-        whole: Fetches their values.
+        made_float: Fields that are integers in a column of floats.
     """
 
     def __init__(self, event_dict: Fields, event: Fields) -> None:
         names = {kind: [n for n, v in event_dict.items() if type(v) is kind] for kind in _TYPES}
-        self.whole_names = [name for name in names[int] if type(event[name]) is float]
-        self.whole = _getter(self.whole_names)
-        self._integers = _getter([n for n in names[int] if n not in self.whole_names])
+        self.made_float = [name for name in names[int] if type(event[name]) is float]
+        self._largest = EXACT_MAX if self.made_float else INT64_MAX
+        self._integers = _getter(names[int])
         self._floats = _getter(names[float])
         self._texts = _getter(names[str])
 
@@ -85,8 +85,7 @@ class _Shape:
         # Sums, for none of the values can be out of bounds where the sum is not.
         return (
             math.isfinite(sum(self._floats(event_dict)))
-            and sum(map(abs, self._integers(event_dict))) <= INT64_MAX
-            and sum(map(abs, self.whole(event_dict))) <= EXACT_MAX
+            and sum(map(abs, self._integers(event_dict))) <= self._largest
             and sum(map(len, texts)) <= MAX_TEXT
             and valid_text(text := "".join(texts)) is text
             and len(event_dict["logger"]) <= MAX_NAME
@@ -108,4 +107,4 @@ def _getter(names: list[str]) -> Callable[[Fields], tuple[Any, ...]]:
     """Return what fetches the values of these names."""
     if len(names) > 1:
         return itemgetter(*names)
-    return lambda fields: tuple([fields[name] for name in names])
+    return lambda fields: (fields[names[0]],) if names else ()

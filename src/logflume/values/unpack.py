@@ -98,7 +98,8 @@ def format_time(time_ns: int) -> str:
     '1970-01-01T00:00:01.000000Z'
     """
     seconds, rest_ns = divmod(time_ns, 1_000_000_000)
-    return f"{_format_second(seconds)}.{rest_ns // 1000:06d}Z"
+    # Cutting digits out of text takes half as long as formatting a number to six of them.
+    return f"{_format_second(seconds)}.{str(1_000_000_000 + rest_ns)[1:7]}Z"
 
 
 @lru_cache(maxsize=64)
