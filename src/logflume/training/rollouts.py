@@ -80,7 +80,9 @@ class Rollouts(msgspec.Struct, kw_only=True):
         """Yield the events: `reward`, the kept `model_output`s, `generation` last."""
         where: dict[str, Any] = {"step": self.step, "mode": self.mode}
         where |= {"global_step": self.global_step, "generation": self.generation}
-        table = [[_number(value) for value in row] for row in plain(self.table)]
+        # Lists are plain as they are; of each tuple a copy would be made first.
+        given = [*map(list, self.table)] if isinstance(self.table, list) else self.table
+        table = [[_number(value) for value in row] for row in plain(given)]
         rows = table[self.first_row : self.first_row + len(self.completions)]
         weights = [self.weights.get(name, 1.0) for name in self.names]
         totals = [_weighted_sum(row, weights) for row in rows]
