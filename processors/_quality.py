@@ -53,8 +53,12 @@ def has_format(pieces: Sequence[str], first: str, second: str) -> bool:
     Each of the four tags has to be there exactly once, so a tag that is repeated, left open or
     put inside the other part breaks the format. Text around the parts doesn't.
     """
-    marks = [f"<{first}>", f"</{first}>", f"<{second}>", f"</{second}>"]
-    return pieces[1::2] == marks and bool(pieces[2].strip() and pieces[6].strip())
+    return pieces[1::2] == _order(first, second) and bool(pieces[2].strip() and pieces[6].strip())
+
+
+@lru_cache
+def _order(first: str, second: str) -> list[str]:
+    return [f"<{first}>", f"</{first}>", f"<{second}>", f"</{second}>"]
 
 
 def is_same(answer: str, truth: str) -> bool:
@@ -63,11 +67,13 @@ def is_same(answer: str, truth: str) -> bool:
     >>> is_same("$1,000", "1000.0"), is_same("a  b", "a b"), is_same("about 7", "7")
     (True, True, False)
     """
+    if answer == truth:
+        return True
     answer, truth = " ".join(answer.split()), " ".join(truth.split())
     if answer == truth:
         return True
-    numbers = _as_number(answer), _as_number(truth)
-    return None not in numbers and numbers[0] == numbers[1]
+    number = _as_number(answer)
+    return number is not None and number == _as_number(truth)
 
 
 def split_words(pieces: Sequence[str]) -> list[str]:
@@ -117,6 +123,12 @@ def _distinct(words: Sequence[str], length: int) -> float:
 
 def _as_number(text: str) -> Decimal | None:
     """Return a number as people and programs write it: `1,000`, `-$5`, `.5`, `1e-3`."""
+    # A cache must not keep long texts alive.
+    return _read_number(text) if len(text) < 40 else _read_number.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _read_number(text: str) -> Decimal | None:
     found = _NUMBER.fullmatch(text)
     if found is None:
         return None

@@ -23,7 +23,7 @@ __all__ = ["MeasureGenerations"]
 _OPEN_BATCHES = 8
 """Batches whose `generation` event is waited for. Two are usual: one of train, one of eval."""
 
-_HASHABLE = (int, float, str)
+_HASHABLE = frozenset({int, float, str, bool, type(None)})
 
 
 class MeasureGenerations:
@@ -144,8 +144,10 @@ class _Batch:
 
 def _key(event_dict: EventDict) -> tuple[Any, ...]:
     """Return what tells batches apart; odd values, which may not be hashable, count as None."""
-    parts = [event_dict.get(name) for name in ("generation", "mode", "step")]
-    return tuple([part if isinstance(part, _HASHABLE) else None for part in parts])
+    parts = (event_dict.get("generation"), event_dict.get("mode"), event_dict.get("step"))
+    if _HASHABLE.issuperset(map(type, parts)):
+        return parts
+    return tuple(part if type(part) in _HASHABLE else None for part in parts)
 
 
 def _truncated(event_dict: EventDict) -> bool | None:

@@ -79,6 +79,9 @@ _MEASURE = re.compile(r"[\d.,]+(?:e[+-]?\d+)?[A-Za-z%/]*")
 _CONTAINERS = frozenset({list, dict})
 _SEARCHED = frozenset({str, list, dict})
 
+_MOST_NAMES = 200
+"""An event of more fields is not remembered by its names."""
+
 _FREE_TEXT = frozenset({"message", "exception", "run_started", "run_finished", "pipeline"})
 
 
@@ -105,7 +108,9 @@ class RedactSecrets:
                 if type(value) in _SEARCHED:
                     event_dict[name] = _redact(str(name), value, search)
         else:
-            for name in _secret_names(tuple(event_dict)):
+            names = tuple(event_dict)
+            secret = _secret_names if len(names) <= _MOST_NAMES else _secret_names.__wrapped__
+            for name in secret(names):
                 event_dict[name] = _redact(str(name), event_dict[name], search)
         return event_dict
 
