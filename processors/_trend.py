@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from operator import mul
+from operator import itemgetter, mul
 
-__all__ = ["History", "Level", "fit_line", "is_usable", "rose"]
+__all__ = ["History", "Level", "Levels", "fit_line", "is_usable", "rose"]
 
 _EARLIER_WINDOWS = 50
 _NOISE_FACTOR = 4.0
@@ -37,6 +37,10 @@ class Level:
         """The standard deviation, as population. Hardly ever asked for: most means say enough."""
         off = [value - self.mean for value in self._values]
         return math.sqrt(sum(map(mul, off, off)) / self.count)
+
+
+Levels = tuple[Level, ...]
+"""The levels of some metrics over the same reports."""
 
 
 def is_usable(value: float) -> bool:
@@ -82,14 +86,26 @@ class History:
     Args:
         names: The metrics.
         window_reports: Length of a window.
+        choose: Picks one of the windows before, when one is added; the last, if nothing is said.
+
+    Attributes:
+        earlier: The levels of the windows before.
+        before: Those of the window that was picked; empty while there is none.
     """
 
-    def __init__(self, names: Iterable[str], window_reports: int) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        window_reports: int,
+        choose: Callable[[Sequence[Levels]], Levels] = itemgetter(-1),
+    ) -> None:
         self._names = tuple(names)
         self._size = window_reports
         self._recent: deque[tuple[float, ...]] = deque(maxlen=window_reports)
         self._since_closed = 0
-        self.earlier: deque[tuple[Level, ...]] = deque(maxlen=_EARLIER_WINDOWS)
+        self._choose = choose
+        self.earlier: deque[Levels] = deque(maxlen=_EARLIER_WINDOWS)
+        self.before: Levels = ()
 
     def add(self, metrics: Mapping[str, float]) -> None:
         """Take one report."""
@@ -100,14 +116,15 @@ class History:
         self._since_closed += 1
         if self._since_closed == self._size:
             self.earlier.append(self._levels())
+            self.before = self._choose(self.earlier)
             self._since_closed = 0
 
-    def now(self) -> tuple[Level, ...] | None:
+    def now(self) -> Levels | None:
         """Return the levels of the last window, in the order of the names; None until it is full.
 
         At first it is the first of the earlier windows, too.
         """
         return self._levels() if len(self._recent) == self._size else None
 
-    def _levels(self) -> tuple[Level, ...]:
+    def _levels(self) -> Levels:
         return tuple(map(Level, zip(*self._recent, strict=True)))
