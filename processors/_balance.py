@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from operator import mul
 
 from ._findings import Finding
 from ._trend import Level
@@ -111,7 +112,7 @@ def _largest_part(rewards: Rewards) -> tuple[str, float] | None:
 
 
 def _is_active(values: Sequence[float]) -> bool:
-    return Level.of(values).std > _ACTIVE_SPREAD * max(abs(value) for value in values)
+    return Level(values).std > _ACTIVE_SPREAD * max(abs(value) for value in values)
 
 
 def _correlations(rewards: Rewards) -> dict[tuple[str, str], float]:
@@ -135,4 +136,6 @@ def _correlations(rewards: Rewards) -> dict[tuple[str, str], float]:
 def _covary(a: Sequence[float], b: Sequence[float]) -> float:
     """Return the covariance of two columns of one length, as population."""
     mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
-    return sum((x - mean_a) * (y - mean_b) for x, y in zip(a, b, strict=True)) / len(a)
+    off_a, off_b = [x - mean_a for x in a], [y - mean_b for y in b]
+    products: Iterable[float] = map(mul, off_a, off_b)
+    return sum(products) / len(a)

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
-__all__ = ["distinct_share", "find_part", "has_format", "is_same", "repeated_share", "split_words"]
+__all__ = [
+    "distinct_share",
+    "find_part",
+    "has_format",
+    "is_same",
+    "repeated_share",
+    "split_at_tags",
+    "split_words",
+]
+
+Tags = tuple[str, ...]
 
 # The exponent is short, for `Decimal` refuses those that it can't hold.
 _NUMBER = re.compile(
@@ -26,15 +36,29 @@ def find_part(text: str, tag: str) -> str | None:
     return part.strip() or None if closing else None
 
 
-def has_format(text: str, first: str, second: str) -> bool:
+def split_at_tags(text: str, tags: Tags) -> list[str]:
+    """Return what stands between the opening and closing marks of some tags, and the marks.
+
+    >>> split_at_tags("so <answer>4", ("answer",))
+    ['so ', '<answer>', '4']
+    """
+    return _marks(tags).split(text)
+
+
+def has_format(pieces: Sequence[str], first: str, second: str) -> bool:
     """Whether a text has one part in tags `first`, then one in tags `second`, none of them blank.
+
+    The text comes in the pieces that `split_at_tags` makes of it.
 
     Each of the four tags has to be there exactly once, so a tag that is repeated, left open or
     put inside the other part breaks the format. Text around the parts doesn't.
     """
-    pieces = _marks((first, second)).split(text)
-    marks = [f"<{first}>", f"</{first}>", f"<{second}>", f"</{second}>"]
-    return pieces[1::2] == marks and bool(pieces[2].strip() and pieces[6].strip())
+    return pieces[1::2] == _order(first, second) and bool(pieces[2].strip() and pieces[6].strip())
+
+
+@lru_cache
+def _order(first: str, second: str) -> list[str]:
+    return [f"<{first}>", f"</{first}>", f"<{second}>", f"</{second}>"]
 
 
 def is_same(answer: str, truth: str) -> bool:
@@ -43,27 +67,28 @@ def is_same(answer: str, truth: str) -> bool:
     >>> is_same("$1,000", "1000.0"), is_same("a  b", "a b"), is_same("about 7", "7")
     (True, True, False)
     """
+    if answer == truth:
+        return True
     answer, truth = " ".join(answer.split()), " ".join(truth.split())
     if answer == truth:
         return True
-    numbers = _as_number(answer), _as_number(truth)
-    return None not in numbers and numbers[0] == numbers[1]
+    number = _as_number(answer)
+    return number is not None and number == _as_number(truth)
 
 
-def split_words(text: str, tags: Sequence[str]) -> list[str]:
-    """Return what stands between white space; each of the `tags` is a word of its own.
+def split_words(pieces: Sequence[str]) -> list[str]:
+    """Return what stands between white space; each tag is a word of its own.
 
     A model that repeats a tag leaves no space between: it would be one long word.
 
-    >>> split_words("4 </answer></answer>", ["answer"])
+    >>> split_words(split_at_tags("4 </answer></answer>", ("answer",)))
     ['4', '</answer>', '</answer>']
     """
-    return " ".join(_marks(tuple(tags)).split(text)).split()
+    return " ".join(pieces).split()
 
 
 @lru_cache
-def _marks(tags: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what finds the opening and closing marks of some tags, and keeps them in a split."""
+def _marks(tags: Tags) -> re.Pattern[str]:
     return re.compile(f"(</?(?:{'|'.join(map(re.escape, tags))})>)")
 
 
@@ -92,12 +117,18 @@ def distinct_share(words: Sequence[str], length: int) -> float | None:
 
 
 def _distinct(words: Sequence[str], length: int) -> float:
-    starts = (words[start:] for start in range(length))
+    starts = [words[start:] for start in range(length)]
     return len(set(zip(*starts, strict=False))) / (len(words) - length + 1)
 
 
 def _as_number(text: str) -> Decimal | None:
     """Return a number as people and programs write it: `1,000`, `-$5`, `.5`, `1e-3`."""
+    # A cache must not keep long texts alive.
+    return _read_number(text) if len(text) < 40 else _read_number.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _read_number(text: str) -> Decimal | None:
     found = _NUMBER.fullmatch(text)
     if found is None:
         return None

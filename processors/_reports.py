@@ -22,7 +22,11 @@ _AS_TRAINERS_SAY = {
 
 def read_metrics(event_dict: Mapping[str, Any]) -> Metrics:
     """Return the numbers of an event, NaN and infinities included."""
-    return {name: float(value) for name, value in event_dict.items() if _is_number(value)}
+    return {
+        name: float(value)
+        for name, value in event_dict.items()
+        if type(value) is float or _is_number(value)
+    }
 
 
 def read_reward_means(event_dict: Mapping[str, Any]) -> Metrics:
@@ -44,7 +48,7 @@ def read_rewards(event_dict: Mapping[str, Any]) -> Rewards:
     if len({len(values) for values in columns.values()}) != 1:
         return {}
     return {
-        name: [_weighted(value, weights.get(name, 1.0)) for value in columns[name]]
+        name: _weigh(columns[name], weights.get(name, 1.0))
         for name in list(columns)[:_MOST_FUNCTIONS]
     }
 
@@ -54,11 +58,9 @@ def _weights(event_dict: Mapping[str, Any]) -> Metrics:
     return read_metrics(given) if isinstance(given, Mapping) else {}
 
 
-def _weighted(value: Any, weight: float) -> float | None:
-    if not _is_number(value):
-        return None
-    weighted = weight * value
-    return weighted if is_usable(weighted) else None
+def _weigh(values: list[Any], weight: float) -> list[float | None]:
+    products = [weight * v if type(v) is float or _is_number(v) else None for v in values]
+    return [product if product is not None and is_usable(product) else None for product in products]
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

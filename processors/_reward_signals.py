@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from ._findings import Finding, Metrics
-from ._trend import History, Level, rose
+from ._trend import History, Levels, rose
 
 __all__ = ["RewardWithTruncation", "RewardWithoutCorrectness"]
 
@@ -24,7 +25,7 @@ class RewardWithTruncation:
     """
 
     def __init__(self, window_reports: int, rise: float) -> None:
-        self._history = History(("reward", _TRUNCATION), window_reports)
+        self._history = History(("reward", _TRUNCATION), window_reports, _least_truncated)
         self._rise = rise
 
     def __call__(self, metrics: Metrics) -> Finding | None:
@@ -33,8 +34,7 @@ class RewardWithTruncation:
         now = self._history.now()
         if now is None:
             return None
-        before = min(self._history.earlier, key=lambda levels: levels[1].mean)
-        (reward_before, cut_before), (reward, cut) = before, now
+        (reward_before, cut_before), (reward, cut) = self._history.before, now
         rise = cut.mean - cut_before.mean
         if rise < self._rise or not rose(cut_before, cut) or not rose(reward_before, reward):
             return None
@@ -72,6 +72,7 @@ class RewardWithoutCorrectness:
         self._wanted = correctness.lower()
         self._name: str | None = None
         self._history: History | None = None
+        self._names_without: tuple[str, ...] = ()
 
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
@@ -101,16 +102,23 @@ class RewardWithoutCorrectness:
         )
 
     def _begin(self, metrics: Metrics) -> History | None:
-        for metric in metrics:
+        if (names := tuple(metrics)) == self._names_without:
+            return None
+        for metric in names:
             name = metric.removeprefix("rewards/").removesuffix("/mean")
             if metric == f"rewards/{name}/mean" and self._wanted in name.lower():
                 self._name = name
-                names = ("reward", metric, f"rewards/{name}/std")
-                return History(names, self._window_reports)
+                watched = ("reward", metric, f"rewards/{name}/std")
+                return History(watched, self._window_reports)
+        self._names_without = names
         return None
 
 
-def _rises_in_each(span: list[tuple[Level, ...]]) -> bool:
+def _rises_in_each(span: list[Levels]) -> bool:
     rewards = [levels[0] for levels in span]
     in_each = all(before.mean < after.mean for before, after in pairwise(rewards))
     return in_each and rose(rewards[0], rewards[-1])
+
+
+def _least_truncated(windows: Sequence[Levels]) -> Levels:
+    return min(windows, key=lambda levels: levels[1].mean)

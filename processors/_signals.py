@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 from ._findings import Finding, Metrics
-from ._trend import History, fit_line, is_usable, rose
+from ._trend import History, Levels, fit_line, is_usable, rose
 
 __all__ = [
     "NonfiniteLoss",
@@ -42,7 +43,7 @@ class VarianceCollapse:
     """
 
     def __init__(self, window_reports: int, share: float) -> None:
-        self._history = History(("reward_std", "reward"), window_reports)
+        self._history = History(("reward_std", "reward"), window_reports, _widest)
         self._share = share
 
     def __call__(self, metrics: Metrics) -> Finding | None:
@@ -51,8 +52,7 @@ class VarianceCollapse:
         now = self._history.now()
         if now is None:
             return None
-        before = max(self._history.earlier, key=lambda levels: levels[0].mean)
-        (spread_before, reward_before), (spread, reward) = before, now
+        (spread_before, reward_before), (spread, reward) = self._history.before, now
         is_gone = spread.mean < self._share * spread_before.mean
         if not is_gone or rose(reward_before, reward):
             return None
@@ -129,7 +129,11 @@ class OffTrend:
             self._values.append(value)
         if len(self._values) < (self._values.maxlen or 0):
             return None
-        window, last = list(self._values)[: -self._REPORTS], list(self._values)[-self._REPORTS :]
+        values = list(self._values)
+        window, last = values[: -self._REPORTS], values[-self._REPORTS :]
+        # The limits lie beyond these, and a line takes its time to fit.
+        if min(last) <= max(window) and max(last) >= max(0.0, min(window)):
+            return None
         expected, deviation = fit_line(window, at=len(window) + self._REPORTS - 1)
         margin = max(self._DEVIATIONS * deviation, self._LEAST)
         high, low = max(*window, expected), max(0.0, min(*window, expected))
@@ -153,3 +157,7 @@ class OffTrend:
                 "threshold": threshold,
             },
         )
+
+
+def _widest(windows: Sequence[Levels]) -> Levels:
+    return max(windows, key=lambda levels: levels[0].mean)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter, mul
 
-__all__ = ["History", "Level", "fit_line", "is_usable", "rose"]
+__all__ = ["History", "Level", "Levels", "fit_line", "is_usable", "rose"]
 
 _EARLIER_WINDOWS = 50
 _NOISE_FACTOR = 4.0
@@ -15,20 +16,31 @@ _RELATIVE_RISE = 0.05
 _LARGEST = 1e150  # the square of more is infinite
 
 
-@dataclass(frozen=True)
 class Level:
-    """Mean and standard deviation of a metric over `count` reports."""
+    """Mean and standard deviation of a metric over some reports.
 
-    mean: float
-    std: float
-    count: int
+    Args:
+        values: At least one.
 
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Level:
-        """Return the level of at least one value."""
-        mean = sum(values) / len(values)
-        spread = sum((value - mean) * (value - mean) for value in values) / len(values)
-        return cls(mean, math.sqrt(spread), len(values))
+    Attributes:
+        mean: The mean.
+        count: How many values there are.
+    """
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.mean = sum(values) / len(values)
+        self.count = len(values)
+        self._values = values
+
+    @cached_property
+    def std(self) -> float:
+        """The standard deviation, as population. Hardly ever asked for: most means say enough."""
+        off = [value - self.mean for value in self._values]
+        return math.sqrt(sum(map(mul, off, off)) / self.count)
+
+
+Levels = tuple[Level, ...]
+"""The levels of some metrics over the same reports."""
 
 
 def is_usable(value: float) -> bool:
@@ -63,7 +75,7 @@ def fit_line(values: Sequence[float], at: float) -> tuple[float, float]:
         (x - middle) * (x - middle) for x in range(len(values))
     )
     residuals = [y - mean - slope * (x - middle) for x, y in enumerate(values)]
-    return mean + slope * (at - middle), Level.of(residuals).std
+    return mean + slope * (at - middle), Level(residuals).std
 
 
 class History:
@@ -74,32 +86,45 @@ class History:
     Args:
         names: The metrics.
         window_reports: Length of a window.
+        choose: Picks one of the windows before, when one is added; the last, if nothing is said.
+
+    Attributes:
+        earlier: The levels of the windows before.
+        before: Those of the window that was picked; empty while there is none.
     """
 
-    def __init__(self, names: Iterable[str], window_reports: int) -> None:
+    def __init__(
+        self,
+        names: Iterable[str],
+        window_reports: int,
+        choose: Callable[[Sequence[Levels]], Levels] = itemgetter(-1),
+    ) -> None:
         self._names = tuple(names)
         self._size = window_reports
         self._recent: deque[tuple[float, ...]] = deque(maxlen=window_reports)
         self._since_closed = 0
-        self.earlier: deque[tuple[Level, ...]] = deque(maxlen=_EARLIER_WINDOWS)
+        self._choose = choose
+        self.earlier: deque[Levels] = deque(maxlen=_EARLIER_WINDOWS)
+        self.before: Levels = ()
 
     def add(self, metrics: Mapping[str, float]) -> None:
         """Take one report."""
-        row = tuple(metrics.get(name, math.nan) for name in self._names)
-        if not all(is_usable(value) for value in row):
+        row = tuple([metrics.get(name, math.nan) for name in self._names])
+        if not all(map(is_usable, row)):
             return
         self._recent.append(row)
         self._since_closed += 1
         if self._since_closed == self._size:
             self.earlier.append(self._levels())
+            self.before = self._choose(self.earlier)
             self._since_closed = 0
 
-    def now(self) -> tuple[Level, ...] | None:
+    def now(self) -> Levels | None:
         """Return the levels of the last window, in the order of the names; None until it is full.
 
         At first it is the first of the earlier windows, too.
         """
         return self._levels() if len(self._recent) == self._size else None
 
-    def _levels(self) -> tuple[Level, ...]:
-        return tuple(Level.of(column) for column in zip(*self._recent, strict=True))
+    def _levels(self) -> Levels:
+        return tuple(map(Level, zip(*self._recent, strict=True)))

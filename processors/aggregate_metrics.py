@@ -44,6 +44,8 @@ class AggregateMetrics:
     ) -> None:
         self._every_steps = every_steps or (metrics or MetricsConfig()).logging_frequency
         self._events = frozenset(["training", "metrics"] if events is None else events)
+        # A window of one step changes nothing.
+        self.event_types = self._events if self._every_steps != 1 else frozenset()
         self._windows: dict[tuple[Any, ...], MeanWindow] = {}
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from math import isnan
+from operator import mul
 from typing import Any, TypeGuard
 
 __all__ = ["FlattenRewards"]
 
 Values = list[float | None]
+
+_USUAL = frozenset({float, type(None)})
 
 
 class FlattenRewards:
@@ -31,6 +35,7 @@ class FlattenRewards:
     """
 
     detachable = True
+    event_types = frozenset({"reward"})
 
     def __init__(self, *, num_generations: int | None = None) -> None:
         self._num_generations = num_generations
@@ -63,7 +68,9 @@ class FlattenRewards:
 
 
 def _is_rewards(value: Any) -> bool:
-    return isinstance(value, list) and all(item is None or _is_number(item) for item in value)
+    return isinstance(value, list) and (
+        _USUAL.issuperset(map(type, value)) or all(v is None or _is_number(v) for v in value)
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -89,7 +96,7 @@ def _number(value: Any) -> float:
 
 
 def _weighted_sum(row: tuple[float | None, ...], factors: list[float]) -> float | None:
-    applying = [f * v for v, f in zip(row, factors, strict=True) if _applies(v)]
+    applying = [f * v for v, f in zip(row, factors, strict=True) if v is not None and not isnan(v)]
     return sum(applying) if applying else None
 
 
@@ -98,7 +105,7 @@ def _applies(value: float | None) -> TypeGuard[float]:
 
 
 def _statistics(values: Values, group_size: int | None) -> Iterator[tuple[str, float | int | None]]:
-    numbers = [float(v) for v in values if _applies(v)]
+    numbers = [float(v) for v in values if v is not None and not isnan(v)]
     count = len(numbers)
     # `sum` and not `fsum`: where both infinities meet the mean is NaN, and no error.
     mean = sum(numbers) / count if count else None
@@ -115,7 +122,8 @@ def _sample_std(numbers: list[float], mean: float | None) -> float | None:
     if mean is None or len(numbers) < 2:
         return None
     # Not `** 2`, which raises where a product is infinite.
-    return math.sqrt(sum((n - mean) * (n - mean) for n in numbers) / (len(numbers) - 1))
+    off = [n - mean for n in numbers]
+    return math.sqrt(sum(map(mul, off, off)) / (len(numbers) - 1))
 
 
 def _frac_zero_std(values: Values, group_size: int) -> float | None:

@@ -55,6 +55,7 @@ class InjectGpuStats:
         self, *, interval_s: float = 5.0, events: Sequence[str] = ("training", "system")
     ) -> None:
         self._events = tuple(events)
+        self.event_types = frozenset([*events, "run_started"])
         self._interval_s = interval_s
         self._fields: Mapping[str, float | str] = {}
         self._names: list[str] = []

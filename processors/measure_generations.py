@@ -14,6 +14,7 @@ from ._quality import (
     has_format,
     is_same,
     repeated_share,
+    split_at_tags,
     split_words,
 )
 
@@ -22,7 +23,7 @@ __all__ = ["MeasureGenerations"]
 _OPEN_BATCHES = 8
 """Batches whose `generation` event is waited for. Two are usual: one of train, one of eval."""
 
-_HASHABLE = (int, float, str)
+_HASHABLE = frozenset({int, float, str, bool, type(None)})
 
 
 class MeasureGenerations:
@@ -63,6 +64,7 @@ class MeasureGenerations:
     """
 
     detachable = True
+    event_types = frozenset({"model_output", "generation"})
 
     def __init__(
         self,
@@ -87,8 +89,8 @@ class MeasureGenerations:
             return event_dict  # `attach(trainer, quality=False)`
         if kind == "model_output" and isinstance(text := event_dict.get("model_output"), str):
             measures = self._measure(text, event_dict)
-            event_dict.update({f"quality/{name}": value for name, value in measures.items()})
-            measures["truncated"] = _truncated(event_dict)
+            event_dict.update(measures)
+            measures["quality/truncated"] = _truncated(event_dict)
             self._open_batch(_key(event_dict)).add(measures)
         elif kind == "generation" and (batch := self._batches.pop(_key(event_dict), None)):
             event_dict.update(batch.means())
@@ -96,19 +98,23 @@ class MeasureGenerations:
 
     def _measure(self, text: str, event_dict: EventDict) -> dict[str, float | None]:
         _, answer_tag = self._tags
-        words = split_words(text[: self._max_characters], self._tags)
+        pieces = split_at_tags(text, self._tags)
         answer = find_part(text, answer_tag)
+        is_long = len(text) > self._max_characters
+        words = split_words(
+            split_at_tags(text[: self._max_characters], self._tags) if is_long else pieces
+        )
         measures = {
-            "characters": len(text),
-            "words": len(words),
-            "format_ok": has_format(text, *self._tags),
-            "has_answer": answer is not None,
-            "repetition": repeated_share(words, self._ngram),
-            "distinct_2": distinct_share(words, 2),
+            "quality/characters": len(text),
+            "quality/words": len(words),
+            "quality/format_ok": has_format(pieces, *self._tags),
+            "quality/has_answer": answer is not None,
+            "quality/repetition": repeated_share(words, self._ngram),
+            "quality/distinct_2": distinct_share(words, 2),
         }
         if truth := _answer_text(final_answer(event_dict.get("true_answer"))):
             given = answer or _answer_text(event_dict.get("answer"))
-            measures["correct"] = given is not None and is_same(given, truth)
+            measures["quality/correct"] = given is not None and is_same(given, truth)
         return measures
 
     def _open_batch(self, key: tuple[Any, ...]) -> _Batch:
@@ -122,24 +128,27 @@ class _Batch:
 
     def __init__(self) -> None:
         self._outputs = 0
-        self._sums: dict[str, tuple[float, int]] = {}
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
 
     def add(self, measures: dict[str, float | None]) -> None:
         self._outputs += 1
         for name, value in measures.items():
             if value is not None:
-                total, count = self._sums.get(name, (0, 0))
-                self._sums[name] = total + value, count + 1
+                self._sums[name] = self._sums.get(name, 0) + value
+                self._counts[name] = self._counts.get(name, 0) + 1
 
     def means(self) -> dict[str, float]:
-        means = {f"quality/{name}/mean": s / count for name, (s, count) in self._sums.items()}
+        means = {f"{name}/mean": total / self._counts[name] for name, total in self._sums.items()}
         return {**means, "quality/n": self._outputs}
 
 
 def _key(event_dict: EventDict) -> tuple[Any, ...]:
     """Return what tells batches apart; odd values, which may not be hashable, count as None."""
-    parts = (event_dict.get(name) for name in ("generation", "mode", "step"))
-    return tuple(part if isinstance(part, _HASHABLE) else None for part in parts)
+    parts = (event_dict.get("generation"), event_dict.get("mode"), event_dict.get("step"))
+    if _HASHABLE.issuperset(map(type, parts)):
+        return parts
+    return tuple(part if type(part) in _HASHABLE else None for part in parts)
 
 
 def _truncated(event_dict: EventDict) -> bool | None:

@@ -76,6 +76,12 @@ _NO_SECRET = re.compile(
 _MIXED = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z]).{8,}|.{24,}", re.DOTALL)
 _MEASURE = re.compile(r"[\d.,]+(?:e[+-]?\d+)?[A-Za-z%/]*")
 
+_CONTAINERS = frozenset({list, dict})
+_SEARCHED = frozenset({str, list, dict})
+
+_MOST_NAMES = 200
+"""An event of more fields is not remembered by its names."""
+
 _FREE_TEXT = frozenset({"message", "exception", "run_started", "run_finished", "pipeline"})
 
 
@@ -99,13 +105,15 @@ class RedactSecrets:
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
         """Return the event without secrets."""
         search = event_dict.get("event") in self._searched or "exception/type" in event_dict
-        for name, value in event_dict.items():
-            kind = type(value)
-            if kind is str and not search:
-                if value and _is_secret_name(name):
-                    event_dict[name] = REDACTED
-            elif kind is str or kind is list or kind is dict:
-                event_dict[name] = _redact(name, value, search)
+        if search or not _CONTAINERS.isdisjoint(map(type, event_dict.values())):
+            for name, value in event_dict.items():
+                if type(value) in _SEARCHED:
+                    event_dict[name] = _redact(str(name), value, search)
+        else:
+            names = tuple(event_dict)
+            secret = _secret_names if len(names) <= _MOST_NAMES else _secret_names.__wrapped__
+            for name in secret(names):
+                event_dict[name] = _redact(str(name), event_dict[name], search)
         return event_dict
 
 
@@ -122,12 +130,18 @@ def _redact(name: str, value: Any, search: bool) -> Any:
 
 
 def _holds_more(values: list[Any]) -> bool:
-    return not {dict, list}.isdisjoint(map(type, values))
+    return not _CONTAINERS.isdisjoint(map(type, values))
 
 
 @lru_cache(maxsize=4096)
 def _is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name)) and not _SPECIAL_TOKEN.search(name)
+
+
+@lru_cache(maxsize=256)
+def _secret_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which of an event's names are those of secrets; events tend to have the same names."""
+    return tuple(name for name in names if _is_secret_name(str(name)))
 
 
 def redact_text(text: str) -> str:

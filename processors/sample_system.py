@@ -32,6 +32,7 @@ class SampleSystem:
     """
 
     detachable = True
+    event_types: frozenset[str] = frozenset()
 
     def __init__(self, *, interval_s: float = 10.0, run: RunInfo | None = None) -> None:
         folder = Path() if run is None else run.folder

@@ -58,6 +58,7 @@ class WatchTraining:
     """
 
     detachable = True
+    event_types = frozenset({"training", "reward", "run_started"})
 
     def __init__(
         self,

@@ -126,7 +126,9 @@ class EventLogger(_Base):  # type: ignore[misc]
             if captured is None:
                 return
             event, fields = captured
-        HUB.buffer.put(Record(time_ns, self._logger.name, level, event, fields, HUB.position))
+        # Half the time of `Record(…)`, which is a function in Python around this.
+        values = (time_ns, self._logger.name, level, event, fields, HUB.position)
+        HUB.buffer.put(tuple.__new__(Record, values))
 
 
 def get_logger(name: str = "training", **context: Any) -> EventLogger:

@@ -44,6 +44,9 @@ class Processor(Protocol):
 
     Raising `structlog.DropEvent` drops the event. Values of the event are plain already
     (numbers, text, lists, mappings): tensors and arrays were converted before the chain.
+
+    An attribute `event_types`, a set, list or tuple, says which types of events a processor looks
+    at: the chain doesn't call it for others. Without one, or with None, it is called for all.
     """
 
     def __call__(self, logger: Any, method_name: str, event_dict: Any, /) -> Any:

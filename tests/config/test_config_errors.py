@@ -54,8 +54,8 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "bufer: {}",
             [
                 "my.yaml: bufer: this key is unknown",
-                "  allowed: version, dir, run, when_claimed, shutdown_timeout_s, buffer, root, "
-                "loggers, processors, sinks, metrics, stdlib",
+                "  allowed: version, dir, run, when_claimed, shutdown_timeout_s, worker, buffer, "
+                "root, loggers, processors, sinks, metrics, stdlib",
                 "  did you mean 'buffer'?",
             ],
         ),

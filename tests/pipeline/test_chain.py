@@ -125,6 +125,45 @@ def test_order() -> None:
     assert threading.get_ident() not in {thread for _, thread in seen}
 
 
+class Choosy:
+    """Looks at `wanted` events only, and says so."""
+
+    event_types = ("wanted",)
+
+    def __call__(self, _logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+        return {**event_dict, "seen": True}
+
+
+def renaming(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+    name = event_dict["event"]
+    return {**event_dict, "event": {"new": "wanted", "odd": ["wanted"]}.get(name, name)}
+
+
+def test_a_processor_that_says_which_events_it_looks_at() -> None:
+    """It isn't called for others; the type is the one that the processors before have left."""
+    with capture_events(Choosy()) as events:
+        for name in ("wanted", "other", "two words"):
+            logflume.get_logger().info(name)
+    with capture_events(renaming, Choosy()) as renamed:
+        for name in ("new", "odd", "wanted"):
+            logflume.get_logger().info(name)
+
+    assert [True, None, None] == [event.get("seen") for event in own(events)]
+    # A type that is no text tells nothing, so the processor is called.
+    assert [True, True, True] == [event.get("seen") for event in own(renamed)]
+
+
+@pytest.mark.parametrize("event_types", [None, "wanted", 7])
+def test_a_processor_that_does_not_say(event_types: Any) -> None:
+    """An attribute `event_types` that is no set, list or tuple says nothing: all events count."""
+    processor = Choosy()
+    processor.event_types = event_types
+    with capture_events(processor) as events:
+        logflume.get_logger().info("other")
+
+    assert True is only(events)["seen"]
+
+
 def test_what_was_held_back() -> None:
     """On closing, what a processor held back runs the rest of the chain and is delivered."""
     with capture_events(Window(), adding) as events:

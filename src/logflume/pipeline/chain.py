@@ -24,10 +24,17 @@ class NamedProcessor(NamedTuple):
     process: Processor
 
 
+class _Step(NamedTuple):
+    name: str
+    process: Processor
+    event_types: frozenset[str] | None
+
+
 class Chain:
     """Runs events through the processors.
 
-    A processor that raises is counted and reported once; its event goes on without it.
+    A processor that raises is counted and reported once; its event goes on without it. One with
+    an attribute `event_types` is called for events of these types only.
 
     Args:
         processors: What to run, in order.
@@ -39,32 +46,32 @@ class Chain:
 
     def __init__(self, processors: Sequence[NamedProcessor], report: Report) -> None:
         self.failed: Counter[str] = Counter()
-        self._processors = processors
+        self._steps = [_Step(*named, _event_types(named.process)) for named in processors]
         self._report = report
 
     def run(self, event_dict: dict[str, Any]) -> dict[str, Any] | None:
         """Return the event after the whole chain; None if a processor dropped it."""
-        return self._run(event_dict, self._processors)
+        return self._run(event_dict, self._steps)
 
     def close(self) -> list[dict[str, Any]]:
         """Close the processors in order; what they held back runs the rest of the chain."""
         finished: list[dict[str, Any]] = []
-        for index, (name, process) in enumerate(self._processors):
+        for index, (name, process, _) in enumerate(self._steps):
             if not isinstance(process, ClosableProcessor):
                 continue
             held = attempt(_close, process)
             if isinstance(held, Failure):
                 self._count(name, held)
                 continue
-            rest = self._processors[index + 1 :]
+            rest = self._steps[index + 1 :]
             results = [self._run(event_dict, rest) for event_dict in held]
             finished += [result for result in results if result is not None]
         return finished
 
-    def _run(
-        self, event_dict: dict[str, Any], processors: Sequence[NamedProcessor]
-    ) -> dict[str, Any] | None:
-        for name, process in processors:
+    def _run(self, event_dict: dict[str, Any], steps: Sequence[_Step]) -> dict[str, Any] | None:
+        for name, process, event_types in steps:
+            if event_types is not None and _has_other_type(event_dict, event_types):
+                continue
             # A copy, so that what a processor did before it raised is undone.
             result = attempt(
                 process,
@@ -89,6 +96,18 @@ class Chain:
         self.failed[name] += 1
         if self.failed[name] == 1:
             self._report(name, "failed", describe(failure.error))
+
+
+def _event_types(process: Processor) -> frozenset[str] | None:
+    """Return the types of events that a processor looks at; None where it doesn't say."""
+    types = getattr(process, "event_types", None)
+    return frozenset(types) if isinstance(types, (set, frozenset, list, tuple)) else None
+
+
+def _has_other_type(event_dict: dict[str, Any], event_types: frozenset[str]) -> bool:
+    # What is no text was put there by a processor before, and may be anything.
+    event_type = event_dict.get("event")
+    return type(event_type) is str and event_type not in event_types
 
 
 def _close(process: ClosableProcessor) -> list[dict[str, Any]]:

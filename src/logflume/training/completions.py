@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
 __all__ = ["final_answer", "parse_answer", "question_of", "questions_of", "text_of"]
-
-_REASONING = re.compile(r"<reasoning>(.*?)</reasoning>", re.DOTALL)
-_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 
 def text_of(messages: Any) -> str:
@@ -48,11 +44,13 @@ def questions_of(prompts: Sequence[Any], column: Any) -> list[Any]:
 
 def parse_answer(text: str) -> tuple[str | None, str | None]:
     """Return the texts between the reasoning and the answer tags; None where missing."""
-    reasoning, answer = _REASONING.search(text), _ANSWER.search(text)
-    return (
-        reasoning[1].strip() if reasoning else None,
-        answer[1].strip() if answer else None,
-    )
+    return _between(text, "<reasoning>", "</reasoning>"), _between(text, "<answer>", "</answer>")
+
+
+def _between(text: str, opening: str, closing: str) -> str | None:
+    _, _, rest = text.partition(opening)
+    part, found, _ = rest.partition(closing)
+    return part.strip() if found else None
 
 
 def final_answer(answer: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,9 @@ __all__ = ["Entry", "Rollouts"]
 
 Entry = tuple[str, str, dict[str, Any]]
 """Logger, type and fields of an event."""
+
+Answer = tuple[str | None, str | None]
+"""Texts between the reasoning and the answer tags."""
 
 _NAMED = frozenset({"question", "answer"})
 
@@ -77,25 +80,33 @@ class Rollouts(msgspec.Struct, kw_only=True):
         """Yield the events: `reward`, the kept `model_output`s, `generation` last."""
         where: dict[str, Any] = {"step": self.step, "mode": self.mode}
         where |= {"global_step": self.global_step, "generation": self.generation}
-        table = [[_number(value) for value in row] for row in plain(self.table)]
+        # Lists are plain as they are; of each tuple a copy would be made first.
+        given = [*map(list, self.table)] if isinstance(self.table, list) else self.table
+        table = [[_number(value) for value in row] for row in plain(given)]
         rows = table[self.first_row : self.first_row + len(self.completions)]
-        totals = [self._total(row) for row in rows]
+        weights = [self.weights.get(name, 1.0) for name in self.names]
+        totals = [_weighted_sum(row, weights) for row in rows]
         answers = [parse_answer(completion) for completion in self.completions]
+        true_answers = self._true_answers()
         shown = [f"rewards/{name}" for name in self.names]
         if self.logs_batch:
             # The prefix keeps a function that is called like another field apart from it.
             values = {name: [row[i] for row in table] for i, name in enumerate(shown)}
-            yield "reward", "reward", {**values, **where, **self._batch_fields(answers)}
-        advantages, prompt_tokens = plain(self.advantages), plain(self.prompt_tokens)
+            fields = {**values, **where, **self._batch_fields(answers, true_answers)}
+            yield "reward", "reward", fields
+        columns = {
+            **{name: [value] * len(rows) for name, value in where.items()},
+            **self._texts(answers, true_answers),
+            **self._places(),
+            **{name: [row[i] for row in rows] for i, name in enumerate(shown)},
+            f"rewards/{TOTAL}": totals,
+            "advantage": plain(self.advantages),
+            "prompt_tokens": plain(self.prompt_tokens),
+            **({} if self.quality else {"quality": [False] * len(rows)}),
+        }
+        outputs = list(zip(*[_filled(c, len(rows)) for c in columns.values()], strict=True))
         for row in self.keep(self.generation, totals, self.group_size):
-            fields = self._output(row, answers[row], where)
-            fields.update(zip(shown, rows[row], strict=True))
-            fields[f"rewards/{TOTAL}"] = totals[row]
-            fields["advantage"] = _item(advantages, row)
-            fields["prompt_tokens"] = _item(prompt_tokens, row)
-            if not self.quality:
-                fields["quality"] = False
-            yield "model", "model_output", fields
+            yield "model", "model_output", dict(zip(columns, outputs[row], strict=True))
         yield (
             "metrics",
             "generation",
@@ -107,43 +118,32 @@ class Rollouts(msgspec.Struct, kw_only=True):
             },
         )
 
-    def _output(
-        self, row: int, parsed: tuple[str | None, str | None], where: dict[str, Any]
-    ) -> dict[str, Any]:
-        place = self.first_row + row
-        size = self.group_size
-        reasoning, answer = parsed
+    def _texts(self, answers: list[Answer], true_answers: list[Any]) -> dict[str, Any]:
         return {
-            **where,
-            "question": _item(self.columns.get("question"), row),
-            "true_answer": self._true_answer(row),
-            "model_output": self.completions[row],
-            "reasoning": reasoning,
-            "answer": answer,
-            "prompt": _item(self.prompts, row),
-            "group": None if size is None else place // size,
-            "index": None if size is None else place % size,
-            "completion_tokens": _item(self.completion_tokens, row),
-            "truncated": _item(self.truncated, row),
-            **{
-                f"columns/{name}": _item(values, row)
-                for name, values in self.columns.items()
-                if name not in _NAMED
-            },
+            "question": self.columns.get("question"),
+            "true_answer": true_answers,
+            "model_output": self.completions,
+            "reasoning": [reasoning for reasoning, _ in answers],
+            "answer": [answer for _, answer in answers],
+            "prompt": self.prompts,
         }
 
-    def _true_answer(self, row: int) -> Any:
-        return final_answer(_item(self.columns.get("answer"), row))
+    def _places(self) -> dict[str, Any]:
+        size = self.group_size
+        places = range(self.first_row, self.first_row + len(self.completions))
+        return {
+            "group": None if size is None else [place // size for place in places],
+            "index": None if size is None else [place % size for place in places],
+            "completion_tokens": self.completion_tokens,
+            "truncated": self.truncated,
+            **{f"columns/{name}": v for name, v in self.columns.items() if name not in _NAMED},
+        }
 
-    def _total(self, row: list[float | None]) -> float | None:
-        applying = [
-            self.weights.get(name, 1.0) * value
-            for name, value in zip(self.names, row, strict=True)
-            if value is not None
-        ]
-        return sum(applying) if applying else None
+    def _true_answers(self) -> list[Any]:
+        answers = _filled(self.columns.get("answer"), len(self.completions))
+        return [final_answer(answer) for answer in answers]
 
-    def _batch_fields(self, answers: list[tuple[str | None, str | None]]) -> dict[str, Any]:
+    def _batch_fields(self, answers: list[Answer], true_answers: list[Any]) -> dict[str, Any]:
         """Return what `flatten_rewards` needs, and how many groups are all right or all wrong."""
         fields: dict[str, Any] = {}
         if any(weight != 1.0 for weight in self.weights.values()):
@@ -152,8 +152,8 @@ class Rollouts(msgspec.Struct, kw_only=True):
             return fields
         fields["num_generations"] = self.group_size
         right = [
-            None if (true := self._true_answer(row)) is None else answer == str(true).strip()
-            for row, (_, answer) in enumerate(answers)
+            None if true is None else answer == str(true).strip()
+            for true, (_, answer) in zip(true_answers, answers, strict=True)
         ]
         size = self.group_size
         groups = [right[i : i + size] for i in range(0, len(right), size)]
@@ -168,5 +168,13 @@ def _number(value: Any) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def _item(values: Any, row: int) -> Any:
-    return values[row] if isinstance(values, (list, tuple)) and row < len(values) else None
+def _weighted_sum(row: list[float | None], weights: list[float]) -> float | None:
+    applying = [w * value for value, w in zip(row, weights, strict=True) if value is not None]
+    return sum(applying) if applying else None
+
+
+def _filled(values: Any, rows: int) -> Sequence[Any]:
+    """Return one value a row, None where there is none."""
+    if not isinstance(values, (list, tuple)):
+        return [None] * rows
+    return values[:rows] if len(values) >= rows else [*values, *[None] * (rows - len(values))]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from logflume.values.columns import Kind
 from logflume.values.plain import json_text
 
-__all__ = ["INT64_MAX", "MISFIT", "find_kind", "fit"]
+__all__ = ["EXACT_MAX", "INT64_MAX", "MISFIT", "find_kind", "fit"]
 
 
 class _Misfit:
@@ -22,7 +22,7 @@ MISFIT: Final = _Misfit()
 _NUMERIC = frozenset({int, float, bool, type(None)})
 _TEXTUAL = frozenset({str, type(None)})
 INT64_MAX = 2**63 - 1
-_EXACT_MAX = 2**53
+EXACT_MAX = 2**53
 
 
 def find_kind(value: Any) -> Kind | None:
@@ -107,7 +107,7 @@ def _fit_texts(value: Any) -> Any:
 def _is_exact(value: Any) -> bool:
     """Whether a float64 holds this integer exactly."""
     return isinstance(value, int) and (
-        abs(value) <= _EXACT_MAX or (abs(value) < 2**1023 and int(float(value)) == value)
+        abs(value) <= EXACT_MAX or (abs(value) < 2**1023 and int(float(value)) == value)
     )
 
 

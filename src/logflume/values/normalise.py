@@ -26,6 +26,7 @@ from logflume.values.plain import (
     plain,
     valid_text,
 )
+from logflume.values.shapes import Shapes
 from logflume.values.snapshot import free_name, key_text, snapshot
 from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, format_time, is_type_name
 
@@ -37,7 +38,7 @@ MAX_ADHOC_TYPES = 64
 MAX_FIELDS = 10_000
 """Undeclared fields a type whose kind is remembered; later ones go to `extras`."""
 
-_HEADER = frozenset({"timestamp", "level", "logger", "event"})
+_READ = frozenset({"timestamp", "level", "logger", "event", "extras"})
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _MODES = frozenset({"train", "eval"})
 _EXACT: dict[Kind | None, type] = {
@@ -69,26 +70,39 @@ class Normalizer:
         self.misfits = 0
         self.has_new_kinds = False
         self.kinds: dict[str, dict[str, Kind]] = kinds or {}
-        self._run = run
-        self._process = {} if run.process is None else {"process": run.process}
+        self._head: dict[str, Any] = {
+            **dict.fromkeys(("timestamp", "level", "logger", "event")),
+            "run": run.run,
+            "attempt": run.attempt,
+            "rank": run.rank,
+            **({} if run.process is None else {"process": run.process}),
+            "seq": 0,
+            "step": None,
+        }
+        self._shapes = Shapes()
         self._exact: dict[str, dict[str, type]] = {}
 
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event and count it in `seq`."""
         event_dict.pop(POSITION, None)
-        extras = _as_mapping(_settle(event_dict.pop("extras", None)))
+        self._head["seq"] = self.seq
+        event = self._shapes.finish(self._head, event_dict)
+        if event is None or not _has_valid_head(event):
+            event = self._finish_each(event_dict)
+            self._shapes.note(self._head, event_dict, event)
+        self.seq += 1
+        return event
+
+    def _finish_each(self, event_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the finished event, with a look at each field."""
+        extras = _as_mapping(_settle(event_dict.get("extras")))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
+            **self._head,
             "timestamp": _checked(event_dict, "timestamp", extras, _is_instant) or _now(),
             "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
             "logger": cut_name(str(_settle(event_dict.get("logger")))),
             "event": event_type,
-            "run": self._run.run,
-            "attempt": self._run.attempt,
-            "rank": self._run.rank,
-            **self._process,
-            "seq": self.seq,
-            "step": None,
         }
         nonfinite: dict[str, str] = {}
         # Most values fit as they are, and one look at their type tells.
@@ -96,7 +110,7 @@ class Normalizer:
         for name, value in event_dict.items():
             if exact.get(name) is type(value) and name not in event and _is_tame(value):
                 event[name] = value
-            elif name not in _HEADER:
+            elif name not in _READ:
                 clean = _clean_name(name, event_dict)
                 for whole, item in _flatten(event_type, clean, _settle(value)):
                     flat = cut_name(whole, event)
@@ -108,7 +122,6 @@ class Normalizer:
             event["extras"] = json_text(kept)
         if nonfinite:
             event["nonfinite"] = nonfinite
-        self.seq += 1
         return event
 
     def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
@@ -173,6 +186,15 @@ def _settle(value: Any) -> Any:
     settled = attempt(plain, value)
     # A list that holds itself ends here; a snapshot knows how to cut it.
     return plain(snapshot(value)) if isinstance(settled, Failure) else settled
+
+
+def _has_valid_head(event: dict[str, Any]) -> bool:
+    """Whether the texts of an event that have to be of a certain form are."""
+    return (
+        event["level"] in _LEVELS
+        and event.get("mode", "train") in _MODES
+        and _is_instant(event["timestamp"])
+    )
 
 
 def _is_tame(value: Any) -> bool:
