@@ -16,6 +16,7 @@ from ._tb_hparams import session_end, session_start
 from ._tb_layout import layout
 from ._tb_markdown import completion_markdown
 from ._tb_marks import Mark, mark
+from ._tb_scalars import pack_scalars
 from ._tb_tags import mode_tag, tag_of
 from ._tb_values import histogram, text
 from ._tb_wire import float32, scalar_head, summary_event
@@ -105,6 +106,11 @@ class Encoder:
 
 def _curves(event: Event) -> bytes:
     """Return the scalars of an event, and the histograms of its rewards, as one `Summary`."""
+    if event["event"] != "reward":
+        try:
+            return pack_scalars(event)
+        except OverflowError:
+            pass  # one by one, then
     event_type, mode = event["event"], event.get("mode")
     values = []
     for name, value in event.items():

@@ -24,7 +24,8 @@ from ._tfrecord import find_files
 
 __all__ = ["Mark", "UpTo", "find_last", "mark", "owner"]
 
-_LENGTH = len(delimited(PLACE_FIELD, bytes(PLACE.size)))
+_HEAD = delimited(PLACE_FIELD, bytes(PLACE.size))[: -PLACE.size]
+_LENGTH = len(_HEAD) + PLACE.size
 
 
 class Mark(NamedTuple):
@@ -57,7 +58,7 @@ class UpTo:
 
 def mark(attempt: int, seq: int) -> bytes:
     """Return what the record of an event ends with."""
-    return delimited(PLACE_FIELD, PLACE.pack(attempt, seq))
+    return _HEAD + PLACE.pack(attempt, seq)
 
 
 def owner(run: RunInfo) -> bytes:
@@ -78,8 +79,7 @@ def find_last(folder: Path, run: RunInfo) -> Mark | None:
 
 
 def _last_marked(records: Iterator[bytes]) -> bytes | None:
-    head = mark(0, 0)[: -PLACE.size]
-    marked = (data for data in records if data[-_LENGTH:].startswith(head))
+    marked = (data for data in records if data[-_LENGTH:].startswith(_HEAD))
     last = None
     for last in marked:  # noqa: B007 - the last one is what is wanted
         pass

@@ -45,13 +45,14 @@ class ConsoleSink:
         if self._silent:
             return
         if self._file is not None:
-            lines = [format_event(event, Painter(colours=False), in_full=True) for event in events]
-            self._file.append("".join(f"{line}\n" for line in lines).encode())
+            plain = Painter(colours=False)
+            lines = [format_event(event, plain, in_full=True) + "\n" for event in events]
+            self._file.append("".join(lines).encode())
             return
         # Looked up each time: test runners and notebooks put their own stream there.
         stream = sys.stderr
         painter = Painter(colours=_has_colours(stream))
-        text = "".join(f"{format_event(event, painter)}\n" for event in events)
+        text = "".join([format_event(event, painter) + "\n" for event in events])
         print_beside_bars(stream, text)
 
     def flush(self) -> None:

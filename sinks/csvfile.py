@@ -5,28 +5,21 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from logflume.protocols import Event
 from logflume.run import RunInfo
 from logflume.values.columns import declared_columns
-from logflume.values.plain import json_text
 
 from ._appendfile import AppendFile, read_at
+from ._csv_cells import column_cells, object_cell, quoted
 from ._csv_rows import find_positions
 from ._positions import Positions
 
 __all__ = ["CsvSink"]
 
 _ALWAYS = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step", "mode")
-
-_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
-_NEEDS_QUOTES = re.compile(r'[,"\r\n]')
-_SPECIAL = re.compile(rf"{_NEEDS_QUOTES.pattern}|\0|\A{_FORMULA.pattern}")
 
 
 class CsvSink:
@@ -56,7 +49,7 @@ class CsvSink:
         self._columns = _choose_columns(columns, events or [])
         if path.exists():
             self._columns = _read_header(path, self._columns)
-        self._known = frozenset(self._columns)
+        self._known = {*self._columns, "nonfinite"}
         self._file = AppendFile(path, find_end=_end_of_rows, header=_header_line(self._columns))
 
     def write(self, events: Sequence[Event]) -> None:
@@ -65,7 +58,7 @@ class CsvSink:
         Raises:
             OSError: They can't be written; the file is as it was before.
         """
-        self._file.append(_encode([self._row(event) for event in events]))
+        self._file.append(_encode(zip(*self._cells(events), strict=True)))
 
     def held(self, run: RunInfo) -> Positions | None:
         """Return the events of a run that the file has; None if its columns can't tell."""
@@ -78,17 +71,31 @@ class CsvSink:
         """Close the file."""
         self._file.close()
 
-    def _row(self, event: Event) -> list[str]:
-        extras = {
-            name: value
-            for name, value in event.items()
-            if name not in self._known and name != "nonfinite" and value is not None
-        }
-        row = [_cell(event.get(name)) for name in self._columns]
-        if extras:
-            kept = event.get("extras")
-            row[-1] = _cell(json_text({**extras, **({"extras": kept} if kept else {})}))
-        return row
+    def _cells(self, events: Sequence[Event]) -> list[list[str]]:
+        """Return the cells by column, which is less work than row by row."""
+        present = set().union(*events)
+        empty = [""] * len(events)
+        columns = [
+            column_cells([event.get(name) for event in events]) if name in present else empty
+            for name in self._columns
+        ]
+        if not present <= self._known:
+            shown = present & self._known
+            cells = zip(events, columns[-1], strict=True)
+            columns[-1] = [_extras_cell(event, shown) or cell for event, cell in cells]
+        return columns
+
+
+def _extras_cell(event: Event, shown: Iterable[str]) -> str:
+    """Return what an event has beyond the columns; nothing if it hasn't."""
+    extras = dict(event)
+    for name in shown:
+        extras.pop(name, None)
+    if None in extras.values():
+        extras = {name: value for name, value in extras.items() if value is not None}
+    if extras and (kept := event.get("extras")):
+        extras["extras"] = kept
+    return object_cell(extras) if extras else ""
 
 
 def _choose_columns(columns: list[str] | None, events: list[str]) -> list[str]:
@@ -114,37 +121,12 @@ def _read_header(path: Path, columns: list[str]) -> list[str]:
 
 
 def _header_line(columns: list[str]) -> bytes:
-    return _encode([[_quoted(name) for name in columns]])
+    return _encode([[quoted(name) for name in columns]])
 
 
-def _encode(rows: list[list[str]]) -> bytes:
-    return "".join([",".join(row) + "\n" for row in rows]).encode()
-
-
-def _quoted(cell: str) -> str:
-    # The csv module of Python 3.11 leaves a lone \r without quotes, which ends the row for readers.
-    return '"' + cell.replace('"', '""') + '"' if _NEEDS_QUOTES.search(cell) else cell
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        # Few texts have anything special, and one look tells.
-        return _quoted(_neutral(value)) if _SPECIAL.search(value) else value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _quoted(json_text(value)) if isinstance(value, (list, dict)) else repr(value)
-
-
-def _neutral(text: str) -> str:
-    """Return text that no spreadsheet runs (OWASP, "CSV injection"). A number is left alone.
-
-    >>> _neutral("=HYPERLINK(1)"), _neutral("-1.5")
-    ("'=HYPERLINK(1)", '-1.5')
-    """
-    text = text.replace("\0", "\\x00")  # many readers stop at a NUL
-    return "'" + text if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+def _encode(rows: Iterable[Sequence[str]]) -> bytes:
+    # Row by row: encoded in one piece, a batch of long texts would hold up Python's other threads.
+    return b"".join([(",".join(row) + "\n").encode() for row in rows])
 
 
 def _end_of_rows(file: int) -> int:

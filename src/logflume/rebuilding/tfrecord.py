@@ -8,7 +8,8 @@ little-endian, each checksum a masked CRC-32C of 4 bytes. Source: TensorFlow's
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache, lru_cache
 from pathlib import Path
 
 __all__ = ["FRAME_BYTES", "frame", "read_records"]
@@ -22,8 +23,7 @@ _CHECKSUM = struct.Struct("<I")
 
 def frame(data: bytes) -> bytes:
     """Return `data` as one record."""
-    length = _LENGTH.pack(len(data))
-    return b"".join((length, _checksum(length), data, _checksum(data)))
+    return b"".join((_head(len(data)), data, _checksum(data)))
 
 
 def read_records(path: Path, offset: int = 0) -> Iterator[bytes]:
@@ -47,11 +47,22 @@ def read_records(path: Path, offset: int = 0) -> Iterator[bytes]:
             yield data
 
 
-def _checksum(data: bytes) -> bytes:
-    # Imported here: the command line needs it for one command only.
-    import google_crc32c
+@lru_cache(1024)
+def _head(size: int) -> bytes:
+    length = _LENGTH.pack(size)
+    return length + _checksum(length)
 
-    crc = google_crc32c.value(data)
+
+def _checksum(data: bytes) -> bytes:
+    crc = _crc32c()(data)
     # Masked, as the format asks, because a checksum of data that holds checksums is weak.
     masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
     return _CHECKSUM.pack(masked)
+
+
+@cache
+def _crc32c() -> Callable[[bytes], int]:
+    # Imported here: the command line needs it for one command only.
+    import google_crc32c
+
+    return google_crc32c.value  # type: ignore[no-any-return]

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from logflume.protocols import Event
-from logflume.text.glance import all_fields, glance_fields
+from logflume.text.glance import MOST_FIELDS, all_fields, glance_fields
 
 __all__ = ["Painter", "escape", "format_event"]
 
 TEXT_WIDTH = 160
 """Characters of a text field that are shown."""
 
-FieldChooser = Callable[[Event], Iterator[tuple[str, Any]]]
+_SHAPES = 256
+"""Kinds of lines that are remembered: of one type, with the same names in the same order."""
 
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 """Control characters, and those that end a line or turn the direction of writing."""
+
+_NEEDS_QUOTES = re.compile(r"[\s=\"]")
 
 _COLOURS = {
     "dim": "2",
@@ -41,11 +44,11 @@ class Painter:
     """
 
     def __init__(self, *, colours: bool) -> None:
-        self._colours = colours
+        self.colours = colours
 
     def __call__(self, text: str, style: str) -> str:
         """Return the text in a style of `_COLOURS`."""
-        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self._colours and text else text
+        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self.colours and text else text
 
 
 def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
@@ -57,20 +60,20 @@ def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
     Text of the event is shown with control characters escaped, so it can neither move the
     cursor nor pass itself off as another line.
     """
-    time = event["timestamp"]
-    head = [
-        paint(f"{time[:10]} {time[11:23]}" if in_full else time[11:19], "dim"),
-        paint(f"{event['level'].upper():<8}", event["level"]),
-    ]
-    if event["logger"] != event["event"]:
-        head.append(paint(escape(event["logger"]), "dim"))
-    if event["step"] is not None:
-        head.append(f"step {event['step']}")
+    time, kind, step = event["timestamp"], event["event"], event["step"]
+    start, title = _titles(event["level"], event["logger"], kind, paint.colours)
+    pieces = [paint(f"{time[:10]} {time[11:23]}" if in_full else time[11:19], "dim"), start]
+    if step is not None:
+        pieces.append(f"step {step}")
     if event.get("mode") == "eval":
-        head.append("eval")
-    return " ".join(
-        [*head, *_body(event, paint, all_fields if in_full else glance_fields)]
-    ) + _traceback(event)
+        pieces.append("eval")
+    if title:
+        pieces.append(title)
+    if (text := event.get("message")) is not None:
+        pieces.append(escape(text))
+    labels = _labels(kind, tuple(event), paint.colours, in_full)
+    pieces += _fields(event, labels, len(labels) if in_full else MOST_FIELDS)
+    return " ".join(pieces) + _traceback(event)
 
 
 def escape(text: str) -> str:
@@ -79,31 +82,62 @@ def escape(text: str) -> str:
     >>> print(escape("one\ntwo"))
     one\ntwo
     """
+    # Most texts have no control character but newlines, and this is told at once.
+    if text.isprintable() or (text := text.replace("\n", r"\n")).isprintable():
+        return text
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def _body(event: Event, paint: Painter, choose: FieldChooser) -> Iterator[str]:
-    kind = event["event"]
-    text = event.get("message")
-    if kind != "message":
-        yield paint(kind, "bold")
-    if text is not None:
-        yield escape(text)
-    for name, value in choose(event):
-        yield f"{paint(escape(name), 'name')}={_format_value(value)}"
+@lru_cache(_SHAPES)
+def _titles(level: str, logger: str, kind: str, colours: bool) -> tuple[str, str]:
+    """Return what stands before the step, and the title after it."""
+    paint = Painter(colours=colours)
+    start = paint(f"{level.upper():<8}", level)
+    if logger != kind:
+        start += f" {paint(escape(logger), 'dim')}"
+    return start, "" if kind == "message" else paint(kind, "bold")
+
+
+@lru_cache(_SHAPES)
+def _labels(
+    kind: str, names: tuple[str, ...], colours: bool, in_full: bool
+) -> list[tuple[str, str, bool]]:
+    """Return the fields that a line may show: name, label, and whether a zero is left out."""
+    paint = Painter(colours=colours)
+    fields = all_fields(names) if in_full else glance_fields(kind, names)
+    return [
+        (name, f"{paint(escape(shown_as), 'name')}=", skips_zero)
+        for name, shown_as, skips_zero in fields
+    ]
+
+
+def _fields(event: Event, labels: list[tuple[str, str, bool]], most: int) -> list[str]:
+    pieces: list[str] = []
+    for name, label, skips_zero in labels:
+        value = event[name]
+        if value is None or (skips_zero and not value):
+            continue
+        if len(pieces) == most:
+            break
+        pieces.append(label + _format_value(value))
+    return pieces
 
 
 def _traceback(event: Event) -> str:
     """Return the one thing that has more than one line; each is escaped and indented."""
-    trace = event.get("exception/traceback") or ""
-    return "".join(f"\n    {escape(line)}" for line in trace.rstrip().split("\n") if trace)
+    trace = event.get("exception/traceback")
+    if not trace:
+        return ""
+    return "".join(f"\n    {escape(line)}" for line in trace.rstrip().split("\n"))
 
 
 def _format_value(value: Any) -> str:
+    if isinstance(value, float):
+        # The first look is enough for most numbers; NaN fails both.
+        is_large = not -1e3 < value < 1e3 and 1e3 <= abs(value) < 1e15
+        return f"{value:,.0f}" if is_large else "%.4g" % value  # noqa: UP031 - it is faster
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e15 else f"{value:.4g}"
     if isinstance(value, list):
         return f"[{len(value)} values]" if len(value) > 8 else _format_list(value)
     if isinstance(value, int):
@@ -117,4 +151,4 @@ def _format_list(values: list[Any]) -> str:
 
 def _format_text(text: str) -> str:
     shown = escape(text if len(text) <= TEXT_WIDTH else text[: TEXT_WIDTH - 1] + "…")
-    return shown if shown and not re.search(r"[\s=\"]", shown) else f'"{shown}"'
+    return shown if shown and not _NEEDS_QUOTES.search(shown) else f'"{shown}"'

@@ -1,0 +1,82 @@
+"""Values as the cells of a CSV file: what readers take back, and no spreadsheet runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import orjson
+
+from logflume.values.plain import json_text
+
+__all__ = ["column_cells", "object_cell", "quoted"]
+
+_FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+_NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
+
+
+def column_cells(values: Sequence[Any]) -> list[str]:
+    """Return the cells of a column, one a value."""
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return _number_cells(values)
+    if kinds == {int}:
+        return list(map(repr, values))
+    if kinds == {str}:
+        is_constant = values.count(values[0]) == len(values)
+        return (
+            [_text_cell(values[0])] * len(values) if is_constant else list(map(_text_cell, values))
+        )
+    return [_cell(value) for value in values]
+
+
+def object_cell(fields: Mapping[str, Any]) -> str:
+    """Return the cell of a JSON object."""
+    values = fields.values()
+    if set(map(type, values)) == {float} and all(map(isfinite, values)):
+        return quoted(orjson.dumps(fields).decode())  # what `json_text` does, value by value
+    return quoted(json_text(fields))
+
+
+def quoted(cell: str) -> str:
+    """Return a cell in quotes, if it needs them."""
+    if '"' in cell:
+        return '"' + cell.replace('"', '""') + '"'
+    # The csv module of Python 3.11 leaves a lone \r without quotes, which ends the row for readers.
+    return f'"{cell}"' if "," in cell or "\n" in cell or "\r" in cell else cell
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _text_cell(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return quoted(json_text(value)) if isinstance(value, (list, dict)) else repr(value)
+
+
+def _text_cell(text: str) -> str:
+    """Return text that no spreadsheet runs (OWASP, "CSV injection"). A number is left alone.
+
+    >>> _text_cell("=HYPERLINK(1)"), _text_cell("-1.5")
+    ("'=HYPERLINK(1)", '-1.5')
+    """
+    if "\0" in text:
+        text = text.replace("\0", "\\x00")  # many readers stop at a NUL
+    if text and text[0] in _FORMULA_STARTS and not _NUMBER.fullmatch(text):
+        text = "'" + text
+    return quoted(text)
+
+
+def _number_cells(values: Sequence[float]) -> list[str]:
+    """Return each number as `repr` has it, the shortest text that is the same number.
+
+    `orjson` finds it in a sixth of the time. It writes small exponents differently, and NaN and
+    infinities as null.
+    """
+    text = orjson.dumps(values).decode()[1:-1]
+    is_same = "e" not in text and "0.0000" not in text and "n" not in text
+    return text.split(",") if is_same else list(map(repr, values))
