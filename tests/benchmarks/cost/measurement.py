@@ -31,8 +31,9 @@ class Measurement(NamedTuple):
 
     def label(self) -> str:
         """Return it in words."""
-        pace = "full speed" if self.rate is None else f"{self.rate:,.0f}/s"
-        return f"{self.work}, {pace}, beside {self.beside}"
+        words = [self.work, "full speed" if self.rate is None else f"{self.rate:,.0f}/s"]
+        words += {"nothing": [], "python": ["GIL busy"], "matmul": ["beside a matmul"]}[self.beside]
+        return ", ".join(words)
 
     def to_json(self) -> str:
         """Return it as JSON."""

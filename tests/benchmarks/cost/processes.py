@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any
 
 from tests.benchmarks.cost.measurement import Measurement
 
-__all__ = ["environment", "import_s", "run", "run_module"]
+__all__ = ["import_s", "run", "run_module"]
 
 _ROOT = Path(__file__).parents[3]
 _PATIENCE_S = 120.0
@@ -30,14 +31,15 @@ _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "GIT_PYTHON_REFRESH": "quiet",
-    "NO_ALBUMENTATIONS_UPDATE": "1",
 }
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def environment(home: Path) -> dict[str, str]:
+def _environment(home: Path) -> dict[str, str]:
     """Return the environment of a process whose home is a folder of ours: it finds no account."""
-    inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    inherited = {
+        name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ
+    }
     return {**inherited, **_OFFLINE, **_ONE_THREAD, "HOME": str(home), "PYTHONPATH": str(_ROOT)}
 
 
@@ -65,7 +67,7 @@ def run_module(module: str, arguments: list[str], patience_s: float) -> dict[str
             process = subprocess.Popen(
                 command,
                 cwd=place,
-                env=environment(Path(place)),
+                env=_environment(Path(place)),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -100,7 +102,7 @@ def import_s(imports: str) -> float:
             capture_output=True,
             text=True,
             cwd=place,
-            env=environment(Path(place)),
+            env=_environment(Path(place)),
             check=False,
         )
     if done.returncode:
@@ -110,8 +112,6 @@ def import_s(imports: str) -> float:
 
 def _end_session(process: subprocess.Popen[bytes]) -> None:
     """End what the process left behind, if it is of the same session, and the process itself."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()

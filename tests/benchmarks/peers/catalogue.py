@@ -48,9 +48,7 @@ PEERS = {
     "wandb offline": Entry("wandb_offline:WandbOffline", "wandb", "wandb"),
     "Aim": Entry("aim_repo:AimRepo", "aim", "aim"),
     "MLflow, async": Entry("mlflow_sqlite:MlflowSqlite", "mlflow", "mlflow", {"is_async": True}),
-    "torch SummaryWriter": Entry(
-        "summary_writer:TorchWriter", "torch", "torch.utils.tensorboard"
-    ),
+    "torch SummaryWriter": Entry("summary_writer:TorchWriter", "torch", "torch.utils.tensorboard"),
     "tensorboardX": Entry("summary_writer:XWriter", "tensorboardX", "tensorboardX"),
     "MLflow": Entry("mlflow_sqlite:MlflowSqlite", "mlflow", "mlflow", {"is_async": False}),
     "DVCLive": Entry(

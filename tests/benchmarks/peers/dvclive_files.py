@@ -17,7 +17,7 @@ class DvcliveFiles:
     def open(self, folder: Path) -> None:
         """Start."""
         self._live = Live(
-            str(folder / "dvclive"), dvcyaml=None, save_dvc_exp=False, monitor_system=False
+            str(folder / "dvclive"), dvcyaml=False, save_dvc_exp=False, monitor_system=False
         )
 
     def step(self, step: int, scalars: dict[str, float]) -> None:
