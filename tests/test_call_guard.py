@@ -109,6 +109,7 @@ def test_an_event_costs_the_threads_behind_a_stated_amount(tmp_path: Path) -> No
         measured = (counts.total() - before) / EVENTS / reference
 
         print({t.name: counts[t.ident or 0] // EVENTS for t in threading.enumerate()})
+    assert logflume.shutdown()
     _check("an event's instructions behind the call / structlog's", measured, BEHIND)
 
 
@@ -116,9 +117,7 @@ def test_a_needless_copy_is_seen() -> None:
     """The guard sees one copy of the fields, and one loop over them."""
 
     def copying() -> object:
-        copied = dict(FIELDS)
-        _call()
-        return copied
+        return _call(), dict(FIELDS)
 
     def looping() -> object:
         return [len(name) for name in FIELDS], _call()

@@ -28,7 +28,7 @@ _ROOT = Path(__file__).parents[3]
 RESULTS = _ROOT / "tests" / "benchmarks" / "results" / "cost.json"
 PLOT = _ROOT / "docs" / "call_cost.png"
 README = _ROOT / "README.md"
-_BEGIN, _END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->"
+BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->"
 
 
 def main() -> None:
@@ -79,9 +79,9 @@ def between_markers(text: str, new: str) -> str:
     Raises:
         SystemExit: The markers aren't there.
     """
-    pattern = re.compile(f"(?<={re.escape(_BEGIN)}).*?(?={re.escape(_END)})", re.DOTALL)
+    pattern = re.compile(f"(?<={re.escape(BEGIN)}).*?(?={re.escape(END)})", re.DOTALL)
     if len(pattern.findall(text)) != 1:
-        raise SystemExit(f"README.md needs the lines {_BEGIN.strip()} and {_END}, once each")
+        raise SystemExit(f"README.md needs the lines {BEGIN.strip()} and {END}, once each")
     return pattern.sub(lambda _: f"\n{new}\n\n", text)
 
 
