@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 __all__ = ["FEWEST", "figures", "percentile"]
 
-FEWEST = {0.5: 5, 0.99: 100, 0.999: 1_000}
+FEWEST = {0.5: 1, 0.99: 100, 0.999: 1_000}
 """Calls below which a percentile is not told: it would be the worst call by another name."""
 
 

@@ -60,6 +60,7 @@ def caller_table(measurements: Sequence[Found]) -> str:
         for title, label in (("full speed", SCALARS_BURST), ("1,000/s, GIL busy", GIL_BUSY))
         if label in at
         for told, key in (
+            ("calls", "calls"),
             ("p50", "p50_us"),
             ("p99", "p99_us"),
             ("p99.9", "p999_us"),
@@ -78,6 +79,8 @@ def _caller_cell(where: dict[str, Found], name: str, key: str) -> str:
     value, floor = where.get(name, {}).get(key), where.get(FLOOR, {}).get("p50_us")
     if value is None or not floor:
         return _NOTHING
+    if key == "calls":
+        return f"{value:,}"
     return f"{number(value)} µs" if name == FLOOR else f"{number(value / floor)} ×"
 
 

@@ -1,4 +1,4 @@
-"""CPU and memory of this process and of every process that it has started."""
+"""CPU and memory of this process and of every process that it has started; memory on Linux only."""
 
 from __future__ import annotations
 
