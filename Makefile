@@ -4,13 +4,14 @@
 # make notebooks    run the notebooks on fresh runs of the demo, and store them with their outputs
 # make torture    break it on purpose for five minutes: kills, faults, overload; prints what was lost
 # make bench-read    time reading ten million events, and a thousand runs, beside others; takes 20 GB in DIR
+# make bench    what logging costs, beside others: 25 minutes, writes README.md's table; QUICK=1: 3 minutes
 # make clean   remove .venv, logs and caches
 
 PYTHON ?= python3
 DIR ?= logs-big
 BIN := .venv/bin
 
-.PHONY: demo test test-compat notebooks torture bench-read format clean
+.PHONY: demo test test-compat notebooks torture bench bench-read format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -44,6 +45,10 @@ notebooks: .venv/dev
 torture: .venv/dev
 	$(BIN)/python -m tests.torture --seconds 300
 
+# The peers have an environment of their own: they hold back protobuf and pyarrow.
+bench: .venv/bench/installed
+	.venv/bench/bin/python -m tests.benchmarks.cost $(if $(QUICK),--quick)
+
 bench-read: .venv/dev
 	$(BIN)/python -m tests.benchmarks.read_cost --dir $(DIR)
 
@@ -57,6 +62,11 @@ clean:
 .venv/demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[trl,analysis]'
+	touch $@
+
+.venv/bench/installed: pyproject.toml tests/benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv/bench
+	.venv/bench/bin/pip install --quiet --editable '.[trl]' -r tests/benchmarks/requirements.txt
 	touch $@
 
 .venv/dev: pyproject.toml constraints.txt

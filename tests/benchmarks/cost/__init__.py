@@ -1,0 +1,1 @@
+"""What logging costs the training, beside what people use today: `make bench`."""

@@ -1,0 +1,1 @@
+"""What people log with today, and logflume, each behind the same four methods."""
