@@ -1,20 +1,26 @@
-"""The sink of Parquet: for each type of event a folder of files that can be read at any moment."""
+"""The sink of Parquet: for each type of event a folder of files that can be read at any moment.
+
+pyarrow is imported with the first table: a process whose pipeline is in another one asks this class
+for its options only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
+from operator import methodcaller
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from logflume.protocols import Event
 from logflume.reading.part_name import folder_name
 from logflume.run import RunInfo
 
 from ._positions import Positions
-from ._pq_table import TypeTable
 from ._pq_workplace import Workplace
+
+if TYPE_CHECKING:
+    from ._pq_table import TypeTable
 
 __all__ = ["ParquetSink"]
 
@@ -101,7 +107,7 @@ class ParquetSink:
             OSError: At least one type could not be written; its events wait on.
         """
         try:
-            self._each(TypeTable.write_parts, TypeTable.tidy)
+            self._each("write_parts", "tidy")
         finally:
             self._work.sweep()
 
@@ -113,13 +119,15 @@ class ParquetSink:
         """
         try:
             # All is safe before the first type takes its time over being put together.
-            self._each(TypeTable.write_parts, TypeTable.finish)
+            self._each("write_parts", "finish")
         finally:
             self._work.close()
 
     def _find_table(self, event_type: str) -> TypeTable:
         name = folder_name(event_type)
         if name not in self._tables:
+            from ._pq_table import TypeTable
+
             self._tables[name] = TypeTable(name, self._path / name, self._work)
         return self._tables[name]
 
@@ -133,12 +141,14 @@ class ParquetSink:
                 table.tidy()
         self._work.sweep()
 
-    def _each(self, *actions: Callable[[TypeTable], None]) -> None:
+    def _each(self, *methods: str) -> None:
         """Do one thing after another for each type; one that fails doesn't hold back the others."""
+        import pyarrow as pa
+
         errors: list[Exception] = []
-        for action, table in product(actions, self._tables.values()):
+        for method, table in product(methods, self._tables.values()):
             try:
-                action(table)
+                methodcaller(method)(table)
             except (OSError, pa.ArrowException) as error:
                 errors.append(error)
         if errors:

@@ -1,20 +1,21 @@
 """The sink of TensorBoard: event files of scalars, histograms, texts, hyperparameters and a layout.
 
-Neither torch nor TensorFlow is imported. One log event is one record, however many numbers it
-has. Which tag a number has is told in `logflume.sinks._tb_tags`.
+Neither torch nor TensorFlow is imported, and TensorBoard itself with the first sink that is made: a
+process whose pipeline is in another one asks this class for its options only. One log event is one
+record, however many numbers it has. Which tag a number has is told in `logflume.sinks._tb_tags`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from logflume.protocols import Event, Position
 from logflume.run import RunInfo
 
-from ._tb_encoder import Encoder
-from ._tb_marks import UpTo, find_last, owner
-from ._tfrecord import EventFile
+if TYPE_CHECKING:
+    from ._tfrecord import EventFile
 
 __all__ = ["TensorBoardSink"]
 
@@ -38,6 +39,8 @@ class TensorBoardSink:
     detachable = True
 
     def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:
+        from ._tb_encoder import Encoder
+
         self._folder = path
         self._file: EventFile | None = None
         self._run = run
@@ -49,6 +52,9 @@ class TensorBoardSink:
         Raises:
             OSError: Nothing of the batch was written; the same batch may be tried again.
         """
+        from ._tb_marks import owner
+        from ._tfrecord import EventFile
+
         encoder = self._encoder.copy()
         if records := b"".join(map(encoder.records, events)):
             if self._file and self._file.is_removed:
@@ -59,6 +65,8 @@ class TensorBoardSink:
 
     def held(self, run: RunInfo) -> Container[Position]:
         """Return the events of a run that were shown, and all before the last of them."""
+        from ._tb_marks import UpTo, find_last
+
         last = find_last(self._folder, run)
         if last is None:
             return ()

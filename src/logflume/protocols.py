@@ -47,6 +47,9 @@ class Processor(Protocol):
 
     An attribute `event_types`, a set, list or tuple, says which types of events a processor looks
     at: the chain doesn't call it for others. Without one, or with None, it is called for all.
+
+    `detachable = True` says that it needs nothing of the training's process: with `worker: process`
+    it may run in another one, if all components of the configuration say so.
     """
 
     def __call__(self, logger: Any, method_name: str, event_dict: Any, /) -> Any:
@@ -71,7 +74,7 @@ class Sink(Protocol):
     The pipeline calls `flush` every second, or as often as an attribute `flush_interval_s` of the
     sink says. A sink may have a constructor parameter `run` to be given
     the run's identity (`logflume.run.RunInfo`), and a class attribute `threaded = True`
-    to be given a thread of its own.
+    to be given a thread of its own. `detachable = True` is as for a `Processor`.
     """
 
     def write(self, events: Sequence[Event]) -> None:

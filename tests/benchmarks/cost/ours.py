@@ -7,7 +7,7 @@
 | `worst` | minutes | the worst call, paced at 1,000/s |
 | `filtered` | calls | nanoseconds of a call below the level, without fields |
 | `sustained` | events | events/s through all five sinks on one core, with what was dropped |
-| `memory` | events | resident bytes above an idle process, first and last tenth |
+| `memory` | events | resident bytes, of children too, above an idle process, first and last tenth |
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def memory(events: int, folder: Path) -> dict[str, Any]:
     for number in range(events):
         call(number)
         if number % every == 0:
-            samples.append(process.memory_info().rss - idle_bytes)
+            samples.append(_resident_bytes(process) - idle_bytes)
     close()
     tenth = max(1, len(samples) // 10)
     return {
@@ -98,6 +98,12 @@ def _start(folder: Path) -> tuple[Callable[[int], None], Callable[[], None]]:
     for number in range(WARM_UP):
         call(number)
     return lambda number: call(WARM_UP + number), peer.close
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    """Return the memory of a process and its children."""
+    family = [process, *process.children(recursive=True)]
+    return sum(int(one.memory_info().rss) for one in family)
 
 
 def _idle_bytes() -> int:
