@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from logflume.protocols import Event
@@ -9,7 +11,8 @@ from logflume.values.arrow_columns import Columns, widen
 
 __all__ = ["Pending"]
 
-_CHUNK_EVENTS = 1_000
+_MANY_EVENTS = 250
+_PIECE_EVENTS = 1_000
 _CHUNK_BYTES = 8 * 2**20
 
 
@@ -36,15 +39,20 @@ class Pending:
         """The memory of the values, about."""
         return self._tables_bytes + self._latest_bytes
 
-    def take(self, event: Event) -> None:
-        """Let an event wait."""
-        self.rows += 1
-        self._latest.append(event)
-        self._latest_bytes += _size_bytes(event)
+    def take(self, events: Sequence[Event]) -> None:
+        """Let events wait."""
+        self.rows += len(events)
+        self._latest += events
+        # The size of many doesn't matter: they are converted next, whatever it is.
+        if len(self._latest) < _MANY_EVENTS:
+            self._latest_bytes += sum(map(_size_bytes, events))
 
     def convert(self) -> None:
-        """Turn the latest events into Arrow, if there are many: few would not be worth it."""
-        if len(self._latest) >= _CHUNK_EVENTS or self._latest_bytes >= _CHUNK_BYTES:
+        """Turn the latest events into Arrow, if there are many: few would not be worth it.
+
+        Where a step logs a few events, this is often, so that no training waits for long.
+        """
+        if len(self._latest) >= _MANY_EVENTS or self._latest_bytes >= _CHUNK_BYTES:
             self._convert_all()
 
     def to_table(self) -> pa.Table:
@@ -55,8 +63,8 @@ class Pending:
 
     def _convert_all(self) -> None:
         # In pieces, for Arrow holds the interpreter's lock while it converts a column.
-        pieces = range(0, len(self._latest), _CHUNK_EVENTS)
-        tables = [self._columns.to_table(self._latest[i : i + _CHUNK_EVENTS]) for i in pieces]
+        pieces = range(0, len(self._latest), _PIECE_EVENTS)
+        tables = [self._columns.to_table(self._latest[i : i + _PIECE_EVENTS]) for i in pieces]
         self._tables += tables
         self._tables_bytes += sum(table.nbytes for table in tables)
         self._latest = []

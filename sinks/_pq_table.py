@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from logflume.protocols import Event, Position
@@ -47,12 +47,12 @@ class TypeTable:
         """Yield the attempt and `seq` of the events of a run that its parts have."""
         return self._parts.positions(run)
 
-    def take(self, event: Event, attempt: int) -> None:
-        """Let an event of this type and attempt wait."""
+    def take(self, events: Sequence[Event], attempt: int) -> None:
+        """Let events of this type and attempt wait."""
         pending = self._pending.get(attempt)
         if pending is None:
             pending = self._pending[attempt] = Pending(self._columns)
-        pending.take(event)
+        pending.take(events)
 
     def convert(self) -> None:
         """Turn what waits into Arrow as soon as there is much of it."""

@@ -88,9 +88,13 @@ class ParquetSink:
             OSError: A part could not be written; nothing of the batch was taken.
         """
         self._rotate()
-        tables = [self._find_table(str(event["event"])) for event in events]
-        for table, event in zip(tables, events, strict=True):
-            table.take(event, event.get("attempt", self._attempt))
+        groups: dict[tuple[str, int], list[Event]] = {}
+        for event in events:
+            key = (event["event"], event.get("attempt", self._attempt))
+            groups.setdefault(key, []).append(event)
+        tables = [self._find_table(str(event_type)) for event_type, _ in groups]
+        for table, ((_, attempt), group) in zip(tables, groups.items(), strict=True):
+            table.take(group, attempt)
 
     def held(self, run: RunInfo) -> Positions:
         """Return the events of a run that the parts have."""
@@ -133,9 +137,10 @@ class ParquetSink:
 
     def _rotate(self) -> None:
         tables = self._tables.values()
-        is_full = sum(table.memory_bytes for table in tables) >= _MAX_MEMORY_BYTES
         for table in tables:
             table.convert()
+        is_full = sum(table.memory_bytes for table in tables) >= _MAX_MEMORY_BYTES
+        for table in tables:
             if is_full or table.rows >= self._rotate_events or table.memory_bytes >= _PART_BYTES:
                 table.write_parts()
                 table.tidy()

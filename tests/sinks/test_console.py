@@ -229,6 +229,14 @@ def test_what_a_line_shows(event: str, expected: str) -> None:
     assert event.endswith(expected)
 
 
+def test_events_with_the_same_fields() -> None:
+    """Of two events with the same fields each shows its own: null and zero counts are left out."""
+    assert line_of(a=None, b=1).endswith("probe b=1")
+    assert line_of(a=2.0, b=None).endswith("probe a=2")
+    assert line_of("pipeline", accepted=0, dropped=0).endswith("pipeline accepted=0")
+    assert line_of("pipeline", accepted=0, dropped=3).endswith("pipeline accepted=0 dropped=3")
+
+
 def test_a_traceback() -> None:
     """A traceback follows its line, indented, each of its lines escaped."""
     trace = "Traceback:\n  File x\nValueError: \x1b[2J\n"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from logflume.sinks.csvfile import CsvSink
 from logflume.values.columns import declared_columns
@@ -173,3 +176,32 @@ def test_formulas_are_neutralised(text: str, tmp_path: Path) -> None:
 def test_numbers_as_text_stay(text: str, tmp_path: Path) -> None:
     """An answer of -5 is a number, and no formula."""
     assert text == cell(tmp_path, text)
+
+
+NUMBERS = st.floats() | st.floats(-1e18, 1e18) | st.floats(-1e-3, 1e-3)
+
+
+@given(st.lists(st.lists(NUMBERS, min_size=1, max_size=4), min_size=1, max_size=4))
+def test_any_numbers(batches: list[list[float]]) -> None:
+    """A number is written as Python writes it, whatever others stand in its column."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        with closing(CsvSink(path, columns=["x"])) as sink:
+            for batch in batches:
+                sink.write([make_event(x=number) for number in batch])
+
+        assert [repr(n) for batch in batches for n in batch] == [row["x"] for row in read(path)]
+
+
+def test_a_batch_of_different_events(tmp_path: Path) -> None:
+    """In one batch a field may hold numbers, texts and nothing, and each row has its own extras."""
+    path = tmp_path / "a.csv"
+    values = [1.5, None, "text", 2, True, [1.0]]
+    with closing(CsvSink(path, columns=["x", *RESERVED])) as sink:
+        sink.write([make_event(), *(make_event(x=value, y=value) for value in values)])
+    rows = read(path)
+
+    assert ["", "1.5", "", "text", "2", "true", "[1.0]"] == [row["x"] for row in rows]
+    assert [None if value is None else {"y": value} for value in (None, *values)] == [
+        json.loads(row["extras"]) if row["extras"] else None for row in rows
+    ]

@@ -108,6 +108,15 @@ def test_no_scalars(tmp_path: Path, event: dict[str, Any]) -> None:
     assert ["train/loss"] == scalar_tags(tmp_path)
 
 
+def test_fields_that_come_and_go(tmp_path: Path) -> None:
+    """A field that is null, a bool or too large in one event has its points in all the others."""
+    values = [1.0, None, 2, True, 1e300, 3.0]
+    write(tmp_path, *(make_event("probe", step=i, a=v, b=0.5) for i, v in enumerate(values)))
+
+    assert [(0, 1.0), (2, 2.0), (4, math.inf), (5, 3.0)] == points(tmp_path, "probe/a")
+    assert [(i, 0.5) for i in range(6)] == points(tmp_path, "probe/b")
+
+
 def test_one_record_an_event(tmp_path: Path) -> None:
     """However many numbers an event has, it is one record, with the time of its timestamp."""
     write(tmp_path, make_event("training", **{f"metric_{i}": float(i) for i in range(300)}))

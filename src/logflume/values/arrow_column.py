@@ -86,6 +86,10 @@ class Column:
     def _build(self, values: Sequence[Any]) -> Any:
         if self.name == "timestamp":
             return pa.array(values, pa.string()).cast(_TIMESTAMP)
+        if self.kind is Kind.TEXT and values and values.count(values[0]) == len(values):
+            # The level, the run: all the same.
+            one: Any = pa.scalar(values[0], self.arrow_type)
+            return pa.repeat(one, len(values))
         return pa.array(values, self.arrow_type)
 
     def _fit(self, value: Any) -> Any:

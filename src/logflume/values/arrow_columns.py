@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -61,17 +61,21 @@ class Columns:
         """Return the events, one a row, with the columns known by then."""
         arrays: dict[str, Any] = {}
         extras: dict[int, dict[str, Any]] = {}
-        for name in dict.fromkeys(chain.from_iterable(events)):
+        own_extras: Sequence[Any] = [None] * len(events)
+        for name, values in _transpose(events):
+            if name == "extras":
+                own_extras = values
             if name in _NO_COLUMN:
                 continue
-            values = [event.get(name) for event in events]
             if column := self._find(name, values):
                 arrays[name], misfits = column.to_array(values)
             else:
                 misfits = self._homeless(name, values)
             for row, value in misfits.items():
                 extras.setdefault(row, {})[name] = value
-        texts = [_merge(event.get("extras"), extras.get(row)) for row, event in enumerate(events)]
+        texts = own_extras
+        if extras or texts.count(None) < len(texts):
+            texts = [_merge(text, extras.get(row)) for row, text in enumerate(own_extras)]
         arrays["extras"], _ = self._columns["extras"].to_array(texts)
         return widen(pa.table(arrays), self.schema)
 
@@ -119,6 +123,17 @@ class Columns:
             for row, value in enumerate(values)
             if (decided and value is not None) or find_kind(value) is not None
         }
+
+
+def _transpose(events: Sequence[Event]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Yield each name and its values, one an event."""
+    names = tuple(events[0]) if events else ()
+    if all(tuple(event) == names for event in events):
+        # The usual case, and three times as fast.
+        yield from zip(names, zip(*[event.values() for event in events], strict=True), strict=True)
+        return
+    for name in dict.fromkeys(chain.from_iterable(events)):
+        yield name, [event.get(name) for event in events]
 
 
 def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
