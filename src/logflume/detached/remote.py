@@ -119,8 +119,10 @@ class RemotePipeline:
         if isinstance(answer, Refused):
             raise answer.error
         if isinstance(answer, Failure):
-            status = self._child.process.poll()
-            why = "it gave no sign of life" if status is None else f"it ended with status {status}"
+            # The pipe may tell that it has ended before the system does.
+            status = attempt(self._child.process.wait, END_TIMEOUT_S)
+            has_ended = not isinstance(status, Failure)
+            why = f"it ended with status {status}" if has_ended else "it gave no sign of life"
             raise ChildProcessError(f"the process for processors and sinks can't run: {why}")
 
     def _ask(
