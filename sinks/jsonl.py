@@ -53,10 +53,11 @@ class JsonlSink:
         if self._file.size >= self._rotate_bytes:
             self._rotation.rotate()
             self._file.reopen()
-        lines = b"".join([orjson.dumps(event, option=_OPTION) for event in events])
-        if not lines.isascii() or b"\x7f" in lines:
-            lines = _HIDDEN.sub(_escape, lines)
-        self._file.append(lines)
+        lines = [orjson.dumps(event, option=_OPTION) for event in events]
+        batch = b"".join(lines)
+        if not batch.isascii() or b"\x7f" in batch:
+            batch = b"".join(map(_show, lines))
+        self._file.append(batch)
 
     def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
         """Yield the events of a run and rank from this one on; see `logflume.protocols.Journal`."""
@@ -78,6 +79,11 @@ _HIDDEN = re.compile(
 that turn the direction of writing. Written as `\\u009b` and so on they are the same to readers."""
 
 _OPTION = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+
+
+def _show(line: bytes) -> bytes:
+    # Line by line: a search through a batch of long texts would hold up Python's other threads.
+    return line if line.isascii() and b"\x7f" not in line else _HIDDEN.sub(_escape, line)
 
 
 def _escape(match: re.Match[bytes]) -> bytes:
