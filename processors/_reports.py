@@ -25,7 +25,7 @@ def read_metrics(event_dict: Mapping[str, Any]) -> Metrics:
     return {
         name: float(value)
         for name, value in event_dict.items()
-        if type(value) is float or _is_number(value)
+        if (kind := type(value)) is float or (kind is not str and _is_number(value))
     }
 
 

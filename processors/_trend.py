@@ -109,8 +109,8 @@ class History:
 
     def add(self, metrics: Mapping[str, float]) -> None:
         """Take one report."""
-        row = tuple([metrics.get(name, math.nan) for name in self._names])
-        if not all(map(is_usable, row)):
+        row = tuple([metrics[name] for name in self._names if name in metrics])
+        if len(row) < len(self._names) or not all(map(is_usable, row)):
             return
         self._recent.append(row)
         self._since_closed += 1
