@@ -4,7 +4,7 @@
 # make notebooks    run the notebooks on fresh runs of the demo, and store them with their outputs
 # make torture    break it on purpose for five minutes: kills, faults, overload; prints what was lost
 # make bench-read    time reading ten million events, and a thousand runs, beside others; takes 20 GB in DIR
-# make bench    what logging costs, beside others: 25 minutes, writes README.md's table; QUICK=1: 3 minutes
+# make bench    what logging costs, beside others: half an hour, writes README.md's table; QUICK=1: 3 minutes
 # make clean   remove .venv, logs and caches
 
 PYTHON ?= python3

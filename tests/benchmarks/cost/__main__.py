@@ -1,6 +1,6 @@
 """`make bench`: everything, or a part of it, as JSON, Markdown and a plot.
 
-python -m tests.benchmarks.cost                          # all; 20 to 25 minutes
+python -m tests.benchmarks.cost                          # all; half an hour
 python -m tests.benchmarks.cost --quick                  # is it still working? 3 minutes
 python -m tests.benchmarks.cost --peers 'structlog' 'torch SummaryWriter'
 python -m tests.benchmarks.cost --only worst --minutes 10

@@ -50,7 +50,7 @@ WHOLE = Plan(
         Measurement(work="completions", seconds=2.0, most=_TEXT_CALLS),
     ],
     import_tries=5,
-    worst_minutes=3.0,
+    worst_minutes=10.0,
     memory_events=1_000_000,
     sustained_events=200_000,
     has_demo=True,
