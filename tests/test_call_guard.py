@@ -27,11 +27,14 @@ FIELDS = {name: number / 7 for number, name in enumerate(NAMES)}
 EVENTS = 200
 ROOM = 1.15
 
-CALLER = 0.50
+CALLER = 0.48
 """Instructions of the caller, in structlog's."""
 
-BEHIND = 47.0
+BEHIND = 14.4
 """Instructions an event of the worker and of the sinks' threads, all five sinks, in structlog's."""
+
+HANDED_ON = 0.125
+"""The same within the training's process, where the work is done by a process of its own."""
 
 COPIES = 4
 """Dicts of all fields that a call makes. No room: one more is one more."""
@@ -95,11 +98,17 @@ def test_the_caller_copies_its_fields_no_more_than_it_has_to() -> None:
     _check("dicts of all fields a call makes", _copies(_call), COPIES, room=1)
 
 
-def test_an_event_costs_the_threads_behind_a_stated_amount(tmp_path: Path) -> None:
-    """From the buffer to all five sinks, an event takes a known number of instructions."""
+# Handing on is so little that the worker's idle turns count, and how many there are is chance.
+@pytest.mark.parametrize(
+    ("worker", "stated", "room"), [("thread", BEHIND, ROOM), ("process", HANDED_ON, 2.0)]
+)
+def test_an_event_costs_the_threads_behind_a_stated_amount(
+    worker: str, stated: float, room: float, tmp_path: Path
+) -> None:
+    """From the buffer to all five sinks, an event takes a known number of instructions here."""
     reference = _settled(_structlog_call())
     with threads_counted() as counts:
-        logflume.initialize(config(), dir=tmp_path)
+        logflume.initialize({**config(), "worker": worker}, dir=tmp_path)
         _call()
         assert logflume.flush()
         before = counts.total()
@@ -110,7 +119,8 @@ def test_an_event_costs_the_threads_behind_a_stated_amount(tmp_path: Path) -> No
 
         print({t.name: counts[t.ident or 0] // EVENTS for t in threading.enumerate()})
     assert logflume.shutdown()
-    _check("an event's instructions behind the call / structlog's", measured, BEHIND)
+    what = f"an event's instructions behind the call, worker a {worker}, / structlog's"
+    _check(what, measured, stated, room)
 
 
 def test_a_needless_copy_is_seen() -> None:
