@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Literal
 
 from logflume.detached.messages import Answer, Ask, NewKinds, Ready, Refused, Start, Text, Written
@@ -60,11 +61,10 @@ class RemotePipeline:
         self._closing: int | None = None
         self._has_ended = False
         self._status = Status()
-        try:
+        with ExitStack() as undo:
+            undo.callback(self.discard)
             self._await_ready(start)
-        except BaseException:
-            self.discard()
-            raise
+            undo.pop_all()
 
     def start(self) -> None:
         """Let the child start its pipeline, and send it what the buffer holds."""

@@ -32,9 +32,9 @@ def config() -> dict[str, Any]:
 class AllSinks:
     """The default's processors, buffer and intervals; the console is the process' stderr."""
 
-    def open(self, folder: Path) -> None:
-        """Start a run."""
-        logflume.initialize(config(), dir=folder, level="INFO")
+    def open(self, folder: Path, chosen: dict[str, Any] | None = None) -> None:
+        """Start a run, with another configuration if one is given."""
+        logflume.initialize(chosen or config(), dir=folder, level="INFO")
         self._log = logflume.get_training_logger()
 
     def step(self, step: int, scalars: dict[str, float]) -> None:
