@@ -20,10 +20,20 @@ APART: dict[str, Any] = {
 def workers(process_id: int | None = None) -> list[psutil.Process]:
     """Return the child processes that run a pipeline: of this process, or of another one."""
     children = psutil.Process(process_id).children()
-    running = [child for child in children if not has_ended(child)]
-    return [child for child in running if "logflume.detached" in child.cmdline()]
+    return [child for child in children if "logflume.detached" in _command(child)]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Return its command; empty for one that has just ended, as git does at the start of a run."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def has_ended(process: psutil.Process) -> bool:
     """Whether a process runs no more."""
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -51,8 +51,7 @@ class Deferred(NamedTuple):
     """Several events of one moment, made on the worker: the caller pays for one record.
 
     Attributes:
-        time_ns: When the call was made, nanoseconds since 1970 UTC.
-        position: Step and mode at the time of the call.
+        time_ns, position: As those of a `Record`.
         entries: Gives logger, type and fields of each event. What it reads is snapshotted.
         events: How many that will be, for the count if they are dropped.
     """
@@ -71,12 +70,7 @@ class Deferred(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Items that another process sends, in order.
-
-    Attributes:
-        items: The items.
-        written: Called when the sinks have been given their events.
-    """
+    """Items that another process sends; `written` is called when the sinks have their events."""
 
     items: list[Item]
     written: Callable[[], None]
