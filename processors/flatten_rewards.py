@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from math import isnan
+from math import isnan, sqrt
 from operator import mul
-from typing import Any, TypeGuard
+from typing import Any
 
 __all__ = ["FlattenRewards"]
 
@@ -100,10 +99,6 @@ def _weighted_sum(row: tuple[float | None, ...], factors: list[float]) -> float 
     return sum(applying) if applying else None
 
 
-def _applies(value: float | None) -> TypeGuard[float]:
-    return value is not None and not math.isnan(value)
-
-
 def _statistics(values: Values, group_size: int | None) -> Iterator[tuple[str, float | int | None]]:
     numbers = [float(v) for v in values if v is not None and not isnan(v)]
     count = len(numbers)
@@ -123,7 +118,7 @@ def _sample_std(numbers: list[float], mean: float | None) -> float | None:
         return None
     # Not `** 2`, which raises where a product is infinite.
     off = [n - mean for n in numbers]
-    return math.sqrt(sum(map(mul, off, off)) / (len(numbers) - 1))
+    return sqrt(sum(map(mul, off, off)) / (len(numbers) - 1))
 
 
 def _frac_zero_std(values: Values, group_size: int) -> float | None:
@@ -131,4 +126,5 @@ def _frac_zero_std(values: Values, group_size: int) -> float | None:
     if not values or len(values) % group_size:
         return None
     groups = [values[i : i + group_size] for i in range(0, len(values), group_size)]
-    return sum(len({v for v in group if _applies(v)}) <= 1 for group in groups) / len(groups)
+    distinct = [{v for v in group if v is not None and not isnan(v)} for group in groups]
+    return sum(len(seen) <= 1 for seen in distinct) / len(groups)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,7 +152,7 @@ class ParquetSink:
         errors: list[Exception] = []
         for method, table in product(methods, self._tables.values()):
             try:
-                methodcaller(method)(table)
+                getattr(table, method)()
             except (OSError, pa.ArrowException) as error:
                 errors.append(error)
         if errors:

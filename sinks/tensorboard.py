@@ -52,14 +52,11 @@ class TensorBoardSink:
         Raises:
             OSError: Nothing of the batch was written; the same batch may be tried again.
         """
-        from ._tb_marks import owner
-        from ._tfrecord import EventFile
-
         encoder = self._encoder.copy()
         if records := b"".join(map(encoder.records, events)):
             if self._file and self._file.is_removed:
                 self.close()
-            self._file = self._file or EventFile(self._folder, owner(self._run))
+            self._file = self._file or self._begin_file()
             self._file.append(records)
         self._encoder = encoder
 
@@ -81,3 +78,9 @@ class TensorBoardSink:
         if self._file:
             self._file.close()
             self._file = None
+
+    def _begin_file(self) -> EventFile:
+        from ._tb_marks import owner
+        from ._tfrecord import EventFile
+
+        return EventFile(self._folder, owner(self._run))

@@ -12,7 +12,7 @@ import msgspec
 
 from logflume.config.model import Config, LoggerConfig
 from logflume.pipeline.build import is_journal
-from logflume.registry import PROCESSORS, SINKS, find
+from logflume.registry import SINKS, find, find_processor
 from logflume.run import RunInfo
 
 __all__ = ["child_config", "child_run"]
@@ -61,7 +61,4 @@ def _has_files(run: RunInfo, config: Config) -> bool:
 
 
 def _holds_nothing(entry: Any) -> bool:
-    if isinstance(entry, dict):
-        (entry,) = entry
-    factory = find(PROCESSORS, entry, "processors") if isinstance(entry, str) else entry
-    return not hasattr(factory, "close")
+    return not hasattr(find_processor(entry) or entry, "close")

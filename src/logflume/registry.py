@@ -18,7 +18,7 @@ import msgspec
 from logflume.config.errors import config_error, nearest
 from logflume.exceptions import ConfigError, RunError
 
-__all__ = ["PROCESSORS", "SINKS", "build", "check_options", "find"]
+__all__ = ["PROCESSORS", "SINKS", "build", "check_options", "find", "find_processor"]
 
 PROCESSORS = "logflume.processors"
 SINKS = "logflume.sinks"
@@ -56,6 +56,13 @@ def find(group: str, name: str, where: str) -> Any:
     if not callable(found):
         raise ConfigError(f"{where}: {name!r} is neither a class nor a function: {found!r}")
     return found
+
+
+def find_processor(entry: Any) -> Any | None:
+    """Return the class or function that an entry of a checked chain names; None for an object."""
+    if isinstance(entry, Mapping):
+        (entry,) = entry
+    return find(PROCESSORS, entry, "processors") if isinstance(entry, str) else None
 
 
 def build(factory: Any, options: Mapping[str, Any], given: Mapping[str, Any], where: str) -> Any:

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from logflume.config.model import Config
-from logflume.registry import PROCESSORS, SINKS, find
+from logflume.registry import SINKS, find, find_processor
 
 __all__ = ["can_be_detached"]
 
@@ -19,19 +19,13 @@ def can_be_detached(config: Config) -> bool:
     if sys.platform == "win32" or not sys.executable:
         return False
     sinks = config.sinks.values()
-    return all(map(_is_sink_detachable, sinks)) and all(
-        map(_is_processor_detachable, config.processors)
-    )
+    # An object has no name, and nothing is found for it.
+    processors = map(find_processor, config.processors)
+    return all(map(_is_sink_detachable, sinks)) and all(map(_says_so, processors))
 
 
 def _is_sink_detachable(sink: Any) -> bool:
     return sink.instance is None and _says_so(find(SINKS, sink.type, "sinks"))
-
-
-def _is_processor_detachable(entry: Any) -> bool:
-    if isinstance(entry, dict):
-        (entry,) = entry
-    return isinstance(entry, str) and _says_so(find(PROCESSORS, entry, "processors"))
 
 
 def _says_so(component: Any) -> bool:

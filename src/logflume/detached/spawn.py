@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from weakref import WeakSet
 
 from msgspec import Struct
 
@@ -37,7 +37,7 @@ class Child(Struct):
             self.process.wait()
 
 
-_links: set[Link] = set()
+_links: WeakSet[Link] = WeakSet()
 
 
 def spawn(claims: Sequence[int]) -> Child:
@@ -73,20 +73,15 @@ def spawn(claims: Sequence[int]) -> Child:
     finally:
         for file in theirs:
             os.close(file)
-    link = Link(_open(to_us[0], writable=False), _open(to_child[1], readable=False))
+    link = Link(Connection(to_us[0], writable=False), Connection(to_child[1], readable=False))
     _links.add(link)
     return Child(process, link)
-
-
-def _open(file: int, *, readable: bool = True, writable: bool = True) -> Connection[Any, Any]:
-    return Connection(file, readable, writable)
 
 
 def _leave_to_parent() -> None:
     """Close what a forked process has inherited: the child would never see the end of the pipe."""
     for link in _links:
         link.close()
-    _links.clear()
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)
