@@ -15,21 +15,7 @@ from logflume.run import RunInfo
 from logflume.state import RunState
 from logflume.values.columns import Kind
 
-__all__ = [
-    "Answer",
-    "Ask",
-    "Link",
-    "Message",
-    "NewKinds",
-    "Opening",
-    "Parcel",
-    "Ready",
-    "Refused",
-    "Start",
-    "Text",
-    "TorchMemory",
-    "Written",
-]
+__all__ = ["PARCELS", "Ask", "Link", "Message", "News", "Opening", "Parcel", "Start", "TorchMemory"]
 
 
 class Start(Struct):
@@ -90,52 +76,30 @@ class Ask(Struct):
     ending: dict[str, Any] = {}
 
 
-class Ready(Struct):
-    """To the training: everything is built."""
+class News(Struct):
+    """To the training, which looks into its buffer whenever it gets one: what there is to tell.
+
+    Attributes:
+        is_built: The first news: the pipeline is built, or `refused`.
+        refused: Why it can't be built. The error is raised there.
+        written: How many parcels, the oldest, were written.
+        kinds: Kinds of undeclared fields, all that are known, where new ones have come.
+        text: What the console shows.
+        answers: Answers to an `Ask`, by its number.
+    """
+
+    is_built: bool = False
+    refused: Exception | None = None
+    written: int = 0
+    kinds: dict[str, dict[str, Kind]] | None = None
+    text: str = ""
+    answers: dict[int, Any] = {}
 
 
-class Refused(Struct):
-    """To the training: it can't be built. The error is raised there."""
+Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News
 
-    error: Exception
-
-
-class Written(Struct):
-    """To the training: the oldest parcel that was not written yet now is."""
-
-
-class NewKinds(Struct):
-    """To the training: kinds of undeclared fields, all that are known."""
-
-    kinds: dict[str, dict[str, Kind]]
-
-
-class Text(Struct):
-    """To the training: what the console shows."""
-
-    text: str
-
-
-class Answer(Struct):
-    """To the training: the answer to an `Ask`."""
-
-    number: int
-    value: Any
-
-
-Message: TypeAlias = (
-    Start
-    | Opening
-    | Parcel
-    | TorchMemory
-    | Ask
-    | Ready
-    | Refused
-    | Written
-    | NewKinds
-    | Text
-    | Answer
-)
+PARCELS = 8
+"""Parcels that the child may hold. The rest waits in the training's buffer, which is bounded."""
 
 
 class Link:

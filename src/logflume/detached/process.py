@@ -10,20 +10,9 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from logflume.detached.messages import (
-    Answer,
-    Ask,
-    Link,
-    Message,
-    NewKinds,
-    Opening,
-    Parcel,
-    Ready,
-    Refused,
-    Start,
-    TorchMemory,
-    Written,
-)
+from logflume.detached.filled import Filled
+from logflume.detached.messages import Ask, Link, Opening, Parcel, Start, TorchMemory
+from logflume.detached.speaker import Speaker
 from logflume.detached.terminal import Terminal
 from logflume.exceptions import RunError
 from logflume.guard import Failure, attempt, describe
@@ -37,33 +26,34 @@ from logflume.values.columns import Kind
 
 __all__ = ["main"]
 
-PARCELS = 8
-"""Parcels in this process at once. The rest waits in the training's buffer, which is bounded."""
-
 LOOK_INTERVAL_S = 5.0
 """How often the training is looked for, should the end of the pipe not tell that it has ended."""
 
 
-def main(reading: int, writing: int) -> None:
+def main(reading: int, writing: int, filled: int) -> None:
     """Serve a training until it closes the run or ends.
 
     Args:
         reading: Descriptor of the pipe from the training.
         writing: Descriptor of the pipe to it.
+        filled: Descriptor of the byte that tells of something new in its buffer.
     """
     # Whoever ends the training ends this, once everything is written.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     link = Link(Connection(reading, writable=False), Connection(writing, readable=False))
     start = link.receive()
-    sys.stderr = Terminal(link, is_terminal=start.is_terminal)
+    speaker = Speaker(link, Filled(filled), start.config.buffer.flush_interval_s)
+    speaker.start()
+    sys.stderr = Terminal(speaker, is_terminal=start.is_terminal)
     watch_process(start.process_id)
-    server = attempt(Server, start, link)
+    server = attempt(Server, start, link, speaker)
     if isinstance(server, Failure):
-        link.send(Refused(_portable(server.error)))
+        speaker.tell_built(_portable(server.error))
     else:
-        link.send(Ready())
+        speaker.tell_built()
         server.serve()
+    speaker.stop()
     # What the interpreter would still tidy up is nobody's any more.
     os._exit(0)
 
@@ -74,15 +64,16 @@ class Server:
     Args:
         start: What to build.
         link: The pipes.
+        speaker: Tells the training.
 
     Raises:
         ConfigError, RunError: The pipeline can't be built.
     """
 
-    def __init__(self, start: Start, link: Link) -> None:
+    def __init__(self, start: Start, link: Link, speaker: Speaker) -> None:
         self._start = start
         self._link = link
-        self._room = threading.Semaphore(PARCELS)
+        self._speaker = speaker
         self._opening: dict[str, Any] = {}
         self._keep_kinds = KindKeeper(start.state, start.run)
         self._is_open = False
@@ -117,8 +108,7 @@ class Server:
         match message:
             case Parcel(items, position):
                 HUB.position = position
-                self._room.acquire()
-                HUB.buffer.put(Batch(items, self._note_written))
+                HUB.buffer.put(Batch(items, self._speaker.note_written))
                 HUB.buffer.wake.set()
             case Opening(fields):
                 self._opening = fields
@@ -131,27 +121,19 @@ class Server:
                 # Meanwhile events come in, and other requests.
                 threading.Thread(target=self._flush, args=(number, timeout_s), daemon=True).start()
             case Ask(number, "status"):
-                self._tell(Answer(number, self._pipeline.status()))
+                self._speaker.answer(number, self._pipeline.status())
             case Ask(number, "close", timeout_s, ending):
                 done = self._pipeline.close(ending, timeout_s)
-                self._tell(Answer(number, (done, self._pipeline.status())))
+                self._speaker.answer(number, (done, self._pipeline.status()))
                 return False
         return True
 
     def _flush(self, number: int, timeout_s: float) -> None:
-        self._tell(Answer(number, self._pipeline.flush(timeout_s)))
-
-    def _note_written(self) -> None:
-        self._room.release()
-        self._tell(Written())
+        self._speaker.answer(number, self._pipeline.flush(timeout_s))
 
     def _save_kinds(self, kinds: dict[str, dict[str, Kind]]) -> None:
         self._keep_kinds(kinds)
-        self._tell(NewKinds(kinds))
-
-    def _tell(self, message: Message) -> None:
-        """Send a message. A training that has ended needs none."""
-        attempt(self._link.send, message)
+        self._speaker.note_kinds(kinds)
 
     def _abandon(self) -> None:
         """Write what a training that was killed has sent, and close the sinks."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal
 
-from logflume.detached.messages import Answer, Ask, NewKinds, Ready, Refused, Start, Text, Written
+from logflume.detached.messages import Ask, News, Start
 from logflume.detached.sender import Sender
 from logflume.detached.spawn import Child
 from logflume.guard import Failure, attempt
@@ -54,7 +54,7 @@ class RemotePipeline:
         self._state = start.state
         self._opening = opening
         self._on_death = on_death
-        self._sender = Sender(HUB.buffer, child.link, start.config.buffer.flush_interval_s)
+        self._sender = Sender(HUB.buffer, child.link)
         self._listener = threading.Thread(target=self._listen, name="logflume-answers", daemon=True)
         self._answers: dict[int, Any] = {}
         self._asked = 0
@@ -68,8 +68,9 @@ class RemotePipeline:
 
     def start(self) -> None:
         """Let the child start its pipeline, and send it what the buffer holds."""
-        self._listener.start()
+        HUB.buffer.filled = self._child.filled.byte
         self._sender.start(self._opening)
+        self._listener.start()
 
     def flush(self, timeout_s: float) -> bool:
         """Do what `Pipeline.flush` does."""
@@ -111,14 +112,13 @@ class RemotePipeline:
 
     def _await_ready(self, start: Start) -> None:
         link = self._child.link
-        answer: Any = attempt(link.send, start)
-        while not isinstance(answer, (Ready, Refused, Failure)):
-            self._take(answer)
-            is_heard = link.is_heard_from(START_TIMEOUT_S)
-            answer = attempt(link.receive) if is_heard else Failure(TimeoutError())
-        if isinstance(answer, Refused):
-            raise answer.error
-        if isinstance(answer, Failure):
+        heard: Any = attempt(link.send, start)
+        while not isinstance(heard, Failure) and not (heard and heard.is_built):
+            is_there = link.is_heard_from(START_TIMEOUT_S)
+            heard = attempt(self._hear) if is_there else Failure(TimeoutError())
+            if isinstance(heard, News) and heard.refused is not None:
+                raise heard.refused
+        if isinstance(heard, Failure):
             # The pipe may tell that it has ended before the system does.
             status = attempt(self._child.process.wait, END_TIMEOUT_S)
             has_ended = not isinstance(status, Failure)
@@ -147,25 +147,31 @@ class RemotePipeline:
         return Report(accepted=self._sender.sent, written=written, dropped=dropped)
 
     def _listen(self) -> None:
-        while not isinstance(message := attempt(self._child.link.receive), Failure):
-            self._take(message)
+        while not isinstance(attempt(self._hear), Failure):
+            self._sender.turn()
         self._has_ended = True
         HUB.buffer.announce()
         if self._closing is None:
             self._on_death(self)
 
-    def _take(self, message: Any) -> None:
-        match message:
-            case Written():
-                self._sender.unwritten.popleft()
-            case NewKinds(kinds):
-                self._state.kinds = kinds
-            case Text(text):
-                # A terminal that is gone is the console's loss; the files are with the child.
-                attempt(print_beside_bars, sys.stderr, text)
-            case Answer(number, value):
-                self._answers[number] = value
-                HUB.buffer.announce()
+    def _hear(self) -> News:
+        """Wait for news, and take it in.
+
+        Raises:
+            EOFError, OSError: The child has ended.
+        """
+        news: News = self._child.link.receive()
+        for _ in range(news.written):
+            self._sender.unwritten.popleft()
+        if news.kinds is not None:
+            self._state.kinds = news.kinds
+        if news.text:
+            # A terminal that is gone is the console's loss; the files are with the child.
+            attempt(print_beside_bars, sys.stderr, news.text)
+        if news.answers:
+            self._answers |= news.answers
+            HUB.buffer.announce()
+        return news
 
     def _end(self, timeout_s: float) -> None:
         self._child.end(timeout_s)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from logflume.detached.messages import Ask, Link, Opening, Parcel, TorchMemory
+from logflume.detached.messages import PARCELS, Ask, Link, Opening, Parcel, TorchMemory
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB
 from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record, events_in
@@ -21,33 +21,33 @@ __all__ = ["Sender"]
 PARCEL = 256
 """Items sent at once. Pickling them holds Python's lock in one piece, for some 0.3 ms."""
 
-LOOK = 0.9
-"""The share of `flush_interval_s` after which it looks again: the rest is for the child."""
-
 TORCH_INTERVAL_S = 2.0
 """How often the child is told what torch's allocator says, in seconds."""
 
 
 class Sender:
-    """The thread behind the buffer, in place of a `Worker`. It looks once in almost every interval.
+    """Sends what the buffer holds, when the child asks for it or somebody rings `buffer.wake`.
+
+    The one is heard by the thread that listens to the child, for the other there is a thread here.
 
     Args:
         buffer: Where the items come from.
         link: The pipe.
-        flush_interval_s: The longest that an item waits for its turn, in seconds.
 
     Attributes:
         sent: Events sent.
         unwritten: The parcels that the child has not written yet, the oldest first.
     """
 
-    def __init__(self, buffer: Buffer, link: Link, flush_interval_s: float) -> None:
+    def __init__(self, buffer: Buffer, link: Link) -> None:
         self.sent = 0
         self.unwritten: deque[list[Item]] = deque()
         self._buffer = buffer
         self._link = link
-        self._flush_interval_s = flush_interval_s
-        self._asks: deque[Ask] = deque()
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._asked: deque[Ask] = deque()
+        self._asks: deque[tuple[int, Ask]] = deque()
         self._has_ended = False
         self._has_bug = False
         self._torch_at_s = 0.0
@@ -58,12 +58,21 @@ class Sender:
         self._thread = threading.Thread(
             target=self._run, args=(opening,), name="logflume-worker", daemon=True
         )
+        self._lock.acquire()
         self._thread.start()
 
     def ask(self, ask: Ask) -> None:
         """Send a request behind all that the buffer holds now. After `close` nothing is sent."""
-        self._asks.append(ask)
+        self._asked.append(ask)
         self._buffer.wake.set()
+
+    def turn(self) -> None:
+        """Send what the buffer holds, as far as the child has room, and what is asked for."""
+        with self._lock:
+            result = None if self._has_ended else attempt(self._turn)
+            # Whoever reads from a child that has ended knows what to do.
+            if isinstance(result, Failure) and not isinstance(result.error, OSError):
+                self._report_bug(result)
 
     def stop(self) -> None:
         """Wait until the thread is done with a child that has ended."""
@@ -77,27 +86,34 @@ class Sender:
         return [item for parcel in self.unwritten for item in parcel]
 
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
-        result = attempt(self._open, opening)
-        while not self._has_ended and not _is_broken(result):
-            if isinstance(result, Failure):
-                self._report_bug(result)
-            self._buffer.wake.wait(self._flush_interval_s * LOOK)
-            result = attempt(self._turn)
+        # Nothing may be sent before this: `start` has taken the lock.
+        attempt(self._open, opening)
+        self._lock.release()
+        while not self._has_ended:
+            self.turn()
+            self._buffer.wake.wait()
 
     def _open(self, opening: Callable[[], dict[str, Any]]) -> None:
         fields = attempt(opening)
-        self._link.send(Opening({} if isinstance(fields, Failure) else fields))
         if isinstance(fields, Failure):
             self._report_bug(fields)
+            fields = {}
+        self._link.send(Opening(fields))
 
     def _turn(self) -> None:
-        asks = [self._asks.popleft() for _ in range(len(self._asks))]
-        remaining = len(self._buffer)
         self._send_torch_memory()
-        while remaining > 0 and (items := self._buffer.take(min(remaining, PARCEL))):
-            remaining -= len(items)
+        behind = self._taken + len(self._buffer)
+        self._asks.extend((behind, self._asked.popleft()) for _ in range(len(self._asked)))
+        while len(self.unwritten) < PARCELS and (items := self._buffer.take(PARCEL)):
+            self._taken += len(items)
             self._send(items)
-        for ask in asks:
+            self._send_asks()
+        self._send_asks()
+
+    def _send_asks(self) -> None:
+        """Send the requests that nothing is in front of any more."""
+        while self._asks and (self._asks[0][0] <= self._taken or not len(self._buffer)):
+            _, ask = self._asks.popleft()
             self._link.send(ask)
             self._has_ended = self._has_ended or ask.what == "close"
 
@@ -138,8 +154,3 @@ def _picklable(item: Item) -> list[Item]:
     return [
         one if not isinstance(attempt(pickle.dumps, one), Failure) else Lost(1) for one in events
     ]
-
-
-def _is_broken(result: Any) -> bool:
-    """Whether the child has ended. Whoever reads from it knows what to do."""
-    return isinstance(result, Failure) and isinstance(result.error, OSError)

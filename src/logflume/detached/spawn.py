@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from msgspec import Struct
 
+from logflume.detached.filled import Filled
 from logflume.detached.messages import Link
 
 __all__ = ["Child", "spawn"]
@@ -23,10 +24,12 @@ class Child(Struct):
     Attributes:
         process: The process.
         link: Our end of the pipes.
+        filled: Tells it that our buffer holds something new.
     """
 
     process: subprocess.Popen[bytes]
     link: Link
+    filled: Filled
 
     def end(self, timeout_s: float) -> None:
         """Wait until the process has ended; kill it if that takes longer."""
@@ -49,15 +52,17 @@ def spawn(claims: Sequence[int]) -> Child:
     Raises:
         OSError: The system starts no process now.
     """
+    filled = Filled.create()
     to_child = os.pipe()
     to_us = os.pipe()
-    theirs = (to_child[0], to_us[1])
+    theirs = (to_child[0], to_us[1], filled)
     # It finds modules where this process finds them, whoever has changed the path since.
     environ = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
     }
     try:
+        memory = Filled(filled)
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "logflume.detached", *map(str, theirs)],
             stdin=subprocess.DEVNULL,
@@ -75,7 +80,7 @@ def spawn(claims: Sequence[int]) -> Child:
             os.close(file)
     link = Link(Connection(to_us[0], writable=False), Connection(to_child[1], readable=False))
     _links.add(link)
-    return Child(process, link)
+    return Child(process, link, memory)
 
 
 def _leave_to_parent() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from logflume.detached.messages import Link, Text
+from logflume.detached.speaker import Speaker
 
 __all__ = ["Terminal"]
 
@@ -13,21 +13,17 @@ class Terminal(io.TextIOBase):
     """A text stream whose other end is the training: only that one knows of progress bars.
 
     Args:
-        link: The pipes.
+        speaker: Tells the training.
         is_terminal: Whether a terminal shows it in the end.
     """
 
-    def __init__(self, link: Link, *, is_terminal: bool) -> None:
-        self._link = link
+    def __init__(self, speaker: Speaker, *, is_terminal: bool) -> None:
+        self._speaker = speaker
         self._is_terminal = is_terminal
 
     def write(self, text: str) -> int:
-        """Send a text.
-
-        Raises:
-            OSError: The training has ended.
-        """
-        self._link.send(Text(text))
+        """Send a text, soon."""
+        self._speaker.show(text)
         return len(text)
 
     def isatty(self) -> bool:

@@ -24,7 +24,7 @@ class Bell:
         if self._rings.empty():
             self._rings.put(None)
 
-    def wait(self, timeout_s: float) -> bool:
+    def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until it rings, and silence it; False when `timeout_s` was not enough."""
         try:
             self._rings.get(timeout=timeout_s)

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from mmap import mmap
 from typing import Any, NamedTuple, TypeAlias
 
 from logflume.pipeline.bell import Bell
@@ -118,6 +119,7 @@ class Buffer:
 
     Attributes:
         wake: Rung when the worker should look now and not at its next interval.
+        filled: Its first byte is set whenever a record comes; another process may read it.
     """
 
     def __init__(
@@ -137,6 +139,7 @@ class Buffer:
         """Change size and policy; what is in it stays."""
         self._starter = None
         self._consumer_id = 0
+        self.filled: bytearray | mmap = bytearray(1)
         self._size = size
         self._when_full = when_full
         self._block_timeout_s = block_timeout_s
@@ -156,6 +159,7 @@ class Buffer:
             self._items.append(record)
         else:
             self._put_when_full(record)
+        self.filled[0] = 1
 
     def take(self, most: int) -> list[Item]:
         """Remove and return up to `most` records, oldest first. For the worker only."""
@@ -173,6 +177,7 @@ class Buffer:
     def put_back(self, items: Sequence[Item]) -> None:
         """Put items that were taken back before all others, also where there is no room."""
         self._items.extendleft(reversed(items))
+        self.filled[0] = 1
 
     def oldest_ns(self) -> int | None:
         """Return when the oldest record was made; None where there is none."""
@@ -195,6 +200,7 @@ class Buffer:
 
     def _clear(self) -> None:
         self.wake = Bell()
+        self.filled = bytearray(1)
         self._items: deque[Item] = deque()
         self._room = threading.Condition()
         self._open_lost = Lost(0)

@@ -14,6 +14,4 @@ __all__ = ["log_rollouts"]
 def log_rollouts(rollouts: Rollouts) -> None:
     """Log a batch of rollouts; the worker makes its events, once a GPU has made its copies."""
     events = len(rollouts.completions) + 2
-    # The worker is told at once, so that it can choose its moment.
     HUB.buffer.put(Deferred(time.time_ns(), HUB.position, rollouts.entries, events))
-    HUB.buffer.wake.set()
