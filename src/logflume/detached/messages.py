@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import threading
-from multiprocessing.connection import Connection
+from multiprocessing.connection import wait
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -98,6 +99,9 @@ class News(Struct):
 
 Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News
 
+_LENGTH = struct.Struct("!Q")
+_CHUNK_BYTES = 65536
+
 PARCELS = 8
 """Parcels that the child may hold. The rest waits in the training's buffer, which is bounded."""
 
@@ -105,14 +109,18 @@ PARCELS = 8
 class Link:
     """One end of the two pipes. Any thread may send; one receives.
 
+    A message is its length and its pickle. It goes with one system call and mostly comes with one:
+    at each of them the training's thread loses Python's lock, and has to wait for it again.
+
     Args:
-        incoming: What the other process writes to.
-        outgoing: What it reads from.
+        incoming: Descriptor of what the other process writes to.
+        outgoing: Descriptor of what it reads from.
     """
 
-    def __init__(self, incoming: Connection[Any, Any], outgoing: Connection[Any, Any]) -> None:
-        self._incoming = incoming
-        self._outgoing = outgoing
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self._incoming = open(incoming, "rb", buffering=0)  # noqa: SIM115 - closed by `close`
+        self._outgoing = open(outgoing, "wb", buffering=0)  # noqa: SIM115
+        self._received = bytearray()
         self._lock = threading.Lock()
 
     def send(self, message: Message) -> None:
@@ -125,8 +133,10 @@ class Link:
 
     def send_bytes(self, pickled: bytes) -> None:
         """Send a message that is pickled already. Raises as `send` does."""
+        rest = memoryview(_LENGTH.pack(len(pickled)) + pickled)
         with self._lock:
-            self._outgoing.send_bytes(pickled)
+            while rest:
+                rest = rest[self._outgoing.write(rest) :]
 
     def receive(self) -> Any:
         """Wait for a message.
@@ -134,13 +144,28 @@ class Link:
         Raises:
             EOFError, OSError: The other process has ended.
         """
-        return pickle.loads(self._incoming.recv_bytes())
+        while not self._has_message():
+            chunk = self._incoming.read(_CHUNK_BYTES)
+            if not chunk:
+                raise EOFError
+            self._received += chunk
+        end = self._end()
+        message = pickle.loads(self._received[_LENGTH.size : end])
+        del self._received[:end]
+        return message
 
     def is_heard_from(self, timeout_s: float) -> bool:
         """Wait for a message or the end of the other process; False after `timeout_s`."""
-        return self._incoming.poll(timeout_s)
+        return self._has_message() or bool(wait([self._incoming.fileno()], timeout_s))
 
     def close(self) -> None:
         """Close both pipes."""
         self._incoming.close()
         self._outgoing.close()
+
+    def _has_message(self) -> bool:
+        return len(self._received) >= _LENGTH.size and len(self._received) >= self._end()
+
+    def _end(self) -> int:
+        (length,) = _LENGTH.unpack_from(self._received)
+        return _LENGTH.size + int(length)

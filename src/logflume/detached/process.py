@@ -7,7 +7,6 @@ import pickle
 import signal
 import sys
 import threading
-from multiprocessing.connection import Connection
 from typing import Any
 
 from logflume.detached.filled import Filled
@@ -41,7 +40,7 @@ def main(reading: int, writing: int, filled: int) -> None:
     # Whoever ends the training ends this, once everything is written.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
-    link = Link(Connection(reading, writable=False), Connection(writing, readable=False))
+    link = Link(reading, writing)
     start = link.receive()
     speaker = Speaker(link, Filled(filled), start.config.buffer.flush_interval_s)
     speaker.start()

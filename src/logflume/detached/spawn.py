@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 from weakref import WeakSet
 
@@ -78,7 +77,7 @@ def spawn(claims: Sequence[int]) -> Child:
     finally:
         for file in theirs:
             os.close(file)
-    link = Link(Connection(to_us[0], writable=False), Connection(to_child[1], readable=False))
+    link = Link(to_us[0], to_child[1])
     _links.add(link)
     return Child(process, link, memory)
 
