@@ -11,12 +11,24 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from logflume.config.model import Config
-from logflume.pipeline.buffer import Item, Position
+from logflume.pipeline.buffer import Deferred, Item, Lost, Position, Record
 from logflume.run import RunInfo
 from logflume.state import RunState
 from logflume.values.columns import Kind
 
-__all__ = ["PARCELS", "Ask", "Link", "Message", "News", "Opening", "Parcel", "Start", "TorchMemory"]
+__all__ = [
+    "PARCELS",
+    "Ask",
+    "Link",
+    "Message",
+    "News",
+    "Opening",
+    "Parcel",
+    "Start",
+    "TorchMemory",
+    "pack",
+    "unpack",
+]
 
 
 class Start(Struct):
@@ -47,11 +59,11 @@ class Parcel(Struct):
     """To the child: items of the buffer, in order.
 
     Attributes:
-        items: The items.
+        items: The items, from `pack`.
         position: Step and mode when it was sent, for the events that the child makes itself.
     """
 
-    items: list[Item]
+    items: list[Any]
     position: Position
 
 
@@ -78,7 +90,7 @@ class Ask(Struct):
 
 
 class News(Struct):
-    """To the training, which looks into its buffer whenever it gets one: what there is to tell.
+    """To the training: what there is to tell. It also looks into its buffer, as at every message.
 
     Attributes:
         is_built: The first news: the pipeline is built, or `refused`.
@@ -95,6 +107,18 @@ class News(Struct):
     kinds: dict[str, dict[str, Kind]] | None = None
     text: str = ""
     answers: dict[int, Any] = {}
+
+
+def pack(item: Item) -> Any:
+    """Return an item as plain tuples and numbers, which are pickled several times faster."""
+    return tuple(item) if isinstance(item, tuple) else item.count
+
+
+def unpack(packed: Any) -> Item:
+    """Return an item from what `pack` made of it."""
+    if isinstance(packed, int):
+        return Lost(packed)
+    return Record._make(packed) if len(packed) == len(Record._fields) else Deferred._make(packed)
 
 
 Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News
@@ -139,7 +163,7 @@ class Link:
                 rest = rest[self._outgoing.write(rest) :]
 
     def receive(self) -> Any:
-        """Wait for a message.
+        """Wait for a message; None is one that says nothing.
 
         Raises:
             EOFError, OSError: The other process has ended.
@@ -150,9 +174,9 @@ class Link:
                 raise EOFError
             self._received += chunk
         end = self._end()
-        message = pickle.loads(self._received[_LENGTH.size : end])
+        pickled = self._received[_LENGTH.size : end]
         del self._received[:end]
-        return message
+        return pickle.loads(pickled) if pickled else None
 
     def is_heard_from(self, timeout_s: float) -> bool:
         """Wait for a message or the end of the other process; False after `timeout_s`."""

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 from logflume.detached.filled import Filled
-from logflume.detached.messages import Ask, Link, Opening, Parcel, Start, TorchMemory
+from logflume.detached.messages import Ask, Link, Opening, Parcel, Start, TorchMemory, unpack
 from logflume.detached.speaker import Speaker
 from logflume.detached.terminal import Terminal
 from logflume.exceptions import RunError
@@ -107,7 +107,7 @@ class Server:
         match message:
             case Parcel(items, position):
                 HUB.position = position
-                HUB.buffer.put(Batch(items, self._speaker.note_written))
+                HUB.buffer.put(Batch(list(map(unpack, items)), self._speaker.note_written))
                 HUB.buffer.wake.set()
             case Opening(fields):
                 self._opening = fields

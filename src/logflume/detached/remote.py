@@ -154,13 +154,15 @@ class RemotePipeline:
         if self._closing is None:
             self._on_death(self)
 
-    def _hear(self) -> News:
-        """Wait for news, and take it in.
+    def _hear(self) -> News | None:
+        """Wait for a message, and take in what news it has.
 
         Raises:
             EOFError, OSError: The child has ended.
         """
-        news: News = self._child.link.receive()
+        news: News | None = self._child.link.receive()
+        if news is None:
+            return None
         for _ in range(news.written):
             self._sender.unwritten.popleft()
         if news.kinds is not None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from logflume.detached.messages import PARCELS, Ask, Link, Opening, Parcel, TorchMemory
+from logflume.detached.messages import PARCELS, Ask, Link, Opening, Parcel, TorchMemory, pack
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB
 from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record, events_in
@@ -141,7 +141,7 @@ class Sender:
 
 
 def _pickle(items: list[Item]) -> bytes:
-    return pickle.dumps(Parcel(items, HUB.position), pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps(Parcel(list(map(pack, items)), HUB.position), pickle.HIGHEST_PROTOCOL)
 
 
 def _picklable(item: Item) -> list[Item]:

@@ -29,8 +29,8 @@ ROUND_S = 2.0
 class Speaker:
     """A thread that sends news, and has the training look into its buffer once there is something.
 
-    Each message costs the training a switch of threads, at a moment that it did not choose. So most
-    news waits until the training has to look anyway.
+    Each message costs the training a switch of threads, at a moment that it did not choose, and the
+    more the longer it is. So most messages are empty ones, and news waits for company.
 
     Args:
         link: The pipes.
@@ -47,7 +47,7 @@ class Speaker:
         self._bell = Bell()
         self._is_urgent = False
         self._has_ended = False
-        self._spoke_at_s = time.monotonic()
+        self._told_at_s = time.monotonic()
         self._waits_since_s = 0.0
         self._thread = threading.Thread(target=self._run, name="logflume-speaker", daemon=True)
 
@@ -100,19 +100,22 @@ class Speaker:
     def _run(self) -> None:
         while not self._has_ended:
             self._bell.wait(self._interval_s)
-            if self._filled.take() or self._is_due():
-                self._speak()
-        self._speak()
+            is_filled = self._filled.take()
+            if self._is_due(DELAY_S / 2 if is_filled else DELAY_S):
+                self._tell()
+            elif is_filled:
+                attempt(self._link.send_bytes, b"")
+        self._tell()
 
-    def _is_due(self) -> bool:
+    def _is_due(self, delay_s: float) -> bool:
         now_s = time.monotonic()
-        is_late = self._news != News() and now_s - self._waits_since_s >= DELAY_S
-        return self._is_urgent or is_late or now_s - self._spoke_at_s >= ROUND_S
+        is_late = self._news != News() and now_s - self._waits_since_s >= delay_s
+        return self._is_urgent or is_late or now_s - self._told_at_s >= ROUND_S
 
-    def _speak(self) -> None:
+    def _tell(self) -> None:
         with self._lock:
             news, self._news = self._news, News()
             self._is_urgent = False
-        self._spoke_at_s = time.monotonic()
+        self._told_at_s = time.monotonic()
         # A training that has ended needs no news.
         attempt(self._link.send, news)

@@ -25,10 +25,28 @@ _GENERATE = "_generate_and_score_completions"
 
 
 class Stopwatch:
-    """Takes the place of a `RewardBatch` where only the times are wanted."""
+    """Times reward functions; those that log for themselves are silenced.
+
+    Attributes:
+        seconds: The time of each function at its last call.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._functions: list[Any] = []
+        self._names: list[str] = []
+        self._timed: list[Any] = []
+
+    def timed(self, functions: Sequence[Any], names: list[str]) -> list[Any]:
+        """Return the functions with the stopwatch. They are wrapped again if they are others."""
+        self.seconds = {}
+        if self._functions != functions or self._names != names:
+            self._functions, self._names = list(functions), names
+            originals = [f.function if isinstance(f, WrappedReward) else f for f in functions]
+            self._timed = [
+                wrap_reward(f, name, batch=self) for f, name in zip(originals, names, strict=False)
+            ]
+        return list(self._timed)
 
     def add(self, name: str, _values: Any, _call: dict[str, Any], seconds: float) -> None:
         """Note the time of a function."""
@@ -56,6 +74,7 @@ class RolloutTap:
         self._keep = keep
         self._columns = columns
         self._quality = quality
+        self._stopwatch = Stopwatch()
         self._scored: dict[str, Any] = {}
         self._found: dict[str, Any] = {}
 
@@ -82,21 +101,22 @@ class RolloutTap:
         self._found.clear()
 
     def _wrap_score(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        signature = inspect.signature(original)
+        parameters = list(inspect.signature(original).parameters)
 
         def score(*args: Any, **kwargs: Any) -> Any:
-            stopwatch = Stopwatch()
             functions = self._trainer.reward_funcs
-            self._trainer.reward_funcs = _timed(functions, self._trainer, stopwatch)
+            names = distinct(self._trainer.reward_func_names)
+            self._trainer.reward_funcs = self._stopwatch.timed(functions, names)
             started_s = time.perf_counter()
             try:
                 rewards = original(*args, **kwargs)
             finally:
                 self._trainer.reward_funcs = functions
             self._scored = {
-                "call": attempt(_arguments, signature, args, kwargs),
+                "call": {**dict(zip(parameters, args, strict=False)), **kwargs},
+                "names": names,
                 "rewards": rewards,
-                "reward_s": stopwatch.seconds,
+                "reward_s": self._stopwatch.seconds,
                 "score_s": time.perf_counter() - started_s,
             }
             return rewards
@@ -125,7 +145,7 @@ class RolloutTap:
         token_ids = call["completion_ids_list"]
         ends = _end_tokens(trainer)
         weights = getattr(trainer, "reward_weights", None)
-        names = distinct(trainer.reward_func_names)
+        names = self._scored["names"]
         rollouts = Rollouts(
             generation=PHASE.number_rollouts(mode),
             global_step=trainer.state.global_step,
@@ -134,10 +154,10 @@ class RolloutTap:
             prompts=[text_of(prompt) for prompt in call["prompts"]],
             completions=[text_of(completion) for completion in completions],
             names=names,
-            table=snapshot(self._scored["rewards"]),
+            table=_copied(self._scored["rewards"]),
             logs_batch=trainer.accelerator.is_main_process,
             weights={} if weights is None else dict(zip(names, weights.tolist(), strict=True)),
-            advantages=snapshot(output["advantages"]),
+            advantages=_copied(output["advantages"]),
             prompt_tokens=_lengths(output.get("prompt_mask")),
             completion_tokens=[len(ids) for ids in token_ids],
             truncated=[not len(ids) or ids[-1] not in ends for ids in token_ids],
@@ -153,26 +173,14 @@ class RolloutTap:
         log_rollouts(rollouts)
 
 
-def _timed(functions: Sequence[Any], trainer: Any, stopwatch: Stopwatch) -> list[Any]:
-    """Return the functions with a stopwatch; those that log for themselves are silenced."""
-    timed = []
-    for function, name in zip(functions, distinct(trainer.reward_func_names), strict=False):
-        if isinstance(function, WrappedReward):
-            function = function.function
-        timed.append(wrap_reward(function, name, batch=stopwatch))
-    return timed
-
-
-def _arguments(
-    signature: inspect.Signature, args: Sequence[Any], kwargs: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the arguments of a call by name."""
-    return signature.bind(*args, **kwargs).arguments
+def _copied(tensor: Any) -> Any:
+    """Return the values of a tensor; those on a GPU are on their way."""
+    return tensor.tolist() if tensor.device.type == "cpu" else snapshot(tensor)
 
 
 def _lengths(mask: Any) -> Any:
     """Return how many tokens of each row a mask of shape [rows, tokens] keeps."""
-    return None if mask is None else snapshot(mask.sum(dim=1))
+    return None if mask is None else _copied(mask.sum(dim=1))
 
 
 def _end_tokens(trainer: Any) -> set[Any]:
