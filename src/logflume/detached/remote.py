@@ -13,7 +13,6 @@ from logflume.detached.sender import Sender
 from logflume.detached.spawn import Child
 from logflume.guard import Failure, attempt
 from logflume.hub import HUB
-from logflume.pipeline.buffer import events_in
 from logflume.pipeline.pipeline import Report, Status
 from logflume.text.beside_bars import print_beside_bars
 
@@ -142,7 +141,7 @@ class RemotePipeline:
 
     def _sender_report(self) -> Report:
         """Return the counts as this side knows them."""
-        dropped = sum(map(events_in, self._sender.unwritten_items()))
+        dropped = self._sender.unwritten_events()
         written = self._sender.sent - dropped
         return Report(accepted=self._sender.sent, written=written, dropped=dropped)
 

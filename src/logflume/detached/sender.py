@@ -9,7 +9,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from logflume.detached.messages import PARCELS, Ask, Link, Opening, Parcel, TorchMemory, pack
+from logflume.detached.messages import (
+    PARCELS,
+    Ask,
+    Link,
+    Opening,
+    Parcel,
+    TorchMemory,
+    pack,
+    unpack,
+)
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB
 from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record, events_in
@@ -36,12 +45,13 @@ class Sender:
 
     Attributes:
         sent: Events sent.
-        unwritten: The parcels that the child has not written yet, the oldest first.
+        unwritten: The parcels that the child has not written yet, the oldest first: how many events
+            each has, and its pickle.
     """
 
     def __init__(self, buffer: Buffer, link: Link) -> None:
         self.sent = 0
-        self.unwritten: deque[list[Item]] = deque()
+        self.unwritten: deque[tuple[int, bytes]] = deque()
         self._buffer = buffer
         self._link = link
         self._lock = threading.Lock()
@@ -83,7 +93,11 @@ class Sender:
 
     def unwritten_items(self) -> list[Item]:
         """Return what the child has not written, in order."""
-        return [item for parcel in self.unwritten for item in parcel]
+        return [unpack(item) for _, parcel in self.unwritten for item in pickle.loads(parcel).items]
+
+    def unwritten_events(self) -> int:
+        """Return how many events the child has not written."""
+        return sum(events for events, _ in self.unwritten)
 
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
         # Nothing may be sent before this: `start` has taken the lock.
@@ -122,8 +136,9 @@ class Sender:
         if isinstance(pickled, Failure):
             items = [one for item in items for one in _picklable(item)]
             pickled = _pickle(items)
-        self.sent += sum(map(events_in, items))
-        self.unwritten.append(items)
+        events = sum(map(events_in, items))
+        self.sent += events
+        self.unwritten.append((events, pickled))
         self._link.send_bytes(pickled)
 
     def _report_bug(self, failure: Failure) -> None:
