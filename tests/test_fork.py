@@ -242,3 +242,23 @@ def test_types_are_the_parents(tmp_path: Path) -> None:
     (path,) = run.folder.glob("events-pid*.jsonl")
     event: dict[str, Any] = read(path)[0]
     assert '{"value":"text"}' == event["extras"]
+
+
+def test_a_fork_right_after_the_start(tmp_path: Path) -> None:
+    """A process that is forked while the run is still being described holds nothing up."""
+    script = Script(
+        tmp_path,
+        """
+        start()
+        pid = os.fork()
+        if pid == 0:
+            os.close(1), os.close(2)
+            wait()
+        log.info("x", number=0)
+        say(logflume.flush())
+        os.kill(pid, signal.SIGKILL)
+        """,
+    )
+    assert "True" == script.line()
+    assert (0, "") == script.end()
+    assert [0] == script.numbers()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# `version` imports this at its first use. Here it must not: a process that is forked while one of
+# our threads imports a module has that module half made, for ever.
+import email.parser as _email_parser  # noqa: F401
 import os
 import platform
 import shlex
@@ -17,7 +20,7 @@ import psutil
 from logflume.config.model import Config
 from logflume.events import SCHEMA_VERSION
 
-__all__ = ["describe_run"]
+__all__ = ["GitCommit", "describe_run"]
 
 _PACKAGES = (
     "logflume",
@@ -31,8 +34,47 @@ _PACKAGES = (
     "vllm",
 )
 
+GIT_TIMEOUT_S = 5.0
+"""The longest that git is waited for, in seconds."""
 
-def describe_run(config: Config) -> dict[str, Any]:
+
+class GitCommit:
+    """The commit of the working folder.
+
+    `ask` is for the thread that starts the run. A process that is forked by one thread while
+    another starts git inherits what that one waits for, and would hold it up as long as it lives.
+    """
+
+    def __init__(self) -> None:
+        self._git: subprocess.Popen[str] | None = None
+
+    def ask(self) -> None:
+        """Start git."""
+        try:
+            self._git = subprocess.Popen(
+                ["git", "rev-parse", "HEAD"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        except OSError:
+            self._git = None
+
+    def answer(self) -> str | None:
+        """Wait for git; None where there is no commit, or no git."""
+        if self._git is None:
+            return None
+        with self._git as git:
+            try:
+                commit, _ = git.communicate(timeout=GIT_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                git.kill()
+                return None
+        return commit.strip() if git.returncode == 0 else None
+
+
+def describe_run(config: Config, commit: GitCommit) -> dict[str, Any]:
     """Return configuration, versions, host and git commit. Takes some milliseconds."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -42,7 +84,7 @@ def describe_run(config: Config) -> dict[str, Any]:
         "pid": os.getpid(),
         "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_total_bytes": psutil.virtual_memory().total,
-        "git_commit": _git_commit(),
+        "git_commit": commit.answer(),
         "versions": {"python": platform.python_version(), **_versions()},
     }
 
@@ -55,13 +97,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _git_commit() -> str | None:
-    try:
-        result = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return result.stdout.strip()

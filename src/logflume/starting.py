@@ -17,7 +17,7 @@ from logflume import stdlib_logging
 from logflume.attempts import Attempt, open_attempt
 from logflume.child import child_config, child_run
 from logflume.config.model import Config
-from logflume.describe_run import describe_run
+from logflume.describe_run import GitCommit, describe_run
 from logflume.detached.fitness import can_be_detached
 from logflume.detached.messages import Start
 from logflume.detached.remote import RemotePipeline
@@ -78,13 +78,15 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None]) -> Running
         RunError: Another process writes the run, or its folder can't be read or written.
     """
     begun = open_attempt(_identify(config), config.when_claimed)
+    commit = GitCommit()
     with ExitStack() as undo:
         undo.callback(begun.release)
-        running = _build(config, begun, on_death)
+        running = _build(config, begun, lambda: describe_run(config, commit), on_death)
         undo.pop_all()
     begun.begin()
     if begun.claim is not None and begun.claim.fault:
         report_fault("run.lock", "failed", f"{begun.claim.fault}: {_UNNOTICED}")
+    commit.ask()
     _connect(config, running.pipeline)
     if config.stdlib is not None:
         stdlib_logging.install(config.stdlib, takes_terminal=_has_terminal(config))
@@ -92,7 +94,12 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None]) -> Running
     return running
 
 
-def _build(config: Config, begun: Attempt, on_death: Callable[[RemotePipeline], None]) -> Running:
+def _build(
+    config: Config,
+    begun: Attempt,
+    opening: Callable[[], dict[str, Any]],
+    on_death: Callable[[RemotePipeline], None],
+) -> Running:
     run = begun.run
     earlier = RunState.load(RunState.path(run))
     state = RunState(
@@ -103,8 +110,8 @@ def _build(config: Config, begun: Attempt, on_death: Callable[[RemotePipeline], 
         whole=earlier.whole if earlier else {},
         complete=_still_there(earlier.complete, run) if earlier else {},
     )
-    pipeline = _build_apart(config, begun, state, on_death) or build_pipeline(
-        config, run, state.kinds, KindKeeper(state, run), lambda: describe_run(config), state.whole
+    pipeline = _build_apart(config, begun, state, opening, on_death) or build_pipeline(
+        config, run, state.kinds, KindKeeper(state, run), opening, state.whole
     )
     try:
         state.save(run)
@@ -115,7 +122,11 @@ def _build(config: Config, begun: Attempt, on_death: Callable[[RemotePipeline], 
 
 
 def _build_apart(
-    config: Config, begun: Attempt, state: RunState, on_death: Callable[[RemotePipeline], None]
+    config: Config,
+    begun: Attempt,
+    state: RunState,
+    opening: Callable[[], dict[str, Any]],
+    on_death: Callable[[RemotePipeline], None],
 ) -> RemotePipeline | None:
     """Return a pipeline in a process of its own; None where it has to be here."""
     if config.worker == "thread" or not can_be_detached(config):
@@ -124,7 +135,7 @@ def _build_apart(
     message = Start(config, begun.run, state, os.getpid(), is_terminal)
     try:
         child = spawn([claim.descriptor for claim in (begun.claim, begun.number) if claim])
-        return RemotePipeline(child, message, lambda: describe_run(config), on_death)
+        return RemotePipeline(child, message, opening, on_death)
     except OSError as error:
         report_fault("worker process", "failed", describe(error))
         return None
