@@ -27,16 +27,16 @@ FIELDS = {name: number / 7 for number, name in enumerate(NAMES)}
 EVENTS = 200
 ROOM = 1.15
 
-CALLER = 0.48
+CALLER = 0.51
 """Instructions of the caller, in structlog's."""
 
-BEHIND = 14.4
+BEHIND = 14.5
 """Instructions an event of the worker and of the sinks' threads, all five sinks, in structlog's."""
 
-HANDED_ON = 0.125
+HANDED_ON = 0.136
 """The same within the training's process, where the work is done by a process of its own."""
 
-COPIES = 4
+COPIES = 3
 """Dicts of all fields that a call makes. No room: one more is one more."""
 
 _COPY_BYTES = sys.getsizeof(dict(FIELDS)) * 3 // 4
@@ -68,8 +68,8 @@ def _structlog_call() -> Callable[[], object]:
 _LOG = logflume.get_training_logger()
 
 
-def _call() -> object:
-    return _LOG.bind(step=3).info("training", **FIELDS)
+def _call() -> None:
+    _LOG.bind(step=3).info("training", **FIELDS)
 
 
 def _settled(call: Callable[[], object]) -> int:
@@ -127,10 +127,13 @@ def test_a_needless_copy_is_seen() -> None:
     """The guard sees one copy of the fields, and one loop over them."""
 
     def copying() -> object:
-        return _call(), dict(FIELDS)
+        copy = dict(FIELDS)
+        _call()
+        return copy
 
     def looping() -> object:
-        return [len(name) for name in FIELDS], _call()
+        _call()
+        return [len(name) for name in FIELDS]
 
     _call()
     reference = _settled(_structlog_call())

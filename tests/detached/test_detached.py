@@ -19,7 +19,7 @@ import logflume
 from logflume import testing
 from logflume.exceptions import ConfigError, RunError
 from logflume.hub import HUB
-from logflume.pipeline.buffer import Deferred
+from logflume.pipeline.items import Deferred
 from tests.detached.beside import APART, has_ended, workers
 from tests.fake_sinks import wait_until
 from tests.own_events import fields, own, read

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logflume
-from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record, WhenFull
+from logflume.pipeline.buffer import Buffer, WhenFull
+from logflume.pipeline.items import Deferred, Item, Lost, Record
 from logflume.testing import capture_events
 from tests.fake_sinks import HeldSink
 from tests.own_events import own
@@ -23,7 +24,8 @@ POLICIES = list(WhenFull)
 
 
 def record(number: int, thread: int = 0) -> Record:
-    return Record(0, "training", "info", "x", {"thread": thread, "number": number}, (None, None))
+    fields = {"thread": thread, "number": number}
+    return Record(0, "training", "info", "x", {}, fields, (None, None))
 
 
 def numbers(items: list[Item]) -> list[int]:

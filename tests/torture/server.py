@@ -15,7 +15,7 @@ import sys
 from typing import Any
 
 from logflume.config.load import load_config
-from logflume.describe_run import describe_run
+from logflume.describe_run import GitCommit, describe_run
 from tests.torture.busy import CONFIG
 
 PRELOADED = (
@@ -59,7 +59,7 @@ if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
     # What Python remembers of the installed packages is then there, too.
-    describe_run(load_config(CONFIG))
+    describe_run(load_config(CONFIG), GitCommit())
     if (command := serve()) is not None:
         module, _, function = command["program"].partition(":")
         become_a_program(command["arguments"])

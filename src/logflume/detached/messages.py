@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from logflume.config.model import Config
-from logflume.pipeline.buffer import Deferred, Item, Lost, Position, Record
+from logflume.pipeline.items import Deferred, Item, Lost, Position
 from logflume.run import RunInfo
 from logflume.state import RunState
 from logflume.values.columns import Kind
@@ -118,7 +118,7 @@ def unpack(packed: Any) -> Item:
     """Return an item from what `pack` made of it."""
     if isinstance(packed, int):
         return Lost(packed)
-    return Record._make(packed) if len(packed) == len(Record._fields) else Deferred._make(packed)
+    return Deferred._make(packed) if len(packed) == len(Deferred._fields) else packed
 
 
 Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News

@@ -16,8 +16,8 @@ from logflume.detached.terminal import Terminal
 from logflume.exceptions import RunError
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB
-from logflume.pipeline.buffer import Batch
 from logflume.pipeline.build import build_pipeline
+from logflume.pipeline.items import Batch
 from logflume.pipeline.pipeline import Pipeline
 from logflume.resources import note_torch_memory, watch_process
 from logflume.starting import KindKeeper, take_buffer

@@ -177,7 +177,8 @@ class RemotePipeline:
     def _end(self, timeout_s: float) -> None:
         self._child.end(timeout_s)
         self._sender.stop()
-        if threading.current_thread() is not self._listener:
+        is_listener = threading.current_thread() is self._listener
+        if not is_listener:
             self._listener.join(END_TIMEOUT_S)
-        if not self._listener.is_alive():
+        if is_listener or not self._listener.is_alive():
             self._child.link.close()

@@ -21,8 +21,9 @@ from logflume.detached.messages import (
 )
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB
-from logflume.pipeline.buffer import Buffer, Deferred, Item, Lost, Record, events_in
+from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.faults import report_fault
+from logflume.pipeline.items import Deferred, Item, Lost, Record, events_in
 from logflume.resources import torch_memory
 
 __all__ = ["Sender"]

@@ -5,97 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from mmap import mmap
-from typing import Any, NamedTuple, TypeAlias
 
 from logflume.pipeline.bell import Bell
+from logflume.pipeline.items import Batch, Call, Deferred, Item, Lost, Record, events_in
 
-__all__ = [
-    "Batch",
-    "Buffer",
-    "Deferred",
-    "Item",
-    "Lost",
-    "Position",
-    "Record",
-    "WhenFull",
-    "events_in",
-]
-
-Position: TypeAlias = tuple[int | None, str | None]
-"""Step and mode, as `set_step` gives them."""
-
-
-class Record(NamedTuple):
-    """One log call, as it leaves the caller's thread.
-
-    Attributes:
-        time_ns: When the call was made, nanoseconds since 1970 UTC.
-        logger: Name of the logger.
-        level: Name of the level.
-        event: First argument of the call.
-        fields: Context variables, bound context and keyword arguments, snapshotted.
-        position: Step and mode at the time of the call, from `set_step`.
-    """
-
-    time_ns: int
-    logger: str
-    level: str
-    event: str
-    fields: dict[str, Any]
-    position: Position
-
-
-class Deferred(NamedTuple):
-    """Several events of one moment, made on the worker: the caller pays for one record.
-
-    Attributes:
-        time_ns, position: As those of a `Record`.
-        entries: Gives logger, type and fields of each event. What it reads is snapshotted.
-        events: How many that will be, for the count if they are dropped.
-    """
-
-    time_ns: int
-    position: Position
-    entries: Callable[[], Iterable[tuple[str, str, dict[str, Any]]]]
-    events: int
-
-    def records(self) -> list[Record]:
-        """Return the events as records of level info."""
-        return [
-            Record(self.time_ns, logger, "info", event, fields, self.position)
-            for logger, event, fields in self.entries()
-        ]
-
-
-class Batch(NamedTuple):
-    """Items that another process sends; `written` is called when the sinks have their events."""
-
-    items: list[Item]
-    written: Callable[[], None]
-
-
-class Lost:
-    """Stands in the buffer where records were dropped, so that `seq` has its gap right there."""
-
-    __slots__ = ("count",)
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-
-Item: TypeAlias = Record | Deferred | Lost | Batch
-
-
-def events_in(item: Item) -> int:
-    """Return for how many events an item of the buffer stands."""
-    if isinstance(item, Lost):
-        return item.count
-    if isinstance(item, Batch):
-        return sum(map(events_in, item.items))
-    return item.events if isinstance(item, Deferred) else 1
+__all__ = ["Buffer", "WhenFull"]
 
 
 class WhenFull(StrEnum):
@@ -153,7 +70,7 @@ class Buffer:
         self._size = 0
         self._starter = starter
 
-    def put(self, record: Record | Deferred | Batch) -> None:
+    def put(self, record: Call | Record | Deferred | Batch) -> None:
         """Add a record, or do what `when_full` says."""
         if len(self._items) < self._size:
             self._items.append(record)
@@ -182,7 +99,7 @@ class Buffer:
     def oldest_ns(self) -> int | None:
         """Return when the oldest record was made; None where there is none."""
         oldest = self._items[0] if self._items else None
-        return oldest.time_ns if isinstance(oldest, (Record, Deferred)) else None
+        return oldest[0] if isinstance(oldest, tuple) and not isinstance(oldest, Batch) else None
 
     def wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for the worker until `is_done()`; False when `timeout_s` was not enough.
@@ -207,7 +124,7 @@ class Buffer:
         self._stalled = False
         self._consumer_id = 0
 
-    def _put_when_full(self, record: Record | Deferred | Batch) -> None:
+    def _put_when_full(self, record: Call | Record | Deferred | Batch) -> None:
         with self._room:
             if self._starter is not None:
                 starter, self._starter = self._starter, None

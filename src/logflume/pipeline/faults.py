@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from logflume.hub import HUB
-from logflume.pipeline.buffer import Record
+from logflume.pipeline.items import Record
 
 __all__ = ["report_fault"]
 
@@ -30,5 +30,5 @@ def report_fault(component: str, status: str, reason: str) -> None:
         "message": _MESSAGES[status].format(component=component, reason=reason),
     }
     level = "error" if status == "failed" else "info"
-    HUB.buffer.put(Record(time.time_ns(), "system", level, "pipeline", fields, HUB.position))
+    HUB.buffer.put(Record(time.time_ns(), "system", level, "pipeline", {}, fields, HUB.position))
     HUB.buffer.wake.set()

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from logflume.hub import HUB
-from logflume.pipeline.buffer import Position, Record
 from logflume.pipeline.chain import Chain
+from logflume.pipeline.items import Position, Record
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.worker import Worker
 from logflume.values.unpack import unpack
@@ -185,6 +185,7 @@ class Pipeline:
             "system",
             "info",
             event,
+            {},
             fields,
             position or HUB.position,
         )

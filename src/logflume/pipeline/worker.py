@@ -11,9 +11,10 @@ from typing import Any
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB, LEVELS
 from logflume.pipeline.bell import Bell
-from logflume.pipeline.buffer import Batch, Buffer, Deferred, Item, Lost, Record
+from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.chain import Chain
 from logflume.pipeline.courtesy import Courtesy
+from logflume.pipeline.items import Batch, Deferred, Item, Lost, Record
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.router import Router
 from logflume.protocols import Event
@@ -161,14 +162,15 @@ class Worker:
         age_s = 0.0 if oldest_ns is None else (time.time_ns() - oldest_ns) / 1e9
         return self._flush_interval_s - age_s
 
-    def _read(self, record: Item) -> list[Event]:
-        if isinstance(record, Lost):
-            self._lose(record.count)
+    def _read(self, item: Item) -> list[Event]:
+        if isinstance(item, Lost):
+            self._lose(item.count)
             return []
-        if isinstance(record, Batch):
-            return [event for item in record.items for event in self._read(item)]
-        if isinstance(record, Deferred):
-            return self._read_deferred(record)
+        if isinstance(item, Batch):
+            return [event for inner in item.items for event in self._read(inner)]
+        if isinstance(item, Deferred):
+            return self._read_deferred(item)
+        record = Record._make(item)
         if record.time_ns < self._started_ns and not _is_wanted(record):
             return []
         self._courtesy.give_way()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from logflume.hub import HUB
-from logflume.pipeline.buffer import Deferred
+from logflume.pipeline.items import Deferred
 from logflume.training.rollouts import Rollouts
 
 __all__ = ["log_rollouts"]

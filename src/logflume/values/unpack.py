@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from logflume.pipeline.buffer import Record
+from logflume.pipeline.items import Record
 from logflume.values.plain import PLAIN_TYPES, plain, valid_text
 
 __all__ = ["MAX_TYPE_LENGTH", "POSITION", "RESERVED_FOR_PIPELINE", "format_time", "unpack"]
@@ -36,7 +36,7 @@ def unpack(record: Record) -> dict[str, Any]:
     (`reward`, `kl.spike`), else the text of a `message`. Fields that bear a reserved name are
     gathered in the mapping `extras`.
     """
-    fields = record.fields
+    fields = {**record.context, **record.fields} if record.context else record.fields
     event: dict[str, Any] = {
         "timestamp": format_time(record.time_ns),
         "level": record.level,
