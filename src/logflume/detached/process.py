@@ -13,6 +13,7 @@ from logflume.detached.filled import Filled
 from logflume.detached.messages import Ask, Link, Opening, Parcel, Start, TorchMemory, unpack
 from logflume.detached.speaker import Speaker
 from logflume.detached.terminal import Terminal
+from logflume.detached.without_pandas import let_arrow_do_without_pandas
 from logflume.exceptions import RunError
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB
@@ -83,7 +84,7 @@ class Server:
             self._save_kinds,
             lambda: self._opening,
             start.state.whole,
-            gives_way=False,
+            apart=True,
         )
 
     def serve(self) -> None:
@@ -113,6 +114,8 @@ class Server:
                 self._opening = fields
                 self._is_open = True
                 take_buffer(self._start.config)
+                if any(sink.type == "parquet" for sink in self._start.config.sinks.values()):
+                    let_arrow_do_without_pandas()
                 self._pipeline.start()
             case TorchMemory(fields):
                 note_torch_memory(fields)

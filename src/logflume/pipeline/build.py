@@ -27,6 +27,9 @@ from logflume.values.normalise import Normalizer
 
 __all__ = ["build_pipeline", "build_router", "build_sink", "is_journal"]
 
+QUEUE_APART = 8_192
+"""Events that wait for a sink with a thread of its own, by default, where the pipeline is apart."""
+
 
 def build_pipeline(
     config: Config,
@@ -36,7 +39,7 @@ def build_pipeline(
     opening: Callable[[], dict[str, Any]] | None,
     whole: Mapping[str, int],
     *,
-    gives_way: bool = True,
+    apart: bool = False,
 ) -> Pipeline:
     """Build every processor and sink, and the pipeline around them. Nothing runs yet.
 
@@ -49,7 +52,8 @@ def build_pipeline(
         save_kinds: Called with the kinds after new ones were seen.
         opening: Returns the fields of `run_started`; None for a forked child.
         whole: By sink, how many attempts it has in full: what it lacks of others is filled in.
-        gives_way: Whether this is the training's process, in which the worker is a guest.
+        apart: Whether this is not the training's process, in which the worker is a guest. What has
+            to wait then waits in the training's buffer, and little of it here.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
@@ -66,7 +70,7 @@ def build_pipeline(
         kept = {name: n for name, n in whole.items() if not _is_gone(name, config, run)}
         for name in _wanted_sinks(config):
             sinks[name] = build_sink(name, config.sinks[name], given)
-            lanes[name] = _build_lane(name, config.sinks[name], sinks[name], config)
+            lanes[name] = _build_lane(name, config.sinks[name], sinks[name], config, apart)
             opened.callback(lanes[name].close)
         router = build_router(config, lanes)
         opened.pop_all()
@@ -83,7 +87,7 @@ def build_pipeline(
         config.buffer.flush_interval_s,
         save_kinds,
         report_fault,
-        gives_way,
+        not apart,
     )
     return Pipeline(worker, chain, ordered, opening)
 
@@ -144,13 +148,15 @@ def _build_processor(entry: Any, index: int, given: Mapping[str, Any]) -> NamedP
     return NamedProcessor(name, factory)
 
 
-def _build_lane(name: str, config: SinkConfig, sink: Any, whole: Config) -> Lane:
+def _build_lane(name: str, config: SinkConfig, sink: Any, whole: Config, apart: bool) -> Lane:
     outlet = Outlet(name, sink, report_fault)
     if config.queue is None and not getattr(sink, "threaded", False):
         return Lane(outlet, outlet)
     queue = config.queue
     threaded = find(SINKS, "threaded", f"sinks.{name}")
-    limits = {} if queue is None else {"size": queue.size, "when_full": queue.when_full}
+    limits: dict[str, Any] = {"size": QUEUE_APART} if apart else {}
+    if queue is not None:
+        limits = {"size": queue.size, "when_full": queue.when_full}
     front = threaded(
         outlet,
         name=name,
