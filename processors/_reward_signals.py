@@ -73,6 +73,8 @@ class RewardWithoutCorrectness:
         self._name: str | None = None
         self._history: History | None = None
         self._names_without: tuple[str, ...] = ()
+        self._newest: Levels = ()
+        self._finding: Finding | None = None
 
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
@@ -80,7 +82,13 @@ class RewardWithoutCorrectness:
         if history is None:
             return None
         history.add(metrics)
-        span = list(history.earlier)[-self._windows :]
+        if history.earlier and history.earlier[-1] is not self._newest:
+            self._newest = history.earlier[-1]
+            self._finding = self._judge(list(history.earlier)[-self._windows :])
+        return self._finding
+
+    def _judge(self, span: list[Levels]) -> Finding | None:
+        """Look at the last whole windows."""
         if len(span) < self._windows or not _rises_in_each(span):
             return None
         (reward_before, right_before, _), (reward, right, deviation) = span[0], span[-1]

@@ -120,20 +120,31 @@ class OffTrend:
         self._metric = metric
         self._factor = factor
         self._is_fall_bad = is_fall_bad
-        self._values: deque[float] = deque(maxlen=window_reports + self._REPORTS)
+        self._window: deque[float] = deque(maxlen=window_reports)
+        self._last: deque[float] = deque(maxlen=self._REPORTS)
 
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
         value = metrics.get(self._metric, math.nan)
         if is_usable(value):
-            self._values.append(value)
-        if len(self._values) < (self._values.maxlen or 0):
+            if len(self._last) == self._REPORTS:
+                self._window.append(self._last[0])
+            self._last.append(value)
+        if len(self._window) < (self._window.maxlen or 0):
             return None
-        values = list(self._values)
-        window, last = values[: -self._REPORTS], values[-self._REPORTS :]
-        # The limits lie beyond these, and a line takes its time to fit.
-        if min(last) <= max(window) and max(last) >= max(0.0, min(window)):
-            return None
+        return self._judge(list(self._last), list(self._window)) if self._is_beyond() else None
+
+    def _is_beyond(self) -> bool:
+        """Whether all of the last reports lie on one side of the window, as beyond any limit.
+
+        The newest of them settles it nearly always.
+        """
+        highest, lowest = max(self._window), max(0.0, min(self._window))
+        if lowest <= self._last[-1] <= highest:
+            return False
+        return min(self._last) > highest or max(self._last) < lowest
+
+    def _judge(self, last: list[float], window: list[float]) -> Finding | None:
         expected, deviation = fit_line(window, at=len(window) + self._REPORTS - 1)
         margin = max(self._DEVIATIONS * deviation, self._LEAST)
         high, low = max(*window, expected), max(0.0, min(*window, expected))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter, mul
 
@@ -27,7 +27,7 @@ class Level:
         count: How many values there are.
     """
 
-    def __init__(self, values: Sequence[float]) -> None:
+    def __init__(self, values: Collection[float]) -> None:
         self.mean = sum(values) / len(values)
         self.count = len(values)
         self._values = values
@@ -101,7 +101,7 @@ class History:
     ) -> None:
         self._names = tuple(names)
         self._size = window_reports
-        self._recent: deque[tuple[float, ...]] = deque(maxlen=window_reports)
+        self._columns = tuple(deque[float](maxlen=window_reports) for _ in self._names)
         self._since_closed = 0
         self._choose = choose
         self.earlier: deque[Levels] = deque(maxlen=_EARLIER_WINDOWS)
@@ -109,22 +109,21 @@ class History:
 
     def add(self, metrics: Mapping[str, float]) -> None:
         """Take one report."""
-        row = tuple([metrics[name] for name in self._names if name in metrics])
-        if len(row) < len(self._names) or not all(map(is_usable, row)):
+        row = [metrics[name] for name in self._names if name in metrics]
+        if len(row) < len(self._columns) or not all(map(is_usable, row)):
             return
-        self._recent.append(row)
+        for column, value in zip(self._columns, row, strict=True):
+            column.append(value)
         self._since_closed += 1
         if self._since_closed == self._size:
-            self.earlier.append(self._levels())
+            self.earlier.append(tuple([Level(tuple(column)) for column in self._columns]))
             self.before = self._choose(self.earlier)
             self._since_closed = 0
 
     def now(self) -> Levels | None:
         """Return the levels of the last window, in the order of the names; None until it is full.
 
-        At first it is the first of the earlier windows, too.
+        At first it is the first of the earlier windows, too. They hold until the next report.
         """
-        return self._levels() if len(self._recent) == self._size else None
-
-    def _levels(self) -> Levels:
-        return tuple(map(Level, zip(*self._recent, strict=True)))
+        is_full = len(self._columns[0]) == self._size
+        return tuple(map(Level, self._columns)) if is_full else None

@@ -35,6 +35,7 @@ SHORT = QUICK._replace(
     ],
     worst_minutes=0.002,
     memory_events=500,
+    overload_events=500,
     sustained_events=500,
 )
 LONG_NS = 2_000_000

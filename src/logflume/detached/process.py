@@ -9,11 +9,11 @@ import sys
 import threading
 from typing import Any
 
+from logflume.detached.bare_arrow import import_bare_arrow
 from logflume.detached.filled import Filled
 from logflume.detached.messages import Ask, Link, Opening, Parcel, Start, TorchMemory, unpack
 from logflume.detached.speaker import Speaker
 from logflume.detached.terminal import Terminal
-from logflume.detached.without_pandas import let_arrow_do_without_pandas
 from logflume.exceptions import RunError
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB
@@ -115,7 +115,7 @@ class Server:
                 self._is_open = True
                 take_buffer(self._start.config)
                 if any(sink.type == "parquet" for sink in self._start.config.sinks.values()):
-                    let_arrow_do_without_pandas()
+                    import_bare_arrow()
                 self._pipeline.start()
             case TorchMemory(fields):
                 note_torch_memory(fields)

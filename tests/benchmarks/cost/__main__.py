@@ -38,6 +38,7 @@ def main() -> None:
     plan = plan._replace(
         worst_minutes=options.minutes or plan.worst_minutes,
         memory_events=options.events or plan.memory_events,
+        overload_events=options.events or plan.overload_events,
         sustained_events=options.events or plan.sustained_events,
     )
     if options.only:
@@ -93,7 +94,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER", help="only these")
     parser.add_argument("--only", choices=QUESTIONS, help="one question to logflume alone")
     parser.add_argument("--minutes", type=float, help="length of the search for the worst call")
-    parser.add_argument("--events", type=int, help="events for `memory` and `sustained`")
+    parser.add_argument(
+        "--events", type=int, help="events for `memory`, `overload` and `sustained`"
+    )
     return parser.parse_args()
 
 

@@ -13,7 +13,7 @@ from tests.benchmarks.cost.processes import import_s, run_module
 
 __all__ = ["QUESTIONS", "ask_ours"]
 
-QUESTIONS = ("worst", "filtered", "sustained", "memory", "import", "demo")
+QUESTIONS = ("worst", "filtered", "sustained", "memory", "overload", "import", "demo")
 
 _FILTERED_CALLS = 200_000
 _SLOWEST_EVENTS_PER_S = 1_000
@@ -27,6 +27,7 @@ def ask_ours(plan: Plan, only: str | None = None) -> dict[str, Any]:
         "filtered": lambda: _ask("filtered", _FILTERED_CALLS, 60),
         "sustained": lambda: _ask_events("sustained", plan.sustained_events),
         "memory": lambda: _ask_events("memory", plan.memory_events),
+        "overload": lambda: _ask_events("overload", plan.overload_events),
         "import": lambda: _ask_import(plan.import_tries),
     }
     if plan.has_demo or only == "demo":

@@ -23,6 +23,7 @@ class Plan(NamedTuple):
         import_tries: Fresh interpreters for the import; the median counts.
         worst_minutes: Length of the search for the worst call.
         memory_events: Events over which the memory has to stay flat.
+        overload_events: Events with which the buffer is kept full.
         sustained_events: Events that have to get through one core.
         has_demo: Whether the demo is trained, with and without.
     """
@@ -31,6 +32,7 @@ class Plan(NamedTuple):
     import_tries: int
     worst_minutes: float
     memory_events: int
+    overload_events: int
     sustained_events: int
     has_demo: bool
 
@@ -52,6 +54,7 @@ WHOLE = Plan(
     import_tries=5,
     worst_minutes=10.0,
     memory_events=1_000_000,
+    overload_events=300_000,
     sustained_events=200_000,
     has_demo=True,
 )
@@ -65,6 +68,7 @@ QUICK = Plan(
     import_tries=1,
     worst_minutes=0.1,
     memory_events=50_000,
+    overload_events=50_000,
     sustained_events=20_000,
     has_demo=False,
 )
