@@ -20,6 +20,7 @@ from tests.benchmarks.cost.measurement import Measurement
 from tests.benchmarks.cost.pace import WARM_UP, make_calls
 from tests.benchmarks.cost.work import prepare
 from tests.benchmarks.peers.catalogue import make
+from tests.benchmarks.peers.protocol import Settling
 
 __all__ = ["measure"]
 
@@ -41,6 +42,8 @@ def measure(name: str, what: Measurement, folder: Path) -> dict[str, Any]:
     call = call_of(peer)
     for number in range(WARM_UP):
         call(number)
+    if isinstance(peer, Settling):
+        peer.settle()
     with busy(what.beside):
         cpu_s, started_s = tree.cpu_s(), time.perf_counter()
         took_ns = make_calls(

@@ -52,6 +52,10 @@ class AllSinks:
                 advantage=row["advantage"],
             )
 
+    def settle(self) -> None:
+        """Wait until everything so far is in the sinks."""
+        logflume.flush()
+
     def close(self) -> None:
         """Write everything and close the sinks."""
         logflume.shutdown()

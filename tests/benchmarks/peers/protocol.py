@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import Protocol, TypedDict, runtime_checkable
 
-__all__ = ["Peer", "Row"]
+__all__ = ["Peer", "Row", "Settling"]
 
 
 class Row(TypedDict):
@@ -38,3 +38,11 @@ class Peer(Protocol):
 
     def close(self) -> None:
         """Return when everything is written."""
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """A peer that works behind the calls: its imports and first files come some time after them."""
+
+    def settle(self) -> None:
+        """Return when everything so far is done."""
