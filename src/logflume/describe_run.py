@@ -68,7 +68,7 @@ class GitCommit:
         with self._git as git:
             try:
                 commit, _ = git.communicate(timeout=GIT_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
+            except (OSError, subprocess.SubprocessError):
                 git.kill()
                 return None
         return commit.strip() if git.returncode == 0 else None

@@ -114,3 +114,26 @@ def test_a_worker_that_hangs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert 10 == last.dropped
     assert last.accepted == last.written + last.dropped
     assert "events dropped" in capsys.readouterr().err
+
+
+def test_what_only_the_script_has(tmp_path: Path) -> None:
+    """A function of the training's script, which the worker can't import, does it no harm."""
+    script = Script(
+        tmp_path,
+        """
+        from functools import partial
+        from logflume.hub import HUB
+        from logflume.pipeline.items import Deferred
+
+        def entries():
+            yield "training", "x", {"number": 0}
+
+        config["worker"] = "process"
+        start()
+        HUB.buffer.put(Deferred(0, (None, None), partial(entries), 1))
+        log.info("x", number=1, text="__main__")
+        logflume.shutdown()
+        """,
+    )
+    assert (0, "") == script.end()
+    assert [0, 1] == script.numbers()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
@@ -125,9 +126,10 @@ def test_detach_leaves_no_trace(make_trainer: Callable[..., Any]) -> None:
 def test_policies_choose_what_is_kept(
     make_trainer: Callable[..., Any], policy: Any, expected: int
 ) -> None:
-    """Every second batch, the first group, or the best and worst one: so many of 32 completions."""
+    """Every second batch, the first group, the best and worst one, also in another process."""
     trainer = make_trainer()
-    with capture_events() as events, attach(trainer, rollouts=policy):
+    sent = pickle.loads(pickle.dumps(policy))
+    with capture_events() as events, attach(trainer, rollouts=sent):
         trainer.train()
     assert expected == len(of_type(events, "model_output"))
     assert 4 == len(of_type(events, "generation"))

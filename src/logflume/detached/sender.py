@@ -134,7 +134,8 @@ class Sender:
 
     def _send(self, items: list[Item]) -> None:
         pickled = attempt(_pickle, items)
-        if isinstance(pickled, Failure):
+        # The training's script is `__main__` here, and nothing that the child could import.
+        if isinstance(pickled, Failure) or b"__main__" in pickled:
             items = [one for item in items for one in _picklable(item)]
             pickled = _pickle(items)
         events = sum(map(events_in, items))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeAlias
 
 __all__ = ["Policy", "best_and_worst", "every", "first_groups", "keep_all"]
@@ -19,28 +20,37 @@ def keep_all(_generation: int, totals: list[float | None], _group_size: int | No
 
 def every(batches: int) -> Policy:
     """Log all completions of every so many batches, from the first on."""
-
-    def keep(generation: int, totals: list[float | None], group_size: int | None) -> list[int]:
-        return [] if generation % batches else keep_all(generation, totals, group_size)
-
-    return keep
+    return partial(_every, batches)
 
 
 def first_groups(count: int) -> Policy:
     """Log the first groups of each batch, whole; where groups are unknown, so many completions."""
-
-    def keep(_: int, totals: list[float | None], group_size: int | None) -> list[int]:
-        return list(range(min(len(totals), count * (group_size or 1))))
-
-    return keep
+    return partial(_first_groups, count)
 
 
 def best_and_worst(count: int) -> Policy:
     """Log the completions with the highest and with the lowest total reward, so many of each."""
+    return partial(_best_and_worst, count)
 
-    def keep(_: int, totals: list[float | None], _group_size: int | None) -> list[int]:
-        scored = [(total, row) for row, total in enumerate(totals) if total is not None]
-        ranked = [row for _, row in sorted(scored)]
-        return sorted({*ranked[:count], *ranked[-count:]} if count else set())
 
-    return keep
+# Not closures: these can be sent to the process that makes the events.
+
+
+def _every(
+    batches: int, generation: int, totals: list[float | None], group_size: int | None
+) -> list[int]:
+    return [] if generation % batches else keep_all(generation, totals, group_size)
+
+
+def _first_groups(
+    count: int, _generation: int, totals: list[float | None], group_size: int | None
+) -> list[int]:
+    return list(range(min(len(totals), count * (group_size or 1))))
+
+
+def _best_and_worst(
+    count: int, _generation: int, totals: list[float | None], _group_size: int | None
+) -> list[int]:
+    scored = [(total, row) for row, total in enumerate(totals) if total is not None]
+    ranked = [row for _, row in sorted(scored)]
+    return sorted({*ranked[:count], *ranked[-count:]} if count else set())
