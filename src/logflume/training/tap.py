@@ -174,8 +174,9 @@ class RolloutTap:
 
 
 def _copied(tensor: Any) -> Any:
-    """Return the values of a tensor; those on a GPU are on their way."""
-    return tensor.tolist() if tensor.device.type == "cpu" else snapshot(tensor)
+    """Return the values of a tensor; those on a GPU are on their way. Else it is a snapshot."""
+    is_here = getattr(getattr(tensor, "device", None), "type", None) == "cpu"
+    return tensor.tolist() if is_here else snapshot(tensor)
 
 
 def _lengths(mask: Any) -> Any:
