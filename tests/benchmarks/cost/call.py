@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import logflume
 from logflume.hub import HUB
 from logflume.pipeline.buffer import WhenFull
 from logflume.values.snapshot import ATOMIC_TYPES
+from tests.benchmarks.cost.pace import make_calls
 from tests.benchmarks.cost.work import prepare
 from tests.benchmarks.peers.floor import Floor
 
@@ -81,18 +82,9 @@ def main() -> None:
 
 
 def _median_us(step: Callable[[int, dict[str, float]], None]) -> float:
-    class Peer:
-        """Only what is asked of it."""
-
-    peer: Any = Peer()
-    peer.step = step
+    peer: Any = SimpleNamespace(step=step)
     call = prepare("scalars")(peer)
-    took_ns = []
-    clock = time.perf_counter_ns
-    for number in range(CALLS):
-        before = clock()
-        call(number)
-        took_ns.append(clock() - before)
+    took_ns = make_calls(call, rate=None, seconds=60, most=CALLS)
     HUB.buffer.take(2 * CALLS)
     return statistics.median(took_ns) / 1e3
 
