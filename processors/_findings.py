@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Finding", "Latch", "Metrics", "Signal", "Watched"]
+__all__ = ["Finding", "MetricSignal", "Metrics", "Signal", "Watched"]
 
 Metrics = Mapping[str, float]
-"""The numbers of one event by name: what most signals take as a report."""
+"""Numbers of one event by name: what most signals take as a report.
+
+What is no number there, or one whose square is not finite, is NaN."""
 
 Report = TypeVar("Report", contravariant=True)
 
@@ -29,36 +31,38 @@ class Signal(Protocol[Report]):
         """Take the next report; return what is wrong now, if it is."""
 
 
-class Latch:
-    """Lets a condition through when it comes up, and again only after it was gone for a while.
+class MetricSignal(Signal[Metrics], Protocol):
+    """A signal of metrics, which says which of them it reads."""
 
-    Args:
-        quiet_reports: For how many reports in a row it has to be gone.
-    """
+    def select(self, metrics: Collection[str], /) -> Collection[str]:
+        """Return what it reads of an event with these metrics; nothing if one is missing.
 
-    def __init__(self, quiet_reports: int) -> None:
-        self._needed = quiet_reports
-        self._quiet = quiet_reports
-
-    def passes(self, is_present: bool) -> bool:
-        """Take the state of the condition at one report; return whether to tell."""
-        if not is_present:
-            self._quiet += 1
-            return False
-        is_new = self._quiet >= self._needed
-        self._quiet = 0
-        return is_new
+        Such an event is no report for it.
+        """
 
 
 class Watched(Generic[Report]):
-    """A signal with its name, behind a latch."""
+    """A signal with its name, which is told when it comes up, and again after it was gone.
+
+    Args:
+        name: Its name.
+        signal: The signal.
+        quiet_reports: For how many reports in a row it has to be gone before it is news again.
+    """
 
     def __init__(self, name: str, signal: Signal[Report], quiet_reports: int) -> None:
         self.name = name
         self._signal = signal
-        self._latch = Latch(quiet_reports)
+        self._quiet_reports = quiet_reports
+        self._reports = 0
+        self._present_at = -quiet_reports - 1
 
     def __call__(self, report: Report) -> Finding | None:
         """Return what the signal finds, if it is news."""
+        self._reports += 1
         finding = self._signal(report)
-        return finding if self._latch.passes(finding is not None) else None
+        if finding is None:
+            return None
+        is_news = self._reports - self._present_at > self._quiet_reports
+        self._present_at = self._reports
+        return finding if is_news else None

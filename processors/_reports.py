@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 from typing import Any, TypeGuard
 
 from ._balance import Rewards
 from ._findings import Metrics
 from ._trend import is_usable
 
-__all__ = ["read_metrics", "read_reward_means", "read_rewards"]
+__all__ = ["AS_TRAINERS_SAY", "is_a_number", "read_metrics", "read_rewards"]
 
 _MOST_FUNCTIONS = 16
 _PREFIX = "rewards/"
 _TOTAL = "rewards/total"
-_AS_TRAINERS_SAY = {
+
+AS_TRAINERS_SAY = {
     f"{_TOTAL}/mean": "reward",
     f"{_TOTAL}/frac_zero_std": "frac_reward_zero_std",
 }
+"""What a trainer calls some fields of a `reward` event."""
 
 
-def read_metrics(event_dict: Mapping[str, Any]) -> Metrics:
-    """Return the numbers of an event, NaN and infinities included."""
-    return {
-        name: float(value)
-        for name, value in event_dict.items()
-        if (kind := type(value)) is float or (kind is not str and _is_number(value))
-    }
+def read_metrics(event_dict: Mapping[str, Any], names: Mapping[str, str]) -> Metrics:
+    """Return some numbers of an event.
 
-
-def read_reward_means(event_dict: Mapping[str, Any]) -> Metrics:
-    """Return the statistics of a `reward` event by the names that a trainer gives them."""
-    return {_AS_TRAINERS_SAY.get(name, name): v for name, v in read_metrics(event_dict).items()}
+    Args:
+        event_dict: The event.
+        names: Fields that it has, and the names of the metrics in them.
+    """
+    metrics: dict[str, float] = {}
+    for name, metric in names.items():
+        value = event_dict[name]
+        is_number = type(value) is float or is_a_number(value)
+        metrics[metric] = float(value) if is_number and is_usable(value) else nan
+    return metrics
 
 
 def read_rewards(event_dict: Mapping[str, Any]) -> Rewards:
@@ -53,17 +57,18 @@ def read_rewards(event_dict: Mapping[str, Any]) -> Rewards:
     }
 
 
-def _weights(event_dict: Mapping[str, Any]) -> Metrics:
+def _weights(event_dict: Mapping[str, Any]) -> Mapping[str, float]:
     given = event_dict.get("weights")
-    return read_metrics(given) if isinstance(given, Mapping) else {}
+    numbers = given.items() if isinstance(given, Mapping) else ()
+    return {name: float(value) for name, value in numbers if is_a_number(value)}
 
 
 def _weigh(values: list[Any], weight: float) -> list[float | None]:
-    products = [weight * v if type(v) is float or _is_number(v) else None for v in values]
+    products = [weight * v if type(v) is float or is_a_number(v) else None for v in values]
     return [product if product is not None and is_usable(product) else None for product in products]
 
 
-def _is_number(value: Any) -> TypeGuard[float]:
+def is_a_number(value: Any) -> TypeGuard[float]:
     """Whether a value can be calculated with: a float can't hold every integer."""
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**1023

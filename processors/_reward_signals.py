@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from ._findings import Finding, Metrics
@@ -28,15 +28,18 @@ class RewardWithTruncation:
         self._history = History(("reward", _TRUNCATION), window_reports, _least_truncated)
         self._rise = rise
 
+    def select(self, metrics: Collection[str]) -> Collection[str]:
+        """Return what it reads of an event with these metrics."""
+        return self._history.select(metrics)
+
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
-        self._history.add(metrics)
-        now = self._history.now()
-        if now is None:
+        history = self._history
+        history.add(metrics)
+        if not history.is_full or history.mean(1) - history.before[1].mean < self._rise:
             return None
-        (reward_before, cut_before), (reward, cut) = self._history.before, now
-        rise = cut.mean - cut_before.mean
-        if rise < self._rise or not rose(cut_before, cut) or not rose(reward_before, reward):
+        (reward_before, cut_before), (reward, cut) = history.before, history.now()
+        if not rose(cut_before, cut) or not rose(reward_before, reward):
             return None
         return Finding(
             f"The reward rose from {reward_before.mean:.3g} to {reward.mean:.3g} while truncated "
@@ -72,13 +75,17 @@ class RewardWithoutCorrectness:
         self._wanted = correctness.lower()
         self._name: str | None = None
         self._history: History | None = None
-        self._names_without: tuple[str, ...] = ()
         self._newest: Levels = ()
         self._finding: Finding | None = None
 
+    def select(self, metrics: Collection[str]) -> Collection[str]:
+        """Return what it reads of an event with these metrics."""
+        self._history = self._history or self._begin(metrics)
+        return () if self._history is None else self._history.select(metrics)
+
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
-        history = self._history = self._history or self._begin(metrics)
+        history = self._history
         if history is None:
             return None
         history.add(metrics)
@@ -109,16 +116,13 @@ class RewardWithoutCorrectness:
             },
         )
 
-    def _begin(self, metrics: Metrics) -> History | None:
-        if (names := tuple(metrics)) == self._names_without:
-            return None
-        for metric in names:
+    def _begin(self, metrics: Collection[str]) -> History | None:
+        for metric in metrics:
             name = metric.removeprefix("rewards/").removesuffix("/mean")
             if metric == f"rewards/{name}/mean" and self._wanted in name.lower():
                 self._name = name
                 watched = ("reward", metric, f"rewards/{name}/std")
                 return History(watched, self._window_reports)
-        self._names_without = names
         return None
 
 

@@ -1,6 +1,6 @@
 """Signals of a training that no longer learns, or not as before.
 
-A report is the numbers of one event by name. A signal answers with a finding for as
+A report is mostly the numbers of one event by name. A signal answers with a finding for as
 long as its condition holds; that it is told once is not its business.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+from logflume.protocols import EventDict
 
 from ._findings import Finding, Metrics
-from ._trend import History, Levels, fit_line, is_usable, rose
+from ._trend import History, Levels, fit_line, rose
 
 __all__ = [
     "NonfiniteLoss",
@@ -24,12 +26,12 @@ _ZERO_SHARE = "frac_reward_zero_std"
 
 
 class NonfiniteLoss:
-    """The loss is NaN or infinite."""
+    """The loss is NaN or infinite. Its report is the event itself."""
 
-    def __call__(self, metrics: Metrics) -> Finding | None:
-        """Look at one report."""
-        loss = metrics.get("loss", 0.0)
-        if math.isfinite(loss):
+    def __call__(self, event_dict: EventDict) -> Finding | None:
+        """Look at one event."""
+        loss = event_dict.get("loss")
+        if type(loss) is not float or math.isfinite(loss):
             return None
         return Finding(f"The loss is {loss}.", {"metric": "loss", "value": loss})
 
@@ -46,15 +48,18 @@ class VarianceCollapse:
         self._history = History(("reward_std", "reward"), window_reports, _widest)
         self._share = share
 
+    def select(self, metrics: Collection[str]) -> Collection[str]:
+        """Return what it reads of an event with these metrics."""
+        return self._history.select(metrics)
+
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
-        self._history.add(metrics)
-        now = self._history.now()
-        if now is None:
+        history = self._history
+        history.add(metrics)
+        if not history.is_full or history.mean(0) >= self._share * history.before[0].mean:
             return None
-        (spread_before, reward_before), (spread, reward) = self._history.before, now
-        is_gone = spread.mean < self._share * spread_before.mean
-        if not is_gone or rose(reward_before, reward):
+        (spread_before, reward_before), (spread, reward) = history.before, history.now()
+        if rose(reward_before, reward):
             return None
         return Finding(
             f"The spread of the reward within groups fell from {spread_before.mean:.3g} to "
@@ -83,16 +88,20 @@ class ZeroSignal:
         self._history = History((_ZERO_SHARE,), window_reports)
         self._share = share
 
+    def select(self, metrics: Collection[str]) -> Collection[str]:
+        """Return what it reads of an event with these metrics."""
+        return self._history.select(metrics)
+
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
-        self._history.add(metrics)
-        now = self._history.now()
-        if now is None or now[0].mean < self._share:
+        history = self._history
+        history.add(metrics)
+        if not history.is_full or (share := history.mean(0)) < self._share:
             return None
         return Finding(
-            f"In {now[0].mean:.0%} of the groups all completions have the same reward: the "
+            f"In {share:.0%} of the groups all completions have the same reward: the "
             f"problems are too easy or too hard to learn from.",
-            {"metric": _ZERO_SHARE, "value": now[0].mean, "threshold": self._share},
+            {"metric": _ZERO_SHARE, "value": share, "threshold": self._share},
         )
 
 
@@ -118,31 +127,38 @@ class OffTrend:
         self, metric: str, window_reports: int, factor: float, *, is_fall_bad: bool
     ) -> None:
         self._metric = metric
+        self._window_reports = window_reports
         self._factor = factor
         self._is_fall_bad = is_fall_bad
         self._window: deque[float] = deque(maxlen=window_reports)
         self._last: deque[float] = deque(maxlen=self._REPORTS)
 
+    def select(self, metrics: Collection[str]) -> Collection[str]:
+        """Return what it reads of an event with these metrics."""
+        return {self._metric}.intersection(metrics)
+
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
-        value = metrics.get(self._metric, math.nan)
-        if is_usable(value):
-            if len(self._last) == self._REPORTS:
-                self._window.append(self._last[0])
-            self._last.append(value)
-        if len(self._window) < (self._window.maxlen or 0):
+        value, last, window = metrics[self._metric], self._last, self._window
+        if not math.isnan(value):
+            if len(last) == self._REPORTS:
+                window.append(last[0])
+            last.append(value)
+        if len(window) < self._window_reports or not self._is_beyond():
             return None
-        return self._judge(list(self._last), list(self._window)) if self._is_beyond() else None
+        return self._judge(list(last), list(window))
 
     def _is_beyond(self) -> bool:
         """Whether all of the last reports lie on one side of the window, as beyond any limit.
 
-        The newest of them settles it nearly always.
+        A look at one value of each settles it mostly.
         """
-        highest, lowest = max(self._window), max(0.0, min(self._window))
-        if lowest <= self._last[-1] <= highest:
-            return False
-        return min(self._last) > highest or max(self._last) < lowest
+        last, window = self._last, self._window
+        newest, inside = last[-1], window[-1]
+        if newest > inside and (least := min(last)) > inside and least > max(window):
+            return True
+        limit = max(0.0, inside)
+        return newest < limit and (most := max(last)) < limit and most < max(0.0, min(window))
 
     def _judge(self, last: list[float], window: list[float]) -> Finding | None:
         expected, deviation = fit_line(window, at=len(window) + self._REPORTS - 1)

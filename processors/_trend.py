@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter, mul
+
+from logflume.values.getter import getter
 
 __all__ = ["History", "Level", "Levels", "fit_line", "is_usable", "rose"]
 
@@ -45,7 +47,7 @@ Levels = tuple[Level, ...]
 
 def is_usable(value: float) -> bool:
     """Return whether a value is finite, and its square too."""
-    return abs(value) < _LARGEST  # NaN is not
+    return -_LARGEST < value < _LARGEST  # NaN is not
 
 
 def rose(before: Level, now: Level) -> bool:
@@ -84,7 +86,7 @@ class History:
     Only reports that have all of the metrics, finite, count: levels of one window belong together.
 
     Args:
-        names: The metrics.
+        names: The metrics, in order.
         window_reports: Length of a window.
         choose: Picks one of the windows before, when one is added; the last, if nothing is said.
 
@@ -95,22 +97,27 @@ class History:
 
     def __init__(
         self,
-        names: Iterable[str],
+        names: Sequence[str],
         window_reports: int,
         choose: Callable[[Sequence[Levels]], Levels] = itemgetter(-1),
     ) -> None:
-        self._names = tuple(names)
+        self._names = names
+        self._get = getter(names)
         self._size = window_reports
-        self._columns = tuple(deque[float](maxlen=window_reports) for _ in self._names)
+        self._columns = [deque[float](maxlen=window_reports) for _ in names]
         self._since_closed = 0
         self._choose = choose
         self.earlier: deque[Levels] = deque(maxlen=_EARLIER_WINDOWS)
         self.before: Levels = ()
 
+    def select(self, metrics: Collection[str]) -> Collection[str]:
+        """Return the metrics of this history if they are among these, else nothing."""
+        return self._names if set(self._names).issubset(metrics) else ()
+
     def add(self, metrics: Mapping[str, float]) -> None:
-        """Take one report."""
-        row = [metrics[name] for name in self._names if name in metrics]
-        if len(row) < len(self._columns) or not all(map(is_usable, row)):
+        """Take one report, which has all of the metrics."""
+        row = self._get(metrics)
+        if math.isnan(sum(row)):
             return
         for column, value in zip(self._columns, row, strict=True):
             column.append(value)
@@ -120,10 +127,23 @@ class History:
             self.before = self._choose(self.earlier)
             self._since_closed = 0
 
-    def now(self) -> Levels | None:
-        """Return the levels of the last window, in the order of the names; None until it is full.
+    def mean(self, place: int) -> float:
+        """Return the mean of one metric over the last window, or what there is of it.
+
+        Args:
+            place: Which of the metrics. At least one report has them all.
+        """
+        column = self._columns[place]
+        return sum(column) / len(column)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is a whole window."""
+        return len(self._columns[0]) == self._size
+
+    def now(self) -> Levels:
+        """Return the levels of the last window, in the order of the names.
 
         At first it is the first of the earlier windows, too. They hold until the next report.
         """
-        is_full = len(self._columns[0]) == self._size
-        return tuple(map(Level, self._columns)) if is_full else None
+        return tuple(map(Level, self._columns))

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from logflume.protocols import EventDict
 from logflume.run import RunInfo
 
 from ._balance import AntiCorrelated, Dominating, Rewards
-from ._findings import Finding, Metrics, Report, Signal, Watched
-from ._reports import read_metrics, read_reward_means, read_rewards
+from ._findings import Finding, Metrics, MetricSignal, Report, Signal, Watched
+from ._reports import AS_TRAINERS_SAY, is_a_number, read_metrics, read_rewards
 from ._reward_signals import RewardWithoutCorrectness, RewardWithTruncation
 from ._signals import NonfiniteLoss, OffTrend, VarianceCollapse, ZeroSignal
 
 __all__ = ["WatchTraining"]
+
+_SHAPES = 256
+"""Sets of names that are remembered with what is read of them."""
+
+
+class _Readers(NamedTuple):
+    """Who reads what of the events with certain fields.
+
+    Attributes:
+        names: The fields that are read, and the names of the metrics in them.
+        signals: The signals that read any.
+    """
+
+    names: dict[str, str]
+    signals: list[Watched[Metrics]]
 
 
 class WatchTraining:
@@ -96,7 +111,7 @@ class WatchTraining:
         if self._is_watching and event_dict.get("mode") != "eval":
             event_type = event_dict.get("event")
             if event_type == "training":
-                self._watch_metrics(event_dict, read_metrics(event_dict))
+                self._watch_metrics(event_dict, {})
             elif event_type == "reward":
                 self._watch_rewards(event_dict)
             elif event_type == "run_started":
@@ -108,8 +123,8 @@ class WatchTraining:
         window = self._window_reports
         factor = self._off_trend_factor
         self._has_trainer = False
-        metric_signals: dict[str, Signal[Metrics]] = {
-            "nonfinite_loss": NonfiniteLoss(),
+        self._readers: dict[tuple[Any, ...], _Readers] = {}
+        self._metric_signals: dict[str, MetricSignal] = {
             "reward_with_truncation": RewardWithTruncation(window, self._truncation_rise),
             "reward_without_correctness": RewardWithoutCorrectness(
                 window, self._flat_windows, self._correctness
@@ -123,18 +138,37 @@ class WatchTraining:
             "dominating_function": Dominating(window, self._dominating_share),
             "anti_correlated_functions": AntiCorrelated(window, self._anti_correlation),
         }
-        self._metric_signals = [Watched(n, signal, window) for n, signal in metric_signals.items()]
+        self._event_signals = [Watched("nonfinite_loss", NonfiniteLoss(), window)]
+        self._watched = {n: Watched(n, s, window) for n, s in self._metric_signals.items()}
         self._reward_signals = [Watched(n, signal, window) for n, signal in reward_signals.items()]
 
-    def _watch_metrics(self, event_dict: EventDict, metrics: Metrics) -> None:
-        if event_dict.get("event") == "training" and "reward" in metrics:
-            self._has_trainer = True
-        self._tell(event_dict, self._metric_signals, metrics)
+    def _watch_metrics(self, event_dict: EventDict, called: Mapping[str, str]) -> None:
+        """Tell the signals of an event's metrics; `called` has those with another name there."""
+        event_type = event_dict.get("event")
+        if not self._has_trainer and event_type == "training":
+            self._has_trainer = is_a_number(event_dict.get("reward"))
+        key = (event_type, *event_dict)
+        readers = self._readers.get(key)
+        if readers is None:
+            readers = self._readers[key] = self._choose(event_dict, called)
+        self._tell(event_dict, self._event_signals, event_dict)
+        self._tell(event_dict, readers.signals, read_metrics(event_dict, readers.names))
+
+    def _choose(self, names: Iterable[str], called: Mapping[str, str]) -> _Readers:
+        """Return who reads what of events with these fields."""
+        if len(self._readers) >= _SHAPES:
+            self._readers.clear()
+        metrics = {called.get(name, name): name for name in names}
+        chosen = {name: signal.select(metrics) for name, signal in self._metric_signals.items()}
+        return _Readers(
+            {metrics[metric]: metric for read in chosen.values() for metric in read},
+            [self._watched[name] for name, read in chosen.items() if read],
+        )
 
     def _watch_rewards(self, event_dict: EventDict) -> None:
         self._tell(event_dict, self._reward_signals, read_rewards(event_dict))
         if not self._has_trainer:  # else its own report says the same
-            self._watch_metrics(event_dict, read_reward_means(event_dict))
+            self._watch_metrics(event_dict, AS_TRAINERS_SAY)
 
     def _tell(
         self, event_dict: EventDict, signals: Iterable[Watched[Report]], report: Report

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
 
 from logflume.protocols import Event
+from logflume.values.getter import getter
 
 from ._tb_tags import tag_of
 from ._tb_wire import scalar_head
@@ -64,10 +64,4 @@ def _find_shape(
         return None
     heads = [scalar_head(tag) for tag in tags.values()]
     layout = "".join(f"{len(head)}sf" for head in heads)
-    return _Shape(_getter(list(tags)), Struct(f"<{layout}").pack, heads)
-
-
-def _getter(names: list[str]) -> Callable[[Event], tuple[float, ...]]:
-    if len(names) == 1:  # `itemgetter` returns no tuple of one
-        return lambda event: (event[names[0]],)
-    return itemgetter(*names)
+    return _Shape(getter(list(tags)), Struct(f"<{layout}").pack, heads)

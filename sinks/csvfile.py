@@ -7,13 +7,15 @@ import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from logflume.protocols import Event
 from logflume.run import RunInfo
 from logflume.values.columns import declared_columns
+from logflume.values.transpose import transpose
 
 from ._appendfile import AppendFile, read_at
-from ._csv_cells import column_cells, object_cell, quoted
+from ._csv_cells import column_cells, object_cells, quoted
 from ._csv_rows import find_positions
 from ._positions import Positions
 
@@ -73,29 +75,32 @@ class CsvSink:
 
     def _cells(self, events: Sequence[Event]) -> list[list[str]]:
         """Return the cells by column, which is less work than row by row."""
-        present = set().union(*events)
+        present = dict(transpose(events))
         empty = [""] * len(events)
         columns = [
-            column_cells([event.get(name) for event in events]) if name in present else empty
-            for name in self._columns
+            column_cells(present[name]) if name in present else empty for name in self._columns
         ]
-        if not present <= self._known:
-            shown = present & self._known
-            cells = zip(events, columns[-1], strict=True)
-            columns[-1] = [_extras_cell(event, shown) or cell for event, cell in cells]
+        if beyond := {name: v for name, v in present.items() if name not in self._known}:
+            columns[-1] = _extras_cells(beyond, present.get("extras"), columns[-1])
         return columns
 
 
-def _extras_cell(event: Event, shown: Iterable[str]) -> str:
-    """Return what an event has beyond the columns; nothing if it hasn't."""
-    extras = dict(event)
-    for name in shown:
-        extras.pop(name, None)
-    if None in extras.values():
-        extras = {name: value for name, value in extras.items() if value is not None}
-    if extras and (kept := event.get("extras")):
-        extras["extras"] = kept
-    return object_cell(extras) if extras else ""
+def _extras_cells(
+    beyond: dict[str, Sequence[Any]], own: Sequence[Any] | None, own_cells: list[str]
+) -> list[str]:
+    """Return the last column of events some of which have fields beyond the others.
+
+    Args:
+        beyond: Those fields.
+        own: What the events have in their field `extras`, if any has one.
+        own_cells: The cells of that, for events that have nothing beyond it.
+    """
+    cells = object_cells(beyond)
+    if own is None:
+        return cells
+    together = object_cells({**beyond, "extras": [text or None for text in own]})
+    both = zip(cells, together, own_cells, strict=True)
+    return [whole if cell else own_cell for cell, whole, own_cell in both]
 
 
 def _choose_columns(columns: list[str] | None, events: list[str]) -> list[str]:

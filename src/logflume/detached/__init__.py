@@ -1,7 +1,7 @@
 """The pipeline in a process of its own, so that the training's Python has its lock to itself.
 
 Python runs one thread at a time: whatever a worker thread computes, the training waits for. With
-`worker: process` the worker of this process only hands the records on, pickled, through a pipe;
+`worker: process` the worker of this process only hands the records on, through a pipe;
 processors and sinks run in a child process, in the same `Pipeline` that otherwise runs here.
 
     training process                                  its child, `python -m logflume.detached`

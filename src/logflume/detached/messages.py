@@ -1,11 +1,10 @@
-"""What the two processes say to each other, and the pipes they say it through."""
+"""What the two processes say to each other, and how it is written."""
 
 from __future__ import annotations
 
+import marshal
 import pickle
-import struct
-import threading
-from multiprocessing.connection import wait
+from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
@@ -19,13 +18,15 @@ from logflume.values.columns import Kind
 __all__ = [
     "PARCELS",
     "Ask",
-    "Link",
     "Message",
     "News",
     "Opening",
     "Parcel",
     "Start",
     "TorchMemory",
+    "decode",
+    "encode",
+    "names_main",
     "pack",
     "unpack",
 ]
@@ -123,73 +124,36 @@ def unpack(packed: Any) -> Item:
 
 Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News
 
-_LENGTH = struct.Struct("!Q")
-_CHUNK_BYTES = 65536
+_PICKLE, _MARSHAL = b"p", b"m"
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as bytes.
+
+    A parcel that holds nothing but numbers, text and containers of them goes by `marshal`: that is
+    faster than pickle, and gives the other process one object for each name of a field.
+
+    Raises:
+        Exception: It can't be pickled.
+    """
+    if isinstance(message, Parcel):
+        with suppress(ValueError):  # it holds something else
+            return _MARSHAL + marshal.dumps((message.items, message.position))
+    return _PICKLE + pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+
+
+def decode(data: bytes | bytearray | memoryview) -> Any:
+    """Return a message from what `encode` made of it."""
+    view = memoryview(data)
+    if view[:1] == _MARSHAL:
+        return Parcel(*marshal.loads(view[1:]))
+    return pickle.loads(view[1:])
+
+
+def names_main(encoded: bytes) -> bool:
+    """Whether an encoded message may refer to the training's script, `__main__`."""
+    return encoded[:1] == _PICKLE and b"__main__" in encoded
+
 
 PARCELS = 8
 """Parcels that the child may hold. The rest waits in the training's buffer, which is bounded."""
-
-
-class Link:
-    """One end of the two pipes. Any thread may send; one receives.
-
-    A message is its length and its pickle. It goes with one system call and mostly comes with one:
-    at each of them the training's thread loses Python's lock, and has to wait for it again.
-
-    Args:
-        incoming: Descriptor of what the other process writes to.
-        outgoing: Descriptor of what it reads from.
-    """
-
-    def __init__(self, incoming: int, outgoing: int) -> None:
-        self._incoming = open(incoming, "rb", buffering=0)  # noqa: SIM115 - closed by `close`
-        self._outgoing = open(outgoing, "wb", buffering=0)  # noqa: SIM115
-        self._received = bytearray()
-        self._lock = threading.Lock()
-
-    def send(self, message: Message) -> None:
-        """Send a message, waiting for room in the pipe.
-
-        Raises:
-            OSError: The other process has ended.
-        """
-        self.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
-
-    def send_bytes(self, pickled: bytes) -> None:
-        """Send a message that is pickled already. Raises as `send` does."""
-        rest = memoryview(_LENGTH.pack(len(pickled)) + pickled)
-        with self._lock:
-            while rest:
-                rest = rest[self._outgoing.write(rest) :]
-
-    def receive(self) -> Any:
-        """Wait for a message; None is one that says nothing.
-
-        Raises:
-            EOFError, OSError: The other process has ended.
-        """
-        while not self._has_message():
-            chunk = self._incoming.read(_CHUNK_BYTES)
-            if not chunk:
-                raise EOFError
-            self._received += chunk
-        end = self._end()
-        pickled = self._received[_LENGTH.size : end]
-        del self._received[:end]
-        return pickle.loads(pickled) if pickled else None
-
-    def is_heard_from(self, timeout_s: float) -> bool:
-        """Wait for a message or the end of the other process; False after `timeout_s`."""
-        return self._has_message() or bool(wait([self._incoming.fileno()], timeout_s))
-
-    def close(self) -> None:
-        """Close both pipes."""
-        self._incoming.close()
-        self._outgoing.close()
-
-    def _has_message(self) -> bool:
-        return len(self._received) >= _LENGTH.size and len(self._received) >= self._end()
-
-    def _end(self) -> int:
-        (length,) = _LENGTH.unpack_from(self._received)
-        return _LENGTH.size + int(length)

@@ -11,7 +11,8 @@ from typing import Any
 
 from logflume.detached.bare_arrow import import_bare_arrow
 from logflume.detached.filled import Filled
-from logflume.detached.messages import Ask, Link, Opening, Parcel, Start, TorchMemory, unpack
+from logflume.detached.link import Link
+from logflume.detached.messages import Ask, Opening, Parcel, Start, TorchMemory, unpack
 from logflume.detached.speaker import Speaker
 from logflume.detached.terminal import Terminal
 from logflume.exceptions import RunError

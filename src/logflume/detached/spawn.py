@@ -12,7 +12,7 @@ from weakref import WeakSet
 from msgspec import Struct
 
 from logflume.detached.filled import Filled
-from logflume.detached.messages import Link
+from logflume.detached.link import Link
 
 __all__ = ["Child", "spawn"]
 

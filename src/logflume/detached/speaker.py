@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from logflume.detached.filled import Filled
-from logflume.detached.messages import PARCELS, Link, News
+from logflume.detached.link import Link
+from logflume.detached.messages import PARCELS, News
 from logflume.guard import attempt
 from logflume.pipeline.bell import Bell
 from logflume.values.columns import Kind

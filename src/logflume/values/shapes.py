@@ -7,12 +7,12 @@ by taking all of its values as they were, so can the next be, within the limits 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from operator import itemgetter
+from collections.abc import Mapping
 from typing import Any
 
 from logflume.values.cut import MAX_NAME
 from logflume.values.fit import EXACT_MAX, INT64_MAX
+from logflume.values.getter import getter
 from logflume.values.plain import MAX_TEXT, PLAIN_TYPES, valid_text
 
 __all__ = ["Shapes"]
@@ -75,9 +75,9 @@ class _Shape:
         names = {kind: [n for n, v in event_dict.items() if type(v) is kind] for kind in _TYPES}
         self.made_float = [name for name in names[int] if type(event[name]) is float]
         self._largest = EXACT_MAX if self.made_float else INT64_MAX
-        self._integers = _getter(names[int])
-        self._floats = _getter(names[float])
-        self._texts = _getter(names[str])
+        self._integers = getter(names[int])
+        self._floats = getter(names[float])
+        self._texts = getter(names[str])
 
     def admits(self, event_dict: Fields) -> bool:
         """Whether every value is within the limits of its column."""
@@ -101,10 +101,3 @@ def _key(event_dict: Fields) -> Key:
 
 def _is_same(given: Any, kept: Any) -> bool:
     return kept is given or (type(given) is int and type(kept) is float)
-
-
-def _getter(names: list[str]) -> Callable[[Fields], tuple[Any, ...]]:
-    """Return what fetches the values of these names."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda fields: (fields[names[0]],) if names else ()

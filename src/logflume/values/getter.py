@@ -1,0 +1,20 @@
+"""Fetching several values of a mapping at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+__all__ = ["getter"]
+
+
+def getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Return what fetches the values of these names, always as a tuple.
+
+    >>> getter(["loss"])({"loss": 0.5})
+    (0.5,)
+    """
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda fields: (fields[names[0]],) if names else ()
