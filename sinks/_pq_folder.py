@@ -10,7 +10,6 @@ from itertools import chain, count
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from logflume.protocols import Position
 from logflume.reading.part_name import Part, part_name
@@ -68,8 +67,8 @@ class PartFolder:
         Raises:
             OSError: It failed; the part is not there.
         """
-        first_seq, last_seq = pc.min(table["seq"]).as_py(), pc.max(table["seq"]).as_py()
-        name = self._free_name(attempt, first_seq or 0, last_seq or 0)
+        numbers = [seq for seq in table["seq"].to_pylist() if seq is not None]
+        name = self._free_name(attempt, min(numbers, default=0), max(numbers, default=0))
         if self._parts and table.schema != self._schema:
             self._rebuild(table.schema, self._singles(), (name, table))
         else:

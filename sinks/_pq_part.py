@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from math import inf
+from operator import le
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from logflume.protocols import Position
@@ -21,8 +22,7 @@ __all__ = [
     "write_file",
 ]
 
-_HELD_BYTES = 64 * 2**20
-_ROW_GROUP_BYTES = 16 * 2**20
+_ROW_GROUP_BYTES = 8 * 2**20
 _ROW_GROUP_ROWS = 122_880
 _ZSTD_LEVEL = 3
 _SHARED_TEXTS = ("event", "run")
@@ -42,26 +42,31 @@ class DamagedPartError(OSError):
 
 
 def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
-    """Write tables to one file, and return its number of rows. Tables are held up to 64 MB.
+    """Write tables to one file, and return its number of rows. Tables are held up to 8 MB.
 
     The layout is for questions about steps: rows are in the order of their steps, in row groups
-    of 16 MB, of which readers skip those without the step. It was measured
+    of 8 MB, of which readers skip those without the step. It was measured
     (`tests/benchmarks/parquet_layout.py`): smaller groups make the footer large, which is read for
     every question; so do statistics of texts, which help none but where a file has one only, and
-    a copy of the schema for Arrow, which the Parquet types tell as well.
+    a copy of the schema for Arrow, which the Parquet types tell as well. Dictionaries make texts
+    and lists of rewards smaller, and nearly all other numbers larger.
     """
+    # The stubs know no names here.
+    with_dictionary: Any = [_leaf(f) for f in schema if not pa.types.is_floating(f.type)]
     rows = 0
     with pq.ParquetWriter(
         path,
         schema,
         compression="zstd",
         compression_level=_ZSTD_LEVEL,
+        use_dictionary=with_dictionary,
         write_statistics=[field.name for field in schema if _has_statistics(field)],
         store_schema=False,
     ) as writer:
         for table in _gather(tables):
             writer.write_table(_in_order_of_steps(table), row_group_size=_row_group_rows(table))
             rows += table.num_rows
+            del table  # its memory goes to the next one
     return rows
 
 
@@ -103,9 +108,10 @@ def _gather(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     held: list[pa.Table] = []
     for table in tables:
         held.append(table)
-        if sum(one.nbytes for one in held) >= _HELD_BYTES:
+        if sum(one.nbytes for one in held) >= _ROW_GROUP_BYTES:
             yield pa.concat_tables(held)
             held.clear()
+            pa.default_memory_pool().release_unused()
     if held:
         yield pa.concat_tables(held)
 
@@ -114,11 +120,15 @@ def _has_statistics(field: pa.Field[Any]) -> bool:
     return field.name in _SHARED_TEXTS or not pa.types.is_string(field.type)
 
 
+def _leaf(field: pa.Field[Any]) -> str:
+    """Return what Parquet calls the column that holds a field's values."""
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
+
+
 def _in_order_of_steps(table: pa.Table) -> pa.Table:
     """Return the rows by step, those of one step as they were, those without a step last."""
-    order = pc.sort_indices(table, sort_keys=[("step", "ascending")])
-    jumps: Any = pc.pairwise_diff(order.cast(pa.int64()))
-    return table if pc.all(pc.equal(jumps, pa.scalar(1))).as_py() else table.take(order)
+    steps = [inf if step is None else step for step in table["step"].to_pylist()]
+    return table if all(map(le, steps, steps[1:])) else table.sort_by("step")
 
 
 def _row_group_rows(table: pa.Table) -> int:

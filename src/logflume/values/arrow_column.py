@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -26,6 +26,8 @@ _TYPES: dict[Kind, pa.DataType] = {
     Kind.NUMBERS: pa.list_(pa.float64()),
     Kind.TEXTS: pa.list_(pa.string()),
 }
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _NONE = type(None)
 _EASY = {
     Kind.BOOLEAN: {bool, _NONE},
@@ -64,7 +66,7 @@ class Column:
         """
         if self._is_easy(values):
             # A text may still be no instant or no valid UTF-8, an integer may be too large.
-            with suppress(pa.ArrowInvalid, UnicodeEncodeError, OverflowError):
+            with suppress(ValueError, OverflowError):
                 return self._build(values), {}
         fitted = [self._fit(value) for value in values]
         misfits = {row: values[row] for row, value in enumerate(fitted) if value is MISFIT}
@@ -85,7 +87,8 @@ class Column:
 
     def _build(self, values: Sequence[Any]) -> Any:
         if self.name == "timestamp":
-            return pa.array(values, pa.string()).cast(_TIMESTAMP)
+            # Arrow could read the texts, too, with a library of 10 MB that nothing else here needs.
+            return pa.array(list(map(_microseconds, values)), _TIMESTAMP)
         if self.kind is Kind.TEXT and values and values.count(values[0]) == len(values):
             # The level, the run: all the same.
             one: Any = pa.scalar(values[0], self.arrow_type)
@@ -110,11 +113,23 @@ def find_stored_kind(name: str, arrow_type: pa.DataType) -> Kind | None:
     return next((kind for kind, known in _TYPES.items() if known == arrow_type), None)
 
 
-def _fit_instant(value: Any) -> Any:
+def _microseconds(value: str | None) -> int | None:
+    """Return the microseconds since 1970.
+
+    Raises:
+        ValueError: It is no instant.
+    """
     if value is None:
         return None
+    instant = datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone")
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _fit_instant(value: Any) -> Any:
     try:
-        instant = datetime.fromisoformat(value)
+        _microseconds(value)
     except (TypeError, ValueError):
         return MISFIT
-    return MISFIT if instant.tzinfo is None else instant.isoformat(timespec="microseconds")
+    return value

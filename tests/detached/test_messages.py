@@ -1,0 +1,54 @@
+"""What the two processes write to each other comes out as it went in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from logflume.detached.messages import Parcel, decode, encode, names_main
+
+_ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.binary()
+_TEXTS = st.text(st.characters(exclude_categories=()))
+_VALUES = st.recursive(
+    _ATOMS | _TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner, max_size=4),
+)
+
+
+@given(st.dictionaries(_TEXTS, _VALUES, max_size=6), _TEXTS)
+def test_any_values_arrive(fields: dict[str, object], event: str) -> None:
+    """Names and values of any plain type, lone surrogates too, arrive as they were."""
+    call: Any = (1, "training", "info", event, {"step": 3}, fields, (3, "train"))
+    arrived = decode(encode(Parcel([call, 2], (4, None))))
+
+    assert ([call, 2], (4, None)) == (arrived.items, arrived.position)
+
+
+def test_names_arrive_as_one_object() -> None:
+    """The names of fields are the same objects in all parcels: comparing them is no work."""
+
+    def names() -> list[str]:
+        call: Any = (1, "training", "info", "training", {}, {"loss": 0.5, "kl": 0.1}, (None, None))
+        return list(decode(encode(Parcel([call], (None, None)))).items[0][5])
+
+    assert all(one is other for one, other in zip(names(), names(), strict=True))
+
+
+def test_what_is_not_plain_arrives_too() -> None:
+    """A value of another type, which is pickled, arrives beside plain ones."""
+    path = Path("a") / "b"
+    arrived = decode(encode(Parcel([(1, path)], (None, None))))
+
+    assert [(1, path)] == arrived.items
+
+
+def test_only_a_pickle_can_need_the_script() -> None:
+    """The name of the training's script is no obstacle in a text."""
+    text = [(1, "raised in __main__")]
+    plain = encode(Parcel(text, (None, None)))
+    pickled = encode(Parcel([*text, (2, Path())], (None, None)))
+
+    assert (False, True) == (names_main(plain), names_main(pickled))
