@@ -125,10 +125,7 @@ class Worker:
             if not records:
                 break
             remaining -= len(records)
-            self.write([event for record in records for event in self._read(record)])
-            for record in records:
-                if isinstance(record, Batch):
-                    record.written()
+            self._work_off(records)
         for lane in self._lanes:
             lane.tick()
         if tickets:
@@ -155,6 +152,18 @@ class Worker:
     def write_unfinished(self, event_dicts: Sequence[dict[str, Any]]) -> None:
         """Write events that come out of the chain outside of a log call."""
         self.write([self._normalizer.finish(event_dict) for event_dict in event_dicts])
+
+    def _work_off(self, items: Sequence[Item]) -> None:
+        """Write the events of some items; a batch is one piece, and told when it is written."""
+        events: list[Event] = []
+        for item in items:
+            events += self._read(item)
+            if isinstance(item, Batch):
+                self.write(events)
+                item.written()
+                events = []
+        if events:
+            self.write(events)
 
     def _patience_s(self) -> float:
         """Return how long the oldest record may still wait."""
