@@ -42,7 +42,7 @@ class MetricSignal(Signal[Metrics], Protocol):
 
 
 class Watched(Generic[Report]):
-    """A signal with its name, which is told when it comes up, and again after it was gone.
+    """A signal with its name, which is news when it comes up, and again after it was gone.
 
     Args:
         name: Its name.
@@ -52,17 +52,12 @@ class Watched(Generic[Report]):
 
     def __init__(self, name: str, signal: Signal[Report], quiet_reports: int) -> None:
         self.name = name
-        self._signal = signal
+        self.signal = signal
         self._quiet_reports = quiet_reports
-        self._reports = 0
         self._present_at = -quiet_reports - 1
 
-    def __call__(self, report: Report) -> Finding | None:
-        """Return what the signal finds, if it is news."""
-        self._reports += 1
-        finding = self._signal(report)
-        if finding is None:
-            return None
-        is_news = self._reports - self._present_at > self._quiet_reports
-        self._present_at = self._reports
-        return finding if is_news else None
+    def is_news(self, number: int) -> bool:
+        """Note that it is present in the report of this number, and return whether to tell."""
+        is_news = number - self._present_at > self._quiet_reports
+        self._present_at = number
+        return is_news

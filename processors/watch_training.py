@@ -123,6 +123,7 @@ class WatchTraining:
         window = self._window_reports
         factor = self._off_trend_factor
         self._has_trainer = False
+        self._metric_reports = self._reward_reports = 0
         self._readers: dict[tuple[Any, ...], _Readers] = {}
         self._metric_signals: dict[str, MetricSignal] = {
             "reward_with_truncation": RewardWithTruncation(window, self._truncation_rise),
@@ -151,8 +152,9 @@ class WatchTraining:
         readers = self._readers.get(key)
         if readers is None:
             readers = self._readers[key] = self._choose(event_dict, called)
-        self._tell(event_dict, self._event_signals, event_dict)
-        self._tell(event_dict, readers.signals, read_metrics(event_dict, readers.names))
+        self._metric_reports = number = self._metric_reports + 1
+        self._tell(event_dict, number, self._event_signals, event_dict)
+        self._tell(event_dict, number, readers.signals, read_metrics(event_dict, readers.names))
 
     def _choose(self, names: Iterable[str], called: Mapping[str, str]) -> _Readers:
         """Return who reads what of events with these fields."""
@@ -166,17 +168,22 @@ class WatchTraining:
         )
 
     def _watch_rewards(self, event_dict: EventDict) -> None:
-        self._tell(event_dict, self._reward_signals, read_rewards(event_dict))
+        self._reward_reports = number = self._reward_reports + 1
+        self._tell(event_dict, number, self._reward_signals, read_rewards(event_dict))
         if not self._has_trainer:  # else its own report says the same
             self._watch_metrics(event_dict, AS_TRAINERS_SAY)
 
     def _tell(
-        self, event_dict: EventDict, signals: Iterable[Watched[Report]], report: Report
+        self,
+        event_dict: EventDict,
+        number: int,
+        signals: Iterable[Watched[Report]],
+        report: Report,
     ) -> None:
-        for signal in signals:
-            finding = signal(report)
-            if finding is not None:
-                self._alert(signal.name, finding, event_dict.get("step"))
+        for watched in signals:
+            finding = watched.signal(report)
+            if finding is not None and watched.is_news(number):
+                self._alert(watched.name, finding, event_dict.get("step"))
 
     def _alert(self, name: str, finding: Finding, step: Any) -> None:
         from logflume import get_logger  # not above: it imports the pipeline that imports us
