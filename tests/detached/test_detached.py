@@ -178,3 +178,15 @@ def test_batches_that_do_not_pickle(tmp_path: Path) -> None:
     assert logflume.shutdown()
     logged = [e for e in read(run.folder / "events.jsonl") if e["event"] == "x"]
     assert [(3, 1), (3, 2)] == [(e["step"], e["number"]) for e in logged]
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this class of processes")
+def test_the_training_is_never_interrupted(tmp_path: Path) -> None:
+    """No thread of the worker's process takes a core from a running one."""
+    logflume.initialize(APART, dir=tmp_path)
+    (worker,) = workers()
+    logflume.get_logger("training").info("x")
+    assert logflume.flush()
+    policies = {os.sched_getscheduler(thread.id) for thread in worker.threads()}
+    assert {os.SCHED_BATCH} == policies
+    assert logflume.shutdown()
