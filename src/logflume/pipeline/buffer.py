@@ -72,8 +72,9 @@ class Buffer:
 
     def put(self, record: Call | Record | Deferred | Batch) -> None:
         """Add a record, or do what `when_full` says."""
-        if len(self._items) < self._size:
-            self._items.append(record)
+        items = self._items
+        if len(items) < self._size:
+            items.append(record)
         else:
             self._put_when_full(record)
         self.filled[0] = 1
