@@ -41,7 +41,15 @@ SHORT = QUICK._replace(
 LONG_NS = 2_000_000
 KEYS = {
     *("peer", "label", "processes", "calls", "p50_us", "p99_us", "p999_us", "worst_us"),
-    *("cpu_us_per_call", "disk_bytes_per_call", "peak_bytes", "calling_s", "close_s"),
+    *(
+        "ours_p50",
+        "ours_cpu",
+        "cpu_us_per_call",
+        "disk_bytes_per_call",
+        "peak_bytes",
+        "calling_s",
+        "close_s",
+    ),
     *Measurement._fields,
 }
 
@@ -134,7 +142,7 @@ def test_a_process_that_fails_says_why() -> None:
 
 def test_everything_is_measured_and_told(tmp_path: Path) -> None:
     """From processes of their own to the tables and the plot, with every key and every target."""
-    measurements, missing = measure_all(SHORT.measurements, [FLOOR, OURS])
+    measurements, missing = measure_all(SHORT.measurements, [FLOOR, OURS], SHORT.turns)
     ours = ask_ours(SHORT)
     targets = judge(measurements, ours)
     draw(measurements, tmp_path / "plots" / "plot.png")

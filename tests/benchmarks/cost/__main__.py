@@ -53,7 +53,7 @@ def main() -> None:
 
 def measure(plan: Plan, peers: list[str]) -> dict[str, Any]:
     """Return all that is measured, in the form of the JSON file."""
-    measurements, missing = measure_all(plan.measurements, peers)
+    measurements, missing = measure_all(plan.measurements, peers, plan.turns)
     ours = ask_ours(plan)
     return {
         "machine": describe(),

@@ -4,7 +4,7 @@
 
 | question | amount | what is found |
 |---|---|---|
-| `worst` | minutes | the worst call, paced at 1,000/s |
+| `worst` | minutes | the worst call, paced at 1,000/s, and the floor's at the same time |
 | `filtered` | calls | nanoseconds of a call below the level, without fields |
 | `sustained` | events | events/s through all five sinks on one core, with what was dropped |
 | `memory` | events | bytes, of children too, above an idle process, at 5,000 events/s |
@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 import timeit
@@ -27,9 +28,11 @@ import psutil
 
 import logflume
 from tests.benchmarks.cost.figures import figures
+from tests.benchmarks.cost.measurement import Measurement
 from tests.benchmarks.cost.pace import WARM_UP, make_calls
 from tests.benchmarks.cost.work import prepare
 from tests.benchmarks.peers.all_sinks import AllSinks
+from tests.benchmarks.peers.catalogue import FLOOR
 
 __all__ = ["QUESTIONS"]
 
@@ -40,11 +43,17 @@ _PATIENCE_S = 600.0
 
 
 def worst(minutes: float, folder: Path) -> dict[str, Any]:
-    """Return the figures of the calls of some minutes."""
+    """Return the figures of the calls of some minutes, and of the floor's at the same time."""
     call, close = _start(folder)
-    took_ns = make_calls(call, rate=_RATE, seconds=minutes * 60, most=sys.maxsize)
+    what = Measurement(rate=_RATE, seconds=minutes * 60, most=sys.maxsize)
+    beside, result = folder / "floor", folder / "floor.json"
+    beside.mkdir()
+    one = [sys.executable, "-m", "tests.benchmarks.cost.one", FLOOR, what.to_json()]
+    with subprocess.Popen([*one, str(beside), str(result)]) as floor:
+        took_ns = make_calls(call, rate=_RATE, seconds=what.seconds, most=what.most)
+        floor.wait(_PATIENCE_S)
     close()
-    return figures(took_ns)
+    return {**figures(took_ns), "floor": figures(json.loads(result.read_text())["took_ns"])}
 
 
 def filtered(calls: int, folder: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Plan(NamedTuple):
 
     Attributes:
         measurements: What is measured of each peer.
+        turns: How often a peer is measured that a target is about.
         import_tries: Fresh interpreters for the import; the median counts.
         worst_minutes: Length of the search for the worst call.
         memory_events: Events over which the memory has to stay flat.
@@ -29,6 +30,7 @@ class Plan(NamedTuple):
     """
 
     measurements: list[Measurement]
+    turns: int
     import_tries: int
     worst_minutes: float
     memory_events: int
@@ -51,6 +53,7 @@ WHOLE = Plan(
         *_paced({100.0: 2.0, 1_000.0: 2.0, 10_000.0: 1.0}),
         Measurement(work="completions", seconds=2.0, most=_TEXT_CALLS),
     ],
+    turns=5,
     import_tries=5,
     worst_minutes=10.0,
     memory_events=1_000_000,
@@ -65,6 +68,7 @@ QUICK = Plan(
         Measurement(rate=1_000.0, beside="python", seconds=0.5),
         Measurement(work="completions", seconds=0.3, most=10),
     ],
+    turns=1,
     import_tries=1,
     worst_minutes=0.1,
     memory_events=50_000,

@@ -8,10 +8,25 @@ from typing import Any, NamedTuple, cast
 
 from tests.benchmarks.peers.protocol import Peer
 
-__all__ = ["FLOOR", "OURS", "PEERS", "Entry", "make", "version"]
+__all__ = [
+    "FLOOR",
+    "OURS",
+    "PEERS",
+    "STRUCTLOG",
+    "TARGET_PEERS",
+    "WRITER",
+    "Entry",
+    "make",
+    "version",
+]
 
 FLOOR = "orjson into a file"
 OURS = "logflume"
+STRUCTLOG = "structlog"
+WRITER = "torch SummaryWriter"
+
+TARGET_PEERS = frozenset({STRUCTLOG, WRITER})
+"""Those that a target compares with, beside the floor."""
 
 
 class Entry(NamedTuple):
@@ -35,7 +50,7 @@ class Entry(NamedTuple):
 PEERS = {
     FLOOR: Entry("floor:Floor", "orjson", "orjson"),
     OURS: Entry("all_sinks:AllSinks", "logflume", "logflume"),
-    "structlog": Entry("structlog_json:StructlogJson", "structlog", "structlog, orjson"),
+    STRUCTLOG: Entry("structlog_json:StructlogJson", "structlog", "structlog, orjson"),
     "python-json-logger, queue": Entry(
         "json_logger:JsonLogger",
         "python-json-logger",
@@ -48,7 +63,7 @@ PEERS = {
     "wandb offline": Entry("wandb_offline:WandbOffline", "wandb", "wandb"),
     "Aim": Entry("aim_repo:AimRepo", "aim", "aim"),
     "MLflow, async": Entry("mlflow_sqlite:MlflowSqlite", "mlflow", "mlflow", {"is_async": True}),
-    "torch SummaryWriter": Entry("summary_writer:TorchWriter", "torch", "torch.utils.tensorboard"),
+    WRITER: Entry("summary_writer:TorchWriter", "torch", "torch.utils.tensorboard"),
     "tensorboardX": Entry("summary_writer:XWriter", "tensorboardX", "tensorboardX"),
     "MLflow": Entry("mlflow_sqlite:MlflowSqlite", "mlflow", "mlflow", {"is_async": False}),
     "DVCLive": Entry(
