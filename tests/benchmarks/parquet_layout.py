@@ -81,13 +81,15 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "compression_level": 3,
         "write_statistics": others,
         "store_schema": False,
-        "row_group_mb": 16,
+        "use_dictionary": [_path(f) for f in schema if f.name not in floats],
+        "row_group_mb": 8,
     }
     changes: dict[str, dict[str, Any]] = {
-        **{f"row groups of {size} MB": {"row_group_mb": size} for size in (1, 4, 8, 32, 64, 256)},
+        **{f"row groups of {size} MB": {"row_group_mb": size} for size in (1, 4, 16, 32, 64, 256)},
         **{f"zstd level {level}": {"compression_level": level} for level in (1, 5, 9)},
         "snappy": {"compression": "snappy", "compression_level": None},
         "no dictionaries": {"use_dictionary": False},
+        "dictionaries for all": {"use_dictionary": True},
         "dictionaries for texts only": {"use_dictionary": texts},
         "statistics of texts, too": {"write_statistics": True},
         "no statistics": {"write_statistics": False},
@@ -97,7 +99,9 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "data pages of version 2": {"data_page_version": "2.0"},
         "bloom filter on seq": {"bloom_filter_options": {"seq": {"ndv": 6_000}}},
         "seq and timestamp as differences": {
-            "use_dictionary": [_path(f) for f in schema if f.name not in ("seq", "timestamp")],
+            "use_dictionary": [
+                _path(f) for f in schema if f.name not in ("seq", "timestamp", *floats)
+            ],
             "column_encoding": dict.fromkeys(["seq", "timestamp"], "DELTA_BINARY_PACKED"),
         },
         "numbers split by bytes": {"use_dictionary": texts, "use_byte_stream_split": floats},
