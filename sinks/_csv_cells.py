@@ -99,5 +99,5 @@ def _number_texts(values: Sequence[float]) -> list[str]:
 
 
 def _are_finite(values: Sequence[Any]) -> bool:
-    """Whether all are floats, and no NaN or infinity. Where their sum is none, none of them is."""
+    """Whether all are floats, and none is NaN or infinite: their sum would be so, too."""
     return set(map(type, values)) == {float} and isfinite(sum(values))

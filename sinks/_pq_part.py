@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from math import inf
 from operator import le
 from pathlib import Path
@@ -127,7 +128,9 @@ def _leaf(field: pa.Field[Any]) -> str:
 
 def _in_order_of_steps(table: pa.Table) -> pa.Table:
     """Return the rows by step, those of one step as they were, those without a step last."""
-    steps = [inf if step is None else step for step in table["step"].to_pylist()]
+    # Chunk by chunk, between which other threads get their turn.
+    found = chain.from_iterable(chunk.to_pylist() for chunk in table["step"].chunks)
+    steps = [inf if step is None else step for step in found]
     return table if all(map(le, steps, steps[1:])) else table.sort_by("step")
 
 
