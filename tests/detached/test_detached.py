@@ -180,6 +180,19 @@ def test_batches_that_do_not_pickle(tmp_path: Path) -> None:
     assert [(3, 1), (3, 2)] == [(e["step"], e["number"]) for e in logged]
 
 
+def test_names_and_steps_of_numpy(tmp_path: Path) -> None:
+    """Names, loggers and steps that are NumPy's texts and numbers get through."""
+    run = logflume.initialize(APART, dir=tmp_path)
+    logflume.set_step(np.int64(5), mode=np.str_("train"))  # type: ignore[arg-type]
+    log = logflume.get_logger(np.str_("made")).bind(**{np.str_("bound"): 1.0})
+    log.info("x", **{np.str_("given"): 2.0})
+    logflume.set_step(None)
+    assert logflume.shutdown()
+    (event,) = [e for e in read(run.folder / "events.jsonl") if e["event"] == "x"]
+    wanted = {"logger": "made", "step": 5, "mode": "train", "bound": 1.0, "given": 2.0}
+    assert wanted == {name: event[name] for name in wanted}
+
+
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this class of processes")
 def test_the_training_is_never_interrupted(tmp_path: Path) -> None:
     """No thread of the worker's process takes a core from a running one."""

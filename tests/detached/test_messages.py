@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,28 +28,39 @@ def test_any_values_arrive(fields: dict[str, object], event: str) -> None:
     assert ([call, 2], (4, None)) == (arrived.items, arrived.position)
 
 
+def _call(event: str = "training", **fields: Any) -> Any:
+    return (1, "training", "info", event, {}, fields, (None, None))
+
+
 def test_names_arrive_as_one_object() -> None:
     """The names of fields are the same objects in all parcels: comparing them is no work."""
 
     def names() -> list[str]:
-        call: Any = (1, "training", "info", "training", {}, {"loss": 0.5, "kl": 0.1}, (None, None))
-        return list(decode(encode(Parcel([call], (None, None)))).items[0][5])
+        return list(decode(encode(Parcel([_call(loss=0.5, kl=0.1)], (None, None)))).items[0][5])
 
     assert all(one is other for one, other in zip(names(), names(), strict=True))
 
 
 def test_what_is_not_plain_arrives_too() -> None:
-    """A value of another type, which is pickled, arrives beside plain ones."""
-    path = Path("a") / "b"
-    arrived = decode(encode(Parcel([(1, path)], (None, None))))
-
-    assert [(1, path)] == arrived.items
+    """Values, names and positions of other types arrive as they were, beside plain ones."""
+    text: Any = np.str_("n")
+    number: Any = np.int64(3)
+    odd = [
+        _call(path=Path("a") / "b"),
+        _call(**{text: 1.0}),
+        (1, text, "info", "x", {}, {}, (None, None)),
+        (1, "training", "info", "x", {text: 1.0}, {}, (number, text)),
+    ]
+    for call in odd:
+        arrived = decode(encode(Parcel([_call(loss=0.5), call], (None, None))))
+        assert [_call(loss=0.5), call] == arrived.items
+    assert (number, None) == decode(encode(Parcel([], (number, None)))).position
 
 
 def test_only_a_pickle_can_need_the_script() -> None:
     """The name of the training's script is no obstacle in a text."""
-    text = [(1, "raised in __main__")]
+    text = [_call("raised in __main__")]
     plain = encode(Parcel(text, (None, None)))
-    pickled = encode(Parcel([*text, (2, Path())], (None, None)))
+    pickled = encode(Parcel([*text, _call(path=Path())], (None, None)))
 
     assert (False, True) == (names_main(plain), names_main(pickled))

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from logflume.config.model import Config
-from logflume.pipeline.items import Deferred, Item, Lost, Position
+from logflume.pipeline.items import Item, Lost, Position
 from logflume.run import RunInfo
 from logflume.state import RunState
 from logflume.values.columns import Kind
@@ -30,6 +30,9 @@ __all__ = [
     "pack",
     "unpack",
 ]
+
+PARCELS = 8
+"""Parcels that the child may hold. The rest waits in the training's buffer, which is bounded."""
 
 
 class Start(Struct):
@@ -111,35 +114,60 @@ class News(Struct):
 
 
 def pack(item: Item) -> Any:
-    """Return an item as plain tuples and numbers, which are pickled several times faster."""
-    return tuple(item) if isinstance(item, tuple) else item.count
+    """Return an item as it is sent: a log call is plain already, a gap is a number."""
+    return item.count if isinstance(item, Lost) else item
 
 
 def unpack(packed: Any) -> Item:
     """Return an item from what `pack` made of it."""
-    if isinstance(packed, int):
-        return Lost(packed)
-    return Deferred._make(packed) if len(packed) == len(Deferred._fields) else packed
+    return Lost(packed) if isinstance(packed, int) else packed
 
 
 Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News
 
 _PICKLE, _MARSHAL = b"p", b"m"
+_TEXTS = frozenset({str})
+_POSITIONS = frozenset({int, str, type(None)})
 
 
 def encode(message: Message) -> bytes:
     """Return a message as bytes.
 
-    A parcel that holds nothing but numbers, text and containers of them goes by `marshal`: that is
-    faster than pickle, and gives the other process one object for each name of a field.
+    A parcel of log calls with nothing but numbers, text and containers of them goes by `marshal`:
+    that is faster than pickle, and gives the other process one object for each name of a field.
 
     Raises:
         Exception: It can't be pickled.
     """
-    if isinstance(message, Parcel):
-        with suppress(ValueError):  # it holds something else
+    if (
+        isinstance(message, Parcel)
+        and _is_plain_position(message.position)
+        and all(map(_is_plain, message.items))
+    ):
+        with suppress(ValueError):  # a value is something else
             return _MARSHAL + marshal.dumps((message.items, message.position))
     return _PICKLE + pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+
+
+def _is_plain(packed: Any) -> bool:
+    """Whether a packed item is a gap, or a log call all of whose texts and numbers are just that.
+
+    Whatever has a buffer is bytes to `marshal`, as NumPy's texts and numbers are. The values of a
+    log call are snapshots, and none of these; those of other items may be anything.
+    """
+    if type(packed) is not tuple:
+        return isinstance(packed, int)
+    _, logger, _, event, context, fields, position = packed
+    return (
+        type(logger) is type(event) is str
+        and _TEXTS.issuperset(map(type, fields))
+        and _TEXTS.issuperset(map(type, context))
+        and _is_plain_position(position)
+    )
+
+
+def _is_plain_position(position: Position) -> bool:
+    return _POSITIONS.issuperset(map(type, position))
 
 
 def decode(data: bytes | bytearray | memoryview) -> Any:
@@ -153,7 +181,3 @@ def decode(data: bytes | bytearray | memoryview) -> Any:
 def names_main(encoded: bytes) -> bool:
     """Whether an encoded message may refer to the training's script, `__main__`."""
     return encoded[:1] == _PICKLE and b"__main__" in encoded
-
-
-PARCELS = 8
-"""Parcels that the child may hold. The rest waits in the training's buffer, which is bounded."""
