@@ -23,9 +23,9 @@ _VALUES = st.recursive(
 def test_any_values_arrive(fields: dict[str, object], event: str) -> None:
     """Names and values of any plain type, lone surrogates too, arrive as they were."""
     call: Any = (1, "training", "info", event, {"step": 3}, fields, (3, "train"))
-    arrived = decode(encode(Parcel([call, 2], (4, None))))
-
-    assert ([call, 2], (4, None)) == (arrived.items, arrived.position)
+    for items in ([call], [call, 2]):
+        arrived = decode(encode(Parcel(items, (4, None))))
+        assert (items, (4, None)) == (arrived.items, arrived.position)
 
 
 def _call(event: str = "training", **fields: Any) -> Any:
@@ -45,11 +45,12 @@ def test_what_is_not_plain_arrives_too() -> None:
     """Values, names and positions of other types arrive as they were, beside plain ones."""
     text: Any = np.str_("n")
     number: Any = np.int64(3)
+    named: dict[str, Any] = {text: 1.0}
     odd = [
         _call(path=Path("a") / "b"),
-        _call(**{text: 1.0}),
+        _call(**named),
         (1, text, "info", "x", {}, {}, (None, None)),
-        (1, "training", "info", "x", {text: 1.0}, {}, (number, text)),
+        (1, "training", "info", "x", named, {}, (number, text)),
     ]
     for call in odd:
         arrived = decode(encode(Parcel([_call(loss=0.5), call], (None, None))))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import marshal
 import pickle
 from contextlib import suppress
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from logflume.config.model import Config
-from logflume.pipeline.items import Item, Lost, Position
+from logflume.pipeline.items import Item, Lost, Position, Record
 from logflume.run import RunInfo
 from logflume.state import RunState
 from logflume.values.columns import Kind
@@ -126,6 +128,9 @@ def unpack(packed: Any) -> Item:
 Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News
 
 _PICKLE, _MARSHAL = b"p", b"m"
+_LOGGER, _EVENT, _CONTEXT, _FIELDS, _POSITION = map(
+    itemgetter, map(Record._fields.index, ("logger", "event", "context", "fields", "position"))
+)
 _TEXTS = frozenset({str})
 _POSITIONS = frozenset({int, str, type(None)})
 
@@ -139,35 +144,28 @@ def encode(message: Message) -> bytes:
     Raises:
         Exception: It can't be pickled.
     """
-    if (
-        isinstance(message, Parcel)
-        and _is_plain_position(message.position)
-        and all(map(_is_plain, message.items))
-    ):
+    if isinstance(message, Parcel) and _is_plain(message):
         with suppress(ValueError):  # a value is something else
             return _MARSHAL + marshal.dumps((message.items, message.position))
     return _PICKLE + pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
 
 
-def _is_plain(packed: Any) -> bool:
-    """Whether a packed item is a gap, or a log call all of whose texts and numbers are just that.
+def _is_plain(parcel: Parcel) -> bool:
+    """Whether a parcel holds log calls only, whose texts and numbers are just that.
 
     Whatever has a buffer is bytes to `marshal`, as NumPy's texts and numbers are. The values of a
-    log call are snapshots, and none of these; those of other items may be anything.
+    log call are snapshots, and none of these; those of other items may be anything. No loop of
+    Python's own is in here, for this is done in the training's process.
     """
-    if type(packed) is not tuple:
-        return isinstance(packed, int)
-    _, logger, _, event, context, fields, position = packed
-    return (
-        type(logger) is type(event) is str
-        and _TEXTS.issuperset(map(type, fields))
-        and _TEXTS.issuperset(map(type, context))
-        and _is_plain_position(position)
+    items = parcel.items
+    if set(map(type, items)) != {tuple}:
+        return False
+    texts = chain(map(_LOGGER, items), map(_EVENT, items))
+    names = chain.from_iterable(chain(map(_CONTEXT, items), map(_FIELDS, items)))
+    positions = chain(parcel.position, chain.from_iterable(map(_POSITION, items)))
+    return _TEXTS.issuperset(map(type, chain(texts, names))) and _POSITIONS.issuperset(
+        map(type, positions)
     )
-
-
-def _is_plain_position(position: Position) -> bool:
-    return _POSITIONS.issuperset(map(type, position))
 
 
 def decode(data: bytes | bytearray | memoryview) -> Any:
