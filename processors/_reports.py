@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from ._balance import Rewards
 from ._findings import Metrics
-from ._trend import LARGEST, is_usable
+from ._trend import is_usable
 
 __all__ = ["AS_TRAINERS_SAY", "is_a_number", "read_metrics", "read_rewards"]
 
@@ -30,16 +30,12 @@ def read_metrics(event_dict: Mapping[str, Any], names: Mapping[str, str]) -> Met
         event_dict: The event.
         names: Fields that it has, and the names of the metrics in them.
     """
-    return {
-        metric: value
-        if type(value := event_dict[name]) is float and -LARGEST < value < LARGEST
-        else _metric(value)
-        for name, metric in names.items()
-    }
+    return {metric: _metric(event_dict[name]) for name, metric in names.items()}
 
 
 def _metric(value: Any) -> float:
-    return float(value) if is_a_number(value) and is_usable(value) else nan
+    is_number = type(value) is float or is_a_number(value)
+    return float(value) if is_number and is_usable(value) else nan
 
 
 def read_rewards(event_dict: Mapping[str, Any]) -> Rewards:

@@ -10,13 +10,12 @@ from operator import itemgetter, mul
 
 from logflume.values.getter import getter
 
-__all__ = ["LARGEST", "History", "Level", "Levels", "fit_line", "is_usable", "rose"]
+__all__ = ["History", "Level", "Levels", "fit_line", "is_usable", "rose"]
 
 _EARLIER_WINDOWS = 50
 _NOISE_FACTOR = 4.0
 _RELATIVE_RISE = 0.05
-LARGEST = 1e150
-"""The square of more is infinite."""
+_LARGEST = 1e150  # the square of more is infinite
 
 
 class Level:
@@ -48,7 +47,7 @@ Levels = tuple[Level, ...]
 
 def is_usable(value: float) -> bool:
     """Return whether a value is finite, and its square too."""
-    return -LARGEST < value < LARGEST  # NaN is not
+    return -_LARGEST < value < _LARGEST  # NaN is not
 
 
 def rose(before: Level, now: Level) -> bool:
@@ -106,7 +105,6 @@ class History:
         self._get = getter(names)
         self._size = window_reports
         self._columns = [deque[float](maxlen=window_reports) for _ in names]
-        self._appends = [column.append for column in self._columns]
         self._since_closed = 0
         self._choose = choose
         self.earlier: deque[Levels] = deque(maxlen=_EARLIER_WINDOWS)
@@ -121,8 +119,8 @@ class History:
         row = self._get(metrics)
         if math.isnan(sum(row)):
             return
-        for append, value in zip(self._appends, row, strict=True):
-            append(value)
+        for column, value in zip(self._columns, row, strict=True):
+            column.append(value)
         self._since_closed += 1
         if self._since_closed == self._size:
             self.earlier.append(tuple([Level(tuple(column)) for column in self._columns]))

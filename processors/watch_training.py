@@ -125,7 +125,7 @@ class WatchTraining:
         self._has_trainer = False
         self._metric_reports = self._reward_reports = 0
         self._readers: dict[tuple[Any, ...], _Readers] = {}
-        self._metric_signals: dict[str, MetricSignal] = {
+        metric_signals: dict[str, MetricSignal] = {
             "reward_with_truncation": RewardWithTruncation(window, self._truncation_rise),
             "reward_without_correctness": RewardWithoutCorrectness(
                 window, self._flat_windows, self._correctness
@@ -140,7 +140,9 @@ class WatchTraining:
             "anti_correlated_functions": AntiCorrelated(window, self._anti_correlation),
         }
         self._event_signals = [Watched("nonfinite_loss", NonfiniteLoss(), window)]
-        self._watched = {n: Watched(n, s, window) for n, s in self._metric_signals.items()}
+        self._metric_signals = [
+            (signal, Watched(name, signal, window)) for name, signal in metric_signals.items()
+        ]
         self._reward_signals = [Watched(n, signal, window) for n, signal in reward_signals.items()]
 
     def _watch_metrics(self, event_dict: EventDict, called: Mapping[str, str]) -> None:
@@ -161,10 +163,10 @@ class WatchTraining:
         if len(self._readers) >= _SHAPES:
             self._readers.clear()
         metrics = {called.get(name, name): name for name in names}
-        chosen = {name: signal.select(metrics) for name, signal in self._metric_signals.items()}
+        chosen = [(watched, signal.select(metrics)) for signal, watched in self._metric_signals]
         return _Readers(
-            {metrics[metric]: metric for read in chosen.values() for metric in read},
-            [self._watched[name] for name, read in chosen.items() if read],
+            {metrics[metric]: metric for _, read in chosen for metric in read},
+            [watched for watched, read in chosen if read],
         )
 
     def _watch_rewards(self, event_dict: EventDict) -> None:

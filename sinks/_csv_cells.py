@@ -41,7 +41,7 @@ def object_cells(columns: Mapping[str, Sequence[Any]]) -> list[str]:
         # The same text as below: what stands between the numbers is made once.
         names = [orjson.dumps(name).decode().replace('"', '""') for name in columns]
         between = ",".join(name.replace("%", "%%") + ":%s" for name in names)
-        rows = zip(*map(_number_texts, columns.values()), strict=True)
+        rows = zip(*(_json_numbers(v).split(",") for v in columns.values()), strict=True)
         return list(map(f'"{{{between}}}"'.__mod__, rows))
     objects = (
         {name: value for name, value in zip(columns, row, strict=True) if value is not None}
@@ -87,15 +87,14 @@ def _number_cells(values: Sequence[float]) -> list[str]:
     `orjson` finds it in a sixth of the time. It writes small exponents differently, and NaN and
     infinities as null.
     """
-    texts = _number_texts(values)
-    joined = " ".join(texts)
-    is_same = "e" not in joined and "0.0000" not in joined and "n" not in joined
-    return texts if is_same else list(map(repr, values))
+    text = _json_numbers(values)
+    is_same = "e" not in text and "0.0000" not in text and "n" not in text
+    return text.split(",") if is_same else list(map(repr, values))
 
 
-def _number_texts(values: Sequence[float]) -> list[str]:
-    """Return each number as JSON has it."""
-    return orjson.dumps(values).decode()[1:-1].split(",")
+def _json_numbers(values: Sequence[float]) -> str:
+    """Return the numbers as JSON has them, with commas between."""
+    return orjson.dumps(values).decode()[1:-1]
 
 
 def _are_finite(values: Sequence[Any]) -> bool:

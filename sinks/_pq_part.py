@@ -18,6 +18,7 @@ from logflume.values.arrow_columns import widen
 
 __all__ = [
     "DamagedPartError",
+    "leaf_name",
     "read_positions",
     "read_tables",
     "write_file",
@@ -53,7 +54,7 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
     and lists of rewards smaller, and nearly all other numbers larger.
     """
     # The stubs know no names here.
-    with_dictionary: Any = [_leaf(f) for f in schema if not pa.types.is_floating(f.type)]
+    with_dictionary: Any = [leaf_name(f) for f in schema if not pa.types.is_floating(f.type)]
     rows = 0
     with pq.ParquetWriter(
         path,
@@ -121,7 +122,7 @@ def _has_statistics(field: pa.Field[Any]) -> bool:
     return field.name in _SHARED_TEXTS or not pa.types.is_string(field.type)
 
 
-def _leaf(field: pa.Field[Any]) -> str:
+def leaf_name(field: pa.Field[Any]) -> str:
     """Return what Parquet calls the column that holds a field's values."""
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 

@@ -41,15 +41,8 @@ SHORT = QUICK._replace(
 LONG_NS = 2_000_000
 KEYS = {
     *("peer", "label", "processes", "calls", "p50_us", "p99_us", "p999_us", "worst_us"),
-    *(
-        "ours_p50",
-        "ours_cpu",
-        "cpu_us_per_call",
-        "disk_bytes_per_call",
-        "peak_bytes",
-        "calling_s",
-        "close_s",
-    ),
+    *("ours_p50", "ours_cpu", "cpu_us_per_call", "disk_bytes_per_call"),
+    *("peak_bytes", "calling_s", "close_s"),
     *Measurement._fields,
 }
 

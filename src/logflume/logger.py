@@ -43,7 +43,7 @@ def _level_method(level: str, more: str = "") -> Any:
 
     All of a call is in one function: one more on the way takes a twentieth of its time.
     """
-    number = LEVELS[level]
+    number = LEVELS.get(level, 20)
     is_urgent = number >= LEVELS["error"]
 
     def method(self: Any, event: Any = None, /, *args: Any, **fields: Any) -> None:
@@ -136,8 +136,7 @@ class EventLogger(_Base):  # type: ignore[misc]
         return int(self._logger.level)
 
     def _proxy_to_logger(self, method_name: str, event: Any = None, /, **fields: Any) -> None:
-        if self._logger.level <= LEVELS.get(method_name, 20):
-            getattr(self, method_name if method_name in LEVELS else "info")(event, **fields)
+        _level_method(method_name)(self, event, **fields)
 
 
 def get_logger(name: str = "training", **context: Any) -> EventLogger:

@@ -27,7 +27,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from logflume.run import RunInfo
-from logflume.sinks._pq_part import write_file
+from logflume.sinks._pq_part import leaf_name, write_file
 from logflume.values.arrow_columns import Columns
 from tests.benchmarks.grpo_events import GrpoRun, Recipe
 
@@ -81,7 +81,7 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "compression_level": 3,
         "write_statistics": others,
         "store_schema": False,
-        "use_dictionary": [_path(f) for f in schema if f.name not in floats],
+        "use_dictionary": [leaf_name(f) for f in schema if f.name not in floats],
         "row_group_mb": 8,
     }
     changes: dict[str, dict[str, Any]] = {
@@ -100,7 +100,7 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "bloom filter on seq": {"bloom_filter_options": {"seq": {"ndv": 6_000}}},
         "seq and timestamp as differences": {
             "use_dictionary": [
-                _path(f) for f in schema if f.name not in ("seq", "timestamp", *floats)
+                leaf_name(f) for f in schema if f.name not in ("seq", "timestamp", *floats)
             ],
             "column_encoding": dict.fromkeys(["seq", "timestamp"], "DELTA_BINARY_PACKED"),
         },
@@ -109,11 +109,6 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
     for name, change in changes.items():
         yield name, partial(_write, **chosen | change)
     yield "steps mixed, rows as they come", lambda path, table: _write(path, _mix(table), **chosen)
-
-
-def _path(field: pa.Field[Any]) -> str:
-    """Return the name of a column as Parquet has it."""
-    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
 def _write(path: Path, table: pa.Table, *, row_group_mb: int, **options: Any) -> None:
