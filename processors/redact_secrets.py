@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -79,9 +80,6 @@ _MEASURE = re.compile(r"[\d.,]+(?:e[+-]?\d+)?[A-Za-z%/]*")
 _CONTAINERS = frozenset({list, dict})
 _SEARCHED = frozenset({str, list, dict})
 
-_MOST_NAMES = 200
-"""An event of more fields is not remembered by its names."""
-
 _FREE_TEXT = frozenset({"message", "exception", "run_started", "run_finished", "pipeline"})
 
 
@@ -102,19 +100,24 @@ class RedactSecrets:
     def __init__(self, *, events: list[str] | None = None) -> None:
         self._searched = _FREE_TEXT | frozenset(events or ())
 
+    def concerns(self, event_type: str, kinds: Mapping[str, type]) -> bool:
+        """Whether such an event may hold a secret."""
+        return (
+            self._is_searched(event_type, kinds)
+            or not _CONTAINERS.isdisjoint(kinds.values())
+            or any(kind is str and _is_secret_name(name) for name, kind in kinds.items())
+        )
+
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
         """Return the event without secrets."""
-        search = event_dict.get("event") in self._searched or "exception/type" in event_dict
-        if search or not _CONTAINERS.isdisjoint(map(type, event_dict.values())):
-            for name, value in event_dict.items():
-                if type(value) in _SEARCHED:
-                    event_dict[name] = _redact(str(name), value, search)
-        else:
-            names = tuple(event_dict)
-            secret = _secret_names if len(names) <= _MOST_NAMES else _secret_names.__wrapped__
-            for name in secret(names):
-                event_dict[name] = _redact(str(name), event_dict[name], search)
+        search = self._is_searched(event_dict.get("event"), event_dict)
+        for name, value in event_dict.items():
+            if type(value) in _SEARCHED:
+                event_dict[name] = _redact(str(name), value, search)
         return event_dict
+
+    def _is_searched(self, event_type: Any, names: Container[str]) -> bool:
+        return event_type in self._searched or "exception/type" in names
 
 
 def _redact(name: str, value: Any, search: bool) -> Any:
@@ -136,12 +139,6 @@ def _holds_more(values: list[Any]) -> bool:
 @lru_cache(maxsize=4096)
 def _is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name)) and not _SPECIAL_TOKEN.search(name)
-
-
-@lru_cache(maxsize=256)
-def _secret_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which of an event's names are those of secrets; events tend to have the same names."""
-    return tuple(name for name in names if _is_secret_name(str(name)))
 
 
 def redact_text(text: str) -> str:

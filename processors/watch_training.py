@@ -73,6 +73,7 @@ class WatchTraining:
     """
 
     detachable = True
+    reads_only = True
     event_types = frozenset({"training", "reward", "run_started"})
 
     def __init__(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import structlog
 
 from logflume.guard import Failure, attempt, describe
 from logflume.protocols import ClosableProcessor, Processor
+from logflume.values.shapes import MAX_SHAPES, Shape
 
 __all__ = ["Chain", "NamedProcessor"]
 
@@ -28,13 +30,26 @@ class _Step(NamedTuple):
     name: str
     process: Processor
     event_types: frozenset[str] | None
+    reads_only: bool
+
+
+class _Plan(NamedTuple):
+    """What is done with the events of a shape.
+
+    Attributes:
+        reading: The steps that only read an event, before any that may change it.
+        others: The steps from there on; none if the event stays as it is.
+    """
+
+    reading: list[_Step]
+    others: list[_Step]
 
 
 class Chain:
     """Runs events through the processors.
 
-    A processor that raises is counted and reported once; its event goes on without it. One with
-    an attribute `event_types` is called for events of these types only.
+    A processor that raises is counted and reported once; its event goes on without it. Which ones
+    an event passes by is told by what they say of themselves: `logflume.protocols.Processor`.
 
     Args:
         processors: What to run, in order.
@@ -46,17 +61,38 @@ class Chain:
 
     def __init__(self, processors: Sequence[NamedProcessor], report: Report) -> None:
         self.failed: Counter[str] = Counter()
-        self._steps = [_Step(*named, _event_types(named.process)) for named in processors]
+        self._steps = [_step(*named) for named in processors]
+        self._plan = lru_cache(MAX_SHAPES)(self._make_plan)
         self._report = report
 
-    def run(self, event_dict: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the event after the whole chain; None if a processor dropped it."""
-        return self._run(event_dict, self._steps)
+    def run(
+        self, event_dict: dict[str, Any], shape: Shape | None = None
+    ) -> tuple[dict[str, Any] | None, Shape | None]:
+        """Run an event through the whole chain.
+
+        Args:
+            event_dict: The event.
+            shape: Its shape, if known.
+
+        Returns:
+            The event after the chain, None if a processor dropped it; and the shape if it still
+            has that.
+        """
+        if shape is None:
+            return self._run(event_dict, self._steps), None
+        plan = self._plan(shape)
+        for name, process, *_ in plan.reading:
+            result = attempt(process, event_dict["logger"], event_dict["level"], event_dict)
+            if isinstance(result, Failure):
+                self._count(name, result)
+        if plan.others:
+            return self._run(event_dict, plan.others), None
+        return event_dict, shape
 
     def close(self) -> list[dict[str, Any]]:
         """Close the processors in order; what they held back runs the rest of the chain."""
         finished: list[dict[str, Any]] = []
-        for index, (name, process, _) in enumerate(self._steps):
+        for index, (name, process, *_) in enumerate(self._steps):
             if not isinstance(process, ClosableProcessor):
                 continue
             held = attempt(_close, process)
@@ -68,8 +104,18 @@ class Chain:
             finished += [result for result in results if result is not None]
         return finished
 
+    def _make_plan(self, shape: Shape) -> _Plan:
+        reading: list[_Step] = []
+        for index, step in enumerate(self._steps):
+            if not _concerns(step, shape):
+                continue
+            if not step.reads_only:
+                return _Plan(reading, self._steps[index:])
+            reading.append(step)
+        return _Plan(reading, [])
+
     def _run(self, event_dict: dict[str, Any], steps: Sequence[_Step]) -> dict[str, Any] | None:
-        for name, process, event_types in steps:
+        for name, process, event_types, _ in steps:
             if event_types is not None and _has_other_type(event_dict, event_types):
                 continue
             # A copy, so that what a processor did before it raised is undone.
@@ -98,10 +144,18 @@ class Chain:
             self._report(name, "failed", describe(failure.error))
 
 
-def _event_types(process: Processor) -> frozenset[str] | None:
-    """Return the types of events that a processor looks at; None where it doesn't say."""
+def _step(name: str, process: Processor) -> _Step:
     types = getattr(process, "event_types", None)
-    return frozenset(types) if isinstance(types, (set, frozenset, list, tuple)) else None
+    event_types = frozenset(types) if isinstance(types, (set, frozenset, list, tuple)) else None
+    return _Step(name, process, event_types, getattr(process, "reads_only", False) is True)
+
+
+def _concerns(step: _Step, shape: Shape) -> bool:
+    """Whether a processor has something to do for events of a shape; True where it doesn't say."""
+    if step.event_types is not None and shape.event_type not in step.event_types:
+        return False
+    concerns = getattr(step.process, "concerns", None)
+    return concerns is None or attempt(concerns, shape.event_type, shape.kinds) is not False
 
 
 def _has_other_type(event_dict: dict[str, Any], event_types: frozenset[str]) -> bool:

@@ -13,7 +13,6 @@ from logflume.pipeline.chain import Chain
 from logflume.pipeline.items import Position, Record
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.worker import Worker
-from logflume.values.unpack import unpack
 
 __all__ = ["Pipeline", "Report", "Status"]
 
@@ -180,15 +179,6 @@ class Pipeline:
         position: Position | None = None,
     ) -> None:
         """Write an event of the pipeline's own, from the worker's thread."""
-        record = Record(
-            time_ns or time.time_ns(),
-            "system",
-            "info",
-            event,
-            {},
-            fields,
-            position or HUB.position,
-        )
-        event_dict = self._chain.run(unpack(record))
-        if event_dict is not None:
-            self._worker.write_unfinished([event_dict])
+        time_ns = time_ns or time.time_ns()
+        position = position or HUB.position
+        self._worker.write_call(Record(time_ns, "system", "info", event, {}, fields, position))

@@ -14,12 +14,13 @@ from logflume.pipeline.bell import Bell
 from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.chain import Chain
 from logflume.pipeline.courtesy import Courtesy
-from logflume.pipeline.items import Batch, Deferred, Item, Lost, Record
+from logflume.pipeline.items import Batch, Call, Deferred, Item, Lost, Record
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.router import Router
 from logflume.protocols import Event
 from logflume.values.columns import Kind
 from logflume.values.normalise import Normalizer
+from logflume.values.shapes import Shapes
 from logflume.values.unpack import unpack
 
 __all__ = ["Worker"]
@@ -66,6 +67,7 @@ class Worker:
         self._buffer = buffer
         self._chain = chain
         self._normalizer = normalizer
+        self._shapes = Shapes()
         self._router = router
         self._lanes = lanes
         self._save_kinds = save_kinds
@@ -149,6 +151,12 @@ class Worker:
                 self._courtesy.give_way()
                 lane.write(sorted_events[lane])
 
+    def write_call(self, call: Call) -> None:
+        """Write the event of a call that never was in the buffer."""
+        event = self._finish(call)
+        if event is not None:
+            self.write([event])
+
     def write_unfinished(self, event_dicts: Sequence[dict[str, Any]]) -> None:
         """Write events that come out of the chain outside of a log call."""
         self.write([self._normalizer.finish(event_dict) for event_dict in event_dicts])
@@ -179,11 +187,10 @@ class Worker:
             return [event for inner in item.items for event in self._read(inner)]
         if isinstance(item, Deferred):
             return self._read_deferred(item)
-        record = Record._make(item)
-        if record.time_ns < self._started_ns and not _is_wanted(record):
+        if item[0] < self._started_ns and not _is_wanted(Record._make(item)):
             return []
         self._courtesy.give_way()
-        event = attempt(self._finish, record)
+        event = attempt(self._finish, item)
         if isinstance(event, Failure):
             self._lose(1)
             self._report_bug(event)
@@ -199,9 +206,9 @@ class Worker:
             return []
         return [event for record in records if _is_wanted(record) for event in self._read(record)]
 
-    def _finish(self, record: Record) -> Event | None:
-        event_dict = self._chain.run(unpack(record))
-        return None if event_dict is None else self._normalizer.finish(event_dict)
+    def _finish(self, call: Call) -> Event | None:
+        event_dict, shape = self._chain.run(*unpack(call, self._shapes))
+        return None if event_dict is None else self._normalizer.finish(event_dict, shape)
 
     def _lose(self, count: int) -> None:
         self.lost += count

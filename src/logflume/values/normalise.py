@@ -18,6 +18,7 @@ from logflume.run import RunInfo
 from logflume.values.columns import Kind, declared_kind
 from logflume.values.cut import cut_extra, cut_field, cut_name
 from logflume.values.fit import INT64_MAX, MISFIT, find_kind, fit
+from logflume.values.known import Known
 from logflume.values.plain import (
     MAX_TEXT,
     PLAIN_TYPES,
@@ -26,7 +27,7 @@ from logflume.values.plain import (
     plain,
     valid_text,
 )
-from logflume.values.shapes import Shapes
+from logflume.values.shapes import Shape, Shapes
 from logflume.values.snapshot import free_name, key_text, snapshot
 from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, format_time, is_type_name
 
@@ -80,16 +81,24 @@ class Normalizer:
             "step": None,
         }
         self._shapes = Shapes()
+        self._known = Known(self._head)
         self._exact: dict[str, dict[str, type]] = {}
 
-    def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
-        """Return the finished event and count it in `seq`."""
+    def finish(self, event_dict: dict[str, Any], shape: Shape | None = None) -> dict[str, Any]:
+        """Return the finished event and count it in `seq`.
+
+        Args:
+            event_dict: What the chain has made of it.
+            shape: Its shape, if it is as `unpack` made it.
+        """
         event_dict.pop(POSITION, None)
         self._head["seq"] = self.seq
-        event = self._shapes.finish(self._head, event_dict)
-        if event is None or not _has_valid_head(event):
+        is_unpacked = shape is not None
+        shape = shape or self._shapes.find(event_dict)
+        event = self._known.finish(shape, event_dict)
+        if event is None or not _has_valid_head(event, is_unpacked):
             event = self._finish_each(event_dict)
-            self._shapes.note(self._head, event_dict, event)
+            self._known.note(shape, event_dict, event)
         self.seq += 1
         return event
 
@@ -188,12 +197,12 @@ def _settle(value: Any) -> Any:
     return plain(snapshot(value)) if isinstance(settled, Failure) else settled
 
 
-def _has_valid_head(event: dict[str, Any]) -> bool:
+def _has_valid_head(event: dict[str, Any], is_unpacked: bool) -> bool:
     """Whether the texts of an event that have to be of a certain form are."""
     return (
         event["level"] in _LEVELS
         and event.get("mode", "train") in _MODES
-        and _is_instant(event["timestamp"])
+        and (is_unpacked or _is_instant(event["timestamp"]))
     )
 
 
