@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from math import nan
 from typing import Any, TypeGuard
 
+from logflume.values.getter import getter
+
 from ._balance import Rewards
 from ._findings import Metrics
 from ._trend import is_usable
 
-__all__ = ["AS_TRAINERS_SAY", "is_a_number", "read_metrics", "read_rewards"]
+__all__ = ["AS_TRAINERS_SAY", "MetricReader", "is_a_number", "read_rewards"]
 
 _MOST_FUNCTIONS = 16
 _PREFIX = "rewards/"
 _TOTAL = "rewards/total"
+_FLOATS = frozenset({float})
 
 AS_TRAINERS_SAY = {
     f"{_TOTAL}/mean": "reward",
@@ -23,19 +26,28 @@ AS_TRAINERS_SAY = {
 """What a trainer calls some fields of a `reward` event."""
 
 
-def read_metrics(event_dict: Mapping[str, Any], names: Mapping[str, str]) -> Metrics:
-    """Return some numbers of an event.
+class MetricReader:
+    """Reads some metrics of the events that have certain fields.
 
     Args:
-        event_dict: The event.
-        names: Fields that it has, and the names of the metrics in them.
+        names: The fields, and the names of the metrics in them.
     """
-    return {metric: _metric(event_dict[name]) for name, metric in names.items()}
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._get = getter(list(names))
+        self._metrics = list(names.values())
+
+    def __call__(self, event_dict: Mapping[str, Any]) -> tuple[Metrics, bool]:
+        """Return the metrics of an event, and whether each field was a usable number."""
+        values = self._get(event_dict)
+        # One look tells mostly: their sum is usable only if each of them is.
+        is_whole = _FLOATS.issuperset(map(type, values)) and is_usable(sum(map(abs, values)))
+        numbers = values if is_whole else map(_number, values)
+        return dict(zip(self._metrics, numbers, strict=True)), is_whole
 
 
-def _metric(value: Any) -> float:
-    is_number = type(value) is float or is_a_number(value)
-    return float(value) if is_number and is_usable(value) else nan
+def _number(value: Any) -> float:
+    return float(value) if is_a_number(value) and is_usable(value) else nan
 
 
 def read_rewards(event_dict: Mapping[str, Any]) -> Rewards:

@@ -130,8 +130,8 @@ class OffTrend:
         self._window_reports = window_reports
         self._factor = factor
         self._is_fall_bad = is_fall_bad
-        self._window: deque[float] = deque(maxlen=window_reports)
-        self._last: deque[float] = deque(maxlen=self._REPORTS)
+        # The window, and after it the last reports.
+        self._values: deque[float] = deque(maxlen=window_reports + self._REPORTS)
 
     def select(self, metrics: Collection[str]) -> Collection[str]:
         """Return what it reads of an event with these metrics."""
@@ -139,26 +139,32 @@ class OffTrend:
 
     def __call__(self, metrics: Metrics) -> Finding | None:
         """Take one report."""
-        value, last, window = metrics[self._metric], self._last, self._window
+        value, values = metrics[self._metric], self._values
         if not math.isnan(value):
-            if len(last) == self._REPORTS:
-                window.append(last[0])
-            last.append(value)
-        if len(window) < self._window_reports or not self._is_beyond():
+            values.append(value)
+        if len(values) < self._window_reports + self._REPORTS or not self._is_beyond():
             return None
-        return self._judge(list(last), list(window))
+        return self._judge(*self._split())
 
     def _is_beyond(self) -> bool:
-        """Whether all of the last reports lie on one side of the window, as beyond any limit.
-
-        A look at one value of each settles it mostly.
-        """
-        last, window = self._last, self._window
-        newest, inside = last[-1], window[-1]
-        if newest > inside and (least := min(last)) > inside and least > max(window):
-            return True
+        """Whether all of the last reports lie on one side of the window, as beyond any limit."""
+        values = self._values
+        newest, oldest, inside = values[-1], values[-self._REPORTS], values[-1 - self._REPORTS]
+        # These settle it mostly.
+        if newest > inside and oldest > inside:
+            last, window = self._split()
+            if min(last) > max(window):
+                return True
         limit = max(0.0, inside)
-        return newest < limit and (most := max(last)) < limit and most < max(0.0, min(window))
+        if newest < limit and oldest < limit:
+            last, window = self._split()
+            return max(last) < max(0.0, min(window))
+        return False
+
+    def _split(self) -> tuple[list[float], list[float]]:
+        """Return the last reports, and the window before them."""
+        values = list(self._values)
+        return values[-self._REPORTS :], values[: -self._REPORTS]
 
     def _judge(self, last: list[float], window: list[float]) -> Finding | None:
         expected, deviation = fit_line(window, at=len(window) + self._REPORTS - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from logflume.protocols import EventDict
@@ -10,7 +11,7 @@ from logflume.run import RunInfo
 
 from ._balance import AntiCorrelated, Dominating, Rewards
 from ._findings import Finding, Metrics, MetricSignal, Report, Signal, Watched
-from ._reports import AS_TRAINERS_SAY, is_a_number, read_metrics, read_rewards
+from ._reports import AS_TRAINERS_SAY, MetricReader, is_a_number, read_rewards
 from ._reward_signals import RewardWithoutCorrectness, RewardWithTruncation
 from ._signals import NonfiniteLoss, OffTrend, VarianceCollapse, ZeroSignal
 
@@ -24,11 +25,11 @@ class _Readers(NamedTuple):
     """Who reads what of the events with certain fields.
 
     Attributes:
-        names: The fields that are read, and the names of the metrics in them.
+        read: Gives the metrics that are read.
         signals: The signals that read any.
     """
 
-    names: dict[str, str]
+    read: MetricReader
     signals: list[Watched[Metrics]]
 
 
@@ -125,7 +126,7 @@ class WatchTraining:
         factor = self._off_trend_factor
         self._has_trainer = False
         self._metric_reports = self._reward_reports = 0
-        self._readers: dict[tuple[Any, ...], _Readers] = {}
+        self._readers: dict[tuple[Any, tuple[str, ...]], _Readers] = {}
         metric_signals: dict[str, MetricSignal] = {
             "reward_with_truncation": RewardWithTruncation(window, self._truncation_rise),
             "reward_without_correctness": RewardWithoutCorrectness(
@@ -151,13 +152,15 @@ class WatchTraining:
         event_type = event_dict.get("event")
         if not self._has_trainer and event_type == "training":
             self._has_trainer = is_a_number(event_dict.get("reward"))
-        key = (event_type, *event_dict)
+        key = (event_type, tuple(event_dict))
         readers = self._readers.get(key)
         if readers is None:
             readers = self._readers[key] = self._choose(event_dict, called)
         self._metric_reports = number = self._metric_reports + 1
-        self._tell(event_dict, number, self._event_signals, event_dict)
-        self._tell(event_dict, number, readers.signals, read_metrics(event_dict, readers.names))
+        metrics, is_whole = readers.read(event_dict)
+        if not is_whole:
+            self._tell(event_dict, number, self._event_signals, event_dict)
+        self._tell(event_dict, number, readers.signals, metrics)
 
     def _choose(self, names: Iterable[str], called: Mapping[str, str]) -> _Readers:
         """Return who reads what of events with these fields."""
@@ -165,8 +168,9 @@ class WatchTraining:
             self._readers.clear()
         metrics = {called.get(name, name): name for name in names}
         chosen = [(watched, signal.select(metrics)) for signal, watched in self._metric_signals]
+        read = dict.fromkeys(chain({"loss"} & metrics.keys(), *(read for _, read in chosen)))
         return _Readers(
-            {metrics[metric]: metric for _, read in chosen for metric in read},
+            MetricReader({metrics[metric]: metric for metric in read}),
             [watched for watched, read in chosen if read],
         )
 
