@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
 
 from logflume.guard import Failure, attempt, describe
-from logflume.protocols import ClosableProcessor, Processor
-from logflume.values.shapes import MAX_SHAPES, Shape
+from logflume.protocols import ClosableProcessor, Event, Processor
 
 __all__ = ["Chain", "NamedProcessor"]
 
@@ -33,23 +31,11 @@ class _Step(NamedTuple):
     reads_only: bool
 
 
-class _Plan(NamedTuple):
-    """What is done with the events of a shape.
-
-    Attributes:
-        reading: The steps that only read an event, before any that may change it.
-        others: The steps from there on; none if the event stays as it is.
-    """
-
-    reading: list[_Step]
-    others: list[_Step]
-
-
 class Chain:
     """Runs events through the processors.
 
-    A processor that raises is counted and reported once; its event goes on without it. Which ones
-    an event passes by is told by what they say of themselves: `logflume.protocols.Processor`.
+    A processor that raises is counted and reported once; its event goes on without it. For which
+    events it is called is told by what it says of itself, see `logflume.protocols.Processor`.
 
     Args:
         processors: What to run, in order.
@@ -61,33 +47,33 @@ class Chain:
 
     def __init__(self, processors: Sequence[NamedProcessor], report: Report) -> None:
         self.failed: Counter[str] = Counter()
-        self._steps = [_step(*named) for named in processors]
-        self._plan = lru_cache(MAX_SHAPES)(self._make_plan)
+        self._steps = [_make_step(*named) for named in processors]
         self._report = report
 
-    def run(
-        self, event_dict: dict[str, Any], shape: Shape | None = None
-    ) -> tuple[dict[str, Any] | None, Shape | None]:
-        """Run an event through the whole chain.
+    def run(self, event_dict: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the event after the whole chain; None if a processor dropped it."""
+        return self._run(event_dict, self._steps)
+
+    def find_readers(
+        self, event_type: str, kinds: Mapping[str, type]
+    ) -> list[NamedProcessor] | None:
+        """Return the processors that read events of a kind; None if another may change them.
 
         Args:
-            event_dict: The event.
-            shape: Its shape, if known.
-
-        Returns:
-            The event after the chain, None if a processor dropped it; and the shape if it still
-            has that.
+            event_type: The type of the events.
+            kinds: The Python types of their fields by name.
         """
-        if shape is None:
-            return self._run(event_dict, self._steps), None
-        plan = self._plan(shape)
-        for name, process, *_ in plan.reading:
-            result = attempt(process, event_dict["logger"], event_dict["level"], event_dict)
+        concerned = [step for step in self._steps if _concerns(step, event_type, kinds)]
+        if not all(step.reads_only for step in concerned):
+            return None
+        return [NamedProcessor(step.name, step.process) for step in concerned]
+
+    def let_read(self, event: Event, readers: Iterable[NamedProcessor]) -> None:
+        """Let processors see an event that they leave as it is."""
+        for name, process in readers:
+            result = attempt(process, event["logger"], event["level"], event)
             if isinstance(result, Failure):
                 self._count(name, result)
-        if plan.others:
-            return self._run(event_dict, plan.others), None
-        return event_dict, shape
 
     def close(self) -> list[dict[str, Any]]:
         """Close the processors in order; what they held back runs the rest of the chain."""
@@ -103,16 +89,6 @@ class Chain:
             results = [self._run(event_dict, rest) for event_dict in held]
             finished += [result for result in results if result is not None]
         return finished
-
-    def _make_plan(self, shape: Shape) -> _Plan:
-        reading: list[_Step] = []
-        for index, step in enumerate(self._steps):
-            if not _concerns(step, shape):
-                continue
-            if not step.reads_only:
-                return _Plan(reading, self._steps[index:])
-            reading.append(step)
-        return _Plan(reading, [])
 
     def _run(self, event_dict: dict[str, Any], steps: Sequence[_Step]) -> dict[str, Any] | None:
         for name, process, event_types, _ in steps:
@@ -144,18 +120,18 @@ class Chain:
             self._report(name, "failed", describe(failure.error))
 
 
-def _step(name: str, process: Processor) -> _Step:
+def _make_step(name: str, process: Processor) -> _Step:
     types = getattr(process, "event_types", None)
     event_types = frozenset(types) if isinstance(types, (set, frozenset, list, tuple)) else None
     return _Step(name, process, event_types, getattr(process, "reads_only", False) is True)
 
 
-def _concerns(step: _Step, shape: Shape) -> bool:
-    """Whether a processor has something to do for events of a shape; True where it doesn't say."""
-    if step.event_types is not None and shape.event_type not in step.event_types:
+def _concerns(step: _Step, event_type: str, kinds: Mapping[str, type]) -> bool:
+    """Whether a processor has anything to do for events of a kind; if it doesn't say, it has."""
+    if step.event_types is not None and event_type not in step.event_types:
         return False
     concerns = getattr(step.process, "concerns", None)
-    return concerns is None or attempt(concerns, shape.event_type, shape.kinds) is not False
+    return concerns is None or attempt(concerns, event_type, kinds) is not False
 
 
 def _has_other_type(event_dict: dict[str, Any], event_types: frozenset[str]) -> bool:

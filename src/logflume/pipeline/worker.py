@@ -17,11 +17,10 @@ from logflume.pipeline.courtesy import Courtesy
 from logflume.pipeline.items import Batch, Call, Deferred, Item, Lost, Record
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.router import Router
+from logflume.pipeline.shortcut import Shortcut
 from logflume.protocols import Event
 from logflume.values.columns import Kind
 from logflume.values.normalise import Normalizer
-from logflume.values.shapes import Shapes
-from logflume.values.unpack import unpack
 
 __all__ = ["Worker"]
 
@@ -67,7 +66,7 @@ class Worker:
         self._buffer = buffer
         self._chain = chain
         self._normalizer = normalizer
-        self._shapes = Shapes()
+        self._shortcut = Shortcut(chain, normalizer)
         self._router = router
         self._lanes = lanes
         self._save_kinds = save_kinds
@@ -153,7 +152,7 @@ class Worker:
 
     def write_call(self, call: Call) -> None:
         """Write the event of a call that never was in the buffer."""
-        event = self._finish(call)
+        event = self._shortcut.finish(call)
         if event is not None:
             self.write([event])
 
@@ -190,7 +189,7 @@ class Worker:
         if item[0] < self._started_ns and not _is_wanted(Record._make(item)):
             return []
         self._courtesy.give_way()
-        event = attempt(self._finish, item)
+        event = attempt(self._shortcut.finish, item)
         if isinstance(event, Failure):
             self._lose(1)
             self._report_bug(event)
@@ -205,10 +204,6 @@ class Worker:
             self._report_bug(records)
             return []
         return [event for record in records if _is_wanted(record) for event in self._read(record)]
-
-    def _finish(self, call: Call) -> Event | None:
-        event_dict, shape = self._chain.run(*unpack(call, self._shapes))
-        return None if event_dict is None else self._normalizer.finish(event_dict, shape)
 
     def _lose(self, count: int) -> None:
         self.lost += count

@@ -6,29 +6,24 @@ as JSON text, and is counted; nothing is lost and no column has two types.
 
 from __future__ import annotations
 
-import math
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from logflume.events import CATALOGUE
-from logflume.guard import Failure, attempt
+from logflume.protocols import Event
 from logflume.run import RunInfo
 from logflume.values.columns import Kind, declared_kind
 from logflume.values.cut import cut_extra, cut_field, cut_name
-from logflume.values.fit import INT64_MAX, MISFIT, find_kind, fit
-from logflume.values.known import Known
+from logflume.values.fit import MISFIT, find_kind, fit
 from logflume.values.plain import (
-    MAX_TEXT,
-    PLAIN_TYPES,
     json_text,
     note_nonfinite,
-    plain,
-    valid_text,
 )
-from logflume.values.shapes import Shape, Shapes
-from logflume.values.snapshot import free_name, key_text, snapshot
+from logflume.values.settle import clean_name, is_tame, settle
+from logflume.values.shapes import Limits, Shapes, find_limits
+from logflume.values.snapshot import free_name
 from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, format_time, is_type_name
 
 __all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
@@ -80,48 +75,75 @@ class Normalizer:
             "seq": 0,
             "step": None,
         }
-        self._shapes = Shapes()
-        self._known = Known(self._head)
+        self._limits: Shapes[tuple[Any, ...], Limits] = Shapes()
         self._exact: dict[str, dict[str, type]] = {}
 
-    def finish(self, event_dict: dict[str, Any], shape: Shape | None = None) -> dict[str, Any]:
-        """Return the finished event and count it in `seq`.
+    def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the finished event and count it in `seq`."""
+        event_dict.pop(POSITION, None)
+        shape = _shape(event_dict)
+        limits = self._limits.get(shape)
+        if limits is not None and _is_instant(event_dict["timestamp"]):
+            taken = self.take(limits, event_dict)
+            if taken is not None:
+                return taken
+        self._head["seq"] = self.seq
+        event = self._finish_each(event_dict)
+        self.seq += 1
+        if (limits := self.find_limits(event_dict, event)) is not None:
+            self._limits.note(shape, limits)
+        return event
+
+    def take(self, limits: Limits, *parts: Event) -> dict[str, Any] | None:
+        """Return the finished event if all values can be taken as they are, and count it.
 
         Args:
-            event_dict: What the chain has made of it.
-            shape: Its shape, if it is as `unpack` made it.
+            limits: From `find_limits` for an event of the same shape.
+            parts: The event dict, in one or more parts; its timestamp is known to be one.
+
+        Returns:
+            None if a value is beyond the limits.
         """
-        event_dict.pop(POSITION, None)
         self._head["seq"] = self.seq
-        is_unpacked = shape is not None
-        shape = shape or self._shapes.find(event_dict)
-        event = self._known.finish(shape, event_dict)
-        if event is None or not _has_valid_head(event, is_unpacked):
-            event = self._finish_each(event_dict)
-            self._known.note(shape, event_dict, event)
+        event = self._head.copy()
+        for part in parts:
+            event.update(part)
+        if event["level"] not in _LEVELS or event.get("mode", "train") not in _MODES:
+            return None
+        if not limits.admit(event):
+            return None
         self.seq += 1
         return event
 
+    def find_limits(self, event_dict: Event, event: Event) -> Limits | None:
+        """Return within which limits events can be taken as they are, if this one was.
+
+        Args:
+            event_dict: An event dict.
+            event: The event that it was finished as.
+        """
+        return find_limits(self._head, event_dict, event)
+
     def _finish_each(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event, with a look at each field."""
-        extras = _as_mapping(_settle(event_dict.get("extras")))
+        extras = _as_mapping(settle(event_dict.get("extras")))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
             **self._head,
             "timestamp": _checked(event_dict, "timestamp", extras, _is_instant) or _now(),
             "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
-            "logger": cut_name(str(_settle(event_dict.get("logger")))),
+            "logger": cut_name(str(settle(event_dict.get("logger")))),
             "event": event_type,
         }
         nonfinite: dict[str, str] = {}
         # Most values fit as they are, and one look at their type tells.
         exact = self._exact.setdefault(event_type, {})
         for name, value in event_dict.items():
-            if exact.get(name) is type(value) and name not in event and _is_tame(value):
+            if exact.get(name) is type(value) and name not in event and is_tame(value):
                 event[name] = value
             elif name not in _READ:
-                clean = _clean_name(name, event_dict)
-                for whole, item in _flatten(event_type, clean, _settle(value)):
+                clean = clean_name(name, event_dict)
+                for whole, item in _flatten(event_type, clean, settle(value)):
                     flat = cut_name(whole, event)
                     self._add(event, event_type, flat, item, extras)
                     note_nonfinite(nonfinite, flat, event.get(flat))
@@ -134,7 +156,7 @@ class Normalizer:
         return event
 
     def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
-        name = _settle(fields.get("event"))
+        name = settle(fields.get("event"))
         if isinstance(name, str) and is_type_name(name) and self._has_room_for(name):
             return name
         if name is not None and fields.setdefault("message", name) is not name:
@@ -188,45 +210,16 @@ class Normalizer:
         return fitted
 
 
-def _settle(value: Any) -> Any:
-    """Return a value plain again: processors of strangers may leave anything behind."""
-    if type(value) in PLAIN_TYPES:
-        return value
-    settled = attempt(plain, value)
-    # A list that holds itself ends here; a snapshot knows how to cut it.
-    return plain(snapshot(value)) if isinstance(settled, Failure) else settled
-
-
-def _has_valid_head(event: dict[str, Any], is_unpacked: bool) -> bool:
-    """Whether the texts of an event that have to be of a certain form are."""
-    return (
-        event["level"] in _LEVELS
-        and event.get("mode", "train") in _MODES
-        and (is_unpacked or _is_instant(event["timestamp"]))
-    )
-
-
-def _is_tame(value: Any) -> bool:
-    """Whether a bool, int, float or text is within the limits of its column."""
-    kind = type(value)
-    if kind is float:
-        return math.isfinite(value)
-    if kind is str:
-        return value.isascii() and len(value) <= MAX_TEXT
-    return kind is bool or abs(value) <= INT64_MAX
-
-
-def _clean_name(name: Any, taken: Collection[Any]) -> str:
-    """Return a name as valid text; one that has to be changed must not become another's."""
-    if type(name) is str and name.isascii():
-        return name
-    text = valid_text(key_text(name))
-    return text if text == name else free_name(text, taken)
+def _shape(event_dict: Event) -> tuple[str, tuple[str, ...], tuple[type, ...]]:
+    event_type = event_dict.get("event")
+    types = tuple(map(type, event_dict.values()))
+    # What is no text was put there by a processor, and may be anything.
+    return event_type if type(event_type) is str else "", tuple(event_dict), types
 
 
 def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: Any) -> Any:
     """Return a field of the header; None if it is missing or wrong, which `extras` then keeps."""
-    value = _settle(fields.get(name))
+    value = settle(fields.get(name))
     if value is None or (isinstance(value, str) and check(value)):
         return value
     extras[free_name(name, extras)] = value

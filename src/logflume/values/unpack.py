@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from logflume.pipeline.items import Call
 from logflume.values.plain import PLAIN_TYPES, plain, valid_text
-from logflume.values.shapes import MAX_SHAPES, Shape, Shapes
 
 __all__ = ["MAX_TYPE_LENGTH", "POSITION", "RESERVED_FOR_PIPELINE", "format_time", "unpack"]
 
 POSITION = "_position"
-"""Where `tag_step` finds the step and mode that `set_step` gave, if any; gone after the chain."""
+"""Where `tag_step` finds the step and mode that `set_step` gave; gone after the chain."""
 
 RESERVED_FOR_PIPELINE = frozenset(
     {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq"}
@@ -28,82 +26,48 @@ _TAKEN = RESERVED_FOR_PIPELINE | {"message"}
 MAX_TYPE_LENGTH = 100
 """Characters of a type's name; longer text is a message."""
 
-_HEADER = ("timestamp", "level", "logger", "event", POSITION)
-_NOWHERE = (None, None)
-
 _TYPE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
-def unpack(call: Call, shapes: Shapes) -> tuple[dict[str, Any], Shape | None]:
-    """Return the event dict of a log call, all values plain, and its shape if that is a usual one.
+def unpack(call: Call) -> dict[str, Any]:
+    """Return the event dict of a log call, all values plain.
 
     The first argument of the call is the event's type when it is an identifier
     (`reward`, `kl.spike`), else the text of a `message`. Fields that bear a reserved name are
     gathered in the mapping `extras`.
-
-    Args:
-        call: The call.
-        shapes: Finds the shape.
     """
     time_ns, logger, level, event_type, context, fields, position = call
-    if is_type_name(event_type):
-        event: dict[str, Any] = {
-            "timestamp": format_time(time_ns),
-            "level": level,
-            "logger": logger,
-            "event": event_type,
-            POSITION: None if position == _NOWHERE else position,
-            **context,
-            **fields,
-        }
-        # A name given twice, or one of the header's, makes it shorter.
-        if len(event) == len(_HEADER) + len(context) + len(fields):
-            shape = shapes.find(event)
-            names = _names_to_look_at(shape)
-            if names is not None:
-                return event, shape if _make_plain(event, names) else None
-    return _unpack_each(call), None
+    fields = {**context, **fields} if context else fields
+    event = header(time_ns, level, logger, event_type)
+    if not is_type_name(event_type):
+        event["event"] = "message"
+        event["message"] = valid_text(event_type)
+    # All names in one look, for hardly ever is one odd.
+    if "".join(fields).isascii() and _TAKEN.isdisjoint(fields):
+        event.update(fields)
+        if not PLAIN_TYPES.issuperset(map(type, fields.values())):
+            _make_plain(event, fields)
+    else:
+        _add_each(event, fields)
+    event[POSITION] = position
+    return event
 
 
-@lru_cache(MAX_SHAPES)
-def _names_to_look_at(shape: Shape) -> list[str] | None:
-    """Return the fields whose values may have to be made plain; None if a name is odd."""
-    names = list(shape.kinds)[len(_HEADER) :]
-    header = {shape.kinds[name] for name in _HEADER if name != POSITION}
-    if header != {str} or {*map(type, names)} - {str}:
-        return None
-    if not "".join(names).isascii() or not _TAKEN.isdisjoint(names):
-        return None
-    return [name for name in names if shape.kinds[name] not in PLAIN_TYPES]
-
-
-def _make_plain(event: dict[str, Any], names: Iterable[str]) -> bool:
-    """Make some values plain; False if one is of another type then."""
-    is_same = True
-    for name in names:
-        value = event[name]
-        kind = type(value)
-        if not (kind is str and value.isascii()):
-            event[name] = made = plain(value)
-            is_same = is_same and type(made) is kind
-    return is_same
-
-
-def _unpack_each(call: Call) -> dict[str, Any]:
-    """Return the event dict of any call, with a look at each of its names."""
-    time_ns, logger, level, event_type, context, fields, position = call
-    event: dict[str, Any] = {
+def header(time_ns: int, level: str, logger: str, event_type: str) -> dict[str, Any]:
+    """Return what every event dict begins with."""
+    return {
         "timestamp": format_time(time_ns),
         "level": level,
         "logger": logger,
         "event": event_type,
     }
-    if not is_type_name(event_type):
-        event["event"] = "message"
-        event["message"] = valid_text(event_type)
-    _add_each(event, {**context, **fields})
-    event[POSITION] = position
-    return event
+
+
+def _make_plain(event: dict[str, Any], fields: dict[str, Any]) -> None:
+    for name, value in fields.items():
+        kind = type(value)
+        if kind not in PLAIN_TYPES and not (kind is str and value.isascii()):
+            event[name] = plain(value)
 
 
 def _add_each(event: dict[str, Any], fields: dict[str, Any]) -> None:
