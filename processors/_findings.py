@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Finding", "MetricSignal", "Metrics", "Signal", "Watched"]
+from ._trend import Row
 
-Metrics = Mapping[str, float]
-"""Numbers of one event by name: what most signals take as a report.
-
-What is no number there, or one whose square is not finite, is NaN."""
+__all__ = ["Finding", "MetricSignal", "Signal", "Watched"]
 
 Report = TypeVar("Report", contravariant=True)
 
@@ -31,11 +28,14 @@ class Signal(Protocol[Report]):
         """Take the next report; return what is wrong now, if it is."""
 
 
-class MetricSignal(Signal[Metrics], Protocol):
-    """A signal of metrics, which says which of them it reads."""
+class MetricSignal(Signal[Row], Protocol):
+    """A signal of metrics, which says which of them it reads.
 
-    def select(self, metrics: Collection[str], /) -> Collection[str]:
-        """Return what it reads of an event with these metrics; nothing if one is missing.
+    What is no number in an event, or one whose square is not finite, is NaN in the row.
+    """
+
+    def select(self, metrics: Collection[str], /) -> Sequence[str]:
+        """Return what its row has, of an event with these metrics; nothing if one is missing.
 
         Such an event is no report for it.
         """

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import nan
 from typing import Any, TypeGuard
 
-from logflume.values.getter import getter
-
 from ._balance import Rewards
-from ._findings import Metrics
 from ._trend import is_usable
 
-__all__ = ["AS_TRAINERS_SAY", "MetricReader", "is_a_number", "read_rewards"]
+__all__ = ["AS_TRAINERS_SAY", "are_usable", "as_metric", "is_a_number", "read_rewards"]
 
 _MOST_FUNCTIONS = 16
 _PREFIX = "rewards/"
@@ -26,27 +23,13 @@ AS_TRAINERS_SAY = {
 """What a trainer calls some fields of a `reward` event."""
 
 
-class MetricReader:
-    """Reads some metrics of the events that have certain fields.
-
-    Args:
-        names: The fields, and the names of the metrics in them.
-    """
-
-    def __init__(self, names: Mapping[str, str]) -> None:
-        self._get = getter(list(names))
-        self._metrics = list(names.values())
-
-    def __call__(self, event_dict: Mapping[str, Any]) -> tuple[Metrics, bool]:
-        """Return the metrics of an event, and whether each field was a usable number."""
-        values = self._get(event_dict)
-        # One look tells mostly: their sum is usable only if each of them is.
-        is_whole = _FLOATS.issuperset(map(type, values)) and is_usable(sum(map(abs, values)))
-        numbers = values if is_whole else map(_number, values)
-        return dict(zip(self._metrics, numbers, strict=True)), is_whole
+def are_usable(values: Collection[Any]) -> bool:
+    """Return whether all are floats whose sum of magnitudes can be squared, so each of them can."""
+    return _FLOATS.issuperset(map(type, values)) and is_usable(sum(map(abs, values)))
 
 
-def _number(value: Any) -> float:
+def as_metric(value: Any) -> float:
+    """Return a number that can be squared; NaN where the value is none."""
     return float(value) if is_a_number(value) and is_usable(value) else nan
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from ._findings import Finding, Metrics
-from ._trend import History, Levels, rose
+from ._findings import Finding
+from ._trend import History, Levels, Row, rose
 
 __all__ = ["RewardWithTruncation", "RewardWithoutCorrectness"]
 
@@ -25,18 +25,20 @@ class RewardWithTruncation:
     """
 
     def __init__(self, window_reports: int, rise: float) -> None:
-        self._history = History(("reward", _TRUNCATION), window_reports, _least_truncated)
+        self._history = History(
+            ("reward", _TRUNCATION), window_reports, _least_truncated, leading=1
+        )
         self._rise = rise
 
-    def select(self, metrics: Collection[str]) -> Collection[str]:
+    def select(self, metrics: Collection[str]) -> Sequence[str]:
         """Return what it reads of an event with these metrics."""
         return self._history.select(metrics)
 
-    def __call__(self, metrics: Metrics) -> Finding | None:
+    def __call__(self, row: Row) -> Finding | None:
         """Take one report."""
         history = self._history
-        history.add(metrics)
-        if not history.is_full or history.mean(1) - history.before[1].mean < self._rise:
+        history.add(row)
+        if (mean := history.mean()) is None or mean - history.before[1].mean < self._rise:
             return None
         (reward_before, cut_before), (reward, cut) = history.before, history.now()
         if not rose(cut_before, cut) or not rose(reward_before, reward):
@@ -75,22 +77,19 @@ class RewardWithoutCorrectness:
         self._wanted = correctness.lower()
         self._name: str | None = None
         self._history: History | None = None
-        self._newest: Levels = ()
         self._finding: Finding | None = None
 
-    def select(self, metrics: Collection[str]) -> Collection[str]:
+    def select(self, metrics: Collection[str]) -> Sequence[str]:
         """Return what it reads of an event with these metrics."""
         self._history = self._history or self._begin(metrics)
         return () if self._history is None else self._history.select(metrics)
 
-    def __call__(self, metrics: Metrics) -> Finding | None:
+    def __call__(self, row: Row) -> Finding | None:
         """Take one report."""
         history = self._history
         if history is None:
             return None
-        history.add(metrics)
-        if history.earlier and history.earlier[-1] is not self._newest:
-            self._newest = history.earlier[-1]
+        if history.add(row):
             self._finding = self._judge(list(history.earlier)[-self._windows :])
         return self._finding
 

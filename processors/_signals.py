@@ -1,6 +1,6 @@
 """Signals of a training that no longer learns, or not as before.
 
-A report is mostly the numbers of one event by name. A signal answers with a finding for as
+A report is mostly a row: some numbers of one event. A signal answers with a finding for as
 long as its condition holds; that it is told once is not its business.
 """
 
@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 
 from logflume.protocols import EventDict
 
-from ._findings import Finding, Metrics
-from ._trend import History, Levels, fit_line, rose
+from ._findings import Finding
+from ._trend import History, Levels, Row, fit_line, rose
 
 __all__ = [
     "NonfiniteLoss",
@@ -48,15 +48,15 @@ class VarianceCollapse:
         self._history = History(("reward_std", "reward"), window_reports, _widest)
         self._share = share
 
-    def select(self, metrics: Collection[str]) -> Collection[str]:
+    def select(self, metrics: Collection[str]) -> Sequence[str]:
         """Return what it reads of an event with these metrics."""
         return self._history.select(metrics)
 
-    def __call__(self, metrics: Metrics) -> Finding | None:
+    def __call__(self, row: Row) -> Finding | None:
         """Take one report."""
         history = self._history
-        history.add(metrics)
-        if not history.is_full or history.mean(0) >= self._share * history.before[0].mean:
+        history.add(row)
+        if (mean := history.mean()) is None or mean >= self._share * history.before[0].mean:
             return None
         (spread_before, reward_before), (spread, reward) = history.before, history.now()
         if rose(reward_before, reward):
@@ -88,15 +88,15 @@ class ZeroSignal:
         self._history = History((_ZERO_SHARE,), window_reports)
         self._share = share
 
-    def select(self, metrics: Collection[str]) -> Collection[str]:
+    def select(self, metrics: Collection[str]) -> Sequence[str]:
         """Return what it reads of an event with these metrics."""
         return self._history.select(metrics)
 
-    def __call__(self, metrics: Metrics) -> Finding | None:
+    def __call__(self, row: Row) -> Finding | None:
         """Take one report."""
         history = self._history
-        history.add(metrics)
-        if not history.is_full or (share := history.mean(0)) < self._share:
+        history.add(row)
+        if (share := history.mean()) is None or share < self._share:
             return None
         return Finding(
             f"In {share:.0%} of the groups all completions have the same reward: the "
@@ -130,41 +130,28 @@ class OffTrend:
         self._window_reports = window_reports
         self._factor = factor
         self._is_fall_bad = is_fall_bad
-        # The window, and after it the last reports.
-        self._values: deque[float] = deque(maxlen=window_reports + self._REPORTS)
+        self._window: deque[float] = deque(maxlen=window_reports)
+        self._last: deque[float] = deque(maxlen=self._REPORTS)
 
-    def select(self, metrics: Collection[str]) -> Collection[str]:
+    def select(self, metrics: Collection[str]) -> Sequence[str]:
         """Return what it reads of an event with these metrics."""
-        return {self._metric}.intersection(metrics)
+        return (self._metric,) if self._metric in metrics else ()
 
-    def __call__(self, metrics: Metrics) -> Finding | None:
+    def __call__(self, row: Row) -> Finding | None:
         """Take one report."""
-        value, values = metrics[self._metric], self._values
-        if not math.isnan(value):
-            values.append(value)
-        if len(values) < self._window_reports + self._REPORTS or not self._is_beyond():
+        last, window = self._last, self._window
+        if not math.isnan(row[0]):
+            if len(last) == self._REPORTS:
+                window.append(last[0])
+            last.append(row[0])
+        if len(window) < self._window_reports:
             return None
-        return self._judge(*self._split())
-
-    def _is_beyond(self) -> bool:
-        """Whether all of the last reports lie on one side of the window, as beyond any limit."""
-        values = self._values
-        newest, oldest, inside = values[-1], values[-self._REPORTS], values[-1 - self._REPORTS]
-        # These settle it mostly.
-        if newest > inside and oldest > inside:
-            last, window = self._split()
-            if min(last) > max(window):
-                return True
-        limit = max(0.0, inside)
-        if newest < limit and oldest < limit:
-            last, window = self._split()
-            return max(last) < max(0.0, min(window))
-        return False
-
-    def _split(self) -> tuple[list[float], list[float]]:
-        """Return the last reports, and the window before them."""
-        values = list(self._values)
-        return values[-self._REPORTS :], values[: -self._REPORTS]
+        # A look at one value of each settles it mostly.
+        newest, inside = last[-1], window[-1]
+        is_above = newest > inside and (least := min(last)) > inside and least > max(window)
+        if is_above or (newest < max(0.0, inside) and max(last) < max(0.0, min(window))):
+            return self._judge(list(last), list(window))
+        return None
 
     def _judge(self, last: list[float], window: list[float]) -> Finding | None:
         expected, deviation = fit_line(window, at=len(window) + self._REPORTS - 1)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from operator import itemgetter, mul
 
-from logflume.values.getter import getter
-
-__all__ = ["History", "Level", "Levels", "fit_line", "is_usable", "rose"]
+__all__ = ["History", "Level", "Levels", "Row", "fit_line", "is_usable", "rose"]
 
 _EARLIER_WINDOWS = 50
 _NOISE_FACTOR = 4.0
@@ -40,6 +38,9 @@ class Level:
         off = [value - self.mean for value in self._values]
         return math.sqrt(sum(map(mul, off, off)) / self.count)
 
+
+Row = tuple[float, ...]
+"""Some metrics of one report, in an order of their reader."""
 
 Levels = tuple[Level, ...]
 """The levels of some metrics over the same reports."""
@@ -83,12 +84,13 @@ def fit_line(values: Sequence[float], at: float) -> tuple[float, float]:
 class History:
     """The last window of some metrics, and the levels of up to 50 whole windows before.
 
-    Only reports that have all of the metrics, finite, count: levels of one window belong together.
+    Only reports with a finite value of each metric count: levels of one window belong together.
 
     Args:
         names: The metrics, in order.
         window_reports: Length of a window.
         choose: Picks one of the windows before, when one is added; the last, if nothing is said.
+        leading: The place of the metric whose mean is asked for at each report.
 
     Attributes:
         earlier: The levels of the windows before.
@@ -100,50 +102,45 @@ class History:
         names: Sequence[str],
         window_reports: int,
         choose: Callable[[Sequence[Levels]], Levels] = itemgetter(-1),
+        *,
+        leading: int = 0,
     ) -> None:
         self._names = names
-        self._get = getter(names)
         self._size = window_reports
-        self._columns = [deque[float](maxlen=window_reports) for _ in names]
+        self._rows: deque[Row] = deque(maxlen=window_reports)
+        self._place = leading
+        self._leading: deque[float] = deque(maxlen=window_reports)
         self._since_closed = 0
         self._choose = choose
         self.earlier: deque[Levels] = deque(maxlen=_EARLIER_WINDOWS)
         self.before: Levels = ()
 
-    def select(self, metrics: Collection[str]) -> Collection[str]:
+    def select(self, metrics: Collection[str]) -> Sequence[str]:
         """Return the metrics of this history if they are among these, else nothing."""
         return self._names if set(self._names).issubset(metrics) else ()
 
-    def add(self, metrics: Mapping[str, float]) -> None:
-        """Take one report, which has all of the metrics."""
-        row = self._get(metrics)
+    def add(self, row: Row) -> bool:
+        """Take one report, the metrics in order; return whether that makes a window whole."""
         if math.isnan(sum(row)):
-            return
-        for column, value in zip(self._columns, row, strict=True):
-            column.append(value)
+            return False
+        self._rows.append(row)
+        self._leading.append(row[self._place])
         self._since_closed += 1
-        if self._since_closed == self._size:
-            self.earlier.append(tuple([Level(tuple(column)) for column in self._columns]))
-            self.before = self._choose(self.earlier)
-            self._since_closed = 0
+        if self._since_closed < self._size:
+            return False
+        self.earlier.append(self.now())
+        self.before = self._choose(self.earlier)
+        self._since_closed = 0
+        return True
 
-    def mean(self, place: int) -> float:
-        """Return the mean of one metric over the last window, or what there is of it.
-
-        Args:
-            place: Which of the metrics. At least one report has them all.
-        """
-        column = self._columns[place]
-        return sum(column) / len(column)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there is a whole window."""
-        return len(self._columns[0]) == self._size
+    def mean(self) -> float | None:
+        """Return the mean of the leading metric over the last window; None before the first."""
+        leading = self._leading
+        return sum(leading) / self._size if len(leading) == self._size else None
 
     def now(self) -> Levels:
         """Return the levels of the last window, in the order of the names.
 
-        At first it is the first of the earlier windows, too. They hold until the next report.
+        At first it is the first of the earlier windows, too.
         """
-        return tuple(map(Level, self._columns))
+        return tuple(map(Level, zip(*self._rows, strict=True)))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from logflume.protocols import EventDict
 from logflume.run import RunInfo
+from logflume.values.getter import Getter, getter
 
 from ._balance import AntiCorrelated, Dominating, Rewards
-from ._findings import Finding, Metrics, MetricSignal, Report, Signal, Watched
-from ._reports import AS_TRAINERS_SAY, MetricReader, is_a_number, read_rewards
+from ._findings import Finding, MetricSignal, Report, Signal, Watched
+from ._reports import AS_TRAINERS_SAY, are_usable, as_metric, is_a_number, read_rewards
 from ._reward_signals import RewardWithoutCorrectness, RewardWithTruncation
 from ._signals import NonfiniteLoss, OffTrend, VarianceCollapse, ZeroSignal
+from ._trend import Row
 
 __all__ = ["WatchTraining"]
 
@@ -25,12 +27,14 @@ class _Readers(NamedTuple):
     """Who reads what of the events with certain fields.
 
     Attributes:
-        read: Gives the metrics that are read.
-        signals: The signals that read any.
+        names: The fields that are read.
+        get: Returns their values.
+        signals: The signals that read any, and what returns theirs.
     """
 
-    read: MetricReader
-    signals: list[Watched[Metrics]]
+    names: Sequence[str]
+    get: Getter
+    signals: list[tuple[Watched[Row], Getter]]
 
 
 class WatchTraining:
@@ -157,22 +161,28 @@ class WatchTraining:
         if readers is None:
             readers = self._readers[key] = self._choose(event_dict, called)
         self._metric_reports = number = self._metric_reports + 1
-        metrics, is_whole = readers.read(event_dict)
-        if not is_whole:
+        numbers: Mapping[str, Any] = event_dict
+        if not are_usable(readers.get(event_dict)):
             self._tell(event_dict, number, self._event_signals, event_dict)
-        self._tell(event_dict, number, readers.signals, metrics)
+            numbers = {name: as_metric(event_dict[name]) for name in readers.names}
+        for watched, get in readers.signals:
+            if (finding := watched.signal(get(numbers))) is not None:
+                self._note(watched, number, finding, event_dict)
 
     def _choose(self, names: Iterable[str], called: Mapping[str, str]) -> _Readers:
         """Return who reads what of events with these fields."""
         if len(self._readers) >= _SHAPES:
             self._readers.clear()
         metrics = {called.get(name, name): name for name in names}
-        chosen = [(watched, signal.select(metrics)) for signal, watched in self._metric_signals]
-        read = dict.fromkeys(chain({"loss"} & metrics.keys(), *(read for _, read in chosen)))
-        return _Readers(
-            MetricReader({metrics[metric]: metric for metric in read}),
-            [watched for watched, read in chosen if read],
-        )
+        chosen = [
+            (watched, [metrics[metric] for metric in signal.select(metrics)])
+            for signal, watched in self._metric_signals
+        ]
+        # The loss is looked at, too, for it has to be finite.
+        loss = [metrics["loss"]] if "loss" in metrics else []
+        read = list(dict.fromkeys(chain(loss, *(fields for _, fields in chosen))))
+        signals = [(watched, getter(fields)) for watched, fields in chosen if fields]
+        return _Readers(read, getter(read), signals)
 
     def _watch_rewards(self, event_dict: EventDict) -> None:
         self._reward_reports = number = self._reward_reports + 1
@@ -188,9 +198,14 @@ class WatchTraining:
         report: Report,
     ) -> None:
         for watched in signals:
-            finding = watched.signal(report)
-            if finding is not None and watched.is_news(number):
-                self._alert(watched.name, finding, event_dict.get("step"))
+            if (finding := watched.signal(report)) is not None:
+                self._note(watched, number, finding, event_dict)
+
+    def _note(
+        self, watched: Watched[Any], number: int, finding: Finding, event_dict: EventDict
+    ) -> None:
+        if watched.is_news(number):
+            self._alert(watched.name, finding, event_dict.get("step"))
 
     def _alert(self, name: str, finding: Finding, step: Any) -> None:
         from logflume import get_logger  # not above: it imports the pipeline that imports us

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
-__all__ = ["getter"]
+__all__ = ["Getter", "getter"]
+
+Getter: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
+"""Returns some values of a mapping."""
 
 
-def getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+def getter(names: Sequence[str]) -> Getter:
     """Return what fetches the values of these names, always as a tuple.
 
     >>> getter(["loss"])({"loss": 0.5})
