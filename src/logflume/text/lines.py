@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from logflume.protocols import Event
 from logflume.text.glance import MOST_FIELDS, all_fields, glance_fields
+from logflume.values.getter import Getter, getter
 
 __all__ = ["Painter", "escape", "format_event"]
 
@@ -23,6 +24,8 @@ _CONTROL = re.compile(
 """Control characters, and those that end a line or turn the direction of writing."""
 
 _NEEDS_QUOTES = re.compile(r"[\s=\"]")
+
+_FLOATS = frozenset({float})
 
 _COLOURS = {
     "dim": "2",
@@ -71,8 +74,8 @@ def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
         pieces.append(title)
     if (text := event.get("message")) is not None:
         pieces.append(escape(text))
-    labels = _labels(kind, tuple(event), paint.colours, in_full)
-    pieces += _fields(event, labels, len(labels) if in_full else MOST_FIELDS)
+    fields = _fields(kind, tuple(event), paint.colours, in_full)
+    pieces += _show_fields(event, fields, len(fields.labels) if in_full else MOST_FIELDS)
     return " ".join(pieces) + _traceback(event)
 
 
@@ -98,22 +101,39 @@ def _titles(level: str, logger: str, kind: str, colours: bool) -> tuple[str, str
     return start, "" if kind == "message" else paint(kind, "bold")
 
 
+class _Fields(NamedTuple):
+    """How the fields of a line are shown.
+
+    Attributes:
+        labels: Name, label, and whether a zero is left out, of each that may be shown.
+        get: Returns the values of the first few.
+        numbers: The format of these if all are everyday numbers; None: they have to be looked at.
+    """
+
+    labels: list[tuple[str, str, bool]]
+    get: Getter
+    numbers: str | None
+
+
 @lru_cache(_SHAPES)
-def _labels(
-    kind: str, names: tuple[str, ...], colours: bool, in_full: bool
-) -> list[tuple[str, str, bool]]:
-    """Return the fields that a line may show: name, label, and whether a zero is left out."""
+def _fields(kind: str, names: tuple[str, ...], colours: bool, in_full: bool) -> _Fields:
     paint = Painter(colours=colours)
     fields = all_fields(names) if in_full else glance_fields(kind, names)
-    return [
-        (name, f"{paint(escape(shown_as), 'name')}=", skips_zero)
-        for name, shown_as, skips_zero in fields
-    ]
+    labels = [(name, f"{paint(escape(shown), 'name')}=", skips) for name, shown, skips in fields]
+    first = labels if in_full else labels[:MOST_FIELDS]
+    numbers = " ".join(f"{label.replace('%', '%%')}%.4g" for _, label, _ in first)
+    is_simple = bool(first) and not any(skips for *_, skips in first)
+    return _Fields(labels, getter([name for name, *_ in first]), numbers if is_simple else None)
 
 
-def _fields(event: Event, labels: list[tuple[str, str, bool]], most: int) -> list[str]:
+def _show_fields(event: Event, fields: _Fields, most: int) -> list[str]:
+    if fields.numbers is not None:
+        values = fields.get(event)
+        # NaN is not below anything.
+        if _FLOATS.issuperset(map(type, values)) and sum(map(abs, values)) < 1e3:
+            return [fields.numbers % values]
     pieces: list[str] = []
-    for name, label, skips_zero in labels:
+    for name, label, skips_zero in fields.labels:
         value = event[name]
         if value is None or (skips_zero and not value):
             continue
@@ -133,9 +153,7 @@ def _traceback(event: Event) -> str:
 
 def _format_value(value: Any) -> str:
     if isinstance(value, float):
-        # The first look is enough for most numbers; NaN fails both.
-        is_large = not -1e3 < value < 1e3 and 1e3 <= abs(value) < 1e15
-        return f"{value:,.0f}" if is_large else "%.4g" % value  # noqa: UP031 - it is faster
+        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e15 else f"{value:.4g}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
