@@ -69,11 +69,11 @@ class Encoder:
         if not summary:
             return b""
         step = self._step or 0
-        data = summary_event(wall_time_s, step, summary)
         if not self._knows_step():
-            return frame(data)
+            return frame(summary_event(wall_time_s, step, summary))
         # Only what comes after the start has a mark, or else it would be taken for begun.
-        record = frame(data + mark(attempt, event.get("seq", 0)))
+        end = mark(attempt, event.get("seq", 0))
+        record = frame(summary_event(wall_time_s, step, summary, end))
         if self._started:
             return record
         self._started = True

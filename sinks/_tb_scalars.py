@@ -1,7 +1,7 @@
 """The numbers of an event as scalars, all packed at once.
 
-Events of one shape (the same type, mode and names in the same order, with values of the same Python
-types) differ in four bytes a number only. So the bytes between are made once for each shape.
+Events of one shape (the same type, mode and names in the same order) differ in four bytes a number
+only. So the bytes between are made once for each shape.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from ._tb_wire import scalar_head
 
 __all__ = ["pack_scalars"]
 
+_FLOATS = frozenset({float})
+_NUMBERS = frozenset({float, int})
+
 _SHAPES = 256
 """Shapes that are remembered."""
 
@@ -27,7 +30,7 @@ class _Shape(NamedTuple):
     """How the numbers of an event are packed.
 
     Attributes:
-        get: Returns the numbers of an event.
+        get: Returns the values of an event that have a tag.
         pack: Packs heads and numbers by turns.
         heads: What stands before each number.
     """
@@ -43,25 +46,22 @@ def pack_scalars(event: Event) -> bytes:
     Raises:
         OverflowError: A number is beyond the range of float32.
     """
-    types = tuple(map(type, event.values()))
-    shape = _find_shape(event["event"], event.get("mode"), tuple(event), types)
-    if shape is None:
-        return b""
+    event_type, mode, names = event["event"], event.get("mode"), tuple(event)
+    shape = _find_shape(event_type, mode, names)
     numbers = shape.get(event)
+    if not _FLOATS.issuperset(map(type, numbers)):
+        # Some are no numbers, or not always; a bool is none here.
+        numeric = tuple([name for name in names if type(event[name]) in _NUMBERS])
+        shape = _find_shape(event_type, mode, numeric)
+        numbers = shape.get(event)
     pieces: list[bytes | float] = [b""] * (2 * len(numbers))
     pieces[::2], pieces[1::2] = shape.heads, numbers
     return shape.pack(*pieces)
 
 
 @lru_cache(_SHAPES)
-def _find_shape(
-    event_type: str, mode: str | None, names: tuple[str, ...], types: tuple[type, ...]
-) -> _Shape | None:
-    # A bool is no number here.
-    numeric = [name for name, kind in zip(names, types, strict=True) if kind in (float, int)]
-    tags = {name: tag for name in numeric if (tag := tag_of(event_type, mode, name))}
-    if not tags:
-        return None
+def _find_shape(event_type: str, mode: str | None, names: tuple[str, ...]) -> _Shape:
+    tags = {name: tag for name in names if (tag := tag_of(event_type, mode, name))}
     heads = [scalar_head(tag) for tag in tags.values()]
     layout = "".join(f"{len(head)}sf" for head in heads)
     return _Shape(getter(list(tags)), Struct(f"<{layout}").pack, heads)

@@ -42,17 +42,18 @@ def float32(value: float) -> bytes:
         return _FLOAT.pack(math.inf if value > 0 else -math.inf)
 
 
-def summary_event(wall_time_s: float, step: int, summary: bytes) -> bytes:
+def summary_event(wall_time_s: float, step: int, summary: bytes, more: bytes = b"") -> bytes:
     """Return an `Event` with a serialised `Summary`.
 
     Args:
         wall_time_s: Seconds since 1970, UTC.
         step: Training step.
         summary: Values of a `Summary`, joined.
+        more: More fields of the `Event`, serialised.
     """
     wall_time = _WALL_TIME.pack(1 << 3 | 1, wall_time_s)
     size = _varint(len(summary))
-    return b"".join((wall_time, b"\x10", _varint(step), b"\x2a", size, summary))
+    return b"".join((wall_time, b"\x10", _varint(step), b"\x2a", size, summary, more))
 
 
 def delimited(number: int, data: bytes) -> bytes:
