@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from math import isfinite
 from typing import Any
 
 import orjson
@@ -19,9 +18,11 @@ _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
 
 def column_cells(values: Sequence[Any]) -> list[str]:
     """Return the cells of a column, one a value."""
+    if numbers := _float_text(values):
+        # `repr` writes small exponents differently.
+        is_same = "e" not in numbers and "0.0000" not in numbers
+        return numbers.split(",") if is_same else list(map(repr, values))
     kinds = set(map(type, values))
-    if kinds == {float}:
-        return _number_cells(values)
     if kinds == {int}:
         return list(map(repr, values))
     if kinds == {str}:
@@ -37,11 +38,12 @@ def object_cells(columns: Mapping[str, Sequence[Any]]) -> list[str]:
 
     A field that is None is left out; an object without fields is an empty cell.
     """
-    if all(map(_are_finite, columns.values())):
+    texts = [_float_text(values) for values in columns.values()]
+    if all(texts):
         # The same text as below: what stands between the numbers is made once.
         names = [orjson.dumps(name).decode().replace('"', '""') for name in columns]
         between = ",".join(name.replace("%", "%%") + ":%s" for name in names)
-        rows = zip(*(_json_numbers(v).split(",") for v in columns.values()), strict=True)
+        rows = zip(*(text.split(",") for text in texts), strict=True)
         return list(map(f'"{{{between}}}"'.__mod__, rows))
     objects = (
         {name: value for name, value in zip(columns, row, strict=True) if value is not None}
@@ -81,22 +83,19 @@ def _text_cell(text: str) -> str:
     return quoted(text)
 
 
-def _number_cells(values: Sequence[float]) -> list[str]:
-    """Return each number as `repr` has it, the shortest text that is the same number.
+def _float_text(values: Sequence[Any]) -> str:
+    """Return the values as JSON has them, with commas between; "" if one is no finite float.
 
-    `orjson` finds it in a sixth of the time. It writes small exponents differently, and NaN and
-    infinities as null.
+    `orjson` finds the shortest text that is the same number in a sixth of the time of `repr`, and
+    the text tells what the values are in a third of the time of a look at their types.
     """
-    text = _json_numbers(values)
-    is_same = "e" not in text and "0.0000" not in text and "n" not in text
-    return text.split(",") if is_same else list(map(repr, values))
-
-
-def _json_numbers(values: Sequence[float]) -> str:
-    """Return the numbers as JSON has them, with commas between."""
-    return orjson.dumps(values).decode()[1:-1]
-
-
-def _are_finite(values: Sequence[Any]) -> bool:
-    """Whether all are floats, and none is NaN or infinite: their sum would be so, too."""
-    return set(map(type, values)) == {float} and isfinite(sum(values))
+    if type(values[0]) is not float:
+        return ""
+    try:
+        text = orjson.dumps(values)[1:-1].decode()
+    except TypeError:
+        return ""  # an integer is too large
+    # Each scalar has a dot at most, and has one only if it is a float, or a text; so has NaN none,
+    # which is null.
+    is_all = text.count(".") == len(values) and '"' not in text and "[" not in text
+    return text if is_all else ""
