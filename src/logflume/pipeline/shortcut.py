@@ -46,6 +46,8 @@ class Shortcut:
         self._chain = chain
         self._normalizer = normalizer
         self._ways: Shapes[tuple[Any, ...], _Way] = Shapes()
+        self._last_shape: tuple[Any, ...] = ()
+        self._last_way = _Way(None)
 
     def finish(self, call: Call) -> Event | None:
         """Return the finished event; None if a processor dropped it."""
@@ -58,10 +60,11 @@ class Shortcut:
             tuple(map(type, fields.values())),
             position == _NOWHERE,
         )
-        way = self._ways.get(shape)
-        if way is None:
-            way = _Way(self._find_readers(call))
-            self._ways.note(shape, way)
+        # Two tuples that are the same are faster compared than found in a dict.
+        if shape != self._last_shape:
+            self._last_way = self._find_way(call, shape)
+            self._last_shape = shape
+        way = self._last_way
         if way.limits is not None:
             start = header(time_ns, level, logger, event_type)
             taken = self._normalizer.take(way.limits, start, context, fields)
@@ -70,6 +73,13 @@ class Shortcut:
                     self._chain.let_read(taken, way.readers)
                 return taken
         return self._finish_at_length(call, way)
+
+    def _find_way(self, call: Call, shape: tuple[Any, ...]) -> _Way:
+        way = self._ways.get(shape)
+        if way is None:
+            way = _Way(self._find_readers(call))
+            self._ways.note(shape, way)
+        return way
 
     def _finish_at_length(self, call: Call, way: _Way) -> Event | None:
         event_dict = self._chain.run(unpack(call))

@@ -21,7 +21,7 @@ from logflume.values.plain import (
     json_text,
     note_nonfinite,
 )
-from logflume.values.settle import clean_name, is_tame, settle
+from logflume.values.settle import clean_name, is_tame, settle, settle_mapping
 from logflume.values.shapes import Limits, Shapes, find_limits
 from logflume.values.snapshot import free_name
 from logflume.values.unpack import POSITION, RESERVED_FOR_PIPELINE, format_time, is_type_name
@@ -84,7 +84,7 @@ class Normalizer:
         shape = _shape(event_dict)
         limits = self._limits.get(shape)
         if limits is not None and _is_instant(event_dict["timestamp"]):
-            taken = self.take(limits, event_dict)
+            taken = self.take(limits, event_dict, {}, {})
             if taken is not None:
                 return taken
         self._head["seq"] = self.seq
@@ -94,20 +94,22 @@ class Normalizer:
             self._limits.note(shape, limits)
         return event
 
-    def take(self, limits: Limits, *parts: Event) -> dict[str, Any] | None:
+    def take(
+        self, limits: Limits, header: Event, context: Event, fields: Event
+    ) -> dict[str, Any] | None:
         """Return the finished event if all values can be taken as they are, and count it.
 
         Args:
             limits: From `find_limits` for an event of the same shape.
-            parts: The event dict, in one or more parts; its timestamp is known to be one.
+            header: The first part of the event dict; its timestamp is known to be one.
+            context: The next part.
+            fields: The last part.
 
         Returns:
             None if a value is beyond the limits.
         """
         self._head["seq"] = self.seq
-        event = self._head.copy()
-        for part in parts:
-            event.update(part)
+        event = {**self._head, **header, **context, **fields}
         if event["level"] not in _LEVELS or event.get("mode", "train") not in _MODES:
             return None
         if not limits.admit(event):
@@ -126,7 +128,7 @@ class Normalizer:
 
     def _finish_each(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event, with a look at each field."""
-        extras = _as_mapping(settle(event_dict.get("extras")))
+        extras = settle_mapping(event_dict.get("extras"))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
             **self._head,
@@ -244,9 +246,3 @@ def _flatten(event_type: str, name: str, value: Any) -> Iterator[tuple[str, Any]
             yield from _flatten(event_type, f"{name}/{key}", item)
     else:
         yield name, value
-
-
-def _as_mapping(extras: Any) -> dict[str, Any]:
-    if isinstance(extras, dict):
-        return extras
-    return {} if extras is None else {"extras": extras}

@@ -11,7 +11,7 @@ from logflume.values.fit import INT64_MAX
 from logflume.values.plain import MAX_TEXT, PLAIN_TYPES, plain, valid_text
 from logflume.values.snapshot import free_name, key_text, snapshot
 
-__all__ = ["clean_name", "is_tame", "settle"]
+__all__ = ["clean_name", "is_tame", "settle", "settle_mapping"]
 
 
 def settle(value: Any) -> Any:
@@ -21,6 +21,14 @@ def settle(value: Any) -> Any:
     settled = attempt(plain, value)
     # A list that holds itself ends here; a snapshot knows how to cut it.
     return plain(snapshot(value)) if isinstance(settled, Failure) else settled
+
+
+def settle_mapping(extras: Any) -> dict[str, Any]:
+    """Return what an event has in its field `extras` as a mapping, plain again."""
+    settled = settle(extras)
+    if isinstance(settled, dict):
+        return settled
+    return {} if settled is None else {"extras": settled}
 
 
 def is_tame(value: Any) -> bool:
