@@ -11,7 +11,7 @@ import structlog
 from logflume.guard import Failure, attempt, describe
 from logflume.protocols import ClosableProcessor, Event, Processor
 
-__all__ = ["Chain", "NamedProcessor"]
+__all__ = ["Chain", "NamedProcessor", "Step"]
 
 Report = Callable[[str, str, str], None]
 """Takes component, status and reason of a fault."""
@@ -24,7 +24,16 @@ class NamedProcessor(NamedTuple):
     process: Processor
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
+    """A processor of the chain, and what it says of itself.
+
+    Attributes:
+        name: Its name in the configuration.
+        process: The processor.
+        event_types: The types of events that it looks at; None: all.
+        reads_only: Whether it leaves events as they are.
+    """
+
     name: str
     process: Processor
     event_types: frozenset[str] | None
@@ -54,9 +63,7 @@ class Chain:
         """Return the event after the whole chain; None if a processor dropped it."""
         return self._run(event_dict, self._steps)
 
-    def find_readers(
-        self, event_type: str, kinds: Mapping[str, type]
-    ) -> list[NamedProcessor] | None:
+    def find_readers(self, event_type: str, kinds: Mapping[str, type]) -> list[Step] | None:
         """Return the processors that read events of a kind; None if another may change them.
 
         Args:
@@ -64,16 +71,14 @@ class Chain:
             kinds: The Python types of their fields by name.
         """
         concerned = [step for step in self._steps if _concerns(step, event_type, kinds)]
-        if not all(step.reads_only for step in concerned):
-            return None
-        return [NamedProcessor(step.name, step.process) for step in concerned]
+        return concerned if all(step.reads_only for step in concerned) else None
 
-    def let_read(self, event: Event, readers: Iterable[NamedProcessor]) -> None:
+    def let_read(self, event: Event, readers: Iterable[Step]) -> None:
         """Let processors see an event that they leave as it is."""
-        for name, process in readers:
-            result = attempt(process, event["logger"], event["level"], event)
+        for step in readers:
+            result = attempt(step.process, event.get("logger"), event.get("level", "info"), event)
             if isinstance(result, Failure):
-                self._count(name, result)
+                self._count(step.name, result)
 
     def close(self) -> list[dict[str, Any]]:
         """Close the processors in order; what they held back runs the rest of the chain."""
@@ -90,9 +95,13 @@ class Chain:
             finished += [result for result in results if result is not None]
         return finished
 
-    def _run(self, event_dict: dict[str, Any], steps: Sequence[_Step]) -> dict[str, Any] | None:
-        for name, process, event_types, _ in steps:
+    def _run(self, event_dict: dict[str, Any], steps: Sequence[Step]) -> dict[str, Any] | None:
+        for step in steps:
+            name, process, event_types, reads_only = step
             if event_types is not None and _has_other_type(event_dict, event_types):
+                continue
+            if reads_only:
+                self.let_read(event_dict, [step])
                 continue
             # A copy, so that what a processor did before it raised is undone.
             result = attempt(
@@ -120,13 +129,13 @@ class Chain:
             self._report(name, "failed", describe(failure.error))
 
 
-def _make_step(name: str, process: Processor) -> _Step:
+def _make_step(name: str, process: Processor) -> Step:
     types = getattr(process, "event_types", None)
     event_types = frozenset(types) if isinstance(types, (set, frozenset, list, tuple)) else None
-    return _Step(name, process, event_types, getattr(process, "reads_only", False) is True)
+    return Step(name, process, event_types, getattr(process, "reads_only", False) is True)
 
 
-def _concerns(step: _Step, event_type: str, kinds: Mapping[str, type]) -> bool:
+def _concerns(step: Step, event_type: str, kinds: Mapping[str, type]) -> bool:
     """Whether a processor has anything to do for events of a kind; if it doesn't say, it has."""
     if step.event_types is not None and event_type not in step.event_types:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from logflume.pipeline.chain import Chain, NamedProcessor
+from logflume.pipeline.chain import Chain, Step
 from logflume.pipeline.items import Call
 from logflume.protocols import Event
 from logflume.values.normalise import Normalizer
@@ -26,7 +26,7 @@ class _Way:
         limits: Within which their values are taken as they are; None while that isn't known.
     """
 
-    readers: list[NamedProcessor] | None
+    readers: list[Step] | None
     limits: Limits | None = None
 
 
@@ -90,7 +90,7 @@ class Shortcut:
             way.limits = self._normalizer.find_limits(_as_it_came(call), event)
         return event
 
-    def _find_readers(self, call: Call) -> list[NamedProcessor] | None:
+    def _find_readers(self, call: Call) -> list[Step] | None:
         *_, event_type, context, fields, position = call
         kinds = {name: type(value) for name, value in _as_it_came(call).items()}
         if len(kinds) < 4 + len(context) + len(fields):
