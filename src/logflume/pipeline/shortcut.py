@@ -15,6 +15,7 @@ from logflume.values.unpack import POSITION, header, unpack
 __all__ = ["Shortcut"]
 
 _NOWHERE = (None, None)
+_HEADER_FIELDS = 4
 
 
 @dataclass
@@ -86,14 +87,14 @@ class Shortcut:
         if event_dict is None:
             return None
         event = self._normalizer.finish(event_dict)
-        if way.readers is not None:
+        if way.readers is not None and way.limits is None:
             way.limits = self._normalizer.find_limits(_as_it_came(call), event)
         return event
 
     def _find_readers(self, call: Call) -> list[Step] | None:
         *_, event_type, context, fields, position = call
         kinds = {name: type(value) for name, value in _as_it_came(call).items()}
-        if len(kinds) < 4 + len(context) + len(fields):
+        if len(kinds) < _HEADER_FIELDS + len(context) + len(fields):
             return None  # a name is there twice
         kinds[POSITION] = type(None) if position == _NOWHERE else type(position)
         return self._chain.find_readers(event_type, kinds)
