@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import pickle
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
@@ -12,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from logflume.config.model import Config
-from logflume.pipeline.items import Item, Lost, Position, Record
+from logflume.pipeline.items import Item, Position, Record
 from logflume.run import RunInfo
 from logflume.state import RunState
 from logflume.values.columns import Kind
@@ -29,8 +30,6 @@ __all__ = [
     "decode",
     "encode",
     "names_main",
-    "pack",
-    "unpack",
 ]
 
 PARCELS = 8
@@ -65,11 +64,11 @@ class Parcel(Struct):
     """To the child: items of the buffer, in order.
 
     Attributes:
-        items: The items, from `pack`.
+        items: The items.
         position: Step and mode when it was sent, for the events that the child makes itself.
     """
 
-    items: list[Any]
+    items: list[Item]
     position: Position
 
 
@@ -115,16 +114,6 @@ class News(Struct):
     answers: dict[int, Any] = {}
 
 
-def pack(item: Item) -> Any:
-    """Return an item as it is sent: a log call is plain already, a gap is a number."""
-    return item.count if isinstance(item, Lost) else item
-
-
-def unpack(packed: Any) -> Item:
-    """Return an item from what `pack` made of it."""
-    return Lost(packed) if isinstance(packed, int) else packed
-
-
 Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News
 
 _PICKLE, _MARSHAL = b"p", b"m"
@@ -157,7 +146,7 @@ def _is_plain(parcel: Parcel) -> bool:
     log call are snapshots, and none of these; those of other items may be anything. No loop of
     Python's own is in here, for this is done in the training's process.
     """
-    items = parcel.items
+    items: Sequence[Any] = parcel.items
     if set(map(type, items)) != {tuple}:
         return False
     texts = chain(map(_LOGGER, items), map(_EVENT, items))

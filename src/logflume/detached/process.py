@@ -14,7 +14,7 @@ from typing import Any
 from logflume.detached.bare_arrow import import_bare_arrow
 from logflume.detached.filled import Filled
 from logflume.detached.link import Link
-from logflume.detached.messages import Ask, Opening, Parcel, Start, TorchMemory, unpack
+from logflume.detached.messages import Ask, Opening, Parcel, Start, TorchMemory
 from logflume.detached.speaker import Speaker
 from logflume.detached.terminal import Terminal
 from logflume.exceptions import RunError
@@ -134,7 +134,7 @@ class Server:
         match message:
             case Parcel(items, position):
                 HUB.position = position
-                HUB.buffer.put(Batch(list(map(unpack, items)), self._speaker.note_written))
+                HUB.buffer.put(Batch(items, self._speaker.note_written))
                 HUB.buffer.wake.set()
             case Opening(fields):
                 self._opening = fields

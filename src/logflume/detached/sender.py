@@ -19,8 +19,6 @@ from logflume.detached.messages import (
     decode,
     encode,
     names_main,
-    pack,
-    unpack,
 )
 from logflume.guard import Failure, attempt, describe
 from logflume.hub import HUB
@@ -97,7 +95,7 @@ class Sender:
 
     def unwritten_items(self) -> list[Item]:
         """Return what the child has not written, in order."""
-        return [unpack(item) for _, parcel in self.unwritten for item in decode(parcel).items]
+        return [item for _, parcel in self.unwritten for item in decode(parcel).items]
 
     def unwritten_events(self) -> int:
         """Return how many events the child has not written."""
@@ -141,7 +139,7 @@ class Sender:
         if isinstance(encoded, Failure) or names_main(encoded):
             items = [one for item in items for one in _picklable(item)]
             encoded = _encode(items)
-        events = sum(map(events_in, items))
+        events = events_in(*items)
         self.sent += events
         self.unwritten.append((events, encoded))
         self._link.send_bytes(encoded)
@@ -161,7 +159,7 @@ class Sender:
 
 
 def _encode(items: list[Item]) -> bytes:
-    return encode(Parcel(list(map(pack, items)), HUB.position))
+    return encode(Parcel(items, HUB.position))
 
 
 def _picklable(item: Item) -> list[Item]:

@@ -80,10 +80,16 @@ class Lost:
 Item: TypeAlias = Call | Record | Deferred | Lost | Batch
 
 
-def events_in(item: Item) -> int:
-    """Return for how many events an item of the buffer stands."""
+def events_in(*items: Item) -> int:
+    """Return for how many events items of the buffer stand."""
+    if set(map(type, items)) <= {tuple, Record}:
+        return len(items)
+    return sum(map(_events_in, items))
+
+
+def _events_in(item: Item) -> int:
     if isinstance(item, Lost):
         return item.count
     if isinstance(item, Batch):
-        return sum(map(events_in, item.items))
+        return events_in(*item.items)
     return item.events if isinstance(item, Deferred) else 1

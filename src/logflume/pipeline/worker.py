@@ -179,16 +179,12 @@ class Worker:
         return self._flush_interval_s - age_s
 
     def _read(self, item: Item) -> list[Event]:
-        if isinstance(item, Lost):
-            self._lose(item.count)
-            return []
-        if isinstance(item, Batch):
-            return [event for inner in item.items for event in self._read(inner)]
-        if isinstance(item, Deferred):
-            return self._read_deferred(item)
+        if isinstance(item, (Lost, Batch, Deferred)):
+            return self._read_several(item)
         if item[0] < self._started_ns and not _is_wanted(Record._make(item)):
             return []
-        self._courtesy.give_way()
+        if self._gives_way:
+            self._courtesy.give_way()
         event = attempt(self._shortcut.finish, item)
         if isinstance(event, Failure):
             self._lose(1)
@@ -196,6 +192,14 @@ class Worker:
             return []
         self.taken += 1
         return [] if event is None else [event]
+
+    def _read_several(self, item: Lost | Batch | Deferred) -> list[Event]:
+        if isinstance(item, Batch):
+            return [event for inner in item.items for event in self._read(inner)]
+        if isinstance(item, Deferred):
+            return self._read_deferred(item)
+        self._lose(item.count)
+        return []
 
     def _read_deferred(self, deferred: Deferred) -> list[Event]:
         records = attempt(deferred.records)

@@ -24,6 +24,7 @@ MAX_FIELDS = 200
 """An event of more fields is always looked at field by field."""
 
 _TYPES = PLAIN_TYPES | {str}
+_CHECKED = frozenset({"timestamp", "level", "event"})  # whatever takes values looks at these itself
 
 Fields = Mapping[str, Any]
 Shape = TypeVar("Shape", bound=Hashable)
@@ -58,7 +59,7 @@ class Limits:
         self._largest = EXACT_MAX if self._made_float else INT64_MAX
         self._integers = getter(names[int])
         self._floats = getter(names[float])
-        self._texts = getter(names[str])
+        self._texts = getter([name for name in names[str] if name not in _CHECKED])
 
     def admit(self, event: dict[str, Any]) -> bool:
         """Make integers floats where their column asks for it; False if a value is beyond limits.
