@@ -96,7 +96,8 @@ class EventLogger(_Base):  # type: ignore[misc]
         bound: EventLogger = _new(EventLogger)
         bound._logger = self._logger
         bound._processors = self._processors
-        bound._context = {**self._context, **new_values}
+        context = self._context
+        bound._context = {**context, **new_values} if context else new_values
         return bound
 
     debug = _level_method("debug")

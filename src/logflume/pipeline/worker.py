@@ -64,7 +64,6 @@ class Worker:
         self.lost = 0
         self.finished = 0
         self._buffer = buffer
-        self._chain = chain
         self._normalizer = normalizer
         self._shortcut = Shortcut(chain, normalizer)
         self._router = router

@@ -17,10 +17,7 @@ from logflume.run import RunInfo
 from logflume.values.columns import Kind, declared_kind
 from logflume.values.cut import cut_extra, cut_field, cut_name
 from logflume.values.fit import MISFIT, find_kind, fit
-from logflume.values.plain import (
-    json_text,
-    note_nonfinite,
-)
+from logflume.values.plain import json_text, note_nonfinite
 from logflume.values.settle import clean_name, is_tame, settle, settle_mapping
 from logflume.values.shapes import Limits, Shapes, find_limits
 from logflume.values.snapshot import free_name
