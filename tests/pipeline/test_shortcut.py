@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 import logflume
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from tests.own_events import fields, own
+from tests.own_events import JOURNAL, fields, own, read
 
 VALUES = st.one_of(
     st.none(),
@@ -155,6 +157,23 @@ def test_a_reader_that_raises() -> None:
     report = logflume.report()
     assert report is not None
     assert report.processors["Reader"] >= 10
+
+
+def test_messages_are_not_remembered(tmp_path: Path) -> None:
+    """What is remembered of calls doesn't keep the texts of messages alive."""
+    logflume.initialize(JOURNAL, dir=tmp_path)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            logflume.get_logger().info(f"{number} " + "a " * 100_000)
+        assert logflume.flush()
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        logflume.shutdown()
+
+    assert 100 == len(own(read(tmp_path / "latest" / "events.jsonl")))
+    assert kept_bytes < 5_000_000
 
 
 def test_a_value_beyond_its_limits() -> None:

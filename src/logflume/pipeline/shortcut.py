@@ -10,7 +10,7 @@ from logflume.pipeline.items import Call
 from logflume.protocols import Event
 from logflume.values.normalise import Normalizer
 from logflume.values.shapes import Limits, Shapes
-from logflume.values.unpack import POSITION, header, unpack
+from logflume.values.unpack import POSITION, header, is_type_name, unpack
 
 __all__ = ["Shortcut"]
 
@@ -77,9 +77,12 @@ class Shortcut:
 
     def _find_way(self, call: Call, shape: tuple[Any, ...]) -> _Way:
         way = self._ways.get(shape)
-        if way is None:
-            way = _Way(self._find_readers(call))
-            self._ways.note(shape, way)
+        if way is not None:
+            return way
+        if not is_type_name(call[3]):
+            return _Way(None)  # a message, and there are as many as there are texts
+        way = _Way(self._find_readers(call))
+        self._ways.note(shape, way)
         return way
 
     def _finish_at_length(self, call: Call, way: _Way) -> Event | None:
