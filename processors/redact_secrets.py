@@ -78,7 +78,7 @@ _MIXED = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z]).{8,}|.{24,}", re.DOTALL)
 _MEASURE = re.compile(r"[\d.,]+(?:e[+-]?\d+)?[A-Za-z%/]*")
 
 _CONTAINERS = frozenset({list, dict})
-_SEARCHED = frozenset({str, list, dict})
+_SEARCHED = (str, list, dict)
 
 _FREE_TEXT = frozenset({"message", "exception", "run_started", "run_finished", "pipeline"})
 
@@ -105,14 +105,14 @@ class RedactSecrets:
         return (
             self._is_searched(event_type, kinds)
             or not _CONTAINERS.isdisjoint(kinds.values())
-            or any(kind is str and _is_secret_name(name) for name, kind in kinds.items())
+            or any(issubclass(kind, str) and _is_secret_name(name) for name, kind in kinds.items())
         )
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
         """Return the event without secrets."""
         search = self._is_searched(event_dict.get("event"), event_dict)
         for name, value in event_dict.items():
-            if type(value) in _SEARCHED:
+            if isinstance(value, _SEARCHED):
                 event_dict[name] = _redact(str(name), value, search)
         return event_dict
 

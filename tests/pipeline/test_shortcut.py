@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tracemalloc
-from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logflume
-from logflume.protocols import Event
 from logflume.testing import capture_events
-from tests.own_events import JOURNAL, fields, own, read
+from tests.own_events import JOURNAL, only, own, read
 
 VALUES = st.one_of(
     st.none(),
@@ -100,63 +99,49 @@ def test_what_set_step_says() -> None:
     assert [(1, "train"), (7, "eval"), (7, "eval"), (2, "train")] * 2 + [(None, None)] == found
 
 
-class Reader:
-    """Says that it only reads, and of which events."""
+class Level(StrEnum):
+    """Names of loggers, as some projects have them."""
 
-    reads_only = True
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.seen: list[float | None] = []
-        self.asked: list[tuple[str, dict[str, type]]] = []
-        self._error = error
-
-    def concerns(self, event_type: str, kinds: Mapping[str, type]) -> bool:
-        self.asked.append((event_type, dict(kinds)))
-        if self._error:
-            raise self._error
-        return "loss" in kinds
-
-    def __call__(self, _logger: Any, _method: str, event: Event) -> dict[str, Any]:
-        self.seen.append(event.get("loss"))
-        if self._error:
-            raise self._error
-        return {"event": "another"}
+    LOOP = "training.loop"
 
 
-def test_a_processor_that_only_reads() -> None:
-    """It is asked once for events that are alike; once it has said no, it may be left out."""
-    reader = Reader()
-    with capture_events(reader) as events:
-        log = logflume.get_logger()
-        for step in range(5):
-            log.info("training", loss=step / 2)
-            log.info("other", note="a")
-        log.info("training", loss=None)
+def test_a_logger_whose_name_is_only_like_a_text() -> None:
+    """Its events have the text itself, also after others that are alike but for that."""
+    with capture_events() as events:
+        for name in ("a", "a", Level.LOOP, Level.LOOP):
+            logflume.get_logger(name).info("x", loss=0.5)
 
-    assert [("training", float), ("other", None), ("training", type(None))] == [
-        (event_type, kinds.get("loss"))
-        for event_type, kinds in reader.asked
-        if event_type in ("training", "other")
+    assert [("a", str)] * 2 + [("training.loop", str)] * 2 == [
+        (event["logger"], type(event["logger"])) for event in own(events)
     ]
-    losses = [loss for loss in reader.seen if loss is not None]
-    assert [0.0, 0.5, 1.0, 1.5, 2.0] == losses
-    # What it returns isn't looked at, from the first event on.
-    assert {"training": 6, "other": 5} == {
-        name: sum(event["event"] == name for event in own(events)) for name in ("training", "other")
-    }
 
 
-def test_a_reader_that_raises() -> None:
-    """Its events go on, each call is counted, and where `concerns` raises it is called."""
-    with capture_events(Reader(KeyError("no"))) as events:
-        for _ in range(10):
-            logflume.get_logger().info("training", loss=0.5)
+def test_a_secret_that_is_only_like_a_text() -> None:
+    """A processor before `redact_secrets` may leave texts of a class of its own."""
 
-    assert [{"loss": 0.5}] * 10 == [fields(event) for event in own(events)]
-    assert 1 == sum(event.get("status") == "failed" for event in events)
-    report = logflume.report()
-    assert report is not None
-    assert report.processors["Reader"] >= 10
+    def adding(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+        return {**event_dict, "hf_token": Level.LOOP}
+
+    with capture_events(adding, "redact_secrets") as events:
+        logflume.get_logger().info("x", loss=0.5)
+
+    assert "[redacted]" == only(events)["hf_token"]
+
+
+def test_events_of_many_fields_are_not_remembered(tmp_path: Path) -> None:
+    """Nor does it keep names without number."""
+    logflume.initialize(JOURNAL, dir=tmp_path)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            logflume.get_logger().info("x", **{f"{number}/{n}": 0.5 for n in range(1_000)})
+        assert logflume.flush()
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        logflume.shutdown()
+
+    assert kept_bytes < 10_000_000
 
 
 def test_messages_are_not_remembered(tmp_path: Path) -> None:

@@ -132,15 +132,33 @@ class Chain:
 def _make_step(name: str, process: Processor) -> Step:
     types = getattr(process, "event_types", None)
     event_types = frozenset(types) if isinstance(types, (set, frozenset, list, tuple)) else None
-    return Step(name, process, event_types, getattr(process, "reads_only", False) is True)
+    return Step(name, process, event_types, _says(process, "reads_only") is True)
 
 
 def _concerns(step: Step, event_type: str, kinds: Mapping[str, type]) -> bool:
     """Whether a processor has anything to do for events of a kind; if it doesn't say, it has."""
     if step.event_types is not None and event_type not in step.event_types:
         return False
-    concerns = getattr(step.process, "concerns", None)
+    concerns = _says(step.process, "concerns")
     return concerns is None or attempt(concerns, event_type, kinds) is not False
+
+
+def _says(process: Processor, name: str) -> Any:
+    """Return what a processor says of its call; None if that was said of another one's.
+
+    So it is where a class replaces the call of its base, and where `functools.wraps` has copied the
+    attributes of a function.
+    """
+    if hasattr(process, "__wrapped__"):
+        return None
+    if name in getattr(process, "__dict__", ()):
+        return getattr(process, name)
+    for kind in type(process).__mro__:
+        if name in vars(kind):
+            return getattr(process, name)
+        if "__call__" in vars(kind):
+            return None
+    return None
 
 
 def _has_other_type(event_dict: dict[str, Any], event_types: frozenset[str]) -> bool:

@@ -9,7 +9,7 @@ from logflume.pipeline.chain import Chain, Step
 from logflume.pipeline.items import Call
 from logflume.protocols import Event
 from logflume.values.normalise import Normalizer
-from logflume.values.shapes import Limits, Shapes
+from logflume.values.shapes import MAX_FIELDS, Limits, Shapes
 from logflume.values.unpack import POSITION, header, is_type_name, unpack
 
 __all__ = ["Shortcut"]
@@ -55,6 +55,7 @@ class Shortcut:
         time_ns, logger, level, event_type, context, fields, position = call
         shape = (
             event_type,
+            type(logger),
             tuple(context),
             tuple(fields),
             tuple(map(type, context.values())),
@@ -79,8 +80,10 @@ class Shortcut:
         way = self._ways.get(shape)
         if way is not None:
             return way
-        if not is_type_name(call[3]):
-            return _Way(None)  # a message, and there are as many as there are texts
+        # Messages are as many as there are texts, and what is kept must not grow large.
+        *_, event_type, context, fields, _ = call
+        if not is_type_name(event_type) or len(context) + len(fields) > MAX_FIELDS:
+            return _Way(None)
         way = _Way(self._find_readers(call))
         self._ways.note(shape, way)
         return way

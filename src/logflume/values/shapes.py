@@ -15,7 +15,7 @@ from logflume.values.fit import EXACT_MAX, INT64_MAX
 from logflume.values.getter import getter
 from logflume.values.plain import MAX_TEXT, PLAIN_TYPES, valid_text
 
-__all__ = ["Limits", "Shapes", "find_limits"]
+__all__ = ["MAX_FIELDS", "Limits", "Shapes", "find_limits"]
 
 MAX_SHAPES = 512
 """Shapes that are remembered; with one more all are forgotten."""
