@@ -133,7 +133,7 @@ def test_events_of_many_fields_are_not_remembered(tmp_path: Path) -> None:
     logflume.initialize(JOURNAL, dir=tmp_path)
     tracemalloc.start()
     try:
-        for number in range(100):
+        for number in range(200):
             logflume.get_logger().info("x", **{f"{number}/{n}": 0.5 for n in range(1_000)})
         assert logflume.flush()
         kept_bytes, _ = tracemalloc.get_traced_memory()
