@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from math import nan
 from typing import Any, TypeGuard
 
+from logflume.values.plain import are_floats
+
 from ._balance import Rewards
 from ._trend import is_usable
 
@@ -14,7 +16,6 @@ __all__ = ["AS_TRAINERS_SAY", "are_usable", "as_metric", "is_a_number", "read_re
 _MOST_FUNCTIONS = 16
 _PREFIX = "rewards/"
 _TOTAL = "rewards/total"
-_FLOATS = frozenset({float})
 
 AS_TRAINERS_SAY = {
     f"{_TOTAL}/mean": "reward",
@@ -25,7 +26,7 @@ AS_TRAINERS_SAY = {
 
 def are_usable(values: Collection[Any]) -> bool:
     """Return whether all are floats whose sum of magnitudes can be squared, so each of them can."""
-    return _FLOATS.issuperset(map(type, values)) and is_usable(sum(map(abs, values)))
+    return are_floats(values) and is_usable(sum(map(abs, values)))
 
 
 def as_metric(value: Any) -> float:

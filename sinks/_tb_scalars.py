@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 from logflume.protocols import Event
 from logflume.values.getter import getter
+from logflume.values.plain import are_floats
 
 from ._tb_tags import tag_of
 from ._tb_wire import scalar_head
 
 __all__ = ["pack_scalars"]
 
-_FLOATS = frozenset({float})
 _NUMBERS = frozenset({float, int})
 
 _SHAPES = 256
@@ -49,7 +49,7 @@ def pack_scalars(event: Event) -> bytes:
     event_type, mode, names = event["event"], event.get("mode"), tuple(event)
     shape = _find_shape(event_type, mode, names)
     numbers = shape.get(event)
-    if not _FLOATS.issuperset(map(type, numbers)):
+    if not are_floats(numbers):
         # Some are no numbers, or not always; a bool is none here.
         numeric = tuple([name for name in names if type(event[name]) in _NUMBERS])
         shape = _find_shape(event_type, mode, numeric)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from logflume.protocols import Event
 from logflume.text.glance import MOST_FIELDS, all_fields, glance_fields
 from logflume.values.getter import Getter, getter
+from logflume.values.plain import are_floats
 
 __all__ = ["Painter", "escape", "format_event"]
 
@@ -24,8 +25,6 @@ _CONTROL = re.compile(
 """Control characters, and those that end a line or turn the direction of writing."""
 
 _NEEDS_QUOTES = re.compile(r"[\s=\"]")
-
-_FLOATS = frozenset({float})
 
 _COLOURS = {
     "dim": "2",
@@ -75,7 +74,7 @@ def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
     if (text := event.get("message")) is not None:
         pieces.append(escape(text))
     fields = _fields(kind, tuple(event), paint.colours, in_full)
-    pieces += _show_fields(event, fields, len(fields.labels) if in_full else MOST_FIELDS)
+    pieces += _show_fields(event, fields)
     return " ".join(pieces) + _traceback(event)
 
 
@@ -106,11 +105,13 @@ class _Fields(NamedTuple):
 
     Attributes:
         labels: Name, label, and whether a zero is left out, of each that may be shown.
+        most: How many of them are shown.
         get: Returns the values of the first few.
         numbers: The format of these if all are everyday numbers; None: they have to be looked at.
     """
 
     labels: list[tuple[str, str, bool]]
+    most: int
     get: Getter
     numbers: str | None
 
@@ -120,24 +121,26 @@ def _fields(kind: str, names: tuple[str, ...], colours: bool, in_full: bool) -> 
     paint = Painter(colours=colours)
     fields = all_fields(names) if in_full else glance_fields(kind, names)
     labels = [(name, f"{paint(escape(shown), 'name')}=", skips) for name, shown, skips in fields]
-    first = labels if in_full else labels[:MOST_FIELDS]
+    most = len(labels) if in_full else MOST_FIELDS
+    first = labels[:most]
     numbers = " ".join(f"{label.replace('%', '%%')}%.4g" for _, label, _ in first)
     is_simple = bool(first) and not any(skips for *_, skips in first)
-    return _Fields(labels, getter([name for name, *_ in first]), numbers if is_simple else None)
+    get = getter([name for name, *_ in first])
+    return _Fields(labels, most, get, numbers if is_simple else None)
 
 
-def _show_fields(event: Event, fields: _Fields, most: int) -> list[str]:
+def _show_fields(event: Event, fields: _Fields) -> list[str]:
     if fields.numbers is not None:
         values = fields.get(event)
         # NaN is not below anything.
-        if _FLOATS.issuperset(map(type, values)) and sum(map(abs, values)) < 1e3:
+        if are_floats(values) and sum(map(abs, values)) < 1e3:
             return [fields.numbers % values]
     pieces: list[str] = []
     for name, label, skips_zero in fields.labels:
         value = event[name]
         if value is None or (skips_zero and not value):
             continue
-        if len(pieces) == most:
+        if len(pieces) == fields.most:
             break
         pieces.append(label + _format_value(value))
     return pieces

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from logflume.values.snapshot import free_name, key_text, snapshot
 __all__ = [
     "MAX_TEXT",
     "PLAIN_TYPES",
+    "are_floats",
     "json_text",
     "nonfinite_name",
     "note_nonfinite",
@@ -29,6 +31,8 @@ MAX_TEXT = 1_000_000
 
 PLAIN_TYPES = frozenset({int, float, bool, type(None)})
 """Types whose values are plain as they are."""
+
+_FLOATS = frozenset({float})
 
 _LONG_BITS = 14_000
 """Python refuses to write longer integers in decimal; these are written in hexadecimal."""
@@ -74,6 +78,11 @@ def _convert(value: Any) -> Any:
         return value.total_seconds()
     copied = snapshot(value)  # a processor may leave anything behind, NumPy's numbers say
     return valid_text(str(value)) if copied is value else plain(copied)
+
+
+def are_floats(values: Iterable[Any]) -> bool:
+    """Whether all values are floats, and none of them one of a class of its own."""
+    return _FLOATS.issuperset(map(type, values))
 
 
 def valid_text(text: str) -> str:

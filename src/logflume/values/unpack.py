@@ -10,7 +10,15 @@ from typing import Any
 from logflume.pipeline.items import Call
 from logflume.values.plain import PLAIN_TYPES, plain, valid_text
 
-__all__ = ["MAX_TYPE_LENGTH", "POSITION", "RESERVED_FOR_PIPELINE", "format_time", "unpack"]
+__all__ = [
+    "MAX_TYPE_LENGTH",
+    "POSITION",
+    "RESERVED_FOR_PIPELINE",
+    "format_time",
+    "header",
+    "is_type_name",
+    "unpack",
+]
 
 POSITION = "_position"
 """Where `tag_step` finds the step and mode that `set_step` gave; gone after the chain."""
