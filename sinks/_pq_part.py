@@ -51,7 +51,8 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
     (`tests/benchmarks/parquet_layout.py`): smaller groups make the footer large, which is read for
     every question; so do statistics of texts, which help none but where a file has one only, and
     a copy of the schema for Arrow, which the Parquet types tell as well. Dictionaries make texts
-    and lists of rewards smaller, and nearly all other numbers larger.
+    and lists of rewards smaller, and nearly all other numbers larger. Each page has its checksum:
+    of a flipped bit in a number nothing else would tell.
     """
     # The stubs know no names here.
     with_dictionary: Any = [leaf_name(f) for f in schema if not pa.types.is_floating(f.type)]
@@ -64,6 +65,7 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
         use_dictionary=with_dictionary,
         write_statistics=[field.name for field in schema if _has_statistics(field)],
         store_schema=False,
+        write_page_checksum=True,
     ) as writer:
         for table in _gather(tables):
             writer.write_table(_in_order_of_steps(table), row_group_size=_row_group_rows(table))
@@ -80,7 +82,7 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     """
     try:
         # One thread: the cores belong to the training.
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for index in range(file.num_row_groups):
                 yield widen(file.read_row_group(index, use_threads=False), schema)
     except (OSError, pa.ArrowException) as error:
@@ -93,7 +95,7 @@ def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
     One that is gone, or can't be read, has none.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for index in range(file.num_row_groups):
                 rows = file.read_row_group(index, columns=_KEYS, use_threads=False)
                 for of_run, rank, attempt, seq in zip(

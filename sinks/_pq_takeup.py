@@ -65,7 +65,7 @@ def take_up(folder: Path, work: Workplace) -> Found:
 
 def _open(path: Path) -> tuple[pa.Schema, int] | None:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             return file.schema_arrow, file.metadata.num_rows
     except (OSError, pa.ArrowException):
         return None
@@ -103,7 +103,7 @@ def _has_all(folder: Path, outer: Part, inner: Part) -> bool:
 
 def _read_keys(path: Path) -> set[tuple[Any, ...]]:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(columns=_KEYS, use_threads=False)
     except (OSError, pa.ArrowException):
         return set()

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 
 def cut(path: Path, size_bytes: int) -> None:
@@ -66,6 +69,35 @@ def change_part(folder: Path) -> None:
     part = first(folder, "parquet/training/*.parquet")
     changed = "select * replace (loss * 2 as loss)"
     _rewrite(part, f"{changed} from read_parquet('{part}')")
+
+
+def change_position(folder: Path) -> None:
+    """Flip the bit that makes of an event's `seq` a larger number than any."""
+    part = first(folder, "parquet/model_output/*.parquet")
+    content = bytearray(part.read_bytes())
+    for place in range(*_pages(part, "seq")):
+        for bit in range(8):
+            content[place] ^= 1 << bit
+            if _largest(bytes(content), "seq") > 1_000:
+                part.write_bytes(content)
+                return
+            content[place] ^= 1 << bit
+    raise AssertionError("no bit does that")
+
+
+def _pages(part: Path, name: str) -> tuple[int, int]:
+    group = pq.read_metadata(part).row_group(0)
+    columns = map(group.column, range(group.num_columns))
+    column = next(column for column in columns if column.path_in_schema == name)
+    begin = column.dictionary_page_offset or column.data_page_offset
+    return begin, begin + column.total_compressed_size
+
+
+def _largest(content: bytes, name: str) -> int:
+    try:
+        return int(pc.max(pq.read_table(pa.BufferReader(content))[name]).as_py())
+    except (OSError, ValueError):
+        return 0
 
 
 def narrow_part(folder: Path) -> None:
@@ -138,6 +170,7 @@ DAMAGES: dict[Callable[[Path], None], tuple[str, str]] = {
     damage_part: ("parquet/training/part-", "a part that can't be read"),
     copy_part: ("parquet/training", "events are there twice"),
     change_part: ("parquet/training", "events say something else than in the journal"),
+    change_position: ("parquet/model_output/part-", "a part that can't be read"),
     narrow_part: ("parquet/odd", "events say something else than in the journal"),
     remove_event_file: ("tensorboard", "events of the journal are missing"),
     tear_event_file: ("tensorboard/events", "bytes that can't be read, to its end"),

@@ -87,7 +87,7 @@ class ParquetCheck:
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, page_checksum_verification=True) as file:
                 if not set(file.schema_arrow.names) >= _KEYS:
                     raise pa.ArrowInvalid("it has not the columns of events")
                 for batch in file.iter_batches(_BATCH_ROWS, use_threads=False):
