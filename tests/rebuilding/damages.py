@@ -43,6 +43,12 @@ def change_csv_cell(folder: Path) -> None:
     (folder / "outputs.csv").write_bytes(text.replace(b"is it 3", b"is it 4", 1))
 
 
+def change_csv_position(folder: Path) -> None:
+    text = (folder / "outputs.csv").read_bytes()
+    changed = text.replace(b",model_output,r,0,", b",model_output,r,8,", 1)
+    (folder / "outputs.csv").write_bytes(changed)
+
+
 def double_csv_rows(folder: Path) -> None:
     header, _, rows = (folder / "outputs.csv").read_bytes().partition(b"\n")
     (folder / "outputs.csv").write_bytes(header + b"\n" + rows + rows)
@@ -164,6 +170,7 @@ DAMAGES: dict[Callable[[Path], None], tuple[str, str]] = {
     tear_csv: ("outputs.csv", "a torn last row"),
     change_csv_header: ("outputs.csv", "a header that the configuration doesn't give"),
     change_csv_cell: ("outputs.csv", "events say something else than in the journal"),
+    change_csv_position: ("outputs.csv", "events with another one's attempt or seq"),
     double_csv_rows: ("outputs.csv", "events are there twice"),
     remove_csv: ("outputs-rank1.csv", "events of the journal are missing"),
     remove_part: ("parquet/model_output", "events of the journal are missing"),

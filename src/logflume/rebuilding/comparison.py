@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
 
 from logflume.protocols import Event
 from logflume.rebuilding.finding import FIX, Finding
@@ -30,13 +32,14 @@ class Comparison:
         self._rows = Rows()
         self._last: dict[tuple[str, int], int] = {}
         self._missing: Counter[str] = Counter()
+        self._missing_say = array("I")
         self._twice: Counter[str] = Counter()
         self._differing: Counter[str] = Counter()
 
     @property
     def unknown(self) -> int:
         """How many rows there are whose events the journal lacks."""
-        return len(self._rows)
+        return len(self._rows) - self._misplaced
 
     def add(self, part: str, attempt: int, seq: int, checksum: int) -> None:
         """Add a row.
@@ -45,7 +48,7 @@ class Comparison:
             part: The part of the output that it is in, such as the folder of a type.
             attempt: The attempt of its event.
             seq: Its `seq`.
-            checksum: Of what the row says.
+            checksum: Of what the row says beside its attempt and `seq`.
         """
         if not self._rows.add(attempt, seq, checksum):
             self._twice[part] += 1
@@ -60,7 +63,8 @@ class Comparison:
             part: The part of the output where it should be.
             event: The event.
             is_wanted: Whether it belongs in the output.
-            checksum: Returns the checksum that its row has to have; None takes any.
+            checksum: Returns the checksum that its row has to have, attempt and `seq` left out;
+                None takes any.
         """
         attempt, seq = event["attempt"], event["seq"]
         found = self._rows.take(attempt, seq)
@@ -68,6 +72,13 @@ class Comparison:
             self._differing[part] += checksum is not None and found != (checksum() or 1)
         elif is_wanted and not (self._is_live and seq > self._last.get((part, attempt), -1)):
             self._missing[part] += 1
+            if checksum is not None and len(self._rows):
+                self._missing_say.append(checksum() or 1)
+
+    @cached_property
+    def _misplaced(self) -> int:
+        """How many of the rows left say what a missing event says: their position was changed."""
+        return (Counter(self._missing_say) & Counter(self._rows.left())).total()
 
     def findings(self) -> list[Finding]:
         """Return what is wrong."""
@@ -81,6 +92,9 @@ class Comparison:
             for part, count in sorted(counts.items())
             if count
         ]
+        if self._misplaced:
+            what = "events with another one's attempt or seq"
+            found.append(Finding(self._label, what, self._misplaced, FIX))
         if self.unknown:
             found.append(Finding(self._label, "events that the journal lacks", self.unknown, _KEPT))
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from logflume.rebuilding.outputs import Output
 
 __all__ = ["CsvCheck"]
 
-_KEYS = ("run", "attempt", "rank", "seq")
+_KEYS = ("run", "rank", "attempt", "seq")
 
 
 class CsvCheck:
@@ -35,6 +36,7 @@ class CsvCheck:
         self._output = output
         self._is_live = is_live
         self._comparison = Comparison(output.label, is_live)
+        self._places: list[int] = []
         self._faults: Counter[str] = Counter()
         self._oracle = Oracle(output, self._read())
 
@@ -55,7 +57,7 @@ class CsvCheck:
         says = {event["seq"]: row for event, row in zip(wanted, rows, strict=True)}
         for event in events:
             row = says.get(event["seq"])
-            checksum = None if row is None else partial(zlib.crc32, row)
+            checksum = None if row is None else partial(self._checksum, row)
             self._comparison.meet(self._output.label, event, row is not None, checksum)
 
     def findings(self) -> list[Finding]:
@@ -83,19 +85,31 @@ class CsvCheck:
         if not set(_KEYS) <= set(columns):
             self._faults["columns that don't tell the event of a row"] = 1
             return
-        places = [columns.index(name) for name in _KEYS]
+        self._places = [columns.index(name) for name in _KEYS]
         for row in read_rows(file):
             if not row.endswith(b"\n") or row.count(b'"') % 2:
                 self._faults["a torn last row"] += not self._is_live
                 continue
-            cells = [match[1] for match in islice(CELL.finditer(row), max(places) + 1)]
-            self._add(row, [cells[place] if place < len(cells) else b"" for place in places])
+            self._add(row)
 
-    def _add(self, row: bytes, keys: list[bytes]) -> None:
+    def _add(self, row: bytes) -> None:
         run = self._output.run
-        of_run, attempt, rank, seq = keys
+        of_run, rank, attempt, seq = (cell[1] if cell else b"" for cell in self._keys(row))
         is_ours = [of_run, rank] == [run.run.encode(), str(run.rank).encode()]
         if is_ours and attempt.isdigit() and seq.isdigit():
-            self._comparison.add(self._output.label, int(attempt), int(seq), zlib.crc32(row))
+            label = self._output.label
+            self._comparison.add(label, int(attempt), int(seq), self._checksum(row))
         elif not self._output.is_shared:
             self._faults["rows of no event of this run"] += 1
+
+    def _keys(self, row: bytes) -> list[re.Match[bytes] | None]:
+        """Return the cells that tell the event of a row; None where it has too few."""
+        cells = list(islice(CELL.finditer(row), max(self._places, default=-1) + 1))
+        return [cells[place] if place < len(cells) else None for place in self._places]
+
+    def _checksum(self, row: bytes) -> int:
+        """Return the checksum of a row without the cells of its attempt and `seq`."""
+        spans = sorted(cell.span(1) for cell in self._keys(row)[2:] if cell)
+        for start, end in reversed(spans):
+            row = row[:start] + row[end:]
+        return zlib.crc32(row)

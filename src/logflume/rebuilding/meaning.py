@@ -14,12 +14,13 @@ __all__ = ["checksum", "microseconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NO_MEANING = frozenset({"attempt", "seq", "extras", "nonfinite"})
 _TEXT = "extras!"
 """What stands for an `extras` that is no JSON object."""
 
 
 def checksum(fields: Mapping[str, Any]) -> int:
-    """Return the checksum of all fields, those in `extras` included.
+    """Return the checksum of all fields, those in `extras` included, the event's position not.
 
     A table has no empty list where a column came later, and no `nonfinite`; these don't count.
     """
@@ -28,7 +29,7 @@ def checksum(fields: Mapping[str, Any]) -> int:
     kept = {
         name: told
         for name, value in says.items()
-        if name not in ("extras", "nonfinite") and (told := _tell(name, value)) is not None
+        if name not in _NO_MEANING and (told := _tell(name, value)) is not None
     }
     return zlib.crc32(repr(sorted(kept.items())).encode("utf-8", "backslashreplace"))
 

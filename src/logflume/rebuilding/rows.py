@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 
 __all__ = ["Rows"]
 
@@ -45,3 +46,8 @@ class Rows:
         checksum, page[index] = page[index], 0
         self._count -= 1
         return checksum
+
+    def left(self) -> Iterator[int]:
+        """Yield the checksums of the rows that nobody took."""
+        for page in self._pages.values():
+            yield from filter(None, page)
