@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from math import inf
 
 from logflume.pipeline.backlog import Backlog
 from logflume.pipeline.outlet import Outlet
@@ -34,6 +35,14 @@ class Lane:
     def write(self, events: Sequence[Event]) -> None:
         """Write a batch."""
         self._front.write(events)
+
+    @property
+    def due_at_s(self) -> float:
+        """When `tick` has something to do, by `time.monotonic`; 0 while the sink fails."""
+        if self._background is not None:
+            return inf
+        is_well = self._outlet.fault is None
+        return self._flushed_at_s + self._outlet.flush_interval_s if is_well else 0.0
 
     def tick(self) -> None:
         """Retry and flush when it is time to. A sink with a thread of its own does so there."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 from logflume.guard import Failure, attempt, describe
@@ -26,6 +27,9 @@ __all__ = ["Worker"]
 
 BATCH = 1024
 """Records taken at once. Between batches a flush or a stop is noticed."""
+
+LONGEST_SLEEP_S = 0.25
+"""How long a worker in a process of its own sleeps at most: what happens there does not ring."""
 
 
 class Worker:
@@ -117,8 +121,7 @@ class Worker:
         """Write all that the buffer holds now. Runs on the worker's thread."""
         tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
         remaining = len(self._buffer)
-        is_asked = bool(tickets) or self._stop is not None
-        in_haste = is_asked or remaining > BATCH or not self._gives_way
+        in_haste = bool(tickets or self._stop) or remaining > BATCH or not self._gives_way
         self._courtesy.begin(0.0 if in_haste else self._patience_s())
         while remaining > 0 and not self._is_given_up:
             records = self._buffer.take(min(remaining, BATCH))
@@ -212,10 +215,18 @@ class Worker:
         self.lost += count
         self._normalizer.seq += count
 
+    def _pause_s(self) -> float:
+        """Return how long to sleep if nobody rings."""
+        look_s = self._flush_interval_s / 2
+        if self._gives_way:
+            return look_s
+        due_s = min((lane.due_at_s for lane in self._lanes), default=inf) - time.monotonic()
+        return min(max(due_s, look_s), LONGEST_SLEEP_S)
+
     def _run(self, opening: Callable[[], None]) -> None:
         self._guarded(opening)
         while self._stop is None:
-            self._buffer.wake.wait(self._flush_interval_s / 2)
+            self._buffer.wake.wait(self._pause_s())
             self._guarded(self.turn)
         self._guarded(self.turn)
         self._guarded(self._stop)
@@ -223,7 +234,7 @@ class Worker:
         self._buffer.announce()
 
     def _guarded(self, call: Callable[[], None]) -> None:
-        """Go on after an error: what may raise is guarded on its own, so this is a bug of ours."""
+        """Go on after an error; what may raise has a guard of its own, so it is a bug of ours."""
         result = attempt(call)
         if isinstance(result, Failure):
             self._report_bug(result)
