@@ -54,7 +54,7 @@ class Link:
             EOFError, OSError: The other process has ended.
         """
         while not self._has_message():
-            chunk = self._incoming.read(_CHUNK_BYTES)
+            chunk = self._incoming.read(max(_CHUNK_BYTES, self._lacking()))
             if not chunk:
                 raise EOFError
             self._received += chunk
@@ -73,7 +73,12 @@ class Link:
         self._outgoing.close()
 
     def _has_message(self) -> bool:
-        return len(self._received) >= _LENGTH.size and len(self._received) >= self._end()
+        return self._lacking() <= 0
+
+    def _lacking(self) -> int:
+        """Return how many bytes the first message still lacks, as far as is known."""
+        is_known = len(self._received) >= _LENGTH.size
+        return (self._end() if is_known else _LENGTH.size) - len(self._received)
 
     def _end(self) -> int:
         (length,) = _LENGTH.unpack_from(self._received)

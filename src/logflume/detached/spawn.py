@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
 
@@ -24,6 +26,10 @@ _ALLOCATORS = {
 """What becomes of free memory. The C library keeps 8 MB for the next batch of events: to have it
 from the system each time takes a sixth of all CPU. Arrow's allocator returns it at once, for
 the next table comes much later."""
+
+_PIPE_BYTES = 2**20
+"""What Linux lets everybody have: more than most parcels. In a smaller pipe the training's thread
+waits for the child in the middle of one, and afterwards for Python's lock again."""
 
 
 class Child(Struct):
@@ -61,7 +67,7 @@ def spawn(claims: Sequence[int]) -> Child:
         OSError: The system starts no process now.
     """
     filled = Filled.create()
-    to_child = os.pipe()
+    to_child = _wide_pipe()
     to_us = os.pipe()
     theirs = (to_child[0], to_us[1], filled)
     # It finds modules where this process finds them, whoever has changed the path since.
@@ -90,6 +96,14 @@ def spawn(claims: Sequence[int]) -> Child:
     link = Link(to_us[0], to_child[1])
     _links.add(link)
     return Child(process, link, memory)
+
+
+def _wide_pipe() -> tuple[int, int]:
+    reading, writing = os.pipe()
+    if sys.platform == "linux":
+        with suppress(OSError):  # the user's pipes together have had their share
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return reading, writing
 
 
 def _leave_to_parent() -> None:
