@@ -11,7 +11,7 @@ from logflume.values.arrow_columns import Columns, widen
 
 __all__ = ["Pending"]
 
-_MANY_EVENTS = 1_000
+_MANY_EVENTS = 250
 _PIECE_EVENTS = 1_000
 _CHUNK_BYTES = 8 * 2**20
 
