@@ -92,6 +92,8 @@ class PartFolder:
         groups = group_small(sorted(self._parts.values()), more_than)
         if groups and self._schema is not None:
             self._rebuild(self._schema, groups)
+            # What that took, the next parts don't need.
+            pa.default_memory_pool().release_unused()
 
     def _take_up(self) -> None:
         found = take_up(self._folder, self._work)
