@@ -1,0 +1,97 @@
+"""Runs that earlier versions wrote are read, continued, checked and repaired."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+import logflume
+from tests.rebuilding.damages import (
+    cut,
+    damage_event_file,
+    first,
+    remove_part,
+    tear_csv,
+    tear_journal,
+)
+from tests.rebuilding.readers import read_outputs
+from tests.recorded.record import RECORDINGS, describe, doctor, log_steps, start
+
+RECORDED = sorted(path.parent for path in RECORDINGS.glob("*/answers.json"))
+RUNS = [(recording, run) for recording in RECORDED for run in ("continued", "killed")]
+
+each_run = pytest.mark.parametrize(
+    ("recording", "run"), RUNS, ids=[f"{recording.name}-{run}" for recording, run in RUNS]
+)
+
+
+def take(recording: Path, run: str, folder: Path) -> Path:
+    return shutil.copytree(recording / "runs" / run, folder / run)
+
+
+def answers(recording: Path, run: str) -> Any:
+    return json.loads((recording / "answers.json").read_text())[run]
+
+
+def as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+@each_run
+def test_it_is_read(recording: Path, run: str, tmp_path: Path) -> None:
+    """Every answer, and what the doctor finds, is what the version that wrote it said."""
+    folder = take(recording, run, tmp_path)
+
+    assert answers(recording, run) == as_json(describe(folder))
+
+
+@pytest.mark.parametrize("worker", ["thread", "process"])
+@each_run
+def test_it_is_continued(recording: Path, run: str, worker: str, tmp_path: Path) -> None:
+    """The next attempt keeps every event, and fills in what a kill kept from the other sinks."""
+    before = answers(recording, run)
+    folder = take(recording, run, tmp_path)
+    start(tmp_path, run, worker)
+    log_steps(range(6, 9))
+    assert logflume.shutdown()
+
+    after = as_json(describe(folder))
+    assert [] == after["doctor"]
+    assert before["positions"] == [p for p in after["positions"] if p in before["positions"]]
+    attempts = [attempt for attempt, _, process in after["positions"] if not process]
+    assert max(attempt for attempt, *_ in before["positions"]) + 1 == max(attempts)
+    losses = {step: value for step, value in before["losses"] if step < 6}
+    assert losses == {step: value for step, value in after["losses"] if step < 6}
+    for event_type in {"training", "model_output", "beat"}:
+        rows = duckdb.sql(f"from '{folder}/parquet/{event_type}/*.parquet'").fetchall()
+        assert after["events"][event_type] == len(rows)
+
+
+@each_run
+def test_it_is_repaired(recording: Path, run: str, tmp_path: Path) -> None:
+    """The doctor finds what is damaged, and makes it as it was."""
+    folder = take(recording, run, tmp_path)
+    doctor(folder, "--fix")
+    assert [] == doctor(folder)
+    whole = read_outputs(folder)
+    tear_csv(folder)
+    tear_journal(folder)
+    remove_part(folder)
+    cut(first(folder, "parquet/training/*.parquet"), 40)
+    damage_event_file(folder)
+    damaged = {"events.jsonl", "outputs.csv", "parquet/model_output", "parquet/training"}
+    assert damaged | {"tensorboard"} <= {
+        name.partition("/events.out")[0] for name in doctor(folder)
+    }
+
+    doctor(folder, "--fix")
+
+    assert [] == doctor(folder)
+    assert whole == read_outputs(folder)
+    expected = answers(recording, run)
+    assert {**expected, "doctor": []} == as_json(describe(folder))
