@@ -59,14 +59,9 @@ class InjectGpuStats:
         self._interval_s = interval_s
         self._fields: Mapping[str, float | str] = {}
         self._names: list[str] = []
-        self._is_off = False
         self._has_looked = threading.Event()
         gpus = Gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
         self._ticker = Ticker(self._sample(gpus), interval_s=interval_s, name="logflume-gpu")
-
-    def concerns(self, event_type: str, kinds: Mapping[str, type]) -> bool:  # noqa: ARG002
-        """Whether there is, or may still be, anything to say of a GPU."""
-        return event_type == "run_started" or not self._is_off
 
     def __call__(self, logger: Any, method_name: str, event_dict: EventDict) -> EventDict:  # noqa: ARG002
         """Add the last sample to an event of the chosen types, the names to `run_started`."""
@@ -91,7 +86,6 @@ class InjectGpuStats:
                 try:
                     reading = gpus.read()
                 except NoGpuError as error:
-                    self._is_off = True
                     _tell_once(f"{error}: GPU statistics are off")
                     return
                 finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from functools import lru_cache
 from typing import Any
 
@@ -99,14 +99,6 @@ class RedactSecrets:
 
     def __init__(self, *, events: list[str] | None = None) -> None:
         self._searched = _FREE_TEXT | frozenset(events or ())
-
-    def concerns(self, event_type: str, kinds: Mapping[str, type]) -> bool:
-        """Whether such an event may hold a secret."""
-        return (
-            self._is_searched(event_type, kinds)
-            or not _CONTAINERS.isdisjoint(kinds.values())
-            or any(issubclass(kind, str) and _is_secret_name(name) for name, kind in kinds.items())
-        )
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
         """Return the event without secrets."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from logflume.values.unpack import POSITION
@@ -23,11 +22,4 @@ def tag_step(_logger: Any, _method_name: str, event_dict: dict[str, Any]) -> dic
     return event_dict
 
 
-def _concerns(_event_type: str, kinds: Mapping[str, type]) -> bool:
-    none = type(None)
-    lacks_any = none in (kinds.get("step", none), kinds.get("mode", none))
-    return lacks_any and kinds.get(POSITION) is not none
-
-
 tag_step.detachable = True  # type: ignore[attr-defined]
-tag_step.concerns = _concerns  # type: ignore[attr-defined]

@@ -78,7 +78,6 @@ class WatchTraining:
     """
 
     detachable = True
-    reads_only = True
     event_types = frozenset({"training", "reward", "run_started"})
 
     def __init__(

@@ -47,11 +47,6 @@ class Processor(Protocol):
 
     An attribute `event_types`, a set, list or tuple, says which types of events a processor looks
     at: the chain doesn't call it for others. Without one, or with None, it is called for all.
-    A method `concerns(event_type, kinds)` says more closely whether there is anything to do for
-    events of a type whose fields have these names and Python types. It is asked once for all such
-    events: where it has returned False, the chain need not call the processor for any of them.
-    `reads_only = True` says that it leaves every event as it is; what it returns isn't looked at.
-    Both are said of one `__call__`: a class that replaces it has to say them anew.
 
     `detachable = True` says that it needs nothing of the training's process: with `worker: process`
     it may run in another one, if all components of the configuration say so.

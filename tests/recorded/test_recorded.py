@@ -68,7 +68,7 @@ def test_it_is_continued(recording: Path, run: str, worker: str, tmp_path: Path)
     losses = {step: value for step, value in before["losses"] if step < 6}
     assert losses == {step: value for step, value in after["losses"] if step < 6}
     for event_type in {"training", "model_output", "beat"}:
-        rows = duckdb.sql(f"from '{folder}/parquet/{event_type}/*.parquet'").fetchall()
+        rows = duckdb.read_parquet(f"{folder}/parquet/{event_type}/*.parquet").fetchall()
         assert after["events"][event_type] == len(rows)
 
 

@@ -97,11 +97,6 @@ class Buffer:
         self._items.extendleft(reversed(items))
         self.filled[0] = 1
 
-    def oldest_ns(self) -> int | None:
-        """Return when the oldest record was made; None where there is none."""
-        oldest = self._items[0] if self._items else None
-        return oldest[0] if isinstance(oldest, tuple) and not isinstance(oldest, Batch) else None
-
     def wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for the worker until `is_done()`; False when `timeout_s` was not enough.
 

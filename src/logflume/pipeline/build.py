@@ -87,7 +87,7 @@ def build_pipeline(
         config.buffer.flush_interval_s,
         save_kinds,
         report_fault,
-        not apart,
+        polls=not apart,
     )
     return Pipeline(worker, chain, ordered, opening)
 

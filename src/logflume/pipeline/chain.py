@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import structlog
 
 from logflume.guard import Failure, attempt, describe
-from logflume.protocols import ClosableProcessor, Event, Processor
+from logflume.protocols import ClosableProcessor, Processor
 
-__all__ = ["Chain", "NamedProcessor", "Step"]
+__all__ = ["Chain", "NamedProcessor"]
 
 Report = Callable[[str, str, str], None]
 """Takes component, status and reason of a fault."""
@@ -24,27 +24,19 @@ class NamedProcessor(NamedTuple):
     process: Processor
 
 
-class Step(NamedTuple):
-    """A processor of the chain, and what it says of itself.
-
-    Attributes:
-        name: Its name in the configuration.
-        process: The processor.
-        event_types: The types of events that it looks at; None: all.
-        reads_only: Whether it leaves events as they are.
-    """
+class _Step(NamedTuple):
+    """A processor of the chain, its name, and the types of events that it looks at; None: all."""
 
     name: str
     process: Processor
     event_types: frozenset[str] | None
-    reads_only: bool
 
 
 class Chain:
     """Runs events through the processors.
 
-    A processor that raises is counted and reported once; its event goes on without it. For which
-    events it is called is told by what it says of itself, see `logflume.protocols.Processor`.
+    A processor that raises is counted and reported once; its event goes on without it. It is called
+    for the types of events in its `event_types`, see `logflume.protocols.Processor`.
 
     Args:
         processors: What to run, in order.
@@ -63,23 +55,6 @@ class Chain:
         """Return the event after the whole chain; None if a processor dropped it."""
         return self._run(event_dict, self._steps)
 
-    def find_readers(self, event_type: str, kinds: Mapping[str, type]) -> list[Step] | None:
-        """Return the processors that read events of a kind; None if another may change them.
-
-        Args:
-            event_type: The type of the events.
-            kinds: The Python types of their fields by name.
-        """
-        concerned = [step for step in self._steps if _concerns(step, event_type, kinds)]
-        return concerned if all(step.reads_only for step in concerned) else None
-
-    def let_read(self, event: Event, readers: Iterable[Step]) -> None:
-        """Let processors see an event that they leave as it is."""
-        for step in readers:
-            result = attempt(step.process, event.get("logger"), event.get("level", "info"), event)
-            if isinstance(result, Failure):
-                self._count(step.name, result)
-
     def close(self) -> list[dict[str, Any]]:
         """Close the processors in order; what they held back runs the rest of the chain."""
         finished: list[dict[str, Any]] = []
@@ -95,13 +70,10 @@ class Chain:
             finished += [result for result in results if result is not None]
         return finished
 
-    def _run(self, event_dict: dict[str, Any], steps: Sequence[Step]) -> dict[str, Any] | None:
+    def _run(self, event_dict: dict[str, Any], steps: Sequence[_Step]) -> dict[str, Any] | None:
         for step in steps:
-            name, process, event_types, reads_only = step
+            name, process, event_types = step
             if event_types is not None and _has_other_type(event_dict, event_types):
-                continue
-            if reads_only:
-                self.let_read(event_dict, [step])
                 continue
             # A copy, so that what a processor did before it raised is undone.
             result = attempt(
@@ -129,36 +101,10 @@ class Chain:
             self._report(name, "failed", describe(failure.error))
 
 
-def _make_step(name: str, process: Processor) -> Step:
+def _make_step(name: str, process: Processor) -> _Step:
     types = getattr(process, "event_types", None)
     event_types = frozenset(types) if isinstance(types, (set, frozenset, list, tuple)) else None
-    return Step(name, process, event_types, _says(process, "reads_only") is True)
-
-
-def _concerns(step: Step, event_type: str, kinds: Mapping[str, type]) -> bool:
-    """Whether a processor has anything to do for events of a kind; if it doesn't say, it has."""
-    if step.event_types is not None and event_type not in step.event_types:
-        return False
-    concerns = _says(step.process, "concerns")
-    return concerns is None or attempt(concerns, event_type, kinds) is not False
-
-
-def _says(process: Processor, name: str) -> Any:
-    """Return what a processor says of its call; None if that was said of another one's.
-
-    So it is where a class replaces the call of its base, and where `functools.wraps` has copied the
-    attributes of a function.
-    """
-    if hasattr(process, "__wrapped__"):
-        return None
-    if name in getattr(process, "__dict__", ()):
-        return getattr(process, name)
-    for kind in type(process).__mro__:
-        if name in vars(kind):
-            return getattr(process, name)
-        if "__call__" in vars(kind):
-            return None
-    return None
+    return _Step(name, process, event_types)
 
 
 def _has_other_type(event_dict: dict[str, Any], event_types: frozenset[str]) -> bool:

@@ -14,14 +14,13 @@ from logflume.hub import HUB, LEVELS
 from logflume.pipeline.bell import Bell
 from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.chain import Chain
-from logflume.pipeline.courtesy import Courtesy
 from logflume.pipeline.items import Batch, Call, Deferred, Item, Lost, Record
 from logflume.pipeline.lane import Lane
 from logflume.pipeline.router import Router
-from logflume.pipeline.shortcut import Shortcut
 from logflume.protocols import Event
 from logflume.values.columns import Kind
 from logflume.values.normalise import Normalizer
+from logflume.values.unpack import unpack
 
 __all__ = ["Worker"]
 
@@ -44,7 +43,7 @@ class Worker:
         flush_interval_s: The longest that a record waits for its turn, in seconds.
         save_kinds: Called with the kinds of the fields before events with new ones are written.
         report: Called with (component, status, reason) on the first bug of the worker's own.
-        gives_way: Whether to prefer moments in which the main thread needs no Python.
+        polls: Whether records come without a ring of the buffer's bell, so that it has to look.
 
     Attributes:
         taken: Records taken from the buffer.
@@ -62,14 +61,14 @@ class Worker:
         flush_interval_s: float,
         save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
         report: Callable[[str, str, str], None],
-        gives_way: bool,
+        polls: bool,
     ) -> None:
         self.taken = 0
         self.lost = 0
         self.finished = 0
         self._buffer = buffer
         self._normalizer = normalizer
-        self._shortcut = Shortcut(chain, normalizer)
+        self._chain = chain
         self._router = router
         self._lanes = lanes
         self._save_kinds = save_kinds
@@ -82,8 +81,7 @@ class Worker:
         self._is_given_up = False
         self._has_bug = False
         self._flush_interval_s = flush_interval_s
-        self._gives_way = gives_way
-        self._courtesy = Courtesy()
+        self._polls = polls
 
     @property
     def misfits(self) -> int:
@@ -121,8 +119,6 @@ class Worker:
         """Write all that the buffer holds now. Runs on the worker's thread."""
         tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
         remaining = len(self._buffer)
-        in_haste = bool(tickets or self._stop) or remaining > BATCH or not self._gives_way
-        self._courtesy.begin(0.0 if in_haste else self._patience_s())
         while remaining > 0 and not self._is_given_up:
             records = self._buffer.take(min(remaining, BATCH))
             if not records:
@@ -149,12 +145,11 @@ class Worker:
             lane.totals.accepted += len(batch)
         for lane in self._lanes:
             if lane in sorted_events:
-                self._courtesy.give_way()
                 lane.write(sorted_events[lane])
 
     def write_call(self, call: Call) -> None:
         """Write the event of a call that never was in the buffer."""
-        event = self._shortcut.finish(call)
+        event = self._finish(call)
         if event is not None:
             self.write([event])
 
@@ -174,20 +169,17 @@ class Worker:
         if events:
             self.write(events)
 
-    def _patience_s(self) -> float:
-        """Return how long the oldest record may still wait."""
-        oldest_ns = self._buffer.oldest_ns()
-        age_s = 0.0 if oldest_ns is None else (time.time_ns() - oldest_ns) / 1e9
-        return self._flush_interval_s - age_s
+    def _finish(self, call: Call) -> Event | None:
+        """Return the finished event of a call; None if a processor dropped it."""
+        event_dict = self._chain.run(unpack(call))
+        return None if event_dict is None else self._normalizer.finish(event_dict)
 
     def _read(self, item: Item) -> list[Event]:
         if isinstance(item, (Lost, Batch, Deferred)):
             return self._read_several(item)
         if item[0] < self._started_ns and not _is_wanted(Record._make(item)):
             return []
-        if self._gives_way:
-            self._courtesy.give_way()
-        event = attempt(self._shortcut.finish, item)
+        event = attempt(self._finish, item)
         if isinstance(event, Failure):
             self._lose(1)
             self._report_bug(event)
@@ -218,7 +210,7 @@ class Worker:
     def _pause_s(self) -> float:
         """Return how long to sleep if nobody rings."""
         look_s = self._flush_interval_s / 2
-        if self._gives_way:
+        if self._polls:
             return look_s
         due_s = min((lane.due_at_s for lane in self._lanes), default=inf) - time.monotonic()
         return min(max(due_s, look_s), LONGEST_SLEEP_S)

@@ -81,47 +81,31 @@ class Normalizer:
         shape = _shape(event_dict)
         limits = self._limits.get(shape)
         if limits is not None and _is_instant(event_dict["timestamp"]):
-            taken = self.take(limits, event_dict, {}, {})
+            taken = self._take(limits, event_dict)
             if taken is not None:
                 return taken
         self._head["seq"] = self.seq
         event = self._finish_each(event_dict)
         self.seq += 1
-        if (limits := self.find_limits(event_dict, event)) is not None:
+        if (limits := find_limits(self._head, event_dict, event)) is not None:
             self._limits.note(shape, limits)
         return event
 
-    def take(
-        self, limits: Limits, header: Event, context: Event, fields: Event
-    ) -> dict[str, Any] | None:
-        """Return the finished event if all values can be taken as they are, and count it.
+    def _take(self, limits: Limits, event_dict: Event) -> dict[str, Any] | None:
+        """Return the event with all values as they are, and count it; None if one is beyond limits.
 
         Args:
-            limits: From `find_limits` for an event of the same shape.
-            header: The first part of the event dict; its timestamp is known to be one.
-            context: The next part.
-            fields: The last part.
-
-        Returns:
-            None if a value is beyond the limits.
+            limits: The limits of events of this shape.
+            event_dict: The event dict; its timestamp is known to be one.
         """
         self._head["seq"] = self.seq
-        event = {**self._head, **header, **context, **fields}
+        event = {**self._head, **event_dict}
         if event["level"] not in _LEVELS or event.get("mode", "train") not in _MODES:
             return None
         if not limits.admit(event):
             return None
         self.seq += 1
         return event
-
-    def find_limits(self, event_dict: Event, event: Event) -> Limits | None:
-        """Return within which limits events can be taken as they are, if this one was.
-
-        Args:
-            event_dict: An event dict.
-            event: The event that it was finished as.
-        """
-        return find_limits(self._head, event_dict, event)
 
     def _finish_each(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event, with a look at each field."""
