@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Part", "folder_name", "is_part_name", "part_name"]
+__all__ = ["Part", "folder_name", "is_part_name", "list_parts", "list_tables", "part_name"]
 
 _NAME = re.compile(r"part-a(\d{4,})-(\d{12,})-(\d{12,})(?:-\d+)?\.parquet")
 
@@ -49,6 +50,22 @@ class Part(NamedTuple):
             and self.first_seq <= other.first_seq
             and other.last_seq <= self.last_seq
         )
+
+
+def list_tables(folder: Path) -> list[str]:
+    """Return the names of the folders of parts, one a type of event; none where nothing is."""
+    if not folder.is_dir():
+        return []
+    folders = (path for path in folder.iterdir() if path.is_dir())
+    return sorted(path.name for path in folders if not path.name.startswith("."))
+
+
+def list_parts(folder: Path) -> list[Part]:
+    """Return the parts in the folder of a type, in order; rows and sizes are not looked at: -1."""
+    if not folder.is_dir():
+        return []
+    names = sorted(path.name for path in folder.iterdir() if is_part_name(path.name))
+    return [Part.of_name(name, -1, -1) for name in names]
 
 
 def is_part_name(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from logflume.reading.columnfile import count_values, open_part, read_column
 from logflume.reading.journal import is_of, open_files, parse, read_events
 from logflume.reading.lack import Lack, find_lack
-from logflume.reading.part_name import Part, folder_name
+from logflume.reading.part_name import Part, folder_name, list_parts, list_tables
 from logflume.reading.writer import Writer
 from logflume.values.columns import Kind
 
@@ -47,7 +47,9 @@ class Snapshot:
         self._lack: Lack | None = None
         if writer.state is not None:
             if not writer.is_complete:
-                self._parts = {table: writer.parts(table) for table in writer.tables()}
+                self._parts = {
+                    t: list_parts(writer.parquet / t) for t in list_tables(writer.parquet)
+                }
             self._lack = find_lack(writer, writer.state, self._parts)
 
     def files(self, event_type: str) -> list[Path]:
@@ -107,14 +109,15 @@ class Snapshot:
         return {}
 
     def _tables(self) -> list[str]:
-        return [] if self._lack is None else self._writer.tables()
+        return [] if self._lack is None else list_tables(self._writer.parquet)
 
     def _files(self, table: str) -> list[Path]:
         """Return the files of a table; those that what is lacking was told by, if anything was."""
         if self._lack is None:
             return []
-        parts = self._writer.parts(table) if self._writer.is_complete else self._parts.get(table)
-        return [self._writer.parquet / table / part.name for part in parts or ()]
+        folder = self._writer.parquet / table
+        parts = list_parts(folder) if self._writer.is_complete else self._parts.get(table, ())
+        return [folder / part.name for part in parts]
 
     def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the events that Parquet lacks."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from logflume.claim import is_claimed
 from logflume.exceptions import RunError
-from logflume.reading.part_name import Part, is_part_name
 from logflume.state import RunState
 
 __all__ = ["Writer", "find_writers"]
@@ -63,21 +62,6 @@ class Writer:
         names = {path.name for path in self.folder.glob(f"events{self.suffix}.*")}
         names = {name for name in names if name.endswith((".jsonl", ".jsonl.zst"))}
         return sorted((self.folder / n for n in names if f"{n}.zst" not in names), key=_order)
-
-    def tables(self) -> list[str]:
-        """Return the names of the folders of its Parquet parts, one a type of event."""
-        if not self.parquet.is_dir():
-            return []
-        folders = (path for path in self.parquet.iterdir() if path.is_dir())
-        return sorted(path.name for path in folders if not path.name.startswith("."))
-
-    def parts(self, table: str) -> list[Part]:
-        """Return the parts in such a folder, in order; rows and sizes are not looked at: -1."""
-        folder = self.parquet / table
-        if not folder.is_dir():
-            return []
-        names = sorted(path.name for path in folder.iterdir() if is_part_name(path.name))
-        return [Part.of_name(name, -1, -1) for name in names]
 
 
 def find_writers(folder: Path) -> list[Writer]:
