@@ -10,8 +10,8 @@ import structlog
 
 from logflume.config.model import MetricsConfig
 from logflume.protocols import EventDict
-from logflume.values.columns import Kind, declared_kind
-from logflume.window import MeanWindow
+from logflume.values.kinds import Kind, declared_kind
+from logflume.values.mean_window import MeanWindow
 
 __all__ = ["AggregateMetrics"]
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from logflume.protocols import EventDict
-from logflume.training.completions import final_answer
+from logflume.training.texts import final_answer
 
 from ._quality import (
     distinct_share,

@@ -8,7 +8,7 @@ from typing import Any
 
 from logflume.protocols import EventDict
 from logflume.resources import system_usage
-from logflume.run import RunInfo
+from logflume.runs.info import RunInfo
 
 from ._ticker import Ticker
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from logflume.values.unpack import POSITION
+from logflume.events.reserved import POSITION
 
 __all__ = ["tag_step"]
 

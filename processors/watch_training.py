@@ -7,8 +7,8 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from logflume.protocols import EventDict
-from logflume.run import RunInfo
-from logflume.values.getter import Getter, getter
+from logflume.runs.info import RunInfo
+from logflume.values.columnar import Getter, getter
 
 from ._balance import AntiCorrelated, Dominating, Rewards
 from ._findings import Finding, MetricSignal, Report, Signal, Watched

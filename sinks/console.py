@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from logflume.formats.append import AppendFile, end_of_lines
 from logflume.protocols import Event
-from logflume.run import RunInfo
-from logflume.text.beside_bars import print_beside_bars
-from logflume.text.lines import Painter, format_event
-
-from ._appendfile import AppendFile, end_of_lines
+from logflume.runs.info import RunInfo
+from logflume.terminal.lines import Painter, format_event
+from logflume.terminal.progress_bars import print_beside_bars
 
 __all__ = ["ConsoleSink"]
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import orjson
 
+from logflume.formats.append import AppendFile, end_of_lines
+from logflume.formats.journal import read_pieces
+from logflume.formats.rotation import Rotation
 from logflume.protocols import Event, Position
-from logflume.run import RunInfo
-
-from ._appendfile import AppendFile, end_of_lines
-from ._replay import read_events
-from ._rotation import Rotation
+from logflume.runs.info import RunInfo
 
 __all__ = ["JsonlSink"]
 
@@ -61,7 +60,7 @@ class JsonlSink:
 
     def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
         """Yield the events of a run and rank from this one on; see `logflume.protocols.Journal`."""
-        return read_events(self._rotation.files, run, first)
+        return read_pieces(self._rotation.files, run, first)
 
     def flush(self) -> None:
         """Do nothing: a written batch can be read at once."""

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 import logflume
-from logflume.hub import HUB
+from logflume.logger.channels import HUB
 from tests.demo.runs import DemoRun, run_demo
 
 

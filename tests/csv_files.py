@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from logflume.sinks.csvfile import CsvSink
+from logflume.sinks.csv import CsvSink
 
 RESERVED = [
     "timestamp",

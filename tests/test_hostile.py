@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import logflume
 from logflume.testing import capture_events
-from logflume.values.cut import MAX_NAME
+from logflume.values.coerce import MAX_NAME
 from logflume.values.plain import MAX_TEXT
 from tests.own_events import JOURNAL, only, read
 

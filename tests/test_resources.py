@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from logflume.resources import system_usage, torch_memory
-from logflume.values.columns import Kind, declared_kind
+from logflume.values.kinds import Kind, declared_kind
 
 MIB = 2**20
 

@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from logflume.api import (
+from logflume.exceptions import ConfigError, LogflumeError, MissingExtraError, QueryError, RunError
+from logflume.logger.helpers import (
     get_metrics_logger,
     get_model_logger,
     get_reward_logger,
@@ -19,10 +20,9 @@ from logflume.api import (
     log_reward_metrics,
     log_training_progress,
 )
-from logflume.exceptions import ConfigError, LogflumeError, MissingExtraError, QueryError, RunError
-from logflume.lifecycle import flush, initialize, report, set_step, shutdown
-from logflume.logger import get_logger
-from logflume.reading.run import open_run, open_runs
+from logflume.logger.logger import get_logger
+from logflume.query.open_run import open_run, open_runs
+from logflume.runtime.lifecycle import flush, initialize, report, set_step, shutdown
 
 __version__ = "0.1.0"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from logflume.run import RunInfo
+from logflume.runs.info import RunInfo
 
 __all__ = [
     "BackgroundSink",
@@ -73,7 +73,7 @@ class Sink(Protocol):
 
     The pipeline calls `flush` every second, or as often as an attribute `flush_interval_s` of the
     sink says. A sink may have a constructor parameter `run` to be given
-    the run's identity (`logflume.run.RunInfo`), and a class attribute `threaded = True`
+    the run's identity (`logflume.runs.identity.RunInfo`), and a class attribute `threaded = True`
     to be given a thread of its own. `detachable = True` is as for a `Processor`.
     """
 

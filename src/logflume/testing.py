@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from logflume.lifecycle import flush, initialize, shutdown
 from logflume.protocols import Event
-from logflume.run import find_run_id
+from logflume.runs.identity import find_run_id
+from logflume.runtime.lifecycle import flush, initialize, shutdown
 
 __all__ = ["MemorySink", "capture_events"]
 

@@ -22,11 +22,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logflume.events import SCHEMA_VERSION
-from logflume.run import RunInfo
+from logflume.events.catalogue import SCHEMA_VERSION
+from logflume.runs.info import RunInfo
+from logflume.runs.state import RunState
 from logflume.sinks.jsonl import JsonlSink
-from logflume.sinks.parquet import ParquetSink
-from logflume.state import RunState
+from logflume.sinks.parquet.sink import ParquetSink
 from tests.benchmarks.grpo_events import EVENTS_PER_STEP, GrpoRun, Recipe
 
 __all__ = ["EVENTS_OF_ONE", "MANY", "ONE", "Sizes", "make", "parse_sizes"]

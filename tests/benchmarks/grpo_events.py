@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from logflume.run import RunInfo
-from logflume.values.normalise import Normalizer
+from logflume.runs.info import RunInfo
+from logflume.values.normalize import Normalizer
 from tests.benchmarks.made_up_texts import questions, texts
 
 __all__ = ["EVENTS_PER_STEP", "GrpoRun", "Recipe"]

@@ -26,9 +26,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from logflume.run import RunInfo
-from logflume.sinks._pq_part import leaf_name, write_file
-from logflume.values.arrow_columns import Columns
+from logflume.formats.parquet import leaf_name, write_file
+from logflume.runs.info import RunInfo
+from logflume.values.arrow import Columns
 from tests.benchmarks.grpo_events import GrpoRun, Recipe
 
 STEPS = 1_600

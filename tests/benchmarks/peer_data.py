@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import logflume
-from logflume.reading.run import Run
-from logflume.run import RunInfo
-from logflume.sinks.tensorboard import TensorBoardSink
+from logflume.query.open_run import Run
+from logflume.runs.info import RunInfo
+from logflume.sinks.tensorboard.sink import TensorBoardSink
 from tests.benchmarks.big_runs import MANY, ONE, Sizes
 
 __all__ = ["make_peers"]

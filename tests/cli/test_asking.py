@@ -13,8 +13,8 @@ import pytest
 
 import logflume
 from tests.cli.commands import ask, refuse, run
-from tests.reading.independent import journaled
-from tests.reading.training_run import write_run
+from tests.query.independent import journaled
+from tests.query.training_run import write_run
 
 
 @pytest.fixture(scope="module")

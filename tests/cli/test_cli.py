@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import logflume
-from logflume.events import CATALOGUE
+from logflume.events.catalogue import CATALOGUE
 from tests.cli.commands import run
 
 

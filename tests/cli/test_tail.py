@@ -13,8 +13,8 @@ import pytest
 
 import logflume
 from tests.cli.commands import ask, refuse
-from tests.reading.independent import journaled
-from tests.reading.training_run import log_steps, start, write_run
+from tests.query.independent import journaled
+from tests.query.training_run import log_steps, start, write_run
 
 
 def seqs(text: str) -> list[int]:

@@ -14,8 +14,7 @@ from statistics import mean
 import pyarrow.compute as pc
 
 import logflume
-
-from .runs import DemoRun, run_demo
+from tests.demo.runs import DemoRun, run_demo
 
 
 def test_reward_rises(demo_run: DemoRun) -> None:

@@ -16,9 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from logflume.schema import event_schema
-
-from .runs import DemoRun
+from logflume.values.schema import event_schema
+from tests.demo.runs import DemoRun
 
 TOTAL = "rewards/total/mean"
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logflume
-from logflume.pipeline.buffer import Buffer, WhenFull
-from logflume.pipeline.items import Deferred, Item, Lost, Record
+from logflume.config.model import WhenFull
+from logflume.pipeline.buffer import Buffer
+from logflume.pipeline.records import Deferred, Item, Lost, Record
 from logflume.testing import capture_events
 from tests.fake_sinks import HeldSink
 from tests.own_events import own

@@ -13,9 +13,9 @@ import duckdb
 import pytest
 
 import logflume
-from logflume.run import RunInfo
-from logflume.sinks.csvfile import CsvSink
-from logflume.sinks.parquet import ParquetSink
+from logflume.runs.info import RunInfo
+from logflume.sinks.csv import CsvSink
+from logflume.sinks.parquet.sink import ParquetSink
 from tests.fake_sinks import wait_until
 from tests.pipeline.catching_up import (
     CONFIG,

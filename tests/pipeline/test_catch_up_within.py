@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import logflume
-from logflume.pipeline import outlet
+from logflume.pipeline import delivery as outlet
 from logflume.protocols import Event
 from logflume.sinks.jsonl import JsonlSink
 from tests.fake_sinks import FaultySink, wait_until

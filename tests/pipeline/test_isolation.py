@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import logflume
-from logflume.pipeline import outlet
+from logflume.pipeline import delivery as outlet
 from logflume.protocols import Event
 from logflume.testing import MemorySink
 from tests.fake_sinks import FaultySink, wait_until

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import logflume
-from logflume.hub import HELD_RECORDS, HUB
+from logflume.logger.channels import HELD_RECORDS, HUB
 from logflume.testing import MemorySink, capture_events
 from tests.fake_sinks import HeldSink, wait_until
 from tests.own_events import JOURNAL, own, read

@@ -12,7 +12,7 @@ import pytest
 
 import logflume
 from logflume.processors.sample_system import SampleSystem
-from logflume.run import RunInfo
+from logflume.runs.info import RunInfo
 
 NEVER_S = 3600.0
 DEADLINE_S = 60.0

@@ -191,7 +191,7 @@ def test_rewards_without_a_trainer() -> None:
 
 def test_other_ranks_say_nothing() -> None:
     """One alert a training: the processor of rank 1 leaves it to rank 0."""
-    from logflume.run import RunInfo
+    from logflume.runs.info import RunInfo
 
     assert [] == signals(NAN_LOSS, run=RunInfo(run="r", rank=1))
 

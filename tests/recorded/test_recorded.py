@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 import logflume
-from tests.rebuilding.damages import (
+from tests.maintenance.damages import (
     cut,
     damage_event_file,
     first,
@@ -19,7 +19,7 @@ from tests.rebuilding.damages import (
     tear_csv,
     tear_journal,
 )
-from tests.rebuilding.readers import read_outputs
+from tests.maintenance.readers import read_outputs
 from tests.recorded.record import RECORDINGS, describe, doctor, log_steps, start
 
 RECORDED = sorted(path.parent for path in RECORDINGS.glob("*/answers.json"))

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import pytest
 
-from logflume.sinks._appendfile import AppendFile, end_of_lines
+from logflume.formats.append import AppendFile, end_of_lines
 
 PIPE_BYTES = 1 << 16
 

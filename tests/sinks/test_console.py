@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logflume.run import RunInfo
+from logflume.runs.info import RunInfo
 from logflume.sinks.console import ConsoleSink
-from logflume.text.lines import Painter, escape, format_event
+from logflume.terminal.lines import Painter, escape, format_event
 
 LOG = """
 import logflume

@@ -18,9 +18,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import logflume
 from logflume.config.model import MetricsConfig, SinkConfig
 from logflume.pipeline.build import build_sink
+from logflume.pipeline.threaded import Threaded
 from logflume.protocols import Event, Sink
-from logflume.run import RunInfo
-from logflume.sinks.threaded import Threaded
+from logflume.runs.info import RunInfo
 
 RUN = RunInfo(run="r")
 SINKS = sorted({entry.name for entry in entry_points(group="logflume.sinks")} - {"threaded"})

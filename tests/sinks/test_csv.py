@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logflume.sinks.csvfile import CsvSink
-from logflume.values.columns import declared_columns
+from logflume.sinks.csv import CsvSink
+from logflume.values.kinds import declared_columns
 from tests.csv_files import RESERVED, make_event, read, write
 
 

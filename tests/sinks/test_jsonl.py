@@ -272,7 +272,7 @@ def test_duckdb_while_a_file_is_compressed(tmp_path: Path, monkeypatch: pytest.M
         files = f"{tmp_path}/events*.jsonl*"
         found.extend(duckdb.execute(f"select seq from read_json('{files}')").fetchall())
 
-    monkeypatch.setattr("logflume.sinks._rotation.shutil.copyfileobj", read_instead)
+    monkeypatch.setattr("logflume.formats.rotation.shutil.copyfileobj", read_instead)
     write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
 
     assert (0,) in found
@@ -300,7 +300,7 @@ def test_a_compression_that_reads_too_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy that is not whole doesn't take the place of the file."""
-    monkeypatch.setattr("logflume.sinks._rotation.shutil.copyfileobj", lambda *_: None)
+    monkeypatch.setattr("logflume.formats.rotation.shutil.copyfileobj", lambda *_: None)
     write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
 
     assert ["events.000001.jsonl", "events.jsonl"] == names(tmp_path)

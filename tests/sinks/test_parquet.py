@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from logflume.hub import HUB
-from logflume.reading.part_name import Part
-from logflume.run import RunInfo
-from logflume.sinks._pq_compaction import group_small
-from logflume.sinks.parquet import ParquetSink
+from logflume.formats.parquet import Part
+from logflume.logger.channels import HUB
+from logflume.runs.info import RunInfo
+from logflume.sinks.parquet.folder import group_small
+from logflume.sinks.parquet.sink import ParquetSink
 
 RUN = RunInfo(run="r")
 NAN, INF = math.nan, math.inf

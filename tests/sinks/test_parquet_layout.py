@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from logflume.run import RunInfo
-from logflume.sinks.parquet import ParquetSink
+from logflume.runs.info import RunInfo
+from logflume.sinks.parquet.sink import ParquetSink
 from tests.sinks.test_parquet import make_event
 
 RUN = RunInfo(run="r")

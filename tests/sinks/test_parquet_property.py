@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logflume.run import RunInfo
-from logflume.sinks.parquet import ParquetSink
-from logflume.values.columns import declared_columns
-from logflume.values.fit import find_kind
+from logflume.runs.info import RunInfo
+from logflume.sinks.parquet.sink import ParquetSink
+from logflume.values.coerce import find_kind
+from logflume.values.kinds import declared_columns
 from logflume.values.plain import nonfinite_name, plain, valid_text
 
 RUN = RunInfo(run="r")

@@ -17,8 +17,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from logflume.run import RunInfo
-from logflume.sinks.parquet import ParquetSink
+from logflume.runs.info import RunInfo
+from logflume.sinks.parquet.sink import ParquetSink
 
 RUN = RunInfo(run="r")
 NAN = float("nan")

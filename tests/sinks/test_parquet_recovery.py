@@ -16,10 +16,10 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from logflume.hub import HUB
-from logflume.rebuilding import exchange
-from logflume.run import RunInfo
-from logflume.sinks.parquet import ParquetSink
+from logflume.formats import atomic as exchange
+from logflume.logger.channels import HUB
+from logflume.runs.info import RunInfo
+from logflume.sinks.parquet.sink import ParquetSink
 
 FIRST, SECOND = "part-a0000-000000000000-000000000000", "part-a0000-000000000001-000000000001"
 

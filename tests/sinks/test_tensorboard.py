@@ -23,8 +23,8 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import (
     EventAccumulator as WebAccumulator,
 )
 
-from logflume.run import RunInfo
-from logflume.sinks.tensorboard import TensorBoardSink
+from logflume.runs.info import RunInfo
+from logflume.sinks.tensorboard.sink import TensorBoardSink
 
 EVERYTHING = {"scalars": 0, "histograms": 0, "tensors": 0}
 

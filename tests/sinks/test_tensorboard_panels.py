@@ -17,8 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams
 
-from logflume.run import RunInfo
-from logflume.sinks.tensorboard import TensorBoardSink
+from logflume.runs.info import RunInfo
+from logflume.sinks.tensorboard.sink import TensorBoardSink
 
 
 def write(folder: Path, *events: dict[str, Any], **options: int) -> Any:

@@ -15,8 +15,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from logflume.run import RunInfo
-from logflume.sinks.tensorboard import TensorBoardSink
+from logflume.runs.info import RunInfo
+from logflume.sinks.tensorboard.sink import TensorBoardSink
 
 DEADLINE_S = 60.0
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from logflume.pipeline.buffer import WhenFull
+from logflume.config.model import WhenFull
+from logflume.pipeline.threaded import Threaded
 from logflume.protocols import BackgroundSink, Event
-from logflume.sinks.threaded import Threaded
 from logflume.testing import MemorySink
 from tests.fake_sinks import FaultySink, HeldSink, wait_until
 

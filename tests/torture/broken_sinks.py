@@ -51,7 +51,7 @@ def a_sink_that_never_works(tally: Tally, random: Random, folder: Path) -> None:
     """A sink raises on every write: said once, and no more held for it than is allowed."""
     bad = FaultySink(lambda _events: OSError("no such thing"))
     with (
-        mock.patch("logflume.pipeline.outlet.MAX_HELD", MOST_HELD),
+        mock.patch("logflume.pipeline.delivery.MAX_HELD", MOST_HELD),
         training(tally, "a sink that never works", folder, {**JOURNAL, "bad": bad}) as rig,
     ):
         for _ in range(20):
@@ -82,7 +82,7 @@ def a_sink_with_moods(tally: Tally, random: Random, folder: Path) -> None:
     is_calm = False
     bad = FaultySink(fault)
     with (
-        mock.patch("logflume.pipeline.outlet.FIRST_RETRY_S", 0.01),
+        mock.patch("logflume.pipeline.delivery.FIRST_RETRY_S", 0.01),
         training(tally, "a sink with moods", folder, {**JOURNAL, "bad": bad}) as rig,
     ):
         for _ in range(20):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
-from logflume.claim import is_claimed
+from logflume.runs.lock import is_claimed
 from tests.fake_sinks import wait_until
 from tests.torture.checks import Found, check_kept, check_whole, count_lost, read_all
 from tests.torture.tally import Tally

@@ -14,7 +14,7 @@ from typing import Any
 
 import logflume
 from logflume import open_run
-from logflume.pipeline.buffer import WhenFull
+from logflume.config.model import WhenFull
 from logflume.protocols import Event
 from tests.torture.pulse import Pulse
 from tests.torture.tally import Tally, Watch

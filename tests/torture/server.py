@@ -15,19 +15,19 @@ import sys
 from typing import Any
 
 from logflume.config.load import load_config
-from logflume.describe_run import GitCommit, describe_run
+from logflume.runtime.describe import GitCommit, describe_run
 from tests.torture.busy import CONFIG
 
 PRELOADED = (
     "concurrent.futures.thread",
-    "logflume.starting",
-    "logflume.exits",
+    "logflume.runtime.start",
+    "logflume.runtime.exits",
     "logflume.sinks.console",
-    "logflume.sinks.csvfile",
+    "logflume.sinks.csv",
     "logflume.sinks.jsonl",
-    "logflume.sinks.parquet",
-    "logflume.sinks.tensorboard",
-    "logflume.sinks.threaded",
+    "logflume.sinks.parquet.sink",
+    "logflume.sinks.tensorboard.sink",
+    "logflume.pipeline.threaded",
     "pandas",  # pyarrow imports it with the first part
     "pyarrow.compute",
 )

@@ -28,7 +28,7 @@ def train(folder: str, told: str, probability: float) -> None:
     teller = Teller(Path(told))
     config = {**CONFIG, "shutdown_timeout_s": 30}
     # No fork: a child that is forked while a thread is inside libfiu waits for its lock for ever.
-    with mock.patch("logflume.describe_run.GitCommit.ask"):
+    with mock.patch("logflume.runtime.describe.GitCommit.ask"):
         run = logflume.initialize(config, dir=folder, run="r")
         teller.begin(run.attempt)
         logflume.flush()

@@ -11,7 +11,7 @@ import pytest
 import logflume
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from logflume.values.normalise import MAX_ADHOC_TYPES
+from logflume.values.normalize import MAX_ADHOC_TYPES
 from tests.own_events import fields, own
 
 ABSENT = "absent"

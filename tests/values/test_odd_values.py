@@ -13,7 +13,7 @@ import structlog
 import logflume
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from logflume.values.normalise import MAX_FIELDS
+from logflume.values.normalize import MAX_FIELDS
 from logflume.values.plain import MAX_TEXT
 from logflume.values.snapshot import MAX_ITEMS
 from tests.own_events import fields, only

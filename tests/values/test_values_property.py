@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import logflume
-from logflume.events import CATALOGUE
-from logflume.schema import event_schema
-from logflume.values.columns import Kind, declared_kind
+from logflume.events.catalogue import CATALOGUE
+from logflume.values.kinds import Kind, declared_kind
+from logflume.values.schema import event_schema
 
 VALIDATOR = Draft202012Validator(event_schema())
 CYCLE: list[Any] = [1]

@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from logflume.exceptions import LogflumeError, RunError
-from logflume.reading.answers import Attempts
-from logflume.reading.run import Run, Runs, is_run, open_run, open_runs
+from logflume.query.open_run import Run, Runs, is_run, open_run, open_runs
+from logflume.query.questions import Attempts
 
 __all__ = [
     "AllAttempts",

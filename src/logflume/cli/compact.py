@@ -8,7 +8,7 @@ import typer
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import print_json, size_text
 from logflume.cli.progress import progress
-from logflume.rebuilding.compact import compact as compact_run
+from logflume.maintenance.compact import compact as compact_run
 
 __all__ = ["compact"]
 

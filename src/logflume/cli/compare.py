@@ -9,8 +9,8 @@ import typer
 from logflume.cli.base import FirstRun, JsonOption, SecondRun, find_run
 from logflume.cli.printing import cell, print_json, print_table
 from logflume.cli.show import summarise_metrics
-from logflume.reading.run import Run, open_run
-from logflume.text.sparkline import sparkline
+from logflume.query.open_run import Run, open_run
+from logflume.terminal.sparkline import sparkline
 
 __all__ = ["compare"]
 

@@ -10,9 +10,9 @@ import typer
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import print_json, print_table
 from logflume.cli.progress import byte_progress
-from logflume.rebuilding.doctor import diagnose
-from logflume.rebuilding.entries import journal_bytes
-from logflume.rebuilding.repair import repair
+from logflume.formats.journal import journal_bytes
+from logflume.maintenance.doctor import diagnose
+from logflume.maintenance.repair import repair
 
 __all__ = ["doctor"]
 

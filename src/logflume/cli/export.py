@@ -10,8 +10,8 @@ import typer
 from logflume.cli.base import AllAttempts, RunsArgument, open_any
 from logflume.cli.tables import Format, write_table
 from logflume.exceptions import QueryError
-from logflume.reading.run import Run, Runs
-from logflume.reading.table import Table
+from logflume.query.open_run import Run, Runs
+from logflume.query.table import Table
 
 __all__ = ["export"]
 

@@ -12,8 +12,8 @@ import typer
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import cell, print_json
 from logflume.exceptions import QueryError
-from logflume.reading.run import open_run
-from logflume.text.lines import escape
+from logflume.query.open_run import open_run
+from logflume.terminal.lines import escape
 
 __all__ = ["outputs"]
 

@@ -12,7 +12,7 @@ import rich.console
 import rich.table
 import typer
 
-from logflume.text.lines import escape
+from logflume.terminal.lines import escape
 
 __all__ = [
     "cell",

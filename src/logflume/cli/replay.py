@@ -10,9 +10,9 @@ import typer
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import print_json, print_table, size_text
 from logflume.cli.progress import byte_progress
-from logflume.rebuilding.entries import journal_bytes
-from logflume.rebuilding.replay import Rebuilt
-from logflume.rebuilding.replay import replay as replay_run
+from logflume.formats.journal import journal_bytes
+from logflume.maintenance.replay import Rebuilt
+from logflume.maintenance.replay import replay as replay_run
 
 __all__ = ["replay"]
 

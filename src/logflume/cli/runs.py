@@ -11,10 +11,10 @@ from logflume.cli.base import JsonOption, runs_folder
 from logflume.cli.printing import cell, duration_text, print_json, print_table, size_text
 from logflume.cli.progress import progress
 from logflume.exceptions import LogflumeError
-from logflume.reading.answers import Answers
-from logflume.reading.overview import look_over
-from logflume.reading.run import Run, Runs, open_runs
-from logflume.rebuilding.sizes import size_bytes
+from logflume.formats.atomic import size_bytes
+from logflume.query.open_run import Run, Runs, open_runs
+from logflume.query.questions import Answers
+from logflume.query.summary import look_over
 
 __all__ = ["runs"]
 

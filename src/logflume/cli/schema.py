@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import typer
 
-from logflume.schema import event_schema
+from logflume.values.schema import event_schema
 
 __all__ = ["schema"]
 

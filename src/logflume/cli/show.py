@@ -10,11 +10,11 @@ import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import cell, duration_text, print_json, print_table, terminal_width
-from logflume.reading.run import Run, open_run
-from logflume.text.sparkline import sparkline
+from logflume.query.open_run import Run, open_run
+from logflume.terminal.sparkline import sparkline
 
 if TYPE_CHECKING:
-    from logflume.reading.info import RunSummary
+    from logflume.query.summary import RunSummary
 
 __all__ = ["show", "summarise_metrics"]
 

@@ -11,7 +11,7 @@ import typer
 
 from logflume.cli.printing import json_bytes, print_records
 from logflume.exceptions import QueryError
-from logflume.reading.table import Table
+from logflume.query.table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

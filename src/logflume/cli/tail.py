@@ -9,12 +9,12 @@ import typer
 
 from logflume.cli.base import RunArgument, find_run
 from logflume.exceptions import MissingExtraError, QueryError
-from logflume.reading.follow import follow
-from logflume.text.lines import Painter, format_event
+from logflume.query.follow import follow
+from logflume.terminal.lines import Painter, format_event
 from logflume.values.plain import note_nonfinite
 
 if TYPE_CHECKING:
-    from logflume.reading.where import Where
+    from logflume.query.sql_filter import Where
 
 __all__ = ["tail"]
 
@@ -81,7 +81,7 @@ class _Chooser:
 
 def _condition(where: str) -> Where:
     try:
-        from logflume.reading.where import Where
+        from logflume.query.sql_filter import Where
     except ModuleNotFoundError as error:
         raise MissingExtraError("duckdb", "analysis") from error
     return Where(where)

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from logflume.config.check import check_components
 from logflume.config.dictconfig import is_dictconfig, translate
+from logflume.config.eligibility import check_components
 from logflume.config.errors import config_error, nearest
 from logflume.config.model import Config, Level, SinkConfig
 from logflume.config.reader import join, mapping, read

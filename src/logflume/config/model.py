@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
-
-from logflume.pipeline.buffer import WhenFull
 
 __all__ = [
     "BufferConfig",
@@ -17,11 +16,27 @@ __all__ = [
     "QueueConfig",
     "SinkConfig",
     "StdlibConfig",
+    "WhenFull",
 ]
 
+
+class WhenFull(StrEnum):
+    """What a full buffer does."""
+
+    BLOCK = "block"
+    """Wait for room, at most `block_timeout_s`; then drop the new record."""
+    DROP_NEWEST = "drop_newest"
+    """Drop the new record."""
+    DROP_OLDEST = "drop_oldest"
+    """Drop the oldest record to make room."""
+
+
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
 Count = Annotated[int, Meta(ge=1)]
+
 LONGEST_WAIT_S = 86_400.0
+
 Seconds = Annotated[float, Meta(gt=0, le=LONGEST_WAIT_S)]
 
 
@@ -117,7 +132,7 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         version: Version of this format.
         dir: Where runs live.
-        run: Run id; None finds one (see `logflume.run.find_run_id`).
+        run: Run id; None finds one (see `logflume.runs.identity.find_run_id`).
         when_claimed: What becomes of this process while another one writes the same run and rank:
             an `error`, or the `next_attempt` beside it, in files of its own.
         processors: The chain: names, `{name: options}`, or objects.

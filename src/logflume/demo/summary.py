@@ -7,8 +7,8 @@ from statistics import fmean
 
 from logflume import report
 from logflume.demo.next_steps import next_commands
-from logflume.run import RunInfo
-from logflume.text.sparkline import sparkline
+from logflume.runs.info import RunInfo
+from logflume.terminal.sparkline import sparkline
 
 __all__ = ["print_summary", "summarise"]
 

@@ -15,6 +15,6 @@ it leaves out.
 
 from __future__ import annotations
 
-from logflume.importing.importer import Imported, import_run
+from logflume.importing.source import Imported, import_run
 
 __all__ = ["Imported", "import_run"]

@@ -15,14 +15,41 @@ of that type where the type declares it: our own TensorBoard files have such nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
 
-from logflume.events import CATALOGUE
-from logflume.training.reports import EVALUATION_PREFIX, split_report
-from logflume.values.columns import declared_kind
+import msgspec
 
-__all__ = ["BESIDE", "number_of", "sort_reports"]
+from logflume.events.catalogue import CATALOGUE
+from logflume.events.trainer_names import EVALUATION_PREFIX, split_report
+from logflume.values.kinds import declared_kind
+
+__all__ = ["BESIDE", "Found", "LeftOut", "Reader", "number_of", "sort_reports"]
+
+
+class Found(msgspec.Struct):
+    """An event as it was found, before it is made one of ours.
+
+    Attributes:
+        event: Its type. A `run_finished` tells how the run ended and is written last.
+        fields: Its fields; lists and mappings may be nested.
+        step: The training step; None where it has none.
+        time_s: When it was logged, in seconds since 1970; None where the source doesn't tell.
+    """
+
+    event: str
+    fields: dict[str, Any]
+    step: Any = None
+    time_s: float | None = None
+
+
+LeftOut: TypeAlias = Counter[str]
+"""How much was not imported, by what it is and why."""
+
+Reader: TypeAlias = Callable[[Path, LeftOut], Iterator[Found]]
+"""Yields what is in a file or folder, and counts what it leaves out."""
 
 BESIDE = frozenset({"epoch", "global_step", "_runtime", "_step"})
 """What says where a report belongs, and is no reason for an event of its own."""

@@ -16,26 +16,100 @@ fields of each have its name in front, but for `train` and `eval`, which Keras w
 from __future__ import annotations
 
 import json
+import math
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
-from logflume.importing.eventfile import Values, find_event_files, read_events
-from logflume.importing.found import Found, LeftOut
-from logflume.importing.names import BESIDE, sort_reports
-from logflume.importing.points import Point, Points
-from logflume.training.arguments import WELL_KNOWN
-from logflume.values.columns import Kind, declared_kind
+from logflume.importing.event_files import Values, find_event_files, read_events
+from logflume.importing.names import BESIDE, Found, LeftOut, sort_reports
+from logflume.training.trainer_arguments import WELL_KNOWN
+from logflume.values.kinds import Kind, declared_kind
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
-__all__ = ["read_tensorboard"]
+__all__ = ["Point", "Points", "read_tensorboard"]
+
+
+_WAITING = 10_000
+
+
+class Point(NamedTuple):
+    """One value of a curve.
+
+    Attributes:
+        folder: Number of the folder that its file is in.
+        step: The step.
+        time_s: When it was written, in seconds since 1970.
+        tag: Name of the curve.
+        value: A number, or a text.
+    """
+
+    folder: int
+    step: int
+    time_s: float
+    tag: str
+    value: float | int | str
+
+
+class Points:
+    """Holds points on disk, in a file that nobody sees and the system removes."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("")
+        self._database.execute("pragma journal_mode=off")
+        self._database.execute("create table points (folder, step, time_s, tag, value)")
+        self._tags: dict[str, int] = {}
+        self._waiting: list[tuple[int, int, float, int, float | int | str | None]] = []
+
+    def add(self, point: Point) -> None:
+        """Add a point."""
+        if point.tag not in self._tags:
+            self._tags[point.tag] = len(self._tags)
+        value = point.value
+        # SQLite has no NaN: it makes it null.
+        kept = None if isinstance(value, float) and math.isnan(value) else value
+        self._waiting.append((*point[:3], self._tags[point.tag], kept))
+        if len(self._waiting) >= _WAITING:
+            self._store()
+
+    def purge(self, folder: int, step: int) -> int:
+        """Remove the points of a folder from a step on; return how many there were."""
+        self._store()
+        gone = self._database.execute(
+            "delete from points where folder = ? and step >= ?", (folder, step)
+        )
+        return gone.rowcount
+
+    def folders(self) -> list[int]:
+        """Return the numbers of the folders that have points."""
+        self._store()
+        return [row[0] for row in self._database.execute("select distinct folder from points")]
+
+    def __iter__(self) -> Iterator[Point]:
+        """Yield the points by step; those of a step in the order in which they were added."""
+        self._store()
+        tags = list(self._tags)
+        found = self._database.execute("select * from points order by step, rowid")
+        for folder, step, time_s, tag, value in found:
+            yield Point(folder, step, time_s, tags[tag], math.nan if value is None else value)
+
+    def close(self) -> None:
+        """Let go of the disk."""
+        self._database.close()
+
+    def _store(self) -> None:
+        self._database.executemany("insert into points values (?, ?, ?, ?, ?)", self._waiting)
+        self._waiting.clear()
+
 
 _TEXT_SUFFIX = "/text_summary"  # torch's and tensorboardX's writers add it to the tag
+
 _STATUSES = {1: "finished", 2: "failed"}  # of the hparams plugin: success, failure
 
 

@@ -15,11 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from logflume.events.trainer_names import split_report
 from logflume.exceptions import RunError
-from logflume.importing.eventfile import find_event_files
-from logflume.importing.found import Found, LeftOut
-from logflume.importing.names import number_of
-from logflume.training.reports import split_report
+from logflume.importing.event_files import find_event_files
+from logflume.importing.names import Found, LeftOut, number_of
 
 __all__ = ["STATE_FILE", "find_states", "read_trainer_state"]
 

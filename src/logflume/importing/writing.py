@@ -14,15 +14,16 @@ from typing import Any
 import msgspec
 
 from logflume.config.model import MetricsConfig, SinkConfig
-from logflume.events import SCHEMA_VERSION
+from logflume.events.catalogue import SCHEMA_VERSION
+from logflume.events.reserved import RESERVED_FOR_PIPELINE
+from logflume.events.times import format_time
 from logflume.exceptions import RunError
-from logflume.importing.found import Found
+from logflume.importing.names import Found
 from logflume.pipeline.build import build_sink
 from logflume.protocols import Event, Sink
-from logflume.run import RunInfo
-from logflume.state import RunState
-from logflume.values.normalise import Normalizer
-from logflume.values.unpack import RESERVED_FOR_PIPELINE, format_time
+from logflume.runs.info import RunInfo
+from logflume.runs.state import RunState
+from logflume.values.normalize import Normalizer
 
 __all__ = ["write_run"]
 

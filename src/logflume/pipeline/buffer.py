@@ -6,24 +6,49 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from mmap import mmap
+from queue import Empty, SimpleQueue
+from typing import Protocol
 
-from logflume.pipeline.bell import Bell
-from logflume.pipeline.items import Batch, Call, Deferred, Item, Lost, Record, events_in
+from logflume.config.model import WhenFull
+from logflume.pipeline.records import (
+    Batch,
+    Call,
+    Deferred,
+    Item,
+    Lost,
+    Position,
+    Record,
+    events_in,
+)
 
-__all__ = ["Buffer", "WhenFull"]
+__all__ = ["Bell", "Buffer", "RecordSource"]
 
 
-class WhenFull(StrEnum):
-    """What a full buffer does."""
+class Bell:
+    """Wakes the one thread that waits for it.
 
-    BLOCK = "block"
-    """Wait for room, at most `block_timeout_s`; then drop the new record."""
-    DROP_NEWEST = "drop_newest"
-    """Drop the new record."""
-    DROP_OLDEST = "drop_oldest"
-    """Drop the oldest record to make room."""
+    `threading.Event` takes a lock that its owner can't take twice: a signal handler that sets it
+    while the thread below is in `set` hangs. `SimpleQueue.put` may interrupt itself.
+    """
+
+    __slots__ = ("_rings",)
+
+    def __init__(self) -> None:
+        self._rings: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """Ring. While nobody has heard it, once is enough."""
+        if self._rings.empty():
+            self._rings.put(None)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until it rings, and silence it; False when `timeout_s` was not enough."""
+        try:
+            self._rings.get(timeout=timeout_s)
+        except Empty:
+            return False
+        return True
 
 
 class Buffer:
@@ -166,3 +191,18 @@ class Buffer:
             has_room = not isinstance(item, Lost)
             lost.count += events_in(item)
         self._items.appendleft(lost)
+
+
+class RecordSource(Protocol):
+    """What a pipeline knows of the loggers that feed it.
+
+    Attributes:
+        buffer: Where log calls put their records.
+        position: The step and mode that calls are stamped with at the moment.
+    """
+
+    buffer: Buffer
+    position: Position
+
+    def level_of(self, logger: str) -> int:
+        """Return the number of the lowest level that a logger logs."""

@@ -10,22 +10,43 @@ from typing import Any
 
 from logflume.config.errors import config_error
 from logflume.config.model import Config, LoggerConfig, SinkConfig
-from logflume.hub import HUB, LEVELS
-from logflume.pipeline.backlog import Backlog
-from logflume.pipeline.chain import Chain, NamedProcessor
+from logflume.config.registry import PROCESSORS, SINKS, build, find
+from logflume.events.reserved import LEVELS
+from logflume.guard import Failure, attempt, describe
+from logflume.pipeline.buffer import RecordSource
+from logflume.pipeline.catch_up import Backlog
+from logflume.pipeline.delivery import Lane, Outlet
 from logflume.pipeline.faults import report_fault
-from logflume.pipeline.lane import Lane
-from logflume.pipeline.outlet import Outlet
 from logflume.pipeline.pipeline import Pipeline
+from logflume.pipeline.processor_chain import Chain, NamedProcessor
 from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.worker import Worker
 from logflume.protocols import Event, Journal
-from logflume.registry import PROCESSORS, SINKS, build, find
-from logflume.run import RunInfo
-from logflume.values.columns import Kind
-from logflume.values.normalise import Normalizer
+from logflume.runs.info import RunInfo
+from logflume.runs.state import RunState
+from logflume.values.kinds import Kind, read_kinds
+from logflume.values.normalize import Normalizer
 
-__all__ = ["build_pipeline", "build_router", "build_sink", "is_journal"]
+__all__ = ["KindKeeper", "build_pipeline", "build_router", "build_sink", "is_journal"]
+
+
+class KindKeeper:
+    """Saves the kinds of a run's fields. It says once that it can't, and goes on trying."""
+
+    def __init__(self, state: RunState, run: RunInfo, source: RecordSource) -> None:
+        self._state = state
+        self._run = run
+        self._source = source
+        self._fails = False
+
+    def __call__(self, kinds: dict[str, dict[str, Kind]]) -> None:
+        """Save the kinds, all that are known."""
+        self._state.kinds = kinds
+        saved = attempt(self._state.save, self._run)
+        if isinstance(saved, Failure) and not self._fails:
+            report_fault(self._source, "run.json", "failed", describe(saved.error))
+        self._fails = isinstance(saved, Failure)
+
 
 QUEUE_APART = 8_192
 """Events that wait for a sink with a thread of its own, by default, where the pipeline is apart."""
@@ -34,7 +55,8 @@ QUEUE_APART = 8_192
 def build_pipeline(
     config: Config,
     run: RunInfo,
-    kinds: dict[str, dict[str, Kind]],
+    source: RecordSource,
+    kinds: Mapping[str, Mapping[str, str]],
     save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
     opening: Callable[[], dict[str, Any]] | None,
     whole: Mapping[str, int],
@@ -48,6 +70,7 @@ def build_pipeline(
     Args:
         config: A checked configuration.
         run: Who we are; passed to every component that asks for it.
+        source: Where the records come from.
         kinds: Kinds of undeclared fields that an earlier attempt has fixed.
         save_kinds: Called with the kinds after new ones were seen.
         opening: Returns the fields of `run_started`; None for a forked child.
@@ -57,39 +80,41 @@ def build_pipeline(
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
-        RunError: What a component writes to can't be opened.
+        RunError: What a component writes to can't be opened, or a kind is unknown.
     """
     given = {"run": run, "metrics": config.metrics}
+    report = partial(report_fault, source)
+    normalizer = Normalizer(run, read_kinds(kinds))
     with ExitStack() as opened:
         processors = []
         for index, entry in enumerate(config.processors):
             processors.append(_build_processor(entry, index, given))
-            opened.callback(Chain(processors[-1:], report_fault).close)
+            opened.callback(Chain(processors[-1:], report).close)
         lanes: dict[str, Lane] = {}
         sinks: dict[str, Any] = {}
         kept = {name: n for name, n in whole.items() if not _is_gone(name, config, run)}
         for name in _wanted_sinks(config):
             sinks[name] = build_sink(name, config.sinks[name], given)
-            lanes[name] = _build_lane(name, config.sinks[name], sinks[name], config, apart)
+            lanes[name] = _build_lane(name, sinks[name], config, report, apart)
             opened.callback(lanes[name].close)
         router = build_router(config, lanes)
         opened.pop_all()
     # The journal is the full record, so it is written first.
     ordered = sorted(lanes.values(), key=lambda lane: not is_journal(sinks[lane.name]))
     _let_catch_up(ordered, sinks, router, run, kept)
-    chain = Chain(processors, report_fault)
+    chain = Chain(processors, report)
     worker = Worker(
-        HUB.buffer,
+        source,
         chain,
-        Normalizer(run, kinds),
+        normalizer,
         router,
         ordered,
         config.buffer.flush_interval_s,
         save_kinds,
-        report_fault,
+        report,
         polls=not apart,
     )
-    return Pipeline(worker, chain, ordered, opening)
+    return Pipeline(worker, chain, ordered, source, opening)
 
 
 def is_journal(sink: Any) -> bool:
@@ -148,11 +173,13 @@ def _build_processor(entry: Any, index: int, given: Mapping[str, Any]) -> NamedP
     return NamedProcessor(name, factory)
 
 
-def _build_lane(name: str, config: SinkConfig, sink: Any, whole: Config, apart: bool) -> Lane:
-    outlet = Outlet(name, sink, report_fault)
-    if config.queue is None and not getattr(sink, "threaded", False):
+def _build_lane(
+    name: str, sink: Any, config: Config, report: Callable[[str, str, str], None], apart: bool
+) -> Lane:
+    outlet = Outlet(name, sink, report)
+    queue = config.sinks[name].queue
+    if queue is None and not getattr(sink, "threaded", False):
         return Lane(outlet, outlet)
-    queue = config.queue
     threaded = find(SINKS, "threaded", f"sinks.{name}")
     limits: dict[str, Any] = {"size": QUEUE_APART} if apart else {}
     if queue is not None:
@@ -161,8 +188,8 @@ def _build_lane(name: str, config: SinkConfig, sink: Any, whole: Config, apart: 
         outlet,
         name=name,
         on_drop=outlet.totals.drop,
-        block_timeout_s=whole.buffer.block_timeout_s,
-        close_timeout_s=whole.shutdown_timeout_s,
+        block_timeout_s=config.buffer.block_timeout_s,
+        close_timeout_s=config.shutdown_timeout_s,
         **limits,
     )
     return Lane(outlet, front)

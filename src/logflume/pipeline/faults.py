@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from logflume.hub import HUB
-from logflume.pipeline.items import Record
+from logflume.pipeline.buffer import RecordSource
+from logflume.pipeline.records import Record
 
 __all__ = ["report_fault"]
 
@@ -15,10 +15,11 @@ _MESSAGES = {
 }
 
 
-def report_fault(component: str, status: str, reason: str) -> None:
+def report_fault(source: RecordSource, component: str, status: str, reason: str) -> None:
     """Log a `pipeline` event on a fault or a recovery. Safe from any thread of ours.
 
     Args:
+        source: The process's channels.
         component: Name of the sink or processor in the configuration.
         status: `failed` or `recovered`.
         reason: What went wrong.
@@ -30,5 +31,7 @@ def report_fault(component: str, status: str, reason: str) -> None:
         "message": _MESSAGES[status].format(component=component, reason=reason),
     }
     level = "error" if status == "failed" else "info"
-    HUB.buffer.put(Record(time.time_ns(), "system", level, "pipeline", {}, fields, HUB.position))
-    HUB.buffer.wake.set()
+    source.buffer.put(
+        Record(time.time_ns(), "system", level, "pipeline", {}, fields, source.position)
+    )
+    source.buffer.wake.set()

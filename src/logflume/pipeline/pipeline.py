@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from logflume.hub import HUB
-from logflume.pipeline.chain import Chain
-from logflume.pipeline.items import Position, Record
-from logflume.pipeline.lane import Lane
+from logflume.pipeline.buffer import RecordSource
+from logflume.pipeline.delivery import Lane
+from logflume.pipeline.processor_chain import Chain
+from logflume.pipeline.records import Position, Record
 from logflume.pipeline.worker import Worker
 
 __all__ = ["Pipeline", "Report", "Status"]
@@ -60,12 +60,13 @@ class Status(msgspec.Struct, kw_only=True):
 
 
 class Pipeline:
-    """Moves records from the hub's buffer to the sinks, on one worker thread.
+    """Moves records from the process's buffer to the sinks, on one worker thread.
 
     Args:
         worker: The worker.
         chain: Its chain.
         lanes: Its lanes.
+        source: Where its records come from.
         opening: Returns the fields of `run_started`. It may take its time: the worker calls it.
     """
 
@@ -74,11 +75,13 @@ class Pipeline:
         worker: Worker,
         chain: Chain,
         lanes: Sequence[Lane],
+        source: RecordSource,
         opening: Callable[[], dict[str, Any]] | None,
     ) -> None:
         self._worker = worker
         self._chain = chain
         self._lanes = lanes
+        self._source = source
         self._opening = opening
         self._started_ns = time.time_ns()
 
@@ -180,5 +183,5 @@ class Pipeline:
     ) -> None:
         """Write an event of the pipeline's own, from the worker's thread."""
         time_ns = time_ns or time.time_ns()
-        position = position or HUB.position
+        position = position or self._source.position
         self._worker.write_call(Record(time_ns, "system", "info", event, {}, fields, position))

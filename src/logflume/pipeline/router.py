@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from logflume.hub import LEVELS
+from logflume.events.reserved import LEVELS
 from logflume.protocols import Event
 
 T = TypeVar("T")

@@ -9,18 +9,17 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any
 
+from logflume.events.reserved import LEVELS
 from logflume.guard import Failure, attempt, describe
-from logflume.hub import HUB, LEVELS
-from logflume.pipeline.bell import Bell
-from logflume.pipeline.buffer import Buffer
-from logflume.pipeline.chain import Chain
-from logflume.pipeline.items import Batch, Call, Deferred, Item, Lost, Record
-from logflume.pipeline.lane import Lane
+from logflume.pipeline.buffer import Bell, RecordSource
+from logflume.pipeline.delivery import Lane
+from logflume.pipeline.event_dict import unpack
+from logflume.pipeline.processor_chain import Chain
+from logflume.pipeline.records import Batch, Call, Deferred, Item, Lost, Record
 from logflume.pipeline.router import Router
 from logflume.protocols import Event
-from logflume.values.columns import Kind
-from logflume.values.normalise import Normalizer
-from logflume.values.unpack import unpack
+from logflume.values.kinds import Kind
+from logflume.values.normalize import Normalizer
 
 __all__ = ["Worker"]
 
@@ -35,7 +34,7 @@ class Worker:
     """The thread behind the buffer. It looks twice every `flush_interval_s`, or when woken.
 
     Args:
-        buffer: Where the records come from.
+        source: Where the records come from.
         chain: What each event runs through.
         normalizer: What finishes and numbers it.
         router: Sorts the finished events by lane.
@@ -53,7 +52,7 @@ class Worker:
 
     def __init__(
         self,
-        buffer: Buffer,
+        source: RecordSource,
         chain: Chain,
         normalizer: Normalizer,
         router: Router[Lane],
@@ -66,7 +65,8 @@ class Worker:
         self.taken = 0
         self.lost = 0
         self.finished = 0
-        self._buffer = buffer
+        self._source = source
+        self._buffer = source.buffer
         self._normalizer = normalizer
         self._chain = chain
         self._router = router
@@ -177,7 +177,7 @@ class Worker:
     def _read(self, item: Item) -> list[Event]:
         if isinstance(item, (Lost, Batch, Deferred)):
             return self._read_several(item)
-        if item[0] < self._started_ns and not _is_wanted(Record._make(item)):
+        if item[0] < self._started_ns and not self._is_wanted(Record._make(item)):
             return []
         event = attempt(self._finish, item)
         if isinstance(event, Failure):
@@ -201,7 +201,13 @@ class Worker:
             self._lose(deferred.events)
             self._report_bug(records)
             return []
-        return [event for record in records if _is_wanted(record) for event in self._read(record)]
+        return [
+            event for record in records if self._is_wanted(record) for event in self._read(record)
+        ]
+
+    def _is_wanted(self, record: Record) -> bool:
+        """Whether a record that did not pass its logger's level yet has one that is logged."""
+        return LEVELS.get(record.level, 20) >= self._source.level_of(record.logger)
 
     def _lose(self, count: int) -> None:
         self.lost += count
@@ -235,8 +241,3 @@ class Worker:
         if not self._has_bug:
             self._has_bug = True
             self._report("worker", "failed", describe(failure.error))
-
-
-def _is_wanted(record: Record) -> bool:
-    """Whether a record that did not pass its logger's level yet has one that is logged."""
-    return LEVELS.get(record.level, 20) >= HUB.channel(record.logger).level

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from logflume.exits import note_ending
-from logflume.logger import get_logger
-from logflume.training.names import TOTAL
+from logflume.logger.logger import get_logger
+from logflume.runtime.exits import note_ending
+from logflume.training.function_names import TOTAL
 from logflume.training.policies import Policy, keep_all
-from logflume.training.tap import RolloutTap
+from logflume.training.rollout_hooks import RolloutTap
 from logflume.training.wrapped_rewards import get_wrapped_reward_functions
 
 __all__ = ["Attachment", "attach"]

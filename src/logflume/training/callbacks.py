@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from logflume.events.trainer_names import split_report
 from logflume.exceptions import MissingExtraError
-from logflume.exits import forget_ending
 from logflume.guard import Failure, attempt, describe
-from logflume.lifecycle import current_config, set_step
-from logflume.logger import get_logger
-from logflume.training.arguments import argument_fields
-from logflume.training.phase import PHASE
-from logflume.training.reports import split_report
+from logflume.logger.logger import get_logger
+from logflume.runtime.exits import forget_ending
+from logflume.runtime.lifecycle import current_config, set_step
+from logflume.training.step_tracker import PHASE
+from logflume.training.trainer_arguments import argument_fields
 from logflume.training.validation import Validation
-from logflume.window import MeanWindow
+from logflume.values.mean_window import MeanWindow
 
 try:
     from transformers import TrainerCallback

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
-from logflume.training.completions import final_answer, parse_answer
-from logflume.training.names import TOTAL
+from logflume.logger.channels import HUB
+from logflume.pipeline.records import Deferred
+from logflume.training.function_names import TOTAL
 from logflume.training.policies import Policy, keep_all
+from logflume.training.texts import final_answer, parse_answer
 from logflume.values.plain import plain
 
-__all__ = ["Entry", "Rollouts"]
+__all__ = ["Entry", "Rollouts", "log_rollouts"]
+
+
+def log_rollouts(rollouts: Rollouts) -> None:
+    """Log a batch of rollouts; the worker makes its events, once a GPU has made its copies."""
+    events = len(rollouts.completions) + 2
+    HUB.buffer.put(Deferred(time.time_ns(), HUB.position, rollouts.entries, events))
+
 
 Entry = tuple[str, str, dict[str, Any]]
 """Logger, type and fields of an event."""

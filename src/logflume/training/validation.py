@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from logflume.logger import get_logger
-from logflume.training.completions import final_answer, parse_answer, question_of, text_of
+from logflume.logger.logger import get_logger
+from logflume.training.texts import final_answer, parse_answer, question_of, text_of
 
 __all__ = ["Validation"]
 

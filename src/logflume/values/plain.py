@@ -11,8 +11,7 @@ from typing import Any
 import orjson
 
 from logflume.guard import Failure, attempt, describe
-from logflume.values.arrays import PendingArray
-from logflume.values.snapshot import free_name, key_text, snapshot
+from logflume.values.snapshot import PendingArray, free_name, key_text, snapshot
 
 __all__ = [
     "MAX_TEXT",

@@ -8,6 +8,8 @@ of the work (conversion, text) to the worker wherever that is safe.
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 from collections import deque
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, time, timedelta
@@ -22,9 +24,103 @@ from uuid import UUID
 import msgspec
 
 from logflume.guard import Failure, attempt, describe
-from logflume.values.arrays import PendingArray, copy_array
 
-__all__ = ["ATOMIC_TYPES", "MAX_DEPTH", "MAX_ITEMS", "free_name", "key_text", "snapshot"]
+__all__ = [
+    "ATOMIC_TYPES",
+    "MAX_DEPTH",
+    "MAX_ELEMENTS",
+    "MAX_ITEMS",
+    "PendingArray",
+    "copy_array",
+    "free_name",
+    "key_text",
+    "snapshot",
+]
+
+
+MAX_ELEMENTS = 100_000
+"""Larger arrays are not copied: their place is taken by a text with type and shape."""
+
+
+class PendingArray:
+    """A copy of an array or tensor whose values are read on the worker.
+
+    For a CUDA tensor the copy to the host runs on the GPU's stream while training goes on;
+    `ready` is the event that says it has arrived.
+    """
+
+    __slots__ = ("_copy", "_ready")
+
+    def __init__(self, copy: Any, ready: Any = None) -> None:
+        self._copy = copy
+        self._ready = ready
+
+    def __reduce__(self) -> tuple[Any, tuple[Any]]:
+        """Pickle as the values: the process that reads them need not have torch or NumPy."""
+        return _same, (self.tolist(),)
+
+    def tolist(self) -> Any:
+        """Return the values as a number or nested lists, waiting for the GPU where needed."""
+        if self._ready is not None:
+            self._ready.synchronize()
+        return self._copy.tolist()
+
+
+def _same(values: Any) -> Any:
+    return values
+
+
+def copy_array(value: Any) -> PendingArray | Any | None:
+    """Return a copy of an array or tensor, the Python value of a NumPy scalar, else None.
+
+    An array of Python objects comes back as lists of the same objects.
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.generic):
+            return _scalar(numpy, value)
+        if isinstance(value, numpy.ndarray):
+            return _summary(value) or _copy_ndarray(numpy, value)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _summary(value) or _copy_tensor(torch, value.detach())
+    return None
+
+
+def _scalar(numpy: Any, value: Any) -> Any:
+    if isinstance(value, numpy.floating):
+        return float(value)  # item() of a long double stays one
+    if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
+        return str(value)  # item() of one in nanoseconds is a bare number
+    return value.item()
+
+
+def _copy_ndarray(numpy: Any, array: Any) -> Any:
+    if array.dtype.kind == "O":
+        return array.tolist()
+    if array.dtype.kind in "mM":
+        return PendingArray(array.astype(str))  # lists of nanoseconds are bare numbers
+    if array.dtype == numpy.longdouble:
+        return PendingArray(array.astype(float))  # lists of long doubles hold long doubles
+    return PendingArray(array.copy())
+
+
+def _copy_tensor(torch: Any, tensor: Any) -> PendingArray:
+    if tensor.device.type != "cuda":
+        return PendingArray(tensor.clone())
+    # With non_blocking torch copies into pinned memory and returns at once.
+    copy = tensor.to("cpu", non_blocking=True)
+    ready = torch.cuda.Event()
+    ready.record(torch.cuda.current_stream(tensor.device))
+    return PendingArray(copy, ready)
+
+
+def _summary(array: Any) -> str | None:
+    size = math.prod(array.shape)
+    if size <= MAX_ELEMENTS:
+        return None
+    return f"<{type(array).__name__} {array.dtype} {list(array.shape)}: too large to log>"
+
 
 MAX_DEPTH = 16
 """Containers nested deeper are cut, with a mark in their place."""

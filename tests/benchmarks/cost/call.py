@@ -16,8 +16,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import logflume
-from logflume.hub import HUB
-from logflume.pipeline.buffer import WhenFull
+from logflume.config.model import WhenFull
+from logflume.logger.channels import HUB
 from logflume.values.snapshot import ATOMIC_TYPES
 from tests.benchmarks.cost.pace import make_calls
 from tests.benchmarks.cost.work import prepare

@@ -1,0 +1,364 @@
+"""The folder of one type: parts of one schema, whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain, count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from logflume.formats.atomic import replace_folder
+from logflume.formats.parquet import (
+    DamagedPartError,
+    Part,
+    is_part_name,
+    part_name,
+    read_positions,
+    read_tables,
+    write_file,
+)
+from logflume.protocols import Position
+from logflume.runs.info import RunInfo
+from logflume.values.arrow import find_stored_kind
+from logflume.values.kinds import Kind
+
+from .staging import Workplace
+
+__all__ = ["Found", "PartFolder", "group_small", "take_up", "warn"]
+
+
+_MAX_BYTES = 128 * 2**20
+
+_MAX_ROWS = 1_000_000
+
+
+def group_small(parts: Sequence[Part], more_than: int) -> list[list[Part]]:
+    """Return the parts in groups, each to become one part.
+
+    A part of half the largest size is left alone, so that no event is copied again and again.
+
+    Args:
+        parts: All parts of a folder, sorted by name.
+        more_than: How many small parts are no reason to do anything.
+
+    Returns:
+        Groups of neighbours of one attempt, up to 128 MB or a million events each; nothing if
+        there is nothing to do.
+    """
+    if sum(map(_is_small, parts)) <= more_than:
+        return []
+    groups: list[list[Part]] = []
+    for part in parts:
+        if groups and _goes_with(groups[-1], part):
+            groups[-1].append(part)
+        else:
+            groups.append([part])
+    return groups if len(groups) < len(parts) else []
+
+
+def _is_small(part: Part) -> bool:
+    return part.size_bytes < _MAX_BYTES // 2 and part.rows < _MAX_ROWS // 2
+
+
+def _goes_with(group: list[Part], part: Part) -> bool:
+    together = [*group, part]
+    return (
+        group[0].attempt == part.attempt
+        and all(map(_is_small, together))
+        and sum(one.size_bytes for one in together) <= _MAX_BYTES
+        and sum(one.rows for one in together) <= _MAX_ROWS
+    )
+
+
+class PartFolder:
+    """The parts of one type, which readers may read at any moment.
+
+    All parts have one schema. A part appears by a rename. When the schema grows, all parts
+    are written anew with the wider one, under their old names, into a new folder that takes the
+    old one's place at once; so do parts that are put together.
+
+    A reader that lists the folder before a replacement and opens the files after it gets no wrong
+    rows. When the schema grew, DuckDB, pandas and pyarrow read on, and Polars raises, for it
+    remembers the sizes of files. When parts were put together, their names are gone and all raise.
+
+    Args:
+        folder: Where the parts are. Made with the first part.
+        work: Where parts are made.
+    """
+
+    def __init__(self, folder: Path, work: Workplace) -> None:
+        self._folder = folder
+        self._work = work
+        self._take_up()
+
+    @property
+    def columns(self) -> dict[str, Kind]:
+        """The columns that the parts had when the folder was opened."""
+        return self._columns
+
+    def positions(self, run: RunInfo) -> Iterator[Position]:
+        """Yield the attempt and `seq` of the events of a run that the parts have."""
+        for name in self._parts:
+            yield from read_positions(self._folder / name, run)
+
+    def add(self, table: pa.Table, attempt: int) -> None:
+        """Add a part; the others get its columns in the same step.
+
+        Args:
+            table: At least one event, with at least the columns of the parts there are.
+            attempt: The attempt that its events are of.
+
+        Raises:
+            OSError: It failed; the part is not there.
+        """
+        numbers = [seq for seq in table["seq"].to_pylist() if seq is not None]
+        name = self._free_name(attempt, min(numbers, default=0), max(numbers, default=0))
+        if self._parts and table.schema != self._schema:
+            self._rebuild(table.schema, self._singles(), (name, table))
+        else:
+            self._append(name, table)
+
+    def unify(self, schema: pa.Schema) -> None:
+        """Give all parts this schema if a crash has left them with several.
+
+        Raises:
+            OSError: It failed; the parts hold what they held.
+        """
+        if self._parts and self._schema is None:
+            self._rebuild(schema, self._singles())
+
+    def compact(self, more_than: int) -> None:
+        """Put small parts together, if there are more than that many.
+
+        Raises:
+            OSError: It failed; the parts hold what they held.
+        """
+        groups = group_small(sorted(self._parts.values()), more_than)
+        if groups and self._schema is not None:
+            self._rebuild(self._schema, groups)
+            # What that took, the next parts don't need.
+            pa.default_memory_pool().release_unused()
+
+    def _take_up(self) -> None:
+        found = take_up(self._folder, self._work)
+        self._parts, self._columns, self._schema = found.parts, found.columns, found.schema
+        for path in found.damaged:
+            _say_damaged(path)
+
+    def _singles(self) -> list[list[Part]]:
+        return [[part] for part in sorted(self._parts.values())]
+
+    def _append(self, name: str, table: pa.Table) -> None:
+        staged = self._work.new_folder()
+        try:
+            part = _write(staged, name, table.schema, [table])
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (staged / _unfinished(name)).replace(self._folder / name)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+        self._parts[name] = part
+        self._schema = table.schema
+
+    def _rebuild(
+        self, schema: pa.Schema, groups: list[list[Part]], new: tuple[str, pa.Table] | None = None
+    ) -> None:
+        """Replace all parts by one for each group, and add the new one."""
+        while True:
+            present = [[part for part in group if part.name in self._parts] for group in groups]
+            try:
+                self._replace(schema, [group for group in present if group], new)
+            except DamagedPartError as error:
+                self._drop_damaged(error.name)
+            else:
+                return
+
+    def _replace(
+        self, schema: pa.Schema, groups: list[list[Part]], new: tuple[str, pa.Table] | None
+    ) -> None:
+        staged = self._work.new_folder()
+        with ExitStack() as undo:
+            undo.callback(self._take_up)
+            undo.callback(shutil.rmtree, staged, ignore_errors=True)
+            parts = self._fill(staged, schema, groups, new)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            replace_folder(self._folder, staged, self._parts)
+            undo.pop_all()
+        self._work.retire(staged, self._folder, set(self._parts))
+        self._parts = parts
+        self._schema = schema
+
+    def _fill(
+        self,
+        staged: Path,
+        schema: pa.Schema,
+        groups: list[list[Part]],
+        new: tuple[str, pa.Table] | None,
+    ) -> dict[str, Part]:
+        parts: dict[str, Part] = {}
+        for group in groups:
+            part = self._make(staged, schema, group, parts)
+            parts[part.name] = part
+        if new is not None:
+            parts[new[0]] = _write(staged, new[0], schema, [new[1]])
+        for name in parts:
+            (staged / _unfinished(name)).rename(staged / name)
+        return parts
+
+    def _make(
+        self, staged: Path, schema: pa.Schema, group: list[Part], taken: Container[str]
+    ) -> Part:
+        if len(group) == 1 and schema == self._schema:
+            _link(self._folder / group[0].name, staged / _unfinished(group[0].name))
+            return group[0]
+        name = group[0].name
+        if len(group) > 1:
+            last_seq = max(part.last_seq for part in group)
+            name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, taken)
+        tables = (read_tables(self._folder / part.name, schema) for part in group)
+        return _write(staged, name, schema, chain.from_iterable(tables))
+
+    def _free_name(
+        self, attempt: int, first_seq: int, last_seq: int, taken: Container[str] = ()
+    ) -> str:
+        names = (part_name(attempt, first_seq, last_seq, copy) for copy in count())
+        return next(
+            name for name in names if name not in taken and not (self._folder / name).exists()
+        )
+
+    def _drop_damaged(self, name: str) -> None:
+        path = self._folder / name
+        if path.exists():
+            _say_damaged(self._work.set_aside(path))
+        self._parts.pop(name, None)
+
+
+def _write(staged: Path, name: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> Part:
+    path = staged / _unfinished(name)
+    rows = write_file(path, schema, tables)
+    return Part.of_name(name, rows, path.stat().st_size)
+
+
+def _unfinished(name: str) -> str:
+    return f"{name}.unfinished"
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError as error:
+        raise DamagedPartError(source.name) from error
+    except OSError:
+        # Not every file system has hard links.
+        shutil.copyfile(source, target)
+
+
+def _say_damaged(path: Path) -> None:
+    warn(f"Parquet: a part could not be read. It was moved to {path}.")
+
+
+def warn(text: str) -> None:
+    """Log a warning as an event of logger `system`."""
+    # Imported late: the package's own names need not exist yet when this module is imported.
+    from logflume import get_logger
+
+    get_logger("system").warning(text)
+
+
+_KEYS = ["attempt", "rank", "seq", "timestamp"]
+
+
+class Found(NamedTuple):
+    """What a folder holds.
+
+    Attributes:
+        parts: Its parts by name.
+        columns: All columns of the parts, in order.
+        schema: The schema of the parts; None if they have not all the same, or there are none.
+        damaged: Where parts that can't be read were moved.
+    """
+
+    parts: dict[str, Part]
+    columns: dict[str, Kind]
+    schema: pa.Schema | None
+    damaged: list[Path]
+
+
+def take_up(folder: Path, work: Workplace) -> Found:
+    """Clean a folder and tell what it holds.
+
+    A part that can't be read, or has a column of another type than the others, is moved
+    away. A part whose events are all in another one too is removed: a crash came between the
+    writing of a larger part and the removal of those it was made of.
+
+    Raises:
+        OSError: The folder can't be read or changed.
+    """
+    parts: dict[str, Part] = {}
+    columns: dict[str, Kind] = {}
+    schemas: dict[str, pa.Schema] = {}
+    damaged: list[Path] = []
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    for path in (path for path in paths if is_part_name(path.name)):
+        opened = _open(path)
+        if opened is None or not _merge_columns(columns, opened[0]):
+            damaged.append(work.set_aside(path))
+            continue
+        schemas[path.name], rows = opened
+        parts[path.name] = Part.of_name(path.name, rows, path.stat().st_size)
+    for name in _remove_copies(folder, parts):
+        del schemas[name]
+    same = {tuple(schema.names) for schema in schemas.values()} == {tuple(columns)}
+    return Found(parts, columns, next(iter(schemas.values())) if same else None, damaged)
+
+
+def _open(path: Path) -> tuple[pa.Schema, int] | None:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.schema_arrow, file.metadata.num_rows
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _merge_columns(columns: dict[str, Kind], schema: pa.Schema) -> bool:
+    """Add the columns of a schema; False, and nothing is added, if one doesn't fit the others."""
+    kinds = {field.name: find_stored_kind(field.name, field.type) for field in schema}
+    known = {name: kind for name, kind in kinds.items() if kind is not None}
+    if len(known) < len(kinds) or any(columns.get(n, kind) != kind for n, kind in known.items()):
+        return False
+    columns.update(known)
+    return True
+
+
+def _remove_copies(folder: Path, parts: dict[str, Part]) -> list[str]:
+    """Remove the parts whose events another one has too, and return their names."""
+    removed = []
+    for inner in list(parts.values()):
+        if any(
+            outer is not inner and outer.holds_range_of(inner) and _has_all(folder, outer, inner)
+            for outer in parts.values()
+        ):
+            (folder / inner.name).unlink()
+            del parts[inner.name]
+            removed.append(inner.name)
+    return removed
+
+
+def _has_all(folder: Path, outer: Part, inner: Part) -> bool:
+    # The names only hint at it: events that came out of order make ranges overlap, too.
+    inner_keys = _read_keys(folder / inner.name)
+    return bool(inner_keys) and inner_keys <= _read_keys(folder / outer.name)
+
+
+def _read_keys(path: Path) -> set[tuple[Any, ...]]:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read(columns=_KEYS, use_threads=False)
+    except (OSError, pa.ArrowException):
+        return set()
+    return set(zip(*(column.to_pylist() for column in table.columns), strict=True))

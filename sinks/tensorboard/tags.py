@@ -1,0 +1,55 @@
+"""Which tag a field of an event has in TensorBoard.
+
+The type of the event is the prefix, and the part before the first `/` is the group under which
+TensorBoard shows the tag:
+
+| event        | field         | tag                                               |
+|--------------|---------------|---------------------------------------------------|
+| `training`   | any           | `train/<field>`                                   |
+| `evaluation` | any           | `eval/<field>`                                    |
+| `reward`     | `rewards/...` | the field itself; `eval/<field>` in the mode eval |
+| other        | any           | `<event>/<field>`                                 |
+
+The texts of `model_output` have the tag `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
+The reserved names of an event (`seq`, `step` …) have no tag, nor has any number of the types that
+are texts or reports: `model_output`, `run_started`, `run_finished`, `message`, `pipeline`,
+`exception`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from logflume.events.catalogue import EventBase
+
+__all__ = ["mode_tag", "tag_of"]
+
+_PREFIXES = {"training": "train", "evaluation": "eval"}
+_WITHOUT_TAGS = frozenset(
+    {"model_output", "run_started", "run_finished", "message", "pipeline", "exception"}
+)
+_RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(EventBase))
+
+
+def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
+    """Return the tag of a field, None where it has none.
+
+    >>> tag_of("training", None, "loss")
+    'train/loss'
+    >>> tag_of("reward", "eval", "rewards/correctness/mean")
+    'eval/rewards/correctness/mean'
+    """
+    if field in _RESERVED or event_type in _WITHOUT_TAGS:
+        return None
+    if event_type == "reward" and field.startswith("rewards/"):
+        return mode_tag(mode, field)
+    return f"{_PREFIXES.get(event_type, event_type)}/{field}"
+
+
+def mode_tag(mode: str | None, tag: str) -> str:
+    """Return the tag as it is in a mode: apart from training, for both have points at one step.
+
+    >>> mode_tag("eval", "model_output/0")
+    'eval/model_output/0'
+    """
+    return f"eval/{tag}" if mode == "eval" else tag

@@ -1,7 +1,0 @@
-"""What the child process runs. It isn't for people."""
-
-import sys
-
-from logflume.detached.process import main
-
-main(*map(int, sys.argv[1:]))

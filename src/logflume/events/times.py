@@ -1,0 +1,24 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+__all__ = ["format_time"]
+
+
+def format_time(time_ns: int) -> str:
+    """Return a time as RFC 3339 in UTC with microseconds.
+
+    >>> format_time(1_000_000_000)
+    '1970-01-01T00:00:01.000000Z'
+    """
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    # Cutting digits out of text takes half as long as formatting a number to six of them.
+    return f"{_format_second(seconds)}.{str(1_000_000_000 + rest_ns)[1:7]}Z"
+
+
+@lru_cache(maxsize=64)
+def _format_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,7 @@
+"""What runs in the caller: the logger, and everything between a log call and the buffer."""
+
+from __future__ import annotations
+
+from logflume.logger.logger import EventLogger, get_logger
+
+__all__ = ["EventLogger", "get_logger"]

@@ -1,0 +1,123 @@
+"""The part of a log call that has to see the caller: exceptions, arguments, mutable values."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from types import FrameType, TracebackType
+from typing import Any
+
+import structlog
+
+from logflume.guard import Failure, attempt, describe
+from logflume.values.snapshot import snapshot
+
+__all__ = ["capture", "exception_fields"]
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+_OWN_MODULES = frozenset({"logflume.logger.logger", "logflume.logger.capture", "logflume.guard"})
+
+
+def capture(
+    logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
+) -> tuple[str, dict[str, Any]] | None:
+    """Return the event's text and a snapshot of its fields; None if a processor dropped it.
+
+    Never raises: a call that can't be read as it was meant is logged with a field `problem`.
+    """
+    result = attempt(_capture, logger, level, event, args, dict(fields))
+    if isinstance(result, Failure):
+        kept = {name: snapshot(value) for name, value in fields.items()}
+        return _text(event), {**kept, "problem": describe(result.error)}
+    return result
+
+
+def _capture(
+    logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
+) -> tuple[str, dict[str, Any]] | None:
+    if type(event) is not str:
+        event = "" if event is None else _text(event)
+    if args:
+        event = _interpolate(event, args, fields)
+    if logger._processors:
+        processed = _run_caller_processors(logger, level, {**fields, "event": event})
+        if processed is None:
+            return None
+        fields = processed
+        event = _text(fields.pop("event", event))
+    exc_info = fields.pop("exc_info", None)
+    if fields.pop("stack_info", None):
+        fields["stack"] = "".join(traceback.format_stack(_find_caller()))
+    copied = {name: snapshot(value) for name, value in fields.items()}
+    if exc_info := _find_exception(exc_info):
+        copied.update(exception_fields(exc_info))
+    return event, copied
+
+
+def _find_caller() -> FrameType | None:
+    """Return the frame that made the log call: the first outside of the logger."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") in _OWN_MODULES:
+        frame = frame.f_back
+    return frame
+
+
+def _text(event: Any) -> str:
+    """Return the text of a call's first argument. Even that of a number may be refused."""
+    text = attempt(str, snapshot(event))
+    if isinstance(text, Failure):
+        return f"<{type(event).__name__} that could not be read: {describe(text.error)}>"
+    return text
+
+
+def _interpolate(event: str, args: tuple[Any, ...], fields: dict[str, Any]) -> str:
+    """Fill `%s` and friends as structlog does: one mapping by name, else by position."""
+    values: Any = args[0] if len(args) == 1 and isinstance(args[0], dict) and args[0] else args
+    filled = attempt(event.__mod__, values)
+    if isinstance(filled, Failure):
+        fields["args"] = list(args)
+        fields["problem"] = describe(filled.error)
+        return event
+    return str(filled)
+
+
+def _run_caller_processors(logger: Any, level: str, fields: dict[str, Any]) -> Any:
+    processed: Any = fields
+    try:
+        for processor in logger._processors:
+            processed = processor(logger._logger, level, processed)
+    except structlog.DropEvent:
+        return None
+    return dict(processed)
+
+
+def _find_exception(value: Any) -> ExcInfo | None:
+    """Read `exc_info` as Python's logging does: an exception, a triple, or anything true."""
+    if isinstance(value, BaseException):
+        return type(value), value, value.__traceback__
+    if isinstance(value, tuple) and len(value) == 3:
+        return value if isinstance(value[1], BaseException) else None
+    if not value:
+        return None
+    kind, error, trace = sys.exc_info()
+    return (kind, error, trace) if kind is not None and error is not None else None
+
+
+def exception_fields(exc_info: ExcInfo) -> dict[str, Any]:
+    """Return an exception as fields: its type, message, printed traceback and frames.
+
+    It is formatted at once: a traceback that waits in the buffer would keep alive
+    every tensor that its frames refer to.
+    """
+    kind, error, trace = exc_info
+    message = attempt(str, error)
+    text = attempt(lambda: "".join(traceback.format_exception(kind, error, trace)))
+    return {
+        "exception/type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+        "exception/message": describe(error) if isinstance(message, Failure) else message,
+        "exception/traceback": describe(error) if isinstance(text, Failure) else text,
+        "exception/frames": [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)
+        ],
+    }

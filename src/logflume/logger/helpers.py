@@ -1,0 +1,120 @@
+"""The functions that log one known kind of event, as the README's quickstart uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from logflume.guard import Failure, attempt, describe
+from logflume.logger.logger import EventLogger, get_logger
+from logflume.resources import machine_memory, process_memory, torch_memory
+from logflume.values.snapshot import key_text
+
+__all__ = [
+    "get_metrics_logger",
+    "get_model_logger",
+    "get_reward_logger",
+    "get_system_logger",
+    "get_training_logger",
+    "log_memory_usage",
+    "log_model_output",
+    "log_reward_metrics",
+    "log_training_progress",
+]
+
+
+def get_training_logger(**context: Any) -> EventLogger:
+    """Return the logger `training`: progress and metrics of the training."""
+    return get_logger("training", **context)
+
+
+def get_model_logger(**context: Any) -> EventLogger:
+    """Return the logger `model`: what the model wrote."""
+    return get_logger("model", **context)
+
+
+def get_reward_logger(**context: Any) -> EventLogger:
+    """Return the logger `reward`: what the reward functions gave."""
+    return get_logger("reward", **context)
+
+
+def get_system_logger(**context: Any) -> EventLogger:
+    """Return the logger `system`: memory, CPU and GPU."""
+    return get_logger("system", **context)
+
+
+def get_metrics_logger(**context: Any) -> EventLogger:
+    """Return the logger `metrics`: detailed measurements."""
+    return get_logger("metrics", **context)
+
+
+def log_model_output(
+    question: str | None = None,
+    true_answer: str | None = None,
+    model_output: str | None = None,
+    reasoning: str | None = None,
+    answer: str | None = None,
+    **fields: Any,
+) -> None:
+    """Log one completion of the model, as an event `model_output`.
+
+    Args:
+        question: What was asked.
+        true_answer: The answer that is right.
+        model_output: The text the model wrote, whole.
+        reasoning: The part between the reasoning tags.
+        answer: The part between the answer tags.
+        fields: More fields: `step`, `rewards={"correctness": 2.0}`, `advantage` …
+    """
+    _MODEL.info(
+        "model_output",
+        **fields,
+        question=question,
+        true_answer=true_answer,
+        model_output=model_output,
+        reasoning=reasoning,
+        answer=answer,
+    )
+
+
+def log_training_progress(step: int, metrics: Mapping[str, Any], **fields: Any) -> None:
+    """Log the metrics of a training step, as an event `training`.
+
+    Args:
+        step: The training step.
+        metrics: Metric names and values: `{"loss": 0.5, "learning_rate": 5e-6}`.
+        fields: More fields.
+    """
+    _TRAINING.info("training", **{**_as_fields(metrics), **fields, "step": step})
+
+
+def log_reward_metrics(
+    step: int, rewards_dict: Mapping[str, Sequence[float | None]], **fields: Any
+) -> None:
+    """Log what the reward functions gave for one batch, as an event `reward`.
+
+    The same event comes from `log.info("reward", step=step, correctness=[2.0, 0.0])`.
+
+    Args:
+        step: The training step.
+        rewards_dict: By reward function, one value a completion; None: does not apply.
+        fields: More fields: `num_generations=8` (completions a prompt), `mode="eval"` …
+    """
+    _REWARD.info("reward", **{**_as_fields(rewards_dict), **fields, "step": step})
+
+
+def log_memory_usage(**fields: Any) -> None:
+    """Log the memory of process, machine and torch's allocator now, as an event `system`."""
+    _SYSTEM.info("system", **{**process_memory(), **machine_memory(), **torch_memory(), **fields})
+
+
+def _as_fields(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a mapping as keyword arguments, whatever it is: a log call never raises."""
+    named = attempt(lambda: {key_text(name): value for name, value in values.items()})
+    return {"problem": describe(named.error)} if isinstance(named, Failure) else named
+
+
+_TRAINING = get_training_logger()
+_MODEL = get_model_logger()
+_REWARD = get_reward_logger()
+_SYSTEM = get_system_logger()

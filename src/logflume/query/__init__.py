@@ -1,0 +1,1 @@
+"""Querying runs, while they are written and afterwards."""

@@ -1,0 +1,178 @@
+"""Opening runs for reading, while they are written and afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from logflume.exceptions import RunError
+from logflume.query.questions import Answers, Attempts, is_continued
+from logflume.runs.files import Writer, find_writers
+from logflume.runs.latest_attempts import current_events
+
+if TYPE_CHECKING:
+    from logflume.query.summary import RunSummary
+
+__all__ = ["Run", "Runs", "is_run", "open_run", "open_runs"]
+
+
+class Run(Answers):
+    """One run. What can be asked of it is told at `Answers`.
+
+    Args:
+        folder: The run's folder.
+        attempts: `current` for the latest attempt of each step, `all` for everything.
+
+    Attributes:
+        folder: As given.
+
+    Example:
+        >>> run = logflume.open_run("logs/latest")
+        >>> run.metrics("rewards/*/mean", wide=True).to_pandas().plot("step")
+        >>> run.outputs(steps=400, worst=5).to_pylist()
+    """
+
+    def __init__(self, folder: Path, attempts: Attempts = "current") -> None:
+        super().__init__([folder], attempts)
+        self.folder = folder
+
+    @property
+    def info(self) -> RunSummary:
+        """What the run is: status, times, versions, hyperparameters."""
+        from logflume.query.scan import consistently
+        from logflume.query.summary import summarise
+
+        return consistently(lambda: summarise(self.folder))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield the events of the journals, one after another.
+
+        A line that is still being written is left out, and so is what is in Parquet only.
+
+        Raises:
+            RunError: A line is no JSON: the file was damaged, or changed by hand.
+        """
+        writers = find_writers(self.folder)
+        # Going through a journal twice takes twice as long: only where there is a need.
+        is_current = self.attempts == "current" and is_continued(writers)
+        events = _Journaled(writers)
+        return current_events(events) if is_current else iter(events)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.folder}>"
+
+
+class Runs(Answers):
+    """Many runs, asked together. The column `run` of an answer tells them apart.
+
+    Args:
+        folders: Their folders.
+        attempts: `current` for the latest attempt of each step, `all` for everything.
+
+    Example:
+        >>> runs = logflume.open_runs("logs/*")
+        >>> runs.sql("select run, max(reward) from training group by run")
+    """
+
+    def __iter__(self) -> Iterator[Run]:
+        return (Run(folder, self.attempts) for folder in self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} runs>"
+
+    @property
+    def _are_many(self) -> bool:
+        return True
+
+
+class _Journaled:
+    """Every event in the journals of a run, each time from the beginning."""
+
+    def __init__(self, writers: Sequence[Writer]) -> None:
+        self._writers = writers
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        from logflume.query.run_snapshot import read_journal
+
+        for writer in self._writers:
+            yield from read_journal(writer)
+
+
+def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") -> Run:
+    """Open a run for reading.
+
+    Args:
+        path: The run's folder: `logs/latest`, `logs/20261123-141502-a1b2`.
+        attempts: Of a run that was continued: `current` for the latest attempt of each step,
+            `all` for everything.
+
+    Raises:
+        RunError: There is no run there.
+        ValueError: `attempts` is neither of the two.
+    """
+    _check(attempts)
+    folder = Path(path)
+    if not is_run(folder):
+        raise RunError(
+            f"{folder}: there is no run here (no events.jsonl). {_hint(folder)}".rstrip()
+        )
+    return Run(folder, attempts)
+
+
+def open_runs(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    attempts: Attempts = "current",
+) -> Runs:
+    """Open several runs for reading, to be asked together.
+
+    Args:
+        paths: A pattern (`logs/*`), of which what is no run is left out; or folders of runs. A
+            link (`latest`) to a run that is there anyway is left out, too. Runs of the same id
+            are told apart by their folders.
+        attempts: As for `open_run`.
+
+    Raises:
+        RunError: There is no run.
+        ValueError: `attempts` is neither of the two.
+    """
+    _check(attempts)
+    if isinstance(paths, (str, os.PathLike)):
+        found = _match(Path(paths))
+        if not found:
+            raise RunError(f"{paths}: there are no runs here. {_hint(Path(paths))}".rstrip())
+    else:
+        found = [open_run(path).folder for path in paths]
+    return Runs(sorted({path.resolve() for path in found}), attempts)
+
+
+def _match(pattern: Path) -> list[Path]:
+    """Return the runs that a pattern finds; a folder whose name looks like one is that folder."""
+    if is_run(pattern):
+        return [pattern]
+    parts = pattern.relative_to(pattern.anchor).parts
+    return [p for p in Path(pattern.anchor).glob("/".join(parts)) if is_run(p)] if parts else []
+
+
+def _hint(path: Path) -> str:
+    """Return what somebody who gave the folder of runs, or the id of one, may have meant."""
+    if path.is_dir() and any(map(is_run, path.iterdir())):
+        return f"Did you mean '{path}/*'?"
+    return f"Did you mean 'logs/{path}'?" if is_run(Path("logs") / path) else ""
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run: it has a journal, or at least Parquet and `run.json`."""
+    if (folder / "events.jsonl").exists() or any(folder.glob("events*.jsonl*")):
+        return True
+    return (folder / "run.json").exists() and any(folder.glob("parquet*/*"))
+
+
+def _check(attempts: str) -> None:
+    if attempts not in get_args(Attempts):
+        raise ValueError(f"attempts is 'current' or 'all', not {attempts!r}")

@@ -1,0 +1,240 @@
+"""What one writer has written, at one moment: Parquet parts, and the journal for the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from logflume.formats.journal import is_of, open_files, parse, read_events, read_lines_from
+from logflume.formats.parquet import (
+    Part,
+    count_values,
+    folder_name,
+    list_parts,
+    list_tables,
+    open_part,
+    read_column,
+)
+from logflume.runs.files import Writer
+from logflume.runs.state import RunState
+from logflume.values.kinds import Kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+__all__ = ["Lack", "Snapshot", "find_lack"]
+
+
+Parts = Mapping[str, Sequence[Part]]
+
+
+class Lack:
+    """The events that the Parquet parts of a writer lack.
+
+    `seq` has no gaps, so parts whose rows are as many as their highest `seq` says have all up
+    to there. Where that doesn't add up, the numbers themselves are read.
+
+    Args:
+        attempts: By attempt that may lack something: which `seq` its parts have, as a mask.
+    """
+
+    def __init__(self, attempts: Mapping[int, np.ndarray[Any, Any]]) -> None:
+        self._held = attempts
+
+    def read_lines(self, writer: Writer) -> Iterator[tuple[bytes, Path]]:
+        """Yield the lines of these events in the writer's journal, in order, and their files."""
+        for attempt, held in self._held.items():
+            gaps = (~held).nonzero()[0]
+            first = int(gaps[0]) if gaps.size else len(held)
+            with ExitStack() as stack:
+                files = open_files(writer.journals, stack)
+                for (of, seq), line, path in read_lines_from(files, (attempt, first)):
+                    if of != attempt:
+                        break
+                    if seq >= len(held) or not held[seq]:
+                        yield line, path
+
+
+def find_lack(writer: Writer, state: RunState, parts: Parts) -> Lack | None:
+    """Return what the parts lack; None if they have events twice, and can't be relied on.
+
+    Raises:
+        FileNotFoundError: A part was replaced meanwhile.
+    """
+    import numpy as np
+
+    open_attempts = range(state.complete.get(writer.parquet.name, 0), state.attempt + 1)
+    held: dict[int, Any] = {}
+    for attempt in open_attempts:
+        of_attempt = {
+            name: [part for part in some if part.attempt == attempt] for name, some in parts.items()
+        }
+        size = 1 + max((p.last_seq for some in of_attempt.values() for p in some), default=-1)
+        rows = _count_rows(writer, of_attempt)
+        held[attempt] = np.full(size, rows == size)
+        if rows != size:
+            for numbers in _read_numbers(writer, of_attempt):
+                held[attempt][numbers] = True
+            if held[attempt].sum() != rows:
+                return None
+    return Lack(held)
+
+
+def _count_rows(writer: Writer, parts: Parts) -> int:
+    rows = 0
+    for path in _paths(writer, parts):
+        with open_part(path) as file:
+            rows += file.metadata.num_rows
+    return rows
+
+
+def _read_numbers(writer: Writer, parts: Parts) -> Iterator[Any]:
+    return (read_column(path, "seq").to_numpy() for path in _paths(writer, parts))
+
+
+def _paths(writer: Writer, parts: Parts) -> Iterator[Path]:
+    return (writer.parquet / name / part.name for name, some in parts.items() for part in some)
+
+
+_CHUNK_EVENTS = 10_000
+
+
+class Snapshot:
+    """The events of one writer, each once: from Parquet where it has them, else from the journal.
+
+    Args:
+        writer: Whose events.
+        name: What the run is called in answers; None: by its id. Two runs may have the same id.
+
+    Attributes:
+        run: What the run is called; None where nothing tells its id.
+        is_renamed: Whether that is not its id.
+
+    Raises:
+        FileNotFoundError: A part was replaced meanwhile: the next snapshot may succeed.
+    """
+
+    def __init__(self, writer: Writer, name: str | None = None) -> None:
+        self.run = name or (None if writer.state is None else writer.state.run)
+        self.is_renamed = name is not None
+        self._writer = writer
+        self._parts: dict[str, list[Part]] = {}
+        self._lack: Lack | None = None
+        if writer.state is not None:
+            if not writer.is_complete:
+                self._parts = {
+                    t: list_parts(writer.parquet / t) for t in list_tables(writer.parquet)
+                }
+            self._lack = find_lack(writer, writer.state, self._parts)
+
+    def files(self, event_type: str) -> list[Path]:
+        """Return the Parquet parts that have events of a type, in order."""
+        return self._files(folder_name(event_type))
+
+    def count(self) -> Counter[str]:
+        """Return how many events of each type there are."""
+        counts = Counter(event["event"] for event in self._in_journal())
+        for table in self._tables():
+            for path in self._files(table):
+                counts += count_values(path, "event")
+        return counts
+
+    def types(self) -> set[str]:
+        """Return the types of its events."""
+        return {*self._tables(), *(event["event"] for event in self._in_journal())}
+
+    def last_step(self) -> int | None:
+        """Return the highest step of what was written last."""
+        import pyarrow.compute as pc
+
+        steps = [event.get("step") for event in self._in_journal()]
+        newest = [path for table in self._tables() for path in self._files(table)[-1:]]
+        steps += [pc.max(read_column(path, "step")).as_py() for path in newest]
+        return max((step for step in steps if step is not None), default=None)
+
+    def journaled(self, event_type: str) -> pa.Table | None:
+        """Return the events of a type that only the journal has; None if there are none.
+
+        They have the columns of the type's Parquet parts, too.
+        """
+        import pyarrow as pa
+
+        from logflume.values.arrow import Columns, widen
+
+        columns = None
+        tables = []
+        for events in _chunks(self._in_journal(event_type)):
+            if columns is None:
+                columns = Columns(event_type, self._stored_kinds(event_type))
+            tables.append(columns.to_table(events))
+        if columns is None:
+            return None
+        schema = columns.schema
+        found = pa.concat_tables([widen(table, schema) for table in tables])
+        if self.is_renamed:
+            names = pa.repeat(pa.scalar(self.run, pa.string()), len(found))
+            found = found.set_column(found.column_names.index("run"), "run", names)
+        return found
+
+    def _stored_kinds(self, event_type: str) -> dict[str, Kind]:
+        """Return the columns of a type's newest part, the first to have those that are added."""
+        for path in self.files(event_type)[-1:]:
+            with open_part(path) as file:
+                return _kinds(file.schema_arrow)
+        return {}
+
+    def _tables(self) -> list[str]:
+        return [] if self._lack is None else list_tables(self._writer.parquet)
+
+    def _files(self, table: str) -> list[Path]:
+        """Return the files of a table; those that what is lacking was told by, if anything was."""
+        if self._lack is None:
+            return []
+        folder = self._writer.parquet / table
+        parts = list_parts(folder) if self._writer.is_complete else self._parts.get(table, ())
+        return [folder / part.name for part in parts]
+
+    def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the events that Parquet lacks."""
+        is_wanted = None if event_type is None else is_of(event_type)
+        events: Iterable[dict[str, Any]]
+        if self._lack is None:
+            events = read_journal(self._writer, is_wanted)
+        else:
+            lines = self._lack.read_lines(self._writer)
+            events = (
+                parse(line, str(path))
+                for line, path in lines
+                if is_wanted is None or is_wanted(line)
+            )
+        return (e for e in events if event_type is None or e["event"] == event_type)
+
+
+def read_journal(
+    writer: Writer, is_wanted: Callable[[bytes], bool] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield all events of a writer's journal, or those of the lines that are wanted.
+
+    Raises:
+        RunError: A line is no JSON.
+    """
+    with ExitStack() as stack:
+        for path, lines in open_files(writer.journals, stack):
+            yield from read_events(path, lines, is_wanted)
+
+
+def _chunks(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while chunk := list(islice(events, _CHUNK_EVENTS)):
+        yield chunk
+
+
+def _kinds(schema: Iterable[pa.Field[Any]]) -> dict[str, Kind]:
+    from logflume.values.arrow import find_stored_kind
+
+    kinds = {field.name: find_stored_kind(field.name, field.type) for field in schema}
+    return {name: kind for name, kind in kinds.items() if kind is not None}

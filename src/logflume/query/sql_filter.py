@@ -1,0 +1,86 @@
+"""Conditions in SQL on events that are not in a table."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from logflume.exceptions import QueryError
+from logflume.values.arrow import Columns
+
+__all__ = ["Where"]
+
+_ROW = "logflume/row"
+_MISSING = re.compile(r'column "([^"]+)" not found in FROM clause')
+
+
+class Where:
+    """Chooses events by a condition in SQL: `step > 100 and loss < 1`.
+
+    A type of event that lacks a field of the condition is not chosen.
+
+    Args:
+        condition: The condition.
+
+    Raises:
+        QueryError: It is no SQL.
+    """
+
+    def __init__(self, condition: str) -> None:
+        self._condition = condition
+        self._missing: str | None = None
+        self._applied = False
+        try:
+            duckdb.extract_statements(f"select 1 where ({condition})")
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+
+    def __call__(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the events that are chosen, in order.
+
+        Raises:
+            QueryError: The condition can't be applied to what the fields hold.
+        """
+        by_type: dict[str, list[int]] = {}
+        for row, event in enumerate(events):
+            by_type.setdefault(event["event"], []).append(row)
+        chosen: list[int] = []
+        with duckdb.connect() as connection:
+            for event_type, rows in by_type.items():
+                table = Columns(event_type).to_table([events[row] for row in rows])
+                connection.register("events", table.append_column(_ROW, pa.array(rows)))
+                chosen += self._choose(connection)
+        return [events[row] for row in sorted(chosen)]
+
+    def complain(self) -> None:
+        """Say so if no type of event had the fields of the condition, of all that were looked at.
+
+        Raises:
+            QueryError: None had.
+        """
+        if self._missing is not None and not self._applied:
+            raise QueryError(
+                f"--where {self._condition!r}: no event here has the field {self._missing!r}"
+            )
+
+    def _choose(self, connection: duckdb.DuckDBPyConnection) -> list[int]:
+        query = f'select "{_ROW}" from events where ({self._condition})'
+        try:
+            rows = connection.execute(query).fetchall()
+        except duckdb.BinderException as error:
+            missing = _MISSING.search(str(error))
+            if missing is None:
+                raise self._explain(error) from error
+            self._missing = self._missing or missing[1]
+            return []
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+        self._applied = True
+        return [row for (row,) in rows]
+
+    def _explain(self, error: duckdb.Error) -> QueryError:
+        """Return the error with the first line of what DuckDB says: the rest shows our query."""
+        return QueryError(f"--where {self._condition!r}: {str(error).splitlines()[0]}")

@@ -1,0 +1,135 @@
+"""What a run is: who wrote it, when, with what, and how it stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from logflume.query.run_snapshot import Snapshot
+from logflume.query.scan import RunFiles, read_events
+from logflume.runs.files import find_writers
+
+__all__ = ["Overview", "RunSummary", "look_over", "summarise"]
+
+
+class RunSummary(msgspec.Struct, kw_only=True):
+    """A run in a few words. Of a run that was continued the latest attempt is told.
+
+    Attributes:
+        run: Run id.
+        folder: Where it is.
+        status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
+            when it ended without a word; `unknown` when nothing tells.
+        attempt: The latest attempt.
+        ranks: The ranks that have begun it.
+        started: When the attempt began, UTC.
+        ended: When it ended; None while it runs, and after a kill.
+        duration_s: The time between the two, in seconds.
+        last_step: The highest step of its newest events.
+        exception: What ended it, if an exception did.
+        host: Name of the machine.
+        command: The command line.
+        git_commit: Commit of the working folder's repository.
+        versions: Versions of Python and of packages.
+        hyperparameters: The trainer's arguments that were set, or are well known.
+        config: The configuration of logflume.
+    """
+
+    run: str
+    folder: Path
+    status: str
+    attempt: int = 0
+    ranks: list[int] = []
+    started: datetime | None = None
+    ended: datetime | None = None
+    duration_s: float | None = None
+    last_step: int | None = None
+    exception: str | None = None
+    host: str | None = None
+    command: str | None = None
+    git_commit: str | None = None
+    versions: dict[str, str] = {}
+    hyperparameters: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+
+
+def summarise(folder: Path) -> RunSummary:
+    """Return what is known of the run in a folder.
+
+    Raises:
+        RunError: A journal is damaged.
+        FileNotFoundError: Files were replaced meanwhile: the next try may succeed.
+    """
+    writers = find_writers(folder)
+    snapshots = [Snapshot(writer) for writer in writers]
+    files = [RunFiles(snapshots, is_current=False)]
+    started = _of_latest(read_events(files, "run_started").to_pylist())
+    finished = _of_latest(read_events(files, "run_finished").to_pylist())
+    first: dict[str, Any] = next((e for e in started if e["schema_version"] is not None), {})
+    status = look_over(folder).status
+    attempt = first.get("attempt", 0)
+    last: dict[str, Any] = next((e for e in finished if e["attempt"] == attempt), {})
+    merged = {
+        name: value for event in started for name, value in event.items() if value is not None
+    }
+    return RunSummary(
+        run=first.get("run", folder.resolve().name),
+        folder=folder,
+        status=last.get("status", "unknown") if status == "unknown" else status,
+        attempt=attempt,
+        ranks=sorted({event["rank"] for event in started}),
+        started=first.get("timestamp"),
+        ended=last.get("timestamp"),
+        duration_s=last.get("duration_s"),
+        last_step=max((s for one in snapshots if (s := one.last_step()) is not None), default=None),
+        exception=last.get("exception"),
+        host=first.get("host"),
+        command=first.get("command"),
+        git_commit=first.get("git_commit"),
+        versions=_family(merged, "versions/"),
+        hyperparameters=_family(merged, "hyperparameters/"),
+        config=orjson.loads(first.get("config") or "{}"),
+    )
+
+
+def _of_latest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the events of the latest attempt, those of rank 0 first."""
+    latest = max((event["attempt"] for event in events), default=0)
+    return sorted((e for e in events if e["attempt"] == latest), key=lambda e: int(e["rank"]))
+
+
+def _family(fields: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {n.removeprefix(prefix): v for n, v in fields.items() if n.startswith(prefix)}
+
+
+class Overview(NamedTuple):
+    """What `run.json` and the lock tell of a run.
+
+    Attributes:
+        run: Run id; the folder's name where nothing tells.
+        status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
+            when it ended without a word; `unknown` without `run.json`.
+        attempt: The latest attempt.
+        started: When that began, UTC.
+    """
+
+    run: str
+    status: str
+    attempt: int = 0
+    started: datetime | None = None
+
+
+def look_over(folder: Path) -> Overview:
+    """Return how the run in a folder stands."""
+    writers = find_writers(folder)
+    state = next((writer.state for writer in writers if writer.state is not None), None)
+    if state is None:
+        return Overview(folder.resolve().name, "unknown")
+    status = state.status
+    if status == "running" and not any(writer.is_live for writer in writers):
+        status = "killed"
+    return Overview(state.run, status, state.attempt, datetime.fromisoformat(state.started))

@@ -1,1 +1,0 @@
-"""Reading runs back, while they are written and afterwards."""

@@ -1,0 +1,1 @@
+"""The pipeline of this process: `initialize`, `flush`, `shutdown`, forks and its end."""

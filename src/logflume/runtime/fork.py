@@ -1,0 +1,64 @@
+"""The pipeline of a forked child: the journal only, in a file of its own."""
+
+from __future__ import annotations
+
+import os
+from glob import escape
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from logflume.config.model import Config, LoggerConfig
+from logflume.config.registry import SINKS, find, find_processor
+from logflume.pipeline.build import is_journal
+from logflume.runs.info import RunInfo
+
+__all__ = ["child_config", "child_run"]
+
+
+def child_config(config: Config) -> Config:
+    """Return the configuration for this process, forked from one that logs with `config`.
+
+    The child writes the journal only, and runs the processors that hold nothing: a thread
+    that samples, or a window of means, is the parent's.
+    """
+    sinks = {
+        name: sink
+        for name, sink in config.sinks.items()
+        if sink.instance is None and is_journal(find(SINKS, sink.type, f"sinks.{name}"))
+    }
+    loggers = {
+        name: LoggerConfig(level=logger.level, sinks=list(sinks))
+        for name, logger in config.loggers.items()
+    }
+    return msgspec.structs.replace(
+        config,
+        root=LoggerConfig(level=config.root.level, sinks=list(sinks)),
+        loggers=loggers,
+        processors=[entry for entry in config.processors if _holds_nothing(entry)],
+        sinks=sinks,
+        stdlib=None,
+    )
+
+
+def child_run(parent: RunInfo, config: Config) -> RunInfo:
+    """Return the identity of this process, forked from one that is `parent`.
+
+    Its files are new ones, `events-pid<pid>.jsonl`: where an earlier child had the same process id,
+    as in a long run with many workers, it is `events-pid<pid>-2.jsonl` and so on.
+    """
+    tags = (f"pid{os.getpid()}" + (f"-{number}" if number > 1 else "") for number in count(1))
+    runs = (msgspec.structs.replace(parent, process=tag) for tag in tags)
+    return next(run for run in runs if not _has_files(run, config))
+
+
+def _has_files(run: RunInfo, config: Config) -> bool:
+    paths = (run.expand(str(sink.options["path"])) for sink in config.sinks.values())
+    found = (other for path in paths for other in path.parent.glob(f"{escape(path.stem)}.*"))
+    return any(map(Path.is_file, found))
+
+
+def _holds_nothing(entry: Any) -> bool:
+    return not hasattr(find_processor(entry) or entry, "close")

@@ -1,0 +1,216 @@
+"""Starting and stopping the pipeline of this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from logflume.guard import Failure, attempt
+from logflume.logger.channels import HUB
+
+# What starts and stops a pipeline is imported by `initialize`: a library that logs through
+# logflume must not make its users wait for it.
+if TYPE_CHECKING:
+    from logflume.config.model import Config
+    from logflume.pipeline.pipeline import Report
+    from logflume.runs.info import RunInfo
+    from logflume.runtime.start import Running
+    from logflume.worker_process.client import RemotePipeline
+
+__all__ = ["current_config", "current_run", "flush", "initialize", "report", "set_step", "shutdown"]
+
+
+_running: Running | None = None
+_parent: Running | None = None
+_last_report: Report | None = None
+_lock = threading.RLock()
+
+
+def initialize(
+    config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    *,
+    run: str | None = None,
+    dir: str | os.PathLike[str] | None = None,  # noqa: A002 - named as in the YAML
+    level: str | None = None,
+) -> RunInfo:
+    """Start logging: build the pipeline and let every logger of the process feed it.
+
+    Calling it again closes the first pipeline and starts another run. With the id of a run that
+    exists the run is continued, as its next attempt.
+
+    Args:
+        config: Path of a YAML file, name of a shipped configuration (`"gemma"`), or a dict
+            of the same shape. None: `LOGFLUME_CONFIG`, else the default, with all five sinks.
+        run: Run id; None: `LOGFLUME_RUN`, the launcher's job id, or a new one.
+        dir: Where runs live; None: `LOGFLUME_DIR`, else as configured (`logs`).
+        level: Level of the root logger; None: `LOGFLUME_LEVEL`, else as configured.
+
+    Returns:
+        The run: its id, attempt, rank and folder.
+
+    Raises:
+        ConfigError: The configuration can't be used.
+        RunError: Another process writes the run, or its folder can't be written to.
+
+    Example:
+        >>> run = logflume.initialize()
+        >>> run.folder
+        PosixPath('logs/20261123-141502-a1b2')
+    """
+    from logflume.config.load import load_config
+    from logflume.runtime import exits
+    from logflume.runtime.start import start
+
+    global _running
+    with _lock:
+        checked = load_config(config, run=run, dir=dir, level=level)
+        shutdown()
+        _running = start(checked, _carry_on)
+        exits.install(shutdown)
+        exits.handle_signals()
+        return _running.run
+
+
+def shutdown(timeout_s: float | None = None) -> bool:
+    """Write everything that was logged, and close every sink.
+
+    It is called at the exit of the process, too. What is logged afterwards is held for the
+    next `initialize()`.
+
+    Args:
+        timeout_s: The longest that this waits; None: `shutdown_timeout_s` of the configuration.
+
+    Returns:
+        False if it took longer; whatever was written by then is whole.
+    """
+    global _running, _last_report
+    with _lock:
+        running = _running
+        if running is None:
+            return True
+        from logflume.logger import stdlib_logging
+        from logflume.runtime import exits
+
+        ending = exits.take_ending()
+        # A signal may come here and call this again: that call waits for the same worker.
+        limit_s = running.config.shutdown_timeout_s if timeout_s is None else timeout_s
+        done = running.pipeline.close(ending, _bounded(limit_s))
+        _running = None
+        HUB.hold()
+        stdlib_logging.uninstall()
+        status = running.pipeline.status()
+        _last_report = status.report
+        exits.complain(status.report, status.faults, done)
+        if running.state is not None:
+            running.state.status = ending["status"]
+            if done:
+                running.state.note_whole(status.whole_sinks)
+                running.state.note_complete(running.outputs_of(status.complete_sinks))
+            saved = attempt(running.state.save, running.run)
+            if isinstance(saved, Failure):
+                exits.say(str(saved.error))
+        if running.attempt is not None and done:
+            running.attempt.release()
+        return done
+
+
+def flush(timeout_s: float = 10.0) -> bool:
+    """Wait until all that was logged before this call can be read in every sink.
+
+    Args:
+        timeout_s: The longest that this waits, in seconds.
+
+    Returns:
+        True if so; False if it took longer, a sink fails at the moment, or nothing is running.
+    """
+    running = _running
+    return running is not None and running.pipeline.flush(_bounded(timeout_s))
+
+
+def set_step(step: int | None, mode: str | None = None) -> None:
+    """Set the training step that following events are tagged with.
+
+    It holds for all threads of the process. A step bound to a logger, or given to a call, wins.
+
+    Args:
+        step: The step; None for none.
+        mode: `train` or `eval`; None for neither.
+    """
+    HUB.position = (step, mode)
+
+
+def report() -> Report | None:
+    """Return the counts of the running pipeline, or of the last one; None before the first."""
+    return _running.pipeline.status().report if _running else _last_report
+
+
+def current_config() -> Config:
+    """Return the configuration in force; the default's values where nothing runs."""
+    from logflume.config.model import Config
+
+    return _running.config if _running else Config()
+
+
+def current_run() -> RunInfo | None:
+    """Return the run that is written; None where nothing runs."""
+    return _running.run if _running else None
+
+
+def _bounded(timeout_s: float) -> float:
+    return max(0.0, min(timeout_s, threading.TIMEOUT_MAX))
+
+
+def _carry_on(dead: RemotePipeline) -> None:
+    """Go on in this process, as the next attempt, after the child with the pipeline has ended."""
+    global _running
+    with _lock:
+        running = _running
+        if running is None or running.pipeline is not dead:
+            return
+        from logflume.logger import stdlib_logging
+        from logflume.runtime import exits
+        from logflume.runtime.start import start
+
+        dead.take_back()
+        if running.attempt is not None:
+            running.attempt.release()
+        stdlib_logging.uninstall()
+        config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
+        exits.say("the process for processors and sinks has ended: going on in this one")
+        started = attempt(start, config, _carry_on)
+        _running = None if isinstance(started, Failure) else started
+        if isinstance(started, Failure):
+            HUB.hold()
+            exits.say(f"logging has ended: {started.error}")
+
+
+def _after_fork() -> None:
+    """Leave the pipeline to the parent; the first log call starts one of the child's own."""
+    global _running, _parent, _lock
+    _lock = threading.RLock()
+    # The child of a child that has not logged yet has the same parent.
+    _parent, _running = _running or _parent, None
+    HUB.begin_in_child(_start_in_child)
+
+
+def _start_in_child() -> None:
+    global _running
+    HUB.hold()
+    if _parent is None:
+        return
+    from logflume.runtime import exits
+    from logflume.runtime.start import start_in_child
+
+    started = attempt(start_in_child, _parent)
+    if isinstance(started, Failure):
+        exits.say(f"process {os.getpid()} can't log: {started.error}")
+        return
+    _running = started
+    exits.install(shutdown)
+
+
+os.register_at_fork(after_in_child=_after_fork)

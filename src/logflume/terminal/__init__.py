@@ -1,0 +1,1 @@
+"""Events and numbers as terminal text."""

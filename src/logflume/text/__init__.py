@@ -1,1 +1,0 @@
-"""Events and numbers as text that a person reads in a terminal."""

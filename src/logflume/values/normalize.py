@@ -1,0 +1,239 @@
+"""From an event dict to the finished event: flat, typed, numbered.
+
+This is where the types of a run are fixed. A value that doesn't fit its column goes to `extras`,
+as JSON text, and is counted; nothing is lost and no column has two types.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from logflume.events.catalogue import CATALOGUE
+from logflume.events.reserved import POSITION, RESERVED_FOR_PIPELINE, is_type_name
+from logflume.events.times import format_time
+from logflume.protocols import Event
+from logflume.runs.info import RunInfo
+from logflume.values.coerce import (
+    MISFIT,
+    clean_name,
+    cut_extra,
+    cut_field,
+    cut_name,
+    find_kind,
+    fit,
+    is_tame,
+    settle,
+    settle_mapping,
+)
+from logflume.values.kinds import Kind, declared_kind
+from logflume.values.plain import json_text, note_nonfinite
+from logflume.values.shapes import Limits, Shapes, find_limits
+from logflume.values.snapshot import free_name
+
+__all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
+
+MAX_ADHOC_TYPES = 64
+"""Types beyond the catalogue that a run may have; events of later ones become `message`."""
+
+MAX_FIELDS = 10_000
+"""Undeclared fields a type whose kind is remembered; later ones go to `extras`."""
+
+_READ = frozenset({"timestamp", "level", "logger", "event", "extras"})
+_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
+_MODES = frozenset({"train", "eval"})
+_EXACT: dict[Kind | None, type] = {
+    Kind.BOOLEAN: bool,
+    Kind.INTEGER: int,
+    Kind.NUMBER: float,
+    Kind.TEXT: str,
+}
+_CHECKED = RESERVED_FOR_PIPELINE | {"step", "mode"}
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class Normalizer:
+    """Finishes events, one after another. Used by the worker only.
+
+    Args:
+        run: The run that the events belong to.
+        kinds: Kinds of undeclared fields by event type, from an earlier attempt.
+
+    Attributes:
+        seq: Number of the next event.
+        kinds: Kinds of the undeclared fields seen so far, by event type.
+        has_new_kinds: Whether a kind was added since somebody last set this to False.
+        misfits: How many values went to `extras` because they didn't fit their column.
+    """
+
+    def __init__(self, run: RunInfo, kinds: dict[str, dict[str, Kind]] | None = None) -> None:
+        self.seq = 0
+        self.misfits = 0
+        self.has_new_kinds = False
+        self.kinds: dict[str, dict[str, Kind]] = kinds or {}
+        self._head: dict[str, Any] = {
+            **dict.fromkeys(("timestamp", "level", "logger", "event")),
+            "run": run.run,
+            "attempt": run.attempt,
+            "rank": run.rank,
+            **({} if run.process is None else {"process": run.process}),
+            "seq": 0,
+            "step": None,
+        }
+        self._limits: Shapes[tuple[Any, ...], Limits] = Shapes()
+        self._exact: dict[str, dict[str, type]] = {}
+
+    def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the finished event and count it in `seq`."""
+        event_dict.pop(POSITION, None)
+        shape = _shape(event_dict)
+        limits = self._limits.get(shape)
+        if limits is not None and _is_instant(event_dict["timestamp"]):
+            taken = self._take(limits, event_dict)
+            if taken is not None:
+                return taken
+        self._head["seq"] = self.seq
+        event = self._finish_each(event_dict)
+        self.seq += 1
+        if (limits := find_limits(self._head, event_dict, event)) is not None:
+            self._limits.note(shape, limits)
+        return event
+
+    def _take(self, limits: Limits, event_dict: Event) -> dict[str, Any] | None:
+        """Return the event with all values as they are, and count it; None if one is beyond limits.
+
+        Args:
+            limits: The limits of events of this shape.
+            event_dict: The event dict; its timestamp is known to be one.
+        """
+        self._head["seq"] = self.seq
+        event = {**self._head, **event_dict}
+        if event["level"] not in _LEVELS or event.get("mode", "train") not in _MODES:
+            return None
+        if not limits.admit(event):
+            return None
+        self.seq += 1
+        return event
+
+    def _finish_each(self, event_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the finished event, with a look at each field."""
+        extras = settle_mapping(event_dict.get("extras"))
+        event_type = self._find_type(event_dict, extras)
+        event: dict[str, Any] = {
+            **self._head,
+            "timestamp": _checked(event_dict, "timestamp", extras, _is_instant) or _now(),
+            "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
+            "logger": cut_name(str(settle(event_dict.get("logger")))),
+            "event": event_type,
+        }
+        nonfinite: dict[str, str] = {}
+        # Most values fit as they are, and one look at their type tells.
+        exact = self._exact.setdefault(event_type, {})
+        for name, value in event_dict.items():
+            if exact.get(name) is type(value) and name not in event and is_tame(value):
+                event[name] = value
+            elif name not in _READ:
+                clean = clean_name(name, event_dict)
+                for whole, item in _flatten(event_type, clean, settle(value)):
+                    flat = cut_name(whole, event)
+                    self._add(event, event_type, flat, item, extras)
+                    note_nonfinite(nonfinite, flat, event.get(flat))
+                self._remember(event_type, clean, exact)
+        if extras:
+            kept = {cut_name(name): cut_extra(value) for name, value in extras.items()}
+            event["extras"] = json_text(kept)
+        if nonfinite:
+            event["nonfinite"] = nonfinite
+        return event
+
+    def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
+        name = settle(fields.get("event"))
+        if isinstance(name, str) and is_type_name(name) and self._has_room_for(name):
+            return name
+        if name is not None and fields.setdefault("message", name) is not name:
+            extras[free_name("event", extras)] = name
+        return "message"
+
+    def _has_room_for(self, event_type: str) -> bool:
+        if event_type in CATALOGUE or event_type in self.kinds:
+            return True
+        if sum(known not in CATALOGUE for known in self.kinds) >= MAX_ADHOC_TYPES:
+            return False
+        self.kinds[event_type] = {}
+        self.has_new_kinds = True
+        return True
+
+    def _add(
+        self, event: dict[str, Any], event_type: str, name: str, value: Any, extras: dict[str, Any]
+    ) -> None:
+        if name in RESERVED_FOR_PIPELINE or (name in event and name != "step"):
+            extras[free_name(name, extras)] = value
+            return
+        fitted = self._fit(event_type, name, value)
+        if fitted is MISFIT or (name == "mode" and fitted not in _MODES and fitted is not None):
+            self.misfits += 1
+            extras[free_name(name, extras)] = value
+        elif name != "mode" or fitted is not None:
+            event[name], note = cut_field(fitted)
+            if note is not None:
+                extras[free_name(name, extras)] = note
+
+    def _remember(self, event_type: str, name: str, exact: dict[str, type]) -> None:
+        """Note of which type the values of a field are that fit its column as they are."""
+        kind = declared_kind(event_type, name) or self.kinds.get(event_type, {}).get(name)
+        if kind in _EXACT and name not in _CHECKED and len(exact) < MAX_FIELDS:
+            exact[name] = _EXACT[kind]
+
+    def _fit(self, event_type: str, name: str, value: Any) -> Any:
+        if declared := declared_kind(event_type, name):
+            return fit(value, declared, True)
+        kinds = self.kinds.setdefault(event_type, {})
+        if kind := kinds.get(name):
+            return fit(value, kind, False)
+        kind = find_kind(value)
+        if kind is None:
+            # An empty list or mapping may become a column of any kind, so it is none yet.
+            return None if value is None else MISFIT
+        fitted = MISFIT if len(kinds) >= MAX_FIELDS else fit(value, kind, False)
+        if fitted is not MISFIT:
+            kinds[name] = kind
+            self.has_new_kinds = True
+        return fitted
+
+
+def _shape(event_dict: Event) -> tuple[str, tuple[str, ...], tuple[type, ...]]:
+    event_type = event_dict.get("event")
+    types = tuple(map(type, event_dict.values()))
+    # What is no text was put there by a processor, and may be anything.
+    return event_type if type(event_type) is str else "", tuple(event_dict), types
+
+
+def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: Any) -> Any:
+    """Return a field of the header; None if it is missing or wrong, which `extras` then keeps."""
+    value = settle(fields.get(name))
+    if value is None or (isinstance(value, str) and check(value)):
+        return value
+    extras[free_name(name, extras)] = value
+    return None
+
+
+def _is_instant(text: str) -> bool:
+    return _INSTANT.fullmatch(text) is not None
+
+
+def _now() -> str:
+    return format_time(time.time_ns())
+
+
+def _flatten(event_type: str, name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a field, or the entries of a mapping with their names joined by `/`.
+
+    A mapping whose column is declared as text stays whole, as JSON.
+    """
+    if type(value) is dict and value and declared_kind(event_type, name) is not Kind.TEXT:
+        for key, item in value.items():
+            yield from _flatten(event_type, f"{name}/{key}", item)
+    else:
+        yield name, value

@@ -1,0 +1,93 @@
+"""The JSON Schema of the event stream, made from the catalogue."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from logflume.events.catalogue import CATALOGUE, SCHEMA_VERSION
+from logflume.events.reserved import EXCEPTION_FAMILIES, EventBase, Families
+from logflume.values.kinds import Kind, kind_of_annotation
+
+__all__ = ["event_schema"]
+
+_TYPES: dict[Kind | None, dict[str, Any]] = {
+    Kind.BOOLEAN: {"type": ["boolean", "null"]},
+    Kind.INTEGER: {"type": ["integer", "null"]},
+    Kind.NUMBER: {"type": ["number", "null"]},
+    Kind.TEXT: {"type": ["string", "null"]},
+    Kind.NUMBERS: {"type": ["array", "null"], "items": {"type": ["number", "null"]}},
+    Kind.TEXTS: {"type": ["array", "null"], "items": {"type": ["string", "null"]}},
+}
+_ANY_FIELD: dict[str, Any] = {
+    "type": ["boolean", "number", "string", "array", "null"],
+    "items": {"type": ["number", "string", "null"]},
+}
+_END = r"$(?!\n)"
+"""The end of a name; `$` alone also stands before a last newline, in Python's dialect."""
+_REQUIRED = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step")
+
+
+def event_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) that every line of a journal is valid against.
+
+    The reserved names hold for every event. An event whose type is declared also has to
+    keep the types of its declared fields; further fields may follow, each a plain value.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"https://logflume.dev/schema/{SCHEMA_VERSION}/event.json",
+        "title": "logflume event",
+        "description": "One line of events.jsonl.",
+        "type": "object",
+        "properties": _properties(EventBase),
+        "required": list(_REQUIRED),
+        "additionalProperties": _ANY_FIELD,
+        "allOf": [
+            {
+                "if": {"properties": {"event": {"const": name}}},
+                "then": {"$ref": f"#/$defs/{name}"},
+            }
+            for name in CATALOGUE
+        ],
+        "$defs": {name: _declared(declared) for name, declared in CATALOGUE.items()},
+    }
+
+
+def _declared(declared: type[EventBase]) -> dict[str, Any]:
+    own = _properties(declared)
+    for name in EventBase.__struct_fields__:
+        own.pop(name, None)
+    return {
+        "description": (declared.__doc__ or "").partition("\n")[0],
+        "properties": own,
+        "patternProperties": _patterns({**EXCEPTION_FAMILIES, **declared.families}),
+    }
+
+
+def _properties(declared: type[EventBase]) -> dict[str, Any]:
+    """Return the schemas of a type's fields, with description and unit."""
+    schema = msgspec.json.schema(declared)
+    properties: dict[str, Any] = schema["$defs"][declared.__name__]["properties"]
+    for described in properties.values():
+        described.pop("default", None)
+    return properties
+
+
+def _patterns(families: Families) -> dict[str, Any]:
+    """Return schemas by pattern. A name that a longer family takes is left to that one."""
+    patterns: dict[str, Any] = {}
+    for family, (annotation, description) in families.items():
+        longer = [
+            other.removeprefix(family)
+            for other in families
+            if other != family and other.startswith(f"{family}/")
+        ]
+        body = ".+".join(re.escape(part) for part in family.split("*"))
+        endings = "|".join(re.escape(ending).replace(r"\*", ".+") for ending in longer)
+        guard = f"(?!{body}(?:{endings}){_END})" if endings else ""
+        schema = _TYPES.get(kind_of_annotation(annotation), _ANY_FIELD)
+        patterns[f"^{guard}{body}{_END}"] = {**schema, "description": description}
+    return patterns

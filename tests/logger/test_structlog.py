@@ -1,0 +1,119 @@
+"""structlog as the front: `get_logger`, context variables, coroutines, pickles, test tools."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+
+import structlog
+
+import logflume
+from logflume.logger.logger import EventLogger
+from logflume.testing import capture_events
+from tests.own_events import fields, only, own
+
+
+class TestAsync:
+    def test_methods(self) -> None:
+        """The async methods record what the plain ones do, and raise as little."""
+
+        async def main() -> None:
+            log = logflume.get_logger().bind(a=1)
+            await log.ainfo("x", self=1, event="mine")
+            await log.ainfo("%d", "no number")
+            await log.alog(30, "x")
+            try:
+                raise ValueError("no such column")
+            except ValueError:
+                await log.aexception("x")
+
+        with capture_events() as events:
+            asyncio.run(main())
+
+        assert ["info", "info", "warning", "error"] == [e["level"] for e in own(events)]
+        assert all(e["a"] == 1 for e in own(events))
+        assert "no such column" == own(events)[-1]["exception/message"]
+
+    def test_value_at_the_time_of_the_call(self) -> None:
+        """What a coroutine logs is copied before any other coroutine can change it."""
+
+        async def log_it(values: list[int]) -> None:
+            await logflume.get_logger().ainfo("x", values=values)
+
+        async def change_it(values: list[int]) -> None:
+            values.clear()
+
+        async def main() -> None:
+            values = [1, 2]
+            await asyncio.gather(log_it(values), change_it(values))
+
+        with capture_events() as events:
+            asyncio.run(main())
+
+        assert [1.0, 2.0] == only(events)["values"]
+
+
+class TestStructlog:
+    def test_get_logger(self) -> None:
+        """structlog's own `get_logger` feeds the pipeline once it is initialised."""
+        with capture_events() as events:
+            structlog.get_logger().bind(a=1).info("x")
+            structlog.get_logger("reward").info("y", b=2)
+            structlog.get_logger(42).info("z")
+
+        assert [("training", "x"), ("reward", "y"), ("42", "z")] == [
+            (e["logger"], e["event"]) for e in own(events)
+        ]
+
+    def test_a_proxy_made_before_initialize(self) -> None:
+        """A module-level `structlog.get_logger()` follows the configuration in force."""
+        log = structlog.get_logger("model", a=1)
+        with capture_events() as events:
+            log.info("x")
+
+        assert ("model", {"a": 1}) == (only(events)["logger"], fields(only(events)))
+
+    def test_context_variables(self) -> None:
+        """Bound context variables are in every event; bound and given fields win over them."""
+        with capture_events() as events:
+            with structlog.contextvars.bound_contextvars(a=1, b=1, c=1):
+                logflume.get_logger().bind(b=2).info("x", c=3)
+            logflume.get_logger().info("y")
+
+        assert [{"a": 1.0, "b": 2.0, "c": 3.0}, {}] == [fields(e) for e in own(events)]
+
+    def test_context_variables_are_snapshotted(self) -> None:
+        """A list in a context variable is recorded as it was at the time of the call."""
+        values = [1]
+        with capture_events() as events, structlog.contextvars.bound_contextvars(values=values):
+            logflume.get_logger().info("x")
+            values.append(2)
+
+        assert [1.0] == only(events)["values"]
+
+    def test_capture_logs(self) -> None:
+        """structlog's own test helper sees the calls, and they go no further."""
+        log = logflume.get_logger()
+        with capture_events() as events:
+            with structlog.testing.capture_logs() as captured:
+                log.info("x", a=[1])
+            log.info("y")
+
+        assert [{"event": "x", "log_level": "info", "a": [1]}] == captured
+        assert "y" == only(events)["event"]
+
+    def test_pickling(self) -> None:
+        """Loggers go through pickle, with their name and what is bound; structlog's proxies too."""
+        loggers = [logflume.get_logger("reward", a=1), structlog.get_logger("reward", a=1)]
+        with capture_events() as events:
+            for log in loggers:
+                pickle.loads(pickle.dumps(log)).info("x")
+
+        assert [("reward", {"a": 1.0})] * 2 == [(e["logger"], fields(e)) for e in own(events)]
+
+    def test_is_a_structlog_logger(self) -> None:
+        """structlog's tools take an `EventLogger` for one of theirs."""
+        log = logflume.get_logger(a=1)
+
+        assert isinstance(log, EventLogger)
+        assert {"a": 1} == structlog.get_context(log)

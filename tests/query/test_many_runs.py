@@ -1,0 +1,93 @@
+"""Many runs asked together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+import logflume
+from tests.query.independent import journaled, latest
+from tests.query.training_run import log_steps, start, write_run
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Three runs: one ended, one continued, one live; and what is no run."""
+    write_run(tmp_path, range(1, 6), run="a")
+    write_run(tmp_path, range(1, 6), range(3, 8), run="b", scale=10.0)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "readme.txt").write_text("no run")
+    start(tmp_path, "c", parquet={"rotate_events": 10})
+    logflume.get_logger().info("only_here", x=1)
+    log_steps(range(1, 4), scale=100.0)
+    logflume.flush()
+    log_steps(range(4, 9), scale=100.0)
+    logflume.flush()
+    return tmp_path
+
+
+def test_runs_of_a_pattern(logs: Path) -> None:
+    """A pattern finds the runs and nothing else; the link to the newest is no further run."""
+    runs = logflume.open_runs(logs / "*")
+    assert ["a", "b", "c"] == [run.info.run for run in runs]
+    assert 3 == len(runs)
+    assert ["finished", "finished", "running"] == [run.info.status for run in runs]
+    assert 1 == len(logflume.open_runs([logs / "a"]))
+    with pytest.raises(logflume.RunError, match="no runs"):
+        logflume.open_runs(logs / "x*")
+
+
+def test_a_relative_pattern(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pattern is looked for from the working folder."""
+    monkeypatch.chdir(logs.parent)
+    assert 3 == len(logflume.open_runs(f"{logs.name}/*"))
+    monkeypatch.chdir(logs)
+    assert 3 == len(logflume.open_runs("*"))
+    assert 1 == len(logflume.open_runs("a"))
+
+
+def test_answers_over_runs(logs: Path) -> None:
+    """Each answer has the rows of every run, with its id: live, continued or ended."""
+    runs = logflume.open_runs(logs / "*")
+    events = {name: latest(journaled(logs / name, "training")) for name in "abc"}
+    expected = [(name, e["step"], e["loss"]) for name, of in events.items() for e in of]
+
+    table = runs.events("training", columns=["run", "step", "loss"]).to_pylist()
+    assert sorted(expected) == sorted(tuple(row.values()) for row in table)
+    wide = runs.metrics("loss", wide=True).to_pylist()
+    assert sorted(expected) == sorted(
+        (row["run"], row["step"], row["loss"]) for row in wide if row["mode"] == "train"
+    )
+    counts = runs.sql("select run, count(*) n from training group by run order by run")
+    assert [{"run": name, "n": len(of)} for name, of in events.items()] == counts.to_pylist()
+    assert sum(len(of) * 4 for of in events.values()) == len(runs.outputs())
+    assert ["c"] * 2 == runs.outputs(best=2)["run"].to_pylist()
+    assert len(expected) == runs.types()["training"]
+    assert [1.0] == runs.events("only_here")["x"].to_pylist()
+    means = {
+        name: fmean(v for e in latest(journaled(logs / name, "reward")) for v in e["rewards/form"])
+        for name in "abc"
+    }
+    found = runs.sql("select run, avg(value) m from rewards where function = 'form' group by run")
+    assert means == {row["run"]: row["m"] for row in found.to_pylist()}
+
+
+def test_fields_of_two_kinds(tmp_path: Path) -> None:
+    """A field that is a number in one run and a text in another is text in the answer."""
+    for name, value in (("a", 1.5), ("b", "high"), ("c", [1.0, 2.0])):
+        start(tmp_path, name)
+        logflume.get_logger().info("probe", x=value, same=1)
+        logflume.shutdown()
+    table = logflume.open_runs(tmp_path / "?").events("probe")
+    assert ["1.5", "high", "[1.0,2.0]"] == table["x"].to_pylist()
+    assert [1.0] * 3 == table["same"].to_pylist()
+
+
+def test_a_moved_folder(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A run is read wherever it was copied to: nothing in it tells where it was."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (logs / "a").rename(elsewhere / "copy")
+    run = logflume.open_run(elsewhere / "copy")
+    assert ("a", 5) == (run.info.run, len(run.events("training")))

@@ -1,0 +1,179 @@
+"""Runs that aren't as one expects: of one id, damaged, without a journal; wrong questions."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from tests.query.independent import journaled
+from tests.query.training_run import CONFIG, log_steps, start, write_run
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> list[Path]:
+    """Two runs of one id in two places, one of them live."""
+    first = write_run(tmp_path / "one", range(1, 4), run="train")
+    start(tmp_path / "two", "train")
+    log_steps(range(1, 4), scale=100.0)
+    logflume.flush()
+    log_steps(range(4, 6), scale=100.0)
+    logflume.flush()
+    return [first, tmp_path / "two" / "train"]
+
+
+def test_runs_of_one_id(twins: list[Path]) -> None:
+    """Runs of the same id are told apart by their folders, in every answer."""
+    runs = logflume.open_runs(twins)
+    names = [str(folder.resolve()) for folder in twins]
+    assert [3, 5] == [len(journaled(folder, "training")) for folder in twins]
+    for rows in (
+        runs.events("training", columns=["run", "loss"]).to_pylist(),
+        runs.sql("select run, loss from training").to_pylist(),
+        [r for r in runs.metrics("loss", wide=True).to_pylist() if r["mode"] == "train"],
+    ):
+        assert [3, 5] == [sum(row["run"] == name for row in rows) for name in names]
+    assert {names[0]} == set(runs.outputs(max_reward=4)["run"].to_pylist()[:3])
+    (worst,) = runs.outputs(steps=1, worst=1, min_reward=1.2).to_pylist()
+    assert (names[0], 1.5) == (worst["run"], worst["rewards/total"])
+
+
+def test_a_run_with_a_forked_child_among_others(tmp_path: Path) -> None:
+    """Completions are found where one of the runs has the field `process` and others don't."""
+    first = write_run(tmp_path, range(1, 4), run="a")
+    second = write_run(tmp_path, range(1, 4), run="b")
+    (second / "events-pid7.jsonl").write_text(
+        '{"timestamp":"2026-11-26T00:00:00.000000Z","level":"info","logger":"model",'
+        '"event":"model_output","run":"b","attempt":0,"rank":0,"process":"pid7","seq":0,"step":1,'
+        '"rewards/total":-1.0}\n'
+    )
+    runs = logflume.open_runs([first, second])
+    assert [("b", "pid7")] == [(r["run"], r["process"]) for r in runs.outputs(worst=1).to_pylist()]
+    assert ["a", "b"] == runs.outputs(steps=3, best=2)["run"].to_pylist()
+
+
+def test_groups_of_no_size(tmp_path: Path) -> None:
+    """With a wrong number of generations there are no groups, and no error."""
+    run = start(tmp_path)
+    logflume.get_logger().info("reward", a=[1.0, 2.0], num_generations=0, step=1)
+    logflume.shutdown()
+    rows = logflume.open_run(run.folder).rewards().to_pylist()
+    assert [(1.0, None, 0), (2.0, None, 1)] == [
+        (r["value"], r["group"], r["row"]) for r in rows if r["function"] == "a"
+    ]
+
+
+def test_numbers_of_sql(tmp_path: Path) -> None:
+    """Sums of integers are integers, and decimals numbers."""
+    run = logflume.open_run(write_run(tmp_path, range(1, 5)))
+    numbers = "sum(step) s, 1.5 d, sum(step)::hugeint * 10e9::hugeint h"
+    (row,) = run.sql(f"select {numbers} from training").to_pylist()
+    assert (10, 1.5, 1e11) == (row["s"], row["d"], row["h"])
+    assert [int, float] == [type(row[name]) for name in ("s", "d")]
+
+
+def test_kinds_that_sql_cant_join(tmp_path: Path) -> None:
+    """A field that is a text in one run and a list in another is text in SQL, too."""
+    for name, value in (("a", "s"), ("b", [1.0])):
+        start(tmp_path, name)
+        logflume.get_logger().info("probe", w=value)
+        logflume.shutdown()
+    answer = logflume.open_runs(tmp_path / "?").sql("select w from probe order by run")
+    assert ["s", "[1.0]"] == answer["w"].to_pylist()
+
+
+def test_names_that_sql_takes_for_one(tmp_path: Path) -> None:
+    """A type is found by its exact name, and a type of one's own wins over a view of ours."""
+    run = start(tmp_path)
+    for name in ("Probe", "probe", "metrics"):
+        logflume.get_logger().info(name, x=len(name) + (name == "probe"))
+    logflume.shutdown()
+    opened = logflume.open_run(run.folder)
+    assert [[5.0], [6.0], [7.0]] == [
+        opened.sql(f"select x from {name}")["x"].to_pylist()
+        for name in ("Probe", "probe", "metrics")
+    ]
+
+
+def test_parquet_only(tmp_path: Path) -> None:
+    """A run without a journal is read from Parquet."""
+    root = {"level": "INFO", "sinks": ["parquet"]}
+    run = logflume.initialize({**CONFIG, "root": root}, dir=tmp_path, run="r")
+    log_steps(range(1, 4))
+    logflume.shutdown()
+    opened = logflume.open_run(run.folder)
+    assert (3, "finished") == (len(opened.events("training")), opened.info.status)
+    assert 1 == len(logflume.open_runs(tmp_path / "*"))
+
+
+def test_a_damaged_part(tmp_path: Path) -> None:
+    """A part that can't be read is named, with what to do."""
+    folder = write_run(tmp_path, range(1, 4))
+    part = next((folder / "parquet" / "training").iterdir())
+    part.write_bytes(part.read_bytes()[:-50])
+    with pytest.raises(logflume.RunError, match=f"{part}: this part can't be read.*doctor"):
+        logflume.open_run(folder).events("training")
+
+
+def test_a_damaged_state(tmp_path: Path) -> None:
+    """Without a readable `run.json` the journal tells everything."""
+    folder = write_run(tmp_path, range(1, 4))
+    (folder / "run.json").write_text("{")
+    run = logflume.open_run(folder)
+    assert (3, "finished", 3) == (len(run.events("training")), run.info.status, run.info.last_step)
+
+
+def test_several_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metrics are in the order of steps; of a step's ranks the wide form has the mean."""
+    for rank in (0, 1):
+        monkeypatch.setenv("RANK", str(rank))
+        start(tmp_path)
+        for step in (1, 2):
+            logflume.log_reward_metrics(step, {"a": [float(rank)] * 2})
+        logflume.shutdown()
+    run = logflume.open_run(tmp_path / "r")
+    rows = run.metrics("rewards/a/mean").to_pylist()
+    assert [(1, 0), (1, 1), (2, 0), (2, 1)] == [(r["step"], r["rank"]) for r in rows]
+    wide = run.metrics("reward.rewards/a/mean", wide=True).to_pylist()
+    assert [0.5, 0.5] == [row["reward.rewards/a/mean"] for row in wide]
+
+
+def test_one_name_in_place_of_several(tmp_path: Path) -> None:
+    """A single name will do where several may be given."""
+    run = logflume.open_run(write_run(tmp_path, range(1, 4)))
+    assert ["loss"] == run.events("training", columns="loss").column_names
+    assert {"training"} == set(run.metrics("loss", events="training")["event"].to_pylist())
+    assert 1 == len(run.outputs(worst=1, by="right"))
+
+
+@pytest.mark.parametrize(
+    ("ask", "reason"),
+    [
+        (lambda run: run.sql(""), "no answer"),
+        (lambda run: run.sql("select * from 'nope.csv'"), "nope.csv"),
+        (lambda run: run.outputs(worst=-1), "0 or more"),
+        (lambda run: run.outputs(worst=1, best=1), "at once"),
+        (lambda run: run.outputs(worst=1, by="question"), "'question': it is no number"),
+        (lambda run: run.events("training", steps="5"), "steps='5': expected a step, or"),
+        (lambda run: run.events("training", steps=(1, 2, 3)), "expected a step, or"),
+        (lambda run: run.metrics("los"), "no metric 'los'; did you mean 'loss'"),
+        (lambda run: logflume.open_runs(run.folder.parent), r"Did you mean '.*/\*'"),
+        (lambda run: logflume.open_runs([run.folder, "none"]), "none: there is no run here"),
+        (lambda run: logflume.open_runs(""), "no runs here"),
+    ],
+)
+def test_wrong_questions(tmp_path: Path, ask: Any, reason: str) -> None:
+    """A question that can't be answered is an error of ours that says why."""
+    run = logflume.open_run(write_run(tmp_path, range(1, 4)))
+    with pytest.raises(logflume.LogflumeError, match=reason):
+        ask(run)
+
+
+def test_brackets_in_a_name(tmp_path: Path) -> None:
+    """A folder whose name looks like a pattern is that folder."""
+    folder = write_run(tmp_path, range(1, 4))
+    shutil.move(folder, tmp_path / "a[1]=b")
+    assert 3 == len(logflume.open_runs(tmp_path / "a[1]=b").events("training"))

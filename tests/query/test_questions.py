@@ -1,0 +1,225 @@
+"""The questions to a run: every number is compared with one computed from the journal."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from statistics import fmean
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import logflume
+from tests.query.independent import Event, journaled, latest, without_absent
+from tests.query.training_run import start, write_run
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_run(tmp_path_factory.mktemp("runs"), range(1, 11))
+
+
+def as_text(event: Event) -> str:
+    """Return an event as text: NaN is like itself then."""
+    return repr(sorted(event.items()))
+
+
+def test_events(folder: Path) -> None:
+    """A type's events are those of the journal, value for value, in order; times are instants."""
+    for event_type in ("reward", "model_output", "training", "evaluation"):
+        rows = logflume.open_run(folder).events(event_type).to_pylist()
+        for row in rows:
+            row["timestamp"] = row["timestamp"].isoformat().replace("+00:00", "Z")
+        expected = map(without_absent, journaled(folder, event_type))
+        assert list(map(as_text, expected)) == [as_text(without_absent(row)) for row in rows]
+
+
+def test_columns_and_steps(folder: Path) -> None:
+    """Only the columns and steps that are asked for come, in the order asked."""
+    run = logflume.open_run(folder)
+    table = run.events("reward", columns=["seq", "rewards/*/mean", "step"], steps=(3, 4))
+
+    assert ["seq", "rewards/right/mean", "rewards/form/mean", "rewards/total/mean", "step"] == (
+        table.column_names
+    )
+    assert [3, 4] == table["step"].to_pylist()
+    assert [7] == run.events("training", steps=7)["step"].to_pylist()
+    assert [9, 10] == run.events("training", steps=(9, None))["step"].to_pylist()
+
+
+def test_a_table_goes_on(folder: Path) -> None:
+    """An answer is a DataFrame of pandas and Polars, and whatever takes Arrow takes it."""
+    table = logflume.open_run(folder).events("training", columns=["step", "loss"])
+    expected = [1 / step for step in range(1, 11)]
+
+    assert expected == table.to_pandas()["loss"].tolist()
+    assert expected == table.to_polars()["loss"].to_list()
+    assert expected == pl.DataFrame(table)["loss"].to_list() == pa.table(table)["loss"].to_pylist()
+    assert (10, {"step": 1, "loss": 1.0}) == (len(table), table.to_pylist()[0])
+    assert "10 rows: step, loss" in repr(table)
+
+
+def test_metrics_in_long_form(folder: Path) -> None:
+    """Each number of each event is a row, under its own name."""
+    rows = logflume.open_run(folder).metrics().to_pylist()
+    events = [e for t in ("training", "evaluation", "reward") for e in journaled(folder, t)]
+    expected = {
+        (e["step"], name, e["event"], float(value))
+        for e in events
+        for name, value in e.items()
+        if isinstance(value, (int, float)) and name not in ("attempt", "rank", "seq", "step")
+    }
+
+    assert repr(sorted(expected, key=repr)) == repr(
+        sorted(((r["step"], r["name"], r["event"], r["value"]) for r in rows), key=repr)
+    )
+
+
+def test_metrics_in_wide_form(folder: Path) -> None:
+    """A step and mode is a row; metrics of other types than the trainer's carry its name."""
+    wide = logflume.open_run(folder).metrics("loss", "rewards/right/mean", wide=True).to_pylist()
+    means = {e["step"]: e.get("rewards/right/mean") for e in journaled(folder, "reward")}
+
+    assert ["step", "mode", "loss", "reward.rewards/right/mean"] == list(wide[0])
+    assert [(1, "train"), (2, "train"), (3, "train"), (4, "train"), (4, "eval")] == [
+        (row["step"], row["mode"]) for row in wide[:5]
+    ]
+    assert {step: 1 / step for step in range(1, 11)} == {
+        row["step"]: row["loss"] for row in wide if row["mode"] == "train"
+    }
+    assert repr(means) == repr(
+        {r["step"]: r["reward.rewards/right/mean"] for r in wide if r["mode"] == "train"}
+    )
+
+
+def test_rewards(folder: Path) -> None:
+    """Every value of every function is a row, with its group and its place in it."""
+    rows = logflume.open_run(folder).rewards().to_pylist()
+    expected = [
+        (e["step"], function, value, row // 2, row % 2, row)
+        for function in ("right", "form", "total")
+        for e in journaled(folder, "reward")
+        for row, value in enumerate(e[f"rewards/{function}"])
+    ]
+    found = [(r["step"], r["function"], r["value"], r["group"], r["index"], r["row"]) for r in rows]
+    assert repr(expected) == repr(found)
+    assert 120 == len(found)
+
+
+def test_outputs(folder: Path) -> None:
+    """Completions are found by step, correctness and reward; the worst come first."""
+    run = logflume.open_run(folder)
+    events = journaled(folder, "model_output")
+
+    assert len(events) == len(run.outputs())
+    assert [e["model_output"] for e in events if e["answer"] == "2"] == (
+        run.outputs(correct=True)["model_output"].to_pylist()
+    )
+    assert 30 == len(run.outputs(correct=False))
+    high = [e["seq"] for e in events if e["rewards/total"] >= 3.5]
+    assert high == run.outputs(min_reward=3.5)["seq"].to_pylist()
+    low = sorted((e["rewards/total"], e["step"], e["seq"]) for e in events if e["step"] in (7, 8))
+    worst = run.outputs(steps=(7, 8), worst=3, columns=["rewards/total", "step", "seq"])
+    assert [list(row) for row in low[:3]] == [list(row.values()) for row in worst.to_pylist()]
+    best = run.outputs(best=1).to_pylist()[0]
+    assert (10.5, "the answer\nof step 10: 0") == (best["rewards/total"], best["model_output"])
+    assert 0 == len(run.outputs(steps=99, worst=5))
+
+
+def test_sql(folder: Path) -> None:
+    """Types of events and the answers of the methods are views."""
+    run = logflume.open_run(folder)
+    by_step = run.sql("select step, loss from training order by step").to_pylist()
+    assert [{"step": step, "loss": 1 / step} for step in range(1, 11)] == by_step
+    values = [v for e in journaled(folder, "reward") for v in e["rewards/form"]]
+    (row,) = run.sql("select avg(value) a from rewards where function = 'form'").to_pylist()
+    assert fmean(values) == row["a"]
+    (row,) = run.sql(
+        "select count(*) n, count(distinct m.name) k from metrics m join training t using (step)"
+    ).to_pylist()
+    assert 0 < row["k"] < row["n"]
+
+
+def test_sql_of_a_type_that_was_not_logged(folder: Path) -> None:
+    """A declared type without events is an empty view; another name is an error that helps."""
+    run = logflume.open_run(folder)
+    assert [] == run.sql("select path from checkpoint").to_pylist()
+    with pytest.raises(logflume.QueryError, match=r"(?s)trainin.*Views: .*training.*, rewards"):
+        run.sql("select loss from trainin")
+    with pytest.raises(logflume.QueryError, match="run"):
+        run.sql("select * from runs")
+
+
+def test_wrong_names_are_explained(folder: Path) -> None:
+    """A column, metric or reward that there is not is an error that names the nearest."""
+    run = logflume.open_run(folder)
+    with pytest.raises(logflume.QueryError, match="no field 'los'; did you mean 'loss'"):
+        run.events("training", columns=["los"])
+    with pytest.raises(logflume.QueryError, match="did you mean 'rewards/right/mean'"):
+        run.metrics("rewards/rihgt/mean")
+    with pytest.raises(logflume.QueryError, match="no field 'rewards/x'; did you mean 'rewards/"):
+        run.outputs(worst=1, by="rewards/x")
+
+
+def test_info(folder: Path) -> None:
+    """What the run is, typed."""
+    info = logflume.open_run(folder).info
+    started = journaled(folder, "run_started")[0]
+    assert ("r", "finished", 0, [0], 10) == (
+        info.run,
+        info.status,
+        info.attempt,
+        info.ranks,
+        info.last_step,
+    )
+    assert pd.Timestamp(started["timestamp"]) == info.started
+    assert info.ended is not None
+    assert info.started is not None
+    assert info.started < info.ended
+    assert started["versions/python"] == info.versions["python"]
+    assert ["jsonl", "parquet"] == list(info.config["sinks"])
+
+
+def test_a_continued_run(tmp_path: Path) -> None:
+    """Every answer is of the latest attempt of each step; on demand of everything."""
+    folder = write_run(tmp_path, range(1, 7), range(4, 9))
+    run, whole = logflume.open_run(folder), logflume.open_run(folder, attempts="all")
+    events = journaled(folder, "training")
+    assert [(e["step"], e["loss"]) for e in latest(events)] == [
+        (row["step"], row["loss"]) for row in run.events("training").to_pylist()
+    ]
+    assert len(events) == len(whole.events("training")) == 11
+    expected = {e["step"]: e["loss"] for e in latest(events)}
+    wide = run.metrics("loss", wide=True).to_pylist()
+    assert expected == {row["step"]: row["loss"] for row in wide if row["mode"] == "train"}
+    assert expected == dict(
+        run.sql("select step, loss from training").to_pandas().to_numpy().tolist()
+    )
+    assert 8 * 4 == len(run.outputs()) < len(whole.outputs())
+    assert 8 * 4 * 3 == len(run.rewards())
+    assert 8 == run.types()["training"] < whole.types()["training"]
+    assert (1, 8) == (run.info.attempt, run.info.last_step)
+    assert [2, 2] == [len(run.events(t)) for t in ("run_started", "run_finished")]
+
+
+def test_names_of_fields_and_types(tmp_path: Path) -> None:
+    """Fields and types of any name can be asked for: dots, quotes, letters beyond ASCII."""
+    info = start(tmp_path)
+    log = logflume.get_logger()
+    log.info("kl.spike", **{'it\'s "odd"': 1.0, "größe": 2.0})
+    logflume.shutdown()
+    run = logflume.open_run(info.folder)
+
+    assert {"kl.spike"} < set(run.types())
+    assert [1.0] == run.events("kl.spike", columns=['it\'s "odd"'])['it\'s "odd"'].to_pylist()
+    assert [{"größe": 2.0}] == run.sql('select "größe" from "kl.spike"').to_pylist()
+
+
+def test_nan_is_nan(folder: Path) -> None:
+    """A NaN is no null: it is restored, and counted as a value."""
+    rewards = logflume.open_run(folder).rewards(steps=5).to_pylist()
+    right = [row["value"] for row in rewards if row["function"] == "right"]
+    assert [5.0, 0.0, None] == right[:3]
+    assert math.isnan(right[3])

@@ -1,0 +1,109 @@
+"""Which run, rank and paths a process has."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from logflume.runs.identity import find_rank, find_run_id
+from logflume.runs.info import RunInfo
+
+
+@pytest.mark.parametrize(
+    ("environ", "rank"),
+    [
+        ({}, 0),
+        ({"RANK": "3"}, 3),
+        ({"SLURM_PROCID": "2"}, 2),
+        ({"OMPI_COMM_WORLD_RANK": "1"}, 1),
+        ({"RANK": "1", "SLURM_PROCID": "2"}, 1),
+        ({"RANK": "", "PMI_RANK": "4"}, 4),
+        ({"PMIX_RANK": "5"}, 5),
+        ({"MV2_COMM_WORLD_RANK": "6"}, 6),
+        # Within a job of Slurm, all that one `mpirun` starts have the script's SLURM_PROCID.
+        ({"SLURM_PROCID": "0", "OMPI_COMM_WORLD_RANK": "7"}, 7),
+        ({"RANK": "-1"}, 0),
+        ({"RANK": "x"}, 0),
+    ],
+)
+def test_the_rank_that_the_launcher_tells(environ: dict[str, str], rank: int) -> None:
+    """torchrun, Slurm and MPI tell the rank; without a launcher it is 0."""
+    assert rank == find_rank(environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "run"),
+    [
+        ({"LOGFLUME_RUN": "mine", "SLURM_JOB_ID": "7"}, "mine"),
+        ({"SLURM_JOB_ID": "7"}, "7"),
+        ({"TORCHELASTIC_RUN_ID": "job", "SLURM_JOB_ID": "7"}, "job"),
+        ({"TORCHELASTIC_RUN_ID": "none", "SLURM_JOB_ID": "7"}, "7"),
+        ({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0"}, "7"),
+        ({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "1"}, "7.1"),
+        ({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "4294967291"}, "7"),
+        ({"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "1", "OMPI_COMM_WORLD_RANK": "0"}, "7"),
+        ({"PMIX_NAMESPACE": "prterun-node-12@1"}, "prterun-node-12@1"),
+        ({"OMPI_MCA_ess_base_jobid": "3285057537"}, "3285057537"),
+        ({"PMI_JOBID": "12", "PMI_RANK": "0"}, "12"),
+        ({"I_MPI_HYDRA_UUID": "9d260000-7c26", "PMI_RANK": "1"}, "9d260000-7c26"),
+    ],
+)
+def test_the_run_that_the_launcher_tells(environ: dict[str, str], run: str) -> None:
+    """The run id is the variable's, else the job's, so that all processes agree."""
+    assert run == find_run_id(environ)
+
+
+def test_a_run_of_its_own() -> None:
+    """Without a launcher it is the time and four random hex digits, another one each time."""
+    runs = {find_run_id({}) for _ in range(20)}
+
+    assert 1 < len(runs)
+    assert all(re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run) for run in runs)
+
+
+@pytest.mark.parametrize("between", ["", "sh -c '\"$@\"; true' sh"])
+@pytest.mark.parametrize("variables", [{"TORCHELASTIC_RUN_ID": "none"}, {"PMI_RANK": "0"}])
+def test_processes_of_one_launcher_agree(variables: dict[str, str], between: str) -> None:
+    """A plain `torchrun` and MPICH give no job id: their processes find the same run all the same.
+
+    They may start at different times, and a script may stand between.
+    """
+    script = "from logflume.runs.identity import find_run_id; print(find_run_id())"
+    environ = {k: v for k, v in os.environ.items() if k not in ("LOGFLUME_RUN", "SLURM_JOB_ID")}
+    runs = {
+        subprocess.run(
+            [*shlex.split(between), sys.executable, "-c", script],
+            env={**environ, **variables},
+            capture_output=True,
+            text=True,
+        ).stdout
+        for _ in range(2)
+    }
+
+    assert 1 == len(runs)
+    assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}\n", runs.pop())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rank", "expected"),
+    [
+        ("{dir}/{run}/events.jsonl", 0, "logs/a/events.jsonl"),
+        ("{dir}/{run}/events.jsonl", 2, "logs/a/events-rank2.jsonl"),
+        ("{dir}/{run}/parquet", 2, "logs/a/parquet-rank2"),
+        ("{dir}/{rank}/events.jsonl", 2, "logs/2/events.jsonl"),
+        ("{dir}/gemma_training.log", 0, "logs/gemma_training.log"),
+        ("/abs/x.tar.gz", 1, "/abs/x.tar-rank1.gz"),
+    ],
+)
+def test_paths(pattern: str, rank: int, expected: str) -> None:
+    """Places in a path are filled, and no two ranks share a file."""
+    run = RunInfo(run="a", rank=rank)
+
+    assert Path(expected) == run.expand(pattern)
+    assert Path("logs/a") == run.folder

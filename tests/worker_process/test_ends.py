@@ -1,0 +1,139 @@
+"""Either process may end at any moment: what was logged isn't lost, and nothing hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+import logflume
+from logflume.runtime.lifecycle import current_run, report
+from tests.fake_sinks import wait_until
+from tests.own_events import own, read
+from tests.scripts import Script, kill
+from tests.worker_process.beside import APART, has_ended, workers
+
+
+def test_the_worker_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The run goes on in this process, as the next attempt, and no event is lost."""
+    run = logflume.initialize(APART, dir=tmp_path)
+    (worker,) = workers()
+    log = logflume.get_logger()
+    for number in range(5_000):
+        log.info("x", number=number)
+        if number == 3_000:
+            worker.kill()
+    assert wait_until(lambda: (now := current_run()) is not None and now.attempt == 1)
+    assert logflume.shutdown()
+    events = read(run.folder / "events.jsonl")
+    assert set(range(5_000)) == {e["number"] for e in events if e["event"] == "x"}
+    assert "going on in this one" in capsys.readouterr().err
+    assert "finished" == logflume.open_run(run.folder).info.status
+
+
+def test_the_training_is_killed(tmp_path: Path) -> None:
+    """The worker writes what it was sent, and ends; the next attempt begins at once."""
+    script = Script(
+        tmp_path,
+        """
+        config["worker"] = "process"
+        start()
+        for number in range(1_000):
+            log.info("x", number=number)
+        say(logflume.flush())
+        for number in range(1_000, 3_000):
+            log.info("x", number=number)
+        wait()
+        """,
+    )
+    assert "True" == script.line()
+    (worker,) = workers(script.process.pid)
+    kill(script)
+    run = logflume.initialize(APART, dir=tmp_path, run="r")
+    assert (1, True) == (run.attempt, has_ended(worker))
+    assert logflume.shutdown()
+    numbers = script.numbers()
+    assert list(range(len(numbers))) == numbers
+    assert 1_000 <= len(numbers)
+
+
+def test_a_forked_process_lives_on(tmp_path: Path) -> None:
+    """A process forked from a training that was killed doesn't keep the worker waiting."""
+    script = Script(
+        tmp_path,
+        """
+        config["worker"] = "process"
+        start()
+        pid = os.fork()
+        if pid == 0:
+            os.close(1), os.close(2)
+            wait()
+        log.info("x", number=0)
+        logflume.flush()
+        say(pid)
+        wait()
+        """,
+    )
+    forked = psutil.Process(int(script.line()))
+    (worker,) = workers(script.process.pid)
+    kill(script)
+    assert wait_until(lambda: has_ended(worker))
+    assert forked.is_running()
+    forked.kill()
+    assert [0] == script.numbers()
+
+
+def test_ctrl_c_is_for_the_training(tmp_path: Path) -> None:
+    """SIGINT, SIGTERM and SIGHUP leave the worker alone: it ends when the training does."""
+    run = logflume.initialize(APART, dir=tmp_path)
+    (worker,) = workers()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        worker.send_signal(number)
+    logflume.get_logger().info("x")
+    assert logflume.shutdown()
+    assert ["x"] == [e["event"] for e in own(read(run.folder / "events.jsonl"))]
+    assert os.getsid(0) != worker.pid
+
+
+def test_a_worker_that_hangs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The end of the run waits as long as it may, then says how much was not written."""
+    logflume.initialize(APART, dir=tmp_path)
+    (worker,) = workers()
+    assert logflume.flush()
+    worker.suspend()
+    for number in range(10):
+        logflume.get_logger().info("x", number=number)
+    assert not logflume.flush(timeout_s=0.1)
+    assert not logflume.shutdown(timeout_s=0.1)
+    assert has_ended(worker)
+    last = report()
+    assert last is not None
+    assert 10 == last.dropped
+    assert last.accepted == last.written + last.dropped
+    assert "events dropped" in capsys.readouterr().err
+
+
+def test_what_only_the_script_has(tmp_path: Path) -> None:
+    """A function of the training's script, which the worker can't import, does it no harm."""
+    script = Script(
+        tmp_path,
+        """
+        from functools import partial
+        from logflume.hub import HUB
+        from logflume.pipeline.items import Deferred
+
+        def entries():
+            yield "training", "x", {"number": 0}
+
+        config["worker"] = "process"
+        start()
+        HUB.buffer.put(Deferred(0, (None, None), partial(entries), 1))
+        log.info("x", number=1, text="__main__")
+        logflume.shutdown()
+        """,
+    )
+    assert (0, "") == script.end()
+    assert [0, 1] == script.numbers()

@@ -1,0 +1,205 @@
+"""A pipeline in a process of its own does what one on a thread does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import logflume
+from logflume import testing
+from logflume.exceptions import ConfigError, RunError
+from logflume.logger.channels import HUB
+from logflume.pipeline.records import Deferred
+from tests.fake_sinks import wait_until
+from tests.own_events import fields, own, read
+from tests.worker_process.beside import APART, has_ended, workers
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def log_everything(config: dict[str, Any], folder: Path, batches: list[dict[str, Any]]) -> Any:
+    """Log these fields, and return what the journal has of them."""
+    run = logflume.initialize(config, dir=folder)
+    for step, values in enumerate(batches):
+        logflume.set_step(step)
+        logflume.get_logger("odd").info("odd", values=values)
+    assert logflume.shutdown()
+    return [fields(e) for e in own(read(run.folder / "events.jsonl"))]
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.dictionaries(st.text(), VALUES), max_size=5))
+def test_any_values(batches: list[dict[str, Any]]) -> None:
+    """Whatever is logged, the journal is the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        here = log_everything({**APART, "worker": "thread"}, Path(folder), batches)
+        assert here == log_everything(APART, Path(folder), batches)
+
+
+def test_arrays_and_tensors(tmp_path: Path) -> None:
+    """Arrays and tensors get through as their values."""
+    torch = pytest.importorskip("torch", reason="torch is an extra")
+    values = {"a": np.arange(3.0), "t": torch.ones(2, 2), "s": torch.tensor(0.5), "l": [np.int8(1)]}
+    here = log_everything({**APART, "worker": "thread"}, tmp_path, [values])
+    assert [1.0, 1.0] == here[0]["values/t"][0] or "values/t" in here[0]
+    assert here == log_everything(APART, tmp_path, [values])
+
+
+def test_it_is_another_process(tmp_path: Path) -> None:
+    """While the run goes on there is one child, which ends with it; steps and levels hold there."""
+    run = logflume.initialize(APART, dir=tmp_path)
+    (worker,) = workers()
+    logflume.set_step(7, "train")
+    logflume.get_logger().debug("x")
+    logflume.get_logger().info("x", number=1)
+    assert logflume.flush()
+    assert [(7, "train", 1)] == [
+        (e["step"], e["mode"], e["number"])
+        for e in read(run.folder / "events.jsonl")
+        if e["event"] == "x"
+    ]
+    assert logflume.shutdown()
+    assert has_ended(worker)
+    assert ["run_started", "x", "run_finished", "pipeline"] == [
+        e["event"] for e in read(run.folder / "events.jsonl")
+    ]
+
+
+def test_what_was_logged_before(tmp_path: Path) -> None:
+    """Events from before the start are delivered, if their level is logged."""
+    logflume.get_logger().debug("early", number=1)
+    logflume.get_logger().info("early", number=2)
+    run = logflume.initialize(APART, dir=tmp_path)
+    assert logflume.shutdown()
+    assert [2] == [e["number"] for e in own(read(run.folder / "events.jsonl"))]
+
+
+def test_the_counts(tmp_path: Path) -> None:
+    """The report is the one of a pipeline on a thread, also while it runs."""
+    logflume.initialize(APART, dir=tmp_path)
+    logflume.get_logger().info("x")
+    assert logflume.flush()
+    running = logflume.runtime.lifecycle.report()
+    assert running is not None
+    assert (1, 2, 0) == (running.accepted, running.written, running.dropped)
+    assert logflume.shutdown()
+    ended = logflume.runtime.lifecycle.report()
+    assert ended is not None
+    assert {"accepted": 4, "written": 4, "dropped": 0, "failed": 0} == ended.sinks["jsonl"]
+
+
+def test_what_needs_this_process(tmp_path: Path) -> None:
+    """A sink given as an object keeps the whole pipeline here."""
+    sink = testing.MemorySink()
+    logflume.initialize(
+        {**APART, "root": {"sinks": ["jsonl", "mine"]}, "sinks": {**APART["sinks"], "mine": sink}},
+        dir=tmp_path,
+    )
+    assert [] == workers()
+    logflume.get_logger().info("x")
+    assert logflume.shutdown()
+    assert ["x"] == [e["event"] for e in own(sink.events)]
+
+
+def test_a_component_that_says_nothing(tmp_path: Path) -> None:
+    """A component of somebody else's stays here unless it says that it need not."""
+    logflume.initialize({**APART, "processors": ["structlog.stdlib:add_logger_name"]}, dir=tmp_path)
+    assert [] == workers()
+
+
+def test_errors_of_the_configuration(tmp_path: Path) -> None:
+    """What can't be built there is raised here, as it would be otherwise; no process stays."""
+    bad = {**APART, "processors": [{"sample_system": {"interval_s": -1}}]}
+    with pytest.raises(ConfigError, match="interval_s must be a number of seconds above 0"):
+        logflume.initialize(bad, dir=tmp_path)
+    (tmp_path / "r" / "events.jsonl").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"sinks\.jsonl: it can't be opened"):
+        logflume.initialize(APART, dir=tmp_path, run="r")
+    assert [] == workers()
+
+
+def test_no_process_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no process starts, events are written in this one, and one of them says so."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    run = logflume.initialize(APART, dir=tmp_path)
+    logflume.get_logger().info("x")
+    assert logflume.shutdown()
+    events = read(run.folder / "events.jsonl")
+    (fault,) = (e for e in events if e.get("component") == "worker process")
+    assert "it ended with status 1" in fault["reason"]
+    assert ["x"] == [e["event"] for e in own(events)]
+
+
+def test_the_console_is_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines for the console are printed by this process, wherever its standard error leads."""
+    config = {"worker": "process", "root": {"sinks": ["console"]}, "sinks": {"console": {}}}
+    logflume.initialize(config, dir=tmp_path)
+    logflume.get_logger().info("hello there")
+    assert logflume.flush()
+    assert "hello there" in capsys.readouterr().err
+
+
+def test_the_readings_are_ours(tmp_path: Path) -> None:
+    """`sample_system` tells what the training's process uses, not the other one."""
+    run = logflume.initialize(
+        {**APART, "processors": [{"sample_system": {"interval_s": 0.02}}]}, dir=tmp_path
+    )
+    (worker,) = workers()
+
+    def sampled() -> list[float]:
+        events = read(run.folder / "events.jsonl")
+        return [e["process_memory_bytes"] for e in events if e["event"] == "system"]
+
+    assert wait_until(sampled)
+    ours = psutil.Process(os.getpid()).memory_info().rss
+    assert abs(sampled()[-1] - ours) < abs(sampled()[-1] - worker.memory_info().rss)
+
+
+def test_batches_that_do_not_pickle(tmp_path: Path) -> None:
+    """Events that are made late are made here where their maker can't be sent."""
+    run = logflume.initialize(APART, dir=tmp_path)
+    notes = deque([1, 2])
+    entries = lambda: [("training", "x", {"number": n}) for n in notes]  # noqa: E731
+    HUB.buffer.put(Deferred(0, (3, None), entries, 2))
+    assert logflume.shutdown()
+    logged = [e for e in read(run.folder / "events.jsonl") if e["event"] == "x"]
+    assert [(3, 1), (3, 2)] == [(e["step"], e["number"]) for e in logged]
+
+
+def test_names_and_steps_of_numpy(tmp_path: Path) -> None:
+    """Names, loggers and steps that are NumPy's texts and numbers get through."""
+    run = logflume.initialize(APART, dir=tmp_path)
+    logflume.set_step(np.int64(5), mode=np.str_("train"))  # type: ignore[arg-type]
+    log = logflume.get_logger(np.str_("made")).bind(**{np.str_("bound"): 1.0})
+    log.info("x", **{np.str_("given"): 2.0})
+    logflume.set_step(None)
+    assert logflume.shutdown()
+    (event,) = [e for e in read(run.folder / "events.jsonl") if e["event"] == "x"]
+    wanted = {"logger": "made", "step": 5, "mode": "train", "bound": 1.0, "given": 2.0}
+    assert wanted == {name: event[name] for name in wanted}
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this class of processes")
+def test_the_training_is_never_interrupted(tmp_path: Path) -> None:
+    """No thread of the worker's process takes a core from a running one."""
+    logflume.initialize(APART, dir=tmp_path)
+    (worker,) = workers()
+    logflume.get_logger("training").info("x")
+    assert logflume.flush()
+    policies = {os.sched_getscheduler(thread.id) for thread in worker.threads()}
+    assert {os.SCHED_BATCH} == policies
+    assert logflume.shutdown()
