@@ -12,7 +12,7 @@ from logflume.formats.append import AppendFile, end_of_lines
 from logflume.protocols import Event
 from logflume.runs.info import RunInfo
 from logflume.terminal.lines import Painter, format_event
-from logflume.terminal.progress_bars import print_beside_bars
+from logflume.terminal.progress_bars import print_above_bars
 
 __all__ = ["ConsoleSink"]
 
@@ -52,7 +52,7 @@ class ConsoleSink:
         stream = sys.stderr
         painter = Painter(colours=_has_colours(stream))
         text = "".join([format_event(event, painter) + "\n" for event in events])
-        print_beside_bars(stream, text)
+        print_above_bars(stream, text)
 
     def flush(self) -> None:
         """Flush the terminal."""

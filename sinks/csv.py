@@ -11,7 +11,7 @@ from typing import Any
 
 from logflume.formats.append import AppendFile, read_at
 from logflume.formats.csv import column_cells, find_positions, object_cells, quoted
-from logflume.formats.positions import Positions
+from logflume.formats.positions import PositionSet
 from logflume.protocols import Event
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import transpose
@@ -60,7 +60,7 @@ class CsvSink:
         """
         self._file.append(_encode(zip(*self._cells(events), strict=True)))
 
-    def held(self, run: RunInfo) -> Positions | None:
+    def held(self, run: RunInfo) -> PositionSet | None:
         """Return the events of a run that the file has; None if its columns can't tell."""
         return find_positions(self._path, self._columns, run)
 

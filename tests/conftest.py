@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 import logflume
-from logflume.logger.channels import HUB
+from logflume.logger.channels import CHANNELS
 from tests.demo.runs import DemoRun, run_demo
 
 
@@ -19,7 +19,7 @@ def _fresh_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     logflume.shutdown()
     logflume.set_step(None)
-    HUB.buffer.take(len(HUB.buffer))
+    CHANNELS.buffer.take(len(CHANNELS.buffer))
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
 

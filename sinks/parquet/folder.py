@@ -28,9 +28,9 @@ from logflume.runs.info import RunInfo
 from logflume.values.arrow import find_stored_kind
 from logflume.values.kinds import Kind
 
-from .staging import Workplace
+from .staging import StagingFolder
 
-__all__ = ["Found", "PartFolder", "group_small", "take_up", "warn"]
+__all__ = ["FolderContents", "PartFolder", "group_small", "scan_parts", "warn"]
 
 
 _MAX_BYTES = 128 * 2**20
@@ -92,7 +92,7 @@ class PartFolder:
         work: Where parts are made.
     """
 
-    def __init__(self, folder: Path, work: Workplace) -> None:
+    def __init__(self, folder: Path, work: StagingFolder) -> None:
         self._folder = folder
         self._work = work
         self._take_up()
@@ -146,7 +146,7 @@ class PartFolder:
             pa.default_memory_pool().release_unused()
 
     def _take_up(self) -> None:
-        found = take_up(self._folder, self._work)
+        found = scan_parts(self._folder, self._work)
         self._parts, self._columns, self._schema = found.parts, found.columns, found.schema
         for path in found.damaged:
             _say_damaged(path)
@@ -273,7 +273,7 @@ def warn(text: str) -> None:
 _KEYS = ["attempt", "rank", "seq", "timestamp"]
 
 
-class Found(NamedTuple):
+class FolderContents(NamedTuple):
     """What a folder holds.
 
     Attributes:
@@ -289,7 +289,7 @@ class Found(NamedTuple):
     damaged: list[Path]
 
 
-def take_up(folder: Path, work: Workplace) -> Found:
+def scan_parts(folder: Path, work: StagingFolder) -> FolderContents:
     """Clean a folder and tell what it holds.
 
     A part that can't be read, or has a column of another type than the others, is moved
@@ -314,7 +314,7 @@ def take_up(folder: Path, work: Workplace) -> Found:
     for name in _remove_copies(folder, parts):
         del schemas[name]
     same = {tuple(schema.names) for schema in schemas.values()} == {tuple(columns)}
-    return Found(parts, columns, next(iter(schemas.values())) if same else None, damaged)
+    return FolderContents(parts, columns, next(iter(schemas.values())) if same else None, damaged)
 
 
 def _open(path: Path) -> tuple[pa.Schema, int] | None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from logflume.formats.parquet import folder_name
-from logflume.formats.positions import Positions
+from logflume.formats.positions import PositionSet
 from logflume.protocols import Event
 from logflume.runs.info import RunInfo
 
-from .staging import Workplace
+from .staging import StagingFolder
 
 if TYPE_CHECKING:
     from .table import TypeTable
@@ -74,7 +74,7 @@ class ParquetSink:
         path.mkdir(parents=True, exist_ok=True)
         # The training code may change the working folder.
         self._path = path.resolve()
-        self._work = Workplace(self._path)
+        self._work = StagingFolder(self._path)
         self._tables: dict[str, TypeTable] = {}
         for folder in self._path.iterdir():
             if folder.is_dir() and not folder.name.startswith("."):
@@ -95,9 +95,9 @@ class ParquetSink:
         for table, ((_, attempt), group) in zip(tables, groups.items(), strict=True):
             table.take(group, attempt)
 
-    def held(self, run: RunInfo) -> Positions:
+    def held(self, run: RunInfo) -> PositionSet:
         """Return the events of a run that the parts have."""
-        found = Positions()
+        found = PositionSet()
         for table in self._tables.values():
             for attempt, seq in table.positions(run):
                 found.add(attempt, seq)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Workplace"]
+__all__ = ["StagingFolder"]
 
 _SETTLE_S = 0.02
 """Many times what a reader takes between opening a folder and listing it."""
@@ -23,7 +23,7 @@ class _Retired(NamedTuple):
     at_s: float
 
 
-class Workplace:
+class StagingFolder:
     """A hidden folder beside the one that readers use.
 
     It is beside, not inside: DuckDB and Polars look into hidden folders too when they resolve

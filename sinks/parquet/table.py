@@ -12,7 +12,7 @@ from logflume.runs.info import RunInfo
 from logflume.values.arrow import Columns, widen
 
 from .folder import PartFolder, warn
-from .staging import Workplace
+from .staging import StagingFolder
 
 __all__ = ["Pending", "TypeTable"]
 
@@ -102,7 +102,7 @@ class TypeTable:
         work: Where parts are made.
     """
 
-    def __init__(self, event_type: str, folder: Path, work: Workplace) -> None:
+    def __init__(self, event_type: str, folder: Path, work: StagingFolder) -> None:
         self._parts = PartFolder(folder, work)
         self._columns = Columns(event_type, self._parts.columns, warn)
         self._pending: dict[int, Pending] = {}

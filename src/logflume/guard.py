@@ -1,8 +1,8 @@
 """The one guard: what protects the training code from everything that can break here.
 
-Values of the user, processors and sinks run code that nobody here wrote, and all of it may raise
-anything. `attempt` is the only place that catches everything; it hands the error back as a value,
-so that each caller has to say what becomes of it.
+Values, processors and sinks run code that this package does not control, and any of it may raise
+anything. `call_guarded` is the only place that catches everything. It returns the error as a value,
+so that each caller decides what to do with it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-__all__ = ["Failure", "attempt", "describe"]
+__all__ = ["Failure", "call_guarded", "describe"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Failure:
-    """What `attempt` returns in place of a result.
+    """What `call_guarded` returns in place of a result.
 
     Attributes:
         error: The exception that was raised.
@@ -30,7 +30,7 @@ class Failure:
         self.error = error
 
 
-def attempt(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
+def call_guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
     """Call, and return the result, or the `Failure` if it raised.
 
     In the main thread `KeyboardInterrupt` and `SystemExit` pass through: they are the user's. In
@@ -55,7 +55,7 @@ def describe(error: BaseException) -> str:
     >>> describe(ValueError("no such column"))
     'ValueError: no such column'
     """
-    text = attempt(str, error)
+    text = call_guarded(str, error)
     name = type(error).__name__
     if isinstance(text, Failure):
         return f"{name} (its text could not be had)"

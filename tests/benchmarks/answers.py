@@ -16,8 +16,8 @@ __all__ = [
     "MEANS",
     "TOTAL",
     "Answer",
-    "Ask",
     "Data",
+    "Request",
     "duck",
     "event_files",
     "journal",
@@ -57,10 +57,10 @@ class Answer(NamedTuple):
     share: float = 1.0
 
 
-Ask = Callable[[Data], Answer]
+Request = Callable[[Data], Answer]
 
 
-def ours(ask: Callable[[Any, int], Any], runs: str, names: Sequence[str] = ()) -> Ask:
+def ours(ask: Callable[[Any, int], Any], runs: str, names: Sequence[str] = ()) -> Request:
     """Return what asks logflume's API.
 
     Args:
@@ -80,7 +80,7 @@ def ours(ask: Callable[[Any, int], Any], runs: str, names: Sequence[str] = ()) -
     return answer
 
 
-def duck(query: str, names: Sequence[str]) -> Ask:
+def duck(query: str, names: Sequence[str]) -> Request:
     """Return what asks DuckDB, which knows nothing of logflume."""
 
     def answer(data: Data) -> Answer:
@@ -93,7 +93,7 @@ def duck(query: str, names: Sequence[str]) -> Ask:
     return answer
 
 
-def event_files(runs: str) -> Ask:
+def event_files(runs: str) -> Request:
     """Return what asks TensorBoard's `EventAccumulator` for all points of the curves."""
 
     def answer(data: Data) -> Answer:
@@ -110,7 +110,7 @@ def event_files(runs: str) -> Ask:
     return answer
 
 
-def sqlite(project: str) -> Ask:
+def sqlite(project: str) -> Request:
     """Return what asks trackio's storage class."""
 
     def answer(_: Data) -> Answer:
@@ -123,7 +123,7 @@ def sqlite(project: str) -> Ask:
     return answer
 
 
-def journal(files: str, event_type: str, columns: list[str]) -> Ask:
+def journal(files: str, event_type: str, columns: list[str]) -> Request:
     """Return what reads journals with pandas, in chunks, for memory's sake; two of them only."""
 
     def answer(data: Data) -> Answer:

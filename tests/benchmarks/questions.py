@@ -19,8 +19,8 @@ from typing import Any
 from tests.benchmarks.answers import (
     MEANS,
     TOTAL,
-    Ask,
     Data,
+    Request,
     duck,
     event_files,
     journal,
@@ -40,7 +40,7 @@ def _parquet(runs: str, event_type: str) -> str:
     return f"from read_parquet('{files}', union_by_name = true)"
 
 
-def _curve(runs: str, peers: str, project: str) -> dict[str, Ask]:
+def _curve(runs: str, peers: str, project: str) -> dict[str, Request]:
     """Return who reads the rewards by function."""
     return {
         "logflume": ours(
@@ -57,7 +57,7 @@ def _curve(runs: str, peers: str, project: str) -> dict[str, Ask]:
     }
 
 
-def _worst(runs: str) -> dict[str, Ask]:
+def _worst(runs: str) -> dict[str, Request]:
     """Return who reads the worst completions of a step."""
     order = 'order by "rewards/total", step, seq limit 20'
     return {
@@ -72,7 +72,7 @@ def _worst(runs: str) -> dict[str, Ask]:
     }
 
 
-QUESTIONS: dict[str, dict[str, Ask]] = {
+QUESTIONS: dict[str, dict[str, Request]] = {
     "one run: open, info": {"logflume": ours(lambda run, _: run.info.last_step, _ONE)},
     "one run: reward by function": _curve(_ONE, "big", "big"),
     "one run: worst 20 of a step": _worst(_ONE),

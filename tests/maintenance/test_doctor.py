@@ -53,7 +53,7 @@ def test_damages(damage: Callable[[Path], None], large: Path, tmp_path: Path) ->
     outputs, journal = read_outputs(folder), read_journal(folder)
     damage(folder)
     before = contents(folder)
-    found = [(finding.file, finding.what) for finding in diagnose(folder)]
+    found = [(issue.file, issue.what) for issue in diagnose(folder)]
 
     file, what = DAMAGES[damage]
     assert [what] == list({w for f, w in found if f.startswith(file) and w == what})
@@ -109,7 +109,7 @@ def test_a_damaged_compressed_file(tmp_path: Path) -> None:
     assert (rotated.name, "the rest of the file can't be read") in found
     left = repair(folder)
 
-    assert rotated.name not in {finding.file for finding in left}
+    assert rotated.name not in {issue.file for issue in left}
     assert whole // 2 < _count_lines(rotated) < whole
     assert (folder / f".{rotated.name}.damaged").exists()
 

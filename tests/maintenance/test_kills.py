@@ -100,7 +100,7 @@ REPLAY = 'replay(Path(sys.argv[1]), ["parquet", "csv", "tensorboard", "console"]
 PLACES = [
     *(("staging", "_put_in_place", call) for call in range(1, 9)),
     *(("staging", "exchange", call) for call in (1, 2)),
-    ("replay", "keep_strangers", 1),
+    ("replay", "keep_foreign_files", 1),
     ("staging", "clean_up", 6),
 ]
 

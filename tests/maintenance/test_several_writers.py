@@ -37,7 +37,7 @@ def test_an_attempt_beside_another(tmp_path: Path) -> None:
     before = read_outputs(folder)
     assert "outputs-attempt1.csv" in before["csv"]
     (folder / "outputs-attempt1.csv").unlink()
-    assert "outputs-attempt1.csv" in {finding.file for finding in diagnose(folder)}
+    assert "outputs-attempt1.csv" in {issue.file for issue in diagnose(folder)}
     made = replay(folder, ALL)
 
     assert "parquet-attempt1" in {one.path.name for one in made}

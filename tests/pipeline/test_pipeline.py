@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import logflume
-from logflume.logger.channels import HELD_RECORDS, HUB
+from logflume.logger.channels import CHANNELS, HELD_RECORDS
 from logflume.testing import MemorySink, capture_events
 from tests.fake_sinks import HeldSink, wait_until
 from tests.own_events import JOURNAL, own, read
@@ -164,7 +164,7 @@ class TestHeldEvents:
         """The first 10,000 are kept; how many more there were is counted, and a gap in `seq`."""
         for number in range(HELD_RECORDS + 5):
             logflume.get_logger().info("x", number=number)
-        assert HELD_RECORDS + 1 == len(HUB.buffer)
+        assert HELD_RECORDS + 1 == len(CHANNELS.buffer)
         with capture_events() as events:
             logflume.get_logger().info("late")
 

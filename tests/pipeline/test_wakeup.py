@@ -6,12 +6,12 @@ import signal
 import threading
 from types import FrameType
 
-from logflume.pipeline.buffer import Bell
+from logflume.pipeline.buffer import Wakeup
 
 
 def test_rings_once_until_it_is_heard() -> None:
     """However often it was set, one wait hears it and the next does not."""
-    bell = Bell()
+    bell = Wakeup()
     for _ in range(3):
         bell.set()
 
@@ -20,7 +20,7 @@ def test_rings_once_until_it_is_heard() -> None:
 
 def test_wakes_a_thread() -> None:
     """A thread that waits goes on when it rings."""
-    bell, heard = Bell(), []
+    bell, heard = Wakeup(), []
     thread = threading.Thread(target=lambda: heard.append(bell.wait(30.0)))
     thread.start()
     bell.set()
@@ -31,7 +31,7 @@ def test_wakes_a_thread() -> None:
 
 def test_may_be_rung_by_a_signal_handler() -> None:
     """A handler that interrupts `set` in any place of it, and sets it too, never hangs."""
-    bell, rung = Bell(), []
+    bell, rung = Wakeup(), []
 
     def handler(_number: int, _frame: FrameType | None) -> None:
         rung.append(True)

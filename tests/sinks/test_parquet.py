@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from logflume.formats.parquet import Part
-from logflume.logger.channels import HUB
+from logflume.logger.channels import CHANNELS
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.folder import group_small
 from logflume.sinks.parquet.sink import ParquetSink
@@ -147,7 +147,7 @@ def test_columns_beyond_a_thousand_are_kept_in_extras(tmp_path: Path) -> None:
     stored = {name: value for name, value in rows[0].items() if name.startswith("f")}
     assert {f"f{i}": i for i in range(1_500)} == stored | json.loads(rows[0]["extras"])
     assert {"f1499": 0.5} == json.loads(rows[1]["extras"])
-    assert 1 == len([r for r in HUB.buffer.take(100) if "1,000" in str(r)])
+    assert 1 == len([r for r in CHANNELS.buffer.take(100) if "1,000" in str(r)])
 
 
 def test_a_part_is_due_after_enough_events_or_memory(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from logflume.formats import atomic as exchange
-from logflume.logger.channels import HUB
+from logflume.logger.channels import CHANNELS
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.sink import ParquetSink
 
@@ -116,7 +116,7 @@ def test_a_part_that_cannot_be_read_is_moved_away(
     assert [1, 2] == seqs(path)
     moved = path.parent / f".parquet.damaged/probe/{FIRST}.parquet.damaged"
     assert content == moved.read_bytes()
-    assert any(str(moved) in str(record) for record in HUB.buffer.take(100))
+    assert any(str(moved) in str(record) for record in CHANNELS.buffer.take(100))
 
 
 def test_a_part_damaged_inside_is_found_when_it_is_rewritten(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from tests.torture.busy import FLUSH_INTERVAL_S
 from tests.torture.outputs import (
     READERS,
@@ -38,7 +38,7 @@ def read_all(folder: Path, tally: Tally, when: str, *, may_have_copies: bool = F
     """
     found: Found = {}
     for name, reader in READERS.items():
-        rows = attempt(reader, folder)
+        rows = call_guarded(reader, folder)
         if isinstance(rows, Failure):
             tally.claim(False, f"{folder}: {name} can't be read {when}: {describe(rows.error)}")
             continue
@@ -91,12 +91,12 @@ def check_whole(life: Life, found: Found, folder: Path, tally: Tally) -> None:
         numbers = sorted(r.number for r in found.get(name, ()) if r.attempt == life.attempt)
         tally.lost += len(set(logged) - set(numbers))
         tally.expect(logged, numbers, f"{folder}: {name} of an attempt that ended well")
-    steps = attempt(read_current_steps, folder)
+    steps = call_guarded(read_current_steps, folder)
     tally.expect(logged, steps, f"{folder}: what TensorBoard shows")
     tally.expect([], list(find_torn(folder)), f"{folder}: torn files")
     leftovers = [p.name for p in folder.iterdir() if p.name.endswith(".tmp")]
     tally.expect([], leftovers, f"{folder}: leftovers")
-    counts = attempt(read_journal_elsewhere, folder)
+    counts = call_guarded(read_journal_elsewhere, folder)
     if isinstance(counts, Failure):
         tally.claim(False, f"{folder}: the journal can't be read: {describe(counts.error)}")
     else:

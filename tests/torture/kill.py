@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
-from logflume.runs.lock import is_claimed
+from logflume.runs.lock import is_locked
 from tests.fake_sinks import wait_until
 from tests.torture.checks import Found, check_kept, check_whole, count_lost, read_all
 from tests.torture.tally import Tally
@@ -86,7 +86,7 @@ def _kill_once(warm: Warm, random: Random, folder: Path) -> tuple[float, int | N
     killed_at_s = time.monotonic()
     code = warm.end()
     # A process of its own writes what it was sent, and lets go of the run after that.
-    assert wait_until(lambda: not is_claimed(folder / "r" / "run.lock"))
+    assert wait_until(lambda: not is_locked(folder / "r" / "run.lock"))
     return killed_at_s, code
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from random import Random
 
-from logflume.guard import Failure, attempt
+from logflume.guard import Failure, call_guarded
 from tests.torture.faults import faults
 from tests.torture.kill import kill
 from tests.torture.libfiu import fail_calls
@@ -40,7 +40,7 @@ def torture(name: str, seed: str, seconds: float, folder: Path) -> Tally:
     own_folder.mkdir()
     tally = Tally()
     until_s = time.monotonic() + seconds
-    result = attempt(SCENARIOS[name], tally, Random(f"{seed} {name}"), until_s, own_folder)
+    result = call_guarded(SCENARIOS[name], tally, Random(f"{seed} {name}"), until_s, own_folder)
     if isinstance(result, Failure):
         trace = "".join(traceback.format_exception(result.error)[-2:])
         tally.claim(False, f"{name} raised: {trace}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from logflume import open_run
-from logflume.guard import attempt
+from logflume.guard import call_guarded
 from tests.torture.checks import check_whole, read_all
 from tests.torture.endings import ENDINGS, Ending
 from tests.torture.tally import Tally
@@ -57,7 +57,7 @@ def _with_the_last(life: Life, recorded: int) -> Life:
 
 def _check_end(tally: Tally, name: str, ending: Ending, folder: Path) -> None:
     """Check that the last two events are the end and the report, and that it drops nothing."""
-    events = attempt(lambda: list(open_run(folder, attempts="all")))
+    events = call_guarded(lambda: list(open_run(folder, attempts="all")))
     if not isinstance(events, list) or [e["event"] for e in events[-2:]] != LAST:
         tally.claim(False, f"{name}: the run has no end")
         return

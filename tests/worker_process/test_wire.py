@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logflume.worker_process.wire import Parcel, decode, encode, names_main
+from logflume.worker_process.wire import EventBatch, decode, encode, mentions_main
 
 _ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.binary()
 _TEXTS = st.text(st.characters(exclude_categories=()))
@@ -24,7 +24,7 @@ def test_any_values_arrive(fields: dict[str, object], event: str) -> None:
     """Names and values of any plain type, lone surrogates too, arrive as they were."""
     call: Any = (1, "training", "info", event, {"step": 3}, fields, (3, "train"))
     for items in ([call], [call, 2]):
-        arrived = decode(encode(Parcel(items, (4, None))))
+        arrived = decode(encode(EventBatch(items, (4, None))))
         assert (items, (4, None)) == (arrived.items, arrived.position)
 
 
@@ -36,7 +36,7 @@ def test_names_arrive_as_one_object() -> None:
     """The names of fields are the same objects in all parcels: comparing them is no work."""
 
     def names() -> list[str]:
-        return list(decode(encode(Parcel([_call(loss=0.5, kl=0.1)], (None, None)))).items[0][5])
+        return list(decode(encode(EventBatch([_call(loss=0.5, kl=0.1)], (None, None)))).items[0][5])
 
     assert all(one is other for one, other in zip(names(), names(), strict=True))
 
@@ -53,15 +53,15 @@ def test_what_is_not_plain_arrives_too() -> None:
         (1, "training", "info", "x", named, {}, (number, text)),
     ]
     for call in odd:
-        arrived = decode(encode(Parcel([_call(loss=0.5), call], (None, None))))
+        arrived = decode(encode(EventBatch([_call(loss=0.5), call], (None, None))))
         assert [_call(loss=0.5), call] == arrived.items
-    assert (number, None) == decode(encode(Parcel([], (number, None)))).position
+    assert (number, None) == decode(encode(EventBatch([], (number, None)))).position
 
 
 def test_only_a_pickle_can_need_the_script() -> None:
     """The name of the training's script is no obstacle in a text."""
     text = [_call("raised in __main__")]
-    plain = encode(Parcel(text, (None, None)))
-    pickled = encode(Parcel([*text, _call(path=Path())], (None, None)))
+    plain = encode(EventBatch(text, (None, None)))
+    pickled = encode(EventBatch([*text, _call(path=Path())], (None, None)))
 
-    assert (False, True) == (names_main(plain), names_main(pickled))
+    assert (False, True) == (mentions_main(plain), mentions_main(pickled))

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 import logflume
 from logflume import testing
 from logflume.exceptions import ConfigError, RunError
-from logflume.logger.channels import HUB
+from logflume.logger.channels import CHANNELS
 from logflume.pipeline.records import Deferred
 from tests.fake_sinks import wait_until
 from tests.own_events import fields, own, read
@@ -174,7 +174,7 @@ def test_batches_that_do_not_pickle(tmp_path: Path) -> None:
     run = logflume.initialize(APART, dir=tmp_path)
     notes = deque([1, 2])
     entries = lambda: [("training", "x", {"number": n}) for n in notes]  # noqa: E731
-    HUB.buffer.put(Deferred(0, (3, None), entries, 2))
+    CHANNELS.buffer.put(Deferred(0, (3, None), entries, 2))
     assert logflume.shutdown()
     logged = [e for e in read(run.folder / "events.jsonl") if e["event"] == "x"]
     assert [(3, 1), (3, 2)] == [(e["step"], e["number"]) for e in logged]

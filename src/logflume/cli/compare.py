@@ -8,7 +8,7 @@ import typer
 
 from logflume.cli.base import FirstRun, JsonOption, SecondRun, find_run
 from logflume.cli.printing import cell, print_json, print_table
-from logflume.cli.show import summarise_metrics
+from logflume.cli.show import summarize_metrics
 from logflume.query.open_run import Run, open_run
 from logflume.terminal.sparkline import sparkline
 
@@ -64,7 +64,7 @@ def _differences(runs: list[Run]) -> dict[str, list[Any]]:
 
 
 def _metrics(runs: list[Run]) -> dict[str, list[dict[str, Any] | None]]:
-    summaries = [summarise_metrics(run) for run in runs]
+    summaries = [summarize_metrics(run) for run in runs]
     names = dict.fromkeys([*summaries[0], *summaries[1]])
     return {name: [of_run.get(name) for of_run in summaries] for name in names}
 

@@ -36,7 +36,7 @@ def doctor(
     folder = find_run(run)
     with byte_progress(journal_bytes(folder), "Repair" if fix else "Check") as tell:
         found = (repair if fix else diagnose)(folder, tell)
-    rows = [msgspec.structs.asdict(finding) for finding in found]
+    rows = [msgspec.structs.asdict(issue) for issue in found]
     if json:
         print_json(rows)
     elif rows:

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from logflume.cli.base import AllAttempts, RunsArgument, open_any
-from logflume.cli.tables import Format, write_table
+from logflume.cli.tables import TableFormat, write_table
 from logflume.exceptions import QueryError
 from logflume.query.open_run import Run, Runs
 from logflume.query.table import Table
 
 __all__ = ["export"]
 
-_FORMATS = {".csv": Format.CSV, ".json": Format.JSON, ".parquet": Format.PARQUET}
+_FORMATS = {".csv": TableFormat.CSV, ".json": TableFormat.JSON, ".parquet": TableFormat.PARQUET}
 
 
 def export(

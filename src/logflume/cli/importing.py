@@ -41,11 +41,11 @@ def import_source(
 
     from logflume.cli.progress import progress
     from logflume.importing import import_run
-    from logflume.importing.source import Format
+    from logflume.importing.source import SourceFormat
 
     imported = import_run(
         source,
-        format=Format(format) if format else None,
+        format=SourceFormat(format) if format else None,
         dir=dir,
         run=run,
         follow=lambda found: progress(found, None, "importing"),

@@ -13,8 +13,8 @@ from logflume.cli.progress import progress
 from logflume.exceptions import LogflumeError
 from logflume.formats.atomic import size_bytes
 from logflume.query.open_run import Run, Runs, open_runs
-from logflume.query.questions import Answers
-from logflume.query.summary import look_over
+from logflume.query.questions import Questions
+from logflume.query.summary import read_run_status
 
 __all__ = ["runs"]
 
@@ -52,12 +52,12 @@ def _read_last(there: Runs) -> dict[str, dict[str, Any]]:
         try:
             last |= _last_by_run(run)
         except LogflumeError as error:
-            last[look_over(run.folder).run] = {"error": str(error)}
+            last[read_run_status(run.folder).run] = {"error": str(error)}
             typer.echo(str(error), err=True)
     return last
 
 
-def _last_by_run(there: Answers) -> dict[str, dict[str, Any]]:
+def _last_by_run(there: Questions) -> dict[str, dict[str, Any]]:
     """Return the last step, mean reward and duration by run: all runs are read at once."""
     columns = ["run", "step", "mode", "rewar[d]", "rewards/total/mea[n]"]
     # What the trainer says of a reward comes last, and counts.
@@ -80,7 +80,7 @@ def _last_by_run(there: Answers) -> dict[str, dict[str, Any]]:
 
 
 def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    overview = look_over(run.folder)
+    overview = read_run_status(run.folder)
     # Runs of one id are called by their folders.
     of_run = last.get(str(run.folder)) or last.get(overview.run, {})
     ended = of_run.get("ended", {"attempt": None, "duration_s": None})

@@ -16,7 +16,7 @@ from logflume.terminal.sparkline import sparkline
 if TYPE_CHECKING:
     from logflume.query.summary import RunSummary
 
-__all__ = ["show", "summarise_metrics"]
+__all__ = ["show", "summarize_metrics"]
 
 _METRICS = (
     "reward",
@@ -44,7 +44,7 @@ def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
     Example: logflume show latest
     """
     opened = open_run(find_run(run))
-    info, types, metrics = opened.info, opened.types(), summarise_metrics(opened)
+    info, types, metrics = opened.info, opened.types(), summarize_metrics(opened)
     alerts = opened.events("alert", columns=["step", "signal", "message"]).to_pylist()
     if json:
         facts = msgspec.to_builtins(info, builtin_types=(), enc_hook=str)
@@ -59,7 +59,7 @@ def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
         typer.echo(f"Alert at step {alert['step']}: {cell(alert['message'])}")
 
 
-def summarise_metrics(run: Run) -> dict[str, dict[str, Any]]:
+def summarize_metrics(run: Run) -> dict[str, dict[str, Any]]:
     """Return by metric its values by step, the first and last, the least and greatest.
 
     Metrics of evaluations begin with `eval/`. Values that are no numbers (NaN) are left out. Of

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from logflume.cli.base import AllAttempts, RunsArgument, open_any
-from logflume.cli.tables import Format, FormatOption, OutOption, write_table
+from logflume.cli.tables import FormatOption, OutOption, TableFormat, write_table
 
 __all__ = ["sql"]
 
@@ -15,7 +15,7 @@ __all__ = ["sql"]
 def sql(
     run: RunsArgument,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="A query in DuckDB's SQL.")],
-    as_format: FormatOption = Format.TABLE,
+    as_format: FormatOption = TableFormat.TABLE,
     out: OutOption = None,
     all_attempts: AllAttempts = False,
 ) -> None:

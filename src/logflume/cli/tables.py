@@ -16,13 +16,13 @@ from logflume.query.table import Table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Format", "FormatOption", "OutOption", "write_table"]
+__all__ = ["FormatOption", "OutOption", "TableFormat", "write_table"]
 
 _ROWS_SHOWN = 1_000
 _STDOUT = 1
 
 
-class Format(StrEnum):
+class TableFormat(StrEnum):
     """How an answer is written."""
 
     TABLE = "table"
@@ -31,27 +31,29 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-FormatOption: TypeAlias = Annotated[Format, typer.Option("--format", "-f", help="How to write it.")]
+FormatOption: TypeAlias = Annotated[
+    TableFormat, typer.Option("--format", "-f", help="How to write it.")
+]
 OutOption: TypeAlias = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="A file; else standard output.", show_default=False),
 ]
 
 
-def write_table(table: Table, as_format: Format, out: Path | None) -> None:
+def write_table(table: Table, as_format: TableFormat, out: Path | None) -> None:
     """Write an answer to a file, or to standard output.
 
     Raises:
         QueryError: The file can't be written, or a terminal can't show it.
     """
-    if as_format is Format.TABLE and out is not None:
+    if as_format is TableFormat.TABLE and out is not None:
         raise QueryError(f"{out}: a table is for the terminal: give --format csv, json or parquet")
-    if as_format is Format.TABLE:
+    if as_format is TableFormat.TABLE:
         print_records(table.slice(0, _ROWS_SHOWN).to_pylist(), table.column_names)
         if len(table) > _ROWS_SHOWN:
             typer.echo(f"{_ROWS_SHOWN:,} of {len(table):,} rows; --format csv has all", err=True)
         return
-    if as_format is Format.PARQUET and out is None and sys.stdout.isatty():
+    if as_format is TableFormat.PARQUET and out is None and sys.stdout.isatty():
         raise QueryError("Parquet is nothing for a terminal: give a file with --out")
     try:
         with out.open("wb") if out else open(_STDOUT, "wb", closefd=False) as file:
@@ -64,10 +66,10 @@ def write_table(table: Table, as_format: Format, out: Path | None) -> None:
         typer.echo(f"{len(table):,} rows are in {out}", err=True)
 
 
-def _write(table: Table, as_format: Format, file: IO[bytes]) -> None:
-    if as_format is Format.JSON:
+def _write(table: Table, as_format: TableFormat, file: IO[bytes]) -> None:
+    if as_format is TableFormat.JSON:
         file.write(json_bytes(table.to_pylist()) + b"\n")
-    elif as_format is Format.PARQUET:
+    elif as_format is TableFormat.PARQUET:
         import pyarrow.parquet as pq
 
         pq.write_table(table.arrow, file, compression="zstd")

@@ -14,7 +14,7 @@ from logflume.terminal.lines import Painter, format_event
 from logflume.values.plain import note_nonfinite
 
 if TYPE_CHECKING:
-    from logflume.query.sql_filter import Where
+    from logflume.query.sql_filter import SqlFilter
 
 __all__ = ["tail"]
 
@@ -45,7 +45,7 @@ def tail(
         for event in events:
             typer.echo(show(event))
     if not going_on:
-        choose.complain()
+        choose.report_losses()
 
 
 class _Chooser:
@@ -67,7 +67,7 @@ class _Chooser:
         self._of_types += len(of_types)
         return of_types if self._where is None else self._where(of_types)
 
-    def complain(self) -> None:
+    def report_losses(self) -> None:
         """Say what can't have been meant, at the end.
 
         Raises:
@@ -76,15 +76,15 @@ class _Chooser:
         if self._types and not self._of_types:
             raise QueryError(f"no event here is of type {' or '.join(map(repr, self._types))}")
         if self._where is not None:
-            self._where.complain()
+            self._where.report_losses()
 
 
-def _condition(where: str) -> Where:
+def _condition(where: str) -> SqlFilter:
     try:
-        from logflume.query.sql_filter import Where
+        from logflume.query.sql_filter import SqlFilter
     except ModuleNotFoundError as error:
         raise MissingExtraError("duckdb", "analysis") from error
-    return Where(where)
+    return SqlFilter(where)
 
 
 def _as_json(event: dict[str, Any]) -> str:

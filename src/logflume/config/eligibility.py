@@ -12,7 +12,7 @@ from logflume.config.model import Config, SinkConfig
 from logflume.config.reader import join
 from logflume.config.registry import PROCESSORS, SINKS, check_options, find, find_processor
 
-__all__ = ["can_be_detached", "check_components"]
+__all__ = ["check_components", "is_eligible"]
 
 
 _GIVEN = ("run", "metrics")
@@ -71,7 +71,7 @@ def _check_sink(sink: SinkConfig, where: str) -> None:
             )
 
 
-def can_be_detached(config: Config) -> bool:
+def is_eligible(config: Config) -> bool:
     """Whether all components say `detachable = True`: they need nothing of the training's process.
 
     An object given to `initialize()` stays where it is, and so does the pipeline then.

@@ -10,7 +10,7 @@ from logflume.demo.next_steps import next_commands
 from logflume.runs.info import RunInfo
 from logflume.terminal.sparkline import sparkline
 
-__all__ = ["print_summary", "summarise"]
+__all__ = ["print_summary", "summarize"]
 
 _COUNTS = ("accepted", "written", "dropped")
 
@@ -20,10 +20,10 @@ def print_summary(run: RunInfo, rewards: Sequence[float]) -> None:
     counts = report()
     if run.rank == 0 and counts is not None:
         commands = next_commands(run.folder)
-        print("\n" + summarise(rewards, counts.sinks, str(run.folder), commands))
+        print("\n" + summarize(rewards, counts.sinks, str(run.folder), commands))
 
 
-def summarise(
+def summarize(
     rewards: Sequence[float],
     sinks: Mapping[str, Mapping[str, int]],
     folder: str,

@@ -208,7 +208,7 @@ class ExceptionEvent(EventBase):
     thread: Annotated[str | None, doc("name of the thread")] = None
 
 
-class Pipeline(EventBase):
+class PipelineEvent(EventBase):
     """The pipeline's own report: a fault of a sink or processor, or the counts at the end."""
 
     status: Annotated[str | None, doc("report, failed, recovered or limited")] = None
@@ -245,6 +245,6 @@ CATALOGUE: dict[str, type[EventBase]] = {
     "alert": Alert,
     "message": Message,
     "exception": ExceptionEvent,
-    "pipeline": Pipeline,
+    "pipeline": PipelineEvent,
 }
 """The declared types by name."""

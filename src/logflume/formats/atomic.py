@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SUFFIX", "clean_up", "exchange", "replace_folder", "size_bytes", "staged"]
+__all__ = ["SUFFIX", "atomic_replacement", "clean_up", "exchange", "replace_folder", "size_bytes"]
 
 
 _AT_FDCWD = -100
@@ -63,7 +63,7 @@ _OLD = "old"
 
 
 @contextmanager
-def staged(path: Path) -> Iterator[Path]:
+def atomic_replacement(path: Path) -> Iterator[Path]:
     """Yield where to build what takes the place of `path` at the end of the block.
 
     It is in a hidden folder beside. The old one is removed when the new one is in its place, which

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from logflume.formats.positions import Positions
+from logflume.formats.positions import PositionSet
 from logflume.runs.info import RunInfo
 from logflume.values.plain import json_text
 
@@ -131,7 +131,7 @@ def _float_text(values: Sequence[Any]) -> str:
 _KEYS = ("run", "attempt", "rank", "seq")
 
 
-def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> Positions | None:
+def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> PositionSet | None:
     """Return the events of a run and rank that a file has; None if its columns can't tell.
 
     Args:
@@ -142,7 +142,7 @@ def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> Position
     if not set(_KEYS) <= set(columns):
         return None
     places = [columns.index(name) for name in _KEYS]
-    found = Positions()
+    found = PositionSet()
     wanted = [run.run.encode(), str(run.rank).encode()]
     if not path.exists():
         return found

@@ -20,25 +20,25 @@ from logflume.exceptions import RunError
 from logflume.protocols import Event, Position
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
-from logflume.values.coerce import INT64_MAX, MISFIT, fit
+from logflume.values.coerce import INT64_MAX, MISFIT, coerce
 from logflume.values.kinds import declared_kind
 
 __all__ = [
     "TORN",
-    "Entry",
-    "Tell",
+    "JournalLine",
+    "OnProgress",
     "find_fault",
     "find_position",
+    "ignore_progress",
     "is_of",
     "journal_bytes",
     "open_files",
     "parse",
     "put_back_nonfinite",
-    "read_entries",
     "read_events",
+    "read_journal_lines",
     "read_lines_from",
     "restore",
-    "tell_nobody",
 ]
 
 
@@ -183,7 +183,7 @@ def restore(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-Tell: TypeAlias = Callable[[int], None]
+OnProgress: TypeAlias = Callable[[int], None]
 """Is told how many bytes of journal were read since it was called last."""
 
 TORN = "a torn last line"
@@ -193,7 +193,7 @@ _UNREADABLE = "the rest of the file can't be read"
 _TELL_BYTES = 1 << 20
 
 
-class Entry(NamedTuple):
+class JournalLine(NamedTuple):
     """A line of a journal.
 
     Attributes:
@@ -209,7 +209,7 @@ class Entry(NamedTuple):
     fault: str = ""
 
 
-def tell_nobody(_size_bytes: int) -> None:
+def ignore_progress(_size_bytes: int) -> None:
     """Do nothing."""
 
 
@@ -219,12 +219,12 @@ def journal_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in paths if path.exists())
 
 
-def read_entries(
+def read_journal_lines(
     writer: Writer,
     run: RunInfo | None,
-    tell: Tell = tell_nobody,
+    tell: OnProgress = ignore_progress,
     is_wanted: Callable[[bytes], bool] | None = None,
-) -> Iterator[Entry]:
+) -> Iterator[JournalLine]:
     """Yield the lines of a writer's journal, as its files are at this moment.
 
     Args:
@@ -240,8 +240,8 @@ def read_entries(
 
 
 def _read_file(
-    path: Path, lines: Iterable[bytes], run: RunInfo | None, tell: Tell
-) -> Iterator[Entry]:
+    path: Path, lines: Iterable[bytes], run: RunInfo | None, tell: OnProgress
+) -> Iterator[JournalLine]:
     import pyarrow as pa
 
     # How far a compressed file was read can't be told, but at its end.
@@ -254,21 +254,21 @@ def _read_file(
                 tell(read_bytes)
                 read_bytes = 0
     except (OSError, pa.ArrowException):
-        yield Entry(path, b"", None, _UNREADABLE)
+        yield JournalLine(path, b"", None, _UNREADABLE)
     tell(path.stat().st_size if is_compressed and path.exists() else read_bytes)
 
 
-def _read_line(path: Path, line: bytes, run: RunInfo | None) -> Entry:
+def _read_line(path: Path, line: bytes, run: RunInfo | None) -> JournalLine:
     if not line.endswith(b"\n"):
-        return Entry(path, line, None, TORN)
+        return JournalLine(path, line, None, TORN)
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return Entry(path, line, None, "lines that are no JSON")
+        return JournalLine(path, line, None, "lines that are no JSON")
     fault = find_fault(event, run)
     if fault is None and not put_back_nonfinite(event):
         fault = "events that are not valid against the schema"
-    return Entry(path, line, event if fault is None else None, fault or "")
+    return JournalLine(path, line, event if fault is None else None, fault or "")
 
 
 _INVALID = "events that are not valid against the schema"
@@ -332,7 +332,7 @@ def _has_plain_fields(event: dict[str, Any]) -> bool:
 def _is_fine(value: Any, event_type: str, name: str) -> bool:
     kind = _kind(event_type, name)
     if kind is not None:
-        return fit(value, kind, False) is not MISFIT
+        return coerce(value, kind, False) is not MISFIT
     return isinstance(value, _PLAIN) or (
         isinstance(value, list) and all(isinstance(item, _PLAIN) for item in value)
     )

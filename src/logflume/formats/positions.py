@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 
-__all__ = ["Positions", "Rows", "Seen"]
+__all__ = ["PositionSet", "RowChecksums", "SeqRanges"]
 
 
 _PAGE = 512
@@ -16,7 +16,7 @@ _MOST = 1 << 40
 """No run has so many events: a number above it was made by damage, and is not kept."""
 
 
-class Rows:
+class RowChecksums:
     """A checksum of each row: 4 bytes an event, in pages, so that a wild number costs one page."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Rows:
             yield from filter(None, page)
 
 
-class Seen:
+class SeqRanges:
     """The positions of events, as ranges: a journal without gaps is one range an attempt."""
 
     def __init__(self) -> None:
@@ -121,7 +121,7 @@ class _Ranges:
 _PAGE_BYTES = 4_096
 
 
-class Positions:
+class PositionSet:
     """A set of places in a run, `(attempt, seq)`: one bit each, so ten million take 1.25 MB.
 
     The bits are in pages: a wild number, which damage to a file may make, takes one page only.

@@ -1,15 +1,15 @@
-"""Importing: what other tools logged becomes a run of ours.
+"""Importing logs of other tools as runs.
 
 ```text
-source.py            which format a file or folder has, and what a run made of it is called
-  trainer_state.py   `trainer_state.json` of transformers and TRL
-  tensorboard.py     event files (points.py: grouped by step)
-  history.py         W&B's history: JSON Lines (jsonl.py) and CSV (csvfile.py)
-names.py             from `train/loss` to the field `loss` of `training`
-writing.py           found events → a run folder, through the sinks
+source.py          finds the format of a file or folder, and the id of the imported run
+trainer_state.py   `trainer_state.json` of transformers and TRL
+tensorboard.py     TensorBoard event files (event_files.py reads them)
+wandb_history.py   W&B's history as JSON Lines or CSV
+names.py           maps names such as `train/loss` to the field `loss` of `training`
+writing.py         writes the imported events as a run, through the sinks
 ```
 
-A reader is a function `read(path, left_out)` that yields `Found` events, in order, and counts what
+A reader is a function `read(path, left_out)` that yields `ImportedEvent`s in order and counts what
 it leaves out.
 """
 

@@ -26,10 +26,10 @@ from logflume.events.catalogue import CATALOGUE
 from logflume.events.trainer_names import EVALUATION_PREFIX, split_report
 from logflume.values.kinds import declared_kind
 
-__all__ = ["BESIDE", "Found", "LeftOut", "Reader", "number_of", "sort_reports"]
+__all__ = ["BESIDE", "ImportedEvent", "LeftOut", "Reader", "number_of", "sort_reports"]
 
 
-class Found(msgspec.Struct):
+class ImportedEvent(msgspec.Struct):
     """An event as it was found, before it is made one of ours.
 
     Attributes:
@@ -48,7 +48,7 @@ class Found(msgspec.Struct):
 LeftOut: TypeAlias = Counter[str]
 """How much was not imported, by what it is and why."""
 
-Reader: TypeAlias = Callable[[Path, LeftOut], Iterator[Found]]
+Reader: TypeAlias = Callable[[Path, LeftOut], Iterator[ImportedEvent]]
 """Yields what is in a file or folder, and counts what it leaves out."""
 
 BESIDE = frozenset({"epoch", "global_step", "_runtime", "_step"})

@@ -17,7 +17,7 @@ import msgspec
 
 from logflume.exceptions import RunError
 from logflume.importing.event_files import find_event_files
-from logflume.importing.names import Found, Reader
+from logflume.importing.names import ImportedEvent, Reader
 from logflume.importing.tensorboard import read_tensorboard
 from logflume.importing.trainer_state import find_states, read_trainer_state
 from logflume.importing.wandb_history import STEP_NAMES, TIME_NAMES, read_csv, read_jsonl
@@ -25,7 +25,7 @@ from logflume.importing.writing import write_run
 from logflume.runs.identity import check_run_id
 from logflume.runs.info import RunInfo
 
-__all__ = ["READERS", "Format", "Imported", "find_format", "import_run", "name_run"]
+__all__ = ["READERS", "Imported", "SourceFormat", "find_format", "import_run", "name_run"]
 
 
 class Imported(msgspec.Struct, kw_only=True):
@@ -41,7 +41,7 @@ class Imported(msgspec.Struct, kw_only=True):
 
     run: str
     folder: str
-    format: Format
+    format: SourceFormat
     events: dict[str, int]
     left_out: dict[str, int]
 
@@ -49,10 +49,10 @@ class Imported(msgspec.Struct, kw_only=True):
 def import_run(
     source: str | os.PathLike[str],
     *,
-    format: Format | None = None,  # noqa: A002 - named as on the command line
+    format: SourceFormat | None = None,  # noqa: A002 - named as on the command line
     dir: str | os.PathLike[str] = "logs",  # noqa: A002 - named as everywhere
     run: str | None = None,
-    follow: Callable[[Iterator[Found]], Iterator[Found]] = iter,
+    follow: Callable[[Iterator[ImportedEvent]], Iterator[ImportedEvent]] = iter,
 ) -> Imported:
     """Make a run of what another tool has logged.
 
@@ -88,7 +88,7 @@ def import_run(
     )
 
 
-class Format(StrEnum):
+class SourceFormat(StrEnum):
     """What can be imported."""
 
     TRAINER_STATE = "trainer_state"
@@ -97,11 +97,11 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-READERS: dict[Format, Reader] = {
-    Format.TRAINER_STATE: read_trainer_state,
-    Format.TENSORBOARD: read_tensorboard,
-    Format.JSONL: read_jsonl,
-    Format.CSV: read_csv,
+READERS: dict[SourceFormat, Reader] = {
+    SourceFormat.TRAINER_STATE: read_trainer_state,
+    SourceFormat.TENSORBOARD: read_tensorboard,
+    SourceFormat.JSONL: read_jsonl,
+    SourceFormat.CSV: read_csv,
 }
 
 _LONGEST_LINE_BYTES = 1 << 28
@@ -113,7 +113,7 @@ _COMMON = re.compile(
 """Names that say nothing of the run."""
 
 
-def find_format(path: Path) -> Format:
+def find_format(path: Path) -> SourceFormat:
     """Return the format of a file by its content, of a folder by what it holds.
 
     A folder that has both a trainer's state and event files is taken for the first: it has the
@@ -130,7 +130,7 @@ def find_format(path: Path) -> Format:
             f"{path}: nothing is known to import here. What can be imported: trainer_state.json of "
             "transformers and TRL, TensorBoard's event files (also folders of these), a history of "
             "W&B as JSON Lines or CSV. A file that is one of them: say which with --format "
-            f"({', '.join(Format)})"
+            f"({', '.join(SourceFormat)})"
         )
     return found
 
@@ -146,34 +146,34 @@ def name_run(path: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._+=@:-]+", "-", name).strip("-._+=@:")[:100] or "imported"
 
 
-def _format_of_folder(path: Path) -> Format | None:
+def _format_of_folder(path: Path) -> SourceFormat | None:
     if find_states(path):
-        return Format.TRAINER_STATE
-    return Format.TENSORBOARD if find_event_files(path) else None
+        return SourceFormat.TRAINER_STATE
+    return SourceFormat.TENSORBOARD if find_event_files(path) else None
 
 
-def _format_of_file(path: Path) -> Format | None:
+def _format_of_file(path: Path) -> SourceFormat | None:
     try:
         with path.open("rb") as file:
             line = file.readline(_LONGEST_LINE_BYTES)
     except OSError as error:
         raise RunError(f"{path}: it can't be read: {error}") from error
     if b"brain.Event:" in line[:64] or "tfevents" in path.name:
-        return Format.TENSORBOARD
+        return SourceFormat.TENSORBOARD
     text = line.removeprefix(codecs.BOM_UTF8).strip()
     if text.startswith((b"{", b"[")):
         return _format_of_json(text, path)
-    return Format.CSV if _has_step(text) else None
+    return SourceFormat.CSV if _has_step(text) else None
 
 
-def _format_of_json(first_line: bytes, path: Path) -> Format | None:
+def _format_of_json(first_line: bytes, path: Path) -> SourceFormat | None:
     """Tell a line of many from what goes over the whole file."""
     line = _load(first_line)
     if isinstance(line, dict) and "log_history" not in line:
-        return Format.JSONL
+        return SourceFormat.JSONL
     state = _load(path.read_bytes()) if line is None else line
     is_state = isinstance(state, dict) and "log_history" in state
-    return Format.TRAINER_STATE if is_state or isinstance(state, list) else None
+    return SourceFormat.TRAINER_STATE if is_state or isinstance(state, list) else None
 
 
 def _load(text: bytes) -> Any:

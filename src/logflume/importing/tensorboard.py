@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
 from logflume.importing.event_files import Values, find_event_files, read_events
-from logflume.importing.names import BESIDE, Found, LeftOut, sort_reports
+from logflume.importing.names import BESIDE, ImportedEvent, LeftOut, sort_reports
 from logflume.training.trainer_arguments import WELL_KNOWN
 from logflume.values.kinds import Kind, declared_kind
 
@@ -113,7 +113,7 @@ _TEXT_SUFFIX = "/text_summary"  # torch's and tensorboardX's writers add it to t
 _STATUSES = {1: "finished", 2: "failed"}  # of the hparams plugin: success, failure
 
 
-def read_tensorboard(path: Path, left_out: LeftOut) -> Iterator[Found]:
+def read_tensorboard(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
     """Yield what is in an event file, or in all those of a folder and the folders below.
 
     Raises:
@@ -134,7 +134,7 @@ def read_tensorboard(path: Path, left_out: LeftOut) -> Iterator[Found]:
 
 def _take(
     event: Event, folder: int, values: Values, points: Points, left_out: LeftOut
-) -> Iterator[Found]:
+) -> Iterator[ImportedEvent]:
     """Put the points of an event to the others; yield what it tells of the whole run."""
     kind = event.WhichOneof("what")
     if kind == "session_log" and event.session_log.status == event.session_log.START:
@@ -145,7 +145,7 @@ def _take(
         value = values.read(item)
         tag = item.tag.removesuffix(_TEXT_SUFFIX)
         if isinstance(value, str) and tag == "args" and (arguments := _arguments(value)):
-            yield Found("run_started", arguments, None, event.wall_time)
+            yield ImportedEvent("run_started", arguments, None, event.wall_time)
         elif isinstance(value, int | float | str):
             points.add(Point(folder, event.step, event.wall_time, tag, value))
         elif value is not None:
@@ -164,7 +164,7 @@ def _arguments(text: str) -> dict[str, Any] | None:
     return {"arguments": arguments, "hyperparameters": known}
 
 
-def _hyperparameters(data: Any, time_s: float) -> Iterator[Found]:
+def _hyperparameters(data: Any, time_s: float) -> Iterator[ImportedEvent]:
     if data.HasField("session_start_info"):
         found = {
             name: getattr(value, value.WhichOneof("kind"))
@@ -172,9 +172,9 @@ def _hyperparameters(data: Any, time_s: float) -> Iterator[Found]:
             if value.WhichOneof("kind") in ("number_value", "string_value", "bool_value")
         }
         if found:
-            yield Found("run_started", {"hyperparameters": found}, None, time_s)
+            yield ImportedEvent("run_started", {"hyperparameters": found}, None, time_s)
     elif data.HasField("session_end_info") and data.session_end_info.status in _STATUSES:
-        yield Found("run_finished", {"status": _STATUSES[data.session_end_info.status]})
+        yield ImportedEvent("run_finished", {"status": _STATUSES[data.session_end_info.status]})
 
 
 def _names(folders: list[Path], used: list[int]) -> dict[int, str]:
@@ -184,7 +184,7 @@ def _names(folders: list[Path], used: list[int]) -> dict[int, str]:
     return {index: "" if name == "." else name for index, name in names.items()}
 
 
-def _put_together(points: Points, names: dict[int, str]) -> Iterator[Found]:
+def _put_together(points: Points, names: dict[int, str]) -> Iterator[ImportedEvent]:
     report = _Report()
     for point in points:
         part = names[point.folder]
@@ -194,7 +194,7 @@ def _put_together(points: Points, names: dict[int, str]) -> Iterator[Found]:
         if isinstance(point.value, str):
             tag = f"{part}/{name}" if part else name
             fields = {"message": point.value, "tag": tag}
-            yield Found("message", fields, point.step, point.time_s)
+            yield ImportedEvent("message", fields, point.step, point.time_s)
         elif not report.takes(point, part, name):
             yield from report.events()
             report = _Report()
@@ -227,8 +227,8 @@ class _Report:
         self._values.setdefault(part, {})[name] = point.value  # type: ignore[assignment]
         return True
 
-    def events(self) -> Iterator[Found]:
+    def events(self) -> Iterator[ImportedEvent]:
         """Yield the events that the numbers make."""
         if self._first is not None:
             for event, fields in sort_reports(self._values).items():
-                yield Found(event, fields, self._first.step, self._first.time_s)
+                yield ImportedEvent(event, fields, self._first.step, self._first.time_s)

@@ -18,7 +18,7 @@ from typing import Any
 from logflume.events.trainer_names import split_report
 from logflume.exceptions import RunError
 from logflume.importing.event_files import find_event_files
-from logflume.importing.names import Found, LeftOut, number_of
+from logflume.importing.names import ImportedEvent, LeftOut, number_of
 
 __all__ = ["STATE_FILE", "find_states", "read_trainer_state"]
 
@@ -39,7 +39,7 @@ def find_states(folder: Path) -> list[Path]:
     return [*folder.glob(STATE_FILE), *folder.glob(f"checkpoint-*/{STATE_FILE}")]
 
 
-def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[Found]:
+def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
     """Yield what is in a `trainer_state.json`, or in the newest one of a folder.
 
     Raises:
@@ -51,7 +51,9 @@ def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[Found]:
     if path.is_dir() and (event_files := find_event_files(path)):
         left_out["event files (--format tensorboard takes these)"] += len(event_files)
     time_s, step = file.stat().st_mtime, state.get("global_step")
-    yield Found("run_started", {"hyperparameters": _pick(state, _HYPERPARAMETERS)}, None, time_s)
+    yield ImportedEvent(
+        "run_started", {"hyperparameters": _pick(state, _HYPERPARAMETERS)}, None, time_s
+    )
     for report in state["log_history"]:
         if isinstance(report, dict):
             yield from _events(report, time_s)
@@ -59,16 +61,16 @@ def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[Found]:
             left_out["entries of log_history that are no report"] += 1
     rest = _pick(state, state.keys() - _HYPERPARAMETERS - _NOT_SAID)
     if rest:
-        yield Found("trainer_state", rest, step, time_s)
-    yield Found("run_finished", {"status": _status(state)}, step, time_s)
+        yield ImportedEvent("trainer_state", rest, step, time_s)
+    yield ImportedEvent("run_finished", {"status": _status(state)}, step, time_s)
 
 
-def _events(report: dict[str, Any], time_s: float) -> Iterator[Found]:
+def _events(report: dict[str, Any], time_s: float) -> Iterator[ImportedEvent]:
     metrics = {name: number_of(value) for name, value in report.items() if name != "step"}
     step = report.get("step")
     for event, fields in split_report(metrics).items():
         if fields:
-            yield Found(event, {"global_step": step, **fields}, step, time_s)
+            yield ImportedEvent(event, {"global_step": step, **fields}, step, time_s)
 
 
 def _pick(state: dict[str, Any], names: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from logflume.exceptions import RunError
-from logflume.importing.names import Found, LeftOut, number_of, sort_reports
+from logflume.importing.names import ImportedEvent, LeftOut, number_of, sort_reports
 
 __all__ = ["STEP_NAMES", "TIME_NAMES", "Row", "read_csv", "read_jsonl", "read_rows"]
 
@@ -27,7 +27,7 @@ _BOOLEANS = {"True": True, "true": True, "False": False, "false": False}
 _INTEGER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
 
 
-def read_csv(path: Path, left_out: LeftOut) -> Iterator[Found]:
+def read_csv(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
     """Yield the events of a file, row by row. An empty cell is a value that isn't there."""
     yield from read_rows(_csv_rows(path, left_out))
 
@@ -103,7 +103,7 @@ _EARLIEST_TIME_S, _LATEST_TIME_S = 1e8, 4e9
 """Earlier times (before 1973) are not since 1970; later ones are in milliseconds."""
 
 
-def read_rows(rows: Iterable[Row]) -> Iterator[Found]:
+def read_rows(rows: Iterable[Row]) -> Iterator[ImportedEvent]:
     """Yield the events of each row.
 
     The step is that of the best of `STEP_NAMES` that one of the first rows has. A row without it
@@ -122,7 +122,7 @@ def read_rows(rows: Iterable[Row]) -> Iterator[Found]:
         reports = {part: _without(report, clock) for part, report in row.items()}
         for event, fields in sort_reports(reports).items():
             if fields:
-                yield Found(event, fields, step, time_s)
+                yield ImportedEvent(event, fields, step, time_s)
 
 
 def _is_step(value: Any) -> bool:
@@ -153,7 +153,7 @@ def _find_time(report: Mapping[str, Any]) -> float | None:
     return time_s if _EARLIEST_TIME_S < time_s < _LATEST_TIME_S else None
 
 
-def read_jsonl(path: Path, left_out: LeftOut) -> Iterator[Found]:
+def read_jsonl(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
     """Yield the events of a file, line by line.
 
     Nested objects are flattened with `/`. NaN and infinities may be bare or texts. Media and

@@ -18,7 +18,7 @@ from logflume.events.catalogue import SCHEMA_VERSION
 from logflume.events.reserved import RESERVED_FOR_PIPELINE
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
-from logflume.importing.names import Found
+from logflume.importing.names import ImportedEvent
 from logflume.pipeline.build import build_sink
 from logflume.protocols import Event, Sink
 from logflume.runs.info import RunInfo
@@ -41,7 +41,7 @@ _LAST_TIME_S = 253_402_300_799.0  # the end of the year 9999, after which RFC 33
 
 
 def write_run(
-    found: Iterable[Found], run: RunInfo, origin: dict[str, str], default_time_s: float
+    found: Iterable[ImportedEvent], run: RunInfo, origin: dict[str, str], default_time_s: float
 ) -> Counter[str]:
     """Write a run, whole or not at all: it gets its name when everything is written.
 
@@ -101,7 +101,7 @@ class _Maker:
         self._ending: dict[str, Any] = {"status": "finished"}
         self._last_step: Any = None
 
-    def events(self, found: Iterable[Found], origin: dict[str, str]) -> Iterator[Event]:
+    def events(self, found: Iterable[ImportedEvent], origin: dict[str, str]) -> Iterator[Event]:
         """Yield every event, finished.
 
         Raises:
@@ -112,7 +112,7 @@ class _Maker:
         if first is None:
             raise RunError(f"{origin['path']}: there is nothing in it to import")
         start = {"schema_version": SCHEMA_VERSION, "imported": origin}
-        yield self._make(Found("run_started", start, None, first.time_s), "system")
+        yield self._make(ImportedEvent("run_started", start, None, first.time_s), "system")
         for item in chain([first], found):
             if item.event == "run_finished":
                 self._ending |= item.fields
@@ -120,7 +120,7 @@ class _Maker:
                 yield self._make(item, _LOGGERS.get(item.event, "training"))
         if (duration_s := max(self._times_s) - min(self._times_s)) > 0:
             self._ending["duration_s"] = duration_s
-        end = Found("run_finished", self._ending, self._last_step, max(self._times_s))
+        end = ImportedEvent("run_finished", self._ending, self._last_step, max(self._times_s))
         yield self._make(end, "system")
 
     def state(self) -> RunState:
@@ -134,7 +134,7 @@ class _Maker:
             whole=dict.fromkeys(_SINKS, 1),
         )
 
-    def _make(self, found: Found, logger: str) -> Event:
+    def _make(self, found: ImportedEvent, logger: str) -> Event:
         event = {
             "timestamp": _format(self._time(found.time_s)),
             "level": "info",

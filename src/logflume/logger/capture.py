@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.values.snapshot import snapshot
 
 __all__ = ["capture", "exception_fields"]
@@ -26,7 +26,7 @@ def capture(
 
     Never raises: a call that can't be read as it was meant is logged with a field `problem`.
     """
-    result = attempt(_capture, logger, level, event, args, dict(fields))
+    result = call_guarded(_capture, logger, level, event, args, dict(fields))
     if isinstance(result, Failure):
         kept = {name: snapshot(value) for name, value in fields.items()}
         return _text(event), {**kept, "problem": describe(result.error)}
@@ -65,7 +65,7 @@ def _find_caller() -> FrameType | None:
 
 def _text(event: Any) -> str:
     """Return the text of a call's first argument. Even that of a number may be refused."""
-    text = attempt(str, snapshot(event))
+    text = call_guarded(str, snapshot(event))
     if isinstance(text, Failure):
         return f"<{type(event).__name__} that could not be read: {describe(text.error)}>"
     return text
@@ -74,7 +74,7 @@ def _text(event: Any) -> str:
 def _interpolate(event: str, args: tuple[Any, ...], fields: dict[str, Any]) -> str:
     """Fill `%s` and friends as structlog does: one mapping by name, else by position."""
     values: Any = args[0] if len(args) == 1 and isinstance(args[0], dict) and args[0] else args
-    filled = attempt(event.__mod__, values)
+    filled = call_guarded(event.__mod__, values)
     if isinstance(filled, Failure):
         fields["args"] = list(args)
         fields["problem"] = describe(filled.error)
@@ -111,8 +111,8 @@ def exception_fields(exc_info: ExcInfo) -> dict[str, Any]:
     every tensor that its frames refer to.
     """
     kind, error, trace = exc_info
-    message = attempt(str, error)
-    text = attempt(lambda: "".join(traceback.format_exception(kind, error, trace)))
+    message = call_guarded(str, error)
+    text = call_guarded(lambda: "".join(traceback.format_exception(kind, error, trace)))
     return {
         "exception/type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
         "exception/message": describe(error) if isinstance(message, Failure) else message,

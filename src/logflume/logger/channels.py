@@ -11,14 +11,16 @@ from logflume.events.reserved import LEVELS
 from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.router import find_by_prefix
 
-__all__ = ["HUB", "Channel", "Hub", "channel", "take_buffer"]
+__all__ = ["CHANNELS", "Channel", "Channels", "channel", "configure_channels"]
 
 
-def take_buffer(config: Config) -> None:
+def configure_channels(config: Config) -> None:
     """Give the process's buffer and loggers the configured size and levels."""
     loggers = {"": config.root, **config.loggers}
-    HUB.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
-    HUB.buffer.configure(config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s)
+    CHANNELS.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
+    CHANNELS.buffer.configure(
+        config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s
+    )
 
 
 HELD_RECORDS = 10_000
@@ -46,7 +48,7 @@ class Channel:
         return channel, (self.name,)
 
 
-class Hub:
+class Channels:
     """The process's channels and its one buffer, which outlives every pipeline.
 
     Attributes:
@@ -103,9 +105,9 @@ def _every_level(_name: str) -> int:
     return 0
 
 
-HUB = Hub()
+CHANNELS = Channels()
 
 
 def channel(name: str) -> Channel:
     """Return the process's channel of this name; this is structlog's logger factory."""
-    return HUB.channel(name)
+    return CHANNELS.channel(name)

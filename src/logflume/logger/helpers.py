@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import EventLogger, get_logger
 from logflume.resources import machine_memory, process_memory, torch_memory
 from logflume.values.snapshot import key_text
@@ -110,7 +110,7 @@ def log_memory_usage(**fields: Any) -> None:
 
 def _as_fields(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Return a mapping as keyword arguments, whatever it is: a log call never raises."""
-    named = attempt(lambda: {key_text(name): value for name, value in values.items()})
+    named = call_guarded(lambda: {key_text(name): value for name, value in values.items()})
     return {"problem": describe(named.error)} if isinstance(named, Failure) else named
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from logflume.events.reserved import LEVELS
 from logflume.logger.capture import capture
-from logflume.logger.channels import HUB
+from logflume.logger.channels import CHANNELS
 from logflume.values.snapshot import ATOMIC_TYPES
 
 __all__ = ["EventLogger", "get_logger"]
@@ -71,8 +71,8 @@ def _level_method(level: str, more: str = "") -> Any:
                 return
             event, fields = captured
             context = _NOTHING
-        buffer = HUB.buffer
-        buffer.put((called_ns, channel.name, level, event, context, fields, HUB.position))
+        buffer = CHANNELS.buffer
+        buffer.put((called_ns, channel.name, level, event, context, fields, CHANNELS.position))
         if is_urgent:
             buffer.wake.set()
 
@@ -151,4 +151,4 @@ def get_logger(name: str = "training", **context: Any) -> EventLogger:
         name: Name of the logger, by which the configuration chooses level and sinks.
         context: Fields that every event of this logger has.
     """
-    return EventLogger(HUB.channel(name), HUB.caller_processors, dict(context))
+    return EventLogger(CHANNELS.channel(name), CHANNELS.caller_processors, dict(context))

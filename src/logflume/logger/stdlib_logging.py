@@ -14,7 +14,7 @@ import warnings
 from typing import Any
 
 from logflume.config.model import StdlibConfig
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.values.snapshot import snapshot
 
@@ -30,7 +30,7 @@ class _EventHandler(logging.Handler):
         if getattr(record, "logflume_taken", False):
             return
         record.logflume_taken = True
-        text = attempt(record.getMessage)
+        text = call_guarded(record.getMessage)
         if isinstance(text, Failure):
             text = f"{snapshot(record.msg)} (its arguments don't fit: {describe(text.error)})"
         fields: dict[str, Any] = {"source": f"{record.pathname}:{record.lineno}"}

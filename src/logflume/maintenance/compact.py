@@ -10,7 +10,7 @@ import msgspec
 
 from logflume.exceptions import RunError
 from logflume.formats.parquet import is_part_name
-from logflume.maintenance.sink_files import Output, find_outputs, hold, identify, load_configs
+from logflume.maintenance.sink_files import SinkFile, find_sink_files, hold, identify, load_configs
 from logflume.runs.files import find_writers
 
 __all__ = ["Compacted", "compact"]
@@ -47,12 +47,12 @@ def compact(folder: Path) -> Iterator[Compacted]:
             run = identify(writer)
             if run is None or run.process is not None:
                 continue
-            for output in find_outputs(run, folder, load_configs(writer, run)):
+            for output in find_sink_files(run, folder, load_configs(writer, run)):
                 if output.kind == "parquet" and output.path.is_dir():
                     yield _compact(output)
 
 
-def _compact(output: Output) -> Compacted:
+def _compact(output: SinkFile) -> Compacted:
     before = _measure(output.path)
     try:
         # The sink does it when it is closed.

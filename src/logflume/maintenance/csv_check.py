@@ -14,9 +14,9 @@ from typing import IO
 
 from logflume.formats.csv import CELL, read_rows
 from logflume.maintenance.differences import Comparison
-from logflume.maintenance.expected_output import Oracle, header_of
-from logflume.maintenance.sink_files import Output
-from logflume.maintenance.verify import FIX, Finding
+from logflume.maintenance.expected_output import ExpectedOutput, header_of
+from logflume.maintenance.sink_files import SinkFile
+from logflume.maintenance.verify import FIX, Issue
 from logflume.protocols import Event
 
 __all__ = ["CsvCheck"]
@@ -32,13 +32,13 @@ class CsvCheck:
         is_live: Whether it is being written.
     """
 
-    def __init__(self, output: Output, is_live: bool) -> None:
+    def __init__(self, output: SinkFile, is_live: bool) -> None:
         self._output = output
         self._is_live = is_live
         self._comparison = Comparison(output.label, is_live)
         self._places: list[int] = []
         self._faults: Counter[str] = Counter()
-        self._oracle = Oracle(output, self._read())
+        self._oracle = ExpectedOutput(output, self._read())
 
     @property
     def unknown(self) -> int:
@@ -60,12 +60,12 @@ class CsvCheck:
             checksum = None if row is None else partial(self._checksum, row)
             self._comparison.meet(self._output.label, event, row is not None, checksum)
 
-    def findings(self) -> list[Finding]:
+    def issues(self) -> list[Issue]:
         """Return what is wrong."""
         self._oracle.close()
         label = self._output.label
-        faults = [Finding(label, what, count, FIX) for what, count in self._faults.items()]
-        return faults + self._comparison.findings()
+        faults = [Issue(label, what, count, FIX) for what, count in self._faults.items()]
+        return faults + self._comparison.issues()
 
     def _read(self) -> bytes:
         """Read the file, and return the header that the sink goes on with."""

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 
-from logflume.formats.positions import Rows
-from logflume.maintenance.verify import FIX, Finding
+from logflume.formats.positions import RowChecksums
+from logflume.maintenance.verify import FIX, Issue
 from logflume.protocols import Event
 
 __all__ = ["Comparison"]
@@ -29,7 +29,7 @@ class Comparison:
     def __init__(self, label: str, is_live: bool) -> None:
         self._label = label
         self._is_live = is_live
-        self._rows = Rows()
+        self._rows = RowChecksums()
         self._last: dict[tuple[str, int], int] = {}
         self._missing: Counter[str] = Counter()
         self._missing_say = array("I")
@@ -80,10 +80,10 @@ class Comparison:
         """How many of the rows left say what a missing event says: their position was changed."""
         return (Counter(self._missing_say) & Counter(self._rows.left())).total()
 
-    def findings(self) -> list[Finding]:
+    def issues(self) -> list[Issue]:
         """Return what is wrong."""
         found = [
-            Finding(part, what, count, FIX)
+            Issue(part, what, count, FIX)
             for what, counts in (
                 ("events of the journal are missing", self._missing),
                 ("events are there twice", self._twice),
@@ -94,7 +94,7 @@ class Comparison:
         ]
         if self._misplaced:
             what = "events with another one's attempt or seq"
-            found.append(Finding(self._label, what, self._misplaced, FIX))
+            found.append(Issue(self._label, what, self._misplaced, FIX))
         if self.unknown:
-            found.append(Finding(self._label, "events that the journal lacks", self.unknown, _KEPT))
+            found.append(Issue(self._label, "events that the journal lacks", self.unknown, _KEPT))
         return found

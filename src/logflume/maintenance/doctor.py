@@ -10,18 +10,18 @@ from typing import Any, NamedTuple, Protocol
 import psutil
 
 from logflume.exceptions import RunError
-from logflume.formats.journal import Tell, read_entries, tell_nobody
+from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
 from logflume.maintenance.csv_check import CsvCheck
 from logflume.maintenance.log_check import LogCheck
 from logflume.maintenance.parquet_check import ParquetCheck
-from logflume.maintenance.sink_files import Output, find_outputs, identify, load_configs
+from logflume.maintenance.sink_files import SinkFile, find_sink_files, identify, load_configs
 from logflume.maintenance.tensorboard_check import TensorBoardCheck
-from logflume.maintenance.verify import Finding, JournalCheck, check_state, find_leftovers
+from logflume.maintenance.verify import Issue, JournalCheck, check_state, find_stale_files
 from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
-__all__ = ["Checked", "CheckedOutput", "check_writer", "diagnose", "is_live"]
+__all__ = ["Checked", "CheckedSinkFile", "check_writer", "diagnose", "is_live"]
 
 _PIECE = 1_024
 
@@ -40,7 +40,7 @@ class Check(Protocol):
     def compare(self, events: Sequence[Event]) -> None:
         """Look for events of one attempt."""
 
-    def findings(self) -> list[Finding]:
+    def issues(self) -> list[Issue]:
         """Return what is wrong. Called once, after all events."""
 
 
@@ -52,7 +52,7 @@ _CHECKS: dict[str, type[Any]] = {
 }
 
 
-class CheckedOutput(NamedTuple):
+class CheckedSinkFile(NamedTuple):
     """What was found about an output.
 
     Attributes:
@@ -62,8 +62,8 @@ class CheckedOutput(NamedTuple):
         is_readable: Whether all that it has could be read.
     """
 
-    output: Output
-    findings: list[Finding]
+    output: SinkFile
+    issues: list[Issue]
     unknown: int
     is_readable: bool
 
@@ -82,14 +82,14 @@ class Checked(NamedTuple):
     writer: Writer
     run: RunInfo | None
     journal: JournalCheck
-    outputs: list[CheckedOutput]
-    others: list[Finding]
+    outputs: list[CheckedSinkFile]
+    others: list[Issue]
 
     @property
-    def findings(self) -> list[Finding]:
+    def issues(self) -> list[Issue]:
         """All that is wrong."""
-        of_outputs = [finding for checked in self.outputs for finding in checked.findings]
-        return [*self.journal.findings(), *of_outputs, *self.others]
+        of_outputs = [issue for checked in self.outputs for issue in checked.issues]
+        return [*self.journal.issues(), *of_outputs, *self.others]
 
     @property
     def is_whole(self) -> bool:
@@ -97,7 +97,7 @@ class Checked(NamedTuple):
         return self.journal.is_whole and not any(checked.unknown for checked in self.outputs)
 
 
-def diagnose(folder: Path, tell: Tell = tell_nobody) -> list[Finding]:
+def diagnose(folder: Path, tell: OnProgress = ignore_progress) -> list[Issue]:
     """Return what is wrong with a run: nothing, if all is well.
 
     Of a run that is being written, what is not written yet is not wrong.
@@ -114,10 +114,10 @@ def diagnose(folder: Path, tell: Tell = tell_nobody) -> list[Finding]:
     if not writers:
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
     found = [check_writer(writer, tell, is_live(writer)) for writer in writers]
-    return [finding for checked in found for finding in checked.findings]
+    return [issue for checked in found for issue in checked.issues]
 
 
-def check_writer(writer: Writer, tell: Tell, is_live: bool) -> Checked:
+def check_writer(writer: Writer, tell: OnProgress, is_live: bool) -> Checked:
     """Check the files of one writer.
 
     Args:
@@ -131,24 +131,24 @@ def check_writer(writer: Writer, tell: Tell, is_live: bool) -> Checked:
             writer, None, JournalCheck(writer, {}, is_live), [], _no_events(writer, is_live)
         )
     configs = load_configs(writer, run)
-    outputs = [] if run.process is not None else find_outputs(run, writer.folder, configs)
+    outputs = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
     # The outputs are read before the journal, so that a live run has nothing in them that it lacks.
     checks = [(o, _CHECKS[o.kind](o, is_live)) for o in outputs if _is_there(o)]
     journal = JournalCheck(writer, configs, is_live)
     for events in _read(writer, run, journal, tell):
         for _, check in checks:
             check.compare(events)
-    found = [CheckedOutput(o, c.findings(), c.unknown, c.is_readable) for o, c in checks]
-    left = [] if is_live else find_leftovers(writer.folder, outputs)
+    found = [CheckedSinkFile(o, c.issues(), c.unknown, c.is_readable) for o, c in checks]
+    left = [] if is_live else find_stale_files(writer.folder, outputs)
     return Checked(writer, run, journal, found, check_state(writer, run, journal, is_live) + left)
 
 
 def _read(
-    writer: Writer, run: RunInfo, journal: JournalCheck, tell: Tell
+    writer: Writer, run: RunInfo, journal: JournalCheck, tell: OnProgress
 ) -> Iterator[Sequence[Event]]:
     events = (
         event
-        for entry in read_entries(writer, run, tell)
+        for entry in read_journal_lines(writer, run, tell)
         if (event := journal.take(entry)) is not None
     )
     for _, of_attempt in groupby(events, lambda event: event["attempt"]):
@@ -156,7 +156,7 @@ def _read(
             yield piece
 
 
-def _is_there(output: Output) -> bool:
+def _is_there(output: SinkFile) -> bool:
     """Whether an output is to be checked: one that should be there, or is."""
     is_expected = output.is_expected and not output.is_shared
     return output.kind in _CHECKS and (is_expected or output.path.exists())
@@ -168,7 +168,7 @@ def is_live(writer: Writer) -> bool:
     return psutil.pid_exists(int(tag)) if tag.isdecimal() else writer.is_live
 
 
-def _no_events(writer: Writer, is_live: bool) -> list[Finding]:
+def _no_events(writer: Writer, is_live: bool) -> list[Issue]:
     """Say that a journal tells nothing; a run that was just begun, or a child, may have none."""
     name = f"events{writer.suffix}.jsonl"
     if is_live or (
@@ -176,4 +176,4 @@ def _no_events(writer: Writer, is_live: bool) -> list[Finding]:
     ):
         return []
     what = "no line is an event" if writer.journals() else "the journal is missing"
-    return [Finding(name, what, 1, "nothing brings it back, unless there is a copy")]
+    return [Issue(name, what, 1, "nothing brings it back, unless there is a copy")]

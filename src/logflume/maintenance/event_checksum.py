@@ -10,7 +10,7 @@ from typing import Any
 
 from logflume.values.plain import nonfinite_name, read_object
 
-__all__ = ["checksum", "microseconds"]
+__all__ = ["event_checksum", "microseconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -19,7 +19,7 @@ _TEXT = "extras!"
 """What stands for an `extras` that is no JSON object."""
 
 
-def checksum(fields: Mapping[str, Any]) -> int:
+def event_checksum(fields: Mapping[str, Any]) -> int:
     """Return the checksum of all fields, those in `extras` included, the event's position not.
 
     A table has no empty list where a column came later, and no `nonfinite`; these don't count.

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from logflume.maintenance.sink_files import Output, write_to
+from logflume.maintenance.sink_files import SinkFile, write_to
 from logflume.protocols import Event
 
-__all__ = ["Oracle", "header_of"]
+__all__ = ["ExpectedOutput", "header_of"]
 
 
-class Oracle:
+class ExpectedOutput:
     """A sink of the kind that an output has, with the same options.
 
     Args:
@@ -25,7 +25,7 @@ class Oracle:
         path: Where the sink writes, until this is closed.
     """
 
-    def __init__(self, output: Output, beginning: bytes = b"") -> None:
+    def __init__(self, output: SinkFile, beginning: bytes = b"") -> None:
         self._output = output
         self._beginning = beginning
         self._folder = tempfile.TemporaryDirectory(prefix="logflume-")
@@ -67,7 +67,7 @@ class Oracle:
             sink.close()
 
 
-def header_of(output: Output, attempt: int) -> bytes:
+def header_of(output: SinkFile, attempt: int) -> bytes:
     """Return what a new file of an output begins with."""
     with tempfile.TemporaryDirectory(prefix="logflume-") as folder:
         path = Path(folder) / output.path.name

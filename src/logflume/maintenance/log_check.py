@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import IO
 
-from logflume.maintenance.expected_output import Oracle
-from logflume.maintenance.sink_files import Output
-from logflume.maintenance.verify import FIX, Finding
+from logflume.maintenance.expected_output import ExpectedOutput
+from logflume.maintenance.sink_files import SinkFile
+from logflume.maintenance.verify import FIX, Issue
 from logflume.protocols import Event
 
 __all__ = ["LogCheck"]
@@ -30,10 +30,10 @@ class LogCheck:
     unknown = 0
     """Lines don't tell their events: that the journal lacks one can't be told."""
 
-    def __init__(self, output: Output, is_live: bool) -> None:
+    def __init__(self, output: SinkFile, is_live: bool) -> None:
         self._output = output
         self._is_live = is_live
-        self._oracle = Oracle(output)
+        self._oracle = ExpectedOutput(output)
         self._file: IO[bytes] | None = output.path.open("rb") if output.path.exists() else None
         self._ahead: deque[bytes] = deque()
         self._missing = self._trailing = self._strange = 0
@@ -50,7 +50,7 @@ class LogCheck:
         for line in io.BytesIO(self._oracle.lines(wanted)):
             self._meet(line)
 
-    def findings(self) -> list[Finding]:
+    def issues(self) -> list[Issue]:
         """Return what is wrong."""
         self._oracle.close()
         torn = 0
@@ -69,7 +69,7 @@ class LogCheck:
             "a torn last line": torn,
         }
         label = self._output.label
-        return [Finding(label, what, count, FIX) for what, count in counts.items() if count]
+        return [Issue(label, what, count, FIX) for what, count in counts.items() if count]
 
     def _meet(self, line: bytes) -> None:
         try:

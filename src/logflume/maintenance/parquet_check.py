@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from logflume.formats.parquet import folder_name, is_part_name
 from logflume.maintenance.differences import Comparison
-from logflume.maintenance.event_checksum import checksum
-from logflume.maintenance.sink_files import Output
-from logflume.maintenance.verify import FIX, Finding
+from logflume.maintenance.event_checksum import event_checksum
+from logflume.maintenance.sink_files import SinkFile
+from logflume.maintenance.verify import FIX, Issue
 from logflume.protocols import Event
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class ParquetCheck:
         is_live: Whether it is being written.
     """
 
-    def __init__(self, output: Output, is_live: bool) -> None:
+    def __init__(self, output: SinkFile, is_live: bool) -> None:
         self._output = output
         self._duckdb: Any = None
         for _ in range(_TRIES):
@@ -62,14 +62,16 @@ class ParquetCheck:
         """Look for the rows of events."""
         for event in events:
             part = f"{self._output.label}/{folder_name(event['event'])}"
-            self._comparison.meet(part, event, self._output.wants(event), partial(checksum, event))
+            self._comparison.meet(
+                part, event, self._output.wants(event), partial(event_checksum, event)
+            )
 
-    def findings(self) -> list[Finding]:
+    def issues(self) -> list[Issue]:
         """Return what is wrong."""
         if self._duckdb is not None:
             self._duckdb.close()
-        faults = [Finding(file, what, n, FIX) for (file, what), n in sorted(self._faults.items())]
-        return faults + self._comparison.findings()
+        faults = [Issue(file, what, n, FIX) for (file, what), n in sorted(self._faults.items())]
+        return faults + self._comparison.issues()
 
     def _read(self) -> None:
         for folder in _folders(self._output.path):
@@ -123,7 +125,7 @@ class ParquetCheck:
             owner = (row.get("run"), row.get("rank"))
             attempt, seq = row.get("attempt"), row.get("seq")
             if owner == (run.run, run.rank) and attempt is not None and seq is not None:
-                self._comparison.add(label, attempt, seq, checksum(row))
+                self._comparison.add(label, attempt, seq, event_checksum(row))
             elif not self._output.is_shared:
                 self._faults[(label, _STRANGE)] += 1
 

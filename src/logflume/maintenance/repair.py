@@ -14,12 +14,12 @@ import msgspec
 
 from logflume.config.registry import SINKS, build, find
 from logflume.exceptions import RunError
-from logflume.formats.journal import Tell, read_entries, tell_nobody
-from logflume.formats.positions import Seen
-from logflume.maintenance.doctor import Checked, CheckedOutput, check_writer, diagnose, is_live
+from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
+from logflume.formats.positions import SeqRanges
+from logflume.maintenance.doctor import Checked, CheckedSinkFile, check_writer, diagnose, is_live
 from logflume.maintenance.replay import read_events, rebuild
-from logflume.maintenance.sink_files import Output, find_outputs, hold, load_configs, write_to
-from logflume.maintenance.verify import FIX, Finding, remove_leftovers
+from logflume.maintenance.sink_files import SinkFile, find_sink_files, hold, load_configs, write_to
+from logflume.maintenance.verify import FIX, Issue, remove_stale_files
 from logflume.protocols import Event, Position, RebuildableSink
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
@@ -38,14 +38,14 @@ def take_out_damage(writer: Writer, run: RunInfo, damaged: Collection[Path]) -> 
     Raises:
         OSError: One can't be written; it is as it was.
     """
-    seen = Seen()
+    seen = SeqRanges()
     drafts: dict[Path, Path] = {}
     with ExitStack() as stack:
         files: dict[Path, Any] = {}
         for path in damaged:
             drafts[path] = path.with_name(f".{path.name}.tmp")
             files[path] = stack.enter_context(_create(drafts[path]))
-        for entry in read_entries(writer, run):
+        for entry in read_journal_lines(writer, run):
             event = entry.event
             is_kept = event is not None and seen.add(event["attempt"], event["seq"])
             if is_kept and entry.path in files:
@@ -88,7 +88,7 @@ _NOT_FIXED = (
 )
 
 
-def repair(folder: Path, tell: Tell = tell_nobody) -> list[Finding]:
+def repair(folder: Path, tell: OnProgress = ignore_progress) -> list[Issue]:
     """Repair a run, and return what is wrong still.
 
     Lines of the journal that are no events are taken out, outputs that differ from the journal
@@ -110,40 +110,40 @@ def repair(folder: Path, tell: Tell = tell_nobody) -> list[Finding]:
                 _repair(writer, tell)
     except OSError as error:
         raise RunError(f"{folder}: it can't be repaired: {error}") from error
-    return [_say_why(finding) for finding in diagnose(folder)]
+    return [_say_why(issue) for issue in diagnose(folder)]
 
 
-def _repair(writer: Writer, tell: Tell) -> None:
+def _repair(writer: Writer, tell: OnProgress) -> None:
     is_child = "-pid" in writer.suffix
     if is_child and is_live(writer):
         return  # a child that has outlived its parent
     checked = check_writer(writer, tell, is_live=False)
     run = checked.run
-    if run is None or not checked.findings:
+    if run is None or not checked.issues:
         return
     if checked.journal.damaged:
         take_out_damage(writer, run, checked.journal.damaged)
     cut_torn_line(writer)
     if is_child:
         return
-    outputs = [one for one in checked.outputs if one.findings]
+    outputs = [one for one in checked.outputs if one.issues]
     anew = [one.output for one in outputs if _may_be_made_anew(checked, one)]
     rebuild(writer, run, [(output, output.path) for output in anew], tell)
     for one in outputs:
         if one.output not in anew:
             _fill_in(one.output, writer, run)
-    outputs_now = find_outputs(run, writer.folder, load_configs(writer, run))
-    remove_leftovers(writer.folder, outputs_now, checked.is_whole)
+    outputs_now = find_sink_files(run, writer.folder, load_configs(writer, run))
+    remove_stale_files(writer.folder, outputs_now, checked.is_whole)
     repair_state(writer, run)
 
 
-def _may_be_made_anew(checked: Checked, one: CheckedOutput) -> bool:
+def _may_be_made_anew(checked: Checked, one: CheckedSinkFile) -> bool:
     """Whether nothing is lost with the old one: the journal has all that it has."""
     has_no_more = checked.is_whole or (one.is_readable and not one.unknown)
     return has_no_more and not one.output.is_shared
 
 
-def _fill_in(output: Output, writer: Writer, run: RunInfo) -> None:
+def _fill_in(output: SinkFile, writer: Writer, run: RunInfo) -> None:
     """Add what an output lacks, as the next attempt of the run would. Opening it cuts torn ends."""
     with closing(output.open()) as sink:
         held = sink.held(output.run) if isinstance(sink, RebuildableSink) else None
@@ -158,8 +158,8 @@ def _position(event: Event) -> Position:
     return event["attempt"], event["seq"]
 
 
-def _say_why(finding: Finding) -> Finding:
-    return msgspec.structs.replace(finding, do=_NOT_FIXED) if finding.do == FIX else finding
+def _say_why(issue: Issue) -> Issue:
+    return msgspec.structs.replace(issue, do=_NOT_FIXED) if issue.do == FIX else issue
 
 
 _KILLED = "killed"
@@ -205,4 +205,4 @@ def _collect(writer: Writer, run: RunInfo) -> RunState:
 
 
 def _events(writer: Writer, run: RunInfo) -> Iterator[dict[str, Any]]:
-    return (e.event for e in read_entries(writer, run) if e.event is not None)
+    return (e.event for e in read_journal_lines(writer, run) if e.event is not None)

@@ -13,15 +13,15 @@ from typing import Any
 import msgspec
 
 from logflume.exceptions import RunError
-from logflume.formats.atomic import size_bytes, staged
-from logflume.formats.journal import TORN, Tell, read_entries, tell_nobody
+from logflume.formats.atomic import atomic_replacement, size_bytes
+from logflume.formats.journal import TORN, OnProgress, ignore_progress, read_journal_lines
 from logflume.formats.parquet import is_part_name
-from logflume.formats.positions import Seen
+from logflume.formats.positions import SeqRanges
 from logflume.formats.tfevents import find_event_files
 from logflume.maintenance.sink_files import (
     KINDS,
-    Output,
-    find_outputs,
+    SinkFile,
+    find_sink_files,
     hold,
     identify,
     load_configs,
@@ -31,7 +31,7 @@ from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
-__all__ = ["Rebuilt", "keep_strangers", "read_events", "rebuild", "replay"]
+__all__ = ["Rebuilt", "keep_foreign_files", "read_events", "rebuild", "replay"]
 
 
 _PIECE = 1_024
@@ -53,7 +53,7 @@ class Rebuilt(msgspec.Struct):
 
 
 def replay(
-    folder: Path, kinds: Sequence[str], out: Path | None = None, tell: Tell = tell_nobody
+    folder: Path, kinds: Sequence[str], out: Path | None = None, tell: OnProgress = ignore_progress
 ) -> list[Rebuilt]:
     """Make outputs of a run anew, for every rank and attempt.
 
@@ -80,14 +80,14 @@ def replay(
         for writer in writers:
             run = identify(writer)
             if run is not None and run.process is None:
-                outputs = find_outputs(run, folder, load_configs(writer, run))
+                outputs = find_sink_files(run, folder, load_configs(writer, run))
                 places = [(o, _place(o, out)) for o in outputs if o.kind in kinds]
                 made += rebuild(writer, run, places, tell)
     return made
 
 
 def rebuild(
-    writer: Writer, run: RunInfo, places: Sequence[tuple[Output, Path]], tell: Tell
+    writer: Writer, run: RunInfo, places: Sequence[tuple[SinkFile, Path]], tell: OnProgress
 ) -> list[Rebuilt]:
     """Make outputs of one writer anew, in one pass over its journal.
 
@@ -102,7 +102,9 @@ def rebuild(
     """
     try:
         with ExitStack() as stack:
-            copies = [_Copy(o, path, stack.enter_context(staged(path))) for o, path in places]
+            copies = [
+                _Copy(o, path, stack.enter_context(atomic_replacement(path))) for o, path in places
+            ]
             for copy in copies:
                 stack.callback(copy.close)
             for events in read_events(writer, run, tell):
@@ -115,7 +117,9 @@ def rebuild(
     return [Rebuilt(copy.path, copy.events, size_bytes(copy.path)) for copy in copies]
 
 
-def read_events(writer: Writer, run: RunInfo, tell: Tell = tell_nobody) -> Iterator[list[Event]]:
+def read_events(
+    writer: Writer, run: RunInfo, tell: OnProgress = ignore_progress
+) -> Iterator[list[Event]]:
     """Yield the events of a journal in pieces, each of one attempt.
 
     A torn last line is left out.
@@ -129,9 +133,9 @@ def read_events(writer: Writer, run: RunInfo, tell: Tell = tell_nobody) -> Itera
             yield piece
 
 
-def _only_events(writer: Writer, run: RunInfo, tell: Tell) -> Iterator[Event]:
-    seen = Seen()
-    for entry in read_entries(writer, run, tell):
+def _only_events(writer: Writer, run: RunInfo, tell: OnProgress) -> Iterator[Event]:
+    seen = SeqRanges()
+    for entry in read_journal_lines(writer, run, tell):
         if entry.event is None and entry.fault != TORN:
             raise RunError(
                 f"{entry.path}: {entry.fault}. Look with: logflume doctor {writer.folder}; "
@@ -144,7 +148,7 @@ def _only_events(writer: Writer, run: RunInfo, tell: Tell) -> Iterator[Event]:
 class _Copy:
     """An output that is being made anew. Each attempt has a sink of its own, as it had."""
 
-    def __init__(self, output: Output, path: Path, staged_path: Path) -> None:
+    def __init__(self, output: SinkFile, path: Path, staged_path: Path) -> None:
         self.path = path
         self.events = 0
         self._output = output
@@ -175,7 +179,7 @@ class _Copy:
         """Close the sink, and take along the files that are not ours."""
         self.close()
         if self.path.is_dir():
-            keep_strangers(self._output, self.path, self._staged)
+            keep_foreign_files(self._output, self.path, self._staged)
 
 
 def _check(kinds: Sequence[str], in_place: bool) -> None:
@@ -186,7 +190,7 @@ def _check(kinds: Sequence[str], in_place: bool) -> None:
             raise RunError(f"{kind!r} can't be made anew; allowed: {', '.join(allowed)}{more}")
 
 
-def _place(output: Output, out: Path | None) -> Path:
+def _place(output: SinkFile, out: Path | None) -> Path:
     """Return where an output is made.
 
     Raises:
@@ -205,7 +209,7 @@ def _place(output: Output, out: Path | None) -> Path:
     return output.path
 
 
-def keep_strangers(output: Output, old: Path, new: Path) -> None:
+def keep_foreign_files(output: SinkFile, old: Path, new: Path) -> None:
     """Put the files of strangers into the folder that takes the place of the old one.
 
     Raises:
@@ -220,7 +224,7 @@ def keep_strangers(output: Output, old: Path, new: Path) -> None:
             shutil.copy2(path, target)
 
 
-def _strangers(output: Output, folder: Path) -> Iterator[Path]:
+def _strangers(output: SinkFile, folder: Path) -> Iterator[Path]:
     ours = {file.path for file in find_event_files(folder) if file.is_of(output.run)}
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)

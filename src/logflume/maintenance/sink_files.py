@@ -17,8 +17,8 @@ from logflume.config.model import Config, SinkConfig
 from logflume.config.registry import SINKS, check_options, find
 from logflume.events.reserved import LEVELS
 from logflume.exceptions import ConfigError, RunError
-from logflume.formats.journal import is_of, read_entries
-from logflume.guard import Failure, attempt, describe
+from logflume.formats.journal import is_of, read_journal_lines
+from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.build import build_router, build_sink, is_journal
 from logflume.protocols import Event
 from logflume.runs.files import Writer
@@ -27,9 +27,9 @@ from logflume.runs.lock import claim, find_holder
 
 __all__ = [
     "KINDS",
-    "Output",
+    "SinkFile",
     "expand",
-    "find_outputs",
+    "find_sink_files",
     "has_all_events",
     "hold",
     "identify",
@@ -52,7 +52,7 @@ def identify(writer: Writer) -> RunInfo | None:
 
     The first events tell the run and the rank: most of them, for some may be damaged.
     """
-    first = islice(read_entries(writer, None), _LOOKED_AT)
+    first = islice(read_journal_lines(writer, None), _LOOKED_AT)
     owners = Counter((e.event["run"], e.event["rank"]) for e in first if e.event is not None)
     if not owners:
         return None
@@ -79,7 +79,7 @@ def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
     """Return the configurations by attempt, as far as the journal tells."""
     configs: dict[int, Config] = {}
     is_only_one = run.apart or _has_one_attempt(writer)
-    for entry in read_entries(writer, run, is_wanted=is_of("run_started")):
+    for entry in read_journal_lines(writer, run, is_wanted=is_of("run_started")):
         event = entry.event
         if event is None or event["event"] != "run_started" or event.get("config") is None:
             continue
@@ -174,7 +174,7 @@ KINDS = ("csv", "parquet", "tensorboard", "console", "jsonl")
 """Registered kinds of sinks that can be made anew; `console` is a log file."""
 
 
-class Output:
+class SinkFile:
     """What one sink writes for one writer of a run.
 
     Args:
@@ -264,19 +264,19 @@ class _Source:
         return build_sink(self._name, self._config.sinks[self._name], given, path)
 
 
-def find_outputs(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -> list[Output]:
+def find_sink_files(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -> list[SinkFile]:
     """Return the outputs of a writer, those of the default configuration included.
 
     Of these only the kinds that its own configuration has not: a run may get an output later.
     """
     default = load_config("default")
-    own: dict[Path, Output] = {}
+    own: dict[Path, SinkFile] = {}
     for _, config in sorted(configs.items(), reverse=True):
         for name in _with_files(config):
-            output = Output(name, run, folder, configs, config)
+            output = SinkFile(name, run, folder, configs, config)
             own.setdefault(output.path, output)
     has = {output.kind for output in own.values()}
-    more = [Output(name, run, folder, {}, default, False) for name in _with_files(default)]
+    more = [SinkFile(name, run, folder, {}, default, False) for name in _with_files(default)]
     return [*own.values(), *(output for output in more if output.kind not in has)]
 
 
@@ -291,7 +291,7 @@ def write_to(sink: Any, events: Sequence[Event], label: str) -> None:
     Raises:
         RunError: It can't take them.
     """
-    written = attempt(sink.write, events)
+    written = call_guarded(sink.write, events)
     if isinstance(written, Failure):
         raise RunError(f"{label}: its sink fails: {describe(written.error)}") from written.error
 

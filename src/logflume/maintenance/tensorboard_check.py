@@ -7,9 +7,9 @@ from pathlib import Path
 
 from logflume.formats.tfevents import EventFile, find_event_files
 from logflume.maintenance.differences import Comparison
-from logflume.maintenance.expected_output import Oracle
-from logflume.maintenance.sink_files import Output
-from logflume.maintenance.verify import FIX, Finding
+from logflume.maintenance.expected_output import ExpectedOutput
+from logflume.maintenance.sink_files import SinkFile
+from logflume.maintenance.verify import FIX, Issue
 from logflume.protocols import Event, Position
 
 __all__ = ["TensorBoardCheck"]
@@ -27,11 +27,11 @@ class TensorBoardCheck:
         is_live: Whether it is being written.
     """
 
-    def __init__(self, output: Output, is_live: bool) -> None:
+    def __init__(self, output: SinkFile, is_live: bool) -> None:
         self._output = output
         self._comparison = Comparison(output.label, is_live)
-        self._faults: list[Finding] = []
-        self._oracle = Oracle(output)
+        self._faults: list[Issue] = []
+        self._oracle = ExpectedOutput(output)
         self._shown: dict[Path, EventFile] = {}
         for file in find_event_files(output.path):
             if file.is_of(output.run):
@@ -55,10 +55,10 @@ class TensorBoardCheck:
             is_wanted = (event["attempt"], event["seq"]) in shown
             self._comparison.meet(self._output.label, event, is_wanted, None)
 
-    def findings(self) -> list[Finding]:
+    def issues(self) -> list[Issue]:
         """Return what is wrong."""
         self._oracle.close()
-        return self._faults + self._comparison.findings()
+        return self._faults + self._comparison.issues()
 
     def _read(self, file: EventFile, is_live: bool) -> None:
         for attempt, seq in file.new_places():
@@ -66,7 +66,7 @@ class TensorBoardCheck:
         rest_bytes = file.unread_bytes()
         if rest_bytes and not is_live:
             name = f"{self._output.label}/{file.path.name}"
-            self._faults.append(Finding(name, _UNREAD, rest_bytes, FIX))
+            self._faults.append(Issue(name, _UNREAD, rest_bytes, FIX))
 
     def _newly_shown(self) -> set[Position]:
         for file in find_event_files(self._oracle.path):

@@ -13,20 +13,20 @@ import msgspec
 from logflume.config.model import Config
 from logflume.exceptions import RunError
 from logflume.formats.atomic import SUFFIX, clean_up
-from logflume.formats.journal import TORN, Entry
-from logflume.formats.positions import Seen
-from logflume.maintenance.sink_files import Output, has_all_events
+from logflume.formats.journal import TORN, JournalLine
+from logflume.formats.positions import SeqRanges
+from logflume.maintenance.sink_files import SinkFile, has_all_events
 from logflume.runs.files import Writer
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
 
-__all__ = ["FIX", "Finding", "JournalCheck", "check_state", "find_leftovers", "remove_leftovers"]
+__all__ = ["FIX", "Issue", "JournalCheck", "check_state", "find_stale_files", "remove_stale_files"]
 
 
 FIX = "run with --fix"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class Issue(msgspec.Struct, frozen=True):
     """Something that is not as it should be.
 
     Attributes:
@@ -67,7 +67,7 @@ class JournalCheck:
         self._configs = configs
         self._is_live = is_live
         self._has_lost_lines = False
-        self._seen = Seen()
+        self._seen = SeqRanges()
         self._faults: Counter[tuple[Path, str]] = Counter()
         self._started: set[int] = set()
         self._ended: set[int] = set()
@@ -82,7 +82,7 @@ class JournalCheck:
         """Whether nothing is missing, as far as the journal tells."""
         return not self._has_lost_lines and not self._losses()
 
-    def take(self, entry: Entry) -> dict[str, Any] | None:
+    def take(self, entry: JournalLine) -> dict[str, Any] | None:
         """Return the event of a line, if it is one and was not there before."""
         event = entry.event
         if event is None:
@@ -106,18 +106,18 @@ class JournalCheck:
         """Whether the journal has the start of an attempt, but not its end."""
         return attempt in self._started - self._ended
 
-    def findings(self) -> list[Finding]:
+    def issues(self) -> list[Issue]:
         """Return what is wrong."""
         faults = [
-            Finding(path.name, fault, count, FIX if fault == TORN else _TAKEN_OUT)
+            Issue(path.name, fault, count, FIX if fault == TORN else _TAKEN_OUT)
             for (path, fault), count in sorted(self._faults.items())
         ]
         return faults + self._losses()
 
-    def _losses(self) -> list[Finding]:
+    def _losses(self) -> list[Issue]:
         name = f"events{self._writer.suffix}.jsonl"
         return [
-            Finding(name, _say_gaps(attempt, gaps), sum(e - s + 1 for s, e in gaps), _LOST)
+            Issue(name, _say_gaps(attempt, gaps), sum(e - s + 1 for s, e in gaps), _LOST)
             for attempt, gaps in sorted(self._seen.gaps().items())
             if self._has_all(attempt)
         ]
@@ -136,15 +136,15 @@ def _say_gaps(attempt: int, gaps: list[tuple[int, int]]) -> str:
 _WORK = (".tmp", ".damaged", SUFFIX)
 
 
-def find_leftovers(folder: Path, outputs: Sequence[Output]) -> list[Finding]:
+def find_stale_files(folder: Path, outputs: Sequence[SinkFile]) -> list[Issue]:
     """Return what is left in the folder of a run that nobody writes."""
     return [
-        Finding(path.relative_to(folder).as_posix(), "left by a crash, or set aside", 1, FIX)
+        Issue(path.relative_to(folder).as_posix(), "left by a crash, or set aside", 1, FIX)
         for path in [*_find_files(folder), *_find_work(folder, outputs, _WORK)]
     ]
 
 
-def remove_leftovers(folder: Path, outputs: Sequence[Output], is_whole: bool) -> None:
+def remove_stale_files(folder: Path, outputs: Sequence[SinkFile], is_whole: bool) -> None:
     """Remove what is left; nobody writes the run.
 
     Args:
@@ -174,7 +174,7 @@ def _find_files(folder: Path) -> list[Path]:
     )
 
 
-def _find_work(folder: Path, outputs: Sequence[Output], ends: Sequence[str]) -> list[Path]:
+def _find_work(folder: Path, outputs: Sequence[SinkFile], ends: Sequence[str]) -> list[Path]:
     others = [output.path for output in outputs if output.kind != "jsonl"]
     paths = [path.with_name(f".{path.name}{end}") for path in others for end in ends]
     return [path for path in paths if path.is_relative_to(folder) and path.exists()]
@@ -183,9 +183,7 @@ def _find_work(folder: Path, outputs: Sequence[Output], ends: Sequence[str]) -> 
 ENDED = frozenset({"finished", "failed", "interrupted", "terminated"})
 
 
-def check_state(
-    writer: Writer, run: RunInfo, journal: JournalCheck, is_live: bool
-) -> list[Finding]:
+def check_state(writer: Writer, run: RunInfo, journal: JournalCheck, is_live: bool) -> list[Issue]:
     """Return what is wrong with the state of a run, a rank or an attempt beside another.
 
     Args:
@@ -201,15 +199,15 @@ def check_state(
         # Not `writer.state`, which makes do without a state that is damaged.
         state = RunState.load(writer.folder / name)
     except RunError:
-        return [Finding(name, "the state of the run can't be read", 1, FIX)]
+        return [Issue(name, "the state of the run can't be read", 1, FIX)]
     if state is None:
-        return [] if is_live else [Finding(name, "the state of the run is missing", 1, FIX)]
+        return [] if is_live else [Issue(name, "the state of the run is missing", 1, FIX)]
     if (state.run, state.attempt) != (run.run, max(journal.latest_attempt, state.attempt)):
-        return [Finding(name, "another run or attempt than in the journal", 1, FIX)]
+        return [Issue(name, "another run or attempt than in the journal", 1, FIX)]
     if state.status == "running" and not is_live:
         what = "it says 'running', but nobody writes the run: it was killed"
-        return [Finding(name, what, 1, FIX)]
+        return [Issue(name, what, 1, FIX)]
     if state.status in ENDED and journal.lacks_end(state.attempt):
         what = f"attempt {state.attempt} has {state.status}, but its end is missing"
-        return [Finding(f"events{writer.suffix}.jsonl", what, 1, "nothing brings it back")]
+        return [Issue(f"events{writer.suffix}.jsonl", what, 1, "nothing brings it back")]
     return []

@@ -22,10 +22,10 @@ from logflume.pipeline.records import (
     events_in,
 )
 
-__all__ = ["Bell", "Buffer", "RecordSource"]
+__all__ = ["Buffer", "RecordSource", "Wakeup"]
 
 
-class Bell:
+class Wakeup:
     """Wakes the one thread that waits for it.
 
     `threading.Event` takes a lock that its owner can't take twice: a signal handler that sets it
@@ -137,7 +137,7 @@ class Buffer:
             self._room.notify_all()
 
     def _clear(self) -> None:
-        self.wake = Bell()
+        self.wake = Wakeup()
         self.filled = bytearray(1)
         self._items: deque[Item] = deque()
         self._room = threading.Condition()

@@ -12,13 +12,13 @@ from logflume.config.errors import config_error
 from logflume.config.model import Config, LoggerConfig, SinkConfig
 from logflume.config.registry import PROCESSORS, SINKS, build, find
 from logflume.events.reserved import LEVELS
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.buffer import RecordSource
-from logflume.pipeline.catch_up import Backlog
-from logflume.pipeline.delivery import Lane, Outlet
+from logflume.pipeline.catch_up import CatchUp
+from logflume.pipeline.delivery import Delivery, GuardedSink
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Pipeline
-from logflume.pipeline.processor_chain import Chain, NamedProcessor
+from logflume.pipeline.processor_chain import NamedProcessor, ProcessorChain
 from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.worker import Worker
 from logflume.protocols import Event, Journal
@@ -27,10 +27,10 @@ from logflume.runs.state import RunState
 from logflume.values.kinds import Kind, read_kinds
 from logflume.values.normalize import Normalizer
 
-__all__ = ["KindKeeper", "build_pipeline", "build_router", "build_sink", "is_journal"]
+__all__ = ["KindStore", "build_pipeline", "build_router", "build_sink", "is_journal"]
 
 
-class KindKeeper:
+class KindStore:
     """Saves the kinds of a run's fields. It says once that it can't, and goes on trying."""
 
     def __init__(self, state: RunState, run: RunInfo, source: RecordSource) -> None:
@@ -42,7 +42,7 @@ class KindKeeper:
     def __call__(self, kinds: dict[str, dict[str, Kind]]) -> None:
         """Save the kinds, all that are known."""
         self._state.kinds = kinds
-        saved = attempt(self._state.save, self._run)
+        saved = call_guarded(self._state.save, self._run)
         if isinstance(saved, Failure) and not self._fails:
             report_fault(self._source, "run.json", "failed", describe(saved.error))
         self._fails = isinstance(saved, Failure)
@@ -89,8 +89,8 @@ def build_pipeline(
         processors = []
         for index, entry in enumerate(config.processors):
             processors.append(_build_processor(entry, index, given))
-            opened.callback(Chain(processors[-1:], report).close)
-        lanes: dict[str, Lane] = {}
+            opened.callback(ProcessorChain(processors[-1:], report).close)
+        lanes: dict[str, Delivery] = {}
         sinks: dict[str, Any] = {}
         kept = {name: n for name, n in whole.items() if not _is_gone(name, config, run)}
         for name in _wanted_sinks(config):
@@ -102,7 +102,7 @@ def build_pipeline(
     # The journal is the full record, so it is written first.
     ordered = sorted(lanes.values(), key=lambda lane: not is_journal(sinks[lane.name]))
     _let_catch_up(ordered, sinks, router, run, kept)
-    chain = Chain(processors, report)
+    chain = ProcessorChain(processors, report)
     worker = Worker(
         source,
         chain,
@@ -175,11 +175,11 @@ def _build_processor(entry: Any, index: int, given: Mapping[str, Any]) -> NamedP
 
 def _build_lane(
     name: str, sink: Any, config: Config, report: Callable[[str, str, str], None], apart: bool
-) -> Lane:
-    outlet = Outlet(name, sink, report)
+) -> Delivery:
+    outlet = GuardedSink(name, sink, report)
     queue = config.sinks[name].queue
     if queue is None and not getattr(sink, "threaded", False):
-        return Lane(outlet, outlet)
+        return Delivery(outlet, outlet)
     threaded = find(SINKS, "threaded", f"sinks.{name}")
     limits: dict[str, Any] = {"size": QUEUE_APART} if apart else {}
     if queue is not None:
@@ -192,13 +192,13 @@ def _build_lane(
         close_timeout_s=config.shutdown_timeout_s,
         **limits,
     )
-    return Lane(outlet, front)
+    return Delivery(outlet, front)
 
 
 def _let_catch_up(
-    lanes: Sequence[Lane],
+    lanes: Sequence[Delivery],
     sinks: Mapping[str, Any],
-    router: Router[Lane],
+    router: Router[Delivery],
     run: RunInfo,
     whole: Mapping[str, int],
 ) -> None:
@@ -207,7 +207,7 @@ def _let_catch_up(
     if not is_journal(journal) or not isinstance(journal, Journal):
         return
     for lane in lanes[1:]:
-        backlog = Backlog(
+        backlog = CatchUp(
             journal,
             lambda: lanes[0].fault is not None,
             partial(_leads_to, router, lane),
@@ -218,7 +218,7 @@ def _let_catch_up(
         lane.catch_up(backlog, whole.get(lane.name, 0))
 
 
-def _leads_to(router: Router[Lane], lane: Lane, event: Event) -> bool:
+def _leads_to(router: Router[Delivery], lane: Delivery, event: Event) -> bool:
     return lane in router.targets(event)
 
 

@@ -6,17 +6,17 @@ import math
 import time
 from collections.abc import Callable, Container, Iterator
 
-from logflume.pipeline.counters import Totals
+from logflume.pipeline.counters import Counters
 from logflume.protocols import Event, Journal, Position, RebuildableSink, Sink
 from logflume.runs.info import RunInfo
 
-__all__ = ["Backlog"]
+__all__ = ["CatchUp"]
 
 JOURNAL_PATIENCE_S = 35.0
 """How long to wait for a journal that fails, too: a little more than its longest pause."""
 
 
-class Backlog:
+class CatchUp:
     """One stretch of the journal, all of whose events that the sink wants it lacks.
 
     It begins with what earlier attempts left undone, and grows by what the sink's outlet can't
@@ -38,7 +38,7 @@ class Backlog:
         wants: Callable[[Event], bool],
         sink: Sink,
         run: RunInfo,
-        totals: Totals,
+        totals: Counters,
     ) -> None:
         self._journal = journal
         self._journal_fails = journal_fails

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-__all__ = ["Totals"]
+__all__ = ["Counters"]
 
 
-class Totals:
+class Counters:
     """What became of the events of one sink. At rest, accepted = written + dropped.
 
     Each count has one thread that changes it, so none needs a lock.

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from math import inf
 
-from logflume.guard import Failure, attempt, describe
-from logflume.pipeline.catch_up import Backlog
-from logflume.pipeline.counters import Totals
+from logflume.guard import Failure, call_guarded, describe
+from logflume.pipeline.catch_up import CatchUp
+from logflume.pipeline.counters import Counters
 from logflume.protocols import BackgroundSink, Event, Sink
 
-__all__ = ["Lane", "Outlet"]
+__all__ = ["Delivery", "GuardedSink"]
 
 
 ASKED_CATCH_UP_S = 2.0
 """How long the worker catches up, for one sink, when it is asked to flush."""
 
 
-class Lane:
+class Delivery:
     """Drives one sink from the worker.
 
     Args:
@@ -28,7 +28,7 @@ class Lane:
         front: What to write to: the outlet, or the outlet wrapped in a thread.
     """
 
-    def __init__(self, outlet: Outlet, front: Sink) -> None:
+    def __init__(self, outlet: GuardedSink, front: Sink) -> None:
         self.name = outlet.name
         self.totals = outlet.totals
         self._outlet = outlet
@@ -75,7 +75,7 @@ class Lane:
             done = self._background.drain(max(0.0, until_s - time.monotonic()))
         return done and self._outlet.is_up_to_date
 
-    def catch_up(self, backlog: Backlog, first_attempt: int) -> None:
+    def catch_up(self, backlog: CatchUp, first_attempt: int) -> None:
         """Let the sink catch up from the journal, now and whenever it has missed something.
 
         Args:
@@ -133,7 +133,7 @@ LAST_CATCH_UP_S = 4.0
 """How long when it is closed: the rest is left to the next opening of the run."""
 
 
-class Outlet:
+class GuardedSink:
     """A sink that never raises. It is a `Sink` itself, so it may be wrapped like any other.
 
     When the sink raises, its events are held (at most `MAX_HELD`, the oldest go first) and
@@ -154,9 +154,9 @@ class Outlet:
 
     def __init__(self, name: str, sink: Sink, report: Callable[[str, str, str], None]) -> None:
         self.name = name
-        self.totals = Totals()
+        self.totals = Counters()
         self.fault: str | None = None
-        self.backlog: Backlog | None = None
+        self.backlog: CatchUp | None = None
         self._sink = sink
         self._report = report
         self._held: deque[Event] = deque()
@@ -206,7 +206,7 @@ class Outlet:
         self.retry()
         if self.is_catching_up:
             return
-        self._fails_to_flush = not self._is_done(attempt(self._sink.flush))
+        self._fails_to_flush = not self._is_done(call_guarded(self._sink.flush))
         self._recover()
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ class Outlet:
         self._held.clear()
         if not self._fails_to_write:
             self.fault = None
-        self._is_done(attempt(self._sink.close))
+        self._is_done(call_guarded(self._sink.close))
 
     def _catch_up(self) -> bool:
         """Write some of the backlog; True when nothing is left of it."""
@@ -236,7 +236,7 @@ class Outlet:
         """Take the next events of the backlog, if they can be had."""
         if self.backlog is None or not self.backlog.is_ready():
             return False
-        taken = attempt(self.backlog.take)
+        taken = call_guarded(self.backlog.take)
         if isinstance(taken, Failure):
             self._is_done(taken)
             self._pause()
@@ -297,7 +297,7 @@ class Outlet:
         return True
 
     def _try_write(self, events: Sequence[Event]) -> bool:
-        if self._is_done(attempt(self._sink.write, events)):
+        if self._is_done(call_guarded(self._sink.write, events)):
             self.totals.written += len(events)
             return True
         self._pause()

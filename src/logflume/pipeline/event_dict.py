@@ -9,13 +9,13 @@ from logflume.events.times import format_time
 from logflume.pipeline.records import Call
 from logflume.values.plain import PLAIN_TYPES, plain, valid_text
 
-__all__ = ["header", "unpack"]
+__all__ = ["header", "to_event_dict"]
 
 
 _TAKEN = RESERVED_FOR_PIPELINE | {"message"}
 
 
-def unpack(call: Call) -> dict[str, Any]:
+def to_event_dict(call: Call) -> dict[str, Any]:
     """Return the event dict of a log call, all values plain.
 
     The first argument of the call is the event's type when it is an identifier

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from logflume.pipeline.buffer import RecordSource
-from logflume.pipeline.delivery import Lane
-from logflume.pipeline.processor_chain import Chain
+from logflume.pipeline.delivery import Delivery
+from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.records import Position, Record
 from logflume.pipeline.worker import Worker
 
@@ -73,8 +73,8 @@ class Pipeline:
     def __init__(
         self,
         worker: Worker,
-        chain: Chain,
-        lanes: Sequence[Lane],
+        chain: ProcessorChain,
+        lanes: Sequence[Delivery],
         source: RecordSource,
         opening: Callable[[], dict[str, Any]] | None,
     ) -> None:
@@ -164,7 +164,7 @@ class Pipeline:
         for lane in sorted(self._lanes, key=late.__contains__):
             lane.close()
 
-    def _drain(self, until_s: float) -> list[Lane]:
+    def _drain(self, until_s: float) -> list[Delivery]:
         """Let every lane write what it has; return those that were not done in time."""
         for lane in self._lanes:
             # All are asked before the first is waited for.

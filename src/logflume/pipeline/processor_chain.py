@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.protocols import ClosableProcessor, Processor
 
-__all__ = ["Chain", "NamedProcessor"]
+__all__ = ["NamedProcessor", "ProcessorChain"]
 
 Report = Callable[[str, str, str], None]
 """Takes component, status and reason of a fault."""
@@ -32,7 +32,7 @@ class _Step(NamedTuple):
     event_types: frozenset[str] | None
 
 
-class Chain:
+class ProcessorChain:
     """Runs events through the processors.
 
     A processor that raises is counted and reported once; its event goes on without it. It is called
@@ -61,7 +61,7 @@ class Chain:
         for index, (name, process, *_) in enumerate(self._steps):
             if not isinstance(process, ClosableProcessor):
                 continue
-            held = attempt(_close, process)
+            held = call_guarded(_close, process)
             if isinstance(held, Failure):
                 self._count(name, held)
                 continue
@@ -76,7 +76,7 @@ class Chain:
             if event_types is not None and _has_other_type(event_dict, event_types):
                 continue
             # A copy, so that what a processor did before it raised is undone.
-            result = attempt(
+            result = call_guarded(
                 process,
                 event_dict.get("logger"),
                 event_dict.get("level", "info"),

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from logflume.config.model import WhenFull
-from logflume.guard import Failure, attempt
-from logflume.pipeline.buffer import Bell
+from logflume.guard import Failure, call_guarded
+from logflume.pipeline.buffer import Wakeup
 from logflume.protocols import Event, Sink
 
 __all__ = ["Threaded"]
@@ -20,7 +20,7 @@ __all__ = ["Threaded"]
 class Threaded:
     """Writes to `sink` on a background thread, so that a slow sink delays nobody.
 
-    A sink that raises there must be guarded (the pipeline wraps it in an `Outlet` first); an
+    A sink that raises there must be guarded (the pipeline wraps it in an `GuardedSink` first); an
     error that gets through is raised by the next call of `write`, `flush` or `close`.
 
     Args:
@@ -75,7 +75,7 @@ class Threaded:
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until all written so far is flushed; False when `timeout_s` was not enough."""
-        bell = Bell()
+        bell = Wakeup()
         with self._changed:
             self._tickets.append(_Ticket(self._gone + len(self._batches), bell))
             self._changed.notify_all()
@@ -181,7 +181,7 @@ class Threaded:
             return batch, due, False
 
     def _call(self, call: Callable[..., None], *args: Any) -> None:
-        result = attempt(call, *args)
+        result = call_guarded(call, *args)
         if isinstance(result, Failure):
             self._error = result.error
 
@@ -195,7 +195,7 @@ class _Ticket(NamedTuple):
     """A request to flush, due when so many batches have left the queue."""
 
     after: int
-    bell: Bell
+    bell: Wakeup
 
 
 def _ignore(_count: int, _reason: str) -> None:

@@ -10,11 +10,11 @@ from math import inf
 from typing import Any
 
 from logflume.events.reserved import LEVELS
-from logflume.guard import Failure, attempt, describe
-from logflume.pipeline.buffer import Bell, RecordSource
-from logflume.pipeline.delivery import Lane
-from logflume.pipeline.event_dict import unpack
-from logflume.pipeline.processor_chain import Chain
+from logflume.guard import Failure, call_guarded, describe
+from logflume.pipeline.buffer import RecordSource, Wakeup
+from logflume.pipeline.delivery import Delivery
+from logflume.pipeline.event_dict import to_event_dict
+from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.records import Batch, Call, Deferred, Item, Lost, Record
 from logflume.pipeline.router import Router
 from logflume.protocols import Event
@@ -53,10 +53,10 @@ class Worker:
     def __init__(
         self,
         source: RecordSource,
-        chain: Chain,
+        chain: ProcessorChain,
         normalizer: Normalizer,
-        router: Router[Lane],
-        lanes: Sequence[Lane],
+        router: Router[Delivery],
+        lanes: Sequence[Delivery],
         flush_interval_s: float,
         save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
         report: Callable[[str, str, str], None],
@@ -74,7 +74,7 @@ class Worker:
         self._save_kinds = save_kinds
         self._report = report
         self._started_ns = 0
-        self._tickets: deque[Bell] = deque()
+        self._tickets: deque[Wakeup] = deque()
         self._stop: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
         self._has_ended = False
@@ -96,9 +96,9 @@ class Worker:
         )
         self._thread.start()
 
-    def request_flush(self) -> Bell:
+    def request_flush(self) -> Wakeup:
         """Return a bell that rings when all that the buffer held by now has been written."""
-        ticket = Bell()
+        ticket = Wakeup()
         self._tickets.append(ticket)
         self._buffer.wake.set()
         return ticket
@@ -171,7 +171,7 @@ class Worker:
 
     def _finish(self, call: Call) -> Event | None:
         """Return the finished event of a call; None if a processor dropped it."""
-        event_dict = self._chain.run(unpack(call))
+        event_dict = self._chain.run(to_event_dict(call))
         return None if event_dict is None else self._normalizer.finish(event_dict)
 
     def _read(self, item: Item) -> list[Event]:
@@ -179,7 +179,7 @@ class Worker:
             return self._read_several(item)
         if item[0] < self._started_ns and not self._is_wanted(Record._make(item)):
             return []
-        event = attempt(self._finish, item)
+        event = call_guarded(self._finish, item)
         if isinstance(event, Failure):
             self._lose(1)
             self._report_bug(event)
@@ -196,7 +196,7 @@ class Worker:
         return []
 
     def _read_deferred(self, deferred: Deferred) -> list[Event]:
-        records = attempt(deferred.records)
+        records = call_guarded(deferred.records)
         if isinstance(records, Failure):
             self._lose(deferred.events)
             self._report_bug(records)
@@ -233,7 +233,7 @@ class Worker:
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """Go on after an error; what may raise has a guard of its own, so it is a bug of ours."""
-        result = attempt(call)
+        result = call_guarded(call)
         if isinstance(result, Failure):
             self._report_bug(result)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from logflume.exceptions import RunError
-from logflume.query.questions import Answers, Attempts, is_continued
+from logflume.query.questions import Attempts, Questions, is_continued
 from logflume.runs.files import Writer, find_writers
-from logflume.runs.latest_attempts import current_events
+from logflume.runs.latest_attempts import latest_events
 
 if TYPE_CHECKING:
     from logflume.query.summary import RunSummary
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Run", "Runs", "is_run", "open_run", "open_runs"]
 
 
-class Run(Answers):
-    """One run. What can be asked of it is told at `Answers`.
+class Run(Questions):
+    """One run. What can be asked of it is told at `Questions`.
 
     Args:
         folder: The run's folder.
@@ -42,9 +42,9 @@ class Run(Answers):
     def info(self) -> RunSummary:
         """What the run is: status, times, versions, hyperparameters."""
         from logflume.query.scan import consistently
-        from logflume.query.summary import summarise
+        from logflume.query.summary import summarize
 
-        return consistently(lambda: summarise(self.folder))
+        return consistently(lambda: summarize(self.folder))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the events of the journals, one after another.
@@ -58,13 +58,13 @@ class Run(Answers):
         # Going through a journal twice takes twice as long: only where there is a need.
         is_current = self.attempts == "current" and is_continued(writers)
         events = _Journaled(writers)
-        return current_events(events) if is_current else iter(events)
+        return latest_events(events) if is_current else iter(events)
 
     def __repr__(self) -> str:
         return f"<Run {self.folder}>"
 
 
-class Runs(Answers):
+class Runs(Questions):
     """Many runs, asked together. The column `run` of an answer tells them apart.
 
     Args:

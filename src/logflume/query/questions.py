@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 Attempts: TypeAlias = Literal["current", "all"]
 
-__all__ = ["Answers", "Attempts", "is_continued"]
+__all__ = ["Attempts", "Questions", "is_continued"]
 
 
-class Answers:
+class Questions:
     """The events of runs, each once: all ranks and forked children, live or ended.
 
     Every question is answered from what is on disk at that moment. Parquet is read where it has

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
 
-__all__ = ["Limits", "Steps", "Wish"]
+__all__ = ["Limits", "RowFilter", "Steps"]
 
 Steps: TypeAlias = int | tuple[int | None, int | None] | None
 """One step, or the first and the last (None: no limit); None: all."""
@@ -21,7 +21,7 @@ Limits: TypeAlias = tuple[int, int] | None
 """The least and the greatest value of some events; None where that is not known."""
 
 
-class Wish(NamedTuple):
+class RowFilter(NamedTuple):
     """Which events of a type are asked for.
 
     Attributes:
@@ -35,7 +35,7 @@ class Wish(NamedTuple):
     seqs: Collection[int] | None = None
 
     @classmethod
-    def of_steps(cls, steps: Steps) -> Wish:
+    def of_steps(cls, steps: Steps) -> RowFilter:
         """Return the wish for all events of some steps.
 
         Raises:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["Lack", "Snapshot", "find_lack"]
+__all__ = ["MissingEvents", "Snapshot", "find_missing_events"]
 
 
 Parts = Mapping[str, Sequence[Part]]
 
 
-class Lack:
+class MissingEvents:
     """The events that the Parquet parts of a writer lack.
 
     `seq` has no gaps, so parts whose rows are as many as their highest `seq` says have all up
@@ -60,7 +60,7 @@ class Lack:
                         yield line, path
 
 
-def find_lack(writer: Writer, state: RunState, parts: Parts) -> Lack | None:
+def find_missing_events(writer: Writer, state: RunState, parts: Parts) -> MissingEvents | None:
     """Return what the parts lack; None if they have events twice, and can't be relied on.
 
     Raises:
@@ -82,7 +82,7 @@ def find_lack(writer: Writer, state: RunState, parts: Parts) -> Lack | None:
                 held[attempt][numbers] = True
             if held[attempt].sum() != rows:
                 return None
-    return Lack(held)
+    return MissingEvents(held)
 
 
 def _count_rows(writer: Writer, parts: Parts) -> int:
@@ -124,13 +124,13 @@ class Snapshot:
         self.is_renamed = name is not None
         self._writer = writer
         self._parts: dict[str, list[Part]] = {}
-        self._lack: Lack | None = None
+        self._lack: MissingEvents | None = None
         if writer.state is not None:
             if not writer.is_complete:
                 self._parts = {
                     t: list_parts(writer.parquet / t) for t in list_tables(writer.parquet)
                 }
-            self._lack = find_lack(writer, writer.state, self._parts)
+            self._lack = find_missing_events(writer, writer.state, self._parts)
 
     def files(self, event_type: str) -> list[Path]:
         """Return the Parquet parts that have events of a type, in order."""

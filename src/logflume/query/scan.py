@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 
 from logflume.query.columns import PATTERN, check, join_schemas, match
-from logflume.query.row_filter import Steps, Wish
+from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.sources import Source, find_sources, read_sources
-from logflume.runs.latest_attempts import OF_THE_ATTEMPT, Latest
+from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LatestAttempts
 from logflume.values.arrow import Columns, widen
 
 __all__ = ["RunFiles", "Steps", "consistently", "count_events", "find_types", "read_events"]
@@ -85,10 +85,10 @@ def read_events(
     """
     runs = [run for run in runs if seqs is None or run.id is None or run.id in seqs]
     sources = find_sources([snapshot for run in runs for snapshot in run.snapshots], event_type)
-    of_steps = Wish.of_steps(steps)
+    of_steps = RowFilter.of_steps(steps)
     columns = [columns] if isinstance(columns, str) else columns
 
-    def wish(source: Source) -> Wish:
+    def wish(source: Source) -> RowFilter:
         return of_steps if seqs is None else of_steps._replace(seqs=seqs.get(source.run or ""))
 
     is_current = any(run.is_current for run in runs)
@@ -106,7 +106,7 @@ def read_events(
     remaining = zip(sources, (_in_order(one.events) for one in found), strict=True)
     for run in runs:
         of_run = list(islice(remaining, len(run.snapshots)))
-        if run.is_current and event_type not in OF_THE_ATTEMPT:
+        if run.is_current and event_type not in ATTEMPT_EVENTS:
             answer += _latest([source for source, _ in of_run], [e for _, e in of_run], of_steps)
         else:
             answer += [events for _, events in of_run]
@@ -136,14 +136,16 @@ def _schema_of_none(event_type: str, columns: Sequence[str]) -> pa.Schema:
     return pa.schema([*declared, *(pa.field(name, pa.null()) for name in asked)])
 
 
-def _latest(sources: Sequence[Source], events: list[pa.Table], of_steps: Wish) -> list[pa.Table]:
+def _latest(
+    sources: Sequence[Source], events: list[pa.Table], of_steps: RowFilter
+) -> list[pa.Table]:
     """Return those events of a run's writers that are of the latest attempts.
 
     Which ones these are is told by all events of the steps, not only by those that are wanted.
     """
     found = read_sources(sources, lambda _there: _PLACE, lambda _source: of_steps)
     keys = [one.events for one in found if len(one.events)]
-    latest = Latest(pa.concat_tables(keys)) if keys else None
+    latest = LatestAttempts(pa.concat_tables(keys)) if keys else None
     return [one if latest is None or not len(one) else latest.filter(one) for one in events]
 
 

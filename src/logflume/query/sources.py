@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from logflume.formats.parquet import Part, open_part
 from logflume.query.columns import join_schemas
-from logflume.query.row_filter import Limits, Wish
+from logflume.query.row_filter import Limits, RowFilter
 from logflume.query.run_snapshot import Snapshot
 from logflume.values.arrow import widen
 
-__all__ = ["Found", "Source", "find_sources", "read_sources"]
+__all__ = ["ScanResult", "Source", "find_sources", "read_sources"]
 
 Choose: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
 Shrink: TypeAlias = Callable[[pa.Table], pa.Table]
@@ -47,7 +47,7 @@ class Source(NamedTuple):
     journaled: pa.Table | None
 
 
-class Found(NamedTuple):
+class ScanResult(NamedTuple):
     """What was asked for.
 
     Attributes:
@@ -70,9 +70,9 @@ def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]
 def read_sources(
     sources: Sequence[Source],
     choose: Choose,
-    wish: Callable[[Source], Wish],
+    wish: Callable[[Source], RowFilter],
     shrink: Shrink | None = None,
-) -> list[Found]:
+) -> list[ScanResult]:
     """Return by source the events that are asked for.
 
     Args:
@@ -82,7 +82,7 @@ def read_sources(
         shrink: Makes what was read of each file smaller; None: nothing does.
     """
 
-    def read(asked: tuple[Path, Source]) -> Found:
+    def read(asked: tuple[Path, Source]) -> ScanResult:
         path, source = asked
         found = _read_file(path, source.run, choose, wish(source))
         if shrink is None or len(found.events) < _MANY_ROWS:
@@ -97,22 +97,22 @@ def read_sources(
         if source.journaled is not None:
             events = wish(source).choose(source.journaled)
             names = choose(events.column_names)
-            found.append(Found(events.schema, events.select(names)))
+            found.append(ScanResult(events.schema, events.select(names)))
         answers.append(join(found))
     return answers
 
 
-def join(found: Sequence[Found]) -> Found:
+def join(found: Sequence[ScanResult]) -> ScanResult:
     """Return the same as one."""
     if len(found) == 1:
         return found[0]
     schema = join_schemas(one.events.schema for one in found)
     tables = [widen(one.events, schema) for one in found]
     events = pa.concat_tables([schema.empty_table(), *tables])
-    return Found(join_schemas(one.schema for one in found), events)
+    return ScanResult(join_schemas(one.schema for one in found), events)
 
 
-def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found:
+def _read_file(path: Path, run: str | None, choose: Choose, wish: RowFilter) -> ScanResult:
     """Return the events that are asked for; row groups without such are skipped unread.
 
     A run's id is the same in all of its files: it is not read where it is known. A file whose name
@@ -120,7 +120,7 @@ def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found
     """
     part = Part.of_name(path.name, -1, -1)
     if not wish.may_be_among(None, (part.first_seq, part.last_seq)):
-        return Found(pa.schema([]), pa.table({}))
+        return ScanResult(pa.schema([]), pa.table({}))
     with open_part(path) as file:
         schema = file.schema_arrow
         names = list(choose(schema.names))
@@ -131,10 +131,10 @@ def _read_file(path: Path, run: str | None, choose: Choose, wish: Wish) -> Found
     events = wish.choose(events)
     if known:
         events = events.append_column("run", pa.repeat(pa.scalar(run, pa.string()), len(events)))
-    return Found(schema, events.select(names))
+    return ScanResult(schema, events.select(names))
 
 
-def _find_groups(footer: pq.FileMetaData, wish: Wish) -> list[int]:
+def _find_groups(footer: pq.FileMetaData, wish: RowFilter) -> list[int]:
     """Return the row groups that may have what is asked for, as their statistics tell."""
     groups = range(footer.num_row_groups)
     if not wish.columns:

@@ -13,7 +13,7 @@ from logflume.events.catalogue import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, find_types, read_events
-from logflume.runs.latest_attempts import OF_THE_ATTEMPT
+from logflume.runs.latest_attempts import ATTEMPT_EVENTS
 from logflume.values.arrow import Columns
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[
     """Make the view of a type."""
     selects = []
     for continued in (False, True):
-        of_kind = [r for r in runs if (r.is_current and name not in OF_THE_ATTEMPT) is continued]
+        of_kind = [r for r in runs if (r.is_current and name not in ATTEMPT_EVENTS) is continued]
         snapshots = [snapshot for run in of_kind for snapshot in run.snapshots]
         if events := _select_all(connection, name, snapshots, f"{name}/{continued}"):
             selects.append(f"select * from ({events}) {_LATEST if continued else ''}")

@@ -11,13 +11,13 @@ import pyarrow as pa
 from logflume.exceptions import QueryError
 from logflume.values.arrow import Columns
 
-__all__ = ["Where"]
+__all__ = ["SqlFilter"]
 
 _ROW = "logflume/row"
 _MISSING = re.compile(r'column "([^"]+)" not found in FROM clause')
 
 
-class Where:
+class SqlFilter:
     """Chooses events by a condition in SQL: `step > 100 and loss < 1`.
 
     A type of event that lacks a field of the condition is not chosen.
@@ -55,7 +55,7 @@ class Where:
                 chosen += self._choose(connection)
         return [events[row] for row in sorted(chosen)]
 
-    def complain(self) -> None:
+    def report_losses(self) -> None:
         """Say so if no type of event had the fields of the condition, of all that were looked at.
 
         Raises:

@@ -13,7 +13,7 @@ from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
 from logflume.runs.files import find_writers
 
-__all__ = ["Overview", "RunSummary", "look_over", "summarise"]
+__all__ = ["RunStatus", "RunSummary", "read_run_status", "summarize"]
 
 
 class RunSummary(msgspec.Struct, kw_only=True):
@@ -57,7 +57,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
     config: dict[str, Any] = {}
 
 
-def summarise(folder: Path) -> RunSummary:
+def summarize(folder: Path) -> RunSummary:
     """Return what is known of the run in a folder.
 
     Raises:
@@ -70,7 +70,7 @@ def summarise(folder: Path) -> RunSummary:
     started = _of_latest(read_events(files, "run_started").to_pylist())
     finished = _of_latest(read_events(files, "run_finished").to_pylist())
     first: dict[str, Any] = next((e for e in started if e["schema_version"] is not None), {})
-    status = look_over(folder).status
+    status = read_run_status(folder).status
     attempt = first.get("attempt", 0)
     last: dict[str, Any] = next((e for e in finished if e["attempt"] == attempt), {})
     merged = {
@@ -106,7 +106,7 @@ def _family(fields: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {n.removeprefix(prefix): v for n, v in fields.items() if n.startswith(prefix)}
 
 
-class Overview(NamedTuple):
+class RunStatus(NamedTuple):
     """What `run.json` and the lock tell of a run.
 
     Attributes:
@@ -123,13 +123,13 @@ class Overview(NamedTuple):
     started: datetime | None = None
 
 
-def look_over(folder: Path) -> Overview:
+def read_run_status(folder: Path) -> RunStatus:
     """Return how the run in a folder stands."""
     writers = find_writers(folder)
     state = next((writer.state for writer in writers if writer.state is not None), None)
     if state is None:
-        return Overview(folder.resolve().name, "unknown")
+        return RunStatus(folder.resolve().name, "unknown")
     status = state.status
     if status == "running" and not any(writer.is_live for writer in writers):
         status = "killed"
-    return Overview(state.run, status, state.attempt, datetime.fromisoformat(state.started))
+    return RunStatus(state.run, status, state.attempt, datetime.fromisoformat(state.started))

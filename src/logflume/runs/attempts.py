@@ -16,7 +16,7 @@ import msgspec
 
 from logflume.exceptions import RunError
 from logflume.runs.info import RunInfo
-from logflume.runs.lock import Claim, claim, find_holder
+from logflume.runs.lock import FileLock, claim, find_holder
 from logflume.runs.state import RunState
 
 __all__ = ["Attempt", "open_attempt"]
@@ -41,8 +41,8 @@ class Attempt(msgspec.Struct):
 
     run: RunInfo
     kinds: dict[str, dict[str, str]]
-    claim: Claim | None
-    number: Claim
+    claim: FileLock | None
+    number: FileLock
 
     def begin(self) -> None:
         """Let the number be free for others: the state that was saved tells that it is taken."""
@@ -79,7 +79,7 @@ def open_attempt(run: RunInfo, when_claimed: Literal["error", "next_attempt"]) -
     return attempt
 
 
-def _claim_patiently(path: Path) -> Claim | None:
+def _claim_patiently(path: Path) -> FileLock | None:
     """Take a claim, also from a process that was just killed: the system needs a while to end it.
 
     A child that it forked at that moment may have the lock file open for as long.
@@ -90,7 +90,7 @@ def _claim_patiently(path: Path) -> Claim | None:
     return taken
 
 
-def _number(run: RunInfo, taken: Claim | None) -> Attempt:
+def _number(run: RunInfo, taken: FileLock | None) -> Attempt:
     """Give the run the first number that no other process has, or is about to have."""
     states = _load_states(run)
     wanted = _next(states)

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from logflume.exceptions import RunError
-from logflume.runs.lock import is_claimed
+from logflume.runs.lock import is_locked
 from logflume.runs.state import RunState
 
 __all__ = ["Writer", "find_writers"]
@@ -41,7 +41,7 @@ class Writer:
     @property
     def is_live(self) -> bool:
         """Whether the process is writing at this moment."""
-        return is_claimed(self.folder / f"run{self.suffix}.lock")
+        return is_locked(self.folder / f"run{self.suffix}.lock")
 
     @property
     def parquet(self) -> Path:

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["OF_THE_ATTEMPT", "Latest", "current_events"]
+__all__ = ["ATTEMPT_EVENTS", "LatestAttempts", "latest_events"]
 
-OF_THE_ATTEMPT = frozenset({"run_started", "run_finished", "pipeline", "exception"})
+ATTEMPT_EVENTS = frozenset({"run_started", "run_finished", "pipeline", "exception"})
 """Types that tell of an attempt, and not of a step: those of every attempt stay."""
 
 
-def current_events(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def latest_events(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the events of the latest attempt of each step, by type and mode.
 
     After a continued run has gone back to a checkpoint it logs some steps again. Events without
@@ -36,12 +36,12 @@ def current_events(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]
 
 
 def _place(event: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    if event.get("step") is None or event["event"] in OF_THE_ATTEMPT:
+    if event.get("step") is None or event["event"] in ATTEMPT_EVENTS:
         return None
     return event["event"], event.get("mode"), event["step"]
 
 
-class Latest:
+class LatestAttempts:
     """The same view of tables: the latest attempt of each step and mode of one type of event.
 
     Args:

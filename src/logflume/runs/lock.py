@@ -24,12 +24,12 @@ from logflume.exceptions import RunError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Claim", "Holder", "claim", "find_holder", "is_claimed"]
+__all__ = ["FileLock", "LockHolder", "claim", "find_holder", "is_locked"]
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
-class Holder(msgspec.Struct):
+class LockHolder(msgspec.Struct):
     """The process that has a claim, as its lock file tells.
 
     Attributes:
@@ -43,7 +43,7 @@ class Holder(msgspec.Struct):
     since: str
 
 
-class Claim:
+class FileLock:
     """A claim that this process has.
 
     Args:
@@ -86,7 +86,7 @@ class Claim:
 _open_files: set[int] = set()
 
 
-def claim(path: Path) -> Claim | None:
+def claim(path: Path) -> FileLock | None:
     """Take the claim on a lock file, which is made if missing; None if somebody has it.
 
     Where the file system has no locks (some NFS and Lustre mounts), and on Windows, the claim is
@@ -112,11 +112,11 @@ def claim(path: Path) -> Claim | None:
             fault = f"there are no locks here ({error})"
         if fault or _is_at(path, file):
             _sign(file)
-            return Claim(path, file, made, fault)
+            return FileLock(path, file, made, fault)
         _close(file)  # its last holder removed it a moment ago
 
 
-def is_claimed(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether a live process has the claim; False where there are no locks to tell by."""
     try:
         file = os.open(path, os.O_RDONLY)
@@ -131,10 +131,10 @@ def is_claimed(path: Path) -> bool:
     return False
 
 
-def find_holder(path: Path) -> Holder | None:
+def find_holder(path: Path) -> LockHolder | None:
     """Return who has the claim; None if that can't be told."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Holder)
+        return msgspec.json.decode(path.read_bytes(), type=LockHolder)
     except (OSError, msgspec.DecodeError):
         return None  # it has the claim for a moment only, and has not signed yet
 
@@ -153,7 +153,7 @@ def _is_at(path: Path, file: int) -> bool:
 
 
 def _sign(file: int) -> None:
-    holder = Holder(socket.gethostname(), os.getpid(), format_time(time.time_ns()))
+    holder = LockHolder(socket.gethostname(), os.getpid(), format_time(time.time_ns()))
     with contextlib.suppress(OSError):  # on a full disk the claim holds without a name, too
         os.ftruncate(file, 0)
         os.pwrite(file, msgspec.json.encode(holder) + b"\n", 0)

@@ -21,18 +21,18 @@ from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
-from logflume.guard import attempt, describe
+from logflume.guard import call_guarded, describe
 from logflume.logger.capture import exception_fields
 from logflume.logger.logger import get_logger
 from logflume.pipeline.pipeline import Report
 
 __all__ = [
-    "complain",
     "forget_ending",
     "handle_signals",
     "install",
-    "note_ending",
+    "report_losses",
     "say",
+    "set_ending",
     "take_ending",
 ]
 
@@ -71,7 +71,7 @@ def handle_signals() -> None:
         _set_handlers(signal.SIG_DFL, _on_signal)
 
 
-def note_ending(status: str, error: BaseException | None = None) -> None:
+def set_ending(status: str, error: BaseException | None = None) -> None:
     """Remember how the run ends, for its last event."""
     _ending["status"] = status
     if error is not None:
@@ -79,7 +79,7 @@ def note_ending(status: str, error: BaseException | None = None) -> None:
 
 
 def forget_ending() -> None:
-    """Take back what `note_ending` was told: the run went on after all."""
+    """Take back what `set_ending` was told: the run went on after all."""
     _ending.clear()
 
 
@@ -92,7 +92,7 @@ def take_ending() -> dict[str, Any]:
     return ending
 
 
-def complain(report: Report, faults: Mapping[str, str], done: bool) -> None:
+def report_losses(report: Report, faults: Mapping[str, str], done: bool) -> None:
     """Say on standard error what was lost, what is broken, and that the sinks were not done."""
     lost = {name: totals["dropped"] for name, totals in report.sinks.items() if totals["dropped"]}
     if report.dropped:
@@ -108,16 +108,16 @@ def complain(report: Report, faults: Mapping[str, str], done: bool) -> None:
 def say(text: str) -> None:
     """Print a line on standard error: what can't be logged, for the log is what is broken."""
     if sys.stderr is not None:
-        attempt(print, f"logflume: {text}", file=sys.stderr)
+        call_guarded(print, f"logflume: {text}", file=sys.stderr)
 
 
 def _note_error_on_its_way() -> None:
     """Note the exception that is on its way out, where a `finally` closes the log."""
     error = sys.exc_info()[1]
     if isinstance(error, KeyboardInterrupt):
-        note_ending("interrupted", error)
+        set_ending("interrupted", error)
     elif isinstance(error, Exception) or (isinstance(error, SystemExit) and error.code):
-        note_ending("failed", error)
+        set_ending("failed", error)
 
 
 def _set_handlers(present: Any, wanted: Any) -> None:
@@ -140,7 +140,7 @@ def _at_exit() -> None:
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
-    note_ending("terminated")
+    set_ending("terminated")
     try:
         if _close is not None:
             _close()
@@ -156,10 +156,10 @@ def _wrap_excepthook() -> None:
         global _is_interrupted
         _is_interrupted = issubclass(kind, KeyboardInterrupt)
         if _is_interrupted:
-            note_ending("interrupted", error)
+            set_ending("interrupted", error)
         else:
-            note_ending("failed", error)
-            attempt(_log_exception, kind, error, trace, "the main thread")
+            set_ending("failed", error)
+            call_guarded(_log_exception, kind, error, trace, "the main thread")
         previous(kind, error, trace)
 
     sys.excepthook = hook
@@ -171,7 +171,7 @@ def _wrap_thread_excepthook() -> None:
     def hook(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
             name = args.thread.name if args.thread else "a thread"
-            attempt(_log_exception, args.exc_type, args.exc_value, args.exc_traceback, name)
+            call_guarded(_log_exception, args.exc_type, args.exc_value, args.exc_traceback, name)
         previous(args)
 
     threading.excepthook = hook

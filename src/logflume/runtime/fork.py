@@ -15,10 +15,10 @@ from logflume.config.registry import SINKS, find, find_processor
 from logflume.pipeline.build import is_journal
 from logflume.runs.info import RunInfo
 
-__all__ = ["child_config", "child_run"]
+__all__ = ["forked_config", "forked_run"]
 
 
-def child_config(config: Config) -> Config:
+def forked_config(config: Config) -> Config:
     """Return the configuration for this process, forked from one that logs with `config`.
 
     The child writes the journal only, and runs the processors that hold nothing: a thread
@@ -43,7 +43,7 @@ def child_config(config: Config) -> Config:
     )
 
 
-def child_run(parent: RunInfo, config: Config) -> RunInfo:
+def forked_run(parent: RunInfo, config: Config) -> RunInfo:
     """Return the identity of this process, forked from one that is `parent`.
 
     Its files are new ones, `events-pid<pid>.jsonl`: where an earlier child had the same process id,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logflume.guard import Failure, attempt
-from logflume.logger.channels import HUB
+from logflume.guard import Failure, call_guarded
+from logflume.logger.channels import CHANNELS
 
 # What starts and stops a pipeline is imported by `initialize`: a library that logs through
 # logflume must not make its users wait for it.
@@ -100,17 +100,17 @@ def shutdown(timeout_s: float | None = None) -> bool:
         limit_s = running.config.shutdown_timeout_s if timeout_s is None else timeout_s
         done = running.pipeline.close(ending, _bounded(limit_s))
         _running = None
-        HUB.hold()
+        CHANNELS.hold()
         stdlib_logging.uninstall()
         status = running.pipeline.status()
         _last_report = status.report
-        exits.complain(status.report, status.faults, done)
+        exits.report_losses(status.report, status.faults, done)
         if running.state is not None:
             running.state.status = ending["status"]
             if done:
                 running.state.note_whole(status.whole_sinks)
                 running.state.note_complete(running.outputs_of(status.complete_sinks))
-            saved = attempt(running.state.save, running.run)
+            saved = call_guarded(running.state.save, running.run)
             if isinstance(saved, Failure):
                 exits.say(str(saved.error))
         if running.attempt is not None and done:
@@ -140,7 +140,7 @@ def set_step(step: int | None, mode: str | None = None) -> None:
         step: The step; None for none.
         mode: `train` or `eval`; None for neither.
     """
-    HUB.position = (step, mode)
+    CHANNELS.position = (step, mode)
 
 
 def report() -> Report | None:
@@ -181,10 +181,10 @@ def _carry_on(dead: RemotePipeline) -> None:
         stdlib_logging.uninstall()
         config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
         exits.say("the process for processors and sinks has ended: going on in this one")
-        started = attempt(start, config, _carry_on)
+        started = call_guarded(start, config, _carry_on)
         _running = None if isinstance(started, Failure) else started
         if isinstance(started, Failure):
-            HUB.hold()
+            CHANNELS.hold()
             exits.say(f"logging has ended: {started.error}")
 
 
@@ -194,18 +194,18 @@ def _after_fork() -> None:
     _lock = threading.RLock()
     # The child of a child that has not logged yet has the same parent.
     _parent, _running = _running or _parent, None
-    HUB.begin_in_child(_start_in_child)
+    CHANNELS.begin_in_child(_start_in_child)
 
 
 def _start_in_child() -> None:
     global _running
-    HUB.hold()
+    CHANNELS.hold()
     if _parent is None:
         return
     from logflume.runtime import exits
-    from logflume.runtime.start import start_in_child
+    from logflume.runtime.start import start_after_fork
 
-    started = attempt(start_in_child, _parent)
+    started = call_guarded(start_after_fork, _parent)
     if isinstance(started, Failure):
         exits.say(f"process {os.getpid()} can't log: {started.error}")
         return

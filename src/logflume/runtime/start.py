@@ -13,15 +13,15 @@ from typing import Any
 import msgspec
 import structlog
 
-from logflume.config.eligibility import can_be_detached
+from logflume.config.eligibility import is_eligible
 from logflume.config.model import Config
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
 from logflume.guard import describe
 from logflume.logger import stdlib_logging
-from logflume.logger.channels import HUB, channel, take_buffer
+from logflume.logger.channels import CHANNELS, channel, configure_channels
 from logflume.logger.logger import EventLogger
-from logflume.pipeline.build import KindKeeper, build_pipeline
+from logflume.pipeline.build import KindStore, build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Pipeline
 from logflume.runs.attempts import Attempt, open_attempt
@@ -29,13 +29,13 @@ from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
 from logflume.runtime.describe import GitCommit, describe_run
-from logflume.runtime.fork import child_config, child_run
+from logflume.runtime.fork import forked_config, forked_run
 from logflume.values.kinds import Kind
 from logflume.worker_process.client import RemotePipeline
 from logflume.worker_process.spawn import spawn
 from logflume.worker_process.wire import Start
 
-__all__ = ["Running", "start", "start_in_child"]
+__all__ = ["Running", "start", "start_after_fork"]
 
 
 _UNNOTICED = "a second process that writes this run would go unnoticed"
@@ -85,7 +85,7 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None]) -> Running
         undo.pop_all()
     begun.begin()
     if begun.claim is not None and begun.claim.fault:
-        report_fault(HUB, "run.lock", "failed", f"{begun.claim.fault}: {_UNNOTICED}")
+        report_fault(CHANNELS, "run.lock", "failed", f"{begun.claim.fault}: {_UNNOTICED}")
     commit.ask()
     _connect(config, running.pipeline)
     if config.stdlib is not None:
@@ -111,7 +111,7 @@ def _build(
         complete=_still_there(earlier.complete, run) if earlier else {},
     )
     pipeline = _build_apart(config, begun, state, opening, on_death) or build_pipeline(
-        config, run, HUB, state.kinds, KindKeeper(state, run, HUB), opening, state.whole
+        config, run, CHANNELS, state.kinds, KindStore(state, run, CHANNELS), opening, state.whole
     )
     try:
         state.save(run)
@@ -129,7 +129,7 @@ def _build_apart(
     on_death: Callable[[RemotePipeline], None],
 ) -> RemotePipeline | None:
     """Return a pipeline in a process of its own; None where it has to be here."""
-    if config.worker == "thread" or not can_be_detached(config):
+    if config.worker == "thread" or not is_eligible(config):
         return None
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     message = Start(config, begun.run, state, os.getpid(), is_terminal)
@@ -137,7 +137,7 @@ def _build_apart(
         child = spawn([claim.descriptor for claim in (begun.claim, begun.number) if claim])
         return RemotePipeline(child, message, opening, on_death)
     except OSError as error:
-        report_fault(HUB, "worker process", "failed", describe(error))
+        report_fault(CHANNELS, "worker process", "failed", describe(error))
         return None
 
 
@@ -145,21 +145,21 @@ def _still_there(complete: dict[str, int], run: RunInfo) -> dict[str, int]:
     return {output: n for output, n in complete.items() if (run.folder / output).exists()}
 
 
-def start_in_child(parent: Running) -> Running:
+def start_after_fork(parent: Running) -> Running:
     """Start the pipeline of a process that was forked from one in which `parent` runs."""
-    config = child_config(parent.config)
+    config = forked_config(parent.config)
     known = parent.state.kinds if parent.state is not None else {}
-    run = child_run(parent.run, config)
-    pipeline = build_pipeline(config, run, HUB, known, _keep_to_itself, None, {})
+    run = forked_run(parent.run, config)
+    pipeline = build_pipeline(config, run, CHANNELS, known, _keep_to_itself, None, {})
     _connect(config, pipeline)
     return Running(config, run, None, pipeline, None)
 
 
 def _connect(config: Config, pipeline: Pipeline | RemotePipeline) -> None:
     """Let all loggers, structlog's too, feed the pipeline, and start it."""
-    take_buffer(config)
+    configure_channels(config)
     structlog.configure(
-        processors=HUB.caller_processors,
+        processors=CHANNELS.caller_processors,
         wrapper_class=EventLogger,
         logger_factory=_structlog_channel,
         cache_logger_on_first_use=False,

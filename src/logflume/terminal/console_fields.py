@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from logflume.events.reserved import EventBase
 
-__all__ = ["MOST_FIELDS", "Field", "all_fields", "glance_fields"]
+__all__ = ["MOST_FIELDS", "Field", "all_fields", "console_fields"]
 
 MOST_FIELDS = 8
 """Fields of one event on the console."""
@@ -62,7 +62,7 @@ def all_fields(names: Sequence[str]) -> list[Field]:
     return [*chosen, Field("extras", "extras")] if "extras" in names else chosen
 
 
-def glance_fields(event_type: str, names: Sequence[str]) -> list[Field]:
+def console_fields(event_type: str, names: Sequence[str]) -> list[Field]:
     """Return the fields in the order in which they matter, of which a line shows the first few.
 
     Args:

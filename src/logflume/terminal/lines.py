@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from logflume.protocols import Event
-from logflume.terminal.console_fields import MOST_FIELDS, all_fields, glance_fields
+from logflume.terminal.console_fields import MOST_FIELDS, all_fields, console_fields
 from logflume.values.columnar import Getter, getter
 from logflume.values.plain import are_floats
 
@@ -119,7 +119,7 @@ class _Fields(NamedTuple):
 @lru_cache(_SHAPES)
 def _fields(kind: str, names: tuple[str, ...], colours: bool, in_full: bool) -> _Fields:
     paint = Painter(colours=colours)
-    fields = all_fields(names) if in_full else glance_fields(kind, names)
+    fields = all_fields(names) if in_full else console_fields(kind, names)
     labels = [(name, f"{paint(escape(shown), 'name')}=", skips) for name, shown, skips in fields]
     most = len(labels) if in_full else MOST_FIELDS
     first = labels[:most]

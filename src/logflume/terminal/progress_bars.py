@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-__all__ = ["print_beside_bars"]
+__all__ = ["print_above_bars"]
 
 
-def print_beside_bars(stream: TextIO, text: str) -> None:
+def print_above_bars(stream: TextIO, text: str) -> None:
     """Print a text that ends in a newline, and leave tqdm's progress bars where they are.
 
     Raises:

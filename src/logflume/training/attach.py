@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from logflume.logger.logger import get_logger
-from logflume.runtime.exits import note_ending
+from logflume.runtime.exits import set_ending
 from logflume.training.function_names import TOTAL
 from logflume.training.policies import Policy, keep_all
-from logflume.training.rollout_hooks import RolloutTap
+from logflume.training.rollout_hooks import RolloutHooks
 from logflume.training.wrapped_rewards import get_wrapped_reward_functions
 
 __all__ = ["Attachment", "attach"]
@@ -28,8 +28,8 @@ class Attachment:
 
         self._trainer = trainer
         self._count = 0
-        tap = RolloutTap(trainer, keep, columns, quality)
-        self._tap = tap if RolloutTap.fits(trainer) else None
+        tap = RolloutHooks(trainer, keep, columns, quality)
+        self._tap = tap if RolloutHooks.fits(trainer) else None
         self._functions = getattr(trainer, "reward_funcs", None)
         present = trainer.callback_handler.callbacks
         has_callback = any(isinstance(other, EnhancedLoggingCallback) for other in present)
@@ -58,7 +58,7 @@ class Attachment:
         _trace: TracebackType | None,
     ) -> None:
         if isinstance(error, Exception):
-            note_ending("failed", error)
+            set_ending("failed", error)
         self.detach()
 
     def _install(self) -> None:

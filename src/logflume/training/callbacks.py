@@ -10,7 +10,7 @@ from typing import Any
 
 from logflume.events.trainer_names import split_report
 from logflume.exceptions import MissingExtraError
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.runtime.exits import forget_ending
 from logflume.runtime.lifecycle import current_config, set_step
@@ -108,7 +108,7 @@ class EnhancedLoggingCallback(TrainerCallback):
 
     def _validate(self, step: int, given: dict[str, Any]) -> None:
         tokenizer = given.get("processing_class")
-        done = attempt(self._validation.run, given["model"], tokenizer, step)
+        done = call_guarded(self._validation.run, given["model"], tokenizer, step)
         if isinstance(done, Failure):
             get_logger("training").warning(f"The validation failed: {describe(done.error)}")
 

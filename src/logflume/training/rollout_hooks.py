@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.training.function_names import distinct
 from logflume.training.policies import Policy
@@ -17,7 +17,7 @@ from logflume.training.texts import questions_of, text_of
 from logflume.training.wrapped_rewards import WrappedReward, wrap_reward
 from logflume.values.snapshot import snapshot
 
-__all__ = ["RolloutTap"]
+__all__ = ["RolloutHooks"]
 
 _SCORE = "_calculate_rewards"
 _GENERATE = "_generate_and_score_completions"
@@ -52,7 +52,7 @@ class Stopwatch:
         self.seconds[name] = seconds
 
 
-class RolloutTap:
+class RolloutHooks:
     """Wraps two methods on a trainer's instance: the one that scores and the one around it.
 
     Together they know all of a batch of rollouts: texts, rewards of every function (reward models
@@ -127,7 +127,7 @@ class RolloutTap:
             self._scored = {}
             started_s = time.perf_counter()
             output = original(*args, **kwargs)
-            logged = attempt(self._log, output, time.perf_counter() - started_s)
+            logged = call_guarded(self._log, output, time.perf_counter() - started_s)
             if isinstance(logged, Failure):
                 get_logger("training").warning(
                     f"A batch of rollouts could not be logged: {describe(logged.error)}"

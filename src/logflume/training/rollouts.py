@@ -9,23 +9,23 @@ from typing import Any
 
 import msgspec
 
-from logflume.logger.channels import HUB
+from logflume.logger.channels import CHANNELS
 from logflume.pipeline.records import Deferred
 from logflume.training.function_names import TOTAL
 from logflume.training.policies import Policy, keep_all
 from logflume.training.texts import final_answer, parse_answer
 from logflume.values.plain import plain
 
-__all__ = ["Entry", "Rollouts", "log_rollouts"]
+__all__ = ["JournalLine", "Rollouts", "log_rollouts"]
 
 
 def log_rollouts(rollouts: Rollouts) -> None:
     """Log a batch of rollouts; the worker makes its events, once a GPU has made its copies."""
     events = len(rollouts.completions) + 2
-    HUB.buffer.put(Deferred(time.time_ns(), HUB.position, rollouts.entries, events))
+    CHANNELS.buffer.put(Deferred(time.time_ns(), CHANNELS.position, rollouts.entries, events))
 
 
-Entry = tuple[str, str, dict[str, Any]]
+JournalLine = tuple[str, str, dict[str, Any]]
 """Logger, type and fields of an event."""
 
 Answer = tuple[str | None, str | None]
@@ -86,7 +86,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     keep: Policy = keep_all
     quality: bool = True
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[JournalLine]:
         """Yield the events: `reward`, the kept `model_output`s, `generation` last."""
         where: dict[str, Any] = {"step": self.step, "mode": self.mode}
         where |= {"global_step": self.global_step, "generation": self.generation}

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from logflume.runs.info import RunInfo
 from logflume.runtime.lifecycle import current_run
 
-__all__ = ["PHASE", "Phase"]
+__all__ = ["PHASE", "StepTracker"]
 
 
 @dataclass
-class Phase:
+class StepTracker:
     """The state of this process's training.
 
     Attributes:
@@ -55,5 +55,5 @@ class Phase:
         return (global_step + 1, "train") if self.in_step else (global_step, "eval")
 
 
-PHASE = Phase()
+PHASE = StepTracker()
 """The one of this process."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.training.function_names import distinct, name_of
 from logflume.training.policies import every
@@ -129,7 +129,7 @@ class WrappedReward:
     def _note(self, result: Any, kwargs: dict[str, Any], started_s: float) -> Any:
         # A generator can be read once only; the trainer gets the list of what it gave.
         values = list(result) if inspect.isgenerator(result) else result
-        noted = attempt(
+        noted = call_guarded(
             self._batch.add, self.__name__, values, kwargs, time.perf_counter() - started_s
         )
         if isinstance(noted, Failure):

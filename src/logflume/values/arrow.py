@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from logflume.protocols import Event
-from logflume.values.coerce import MISFIT, find_kind, fit
+from logflume.values.coerce import MISFIT, coerce, find_kind
 from logflume.values.columnar import transpose
 from logflume.values.kinds import Kind, declared_columns, declared_kind
 from logflume.values.plain import json_text, plain, read_object, valid_text
@@ -107,7 +107,7 @@ class Column:
     def _fit(self, value: Any) -> Any:
         if self.name == "timestamp":
             return _fit_instant(value)
-        fitted = fit(value, self.kind, self.declared)
+        fitted = coerce(value, self.kind, self.declared)
         if isinstance(fitted, str):
             return valid_text(fitted)
         if isinstance(fitted, list) and self.kind is Kind.TEXTS:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from logflume.guard import Failure, attempt
+from logflume.guard import Failure, call_guarded
 from logflume.values.kinds import Kind
 from logflume.values.plain import MAX_TEXT, PLAIN_TYPES, json_text, plain, valid_text
-from logflume.values.snapshot import free_name, key_text, snapshot
+from logflume.values.snapshot import key_text, snapshot, unique_name
 
 __all__ = [
     "EXACT_MAX",
@@ -17,14 +17,14 @@ __all__ = [
     "MAX_NAME",
     "MISFIT",
     "clean_name",
-    "cut_extra",
-    "cut_field",
-    "cut_name",
+    "coerce",
     "find_kind",
-    "fit",
-    "is_tame",
-    "settle",
-    "settle_mapping",
+    "is_within_limits",
+    "sanitize",
+    "sanitize_mapping",
+    "truncate_extra",
+    "truncate_field",
+    "truncate_name",
 ]
 
 
@@ -32,7 +32,7 @@ MAX_NAME = 1_000
 """Characters of the name of a field or logger that are kept."""
 
 
-def cut_field(value: Any) -> tuple[Any, dict[str, Any] | None]:
+def truncate_field(value: Any) -> tuple[Any, dict[str, Any] | None]:
     """Return what a field keeps of a fitted value, and a note for `extras` if that is not all."""
     if type(value) is str and len(value) > MAX_TEXT:
         return value[:MAX_TEXT], {"cut_to": MAX_TEXT, "length": len(value)}
@@ -46,7 +46,7 @@ def cut_field(value: Any) -> tuple[Any, dict[str, Any] | None]:
     return value, None
 
 
-def cut_extra(value: Any) -> Any:
+def truncate_extra(value: Any) -> Any:
     """Return what `extras` keeps of a value: of a long text, or JSON, its beginning and length."""
     text = json_text(value) if type(value) in (list, dict, int) else value
     if not _is_long(text):
@@ -54,7 +54,7 @@ def cut_extra(value: Any) -> Any:
     return {"text": text[:MAX_TEXT], "cut_to": MAX_TEXT, "length": len(text)}
 
 
-def cut_name(name: str, taken: Collection[str] = ()) -> str:
+def truncate_name(name: str, taken: Collection[str] = ()) -> str:
     """Return a name that is not too long; one that is cut must not become another's.
 
     >>> cut_name("k" * 2_000).removeprefix("k" * 1_000)
@@ -62,7 +62,7 @@ def cut_name(name: str, taken: Collection[str] = ()) -> str:
     """
     if len(name) <= MAX_NAME:
         return name
-    return free_name(f"{name[:MAX_NAME]}<{len(name)} characters>", taken)
+    return unique_name(f"{name[:MAX_NAME]}<{len(name)} characters>", taken)
 
 
 def _is_long(value: Any) -> bool:
@@ -75,7 +75,7 @@ class _Misfit:
 
 
 MISFIT: Final = _Misfit()
-"""What `fit` returns for a value that the column can't hold."""
+"""What `coerce` returns for a value that the column can't hold."""
 
 _NUMERIC = frozenset({int, float, bool, type(None)})
 
@@ -108,7 +108,7 @@ def find_kind(value: Any) -> Kind | None:
     return None if value is None or value == {} else Kind.TEXT
 
 
-def fit(value: Any, kind: Kind, declared: bool) -> Any:
+def coerce(value: Any, kind: Kind, declared: bool) -> Any:
     """Return `value` as the column holds it, or `MISFIT`. A null fits every column.
 
     Args:
@@ -182,24 +182,24 @@ _FITTERS: dict[Kind, Callable[[Any], Any]] = {
 }
 
 
-def settle(value: Any) -> Any:
+def sanitize(value: Any) -> Any:
     """Return a value plain again."""
     if type(value) in PLAIN_TYPES:
         return value
-    settled = attempt(plain, value)
+    settled = call_guarded(plain, value)
     # A list that holds itself ends here; a snapshot knows how to cut it.
     return plain(snapshot(value)) if isinstance(settled, Failure) else settled
 
 
-def settle_mapping(extras: Any) -> dict[str, Any]:
+def sanitize_mapping(extras: Any) -> dict[str, Any]:
     """Return what an event has in its field `extras` as a mapping, plain again."""
-    settled = settle(extras)
+    settled = sanitize(extras)
     if isinstance(settled, dict):
         return settled
     return {} if settled is None else {"extras": settled}
 
 
-def is_tame(value: Any) -> bool:
+def is_within_limits(value: Any) -> bool:
     """Whether a bool, int, float or text is within the limits of its column."""
     kind = type(value)
     if kind is float:
@@ -214,4 +214,4 @@ def clean_name(name: Any, taken: Collection[Any]) -> str:
     if type(name) is str and name.isascii():
         return name
     text = valid_text(key_text(name))
-    return text if text == name else free_name(text, taken)
+    return text if text == name else unique_name(text, taken)

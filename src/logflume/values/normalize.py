@@ -19,19 +19,19 @@ from logflume.runs.info import RunInfo
 from logflume.values.coerce import (
     MISFIT,
     clean_name,
-    cut_extra,
-    cut_field,
-    cut_name,
+    coerce,
     find_kind,
-    fit,
-    is_tame,
-    settle,
-    settle_mapping,
+    is_within_limits,
+    sanitize,
+    sanitize_mapping,
+    truncate_extra,
+    truncate_field,
+    truncate_name,
 )
 from logflume.values.kinds import Kind, declared_kind
 from logflume.values.plain import json_text, note_nonfinite
 from logflume.values.shapes import Limits, Shapes, find_limits
-from logflume.values.snapshot import free_name
+from logflume.values.snapshot import unique_name
 
 __all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
 
@@ -119,41 +119,41 @@ class Normalizer:
 
     def _finish_each(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event, with a look at each field."""
-        extras = settle_mapping(event_dict.get("extras"))
+        extras = sanitize_mapping(event_dict.get("extras"))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
             **self._head,
             "timestamp": _checked(event_dict, "timestamp", extras, _is_instant) or _now(),
             "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
-            "logger": cut_name(str(settle(event_dict.get("logger")))),
+            "logger": truncate_name(str(sanitize(event_dict.get("logger")))),
             "event": event_type,
         }
         nonfinite: dict[str, str] = {}
         # Most values fit as they are, and one look at their type tells.
         exact = self._exact.setdefault(event_type, {})
         for name, value in event_dict.items():
-            if exact.get(name) is type(value) and name not in event and is_tame(value):
+            if exact.get(name) is type(value) and name not in event and is_within_limits(value):
                 event[name] = value
             elif name not in _READ:
                 clean = clean_name(name, event_dict)
-                for whole, item in _flatten(event_type, clean, settle(value)):
-                    flat = cut_name(whole, event)
+                for whole, item in _flatten(event_type, clean, sanitize(value)):
+                    flat = truncate_name(whole, event)
                     self._add(event, event_type, flat, item, extras)
                     note_nonfinite(nonfinite, flat, event.get(flat))
                 self._remember(event_type, clean, exact)
         if extras:
-            kept = {cut_name(name): cut_extra(value) for name, value in extras.items()}
+            kept = {truncate_name(name): truncate_extra(value) for name, value in extras.items()}
             event["extras"] = json_text(kept)
         if nonfinite:
             event["nonfinite"] = nonfinite
         return event
 
     def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
-        name = settle(fields.get("event"))
+        name = sanitize(fields.get("event"))
         if isinstance(name, str) and is_type_name(name) and self._has_room_for(name):
             return name
         if name is not None and fields.setdefault("message", name) is not name:
-            extras[free_name("event", extras)] = name
+            extras[unique_name("event", extras)] = name
         return "message"
 
     def _has_room_for(self, event_type: str) -> bool:
@@ -169,16 +169,16 @@ class Normalizer:
         self, event: dict[str, Any], event_type: str, name: str, value: Any, extras: dict[str, Any]
     ) -> None:
         if name in RESERVED_FOR_PIPELINE or (name in event and name != "step"):
-            extras[free_name(name, extras)] = value
+            extras[unique_name(name, extras)] = value
             return
         fitted = self._fit(event_type, name, value)
         if fitted is MISFIT or (name == "mode" and fitted not in _MODES and fitted is not None):
             self.misfits += 1
-            extras[free_name(name, extras)] = value
+            extras[unique_name(name, extras)] = value
         elif name != "mode" or fitted is not None:
-            event[name], note = cut_field(fitted)
+            event[name], note = truncate_field(fitted)
             if note is not None:
-                extras[free_name(name, extras)] = note
+                extras[unique_name(name, extras)] = note
 
     def _remember(self, event_type: str, name: str, exact: dict[str, type]) -> None:
         """Note of which type the values of a field are that fit its column as they are."""
@@ -188,15 +188,15 @@ class Normalizer:
 
     def _fit(self, event_type: str, name: str, value: Any) -> Any:
         if declared := declared_kind(event_type, name):
-            return fit(value, declared, True)
+            return coerce(value, declared, True)
         kinds = self.kinds.setdefault(event_type, {})
         if kind := kinds.get(name):
-            return fit(value, kind, False)
+            return coerce(value, kind, False)
         kind = find_kind(value)
         if kind is None:
             # An empty list or mapping may become a column of any kind, so it is none yet.
             return None if value is None else MISFIT
-        fitted = MISFIT if len(kinds) >= MAX_FIELDS else fit(value, kind, False)
+        fitted = MISFIT if len(kinds) >= MAX_FIELDS else coerce(value, kind, False)
         if fitted is not MISFIT:
             kinds[name] = kind
             self.has_new_kinds = True
@@ -212,10 +212,10 @@ def _shape(event_dict: Event) -> tuple[str, tuple[str, ...], tuple[type, ...]]:
 
 def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: Any) -> Any:
     """Return a field of the header; None if it is missing or wrong, which `extras` then keeps."""
-    value = settle(fields.get(name))
+    value = sanitize(fields.get(name))
     if value is None or (isinstance(value, str) and check(value)):
         return value
-    extras[free_name(name, extras)] = value
+    extras[unique_name(name, extras)] = value
     return None
 
 

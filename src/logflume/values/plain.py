@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from logflume.guard import Failure, attempt, describe
-from logflume.values.snapshot import PendingArray, free_name, key_text, snapshot
+from logflume.guard import Failure, call_guarded, describe
+from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
 
 __all__ = [
     "MAX_TEXT",
@@ -52,7 +52,7 @@ def plain(value: Any) -> Any:
         return value if PLAIN_TYPES.issuperset(map(type, value)) else [plain(v) for v in value]
     if kind is dict:
         return _plain_mapping(value)
-    result = attempt(_convert, value)
+    result = call_guarded(_convert, value)
     if isinstance(result, Failure):
         name = "array" if kind is PendingArray else kind.__name__
         return f"<{name} that could not be read: {describe(result.error)}>"
@@ -62,7 +62,7 @@ def plain(value: Any) -> Any:
 def _plain_mapping(value: dict[Any, Any]) -> dict[str, Any]:
     copy: dict[str, Any] = {}
     for key, item in value.items():
-        copy[free_name(valid_text(key_text(key)), copy)] = plain(item)
+        copy[unique_name(valid_text(key_text(key)), copy)] = plain(item)
     return copy
 
 

@@ -23,7 +23,7 @@ from uuid import UUID
 
 import msgspec
 
-from logflume.guard import Failure, attempt, describe
+from logflume.guard import Failure, call_guarded, describe
 
 __all__ = [
     "ATOMIC_TYPES",
@@ -32,9 +32,9 @@ __all__ = [
     "MAX_ITEMS",
     "PendingArray",
     "copy_array",
-    "free_name",
     "key_text",
     "snapshot",
+    "unique_name",
 ]
 
 
@@ -156,7 +156,7 @@ class _Copier:
         self._parents: list[int] = []
 
     def copy_guarded(self, value: Any) -> Any:
-        copied = attempt(self._copy, value)
+        copied = call_guarded(self._copy, value)
         if isinstance(copied, Failure):
             return f"<{type(value).__name__} that could not be read: {describe(copied.error)}>"
         return copied
@@ -205,8 +205,8 @@ class _Copier:
         if isinstance(container, Mapping):
             copy: dict[str, Any] = {}
             for key, item in items:
-                copy[free_name(key_text(key), copy)] = self.copy_guarded(item)
-            return copy if cut <= 0 else {**copy, free_name("<cut>", copy): f"<{cut} more>"}
+                copy[unique_name(key_text(key), copy)] = self.copy_guarded(item)
+            return copy if cut <= 0 else {**copy, unique_name("<cut>", copy): f"<{cut} more>"}
         copies = [self.copy_guarded(item) for item in items]
         return copies if cut <= 0 else [*copies, f"<{cut} more>"]
 
@@ -215,11 +215,11 @@ def key_text(key: Any) -> str:
     """Return the text of a mapping's key, whatever it is."""
     if type(key) is str:
         return key
-    text = attempt(str, key)
+    text = call_guarded(str, key)
     return f"<{type(key).__name__}>" if isinstance(text, Failure) else str.__str__(text)
 
 
-def free_name(name: str, taken: Collection[Any]) -> str:
+def unique_name(name: str, taken: Collection[Any]) -> str:
     """Return `name`, or where that is taken, as by 1 beside "1", `name` with a number.
 
     >>> free_name("1", {"1": None}), free_name("1", {})

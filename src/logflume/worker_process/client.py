@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal
 
-from logflume.guard import Failure, attempt
-from logflume.logger.channels import HUB
+from logflume.guard import Failure, call_guarded
+from logflume.logger.channels import CHANNELS
 from logflume.pipeline.pipeline import Report, Status
-from logflume.terminal.progress_bars import print_beside_bars
+from logflume.terminal.progress_bars import print_above_bars
 from logflume.worker_process.sender import Sender
 from logflume.worker_process.spawn import Child
-from logflume.worker_process.wire import Ask, News, Start
+from logflume.worker_process.wire import Notification, Request, Start
 
 __all__ = ["RemotePipeline"]
 
@@ -53,7 +53,7 @@ class RemotePipeline:
         self._state = start.state
         self._opening = opening
         self._on_death = on_death
-        self._sender = Sender(HUB.buffer, child.link)
+        self._sender = Sender(CHANNELS.buffer, child.link)
         self._listener = threading.Thread(target=self._listen, name="logflume-answers", daemon=True)
         self._answers: dict[int, Any] = {}
         self._asked = 0
@@ -67,7 +67,7 @@ class RemotePipeline:
 
     def start(self) -> None:
         """Let the child start its pipeline, and send it what the buffer holds."""
-        HUB.buffer.filled = self._child.filled.byte
+        CHANNELS.buffer.filled = self._child.filled.byte
         self._sender.start(self._opening)
         self._listener.start()
 
@@ -107,19 +107,19 @@ class RemotePipeline:
     def take_back(self) -> None:
         """Let a child that has ended go; put what it had not written back into the buffer."""
         self._end(0.0)
-        HUB.buffer.put_back(self._sender.unwritten_items())
+        CHANNELS.buffer.put_back(self._sender.unwritten_items())
 
     def _await_ready(self, start: Start) -> None:
         link = self._child.link
-        heard: Any = attempt(link.send, start)
+        heard: Any = call_guarded(link.send, start)
         while not isinstance(heard, Failure) and not (heard and heard.is_built):
             is_there = link.is_heard_from(START_TIMEOUT_S)
-            heard = attempt(self._hear) if is_there else Failure(TimeoutError())
-            if isinstance(heard, News) and heard.refused is not None:
+            heard = call_guarded(self._hear) if is_there else Failure(TimeoutError())
+            if isinstance(heard, Notification) and heard.refused is not None:
                 raise heard.refused
         if isinstance(heard, Failure):
             # The pipe may tell that it has ended before the system does.
-            status = attempt(self._child.process.wait, END_TIMEOUT_S)
+            status = call_guarded(self._child.process.wait, END_TIMEOUT_S)
             has_ended = not isinstance(status, Failure)
             why = f"it ended with status {status}" if has_ended else "it gave no sign of life"
             raise ChildProcessError(f"the process for processors and sinks can't run: {why}")
@@ -131,12 +131,12 @@ class RemotePipeline:
         ending: dict[str, Any] | None = None,
     ) -> int:
         self._asked += 1
-        self._sender.ask(Ask(self._asked, what, timeout_s, ending or {}))
+        self._sender.ask(Request(self._asked, what, timeout_s, ending or {}))
         return self._asked
 
     def _wait(self, number: int, timeout_s: float) -> Any:
         """Return the answer to a request; None if it doesn't come in time."""
-        HUB.buffer.wait_for(lambda: number in self._answers or self._has_ended, timeout_s)
+        CHANNELS.buffer.wait_for(lambda: number in self._answers or self._has_ended, timeout_s)
         return self._answers.get(number)
 
     def _sender_report(self) -> Report:
@@ -146,20 +146,20 @@ class RemotePipeline:
         return Report(accepted=self._sender.sent, written=written, dropped=dropped)
 
     def _listen(self) -> None:
-        while not isinstance(attempt(self._hear), Failure):
+        while not isinstance(call_guarded(self._hear), Failure):
             self._sender.turn()
         self._has_ended = True
-        HUB.buffer.announce()
+        CHANNELS.buffer.announce()
         if self._closing is None:
             self._on_death(self)
 
-    def _hear(self) -> News | None:
+    def _hear(self) -> Notification | None:
         """Wait for a message, and take in what news it has.
 
         Raises:
             EOFError, OSError: The child has ended.
         """
-        news: News | None = self._child.link.receive()
+        news: Notification | None = self._child.link.receive()
         if news is None:
             return None
         for _ in range(news.written):
@@ -168,10 +168,10 @@ class RemotePipeline:
             self._state.kinds = news.kinds
         if news.text:
             # A terminal that is gone is the console's loss; the files are with the child.
-            attempt(print_beside_bars, sys.stderr, news.text)
+            call_guarded(print_above_bars, sys.stderr, news.text)
         if news.answers:
             self._answers |= news.answers
-            HUB.buffer.announce()
+            CHANNELS.buffer.announce()
         return news
 
     def _end(self, timeout_s: float) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from logflume.guard import attempt
-from logflume.pipeline.buffer import Bell
+from logflume.guard import call_guarded
+from logflume.pipeline.buffer import Wakeup
 from logflume.values.kinds import Kind
-from logflume.worker_process.wire import PARCELS, Filled, Link, News
+from logflume.worker_process.wire import PARCELS, Connection, Filled, Notification
 
-__all__ = ["Speaker"]
+__all__ = ["Notifier"]
 
 LOOK = 0.9
 """The share of `flush_interval_s` that an event waits to be asked for: the rest is for writing."""
@@ -25,7 +25,7 @@ ROUND_S = 2.0
 """How often the training is asked whatever its buffer says: its torch memory changes, too."""
 
 
-class Speaker:
+class Notifier:
     """A thread that sends news, and has the training look into its buffer once there is something.
 
     Each message costs the training a switch of threads, at a moment that it did not choose, and the
@@ -37,13 +37,13 @@ class Speaker:
         flush_interval_s: The longest that an event waits for its turn, in seconds.
     """
 
-    def __init__(self, link: Link, filled: Filled, flush_interval_s: float) -> None:
+    def __init__(self, link: Connection, filled: Filled, flush_interval_s: float) -> None:
         self._link = link
         self._filled = filled
         self._interval_s = flush_interval_s * LOOK
-        self._news = News()
+        self._news = Notification()
         self._lock = threading.Lock()
-        self._bell = Bell()
+        self._bell = Wakeup()
         self._is_urgent = False
         self._has_ended = False
         self._told_at_s = time.monotonic()
@@ -87,9 +87,9 @@ class Speaker:
         self._thread.join()
 
     @contextmanager
-    def _writing(self, *, urgent: bool = False) -> Iterator[News]:
+    def _writing(self, *, urgent: bool = False) -> Iterator[Notification]:
         with self._lock:
-            if self._news == News():
+            if self._news == Notification():
                 self._waits_since_s = time.monotonic()
             yield self._news
             self._is_urgent |= urgent
@@ -103,18 +103,18 @@ class Speaker:
             if self._is_due(DELAY_S / 2 if is_filled else DELAY_S):
                 self._tell()
             elif is_filled:
-                attempt(self._link.send_bytes, b"")
+                call_guarded(self._link.send_bytes, b"")
         self._tell()
 
     def _is_due(self, delay_s: float) -> bool:
         now_s = time.monotonic()
-        is_late = self._news != News() and now_s - self._waits_since_s >= delay_s
+        is_late = self._news != Notification() and now_s - self._waits_since_s >= delay_s
         return self._is_urgent or is_late or now_s - self._told_at_s >= ROUND_S
 
     def _tell(self) -> None:
         with self._lock:
-            news, self._news = self._news, News()
+            news, self._news = self._news, Notification()
             self._is_urgent = False
         self._told_at_s = time.monotonic()
         # A training that has ended needs no news.
-        attempt(self._link.send, news)
+        call_guarded(self._link.send, news)

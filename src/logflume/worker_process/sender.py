@@ -9,22 +9,22 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from logflume.guard import Failure, attempt, describe
-from logflume.logger.channels import HUB
+from logflume.guard import Failure, call_guarded, describe
+from logflume.logger.channels import CHANNELS
 from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.records import Deferred, Item, Lost, Record, events_in
 from logflume.resources import torch_memory
 from logflume.worker_process.wire import (
     PARCELS,
-    Ask,
-    Link,
-    Opening,
-    Parcel,
+    Connection,
+    EventBatch,
+    Request,
+    RunOpening,
     TorchMemory,
     decode,
     encode,
-    names_main,
+    mentions_main,
 )
 
 __all__ = ["Sender"]
@@ -51,15 +51,15 @@ class Sender:
             each has, and its bytes.
     """
 
-    def __init__(self, buffer: Buffer, link: Link) -> None:
+    def __init__(self, buffer: Buffer, link: Connection) -> None:
         self.sent = 0
         self.unwritten: deque[tuple[int, bytes]] = deque()
         self._buffer = buffer
         self._link = link
         self._lock = threading.Lock()
         self._taken = 0
-        self._asked: deque[Ask] = deque()
-        self._asks: deque[tuple[int, Ask]] = deque()
+        self._asked: deque[Request] = deque()
+        self._asks: deque[tuple[int, Request]] = deque()
         self._has_ended = False
         self._has_bug = False
         self._torch_at_s = 0.0
@@ -73,7 +73,7 @@ class Sender:
         self._lock.acquire()
         self._thread.start()
 
-    def ask(self, ask: Ask) -> None:
+    def ask(self, ask: Request) -> None:
         """Send a request behind all that the buffer holds now. After `close` nothing is sent."""
         self._asked.append(ask)
         self._buffer.wake.set()
@@ -81,7 +81,7 @@ class Sender:
     def turn(self) -> None:
         """Send what the buffer holds, as far as the child has room, and what is asked for."""
         with self._lock:
-            result = None if self._has_ended else attempt(self._turn)
+            result = None if self._has_ended else call_guarded(self._turn)
             # Whoever reads from a child that has ended knows what to do.
             if isinstance(result, Failure) and not isinstance(result.error, OSError):
                 self._report_bug(result)
@@ -103,18 +103,18 @@ class Sender:
 
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
         # Nothing may be sent before this: `start` has taken the lock.
-        attempt(self._open, opening)
+        call_guarded(self._open, opening)
         self._lock.release()
         while not self._has_ended:
             self.turn()
             self._buffer.wake.wait()
 
     def _open(self, opening: Callable[[], dict[str, Any]]) -> None:
-        fields = attempt(opening)
+        fields = call_guarded(opening)
         if isinstance(fields, Failure):
             self._report_bug(fields)
             fields = {}
-        self._link.send(Opening(fields))
+        self._link.send(RunOpening(fields))
 
     def _turn(self) -> None:
         self._send_torch_memory()
@@ -134,9 +134,9 @@ class Sender:
             self._has_ended = self._has_ended or ask.what == "close"
 
     def _send(self, items: list[Item]) -> None:
-        encoded = attempt(_encode, items)
+        encoded = call_guarded(_encode, items)
         # The training's script is `__main__` here, and nothing that the child could import.
-        if isinstance(encoded, Failure) or names_main(encoded):
+        if isinstance(encoded, Failure) or mentions_main(encoded):
             items = [one for item in items for one in _picklable(item)]
             encoded = _encode(items)
         events = events_in(*items)
@@ -147,28 +147,29 @@ class Sender:
     def _report_bug(self, failure: Failure) -> None:
         if not self._has_bug:
             self._has_bug = True
-            report_fault(HUB, "worker", "failed", describe(failure.error))
+            report_fault(CHANNELS, "worker", "failed", describe(failure.error))
 
     def _send_torch_memory(self) -> None:
         now_s = time.monotonic()
         if now_s - self._torch_at_s >= TORCH_INTERVAL_S:
             self._torch_at_s = now_s
-            fields = attempt(torch_memory)
+            fields = call_guarded(torch_memory)
             if not isinstance(fields, Failure) and fields:
                 self._link.send(TorchMemory(fields))
 
 
 def _encode(items: list[Item]) -> bytes:
-    return encode(Parcel(items, HUB.position))
+    return encode(EventBatch(items, CHANNELS.position))
 
 
 def _picklable(item: Item) -> list[Item]:
     """Return an item as what can be pickled: its events, made here; else the gap that it leaves."""
     events: list[Record] | list[Item] | Failure = [item]
     if isinstance(item, Deferred):
-        events = attempt(item.records)
+        events = call_guarded(item.records)
     if isinstance(events, Failure):
         return [Lost(events_in(item))]
     return [
-        one if not isinstance(attempt(pickle.dumps, one), Failure) else Lost(1) for one in events
+        one if not isinstance(call_guarded(pickle.dumps, one), Failure) else Lost(1)
+        for one in events
     ]

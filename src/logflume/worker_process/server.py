@@ -12,17 +12,25 @@ from contextlib import suppress
 from typing import Any
 
 from logflume.exceptions import RunError
-from logflume.guard import Failure, attempt, describe
-from logflume.logger.channels import HUB, take_buffer
-from logflume.pipeline.build import KindKeeper, build_pipeline
+from logflume.guard import Failure, call_guarded, describe
+from logflume.logger.channels import CHANNELS, configure_channels
+from logflume.pipeline.build import KindStore, build_pipeline
 from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.records import Batch
 from logflume.resources import note_torch_memory, watch_process
 from logflume.values.kinds import Kind
 from logflume.worker_process.bare_arrow import import_bare_arrow
-from logflume.worker_process.notifier import Speaker
+from logflume.worker_process.notifier import Notifier
 from logflume.worker_process.stderr import Terminal
-from logflume.worker_process.wire import Ask, Filled, Link, Opening, Parcel, Start, TorchMemory
+from logflume.worker_process.wire import (
+    Connection,
+    EventBatch,
+    Filled,
+    Request,
+    RunOpening,
+    Start,
+    TorchMemory,
+)
 
 __all__ = ["main"]
 
@@ -49,13 +57,13 @@ def main(reading: int, writing: int, filled: int) -> None:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     _let_training_go_first()
-    link = Link(reading, writing)
+    link = Connection(reading, writing)
     start = link.receive()
-    speaker = Speaker(link, Filled(filled), start.config.buffer.flush_interval_s)
+    speaker = Notifier(link, Filled(filled), start.config.buffer.flush_interval_s)
     speaker.start()
     sys.stderr = Terminal(speaker, is_terminal=start.is_terminal)
     watch_process(start.process_id)
-    server = attempt(Server, start, link, speaker)
+    server = call_guarded(Server, start, link, speaker)
     _settle_down()
     if isinstance(server, Failure):
         speaker.tell_built(_portable(server.error))
@@ -93,17 +101,17 @@ class Server:
         ConfigError, RunError: The pipeline can't be built.
     """
 
-    def __init__(self, start: Start, link: Link, speaker: Speaker) -> None:
+    def __init__(self, start: Start, link: Connection, speaker: Notifier) -> None:
         self._start = start
         self._link = link
         self._speaker = speaker
         self._opening: dict[str, Any] = {}
-        self._keep_kinds = KindKeeper(start.state, start.run, HUB)
+        self._keep_kinds = KindStore(start.state, start.run, CHANNELS)
         self._is_open = False
         self._pipeline: Pipeline = build_pipeline(
             start.config,
             start.run,
-            HUB,
+            CHANNELS,
             start.state.kinds,
             self._save_kinds,
             lambda: self._opening,
@@ -115,7 +123,7 @@ class Server:
         """Serve until the run is closed, or the training has ended."""
         is_going_on = True
         while is_going_on:
-            message = attempt(self._receive)
+            message = call_guarded(self._receive)
             if isinstance(message, Failure):
                 self._abandon()
                 return
@@ -130,25 +138,25 @@ class Server:
     def _do(self, message: Any) -> bool:
         """Do what a message says; False after the last."""
         match message:
-            case Parcel(items, position):
-                HUB.position = position
-                HUB.buffer.put(Batch(items, self._speaker.note_written))
-                HUB.buffer.wake.set()
-            case Opening(fields):
+            case EventBatch(items, position):
+                CHANNELS.position = position
+                CHANNELS.buffer.put(Batch(items, self._speaker.note_written))
+                CHANNELS.buffer.wake.set()
+            case RunOpening(fields):
                 self._opening = fields
                 self._is_open = True
-                take_buffer(self._start.config)
+                configure_channels(self._start.config)
                 if any(sink.type == "parquet" for sink in self._start.config.sinks.values()):
                     import_bare_arrow()
                 self._pipeline.start()
             case TorchMemory(fields):
                 note_torch_memory(fields)
-            case Ask(number, "flush", timeout_s):
+            case Request(number, "flush", timeout_s):
                 # Meanwhile events come in, and other requests.
                 threading.Thread(target=self._flush, args=(number, timeout_s), daemon=True).start()
-            case Ask(number, "status"):
+            case Request(number, "status"):
                 self._speaker.answer(number, self._pipeline.status())
-            case Ask(number, "close", timeout_s, ending):
+            case Request(number, "close", timeout_s, ending):
                 done = self._pipeline.close(ending, timeout_s)
                 self._speaker.answer(number, (done, self._pipeline.status()))
                 return False
@@ -171,5 +179,5 @@ class Server:
 
 def _portable(error: BaseException) -> Exception:
     """Return an error as one that can be raised in the other process."""
-    copy = attempt(lambda: pickle.loads(pickle.dumps(error)))
+    copy = call_guarded(lambda: pickle.loads(pickle.dumps(error)))
     return copy if isinstance(copy, Exception) else RunError(describe(error))

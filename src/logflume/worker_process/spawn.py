@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from msgspec import Struct
 
-from logflume.worker_process.wire import Filled, Link
+from logflume.worker_process.wire import Connection, Filled
 
 __all__ = ["Child", "spawn"]
 
@@ -41,7 +41,7 @@ class Child(Struct):
     """
 
     process: subprocess.Popen[bytes]
-    link: Link
+    link: Connection
     filled: Filled
 
     def end(self, timeout_s: float) -> None:
@@ -53,7 +53,7 @@ class Child(Struct):
             self.process.wait()
 
 
-_links: WeakSet[Link] = WeakSet()
+_links: WeakSet[Connection] = WeakSet()
 
 
 def spawn(claims: Sequence[int]) -> Child:
@@ -92,7 +92,7 @@ def spawn(claims: Sequence[int]) -> Child:
     finally:
         for file in theirs:
             os.close(file)
-    link = Link(to_us[0], to_child[1])
+    link = Connection(to_us[0], to_child[1])
     _links.add(link)
     return Child(process, link, memory)
 

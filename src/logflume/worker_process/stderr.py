@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from logflume.worker_process.notifier import Speaker
+from logflume.worker_process.notifier import Notifier
 
 __all__ = ["Terminal"]
 
@@ -17,7 +17,7 @@ class Terminal(io.TextIOBase):
         is_terminal: Whether a terminal shows it in the end.
     """
 
-    def __init__(self, speaker: Speaker, *, is_terminal: bool) -> None:
+    def __init__(self, speaker: Notifier, *, is_terminal: bool) -> None:
         self._speaker = speaker
         self._is_terminal = is_terminal
 

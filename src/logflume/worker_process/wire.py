@@ -26,18 +26,18 @@ from logflume.values.kinds import Kind
 
 __all__ = [
     "PARCELS",
-    "Ask",
+    "Connection",
+    "EventBatch",
     "Filled",
-    "Link",
     "Message",
-    "News",
-    "Opening",
-    "Parcel",
+    "Notification",
+    "Request",
+    "RunOpening",
     "Start",
     "TorchMemory",
     "decode",
     "encode",
-    "names_main",
+    "mentions_main",
 ]
 
 
@@ -79,7 +79,7 @@ _LENGTH = struct.Struct("!Q")
 _CHUNK_BYTES = 65536
 
 
-class Link:
+class Connection:
     """One end of the two pipes. Any thread may send; one receives.
 
     A message is its length and its bytes. It goes with one system call and mostly comes with one:
@@ -171,13 +171,13 @@ class Start(Struct):
     is_terminal: bool
 
 
-class Opening(Struct):
+class RunOpening(Struct):
     """To the child: the fields of `run_started`. The pipeline starts with it."""
 
     fields: dict[str, Any]
 
 
-class Parcel(Struct):
+class EventBatch(Struct):
     """To the child: items of the buffer, in order.
 
     Attributes:
@@ -195,7 +195,7 @@ class TorchMemory(Struct):
     fields: dict[str, int]
 
 
-class Ask(Struct):
+class Request(Struct):
     """To the child: do something that has an answer, which bears the same number.
 
     Attributes:
@@ -211,7 +211,7 @@ class Ask(Struct):
     ending: dict[str, Any] = {}
 
 
-class News(Struct):
+class Notification(Struct):
     """To the training: what there is to tell. It also looks into its buffer, as at every message.
 
     Attributes:
@@ -220,7 +220,7 @@ class News(Struct):
         written: How many parcels, the oldest, were written.
         kinds: Kinds of undeclared fields, all that are known, where new ones have come.
         text: What the console shows.
-        answers: Answers to an `Ask`, by its number.
+        answers: Answers to an `Request`, by its number.
     """
 
     is_built: bool = False
@@ -231,7 +231,7 @@ class News(Struct):
     answers: dict[int, Any] = {}
 
 
-Message: TypeAlias = Start | Opening | Parcel | TorchMemory | Ask | News
+Message: TypeAlias = Start | RunOpening | EventBatch | TorchMemory | Request | Notification
 
 _PICKLE, _MARSHAL = b"p", b"m"
 
@@ -253,13 +253,13 @@ def encode(message: Message) -> bytes:
     Raises:
         Exception: It can't be pickled.
     """
-    if isinstance(message, Parcel) and _is_plain(message):
+    if isinstance(message, EventBatch) and _is_plain(message):
         with suppress(ValueError):  # a value is something else
             return _MARSHAL + marshal.dumps((message.items, message.position))
     return _PICKLE + pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
 
 
-def _is_plain(parcel: Parcel) -> bool:
+def _is_plain(parcel: EventBatch) -> bool:
     """Whether a parcel holds log calls only, whose texts and numbers are just that.
 
     Whatever has a buffer is bytes to `marshal`, as NumPy's texts and numbers are. The values of a
@@ -281,10 +281,10 @@ def decode(data: bytes | bytearray | memoryview) -> Any:
     """Return a message from what `encode` made of it."""
     view = memoryview(data)
     if view[:1] == _MARSHAL:
-        return Parcel(*marshal.loads(view[1:]))
+        return EventBatch(*marshal.loads(view[1:]))
     return pickle.loads(view[1:])
 
 
-def names_main(encoded: bytes) -> bool:
+def mentions_main(encoded: bytes) -> bool:
     """Whether an encoded message may refer to the training's script, `__main__`."""
     return encoded[:1] == _PICKLE and b"__main__" in encoded

@@ -17,7 +17,7 @@ from typing import Any
 
 import logflume
 from logflume.config.model import WhenFull
-from logflume.logger.channels import HUB
+from logflume.logger.channels import CHANNELS
 from logflume.values.snapshot import ATOMIC_TYPES
 from tests.benchmarks.cost.pace import make_calls
 from tests.benchmarks.cost.work import prepare
@@ -60,7 +60,7 @@ class _Parts:
 
 def main() -> None:
     """Measure, and print the table."""
-    HUB.buffer.configure(2 * CALLS, WhenFull.DROP_NEWEST, 0.0)
+    CHANNELS.buffer.configure(2 * CALLS, WhenFull.DROP_NEWEST, 0.0)
     floor, parts = Floor(), _Parts()
     with tempfile.TemporaryDirectory() as folder:
         floor.open(Path(folder))
@@ -85,7 +85,7 @@ def _median_us(step: Callable[[int, dict[str, float]], None]) -> float:
     peer: Any = SimpleNamespace(step=step)
     call = prepare("scalars")(peer)
     took_ns = make_calls(call, rate=None, seconds=60, most=CALLS)
-    HUB.buffer.take(2 * CALLS)
+    CHANNELS.buffer.take(2 * CALLS)
     return statistics.median(took_ns) / 1e3
 
 

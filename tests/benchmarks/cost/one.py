@@ -43,7 +43,7 @@ def measure(name: str, what: Measurement, folder: Path) -> dict[str, Any]:
     for number in range(WARM_UP):
         call(number)
     if isinstance(peer, Settling):
-        peer.settle()
+        peer.sanitize()
     with busy(what.beside):
         cpu_s, started_s = tree.cpu_s(), time.perf_counter()
         took_ns = make_calls(

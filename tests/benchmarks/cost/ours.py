@@ -123,7 +123,7 @@ def _start(folder: Path) -> tuple[Callable[[int], None], Callable[[], None]]:
     call = call_of(peer)
     for number in range(WARM_UP):
         call(number)
-    peer.settle()
+    peer.sanitize()
     return lambda number: call(WARM_UP + number), peer.close
 
 

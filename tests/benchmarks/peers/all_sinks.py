@@ -52,7 +52,7 @@ class AllSinks:
                 advantage=row["advantage"],
             )
 
-    def settle(self) -> None:
+    def sanitize(self) -> None:
         """Wait until everything so far is in the sinks."""
         logflume.flush()
 

@@ -15,7 +15,7 @@ __all__ = [
     "STRUCTLOG",
     "TARGET_PEERS",
     "WRITER",
-    "Entry",
+    "JournalLine",
     "make",
     "version",
 ]
@@ -29,7 +29,7 @@ TARGET_PEERS = frozenset({STRUCTLOG, WRITER})
 """Those that a target compares with, beside the floor."""
 
 
-class Entry(NamedTuple):
+class JournalLine(NamedTuple):
     """Where a peer is found.
 
     Attributes:
@@ -48,25 +48,27 @@ class Entry(NamedTuple):
 
 
 PEERS = {
-    FLOOR: Entry("floor:Floor", "orjson", "orjson"),
-    OURS: Entry("all_sinks:AllSinks", "logflume", "logflume"),
-    STRUCTLOG: Entry("structlog_json:StructlogJson", "structlog", "structlog, orjson"),
-    "python-json-logger, queue": Entry(
+    FLOOR: JournalLine("floor:Floor", "orjson", "orjson"),
+    OURS: JournalLine("all_sinks:AllSinks", "logflume", "logflume"),
+    STRUCTLOG: JournalLine("structlog_json:StructlogJson", "structlog", "structlog, orjson"),
+    "python-json-logger, queue": JournalLine(
         "json_logger:JsonLogger",
         "python-json-logger",
         "logging.handlers, pythonjsonlogger.orjson",
     ),
-    "loguru": Entry("loguru_json:LoguruJson", "loguru", "loguru", {"enqueue": False}),
-    "loguru, enqueue": Entry("loguru_json:LoguruJson", "loguru", "loguru", {"enqueue": True}),
-    "trackio": Entry("trackio_local:TrackioLocal", "trackio", "trackio"),
-    "SwanLab offline": Entry("swanlab_offline:SwanLabOffline", "swanlab", "swanlab"),
-    "wandb offline": Entry("wandb_offline:WandbOffline", "wandb", "wandb"),
-    "Aim": Entry("aim_repo:AimRepo", "aim", "aim"),
-    "MLflow, async": Entry("mlflow_sqlite:MlflowSqlite", "mlflow", "mlflow", {"is_async": True}),
-    WRITER: Entry("summary_writer:TorchWriter", "torch", "torch.utils.tensorboard"),
-    "tensorboardX": Entry("summary_writer:XWriter", "tensorboardX", "tensorboardX"),
-    "MLflow": Entry("mlflow_sqlite:MlflowSqlite", "mlflow", "mlflow", {"is_async": False}),
-    "DVCLive": Entry(
+    "loguru": JournalLine("loguru_json:LoguruJson", "loguru", "loguru", {"enqueue": False}),
+    "loguru, enqueue": JournalLine("loguru_json:LoguruJson", "loguru", "loguru", {"enqueue": True}),
+    "trackio": JournalLine("trackio_local:TrackioLocal", "trackio", "trackio"),
+    "SwanLab offline": JournalLine("swanlab_offline:SwanLabOffline", "swanlab", "swanlab"),
+    "wandb offline": JournalLine("wandb_offline:WandbOffline", "wandb", "wandb"),
+    "Aim": JournalLine("aim_repo:AimRepo", "aim", "aim"),
+    "MLflow, async": JournalLine(
+        "mlflow_sqlite:MlflowSqlite", "mlflow", "mlflow", {"is_async": True}
+    ),
+    WRITER: JournalLine("summary_writer:TorchWriter", "torch", "torch.utils.tensorboard"),
+    "tensorboardX": JournalLine("summary_writer:XWriter", "tensorboardX", "tensorboardX"),
+    "MLflow": JournalLine("mlflow_sqlite:MlflowSqlite", "mlflow", "mlflow", {"is_async": False}),
+    "DVCLive": JournalLine(
         "dvclive_files:DvcliveFiles",
         "dvclive",
         "dvclive",

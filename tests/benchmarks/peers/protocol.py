@@ -44,5 +44,5 @@ class Peer(Protocol):
 class Settling(Protocol):
     """A peer that works behind the calls: its imports and first files come some time after them."""
 
-    def settle(self) -> None:
+    def sanitize(self) -> None:
         """Return when everything so far is done."""
