@@ -1,11 +1,12 @@
-# make demo    install into .venv and train a tiny Gemma with GRPO, with all sinks on
-# make test    install into .venv and run the whole check: format, lint, types, contracts, tests
-# make test-compat    the trainer's tests with TRL 1.0, 1.9 and the newest, an environment each
-# make notebooks    run the notebooks on fresh runs of the demo, and store them with their outputs
-# make torture    break it on purpose for five minutes: kills, faults, overload; prints what was lost
-# make bench-read    time reading ten million events, and a thousand runs, beside others; takes 20 GB in DIR
-# make bench    what logging costs, beside others: half an hour, writes README.md's table; QUICK=1: 3 minutes
-# make clean   remove .venv, logs and caches
+# make demo         install into .venv and train a tiny Gemma with GRPO, with all sinks
+# make test         install into .venv and run all checks: format, lint, types, layers, tests
+# make test-compat  run the tests of the trainers with TRL 1.0, 1.9 and the latest version
+# make notebooks    execute the notebooks on new runs of the demo, and store their outputs
+# make torture      kill, break and overload runs for five minutes, and count lost events
+# make bench-read   compare queries of ten million events and of a thousand runs; 20 GB in DIR
+# make bench        compare the cost of logging, update README.md; 40 minutes, QUICK=1: 3
+# make format       format the code and fix lint errors
+# make clean        remove .venv, logs and caches
 
 PYTHON ?= python3
 DIR ?= logs-big
@@ -23,7 +24,7 @@ test: .venv/dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-# TRL before 1.10 needs `requests` and doesn't say so.
+# TRL before 1.10 imports `requests` without declaring it.
 test-compat:
 	for version in 1.0.0 1.9.0 ""; do \
 	    $(PYTHON) -m venv .venv/compat && \
@@ -33,8 +34,8 @@ test-compat:
 	    rm -rf .venv/compat; \
 	done
 
-# The system is measured every ten seconds: the third wants a longer run. The times in the fourth are
-# worth storing only from a machine with nothing else to do.
+# Notebook 03 needs a longer run, because the system is sampled every ten seconds only. Store the
+# times of notebook 04 only from an otherwise idle machine.
 notebooks: .venv/dev
 	$(BIN)/logflume demo
 	$(BIN)/logflume demo --lenient-format --dir logs-hack
@@ -45,7 +46,7 @@ notebooks: .venv/dev
 torture: .venv/dev
 	$(BIN)/python -m tests.torture --seconds 300
 
-# The peers have an environment of their own: they hold back protobuf and pyarrow.
+# The compared libraries have a virtual environment of their own: they limit protobuf and pyarrow.
 bench: .venv/bench/installed
 	.venv/bench/bin/python -m tests.benchmarks.cost $(if $(QUICK),--quick)
 

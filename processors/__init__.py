@@ -1,1 +1,1 @@
-"""Processors: one file each, a verb each. Found by name, as entry points of this package's name."""
+"""The built-in processors, one module each; registered in the group `logflume.processors`."""

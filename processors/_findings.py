@@ -1,4 +1,4 @@
-"""What a signal finds, and when it is worth an alert."""
+"""The interface of the signals of `watch_training`, and the rule for when one raises an alert."""
 
 from __future__ import annotations
 
@@ -8,56 +8,62 @@ from typing import Generic, Protocol, TypeVar
 
 from ._trend import Row
 
-__all__ = ["Finding", "MetricSignal", "Signal", "Watched"]
+__all__ = ["Finding", "MetricSignal", "Signal", "TrackedSignal"]
 
 Report = TypeVar("Report", contravariant=True)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong: one sentence, and the fields of the `alert` event that it rests on."""
+    """A detected problem.
+
+    Attributes:
+        message: One sentence that describes it.
+        fields: The fields of the `alert` event that support it.
+    """
 
     message: str
     fields: Mapping[str, float | str] = field(default_factory=dict)
 
 
 class Signal(Protocol[Report]):
-    """Watches for one thing, report by report."""
+    """Detects one problem, report by report."""
 
     def __call__(self, report: Report, /) -> Finding | None:
-        """Take the next report; return what is wrong now, if it is."""
+        """Evaluate the next report; return the problem while it persists, else None."""
 
 
 class MetricSignal(Signal[Row], Protocol):
-    """A signal of metrics, which says which of them it reads.
+    """A signal over metrics, which also selects the metrics that it reads.
 
-    What is no number in an event, or one whose square is not finite, is NaN in the row.
+    A value that is not a number, or whose square is not finite, is NaN in the row.
     """
 
     def select(self, metrics: Collection[str], /) -> Sequence[str]:
-        """Return what its row has, of an event with these metrics; nothing if one is missing.
+        """Return the metrics of the signal's row, given those of an event.
 
-        Such an event is no report for it.
+        Empty if one of them is missing; such an event is not a report for this signal.
         """
 
 
-class Watched(Generic[Report]):
-    """A signal with its name, which is news when it comes up, and again after it was gone.
+class TrackedSignal(Generic[Report]):
+    """A named signal that raises an alert when it appears, and again when it reappears.
 
     Args:
-        name: Its name.
+        name: Name of the signal.
         signal: The signal.
-        quiet_reports: For how many reports in a row it has to be gone before it is news again.
+        quiet_reports: Number of consecutive reports for which the signal has to be absent before
+            it raises an alert again.
     """
 
     def __init__(self, name: str, signal: Signal[Report], quiet_reports: int) -> None:
         self.name = name
         self.signal = signal
         self._quiet_reports = quiet_reports
-        self._present_at = -quiet_reports - 1
+        self._last_present = -quiet_reports - 1
 
-    def is_news(self, number: int) -> bool:
-        """Note that it is present in the report of this number, and return whether to tell."""
-        is_news = number - self._present_at > self._quiet_reports
-        self._present_at = number
-        return is_news
+    def is_new(self, number: int) -> bool:
+        """Record the presence of the signal in report `number`; return whether it is a new one."""
+        is_new = number - self._last_present > self._quiet_reports
+        self._last_present = number
+        return is_new

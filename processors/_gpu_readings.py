@@ -1,4 +1,4 @@
-"""One reading of one GPU through NVML, in the names and units of a `system` event."""
+"""Reading one GPU through NVML, in the names and units of a `system` event."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["Fields", "read_gpu"]
 
 Fields: TypeAlias = dict[str, float | str]
 
-_LACKING = (
+_UNAVAILABLE = (
     pynvml.NVMLError_NotSupported,
     pynvml.NVMLError_NoPermission,
     pynvml.NVMLError_FunctionNotFound,
-    # What a MIG slice answers when asked for something that only the whole GPU has.
+    # Returned by a MIG slice for a reading that only the whole GPU has.
     pynvml.NVMLError_InvalidArgument,
 )
 
-# The bits of `nvmlClocksEventReasons` in nvml.h, by the names that nvidia-smi gives them.
+# The bits of `nvmlClocksEventReasons` in nvml.h, under the names that nvidia-smi uses.
 _THROTTLE_REASONS = {
     0x001: "gpu_idle",
     0x002: "applications_clocks_setting",
@@ -36,16 +36,16 @@ _THROTTLE_REASONS = {
 
 
 def read_gpu(handle: Any) -> Fields:
-    """Return what the GPU tells, under the names of `logflume.events.System` after `gpu/<i>/`.
+    """Return the readings of a GPU that this GPU, driver and container provide.
 
-    A reading that this GPU, driver or container lacks is left out.
+    The names are those of `logflume.events.catalogue.System`, without the prefix `gpu/<i>/`.
 
     Raises:
         pynvml.NVMLError: The GPU or the driver is gone.
     """
     fields: Fields = {}
     for read in _READINGS:
-        with suppress(*_LACKING):
+        with suppress(*_UNAVAILABLE):
             fields.update(read(handle))
     return fields
 
@@ -60,9 +60,9 @@ def _memory(handle: Any) -> Fields:
 
 
 def _process_memory(handle: Any) -> Fields:
-    """Read this process's share; left out where the driver doesn't list the process.
+    """Read the memory of this process; left out if the driver doesn't list the process.
 
-    In a container the driver may know it by another pid only, so a 0 could be untrue.
+    In a container the driver may know the process by a different pid, so 0 could be wrong.
     """
     pid = watched_process_id()
     used_bytes = [
@@ -94,9 +94,9 @@ def _memory_clock(handle: Any) -> Fields:
 def _throttle_reasons(handle: Any) -> Fields:
     try:
         bits = pynvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
-    except pynvml.NVMLError_FunctionNotFound:  # drivers before 535 have the older name only
+    except pynvml.NVMLError_FunctionNotFound:  # drivers before 535 only have the older name
         bits = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
-    set_bits = [1 << place for place in range(bits.bit_length()) if bits >> place & 1]
+    set_bits = [1 << index for index in range(bits.bit_length()) if bits >> index & 1]
     names = [_THROTTLE_REASONS.get(bit, f"{bit:#x}") for bit in set_bits]
     return {"throttle_reasons": ",".join(names)}
 

@@ -17,15 +17,15 @@ _NO_DRIVER = (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded
 
 
 class NoGpuError(Exception):
-    """There is no NVIDIA GPU for this process, and there won't be one."""
+    """No NVIDIA GPU is available to this process, and retrying is pointless."""
 
 
 class Reading(NamedTuple):
-    """One look at all GPUs.
+    """One sample of all GPUs.
 
     Attributes:
-        fields: `gpu/<i>/…` of every GPU that answered.
-        error: Why one or all did not; empty when all did.
+        fields: `gpu/<i>/…` of every GPU that could be read.
+        error: The last error; empty if all GPUs could be read.
     """
 
     fields: Fields
@@ -33,16 +33,16 @@ class Reading(NamedTuple):
 
 
 class Gpus:
-    """The GPUs that CUDA shows this process, each under CUDA's number for it.
+    """The GPUs that are visible to this process, numbered as CUDA numbers them.
 
-    They are looked up once: when one is lost later, the others keep their numbers. NVML is opened
-    by the first reading, and anew by the reading after one that got nothing.
+    The GPUs are looked up once: if one is lost later, the others keep their numbers. NVML is
+    initialized by the first reading, and again after a reading that returned nothing.
 
     Args:
-        setting: The value of `CUDA_VISIBLE_DEVICES`, None when it is not set.
+        setting: Value of `CUDA_VISIBLE_DEVICES`; None if it is not set.
 
     Attributes:
-        names: Their names, known once they were looked up.
+        names: Names of the GPUs; empty until they are looked up.
     """
 
     def __init__(self, setting: str | None) -> None:
@@ -52,7 +52,7 @@ class Gpus:
         self._is_open = False
 
     def read(self) -> Reading:
-        """Read every GPU.
+        """Read all GPUs.
 
         Raises:
             NoGpuError: There is no driver, or no GPU that this process may use.
@@ -62,18 +62,20 @@ class Gpus:
         except pynvml.NVMLError as error:
             self.close()
             if self._uuids is None and isinstance(error, _NO_DRIVER):
-                raise NoGpuError("No NVIDIA GPU") from error
+                raise NoGpuError("No NVIDIA GPU found") from error
             return Reading({}, str(error))
         if not uuids:
             hidden = self._setting is not None
-            raise NoGpuError("No GPU in CUDA_VISIBLE_DEVICES" if hidden else "No NVIDIA GPU")
+            raise NoGpuError(
+                "CUDA_VISIBLE_DEVICES selects no GPU" if hidden else "No NVIDIA GPU found"
+            )
         reading = _read_all(uuids)
         if not reading.fields:
             self.close()
         return reading
 
     def close(self) -> None:
-        """Give NVML back, if it was taken."""
+        """Shut NVML down if it is initialized."""
         if self._is_open:
             self._is_open = False
             with suppress(pynvml.NVMLError):  # the driver may be gone already
@@ -93,7 +95,7 @@ def _all_uuids() -> list[str]:
     """Return the UUIDs of the GPUs that this process may open, in PCI order."""
     uuids: list[str] = []
     for index in range(pynvml.nvmlDeviceGetCount()):
-        # NVML counts also the GPUs that a container or cgroup shuts out; CUDA gives them no number.
+        # NVML also counts GPUs that a container or cgroup excludes; CUDA doesn't number those.
         with suppress(pynvml.NVMLError_NoPermission):
             uuids.append(pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(index)))
     return uuids
@@ -108,12 +110,12 @@ def _name(uuid: str) -> str:
 
 def _read_all(uuids: Sequence[str]) -> Reading:
     fields: Fields = {}
-    trouble = ""
+    last_error = ""
     for index, uuid in enumerate(uuids):
         try:
             values = read_gpu(pynvml.nvmlDeviceGetHandleByUUID(uuid))
         except pynvml.NVMLError as error:
-            trouble = str(error)
+            last_error = str(error)
         else:
             fields.update({f"gpu/{index}/{name}": value for name, value in values.items()})
-    return Reading(fields, trouble)
+    return Reading(fields, last_error)

@@ -1,4 +1,4 @@
-"""What the signals get to see of an event."""
+"""Extracts from an event the numbers that the signals of `watch_training` evaluate."""
 
 from __future__ import annotations
 
@@ -11,33 +11,37 @@ from logflume.values.plain import are_floats
 from ._balance import Rewards
 from ._trend import is_usable
 
-__all__ = ["AS_TRAINERS_SAY", "are_usable", "as_metric", "is_a_number", "read_rewards"]
+__all__ = ["TRAINER_NAMES", "are_usable", "as_metric", "is_number", "read_rewards"]
 
-_MOST_FUNCTIONS = 16
+_MAX_FUNCTIONS = 16
 _PREFIX = "rewards/"
 _TOTAL = "rewards/total"
 
-AS_TRAINERS_SAY = {
+TRAINER_NAMES = {
     f"{_TOTAL}/mean": "reward",
     f"{_TOTAL}/frac_zero_std": "frac_reward_zero_std",
 }
-"""What a trainer calls some fields of a `reward` event."""
+"""Maps fields of a `reward` event to the names under which a trainer reports the same metrics."""
 
 
 def are_usable(values: Collection[Any]) -> bool:
-    """Return whether all are floats whose sum of magnitudes can be squared, so each of them can."""
+    """Return whether all values are floats and the square of their summed magnitudes is finite.
+
+    The square of each single value is then finite, too.
+    """
     return are_floats(values) and is_usable(sum(map(abs, values)))
 
 
 def as_metric(value: Any) -> float:
-    """Return a number that can be squared; NaN where the value is none."""
-    return float(value) if is_a_number(value) and is_usable(value) else nan
+    """Return a value as a float; NaN if it is not a number, or if its square is not finite."""
+    return float(value) if is_number(value) and is_usable(value) else nan
 
 
 def read_rewards(event_dict: Mapping[str, Any]) -> Rewards:
-    """Return the weighted values of the functions of a flattened `reward` event.
+    """Return the weighted values of each reward function of a flattened `reward` event.
 
-    Empty where the functions are not of one length; of more than 16 functions the first ones.
+    At most 16 functions are returned, the first ones. Empty if the functions have different
+    numbers of values.
     """
     weights = _weights(event_dict)
     columns = {
@@ -48,24 +52,24 @@ def read_rewards(event_dict: Mapping[str, Any]) -> Rewards:
     if len({len(values) for values in columns.values()}) != 1:
         return {}
     return {
-        name: _weigh(columns[name], weights.get(name, 1.0))
-        for name in list(columns)[:_MOST_FUNCTIONS]
+        name: _apply_weight(columns[name], weights.get(name, 1.0))
+        for name in list(columns)[:_MAX_FUNCTIONS]
     }
 
 
 def _weights(event_dict: Mapping[str, Any]) -> Mapping[str, float]:
-    given = event_dict.get("weights")
-    numbers = given.items() if isinstance(given, Mapping) else ()
-    return {name: float(value) for name, value in numbers if is_a_number(value)}
+    weights = event_dict.get("weights")
+    items = weights.items() if isinstance(weights, Mapping) else ()
+    return {name: float(value) for name, value in items if is_number(value)}
 
 
-def _weigh(values: list[Any], weight: float) -> list[float | None]:
-    products = [weight * v if type(v) is float or is_a_number(v) else None for v in values]
+def _apply_weight(values: list[Any], weight: float) -> list[float | None]:
+    products = [weight * v if type(v) is float or is_number(v) else None for v in values]
     return [product if product is not None and is_usable(product) else None for product in products]
 
 
-def is_a_number(value: Any) -> TypeGuard[float]:
-    """Whether a value can be calculated with: a float can't hold every integer."""
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a number that converts to a float; larger integers and bools are not."""
     if isinstance(value, int):
         return not isinstance(value, bool) and abs(value) < 2**1023
     return isinstance(value, float)

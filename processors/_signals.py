@@ -1,7 +1,7 @@
-"""Signals of a training that no longer learns, or not as before.
+"""Signals of a training that has stopped learning, or has become unstable.
 
-A report is mostly a row: some numbers of one event. A signal answers with a finding for as
-long as its condition holds; that it is told once is not its business.
+The report of most signals is a row: the selected metrics of one event. A signal returns its
+finding for as long as the condition holds; `TrackedSignal` makes sure that it is reported once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from logflume.protocols import EventDict
 
 from ._findings import Finding
-from ._trend import History, Levels, Row, fit_line, rose
+from ._trend import History, Row, WindowStats, fit_line, has_risen
 
 __all__ = [
     "NonfiniteLoss",
@@ -26,10 +26,10 @@ _ZERO_SHARE = "frac_reward_zero_std"
 
 
 class NonfiniteLoss:
-    """The loss is NaN or infinite. Its report is the event itself."""
+    """The loss is NaN or infinite. The report is the event itself."""
 
     def __call__(self, event_dict: EventDict) -> Finding | None:
-        """Look at one event."""
+        """Evaluate one event."""
         loss = event_dict.get("loss")
         if type(loss) is not float or math.isfinite(loss):
             return None
@@ -37,11 +37,11 @@ class NonfiniteLoss:
 
 
 class VarianceCollapse:
-    """The spread of the reward within groups is gone, and not because the reward got better.
+    """The spread of the reward within groups has collapsed without a gain in reward.
 
     Args:
         window_reports: Length of the windows.
-        share: Below which share of the widest spread so far it is gone, 0 to 1.
+        share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.
     """
 
     def __init__(self, window_reports: int, share: float) -> None:
@@ -49,22 +49,23 @@ class VarianceCollapse:
         self._share = share
 
     def select(self, metrics: Collection[str]) -> Sequence[str]:
-        """Return what it reads of an event with these metrics."""
+        """Return the metrics to read, given those of an event."""
         return self._history.select(metrics)
 
     def __call__(self, row: Row) -> Finding | None:
-        """Take one report."""
+        """Evaluate one report."""
         history = self._history
         history.add(row)
-        if (mean := history.mean()) is None or mean >= self._share * history.before[0].mean:
+        if (mean := history.mean()) is None or mean >= self._share * history.reference[0].mean:
             return None
-        (spread_before, reward_before), (spread, reward) = history.before, history.now()
-        if rose(reward_before, reward):
+        (spread_before, reward_before), (spread, reward) = history.reference, history.current()
+        if has_risen(reward_before, reward):
             return None
         return Finding(
-            f"The spread of the reward within groups fell from {spread_before.mean:.3g} to "
-            f"{spread.mean:.3g} while the reward went from {reward_before.mean:.3g} to "
-            f"{reward.mean:.3g}: the policy has collapsed onto one way to answer.",
+            f"The standard deviation of the reward within groups fell from "
+            f"{spread_before.mean:.3g} to {spread.mean:.3g} while the reward went from "
+            f"{reward_before.mean:.3g} to {reward.mean:.3g}: the policy has collapsed to a single "
+            f"kind of answer.",
             {
                 "metric": "reward_std",
                 "before": spread_before.mean,
@@ -77,11 +78,11 @@ class VarianceCollapse:
 
 
 class ZeroSignal:
-    """In most groups all completions have the same reward: nothing is learned from them.
+    """In most groups, all completions have the same reward, so nothing is learned from them.
 
     Args:
         window_reports: Length of the window.
-        share: From which share of the groups on, 0 to 1.
+        share: Share of such groups at which the signal is present, 0 to 1.
     """
 
     def __init__(self, window_reports: int, share: float) -> None:
@@ -89,39 +90,39 @@ class ZeroSignal:
         self._share = share
 
     def select(self, metrics: Collection[str]) -> Sequence[str]:
-        """Return what it reads of an event with these metrics."""
+        """Return the metrics to read, given those of an event."""
         return self._history.select(metrics)
 
     def __call__(self, row: Row) -> Finding | None:
-        """Take one report."""
+        """Evaluate one report."""
         history = self._history
         history.add(row)
         if (share := history.mean()) is None or share < self._share:
             return None
         return Finding(
-            f"In {share:.0%} of the groups all completions have the same reward: the "
+            f"In {share:.0%} of the groups, all completions have the same reward: the "
             f"problems are too easy or too hard to learn from.",
             {"metric": _ZERO_SHARE, "value": share, "threshold": self._share},
         )
 
 
 class OffTrend:
-    """A metric has left what its last window led to expect, for five reports in a row.
+    """A metric leaves the range expected from its last window for five reports in a row.
 
-    Expected is what lies between the least and the greatest value of the window before, and the
-    line through that window. Left is by `factor` times, by four standard deviations around the
-    line, and by 0.05 at least: small numbers jump about.
+    The expected range spans the minimum and maximum of the preceding window and the extrapolation
+    of a line fitted to it. The metric is off the trend if it is outside this range by `factor`, by
+    four standard deviations around the line, and by at least 0.05, because small values fluctuate.
 
     Args:
-        metric: Name of the metric, which is in nats.
+        metric: Name of the metric, in nats.
         window_reports: Length of the window.
-        factor: How many times above what is expected, or below it.
+        factor: Factor above or below the expected range.
         is_fall_bad: Whether a fall counts as well as a rise.
     """
 
     _REPORTS = 5
     _DEVIATIONS = 4.0
-    _LEAST = 0.05
+    _MIN_MARGIN = 0.05
 
     def __init__(
         self, metric: str, window_reports: int, factor: float, *, is_fall_bad: bool
@@ -131,45 +132,47 @@ class OffTrend:
         self._factor = factor
         self._is_fall_bad = is_fall_bad
         self._window: deque[float] = deque(maxlen=window_reports)
-        self._last: deque[float] = deque(maxlen=self._REPORTS)
+        self._recent: deque[float] = deque(maxlen=self._REPORTS)
 
     def select(self, metrics: Collection[str]) -> Sequence[str]:
-        """Return what it reads of an event with these metrics."""
+        """Return the metrics to read, given those of an event."""
         return (self._metric,) if self._metric in metrics else ()
 
     def __call__(self, row: Row) -> Finding | None:
-        """Take one report."""
-        last, window = self._last, self._window
+        """Evaluate one report."""
+        recent, window = self._recent, self._window
         if not math.isnan(row[0]):
-            if len(last) == self._REPORTS:
-                window.append(last[0])
-            last.append(row[0])
+            if len(recent) == self._REPORTS:
+                window.append(recent[0])
+            recent.append(row[0])
         if len(window) < self._window_reports:
             return None
-        # A look at one value of each settles it mostly.
-        newest, inside = last[-1], window[-1]
-        is_above = newest > inside and (least := min(last)) > inside and least > max(window)
-        if is_above or (newest < max(0.0, inside) and max(last) < max(0.0, min(window))):
-            return self._judge(list(last), list(window))
+        # Comparing one value of each rules out most reports without a scan of the window.
+        newest, inside = recent[-1], window[-1]
+        is_above = newest > inside and (lowest := min(recent)) > inside and lowest > max(window)
+        if is_above or (newest < max(0.0, inside) and max(recent) < max(0.0, min(window))):
+            return self._evaluate(list(recent), list(window))
         return None
 
-    def _judge(self, last: list[float], window: list[float]) -> Finding | None:
+    def _evaluate(self, recent: list[float], window: list[float]) -> Finding | None:
         expected, deviation = fit_line(window, at=len(window) + self._REPORTS - 1)
-        margin = max(self._DEVIATIONS * deviation, self._LEAST)
+        margin = max(self._DEVIATIONS * deviation, self._MIN_MARGIN)
         high, low = max(*window, expected), max(0.0, min(*window, expected))
         ceiling = max(self._factor * high, high + margin)
         floor = min(low / self._factor, low - margin)
-        if min(last) > ceiling:
-            return self._found("above", last, high, ceiling)
-        if self._is_fall_bad and max(last) < floor:
-            return self._found("below", last, low, floor)
+        if min(recent) > ceiling:
+            return self._finding("above", recent, high, ceiling)
+        if self._is_fall_bad and max(recent) < floor:
+            return self._finding("below", recent, low, floor)
         return None
 
-    def _found(self, side: str, last: list[float], expected: float, threshold: float) -> Finding:
-        value = sum(last) / len(last)
+    def _finding(
+        self, side: str, recent: list[float], expected: float, threshold: float
+    ) -> Finding:
+        value = sum(recent) / len(recent)
         return Finding(
-            f"{self._metric} is {value:.3g} over the last {self._REPORTS} reports, far {side} the "
-            f"{expected:.3g} that its trend led to expect.",
+            f"{self._metric} averages {value:.3g} over the last {self._REPORTS} reports, far "
+            f"{side} the {expected:.3g} expected from its trend.",
             {
                 "metric": self._metric,
                 "before": expected,
@@ -179,5 +182,5 @@ class OffTrend:
         )
 
 
-def _widest(windows: Sequence[Levels]) -> Levels:
-    return max(windows, key=lambda levels: levels[0].mean)
+def _widest(windows: Sequence[WindowStats]) -> WindowStats:
+    return max(windows, key=lambda window: window[0].mean)

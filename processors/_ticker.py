@@ -1,4 +1,4 @@
-"""A daemon thread that does a little work every few seconds."""
+"""A daemon thread that runs a short task at a fixed interval."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ _JOIN_TIMEOUT_S = 1.0
 
 
 class Ticker:
-    """Runs a generator to its next `yield` at once, and again `interval_s` after each.
+    """Advances a generator to its next `yield`, at once and then `interval_s` after each step.
 
-    The thread ends when the generator returns or when `stop()` is called; either way the
-    generator is closed on that thread, so what it opened in a `with` it also closes there.
+    The thread ends when the generator returns or when `stop()` is called. In both cases the
+    generator is closed on that thread, so its `with` blocks are also exited there.
 
     Args:
-        steps: The work, one `yield` after each piece.
-        interval_s: Pause between two pieces, in seconds, more than 0.
+        steps: The task, with one `yield` after each step.
+        interval_s: Pause between two steps, in seconds, greater than 0.
         name: Name of the thread.
 
     Raises:
-        ValueError: `interval_s` can't be waited for.
+        ValueError: `interval_s` is out of range.
 
     Example:
-        >>> seen = []
-        >>> def look():
+        >>> samples = []
+        >>> def sample():
         ...     while True:
-        ...         seen.append("a look")
+        ...         samples.append("a sample")
         ...         yield
-        >>> Ticker(look(), interval_s=60, name="looker").stop()
-        >>> seen
-        ['a look']
+        >>> Ticker(sample(), interval_s=60, name="sampler").stop()
+        >>> samples
+        ['a sample']
     """
 
     def __init__(self, steps: Generator[None, None, None], *, interval_s: float, name: str) -> None:
@@ -45,9 +45,9 @@ class Ticker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, even in the middle of a pause.
+        """Stop the thread, interrupting a pause.
 
-        A piece of work under way is waited for, at most a second; the daemon thread ends after it.
+        Waits up to one second for a running step; the daemon thread ends after that step.
         """
         self._stopped.set()
         self._thread.join(_JOIN_TIMEOUT_S)

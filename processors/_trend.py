@@ -1,4 +1,4 @@
-"""How a metric moves: the level of a window of reports, and whether it rose."""
+"""Statistics of metrics over windows of reports, and tests for whether a mean has risen."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from operator import itemgetter, mul
 
-__all__ = ["History", "Level", "Levels", "Row", "fit_line", "is_usable", "rose"]
+__all__ = ["History", "Row", "Stats", "WindowStats", "fit_line", "has_risen", "is_usable"]
 
-_EARLIER_WINDOWS = 50
+_MAX_WINDOWS = 50
 _NOISE_FACTOR = 4.0
 _RELATIVE_RISE = 0.05
-_LARGEST = 1e150  # the square of more is infinite
+_MAX_MAGNITUDE = 1e150  # squares of larger values overflow to infinity
 
 
-class Level:
+class Stats:
     """Mean and standard deviation of a metric over some reports.
 
     Args:
@@ -24,7 +24,7 @@ class Level:
 
     Attributes:
         mean: The mean.
-        count: How many values there are.
+        count: Number of values.
     """
 
     def __init__(self, values: Collection[float]) -> None:
@@ -34,27 +34,28 @@ class Level:
 
     @cached_property
     def std(self) -> float:
-        """The standard deviation, as population. Hardly ever asked for: most means say enough."""
-        off = [value - self.mean for value in self._values]
-        return math.sqrt(sum(map(mul, off, off)) / self.count)
+        """The population standard deviation. Computed on demand, because it is rarely needed."""
+        deviations = [value - self.mean for value in self._values]
+        return math.sqrt(sum(map(mul, deviations, deviations)) / self.count)
 
 
 Row = tuple[float, ...]
-"""Some metrics of one report, in an order of their reader."""
+"""The selected metrics of one report, in the order of the signal."""
 
-Levels = tuple[Level, ...]
-"""The levels of some metrics over the same reports."""
+WindowStats = tuple[Stats, ...]
+"""The statistics of several metrics over the same window of reports."""
 
 
 def is_usable(value: float) -> bool:
-    """Return whether a value is finite, and its square too."""
-    return -_LARGEST < value < _LARGEST  # NaN is not
+    """Return whether a value and its square are finite."""
+    return -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE  # False for NaN
 
 
-def rose(before: Level, now: Level) -> bool:
-    """Return whether a mean rose beyond what noise does.
+def has_risen(before: Stats, now: Stats) -> bool:
+    """Return whether a mean has risen by more than noise.
 
-    That is by four standard errors of the difference of two means, and by 5 % of the larger one.
+    The rise has to exceed four standard errors of the difference of the means, and 5 % of the
+    larger mean.
     """
     rise = now.mean - before.mean
     error = math.sqrt(before.std * before.std / before.count + now.std * now.std / now.count)
@@ -63,14 +64,14 @@ def rose(before: Level, now: Level) -> bool:
 
 
 def fit_line(values: Sequence[float], at: float) -> tuple[float, float]:
-    """Fit a line through values at 0, 1, 2 …, by least squares.
+    """Fit a line through values at 0, 1, 2 … by least squares.
 
     Args:
         values: At least two.
-        at: Where the line is wanted.
+        at: Where to evaluate the line.
 
     Returns:
-        The line at `at`, and the standard deviation of the values around it.
+        The value of the line at `at`, and the standard deviation of the values around the line.
     """
     middle = (len(values) - 1) / 2
     mean = sum(values) / len(values)
@@ -78,69 +79,71 @@ def fit_line(values: Sequence[float], at: float) -> tuple[float, float]:
         (x - middle) * (x - middle) for x in range(len(values))
     )
     residuals = [y - mean - slope * (x - middle) for x, y in enumerate(values)]
-    return mean + slope * (at - middle), Level(residuals).std
+    return mean + slope * (at - middle), Stats(residuals).std
 
 
 class History:
-    """The last window of some metrics, and the levels of up to 50 whole windows before.
+    """The sliding window of some metrics, and the statistics of up to 50 completed windows.
 
-    Only reports with a finite value of each metric count: levels of one window belong together.
+    Only reports with a finite value of every metric count, so that all statistics of a window are
+    over the same reports.
 
     Args:
         names: The metrics, in order.
         window_reports: Length of a window.
-        choose: Picks one of the windows before, when one is added; the last, if nothing is said.
-        leading: The place of the metric whose mean is asked for at each report.
+        choose: Selects the reference window from the completed ones, each time one is added. By
+            default the last one.
+        primary: Index of the metric that `mean` returns.
 
     Attributes:
-        earlier: The levels of the windows before.
-        before: Those of the window that was picked; empty while there is none.
+        windows: The statistics of the completed windows.
+        reference: Those of the selected window; empty before the first one is complete.
     """
 
     def __init__(
         self,
         names: Sequence[str],
         window_reports: int,
-        choose: Callable[[Sequence[Levels]], Levels] = itemgetter(-1),
+        choose: Callable[[Sequence[WindowStats]], WindowStats] = itemgetter(-1),
         *,
-        leading: int = 0,
+        primary: int = 0,
     ) -> None:
         self._names = names
         self._size = window_reports
         self._rows: deque[Row] = deque(maxlen=window_reports)
-        self._place = leading
-        self._leading: deque[float] = deque(maxlen=window_reports)
+        self._primary_index = primary
+        self._primary: deque[float] = deque(maxlen=window_reports)
         self._since_closed = 0
         self._choose = choose
-        self.earlier: deque[Levels] = deque(maxlen=_EARLIER_WINDOWS)
-        self.before: Levels = ()
+        self.windows: deque[WindowStats] = deque(maxlen=_MAX_WINDOWS)
+        self.reference: WindowStats = ()
 
     def select(self, metrics: Collection[str]) -> Sequence[str]:
-        """Return the metrics of this history if they are among these, else nothing."""
+        """Return the metrics of this history if all of them are in `metrics`, else nothing."""
         return self._names if set(self._names).issubset(metrics) else ()
 
     def add(self, row: Row) -> bool:
-        """Take one report, the metrics in order; return whether that makes a window whole."""
+        """Add one report, its metrics in order; return whether that completes a window."""
         if math.isnan(sum(row)):
             return False
         self._rows.append(row)
-        self._leading.append(row[self._place])
+        self._primary.append(row[self._primary_index])
         self._since_closed += 1
         if self._since_closed < self._size:
             return False
-        self.earlier.append(self.now())
-        self.before = self._choose(self.earlier)
+        self.windows.append(self.current())
+        self.reference = self._choose(self.windows)
         self._since_closed = 0
         return True
 
     def mean(self) -> float | None:
-        """Return the mean of the leading metric over the last window; None before the first."""
-        leading = self._leading
-        return sum(leading) / self._size if len(leading) == self._size else None
+        """Return the mean of the primary metric over the sliding window; None until it is full."""
+        primary = self._primary
+        return sum(primary) / self._size if len(primary) == self._size else None
 
-    def now(self) -> Levels:
-        """Return the levels of the last window, in the order of the names.
+    def current(self) -> WindowStats:
+        """Return the statistics of the sliding window, in the order of the names.
 
-        At first it is the first of the earlier windows, too.
+        When the first window is complete, it is also the first of the completed windows.
         """
-        return tuple(map(Level, zip(*self._rows, strict=True)))
+        return tuple(map(Stats, zip(*self._rows, strict=True)))

@@ -1,4 +1,4 @@
-"""Which GPUs CUDA shows a process, and under which numbers."""
+"""Resolves `CUDA_VISIBLE_DEVICES` to the GPUs that a process sees, in CUDA's numbering."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["visible_gpus"]
 def visible_gpus(setting: str | None, uuids: Sequence[str]) -> list[str]:
     """Return the UUIDs of the GPUs that CUDA numbers 0, 1, 2 … under `CUDA_VISIBLE_DEVICES`.
 
-    CUDA's rules: all entries are of the first one's sort (indices, UUIDs or their beginnings, MIG
-    UUIDs), the list ends before the first entry that names no single GPU, and a GPU given twice
-    hides all. An index counts in PCI order here; CUDA counts so with
-    `CUDA_DEVICE_ORDER=PCI_BUS_ID`, and else puts the fastest GPU first, which differs only where
-    the GPUs of a machine differ.
+    CUDA's rules: all entries are of the same kind as the first one (indices, UUIDs or prefixes of
+    UUIDs, MIG UUIDs); the list ends before the first entry that doesn't identify exactly one GPU;
+    a GPU that is listed twice hides all GPUs. Indices are taken in PCI order. CUDA does the same
+    with `CUDA_DEVICE_ORDER=PCI_BUS_ID`; without it, CUDA puts the fastest GPU first, which only
+    differs on machines with GPUs of different models.
 
     Args:
-        setting: The value of the variable; None when it is not set, which shows all.
-        uuids: The UUIDs of the machine's GPUs in PCI order.
+        setting: Value of the variable; None if it is not set, which shows all GPUs.
+        uuids: UUIDs of the machine's GPUs in PCI order.
 
-    Source: the CUDA programming guide, "CUDA environment variables"; the details as in
+    Source: the CUDA programming guide, "CUDA environment variables"; the details follow
     `torch.cuda._parse_visible_devices`.
 
     >>> visible_gpus("2,0,7,1", ["GPU-a", "GPU-b", "GPU-c"])
@@ -29,16 +29,16 @@ def visible_gpus(setting: str | None, uuids: Sequence[str]) -> list[str]:
     """
     if setting is None:
         return list(uuids)
-    find = next((_FINDERS[sort] for sort in _FINDERS if setting.startswith(sort)), _by_index)
-    found: list[str] = []
+    find = next((_FINDERS[kind] for kind in _FINDERS if setting.startswith(kind)), _by_index)
+    visible: list[str] = []
     for entry in setting.split(","):
         uuid = find(entry.strip(), uuids)
         if uuid is None:
             break
-        if uuid in found:
+        if uuid in visible:
             return []
-        found.append(uuid)
-    return found
+        visible.append(uuid)
+    return visible
 
 
 def _by_index(entry: str, uuids: Sequence[str]) -> str | None:
@@ -54,8 +54,8 @@ def _by_prefix(entry: str, uuids: Sequence[str]) -> str | None:
     return matches[0] if len(matches) == 1 else None
 
 
-def _by_mig(entry: str, uuids: Sequence[str]) -> str | None:  # noqa: ARG001 - one of three alike
-    """Take a MIG UUID as it is: only the driver knows the slices of a GPU."""
+def _by_mig(entry: str, uuids: Sequence[str]) -> str | None:  # noqa: ARG001 - shared signature
+    """Return a MIG UUID as it is: only the driver knows the slices of a GPU."""
     return entry if entry.startswith("MIG-") else None
 
 

@@ -10,7 +10,7 @@ from logflume.training.texts import final_answer
 
 from ._quality import (
     distinct_share,
-    find_part,
+    find_tagged,
     has_format,
     is_same,
     repeated_share,
@@ -20,44 +20,46 @@ from ._quality import (
 
 __all__ = ["MeasureGenerations"]
 
-_OPEN_BATCHES = 8
-"""Batches whose `generation` event is waited for. Two are usual: one of train, one of eval."""
+_MAX_OPEN_BATCHES = 8
+"""Batches that may wait for their `generation` event; usually two, for training and evaluation."""
 
 _HASHABLE = frozenset({int, float, str, bool, type(None)})
 
 
 class MeasureGenerations:
-    """A processor that adds measures of the text to each `model_output`, and means to `generation`.
+    """A processor that adds text measures to each `model_output`, and their means to `generation`.
 
-    In a `model_output` event, from its `model_output` text:
+    A `model_output` event gets, from its field `model_output`:
 
-    - `quality/characters`: length of the text, in characters.
-    - `quality/words`: length in words, which white space parts; each tag is a word of its own.
-    - `quality/format_ok`: whether there is one reasoning, then one answer, neither blank, and each
-      of their four tags exactly once.
-    - `quality/has_answer`: whether the answer tags are there and hold something.
-    - `quality/correct`: whether the answer is the `true_answer`: as a number (`$1,000` is
-      `1000.0`), else as text but for white space. It is the first one in tags, and where the text
-      has none the event's own `answer`. Left out where no true answer is known.
-    - `quality/repetition`: share of n-grams of words that occurred before in the text, in [0, 1)
+    - `quality/characters`: length of the text in characters.
+    - `quality/words`: length in words separated by white space; each tag is a word of its own.
+    - `quality/format_ok`: whether the text has one reasoning followed by one answer, neither blank,
+      and each of their four tags exactly once.
+    - `quality/has_answer`: whether there is a non-blank text between the answer tags.
+    - `quality/correct`: whether the answer equals `true_answer`, as a number (`$1,000` equals
+      `1000.0`) or as text, ignoring differences in white space. The answer is the first one in
+      tags, or the field `answer` of the event if the text has none. Left out if no true answer is
+      known.
+    - `quality/repetition`: share of word n-grams that occurred before in the text, in [0, 1)
       (seq-rep-n, arXiv:1908.04319); null for a text of fewer than n + 1 words.
-    - `quality/distinct_2`: distinct bigrams among all, in (0, 1] (distinct-n, arXiv:1510.03055);
+    - `quality/distinct_2`: share of distinct bigrams, in (0, 1] (distinct-n, arXiv:1510.03055);
       null for a text of fewer than two words.
 
     The `generation` event that closes a batch (same `generation`, `mode` and `step`) gets the mean
-    of each as `quality/<name>/mean` (a share for yes and no), `quality/truncated/mean` from the
-    events' `truncated`, and `quality/n`, the outputs measured. A mean leaves out outputs without
-    the measure, and is left out where none has it. Outputs that the policy of `attach` doesn't
-    log are not in it. Of batches that nothing closes the oldest are forgotten.
+    of each measure as `quality/<name>/mean` (for booleans, the share that is true),
+    `quality/truncated/mean` from the field `truncated` of the events, and `quality/n`, the number
+    of measured completions. A mean is over the completions that have the measure, and is left out
+    if none has it. Completions that the policy of `attach` doesn't log are not included. If too
+    many batches are never closed, the oldest ones are discarded.
 
-    An event without such a text stays as it is.
+    Events without such a text are left unchanged.
 
     Args:
         reasoning_tag: Name of the tags around the reasoning.
         answer_tag: Name of the tags around the answer.
-        ngram: Words an n-gram of `quality/repetition`.
-        max_characters: How much of a text words and n-grams are counted on, from its beginning.
-            Length, format and answer are those of the whole text, for its answer comes last.
+        ngram: Words per n-gram for `quality/repetition`.
+        max_characters: Length of the beginning of a text on which words and n-grams are counted.
+            Length, format and answer always refer to the whole text, because the answer comes last.
 
     Raises:
         ValueError: `ngram` or `max_characters` is not above 0.
@@ -84,22 +86,24 @@ class MeasureGenerations:
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
         """Add the measures to a `model_output`, the means to the `generation` of its batch."""
-        kind = event_dict.get("event")
-        if kind == "model_output" and event_dict.pop("quality", True) is False:
+        event_type = event_dict.get("event")
+        if event_type == "model_output" and event_dict.pop("quality", True) is False:
             return event_dict  # `attach(trainer, quality=False)`
-        if kind == "model_output" and isinstance(text := event_dict.get("model_output"), str):
+        if event_type == "model_output" and isinstance(text := event_dict.get("model_output"), str):
             measures = self._measure(text, event_dict)
             event_dict.update(measures)
             measures["quality/truncated"] = _truncated(event_dict)
-            self._open_batch(_key(event_dict)).add(measures)
-        elif kind == "generation" and (batch := self._batches.pop(_key(event_dict), None)):
+            self._open_batch(_batch_key(event_dict)).add(measures)
+        elif event_type == "generation" and (
+            batch := self._batches.pop(_batch_key(event_dict), None)
+        ):
             event_dict.update(batch.means())
         return event_dict
 
     def _measure(self, text: str, event_dict: EventDict) -> dict[str, float | None]:
         _, answer_tag = self._tags
         pieces = split_at_tags(text, self._tags)
-        answer = find_part(text, answer_tag)
+        answer = find_tagged(text, answer_tag)
         is_long = len(text) > self._max_characters
         words = split_words(
             split_at_tags(text[: self._max_characters], self._tags) if is_long else pieces
@@ -118,21 +122,21 @@ class MeasureGenerations:
         return measures
 
     def _open_batch(self, key: tuple[Any, ...]) -> _Batch:
-        if key not in self._batches and len(self._batches) >= _OPEN_BATCHES:
-            del self._batches[next(iter(self._batches))]  # the one that was opened first
+        if key not in self._batches and len(self._batches) >= _MAX_OPEN_BATCHES:
+            del self._batches[next(iter(self._batches))]  # the oldest one
         return self._batches.setdefault(key, _Batch())
 
 
 class _Batch:
-    """Sum and number of each measure over a batch's outputs."""
+    """Sum and count of each measure over the completions of a batch."""
 
     def __init__(self) -> None:
-        self._outputs = 0
+        self._completions = 0
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, measures: dict[str, float | None]) -> None:
-        self._outputs += 1
+        self._completions += 1
         for name, value in measures.items():
             if value is not None:
                 self._sums[name] = self._sums.get(name, 0) + value
@@ -140,11 +144,11 @@ class _Batch:
 
     def means(self) -> dict[str, float]:
         means = {f"{name}/mean": total / self._counts[name] for name, total in self._sums.items()}
-        return {**means, "quality/n": self._outputs}
+        return {**means, "quality/n": self._completions}
 
 
-def _key(event_dict: EventDict) -> tuple[Any, ...]:
-    """Return what tells batches apart; odd values, which may not be hashable, count as None."""
+def _batch_key(event_dict: EventDict) -> tuple[Any, ...]:
+    """Return the key of the event's batch. Values of other types may be unhashable, so are None."""
     parts = (event_dict.get("generation"), event_dict.get("mode"), event_dict.get("step"))
     if _HASHABLE.issuperset(map(type, parts)):
         return parts
@@ -157,10 +161,10 @@ def _truncated(event_dict: EventDict) -> bool | None:
 
 
 def _answer_text(value: Any) -> str | None:
-    """Return an answer as text; None if there is none to compare with."""
+    """Return an answer as text; None if there is no answer to compare."""
     if isinstance(value, str):
         return value.strip() or None
     if isinstance(value, float):
         return None if math.isnan(value) else str(value)
-    # Python refuses to write out far longer integers.
+    # Python refuses to convert much longer integers to text.
     return str(value) if isinstance(value, int) and abs(value) < 2**1023 else None

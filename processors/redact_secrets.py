@@ -1,4 +1,4 @@
-"""Takes tokens, keys and passwords out of events."""
+"""Replaces tokens, keys and passwords in events with `[redacted]`."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SECRET_NAME = re.compile(
     r"|(?:api|access|private|secret)[_\-]?key)$",
     re.IGNORECASE,
 )
-"""Names whose text is a secret: `hf_token`, `API_KEY`. Not `num_tokens` or `tokenizer`."""
+"""Field names whose text is a secret: `hf_token`, `API_KEY`. Not `num_tokens`, `tokenizer`."""
 
 _SPECIAL = r"(?:bos|eos|pad|unk|sep|cls|mask|image|audio|video|start|end|stop|next|special)"
 _SPECIAL_TOKEN = re.compile(rf"(?:^|[_\-./ ]){_SPECIAL}_?token$", re.IGNORECASE)
-"""Names of the tokens that a tokenizer has, `eos_token`: no secrets."""
+"""Names of a tokenizer's special tokens, such as `eos_token`, which are not secrets."""
 
 _SECRET_TEXT = re.compile(
     r"""
@@ -45,7 +45,7 @@ _SECRET_TEXT = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-"""Texts that are secrets by their form, wherever they stand."""
+"""Secrets that are recognized by their form, anywhere in a text."""
 
 _NAME = (
     r"(?:(?P<token>token)|password|passwd|passphrase|secret|(?:api|access|private|secret)[_\-]?key)"
@@ -58,9 +58,9 @@ _ASSIGNMENT = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""`password=…`, `--hf-token …` or `"api_key": "…"` within a text."""
+"""Assignments within a text: `password=…`, `--hf-token …`, `"api_key": "…"`."""
 
-_NO_SECRET = re.compile(
+_NOT_SECRET = re.compile(
     r"""
       \[redacted\].*
     | <[^>]*>.* | \{\w*\}.* | %[(s].* | \*+ | \.+        # <token>, {token}, %s, ***, ...
@@ -72,39 +72,39 @@ _NO_SECRET = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
-"""What stands beside such a name in code and templates, and is no secret."""
+"""Values that code and templates assign to such names, and that are not secrets."""
 
-_MIXED = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z]).{8,}|.{24,}", re.DOTALL)
-_MEASURE = re.compile(r"[\d.,]+(?:e[+-]?\d+)?[A-Za-z%/]*")
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z]).{8,}|.{24,}", re.DOTALL)
+_QUANTITY = re.compile(r"[\d.,]+(?:e[+-]?\d+)?[A-Za-z%/]*")
 
 _CONTAINERS = frozenset({list, dict})
-_SEARCHED = (str, list, dict)
+_CHECKED_TYPES = (str, list, dict)
 
-_FREE_TEXT = frozenset({"message", "exception", "run_started", "run_finished", "pipeline"})
+_FREE_TEXT_EVENTS = frozenset({"message", "exception", "run_started", "run_finished", "pipeline"})
 
 
 class RedactSecrets:
     """A processor that replaces secrets with `[redacted]`.
 
-    In every event the text of a field named like a secret (`api_key`, `hf_token`) is replaced.
-    Messages, exceptions and the configuration are also searched for texts that
-    look like one. Model outputs are not: they are data, and searching them would cost more than all
-    the rest of the chain.
+    In every event, the text of a field that is named like a secret (`api_key`, `hf_token`) is
+    replaced. Messages, exceptions and the configuration are also searched for texts that look like
+    a secret. Completions are not searched: they are data, and searching them would cost more than
+    the rest of the processor chain.
 
     Args:
-        events: More event types whose texts are searched.
+        events: Additional event types whose texts are searched.
     """
 
     detachable = True
 
     def __init__(self, *, events: list[str] | None = None) -> None:
-        self._searched = _FREE_TEXT | frozenset(events or ())
+        self._searched = _FREE_TEXT_EVENTS | frozenset(events or ())
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
-        """Return the event without secrets."""
+        """Replace the secrets of the event."""
         search = self._is_searched(event_dict.get("event"), event_dict)
         for name, value in event_dict.items():
-            if isinstance(value, _SEARCHED):
+            if isinstance(value, _CHECKED_TYPES):
                 event_dict[name] = _redact(str(name), value, search)
         return event_dict
 
@@ -119,12 +119,12 @@ def _redact(name: str, value: Any, search: bool) -> Any:
         return redact_text(value) if search else value
     if isinstance(value, dict):
         return {key: _redact(str(key), item, search) for key, item in value.items()}
-    if isinstance(value, list) and (search or _is_secret_name(name) or _holds_more(value)):
+    if isinstance(value, list) and (search or _is_secret_name(name) or _has_containers(value)):
         return [_redact(name, item, search) for item in value]
     return value
 
 
-def _holds_more(values: list[Any]) -> bool:
+def _has_containers(values: list[Any]) -> bool:
     return not _CONTAINERS.isdisjoint(map(type, values))
 
 
@@ -134,7 +134,7 @@ def _is_secret_name(name: str) -> bool:
 
 
 def redact_text(text: str) -> str:
-    """Return a text with the secrets in it replaced.
+    """Return a text with its secrets replaced.
 
     >>> redact_text("connecting with password=hunter22 to https://me:pw@host/x")
     'connecting with password=[redacted] to https://[redacted]@host/x'
@@ -145,13 +145,13 @@ def redact_text(text: str) -> str:
 def _redact_assignment(match: re.Match[str]) -> str:
     group = "quoted" if match["quoted"] else "bare"
     value = match[group]
-    # "token" is an everyday word here: "loss per token: 0.25", "next token: Paris".
+    # "token" is also an ordinary word: "loss per token: 0.25", "next token: Paris".
     is_word = match["token"] or match["option"]
-    if _NO_SECRET.fullmatch(value) or (is_word and not _looks_random(value)):
+    if _NOT_SECRET.fullmatch(value) or (is_word and not _looks_random(value)):
         return match[0]
     start, end = (position - match.start() for position in match.span(group))
     return match[0][:start] + REDACTED + match[0][end:]
 
 
 def _looks_random(value: str) -> bool:
-    return bool(_MIXED.fullmatch(value)) and not _MEASURE.fullmatch(value)
+    return bool(_RANDOM.fullmatch(value)) and not _QUANTITY.fullmatch(value)

@@ -1,4 +1,4 @@
-"""Log a `system` event every few seconds: memory, CPU, disk and network."""
+"""Logs a `system` event at a fixed interval: memory, CPU, disk and network."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ __all__ = ["SampleSystem"]
 
 
 class SampleSystem:
-    """Logs what the process and its machine use; passes every event on as it is.
+    """A processor that logs the resource usage of the process and its machine.
 
-    A thread of its own, `logflume-system`, logs an event of type `system` every `interval_s`
-    through the logger `system`, the first after one interval. Its fields are those of
-    `logflume.events.System`; what the platform doesn't tell is left out.
+    A thread named `logflume-system` logs an event of type `system` every `interval_s` through the
+    logger `system`, the first one after one interval. Its fields are those of
+    `logflume.events.catalogue.System`; values that the platform doesn't provide are left out. All
+    events pass unchanged.
 
     Args:
-        interval_s: Time between two events, in seconds; the CPU percentages are over this time.
-        run: The run, whose folder says on which disk the free room is measured; without it the
+        interval_s: Time between two events, in seconds; the CPU percentages refer to this period.
+        run: The run, whose folder determines the disk for `disk_free_bytes`; by default the
             working folder does.
 
     Raises:
@@ -43,13 +44,13 @@ class SampleSystem:
         return event_dict
 
     def close(self) -> Iterable[EventDict]:
-        """End the sampling. Nothing was held back."""
+        """Stop sampling. No events are held back."""
         self._ticker.stop()
         return ()
 
 
 def _log_usage(folder: Path) -> Generator[None, None, None]:
-    system_usage(folder)  # the CPU percentages count from here
+    system_usage(folder)  # starts the period of the first CPU percentages
     yield
     from logflume import get_logger
 

@@ -1,20 +1,21 @@
-"""Gives each event the step and mode that `set_step` had set when the call was made."""
+"""Adds to each event the step and mode that were set at the time of the log call."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from logflume.events.reserved import POSITION
+from logflume.events.reserved import STEP_AND_MODE
 
 __all__ = ["tag_step"]
 
 
 def tag_step(_logger: Any, _method_name: str, event_dict: dict[str, Any]) -> dict[str, Any]:
-    """Fill `step` and `mode` where neither the logger nor the call gave one.
+    """Set `step` and `mode` from `set_step`, unless the logger or the call provides them.
 
-    A callback calls `set_step` for the trainer, so events of a training need no step of their own.
+    The callbacks call `set_step` for the trainer, so log calls within a training don't need to
+    pass a step.
     """
-    step, mode = event_dict.get(POSITION) or (None, None)
+    step, mode = event_dict.get(STEP_AND_MODE) or (None, None)
     if step is not None and event_dict.get("step") is None:
         event_dict["step"] = step
     if mode is not None and event_dict.get("mode") is None:

@@ -1,4 +1,4 @@
-"""Tells while a training runs what a person would want to be told of it."""
+"""Raises an alert when the metrics or rewards of a training indicate a problem."""
 
 from __future__ import annotations
 
@@ -10,65 +10,69 @@ from logflume.protocols import EventDict
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import Getter, getter
 
-from ._balance import AntiCorrelated, Dominating, Rewards
-from ._findings import Finding, MetricSignal, Report, Signal, Watched
-from ._reports import AS_TRAINERS_SAY, are_usable, as_metric, is_a_number, read_rewards
+from ._balance import AntiCorrelatedFunctions, DominatingFunction, Rewards
+from ._findings import Finding, MetricSignal, Report, Signal, TrackedSignal
+from ._reports import TRAINER_NAMES, are_usable, as_metric, is_number, read_rewards
 from ._reward_signals import RewardWithoutCorrectness, RewardWithTruncation
 from ._signals import NonfiniteLoss, OffTrend, VarianceCollapse, ZeroSignal
 from ._trend import Row
 
 __all__ = ["WatchTraining"]
 
-_SHAPES = 256
-"""Sets of names that are remembered with what is read of them."""
+_MAX_CACHED_PLANS = 256
+"""Number of distinct sets of field names whose plans are cached."""
 
 
-class _Readers(NamedTuple):
-    """Who reads what of the events with certain fields.
+class _ReadPlan(NamedTuple):
+    """Which fields to read from events with a certain set of fields, and for which signals.
 
     Attributes:
         names: The fields that are read.
         get: Returns their values.
-        signals: The signals that read any, and what returns theirs.
+        signals: The signals that read any of them, each with a getter for its row.
     """
 
     names: Sequence[str]
     get: Getter
-    signals: list[tuple[Watched[Row], Getter]]
+    signals: list[tuple[TrackedSignal[Row], Getter]]
 
 
 class WatchTraining:
-    """A processor that raises an `alert` event, at warning level, when a training goes astray.
+    """A processor that logs an `alert` event, at level warning, when a training shows a problem.
 
-    It watches `training` and `reward` events, those of evaluations aside, and passes on all events
-    as they are. It belongs after `flatten_rewards`. The signals:
+    It evaluates `training` and `reward` events, except those of evaluations, and passes all events
+    unchanged. Place it after `flatten_rewards`. The signals:
 
     - `nonfinite_loss`: the loss is NaN or infinite.
-    - `reward_with_truncation`: the reward is up while more completions are cut at the length limit.
-    - `reward_without_correctness`: the reward rises on and on, the correctness doesn't.
-    - `variance_collapse`: the spread within groups is gone, and the reward is no better for it.
-    - `zero_signal`: in most groups all completions have the same reward.
-    - `dominating_function`: one reward function makes up the reward although others vary.
-    - `anti_correlated_functions`: one reward function pays for what another takes away.
-    - `kl_off_trend`, `entropy_off_trend`: it suddenly left what its last window led to expect.
+    - `reward_with_truncation`: the reward rises while more completions are truncated at the length
+      limit.
+    - `reward_without_correctness`: the reward keeps rising, but correctness doesn't.
+    - `variance_collapse`: the spread of the reward within groups has collapsed without a gain in
+      reward.
+    - `zero_signal`: in most groups, all completions have the same reward.
+    - `dominating_function`: one reward function determines the reward although others vary.
+    - `anti_correlated_functions`: two reward functions work against each other.
+    - `kl_off_trend`, `entropy_off_trend`: the metric suddenly leaves the range expected from its
+      last window.
 
-    Each is told once, and again when it comes back after it was gone for a window. They are set
-    to be rather late than wrong: all but the first need a whole window of reports. A report is one
-    event: with `logging_steps=10` a window of 20 reports is 200 steps. A trainer's `run_started`
-    begins anew. Only rank 0 watches.
+    Each signal raises one alert, and another one if it reappears after being absent for a window.
+    The defaults prefer late alerts to false ones: all signals except the first need a full window
+    of reports. A report is one event: with `logging_steps=10`, a window of 20 reports is 200 steps.
+    A trainer's `run_started` event resets all signals. Only rank 0 evaluates events.
 
     Args:
         window_reports: Length of the window in reports; at least 2.
-        truncation_rise: How much the share of truncated completions has to rise, 0 to 1.
-        flat_windows: Over how many windows correctness has to be flat while the reward rises;
+        truncation_rise: Minimum rise of the share of truncated completions, 0 to 1.
+        flat_windows: Number of windows in which correctness has to be flat while the reward rises;
             at least 2.
-        correctness: What the name of the function for correctness contains.
-        variance_share: Below which share of the widest spread the variance has collapsed, 0 to 1.
-        zero_signal_share: From which share of groups without spread on there is no signal, 0 to 1.
-        dominating_share: From which part of the variance on a function dominates, 0 to 1.
-        anti_correlation: Below which correlation two functions work against each other, -1 to 0.
-        off_trend_factor: How many times above or below what is expected is off the trend.
-        run: Who we are.
+        correctness: Text that the name of the reward function for correctness contains.
+        variance_share: Share of the widest spread below which the variance has collapsed, 0 to 1.
+        zero_signal_share: Share of groups without spread at which there is no signal, 0 to 1.
+        dominating_share: Share of the variance at which a function dominates, 0 to 1.
+        anti_correlation: Correlation below which two functions work against each other, -1 to 0.
+        off_trend_factor: Factor above or below the expected range at which a metric is off its
+            trend.
+        run: The run that is logged; determines the rank.
 
     Raises:
         ValueError: `window_reports` or `flat_windows` is below 2.
@@ -109,10 +113,10 @@ class WatchTraining:
         self._anti_correlation = anti_correlation
         self._off_trend_factor = off_trend_factor
         self._is_watching = run is None or run.rank == 0
-        self._begin()
+        self._reset()
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
-        """Look at the event, and return it as it came."""
+        """Evaluate the event, and return it unchanged."""
         if self._is_watching and event_dict.get("mode") != "eval":
             event_type = event_dict.get("event")
             if event_type == "training":
@@ -120,16 +124,16 @@ class WatchTraining:
             elif event_type == "reward":
                 self._watch_rewards(event_dict)
             elif event_type == "run_started":
-                self._begin()
+                self._reset()
         return event_dict
 
-    def _begin(self) -> None:
-        """Forget all that was seen: what comes is another training."""
+    def _reset(self) -> None:
+        """Discard all state: another training begins."""
         window = self._window_reports
         factor = self._off_trend_factor
         self._has_trainer = False
         self._metric_reports = self._reward_reports = 0
-        self._readers: dict[tuple[Any, tuple[str, ...]], _Readers] = {}
+        self._plans: dict[tuple[Any, tuple[str, ...]], _ReadPlan] = {}
         metric_signals: dict[str, MetricSignal] = {
             "reward_with_truncation": RewardWithTruncation(window, self._truncation_rise),
             "reward_without_correctness": RewardWithoutCorrectness(
@@ -141,73 +145,80 @@ class WatchTraining:
             "entropy_off_trend": OffTrend("entropy", window, factor, is_fall_bad=True),
         }
         reward_signals: dict[str, Signal[Rewards]] = {
-            "dominating_function": Dominating(window, self._dominating_share),
-            "anti_correlated_functions": AntiCorrelated(window, self._anti_correlation),
+            "dominating_function": DominatingFunction(window, self._dominating_share),
+            "anti_correlated_functions": AntiCorrelatedFunctions(window, self._anti_correlation),
         }
-        self._event_signals = [Watched("nonfinite_loss", NonfiniteLoss(), window)]
+        self._event_signals = [TrackedSignal("nonfinite_loss", NonfiniteLoss(), window)]
         self._metric_signals = [
-            (signal, Watched(name, signal, window)) for name, signal in metric_signals.items()
+            (signal, TrackedSignal(name, signal, window)) for name, signal in metric_signals.items()
         ]
-        self._reward_signals = [Watched(n, signal, window) for n, signal in reward_signals.items()]
+        self._reward_signals = [
+            TrackedSignal(name, signal, window) for name, signal in reward_signals.items()
+        ]
 
-    def _watch_metrics(self, event_dict: EventDict, called: Mapping[str, str]) -> None:
-        """Tell the signals of an event's metrics; `called` has those with another name there."""
+    def _watch_metrics(self, event_dict: EventDict, trainer_names: Mapping[str, str]) -> None:
+        """Evaluate the metrics of an event.
+
+        Args:
+            event_dict: The event.
+            trainer_names: Fields of the event whose metrics a trainer reports under other names.
+        """
         event_type = event_dict.get("event")
         if not self._has_trainer and event_type == "training":
-            self._has_trainer = is_a_number(event_dict.get("reward"))
+            self._has_trainer = is_number(event_dict.get("reward"))
         key = (event_type, tuple(event_dict))
-        readers = self._readers.get(key)
-        if readers is None:
-            readers = self._readers[key] = self._choose(event_dict, called)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = self._plan(event_dict, trainer_names)
         self._metric_reports = number = self._metric_reports + 1
         numbers: Mapping[str, Any] = event_dict
-        if not are_usable(readers.get(event_dict)):
-            self._tell(event_dict, number, self._event_signals, event_dict)
-            numbers = {name: as_metric(event_dict[name]) for name in readers.names}
-        for watched, get in readers.signals:
-            if (finding := watched.signal(get(numbers))) is not None:
-                self._note(watched, number, finding, event_dict)
+        if not are_usable(plan.get(event_dict)):
+            self._evaluate(event_dict, number, self._event_signals, event_dict)
+            numbers = {name: as_metric(event_dict[name]) for name in plan.names}
+        for tracked, get in plan.signals:
+            if (finding := tracked.signal(get(numbers))) is not None:
+                self._report(tracked, number, finding, event_dict)
 
-    def _choose(self, names: Iterable[str], called: Mapping[str, str]) -> _Readers:
-        """Return who reads what of events with these fields."""
-        if len(self._readers) >= _SHAPES:
-            self._readers.clear()
-        metrics = {called.get(name, name): name for name in names}
-        chosen = [
-            (watched, [metrics[metric] for metric in signal.select(metrics)])
-            for signal, watched in self._metric_signals
+    def _plan(self, names: Iterable[str], trainer_names: Mapping[str, str]) -> _ReadPlan:
+        """Return which fields to read from events with these fields, and for which signals."""
+        if len(self._plans) >= _MAX_CACHED_PLANS:
+            self._plans.clear()
+        metrics = {trainer_names.get(name, name): name for name in names}
+        selected = [
+            (tracked, [metrics[metric] for metric in signal.select(metrics)])
+            for signal, tracked in self._metric_signals
         ]
-        # The loss is looked at, too, for it has to be finite.
+        # The loss is read as well, because it has to be finite.
         loss = [metrics["loss"]] if "loss" in metrics else []
-        read = list(dict.fromkeys(chain(loss, *(fields for _, fields in chosen))))
-        signals = [(watched, getter(fields)) for watched, fields in chosen if fields]
-        return _Readers(read, getter(read), signals)
+        read = list(dict.fromkeys(chain(loss, *(fields for _, fields in selected))))
+        signals = [(tracked, getter(fields)) for tracked, fields in selected if fields]
+        return _ReadPlan(read, getter(read), signals)
 
     def _watch_rewards(self, event_dict: EventDict) -> None:
         self._reward_reports = number = self._reward_reports + 1
-        self._tell(event_dict, number, self._reward_signals, read_rewards(event_dict))
-        if not self._has_trainer:  # else its own report says the same
-            self._watch_metrics(event_dict, AS_TRAINERS_SAY)
+        self._evaluate(event_dict, number, self._reward_signals, read_rewards(event_dict))
+        if not self._has_trainer:  # a trainer reports the same metrics itself
+            self._watch_metrics(event_dict, TRAINER_NAMES)
 
-    def _tell(
+    def _evaluate(
         self,
         event_dict: EventDict,
         number: int,
-        signals: Iterable[Watched[Report]],
+        signals: Iterable[TrackedSignal[Report]],
         report: Report,
     ) -> None:
-        for watched in signals:
-            if (finding := watched.signal(report)) is not None:
-                self._note(watched, number, finding, event_dict)
+        for tracked in signals:
+            if (finding := tracked.signal(report)) is not None:
+                self._report(tracked, number, finding, event_dict)
 
-    def _note(
-        self, watched: Watched[Any], number: int, finding: Finding, event_dict: EventDict
+    def _report(
+        self, tracked: TrackedSignal[Any], number: int, finding: Finding, event_dict: EventDict
     ) -> None:
-        if watched.is_news(number):
-            self._alert(watched.name, finding, event_dict.get("step"))
+        if tracked.is_new(number):
+            self._alert(tracked.name, finding, event_dict.get("step"))
 
     def _alert(self, name: str, finding: Finding, step: Any) -> None:
-        from logflume import get_logger  # not above: it imports the pipeline that imports us
+        from logflume import get_logger  # imported late: the pipeline imports this module
 
         get_logger("training").warning(
             "alert",

@@ -1,1 +1,1 @@
-"""Sinks: one file each, a noun each. Found by name, in the entry points of this package's name."""
+"""The built-in sinks, registered by name in the entry-point group `logflume.sinks`."""

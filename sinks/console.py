@@ -1,4 +1,4 @@
-"""The console, and the plain-text log file: events as lines for people."""
+"""The console sink: events as lines of text, on the terminal or in a log file."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from logflume.protocols import Event
 from logflume.runs.info import RunInfo
 from logflume.terminal.lines import Painter, format_event
 from logflume.terminal.progress_bars import print_above_bars
+from logflume.terminal.streams import is_terminal, print_text
 
 __all__ = ["ConsoleSink"]
 
 
 class ConsoleSink:
-    """Prints one line an event: time, level, logger, step, then what the event says.
+    """Prints one line per event: time, level, logger, step, then the event's fields.
 
-    On a terminal it has colours (unless `NO_COLOR` is set) and leaves tqdm's progress
-    bars where they are. It prints to standard error, on rank 0 only. With `path` it writes the
-    same lines, uncoloured and with the date, to a file.
+    Lines go to standard error, on rank 0 only. On a terminal they are coloured, unless
+    `NO_COLOR` is set, and tqdm's progress bars stay in place below them. With `path`, the same
+    lines are written to a file instead, uncoloured and with the date.
 
     Args:
         path: A text file; None prints to standard error.
-        run: The run, for the rank.
+        run: The identity of the run, for its rank.
     """
 
     detachable = True
@@ -39,7 +40,7 @@ class ConsoleSink:
         """Print the events.
 
         Raises:
-            OSError: The file can't be written, or nobody reads the terminal.
+            OSError: The file can't be written, or the terminal is closed.
         """
         if self._silent:
             return
@@ -48,7 +49,7 @@ class ConsoleSink:
             lines = [format_event(event, plain, in_full=True) + "\n" for event in events]
             self._file.append("".join(lines).encode())
             return
-        # Looked up each time: test runners and notebooks put their own stream there.
+        # Looked up at each write: test runners and notebooks replace `sys.stderr`.
         stream = sys.stderr
         painter = Painter(colours=_has_colours(stream))
         text = "".join([format_event(event, painter) + "\n" for event in events])
@@ -57,7 +58,7 @@ class ConsoleSink:
     def flush(self) -> None:
         """Flush the terminal."""
         if self._file is None and not self._silent:
-            sys.stderr.flush()
+            print_text(sys.stderr, "")
 
     def close(self) -> None:
         """Close the file."""
@@ -66,5 +67,7 @@ class ConsoleSink:
             self._file.close()
 
 
-def _has_colours(stream: TextIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def _has_colours(stream: TextIO | None) -> bool:
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return is_terminal(stream)

@@ -1,4 +1,4 @@
-"""A CSV file with a fixed header, for spreadsheets and quick looks."""
+"""The CSV sink: a file with a fixed header, for spreadsheets and quick inspection."""
 
 from __future__ import annotations
 
@@ -15,28 +15,39 @@ from logflume.formats.positions import PositionSet
 from logflume.protocols import Event
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import transpose
-from logflume.values.kinds import declared_columns
+from logflume.values.declared import declared_columns
 
 __all__ = ["CsvSink"]
 
-_ALWAYS = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step", "mode")
+_DEFAULT_COLUMNS = (
+    "timestamp",
+    "level",
+    "logger",
+    "event",
+    "run",
+    "attempt",
+    "rank",
+    "seq",
+    "step",
+    "mode",
+)
 
 
 class CsvSink:
-    """Writes rows of one fixed header, so the file stays rectangular whatever is logged.
+    """Writes one row per event under a fixed header, so the file stays rectangular.
 
-    The header is given by `columns`, else by the declarations of the types in `events`, else it is
-    the reserved names. Fields without a column go to the last one, `extras`, as JSON. A file
-    that exists is continued with the header it has. Text that a spreadsheet would run as a
-    formula gets an apostrophe in front; the exact text is in the journal.
+    The header is `columns` if given, else the reserved names and the declared fields of the types
+    in `events`. Fields without a column are stored as JSON in the last one, `extras`. An existing
+    file keeps its header. Text that a spreadsheet would run as a formula is prefixed with an
+    apostrophe; the exact text is in the journal.
 
     Args:
-        path: The file; its folder is made.
+        path: The file; its folder is created.
         columns: The header, without `extras`.
-        events: The types to be written, as configured for the sink; they choose the header.
+        events: The event types that the sink is configured to write; they determine the header.
 
     Raises:
-        ValueError: The file is there, but nothing that this class has written.
+        ValueError: The file exists, but was not written by this class.
     """
 
     detachable = True
@@ -53,63 +64,63 @@ class CsvSink:
         self._file = AppendFile(path, find_end=_end_of_rows, header=_header_line(self._columns))
 
     def write(self, events: Sequence[Event]) -> None:
-        """Append one row an event.
+        """Append one row per event.
 
         Raises:
-            OSError: They can't be written; the file is as it was before.
+            OSError: The rows can't be written; the file is unchanged.
         """
         self._file.append(_encode(zip(*self._cells(events), strict=True)))
 
     def held(self, run: RunInfo) -> PositionSet | None:
-        """Return the events of a run that the file has; None if its columns can't tell."""
+        """Return the positions of a run's events in the file; None if it lacks these columns."""
         return find_positions(self._path, self._columns, run)
 
     def flush(self) -> None:
-        """Do nothing: a written row can be read at once."""
+        """Do nothing: a written row is readable at once."""
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
     def _cells(self, events: Sequence[Event]) -> list[list[str]]:
-        """Return the cells by column, which is less work than row by row."""
+        """Return the cells column by column, which is faster than row by row."""
         present = dict(transpose(events))
         empty = [""] * len(events)
         columns = [
             column_cells(present[name]) if name in present else empty for name in self._columns
         ]
-        if beyond := {name: v for name, v in present.items() if name not in self._known}:
-            columns[-1] = _extras_cells(beyond, present.get("extras"), columns[-1])
+        if overflow := {name: v for name, v in present.items() if name not in self._known}:
+            columns[-1] = _extras_cells(overflow, present.get("extras"), columns[-1])
         return columns
 
 
 def _extras_cells(
-    beyond: dict[str, Sequence[Any]], own: Sequence[Any] | None, own_cells: list[str]
+    overflow: dict[str, Sequence[Any]], extras: Sequence[Any] | None, extras_cells: list[str]
 ) -> list[str]:
-    """Return the last column of events some of which have fields beyond the others.
+    """Return the cells of the last column, for events with fields that have no column.
 
     Args:
-        beyond: Those fields.
-        own: What the events have in their field `extras`, if any has one.
-        own_cells: The cells of that, for events that have nothing beyond it.
+        overflow: The values of these fields, by name.
+        extras: The values of the field `extras`; None if no event has one.
+        extras_cells: The cells of `extras`, for the events without any of these fields.
     """
-    cells = object_cells(beyond)
-    if own is None:
+    cells = object_cells(overflow)
+    if extras is None:
         return cells
-    together = object_cells({**beyond, "extras": [text or None for text in own]})
-    both = zip(cells, together, own_cells, strict=True)
-    return [whole if cell else own_cell for cell, whole, own_cell in both]
+    merged_cells = object_cells({**overflow, "extras": [text or None for text in extras]})
+    rows = zip(cells, merged_cells, extras_cells, strict=True)
+    return [merged if cell else extras_cell for cell, merged, extras_cell in rows]
 
 
 def _choose_columns(columns: list[str] | None, events: list[str]) -> list[str]:
-    chosen = list(columns) if columns else [*_ALWAYS]
+    chosen = list(columns) if columns else [*_DEFAULT_COLUMNS]
     for event_type in [] if columns else events:
         chosen += [name for name in declared_columns(event_type) if name not in chosen]
     return [*(name for name in dict.fromkeys(chosen) if name != "extras"), "extras"]
 
 
 def _read_header(path: Path, columns: list[str]) -> list[str]:
-    """Return the header of a file; `columns` where it is empty or was torn within the header."""
+    """Return the header of a file, or `columns` if it is empty or ends within the header."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         start = file.read(1 << 16)
     header = next(csv.reader(io.StringIO(start)), [])
@@ -119,7 +130,7 @@ def _read_header(path: Path, columns: list[str]) -> list[str]:
         return columns
     raise ValueError(
         f"{path} was not written by logflume (its last column is not 'extras'): "
-        "choose another path, or move that file away"
+        "choose another path or move the file"
     )
 
 
@@ -128,25 +139,25 @@ def _header_line(columns: list[str]) -> bytes:
 
 
 def _encode(rows: Iterable[Sequence[str]]) -> bytes:
-    # Row by row: encoded in one piece, a batch of long texts would hold up Python's other threads.
+    # Row by row: encoding a batch of long texts in one call would block other Python threads.
     return b"".join([(",".join(row) + "\n").encode() for row in rows])
 
 
 def _end_of_rows(file: int) -> int:
-    """Return the offset after the last newline that stands outside of quotes."""
+    """Return the offset after the last newline outside quotes."""
     end = position = 0
     in_quotes = False
     size = os.fstat(file).st_size
     while position < size:
         chunk = read_at(file, min(1 << 20, size - position), position)
-        pieces = chunk.split(b'"')
+        segments = chunk.split(b'"')
         offset = position
-        for index, piece in enumerate(pieces):
+        for index, segment in enumerate(segments):
             if index:
                 in_quotes = not in_quotes
                 offset += 1
-            if not in_quotes and (newline := piece.rfind(b"\n")) >= 0:
+            if not in_quotes and (newline := segment.rfind(b"\n")) >= 0:
                 end = offset + newline + 1
-            offset += len(piece)
+            offset += len(segment)
         position += len(chunk)
     return end

@@ -1,4 +1,4 @@
-"""The journal: one event a line, append-only, the full record of a run."""
+"""The journal sink: one event per line, append-only, the full record of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from logflume.formats.append import AppendFile, end_of_lines
-from logflume.formats.journal import read_pieces
+from logflume.formats.journal import read_batches
 from logflume.formats.rotation import Rotation
 from logflume.protocols import Event, Position
 from logflume.runs.info import RunInfo
@@ -18,16 +18,16 @@ __all__ = ["JsonlSink"]
 
 
 class JsonlSink:
-    """Writes each batch with one system call, so that nothing waits in the process.
+    """Writes each batch with one system call; nothing is buffered in the process.
 
-    After a `kill -9` the file holds all that was written; a torn last line, which a full disk or
-    a lost machine may leave, is removed when the file is opened again. A file that has reached
-    `rotate_bytes` becomes `<name>.<number>.jsonl.zst`, compressed on a thread; DuckDB reads
-    `events*.jsonl*` as it is.
+    After `kill -9` the file holds everything that was written. A torn last line, which a full
+    disk or the loss of the machine may leave, is removed when the file is opened again. A file
+    that has reached `rotate_bytes` becomes `<name>.<number>.jsonl.zst`, compressed on a thread of
+    its own. DuckDB reads `events*.jsonl*` directly.
 
     Args:
-        path: The file; its folder is made.
-        rotate_bytes: Size at which a new file is begun.
+        path: The file; its folder is created.
+        rotate_bytes: Size in bytes at which a new file is started.
 
     Raises:
         ValueError: `rotate_bytes` is not above 0.
@@ -47,7 +47,7 @@ class JsonlSink:
         """Append the events.
 
         Raises:
-            OSError: They can't be written; the file is as it was before.
+            OSError: The events can't be written; the file is unchanged.
         """
         if self._file.size >= self._rotate_bytes:
             self._rotation.rotate()
@@ -55,27 +55,27 @@ class JsonlSink:
         lines = _encode(events)
         batch = b"".join(lines)
         if not batch.isascii() or b"\x7f" in batch:
-            batch = b"".join(map(_show, lines))
+            batch = b"".join(map(_escape_line, lines))
         self._file.append(batch)
 
     def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
-        """Yield the events of a run and rank from this one on; see `logflume.protocols.Journal`."""
-        return read_pieces(self._rotation.files, run, first)
+        """Yield the events of a run and rank from `first` on; see `logflume.protocols.Journal`."""
+        return read_batches(self._rotation.files, run, first)
 
     def flush(self) -> None:
-        """Do nothing: a written batch can be read at once."""
+        """Do nothing: a written batch is readable at once."""
 
     def close(self) -> None:
-        """Close the file and wait for the compression of rotated ones."""
+        """Close the file, and wait until all rotated files are compressed."""
         self._file.close()
         self._rotation.close()
 
 
-_HIDDEN = re.compile(
+_UNSAFE = re.compile(
     rb"\x7f|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]"
 )
-"""What a terminal obeys or hides, and JSON allows as it is: C1 controls, line separators, marks
-that turn the direction of writing. Written as `\\u009b` and so on they are the same to readers."""
+"""Characters that terminals interpret or hide, but JSON allows unescaped: DEL, C1 controls, line
+separators, bidirectional marks. Readers get the same text from escapes such as `\\u009b`."""
 
 
 def _encode(events: Sequence[Event]) -> list[bytes]:
@@ -83,14 +83,14 @@ def _encode(events: Sequence[Event]) -> list[bytes]:
     try:
         return [orjson.dumps(event, option=option) for event in events]
     except TypeError:
-        # A name that is only like a text. The option for it takes half as long again.
+        # A field name is a str subclass. The option that accepts it takes 1.5 times as long.
         option |= orjson.OPT_NON_STR_KEYS
         return [orjson.dumps(event, option=option) for event in events]
 
 
-def _show(line: bytes) -> bytes:
-    # Line by line: a search through a batch of long texts would hold up Python's other threads.
-    return line if line.isascii() and b"\x7f" not in line else _HIDDEN.sub(_escape, line)
+def _escape_line(line: bytes) -> bytes:
+    # Line by line: searching a batch of long texts in one call would block other Python threads.
+    return line if line.isascii() and b"\x7f" not in line else _UNSAFE.sub(_escape, line)
 
 
 def _escape(match: re.Match[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""Shared by all tests: each starts and ends with no pipeline, no step, no held events."""
+"""Fixtures of all tests; each test starts without a pipeline, a step or buffered events."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def _fresh_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(params=["thread", "process"])
 def each_worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the programs of a test have their pipeline on a thread, then in a process of its own."""
+    """Run the test twice: its programs use `worker: thread`, then `worker: process`."""
     monkeypatch.setenv("WORKER", request.param)
 
 
 @pytest.fixture(scope="session")
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    """The run that `make demo` makes: 40 steps of GRPO, all five sinks."""
+    """The run of `make demo`: 40 steps of GRPO, all five sinks."""
     return run_demo(tmp_path_factory.mktemp("demo"))

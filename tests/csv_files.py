@@ -1,4 +1,4 @@
-"""Writing a CSV file with the sink and reading it with the csv module, for the tests of both."""
+"""Helpers that write CSV files with the sink and read them with the csv module."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ RESERVED = [
 
 
 def make_event(**fields: Any) -> dict[str, Any]:
+    """Return a `model_output` event with the given fields."""
     return {
         "timestamp": "2026-11-23T06:00:00.123456Z",
         "level": "info",
@@ -39,10 +40,12 @@ def make_event(**fields: Any) -> dict[str, Any]:
 
 
 def write(path: Path, *events: dict[str, Any], **options: Any) -> None:
+    """Write events with a CSV sink and close it."""
     with closing(CsvSink(path, **options)) as sink:
         sink.write(events)
 
 
 def read(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file, each by column name."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""Sinks that misbehave, and waiting for what they lead to."""
+"""Sinks that block or raise on demand, and a function that waits for a condition."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from logflume.protocols import Event
 
 DEADLINE_S = 30.0
-"""How long a test waits for what should happen at once."""
+"""How long a test waits for something that should happen immediately."""
 
 
 def wait_until(condition: Callable[[], object]) -> bool:
-    """Wait until the condition holds; False when it doesn't within the deadline."""
+    """Wait until the condition holds; return False if it doesn't within the deadline."""
     deadline_s = time.monotonic() + DEADLINE_S
     pause = threading.Event()
     while not condition():
@@ -25,7 +25,14 @@ def wait_until(condition: Callable[[], object]) -> bool:
 
 
 class HeldSink:
-    """Stands still in `write` until it is let go."""
+    """A sink that blocks in `write` until the test sets `go`.
+
+    Attributes:
+        go: Set by the test, it unblocks `write`.
+        entered: Set when `write` is called.
+        events: The events written.
+        is_closed: Whether `close` was called.
+    """
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -34,7 +41,7 @@ class HeldSink:
         self.is_closed = False
 
     def write(self, events: Sequence[Event]) -> None:
-        """Wait, then keep the events."""
+        """Block, then store the events."""
         self.entered.set()
         self.go.wait(DEADLINE_S)
         self.events += events
@@ -43,12 +50,12 @@ class HeldSink:
         """Do nothing."""
 
     def close(self) -> None:
-        """Remember that it was closed."""
+        """Record that it was called."""
         self.is_closed = True
 
 
 class HangingSink:
-    """Hands on to a sink that the test holds, for a sink with options is built by name."""
+    """Delegates to the sink `held`, for configurations that need a sink's name, not an object."""
 
     held: HeldSink
 
@@ -59,10 +66,10 @@ class HangingSink:
 
 
 class FaultySink:
-    """Keeps events, unless the function that it is given returns an error to raise.
+    """A sink that stores events, or raises the error that a function returns.
 
     Args:
-        fault: Called with the batch.
+        fault: Gets the batch; returns the error to raise, or None.
     """
 
     def __init__(self, fault: Callable[[Sequence[Event]], BaseException | None]) -> None:
@@ -72,7 +79,7 @@ class FaultySink:
         self.close_error: BaseException | None = None
 
     def write(self, events: Sequence[Event]) -> None:
-        """Raise the fault, or keep the events."""
+        """Raise the error of `fault`, or store the events."""
         if (error := self.fault(events)) is not None:
             raise error
         self.events += events

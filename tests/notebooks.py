@@ -1,8 +1,9 @@
-"""The notebooks: run from top to bottom, and stored with what they show.
+"""Executes the notebooks and stores them with their outputs.
 
-    python -m tests.notebooks
+    python -m tests.notebooks [PREFIX …]
 
-runs each in the current folder, which has the runs that they ask for, and stores it.
+executes each notebook, or those whose names start with a prefix, in the current folder, which must
+contain the runs that they read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
 def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Run all cells of a notebook in a folder; their outputs are in it afterwards.
+    """Execute all cells of a notebook in a folder, and add their outputs to it.
 
     Raises:
         CellExecutionError: A cell raised.
@@ -25,14 +26,14 @@ def execute(notebook: nbformat.NotebookNode, folder: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=600,
-        record_timing=False,  # else each run of it differs in its metadata
+        record_timing=False,  # timings would change the metadata with each execution
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
 
 
 def main(names: list[str]) -> None:
-    """Run and store those whose name begins with one of `names`; none given: all."""
+    """Execute and store the notebooks whose name starts with one of `names`; none given: all."""
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         if path.name.startswith(tuple(names) or ""):
             notebook = nbformat.read(path, as_version=4)

@@ -1,4 +1,4 @@
-"""Programs that log and end, each in a process of its own."""
+"""Test programs that run in a process of their own, and checks of what they logged."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from tests.own_events import read
+from tests.event_helpers import read
 
 START = """
 import os, signal, sys, threading, time
 import logflume
 
 for number in (signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, signal.SIG_DFL)  # tests that run under nohup hand on another
+    signal.signal(number, signal.SIG_DFL)  # under nohup the tests would pass on SIG_IGN
 
 config = {
     "worker": os.environ.get("WORKER", "thread"),
@@ -37,7 +37,7 @@ def say(text):
     print(text, flush=True)
 
 def wait():
-    while True:  # a signal that comes just before a long sleep would be seen after it only
+    while True:  # a signal just before a long sleep would be handled only after the sleep
         time.sleep(0.05)
 """
 
@@ -49,7 +49,7 @@ class Script:
 
     Attributes:
         process: The process.
-        folder: Where its run is.
+        folder: The folder of its run.
     """
 
     def __init__(self, folder: Path, text: str) -> None:
@@ -64,12 +64,12 @@ class Script:
         )
 
     def line(self) -> str:
-        """Wait for the next line that it prints."""
+        """Wait for the next line of standard output and return it."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
     def end(self) -> tuple[int, str]:
-        """Wait for the end; return the exit code and what is on standard error."""
+        """Wait for the end; return the exit code and the standard error."""
         try:
             _, errors = self.process.communicate(timeout=DEADLINE_S)
         except subprocess.TimeoutExpired:
@@ -78,15 +78,20 @@ class Script:
         return self.process.returncode, errors
 
     def events(self) -> list[dict[str, Any]]:
-        """Read its journal."""
+        """Return the events of its journal."""
         return read(self.folder / "events.jsonl")
 
     def numbers(self) -> list[int]:
-        """Return the numbers that it logged, as the journal has them."""
+        """Return the numbers of its `x` events, in the order of the journal."""
         return [int(e["number"]) for e in self.events() if e["event"] == "x"]
 
     def check_whole(self, count: int, status: str) -> dict[str, Any]:
-        """Check that the run is complete, in every sink; return its `run_finished`."""
+        """Check that the run is complete in every sink; return its `run_finished` event.
+
+        Args:
+            count: How many `x` events the program logged.
+            status: The expected status of the run.
+        """
         assert list(range(count)) == self.numbers()
         (finished,) = (e for e in self.events() if e["event"] == "run_finished")
         assert status == finished["status"]
@@ -97,7 +102,12 @@ class Script:
 
 
 def start_and_wait(folder: Path, before: str = "") -> Script:
-    """Start a process that writes the run "r", and goes on until it is killed."""
+    """Start a program that writes the run `r` and runs until it is killed.
+
+    Args:
+        folder: The folder of all runs.
+        before: Code to execute before the run starts.
+    """
     script = Script(
         folder,
         before + 'start()\nlog.info("x", number=0)\nsay(logflume.flush())\nwait()\n',
@@ -107,7 +117,7 @@ def start_and_wait(folder: Path, before: str = "") -> Script:
 
 
 def kill(script: Script) -> None:
-    """End a process as `kill -9` does."""
+    """Kill a program with SIGKILL."""
     script.process.kill()
     script.process.communicate()
 
@@ -124,7 +134,7 @@ for number in range(1_000):
 
 CHILDREN = """
 import multiprocessing, warnings
-# Python 3.12 warns of a fork in a process with threads.
+# Python 3.12 warns about forks in a process with threads.
 warnings.simplefilter("ignore", DeprecationWarning)
 
 def work(child):
@@ -137,8 +147,8 @@ def wait_for(pid):
 
 
 def by_child(script: Script) -> dict[int, list[int]]:
-    """Return what the children logged, from their journals, each of which must be whole."""
-    found: dict[int, list[int]] = {}
+    """Return the numbers that each child logged; check that each child's journal is complete."""
+    numbers: dict[int, list[int]] = {}
     for path in script.folder.glob("events-pid*.jsonl"):
         events = read(path)
         assert list(range(len(events))) == [e["seq"] for e in events]
@@ -146,12 +156,18 @@ def by_child(script: Script) -> dict[int, list[int]]:
         assert not {"run_started", "run_finished"} & {e["event"] for e in events}
         for event in events:
             if event["event"] == "y":
-                found.setdefault(int(event["child"]), []).append(int(event["number"]))
-    return found
+                numbers.setdefault(int(event["child"]), []).append(int(event["number"]))
+    return numbers
 
 
 def check_children(script: Script, children: int, errors: str = "") -> None:
-    """Check the parent's run and that every child's events are there once."""
+    """Check that the parent's run and the journals of its children are complete.
+
+    Args:
+        script: The program; it must end with exit code 0.
+        children: The number of children.
+        errors: The expected standard error.
+    """
     assert (0, errors) == script.end()
     script.check_whole(1_000, "finished")
     assert not [e for e in script.events() if e["event"] == "y" or "process" in e]

@@ -1,4 +1,4 @@
-"""Content that means harm, through the public API into every sink that there is."""
+"""Malicious content, logged through the public API into every sink."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import logflume
 from logflume.testing import capture_events
 from logflume.values.coerce import MAX_NAME
 from logflume.values.plain import MAX_TEXT
-from tests.own_events import JOURNAL, only, read
+from tests.event_helpers import JOURNAL, only, read
 
 EVIL = "\x1b]0;t\x07\x1b[31m\x9b1A\r\n2026-01-01 ERROR forged\u2028\u2029\x00\x7f\u202e\u2066\u061c"
-OBEYED = re.compile(
+CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
-"""What a terminal may obey, or take for the end of a line."""
+"""Characters that a terminal may interpret as a command or a line break."""
 
 ALL_SINKS: dict[str, Any] = {
     "root": {"sinks": ["console", "log_file", "jsonl", "csv", "parquet", "tensorboard"]},
@@ -40,7 +40,7 @@ TYPES = ["../../up", "a/b", "/etc/passwd", "..", ".hidden", "CON", "x" * 101, "n
 
 
 def log_evil(folder: Path) -> Path:
-    """Log what means harm, in every place where text can stand; return the run's folder."""
+    """Log malicious text wherever an event can have text; return the run's folder."""
     run = logflume.initialize(ALL_SINKS, dir=folder / "logs", run="r")
     log = logflume.get_logger("name" + EVIL)
     log.info("text " + EVIL)
@@ -64,21 +64,23 @@ def log_evil(folder: Path) -> Path:
     return run.folder
 
 
-def test_terminals_and_lines(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """No text that is shown or read line by line holds what a terminal obeys, nor a forged line."""
+def test_no_control_characters_are_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Console, text log and journal contain neither control characters nor forged lines."""
     folder = log_evil(tmp_path)
     console = capfd.readouterr().err
     texts = {"console": console, "log": (folder / "training.log").read_text()}
     texts["journal"] = (folder / "events.jsonl").read_text()
 
     assert 10 < console.count("forged")
-    for where, text in texts.items():
-        assert (where, []) == (where, OBEYED.findall(text))
+    for name, text in texts.items():
+        assert (name, []) == (name, CONTROL.findall(text))
         assert [] == [line for line in text.split("\n") if line.startswith("2026-01-01 E")]
 
 
 def test_the_exact_text_is_kept(tmp_path: Path) -> None:
-    """The journal and Parquet give back every character."""
+    """The journal and Parquet return every character."""
     folder = log_evil(tmp_path)
     events = read(folder / "events.jsonl")
 
@@ -92,8 +94,8 @@ def test_the_exact_text_is_kept(tmp_path: Path) -> None:
     assert events == sorted(events, key=lambda e: int(e["seq"]))
 
 
-def test_nothing_leaves_the_folder(tmp_path: Path) -> None:
-    """Whatever events and fields are called, files are made within the run's folder only."""
+def test_no_file_outside_of_the_run_folder(tmp_path: Path) -> None:
+    """Whatever the names of events and fields, files are created only in the run's folder."""
     folder = log_evil(tmp_path)
 
     assert {"logs"} == {path.name for path in tmp_path.iterdir()}
@@ -102,8 +104,8 @@ def test_nothing_leaves_the_folder(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[A-Za-z_][\w.]*", name) for name in names)
 
 
-def test_spreadsheets(tmp_path: Path) -> None:
-    """No cell of the CSV begins a formula, and its rows are all of one length."""
+def test_spreadsheets_execute_no_cell(tmp_path: Path) -> None:
+    """No cell of the CSV starts a formula, and all rows have the same length."""
     folder = log_evil(tmp_path)
     with (folder / "all.csv").open(newline="") as file:
         rows = list(csv.reader(file))
@@ -113,8 +115,8 @@ def test_spreadsheets(tmp_path: Path) -> None:
     assert any("'=HYPERLINK(1)" in row for row in rows)
 
 
-def test_tensorboard_reads_it(tmp_path: Path) -> None:
-    """TensorBoard's reader finds the scalars, whatever their tags are."""
+def test_tensorboard_reads_hostile_tags(tmp_path: Path) -> None:
+    """TensorBoard's reader finds the scalars, whatever characters are in their tags."""
     accumulator = EventAccumulator(str(log_evil(tmp_path) / "tensorboard"))
     accumulator.Reload()
 
@@ -126,18 +128,18 @@ def test_tensorboard_reads_it(tmp_path: Path) -> None:
     ["../up", "a/b", "/abs", "..", ".", " ", "a\nb", "-rf", "~", "x" * 129, "latest", "é"],
 )
 def test_run_ids(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run id that could be another path is refused, wherever it comes from."""
-    with pytest.raises(logflume.ConfigError, match="can't be a run id"):
+    """A run id that could be a path is rejected, wherever it comes from."""
+    with pytest.raises(logflume.ConfigError, match="is not a valid run id"):
         logflume.initialize(JOURNAL, dir=tmp_path, run=run)
     monkeypatch.setenv("SLURM_JOB_ID", run)
-    with pytest.raises(logflume.ConfigError, match="can't be a run id"):
+    with pytest.raises(logflume.ConfigError, match="is not a valid run id"):
         logflume.initialize(JOURNAL, dir=tmp_path)
 
     assert [] == list(tmp_path.iterdir())
 
 
 def test_secrets_at_any_depth() -> None:
-    """A field named like a secret is redacted within lists of mappings, too."""
+    """A field named like a secret is redacted within lists of mappings as well."""
     with capture_events("redact_secrets") as events:
         logflume.get_logger().info(
             "x", clients=[{"name": "a", "servers": [{"password": "hunter2"}]}]
@@ -147,7 +149,7 @@ def test_secrets_at_any_depth() -> None:
 
 
 def test_long_texts_in_lists() -> None:
-    """Each text of a list has the limit that it would have alone."""
+    """Each text in a list has the same limit as a single text."""
     texts = ["a", "é" * (MAX_TEXT + 1), None]
     with capture_events() as events:
         logflume.get_logger().info("x", texts=texts)
@@ -164,7 +166,7 @@ def test_long_texts_in_lists() -> None:
     ids=["list", "mapping", "number"],
 )
 def test_huge_values_that_do_not_fit(value: Any) -> None:
-    """What doesn't fit its column is cut as well, as JSON, however it is nested."""
+    """A misfit is truncated as JSON text, however it is nested."""
     with capture_events() as events:
         logflume.get_logger().info("x", extras=value)
     kept = json.loads(only(events)["extras"])["extras"]
@@ -174,7 +176,7 @@ def test_huge_values_that_do_not_fit(value: Any) -> None:
 
 
 def test_long_names() -> None:
-    """A name of a field or logger is cut, says how long it was, and takes no other's place."""
+    """A long field or logger name is truncated, includes its original length and stays distinct."""
     names = ["k" * 100_000 + end for end in "ab"]
     with capture_events() as events:
         logflume.get_logger("l" * 5_000).info("x", **dict.fromkeys(names, 1.0), m={names[0]: 2.0})
@@ -210,23 +212,25 @@ MERGES = "a: &a {k: v}\n" + "".join(
         ("a: &a {b: *a}", "more than 10000 values"),
         ("dir: " + "[" * 5_000 + "]" * 5_000, "nested too deeply"),
         ("dir: \x1b[31m", "special characters"),
-        ("{a: b", "not valid YAML"),
+        ("{a: b", "invalid YAML"),
     ],
 )
-def test_yaml(text: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that would run code, or grow beyond all memory, is an error that says so."""
+def test_hostile_yaml(
+    text: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that would execute code or exhaust the memory raises an error with the reason."""
     monkeypatch.chdir(tmp_path)
     Path("my.yaml").write_text(text)
-    with pytest.raises(logflume.ConfigError) as refusal:
+    with pytest.raises(logflume.ConfigError) as error:
         logflume.initialize("my.yaml")
 
-    assert reason in str(refusal.value)
-    assert str(refusal.value).startswith("my.yaml: ")
+    assert reason in str(error.value)
+    assert str(error.value).startswith("my.yaml: ")
     assert ["my.yaml"] == [path.name for path in tmp_path.iterdir()]
 
 
 def test_yaml_with_anchors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anchors, aliases and merges that a person writes are fine."""
+    """Ordinary anchors, aliases and merge keys are accepted."""
     monkeypatch.chdir(tmp_path)
     Path("my.yaml").write_text(
         "root: &root {level: INFO, sinks: &sinks [jsonl]}\n"

@@ -1,4 +1,4 @@
-"""The package as others get it: built, and installed where nothing else is."""
+"""The package as users install it: built, and installed into a clean environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the source distribution and not from the working tree."""
+    """The wheel, built from the source distribution rather than the working tree."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "build", "--outdir", str(folder), str(REPOSITORY)],
@@ -28,12 +28,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_wheel_holds_the_top_level_folders(wheel: Path) -> None:
-    """Processors, sinks and configurations are in the wheel at their place in the package."""
+def test_the_wheel_contains_the_top_level_folders(wheel: Path) -> None:
+    """Processors, sinks and configurations are in the wheel, within the package."""
     names = set(zipfile.ZipFile(wheel).namelist())
-    for folder, place in (("processors", "processors"), ("sinks", "sinks"), ("src/logflume", ".")):
+    for folder, target in (("processors", "processors"), ("sinks", "sinks"), ("src/logflume", ".")):
         for file in (REPOSITORY / folder).glob("*.py"):
-            assert f"logflume/{place}/{file.name}".replace("/./", "/") in names
+            assert f"logflume/{target}/{file.name}".replace("/./", "/") in names
     for config in (REPOSITORY / "configs").glob("*.yaml"):
         assert f"logflume/configs/{config.name}" in names
     assert "logflume/py.typed" in names
@@ -41,8 +41,8 @@ def test_wheel_holds_the_top_level_folders(wheel: Path) -> None:
 
 
 def test_installs_and_logs_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
-    """In an environment with nothing but the wheel every public name is there and a run is logged;
-    what needs an extra says which."""
+    """With only the wheel installed, every public name is importable and a run can be logged; a
+    feature that needs an extra names it."""
     environment = tmp_path / "venv"
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"

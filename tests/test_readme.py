@@ -1,4 +1,4 @@
-"""The README is executed: its Python, its YAML, its commands."""
+"""Executes the README's Python, YAML and shell blocks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ TRL_BLOCK = "GRPOTrainer("
 
 
 def _load_yaml(example: Example) -> None:
-    """Start and stop logging with a configuration that the README shows."""
+    """Start and stop a run with the configuration of a YAML block."""
     logflume.initialize(yaml.safe_load(example.parsed))
     assert logflume.shutdown()
 
 
 def _run_shell(example: Example) -> None:
-    """Run each command; those that would never end or start over are checked otherwise."""
+    """Run each command; `make` gets `-n`, and for `tensorboard` the event files are checked."""
     for line in example.parsed.strip().splitlines():
         command = line.partition("#")[0].strip()
         if command.startswith("make "):
@@ -36,13 +36,13 @@ def _run_shell(example: Example) -> None:
             assert list(Path(command.split("--logdir ")[1]).glob("events.out.tfevents.*"))
         else:
             if command.startswith(("logflume doctor", "logflume replay", "logflume compact")):
-                logflume.shutdown()  # they change nothing that is still being written
+                logflume.shutdown()  # these commands don't change a run that is still being written
             path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
             subprocess.run(command, shell=True, check=True, env={**os.environ, "PATH": path})
 
 
 def _prepare_training() -> dict[str, Any]:
-    """Return what the README's TRL example takes as given: a model, its data, its rewards."""
+    """Return the variables that the README's TRL block uses: model, data and reward functions."""
     from logflume.demo.options import parse_options, prepare_process
     from logflume.demo.rewards import correctness_reward_func, format_reward_func
 
@@ -64,8 +64,8 @@ def _prepare_training() -> dict[str, Any]:
 def test_every_block_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All code blocks of the README run in order, as a reader would run them, and the output that
-    the last Python block states is what it prints."""
+    """All code blocks of the README run in order, and the last Python block prints the output that
+    the README states."""
     monkeypatch.chdir(tmp_path)
     sybil = Sybil(
         parsers=[

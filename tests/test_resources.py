@@ -1,3 +1,5 @@
+"""The readings of memory, CPU, disk and GPU that `system` events contain."""
+
 from __future__ import annotations
 
 import subprocess
@@ -11,13 +13,14 @@ import psutil
 import pytest
 
 from logflume.resources import system_usage, torch_memory
-from logflume.values.kinds import Kind, declared_kind
+from logflume.values.declared import declared_kind
+from logflume.values.kinds import Kind
 
 MIB = 2**20
 
 
 def test_every_reading_is_declared_with_its_type(tmp_path: Path) -> None:
-    """All names are declared for `system` events, as integers or numbers as they are."""
+    """Each name is declared for `system` events, with the kind of its value."""
     kinds = {int: Kind.INTEGER, float: Kind.NUMBER}
     fields = system_usage(tmp_path)
 
@@ -26,8 +29,8 @@ def test_every_reading_is_declared_with_its_type(tmp_path: Path) -> None:
     }
 
 
-def test_what_every_platform_tells(tmp_path: Path) -> None:
-    """Memory, CPU and disk room are there on any machine."""
+def test_readings_of_every_platform(tmp_path: Path) -> None:
+    """Memory, CPU and free disk space are available on any machine."""
     assert {
         "process_memory_bytes",
         "memory_used_bytes",
@@ -38,10 +41,8 @@ def test_what_every_platform_tells(tmp_path: Path) -> None:
     } <= set(system_usage(tmp_path))
 
 
-def test_what_the_platform_lacks_is_left_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """With an unreadable /proc only what comes from elsewhere is left, and nothing is raised."""
+def test_unavailable_readings_are_omitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a readable /proc, only readings from other sources remain, and no error is raised."""
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path), raising=False)
     fields = system_usage(tmp_path)
 
@@ -51,8 +52,8 @@ def test_what_the_platform_lacks_is_left_out(
 
 
 def test_memory_is_in_bytes() -> None:
-    """Sixty-four more mebibytes in use show as about that many bytes."""
-    # In a process of its own: here, memory that other tests have left would be used again.
+    """After an allocation of 64 MiB the memory in use is larger by about as many bytes."""
+    # In a process of its own, because this one might reuse memory that other tests have freed.
     script = (
         "from logflume.resources import machine_memory, process_memory\n"
         "before = process_memory()['process_memory_bytes']\n"
@@ -68,20 +69,20 @@ def test_memory_is_in_bytes() -> None:
 
 
 def test_cpu_is_measured_between_calls(tmp_path: Path) -> None:
-    """A process that computes without pause shows CPU from the second call on."""
+    """A process that computes without a pause shows CPU usage from the second call on."""
     system_usage(tmp_path)
     deadline_s = time.monotonic() + 60
     while not system_usage(tmp_path)["process_cpu_percent"] > 0:
         assert time.monotonic() < deadline_s
 
 
-def test_disk_room_of_a_folder_to_come(tmp_path: Path) -> None:
-    """A path that doesn't exist yet has the room of its nearest parent."""
+def test_free_disk_space_of_a_missing_folder(tmp_path: Path) -> None:
+    """A path that doesn't exist yet has the free space of its nearest existing parent."""
     assert system_usage(tmp_path / "not" / "there" / "yet")["disk_free_bytes"] > 0
 
 
 def test_torch_is_never_imported() -> None:
-    """Asking for torch's memory in a process without torch gives nothing and loads nothing."""
+    """In a process without torch, `torch_memory` returns nothing and doesn't import torch."""
     code = (
         "import sys; from logflume.resources import torch_memory; "
         "print(torch_memory(), 'torch' in sys.modules)"
@@ -93,17 +94,17 @@ def test_torch_is_never_imported() -> None:
     assert "{} False" == result.stdout.strip()
 
 
-def test_cuda_is_never_initialised() -> None:
-    """With the real torch loaded, asking tells of CUDA only where it is in use, never starts it."""
+def test_cuda_is_never_initialized() -> None:
+    """With the real torch, there are readings only if CUDA is in use, and CUDA is never started."""
     torch = pytest.importorskip("torch")
-    was_initialised = torch.cuda.is_initialized()
+    was_initialized = torch.cuda.is_initialized()
 
-    assert was_initialised == bool(torch_memory())
-    assert was_initialised == torch.cuda.is_initialized()
+    assert was_initialized == bool(torch_memory())
+    assert was_initialized == torch.cuda.is_initialized()
 
 
-def test_torch_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A `torch.cuda` that another thread has only begun to import gives nothing."""
+def test_torch_during_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `torch.cuda` that another thread is still importing gives no readings."""
     monkeypatch.setitem(sys.modules, "torch.cuda", ModuleType("torch.cuda"))
 
     assert {} == torch_memory()
@@ -112,7 +113,7 @@ def test_torch_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_torch_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each device has three numbers, 0 where the allocator has no such statistic yet.
 
-    A stand-in plays torch on CUDA, which needs the hardware.
+    A fake replaces `torch.cuda`, which needs the hardware.
     """
     statistics: list[dict[str, Any]] = [
         {

@@ -1,4 +1,4 @@
-"""The examples of the seed document, with `src.logging` → `logflume` as their only change."""
+"""The examples of the seed document, unchanged but for `src.logging`, which is `logflume` here."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ trainer = GRPOTrainer(
 
 
 class Script:
-    """A script of the seed's: its snippets run one after another with the same names."""
+    """A script of the seed document; its snippets run in order and share their variables."""
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
@@ -105,10 +105,10 @@ class Script:
             exec(snippet, self.names)
 
     def events(self) -> list[dict[str, Any]]:
-        """End the run, and return what the script has logged."""
+        """End the run and return the events that the script logged."""
         logflume.shutdown()
-        own = ("run_started", "run_finished", "pipeline")
-        return [e for e in logflume.open_run("logs/latest") if e["event"] not in own]
+        pipeline_events = ("run_started", "run_finished", "pipeline")
+        return [e for e in logflume.open_run("logs/latest") if e["event"] not in pipeline_events]
 
 
 @pytest.fixture
@@ -120,18 +120,19 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
     return Script()
 
 
-def chosen(event: dict[str, Any], *names: str) -> dict[str, Any]:
+def select(event: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return the named fields of an event, None for those that it lacks."""
     return {name: event.get(name) for name in names}
 
 
 def test_messages_and_data(script: Script) -> None:
-    """Messages, a model output and metrics become one event each, by logger and type."""
+    """Messages, a model output and metrics become one event each, with their logger and type."""
     script.run(INITIALIZE, LOGGERS, MESSAGES_AND_DATA)
     start, warning, output, progress = script.events()
 
     text = "<reasoning>\n2+2=4\n</reasoning>\n<answer>\n4\n</answer>"
     assert ("message", "training", "info", "Starting training run") == tuple(
-        chosen(start, "event", "logger", "level", "message").values()
+        select(start, "event", "logger", "level", "message").values()
     )
     assert ("warning", "Learning rate may be too high") == (warning["level"], warning["message"])
     assert {
@@ -154,7 +155,7 @@ def test_messages_and_data(script: Script) -> None:
 
 
 def test_resources(script: Script) -> None:
-    """The memory in use is one `system` event."""
+    """The memory usage becomes one `system` event."""
     script.run(INITIALIZE, RESOURCES)
     (event,) = script.events()
 
@@ -179,8 +180,8 @@ def test_reward_metrics(script: Script) -> None:
     }.items() <= event.items()
 
 
-def test_the_two_ways_to_log_rewards_are_one(script: Script) -> None:
-    """`log.info("reward", …)` gives the event that `log_reward_metrics` gives."""
+def test_both_ways_to_log_rewards_are_equivalent(script: Script) -> None:
+    """`log.info("reward", …)` and `log_reward_metrics` log the same event."""
     script.run(INITIALIZE, REWARDS)
     logflume.get_reward_logger().bind(step=100).info("reward", **script.names["rewards_dict"])
     first, second = script.events()
@@ -189,7 +190,7 @@ def test_the_two_ways_to_log_rewards_are_one(script: Script) -> None:
 
 
 def test_wrapped_rewards(script: Script) -> None:
-    """The wrapped functions give the trainer what the originals gave, and log it."""
+    """The wrapped functions return the values of the original functions and log them."""
 
     def correctness_reward_func(
         completions: list[str], answer: list[str], **_columns: Any
@@ -213,10 +214,10 @@ def test_wrapped_rewards(script: Script) -> None:
         "completions": ["<answer>4</answer>", "5"],
         "answer": ["4", "4"],
     }
-    given = [function(**call) for function in script.names["trainer"].reward_funcs]
+    values = [function(**call) for function in script.names["trainer"].reward_funcs]
     events = script.events()
 
-    assert [[2.0, 0.0], [0.5, 0.0]] == given
+    assert [[2.0, 0.0], [0.5, 0.0]] == values
     (reward,) = [event for event in events if event["event"] == "reward"]
     assert ([2.0, 0.0], [0.5, 0.0]) == (
         reward["rewards/correctness_reward_func"],
@@ -227,7 +228,7 @@ def test_wrapped_rewards(script: Script) -> None:
 
 
 def test_the_four_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the shipped `gemma` all outputs that the seed names are there, at its paths."""
+    """With the shipped configuration `gemma`, the four outputs are at the seed document's paths."""
     monkeypatch.chdir(tmp_path)
     logflume.initialize("gemma")
     script = Script()

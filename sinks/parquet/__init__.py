@@ -1,4 +1,4 @@
-"""The Parquet sink: a folder of files for each event type, which can be read at any moment."""
+"""The Parquet sink: one folder of Parquet files per event type, readable at any time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of one type: parts of one schema, whatever happens to it."""
+"""The folder of one event type: its parts share one schema and are readable at any time."""
 
 from __future__ import annotations
 
@@ -39,23 +39,24 @@ _MAX_ROWS = 1_000_000
 
 
 def group_small(parts: Sequence[Part], more_than: int) -> list[list[Part]]:
-    """Return the parts in groups, each to become one part.
+    """Group the parts of a folder; each group is to be merged into one part.
 
-    A part of half the largest size is left alone, so that no event is copied again and again.
+    A part of at least half the maximum size is left alone, so that no event is copied again and
+    again.
 
     Args:
         parts: All parts of a folder, sorted by name.
-        more_than: How many small parts are no reason to do anything.
+        more_than: Parts are only merged if more than this number are small.
 
     Returns:
-        Groups of neighbours of one attempt, up to 128 MB or a million events each; nothing if
-        there is nothing to do.
+        Groups of adjacent parts of one attempt, up to 128 MB and a million events each; empty if
+        there is nothing to merge.
     """
     if sum(map(_is_small, parts)) <= more_than:
         return []
     groups: list[list[Part]] = []
     for part in parts:
-        if groups and _goes_with(groups[-1], part):
+        if groups and _can_join(groups[-1], part):
             groups[-1].append(part)
         else:
             groups.append([part])
@@ -66,56 +67,56 @@ def _is_small(part: Part) -> bool:
     return part.size_bytes < _MAX_BYTES // 2 and part.rows < _MAX_ROWS // 2
 
 
-def _goes_with(group: list[Part], part: Part) -> bool:
-    together = [*group, part]
+def _can_join(group: list[Part], part: Part) -> bool:
+    merged = [*group, part]
     return (
         group[0].attempt == part.attempt
-        and all(map(_is_small, together))
-        and sum(one.size_bytes for one in together) <= _MAX_BYTES
-        and sum(one.rows for one in together) <= _MAX_ROWS
+        and all(map(_is_small, merged))
+        and sum(one.size_bytes for one in merged) <= _MAX_BYTES
+        and sum(one.rows for one in merged) <= _MAX_ROWS
     )
 
 
 class PartFolder:
-    """The parts of one type, which readers may read at any moment.
+    """The parts of one event type, readable at any time.
 
-    All parts have one schema. A part appears by a rename. When the schema grows, all parts
-    are written anew with the wider one, under their old names, into a new folder that takes the
-    old one's place at once; so do parts that are put together.
+    All parts have the same schema. A new part appears by a rename. When the schema grows, all
+    parts are rewritten with the wider one, under their old names, into a new folder, which then
+    replaces the old one in a single step. Merged parts are written in the same way.
 
-    A reader that lists the folder before a replacement and opens the files after it gets no wrong
-    rows. When the schema grew, DuckDB, pandas and pyarrow read on, and Polars raises, for it
-    remembers the sizes of files. When parts were put together, their names are gone and all raise.
+    A reader that lists the folder before a replacement and opens the files after it never gets
+    wrong rows. After a change of the schema DuckDB, pandas and pyarrow continue, and Polars
+    raises, because it remembers file sizes. After a merge the old names are gone, and all raise.
 
     Args:
-        folder: Where the parts are. Made with the first part.
-        work: Where parts are made.
+        folder: The folder of the parts; it is created with the first one.
+        staging: Where parts are written before readers see them.
     """
 
-    def __init__(self, folder: Path, work: StagingFolder) -> None:
+    def __init__(self, folder: Path, staging: StagingFolder) -> None:
         self._folder = folder
-        self._work = work
-        self._take_up()
+        self._staging = staging
+        self._load()
 
     @property
     def columns(self) -> dict[str, Kind]:
-        """The columns that the parts had when the folder was opened."""
+        """The columns of the parts at the time the folder was opened."""
         return self._columns
 
     def positions(self, run: RunInfo) -> Iterator[Position]:
-        """Yield the attempt and `seq` of the events of a run that the parts have."""
+        """Yield the positions of a run's events in the parts."""
         for name in self._parts:
             yield from read_positions(self._folder / name, run)
 
     def add(self, table: pa.Table, attempt: int) -> None:
-        """Add a part; the others get its columns in the same step.
+        """Add a part; the existing ones get its new columns in the same step.
 
         Args:
-            table: At least one event, with at least the columns of the parts there are.
-            attempt: The attempt that its events are of.
+            table: At least one event, with at least the columns of the existing parts.
+            attempt: The attempt of the events.
 
         Raises:
-            OSError: It failed; the part is not there.
+            OSError: The part could not be added.
         """
         numbers = [seq for seq in table["seq"].to_pylist() if seq is not None]
         name = self._free_name(attempt, min(numbers, default=0), max(numbers, default=0))
@@ -125,37 +126,38 @@ class PartFolder:
             self._append(name, table)
 
     def unify(self, schema: pa.Schema) -> None:
-        """Give all parts this schema if a crash has left them with several.
+        """Rewrite all parts with this schema if a crash has left them with different ones.
 
         Raises:
-            OSError: It failed; the parts hold what they held.
+            OSError: It failed; the parts hold the same events as before.
         """
         if self._parts and self._schema is None:
             self._rebuild(schema, self._singles())
 
     def compact(self, more_than: int) -> None:
-        """Put small parts together, if there are more than that many.
+        """Merge small parts, if there are more than `more_than` of them.
 
         Raises:
-            OSError: It failed; the parts hold what they held.
+            OSError: It failed; the parts hold the same events as before.
         """
         groups = group_small(sorted(self._parts.values()), more_than)
         if groups and self._schema is not None:
             self._rebuild(self._schema, groups)
-            # What that took, the next parts don't need.
+            # Merging takes more memory than the next parts need.
             pa.default_memory_pool().release_unused()
 
-    def _take_up(self) -> None:
-        found = scan_parts(self._folder, self._work)
-        self._parts, self._columns, self._schema = found.parts, found.columns, found.schema
-        for path in found.damaged:
-            _say_damaged(path)
+    def _load(self) -> None:
+        contents = scan_parts(self._folder, self._staging)
+        self._parts, self._columns = contents.parts, contents.columns
+        self._schema = contents.schema
+        for path in contents.damaged:
+            _warn_damaged(path)
 
     def _singles(self) -> list[list[Part]]:
         return [[part] for part in sorted(self._parts.values())]
 
     def _append(self, name: str, table: pa.Table) -> None:
-        staged = self._work.new_folder()
+        staged = self._staging.new_folder()
         try:
             part = _write(staged, name, table.schema, [table])
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +170,7 @@ class PartFolder:
     def _rebuild(
         self, schema: pa.Schema, groups: list[list[Part]], new: tuple[str, pa.Table] | None = None
     ) -> None:
-        """Replace all parts by one for each group, and add the new one."""
+        """Replace the parts of each group with one part, and add the new one."""
         while True:
             present = [[part for part in group if part.name in self._parts] for group in groups]
             try:
@@ -181,19 +183,19 @@ class PartFolder:
     def _replace(
         self, schema: pa.Schema, groups: list[list[Part]], new: tuple[str, pa.Table] | None
     ) -> None:
-        staged = self._work.new_folder()
+        staged = self._staging.new_folder()
         with ExitStack() as undo:
-            undo.callback(self._take_up)
+            undo.callback(self._load)
             undo.callback(shutil.rmtree, staged, ignore_errors=True)
-            parts = self._fill(staged, schema, groups, new)
+            parts = self._stage_all(staged, schema, groups, new)
             self._folder.mkdir(parents=True, exist_ok=True)
             replace_folder(self._folder, staged, self._parts)
             undo.pop_all()
-        self._work.retire(staged, self._folder, set(self._parts))
+        self._staging.retire(staged, self._folder, set(self._parts))
         self._parts = parts
         self._schema = schema
 
-    def _fill(
+    def _stage_all(
         self,
         staged: Path,
         schema: pa.Schema,
@@ -202,7 +204,7 @@ class PartFolder:
     ) -> dict[str, Part]:
         parts: dict[str, Part] = {}
         for group in groups:
-            part = self._make(staged, schema, group, parts)
+            part = self._stage(staged, schema, group, parts)
             parts[part.name] = part
         if new is not None:
             parts[new[0]] = _write(staged, new[0], schema, [new[1]])
@@ -210,8 +212,8 @@ class PartFolder:
             (staged / _unfinished(name)).rename(staged / name)
         return parts
 
-    def _make(
-        self, staged: Path, schema: pa.Schema, group: list[Part], taken: Container[str]
+    def _stage(
+        self, staged: Path, schema: pa.Schema, group: list[Part], used_names: Container[str]
     ) -> Part:
         if len(group) == 1 and schema == self._schema:
             _link(self._folder / group[0].name, staged / _unfinished(group[0].name))
@@ -219,22 +221,22 @@ class PartFolder:
         name = group[0].name
         if len(group) > 1:
             last_seq = max(part.last_seq for part in group)
-            name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, taken)
+            name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, used_names)
         tables = (read_tables(self._folder / part.name, schema) for part in group)
         return _write(staged, name, schema, chain.from_iterable(tables))
 
     def _free_name(
-        self, attempt: int, first_seq: int, last_seq: int, taken: Container[str] = ()
+        self, attempt: int, first_seq: int, last_seq: int, used_names: Container[str] = ()
     ) -> str:
         names = (part_name(attempt, first_seq, last_seq, copy) for copy in count())
         return next(
-            name for name in names if name not in taken and not (self._folder / name).exists()
+            name for name in names if name not in used_names and not (self._folder / name).exists()
         )
 
     def _drop_damaged(self, name: str) -> None:
         path = self._folder / name
         if path.exists():
-            _say_damaged(self._work.set_aside(path))
+            _warn_damaged(self._staging.set_aside(path))
         self._parts.pop(name, None)
 
 
@@ -258,13 +260,13 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _say_damaged(path: Path) -> None:
-    warn(f"Parquet: a part could not be read. It was moved to {path}.")
+def _warn_damaged(path: Path) -> None:
+    warn(f"Parquet: a part is damaged and was moved to {path}.")
 
 
 def warn(text: str) -> None:
-    """Log a warning as an event of logger `system`."""
-    # Imported late: the package's own names need not exist yet when this module is imported.
+    """Log a warning with the logger `system`."""
+    # Imported late: `logflume` may not be fully initialized when this module is imported.
     from logflume import get_logger
 
     get_logger("system").warning(text)
@@ -274,13 +276,13 @@ _KEYS = ["attempt", "rank", "seq", "timestamp"]
 
 
 class FolderContents(NamedTuple):
-    """What a folder holds.
+    """The contents of a folder of parts.
 
     Attributes:
-        parts: Its parts by name.
+        parts: The parts by name.
         columns: All columns of the parts, in order.
-        schema: The schema of the parts; None if they have not all the same, or there are none.
-        damaged: Where parts that can't be read were moved.
+        schema: The schema of the parts; None if they differ or there are none.
+        damaged: The paths that unreadable parts were moved to.
     """
 
     parts: dict[str, Part]
@@ -289,12 +291,12 @@ class FolderContents(NamedTuple):
     damaged: list[Path]
 
 
-def scan_parts(folder: Path, work: StagingFolder) -> FolderContents:
-    """Clean a folder and tell what it holds.
+def scan_parts(folder: Path, staging: StagingFolder) -> FolderContents:
+    """Clean up a folder and return its contents.
 
-    A part that can't be read, or has a column of another type than the others, is moved
-    away. A part whose events are all in another one too is removed: a crash came between the
-    writing of a larger part and the removal of those it was made of.
+    A part that can't be read, or that has a column of another type than the others, is moved
+    away. A part whose events are all in another part is removed: it is left over from a merge
+    that a crash interrupted between writing the merged part and removing its sources.
 
     Raises:
         OSError: The folder can't be read or changed.
@@ -307,7 +309,7 @@ def scan_parts(folder: Path, work: StagingFolder) -> FolderContents:
     for path in (path for path in paths if is_part_name(path.name)):
         opened = _open(path)
         if opened is None or not _merge_columns(columns, opened[0]):
-            damaged.append(work.set_aside(path))
+            damaged.append(staging.set_aside(path))
             continue
         schemas[path.name], rows = opened
         parts[path.name] = Part.of_name(path.name, rows, path.stat().st_size)
@@ -326,7 +328,7 @@ def _open(path: Path) -> tuple[pa.Schema, int] | None:
 
 
 def _merge_columns(columns: dict[str, Kind], schema: pa.Schema) -> bool:
-    """Add the columns of a schema; False, and nothing is added, if one doesn't fit the others."""
+    """Add the columns of a schema; return False and add none if one has a conflicting type."""
     kinds = {field.name: find_stored_kind(field.name, field.type) for field in schema}
     known = {name: kind for name, kind in kinds.items() if kind is not None}
     if len(known) < len(kinds) or any(columns.get(n, kind) != kind for n, kind in known.items()):
@@ -336,11 +338,11 @@ def _merge_columns(columns: dict[str, Kind], schema: pa.Schema) -> bool:
 
 
 def _remove_copies(folder: Path, parts: dict[str, Part]) -> list[str]:
-    """Remove the parts whose events another one has too, and return their names."""
+    """Remove parts whose events are all in another part, and return their names."""
     removed = []
     for inner in list(parts.values()):
         if any(
-            outer is not inner and outer.holds_range_of(inner) and _has_all(folder, outer, inner)
+            outer is not inner and outer.covers(inner) and _contains_events_of(folder, outer, inner)
             for outer in parts.values()
         ):
             (folder / inner.name).unlink()
@@ -349,8 +351,8 @@ def _remove_copies(folder: Path, parts: dict[str, Part]) -> list[str]:
     return removed
 
 
-def _has_all(folder: Path, outer: Part, inner: Part) -> bool:
-    # The names only hint at it: events that came out of order make ranges overlap, too.
+def _contains_events_of(folder: Path, outer: Part, inner: Part) -> bool:
+    # Names are only a hint: ranges also overlap if events were written out of order.
     inner_keys = _read_keys(folder / inner.name)
     return bool(inner_keys) and inner_keys <= _read_keys(folder / outer.name)
 

@@ -1,7 +1,7 @@
-"""The sink of Parquet: for each type of event a folder of files that can be read at any moment.
+"""The class `ParquetSink`: it buffers events and writes them as parts, one folder per event type.
 
-pyarrow is imported with the first table: a process whose pipeline is in another one asks this class
-for its options only.
+pyarrow is imported with the first table: with `worker: process` the training process only reads the
+options of this class and never needs it.
 """
 
 from __future__ import annotations
@@ -28,33 +28,34 @@ _MAX_MEMORY_BYTES = 256 * 2**20
 
 
 class ParquetSink:
-    """Writes `<path>/<event>/part-….parquet`, closed files of one schema a type.
+    """Writes `<path>/<event>/part-….parquet`: closed files, with one schema per event type.
 
-    While the run goes on, any reader reads a type's folder as it is:
+    Any reader can read the folder of an event type while the run is in progress:
 
     ```python
     duckdb.sql("select step, loss from 'logs/my-run/parquet/training/*.parquet' order by seq")
     pandas.read_parquet("logs/my-run/parquet/training")
     ```
 
-    Every field is a column, with `timestamp` as an instant (microseconds, UTC) and NaN and
-    infinities as they are; `nonfinite` is none. What fits no column is in `extras`.
+    Every field is a column, except `nonfinite`: NaN and infinities are stored as they are.
+    `timestamp` is an instant (microseconds, UTC). Values that fit no column are in `extras`.
 
-    `write` lets events wait in memory. They become a part at each `flush`, and at the next `write`
-    when `rotate_events` of a type wait, or 64 MB of it, or 256 MB of all. A part that is due is
-    written before the batch is taken: if that fails (the disk is full), the batch is not taken
-    and may be sent again, and what waits waits on. So nothing is lost, doubled or half
-    visible, and memory stays bounded.
+    `write` buffers events in memory. They become a part at each `flush`, and at the next `write`
+    once the buffer holds `rotate_events` or 64 MB of one type, or 256 MB of all types. A part
+    that is due is written before the batch is accepted. If that fails, on a full disk for
+    example, the batch is rejected and can be sent again, and the buffered events are kept. So no
+    event is lost, duplicated or partly visible, and memory stays bounded.
 
     Args:
-        path: The folder, made if missing. The parts that an earlier attempt left there stay, and
-            their columns too; the leftovers of a crash are removed.
-        rotate_s: How often the pipeline flushes, in seconds: what readers may lag behind.
-        rotate_events: Events of one type that make a part.
-        run: The identity of the run: its attempt is that of events that don't tell theirs.
+        path: The folder, created if missing. Parts and columns of earlier attempts are kept;
+            stale files that a crash has left there are removed.
+        rotate_s: Interval in seconds at which the pipeline flushes. Readers may lag behind by this
+            much.
+        rotate_events: Number of events of one type that make a part.
+        run: The identity of the run. Its attempt is used for events without one.
 
     Raises:
-        OSError: The folder can't be made or read.
+        OSError: The folder can't be created or read.
     """
 
     detachable = True
@@ -72,66 +73,66 @@ class ParquetSink:
         self._rotate_events = rotate_events
         self._attempt = run.attempt
         path.mkdir(parents=True, exist_ok=True)
-        # The training code may change the working folder.
+        # The training code may change the working directory.
         self._path = path.resolve()
-        self._work = StagingFolder(self._path)
+        self._staging = StagingFolder(self._path)
         self._tables: dict[str, TypeTable] = {}
         for folder in self._path.iterdir():
             if folder.is_dir() and not folder.name.startswith("."):
-                self._find_table(folder.name)
+                self._table_of(folder.name)
 
     def write(self, events: Sequence[Event]) -> None:
-        """Write the parts that are due, then let the batch wait.
+        """Write the parts that are due, then buffer the batch.
 
         Raises:
-            OSError: A part could not be written; nothing of the batch was taken.
+            OSError: A part could not be written; the batch was rejected as a whole.
         """
         self._rotate()
         groups: dict[tuple[str, int], list[Event]] = {}
         for event in events:
             key = (event["event"], event.get("attempt", self._attempt))
             groups.setdefault(key, []).append(event)
-        tables = [self._find_table(str(event_type)) for event_type, _ in groups]
+        tables = [self._table_of(str(event_type)) for event_type, _ in groups]
         for table, ((_, attempt), group) in zip(tables, groups.items(), strict=True):
-            table.take(group, attempt)
+            table.add(group, attempt)
 
     def held(self, run: RunInfo) -> PositionSet:
-        """Return the events of a run that the parts have."""
-        found = PositionSet()
+        """Return the positions of a run's events in the parts."""
+        positions = PositionSet()
         for table in self._tables.values():
             for attempt, seq in table.positions(run):
-                found.add(attempt, seq)
-        return found
+                positions.add(attempt, seq)
+        return positions
 
     def flush(self) -> None:
-        """Write all that waits: when this returns, readers see it.
+        """Write all buffered events; when this returns, readers see them.
 
         Raises:
-            OSError: At least one type could not be written; its events wait on.
+            OSError: At least one type could not be written; its events stay buffered.
         """
         try:
-            self._each("write_parts", "tidy")
+            self._call_for_each("write_parts", "tidy")
         finally:
-            self._work.sweep()
+            self._staging.sweep()
 
     def close(self) -> None:
-        """Write all that waits, and put small parts together.
+        """Write all buffered events, and merge small parts.
 
         Raises:
             OSError: At least one type could not be written.
         """
         try:
-            # All is safe before the first type takes its time over being put together.
-            self._each("write_parts", "finish")
+            # Everything is written before the first merge, which may take long.
+            self._call_for_each("write_parts", "finish")
         finally:
-            self._work.close()
+            self._staging.close()
 
-    def _find_table(self, event_type: str) -> TypeTable:
+    def _table_of(self, event_type: str) -> TypeTable:
         name = folder_name(event_type)
         if name not in self._tables:
             from .table import TypeTable
 
-            self._tables[name] = TypeTable(name, self._path / name, self._work)
+            self._tables[name] = TypeTable(name, self._path / name, self._staging)
         return self._tables[name]
 
     def _rotate(self) -> None:
@@ -143,10 +144,10 @@ class ParquetSink:
             if is_full or table.rows >= self._rotate_events or table.memory_bytes >= _PART_BYTES:
                 table.write_parts()
                 table.tidy()
-        self._work.sweep()
+        self._staging.sweep()
 
-    def _each(self, *methods: str) -> None:
-        """Do one thing after another for each type; one that fails doesn't hold back the others."""
+    def _call_for_each(self, *methods: str) -> None:
+        """Call one method after another for all types; a failure doesn't stop the others."""
         import pyarrow as pa
 
         errors: list[Exception] = []

@@ -1,4 +1,4 @@
-"""Where parts are made before readers may see them, and where what is done with goes."""
+"""The hidden folders for parts that readers don't see yet, no longer see, or can't read."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from typing import NamedTuple
 
 __all__ = ["StagingFolder"]
 
-_SETTLE_S = 0.02
-"""Many times what a reader takes between opening a folder and listing it."""
+_GRACE_PERIOD_S = 0.02
+"""Many times longer than a reader needs between opening a folder and listing it."""
 
 
 class _Retired(NamedTuple):
     content: Path
     folder: Path
     names: Collection[str]
-    at_s: float
+    retired_s: float
 
 
 class StagingFolder:
-    """A hidden folder beside the one that readers use.
+    """A hidden folder next to the one that readers use.
 
-    It is beside, not inside: DuckDB and Polars look into hidden folders too when they resolve
-    `**`. Files being written don't end in `.parquet` there. Only if the parent is another
-    file system, or not ours to write in, the hidden folder is inside.
+    It is not inside that folder, because DuckDB and Polars also search hidden folders when they
+    resolve `**`. Files being written don't end in `.parquet` there. The hidden folder is only
+    placed inside if the parent folder is on another file system or not writable.
 
     Args:
-        path: The sink's folder, resolved; it exists. What a crash left in its workplace is removed.
+        path: The sink's folder, resolved; it must exist. What a crash has left in the staging
+            folder is removed.
     """
 
     def __init__(self, path: Path) -> None:
         parent = path.parent
         usable = parent.stat().st_dev == path.stat().st_dev and os.access(parent, os.W_OK)
-        beside = parent if usable else path
-        self._folder = beside / f".{path.name}.tmp"
-        self._damaged = beside / f".{path.name}.damaged"
+        location = parent if usable else path
+        self._folder = location / f".{path.name}.tmp"
+        self._damaged = location / f".{path.name}.damaged"
         self._retired: list[_Retired] = []
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -47,33 +48,33 @@ class StagingFolder:
         """Return a new, empty folder."""
         self._folder.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
-        # It may become one that readers use; mkdtemp makes it private.
+        # Readers may get this folder, but mkdtemp makes it private.
         folder.chmod(self._folder.stat().st_mode)
         return folder
 
     def retire(self, content: Path, folder: Path, names: Collection[str]) -> None:
-        """Have a folder removed by the next `sweep`.
+        """Schedule a folder for removal by the next `sweep`.
 
         Args:
-            content: What `folder` was until now.
-            folder: What readers use.
-            names: The files that may go; any other is moved back, for it isn't ours.
+            content: The former content of `folder`.
+            folder: The folder that readers use.
+            names: The files to remove; any other is a foreign file and is moved back.
         """
         self._retired.append(_Retired(content, folder, names, time.monotonic()))
 
     def sweep(self) -> None:
-        """Remove what was retired.
+        """Remove the retired folders.
 
-        A reader that has opened a folder but not listed it yet still needs its names; so
+        A reader that has opened a folder but not listed it yet still needs its names, so
         this waits for a moment.
 
         Raises:
-            OSError: A strange file could not be moved back. The next sweep tries again.
+            OSError: A foreign file could not be moved back; the next sweep tries again.
         """
         while self._retired:
-            content, folder, names, at_s = self._retired[0]
-            time.sleep(max(0.0, at_s + _SETTLE_S - time.monotonic()))
-            # The user may have removed either of them.
+            content, folder, names, retired_s = self._retired[0]
+            time.sleep(max(0.0, retired_s + _GRACE_PERIOD_S - time.monotonic()))
+            # Either one may have been removed by the user.
             if content.is_dir() and folder.is_dir():
                 for path in content.iterdir():
                     if path.name not in names and not (folder / path.name).exists():
@@ -82,12 +83,12 @@ class StagingFolder:
             del self._retired[0]
 
     def set_aside(self, path: Path) -> Path:
-        """Move a damaged part out of the readers' sight, and return where it is now."""
+        """Move a damaged part to where readers don't see it, and return its new path."""
         folder = self._damaged / path.parent.name
         folder.mkdir(parents=True, exist_ok=True)
         return path.replace(folder / f"{path.name}.damaged")
 
     def close(self) -> None:
-        """Sweep, and remove the workplace."""
+        """Sweep, then remove the staging folder."""
         self.sweep()
         shutil.rmtree(self._folder, ignore_errors=True)

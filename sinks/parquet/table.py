@@ -1,4 +1,4 @@
-"""One type of event: its columns, what waits, and its folder of parts."""
+"""The events of one type: its columns, the buffered events and the folder of parts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _CHUNK_BYTES = 8 * 2**20
 
 
 class Pending:
-    """Events of one attempt, in the order they came: Arrow tables, and the latest as they are.
+    """The buffered events of one attempt, in order: Arrow tables, then the latest, unconverted.
 
     Args:
-        columns: The columns of their type.
+        columns: The columns of their event type.
 
     Attributes:
-        rows: How many events wait.
+        rows: Number of buffered events.
     """
 
     def __init__(self, columns: Columns) -> None:
@@ -44,33 +44,33 @@ class Pending:
 
     @property
     def memory_bytes(self) -> int:
-        """The memory of the values, about."""
+        """The approximate memory use of the values."""
         return self._tables_bytes + self._latest_bytes
 
-    def take(self, events: Sequence[Event]) -> None:
-        """Let events wait."""
+    def add(self, events: Sequence[Event]) -> None:
+        """Buffer events."""
         self.rows += len(events)
         self._latest += events
-        # The size of many doesn't matter: they are converted next, whatever it is.
+        # The size of a large batch is not needed: it is converted next in any case.
         if len(self._latest) < _MANY_EVENTS:
             self._latest_bytes += sum(map(_size_bytes, events))
 
     def convert(self) -> None:
-        """Turn the latest events into Arrow, if there are many: few would not be worth it.
+        """Convert the latest events to Arrow, if there are enough to make it worthwhile.
 
-        Where a step logs a few events, this is often, so that no training waits for long.
+        If each step logs a few events, this happens often, so that no training waits for long.
         """
         if len(self._latest) >= _MANY_EVENTS or self._latest_bytes >= _CHUNK_BYTES:
             self._convert_all()
 
     def to_table(self) -> pa.Table:
-        """Return all events, with the columns known by now."""
+        """Return all events as one table, with the columns known so far."""
         self._convert_all()
         schema = self._columns.schema
         return pa.concat_tables([widen(table, schema) for table in self._tables])
 
     def _convert_all(self) -> None:
-        # In pieces, for Arrow holds the interpreter's lock while it converts a column.
+        # In pieces, because Arrow holds the GIL while it converts a column.
         pieces = range(0, len(self._latest), _PIECE_EVENTS)
         tables = [self._columns.to_table(self._latest[i : i + _PIECE_EVENTS]) for i in pieces]
         self._tables += tables
@@ -80,7 +80,7 @@ class Pending:
 
 
 def _size_bytes(event: Event) -> int:
-    """Return about how much memory the values of an event take in Arrow."""
+    """Return the approximate memory that the values of an event take in Arrow."""
     size = 8 * len(event)
     for value in event.values():
         if type(value) is str:
@@ -94,71 +94,71 @@ _MAX_SMALL_PARTS = 64
 
 
 class TypeTable:
-    """Takes the events of one type and writes them as parts.
+    """Buffers the events of one type and writes them as parts.
 
     Args:
-        event_type: Name of the type.
-        folder: Where its parts are.
-        work: Where parts are made.
+        event_type: Name of the event type.
+        folder: The folder of its parts.
+        staging: Where parts are written before readers see them.
     """
 
-    def __init__(self, event_type: str, folder: Path, work: StagingFolder) -> None:
-        self._parts = PartFolder(folder, work)
+    def __init__(self, event_type: str, folder: Path, staging: StagingFolder) -> None:
+        self._parts = PartFolder(folder, staging)
         self._columns = Columns(event_type, self._parts.columns, warn)
         self._pending: dict[int, Pending] = {}
 
     @property
     def rows(self) -> int:
-        """How many events wait."""
+        """Number of buffered events."""
         return sum(pending.rows for pending in self._pending.values())
 
     @property
     def memory_bytes(self) -> int:
-        """The memory that they take, about."""
+        """The approximate memory use of the buffered events."""
         return sum(pending.memory_bytes for pending in self._pending.values())
 
     def positions(self, run: RunInfo) -> Iterator[Position]:
-        """Yield the attempt and `seq` of the events of a run that its parts have."""
+        """Yield the positions of a run's events in the parts."""
         return self._parts.positions(run)
 
-    def take(self, events: Sequence[Event], attempt: int) -> None:
-        """Let events of this type and attempt wait."""
+    def add(self, events: Sequence[Event], attempt: int) -> None:
+        """Buffer events of this type and attempt."""
         pending = self._pending.get(attempt)
         if pending is None:
             pending = self._pending[attempt] = Pending(self._columns)
-        pending.take(events)
+        pending.add(events)
 
     def convert(self) -> None:
-        """Turn what waits into Arrow as soon as there is much of it."""
+        """Convert buffered events to Arrow, if there are enough to make it worthwhile."""
         for pending in self._pending.values():
             pending.convert()
 
     def write_parts(self) -> None:
-        """Write what waits, one part for each attempt.
+        """Write the buffered events, one part per attempt.
 
         Raises:
-            OSError: It failed. What was not written waits on.
+            OSError: A part could not be written; its events stay buffered.
         """
         for attempt, pending in list(self._pending.items()):
             self._parts.add(pending.to_table(), attempt)
             del self._pending[attempt]
 
     def tidy(self, more_than: int = _MAX_SMALL_PARTS) -> None:
-        """Repair what a crash left, and put small parts together if there are many.
+        """Unify the schemas of the parts after a crash, and merge small parts if there are many.
 
         Args:
-            more_than: How many small parts may stay.
+            more_than: Parts are only merged if more than this number are small.
 
         Raises:
-            OSError: It failed. No row is lost.
+            OSError: It failed; the parts hold the same events as before.
         """
         self._parts.unify(self._columns.schema)
         self._parts.compact(more_than)
 
     def finish(self) -> None:
-        """Put all small parts together.
+        """Merge all small parts.
 
         Raises:
-            OSError: It failed. No row is lost.
+            OSError: It failed; the parts hold the same events as before.
         """
         self.tidy(more_than=1)

@@ -1,4 +1,4 @@
-"""The TensorBoard sink: event files of scalars, histograms, texts, hyperparameters and a layout."""
+"""The TensorBoard sink: event files with scalars, histograms, texts, hyperparameters and charts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns events into the records of an event file."""
+"""Encodes events as the records of an event file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from typing import NamedTuple
 from tensorboard.compat.proto.event_pb2 import Event as EventProto
 from tensorboard.compat.proto.event_pb2 import SessionLog
 
-from logflume.formats.tfevents import Mark, float32, frame, mark, scalar_head, summary_event
+from logflume.formats.tfevents import (
+    LastEvent,
+    float32,
+    frame,
+    position_field,
+    scalar_head,
+    summary_event,
+)
 from logflume.protocols import Event
 from logflume.values.columnar import getter
 from logflume.values.plain import are_floats
@@ -28,19 +35,20 @@ __all__ = ["Encoder", "pack_scalars"]
 
 @dataclass
 class Encoder:
-    """Gives the records of one event after the other, and remembers what the next ones need.
+    """Encodes events one after another, and keeps the state that later records depend on.
 
     The curves of an attempt begin with `SessionLog.START` at its first step: readers then drop
-    what an earlier attempt left from that step on. The first attempt has one too, at step 0, for
-    TensorBoard's Python reader takes the first of a folder for no restart. Until a resumed run
-    knows its step, its curves and texts are left out, for at step 0 they would zigzag.
+    the points of earlier attempts from that step on. The first attempt has one too, at step 0,
+    because TensorBoard's Python reader doesn't take the first one in a folder for a restart.
+    Until a continued run knows its step, its curves and texts are left out, since at step 0 they
+    would make the curves zigzag.
 
-    Events of an earlier attempt, which are filled in, come first and belong to its curves.
+    Events of an earlier attempt, added by the catch-up, come first and belong to its curves.
 
     Args:
-        run_id: The run.
-        texts_per_step: How many completions are shown, at most, of a step and mode.
-        attempt: The attempt of the next event, as far as is known.
+        run_id: Id of the run.
+        texts_per_step: Maximum number of completions shown for a step and mode.
+        attempt: The attempt of the next event, as far as it is known.
     """
 
     run_id: str
@@ -52,15 +60,15 @@ class Encoder:
     _texts: dict[str | None, tuple[int | None, int]] = field(default_factory=dict)
 
     def copy(self) -> Encoder:
-        """Return an encoder to go on with, so that this one stays as it is."""
+        """Return a copy to encode further events with, which leaves this encoder unchanged."""
         return replace(self, _texts=dict(self._texts))
 
-    def after(self, last: Mark) -> Encoder:
-        """Return an encoder that goes on where an earlier process stopped."""
+    def after(self, last: LastEvent) -> Encoder:
+        """Return an encoder that continues where an earlier process stopped."""
         return replace(self, attempt=last.attempt, _step=last.step, _started=True)
 
     def records(self, event: Event) -> bytes:
-        """Return the records of an event, none when TensorBoard has nothing to show of it."""
+        """Return the records of an event; empty if TensorBoard has nothing to show for it."""
         wall_time_s = datetime.fromisoformat(event["timestamp"]).timestamp()
         attempt = event.get("attempt", self.attempt)
         if attempt != self.attempt:
@@ -73,8 +81,8 @@ class Encoder:
         step = self._step or 0
         if not self._knows_step():
             return frame(summary_event(wall_time_s, step, summary))
-        # Only what comes after the start has a mark, or else it would be taken for begun.
-        end = mark(attempt, event.get("seq", 0))
+        # Only records after the start get a mark: a mark implies that the start is written.
+        end = position_field(attempt, event.get("seq", 0))
         record = frame(summary_event(wall_time_s, step, summary, end))
         if self._started:
             return record
@@ -99,20 +107,20 @@ class Encoder:
     def _text(self, event: Event) -> bytes:
         mode = event.get("mode")
         last_step, count = self._texts.get(mode, (self._step, 0))
-        place = count if last_step == self._step else 0
-        if place >= self.texts_per_step:
+        index = count if last_step == self._step else 0
+        if index >= self.texts_per_step:
             return b""
-        self._texts[mode] = (self._step, place + 1)
-        return text(mode_tag(mode, f"model_output/{place}"), "text", completion_markdown(event))
+        self._texts[mode] = (self._step, index + 1)
+        return text(mode_tag(mode, f"model_output/{index}"), "text", completion_markdown(event))
 
 
 def _curves(event: Event) -> bytes:
-    """Return the scalars of an event, and the histograms of its rewards, as one `Summary`."""
+    """Return the scalars of an event and the histograms of its rewards as one `Summary`."""
     if event["event"] != "reward":
         try:
             return pack_scalars(event)
         except OverflowError:
-            pass  # one by one, then
+            pass  # encode one value at a time instead
     event_type, mode = event["event"], event.get("mode")
     values = []
     for name, value in event.items():
@@ -132,9 +140,9 @@ def _head(event_type: str, mode: str | None, name: str) -> bytes | None:
 
 
 def _start(wall_time_s: float, step: int) -> bytes:
-    """Return the records that an attempt begins with: `SessionLog.START`, then the layout.
+    """Return the first records of an attempt: `SessionLog.START`, then the layout.
 
-    In this order, for the first would make readers drop the second.
+    The order matters: readers drop a layout that comes before the start.
     """
     log = SessionLog(status=SessionLog.START)
     start = EventProto(wall_time=wall_time_s, step=step, session_log=log)
@@ -144,16 +152,16 @@ def _start(wall_time_s: float, step: int) -> bytes:
 _NUMBERS = frozenset({float, int})
 
 _SHAPES = 256
-"""Shapes that are remembered."""
+"""Maximum number of cached shapes."""
 
 
 class _Shape(NamedTuple):
     """How the numbers of an event are packed.
 
     Attributes:
-        get: Returns the values of an event that have a tag.
-        pack: Packs heads and numbers by turns.
-        heads: What stands before each number.
+        get: Returns the values of the fields that have a tag.
+        pack: Packs alternating heads and numbers.
+        heads: The bytes before each number.
     """
 
     get: Callable[[Event], tuple[float, ...]]
@@ -162,16 +170,16 @@ class _Shape(NamedTuple):
 
 
 def pack_scalars(event: Event) -> bytes:
-    """Return the scalars of an event as serialised values of a `Summary`, joined.
+    """Return the scalars of an event as serialized values of a `Summary`, concatenated.
 
     Raises:
-        OverflowError: A number is beyond the range of float32.
+        OverflowError: A number exceeds the range of float32.
     """
     event_type, mode, names = event["event"], event.get("mode"), tuple(event)
     shape = _find_shape(event_type, mode, names)
     numbers = shape.get(event)
     if not are_floats(numbers):
-        # Some are no numbers, or not always; a bool is none here.
+        # Some values are not numbers, or not in every event. A bool doesn't count as a number.
         numeric = tuple([name for name in names if type(event[name]) in _NUMBERS])
         shape = _find_shape(event_type, mode, numeric)
         numbers = shape.get(event)

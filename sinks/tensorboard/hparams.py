@@ -1,7 +1,7 @@
 """Hyperparameters for TensorBoard's HPARAMS tab.
 
-The plugin reads them from the metadata of three tags, and of each tag only the first that a
-folder ever got: a resumed run keeps the hyperparameters and the status of its first attempt there.
+The plugin reads them from the metadata of three tags, and of each tag only the first value in a
+folder: a continued run is shown with the hyperparameters and the status of its first attempt.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ Hyperparameter = bool | float | str
 
 
 def session_start(event: Event, run_id: str, wall_time_s: float) -> bytes:
-    """Return the experiment and the start of its session, as a serialised `Summary`.
+    """Return the experiment and the start of its session as a serialized `Summary`.
 
-    Empty when the event (`run_started`) has no hyperparameters.
+    It is empty if the event (`run_started`) has no hyperparameters.
     """
     hyperparameters = {
-        name.removeprefix(_PREFIX): _plain(value)
+        name.removeprefix(_PREFIX): _supported_value(value)
         for name, value in event.items()
         if name.startswith(_PREFIX) and value is not None
     }
@@ -46,7 +46,7 @@ def session_start(event: Event, run_id: str, wall_time_s: float) -> bytes:
         return b""
     start = SessionStartInfo(group_name=run_id, start_time_secs=wall_time_s)
     for name, value in hyperparameters.items():
-        _fill(start.hparams[name], value)
+        _set_value(start.hparams[name], value)
     experiment = _experiment(hyperparameters, wall_time_s)
     values = [
         _value("experiment", HParamsPluginData(experiment=experiment)),
@@ -56,7 +56,7 @@ def session_start(event: Event, run_id: str, wall_time_s: float) -> bytes:
 
 
 def session_end(event: Event, wall_time_s: float) -> bytes:
-    """Return the end of the session, as a serialised `Summary`.
+    """Return the end of the session as a serialized `Summary`.
 
     A `run_finished` event with the status "finished" is a success, any other a failure.
     """
@@ -67,21 +67,21 @@ def session_end(event: Event, wall_time_s: float) -> bytes:
     return bytes(Summary(value=[value]).SerializeToString())
 
 
-def _plain(value: object) -> Hyperparameter:
+def _supported_value(value: object) -> Hyperparameter:
     if isinstance(value, bool | float | str):
         return value
     return float(value) if isinstance(value, int) else json.dumps(value)
 
 
-def _fill(target: object, value: Hyperparameter) -> None:
-    # A `google.protobuf.Value` has one field a type, and takes Python's bool for a number too.
+def _set_value(target: object, value: Hyperparameter) -> None:
+    # A `google.protobuf.Value` has one field per type, and would accept a bool as a number.
     field = {bool: "bool_value", float: "number_value", str: "string_value"}[type(value)]
     setattr(target, field, value)
 
 
 def _experiment(hyperparameters: dict[str, Hyperparameter], wall_time_s: float) -> api.Experiment:
-    # No domains: TensorBoard takes the experiment of one run for all runs below its `--logdir`, and
-    # the values of this run are not the bounds of theirs.
+    # No domains: TensorBoard applies the experiment of one run to all runs in its `--logdir`, and
+    # the values of this run don't limit theirs.
     return api.Experiment(
         time_created_secs=wall_time_s,
         hparam_infos=[
@@ -96,7 +96,7 @@ def _value(name: str, data: HParamsPluginData) -> Summary.Value:
     return Summary.Value(
         tag=f"_hparams_/{name}",
         metadata=plugin_metadata("hparams", data.SerializeToString()),
-        # The plugin reads the metadata only; an empty tensor makes it a value all the same.
+        # The plugin only reads the metadata, but a value needs a tensor, so it gets an empty one.
         tensor=TensorProto(
             dtype=DT_FLOAT, tensor_shape=TensorShapeProto(dim=[TensorShapeProto.Dim(size=0)])
         ),

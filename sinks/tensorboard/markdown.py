@@ -1,4 +1,4 @@
-"""A completion as Markdown, as the Text tab of TensorBoard shows it."""
+"""Completions as Markdown, for the Text tab of TensorBoard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TEXTS = {
     "answer": "Answer",
 }
 _WIDTH = 120
-_PIECE = re.compile(rf".{{1,{_WIDTH}}}$|.{{0,{_WIDTH - 1}}}[ \t]|.{{{_WIDTH}}}")
+_WRAPPED_LINE = re.compile(rf".{{1,{_WIDTH}}}$|.{{0,{_WIDTH - 1}}}[ \t]|.{{{_WIDTH}}}")
 _BACKTICKS = re.compile("`+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -23,8 +23,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 def completion_markdown(event: Event) -> bytes:
     """Return a `model_output` event as Markdown: its texts, then its rewards and advantage.
 
-    All that comes from the data stands in fenced blocks, so none of it acts as Markdown or HTML.
-    Lines are broken at 120 characters, for TensorBoard wraps none in such a block.
+    All data is in fenced blocks, so none of it is interpreted as Markdown or HTML. Lines are
+    broken at 120 characters, because TensorBoard doesn't wrap lines in such blocks.
     """
     blocks = [
         f"**{title}**\n\n{_fenced(event[name])}"
@@ -37,7 +37,7 @@ def completion_markdown(event: Event) -> bytes:
 
 
 def _scores(event: Event) -> str:
-    """Return a line a reward, then the total and the advantage, their numbers below each other."""
+    """Return one line per reward, then the total and the advantage, with aligned numbers."""
     names = [name for name in event if name.startswith("rewards/") and name != "rewards/total"]
     names += ["rewards/total", "advantage"]
     scores = {name: event[name] for name in names if event.get(name) is not None}
@@ -47,10 +47,10 @@ def _scores(event: Event) -> str:
 
 def _fenced(text: str) -> str:
     """Return the text in a fence longer than any run of backticks in it."""
-    shown = "\n".join(map(_wrapped, _CONTROL.sub(_escape, text).split("\n")))
-    longest = max((len(run) for run in _BACKTICKS.findall(shown)), default=0)
+    wrapped = "\n".join(map(_wrapped, _CONTROL.sub(_escape, text).split("\n")))
+    longest = max((len(run) for run in _BACKTICKS.findall(wrapped)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{shown}\n{fence}"
+    return f"{fence}\n{wrapped}\n{fence}"
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -58,5 +58,5 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _wrapped(line: str) -> str:
-    """Return the line broken after spaces where it can be, with all its characters."""
-    return line if len(line) <= _WIDTH else "\n".join(_PIECE.findall(line))
+    """Return the line with breaks, after spaces where possible; no character is removed."""
+    return line if len(line) <= _WIDTH else "\n".join(_WRAPPED_LINE.findall(line))

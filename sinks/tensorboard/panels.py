@@ -1,4 +1,4 @@
-"""The charts of TensorBoard's CUSTOM SCALARS tab."""
+"""The layout of TensorBoard's CUSTOM SCALARS tab."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["layout"]
 
 _TRAINING = ("loss", "reward", "kl", "entropy", "grad_norm", "learning_rate")
 
-# Category, then chart, then a regular expression that matches the tags of its lines.
+# By category and chart: a regular expression that matches the tags of its curves.
 _CHARTS = {
     "Rewards": {
         "mean of each reward": r"rewards/.*/mean$",
         "standard deviation of each reward": r"rewards/.*/std$",
-        "share of groups without a signal": r"rewards/.*/frac_zero_std$",
+        "share of groups with zero standard deviation": r"rewards/.*/frac_zero_std$",
         "mean of each reward, evaluation": r"eval/rewards/.*/mean$",
     },
     "Training": {name: rf"(train|eval)/{name}$" for name in _TRAINING},
     "Completions": {
         "length in tokens": r"train/completions/(mean|min|max)_length$",
-        "length of those that ended": r"train/completions/(mean|min|max)_terminated_length$",
-        "share cut at the limit": r"train/completions/clipped_ratio$",
+        "length of terminated completions": r"train/completions/(mean|min|max)_terminated_length$",
+        "share truncated at the length limit": r"train/completions/clipped_ratio$",
     },
     "System": {
         "CPU in percent": r"system/(process_)?cpu_percent$",
@@ -43,7 +43,7 @@ _CHARTS = {
 
 
 def layout() -> bytes:
-    """Return the layout as a serialised `Summary`."""
+    """Return the layout as a serialized `Summary`."""
     proto = Layout(
         category=[
             Category(title=title, chart=[_chart(*chart) for chart in charts.items()])

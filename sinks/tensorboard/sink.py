@@ -1,8 +1,8 @@
-"""The sink of TensorBoard: event files of scalars, histograms, texts, hyperparameters and a layout.
+"""The class `TensorBoardSink`, which writes one record per event.
 
-Neither torch nor TensorFlow is imported, and TensorBoard itself with the first sink that is made: a
-process whose pipeline is in another one asks this class for its options only. One log event is one
-record, however many numbers it has. `tags.py` defines which tag a number has.
+Neither torch nor TensorFlow is imported. TensorBoard itself is imported with the first instance:
+with `worker: process` the training process only reads the options of this class and never needs
+it. `tags.py` defines the tag of each number.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ __all__ = ["TensorBoardSink"]
 class TensorBoardSink:
     """Writes an event file for TensorBoard, a new one for each process.
 
-    TensorBoard keeps numbers as float32, and by default shows a sample of long curves
+    TensorBoard stores numbers as float32, and by default shows a sample of long curves
     and of the texts (`tensorboard --samples_per_plugin=scalars=0,text=0` shows all).
-    An event without a step is shown at the last step that was seen.
+    An event without a step is shown at the last step seen.
 
-    The file is made when there is something to write: TensorBoard's Python reader leaves a file for
-    good when it finds a later one, so a process that has nothing to say must not make one.
+    The file is created with the first record: TensorBoard's Python reader abandons a file once it
+    finds a later one, so a process that has nothing to show must not create one.
 
     Args:
-        path: The folder for TensorBoard's `--logdir`, made if missing.
-        texts_per_step: How many completions are shown, at most, of a step and mode.
+        path: The folder for TensorBoard's `--logdir`, created if missing.
+        texts_per_step: Maximum number of completions shown for a step and mode.
         run: The identity of the run.
     """
 
@@ -47,31 +47,31 @@ class TensorBoardSink:
         self._encoder = Encoder(run.run, texts_per_step, run.attempt)
 
     def write(self, events: Sequence[Event]) -> None:
-        """Append one batch. When this returns, any reader sees it, and a kill loses none of it.
+        """Append one batch. When this returns, readers see it and a kill loses none of it.
 
         Raises:
-            OSError: Nothing of the batch was written; the same batch may be tried again.
+            OSError: Nothing of the batch was written; it can be sent again.
         """
         encoder = self._encoder.copy()
         if records := b"".join(map(encoder.records, events)):
             if self._file and self._file.is_removed:
                 self.close()
-            self._file = self._file or self._begin_file()
+            self._file = self._file or self._create_file()
             self._file.append(records)
         self._encoder = encoder
 
     def held(self, run: RunInfo) -> Container[Position]:
-        """Return the events of a run that were shown, and all before the last of them."""
-        from logflume.formats.tfevents import UpTo, find_last
+        """Return the positions of a run's events: the last one in the folder and all before it."""
+        from logflume.formats.tfevents import PositionsUpTo, find_last_event
 
-        last = find_last(self._folder, run)
+        last = find_last_event(self._folder, run)
         if last is None:
             return ()
         self._encoder = self._encoder.after(last)
-        return UpTo((last.attempt, last.seq))
+        return PositionsUpTo((last.attempt, last.seq))
 
     def flush(self) -> None:
-        """Do nothing: `write` leaves nothing in a buffer."""
+        """Do nothing: `write` buffers nothing."""
 
     def close(self) -> None:
         """Close the file."""
@@ -79,7 +79,7 @@ class TensorBoardSink:
             self._file.close()
             self._file = None
 
-    def _begin_file(self) -> EventFileWriter:
-        from logflume.formats.tfevents import EventFileWriter, owner
+    def _create_file(self) -> EventFileWriter:
+        from logflume.formats.tfevents import EventFileWriter, owner_field
 
-        return EventFileWriter(self._folder, owner(self._run))
+        return EventFileWriter(self._folder, owner_field(self._run))

@@ -1,4 +1,4 @@
-"""Summaries other than scalars: histograms and texts, as serialised values of a `Summary`."""
+"""Histograms and texts as serialized values of a `Summary`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _BUCKETS = 30
 
 
 def histogram(tag: str, values: Iterable[float | None]) -> bytes:
-    """Return a histogram of the finite values in up to 30 buckets of the same width.
+    """Return a histogram of the finite values, with up to 30 buckets of equal width.
 
     Returns:
-        A serialised `Summary` of one value; of none when there is no finite value.
+        A serialized `Summary` with one value; an empty one if no value is finite.
     """
     finite = [float(value) for value in values if value is not None and isfinite(value)]
     if not finite:
         return b""
     limits = _limits(min(finite), max(finite))
     counts = [0] * len(limits)
-    # Rewards have few different values, so those are placed, not each value.
+    # Rewards have few distinct values, so each of those is assigned to its bucket only once.
     for value, count in Counter(finite).items():
         counts[bisect_left(limits, value)] += count
     proto = HistogramProto(
@@ -44,22 +44,22 @@ def histogram(tag: str, values: Iterable[float | None]) -> bytes:
 
 
 def _limits(low: float, high: float) -> list[float]:
-    """Return the right edges, inclusive; the last one is `high` exactly."""
+    """Return the inclusive right edges of the buckets; the last one is exactly `high`."""
     if low == high:
         return [high]
-    # Each divided first: the difference of two large numbers may be infinite.
+    # Divided first, because the difference of two large numbers may be infinite.
     width = high / _BUCKETS - low / _BUCKETS
-    return [min(low + width * place, high) for place in range(1, _BUCKETS)] + [high]
+    return [min(low + width * index, high) for index in range(1, _BUCKETS)] + [high]
 
 
 def text(tag: str, plugin_name: str, data: bytes) -> bytes:
-    """Return one string for a plugin (`text` takes Markdown), as a serialised `Summary`."""
+    """Return one string for a plugin (`text` expects Markdown) as a serialized `Summary`."""
     tensor = TensorProto(dtype=DT_STRING, tensor_shape=TensorShapeProto(), string_val=[data])
     return _summary(Summary.Value(tag=tag, metadata=plugin_metadata(plugin_name), tensor=tensor))
 
 
 def plugin_metadata(plugin_name: str, content: bytes = b"") -> SummaryMetadata:
-    """Return the metadata that leads a value to TensorBoard's plugin of that name."""
+    """Return the metadata that assigns a value to a plugin of TensorBoard."""
     plugin_data = SummaryMetadata.PluginData(plugin_name=plugin_name, content=content)
     return SummaryMetadata(plugin_data=plugin_data)
 

@@ -1,17 +1,16 @@
-"""Which tag a field of an event has in TensorBoard.
+"""The TensorBoard tags of fields.
 
-The type of the event is the prefix, and the part before the first `/` is the group under which
-TensorBoard shows the tag:
+The event type gives the prefix of a tag. TensorBoard groups tags by the part before the first `/`:
 
-| event        | field         | tag                                               |
-|--------------|---------------|---------------------------------------------------|
-| `training`   | any           | `train/<field>`                                   |
-| `evaluation` | any           | `eval/<field>`                                    |
-| `reward`     | `rewards/...` | the field itself; `eval/<field>` in the mode eval |
-| other        | any           | `<event>/<field>`                                 |
+| event        | field         | tag                                           |
+|--------------|---------------|-----------------------------------------------|
+| `training`   | any           | `train/<field>`                               |
+| `evaluation` | any           | `eval/<field>`                                |
+| `reward`     | `rewards/...` | the field itself; `eval/<field>` in mode eval |
+| other        | any           | `<event>/<field>`                             |
 
-The texts of `model_output` have the tag `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
-The reserved names of an event (`seq`, `step` …) have no tag, nor has any number of the types that
+The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
+The reserved names of an event (`seq`, `step` …) have no tag. Nor do the numbers of event types that
 are texts or reports: `model_output`, `run_started`, `run_finished`, `message`, `pipeline`,
 `exception`.
 """
@@ -32,7 +31,7 @@ _RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(Even
 
 
 def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
-    """Return the tag of a field, None where it has none.
+    """Return the tag of a field; None if it has none.
 
     >>> tag_of("training", None, "loss")
     'train/loss'
@@ -47,7 +46,7 @@ def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
 
 
 def mode_tag(mode: str | None, tag: str) -> str:
-    """Return the tag as it is in a mode: apart from training, for both have points at one step.
+    """Return the tag for a mode: evaluation and training have points at the same steps.
 
     >>> mode_tag("eval", "model_output/0")
     'eval/model_output/0'

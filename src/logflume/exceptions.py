@@ -1,14 +1,14 @@
-"""Every error that logflume raises on purpose.
+"""Every exception that logflume raises deliberately.
 
 ```text
 LogflumeError
-├── ConfigError          the configuration can't be used; the text says where and what to write
+├── ConfigError          the configuration is invalid; the message says where and how to fix it
 ├── RunError             a run can't be opened or found
-├── QueryError           a question to a run can't be answered as it was asked
-└── MissingExtraError    a package of an extra is not installed; the text says what to type
+├── QueryError           a query of a run can't be answered as given
+└── MissingExtraError    a package of an extra is not installed; the message has the command
 ```
 
-They come out of `initialize()`, `open_run()`, `attach()` and the command line. A log call raises
+They are raised by `initialize()`, `open_run()`, `attach()` and the command line. Log calls raise
 none of them.
 """
 
@@ -18,11 +18,11 @@ __all__ = ["ConfigError", "LogflumeError", "MissingExtraError", "QueryError", "R
 
 
 class LogflumeError(Exception):
-    """The root of the tree: catch it to catch every error of logflume's own."""
+    """The base class: catch it to catch every exception of logflume."""
 
 
 class ConfigError(LogflumeError):
-    """The configuration can't be used."""
+    """The configuration is invalid."""
 
 
 class RunError(LogflumeError):
@@ -30,20 +30,21 @@ class RunError(LogflumeError):
 
 
 class QueryError(LogflumeError):
-    """A question to a run can't be answered as it was asked."""
+    """A query of a run can't be answered as given."""
 
 
 class MissingExtraError(LogflumeError):
-    """A package that this feature needs is not installed.
+    """A package that a feature requires is not installed.
 
     Args:
-        package: The missing package, as it is imported.
-        extra: The extra of logflume that brings it.
+        package: The missing package, by its import name.
+        extra: The extra of logflume that installs it.
     """
 
     def __init__(self, package: str, extra: str) -> None:
         self.package = package
         self.extra = extra
         super().__init__(
-            f"This needs the package {package!r}. Install it with: pip install 'logflume[{extra}]'"
+            f"This feature requires the package {package!r}. "
+            f"Install it with: pip install 'logflume[{extra}]'"
         )

@@ -1,7 +1,10 @@
-"""What the training's process and its machine use: memory, CPU, disk, network, torch's allocator.
+"""Resource usage of the training process and its machine.
+
+Covers memory, CPU, disk, network and torch's CUDA allocator.
 
 Each function returns fields of a `system` event, in the names and units of
-`logflume.events.System`. A value that the platform lacks or forbids is left out.
+`logflume.events.catalogue.System`. Values that the platform doesn't provide, or denies, are left
+out.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     import psutil
 
 __all__ = [
+    "above_standard_streams",
     "machine_memory",
     "note_torch_memory",
     "process_memory",
@@ -32,7 +36,7 @@ Fields: TypeAlias = dict[str, float]
 
 
 def process_memory() -> Fields:
-    """Return `process_memory_bytes`, the resident memory of this process."""
+    """Return `process_memory_bytes`, the resident memory of the process."""
     return _gather(_process_memory)
 
 
@@ -42,21 +46,21 @@ def machine_memory() -> Fields:
 
 
 def system_usage(path: Path) -> Fields:
-    """Return every field that `system` declares, but for those of GPUs and torch.
+    """Return every declared field of a `system` event, except those of GPUs and torch.
 
-    The CPU percentages are over the time since the last call from the same thread; those of a
-    first call mean nothing. Network traffic is that of all interfaces, loopback included.
+    The CPU percentages cover the time since the last call from the same thread; those of the first
+    call are meaningless. Network traffic covers all interfaces, including loopback.
 
     Args:
-        path: Where the logs are written, for `disk_free_bytes`; while it doesn't exist, its
-            nearest parent that does.
+        path: Where the logs are written, for `disk_free_bytes`. If it doesn't exist yet, its
+            nearest existing parent is used.
     """
     return _gather(
         _process_memory,
         _machine_memory,
         _process_cpu,
         _machine_cpu,
-        partial(_disk_room, path),
+        partial(_disk_free, path),
         _disk_traffic,
         _network_traffic,
     )
@@ -65,11 +69,12 @@ def system_usage(path: Path) -> Fields:
 def torch_memory() -> dict[str, int]:
     """Return `torch/<i>/allocated_bytes`, `/reserved_bytes` and `/peak_bytes` of each CUDA device.
 
-    Empty unless torch is loaded and has initialised CUDA: this never does either. The numbers are
-    the allocator's own, so reading them doesn't wait for a GPU. The peak is of allocated memory.
+    Empty unless torch is loaded and has initialized CUDA; this function does neither. The numbers
+    are those of the allocator, so reading them doesn't wait for a GPU. The peak is the peak of
+    allocated memory.
     """
-    if _torch_elsewhere is not None:
-        return _torch_elsewhere
+    if _watched_torch_memory is not None:
+        return _watched_torch_memory
     cuda = sys.modules.get("torch.cuda")
     is_initialized = getattr(cuda, "is_initialized", None)  # missing while torch is being imported
     if cuda is None or is_initialized is None or not is_initialized():
@@ -84,24 +89,24 @@ def torch_memory() -> dict[str, int]:
 
 
 _watched_id: int | None = None
-_torch_elsewhere: dict[str, int] | None = None
+_watched_torch_memory: dict[str, int] | None = None
 
 
 def watch_process(process_id: int) -> None:
-    """Let the readings be those of another process, the training's."""
-    global _watched_id, _torch_elsewhere
-    _watched_id, _torch_elsewhere = process_id, {}
+    """Measure another process, the training process, from now on."""
+    global _watched_id, _watched_torch_memory
+    _watched_id, _watched_torch_memory = process_id, {}
 
 
 def watched_process_id() -> int:
-    """Return the id of the process whose readings these are."""
+    """Return the id of the process that is measured."""
     return os.getpid() if _watched_id is None else _watched_id
 
 
 def note_torch_memory(fields: dict[str, int]) -> None:
-    """Take what `torch_memory` returned in the process that is watched."""
-    global _torch_elsewhere
-    _torch_elsewhere = fields
+    """Store what `torch_memory` returned in the watched process, for later calls in this one."""
+    global _watched_torch_memory
+    _watched_torch_memory = fields
 
 
 def _gather(*readings: Callable[[], Fields]) -> Fields:
@@ -109,7 +114,7 @@ def _gather(*readings: Callable[[], Fields]) -> Fields:
 
     fields: Fields = {}
     for read in readings:
-        # psutil's answers to a value that is forbidden, missing in this kernel, or torn in /proc.
+        # What psutil raises if a value is denied, missing in this kernel, or inconsistent in /proc.
         with suppress(psutil.Error, OSError, RuntimeError, ValueError):
             fields.update(read())
     return fields
@@ -117,7 +122,7 @@ def _gather(*readings: Callable[[], Fields]) -> Fields:
 
 @lru_cache(maxsize=1)
 def _process(pid: int) -> psutil.Process:
-    """Return the handle of this process, kept because CPU is measured from its last reading."""
+    """Return the handle of a process. Cached: CPU usage is measured from its last reading."""
     import psutil
 
     return psutil.Process(pid)
@@ -144,7 +149,7 @@ def _machine_cpu() -> Fields:
     return {"cpu_percent": psutil.cpu_percent()}
 
 
-def _disk_room(path: Path) -> Fields:
+def _disk_free(path: Path) -> Fields:
     path = path.absolute()
     existing = next((folder for folder in (path, *path.parents) if folder.exists()), path)
     return {"disk_free_bytes": shutil.disk_usage(existing).free}
@@ -162,6 +167,21 @@ def _network_traffic() -> Fields:
     import psutil
 
     traffic = psutil.net_io_counters()
-    if traffic is None:  # no network interface at all
+    if traffic is None:  # the machine has no network interface
         return {}
     return {"network_sent_bytes": traffic.bytes_sent, "network_received_bytes": traffic.bytes_recv}
+
+
+def above_standard_streams(descriptor: int) -> int:
+    """Return a duplicate above 2 of a descriptor of 0 to 2, which is closed; any other as it is.
+
+    A process whose standard streams are closed gets these numbers for its next files. Whatever
+    prints to standard output or error would write into them.
+    """
+    if descriptor > 2 or sys.platform == "win32":
+        return descriptor
+    import fcntl
+
+    duplicate: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(descriptor)
+    return duplicate

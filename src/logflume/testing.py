@@ -1,4 +1,4 @@
-"""For tests, ours and yours: a sink that remembers, and the events of a block of code."""
+"""Test helpers: a sink that keeps events in memory, and a context manager that captures events."""
 
 from __future__ import annotations
 
@@ -34,20 +34,21 @@ class MemorySink:
         """Do nothing."""
 
     def close(self) -> None:
-        """Remember that it was closed."""
+        """Record that the sink was closed."""
         self.is_closed = True
 
 
 @contextmanager
 def capture_events(*processors: Any, **config: Any) -> Iterator[list[Event]]:
-    """Log into a list within a `with` block; nothing is written to the working folder.
+    """Capture the events of a `with` block in a list; the working folder is not touched.
 
     Args:
-        processors: The chain: names, `{name: options}` or callables.
-        config: More keys of the configuration.
+        processors: The processor chain: names, `{name: options}` or callables.
+        config: Additional keys of the configuration.
 
     Yields:
-        The events of the block, complete after it, and within it after `logflume.flush()`.
+        The events of the block. The list is complete after the block, and within it after
+        `logflume.flush()`.
 
     Example:
         >>> with capture_events("tag_step") as events:
@@ -57,7 +58,7 @@ def capture_events(*processors: Any, **config: Any) -> Iterator[list[Event]]:
     """
     sink = MemorySink()
     with tempfile.TemporaryDirectory() as folder:
-        # As keywords, for the environment is above the configuration.
+        # As keywords, because environment variables override the configuration but not these.
         initialize(
             {
                 "root": {"level": "DEBUG", "sinks": ["memory"]},

@@ -1,12 +1,12 @@
-"""What full capture costs a GRPO step, as a ratio within one run of the demo's training.
+"""A benchmark of what full capture adds to a GRPO step, within one run of the demo's training.
 
-    python tests/benchmarks/capture_cost.py
+    python tests/benchmarks/capture_cost.py [FOLDER RESULT]
 
-With a folder and a path it works in the one and writes its figures to the other.
+RESULT is the path of a JSON file to write; FOLDER is not used.
 
-The run goes through blocks of steps, in pairs: in one block of a pair the trainer is attached, in
-the other it isn't, and a coin decides which comes first. All sinks of the default configuration are
-on, the console too. The step is small (about 0.15 s on one core), which makes the share large.
+The training consists of pairs of blocks of steps. In one block of a pair the trainer is attached,
+in the other it isn't; which one comes first is random. All sinks of the default configuration are
+on, including the console. A step is short (about 0.15 s on one core), so the relative cost is high.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ BLOCK_STEPS = 6
 
 
 def main() -> None:
-    """Train, and print the ratio of the times with and without."""
+    """Train, and print the ratio of the step times with and without capture."""
     prepare_process(parse_options([], description=""))
     from transformers import TrainerCallback
     from trl import GRPOTrainer
 
     from logflume.demo.training import prepare
 
-    coin = random.Random(0)
-    plan = [flag for _ in range(PAIRS) for flag in coin.sample([True, False], 2)]
+    rng = random.Random(0)
+    plan = [flag for _ in range(PAIRS) for flag in rng.sample([True, False], 2)]
     times_s: list[list[float]] = [[] for _ in plan]
 
     class Toggle(TrainerCallback):
-        """Attaches for the blocks of the plan, and notes how long each step took."""
+        """Attaches and detaches as planned, and times each step."""
 
         attachment: Any = None
 
@@ -50,16 +50,16 @@ def main() -> None:
             self.started_s = time.perf_counter()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            block, place = divmod(state.global_step - 1, BLOCK_STEPS)
+            block, position = divmod(state.global_step - 1, BLOCK_STEPS)
             times_s[block].append(time.perf_counter() - self.started_s)
-            if place == BLOCK_STEPS - 1:
+            if position == BLOCK_STEPS - 1:
                 self.switch(block + 1)
 
         def switch(self, block: int) -> None:
-            wanted = block < len(plan) and plan[block]
-            if wanted and self.attachment is None:
+            is_planned = block < len(plan) and plan[block]
+            if is_planned and self.attachment is None:
                 self.attachment = attach(trainer)
-            elif not wanted and self.attachment is not None:
+            elif not is_planned and self.attachment is not None:
                 self.attachment.detach()
                 self.attachment = None
 
@@ -80,18 +80,23 @@ def main() -> None:
         toggle.switch(0)
         trainer.train()
         logflume.shutdown()
-    found = figures(plan, [statistics.fmean(block) for block in times_s])
+    summary = summarize(plan, [statistics.fmean(block) for block in times_s])
     print(
-        f"a step without capture: {found['step_s'] * 1e3:.1f} ms\n"
-        f"with / without: {found['ratio']:.4f} (95 % of resamplings between "
-        f"{found['ratio_low']:.4f} and {found['ratio_high']:.4f})"
+        f"step without capture: {summary['step_s'] * 1e3:.1f} ms\n"
+        f"with / without: {summary['ratio']:.4f} (95 % bootstrap interval: "
+        f"{summary['ratio_low']:.4f} to {summary['ratio_high']:.4f})"
     )
     for result in sys.argv[2:]:
-        Path(result).write_text(json.dumps(found))
+        Path(result).write_text(json.dumps(summary))
 
 
-def figures(plan: list[bool], means_s: list[float]) -> dict[str, float]:
-    """Return the median ratio of the pairs, and the interval that resampling them gives."""
+def summarize(plan: list[bool], means_s: list[float]) -> dict[str, float]:
+    """Return the median ratio of the pairs, with its bootstrap interval.
+
+    Args:
+        plan: Whether the trainer is attached, by block.
+        means_s: The mean step time of each block.
+    """
     pairs = list(zip(plan[::2], means_s[::2], means_s[1::2], strict=True))
     ratios = [first / second if attached else second / first for attached, first, second in pairs]
     rng = random.Random(0)

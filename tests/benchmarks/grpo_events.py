@@ -1,7 +1,8 @@
-"""The events of a made-up GRPO run, as the pipeline finishes them: what the benchmarks write.
+"""Synthetic events of a GRPO run, in their final form, for the benchmarks of reading.
 
-A step is 8 prompts with 8 completions each: 1 `reward` event with all values, 64 `model_output`,
-1 `generation` and 1 `training`, with the fields that `logflume.training.attach` gives them.
+A step has 8 prompts with 8 completions each: 1 `reward` event with all values, 64 `model_output`
+events, 1 `generation` and 1 `training` event, with the same fields as from
+`logflume.training.attach`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from logflume.runs.info import RunInfo
 from logflume.values.normalize import Normalizer
-from tests.benchmarks.made_up_texts import questions, texts
+from tests.benchmarks.synthetic_texts import questions, texts
 
 __all__ = ["EVENTS_PER_STEP", "GrpoRun", "Recipe"]
 
@@ -26,16 +27,16 @@ EVENTS_PER_STEP = COMPLETIONS + 3
 _SYSTEM = "Think first, between <reasoning> tags; then give a number between <answer> tags.\n"
 _FORMAT = "<reasoning>\n{}\n</reasoning>\n<answer>\n{}\n</answer>"
 _STEP_S = 9.0
-_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Recipe(NamedTuple):
-    """What a run is like.
+    """The parameters of a run.
 
     Attributes:
         functions: The reward functions.
-        extra_metric: A metric of `training` that other runs lack.
-        text_characters: Mean length of the reasoning in a completion.
+        extra_metric: An additional metric of `training`; None: no such metric.
+        text_characters: The mean length of the reasoning in a completion, in characters.
     """
 
     functions: Sequence[str] = ("correctness", "format", "brevity")
@@ -43,21 +44,21 @@ class Recipe(NamedTuple):
     text_characters: int = 600
 
 
-_USUAL = Recipe()
+_DEFAULT = Recipe()
 
 
 class GrpoRun:
-    """One run, the same each time for the same arguments.
+    """One run, deterministic for the same arguments.
 
     Args:
-        run: Which run; its id is also the seed.
-        recipe: What it is like.
+        run: The run; its id is also the seed.
+        recipe: Its parameters.
 
     Attributes:
-        normalizer: What finishes the events.
+        normalizer: Brings the events into their final form.
     """
 
-    def __init__(self, run: RunInfo, recipe: Recipe = _USUAL) -> None:
+    def __init__(self, run: RunInfo, recipe: Recipe = _DEFAULT) -> None:
         self.normalizer = Normalizer(run)
         self._recipe = recipe
         self._rng = np.random.default_rng(list(run.run.encode()))
@@ -65,10 +66,10 @@ class GrpoRun:
     def finish(
         self, logger: str, event_type: str, step: int, fields: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return a finished event of the time of that step."""
-        at = _BEGIN + timedelta(seconds=_STEP_S * step)
+        """Return an event in its final form, with the timestamp of the step."""
+        time = _START + timedelta(seconds=_STEP_S * step)
         header = {
-            "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "level": "info",
             "logger": logger,
             "event": event_type,
@@ -76,19 +77,19 @@ class GrpoRun:
         return self.normalizer.finish(header | fields)
 
     def steps(self, count: int) -> Iterator[dict[str, Any]]:
-        """Yield the finished events of so many steps, from step 1 on."""
+        """Yield the events of steps 1 to `count`."""
         for step in range(1, count + 1):
             yield from self._step(step, step / count)
 
     def _step(self, step: int, progress: float) -> Iterator[dict[str, Any]]:
         values = self._rewards(progress)
-        place = {"step": step, "mode": "train", "global_step": step - 1, "generation": step - 1}
-        yield self.finish("reward", "reward", step, place | values | _statistics(values))
+        common = {"step": step, "mode": "train", "global_step": step - 1, "generation": step - 1}
+        yield self.finish("reward", "reward", step, common | values | _statistics(values))
         for output in self._outputs(values):
-            yield self.finish("model", "model_output", step, place | output)
-        yield self.finish("metrics", "generation", step, place | self._generation(progress))
-        place["global_step"] = step
-        yield self.finish("training", "training", step, place | self._training(step, values))
+            yield self.finish("model", "model_output", step, common | output)
+        yield self.finish("metrics", "generation", step, common | self._generation(progress))
+        common["global_step"] = step
+        yield self.finish("training", "training", step, common | self._training(step, values))
 
     def _rewards(self, progress: float) -> dict[str, list[float]]:
         rng = self._rng
@@ -102,14 +103,14 @@ class GrpoRun:
         return {f"rewards/{name}": values.tolist() for name, values in rewards.items()}
 
     def _outputs(self, values: dict[str, list[float]]) -> Iterator[dict[str, Any]]:
-        asked = self._rng.integers(len(questions()), size=GROUPS).tolist()
+        question_ids = self._rng.integers(len(questions()), size=GROUPS).tolist()
         mean = statistics.fmean(values["rewards/total"])
         reasonings = texts(self._rng, COMPLETIONS, self._recipe.text_characters)
         for row, reasoning in enumerate(reasonings):
             group, index = divmod(row, GROUP_SIZE)
-            question = questions()[asked[group]]
+            question = questions()[question_ids[group]]
             is_right = values["rewards/correctness"][row] > 0.0
-            true_answer = str(asked[group])
+            true_answer = str(question_ids[group])
             answer = true_answer if is_right else str(row)
             advantage = values["rewards/total"][row] - mean
             yield {
@@ -123,7 +124,7 @@ class GrpoRun:
                 "index": index,
                 "completion_tokens": len(reasoning) // 4,
                 "truncated": False,
-                **{name: found[row] for name, found in values.items()},
+                **{name: rewards[row] for name, rewards in values.items()},
                 "advantage": advantage,
                 "prompt_tokens": len(question) // 4,
                 "quality/characters": len(reasoning) + 46,
@@ -150,7 +151,7 @@ class GrpoRun:
     def _training(self, step: int, values: dict[str, Any]) -> dict[str, Any]:
         noise = self._rng.normal(size=7).tolist()
         extra = self._recipe.extra_metric
-        means = {f"{name}/mean": statistics.fmean(found) for name, found in values.items()}
+        means = {f"{name}/mean": statistics.fmean(rewards) for name, rewards in values.items()}
         return {
             "loss": 0.01 * noise[0],
             "grad_norm": 0.2 + 0.01 * noise[1],
@@ -173,14 +174,14 @@ class GrpoRun:
 
 
 def _statistics(values: dict[str, list[float]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, some in values.items():
-        array = np.array(some)
-        found |= {
+    fields: dict[str, Any] = {}
+    for name, rewards in values.items():
+        array = np.array(rewards)
+        fields |= {
             f"{name}/mean": float(array.mean()),
             f"{name}/std": float(array.std(ddof=1)),
             f"{name}/min": float(array.min()),
             f"{name}/max": float(array.max()),
-            f"{name}/n": len(some),
+            f"{name}/n": len(rewards),
         }
-    return found
+    return fields

@@ -1,11 +1,12 @@
-"""What each choice in the layout of Parquet parts is worth, as ratios within one run.
+"""A benchmark of the layout of Parquet parts: each choice against its alternatives.
 
     python -m tests.benchmarks.parquet_layout
 
-The same 100,000 completions and 1,600 reward events, as the sink writes them and with one choice
-changed. Sizes are of the file and of its footer. Times are of the processor: writing, then three
-questions, each asked of pyarrow (A) and of DuckDB (D): the mean reward, the worst 20 completions
-of one step, one event by its `seq`. Everything is divided by the first line.
+It writes the same 100,000 completions and 1,600 `reward` events with the sink's layout, and then
+with one choice changed at a time. Sizes are those of the file and of its footer. Times are CPU
+times: of writing, and of three queries, each with pyarrow (A) and DuckDB (D): the mean reward, the
+worst 20 completions of one step, and one event by its `seq`. All figures are relative to the first
+line.
 """
 
 from __future__ import annotations
@@ -35,48 +36,51 @@ STEPS = 1_600
 ROUNDS = 5
 REWARD = "rewards/total"
 Write = Callable[[Path, pa.Table], object]
-Question = Callable[[Path], object]
+Query = Callable[[Path], object]
 
 
 def main() -> None:
     """Measure and print the tables."""
     with tempfile.TemporaryDirectory() as folder:
-        for event_type, questions in (("model_output", OF_OUTPUTS), ("reward", OF_REWARDS)):
+        for event_type, queries in (
+            ("model_output", COMPLETION_QUERIES),
+            ("reward", REWARD_QUERIES),
+        ):
             table = make_table(event_type)
-            columns = ("bytes", "footer", "write", *questions)
+            columns = ("bytes", "footer", "write", *queries)
             print(
                 f"\n{f'{table.num_rows:,} {event_type}':34}"
                 + "".join(map("{:>10}".format, columns))
             )
             first: list[float] = []
             for name, write in alternatives(table.schema):
-                found = measure(Path(folder, "part.parquet"), table, write, questions)
-                first = first or found
-                print_row(name, [value / of for value, of in zip(found, first, strict=True)])
+                figures = measure(Path(folder, "part.parquet"), table, write, queries)
+                first = first or figures
+                print_row(name, [value / of for value, of in zip(figures, first, strict=True)])
             print_row("the first line, in kB and ms", first)
 
 
 def print_row(name: str, values: Sequence[float]) -> None:
-    """Print a row of the table."""
+    """Print one row of the table."""
     print(f"{name:34}" + "".join(f"{value:10,.2f}" for value in values), flush=True)
 
 
 def make_table(event_type: str) -> pa.Table:
-    """Return all events of a type of one run."""
+    """Return all events of one type as a table."""
     columns = Columns(event_type, {}, print)
     events = GrpoRun(RunInfo(run="r"), Recipe(text_characters=900)).steps(STEPS)
-    wanted = (event for event in events if event["event"] == event_type)
-    chunks = iter(lambda: list(islice(wanted, 1_000)), [])
+    selected = (event for event in events if event["event"] == event_type)
+    chunks = iter(lambda: list(islice(selected, 1_000)), [])
     return pa.concat_tables([columns.to_table(chunk) for chunk in chunks]).combine_chunks()
 
 
 def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
-    """Yield ways to write, by name: the sink's own, and others that differ in one choice."""
+    """Yield write functions by name: the sink's own, and others that differ in one choice."""
     texts = [field.name for field in schema if pa.types.is_string(field.type)]
     others = [name for name in schema.names if name not in texts or name in ("event", "run")]
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     yield "as the sink writes it", lambda path, table: write_file(path, table.schema, [table])
-    chosen: dict[str, Any] = {
+    sink_options: dict[str, Any] = {
         "compression": "zstd",
         "compression_level": 3,
         "write_statistics": others,
@@ -91,24 +95,27 @@ def alternatives(schema: pa.Schema) -> Iterator[tuple[str, Write]]:
         "no dictionaries": {"use_dictionary": False},
         "dictionaries for all": {"use_dictionary": True},
         "dictionaries for texts only": {"use_dictionary": texts},
-        "statistics of texts, too": {"write_statistics": True},
+        "statistics for texts as well": {"write_statistics": True},
         "no statistics": {"write_statistics": False},
         "with the Arrow schema": {"store_schema": True},
         "page index": {"write_page_index": True},
         "page index, pages of 500 rows": {"write_page_index": True, "max_rows_per_page": 500},
         "data pages of version 2": {"data_page_version": "2.0"},
         "bloom filter on seq": {"bloom_filter_options": {"seq": {"ndv": 6_000}}},
-        "seq and timestamp as differences": {
+        "seq, timestamp delta-encoded": {
             "use_dictionary": [
                 leaf_name(f) for f in schema if f.name not in ("seq", "timestamp", *floats)
             ],
             "column_encoding": dict.fromkeys(["seq", "timestamp"], "DELTA_BINARY_PACKED"),
         },
-        "numbers split by bytes": {"use_dictionary": texts, "use_byte_stream_split": floats},
+        "byte stream split for numbers": {"use_dictionary": texts, "use_byte_stream_split": floats},
     }
     for name, change in changes.items():
-        yield name, partial(_write, **chosen | change)
-    yield "steps mixed, rows as they come", lambda path, table: _write(path, _mix(table), **chosen)
+        yield name, partial(_write, **sink_options | change)
+    yield (
+        "steps mixed, rows unsorted",
+        lambda path, table: _write(path, _mix(table), **sink_options),
+    )
 
 
 def _write(path: Path, table: pa.Table, *, row_group_mb: int, **options: Any) -> None:
@@ -118,20 +125,18 @@ def _write(path: Path, table: pa.Table, *, row_group_mb: int, **options: Any) ->
 
 
 def _mix(table: pa.Table) -> pa.Table:
-    """Return the rows as if the steps were logged at the same time."""
+    """Return the rows in random order, as if all steps were logged at the same time."""
     return table.take(np.random.default_rng(0).permutation(table.num_rows))
 
 
-def measure(
-    path: Path, table: pa.Table, write: Write, questions: dict[str, Question]
-) -> list[float]:
-    """Return the sizes in kB and the times in ms."""
+def measure(path: Path, table: pa.Table, write: Write, queries: dict[str, Query]) -> list[float]:
+    """Return the sizes in kB and the times in ms, in the order of the columns."""
     write_ms = _least_ms(lambda: write(path, table), 2)
     sizes = [path.stat().st_size / 1e3, pq.read_metadata(path).serialized_size / 1e3]
     return [
         *sizes,
         write_ms,
-        *(_least_ms(partial(ask, path), ROUNDS) for ask in questions.values()),
+        *(_least_ms(partial(query, path), ROUNDS) for query in queries.values()),
     ]
 
 
@@ -145,12 +150,12 @@ def _least_ms(call: Callable[[], object], rounds: int) -> float:
 
 
 def arrow_curve(column: str, path: Path) -> pa.Table:
-    """Read the steps and one number of each."""
+    """Read the steps and one numeric column."""
     return ds.dataset([path]).to_table(columns=["step", column])
 
 
 def arrow_worst(path: Path) -> pa.Table:
-    """Read the rewards of a step first, then the 20 completions."""
+    """Read the rewards of one step, then its 20 worst completions."""
     events = ds.dataset([path])
     of_step = events.to_table(columns=["seq", REWARD], filter=pc.field("step") == STEPS // 2)
     seqs = of_step.sort_by(REWARD)["seq"].to_pylist()[:20]
@@ -158,29 +163,29 @@ def arrow_worst(path: Path) -> pa.Table:
 
 
 def arrow_seq(path: Path) -> pa.Table:
-    """Read one event."""
+    """Read one event by its `seq`."""
     return ds.dataset([path]).to_table(filter=pc.field("seq") == 30_000)
 
 
-def duck(query: str, path: Path) -> object:
-    """Ask DuckDB."""
+def run_sql(query: str, path: Path) -> object:
+    """Run a query with DuckDB."""
     with duckdb.connect(config={"threads": 2}) as connection:
         return connection.execute(query.format(path)).fetchall()
 
 
-OF_OUTPUTS: dict[str, Question] = {
+COMPLETION_QUERIES: dict[str, Query] = {
     "mean (A)": partial(arrow_curve, REWARD),
-    "mean (D)": partial(duck, f"select avg(\"{REWARD}\") from '{{}}'"),
+    "mean (D)": partial(run_sql, f"select avg(\"{REWARD}\") from '{{}}'"),
     "worst (A)": arrow_worst,
     "worst (D)": partial(
-        duck, f"from '{{}}' where step = {STEPS // 2} order by \"{REWARD}\", seq limit 20"
+        run_sql, f"from '{{}}' where step = {STEPS // 2} order by \"{REWARD}\", seq limit 20"
     ),
     "seq (A)": arrow_seq,
-    "seq (D)": partial(duck, "from '{}' where seq = 30000"),
+    "seq (D)": partial(run_sql, "from '{}' where seq = 30000"),
 }
-OF_REWARDS: dict[str, Question] = {
+REWARD_QUERIES: dict[str, Query] = {
     "curve (A)": partial(arrow_curve, f"{REWARD}/mean"),
-    "curve (D)": partial(duck, f"select step, \"{REWARD}/mean\" from '{{}}'"),
+    "curve (D)": partial(run_sql, f"select step, \"{REWARD}/mean\" from '{{}}'"),
 }
 
 

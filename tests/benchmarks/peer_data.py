@@ -1,7 +1,7 @@
-"""The same rewards and metrics for others to read: TensorBoard's event files, trackio's SQLite.
+"""The rewards and metrics of the generated runs as TensorBoard event files and trackio's SQLite.
 
-trackio gets an environment of its own, for it needs much. Its rows are written by its storage
-class, as its server does it, one log a step.
+trackio is installed into a virtual environment of its own, because it has many dependencies. Its
+storage class writes the rows, one log per step, as its server does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.benchmarks.big_runs import MANY, ONE, Sizes
 __all__ = ["make_peers"]
 
 _TRACKIO = "trackio==0.43.0"
-_NO_SCALARS = ("seq", "rank", "attempt", "step")
+_NOT_SCALARS = ("seq", "rank", "attempt", "step")
 _CHUNK = 1_000
 _WRITER = """
 import json, os, sys
@@ -38,7 +38,11 @@ for line in sys.stdin:
 
 
 def make_peers(sizes: Sizes) -> Path | None:
-    """Make what is missing, and return the Python that has trackio; None if there is none."""
+    """Write the files that are missing.
+
+    Returns:
+        The Python interpreter with trackio; None if trackio can't be installed.
+    """
     folder = sizes.folder / "peers"
     runs = [("big", sizes.folder / ONE)]
     runs += [("many", path) for path in sorted((sizes.folder / MANY).iterdir())]
@@ -69,8 +73,8 @@ def _make_environment(folder: Path) -> Path | None:
         install = [str(python), "-m", "pip", "install", "-qqq", _TRACKIO]
         if subprocess.run(install, check=False).returncode:
             return None
-    has_it = subprocess.run([python, "-c", "import trackio"], check=False, capture_output=True)
-    return python if has_it.returncode == 0 else None
+    check = subprocess.run([python, "-c", "import trackio"], check=False, capture_output=True)
+    return python if check.returncode == 0 else None
 
 
 def _make_database(python: Path, folder: Path, runs: list[tuple[str, Path]]) -> None:
@@ -87,12 +91,15 @@ def _make_database(python: Path, folder: Path, runs: list[tuple[str, Path]]) -> 
                 row = [project, path.name, list(logs), list(logs.values())]
                 writer.stdin.write(json.dumps(row) + "\n")
     if writer.returncode:
-        raise SystemExit("trackio's database could not be written")
+        raise SystemExit("writing trackio's database failed")
     draft.rename(folder)
 
 
 def _new_draft(folder: Path) -> Path:
-    """Return an empty folder beside the one of that name: what is interrupted is begun again."""
+    """Return an empty folder, to be renamed to `folder` when complete.
+
+    What an interrupted call has left in it is deleted.
+    """
     draft = folder.with_name(f"{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -100,7 +107,7 @@ def _new_draft(folder: Path) -> Path:
 
 
 def _steps(run: Run) -> Iterator[list[dict[str, Any]]]:
-    """Yield the events of rewards and metrics, in order, up to a thousand steps at a time."""
+    """Yield `reward` and `training` events in order, up to a thousand steps at a time."""
     types = [run.events(name).arrow for name in ("reward", "training")]
     iterators = [
         (row for batch in t.to_batches(_CHUNK) for row in batch.to_pylist()) for t in types
@@ -115,5 +122,5 @@ def _scalars(event: dict[str, Any]) -> dict[str, float]:
     return {
         name: value
         for name, value in event.items()
-        if type(value) in (int, float) and name not in _NO_SCALARS
+        if type(value) in (int, float) and name not in _NOT_SCALARS
     }

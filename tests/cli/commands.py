@@ -1,4 +1,4 @@
-"""Running the command line as a user does."""
+"""Helpers that run the command line as a user does."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def ask(folder: Path, *arguments: str) -> str:
-    """Run a command that has to succeed without a word on standard error; return what it says."""
+def check_output(folder: Path, *arguments: str) -> str:
+    """Run a command that must succeed with empty standard error; return its standard output."""
     done = run(folder, *arguments)
     assert (0, "") == (done.returncode, done.stderr)
     return done.stdout
 
 
-def refuse(folder: Path, *arguments: str) -> str:
-    """Run a command that has to fail for a reason; return the reason."""
+def check_error(folder: Path, *arguments: str) -> str:
+    """Run a command that must fail with an error message; return the message."""
     done = run(folder, *arguments)
     assert (1, "") == (done.returncode, done.stdout)
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""The commands that ask a run: runs, show, sql, outputs, compare, export."""
+"""The commands that query runs: runs, show, sql, outputs, compare, export."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pandas as pd
 import pytest
 
 import logflume
-from tests.cli.commands import ask, refuse, run
+from tests.cli.commands import check_error, check_output, run
 from tests.query.independent import journaled
 from tests.query.training_run import write_run
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `logs`, in which two runs are."""
+    """A folder with `logs`, which contains two runs."""
     folder = tmp_path_factory.mktemp("here")
     write_run(folder / "logs", range(1, 11), run="first")
     write_run(folder / "logs", range(1, 6), range(4, 9), run="second", scale=2.0)
@@ -28,68 +28,70 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_runs(here: Path) -> None:
     """`runs` lists every run once, with its status, last step and last reward."""
-    lines = ask(here, "runs").splitlines()
+    lines = check_output(here, "runs").splitlines()
     assert ["run", "status", "started", "took", "step", "reward", "size"] == lines[1].split()
     assert [["first", "finished"], ["second", "finished"]] == [x.split()[:2] for x in lines[3:5]]
-    found = json.loads(ask(here, "runs", "logs", "--json"))
+    listed = json.loads(check_output(here, "runs", "logs", "--json"))
     assert [("first", 10, 10.0, 0), ("second", 8, 24.0, 1)] == [
-        (r["run"], r["last_step"], r["last_reward"], r["attempt"]) for r in found
+        (r["run"], r["last_step"], r["last_reward"], r["attempt"]) for r in listed
     ]
     size = sum(p.stat().st_size for p in (here / "logs" / "first").rglob("*") if p.is_file())
-    assert size == found[0]["size_bytes"]
+    assert size == listed[0]["size_bytes"]
 
 
 def test_show(here: Path) -> None:
-    """`show` tells how a run stands; `latest` is where it begins."""
-    text = ask(here, "show")
+    """`show` reports the state of a run, by default of the latest one."""
+    text = check_output(here, "show")
     assert "second   (logs/latest)" in text
     assert "finished" in text
     assert "8 training" in text
     (line,) = (line for line in text.splitlines() if line.split()[:1] == ["loss"])
     assert ["▁"] == [c for c in line if c in "▁▂▃▄▅▆▇█"][-1:]
-    answer = json.loads(ask(here, "show", "first", "--json"))
+    result = json.loads(check_output(here, "show", "first", "--json"))
     losses = [e["loss"] for e in journaled(here / "logs" / "first", "training")]
-    assert losses == answer["metrics"]["loss"]["values"]
-    assert ("first", "finished") == (answer["info"]["run"], answer["info"]["status"])
+    assert losses == result["metrics"]["loss"]["values"]
+    assert ("first", "finished") == (result["info"]["run"], result["info"]["status"])
 
 
 def test_sql(here: Path) -> None:
-    """`sql` prints a table, or writes CSV, JSON and Parquet, to a file or not."""
+    """`sql` prints a table, or writes CSV, JSON or Parquet to standard output or a file."""
     query = "select step, loss from training where step < 3 order by step"
-    assert ["step", "loss"] == ask(here, "sql", "first", query).split()[:2]
-    assert "step,loss\n1,1\n2,0.5\n" == ask(here, "sql", "first", query, "-f", "csv").replace(
-        '"', ""
-    )
+    assert ["step", "loss"] == check_output(here, "sql", "first", query).split()[:2]
+    assert "step,loss\n1,1\n2,0.5\n" == check_output(
+        here, "sql", "first", query, "-f", "csv"
+    ).replace('"', "")
     rows = [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}]
-    assert rows == json.loads(ask(here, "sql", "first", query, "--format", "json"))
+    assert rows == json.loads(check_output(here, "sql", "first", query, "--format", "json"))
     done = run(here, "sql", "first", query, "-f", "parquet", "-o", "x.parquet")
-    assert (0, "", "2 rows are in x.parquet\n") == (done.returncode, done.stdout, done.stderr)
+    assert (0, "", "wrote 2 rows to x.parquet\n") == (done.returncode, done.stdout, done.stderr)
     assert [(1, 1.0), (2, 0.5)] == duckdb.read_parquet(f"{here}/x.parquet").fetchall()
 
 
 def test_sql_over_runs(here: Path) -> None:
-    """A pattern asks many runs; of a continued one the latest attempts, or everything."""
+    """A pattern queries several runs; of a continued one, the latest attempts or all of them."""
     query = "select run, count(*) n from training group by run order by run"
-    answer = json.loads(ask(here, "sql", "logs/*", query, "-f", "json"))
-    assert [{"run": "first", "n": 10}, {"run": "second", "n": 8}] == answer
-    answer = json.loads(ask(here, "sql", "second", query, "-f", "json", "--all-attempts"))
-    assert [{"run": "second", "n": 10}] == answer
+    result = json.loads(check_output(here, "sql", "logs/*", query, "-f", "json"))
+    assert [{"run": "first", "n": 10}, {"run": "second", "n": 8}] == result
+    result = json.loads(check_output(here, "sql", "second", query, "-f", "json", "--all-attempts"))
+    assert [{"run": "second", "n": 10}] == result
 
 
 def test_outputs(here: Path) -> None:
-    """`outputs` shows completions as they were written, the worst first, rewards with them."""
-    text = ask(here, "outputs", "first", "--step", "4", "--sort", "reward", "--worst", "2")
+    """`outputs` shows completions verbatim with their rewards, the worst first."""
+    text = check_output(here, "outputs", "first", "--step", "4", "--sort", "reward", "--worst", "2")
     assert ["of step 4: 1", "of step 4: 2"] == [
         line.strip("│ ") for line in text.splitlines() if "of step" in line
     ]
     assert "total 0.5" in text
-    answer = json.loads(ask(here, "outputs", "first", "--step", "8:", "--best", "3", "--json"))
-    assert [10.5, 9.5, 8.5] == [row["rewards/total"] for row in answer]
-    assert 5 == len(json.loads(ask(here, "outputs", "first", "--wrong", "--json")))
+    result = json.loads(
+        check_output(here, "outputs", "first", "--step", "8:", "--best", "3", "--json")
+    )
+    assert [10.5, 9.5, 8.5] == [row["rewards/total"] for row in result]
+    assert 5 == len(json.loads(check_output(here, "outputs", "first", "--wrong", "--json")))
 
 
-def test_texts_do_no_harm(tmp_path: Path) -> None:
-    """Control characters of a completion reach no terminal."""
+def test_control_characters_are_escaped(tmp_path: Path) -> None:
+    """Control characters in a completion never reach the terminal."""
 
     logflume.initialize(dir=tmp_path / "logs", run="r")
     logflume.log_model_output(
@@ -97,24 +99,26 @@ def test_texts_do_no_harm(tmp_path: Path) -> None:
     )
     logflume.shutdown()
     for command in ("outputs", "tail", "show"):
-        text = ask(tmp_path, command, "latest")
+        text = check_output(tmp_path, command, "latest")
         assert not {"\x1b", "\x07", "\r"} & set(text)
-    assert "a\\x1b]0;title\\x07[red]b[/red]\\rc" in ask(tmp_path, "outputs")
-    assert "[red]b[/red]" in ask(tmp_path, "sql", "latest", "select model_output from model_output")
+    assert "a\\x1b]0;title\\x07[red]b[/red]\\rc" in check_output(tmp_path, "outputs")
+    assert "[red]b[/red]" in check_output(
+        tmp_path, "sql", "latest", "select model_output from model_output"
+    )
 
 
 def test_compare(here: Path) -> None:
-    """`compare` shows what was set differently and the last values beside each other."""
-    text = ask(here, "compare", "first", "second")
+    """`compare` shows different settings, and the last values side by side."""
+    text = check_output(here, "compare", "first", "second")
     assert ["A: first (finished)", "B: second (finished)"] == text.splitlines()[:2]
     (line,) = (line for line in text.splitlines() if line.split()[:1] == ["reward"])
     assert ["10", "24", "14"] == [word for word in line.split() if word.isdecimal()]
-    answer = json.loads(ask(here, "compare", "first", "second", "--json"))
-    assert [10, 8] == answer["settings"]["last_step"]
+    result = json.loads(check_output(here, "compare", "first", "second", "--json"))
+    assert [10, 8] == result["settings"]["last_step"]
 
 
 def test_export(here: Path) -> None:
-    """`export` writes what another tool reads: CSV, JSON, Parquet."""
+    """`export` writes CSV, JSON and Parquet files that other tools can read."""
     for what, file in (("wide", "w.csv"), ("rewards", "r.parquet"), ("training", "t.json")):
         assert 0 == run(here, "export", "first", what, file).returncode
     assert [1 / step for step in range(1, 11)] == (
@@ -127,14 +131,14 @@ def test_export(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["show", "third"], "third: there is no run here, nor in logs/. There are: first, "),
+        (["show", "third"], "third: there is no run here, nor in logs/. Existing runs: first, "),
         (["sql", "first", "selec"], "syntax error"),
         (["sql", "x*", "select 1"], "no runs"),
         (["outputs", "first", "--step", "one"], "--step one: expected a step (400) or a range"),
         (["outputs", "first", "--worst", "1", "--sort", "x"], "no field 'rewards/x'"),
-        (["export", "first", "trainin", "x.csv"], "nor a type of event here; there are "),
-        (["export", "first", "wide", "x.xlsx"], "has to end in .csv, .json, .parquet"),
-        (["export", "first", "wide", "no/x.csv"], "no/x.csv: this can't be written"),
+        (["export", "first", "trainin", "x.csv"], "or an event type; available event types: "),
+        (["export", "first", "wide", "x.xlsx"], "must end in one of .csv, .json, .parquet"),
+        (["export", "first", "wide", "no/x.csv"], "no/x.csv can't be written"),
         (["runs", "nothing"], "there are no runs here"),
         (["tail", "first", "--where", "step >"], "syntax error"),
         (
@@ -143,18 +147,18 @@ def test_export(here: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong(here: Path, arguments: list[str], reason: str) -> None:
-    """A wrong word is one clear text on standard error and status 1, and prints nothing else."""
-    assert reason in refuse(here, *arguments)
+def test_wrong_arguments(here: Path, arguments: list[str], reason: str) -> None:
+    """Wrong arguments give one clear message on standard error, exit status 1 and no output."""
+    assert reason in check_error(here, *arguments)
 
 
-def test_an_empty_place(tmp_path: Path) -> None:
-    """Where there is no run at all, the error says how to get one."""
-    assert "Try `logflume demo`" in refuse(tmp_path, "show")
+def test_no_runs_at_all(tmp_path: Path) -> None:
+    """If there are no runs at all, the error explains how to create one."""
+    assert "Try `logflume demo`" in check_error(tmp_path, "show")
 
 
 def test_a_damaged_run_among_others(tmp_path: Path) -> None:
-    """`runs` lists the others, too, and says what is wrong with the one."""
+    """`runs` lists all runs even if one is damaged, and reports the damage."""
     for name in ("good", "bad"):
         folder = write_run(tmp_path / "logs", range(1, 4), run=name)
     part = next((folder / "parquet" / "training").iterdir())
@@ -166,31 +170,31 @@ def test_a_damaged_run_among_others(tmp_path: Path) -> None:
     assert f"{part.name}: this part can't be read" in done.stderr
 
 
-def test_runs_elsewhere(here: Path) -> None:
-    """Runs of another folder are listed by names that the other commands take."""
+def test_runs_in_another_folder(here: Path) -> None:
+    """Runs in another folder are listed by names that the other commands accept."""
     (here / "logs").rename(here / "other")
     try:
-        name = ask(here, "runs", "other").splitlines()[3].split()[0]
-        assert "finished" in ask(here, "show", name)
-        assert "'other/*'" in refuse(here, "sql", "other", "select 1")
+        name = check_output(here, "runs", "other").splitlines()[3].split()[0]
+        assert "finished" in check_output(here, "show", name)
+        assert "'other/*'" in check_error(here, "sql", "other", "select 1")
     finally:
         (here / "other").rename(here / "logs")
 
 
 def test_ranks_in_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several ranks `show` has the mean of each step, in the order of steps."""
+    """For several ranks `show` reports the mean of each step, in the order of steps."""
     for rank in (0, 1):
         monkeypatch.setenv("RANK", str(rank))
         logflume.initialize(dir=tmp_path / "logs", run="r")
         for step in (1, 2, 3):
             logflume.log_reward_metrics(step, {"a": [float(step + rank)] * 2})
         logflume.shutdown()
-    answer = json.loads(ask(tmp_path, "show", "r", "--json"))
-    assert [1.5, 2.5, 3.5] == answer["metrics"]["rewards/a/mean"]["values"]
+    result = json.loads(check_output(tmp_path, "show", "r", "--json"))
+    assert [1.5, 2.5, 3.5] == result["metrics"]["rewards/a/mean"]["values"]
 
 
-def test_a_terminal_that_is_narrow(here: Path) -> None:
-    """Rows that don't fit a terminal are shown a value a line, without empty columns."""
+def test_a_narrow_terminal(here: Path) -> None:
+    """Rows too wide for the terminal are shown with one value per line, without empty columns."""
     command = f"stty cols 60; {sys.executable} -m logflume sql first "
     command += "'select * from training order by step limit 1'"
     text = subprocess.run(
@@ -201,13 +205,15 @@ def test_a_terminal_that_is_narrow(here: Path) -> None:
     assert "learning_rate" not in text
 
 
-def test_answers_without_rows(here: Path) -> None:
-    """An answer without rows says so, and which columns it has."""
-    assert "no rows (step)\n" == ask(here, "sql", "first", "select step from training where false")
+def test_results_without_rows(here: Path) -> None:
+    """For an empty result, a message names its columns."""
+    assert "no rows (step)\n" == check_output(
+        here, "sql", "first", "select step from training where false"
+    )
 
 
 def test_a_full_disk(here: Path) -> None:
-    """Where nothing more can be written one line says so."""
+    """A full disk is reported in one line."""
     for command in ("sql first 'from training'", "sql first 'from training' -f csv", "tail first"):
         done = subprocess.run(
             f"{sys.executable} -m logflume {command} > /dev/full",
@@ -222,5 +228,5 @@ def test_a_full_disk(here: Path) -> None:
 
 
 def test_the_version(tmp_path: Path) -> None:
-    """`--version` says which logflume it is."""
-    assert f"logflume {logflume.__version__}\n" == ask(tmp_path, "--version")
+    """`--version` prints the version of logflume."""
+    assert f"logflume {logflume.__version__}\n" == check_output(tmp_path, "--version")

@@ -1,4 +1,4 @@
-"""The command line, run as a user runs it."""
+"""The `schema` and `config` commands and the help, run as a user runs them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cli.commands import run
 
 
 def test_schema(tmp_path: Path) -> None:
-    """`logflume schema` prints a JSON Schema that every line of a real run is valid against."""
+    """`logflume schema` prints a JSON Schema that every line of a real journal matches."""
     done = run(tmp_path, "schema")
     schema = json.loads(done.stdout)
     logflume.initialize(dir=tmp_path, run="r")
@@ -31,42 +31,42 @@ def test_schema(tmp_path: Path) -> None:
     assert [] == [e.message for line in lines for e in validator.iter_errors(json.loads(line))]
 
 
-def test_check_of_a_good_configuration(tmp_path: Path) -> None:
-    """`logflume config check` names the sinks, writes nothing, and ends with 0."""
+def test_check_of_a_valid_configuration(tmp_path: Path) -> None:
+    """`logflume config check` prints the sinks, writes no files, and exits with status 0."""
     (tmp_path / "my.yaml").write_text("root: {sinks: [out]}\nsinks: {out: {type: csv, path: x}}")
     done = run(tmp_path, "config", "check", "my.yaml")
 
-    assert (0, "my.yaml: good. Sinks: out.\n", "") == (done.returncode, done.stdout, done.stderr)
+    assert (0, "my.yaml: valid. Sinks: out.\n", "") == (done.returncode, done.stdout, done.stderr)
     assert ["my.yaml"] == [path.name for path in tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("name", ["default", "gemma", "optimized", "debug"])
-def test_check_of_a_shipped_one(name: str, tmp_path: Path) -> None:
-    """A shipped configuration can be checked by its name."""
+def test_check_of_a_shipped_configuration(name: str, tmp_path: Path) -> None:
+    """A shipped configuration can be checked by name."""
     done = run(tmp_path, "config", "check", name)
 
     assert 0 == done.returncode
-    assert done.stdout.startswith(f"{name}: good. Sinks: console, ")
+    assert done.stdout.startswith(f"{name}: valid. Sinks: console, ")
 
 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("buffer: {sise: 5}", "my.yaml: buffer.sise: this key is unknown\n"),
+        ("buffer: {sise: 5}", "my.yaml: buffer.sise: unknown key\n"),
         (
             "sinks: {x: {type: parqet}}",
-            "my.yaml: sinks.x.type: nothing is registered as 'parqet'\n",
+            "my.yaml: sinks.x.type: no component is registered as 'parqet'\n",
         ),
         (
             "sinks: {jsonl: {path: x, size: 1}}",
-            "my.yaml: sinks.jsonl.size: this option is unknown\n",
+            "my.yaml: sinks.jsonl.size: unknown option\n",
         ),
-        ("processors: [tags]", "my.yaml: processors[0]: nothing is registered as 'tags'\n"),
-        ("a: [", "my.yaml: this is not valid YAML: "),
+        ("processors: [tags]", "my.yaml: processors[0]: no component is registered as 'tags'\n"),
+        ("a: [", "my.yaml: invalid YAML: "),
     ],
 )
-def test_check_of_a_bad_one(text: str, error: str, tmp_path: Path) -> None:
-    """A wrong configuration is one error on standard error, and the status 1."""
+def test_check_of_an_invalid_configuration(text: str, error: str, tmp_path: Path) -> None:
+    """An invalid configuration gives one message on standard error and exit status 1."""
     (tmp_path / "my.yaml").write_text(text)
     done = run(tmp_path, "config", "check", "my.yaml")
 
@@ -76,16 +76,16 @@ def test_check_of_a_bad_one(text: str, error: str, tmp_path: Path) -> None:
 
 
 def test_check_of_a_missing_file(tmp_path: Path) -> None:
-    """A file that isn't there is said to be so."""
+    """A missing file is reported, with a similar name as a suggestion."""
     done = run(tmp_path, "config", "check", "gema")
 
     assert 1 == done.returncode
-    assert "gema: there is no such file" in done.stderr
+    assert "gema: no such file" in done.stderr
     assert "did you mean 'gemma'?" in done.stderr
 
 
 def test_help_names_the_commands(tmp_path: Path) -> None:
-    """`logflume --help` lists what there is; an unknown command ends with 2."""
+    """`logflume --help` lists the commands; an unknown command exits with status 2."""
     done = run(tmp_path, "--help")
 
     assert 0 == done.returncode

@@ -1,4 +1,4 @@
-"""Configurations that work: the shipped ones, defaults, overrides, objects, anchors."""
+"""Valid configurations: shipped ones, defaults, overrides, objects, anchors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import logflume
 from logflume.config.load import load_config, shipped_configs
 from logflume.config.model import Config
 from logflume.testing import MemorySink
-from tests.own_events import own
+from tests.event_helpers import own
 
 JSONL = {"path": "{dir}/{run}/events.jsonl"}
 
@@ -29,23 +29,23 @@ def write(text: str) -> str:
 
 
 def double(_log: Any, _name: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Double `x`: a processor that isn't registered."""
+    """Double `x`; a processor that isn't registered."""
     return {**event, "x": event["x"] * 2} if "x" in event else event
 
 
 class OwnSink(MemorySink):
-    """A sink that isn't registered, with options of all sorts."""
+    """A sink that isn't registered, with several kinds of options."""
 
     opened: dict[str, Any] = {}
 
-    def __init__(self, path: Path | str, *, size: int = 1, run: Any = None, **more: Any) -> None:
+    def __init__(self, path: Path | str, *, size: int = 1, run: Any = None, **options: Any) -> None:
         super().__init__()
-        OwnSink.opened = {"path": path, "size": size, "run": run.run, **more}
+        OwnSink.opened = {"path": path, "size": size, "run": run.run, **options}
 
 
 @pytest.mark.parametrize("name", sorted(shipped_configs()))
-def test_shipped_configurations_log(name: str, tmp_path: Path) -> None:
-    """Every configuration that comes with logflume builds its pipeline and writes its journal."""
+def test_shipped_configurations(name: str, tmp_path: Path) -> None:
+    """Every shipped configuration builds its pipeline and writes the journal."""
     run = logflume.initialize(name)
     logflume.get_training_logger().info("training", loss=0.5, step=10)
     logflume.log_model_output("1 + 1?", "2", "<answer>2</answer>", answer="2", step=10)
@@ -62,7 +62,7 @@ def test_shipped_configurations_log(name: str, tmp_path: Path) -> None:
 
 
 def test_the_default_writes_all_five_outputs() -> None:
-    """`initialize()` with nothing gives journal, text log, CSV, Parquet and TensorBoard."""
+    """`initialize()` without arguments writes journal, text log, CSV, Parquet and TensorBoard."""
     run = logflume.initialize()
     logflume.log_model_output("1 + 1?", "2", "2", step=1)
     logflume.log_training_progress(1, {"loss": 0.5})
@@ -73,7 +73,7 @@ def test_the_default_writes_all_five_outputs() -> None:
 
 
 def test_defaults() -> None:
-    """A configuration that says nothing has the documented values."""
+    """An empty configuration has the documented values."""
     config = load_config({})
 
     assert Config() == config
@@ -87,7 +87,7 @@ def test_defaults() -> None:
 
 
 def test_null_sections_are_empty() -> None:
-    """A section whose entries are all commented out is an empty one."""
+    """A section whose entries are all commented out is an empty section."""
     keys = ["buffer", "root", "loggers", "processors", "sinks", "metrics", "stdlib"]
     source = write("version: 1\n" + "".join(f"{key}:\n" for key in keys))
 
@@ -96,10 +96,10 @@ def test_null_sections_are_empty() -> None:
     assert [] == load_config({"stdlib": {"loggers": None}}).stdlib.loggers  # type: ignore[union-attr]
 
 
-def test_keywords_come_before_the_environment_and_that_before_the_file(
+def test_precedence_of_overrides(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """`initialize(run=…)` wins over LOGFLUME_RUN, which wins over `run:`; so for `dir`, `level`."""
+    """Keywords override environment variables, which override the file: run, dir and level."""
     source = write("{dir: file, run: file, root: {level: ERROR}}")
     in_file = load_config(source)
     for name, value in {"RUN": "env", "DIR": "env", "LEVEL": "debug"}.items():
@@ -113,8 +113,8 @@ def test_keywords_come_before_the_environment_and_that_before_the_file(
     ]
 
 
-def test_the_environment_names_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LOGFLUME_CONFIG is taken where none is given, a file or the name of a shipped one."""
+def test_the_configuration_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LOGFLUME_CONFIG, a file or the name of a shipped configuration, is the default."""
     monkeypatch.setenv("LOGFLUME_CONFIG", write("dir: elsewhere"))
     from_file = load_config()
     monkeypatch.setenv("LOGFLUME_CONFIG", "debug")
@@ -124,8 +124,8 @@ def test_the_environment_names_the_configuration(monkeypatch: pytest.MonkeyPatch
     assert "elsewhere" == load_config("my.yaml").dir
 
 
-def test_a_logger_without_a_level_has_the_roots() -> None:
-    """`level` is the root's where a logger has none, an override included."""
+def test_the_level_of_the_root_is_inherited() -> None:
+    """A logger without a level has that of the root, including an override."""
     source = {
         "root": {"level": "WARNING"},
         "loggers": {"model": {"sinks": []}, "system": None, "training": {"level": "error"}},
@@ -138,8 +138,8 @@ def test_a_logger_without_a_level_has_the_roots() -> None:
 
 
 @pytest.mark.parametrize("name", ["default", "gemma", "optimized"])
-def test_a_level_given_reaches_every_logger(name: str) -> None:
-    """`initialize(level="DEBUG")` lets the debug messages of all loggers through."""
+def test_the_level_override_reaches_every_logger(name: str) -> None:
+    """With `initialize(level="DEBUG")`, all loggers log their debug messages."""
     run = logflume.initialize(name, level="DEBUG")
     loggers = ["training", "model", "reward", "system", "metrics", "my.own"]
     for logger in loggers:
@@ -150,7 +150,7 @@ def test_a_level_given_reaches_every_logger(name: str) -> None:
 
 
 def test_objects_in_a_dict() -> None:
-    """Sinks and processors may be given as objects, beside names with and without options."""
+    """Sinks and processors may be objects, mixed with names with and without options."""
     sink = MemorySink()
     logflume.initialize(
         {
@@ -169,7 +169,7 @@ def test_objects_in_a_dict() -> None:
 
 
 def test_components_by_module_and_name() -> None:
-    """`package.module:Name` stands for a component that isn't registered; it gets its options."""
+    """`package.module:Name` refers to a component that isn't registered; it gets its options."""
     here = __name__
     logflume.initialize(
         {
@@ -190,7 +190,7 @@ def test_components_by_module_and_name() -> None:
 
 
 def test_anchors() -> None:
-    """YAML's anchors and merges are understood."""
+    """Anchors and merge keys of YAML work."""
     config = load_config(
         write(
             "root: &all {level: INFO, sinks: [jsonl]}\n"
@@ -205,7 +205,7 @@ def test_anchors() -> None:
 
 
 def test_columns_of_a_csv(tmp_path: Path) -> None:
-    """The types that a CSV sink takes choose its header, and nothing else gets in."""
+    """The event types of a CSV sink determine its header and its rows."""
     logflume.initialize(
         {
             "root": {"sinks": ["csv"]},
@@ -221,8 +221,8 @@ def test_columns_of_a_csv(tmp_path: Path) -> None:
     assert "model_output" in row
 
 
-def test_calling_it_again_closes_the_first() -> None:
-    """A second `initialize()` is a new run; the first one's sinks are closed by then."""
+def test_initialize_again_closes_the_first_run() -> None:
+    """A second `initialize()` starts a new run, after closing the sinks of the first."""
     first, second = MemorySink(), MemorySink()
     for sink in (first, second):
         logflume.initialize({"root": {"sinks": ["s"]}, "sinks": {"s": sink}})
@@ -233,8 +233,8 @@ def test_calling_it_again_closes_the_first() -> None:
     assert 1 == len(own(first.events))
 
 
-def test_a_wrong_configuration_leaves_the_running_one_alone() -> None:
-    """An error in `initialize()` doesn't stop what is being logged."""
+def test_an_invalid_configuration_keeps_the_current_one() -> None:
+    """An error in `initialize()` doesn't affect the current run."""
     sink = MemorySink()
     logflume.initialize({"root": {"sinks": ["s"]}, "sinks": {"s": sink}})
     with pytest.raises(logflume.ConfigError):

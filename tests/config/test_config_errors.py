@@ -1,4 +1,4 @@
-"""A wrong configuration is one error that says file, place, what was found and what is allowed."""
+"""Errors of the configuration: location, problem, allowed values and suggestion."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def error_of(source: Any, **options: Any) -> str:
-    """Return the text of the error that `initialize()` raises; nothing may have been written."""
+    """Return the message of the error from `initialize()`, and check that nothing is written."""
     with pytest.raises(logflume.ConfigError) as raised:
         logflume.initialize(source, **options)
     assert not Path("logs").exists()
@@ -25,13 +25,13 @@ def error_of(source: Any, **options: Any) -> str:
 
 
 def error_in_file(text: str) -> str:
-    """Return the error for a YAML file of this text."""
+    """Return the message of the error for a YAML file with this text."""
     Path("my.yaml").write_text(text)
     return error_of("my.yaml")
 
 
 def registered(group: str) -> str:
-    """Return what the error offers: the names of the group, and the way to name one's own."""
+    """Return the allowed names: those of the group, and the form for unregistered components."""
     names = {entry.name for entry in entry_points(group=f"logflume.{group}")} - {"threaded"}
     return f"{', '.join(sorted(names))}, or 'package.module:Name'"
 
@@ -45,7 +45,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "buffer: {sise: 5}",
             [
-                "my.yaml: buffer.sise: this key is unknown",
+                "my.yaml: buffer.sise: unknown key",
                 "  allowed: size, when_full, block_timeout_s, flush_interval_s",
                 "  did you mean 'size'?",
             ],
@@ -53,7 +53,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "bufer: {}",
             [
-                "my.yaml: bufer: this key is unknown",
+                "my.yaml: bufer: unknown key",
                 "  allowed: version, dir, run, when_claimed, shutdown_timeout_s, worker, buffer, "
                 "root, loggers, processors, sinks, metrics, stdlib",
                 "  did you mean 'buffer'?",
@@ -68,7 +68,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "buffer: {when_full: blok}",
             [
-                "my.yaml: buffer.when_full: 'blok' is not allowed here",
+                "my.yaml: buffer.when_full: invalid value 'blok'",
                 "  allowed: block, drop_newest, drop_oldest",
                 "  did you mean 'block'?",
             ],
@@ -76,15 +76,15 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "loggers: {training: {level: LOUD}}",
             [
-                "my.yaml: loggers.training.level: 'LOUD' is not allowed here",
+                "my.yaml: loggers.training.level: invalid value 'LOUD'",
                 f"  allowed: {LEVELS}",
             ],
         ),
         (
             "root: {level: off}",
-            ["my.yaml: root.level: False is not allowed here", f"  allowed: {LEVELS}"],
+            ["my.yaml: root.level: invalid value False", f"  allowed: {LEVELS}"],
         ),
-        ("version: 2", ["my.yaml: version: 2 is not allowed here", "  allowed: 1"]),
+        ("version: 2", ["my.yaml: version: invalid value 2", "  allowed: 1"]),
         ("run: 5", ["my.yaml: run: Expected `str`, got `int`, found 5"]),
         ("root: [console]", ["my.yaml: root: expected a mapping (key: value), found ['console']"]),
         ("- a", ["my.yaml: expected a mapping (key: value), found ['a']"]),
@@ -110,7 +110,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "sinks: {out: {type: parqet, path: x}}",
             [
-                "my.yaml: sinks.out.type: nothing is registered as 'parqet'",
+                "my.yaml: sinks.out.type: no component is registered as 'parqet'",
                 f"  allowed: {registered('sinks')}",
                 "  did you mean 'parquet'?",
             ],
@@ -118,7 +118,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "sinks: {jsonl: {path: x, rotate_byte: 5}}",
             [
-                "my.yaml: sinks.jsonl.rotate_byte: this option is unknown",
+                "my.yaml: sinks.jsonl.rotate_byte: unknown option",
                 "  allowed: path, rotate_bytes",
                 "  did you mean 'rotate_bytes'?",
             ],
@@ -130,7 +130,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "sinks: {jsonl: }",
             [
-                "my.yaml: sinks.jsonl: the option 'path' is missing",
+                "my.yaml: sinks.jsonl: missing option 'path'",
                 "  allowed: path, rotate_bytes",
             ],
         ),
@@ -141,7 +141,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "sinks: {jsonl: {path: '{dir}/{runn}/x'}}",
             [
-                "my.yaml: sinks.jsonl.path: nothing stands for {runn}",
+                "my.yaml: sinks.jsonl.path: unknown placeholder {runn}",
                 "  allowed: {dir}, {run}, {rank}",
                 "  did you mean '{run}'?",
             ],
@@ -149,20 +149,20 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "sinks: {jsonl: {path: x, queue: {sise: 1}}}",
             [
-                "my.yaml: sinks.jsonl.queue.sise: this key is unknown",
+                "my.yaml: sinks.jsonl.queue.sise: unknown key",
                 "  allowed: size, when_full",
                 "  did you mean 'size'?",
             ],
         ),
         (
             "sinks: {jsonl: {path: x, level: 5}}",
-            ["my.yaml: sinks.jsonl.level: 5 is not allowed here", f"  allowed: {LEVELS}"],
+            ["my.yaml: sinks.jsonl.level: invalid value 5", f"  allowed: {LEVELS}"],
         ),
         ("sinks: {jsonl: 5}", ["my.yaml: sinks.jsonl: expected a mapping (key: value), found 5"]),
         (
             "processors: [tag_steps]",
             [
-                "my.yaml: processors[0]: nothing is registered as 'tag_steps'",
+                "my.yaml: processors[0]: no component is registered as 'tag_steps'",
                 f"  allowed: {registered('processors')}",
                 "  did you mean 'tag_step'?",
             ],
@@ -170,7 +170,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "processors: [tag_step, flatten_rewards: {generations: 8}]",
             [
-                "my.yaml: processors[1].flatten_rewards.generations: this option is unknown",
+                "my.yaml: processors[1].flatten_rewards.generations: unknown option",
                 "  allowed: num_generations",
                 "  did you mean 'num_generations'?",
             ],
@@ -204,12 +204,12 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         ),
     ],
 )
-def test_the_text_of_the_error(text: str, lines: list[str]) -> None:
-    """The error is one text: where, what, what is allowed, what was perhaps meant."""
+def test_messages(text: str, lines: list[str]) -> None:
+    """The message has the location, the problem, the allowed values and a suggestion."""
     assert lines == error_in_file(text).splitlines()
 
 
 @pytest.mark.parametrize("name", [":x", "..:x", "math:", "math:no", "json.:x"])
 def test_a_component_that_can_not_be_imported(name: str) -> None:
-    """Whatever is wrong with `package.module:Name`, it is a ConfigError."""
+    """Any failure to import `package.module:Name` is a ConfigError."""
     assert f"processors[0]: {name!r} can't be imported" in error_of({"processors": [name]})

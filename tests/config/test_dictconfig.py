@@ -1,4 +1,4 @@
-"""Configurations in the words of Python's `logging.config.dictConfig`, the seed's sample first."""
+"""Configurations in the format of `logging.config.dictConfig`, such as the seed document's."""
 
 from __future__ import annotations
 
@@ -75,18 +75,20 @@ def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(text: str) -> Config:
+    """Load a configuration from YAML."""
     Path("my.yaml").write_text(text)
     return load_config("my.yaml")
 
 
 def error_of(text: str) -> list[str]:
+    """Return the lines of the error for a configuration."""
     with pytest.raises(logflume.ConfigError) as raised:
         load(text)
     return str(raised.value).splitlines()
 
 
-def test_the_seeds_sample(capfd: pytest.CaptureFixture[str]) -> None:
-    """The sample, as printed, writes the seed's text log and TensorBoard folder."""
+def test_the_sample_of_the_seed_document(capfd: pytest.CaptureFixture[str]) -> None:
+    """The sample, as printed, writes the text log and TensorBoard folder of the document."""
     path = Path("src/logging/config/gemma_logging_config.yaml")
     path.parent.mkdir(parents=True)
     path.write_text(SEED_SAMPLE)
@@ -108,8 +110,8 @@ def test_the_seeds_sample(capfd: pytest.CaptureFixture[str]) -> None:
     assert {"message": 1, "training": 1, "reward": 1}.items() <= types.items()
 
 
-def test_the_seeds_handlers_by_name() -> None:
-    """The handlers that the sample leaves out have the paths that the seed document names."""
+def test_default_handlers() -> None:
+    """Handlers that the sample doesn't define have the paths of the seed document."""
     config = load("root: {handlers: [console, file, csv, tensorboard, parquet]}\nhandlers:\n")
     paths = {name: sink.options.get("path") for name, sink in config.sinks.items()}
 
@@ -123,8 +125,8 @@ def test_the_seeds_handlers_by_name() -> None:
     } == paths
 
 
-def test_every_class_has_its_sink() -> None:
-    """Each handler class becomes its sink, with path, level and queue."""
+def test_handler_classes() -> None:
+    """Each handler class is translated to a sink with its path, level and queue."""
     sinks = load(FULL).sinks
 
     assert {
@@ -141,8 +143,8 @@ def test_every_class_has_its_sink() -> None:
     assert 100 == getattr(sinks["outputs"].queue, "size", None)
 
 
-def test_loggers_levels_and_propagate() -> None:
-    """A logger writes to its handlers, to the root's unless told not to, and to the journal."""
+def test_loggers() -> None:
+    """A logger has its handlers, those of the root unless `propagate` is false, and the journal."""
     config = load(FULL)
 
     assert ("INFO", ["jsonl", "terminal", "plain"]) == (config.root.level, config.root.sinks)
@@ -157,8 +159,8 @@ def test_loggers_levels_and_propagate() -> None:
     } == {name: (logger.level, logger.sinks) for name, logger in config.loggers.items()}
 
 
-def test_a_full_one_logs() -> None:
-    """All of it together writes every file."""
+def test_complete_configuration() -> None:
+    """A configuration with all handler classes writes every file."""
     logflume.initialize(yaml.safe_load(FULL))
     logflume.get_training_logger().warning("training", loss=0.5, step=5)
     logflume.log_model_output("q", "a", "text", step=5)
@@ -173,8 +175,8 @@ def test_a_full_one_logs() -> None:
     assert 1 == len(Path("out/plain.log").read_text().splitlines())
 
 
-def test_metrics_count() -> None:
-    """`metrics.logging_frequency` has its effect: training metrics are means over so many steps."""
+def test_metrics_section() -> None:
+    """With `metrics.logging_frequency`, training metrics are means over as many steps."""
     run = logflume.initialize(yaml.safe_load(SEED_SAMPLE))
     for step in range(1, 11):
         logflume.log_training_progress(step, {"loss": float(step)})
@@ -184,8 +186,8 @@ def test_metrics_count() -> None:
     assert ([5, 10], [3.0, 8.0]) == (table["step"], table["loss"])
 
 
-def test_own_keys_are_kept() -> None:
-    """Keys of logflume's own go beside those of dictConfig: processors, sinks, buffer, stdlib."""
+def test_keys_of_logflume_are_kept() -> None:
+    """Keys of logflume can be combined with those of dictConfig: processors, sinks, buffer."""
     config = load(
         "{handlers: {console: {class: logging.StreamHandler}}, root: {handlers: [console, more]},"
         " processors: [tag_step], sinks: {more: {type: jsonl, path: x}}, buffer: {size: 7}}"
@@ -201,7 +203,7 @@ def test_own_keys_are_kept() -> None:
         (
             "handlers: {c: {class: logging.StreamHandlr}}",
             [
-                "my.yaml: handlers.c.class: no sink stands for 'StreamHandlr'",
+                "my.yaml: handlers.c.class: no sink corresponds to class 'StreamHandlr'",
                 "  allowed: StreamHandler, FileHandler, RotatingFileHandler, "
                 "TimedRotatingFileHandler, CSVHandler, TensorBoardHandler, JSONLHandler, "
                 "JsonlHandler, ParquetHandler",
@@ -219,7 +221,7 @@ def test_own_keys_are_kept() -> None:
         (
             "{handlers: , loggers: {a: {handlrs: [console]}}}",
             [
-                "my.yaml: loggers.a.handlrs: this key is unknown",
+                "my.yaml: loggers.a.handlrs: unknown key",
                 "  allowed: level, handlers, propagate, filters",
                 "  did you mean 'handlers'?",
             ],
@@ -230,12 +232,12 @@ def test_own_keys_are_kept() -> None:
         ),
         (
             "handlers: {f: {class: logging.FileHandler}}",
-            ["my.yaml: handlers.f: a file handler needs 'filename'"],
+            ["my.yaml: handlers.f: a file handler requires 'filename'"],
         ),
         (
             "handlers: {c: {class: logging.StreamHandler, level: LOUD}}",
             [
-                "my.yaml: handlers.c.level: 'LOUD' is not allowed here",
+                "my.yaml: handlers.c.level: invalid value 'LOUD'",
                 "  allowed: DEBUG, INFO, WARNING, ERROR, CRITICAL",
             ],
         ),
@@ -246,5 +248,5 @@ def test_own_keys_are_kept() -> None:
     ],
 )
 def test_errors(text: str, lines: list[str]) -> None:
-    """An error is in dictConfig's words: the place in the file, and what is allowed there."""
+    """Errors refer to the keys of dictConfig in the file, and list the allowed values."""
     assert lines == error_of(text)

@@ -1,4 +1,4 @@
-"""Running the demo in a process of its own."""
+"""Runs the demo in a separate process."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class DemoRun:
 
     Attributes:
         folder: The run's folder.
-        output: What it printed on standard output.
-        errors: What it printed on standard error.
+        output: Its standard output.
+        errors: Its standard error.
     """
 
     folder: Path
@@ -25,7 +25,7 @@ class DemoRun:
 
 
 def run_demo(folder: Path, *arguments: str) -> DemoRun:
-    """Run `logflume demo` and return what it left."""
+    """Run `logflume demo` in a folder, and return the finished run."""
     result = subprocess.run(
         [sys.executable, "-m", "logflume", "demo", "--dir", "logs", *arguments],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""The files of one real run, read by programs that know nothing of logflume."""
+"""The files of a real run, read by programs other than logflume."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOTAL = "rewards/total/mean"
 
 @pytest.fixture(scope="session")
 def journal(demo_run: DemoRun) -> list[dict[str, Any]]:
-    """All events, by nothing but a JSON parser."""
+    """All events, read with a plain JSON parser."""
     return [orjson.loads(line) for line in _lines(demo_run)]
 
 
@@ -37,35 +37,35 @@ def test_every_line_is_valid(demo_run: DemoRun, journal: list[dict[str, Any]]) -
 
 
 def test_parquet_readers_agree(demo_run: DemoRun, journal: list[dict[str, Any]]) -> None:
-    """DuckDB, pandas, Polars and pyarrow find in each table the events that the journal has."""
+    """DuckDB, pandas, Polars and pyarrow read the events of the journal from the Parquet tables."""
     types = {event["event"] for event in journal}
     folder = demo_run.folder / "parquet"
     assert types == {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     for event_type in sorted(types):
         expected = [(e["seq"], e["step"]) for e in journal if e["event"] == event_type]
-        for rows in _read_everywhere(folder / event_type, ["seq", "step"]):
+        for rows in _read_with_all(folder / event_type, ["seq", "step"]):
             assert expected == sorted(rows)
 
 
 def test_parquet_values_agree(demo_run: DemoRun, journal: list[dict[str, Any]]) -> None:
-    """Every reader gives the reward of every step exactly as the journal has it."""
+    """All readers return exactly the journal's reward of every step."""
     expected = [(e["step"], e[TOTAL]) for e in journal if e["event"] == "reward"]
-    for rows in _read_everywhere(demo_run.folder / "parquet" / "reward", ["step", TOTAL]):
+    for rows in _read_with_all(demo_run.folder / "parquet" / "reward", ["step", TOTAL]):
         assert expected == sorted(rows)
 
 
 def test_duckdb_and_pandas_read_the_journal(
     demo_run: DemoRun, journal: list[dict[str, Any]]
 ) -> None:
-    """The journal itself is read whole by DuckDB and by pandas."""
+    """DuckDB and pandas read the journal itself completely."""
     path = demo_run.folder / "events.jsonl"
-    counted = _query(f"select count(*), max(seq) from read_json('{path}')")
-    assert [(len(journal), len(journal) - 1)] == counted
+    counts = _query(f"select count(*), max(seq) from read_json('{path}')")
+    assert [(len(journal), len(journal) - 1)] == counts
     assert len(journal) == len(pd.read_json(path, lines=True))
 
 
 def test_csv_holds_the_completions(demo_run: DemoRun, journal: list[dict[str, Any]]) -> None:
-    """The CSV has one row a completion, with the texts of the journal."""
+    """The CSV has one row per completion, with the texts of the journal."""
     outputs = [event for event in journal if event["event"] == "model_output"]
     path = demo_run.folder / "model_outputs.csv"
     with path.open(newline="") as file:
@@ -73,7 +73,7 @@ def test_csv_holds_the_completions(demo_run: DemoRun, journal: list[dict[str, An
     assert [event["seq"] for event in outputs] == [int(row["seq"]) for row in rows]
     for event, row in zip(outputs, rows, strict=True):
         text = event["model_output"].replace("\0", "\\x00")  # many readers stop at a NUL
-        # Some completions begin like a formula; those have an apostrophe in front.
+        # Completions that look like a formula are prefixed with an apostrophe.
         assert row["model_output"] == (
             f"'{text}" if text.startswith(("=", "+", "-", "@", "\n")) else text
         )
@@ -82,7 +82,7 @@ def test_csv_holds_the_completions(demo_run: DemoRun, journal: list[dict[str, An
 
 
 def test_tensorboard_holds_the_curves(demo_run: DemoRun, journal: list[dict[str, Any]]) -> None:
-    """TensorBoard's own reader gives the reward of every step, to the precision of its floats."""
+    """TensorBoard's own reader returns the reward of every step, to the precision of its floats."""
     curves = EventAccumulator(str(demo_run.folder / "tensorboard"), size_guidance={"scalars": 0})
     curves.Reload()
     expected = [(e["step"], e[TOTAL]) for e in journal if e["event"] == "reward"]
@@ -103,8 +103,8 @@ def _query(text: str) -> list[tuple[Any, ...]]:
     return relation.fetchall()
 
 
-def _read_everywhere(folder: Path, columns: list[str]) -> list[list[tuple[Any, ...]]]:
-    """Return the rows of a table by four readers, each with its defaults."""
+def _read_with_all(folder: Path, columns: list[str]) -> list[list[tuple[Any, ...]]]:
+    """Return the rows of a table as read by four readers with their defaults."""
     names = ", ".join(f'"{name}"' for name in columns)
     frame = pd.read_parquet(folder)[columns].astype(object)
     return [

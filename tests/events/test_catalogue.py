@@ -1,4 +1,4 @@
-"""The event catalogue, and the JSON Schema that is made from it."""
+"""The event catalogue, and the JSON Schema that is generated from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from jsonschema.validators import validator_for
 from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import EXCEPTION_FAMILIES, EventBase
 from logflume.testing import capture_events
-from logflume.values.kinds import Kind, declared_columns, declared_kind
+from logflume.values.declared import declared_columns, declared_kind
+from logflume.values.kinds import Kind
 from logflume.values.schema import event_schema
 
 SCHEMA = event_schema()
@@ -24,6 +25,7 @@ NAMED_BY_TRAINERS = {"step_time", "train_runtime", "runtime"}
 
 
 def make_event(event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
+    """Return a valid event with these fields."""
     return {
         "timestamp": "2026-11-23T06:00:00.123456Z",
         "level": "info",
@@ -39,26 +41,26 @@ def make_event(event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
 
 
 def described_fields() -> list[tuple[str, str, msgspec.Meta]]:
-    """Return (type, field, meaning) of every declared field."""
-    found = []
+    """Return event type, name and description of every declared field."""
+    described = []
     for event_type, declared in CATALOGUE.items():
         hints = get_type_hints(declared, include_extras=True)
         for item in msgspec.structs.fields(declared):
             metas = getattr(hints[item.name], "__metadata__", (msgspec.Meta(),))
-            found.append((event_type, item.encode_name, metas[0]))
-    return found
+            described.append((event_type, item.encode_name, metas[0]))
+    return described
 
 
-def test_the_catalogue_has_the_promised_types() -> None:
-    """The types that the design names are declared, by the names under which they are logged."""
-    promised = ["model_output", "run_started", "run_finished", "training", "evaluation", "reward"]
-    promised += ["generation", "system", "checkpoint", "message", "exception", "pipeline"]
+def test_the_catalogue_has_the_documented_types() -> None:
+    """The event types of the design are declared under the names with which they are logged."""
+    documented = ["model_output", "run_started", "run_finished", "training", "evaluation", "reward"]
+    documented += ["generation", "system", "checkpoint", "message", "exception", "pipeline"]
 
-    assert [] == [name for name in promised if name not in CATALOGUE]
+    assert [] == [name for name in documented if name not in CATALOGUE]
     assert all(declared.__doc__ for declared in CATALOGUE.values())
 
 
-def test_every_field_says_what_it_means() -> None:
+def test_every_field_is_described() -> None:
     """Each declared field and family has a description."""
     families = [text for c in CATALOGUE.values() for _, text in c.families.values()]
 
@@ -67,7 +69,7 @@ def test_every_field_says_what_it_means() -> None:
 
 
 def test_units_are_in_the_names() -> None:
-    """A field in bytes ends in `_bytes`, one in seconds in `_s`; a trainer's own names stay."""
+    """A field in bytes ends in `_bytes`, one in seconds in `_s`, except for trainers' own names."""
     wrong = []
     for event_type, name, meta in described_fields():
         suffix = SUFFIXES.get((meta.extra or {}).get("unit", ""))
@@ -77,18 +79,18 @@ def test_units_are_in_the_names() -> None:
     assert [] == wrong
 
 
-def test_a_name_has_one_kind_in_all_types() -> None:
-    """A field that several types declare is of the same kind in each, `rewards/…` aside."""
+def test_a_field_has_the_same_kind_in_all_types() -> None:
+    """A field that several event types declare has the same kind in each, except `rewards/…`."""
     kinds: dict[str, set[Kind]] = {}
     for event_type in CATALOGUE:
         for name, kind in declared_columns(event_type).items():
             kinds.setdefault(name, set()).add(kind)
 
-    assert {} == {name: found for name, found in kinds.items() if len(found) > 1}
+    assert {} == {name: several for name, several in kinds.items() if len(several) > 1}
 
 
 def test_reserved_names_come_first() -> None:
-    """The columns of every type begin with the reserved names, in the order of the design."""
+    """The columns of every event type start with the reserved names, in the documented order."""
     first = [
         "timestamp",
         "level",
@@ -106,14 +108,14 @@ def test_reserved_names_come_first() -> None:
 
 
 def test_the_schema_is_valid() -> None:
-    """`logflume schema` is a JSON Schema of 2020-12, and plain JSON."""
+    """The schema is valid JSON Schema (2020-12), and plain JSON."""
     assert Draft202012Validator is validator_for(SCHEMA)
     Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA == json.loads(json.dumps(SCHEMA))
 
 
-def test_the_schema_has_a_regex_for_every_family() -> None:
-    """The patterns use nothing that ECMA-262 lacks, so other validators read them too."""
+def test_the_patterns_of_the_schema_are_portable() -> None:
+    """The patterns only use features of ECMA-262, so other validators can use them, too."""
     patterns = [p for d in SCHEMA["$defs"].values() for p in d["patternProperties"]]
 
     assert all(re.compile(pattern) for pattern in patterns)
@@ -151,7 +153,7 @@ def test_the_schema_has_a_regex_for_every_family() -> None:
     ],
 )
 def test_families(event_type: str, name: str, kind: Kind | None) -> None:
-    """A `*` stands for any text, slashes included, and the longest family wins."""
+    """A `*` matches any text, including slashes, and the longest matching family is used."""
     assert kind == declared_kind(event_type, name)
 
 
@@ -183,24 +185,24 @@ BAD = {
     "a nested list": make_event(x=[[1]]),
     "extras as a mapping": make_event(extras={"a": 1}),
     "frames as text": make_event("training", **{"exception/frames": "a"}),
-    "no object": [make_event()],
+    "not an object": [make_event()],
 }
 
 
 @pytest.mark.parametrize("event", GOOD)
 def test_the_schema_accepts(event: dict[str, Any]) -> None:
-    """A right line is valid."""
+    """Valid events pass the validation."""
     assert [] == [error.message for error in VALIDATOR.iter_errors(event)]
 
 
 @pytest.mark.parametrize("reason", BAD)
 def test_the_schema_rejects(reason: str) -> None:
-    """A wrong line is not."""
+    """Invalid events don't pass the validation."""
     assert not VALIDATOR.is_valid(BAD[reason])
 
 
 def test_the_schema_carries_units_and_descriptions() -> None:
-    """What the catalogue says of a field stands in its schema."""
+    """The schema of a field has the description and unit of the catalogue."""
     field = SCHEMA["$defs"]["system"]["properties"]["process_memory_bytes"]
 
     assert {
@@ -210,7 +212,7 @@ def test_the_schema_carries_units_and_descriptions() -> None:
 
 
 def test_the_pipelines_own_events_are_valid() -> None:
-    """`run_started`, `run_finished` and `pipeline` keep to what they declare."""
+    """`run_started`, `run_finished` and `pipeline` are valid, and only have declared fields."""
     with capture_events() as events:
         pass
 
@@ -218,10 +220,10 @@ def test_the_pipelines_own_events_are_valid() -> None:
     assert [] == [error.message for e in events for error in VALIDATOR.iter_errors(dict(e))]
     for event in events:
         known = {*declared_columns(event["event"]), "nonfinite", *EXCEPTION_FAMILIES}
-        stray = {n for n in event if n not in known and not declared_kind(event["event"], n)}
-        assert set() == stray
+        undeclared = {n for n in event if n not in known and not declared_kind(event["event"], n)}
+        assert set() == undeclared
 
 
-def test_the_base_is_no_type() -> None:
-    """The reserved names alone are not in the catalogue."""
+def test_the_base_class_is_not_a_type() -> None:
+    """The class of the reserved names is not in the catalogue."""
     assert EventBase not in CATALOGUE.values()

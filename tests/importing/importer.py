@@ -1,4 +1,4 @@
-"""What the tests of importing share: import something, and get its events."""
+"""Helpers for the import tests: import a source and return its events."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import logflume
 from logflume.importing import Imported, import_run
 
 SAMPLES = Path(__file__).parent / "samples"
-"""Files in the shape of public ones: GRPO, DPO and SFT runs, a history and a chart of W&B."""
+"""Files modelled on public ones: GRPO, DPO and SFT runs, and a history and a chart of W&B."""
 
 RESERVED = {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"}
 
 
 def imported(source: Path, folder: Path, **options: Any) -> tuple[Imported, list[dict[str, Any]]]:
-    """Import a source to a folder; return what the call says and all events of the run."""
+    """Import a source into a folder; return the result and all events of the run."""
     result = import_run(source, dir=folder, **options)
     return result, list(logflume.open_run(result.folder))
 

@@ -1,4 +1,4 @@
-"""Importing W&B's history: JSON Lines, and CSV of pandas and of the web page's charts."""
+"""Importing W&B histories: JSON Lines, and CSV from pandas and from charts of the web page."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def jsonl(path: Path, *rows: Any) -> Path:
 
 
 def test_a_public_history(tmp_path: Path) -> None:
-    """Rows in the shape of a public `wandb-history.jsonl`: media are left out, times are kept."""
+    """Of rows as in a public `wandb-history.jsonl`, media are left out and times are kept."""
     result, events = imported(SAMPLES / "wandb-history.jsonl", tmp_path)
     training = of_type(events, "training")
 
     assert [0, 1, 2, 3] == [event["step"] for event in training]
     assert {"episodic_reward": 175.0, "_runtime": 4.98} == fields(training[0])
     assert "2020-03-13T03:58:38.239100Z" == training[0]["timestamp"] == events[0]["timestamp"]
-    assert {"media of W&B: video-file": 1} == result.left_out
+    assert {"W&B media: video-file": 1} == result.left_out
     assert 3.75 == events[-1]["duration_s"]
 
 
-def test_rows_of_trl(tmp_path: Path) -> None:
-    """The step is the trainer's, not W&B's count; a row without it belongs to the step before."""
+def test_rows_from_trl(tmp_path: Path) -> None:
+    """The step is the trainer's, not W&B's; a row without one belongs to the previous step."""
     source = jsonl(
         tmp_path / "rows.jsonl",
         {"train/loss": 0.5, "train/global_step": 10, "train/epoch": 0.1, "_step": 0},
@@ -60,7 +60,7 @@ def test_rows_of_trl(tmp_path: Path) -> None:
 
 
 def test_nested_and_odd_rows(tmp_path: Path) -> None:
-    """Nested objects are flattened; names that are ours are kept in `extras`; null is nothing."""
+    """Nested objects are flattened, reserved names are kept in `extras`, and null is ignored."""
     source = jsonl(
         tmp_path / "rows.jsonl",
         {
@@ -85,7 +85,7 @@ def test_nested_and_odd_rows(tmp_path: Path) -> None:
     assert {"seq": 7, "event": "x"} == json.loads(event["extras"])
     assert "a\\ud800b" == event["name"]
     assert [3.0] == [e["loss"] for e in of_type(events, "evaluation")]
-    assert {"lines that are no JSON object": 4} == result.left_out
+    assert {"lines that are not JSON objects": 4} == result.left_out
 
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).map("m/".__add__)
@@ -99,7 +99,7 @@ NUMBERS = st.floats(allow_nan=True) | st.integers(-(2**53), 2**53)
 def test_any_numbers_come_back(
     rows: list[dict[str, float]], as_text: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Any finite number, NaN, infinities and -0 are read back from the run as they were."""
+    """Finite numbers, NaN, infinities and -0 are read back from the run unchanged."""
     folder = tmp_path_factory.mktemp("import")
     texts = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
     written = [
@@ -117,8 +117,8 @@ def test_any_numbers_come_back(
     assert {} == result.left_out
 
 
-def test_a_chart_of_the_web_page(tmp_path: Path) -> None:
-    """The name of the one run goes; extremes are kept where they differ from the value."""
+def test_a_chart_from_the_web_page(tmp_path: Path) -> None:
+    """The name of an only run is removed; extremes are kept where they differ from the value."""
     result, events = imported(SAMPLES / "wandb_chart.csv", tmp_path)
     training = of_type(events, "training")
 
@@ -134,7 +134,7 @@ def test_a_chart_of_the_web_page(tmp_path: Path) -> None:
 
 
 def test_a_chart_of_several_runs(tmp_path: Path) -> None:
-    """Of several runs each field has the run's name in front."""
+    """With several runs each field is prefixed with the name of its run."""
     names = [f"run - {n} - eval/loss{end}" for n in (1, 2) for end in ("", "__MIN", "__MAX")]
     with (tmp_path / "chart.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["Step", *names], [5, 1, 1, 1, 2, 2, 2]])
@@ -145,8 +145,8 @@ def test_a_chart_of_several_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("index", [True, False])
-def test_a_table_of_pandas(index: bool, tmp_path: Path) -> None:
-    """What `run.history().to_csv()` writes: texts, truth values, absent cells, row numbers."""
+def test_a_table_from_pandas(index: bool, tmp_path: Path) -> None:
+    """Texts, booleans, empty cells and row numbers from `run.history().to_csv()` are imported."""
     table = pd.DataFrame(
         {
             "_step": [0, 1],
@@ -167,15 +167,15 @@ def test_a_table_of_pandas(index: bool, tmp_path: Path) -> None:
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
-    """A file with a header only has nothing to import."""
+    """A file with only a header has nothing to import."""
     (tmp_path / "table.csv").write_text("step,loss\n")
-    with pytest.raises(RunError, match=r"table\.csv: there is nothing in it to import"):
+    with pytest.raises(RunError, match=r"table\.csv: nothing to import"):
         imported(tmp_path / "table.csv", tmp_path)
     assert ["table.csv"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_a_step_that_is_none(tmp_path: Path) -> None:
-    """A row whose step is no whole number belongs to the step before."""
+def test_an_invalid_step(tmp_path: Path) -> None:
+    """A row whose step is not a whole number belongs to the previous step."""
     (tmp_path / "history.csv").write_text("step,loss\n1,0.5\nbad,0.4\n2.5,0.3\n3,0.2\n")
     _, events = imported(tmp_path / "history.csv", tmp_path)
     rows = of_type(events, "training")

@@ -1,4 +1,4 @@
-"""`logflume import`, run as a user runs it."""
+"""The command `logflume import`, run in a process of its own."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_import(tmp_path: Path) -> None:
-    """The run is where the command says, and what was left out is on standard error."""
+    """The command prints where the run is, and on standard error what was left out."""
     done = run(tmp_path, SAMPLES / "wandb-history.jsonl", "--run", "history")
 
-    assert (0, "left out: 1 media of W&B: video-file\n") == (done.returncode, done.stderr)
+    assert (0, "left out: 1 W&B media: video-file\n") == (done.returncode, done.stderr)
     assert "logs/history: 1 run_started, 4 training, 1 run_finished (jsonl)\n" == done.stdout
     assert 6 == sum(logflume.open_run(tmp_path / "logs" / "history").types().values())
 
 
 def test_json(tmp_path: Path) -> None:
-    """`--json` prints folder, format, counts by type and what was left out."""
+    """`--json` prints the folder, the format, counts by type and what was left out."""
     done = run(tmp_path, SAMPLES / "dpo_trainer_state.json", "--dir", "x", "--run", "r", "--json")
 
     assert {
@@ -49,14 +49,14 @@ def test_json(tmp_path: Path) -> None:
     } == json.loads(done.stdout)
 
 
-def test_a_run_is_never_written_over(tmp_path: Path) -> None:
-    """A second import of the same name is refused, and the first run stays as it was."""
+def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
+    """A second import with the same run id is rejected, and the first run is unchanged."""
     run(tmp_path, SAMPLES / "wandb_chart.csv")
     before = (tmp_path / "logs" / "wandb_chart" / "events.jsonl").read_bytes()
     done = run(tmp_path, SAMPLES / "wandb_chart.csv")
 
     assert (1, "") == (done.returncode, done.stdout)
-    assert "logs/wandb_chart is there already. Choose another id with --run.\n" == done.stderr
+    assert "logs/wandb_chart already exists. Choose another id with --run.\n" == done.stderr
     assert before == (tmp_path / "logs" / "wandb_chart" / "events.jsonl").read_bytes()
     assert ["wandb_chart"] == [path.name for path in (tmp_path / "logs").iterdir()]
 
@@ -64,16 +64,20 @@ def test_a_run_is_never_written_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "error"),
     [
-        (["nowhere"], 1, "nowhere: there is no such file or folder\n"),
-        (["notes.txt"], 1, "notes.txt: nothing is known to import here."),
-        (["."], 1, ".: nothing is known to import here."),
-        (["rows.jsonl", "--run", "a/b"], 1, "run: 'a/b' can't be a run id: it names a folder\n"),
+        (["nowhere"], 1, "nowhere: no such file or folder\n"),
+        (["notes.txt"], 1, "notes.txt: the format is not recognized."),
+        (["."], 1, ".: the format is not recognized."),
+        (
+            ["rows.jsonl", "--run", "a/b"],
+            1,
+            "run: 'a/b' is not a valid run id: a run id is also the name of a folder\n",
+        ),
         (["rows.jsonl", "--format", "xml"], 2, "Usage: "),
         ([], 2, "Usage: "),
     ],
 )
 def test_errors(arguments: list[str], status: int, error: str, tmp_path: Path) -> None:
-    """A user's error is one text on standard error, and leaves nothing behind."""
+    """A user error is a single message on standard error, and leaves no files behind."""
     (tmp_path / "notes.txt").write_text("dear diary\n")
     (tmp_path / "rows.jsonl").write_text('{"step": 1, "loss": 2}\n')
     done = run(tmp_path, *arguments)
@@ -84,8 +88,8 @@ def test_errors(arguments: list[str], status: int, error: str, tmp_path: Path) -
     assert {"notes.txt", "rows.jsonl"} == {path.name for path in tmp_path.iterdir()}
 
 
-def test_a_format_that_is_said(tmp_path: Path) -> None:
-    """A file that isn't known by its content is read as `--format` says."""
+def test_an_explicit_format(tmp_path: Path) -> None:
+    """A file whose format can't be detected is read in the format given by `--format`."""
     (tmp_path / "mine").write_text("when,loss\n1,2.5\n")
     done = run(tmp_path, "mine", "--format", "csv")
     rows = duckdb.execute(
@@ -96,7 +100,7 @@ def test_a_format_that_is_said(tmp_path: Path) -> None:
     assert [(2.5, None)] == rows.fetchall()
 
 
-def test_the_run_goes_on(tmp_path: Path) -> None:
+def test_an_imported_run_is_continued(tmp_path: Path) -> None:
     """An imported run can be continued: the next attempt adds to it, with the same columns."""
     run(tmp_path, SAMPLES / "grpo_trainer_state.json", "--run", "r")
     sinks = {

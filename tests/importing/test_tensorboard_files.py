@@ -1,4 +1,4 @@
-"""Importing event files, written by torch's SummaryWriter, by transformers and by our own sink."""
+"""Importing event files written by torch's SummaryWriter, by transformers and by our own sink."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def writer(folder: Path, **options: Any) -> Iterator[Any]:
 
 
 def scalars(folder: Path) -> set[tuple[str, int, float]]:
-    """Return tag, step and value of each scalar, as TensorBoard's own reader has them."""
+    """Return the tag, step and value of each scalar, read by TensorBoard's own reader."""
     accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     accumulator.Reload()
     tags = accumulator.Tags()["scalars"]
@@ -37,7 +37,7 @@ def scalars(folder: Path) -> set[tuple[str, int, float]]:
 
 
 def points(events: list[dict[str, Any]]) -> set[tuple[str, int, float]]:
-    """Return the same of imported events, by the tags that transformers gives them."""
+    """Return the tag, step and value of imported numbers, with the tags of transformers."""
     prefixes = {"training": "train/", "evaluation": "eval/", "summary": "train/"}
     return {
         (
@@ -70,7 +70,7 @@ def test_points_of_a_step_are_one_event(tmp_path: Path) -> None:
 
 
 def test_curves_one_after_another(tmp_path: Path) -> None:
-    """Points are put together by step even where a file has one whole curve after another."""
+    """Points are grouped by step even if a file contains one complete curve after another."""
     with writer(tmp_path / "tb") as tb:
         for tag in ("train/loss", "train/kl", "train/reward"):
             for step in range(200):
@@ -82,8 +82,8 @@ def test_curves_one_after_another(tmp_path: Path) -> None:
     assert scalars(tmp_path / "tb") == points(events)
 
 
-def test_numbers_that_are_not_finite_and_repeated_ones(tmp_path: Path) -> None:
-    """NaN, infinities and -0 come back; a second point of a tag at a step is a second event."""
+def test_nonfinite_and_repeated_numbers(tmp_path: Path) -> None:
+    """NaN, infinities and -0 are imported; a second point of a tag at a step is a second event."""
     values = [math.nan, math.inf, -math.inf, -0.0, 1.0, 1.0, 1e-45]
     with writer(tmp_path / "tb") as tb:
         for value in values:
@@ -94,8 +94,8 @@ def test_numbers_that_are_not_finite_and_repeated_ones(tmp_path: Path) -> None:
     assert [str(float(np.float32(value))) for value in values] == [str(value) for value in found]
 
 
-def test_a_restart_replaces_what_came_after_its_step(tmp_path: Path) -> None:
-    """`SessionLog.START` purges as in TensorBoard, and what it purged is said."""
+def test_a_restart_replaces_later_points(tmp_path: Path) -> None:
+    """`SessionLog.START` purges points as in TensorBoard, and the purged points are counted."""
     with writer(tmp_path / "tb") as tb:
         for step in range(10):
             tb.add_scalar("train/loss", 1.0, step)
@@ -105,7 +105,7 @@ def test_a_restart_replaces_what_came_after_its_step(tmp_path: Path) -> None:
     result, events = imported(tmp_path / "tb", tmp_path / "logs")
 
     assert [1.0] * 6 + [2.0] * 2 == [event["loss"] for event in of_type(events, "training")]
-    assert {"points that a restart has replaced": 4} == result.left_out
+    assert {"points replaced by a restart": 4} == result.left_out
     assert scalars(tmp_path / "tb") == points(events)
 
 
@@ -125,14 +125,14 @@ def test_texts_and_what_is_left_out(tmp_path: Path) -> None:
         message["step"],
     )
     assert {
-        "TensorBoard's histograms": 1,
-        "TensorBoard's images": 1,
-        "TensorBoard's pr_curves": 1,
+        "TensorBoard histograms": 1,
+        "TensorBoard images": 1,
+        "TensorBoard pr_curves": 1,
     } == result.left_out
 
 
-def test_folders_side_by_side(tmp_path: Path) -> None:
-    """Of several folders each gives its name to its fields; `train` and `eval` are the events."""
+def test_several_folders(tmp_path: Path) -> None:
+    """With several folders, fields are prefixed with their names, except for `train` and `eval`."""
     for folder in ("a/run", "b", "train", "eval"):
         with writer(tmp_path / "tb" / folder) as tb:
             tb.add_scalar("train/loss" if "/" in folder else "loss", 1.0, 1)
@@ -143,7 +143,7 @@ def test_folders_side_by_side(tmp_path: Path) -> None:
 
 
 def test_hyperparameters(tmp_path: Path) -> None:
-    """`add_hparams` writes to a folder of its own: they are those of `run_started`."""
+    """Hyperparameters that `add_hparams` writes to a separate folder become `run_started`."""
     with writer(tmp_path / "runs" / "x") as tb:
         tb.add_scalar("train/loss", 1.0, 1)
         tb.add_hparams({"lr": 0.5, "name": "a", "on": True}, {})
@@ -156,8 +156,8 @@ def test_hyperparameters(tmp_path: Path) -> None:
     assert [{"loss": 1.0}] == [fields(event) for event in of_type(events, "training")]
 
 
-def test_what_transformers_writes(tmp_path: Path) -> None:
-    """The event files of a real GRPO training have the numbers of its `trainer_state.json`."""
+def test_event_files_of_transformers(tmp_path: Path) -> None:
+    """The event files of a real GRPO training give the same numbers as its `trainer_state.json`."""
     trainer = make_trainer(
         tmp_path / "out", report_to=["tensorboard"], eval_strategy="steps", eval_steps=2
     )
@@ -182,7 +182,7 @@ def test_what_transformers_writes(tmp_path: Path) -> None:
 
 
 def test_our_own_event_files(tmp_path: Path) -> None:
-    """What our sink wrote comes back as the events it was, to the precision of float32."""
+    """Event files of our own sink are imported as the original events, in float32 precision."""
     sinks = {"jsonl": {"path": "{dir}/{run}/e.jsonl"}, "tensorboard": {"path": "{dir}/{run}/tb"}}
     logflume.initialize(
         {"root": {"sinks": list(sinks)}, "sinks": sinks, "processors": ["flatten_rewards"]},
@@ -207,7 +207,7 @@ def test_our_own_event_files(tmp_path: Path) -> None:
 
 
 def test_a_torn_end(tmp_path: Path) -> None:
-    """What a kill tore off is left out and said; what is before it is there."""
+    """A torn record at the end is left out and counted; everything before it is imported."""
     with writer(tmp_path / "tb") as tb:
         for step in range(3):
             tb.add_scalar("train/loss", 1.0, step)
@@ -217,13 +217,13 @@ def test_a_torn_end(tmp_path: Path) -> None:
 
     assert [0, 1] == [event["step"] for event in of_type(events, "training")]
     (reason,) = result.left_out
-    assert "bytes after the last whole record of an event file" == reason
+    assert "bytes after the last complete record of an event file" == reason
 
 
 def test_no_event_files(tmp_path: Path) -> None:
-    """A folder without any is one error; so is a file that only has the name."""
-    with pytest.raises(RunError, match="there are no event files here"):
+    """A folder without event files is an error, and so is a file with only the name of one."""
+    with pytest.raises(RunError, match=r"no event files \(\*tfevents\*\) in this folder"):
         imported(tmp_path, tmp_path / "logs", format="tensorboard")
     (tmp_path / "events.out.tfevents.1").write_bytes(b"nothing of the kind")
-    with pytest.raises(RunError, match="there is nothing in it to import"):
+    with pytest.raises(RunError, match="nothing to import"):
         imported(tmp_path / "events.out.tfevents.1", tmp_path / "logs", run="r")

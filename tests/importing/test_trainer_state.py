@@ -1,4 +1,4 @@
-"""Importing `trainer_state.json`: of public runs by their shape, and of a real GRPO training."""
+"""Importing `trainer_state.json`: samples modelled on public runs, and a real GRPO training."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.training.tiny_trainers import make_trainer
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two values are equal; NaN is equal to NaN."""
+    """Whether two values are equal; NaN equals NaN."""
     return bool(left == right) or (left != left and right != right)
 
 
 @pytest.mark.parametrize("kind", ["grpo", "dpo", "sft"])
-def test_every_number_of_the_log_is_there(kind: str, tmp_path: Path) -> None:
-    """Each value of each report is in the event that it belongs to, at its step."""
+def test_every_number_of_the_log_is_imported(kind: str, tmp_path: Path) -> None:
+    """Each value of each report is in the right event, at its step."""
     source = SAMPLES / f"{kind}_trainer_state.json"
     _, events = imported(source, tmp_path)
 
@@ -43,12 +43,12 @@ def test_every_number_of_the_log_is_there(kind: str, tmp_path: Path) -> None:
     ]
     assert [] == [value for value in values if value[1] != "epoch" and not has(*value)]
     epochs = {(r["step"], r["epoch"]) for r in reports}
-    told = {(e["step"], e["epoch"]) for e in events if e["event"] in ("training", "summary")}
-    assert epochs == told
+    found = {(e["step"], e["epoch"]) for e in events if e["event"] in ("training", "summary")}
+    assert epochs == found
 
 
 def test_evaluations_have_the_epoch_and_the_mode(tmp_path: Path) -> None:
-    """An evaluation has the names of `training`, its epoch, and the mode `eval`."""
+    """An evaluation has the field names of `training`, its epoch and the mode `eval`."""
     _, events = imported(SAMPLES / "dpo_trainer_state.json", tmp_path)
     (evaluation,) = of_type(events, "evaluation")
 
@@ -59,7 +59,7 @@ def test_evaluations_have_the_epoch_and_the_mode(tmp_path: Path) -> None:
 
 
 def test_the_rest_of_the_state(tmp_path: Path) -> None:
-    """Hyperparameters are those of `run_started`, the other values an event `trainer_state`."""
+    """Hyperparameters become `run_started`, and all other values `trainer_state`."""
     _, events = imported(SAMPLES / "dpo_trainer_state.json", tmp_path)
     (state,) = of_type(events, "trainer_state")
 
@@ -72,7 +72,7 @@ def test_the_rest_of_the_state(tmp_path: Path) -> None:
 
 
 def test_status_and_times(tmp_path: Path) -> None:
-    """A log that ends before `max_steps` is `interrupted`; times are those of the file."""
+    """A log that ends before `max_steps` is `interrupted`; events have the time of the file."""
     source = tmp_path / "my sft" / "trainer_state.json"
     source.parent.mkdir()
     shutil.copy(SAMPLES / "sft_trainer_state.json", source)
@@ -86,7 +86,7 @@ def test_status_and_times(tmp_path: Path) -> None:
 
 
 def test_newest_checkpoint_of_a_folder(tmp_path: Path) -> None:
-    """Of several states the one of the last step is taken; a torn one is said to be left out."""
+    """Of several states the one of the last step is imported; a torn one is counted as left out."""
     for name, step in [("checkpoint-9", 9), ("checkpoint-10", 10), ("checkpoint-2", 2)]:
         (tmp_path / "out" / name).mkdir(parents=True)
         state = {"global_step": step, "log_history": [{"loss": float(step), "step": step}]}
@@ -98,16 +98,16 @@ def test_newest_checkpoint_of_a_folder(tmp_path: Path) -> None:
 
     assert [10.0] == [event["loss"] for event in of_type(events, "training")]
     assert {
-        "trainer_state.json of checkpoints that can't be read": 1,
-        "training_args.bin: a pickle, which could run anything": 1,
+        "trainer_state.json files that can't be read": 1,
+        "training_args.bin: a pickle, which could execute arbitrary code": 1,
     } == result.left_out
 
 
 @pytest.mark.parametrize(
     "text", ["{", "[1", '{"log_history": 5}', '{"a": 1}', "", "null", "[" * 9999]
 )
-def test_no_state(text: str, tmp_path: Path) -> None:
-    """A file that is none is one error that names it, and leaves no run behind."""
+def test_an_invalid_state(text: str, tmp_path: Path) -> None:
+    """An invalid file is an error that names it, and leaves no run behind."""
     (tmp_path / "trainer_state.json").write_text(text)
     with pytest.raises(RunError, match=r"trainer_state\.json: "):
         imported(tmp_path, tmp_path / "logs")
@@ -116,16 +116,16 @@ def test_no_state(text: str, tmp_path: Path) -> None:
 
 
 def test_a_log_history_saved_by_hand(tmp_path: Path) -> None:
-    """A bare list of reports is taken as well."""
+    """A bare list of reports is imported, too."""
     (tmp_path / "log_history.json").write_text('[{"loss": NaN, "step": 3}, 5, {"step": 4}]')
     result, events = imported(tmp_path / "log_history.json", tmp_path / "logs", run="r")
 
     assert [3] == [event["step"] for event in of_type(events, "training")]
-    assert {"entries of log_history that are no report": 1} == result.left_out
+    assert {"log_history entries that are not reports": 1} == result.left_out
 
 
 def test_a_real_training(tmp_path: Path) -> None:
-    """The import of a GRPO training has the very events that our callback logged live."""
+    """Importing a GRPO training gives the same events that our callback logged live."""
     trainer = make_trainer(tmp_path / "out", eval_strategy="steps", eval_steps=2)
     with attach(trainer):
         logflume.initialize(
@@ -142,16 +142,16 @@ def test_a_real_training(tmp_path: Path) -> None:
     live = list(logflume.open_run(tmp_path / "live" / "r"))
     _, events = imported(tmp_path / "out", tmp_path / "logs", run="r")
 
-    # transformers' own printing takes `total_flos` out of the report before our callback gets it.
-    kept = {"generation": None, "total_flos": None}
+    # transformers' progress printing removes `total_flos` from the report before our callback runs.
+    removed = {"generation": None, "total_flos": None}
     for event_type in ("training", "evaluation", "summary"):
-        expected = [fields(event | kept) for event in of_type(live, event_type)]
+        expected = [fields(event | removed) for event in of_type(live, event_type)]
         assert len(expected) > 0
-        assert expected == [fields(event | kept) for event in of_type(events, event_type)]
+        assert expected == [fields(event | removed) for event in of_type(events, event_type)]
 
 
-def test_the_run_is_a_run(tmp_path: Path) -> None:
-    """Parquet parts, event files and the state of the run are there, with the same numbers."""
+def test_the_run_is_complete(tmp_path: Path) -> None:
+    """An imported run has Parquet parts, event files and the run state, with the same numbers."""
     result, events = imported(SAMPLES / "grpo_trainer_state.json", tmp_path)
     rows = duckdb.execute(
         f"select step, loss from '{result.folder}/parquet/training/*.parquet' order by seq"

@@ -12,7 +12,7 @@ import pytest
 import logflume
 from logflume.protocols import Event
 from logflume.testing import MemorySink, capture_events
-from tests.own_events import fields, only, own
+from tests.event_helpers import fields, only, own
 
 
 @pytest.mark.parametrize(

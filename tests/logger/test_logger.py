@@ -8,7 +8,7 @@ import pytest
 
 import logflume
 from logflume.testing import capture_events
-from tests.own_events import fields, only, own
+from tests.event_helpers import fields, only, own
 
 
 class TestBinding:

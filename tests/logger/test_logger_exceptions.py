@@ -10,7 +10,7 @@ import pytest
 import logflume
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from tests.own_events import fields, only
+from tests.event_helpers import fields, only
 
 
 class TestExceptions:
@@ -68,7 +68,7 @@ class TestExceptions:
         with capture_events() as events:
             logflume.get_logger().error("x", exc_info=MuteError())
 
-        assert "MuteError (its text could not be had)" == only(events)["exception/message"]
+        assert "MuteError (its text can't be read)" == only(events)["exception/message"]
         assert only(events)["exception/type"].endswith("MuteError")
 
     @pytest.mark.parametrize("method", ["info", "exception", "log"])

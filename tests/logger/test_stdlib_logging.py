@@ -13,7 +13,7 @@ import pytest
 
 import logflume
 from logflume.testing import capture_events
-from tests.own_events import only, own
+from tests.event_helpers import only, own
 
 NAME = "some_library"
 

@@ -10,7 +10,7 @@ import structlog
 import logflume
 from logflume.logger.logger import EventLogger
 from logflume.testing import capture_events
-from tests.own_events import fields, only, own
+from tests.event_helpers import fields, only, own
 
 
 class TestAsync:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from logflume.testing import capture_events
-from tests.own_events import only, own
+from tests.event_helpers import only, own
 
 CAPTURED: dict[str, Any] = {"stdlib": {"warnings": True}}
 

@@ -1,4 +1,4 @@
-"""Ways in which the files of a run are damaged."""
+"""Ways to damage the files of a run, each with the issue that the doctor has to report."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 
-def cut(path: Path, size_bytes: int) -> None:
+def truncate(path: Path, size_bytes: int) -> None:
+    """Remove the last bytes of a file."""
     path.write_bytes(path.read_bytes()[:-size_bytes])
 
 
-def first(folder: Path, pattern: str) -> Path:
+def first_file(folder: Path, pattern: str) -> Path:
+    """Return the first file that matches a pattern."""
     return sorted(folder.glob(pattern))[0]
 
 
 def tear_log(folder: Path) -> None:
-    cut(folder / "training.log", 3)
+    truncate(folder / "training.log", 3)
 
 
-def lose_log_line(folder: Path) -> None:
+def remove_log_line(folder: Path) -> None:
     lines = (folder / "training.log").read_bytes().splitlines(keepends=True)
     (folder / "training.log").write_bytes(b"".join(lines[:4] + lines[5:]))
 
 
 def tear_csv(folder: Path) -> None:
-    cut(folder / "outputs.csv", 3)
+    truncate(folder / "outputs.csv", 3)
 
 
 def change_csv_header(folder: Path) -> None:
@@ -49,7 +51,7 @@ def change_csv_position(folder: Path) -> None:
     (folder / "outputs.csv").write_bytes(changed)
 
 
-def double_csv_rows(folder: Path) -> None:
+def duplicate_csv_rows(folder: Path) -> None:
     header, _, rows = (folder / "outputs.csv").read_bytes().partition(b"\n")
     (folder / "outputs.csv").write_bytes(header + b"\n" + rows + rows)
 
@@ -59,39 +61,40 @@ def remove_csv(folder: Path) -> None:
 
 
 def remove_part(folder: Path) -> None:
-    first(folder, "parquet/model_output/*.parquet").unlink()
+    first_file(folder, "parquet/model_output/*.parquet").unlink()
 
 
 def damage_part(folder: Path) -> None:
-    cut(first(folder, "parquet/training/*.parquet"), 40)
+    truncate(first_file(folder, "parquet/training/*.parquet"), 40)
 
 
 def copy_part(folder: Path) -> None:
-    part = first(folder, "parquet/training/*.parquet")
+    part = first_file(folder, "parquet/training/*.parquet")
     shutil.copy(part, part.with_name(part.name.replace(".parquet", "-1.parquet")))
 
 
 def change_part(folder: Path) -> None:
-    part = first(folder, "parquet/training/*.parquet")
+    part = first_file(folder, "parquet/training/*.parquet")
     changed = "select * replace (loss * 2 as loss)"
     _rewrite(part, f"{changed} from read_parquet('{part}')")
 
 
 def change_position(folder: Path) -> None:
-    """Flip the bit that makes of an event's `seq` a larger number than any."""
-    part = first(folder, "parquet/model_output/*.parquet")
+    """Flip a bit that makes the `seq` of an event larger than any other."""
+    part = first_file(folder, "parquet/model_output/*.parquet")
     content = bytearray(part.read_bytes())
-    for place in range(*_pages(part, "seq")):
+    for offset in range(*_pages(part, "seq")):
         for bit in range(8):
-            content[place] ^= 1 << bit
+            content[offset] ^= 1 << bit
             if _largest(bytes(content), "seq") > 1_000:
                 part.write_bytes(content)
                 return
-            content[place] ^= 1 << bit
-    raise AssertionError("no bit does that")
+            content[offset] ^= 1 << bit
+    raise AssertionError("no such bit")
 
 
 def _pages(part: Path, name: str) -> tuple[int, int]:
+    """Return the offsets at which the pages of a column start and end."""
     group = pq.read_metadata(part).row_group(0)
     columns = map(group.column, range(group.num_columns))
     column = next(column for column in columns if column.path_in_schema == name)
@@ -107,7 +110,7 @@ def _largest(content: bytes, name: str) -> int:
 
 
 def narrow_part(folder: Path) -> None:
-    part = first(folder, "parquet/odd/*.parquet")
+    part = first_file(folder, "parquet/odd/*.parquet")
     _rewrite(part, f"select * exclude (late) from read_parquet('{part}')")
 
 
@@ -120,29 +123,29 @@ def _rewrite(part: Path, query: str) -> None:
 
 
 def remove_event_file(folder: Path) -> None:
-    first(folder, "tensorboard/events*").unlink()
+    first_file(folder, "tensorboard/events*").unlink()
 
 
 def tear_event_file(folder: Path) -> None:
-    cut(first(folder, "tensorboard/events*"), 3)
+    truncate(first_file(folder, "tensorboard/events*"), 3)
 
 
 def damage_event_file(folder: Path) -> None:
-    path = first(folder, "tensorboard/events*")
+    path = first_file(folder, "tensorboard/events*")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
 def break_state(folder: Path) -> None:
-    cut(folder / "run.json", 30)
+    truncate(folder / "run.json", 30)
 
 
 def remove_state(folder: Path) -> None:
     (folder / "run-rank1.json").unlink()
 
 
-def kill_state(folder: Path) -> None:
+def set_state_running(folder: Path) -> None:
     text = (folder / "run.json").read_text()
     (folder / "run.json").write_text(text.replace('"finished"', '"running"'))
 
@@ -152,12 +155,12 @@ def tear_journal(folder: Path) -> None:
         file.write(b'{"timestamp":"20')
 
 
-def double_journal_line(folder: Path) -> None:
+def duplicate_journal_line(folder: Path) -> None:
     lines = (folder / "events-rank1.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "events-rank1.jsonl").write_bytes(b"".join([*lines, lines[-1]]))
 
 
-def leave_things(folder: Path) -> None:
+def leave_stale_files(folder: Path) -> None:
     (folder / ".events.000001.jsonl.zst.tmp").write_bytes(b"draft")
     (folder / "run.json.tmp").write_bytes(b"{")
     (folder / ".parquet.tmp" / "x").mkdir(parents=True)
@@ -165,27 +168,31 @@ def leave_things(folder: Path) -> None:
 
 
 DAMAGES: dict[Callable[[Path], None], tuple[str, str]] = {
-    tear_log: ("training.log", "a torn last line"),
-    lose_log_line: ("training.log", "lines of the journal's events are missing"),
-    tear_csv: ("outputs.csv", "a torn last row"),
-    change_csv_header: ("outputs.csv", "a header that the configuration doesn't give"),
-    change_csv_cell: ("outputs.csv", "events say something else than in the journal"),
-    change_csv_position: ("outputs.csv", "events with another one's attempt or seq"),
-    double_csv_rows: ("outputs.csv", "events are there twice"),
+    tear_log: ("training.log", "torn last line"),
+    remove_log_line: ("training.log", "lines of events of the journal are missing"),
+    tear_csv: ("outputs.csv", "torn last row"),
+    change_csv_header: ("outputs.csv", "the header doesn't match the configuration"),
+    change_csv_cell: ("outputs.csv", "events differ from the journal"),
+    change_csv_position: ("outputs.csv", "events with the attempt or seq of another event"),
+    duplicate_csv_rows: ("outputs.csv", "duplicate events"),
     remove_csv: ("outputs-rank1.csv", "events of the journal are missing"),
     remove_part: ("parquet/model_output", "events of the journal are missing"),
-    damage_part: ("parquet/training/part-", "a part that can't be read"),
-    copy_part: ("parquet/training", "events are there twice"),
-    change_part: ("parquet/training", "events say something else than in the journal"),
-    change_position: ("parquet/model_output/part-", "a part that can't be read"),
-    narrow_part: ("parquet/odd", "events say something else than in the journal"),
+    damage_part: ("parquet/training/part-", "unreadable part"),
+    copy_part: ("parquet/training", "duplicate events"),
+    change_part: ("parquet/training", "events differ from the journal"),
+    change_position: ("parquet/model_output/part-", "unreadable part"),
+    narrow_part: ("parquet/odd", "events differ from the journal"),
     remove_event_file: ("tensorboard", "events of the journal are missing"),
-    tear_event_file: ("tensorboard/events", "bytes that can't be read, to its end"),
+    tear_event_file: ("tensorboard/events", "unreadable bytes at the end of the file"),
     damage_event_file: ("tensorboard", "events of the journal are missing"),
-    break_state: ("run.json", "the state of the run can't be read"),
-    remove_state: ("run-rank1.json", "the state of the run is missing"),
-    kill_state: ("run.json", "it says 'running', but nobody writes the run: it was killed"),
-    tear_journal: ("events.jsonl", "a torn last line"),
-    double_journal_line: ("events-rank1.jsonl", "events that are there twice"),
-    leave_things: (".parquet.tmp", "left by a crash, or set aside"),
+    break_state: ("run.json", "the run state can't be read"),
+    remove_state: ("run-rank1.json", "the run state is missing"),
+    set_state_running: (
+        "run.json",
+        "the status is 'running', but no process is writing the run: it was killed",
+    ),
+    tear_journal: ("events.jsonl", "torn last line"),
+    duplicate_journal_line: ("events-rank1.jsonl", "duplicate events"),
+    leave_stale_files: (".parquet.tmp", "stale file, left by a crash or a repair"),
 }
+"""Each damage, with the start of the file name and the text of its issue."""

@@ -1,4 +1,4 @@
-"""What a run's outputs hold, each read with what its users read it with."""
+"""Readers of the journal and the sink files of a run, using the libraries of their users."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import logflume
 
 
 def read_journal(folder: Path) -> list[str]:
-    """Return the events of all journals, in no order."""
+    """Return the events of all journals, sorted as JSON."""
     run = logflume.open_run(folder, attempts="all")
     return sorted(json.dumps(event, sort_keys=True) for event in run)
 
 
 def read_parquet(folder: Path) -> dict[str, list[Any]]:
-    """Return the rows of every type and rank, read with DuckDB."""
+    """Return the rows of every event type and rank, read with DuckDB."""
     types = [path for path in folder.glob("parquet*/*") if any(path.glob("*.parquet"))]
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
@@ -34,24 +34,24 @@ def read_parquet(folder: Path) -> dict[str, list[Any]]:
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    found = connection.execute(query)
-    names = [str(column[0]) for column in found.description or ()]
-    # The order of columns is that in which they were seen first.
+    result = connection.execute(query)
+    names = [str(column[0]) for column in result.description or ()]
+    # Sorted, because columns are in the order of their first appearance, which may differ.
     return [
         {n: v for n, v in sorted(zip(names, row, strict=True)) if v is not None}
-        for row in found.fetchall()
+        for row in result.fetchall()
     ]
 
 
 def read_csv(folder: Path) -> dict[str, list[list[str]]]:
-    """Return the rows of every CSV file, the header first."""
+    """Return the rows of every CSV file, with the header first."""
     paths = sorted(folder.glob("*.csv"))
     texts = {path.name: path.read_bytes().decode() for path in paths}
     return {name: list(csv.reader(io.StringIO(t, newline=""))) for name, t in texts.items()}
 
 
 def read_tensorboard(folder: Path) -> dict[str, Any]:
-    """Return what TensorBoard shows: by tag the steps and values."""
+    """Return what TensorBoard shows: the steps and values of each tag."""
     shown: dict[str, Any] = {}
     for path in sorted(folder.glob("tensorboard*")):
         guidance = {"scalars": 0, "tensors": 0, "histograms": 0}
@@ -82,5 +82,5 @@ READERS = {
 
 
 def read_outputs(folder: Path) -> dict[str, Any]:
-    """Return what all outputs hold."""
+    """Return the content of all sink files."""
     return {name: read(folder) for name, read in READERS.items()}

@@ -1,4 +1,4 @@
-"""Runs with every output, several ranks and attempts, and all that is hard to write down."""
+"""Runs with every sink, several ranks and attempts, and values that are hard to serialize."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ CONFIG: dict[str, Any] = {
 
 
 def start(folder: Path, **more: Any) -> Path:
-    """Start the run "r", or its next attempt, and return its folder."""
+    """Start the run `r`, or its next attempt, and return its folder."""
     return logflume.initialize({**CONFIG, **more}, dir=folder, run="r").folder
 
 
 def log_steps(*steps: int) -> None:
-    """Log steps of a training with whatever has made an output stumble."""
+    """Log training steps with values that have broken sinks before."""
     log = logflume.get_training_logger()
     for step in steps:
         logflume.set_step(step)
@@ -49,7 +49,7 @@ def log_steps(*steps: int) -> None:
 
 
 def write_run(folder: Path, *attempts: range, rank: int = 0, **more: Any) -> Path:
-    """Write a run of one or more attempts, as one rank; return its folder."""
+    """Write a run of one or more attempts as one rank, and return its folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RANK", str(rank))
         for steps in attempts:
@@ -60,7 +60,7 @@ def write_run(folder: Path, *attempts: range, rank: int = 0, **more: Any) -> Pat
 
 
 def write_large(folder: Path) -> Path:
-    """Write a run of two ranks, of which the first was continued from step 4."""
+    """Write a run of two ranks, the first of which was continued from step 4."""
     write_run(folder, range(8), range(4, 12))
     return write_run(folder, range(4), rank=1)
 
@@ -69,7 +69,7 @@ Files = Mapping[str, bytes]
 
 
 def contents(folder: Path) -> Files:
-    """Return all files of a folder."""
+    """Return the content of all files in a folder, by relative path."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""A run with bytes flipped or cut at random places."""
+"""Runs with random damage: flipped, inserted or removed bytes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.maintenance.readers import read_outputs
 from tests.maintenance.runs import write_large
 
 Damage = tuple[str, float, int]
-"""What is done, where in the file, and with which bit, or how many bytes."""
+"""The operation, where in the file (0 to 1), and the bit or the number of bytes."""
 
 damages = st.tuples(
-    st.sampled_from(["flip", "cut", "drop", "insert"]),
+    st.sampled_from(["flip", "truncate", "drop", "insert"]),
     st.floats(0, 1, exclude_max=True),
     st.integers(0, 7),
 )
@@ -32,48 +32,50 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def apply(path: Path, damage: Damage) -> None:
-    how, where, number = damage
+    """Damage a file."""
+    operation, where, number = damage
     content = bytearray(path.read_bytes())
-    place = int(where * len(content))
-    if how == "flip":
-        content[place : place + 1] = bytes([content[place] ^ 1 << number])
-    elif how == "cut":
-        del content[place:]
-    elif how == "drop":
-        del content[place : place + number + 1]
+    offset = int(where * len(content))
+    if operation == "flip":
+        content[offset : offset + 1] = bytes([content[offset] ^ 1 << number])
+    elif operation == "truncate":
+        del content[offset:]
+    elif operation == "drop":
+        del content[offset : offset + number + 1]
     else:
-        content[place:place] = bytes([number * 31]) * (number + 1)
+        content[offset:offset] = bytes([number * 31]) * (number + 1)
     path.write_bytes(content)
 
 
 def files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files below a folder that match a pattern and are not empty."""
     return sorted(path for path in folder.rglob(pattern) if path.is_file() and path.stat().st_size)
 
 
-def read_said(folder: Path) -> list[str]:
-    """Return the events without fields that say nothing."""
+def read_events(folder: Path) -> list[str]:
+    """Return the events without fields that are None."""
     run = logflume.open_run(folder, attempts="all")
     return sorted(repr({n: v for n, v in event.items() if v is not None}) for event in run)
 
 
-OUTPUTS = ["*.parquet", "*.csv", "*.log", "events.out.*"]
+SINK_FILES = ["*.parquet", "*.csv", "*.log", "events.out.*"]
 
 
-@pytest.mark.parametrize("pattern", OUTPUTS)
+@pytest.mark.parametrize("pattern", SINK_FILES)
 @given(which=st.integers(0, 100), damage=damages)
 @settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-def test_damaged_outputs(pattern: str, which: int, damage: Damage, large: Path) -> None:
-    """What readers get is as before, or the damage is found; the repair makes it as before."""
-    with TemporaryDirectory() as place:
-        folder = shutil.copytree(large, Path(place) / "r")
+def test_damaged_sink_files(pattern: str, which: int, damage: Damage, large: Path) -> None:
+    """Readers get the same content, or the damage is reported; a repair restores the content."""
+    with TemporaryDirectory() as parent:
+        folder = shutil.copytree(large, Path(parent) / "r")
         before = read_outputs(folder)
         candidates = files(folder, pattern)
         apply(candidates[which % len(candidates)], damage)
-        found = diagnose(folder)
+        issues = diagnose(folder)
 
-        if not found:
+        if not issues:
             assert before == read_outputs(folder)
         assert [] == repair(folder)
         assert before == read_outputs(folder)
@@ -84,17 +86,17 @@ def test_damaged_outputs(pattern: str, which: int, damage: Damage, large: Path) 
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_damaged_journals(which: int, damage: Damage, large: Path) -> None:
-    """Every event that is lost or changed is noticed; afterwards the rest can be read."""
-    with TemporaryDirectory() as place:
-        folder = shutil.copytree(large, Path(place) / "r")
-        before = read_said(folder)
+    """Every lost or changed event is reported; after a repair the rest can be read."""
+    with TemporaryDirectory() as parent:
+        folder = shutil.copytree(large, Path(parent) / "r")
+        before = read_events(folder)
         candidates = files(folder, "events*.jsonl*")
         apply(candidates[which % len(candidates)], damage)
-        found = diagnose(folder)
-        left = repair(folder)
+        issues = diagnose(folder)
+        remaining = repair(folder)
 
-        events = read_said(folder)
+        events = read_events(folder)
         if events != before:
-            assert found
-        assert left == repair(folder)
+            assert issues
+        assert remaining == repair(folder)
         assert len(events) <= len(before)

@@ -1,4 +1,4 @@
-"""What the doctor finds, and what it makes right again."""
+"""Issues that the doctor reports, and their repair."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from logflume.exceptions import RunError
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.repair import repair
 from logflume.maintenance.replay import replay
-from tests.cli.commands import ask, run
-from tests.maintenance.damages import DAMAGES, break_state, cut, first, tear_csv
+from tests.cli.commands import check_output, run
+from tests.maintenance.damages import DAMAGES, break_state, first_file, tear_csv, truncate
 from tests.maintenance.readers import read_journal, read_outputs
 from tests.maintenance.runs import CONFIG, contents, log_steps, start, write_large, write_run
 
@@ -26,8 +26,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_large(tmp_path_factory.mktemp("large"))
 
 
-def test_a_run_that_is_well(large: Path) -> None:
-    """There is nothing to say about several ranks and attempts, and nothing is changed."""
+def test_an_intact_run(large: Path) -> None:
+    """An intact run of several ranks and attempts has no issues, and nothing is changed."""
     before = contents(large)
 
     assert [] == diagnose(large)
@@ -35,7 +35,7 @@ def test_a_run_that_is_well(large: Path) -> None:
 
 
 def test_a_live_run(tmp_path: Path) -> None:
-    """What is not written yet is not wrong; a repair is refused."""
+    """Events that are not written yet are not an issue; a repair is refused."""
     folder = start(tmp_path)
     log_steps(*range(5))
     assert logflume.flush()
@@ -48,15 +48,15 @@ def test_a_live_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_damages(damage: Callable[[Path], None], large: Path, tmp_path: Path) -> None:
-    """Each is found by file and kind; after the repair all is as before, and nothing is found."""
+    """Each damage is reported with its file and kind; a repair restores the original content."""
     folder = shutil.copytree(large, tmp_path / "r")
     outputs, journal = read_outputs(folder), read_journal(folder)
     damage(folder)
     before = contents(folder)
-    found = [(issue.file, issue.what) for issue in diagnose(folder)]
+    issues = [(issue.file, issue.what) for issue in diagnose(folder)]
 
     file, what = DAMAGES[damage]
-    assert [what] == list({w for f, w in found if f.startswith(file) and w == what})
+    assert [what] == list({w for f, w in issues if f.startswith(file) and w == what})
     assert before == contents(folder)
     assert [] == repair(folder)
     assert [] == diagnose(folder)
@@ -64,53 +64,53 @@ def test_damages(damage: Callable[[Path], None], large: Path, tmp_path: Path) ->
     assert journal == read_journal(folder)
 
 
-def test_what_the_journal_has_lost(large: Path, tmp_path: Path) -> None:
-    """It is told, the outputs that have it keep it, and readers can read the rest."""
+def test_a_lost_journal_line(large: Path, tmp_path: Path) -> None:
+    """The loss is reported, sink files keep the event, and the rest can be read."""
     folder = shutil.copytree(large, tmp_path / "r")
     outputs = read_outputs(folder)
     journal = folder / "events-rank1.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join([*lines[:2], b"x" + lines[2], *lines[3:]]))
     lost = json.loads(lines[2])["seq"]
-    left = repair(folder)
+    remaining = repair(folder)
 
     what = f"events are missing: attempt 0, seq {lost}"
-    assert ("events-rank1.jsonl", what, 1) in [(f.file, f.what, f.count) for f in left]
-    lacking = [f for f in left if f.what == "events that the journal lacks"]
-    assert {1} == {f.count for f in lacking}
+    assert ("events-rank1.jsonl", what, 1) in [(i.file, i.what, i.count) for i in remaining]
+    unknown = [i for i in remaining if i.what == "events that are not in the journal"]
+    assert {1} == {i.count for i in unknown}
     assert outputs == read_outputs(folder)
     assert lost not in [e["seq"] for e in logflume.open_run(folder) if e["rank"] == 1]
     assert (
         b"".join([*lines[:2], b"x" + lines[2], *lines[3:]])
         == (folder / ".events-rank1.jsonl.damaged").read_bytes()
     )
-    assert left == repair(folder)
+    assert remaining == repair(folder)
 
 
 def test_a_lost_rotated_file(large: Path, tmp_path: Path) -> None:
-    """The gap is told with its numbers; Parquet keeps what only it has now."""
+    """The gap is reported with its numbers; Parquet keeps the events that only it has."""
     folder = shutil.copytree(large, tmp_path / "r")
     outputs = read_outputs(folder)
-    first(folder, "events.000002*").unlink()
-    left = repair(folder)
+    first_file(folder, "events.000002*").unlink()
+    remaining = repair(folder)
 
-    assert any(f.what.startswith("events are missing: attempt ") for f in left)
+    assert any(i.what.startswith("events are missing: attempt ") for i in remaining)
     assert outputs == read_outputs(folder)
 
 
 def test_a_damaged_compressed_file(tmp_path: Path) -> None:
-    """What can be read of it stays in the journal."""
+    """The readable lines of the file stay in the journal."""
     jsonl = {"path": "{dir}/{run}/events.jsonl", "rotate_bytes": 600_000}
     folder = write_run(tmp_path, range(300), sinks={**CONFIG["sinks"], "jsonl": jsonl})
     rotated = folder / "events.000001.jsonl.zst"
-    whole = _count_lines(rotated)
-    cut(rotated, rotated.stat().st_size // 4)
-    found = {(f.file, f.what) for f in diagnose(folder)}
-    assert (rotated.name, "the rest of the file can't be read") in found
-    left = repair(folder)
+    lines = _count_lines(rotated)
+    truncate(rotated, rotated.stat().st_size // 4)
+    issues = {(issue.file, issue.what) for issue in diagnose(folder)}
+    assert (rotated.name, "the rest of the file can't be read") in issues
+    remaining = repair(folder)
 
-    assert rotated.name not in {issue.file for issue in left}
-    assert whole // 2 < _count_lines(rotated) < whole
+    assert rotated.name not in {issue.file for issue in remaining}
+    assert lines // 2 < _count_lines(rotated) < lines
     assert (folder / f".{rotated.name}.damaged").exists()
 
 
@@ -121,8 +121,8 @@ def _count_lines(path: Path) -> int:
     return int(count)
 
 
-def test_a_run_goes_on_after_a_repair(large: Path, tmp_path: Path) -> None:
-    """The next attempt has the next number and the types of before, and all is well after it."""
+def test_a_run_continues_after_a_repair(large: Path, tmp_path: Path) -> None:
+    """The next attempt gets the next number and keeps the kinds of fields; there are no issues."""
     folder = shutil.copytree(large, tmp_path / "r")
     state = json.loads((folder / "run.json").read_text())
     break_state(folder)
@@ -139,28 +139,28 @@ def test_a_run_goes_on_after_a_repair(large: Path, tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """`logflume doctor` ends with 1 while something is wrong; --json is for scripts."""
+    """`logflume doctor` exits with status 1 if there are issues, and prints JSON with --json."""
     write_run(tmp_path, range(2))
-    assert "r: all is well\n" == ask(tmp_path, "doctor", "r")
+    assert "r: no issues\n" == check_output(tmp_path, "doctor", "r")
     tear_csv(tmp_path / "r")
     done = run(tmp_path, "doctor", "r", "--json")
     (torn, missing) = json.loads(done.stdout)
 
     assert (1, "") == (done.returncode, done.stderr)
     assert {"file", "what", "count", "do"} == set(torn)
-    assert ("outputs.csv", "a torn last row", 1) == (torn["file"], torn["what"], torn["count"])
+    assert ("outputs.csv", "torn last row", 1) == (torn["file"], torn["what"], torn["count"])
     assert ("events of the journal are missing", 1) == (missing["what"], missing["count"])
     assert "torn last row" in run(tmp_path, "doctor", "r").stdout
-    assert "r: all is well\n" == ask(tmp_path, "doctor", "r", "--fix")
+    assert "r: no issues\n" == check_output(tmp_path, "doctor", "r", "--fix")
     assert 1 == run(tmp_path, "doctor", "nowhere").returncode
 
 
 def test_attempts_of_different_configurations(tmp_path: Path) -> None:
-    """What belongs in an output is for the attempt to say; one that came later is filled in."""
+    """The configuration of the attempt decides which events belong in a sink file."""
     no_csv = {"model": {"sinks": ["jsonl", "parquet"]}}
-    warnings = {**CONFIG["sinks"], "log_file": {**CONFIG["sinks"]["log_file"], "level": "ERROR"}}
+    errors_only = {**CONFIG["sinks"], "log_file": {**CONFIG["sinks"]["log_file"], "level": "ERROR"}}
     write_run(tmp_path, range(2), loggers=no_csv)
-    write_run(tmp_path, range(2, 4), sinks=warnings)
+    write_run(tmp_path, range(2, 4), sinks=errors_only)
     folder = write_run(tmp_path, range(4, 6), root={"sinks": ["jsonl", "parquet"]})
     assert [] == diagnose(folder)
     before = read_outputs(folder)
@@ -171,8 +171,8 @@ def test_attempts_of_different_configurations(tmp_path: Path) -> None:
     assert before == read_outputs(folder)
 
 
-def test_a_journal_that_has_not_all(tmp_path: Path) -> None:
-    """Where some events go elsewhere only, a gap in the journal is no loss."""
+def test_events_that_bypass_the_journal(tmp_path: Path) -> None:
+    """If some events don't go to the journal, a gap in it is not a loss."""
     folder = write_run(tmp_path, range(2), loggers={"model": {"sinks": ["parquet"]}})
 
-    assert not [f for f in diagnose(folder) if f.file.startswith("events")]
+    assert not [issue for issue in diagnose(folder) if issue.file.startswith("events")]

@@ -1,4 +1,4 @@
-"""Processes that are killed: the run itself, and those that replay and repair."""
+"""Killed processes: the run itself, and those that replay or repair it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.maintenance.runs import contents, write_large
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from tests.rebuilding.runs import log_steps, start
+from tests.maintenance.runs import log_steps, start
 import logflume
 
 start(Path(sys.argv[1]))
@@ -34,41 +34,45 @@ for step in range(6, 100_000):
 
 
 def start_script(text: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a process that runs a Python script."""
     command = [sys.executable, "-c", textwrap.dedent(text), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a process, and wait for its end."""
     process.kill()
     process.communicate()
 
 
 def wait_for_line(process: subprocess.Popen[str]) -> str:
+    """Return the next line that a process prints."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
-def test_a_run_that_goes_on_meanwhile(tmp_path: Path) -> None:
-    """While a run writes without a pause nothing is wrong with it, however often one looks."""
+def test_a_busy_run(tmp_path: Path) -> None:
+    """A run that is written without a pause has no issues, however often it is checked."""
     process = start_script(SCRIPT, str(tmp_path))
     assert "ready" == wait_for_line(process)
-    found = [diagnose(tmp_path / "r") for _ in range(3)]
+    issues = [diagnose(tmp_path / "r") for _ in range(3)]
     assert process.poll() is None
     kill(process)
 
-    assert [[], [], []] == found
+    assert [[], [], []] == issues
 
 
-def test_a_run_that_was_killed(tmp_path: Path) -> None:
-    """Its end is told and what outputs lack is filled in; the journal is not touched."""
+def test_a_killed_run(tmp_path: Path) -> None:
+    """The kill is reported, and a repair completes the sink files but not the journal."""
     process = start_script(SCRIPT, str(tmp_path))
     assert "ready" == wait_for_line(process)
     kill(process)
     folder = tmp_path / "r"
     events = read_journal(folder)
-    found = {(f.file, f.what) for f in diagnose(folder)}
+    issues = {(issue.file, issue.what) for issue in diagnose(folder)}
 
-    assert ("run.json", "it says 'running', but nobody writes the run: it was killed") in found
+    what = "the status is 'running', but no process is writing the run: it was killed"
+    assert ("run.json", what) in issues
     assert [] == repair(folder)
     assert [] == diagnose(folder)
     assert events == read_journal(folder)
@@ -77,32 +81,35 @@ def test_a_run_that_was_killed(tmp_path: Path) -> None:
     assert repaired == read_outputs(folder)
 
 
-STOPPED = """
+KILLED_IN_CALL = """
 import os, signal, sys
 from pathlib import Path
-import logflume.rebuilding.{module} as module
+import logflume.{module} as module
 
 calls = 0
 
-def stop(*args, **kwargs):
+def kill_in_call(*args, **kwargs):
     global calls
     calls += 1
     if calls == {call}:
         os.kill(os.getpid(), signal.SIGKILL)
-    return real(*args, **kwargs)
+    return original(*args, **kwargs)
 
-real, module.{name} = module.{name}, stop
-from logflume.rebuilding.replay import replay
-from logflume.rebuilding.repair import repair
+original, module.{name} = module.{name}, kill_in_call
+from logflume.maintenance.replay import replay
+from logflume.maintenance.repair import repair
 {work}
 """
+"""A script that kills itself in a given call of a function."""
+
 REPLAY = 'replay(Path(sys.argv[1]), ["parquet", "csv", "tensorboard", "console"])'
-PLACES = [
-    *(("staging", "_put_in_place", call) for call in range(1, 9)),
-    *(("staging", "exchange", call) for call in (1, 2)),
-    ("replay", "keep_foreign_files", 1),
-    ("staging", "clean_up", 6),
+CALLS = [
+    *(("formats.atomic", "_swap_in", call) for call in range(1, 9)),
+    *(("formats.atomic", "exchange", call) for call in (1, 2)),
+    ("maintenance.replay", "keep_foreign_files", 1),
+    ("formats.atomic", "clean_up", 6),
 ]
+"""Calls during a replay: module, function and number of the call."""
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +117,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_large(tmp_path_factory.mktemp("large"))
 
 
-@pytest.mark.parametrize(("module", "name", "call"), PLACES)
-def test_a_replay_that_is_killed(
-    module: str, name: str, call: int, large: Path, tmp_path: Path
-) -> None:
-    """The old outputs or the new ones are there, whole; what is left goes with the next replay."""
+@pytest.mark.parametrize(("module", "name", "call"), CALLS)
+def test_a_killed_replay(module: str, name: str, call: int, large: Path, tmp_path: Path) -> None:
+    """Sink files are the old or the new ones, complete; the next replay removes stale files."""
     folder = shutil.copytree(large, tmp_path / "r")
     before = read_outputs(folder)
-    text = STOPPED.format(module=module, name=name, call=call, work=REPLAY)
+    text = KILLED_IN_CALL.format(module=module, name=name, call=call, work=REPLAY)
     process = start_script(text, str(folder))
     process.communicate()
     assert -9 == process.returncode
@@ -133,30 +138,30 @@ def test_a_replay_that_is_killed(
 def test_folders_that_cannot_be_exchanged(
     large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is two renames then; a kill between them is undone by the next call."""
+    """A folder is replaced by two renames; the next call recovers from a kill between them."""
     folder = shutil.copytree(large, tmp_path / "r")
     before = read_outputs(folder)
     monkeypatch.setattr("logflume.formats.atomic.exchange", lambda *_paths: False)
     replay(folder, ["parquet", "tensorboard"])
     assert before == read_outputs(folder)
 
-    between = folder / ".parquet.replay"
-    between.mkdir()
-    (folder / "parquet").rename(between / "old")
-    (between / "parquet").mkdir()
+    staging = folder / ".parquet.replay"
+    staging.mkdir()
+    (folder / "parquet").rename(staging / "old")
+    (staging / "parquet").mkdir()
     assert [] == repair(folder)
     assert before == read_outputs(folder)
 
 
 @pytest.mark.parametrize("call", [1, 2])
-def test_a_repair_that_is_killed(call: int, large: Path, tmp_path: Path) -> None:
-    """A journal whose damage is being taken out is the old one or the new one, never none."""
+def test_a_killed_repair(call: int, large: Path, tmp_path: Path) -> None:
+    """A damaged journal that is being repaired is either the old or the new file."""
     folder = shutil.copytree(large, tmp_path / "r")
     journal = folder / "events-rank1.jsonl"
     journal.write_bytes(b"no event\n" + journal.read_bytes())
     events = contents(large)["events-rank1.jsonl"]
-    text = STOPPED.format(
-        module="journal_repair", name="_keep", call=call, work="repair(Path(sys.argv[1]))"
+    text = KILLED_IN_CALL.format(
+        module="maintenance.repair", name="_back_up", call=call, work="repair(Path(sys.argv[1]))"
     )
     process = start_script(text, str(folder))
     process.communicate()

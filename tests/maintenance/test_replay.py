@@ -1,4 +1,4 @@
-"""Outputs made anew from the journal."""
+"""Rebuilding of sink files from the journal."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import logflume
 from logflume.exceptions import RunError
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.replay import replay
-from tests.cli.commands import ask, refuse
+from tests.cli.commands import check_error, check_output
 from tests.maintenance.readers import read_csv, read_log, read_outputs, read_parquet
 from tests.maintenance.runs import CONFIG, contents, log_steps, start, write_large, write_run
 
 ALL = ["csv", "parquet", "tensorboard", "console"]
 
 
-def test_outputs_are_as_they_were(tmp_path: Path) -> None:
-    """Of all ranks and attempts every output says the same as before, to its users' readers."""
+def test_all_sink_files(tmp_path: Path) -> None:
+    """The sink files of all ranks and attempts have the same content as before."""
     folder = write_large(tmp_path)
     before = read_outputs(folder)
     assert any(folder.glob("events.0*.jsonl.zst"))
-    made = replay(folder, ALL)
+    rebuilt = replay(folder, ALL)
 
     assert before == read_outputs(folder)
-    assert 8 == len(made)
-    assert {"parquet", "parquet-rank1"} <= {one.path.name for one in made}
+    assert 8 == len(rebuilt)
+    assert {"parquet", "parquet-rank1"} <= {result.path.name for result in rebuilt}
 
 
-def test_outputs_that_are_gone_come_back(tmp_path: Path) -> None:
-    """It is the same where the outputs were removed before."""
+def test_removed_sink_files(tmp_path: Path) -> None:
+    """Sink files that were removed are rebuilt with the same content."""
     folder = write_large(tmp_path)
     before = read_outputs(folder)
     for path in folder.iterdir():
@@ -44,22 +44,22 @@ def test_outputs_that_are_gone_come_back(tmp_path: Path) -> None:
     assert [] == diagnose(folder)
 
 
-def test_text_files_are_the_same_to_the_byte(tmp_path: Path) -> None:
-    """The journal, the CSV and the log that are made elsewhere are those of the run."""
-    folder = write_run(tmp_path, range(3), sinks=_one_journal())
+def test_text_files_are_identical(tmp_path: Path) -> None:
+    """A journal, a CSV and a log that are rebuilt elsewhere are identical to those of the run."""
+    folder = write_run(tmp_path, range(3), sinks=_without_rotation())
     replay(folder, ["jsonl", "csv", "console"], tmp_path / "out")
-    made = contents(tmp_path / "out")
+    rebuilt = contents(tmp_path / "out")
 
-    assert {"events.jsonl", "outputs.csv", "training.log"} == set(made)
-    assert made == {name: contents(folder)[name] for name in made}
+    assert {"events.jsonl", "outputs.csv", "training.log"} == set(rebuilt)
+    assert rebuilt == {name: contents(folder)[name] for name in rebuilt}
 
 
-def _one_journal() -> dict[str, Any]:
+def _without_rotation() -> dict[str, Any]:
     return {**CONFIG["sinks"], "jsonl": {"path": "{dir}/{run}/events.jsonl"}}
 
 
-def test_a_run_that_is_written(tmp_path: Path) -> None:
-    """It is refused in place, and its outputs stay; elsewhere they can be made."""
+def test_a_live_run(tmp_path: Path) -> None:
+    """The sink files of a live run are not replaced, but can be rebuilt elsewhere."""
     folder = start(tmp_path)
     log_steps(0, 1)
     assert logflume.flush()
@@ -73,11 +73,11 @@ def test_a_run_that_is_written(tmp_path: Path) -> None:
     logflume.shutdown()
 
 
-def test_an_output_that_the_run_had_not(tmp_path: Path) -> None:
-    """A run with a journal only gets it as the default configuration has it."""
-    only = ["jsonl"]
-    loggers = {"model": {"sinks": only}}
-    folder = write_run(tmp_path, range(2), root={"sinks": only}, loggers=loggers)
+def test_a_sink_that_was_not_configured(tmp_path: Path) -> None:
+    """A run with only a journal gets the sink files of the default configuration."""
+    journal_only = {"sinks": ["jsonl"]}
+    loggers = {"model": journal_only}
+    folder = write_run(tmp_path, range(2), root=journal_only, loggers=loggers)
     assert {} == read_parquet(folder)
     replay(folder, ["parquet", "csv"])
 
@@ -87,7 +87,7 @@ def test_an_output_that_the_run_had_not(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_was_moved(tmp_path: Path) -> None:
-    """The outputs are made where the run is now, whatever the folder is called."""
+    """Sink files are rebuilt where the run is now, even if its folder was renamed."""
     folder = write_run(tmp_path / "a", range(2))
     before = read_outputs(folder)
     moved = folder.rename(tmp_path / "other name")
@@ -99,22 +99,22 @@ def test_a_folder_that_was_moved(tmp_path: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
-def test_files_of_strangers_stay(tmp_path: Path) -> None:
-    """What others have put into the folders of outputs is there afterwards, too."""
+def test_foreign_files_are_kept(tmp_path: Path) -> None:
+    """Foreign files in the folders of sinks are kept."""
     folder = write_run(tmp_path, range(2))
-    strangers = [
+    foreign = [
         folder / "parquet" / "training" / "notes.md",
         folder / "parquet" / "mine" / "part.parquet",
         folder / "tensorboard" / "events.out.tfevents.1.trainer.1.0",
     ]
-    for path in strangers[:2]:
+    for path in foreign[:2]:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
-    _write_event_file(strangers[2])
+    _write_event_file(foreign[2])
     replay(folder, ALL)
 
-    assert all(path.exists() for path in strangers)
-    assert "mine" == strangers[0].read_text()
+    assert all(path.exists() for path in foreign)
+    assert "mine" == foreign[0].read_text()
 
 
 def _write_event_file(path: Path) -> None:
@@ -125,8 +125,8 @@ def _write_event_file(path: Path) -> None:
         RecordWriter(file).write(Event(file_version="brain.Event:2").SerializeToString())
 
 
-def test_an_output_outside_of_the_run(tmp_path: Path) -> None:
-    """A file that several runs share is not replaced; elsewhere the run's own part is made."""
+def test_a_shared_sink_file(tmp_path: Path) -> None:
+    """A file outside of the run's folder is not replaced, but can be rebuilt elsewhere."""
     shared = {**CONFIG["sinks"]["outputs"], "path": "{dir}/all.csv"}
     folder = write_run(tmp_path, range(2), sinks={**CONFIG["sinks"], "outputs": shared})
     before = (tmp_path / "all.csv").read_bytes()
@@ -138,27 +138,29 @@ def test_an_output_outside_of_the_run(tmp_path: Path) -> None:
 
 
 def test_a_damaged_journal(tmp_path: Path) -> None:
-    """It is no base for outputs: the error says what to do, and the outputs stay."""
+    """A damaged journal is refused with an error that says what to do; sink files are unchanged."""
     folder = write_run(tmp_path, range(2))
     journal = folder / "events.jsonl"
     journal.write_bytes(b"no event\n" + journal.read_bytes())
     before = read_outputs(folder)
-    with pytest.raises(RunError, match=r"lines that are no JSON. Look with: logflume doctor"):
+    with pytest.raises(
+        RunError, match=r"lines that are not JSON. To check the run: logflume doctor"
+    ):
         replay(folder, ALL)
     assert before == read_outputs(folder)
     assert not list(folder.glob(".*"))
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """`logflume replay` says what it has made; what can't be is one line and status 1."""
+    """`logflume replay` prints the rebuilt sink files; an error is one line and status 1."""
     folder = write_run(tmp_path, range(2))
-    told = ask(tmp_path, "replay", "r", "--to", "csv, parquet")
-    assert str(folder / "outputs.csv") in told
-    assert "12" in told
+    table = check_output(tmp_path, "replay", "r", "--to", "csv, parquet")
+    assert str(folder / "outputs.csv") in table
+    assert "12" in table
 
-    assert "'jsonl' can't be made anew" in refuse(tmp_path, "replay", "r", "--to", "jsonl")
-    assert "'pdf' can't be made anew; allowed: csv" in refuse(
+    assert "'jsonl' can't be rebuilt" in check_error(tmp_path, "replay", "r", "--to", "jsonl")
+    assert "'pdf' can't be rebuilt; allowed: csv" in check_error(
         tmp_path, "replay", "r", "--to", "pdf"
     )
-    ask(tmp_path, "replay", "r", "--to", "csv", "--out", "o")
-    assert "exists" in refuse(tmp_path, "replay", "r", "--to", "csv", "--out", "o")
+    check_output(tmp_path, "replay", "r", "--to", "csv", "--out", "o")
+    assert "exists" in check_error(tmp_path, "replay", "r", "--to", "csv", "--out", "o")

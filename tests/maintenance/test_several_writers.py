@@ -1,4 +1,4 @@
-"""Runs that several processes write: attempts beside each other, and forked children."""
+"""Runs with several writers: concurrent attempts and forked children."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from logflume.exceptions import RunError
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.repair import repair
 from logflume.maintenance.replay import replay
+from tests.event_helpers import read
 from tests.maintenance.readers import read_outputs
 from tests.maintenance.runs import contents, log_steps, start
 from tests.maintenance.test_kills import SCRIPT, kill, start_script, wait_for_line
-from tests.own_events import read
 
 ALL = ["csv", "parquet", "tensorboard", "console"]
 
 
-def test_an_attempt_beside_another(tmp_path: Path) -> None:
-    """Its outputs are checked and made anew like any other; both attempts count as live."""
+def test_a_concurrent_attempt(tmp_path: Path) -> None:
+    """A repair is refused while either attempt is live; all their sink files are rebuilt."""
     first = start_script(SCRIPT, str(tmp_path))
     assert "ready" == wait_for_line(first)
     folder = start(tmp_path, when_claimed="next_attempt")
@@ -38,9 +38,9 @@ def test_an_attempt_beside_another(tmp_path: Path) -> None:
     assert "outputs-attempt1.csv" in before["csv"]
     (folder / "outputs-attempt1.csv").unlink()
     assert "outputs-attempt1.csv" in {issue.file for issue in diagnose(folder)}
-    made = replay(folder, ALL)
+    rebuilt = replay(folder, ALL)
 
-    assert "parquet-attempt1" in {one.path.name for one in made}
+    assert "parquet-attempt1" in {result.path.name for result in rebuilt}
     assert before == read_outputs(folder)
     assert [] == diagnose(folder)
 
@@ -49,7 +49,7 @@ FORKING = """
 import os, sys, warnings
 from pathlib import Path
 import logflume
-from tests.rebuilding.runs import log_steps, start
+from tests.maintenance.runs import log_steps, start
 
 warnings.simplefilter("ignore", DeprecationWarning)
 start(Path(sys.argv[1]))
@@ -65,21 +65,21 @@ logflume.shutdown()
 
 
 def test_a_forked_child(tmp_path: Path) -> None:
-    """Its journal is checked and repaired, too; it has no outputs, and stays through a replay."""
+    """The journal of a forked child is checked and repaired, and a replay doesn't change it."""
     command = [sys.executable, "-c", FORKING, str(tmp_path)]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     folder = tmp_path / "r"
     (journal,) = folder.glob("events-pid*.jsonl")
     assert [] == diagnose(folder)
-    whole = contents(folder)
+    original = contents(folder)
     replay(folder, ALL)
-    assert whole[journal.name] == journal.read_bytes()
+    assert original[journal.name] == journal.read_bytes()
     assert [] == diagnose(folder)
 
-    journal.write_bytes(whole[journal.name] + b'{"torn":')
-    assert [(journal.name, "a torn last line")] == [(f.file, f.what) for f in diagnose(folder)]
+    journal.write_bytes(original[journal.name] + b'{"torn":')
+    assert [(journal.name, "torn last line")] == [(i.file, i.what) for i in diagnose(folder)]
     assert [] == repair(folder)
-    assert whole[journal.name] == journal.read_bytes()
+    assert original[journal.name] == journal.read_bytes()
     lost = read(journal)[10]["seq"]
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:10] + lines[11:]))

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import logflume
 from logflume.config.model import WhenFull
 from logflume.pipeline.buffer import Buffer
-from logflume.pipeline.records import Deferred, Item, Lost, Record
+from logflume.pipeline.records import BufferItem, DeferredRecords, Dropped, Record
 from logflume.testing import capture_events
+from tests.event_helpers import own
 from tests.fake_sinks import HeldSink
-from tests.own_events import own
 
 POLICIES = list(WhenFull)
 
@@ -29,20 +29,20 @@ def record(number: int, thread: int = 0) -> Record:
     return Record(0, "training", "info", "x", {}, fields, (None, None))
 
 
-def numbers(items: list[Item]) -> list[int]:
+def numbers(items: list[BufferItem]) -> list[int]:
     return [item.fields["number"] for item in items if isinstance(item, Record)]
 
 
-def lost(items: list[Item]) -> int:
-    return sum(item.count for item in items if isinstance(item, Lost))
+def lost(items: list[BufferItem]) -> int:
+    return sum(item.count for item in items if isinstance(item, Dropped))
 
 
-def layout(items: list[Item]) -> list[str]:
+def layout(items: list[BufferItem]) -> list[str]:
     """Return the numbers, and how many are missing where: `["0", "-3", "4"]`."""
     marks = []
     for item in items:
-        assert isinstance(item, (Record, Lost))
-        marks.append(f"-{item.count}" if isinstance(item, Lost) else str(item.fields["number"]))
+        assert isinstance(item, (Record, Dropped))
+        marks.append(f"-{item.count}" if isinstance(item, Dropped) else str(item.fields["number"]))
     return marks
 
 
@@ -51,9 +51,9 @@ def fill(buffer: Buffer, count: int, start: int = 0, thread: int = 0) -> None:
         buffer.put(record(number, thread))
 
 
-def drain(buffer: Buffer) -> list[Item]:
+def drain(buffer: Buffer) -> list[BufferItem]:
     """Take everything, on a thread of its own as the worker does."""
-    taken: list[Item] = []
+    taken: list[BufferItem] = []
     thread = threading.Thread(target=lambda: taken.extend(buffer.take(len(buffer))))
     thread.start()
     thread.join()
@@ -93,7 +93,7 @@ class TestPolicies:
         buffer.put(record(0))
         thread = threading.Thread(target=lambda: buffer.put(record(1)))
         thread.start()
-        taken: list[Item] = []
+        taken: list[BufferItem] = []
         # It rings for the worker before it waits.
         assert buffer.wake.wait(60.0)
         while thread.is_alive():
@@ -170,7 +170,7 @@ def test_nothing_is_unaccounted_for(when_full: WhenFull, size: int, moves: list[
     buffer = Buffer(size, when_full, 0.0)
     buffer.configure(size, when_full, 0.0)
     put = 0
-    items: deque[Item] = deque()
+    items: deque[BufferItem] = deque()
     for move in moves:
         if move >= 0:
             fill(buffer, move, start=put)
@@ -183,7 +183,7 @@ def test_nothing_is_unaccounted_for(when_full: WhenFull, size: int, moves: list[
 
     position = 0
     for item in items:
-        if isinstance(item, Lost):
+        if isinstance(item, Dropped):
             position += item.count
         else:
             assert isinstance(item, Record)
@@ -200,7 +200,7 @@ def test_many_threads(when_full: WhenFull) -> None:
         threading.Thread(target=fill, args=[buffer, 2_000], kwargs={"thread": thread})
         for thread in range(8)
     ]
-    taken: list[Item] = []
+    taken: list[BufferItem] = []
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -246,7 +246,69 @@ def test_gaps_in_seq(when_full: WhenFull) -> None:
 def test_a_dropped_batch_counts_all_its_events(policy: WhenFull) -> None:
     """A record that stands for several events is counted as so many when it is dropped."""
     buffer = Buffer(1, policy)
-    batch = Deferred(0, (None, None), list, 66)
+    batch = DeferredRecords(0, (None, None), list, 66)
     for item in (batch, batch) if policy is WhenFull.DROP_NEWEST else (batch, record(0)):
         buffer.put(item)
     assert 66 == lost(drain(buffer))
+
+
+def text(size_bytes: int, number: int = 0) -> Record:
+    return record(number)._replace(fields={"number": number}, size_bytes=size_bytes)
+
+
+@pytest.mark.parametrize("policy", [WhenFull.DROP_NEWEST, WhenFull.DROP_OLDEST])
+def test_memory_is_bounded(policy: WhenFull) -> None:
+    """Large records fill a buffer that has room for more of them; each dropped one is counted."""
+    buffer = Buffer(1_000, policy, max_bytes=100)
+    for number in range(10):
+        buffer.put(text(30, number))
+    assert buffer.memory_bytes <= 100
+    items = drain(buffer)
+
+    assert ([0, 1, 2] if policy is WhenFull.DROP_NEWEST else [7, 8, 9]) == numbers(items)
+    assert 7 == lost(items)
+    assert 0 == buffer.memory_bytes
+
+
+def test_an_empty_buffer_takes_any_record() -> None:
+    """A record larger than the whole limit is taken when nothing else is in the buffer."""
+    buffer = Buffer(1_000, WhenFull.DROP_NEWEST, max_bytes=100)
+    buffer.put(text(5_000, 0))
+    buffer.put(text(10, 1))
+    items = drain(buffer)
+
+    assert ([0], 1) == (numbers(items), lost(items))
+
+
+def test_a_call_waits_for_memory() -> None:
+    """With the policy `block` a call waits until large records have been taken."""
+    buffer = Buffer(1_000, WhenFull.BLOCK, 60.0, max_bytes=100)
+    buffer.put(text(90, 0))
+    thread = threading.Thread(target=buffer.put, args=[text(90, 1)])
+    thread.start()
+    assert buffer.wake.wait(60.0)
+    taken = drain(buffer)
+    thread.join(60.0)
+    taken += drain(buffer)
+
+    assert ([0, 1], 0) == (numbers(taken), lost(taken))
+
+
+def test_batches_are_bounded_in_memory() -> None:
+    """What is taken at once is bounded in bytes, too, but for a first record that is larger."""
+    buffer = Buffer(1_000)
+    for number, size_bytes in enumerate([500, 40, 40, 40]):
+        buffer.put(text(size_bytes, number))
+
+    assert [[0], [1, 2], [3]] == [numbers(buffer.take(100, 80)) for _ in range(3)]
+
+
+def test_what_is_refused_is_reported() -> None:
+    """A buffer that takes no more records reports how many it has refused by then."""
+    buffer = Buffer(10)
+    buffer.put(record(0))
+    counts: list[int] = []
+    buffer.refuse(counts.append)
+    fill(buffer, 3)
+
+    assert [1, 2, 3] == counts

@@ -9,7 +9,7 @@ import pytest
 import logflume
 from logflume.testing import MemorySink
 from tests.fake_sinks import HangingSink, HeldSink, wait_until
-from tests.pipeline.beside import assert_honest, logging_to, numbers, totals
+from tests.pipeline.two_sinks import assert_honest, logging_to, numbers, totals
 
 
 @pytest.mark.parametrize("when_full", ["block", "drop_newest", "drop_oldest"])

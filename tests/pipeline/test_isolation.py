@@ -14,7 +14,7 @@ from logflume.pipeline import delivery as outlet
 from logflume.protocols import Event
 from logflume.testing import MemorySink
 from tests.fake_sinks import FaultySink, wait_until
-from tests.pipeline.beside import assert_honest, logging_to, numbers, statuses, totals
+from tests.pipeline.two_sinks import assert_honest, logging_to, numbers, statuses, totals
 
 
 def always(error: BaseException) -> Callable[[Sequence[Event]], BaseException]:

@@ -13,8 +13,8 @@ import pytest
 import logflume
 from logflume.logger.channels import CHANNELS, HELD_RECORDS
 from logflume.testing import MemorySink, capture_events
+from tests.event_helpers import JOURNAL, own, read
 from tests.fake_sinks import HeldSink, wait_until
-from tests.own_events import JOURNAL, own, read
 
 
 class TestFlush:

@@ -11,7 +11,7 @@ import structlog
 
 import logflume
 from logflume.testing import capture_events
-from tests.own_events import fields, only, own
+from tests.event_helpers import fields, only, own
 
 
 def failing(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:

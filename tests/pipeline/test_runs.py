@@ -11,8 +11,8 @@ import pytest
 
 import logflume
 from logflume.testing import MemorySink
+from tests.event_helpers import JOURNAL, fields, read
 from tests.fake_sinks import FaultySink, wait_until
-from tests.own_events import JOURNAL, fields, read
 
 
 class TestRuns:

@@ -1,4 +1,4 @@
-"""`aggregate_metrics`: the mean over a window of steps in place of every step."""
+"""`aggregate_metrics`: means over a window of steps instead of the metrics of every step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from logflume.config.model import MetricsConfig
 from logflume.processors.aggregate_metrics import AggregateMetrics
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from tests.own_events import fields, own
+from tests.event_helpers import fields, own
 
 
 def aggregate(
     steps: list[Any], every: int = 5, event: str = "training", **values: Any
 ) -> list[Event]:
-    """Log `x=step` at each step, and return the events that came out."""
+    """Log `x=step` at each step, and return the resulting events."""
     with capture_events("tag_step", {"aggregate_metrics": {"every_steps": every}}) as events:
         for step in steps:
             logflume.get_logger().info(event, step=step, x=step, **values)
@@ -29,15 +29,15 @@ def aggregate(
 
 
 def test_means_over_a_window() -> None:
-    """Of ten steps come two events, with the means, the last step and the window's length."""
+    """Ten steps give two events, with the means, the last step and the length of the window."""
     first, second = aggregate(list(range(1, 11)))
 
     assert (5, {"x": 3.0, "window_steps": 5.0}) == (first["step"], fields(first))
     assert (10, {"x": 8.0, "window_steps": 5.0}) == (second["step"], fields(second))
 
 
-def test_what_is_left_comes_at_the_end() -> None:
-    """A window that isn't full is written when the run ends, before `run_finished`."""
+def test_incomplete_window_is_logged_at_the_end() -> None:
+    """An incomplete window is logged when the run ends, before `run_finished`."""
     with capture_events({"aggregate_metrics": {"every_steps": 5}}) as events:
         for step in (1, 2):
             logflume.get_logger().info("training", step=step, x=step)
@@ -60,17 +60,17 @@ def test_what_is_left_comes_at_the_end() -> None:
     ],
 )
 def test_where_windows_end(steps: list[Any], every: int, ends: list[Any]) -> None:
-    """A window ends at multiples of its length, or at the first step beyond, or after so many."""
+    """A window ends at or after a multiple of its length; without steps, after as many events."""
     assert ends == [event["step"] for event in aggregate(steps, every)]
 
 
-def test_other_types_pass() -> None:
-    """Only metrics are aggregated: rewards, outputs and messages come one by one."""
+def test_other_types_pass_unchanged() -> None:
+    """Only metrics are aggregated, not rewards, completions or messages."""
     assert [1, 2, 3] == [event["step"] for event in aggregate([1, 2, 3], event="reward")]
 
 
-def test_the_types_can_be_chosen() -> None:
-    """`events` names the types that are aggregated."""
+def test_selected_types() -> None:
+    """`events` selects the event types that are aggregated."""
     with capture_events({"aggregate_metrics": {"every_steps": 2, "events": ["mine"]}}) as events:
         for step in (1, 2):
             logflume.get_logger().info("mine", step=step, x=step)
@@ -79,8 +79,8 @@ def test_the_types_can_be_chosen() -> None:
     assert ["training", "mine", "training"] == [event["event"] for event in own(events)]
 
 
-def test_the_frequency_of_the_configuration() -> None:
-    """Without `every_steps` it is `metrics.logging_frequency`."""
+def test_frequency_from_the_configuration() -> None:
+    """Without `every_steps`, the window is `metrics.logging_frequency` steps."""
     with capture_events("aggregate_metrics", metrics={"logging_frequency": 2}) as events:
         for step in range(1, 5):
             logflume.get_logger().info("training", step=step)
@@ -88,8 +88,8 @@ def test_the_frequency_of_the_configuration() -> None:
     assert [2, 4] == [event["step"] for event in own(events)]
 
 
-def test_windows_are_apart() -> None:
-    """Training and evaluation, and the loggers, have windows of their own."""
+def test_windows_are_separate() -> None:
+    """Each mode and each logger has a window of its own."""
     with capture_events({"aggregate_metrics": {"every_steps": 2}}) as events:
         for step in (1, 2):
             logflume.get_logger("a").info("training", step=step, mode="train", x=step)
@@ -101,7 +101,7 @@ def test_windows_are_apart() -> None:
     ]
 
 
-def test_what_has_no_mean() -> None:
+def test_fields_without_a_mean() -> None:
     """Text, bools and lists keep their last value; a mean is over the events with the field."""
     with capture_events({"aggregate_metrics": {"every_steps": 4}}) as events:
         log = logflume.get_logger()
@@ -118,7 +118,7 @@ def test_what_has_no_mean() -> None:
 
 
 def test_declared_integers_stay_integers() -> None:
-    """The mean of a field that its type declares as an integer is rounded, so that it fits."""
+    """The mean of a field that is declared as an integer is rounded, so that it fits its column."""
     name = "gpu/0/memory_used_bytes"
     with capture_events({"aggregate_metrics": {"every_steps": 2}}) as events:
         for step in (1, 2, 3):
@@ -130,8 +130,8 @@ def test_declared_integers_stay_integers() -> None:
     assert "extras" not in first
 
 
-def test_a_nan_is_seen() -> None:
-    """A loss that was NaN once makes the mean NaN: it is not averaged away."""
+def test_nan_is_preserved() -> None:
+    """A single NaN makes the mean NaN, so it remains visible."""
     with capture_events({"aggregate_metrics": {"every_steps": 2}}) as events:
         for step, loss in ((1, math.nan), (2, 0.5)):
             logflume.get_logger().info("training", step=step, loss=loss)
@@ -140,8 +140,8 @@ def test_a_nan_is_seen() -> None:
     assert {"loss": "NaN"} == event["nonfinite"]
 
 
-def test_means_of_a_window_pass() -> None:
-    """What has been aggregated already, by a callback, isn't aggregated again."""
+def test_aggregated_events_pass_unchanged() -> None:
+    """Metrics that a callback has already aggregated are not aggregated again."""
     assert [1, 2] == [e["step"] for e in aggregate([1, 2], window_steps=10)]
 
 
@@ -152,7 +152,7 @@ def test_means_of_a_window_pass() -> None:
     values=st.lists(st.floats(-1e6, 1e6) | st.none() | st.booleans(), min_size=1, max_size=3),
 )
 def test_every_event_is_in_one_window(steps: list[Any], every: int, values: list[Any]) -> None:
-    """No event is lost or counted twice, and a window never grows beyond its steps."""
+    """No event is lost or counted twice, and no window has more steps than its length."""
     process = AggregateMetrics(metrics=MetricsConfig(logging_frequency=every))
     results: list[dict[str, Any]] = []
     for number, step in enumerate(steps):

@@ -14,21 +14,21 @@ from trl.trainer.utils import nanstd
 import logflume
 from logflume.processors.flatten_rewards import FlattenRewards
 from logflume.testing import capture_events
-from tests.own_events import fields, only
+from tests.event_helpers import fields, only
 
 NAN = math.nan
 INF = math.inf
 
 
 def flatten(options: dict[str, Any] | None = None, /, **values: Any) -> dict[str, Any]:
-    """Log a reward event through the pipeline, and return its own fields."""
+    """Log a `reward` event through the pipeline, and return its fields."""
     with capture_events({"flatten_rewards": options}) as events:
         logflume.get_logger().info("reward", **values)
     return fields(only(events))
 
 
 def test_one_function() -> None:
-    """A list becomes its values and their statistics; a total of one is that function."""
+    """A list becomes values and statistics; the total of a single function equals it."""
     event = flatten(correctness=[2.0, 0.0, 2.0, 0.0])
 
     statistics = {
@@ -47,8 +47,8 @@ def test_one_function() -> None:
 
 
 @pytest.mark.parametrize("missing", [None, NAN])
-def test_what_does_not_apply_is_left_out(missing: float | None) -> None:
-    """None and NaN stay among the values, and out of the statistics and the total."""
+def test_values_that_do_not_apply(missing: float | None) -> None:
+    """None and NaN are kept among the values, and ignored by the statistics and the total."""
     event = flatten(a=[1.0, missing, 3.0], b=[missing, missing, 0.5])
 
     assert (2.0, 2, 1.0, 3.0) == tuple(event[f"rewards/a/{s}"] for s in ("mean", "n", "min", "max"))
@@ -58,7 +58,7 @@ def test_what_does_not_apply_is_left_out(missing: float | None) -> None:
 
 @pytest.mark.parametrize("values", [[], [None], [NAN, None]])
 def test_no_value_at_all(values: list[Any]) -> None:
-    """Where a function applies to nothing, its statistics are null and n is 0."""
+    """If a function applies to no completion, its statistics are null and n is 0."""
     event = flatten(a=values)
 
     assert [None] * 4 == [event[f"rewards/a/{s}"] for s in ("mean", "std", "min", "max")]
@@ -66,8 +66,8 @@ def test_no_value_at_all(values: list[Any]) -> None:
     assert [None] * len(values) == event["rewards/total"]
 
 
-def test_other_fields_stay() -> None:
-    """Numbers, texts, lists of texts and mappings are no reward functions."""
+def test_other_fields_are_unchanged() -> None:
+    """Numbers, texts, lists of texts and mappings are not reward functions."""
     event = flatten(a=[1], step_time=0.5, note="x", names=["p", "q"], m={"k": 1}, flag=True)
 
     assert {
@@ -79,7 +79,7 @@ def test_other_fields_stay() -> None:
     }.items() <= (event.items())
 
 
-def test_other_types_pass() -> None:
+def test_other_types_pass_unchanged() -> None:
     """Only `reward` events are flattened."""
     with capture_events("flatten_rewards") as events:
         logflume.get_logger().info("probe", a=[1, 2])
@@ -88,22 +88,22 @@ def test_other_types_pass() -> None:
 
 
 def test_weights() -> None:
-    """The total is weighted as the event says; a function without a weight counts as it is."""
+    """The total uses the weights of the event; the default weight is 1."""
     event = flatten(a=[1.0, 2.0], b=[1.0, None], weights={"b": 0.5, "unknown": 9})
 
     assert [1.5, 2.0] == event["rewards/total"]
     assert 0.5 == event["weights/b"]
 
 
-def test_a_total_of_ones_own() -> None:
-    """A field `total` is the total, with statistics like the others; none is computed."""
+def test_explicit_total() -> None:
+    """A field `total` is used as the total, with statistics; no other total is computed."""
     event = flatten(a=[1.0, 2.0], total=[7.0, 9.0])
 
     assert ([7.0, 9.0], 8.0) == (event["rewards/total"], event["rewards/total/mean"])
 
 
 def test_functions_of_unequal_lengths() -> None:
-    """Each has its statistics; there is no total, for the rows don't belong together."""
+    """Each function has statistics, but there is no total, because the rows don't correspond."""
     event = flatten(a=[1.0, 2.0], b=[1.0])
 
     assert (1.5, 1.0) == (event["rewards/a/mean"], event["rewards/b/mean"])
@@ -111,7 +111,7 @@ def test_functions_of_unequal_lengths() -> None:
 
 
 def test_bools_and_integers_are_numbers() -> None:
-    """A function may give bools or integers, mixed with None."""
+    """A function may return bools or integers, mixed with None."""
     event = flatten(a=[True, False, None], b=[1, 2, 3])
 
     assert [1.0, 0.0, None] == event["rewards/a"]
@@ -123,7 +123,7 @@ def test_bools_and_integers_are_numbers() -> None:
 
 
 def test_tensors_and_arrays() -> None:
-    """What a trainer has at hand can be logged as it is."""
+    """Tensors, arrays and tuples are accepted as values."""
     event = flatten(a=torch.tensor([1.0, 3.0]), b=torch.tensor([1.0, 3.0]).numpy(), c=(1, 3))
 
     assert [[3.0, 9.0]] == [event["rewards/total"]]
@@ -134,7 +134,7 @@ def test_tensors_and_arrays() -> None:
     [([INF, 1.0], INF), ([-INF, 1.0], -INF), ([INF, -INF], NAN), ([1e308, 1e308], INF)],
 )
 def test_infinities(values: list[float], expected: float) -> None:
-    """Infinite rewards give infinite means, and NaN where both signs meet, and no error."""
+    """Infinite rewards give infinite means, or NaN for both signs, without an error."""
     event = flatten(a=values)
 
     assert pytest.approx(expected, nan_ok=True) == event["rewards/a/mean"]
@@ -142,7 +142,7 @@ def test_infinities(values: list[float], expected: float) -> None:
 
 
 def test_names_with_the_prefix() -> None:
-    """`rewards/a` is the function `a`; of two such fields the later one has a longer name."""
+    """`rewards/a` is the function `a`; if both names occur, the later one gets a longer name."""
     event = flatten(**{"rewards/a": [1.0], "rewards/b": [2.0], "b": [3.0]})
 
     assert ([1.0], [2.0], [3.0]) == (
@@ -169,13 +169,13 @@ def test_names_with_the_prefix() -> None:
         ([1, 1], "2", None),
     ],
 )
-def test_groups_without_a_signal(values: list[Any], size: Any, share: float | None) -> None:
-    """`frac_zero_std` is the share of groups without spread, where the values form whole groups."""
+def test_groups_without_spread(values: list[Any], size: Any, share: float | None) -> None:
+    """`frac_zero_std` is the share of groups without spread, if the values form complete groups."""
     assert share == flatten(a=values, num_generations=size).get("rewards/a/frac_zero_std")
 
 
-def test_the_group_size_of_the_configuration() -> None:
-    """An event that doesn't say has the group size of the configuration; its own comes first."""
+def test_group_size_from_the_configuration() -> None:
+    """The group size of the configuration is used for events that don't have their own."""
     configured = flatten({"num_generations": 2}, a=[1, 1, 0, 1])
     own = flatten({"num_generations": 2}, a=[1, 1, 0, 1], num_generations=4)
 
@@ -188,8 +188,8 @@ REWARDS = st.lists(st.none() | st.floats(-100, 100, width=32), min_size=2, max_s
 
 @settings(deadline=None)
 @given(values=REWARDS)
-def test_mean_and_std_are_trls(values: list[float | None]) -> None:
-    """Mean and standard deviation are those that TRL logs, to the precision of its float32."""
+def test_mean_and_std_match_trl(values: list[float | None]) -> None:
+    """Mean and standard deviation equal those of TRL, to the precision of its float32."""
     event = FlattenRewards()(None, "info", {"event": "reward", "a": values})
     tensor = torch.tensor([NAN if value is None else value for value in values])
     if (count := event["rewards/a/n"]) == 0:
@@ -201,7 +201,7 @@ def test_mean_and_std_are_trls(values: list[float | None]) -> None:
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.just(10**400)
-ANYTHING = st.recursive(
+ANY_VALUE = st.recursive(
     LEAVES | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=8,
@@ -210,9 +210,9 @@ NAMES = st.sampled_from(["a", "b", "rewards/a", "total", "weights", "num_generat
 
 
 @settings(deadline=None)
-@given(values=st.dictionaries(NAMES, ANYTHING), size=st.none() | st.integers(1, 4))
+@given(values=st.dictionaries(NAMES, ANY_VALUE), size=st.none() | st.integers(1, 4))
 def test_any_values(values: dict[str, Any], size: int | None) -> None:
-    """Whatever a `reward` event carries, flattening it doesn't raise, and loses no value."""
+    """Flattening any `reward` event doesn't raise and loses no value."""
     flat = FlattenRewards(num_generations=size)(None, "info", {"event": "reward", **values})
     kept = {id(value) for value in flat.values()}
 

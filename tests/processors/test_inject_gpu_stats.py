@@ -1,4 +1,4 @@
-"""The real pynvml reads a stub of the driver's library, each time in a fresh process."""
+"""`inject_gpu_stats`: pynvml reads a stub of the driver's library, each time in a new process."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from logflume.processors.inject_gpu_stats import InjectGpuStats
 if TYPE_CHECKING:
     from tests.processors.conftest import RunScenario
 
-# The memory of the stub's GPUs and of its MIG slice, which tells them apart.
+# The memory of the stub's GPUs and of its MIG slice, which identifies them.
 A, B, C, SLICE = 8000, 16000, 24000, 4000
 UUID_A = "GPU-a1000000-0000-0000-0000-000000000000"
 UUID_SLICE = "MIG-c4000000-0000-0000-0000-000000000000"
 
-NO_GPU_NOTE = ["system", "info", "No NVIDIA GPU: GPU statistics are off"]
+NO_GPU_MESSAGE = ["system", "info", "No NVIDIA GPU found: GPU statistics are disabled"]
 
 NUMBERINGS: dict[str | None, list[int]] = {
     None: [A, B, C],
@@ -43,13 +43,13 @@ NUMBERINGS: dict[str | None, list[int]] = {
 
 @pytest.fixture(scope="module")
 def event(run_scenario: RunScenario) -> dict[str, Any]:
-    """An event that came with two fields and passed after the first sample."""
+    """An event with two fields of its own, processed after the first sample."""
     sampled: dict[str, Any] = run_scenario("sample", {"loss": 0.5, "gpu/1/power_watts": 7.0})
     return sampled
 
 
 def test_units_and_names(event: dict[str, Any]) -> None:
-    """Every reading arrives under its declared name and in its unit; milliwatts become watts."""
+    """Every reading has its declared name and unit; milliwatts are converted to watts."""
     assert {
         "event": "training",
         "loss": 0.5,
@@ -65,8 +65,8 @@ def test_units_and_names(event: dict[str, Any]) -> None:
     } == {name: value for name, value in event.items() if not name.startswith(("gpu/1", "gpu/2"))}
 
 
-def test_what_a_gpu_does_not_tell_is_left_out(event: dict[str, Any]) -> None:
-    """A GPU without power and throttle readings, and without this process, keeps the others."""
+def test_unavailable_readings_are_left_out(event: dict[str, Any]) -> None:
+    """A GPU without readings of power, throttling and this process has all other readings."""
     assert {
         "gpu/2/utilization_percent": 30.0,
         "gpu/2/memory_used_bytes": 3000,
@@ -79,14 +79,14 @@ def test_what_a_gpu_does_not_tell_is_left_out(event: dict[str, Any]) -> None:
     assert "gpu/1/process_memory_bytes" not in event
 
 
-def test_a_field_of_the_event_wins(event: dict[str, Any]) -> None:
-    """A field that is in the event already is not overwritten, and those around it are added."""
+def test_fields_of_the_event_are_kept(event: dict[str, Any]) -> None:
+    """A field that the event already has is not overwritten; the others are added."""
     assert 7.0 == event["gpu/1/power_watts"]
     assert 20.0 == event["gpu/1/utilization_percent"]
 
 
-def test_only_chosen_events_get_fields(run_scenario: RunScenario) -> None:
-    """Events of other types pass as they are; `events` replaces the default."""
+def test_only_selected_types_get_fields(run_scenario: RunScenario) -> None:
+    """Events of other types pass unchanged; `events` replaces the default types."""
     assert [
         ["training", False],
         ["system", False],
@@ -95,40 +95,40 @@ def test_only_chosen_events_get_fields(run_scenario: RunScenario) -> None:
     ] == run_scenario("types_with_fields")
 
 
-def test_numbers_are_those_of_cuda(run_scenario: RunScenario) -> None:
-    """GPU 0, 1 … are what `CUDA_VISIBLE_DEVICES` makes of the machine's GPUs."""
-    found = run_scenario("numberings", list(NUMBERINGS))
+def test_gpus_are_numbered_as_in_cuda(run_scenario: RunScenario) -> None:
+    """GPU 0, 1 … are the machine's GPUs in the order of `CUDA_VISIBLE_DEVICES`."""
+    numberings = run_scenario("numberings", list(NUMBERINGS))
 
-    assert NUMBERINGS == dict(zip(NUMBERINGS, found, strict=True))
+    assert NUMBERINGS == dict(zip(NUMBERINGS, numberings, strict=True))
 
 
-def test_a_gpu_shut_out_has_no_number(run_scenario: RunScenario) -> None:
-    """A GPU that the process may not open is not counted, as CUDA doesn't count it."""
+def test_an_inaccessible_gpu_is_not_numbered(run_scenario: RunScenario) -> None:
+    """A GPU that the process may not open has no number, as in CUDA."""
     assert [B, C] == run_scenario("numbering_without_permission_for_the_first")
 
 
-def test_the_setting_is_read_at_the_start(run_scenario: RunScenario) -> None:
-    """A change of `CUDA_VISIBLE_DEVICES` after the processor was made changes nothing."""
+def test_the_setting_is_read_once(run_scenario: RunScenario) -> None:
+    """Changing `CUDA_VISIBLE_DEVICES` after the processor is created has no effect."""
     assert B == run_scenario("setting_changed_later")["gpu/0/memory_total_bytes"]
 
 
 @given(setting=st.text(alphabet="0123456789-+, GPUMIab", max_size=12))
-def test_any_setting_shows_some_gpus_once(setting: str) -> None:
-    """No text raises; what comes out is distinct, and on the machine unless it is a MIG slice."""
+def test_any_setting_selects_distinct_gpus(setting: str) -> None:
+    """No setting raises; the selected GPUs are distinct, and on the machine unless MIG slices."""
     uuids = ["GPU-a", "GPU-ab", "GPU-b"]
-    found = visible_gpus(setting, uuids)
+    visible = visible_gpus(setting, uuids)
 
-    assert len(set(found)) == len(found)
-    assert {uuid for uuid in found if not uuid.startswith("MIG-")} <= set(uuids)
+    assert len(set(visible)) == len(visible)
+    assert {uuid for uuid in visible if not uuid.startswith("MIG-")} <= set(uuids)
 
 
-def test_an_event_calls_no_driver(run_scenario: RunScenario) -> None:
-    """However many events pass, NVML is called no more often."""
+def test_events_never_call_the_driver(run_scenario: RunScenario) -> None:
+    """Processing events makes no NVML calls."""
     assert 0 == run_scenario("calls_for_events", 1000)
 
 
-def test_closing_ends_the_thread_and_gives_nvml_back(run_scenario: RunScenario) -> None:
-    """In the middle of an hour's pause `close()` ends the thread, which gives NVML back."""
+def test_closing_ends_the_thread_and_shuts_nvml_down(run_scenario: RunScenario) -> None:
+    """`close()` ends the thread in the middle of an hour's pause, and NVML is shut down."""
     assert {
         "opened": 1,
         "opened after": 0,
@@ -138,64 +138,62 @@ def test_closing_ends_the_thread_and_gives_nvml_back(run_scenario: RunScenario) 
 
 
 def test_an_older_driver(run_scenario: RunScenario, old_nvml_stub: Path) -> None:
-    """A driver that has the throttle reasons under their older name only tells them too."""
+    """With a driver that only has the older name, the throttle reasons are still read."""
     event = run_scenario("sample", {}, library=old_nvml_stub)
 
     assert "sw_power_cap,sw_thermal_slowdown,0x800" == event["gpu/0/throttle_reasons"]
 
 
 def test_no_library(run_scenario: RunScenario, broken_library: Path) -> None:
-    """Without NVIDIA's library events pass as they are, and two processors say so once."""
+    """Without NVIDIA's library, events pass unchanged; two processors log a single message."""
     unchanged = {"event": "training", "loss": 0.5}
 
-    assert [[unchanged, unchanged], [NO_GPU_NOTE]] == run_scenario(
+    assert [[unchanged, unchanged], [NO_GPU_MESSAGE]] == run_scenario(
         "nothing_to_sample", library=broken_library
     )
 
 
 @pytest.mark.parametrize("name", ["no_driver", "no_gpu"])
 def test_no_driver_or_gpu(run_scenario: RunScenario, name: str) -> None:
-    """A library without a driver, and a driver without a GPU, are one quiet note as well."""
-    assert [NO_GPU_NOTE] == run_scenario(name)
+    """A library without a driver, and a driver without a GPU, also give one message at info."""
+    assert [NO_GPU_MESSAGE] == run_scenario(name)
 
 
 def test_all_gpus_hidden(run_scenario: RunScenario) -> None:
-    """Where the variable hides every GPU, the note says so."""
+    """If the variable hides every GPU, the message says so."""
     assert [
-        ["system", "info", "No GPU in CUDA_VISIBLE_DEVICES: GPU statistics are off"]
+        ["system", "info", "CUDA_VISIBLE_DEVICES selects no GPU: GPU statistics are disabled"]
     ] == run_scenario("all_hidden")
 
 
 def test_one_gpu_is_lost(run_scenario: RunScenario) -> None:
-    """The others stay, under their numbers; it is noted once, and the GPU comes back."""
+    """The others keep their numbers, one warning is logged, and the GPU is read again later."""
     assert {
         "watts of the other": 200.0,
-        "notes": [trouble_note("GPU is lost")],
+        "messages": [warning("GPU is lost")],
     } == run_scenario("one_gpu_lost_for_a_while")
 
 
 @pytest.mark.parametrize(("code", "text"), [(9, "Driver Not Loaded"), (999, "Unknown Error")])
-def test_the_driver_goes_away_and_returns(run_scenario: RunScenario, code: int, text: str) -> None:
-    """While it is away there are no old numbers; it is noted once, and sampling goes on after."""
-    assert {"opened after": 0, "notes": [trouble_note(text)]} == run_scenario(
+def test_the_driver_disappears_and_returns(run_scenario: RunScenario, code: int, text: str) -> None:
+    """While it is away there are no stale readings; one warning is logged, and sampling resumes."""
+    assert {"opened after": 0, "messages": [warning(text)]} == run_scenario(
         "driver_gone_twice", code
     )
 
 
-def test_trouble_at_the_start(run_scenario: RunScenario) -> None:
-    """A driver that fails for another reason than not being there is tried again."""
-    assert [trouble_note("Timeout")] == run_scenario("trouble_at_the_start", 10)
+def test_an_error_at_the_start(run_scenario: RunScenario) -> None:
+    """A driver that fails for any reason other than its absence is retried."""
+    assert [warning("Timeout")] == run_scenario("error_at_the_start", 10)
 
 
-def test_a_driver_restarts_before_the_gpus_are_known(run_scenario: RunScenario) -> None:
-    """NVML is opened anew when it was open but the GPUs could not be listed."""
-    assert [trouble_note("Unknown Error")] == run_scenario(
-        "driver_restarted_while_gpus_are_looked_up"
-    )
+def test_the_driver_restarts_before_the_gpus_are_listed(run_scenario: RunScenario) -> None:
+    """NVML is initialized again if it was initialized but the GPUs could not be listed."""
+    assert [warning("Unknown Error")] == run_scenario("driver_restarted_during_lookup")
 
 
 def test_torch_is_added(run_scenario: RunScenario) -> None:
-    """With CUDA in use through torch, its allocator's numbers stand beside NVML's."""
+    """If torch uses CUDA, the numbers of its allocator are added to those of NVML."""
     event = run_scenario("with_torch")
 
     assert 5 == event["torch/0/allocated_bytes"]
@@ -209,17 +207,18 @@ def test_torch_is_added(run_scenario: RunScenario) -> None:
 def test_run_started_has_the_names(
     run_scenario: RunScenario, setting: str | None, names: list[str]
 ) -> None:
-    """The first event of a run has the names of the GPUs in CUDA's order."""
+    """The first event of a run has the names of the GPUs, in CUDA's order."""
     assert names == run_scenario("names_at_the_start", setting)
 
 
 @pytest.mark.parametrize("interval_s", [0, -1, float("nan"), float("inf")])
-def test_an_interval_that_can_not_be_waited_for(interval_s: float) -> None:
+def test_invalid_interval(interval_s: float) -> None:
     """The error names the option and the value."""
     with pytest.raises(ValueError, match=f"interval_s must be .* not {interval_s}"):
         InjectGpuStats(interval_s=interval_s)
 
 
-def trouble_note(reason: str) -> list[str]:
-    text = f"GPU statistics can't be read, trying again every 0.005 s: {reason}"
+def warning(reason: str) -> list[str]:
+    """Return the warning that is logged for an error of the driver."""
+    text = f"Can't read GPU statistics, retrying every 0.005 s: {reason}"
     return ["system", "warning", text]

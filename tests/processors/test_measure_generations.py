@@ -1,4 +1,4 @@
-"""`measure_generations`: what is measured on the text of each completion."""
+"""`measure_generations`: the measures of each completion."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ import logflume
 from logflume.processors.measure_generations import MeasureGenerations
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from tests.own_events import fields, only
+from tests.event_helpers import fields, only
 
 GOOD = "<reasoning>\n3+4=7\n</reasoning>\n<answer>\n7\n</answer>\n"
 
 
 def measure(text: Any, options: dict[str, Any] | None = None, /, **values: Any) -> dict[str, Any]:
-    """Log one output through the pipeline, and return its measures by their short names."""
+    """Log a completion through the pipeline, and return its measures by their short names."""
     with capture_events(MeasureGenerations(**options or {})) as events:
         logflume.get_logger("model").info("model_output", model_output=text, **values)
     return quality(only(events))
 
 
 def quality(event: Event) -> dict[str, Any]:
+    """Return the measures in an event by their short names."""
     prefix = "quality/"
     return {k.removeprefix(prefix): v for k, v in event.items() if k.startswith(prefix)}
 
 
-def test_a_good_output() -> None:
-    """A text in the right format, with the right answer and nothing said twice."""
+def test_correct_completion() -> None:
+    """All measures of a text in the expected format, with the true answer and no repetition."""
     assert {
         "characters": 52,
         "words": 6,
@@ -42,16 +43,16 @@ def test_a_good_output() -> None:
     } == measure(GOOD, true_answer="7")
 
 
-def test_the_event_keeps_its_fields() -> None:
-    """Measures are added, and nothing that was logged is changed."""
-    given_fields = {"model_output": GOOD, "true_answer": "7", "group": 1, "rewards": {"a": 0.5}}
+def test_other_fields_are_unchanged() -> None:
+    """Measures are added; the logged fields are unchanged."""
+    logged = {"model_output": GOOD, "true_answer": "7", "group": 1, "rewards": {"a": 0.5}}
     with capture_events(MeasureGenerations()) as measured:
-        logflume.get_logger("model").info("model_output", **given_fields)
-    with capture_events() as plain:
-        logflume.get_logger("model").info("model_output", **given_fields)
+        logflume.get_logger("model").info("model_output", **logged)
+    with capture_events() as unmeasured:
+        logflume.get_logger("model").info("model_output", **logged)
 
     added = {f"quality/{name}": value for name, value in quality(only(measured)).items()}
-    assert {**fields(only(plain)), **added} == fields(only(measured))
+    assert {**fields(only(unmeasured)), **added} == fields(only(measured))
 
 
 @pytest.mark.parametrize(
@@ -79,14 +80,14 @@ def test_the_event_keeps_its_fields() -> None:
     ],
 )
 def test_format(text: str, format_ok: bool, has_answer: bool) -> None:
-    """The format is one reasoning and then one answer; an answer is text in its tags."""
+    """The format is one reasoning followed by one answer; an answer is text in answer tags."""
     measures = measure(text)
 
     assert (format_ok, has_answer) == (measures["format_ok"], measures["has_answer"])
 
 
-def test_the_hack_of_a_lenient_format() -> None:
-    """Closing the answer again and again may be rewarded; here it is no format and repetition."""
+def test_repeated_closing_tags() -> None:
+    """Repeating the closing answer tag breaks the format and counts as repetition."""
     measures = measure(GOOD.strip() + "</answer>" * 20, true_answer="7")
 
     assert (False, True) == (measures["format_ok"], measures["correct"])
@@ -118,14 +119,14 @@ def test_other_tags() -> None:
     ],
 )
 def test_repetition(text: str, repetition: float | None, distinct_2: float | None) -> None:
-    """Repetition counts trigrams that came before, and a text that can't repeat one has none."""
+    """Repetition counts trigrams that occurred before; it is null for texts with too few words."""
     measures = measure(text)
 
     assert (repetition, distinct_2) == (measures["repetition"], measures["distinct_2"])
 
 
 def test_long_text() -> None:
-    """Words are counted on the first part only; length, format and answer on the whole text."""
+    """Words are counted on the beginning only; length, format and answer on the whole text."""
     text = f"<reasoning>{'a b ' * 1000}</reasoning><answer>7</answer>"
     measures = measure(text, {"max_characters": 100}, true_answer=7)
 
@@ -135,8 +136,8 @@ def test_long_text() -> None:
 
 
 @pytest.mark.parametrize("name", ["ngram", "max_characters"])
-def test_options_that_make_no_sense(name: str) -> None:
-    """An n-gram of no words and a text of no characters are refused."""
+def test_invalid_options(name: str) -> None:
+    """An n-gram of no words and a text of no characters are rejected."""
     options: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"{name} must be above 0, not 0"):
         MeasureGenerations(**options)
@@ -157,7 +158,7 @@ answers = st.none() | st.text() | st.integers() | st.floats() | st.sampled_from(
 @given(texts, answers, st.integers(1, 4))
 @settings(max_examples=300, deadline=None)
 def test_any_text(text: str, true_answer: Any, ngram: int) -> None:
-    """Whatever the text, the shares are shares, and the measures agree with each other."""
+    """For any text, the shares are within their ranges, and the measures are consistent."""
     event: dict[str, Any] = {"event": "model_output", "model_output": text}
     event["true_answer"] = true_answer
     measures = quality(MeasureGenerations(ngram=ngram)(None, "info", event))
@@ -175,7 +176,7 @@ def test_any_text(text: str, true_answer: Any, ngram: int) -> None:
 
 FIELDS = ("model_output", "true_answer", "answer", "truncated", "generation", "mode", "step")
 
-anything: st.SearchStrategy[Any] = st.sampled_from(
+any_value: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 3, 10**5000, -0.5, float("nan"), "", "7", GOOD, [1], {}]
 )
 
@@ -184,13 +185,13 @@ anything: st.SearchStrategy[Any] = st.sampled_from(
     st.lists(
         st.fixed_dictionaries(
             {"event": st.sampled_from(["model_output", "generation", "reward", None])},
-            optional=dict.fromkeys(FIELDS, anything),
+            optional=dict.fromkeys(FIELDS, any_value),
         )
     )
 )
 @settings(max_examples=200, deadline=None)
-def test_odd_events(events: list[dict[str, Any]]) -> None:
-    """No event makes it raise, and none loses a field."""
+def test_any_events(events: list[dict[str, Any]]) -> None:
+    """No event makes the processor raise or loses a field."""
     processor = MeasureGenerations()
     for event in events:
         before = dict(event)
@@ -198,7 +199,7 @@ def test_odd_events(events: list[dict[str, Any]]) -> None:
         assert {name: after[name] for name in before} == before
 
 
-def test_other_types_pass() -> None:
+def test_other_types_pass_unchanged() -> None:
     """A text in an event of another type isn't measured."""
     with capture_events(MeasureGenerations()) as events:
         logflume.get_logger().info("training", model_output=GOOD)

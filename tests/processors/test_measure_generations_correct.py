@@ -1,4 +1,4 @@
-"""`measure_generations`: when an answer counts as the true one."""
+"""`measure_generations`: which answers count as correct."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from logflume.processors.measure_generations import MeasureGenerations
 
 
 def is_correct(text: str, **values: Any) -> Any:
-    """Return what is found of one output's correctness; None if nothing is said."""
+    """Return the correctness of one completion; None if it isn't measured."""
     event = {"event": "model_output", "model_output": text, **values}
     return MeasureGenerations()(None, "info", event).get("quality/correct")
 
@@ -38,8 +38,8 @@ def is_correct(text: str, **values: Any) -> Any:
         ("7", "3 + 4 = 7\n#### 7"),
     ],
 )
-def test_the_same_answer(answer: str, true_answer: Any) -> None:
-    """Numbers are compared as numbers, text but for its white space."""
+def test_equal_answers(answer: str, true_answer: Any) -> None:
+    """Numbers are compared as numbers, other text up to white space."""
     assert is_correct(f"<answer>{answer}</answer>", true_answer=true_answer) is True
 
 
@@ -58,14 +58,14 @@ def test_the_same_answer(answer: str, true_answer: Any) -> None:
         ("", "7"),
     ],
 )
-def test_another_answer(answer: str, true_answer: Any) -> None:
-    """What isn't equal in this sense is wrong, and so is no answer."""
+def test_different_answers(answer: str, true_answer: Any) -> None:
+    """Any other answer is wrong, and so is a missing answer."""
     assert is_correct(f"<answer>{answer}</answer>", true_answer=true_answer) is False
 
 
 @pytest.mark.parametrize("unknown", [None, "", " ", float("nan"), [7], {"a": 7}, 1 << 9999])
 def test_no_true_answer(unknown: Any) -> None:
-    """Without a true answer nothing is said about correctness."""
+    """Without a true answer, correctness isn't measured."""
     assert is_correct("<answer>7</answer>", true_answer=unknown) is None
 
 
@@ -79,13 +79,13 @@ def test_no_true_answer(unknown: Any) -> None:
     ],
 )
 def test_which_answer_counts(text: str, answer: str | None, expected: bool) -> None:
-    """The first answer in tags counts, and where there is none the one the event came with."""
+    """The first answer in tags counts; without one, the field `answer` of the event."""
     assert expected is is_correct(text, answer=answer, true_answer="7")
 
 
 @given(st.integers(-(10**9), 10**9))
 def test_any_number(number: int) -> None:
-    """Each way to write an integer is that integer, and is not its neighbour."""
+    """An integer in any notation equals itself and not its neighbour."""
     money = f"${number:,}".replace("$-", "-$")
     for text in (f"{number}", f"{number:,}", f"{number}.00", f"{number:,}.0", money):
         answer = f"<answer>{text}</answer>"

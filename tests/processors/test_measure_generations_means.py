@@ -1,8 +1,9 @@
-"""`measure_generations`: the means over a batch, in the event that closes it."""
+"""`measure_generations`: the means over a batch, in its `generation` event."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from logflume.processors.measure_generations import MeasureGenerations
 from logflume.protocols import Event
 from logflume.testing import capture_events
 from logflume.training.rollouts import Rollouts
-from tests.own_events import own
+from tests.event_helpers import own
 
 GOOD = "<reasoning>\n3+4=7\n</reasoning>\n<answer>\n7\n</answer>\n"
 
@@ -29,22 +30,29 @@ def quality(event: Event) -> dict[str, Any]:
 
 
 def log_rollouts(*batches: Rollouts) -> list[Event]:
-    """Log batches as `attach` does, one event of each in turn."""
+    """Log batches as `attach` does, with their events interleaved."""
     with capture_events(MeasureGenerations()) as events:
-        waiting = [batch.entries() for batch in batches]
+        waiting = [events_of(batch) for batch in batches]
         while waiting:
-            for entries in list(waiting):
-                entry = next(entries, None)
-                if entry is None:
-                    waiting.remove(entries)
+            for iterator in list(waiting):
+                item = next(iterator, None)
+                if item is None:
+                    waiting.remove(iterator)
                 else:
-                    logger, event, values = entry
+                    logger, event, values = item
                     logflume.get_logger(logger).info(event, **values)
     return own(events)
 
 
+def events_of(batch: Rollouts) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield logger, type and fields of each event of a batch."""
+    for logger, event, columns in batch.columns_by_type():
+        for row in zip(*columns.values(), strict=True):
+            yield logger, event, dict(zip(columns, row, strict=True))
+
+
 def rollouts(completions: list[str], **values: Any) -> Rollouts:
-    """Make a batch in which the true answer is 7 and every other completion was cut."""
+    """Return a batch in which the true answer is 7 and every other completion is truncated."""
     count = len(completions)
     where = {"generation": 0, "global_step": 0, "step": 1, "mode": "train", **values}
     return Rollouts(
@@ -59,7 +67,7 @@ def rollouts(completions: list[str], **values: Any) -> Rollouts:
 
 
 def test_means_over_a_batch() -> None:
-    """The event that closes a batch has the means of what its outputs have."""
+    """The `generation` event of a batch has the means of the measures of its completions."""
     events = log_rollouts(rollouts([GOOD, "a", "a a a a", GOOD.replace("\n7", "\n8")]))
     outputs = [event for event in events if event["event"] == "model_output"]
     means = quality(events[-1])
@@ -77,7 +85,7 @@ def test_means_over_a_batch() -> None:
 @given(st.lists(st.text("ab \n"), min_size=1, max_size=8))
 @settings(max_examples=100, deadline=None)
 def test_means_over_any_batch(completions: list[str]) -> None:
-    """Each mean is that of the outputs that have the measure, and left out where none has it."""
+    """Each mean is over the completions with the measure, and left out if none has it."""
     processor = MeasureGenerations()
     outputs = [
         quality(processor(None, "info", {"event": "model_output", "model_output": text}))
@@ -94,16 +102,16 @@ def test_means_over_any_batch(completions: list[str]) -> None:
     assert pytest.approx(expected, rel=1e-12) == means
 
 
-def test_no_true_answer_in_the_whole_batch() -> None:
-    """Where nothing is known about correctness, its mean says nothing either."""
+def test_batch_without_true_answers() -> None:
+    """If no correctness is known, there is no mean of it."""
     batch = rollouts([GOOD, GOOD])
     batch.columns = {}
 
     assert "correct/mean" not in quality(log_rollouts(batch)[-1])
 
 
-def test_batches_that_overlap() -> None:
-    """Outputs of training and evaluation that come in turn are kept apart."""
+def test_interleaved_batches() -> None:
+    """Interleaved completions of different modes and generations are averaged separately."""
     events = log_rollouts(
         rollouts([GOOD] * 3, mode="train"),
         rollouts(["a"] * 2, mode="eval"),
@@ -120,15 +128,15 @@ def test_batches_that_overlap() -> None:
     }
 
 
-def test_a_batch_without_outputs() -> None:
-    """Where the policy logged no output, there is nothing to give means of."""
+def test_batch_without_completions() -> None:
+    """If the policy selects no completion, there are no means."""
     batch = rollouts([GOOD], keep=lambda *_: [])
 
     assert {} == quality(log_rollouts(batch)[-1])
 
 
 def test_a_batch_is_closed_once() -> None:
-    """After its means were given a batch is forgotten: the next of that number begins anew."""
+    """A closed batch is discarded; another one with the same number starts from zero."""
     with capture_events(MeasureGenerations()) as events:
         for text in ("a", GOOD):
             logflume.get_logger("model").info("model_output", generation=0, model_output=text)
@@ -139,8 +147,8 @@ def test_a_batch_is_closed_once() -> None:
     assert (1, 1.0) == (second["quality/n"], second["quality/format_ok/mean"])
 
 
-def test_batches_that_nothing_closes() -> None:
-    """Only the newest few are kept, so a run that never closes one doesn't grow."""
+def test_batches_that_are_never_closed() -> None:
+    """Only the latest few are kept, so memory doesn't grow in a run that never closes batches."""
     with capture_events(MeasureGenerations()) as events:
         for generation in range(50):
             logflume.get_logger("model").info(
@@ -155,7 +163,7 @@ def test_batches_that_nothing_closes() -> None:
 
 @pytest.mark.parametrize("values", [{}, {"model_output": None}, {"model_output": ["a", "b"]}])
 def test_no_text(values: dict[str, Any]) -> None:
-    """An output without a text stays as it is, and doesn't count in its batch."""
+    """An event without a text is unchanged, and doesn't count in its batch."""
     with capture_events(MeasureGenerations()) as events:
         log = logflume.get_logger("model")
         log.info("model_output", generation=0, truncated=True, **values)

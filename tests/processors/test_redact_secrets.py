@@ -1,4 +1,4 @@
-"""`redact_secrets`: secrets are taken out, and nothing else."""
+"""`redact_secrets`: secrets are replaced, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import logflume
 from logflume.processors.redact_secrets import RedactSecrets, redact_text
 from logflume.testing import capture_events
-from tests.own_events import fields, only
+from tests.event_helpers import fields, only
 
 R = "[redacted]"
 MIXED = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dF3hJ5"
@@ -25,7 +25,7 @@ PRIVATE_KEY = (
     f"-----BEGIN OPENSSH PRIVATE KEY-----\n{MIXED}\n{MIXED}\n-----END OPENSSH PRIVATE KEY-----"
 )
 
-# Put together here, so that no scanner takes the examples for real ones.
+# Concatenated, so that secret scanners don't report the examples.
 TOKENS = {
     "Hugging Face": "hf_" + MIXED[:34],
     "OpenAI": "sk-" + "proj-" + MIXED,
@@ -53,8 +53,8 @@ TOKENS = {
 @pytest.mark.parametrize(
     "frame", ["{}", "Login with {} failed", '{{"x": "{}"}}', "({}),", "x={}\n"]
 )
-def test_tokens_are_known_by_their_form(kind: str, frame: str) -> None:
-    """Tokens of the usual services are taken out of a text, and the text around them stays."""
+def test_tokens_are_recognized_by_their_form(kind: str, frame: str) -> None:
+    """Tokens of common services are replaced; the surrounding text is unchanged."""
     assert frame.format(R) == redact_text(frame.format(TOKENS[kind]))
 
 
@@ -84,8 +84,8 @@ def test_tokens_are_known_by_their_form(kind: str, frame: str) -> None:
         ("postgresql+psycopg://u:p%40ss@db", f"postgresql+psycopg://{R}@db"),
     ],
 )
-def test_secrets_are_known_by_their_name(text: str, expected: str) -> None:
-    """What a text assigns to a password, key or token is taken out."""
+def test_secrets_are_recognized_by_their_name(text: str, expected: str) -> None:
+    """A value that a text assigns to a password, key or token is replaced."""
     assert expected == redact_text(text)
 
 
@@ -112,12 +112,13 @@ def test_secrets_are_known_by_their_name(text: str, expected: str) -> None:
         "Author: me, authority=1, tokenization: fast, secretary=Ann",
     ],
 )
-def test_ordinary_text_stays(text: str) -> None:
-    """Prose, code, settings and templates are left as they are."""
+def test_ordinary_text_is_unchanged(text: str) -> None:
+    """Prose, code, settings and templates are unchanged."""
     assert text == redact_text(text)
 
 
 def redacted(event: str, /, **values: Any) -> dict[str, Any]:
+    """Log an event through the pipeline, and return its fields."""
     with capture_events("redact_secrets") as events:
         logflume.get_logger().info(event, **values)
     return fields(only(events))
@@ -135,7 +136,7 @@ OTHER_NAMES = (
 
 @pytest.mark.parametrize("name", SECRET_NAMES.split())
 def test_fields_named_like_a_secret(name: str) -> None:
-    """The text of such a field is taken out in every event, at any depth, lists included."""
+    """The text of such a field is replaced in every event, at any depth, including lists."""
     event = redacted("probe", **{name: "x y"}, m={name: "x", "list": [1]}, deep=[{name: ["x"]}])
 
     assert {name: R, f"m/{name}": R, "m/list": [1.0]} == {
@@ -144,18 +145,18 @@ def test_fields_named_like_a_secret(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES.split())
-def test_fields_named_otherwise(name: str) -> None:
-    """A tokenizer's special tokens, counts and the like stay."""
+def test_fields_with_similar_names(name: str) -> None:
+    """Special tokens of a tokenizer, counts and the like are unchanged."""
     assert {name: "x y"} == redacted("probe", **{name: "x y"})
 
 
-def test_numbers_stay() -> None:
-    """A number or a list of numbers is no secret: `token=17` is a token's id."""
+def test_numbers_are_unchanged() -> None:
+    """Numbers and lists of numbers are not secrets: `token=17` is the id of a token."""
     assert {"token": 17.0, "m/api_key": None} == redacted("probe", token=17, m={"api_key": None})
 
 
 def test_messages_and_exceptions_are_searched() -> None:
-    """The text of a message, and of an exception with its traceback, is searched."""
+    """Messages, and exceptions with their tracebacks, are searched."""
     with capture_events("redact_secrets") as events:
         try:
             raise ValueError(f"cannot log in with {TOKENS['GitHub']}")
@@ -170,7 +171,7 @@ def test_messages_and_exceptions_are_searched() -> None:
 
 
 def test_the_configuration_is_searched() -> None:
-    """`run_started` carries the configuration and the command line, without their secrets."""
+    """The configuration and command line in `run_started` are searched."""
     hyperparameters = {"hub_token": "abcdefgh", "beta": 0.5, "eos_token": "<eos>"}
 
     with capture_events("redact_secrets") as events:
@@ -182,8 +183,8 @@ def test_the_configuration_is_searched() -> None:
     } == fields(event)
 
 
-def test_model_outputs_are_data() -> None:
-    """Completions are not searched, unless the configuration asks for it."""
+def test_completions_are_searched_on_request() -> None:
+    """Completions are only searched if the configuration says so."""
     text = f"my key is {TOKENS['GitHub']}"
     with capture_events({"redact_secrets": {"events": ["model_output"]}}) as events:
         logflume.log_model_output(model_output=text)
@@ -201,8 +202,8 @@ TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=12).map("".join)
 
 @settings(deadline=None)
 @given(TEXTS)
-def test_redacting_twice_changes_nothing(text: str) -> None:
-    """Text without secrets stays what it is."""
+def test_redaction_is_idempotent(text: str) -> None:
+    """Redacting a redacted text again doesn't change it."""
     once = redact_text(text)
 
     assert once == redact_text(once)
@@ -218,7 +219,7 @@ VALUES = st.recursive(
 @settings(deadline=None)
 @given(st.sampled_from(["message", "probe", "run_started"]), st.dictionaries(TEXTS, VALUES))
 def test_any_event(event_type: str, values: dict[str, Any]) -> None:
-    """Whatever an event holds, its names and the shape of its values stay, and nothing raises."""
+    """For any event, the names and the types of the values are unchanged, and nothing raises."""
     event = {**values, "event": event_type}
     once = dict(RedactSecrets()(None, "info", dict(event)))
 
@@ -230,6 +231,6 @@ def test_any_event(event_type: str, values: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "text", ["-" * 200_000, "a." * 100_000, "://" * 60_000, "token" * 40_000, "sk-" * 60_000]
 )
-def test_long_texts_take_no_more_than_their_length(text: str) -> None:
-    """No text makes the search start over at each of its characters."""
+def test_long_texts_take_linear_time(text: str) -> None:
+    """No text makes the search backtrack from each of its characters."""
     assert text == redact_text(text)

@@ -1,3 +1,5 @@
+"""`sample_system`: `system` events at a fixed interval."""
+
 from __future__ import annotations
 
 import threading
@@ -14,11 +16,13 @@ import logflume
 from logflume.processors.sample_system import SampleSystem
 from logflume.runs.info import RunInfo
 
-NEVER_S = 3600.0
+LONG_INTERVAL_S = 3600.0
 DEADLINE_S = 60.0
 
 
 class Call(NamedTuple):
+    """A call of `info` on a logger, with its time."""
+
     logger: str
     event: str
     fields: dict[str, Any]
@@ -27,7 +31,7 @@ class Call(NamedTuple):
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> Queue[Call]:
-    """The calls of `info` on loggers of logflume, as they come."""
+    """The calls of `info` on loggers of logflume, in order."""
     calls: Queue[Call] = Queue()
 
     def get_logger(name: str) -> SimpleNamespace:
@@ -41,11 +45,12 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Queue[Call]:
 
 
 def sampling_threads() -> set[threading.Thread]:
+    """Return the running sampling threads."""
     return {thread for thread in threading.enumerate() if thread.name == "logflume-system"}
 
 
 def test_a_system_event_is_logged_every_interval(logged: Queue[Call], tmp_path: Path) -> None:
-    """The events come through the logger `system`, never nearer than the interval."""
+    """The events are logged through the logger `system`, at least one interval apart."""
     run = RunInfo(run="r", dir=tmp_path)
     with closing(SampleSystem(interval_s=0.02, run=run)):
         calls = [logged.get(timeout=DEADLINE_S) for _ in range(3)]
@@ -56,8 +61,8 @@ def test_a_system_event_is_logged_every_interval(logged: Queue[Call], tmp_path: 
     assert calls[2].at_s - calls[1].at_s >= 0.02
 
 
-def test_the_disk_is_the_one_of_the_run(logged: Queue[Call], tmp_path: Path) -> None:
-    """Free room is measured where the run's folder will be, also before it exists."""
+def test_the_disk_is_that_of_the_run(logged: Queue[Call], tmp_path: Path) -> None:
+    """Free space is measured at the run's folder, even before it exists."""
     run = RunInfo(run="r", dir=tmp_path / "not" / "there" / "yet")
     with closing(SampleSystem(interval_s=0.001, run=run)):
         call = logged.get(timeout=DEADLINE_S)
@@ -66,9 +71,9 @@ def test_the_disk_is_the_one_of_the_run(logged: Queue[Call], tmp_path: Path) -> 
 
 
 def test_events_pass_unchanged() -> None:
-    """The processor gives back the very event it was given."""
+    """The processor returns the same event object, unchanged."""
     event = {"event": "training", "loss": 0.5}
-    with closing(SampleSystem(interval_s=NEVER_S)) as processor:
+    with closing(SampleSystem(interval_s=LONG_INTERVAL_S)) as processor:
         returned = processor(None, "info", event)
 
     assert event is returned
@@ -76,9 +81,9 @@ def test_events_pass_unchanged() -> None:
 
 
 def test_closing_ends_the_thread(logged: Queue[Call]) -> None:
-    """In the middle of an hour's pause `close()` ends the thread; nothing is logged or returned."""
+    """`close()` ends the thread in the middle of an hour's pause; nothing is logged or returned."""
     others = sampling_threads()
-    processor = SampleSystem(interval_s=NEVER_S)
+    processor = SampleSystem(interval_s=LONG_INTERVAL_S)
     (thread,) = sampling_threads() - others
 
     assert thread.daemon
@@ -88,7 +93,7 @@ def test_closing_ends_the_thread(logged: Queue[Call]) -> None:
 
 
 def test_closing_does_not_wait_for_a_stuck_log_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`close()` returns while the thread is held in a log call, and the thread ends after it."""
+    """`close()` returns while the thread is blocked in a log call; the thread ends after it."""
     entered, release = threading.Event(), threading.Event()
 
     def info(event: str, **fields: Any) -> None:
@@ -111,7 +116,7 @@ def test_closing_does_not_wait_for_a_stuck_log_call(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("interval_s", [0, -1, float("nan"), float("inf")])
-def test_an_interval_that_can_not_be_waited_for(interval_s: float) -> None:
+def test_invalid_interval(interval_s: float) -> None:
     """The error names the option and the value."""
     with pytest.raises(ValueError, match=f"interval_s must be .* not {interval_s}"):
         SampleSystem(interval_s=interval_s)

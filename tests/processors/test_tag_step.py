@@ -1,4 +1,4 @@
-"""`tag_step` gives events the step and mode of `set_step`."""
+"""`tag_step`: events get the step and mode of `set_step`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import logflume
 from logflume.processors.tag_step import tag_step
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from tests.own_events import own
+from tests.event_helpers import own
 
 
-def where(event: Event) -> tuple[Any, Any]:
+def step_and_mode(event: Event) -> tuple[Any, Any]:
+    """Return the step and mode of an event."""
     return event["step"], event.get("mode")
 
 
-def test_events_have_the_step_that_is_set() -> None:
-    """Each event has the step and mode at the time of its call, whenever it is written."""
+def test_events_have_the_current_step() -> None:
+    """Each event has the step and mode at the time of the log call, not of its processing."""
     with capture_events("tag_step") as events:
         log = logflume.get_logger()
         log.info("before")
@@ -32,7 +33,7 @@ def test_events_have_the_step_that_is_set() -> None:
         log.info("after")
 
     expected = [(None, None), (0, "train"), (1, "train"), (2, "train"), (2, "eval"), (None, None)]
-    assert expected == [where(event) for event in own(events)]
+    assert expected == [step_and_mode(event) for event in own(events)]
 
 
 @pytest.mark.parametrize(
@@ -46,19 +47,19 @@ def test_events_have_the_step_that_is_set() -> None:
         ({"step": None}, {"mode": None}, (7, "train")),
     ],
 )
-def test_a_step_of_ones_own_wins(
+def test_explicit_steps_take_precedence(
     bound: dict[str, Any], given: dict[str, Any], expected: tuple[Any, Any]
 ) -> None:
-    """A step bound to the logger or given to the call is kept; None stands for none given."""
+    """A step that is bound to the logger or passed to the call is kept; None counts as missing."""
     with capture_events("tag_step") as events:
         logflume.set_step(7, "train")
         logflume.get_logger(**bound).info("probe", **given)
 
-    assert [expected] == [where(event) for event in own(events)]
+    assert [expected] == [step_and_mode(event) for event in own(events)]
 
 
 def test_all_threads_are_tagged() -> None:
-    """The step holds for every thread of the process."""
+    """The step applies to all threads of the process."""
     with capture_events("tag_step") as events:
         logflume.set_step(5)
         thread = threading.Thread(target=lambda: logflume.get_logger().info("probe"))
@@ -69,8 +70,8 @@ def test_all_threads_are_tagged() -> None:
 
 
 @pytest.mark.parametrize(("step", "kept"), [("3", None), (0.5, None), (True, None), (2**70, None)])
-def test_a_step_that_is_none(step: Any, kept: Any) -> None:
-    """A step that is no integer is kept in `extras`, and the event has no step."""
+def test_invalid_steps(step: Any, kept: Any) -> None:
+    """A step that is not a valid integer is kept in `extras`, and the event has no step."""
     with capture_events("tag_step") as events:
         logflume.get_logger().info("probe", step=step)
     (event,) = own(events)
@@ -79,16 +80,16 @@ def test_a_step_that_is_none(step: Any, kept: Any) -> None:
     assert "step" in event["extras"]
 
 
-def test_a_mode_that_is_none() -> None:
+def test_invalid_mode() -> None:
     """A mode other than `train` and `eval` is kept in `extras`."""
     with capture_events("tag_step") as events:
         logflume.set_step(1, "train")
         logflume.get_logger().info("probe", mode="test")
     (event,) = own(events)
 
-    assert (1, None, '{"mode":"test"}') == (*where(event), event["extras"])
+    assert (1, None, '{"mode":"test"}') == (*step_and_mode(event), event["extras"])
 
 
-def test_in_plain_structlog() -> None:
-    """Outside of the pipeline an event passes as it is."""
+def test_outside_the_pipeline() -> None:
+    """In a plain structlog chain, an event passes unchanged."""
     assert {"event": "probe", "x": 1} == tag_step(None, "info", {"event": "probe", "x": 1})

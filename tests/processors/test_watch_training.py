@@ -1,4 +1,4 @@
-"""`watch_training`: alerts on what goes wrong, once each, and none on what only looks like it."""
+"""`watch_training`: one alert per problem, and no false alerts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HACK = reports(
     reward=noisy(1.0) + noisy(2.0),
     completions__clipped_ratio=noisy(0.05) + noisy(0.9),
 )
-BESIDE_THE_POINT = reports(
+REWARD_WITHOUT_CORRECTNESS = reports(
     reward=rising(1.0, 3.0, 6 * WINDOW),
     rewards__correctness__mean=noisy(0.6, 6 * WINDOW),
     rewards__correctness__std=[0.9] * (6 * WINDOW),
@@ -32,7 +32,7 @@ ENTROPY_JUMP = reports(entropy=noisy(0.5) + noisy(4.0))
 CASES = {
     "nonfinite_loss": NAN_LOSS,
     "reward_with_truncation": HACK,
-    "reward_without_correctness": BESIDE_THE_POINT,
+    "reward_without_correctness": REWARD_WITHOUT_CORRECTNESS,
     "variance_collapse": COLLAPSE,
     "zero_signal": NO_SIGNAL,
     "kl_off_trend": KL_JUMP,
@@ -41,13 +41,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_each_signal_is_told_once(name: str) -> None:
-    """A condition that lasts gives one alert of its name, and none of another."""
+def test_each_signal_raises_one_alert(name: str) -> None:
+    """A lasting condition raises one alert of its signal, and none of any other."""
     assert [name] == signals(CASES[name])
 
 
-def test_an_alert_says_what_it_rests_on() -> None:
-    """It is a warning of `training` with a sentence, the step, and the numbers in fields."""
+def test_fields_of_an_alert() -> None:
+    """An alert is a warning of the logger `training` with a message, the step and the numbers."""
     (alert,) = watch(HACK)
     assert ("warning", "training", "train") == (alert["level"], alert["logger"], alert["mode"])
     assert 3 * WINDOW < alert["step"] < 4 * WINDOW
@@ -61,27 +61,27 @@ def test_an_alert_says_what_it_rests_on() -> None:
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
-def test_a_loss_that_is_no_number(loss: float) -> None:
-    """NaN and both infinities are told at the very step, without waiting for a window."""
+def test_nonfinite_loss(loss: float) -> None:
+    """NaN and both infinities raise an alert at that step, without waiting for a window."""
     (alert,) = watch(reports(loss=[1.0, loss, 1.0]))
     assert 1 == alert["step"]
     assert str(loss) == str(alert["value"])
 
 
-def test_an_entropy_that_jumps_up() -> None:
-    """A policy that falls apart into noise is off its trend, too."""
+def test_rising_entropy() -> None:
+    """A sudden rise of the entropy is off the trend as well."""
     assert ["entropy_off_trend"] == signals(ENTROPY_JUMP)
 
 
-def test_a_condition_that_comes_back_is_told_again() -> None:
-    """After a window without it; a shorter pause is no news."""
+def test_a_recurring_condition_raises_another_alert() -> None:
+    """A condition that recurs after a full window raises another alert, after less it doesn't."""
     good, bad = [{"loss": 1.0}], [{"loss": math.nan}]
     assert 1 == len(signals(bad + good * (WINDOW - 1) + bad))
     assert 2 == len(signals(bad + good * WINDOW + bad))
 
 
-def test_another_training_begins_anew() -> None:
-    """What was seen before a trainer's `run_started` is no trend of the training after it."""
+def test_run_started_resets_the_signals() -> None:
+    """Reports before a trainer's `run_started` don't affect the training after it."""
     with capture_events(WatchTraining()) as events:
         log = logflume.get_logger("training")
         for part in (HACK[:60], HACK[60:]):
@@ -91,13 +91,13 @@ def test_another_training_begins_anew() -> None:
     assert [] == [event for event in events if event["event"] == "alert"]
 
 
-def test_evaluations_are_not_watched() -> None:
-    """Events of mode `eval` count for nothing."""
+def test_evaluations_are_ignored() -> None:
+    """Events with the mode `eval` raise no alert."""
     assert [] == signals([{**report, "mode": "eval"} for report in NAN_LOSS])
 
 
 def test_the_thresholds_can_be_set() -> None:
-    """What is told with the defaults is not with wider thresholds, and the other way round."""
+    """Other thresholds suppress alerts of the defaults, or raise additional ones."""
     assert [] == signals(HACK, truncation_rise=0.95)
     assert [] == signals(NO_SIGNAL, zero_signal_share=0.99)
     assert [] == signals(KL_JUMP, off_trend_factor=50)
@@ -106,7 +106,8 @@ def test_the_thresholds_can_be_set() -> None:
     )
     assert ["zero_signal"] == signals(NO_SIGNAL[:5], window_reports=5, zero_signal_share=0.1)
     mathematics = [
-        {k.replace("correctness", "maths"): v for k, v in r.items()} for r in BESIDE_THE_POINT
+        {k.replace("correctness", "maths"): v for k, v in r.items()}
+        for r in REWARD_WITHOUT_CORRECTNESS
     ]
     assert [] == signals(mathematics)
     assert ["reward_without_correctness"] == signals(mathematics, correctness="math")
@@ -114,14 +115,14 @@ def test_the_thresholds_can_be_set() -> None:
 
 @pytest.mark.parametrize("option", ["window_reports", "flat_windows"])
 def test_a_trend_needs_two_values(option: str) -> None:
-    """A window of one is refused, with the option's name."""
+    """A window of one report is rejected; the error names the option."""
     options: dict[str, Any] = {option: 1}
     with pytest.raises(ValueError, match=f"{option} is 1"):
         WatchTraining(**options)
 
 
-def test_a_format_that_is_learned_first_is_no_alarm() -> None:
-    """A reward that rises for two windows with correctness flat, and then stays, is honest."""
+def test_learning_the_format_first_raises_no_alert() -> None:
+    """A reward that rises for two windows while correctness is flat, and then stays, is fine."""
     assert [] == signals(
         reports(
             reward=rising(0.1, 0.6, 2 * WINDOW) + noisy(0.6, 6 * WINDOW),
@@ -131,23 +132,24 @@ def test_a_format_that_is_learned_first_is_no_alarm() -> None:
     )
 
 
-def test_correctness_at_its_ceiling_is_no_alarm() -> None:
-    """Where nearly all answers are right, only the rest of the reward can rise."""
-    nearly_all = {"rewards/correctness/mean": 1.95, "rewards/correctness/std": 0.3}
-    assert [] == signals([{**report, **nearly_all} for report in BESIDE_THE_POINT])
+def test_correctness_near_its_maximum_raises_no_alert() -> None:
+    """If nearly all answers are correct, only the other rewards can rise."""
+    near_maximum = {"rewards/correctness/mean": 1.95, "rewards/correctness/std": 0.3}
+    assert [] == signals([{**report, **near_maximum} for report in REWARD_WITHOUT_CORRECTNESS])
 
 
-def test_truncation_alone_is_no_alarm() -> None:
-    """Longer answers without more reward are the trainer's own business."""
+def test_truncation_alone_raises_no_alert() -> None:
+    """More truncation without more reward raises no alert."""
     assert [] == signals([{**report, "reward": 1.0} for report in HACK])
 
 
 def batch(rng: random.Random, correct: float, **others: list[float]) -> Report:
+    """Return a batch of 32 rewards for correctness, with a share of correct ones, and others."""
     return {"correctness": [2.0 * (rng.random() < correct) for _ in range(32)], **others}
 
 
-def test_a_function_that_drowns_the_others() -> None:
-    """A function on another scale makes up the whole variance, though the others vary."""
+def test_dominating_function() -> None:
+    """A function on a larger scale accounts for the whole variance, although the others vary."""
     rng = random.Random(0)
     batches = [
         batch(rng, 0.5, length=[1000 * rng.random() for _ in range(32)]) for _ in range(3 * WINDOW)
@@ -159,15 +161,15 @@ def test_a_function_that_drowns_the_others() -> None:
     assert [] == signals(weighted, "reward")
 
 
-def test_a_format_that_nearly_all_have_is_not_drowned() -> None:
-    """A function with nothing left to say leaves the variance to the others rightly."""
+def test_a_saturated_function_is_not_dominated() -> None:
+    """A function with nearly constant values is expected to leave the variance to the others."""
     rng = random.Random(0)
     batches = [batch(rng, 0.5, format=[0.5] * 31 + [0.0]) for _ in range(3 * WINDOW)]
     assert [] == signals(batches, "reward")
 
 
-def test_two_functions_that_work_against_each_other() -> None:
-    """What one pays and the other takes away is told with both names."""
+def test_anti_correlated_functions() -> None:
+    """The alert names both of the functions that work against each other."""
     rng = random.Random(0)
     batches = [
         batch(rng, 0.5, brevity=[rng.uniform(0, 0.5) for _ in range(32)]) for _ in range(3 * WINDOW)
@@ -184,22 +186,22 @@ def test_two_functions_that_work_against_each_other() -> None:
 
 
 def test_rewards_without_a_trainer() -> None:
-    """A loop of one's own that logs rewards alone is watched, too."""
+    """A training loop that only logs rewards is evaluated as well."""
     groups = [{"a": [1.0, 1.0, 0.0, 0.0], "num_generations": 2}] * (2 * WINDOW)
     assert ["zero_signal"] == signals(groups, "reward")
 
 
-def test_other_ranks_say_nothing() -> None:
-    """One alert a training: the processor of rank 1 leaves it to rank 0."""
+def test_other_ranks_raise_no_alert() -> None:
+    """Only rank 0 raises alerts, so that there is one per training."""
     from logflume.runs.info import RunInfo
 
     assert [] == signals(NAN_LOSS, run=RunInfo(run="r", rank=1))
 
 
-def test_every_event_passes_as_it_is() -> None:
-    """The processor returns the very event, unchanged."""
-    watching = WatchTraining()
+def test_events_pass_unchanged() -> None:
+    """The processor returns the same event object, unchanged."""
+    processor = WatchTraining()
     for event in ({"event": "training", **HACK[0]}, {"event": "reward"}, {"event": "other"}, {}):
         before = dict(event)
-        assert event is watching(None, "info", event)
+        assert event is processor(None, "info", event)
         assert before == event

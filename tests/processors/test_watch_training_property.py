@@ -1,4 +1,4 @@
-"""`watch_training` is silent on noise and on honest gains, and takes whatever it is given."""
+"""`watch_training`: no alerts on noise or genuine gains, and no errors on any input."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.processors.watching import WINDOW, Report, reports, rising, signals
 
 
 def noise(seed: int, level: float, spread: float, count: int) -> list[float]:
+    """Return normally distributed values, always the same for the same seed."""
     rng = random.Random(seed)
     return [level + rng.gauss(0, spread) for _ in range(count)]
 
@@ -25,7 +26,7 @@ def noise(seed: int, level: float, spread: float, count: int) -> list[float]:
     spread=st.floats(0, 0.3),
     kl_at_end=st.floats(0, 0.5),
 )
-def test_noise_and_honest_gains_are_silent(
+def test_noise_and_genuine_gains_raise_no_alert(
     seed: int, gain: float, spread: float, kl_at_end: float
 ) -> None:
     """Noise around constants, and a reward that rises with its correctness, raise no alert."""
@@ -47,7 +48,7 @@ def test_noise_and_honest_gains_are_silent(
     assert [] == signals(series)
 
 
-ODD = st.one_of(
+ANY_VALUE = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
@@ -81,15 +82,15 @@ NAMES = [
     st.lists(
         st.tuples(
             st.sampled_from(["training", "reward", "run_started"]),
-            st.dictionaries(st.sampled_from(NAMES), ODD, max_size=8),
+            st.dictionaries(st.sampled_from(NAMES), ANY_VALUE, max_size=8),
         ),
         max_size=15,
     )
 )
-def test_odd_values_do_no_harm(odd_events: list[tuple[str, Report]]) -> None:
-    """Whatever an event carries, the processor passes it on and doesn't raise."""
+def test_any_values(events: list[tuple[str, Report]]) -> None:
+    """The processor returns any event unchanged and never raises."""
     with capture_events():
-        watching = WatchTraining(window_reports=2, flat_windows=2)
-        for event_type, fields in odd_events:
+        processor = WatchTraining(window_reports=2, flat_windows=2)
+        for event_type, fields in events:
             event = {"event": event_type, **fields}
-            assert event is watching(None, "info", event)
+            assert event is processor(None, "info", event)

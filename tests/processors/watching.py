@@ -1,4 +1,4 @@
-"""What the tests of `watch_training` share: made-up series, and the alerts that they raise."""
+"""Helpers of the `watch_training` tests: synthetic series, and the alerts that they raise."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import logflume
 from logflume.processors.watch_training import WatchTraining
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from tests.own_events import own
+from tests.event_helpers import own
 
 WINDOW = 20
 Report = dict[str, Any]
 
 
 def watch(reports: Iterable[Report], event_type: str = "training", **options: Any) -> list[Event]:
-    """Log one event a step through the pipeline, and return the alerts."""
+    """Log one event per step through the pipeline, and return the alerts."""
     with capture_events("tag_step", "flatten_rewards", WatchTraining(**options)) as events:
         log = logflume.get_logger("training")
         for step, report in enumerate(reports):
@@ -26,12 +26,12 @@ def watch(reports: Iterable[Report], event_type: str = "training", **options: An
 
 
 def signals(reports: Iterable[Report], event_type: str = "training", **options: Any) -> list[str]:
-    """Log one event a step, and return the names of the alerts."""
+    """Log one event per step through the pipeline, and return the signals of the alerts."""
     return [event["signal"] for event in watch(reports, event_type, **options)]
 
 
 def noisy(level: float, count: int = 3 * WINDOW, noise: float = 0.1) -> list[float]:
-    """Return values around a level, always the same ones."""
+    """Return values with noise around a level, always the same ones."""
     rng = random.Random(0)
     return [level * (1 + rng.uniform(-noise, noise)) for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""A second way to the numbers of a run: its journals, with nothing but the standard library."""
+"""An independent reader of journals that uses only the standard library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Event = dict[str, Any]
 
 
 def journaled(folder: Path, event_type: str | None = None) -> list[Event]:
-    """Return the events of all journals that aren't compressed, NaN and infinities in place."""
+    """Return the events of all uncompressed journals, with NaN and infinities restored."""
     events = []
     for path in sorted(folder.glob("events*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -27,20 +27,20 @@ def journaled(folder: Path, event_type: str | None = None) -> list[Event]:
 
 
 def latest(events: Iterable[Event]) -> list[Event]:
-    """Return what the latest attempt of each step and mode has logged."""
+    """Return the events of the latest attempt of each step and mode."""
     events = list(events)
     newest: dict[Any, int] = {}
     for event in events:
-        place = (event["step"], event.get("mode"))
-        newest[place] = max(newest.get(place, 0), event["attempt"])
+        key = (event["step"], event.get("mode"))
+        newest[key] = max(newest.get(key, 0), event["attempt"])
     return [e for e in events if e["attempt"] == newest[(e["step"], e.get("mode"))]]
 
 
-def without_absent(row: Event) -> Event:
-    """Return a row of a table as the journal would have it: absent is not null."""
+def without_nulls(row: Event) -> Event:
+    """Return a row of a table as an event of the journal, which omits absent fields."""
     return {name: value for name, value in row.items() if value is not None}
 
 
-def names(events: Iterable[Event]) -> list[tuple[Any, ...]]:
-    """Return what names each event within its run."""
+def event_ids(events: Iterable[Event]) -> list[tuple[Any, ...]]:
+    """Return the identity of each event within its run."""
     return [(e["attempt"], e["rank"], e.get("process"), e["seq"]) for e in events]

@@ -1,4 +1,4 @@
-"""A run that was continued: by default the latest attempt of each step, on demand everything."""
+"""Continued runs: the latest attempt of each step by default, everything on request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logflume.runs.info import RunInfo
 
 
 def log_attempt(folder: Path, steps: range, loss: float) -> RunInfo:
-    """Log one attempt of the run `r`, with its losses."""
+    """Log an attempt of the run `r`, with one loss for all of its steps."""
     run = logflume.initialize(
         {
             "root": {"level": "INFO", "sinks": ["jsonl"]},
@@ -30,8 +30,7 @@ def log_attempt(folder: Path, steps: range, loss: float) -> RunInfo:
 
 
 def test_the_latest_attempt_of_each_step(tmp_path: Path) -> None:
-    """Steps that were logged again are shown once, as they were last; others and events without a
-    step are all there."""
+    """A step logged by several attempts is read from the latest; everything else is kept."""
     log_attempt(tmp_path, range(1, 7), loss=1.0)
     run = log_attempt(tmp_path, range(4, 6), loss=2.0)
     opened = logflume.open_run(run.folder)
@@ -45,8 +44,8 @@ def test_the_latest_attempt_of_each_step(tmp_path: Path) -> None:
     assert {"message": 2, "run_started": 2, "run_finished": 2}.items() <= opened.types().items()
 
 
-def test_everything_on_demand(tmp_path: Path) -> None:
-    """With `attempts="all"` nothing is left out."""
+def test_all_attempts(tmp_path: Path) -> None:
+    """With `attempts="all"` nothing is omitted."""
     log_attempt(tmp_path, range(1, 7), loss=1.0)
     run = log_attempt(tmp_path, range(4, 6), loss=2.0)
     opened = logflume.open_run(run.folder, attempts="all")
@@ -54,16 +53,16 @@ def test_everything_on_demand(tmp_path: Path) -> None:
     assert [*((step, 0) for step in range(1, 7)), (4, 1), (5, 1)] == steps
 
 
-def test_a_run_whose_state_is_gone(tmp_path: Path) -> None:
-    """Without `run.json` the view is the same: the attempts are in the journal."""
+def test_a_run_without_state(tmp_path: Path) -> None:
+    """Without `run.json` the result is the same: the attempts are in the journal."""
     log_attempt(tmp_path, range(1, 3), loss=1.0)
     run = log_attempt(tmp_path, range(2, 3), loss=2.0)
     (run.folder / "run.json").unlink()
     assert [1.0, 2.0] == logflume.open_run(run.folder).events("training")["loss"].to_pylist()
 
 
-def test_another_word_is_refused(tmp_path: Path) -> None:
-    """A view that there is not is an error that names those there are."""
+def test_an_invalid_view_is_rejected(tmp_path: Path) -> None:
+    """An invalid value of `attempts` is an error that names the valid ones."""
     run = log_attempt(tmp_path, range(1, 2), loss=1.0)
     with pytest.raises(ValueError, match="'current' or 'all', not 'latest'"):
         logflume.open_run(run.folder, attempts="latest")  # type: ignore[arg-type]

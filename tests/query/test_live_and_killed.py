@@ -1,4 +1,4 @@
-"""Runs that are being written, or ended without a word: each event once, from either file."""
+"""Live and killed runs: each event is read once, from Parquet or the journal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import logflume
 from logflume.query.open_run import Run
 from tests.fake_sinks import wait_until
-from tests.query.independent import journaled, latest, names
+from tests.query.independent import event_ids, journaled, latest
 from tests.query.training_run import CONFIG, log_steps, start, write_run
 from tests.scripts import Script, kill
 
@@ -21,7 +21,7 @@ TYPES = ("reward", "model_output", "training", "evaluation", "run_started")
 
 
 def check(folder: Path) -> None:
-    """Compare what is read with the journal: the types, each event, and the values."""
+    """Compare the results of queries with the journal: types, events and values."""
     run = logflume.open_run(folder, attempts="all")
     counts: dict[str, int] = {}
     for event in journaled(folder):
@@ -30,16 +30,19 @@ def check(folder: Path) -> None:
     for event_type in TYPES:
         expected = journaled(folder, event_type)
         rows = run.events(event_type).to_pylist()
-        assert sorted(map(repr, names(expected))) == sorted(map(repr, names(map(Row, rows))))
+        ids = event_ids(map(Row, rows))
+        assert sorted(map(repr, event_ids(expected))) == sorted(map(repr, ids))
         key = "rewards/total" if event_type == "model_output" else "step"
-        by_name = {name: row[key] for name, row in zip(names(map(Row, rows)), rows, strict=True)}
-        assert repr([by_name[n] for n in names(expected)]) == repr([e.get(key) for e in expected])
+        by_id = {one: row[key] for one, row in zip(ids, rows, strict=True)}
+        assert repr([by_id[one] for one in event_ids(expected)]) == repr(
+            [e.get(key) for e in expected]
+        )
         (row,) = run.sql(f"select count(*) n, count(distinct seq) d from {event_type}").to_pylist()
         assert len(expected) == row["n"]
 
 
 class Row(dict[str, Any]):
-    """A row of a table, in which a column that no event needed is not there."""
+    """A row of a table that lacks the columns that no event needed."""
 
     def __missing__(self, _name: str) -> None:
         return None
@@ -58,15 +61,15 @@ def parquet_rows(folder: Path) -> int:
 
 
 def test_a_live_run(tmp_path: Path) -> None:
-    """While it is written, a run is its Parquet parts and the journal's tail, at any moment."""
+    """A live run is read from its Parquet parts and the end of the journal, at any moment."""
     folder = start(tmp_path).folder
     was_partly_in_parquet = False
     for first in range(1, 61, 4):
         log_steps(range(first, first + 4))
         logflume.get_logger("system").error("written at once")
         assert wait_until(partial(has_steps, folder, first + 3))
-        in_parquet, whole = parquet_rows(folder), len(journaled(folder))
-        was_partly_in_parquet |= 0 < in_parquet < whole
+        in_parquet, total = parquet_rows(folder), len(journaled(folder))
+        was_partly_in_parquet |= 0 < in_parquet < total
         check(folder)
     assert was_partly_in_parquet
     assert ("running", 60) == (
@@ -87,7 +90,7 @@ KILLED = """
 
 
 def test_a_killed_run(tmp_path: Path) -> None:
-    """What Parquet lacks after `kill -9` is in the journal; the status says what happened."""
+    """After `kill -9`, events missing in Parquet are read from the journal."""
     script = Script(tmp_path, KILLED)
     assert "done" == script.line()
     assert wait_until(lambda: len(journaled(script.folder, "training")) == 2000)
@@ -99,7 +102,7 @@ def test_a_killed_run(tmp_path: Path) -> None:
 
 
 def test_a_torn_line(tmp_path: Path) -> None:
-    """Half a line at the end of the journal is no event, and no error."""
+    """An incomplete line at the end of the journal is ignored."""
     folder = write_run(tmp_path, range(1, 9))
     shutil.rmtree(folder / "parquet")
     (folder / "run.json").write_text(
@@ -111,8 +114,8 @@ def test_a_torn_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lost", ["training", "reward", "model_output"])
-def test_parts_that_are_gone(tmp_path: Path, lost: str) -> None:
-    """Of a run that did not end in order the journal makes up for missing parts, wherever."""
+def test_missing_parts(tmp_path: Path, lost: str) -> None:
+    """In a run that didn't end properly, missing parts of any type are replaced by the journal."""
     folder = start(tmp_path).folder
     log_steps(range(1, 31))
     logflume.flush()
@@ -120,8 +123,8 @@ def test_parts_that_are_gone(tmp_path: Path, lost: str) -> None:
     check(folder)
 
 
-def test_parts_twice(tmp_path: Path) -> None:
-    """Parts that a crash has left twice don't give events twice."""
+def test_duplicate_parts(tmp_path: Path) -> None:
+    """Parts that a crash has duplicated don't duplicate events."""
     folder = start(tmp_path).folder
     log_steps(range(1, 31))
     logflume.flush()
@@ -131,7 +134,7 @@ def test_parts_twice(tmp_path: Path) -> None:
 
 
 def test_only_some_events_in_parquet(tmp_path: Path) -> None:
-    """Where the configuration keeps types out of Parquet they come from the journal."""
+    """Types that the configuration excludes from Parquet are read from the journal."""
     folder = start(tmp_path, parquet={"events": ["model_output"]}).folder
     log_steps(range(1, 9))
     logflume.shutdown()
@@ -139,7 +142,7 @@ def test_only_some_events_in_parquet(tmp_path: Path) -> None:
 
 
 def test_without_parquet(tmp_path: Path) -> None:
-    """A run with a journal only gives all answers, too."""
+    """A run that has only a journal answers all queries."""
     root = {"level": "INFO", "sinks": ["jsonl"]}
     folder = logflume.initialize({**CONFIG, "root": root}, dir=tmp_path, run="r").folder
     log_steps(range(1, 9))
@@ -149,12 +152,12 @@ def test_without_parquet(tmp_path: Path) -> None:
 
 
 def test_rotated_journals(tmp_path: Path) -> None:
-    """The tail is found where it begins: in a file that was rotated and compressed meanwhile."""
+    """Missing events are read from the journal even if it was rotated and compressed meanwhile."""
     run = start(tmp_path, jsonl={"rotate_bytes": 10_000}, parquet={"rotate_events": 100_000})
     opened = logflume.open_run(run.folder)
     for first in range(1, 61, 5):
         log_steps(range(first, first + 5))
-        # Rotation comes between two batches of the worker.
+        # The journal is rotated between two batches of the worker.
         assert wait_until(partial(shows_steps, opened, first + 4))
         if first == 6:
             logflume.flush()
@@ -163,8 +166,8 @@ def test_rotated_journals(tmp_path: Path) -> None:
     assert 0 < parquet_rows(run.folder) < sum(opened.types().values())
 
 
-def test_a_continued_run_that_goes_on(tmp_path: Path) -> None:
-    """While a later attempt is written its steps take the place of the earlier ones."""
+def test_a_live_continued_run(tmp_path: Path) -> None:
+    """While a later attempt is being written, its steps replace those of the earlier one."""
     write_run(tmp_path, range(1, 7))
     folder = start(tmp_path).folder
     log_steps(range(4, 6), scale=3.0)
@@ -193,7 +196,7 @@ RANKS = """
 
 
 def test_ranks_and_forked_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All ranks and their children are one run."""
+    """All ranks and their forked children form one run."""
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
         script = Script(tmp_path, RANKS)

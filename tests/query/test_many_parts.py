@@ -1,4 +1,4 @@
-"""Asking a run that has many Parquet parts: those that can't have the answer are left out."""
+"""Queries on a run with many Parquet parts, which skip the parts that can't match."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.query.training_run import log_steps, start
 
 
 def test_the_worst_of_many_parts(tmp_path: Path) -> None:
-    """The worst completions come from the parts they are in, whichever those are."""
+    """The worst completions are found in whichever parts they are."""
     run = start(tmp_path)
     for step in range(1, 31):
         log_steps([step])
@@ -17,10 +17,14 @@ def test_the_worst_of_many_parts(tmp_path: Path) -> None:
     assert 30 == len(list(run.folder.glob("parquet/model_output/*.parquet")))
     opened = logflume.open_run(run.folder)
     outputs = [e for e in opened if e["event"] == "model_output"]
-    for asked, steps in (({"steps": (7, 23)}, range(7, 24)), ({"steps": 9}, [9]), ({}, range(31))):
+    for options, steps in (
+        ({"steps": (7, 23)}, range(7, 24)),
+        ({"steps": 9}, [9]),
+        ({}, range(31)),
+    ):
         of_steps = [e for e in outputs if e["step"] in steps]
         expected = sorted(of_steps, key=lambda e: (e["rewards/total"], e["step"], e["seq"]))[:5]
-        found = opened.outputs(worst=5, **asked).to_pylist()
-        assert [e["seq"] for e in expected] == [row["seq"] for row in found]
-        assert [e["model_output"] for e in expected] == [row["model_output"] for row in found]
+        rows = opened.outputs(worst=5, **options).to_pylist()
+        assert [e["seq"] for e in expected] == [row["seq"] for row in rows]
+        assert [e["model_output"] for e in expected] == [row["model_output"] for row in rows]
     logflume.shutdown()

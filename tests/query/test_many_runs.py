@@ -1,4 +1,4 @@
-"""Many runs asked together."""
+"""Queries on several runs together."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.query.training_run import log_steps, start, write_run
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    """Three runs: one ended, one continued, one live; and what is no run."""
+    """Three runs (ended, continued, live), and entries that are not runs."""
     write_run(tmp_path, range(1, 6), run="a")
     write_run(tmp_path, range(1, 6), range(3, 8), run="b", scale=10.0)
     (tmp_path / "notes").mkdir()
-    (tmp_path / "readme.txt").write_text("no run")
+    (tmp_path / "readme.txt").write_text("not a run")
     start(tmp_path, "c", parquet={"rotate_events": 10})
     logflume.get_logger().info("only_here", x=1)
     log_steps(range(1, 4), scale=100.0)
@@ -28,8 +28,8 @@ def logs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_runs_of_a_pattern(logs: Path) -> None:
-    """A pattern finds the runs and nothing else; the link to the newest is no further run."""
+def test_a_pattern(logs: Path) -> None:
+    """A pattern matches only runs; the link to the newest run is not counted twice."""
     runs = logflume.open_runs(logs / "*")
     assert ["a", "b", "c"] == [run.info.run for run in runs]
     assert 3 == len(runs)
@@ -40,7 +40,7 @@ def test_runs_of_a_pattern(logs: Path) -> None:
 
 
 def test_a_relative_pattern(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pattern is looked for from the working folder."""
+    """A relative pattern is resolved against the working directory."""
     monkeypatch.chdir(logs.parent)
     assert 3 == len(logflume.open_runs(f"{logs.name}/*"))
     monkeypatch.chdir(logs)
@@ -48,8 +48,8 @@ def test_a_relative_pattern(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert 1 == len(logflume.open_runs("a"))
 
 
-def test_answers_over_runs(logs: Path) -> None:
-    """Each answer has the rows of every run, with its id: live, continued or ended."""
+def test_results_of_several_runs(logs: Path) -> None:
+    """Each result has the rows of every run with its id, whether live, continued or ended."""
     runs = logflume.open_runs(logs / "*")
     events = {name: latest(journaled(logs / name, "training")) for name in "abc"}
     expected = [(name, e["step"], e["loss"]) for name, of in events.items() for e in of]
@@ -70,12 +70,14 @@ def test_answers_over_runs(logs: Path) -> None:
         name: fmean(v for e in latest(journaled(logs / name, "reward")) for v in e["rewards/form"])
         for name in "abc"
     }
-    found = runs.sql("select run, avg(value) m from rewards where function = 'form' group by run")
-    assert means == {row["run"]: row["m"] for row in found.to_pylist()}
+    averages = runs.sql(
+        "select run, avg(value) m from rewards where function = 'form' group by run"
+    )
+    assert means == {row["run"]: row["m"] for row in averages.to_pylist()}
 
 
-def test_fields_of_two_kinds(tmp_path: Path) -> None:
-    """A field that is a number in one run and a text in another is text in the answer."""
+def test_fields_of_different_kinds(tmp_path: Path) -> None:
+    """A field that is a number in one run and a text in another becomes text."""
     for name, value in (("a", 1.5), ("b", "high"), ("c", [1.0, 2.0])):
         start(tmp_path, name)
         logflume.get_logger().info("probe", x=value, same=1)
@@ -86,7 +88,7 @@ def test_fields_of_two_kinds(tmp_path: Path) -> None:
 
 
 def test_a_moved_folder(logs: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A run is read wherever it was copied to: nothing in it tells where it was."""
+    """A run can be moved: its files don't depend on the location."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (logs / "a").rename(elsewhere / "copy")
     run = logflume.open_run(elsewhere / "copy")

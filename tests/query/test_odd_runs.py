@@ -1,4 +1,4 @@
-"""Runs that aren't as one expects: of one id, damaged, without a journal; wrong questions."""
+"""Unusual runs (same id, damaged, no journal), and invalid queries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.query.training_run import CONFIG, log_steps, start, write_run
 
 @pytest.fixture
 def twins(tmp_path: Path) -> list[Path]:
-    """Two runs of one id in two places, one of them live."""
+    """Two runs with the same id in different folders, one of them live."""
     first = write_run(tmp_path / "one", range(1, 4), run="train")
     start(tmp_path / "two", "train")
     log_steps(range(1, 4), scale=100.0)
@@ -25,8 +25,8 @@ def twins(tmp_path: Path) -> list[Path]:
     return [first, tmp_path / "two" / "train"]
 
 
-def test_runs_of_one_id(twins: list[Path]) -> None:
-    """Runs of the same id are told apart by their folders, in every answer."""
+def test_runs_with_the_same_id(twins: list[Path]) -> None:
+    """Runs with the same id are identified by their folders in every result."""
     runs = logflume.open_runs(twins)
     names = [str(folder.resolve()) for folder in twins]
     assert [3, 5] == [len(journaled(folder, "training")) for folder in twins]
@@ -42,7 +42,7 @@ def test_runs_of_one_id(twins: list[Path]) -> None:
 
 
 def test_a_run_with_a_forked_child_among_others(tmp_path: Path) -> None:
-    """Completions are found where one of the runs has the field `process` and others don't."""
+    """Completions are found even if only some of the runs have the field `process`."""
     first = write_run(tmp_path, range(1, 4), run="a")
     second = write_run(tmp_path, range(1, 4), run="b")
     (second / "events-pid7.jsonl").write_text(
@@ -55,8 +55,8 @@ def test_a_run_with_a_forked_child_among_others(tmp_path: Path) -> None:
     assert ["a", "b"] == runs.outputs(steps=3, best=2)["run"].to_pylist()
 
 
-def test_groups_of_no_size(tmp_path: Path) -> None:
-    """With a wrong number of generations there are no groups, and no error."""
+def test_groups_of_size_zero(tmp_path: Path) -> None:
+    """With an invalid number of generations there are no groups, but no error."""
     run = start(tmp_path)
     logflume.get_logger().info("reward", a=[1.0, 2.0], num_generations=0, step=1)
     logflume.shutdown()
@@ -66,8 +66,8 @@ def test_groups_of_no_size(tmp_path: Path) -> None:
     ]
 
 
-def test_numbers_of_sql(tmp_path: Path) -> None:
-    """Sums of integers are integers, and decimals numbers."""
+def test_decimals_in_sql(tmp_path: Path) -> None:
+    """Sums of integers are returned as integers, and decimals as floats."""
     run = logflume.open_run(write_run(tmp_path, range(1, 5)))
     numbers = "sum(step) s, 1.5 d, sum(step)::hugeint * 10e9::hugeint h"
     (row,) = run.sql(f"select {numbers} from training").to_pylist()
@@ -75,18 +75,18 @@ def test_numbers_of_sql(tmp_path: Path) -> None:
     assert [int, float] == [type(row[name]) for name in ("s", "d")]
 
 
-def test_kinds_that_sql_cant_join(tmp_path: Path) -> None:
+def test_kinds_that_sql_cant_combine(tmp_path: Path) -> None:
     """A field that is a text in one run and a list in another is text in SQL, too."""
     for name, value in (("a", "s"), ("b", [1.0])):
         start(tmp_path, name)
         logflume.get_logger().info("probe", w=value)
         logflume.shutdown()
-    answer = logflume.open_runs(tmp_path / "?").sql("select w from probe order by run")
-    assert ["s", "[1.0]"] == answer["w"].to_pylist()
+    result = logflume.open_runs(tmp_path / "?").sql("select w from probe order by run")
+    assert ["s", "[1.0]"] == result["w"].to_pylist()
 
 
-def test_names_that_sql_takes_for_one(tmp_path: Path) -> None:
-    """A type is found by its exact name, and a type of one's own wins over a view of ours."""
+def test_names_that_differ_in_case(tmp_path: Path) -> None:
+    """A type with the exact name takes precedence; a user's type hides a built-in view."""
     run = start(tmp_path)
     for name in ("Probe", "probe", "metrics"):
         logflume.get_logger().info(name, x=len(name) + (name == "probe"))
@@ -110,7 +110,7 @@ def test_parquet_only(tmp_path: Path) -> None:
 
 
 def test_a_damaged_part(tmp_path: Path) -> None:
-    """A part that can't be read is named, with what to do."""
+    """The error for an unreadable part names the file and a remedy."""
     folder = write_run(tmp_path, range(1, 4))
     part = next((folder / "parquet" / "training").iterdir())
     part.write_bytes(part.read_bytes()[:-50])
@@ -119,7 +119,7 @@ def test_a_damaged_part(tmp_path: Path) -> None:
 
 
 def test_a_damaged_state(tmp_path: Path) -> None:
-    """Without a readable `run.json` the journal tells everything."""
+    """If `run.json` is unreadable, everything is read from the journal."""
     folder = write_run(tmp_path, range(1, 4))
     (folder / "run.json").write_text("{")
     run = logflume.open_run(folder)
@@ -127,7 +127,7 @@ def test_a_damaged_state(tmp_path: Path) -> None:
 
 
 def test_several_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Metrics are in the order of steps; of a step's ranks the wide form has the mean."""
+    """Metrics are in the order of steps; the wide form has the mean over ranks."""
     for rank in (0, 1):
         monkeypatch.setenv("RANK", str(rank))
         start(tmp_path)
@@ -141,8 +141,8 @@ def test_several_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [0.5, 0.5] == [row["reward.rewards/a/mean"] for row in wide]
 
 
-def test_one_name_in_place_of_several(tmp_path: Path) -> None:
-    """A single name will do where several may be given."""
+def test_a_single_name(tmp_path: Path) -> None:
+    """A single name is accepted where several names may be given."""
     run = logflume.open_run(write_run(tmp_path, range(1, 4)))
     assert ["loss"] == run.events("training", columns="loss").column_names
     assert {"training"} == set(run.metrics("loss", events="training")["event"].to_pylist())
@@ -150,30 +150,30 @@ def test_one_name_in_place_of_several(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ask", "reason"),
+    ("query", "reason"),
     [
-        (lambda run: run.sql(""), "no answer"),
+        (lambda run: run.sql(""), "returns no result"),
         (lambda run: run.sql("select * from 'nope.csv'"), "nope.csv"),
         (lambda run: run.outputs(worst=-1), "0 or more"),
-        (lambda run: run.outputs(worst=1, best=1), "at once"),
-        (lambda run: run.outputs(worst=1, by="question"), "'question': it is no number"),
-        (lambda run: run.events("training", steps="5"), "steps='5': expected a step, or"),
-        (lambda run: run.events("training", steps=(1, 2, 3)), "expected a step, or"),
+        (lambda run: run.outputs(worst=1, best=1), "can't be combined"),
+        (lambda run: run.outputs(worst=1, by="question"), "'question': it is not a number"),
+        (lambda run: run.events("training", steps="5"), "steps='5': expected a step or a range"),
+        (lambda run: run.events("training", steps=(1, 2, 3)), "expected a step or a range"),
         (lambda run: run.metrics("los"), "no metric 'los'; did you mean 'loss'"),
         (lambda run: logflume.open_runs(run.folder.parent), r"Did you mean '.*/\*'"),
         (lambda run: logflume.open_runs([run.folder, "none"]), "none: there is no run here"),
         (lambda run: logflume.open_runs(""), "no runs here"),
     ],
 )
-def test_wrong_questions(tmp_path: Path, ask: Any, reason: str) -> None:
-    """A question that can't be answered is an error of ours that says why."""
+def test_invalid_queries(tmp_path: Path, query: Any, reason: str) -> None:
+    """An invalid query is a `LogflumeError` that explains why."""
     run = logflume.open_run(write_run(tmp_path, range(1, 4)))
     with pytest.raises(logflume.LogflumeError, match=reason):
-        ask(run)
+        query(run)
 
 
-def test_brackets_in_a_name(tmp_path: Path) -> None:
-    """A folder whose name looks like a pattern is that folder."""
+def test_a_folder_name_with_brackets(tmp_path: Path) -> None:
+    """A folder whose name looks like a pattern is taken literally."""
     folder = write_run(tmp_path, range(1, 4))
     shutil.move(folder, tmp_path / "a[1]=b")
     assert 3 == len(logflume.open_runs(tmp_path / "a[1]=b").events("training"))

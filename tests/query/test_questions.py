@@ -1,4 +1,4 @@
-"""The questions to a run: every number is compared with one computed from the journal."""
+"""Queries on a run, whose results are compared with values computed from the journal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import logflume
-from tests.query.independent import Event, journaled, latest, without_absent
+from tests.query.independent import Event, journaled, latest, without_nulls
 from tests.query.training_run import start, write_run
 
 
@@ -22,22 +22,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def as_text(event: Event) -> str:
-    """Return an event as text: NaN is like itself then."""
+    """Return an event as text, so that NaN compares equal."""
     return repr(sorted(event.items()))
 
 
 def test_events(folder: Path) -> None:
-    """A type's events are those of the journal, value for value, in order; times are instants."""
+    """The events of a type match the journal, value by value and in order; times are timestamps."""
     for event_type in ("reward", "model_output", "training", "evaluation"):
         rows = logflume.open_run(folder).events(event_type).to_pylist()
         for row in rows:
             row["timestamp"] = row["timestamp"].isoformat().replace("+00:00", "Z")
-        expected = map(without_absent, journaled(folder, event_type))
-        assert list(map(as_text, expected)) == [as_text(without_absent(row)) for row in rows]
+        expected = map(without_nulls, journaled(folder, event_type))
+        assert list(map(as_text, expected)) == [as_text(without_nulls(row)) for row in rows]
 
 
 def test_columns_and_steps(folder: Path) -> None:
-    """Only the columns and steps that are asked for come, in the order asked."""
+    """Only the requested columns and steps are returned, columns in the order requested."""
     run = logflume.open_run(folder)
     table = run.events("reward", columns=["seq", "rewards/*/mean", "step"], steps=(3, 4))
 
@@ -49,8 +49,8 @@ def test_columns_and_steps(folder: Path) -> None:
     assert [9, 10] == run.events("training", steps=(9, None))["step"].to_pylist()
 
 
-def test_a_table_goes_on(folder: Path) -> None:
-    """An answer is a DataFrame of pandas and Polars, and whatever takes Arrow takes it."""
+def test_conversions_of_a_table(folder: Path) -> None:
+    """A result converts to pandas and Polars, and works wherever Arrow is supported."""
     table = logflume.open_run(folder).events("training", columns=["step", "loss"])
     expected = [1 / step for step in range(1, 11)]
 
@@ -62,7 +62,7 @@ def test_a_table_goes_on(folder: Path) -> None:
 
 
 def test_metrics_in_long_form(folder: Path) -> None:
-    """Each number of each event is a row, under its own name."""
+    """Each number of each event is a row, with the name of its field."""
     rows = logflume.open_run(folder).metrics().to_pylist()
     events = [e for t in ("training", "evaluation", "reward") for e in journaled(folder, t)]
     expected = {
@@ -78,7 +78,7 @@ def test_metrics_in_long_form(folder: Path) -> None:
 
 
 def test_metrics_in_wide_form(folder: Path) -> None:
-    """A step and mode is a row; metrics of other types than the trainer's carry its name."""
+    """Each step and mode is a row; metrics of other types are prefixed with the type."""
     wide = logflume.open_run(folder).metrics("loss", "rewards/right/mean", wide=True).to_pylist()
     means = {e["step"]: e.get("rewards/right/mean") for e in journaled(folder, "reward")}
 
@@ -95,7 +95,7 @@ def test_metrics_in_wide_form(folder: Path) -> None:
 
 
 def test_rewards(folder: Path) -> None:
-    """Every value of every function is a row, with its group and its place in it."""
+    """Every value of every function is a row, with its group and its index in the group."""
     rows = logflume.open_run(folder).rewards().to_pylist()
     expected = [
         (e["step"], function, value, row // 2, row % 2, row)
@@ -103,13 +103,15 @@ def test_rewards(folder: Path) -> None:
         for e in journaled(folder, "reward")
         for row, value in enumerate(e[f"rewards/{function}"])
     ]
-    found = [(r["step"], r["function"], r["value"], r["group"], r["index"], r["row"]) for r in rows]
-    assert repr(expected) == repr(found)
-    assert 120 == len(found)
+    actual = [
+        (r["step"], r["function"], r["value"], r["group"], r["index"], r["row"]) for r in rows
+    ]
+    assert repr(expected) == repr(actual)
+    assert 120 == len(actual)
 
 
 def test_outputs(folder: Path) -> None:
-    """Completions are found by step, correctness and reward; the worst come first."""
+    """Completions are selected by step, correctness and reward; the worst come first."""
     run = logflume.open_run(folder)
     events = journaled(folder, "model_output")
 
@@ -129,7 +131,7 @@ def test_outputs(folder: Path) -> None:
 
 
 def test_sql(folder: Path) -> None:
-    """Types of events and the answers of the methods are views."""
+    """Event types and the results of the methods are views."""
     run = logflume.open_run(folder)
     by_step = run.sql("select step, loss from training order by step").to_pylist()
     assert [{"step": step, "loss": 1 / step} for step in range(1, 11)] == by_step
@@ -143,7 +145,7 @@ def test_sql(folder: Path) -> None:
 
 
 def test_sql_of_a_type_that_was_not_logged(folder: Path) -> None:
-    """A declared type without events is an empty view; another name is an error that helps."""
+    """A declared type without events is an empty view; an unknown name is a helpful error."""
     run = logflume.open_run(folder)
     assert [] == run.sql("select path from checkpoint").to_pylist()
     with pytest.raises(logflume.QueryError, match=r"(?s)trainin.*Views: .*training.*, rewards"):
@@ -153,7 +155,7 @@ def test_sql_of_a_type_that_was_not_logged(folder: Path) -> None:
 
 
 def test_wrong_names_are_explained(folder: Path) -> None:
-    """A column, metric or reward that there is not is an error that names the nearest."""
+    """An unknown column, metric or reward is an error that suggests the closest name."""
     run = logflume.open_run(folder)
     with pytest.raises(logflume.QueryError, match="no field 'los'; did you mean 'loss'"):
         run.events("training", columns=["los"])
@@ -164,7 +166,7 @@ def test_wrong_names_are_explained(folder: Path) -> None:
 
 
 def test_info(folder: Path) -> None:
-    """What the run is, typed."""
+    """`info` summarizes the run, with typed attributes."""
     info = logflume.open_run(folder).info
     started = journaled(folder, "run_started")[0]
     assert ("r", "finished", 0, [0], 10) == (
@@ -183,29 +185,29 @@ def test_info(folder: Path) -> None:
 
 
 def test_a_continued_run(tmp_path: Path) -> None:
-    """Every answer is of the latest attempt of each step; on demand of everything."""
+    """Every query uses the latest attempt of each step by default, and all on request."""
     folder = write_run(tmp_path, range(1, 7), range(4, 9))
-    run, whole = logflume.open_run(folder), logflume.open_run(folder, attempts="all")
+    run, everything = logflume.open_run(folder), logflume.open_run(folder, attempts="all")
     events = journaled(folder, "training")
     assert [(e["step"], e["loss"]) for e in latest(events)] == [
         (row["step"], row["loss"]) for row in run.events("training").to_pylist()
     ]
-    assert len(events) == len(whole.events("training")) == 11
+    assert len(events) == len(everything.events("training")) == 11
     expected = {e["step"]: e["loss"] for e in latest(events)}
     wide = run.metrics("loss", wide=True).to_pylist()
     assert expected == {row["step"]: row["loss"] for row in wide if row["mode"] == "train"}
     assert expected == dict(
         run.sql("select step, loss from training").to_pandas().to_numpy().tolist()
     )
-    assert 8 * 4 == len(run.outputs()) < len(whole.outputs())
+    assert 8 * 4 == len(run.outputs()) < len(everything.outputs())
     assert 8 * 4 * 3 == len(run.rewards())
-    assert 8 == run.types()["training"] < whole.types()["training"]
+    assert 8 == run.types()["training"] < everything.types()["training"]
     assert (1, 8) == (run.info.attempt, run.info.last_step)
     assert [2, 2] == [len(run.events(t)) for t in ("run_started", "run_finished")]
 
 
 def test_names_of_fields_and_types(tmp_path: Path) -> None:
-    """Fields and types of any name can be asked for: dots, quotes, letters beyond ASCII."""
+    """Fields and types may have any name, with dots, quotes or non-ASCII letters."""
     info = start(tmp_path)
     log = logflume.get_logger()
     log.info("kl.spike", **{'it\'s "odd"': 1.0, "größe": 2.0})
@@ -217,8 +219,8 @@ def test_names_of_fields_and_types(tmp_path: Path) -> None:
     assert [{"größe": 2.0}] == run.sql('select "größe" from "kl.spike"').to_pylist()
 
 
-def test_nan_is_nan(folder: Path) -> None:
-    """A NaN is no null: it is restored, and counted as a value."""
+def test_nan_is_not_null(folder: Path) -> None:
+    """NaN is distinct from null: it is restored and counts as a value."""
     rewards = logflume.open_run(folder).rewards(steps=5).to_pylist()
     right = [row["value"] for row in rewards if row["function"] == "right"]
     assert [5.0, 0.0, None] == right[:3]

@@ -1,4 +1,4 @@
-"""`open_run`: a run read back, while it is written and afterwards."""
+"""`open_run`: reading a run while it is live and afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def start(folder: Path, **options: Any) -> Path:
 
 
 def write(folder: Path, *lines: Any, name: str = "events.jsonl") -> Path:
-    """Write lines as they are (bytes), or as events (a number, the fields)."""
+    """Append lines to a journal: raw bytes, or events given as fields or by `seq` number."""
     folder.mkdir(exist_ok=True)
     with (folder / name).open("ab") as file:
         for line in lines:
@@ -45,7 +45,7 @@ def seqs(folder: Path) -> list[int]:
 
 
 def test_a_live_run(tmp_path: Path) -> None:
-    """A run can be read while it goes on; each reading has what was flushed by then."""
+    """A live run can be read at any time, and includes everything flushed so far."""
     folder = start(tmp_path)
     for step in range(3):
         logflume.get_logger().info("probe", step=step)
@@ -56,7 +56,7 @@ def test_a_live_run(tmp_path: Path) -> None:
 
 
 def test_a_finished_run(tmp_path: Path) -> None:
-    """Afterwards it has everything, by type, and knows what `run_started` said."""
+    """A finished run has all events by type, and the information from `run_started`."""
     start(tmp_path)
     logflume.get_logger().info("reward", a=[1.0, None], step=4)
     logflume.get_logger().info("run_started", hyperparameters={"beta": 0.5})
@@ -70,7 +70,7 @@ def test_a_finished_run(tmp_path: Path) -> None:
 
 
 def test_the_latest_attempt(tmp_path: Path) -> None:
-    """`info` is that of the latest attempt."""
+    """`info` describes the latest attempt."""
     for _ in range(2):
         folder = start(tmp_path)
         logflume.shutdown()
@@ -83,7 +83,7 @@ def test_the_latest_attempt(tmp_path: Path) -> None:
 
 
 def test_columns_have_types(tmp_path: Path) -> None:
-    """An Arrow table has one type a column, whatever rows lack the field."""
+    """Each column of a table has one type, whichever rows lack the field."""
     folder = start(tmp_path)
     log = logflume.get_logger()
     log.info("probe", x=1)
@@ -99,7 +99,7 @@ def test_columns_have_types(tmp_path: Path) -> None:
 
 
 def test_non_finite_numbers_are_restored(tmp_path: Path) -> None:
-    """NaN and infinities come back where they were, in scalars and lists, whatever the names."""
+    """NaN and infinities are restored in scalars and lists, whatever the field names."""
     folder = start(tmp_path)
     values = {
         "loss": math.nan,
@@ -119,7 +119,7 @@ def test_non_finite_numbers_are_restored(tmp_path: Path) -> None:
 
 
 def test_rotated_files_come_first(tmp_path: Path) -> None:
-    """Rotated files are read in order, compressed or not, before the one in use."""
+    """Rotated files, compressed or not, are read in order before the active file."""
     folder = start(tmp_path, rotate_bytes=500)
     for step in range(30):
         logflume.get_logger().info("probe", step=step)
@@ -130,8 +130,8 @@ def test_rotated_files_come_first(tmp_path: Path) -> None:
     assert list(range(33)) == seqs(folder)
 
 
-def test_many_numbers_are_in_order(tmp_path: Path) -> None:
-    """The millionth rotated file comes after the others."""
+def test_file_numbers_of_any_length(tmp_path: Path) -> None:
+    """Rotated files are sorted by number, even if the numbers differ in length."""
     for number in (999_999, 1_000_000, 2):
         write(tmp_path, number, name=f"events.{number:06d}.jsonl")
     write(tmp_path, 2_000_000)
@@ -140,27 +140,27 @@ def test_many_numbers_are_in_order(tmp_path: Path) -> None:
 
 
 def test_all_ranks_are_joined(tmp_path: Path) -> None:
-    """Every rank's journal is part of the run, and that of a forked child."""
+    """The journals of all ranks and of forked children are part of the run."""
     for name in ("events-rank1.jsonl", "events.jsonl", "events-rank10.jsonl", "events-pid7.jsonl"):
         write(tmp_path, len(name), name=name)
 
     assert {12, 18, 19, 17} == set(seqs(tmp_path))
 
 
-def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
-    """The torn last line of a live or killed run is no error."""
+def test_an_incomplete_line_is_ignored(tmp_path: Path) -> None:
+    """An incomplete last line of a live or killed run is not an error."""
     assert [0, 1] == seqs(write(tmp_path, 0, 1, b'{"seq": 2, "even'))
 
 
 @pytest.mark.parametrize("damage", [b"\0\0\0\n", b"{]\n", b"\n"])
-def test_a_damaged_line_is_named(damage: bytes, tmp_path: Path) -> None:
-    """A line in the middle that is no JSON is an error with file and line number."""
-    with pytest.raises(logflume.RunError, match=r"events\.jsonl, line 2: this is no event"):
+def test_a_damaged_line_is_reported(damage: bytes, tmp_path: Path) -> None:
+    """An invalid line before the last is an error that names the file and line number."""
+    with pytest.raises(logflume.RunError, match=r"events\.jsonl, line 2: invalid JSON"):
         seqs(write(tmp_path, 0, damage, 1))
 
 
-def test_a_file_that_is_just_being_compressed(tmp_path: Path) -> None:
-    """Between the last two steps of a compression the file is there twice, and read once."""
+def test_a_file_being_compressed(tmp_path: Path) -> None:
+    """While both the compressed and the uncompressed file exist, events are read once."""
     with closing(JsonlSink(tmp_path / "events.jsonl", rotate_bytes=1)) as sink:
         for seq in range(2):
             sink.write([{"event": "probe", "seq": seq}])
@@ -171,26 +171,26 @@ def test_a_file_that_is_just_being_compressed(tmp_path: Path) -> None:
 
 
 def test_reading_while_files_rotate(tmp_path: Path) -> None:
-    """A reading begun at any moment sees every event written before, once and in order."""
+    """A read started at any moment sees every event written before, once and in order."""
     with closing(JsonlSink(tmp_path / "events.jsonl", rotate_bytes=200)) as sink:
         written = 0
         done = threading.Event()
 
-        def write_on() -> None:
+        def keep_writing() -> None:
             nonlocal written
             for seq in range(600):
                 sink.write([{"event": "probe", "seq": seq, "text": "x" * 50}])
                 written = seq + 1
             done.set()
 
-        thread = threading.Thread(target=write_on)
+        thread = threading.Thread(target=keep_writing)
         sink.write([])
         thread.start()
         while not done.is_set():
             least = written
-            found = seqs(tmp_path)
-            assert list(range(len(found))) == found
-            assert least <= len(found)
+            read = seqs(tmp_path)
+            assert list(range(len(read))) == read
+            assert least <= len(read)
         thread.join()
 
     assert list(range(600)) == seqs(tmp_path)
@@ -198,7 +198,7 @@ def test_reading_while_files_rotate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: None])
 def test_no_run(make: Any, tmp_path: Path) -> None:
-    """A folder without a journal, a file, or nothing at all is no run."""
+    """An empty folder, a file and a missing path are not runs."""
     path = tmp_path / "r"
     make(path)
 
@@ -207,7 +207,7 @@ def test_no_run(make: Any, tmp_path: Path) -> None:
 
 
 def test_an_empty_journal_is_a_run(tmp_path: Path) -> None:
-    """A run that has only just begun has no events, and no `run_started` yet."""
+    """A run that has just started has no events yet, not even `run_started`."""
     run = logflume.open_run(write(tmp_path))
 
     assert ({}, "unknown", []) == (run.types(), run.info.status, list(run))

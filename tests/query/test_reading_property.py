@@ -1,4 +1,4 @@
-"""Whatever is logged comes back the same from Parquet and from the journal."""
+"""Property test: logged events are read back unchanged from Parquet and the journal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logflume
-from tests.query.independent import journaled, without_absent
+from tests.query.independent import journaled, without_nulls
 from tests.query.training_run import start
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
@@ -29,7 +29,7 @@ STEPS = st.one_of(st.none(), st.integers(0, 5))
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(STEPS, FIELDS), max_size=12), st.integers(0, 12))
 def test_any_fields(events: list[tuple[int | None, dict[str, Any]]], flushed: int) -> None:
-    """Each event is there once, with its values, wherever Parquet ends and the journal goes on."""
+    """Each event is read once with its values, wherever Parquet ends and the journal takes over."""
     with tempfile.TemporaryDirectory() as folder:
         run = start(Path(folder))
         log = logflume.get_logger()
@@ -42,10 +42,10 @@ def test_any_fields(events: list[tuple[int | None, dict[str, Any]]], flushed: in
         while opened.types().get("message") != 1:
             pass
         rows = opened.events("probe").to_pylist()
-        expected = [without_absent(event) for event in journaled(run.folder, "probe")]
+        expected = [without_nulls(event) for event in journaled(run.folder, "probe")]
         assert list(map(as_text, expected)) == list(map(as_text, map(as_journaled, rows)))
-        some = opened.events("probe", columns=["number"], steps=(1, 3))["number"].to_pylist()
-        assert [n for n, (step, _) in enumerate(events) if step in (1, 2, 3)] == some
+        numbers = opened.events("probe", columns=["number"], steps=(1, 3))["number"].to_pylist()
+        assert [n for n, (step, _) in enumerate(events) if step in (1, 2, 3)] == numbers
         logflume.shutdown()
         assert list(map(as_text, expected)) == [
             as_text(as_journaled(row))
@@ -55,7 +55,7 @@ def test_any_fields(events: list[tuple[int | None, dict[str, Any]]], flushed: in
 
 def as_journaled(row: dict[str, Any]) -> dict[str, Any]:
     time = row["timestamp"].isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return without_absent({**row, "timestamp": time})
+    return without_nulls({**row, "timestamp": time})
 
 
 def as_text(event: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Runs like those of a training, small."""
+"""Small runs that resemble those of a training."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CONFIG: dict[str, Any] = {
 
 
 def start(folder: Path, run: str = "r", **sinks: Any) -> RunInfo:
-    """Start a run, with options of its sinks."""
+    """Start a run with further options for its sinks."""
     merged = {name: {**options, **sinks.get(name, {})} for name, options in CONFIG["sinks"].items()}
     return logflume.initialize({**CONFIG, "sinks": merged}, dir=folder, run=run)
 
 
 def log_steps(steps: Iterable[int], scale: float = 1.0) -> None:
-    """Log what a training logs: metrics, rewards and four completions a step."""
+    """Log the events of a training: metrics, rewards and four completions for each step."""
     for step in steps:
         logflume.set_step(step, "train")
         rewards = [scale * step, 0.0, None if step % 3 else 1.0, math.nan if step == 5 else 0.5]
@@ -50,7 +50,7 @@ def log_steps(steps: Iterable[int], scale: float = 1.0) -> None:
 
 
 def write_run(folder: Path, *attempts: Iterable[int], run: str = "r", scale: float = 1.0) -> Path:
-    """Write a run of one or more attempts, and return its folder."""
+    """Write a run with one or more attempts and return its folder."""
     for number, steps in enumerate(attempts):
         info = start(folder, run)
         log_steps(steps, scale + number)

@@ -12,12 +12,12 @@ import pytest
 
 import logflume
 from tests.maintenance.damages import (
-    cut,
     damage_event_file,
-    first,
+    first_file,
     remove_part,
     tear_csv,
     tear_journal,
+    truncate,
 )
 from tests.maintenance.readers import read_outputs
 from tests.recorded.record import RECORDINGS, describe, doctor, log_steps, start
@@ -82,7 +82,7 @@ def test_it_is_repaired(recording: Path, run: str, tmp_path: Path) -> None:
     tear_csv(folder)
     tear_journal(folder)
     remove_part(folder)
-    cut(first(folder, "parquet/training/*.parquet"), 40)
+    truncate(first_file(folder, "parquet/training/*.parquet"), 40)
     damage_event_file(folder)
     damaged = {"events.jsonl", "outputs.csv", "parquet/model_output", "parquet/training"}
     assert damaged | {"tensorboard"} <= {

@@ -1,4 +1,4 @@
-"""Two processes that write one run: the second is the next attempt, where that is configured."""
+"""Concurrent attempts: two processes write the same run, if so configured."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import logflume
-from tests.own_events import JOURNAL, identities, read
+from tests.event_helpers import JOURNAL, identities, read
 from tests.scripts import WITH_PARQUET, Script, kill, start_and_wait
 
-BESIDE = {**JOURNAL, "when_claimed": "next_attempt"}
+CONCURRENT = {**JOURNAL, "when_claimed": "next_attempt"}
 
 
-def test_the_next_attempt_beside_another(tmp_path: Path) -> None:
-    """Where configured the second process is the next attempt, with files of its own."""
+def test_a_concurrent_attempt(tmp_path: Path) -> None:
+    """If so configured, a second process becomes the next attempt, with files of its own."""
     first = start_and_wait(tmp_path, WITH_PARQUET)
     files = set((tmp_path / "r").iterdir())
     config = {
@@ -46,17 +46,17 @@ def test_the_next_attempt_beside_another(tmp_path: Path) -> None:
     assert {1} == {e["attempt"] for e in read(second.folder / "events-attempt1.jsonl")}
 
 
-def test_after_an_attempt_beside_another(tmp_path: Path) -> None:
-    """The run goes on with a number that neither has, in its own files, with the types of both."""
+def test_continuing_after_concurrent_attempts(tmp_path: Path) -> None:
+    """The next attempt has an unused number, the run's own files, and the kinds of all attempts."""
     first = start_and_wait(tmp_path)
     for number in (1, 2):
-        beside = logflume.initialize(BESIDE, dir=tmp_path, run="r")
-        logflume.get_logger().info("beside", value=1)
+        concurrent = logflume.initialize(CONCURRENT, dir=tmp_path, run="r")
+        logflume.get_logger().info("concurrent", value=1)
         logflume.shutdown()
-        assert number == beside.attempt
+        assert number == concurrent.attempt
     kill(first)
-    last = logflume.initialize(BESIDE, dir=tmp_path, run="r")
-    logflume.get_logger().info("beside", value="text")
+    last = logflume.initialize(CONCURRENT, dir=tmp_path, run="r")
+    logflume.get_logger().info("concurrent", value="text")
     logflume.shutdown()
 
     assert 3 == last.attempt
@@ -78,11 +78,11 @@ if len(sys.argv) == 2:
         child.stdout.readline()
     for child in children:
         child.stdin.close()
-    found = [child.stdout.readline().strip() for child in children]
+    results = [child.stdout.readline().strip() for child in children]
     for child in children:
         child.kill()
         child.wait()
-    say(" ".join(sorted(found)))
+    say(" ".join(sorted(results)))
 else:
     say("ready")
     sys.stdin.read()
@@ -93,7 +93,7 @@ else:
     else:
         log.info("x", number=1)
         logflume.flush()
-        from logflume.lifecycle import current_run
+        from logflume.runtime.lifecycle import current_run
         say(current_run().attempt)
     wait()
 """
@@ -103,8 +103,8 @@ else:
     ("when_claimed", "expected"),
     [("error", ["0", *["refused"] * 7]), ("next_attempt", [str(n) for n in range(8)])],
 )
-def test_many_at_once(when_claimed: str, expected: list[str], tmp_path: Path) -> None:
-    """Of processes that start at the same moment one has the run, and no two the same attempt."""
+def test_simultaneous_starts(when_claimed: str, expected: list[str], tmp_path: Path) -> None:
+    """If processes start simultaneously, one gets the run, and no two get the same attempt."""
     script = Script(tmp_path, MANY.replace("{when_claimed}", when_claimed))
 
     assert expected == script.line().split()

@@ -1,4 +1,4 @@
-"""Which run, rank and paths a process has."""
+"""The run id, rank and paths of a process."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from logflume.runs.info import RunInfo
         ({"RANK": "", "PMI_RANK": "4"}, 4),
         ({"PMIX_RANK": "5"}, 5),
         ({"MV2_COMM_WORLD_RANK": "6"}, 6),
-        # Within a job of Slurm, all that one `mpirun` starts have the script's SLURM_PROCID.
+        # In a Slurm job, all processes that `mpirun` starts inherit the script's SLURM_PROCID.
         ({"SLURM_PROCID": "0", "OMPI_COMM_WORLD_RANK": "7"}, 7),
         ({"RANK": "-1"}, 0),
         ({"RANK": "x"}, 0),
     ],
 )
-def test_the_rank_that_the_launcher_tells(environ: dict[str, str], rank: int) -> None:
-    """torchrun, Slurm and MPI tell the rank; without a launcher it is 0."""
+def test_rank_from_the_launcher(environ: dict[str, str], rank: int) -> None:
+    """torchrun, Slurm and MPI set the rank; without a launcher it is 0."""
     assert rank == find_rank(environ)
 
 
@@ -54,13 +54,13 @@ def test_the_rank_that_the_launcher_tells(environ: dict[str, str], rank: int) ->
         ({"I_MPI_HYDRA_UUID": "9d260000-7c26", "PMI_RANK": "1"}, "9d260000-7c26"),
     ],
 )
-def test_the_run_that_the_launcher_tells(environ: dict[str, str], run: str) -> None:
-    """The run id is the variable's, else the job's, so that all processes agree."""
+def test_run_id_from_the_launcher(environ: dict[str, str], run: str) -> None:
+    """The run id is `LOGFLUME_RUN`, else the id of the job, so that all processes agree."""
     assert run == find_run_id(environ)
 
 
-def test_a_run_of_its_own() -> None:
-    """Without a launcher it is the time and four random hex digits, another one each time."""
+def test_run_id_without_a_launcher() -> None:
+    """Without a launcher the id is the time and four random hex digits, and differs each time."""
     runs = {find_run_id({}) for _ in range(20)}
 
     assert 1 < len(runs)
@@ -70,9 +70,9 @@ def test_a_run_of_its_own() -> None:
 @pytest.mark.parametrize("between", ["", "sh -c '\"$@\"; true' sh"])
 @pytest.mark.parametrize("variables", [{"TORCHELASTIC_RUN_ID": "none"}, {"PMI_RANK": "0"}])
 def test_processes_of_one_launcher_agree(variables: dict[str, str], between: str) -> None:
-    """A plain `torchrun` and MPICH give no job id: their processes find the same run all the same.
+    """Processes of a plain `torchrun` or MPICH, which set no job id, still find the same run id.
 
-    They may start at different times, and a script may stand between.
+    They may start at different times, and a script may run between the launcher and Python.
     """
     script = "from logflume.runs.identity import find_run_id; print(find_run_id())"
     environ = {k: v for k, v in os.environ.items() if k not in ("LOGFLUME_RUN", "SLURM_JOB_ID")}
@@ -102,7 +102,7 @@ def test_processes_of_one_launcher_agree(variables: dict[str, str], between: str
     ],
 )
 def test_paths(pattern: str, rank: int, expected: str) -> None:
-    """Places in a path are filled, and no two ranks share a file."""
+    """Placeholders in a path are replaced, and no two ranks share a file."""
     run = RunInfo(run="a", rank=rank)
 
     assert Path(expected) == run.expand(pattern)

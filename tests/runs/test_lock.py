@@ -1,4 +1,4 @@
-"""A run has one writer: what a second process gets, and that nothing stays locked."""
+"""File locks: a second process can't write the same run, and no lock outlives its process."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 
 import logflume
 from logflume.exceptions import RunError
-from tests.own_events import JOURNAL, own, read
+from tests.event_helpers import JOURNAL, own, read
 from tests.scripts import CHILDREN, Script, kill, start_and_wait
 
 
-def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    """The error says who writes the run, since when, where the lock is, and what to do."""
+def test_a_second_process_is_rejected(tmp_path: Path) -> None:
+    """The error names the process, its start time, the lock file and the remedies."""
     first = start_and_wait(tmp_path)
-    with pytest.raises(RunError) as refusal:
+    with pytest.raises(RunError) as raised:
         logflume.initialize(JOURNAL, dir=tmp_path, run="r")
-    text = str(refusal.value)
+    text = str(raised.value)
     kill(first)
 
     assert f"process {first.process.pid} on {socket.gethostname()} " in text
@@ -32,7 +32,7 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
 
 
 def test_after_a_kill(tmp_path: Path) -> None:
-    """The lock of a killed process is no lock: the next one continues the run."""
+    """A killed process leaves no lock behind: the next process continues the run."""
     kill(start_and_wait(tmp_path))
     assert (tmp_path / "r" / "run.lock").exists()
     run = logflume.initialize(JOURNAL, dir=tmp_path, run="r")
@@ -52,7 +52,7 @@ def test_after_a_kill(tmp_path: Path) -> None:
     ],
 )
 def test_children_that_outlive_the_parent(child: str, tmp_path: Path) -> None:
-    """A child that was forked or started inherits no lock: it ends with the parent."""
+    """Forked or spawned children don't inherit the lock: it ends with the parent."""
     script = Script(tmp_path, CHILDREN + "start()\n" + child + "\nsay(pid)\nwait()\n")
     pid = int(script.line())
     script.process.kill()
@@ -64,11 +64,11 @@ def test_children_that_outlive_the_parent(child: str, tmp_path: Path) -> None:
         script.process.communicate()
 
 
-def test_the_lock_is_gone_in_the_end(tmp_path: Path) -> None:
-    """A run that was closed has no lock file, and may be opened again by any process."""
+def test_the_lock_file_is_removed(tmp_path: Path) -> None:
+    """A closed run has no lock file, and any process may continue it."""
     run = logflume.initialize(JOURNAL, dir=tmp_path, run="r")
     assert ["run.lock"] == [path.name for path in run.folder.glob("*.lock")]
-    # Reading the file, as an upload of the folder does, leaves the lock as it is.
+    # Reading the file, as an upload of the folder does, doesn't release the lock.
     assert os.getpid() == json.loads((run.folder / "run.lock").read_text())["pid"]
     second = Script(tmp_path, "start()")
     assert 1 == second.end()[0]
@@ -79,14 +79,14 @@ def test_the_lock_is_gone_in_the_end(tmp_path: Path) -> None:
 
 
 def test_initialize_again(tmp_path: Path) -> None:
-    """The same process may open its run again, and each time it is the next attempt."""
+    """A process may initialize the same run repeatedly; each time it is the next attempt."""
     attempts = [logflume.initialize(JOURNAL, dir=tmp_path, run="r").attempt for _ in range(3)]
 
     assert [0, 1, 2] == attempts
 
 
-def test_a_child_does_not_take_the_run_of_its_parent(tmp_path: Path) -> None:
-    """A forked child that opens the run of its living parent is a second process like others."""
+def test_a_forked_child_cant_write_the_parents_run(tmp_path: Path) -> None:
+    """A forked child that initializes its parent's run is rejected like any second process."""
     logflume.initialize(JOURNAL, dir=tmp_path, run="r")
     pid = os.fork()
     if pid == 0:
@@ -101,8 +101,8 @@ def test_a_child_does_not_take_the_run_of_its_parent(tmp_path: Path) -> None:
     assert logflume.flush()
 
 
-def test_ranks_are_no_second_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes of different ranks write one run side by side, each with a lock of its own."""
+def test_ranks_have_separate_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of different ranks write one run simultaneously, each with its own lock."""
     first = start_and_wait(tmp_path)
     monkeypatch.setenv("RANK", "1")
     run = logflume.initialize(JOURNAL, dir=tmp_path, run="r")
@@ -114,7 +114,7 @@ def test_ranks_are_no_second_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_runs_in_one_folder(tmp_path: Path) -> None:
-    """Two runs at a time in one folder write nothing into each other's."""
+    """Two simultaneous runs in one folder don't write to each other's files."""
     first = start_and_wait(tmp_path)
     run = logflume.initialize(JOURNAL, dir=tmp_path)
     logflume.get_logger().info("x")
@@ -126,12 +126,12 @@ def test_runs_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a file system that has none the run is written all the same, and says what it lacks."""
+    """On a file system without locks the run is written, and the missing lock is reported."""
 
-    def refuse(_file: int, _operation: int) -> None:
+    def fail(_file: int, _operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", fail)
     run = logflume.initialize(JOURNAL, dir=tmp_path, run="r")
     logflume.shutdown()
 
@@ -140,8 +140,8 @@ def test_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No locks available" in fault["reason"]
 
 
-def test_a_program_that_starts_itself_anew(tmp_path: Path) -> None:
-    """`exec` ends what the process was: what it becomes may open the run."""
+def test_a_process_that_calls_exec(tmp_path: Path) -> None:
+    """`exec` releases the lock, so the new program may continue the run."""
     script = Script(
         tmp_path,
         """
@@ -158,26 +158,26 @@ log.info("x", number=1)
     assert [0, 1] == script.numbers()
 
 
-def test_a_lock_file_that_cannot_be_made(tmp_path: Path) -> None:
-    """A folder that can't be written is an error that names it."""
+def test_a_lock_file_that_cannot_be_created(tmp_path: Path) -> None:
+    """A folder that can't be written is reported by name."""
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="runs can't be written here"):
         logflume.initialize(JOURNAL, dir=tmp_path / "file", run="r")
 
 
 def test_a_lock_file_that_cannot_be_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a disk that fails at the last moment, too, the end of a run raises nothing."""
+    """Shutdown raises nothing even if the disk fails when the lock file is closed."""
     logflume.initialize({"sinks": {}, "root": {"sinks": []}}, dir=tmp_path)
-    assert logflume.flush()  # `run_started` asks git, which closes files of its own
-    left: list[int] = []
+    assert logflume.flush()  # wait for `run_started`, which runs git, which closes files of its own
+    unclosed: list[int] = []
 
     def fail(file: int) -> None:
-        left.append(file)
-        raise OSError("the disk is gone")
+        unclosed.append(file)
+        raise OSError("the disk has failed")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "close", fail)
         assert logflume.shutdown()
-    assert left
-    for file in left:
+    assert unclosed
+    for file in unclosed:
         os.close(file)

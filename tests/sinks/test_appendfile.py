@@ -1,4 +1,4 @@
-"""Files that grow by whole pieces: removed while they are written, pipes, what an empty one has."""
+"""`AppendFile`: failed appends, files that are removed while in use, and pipes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logflume.formats.append import AppendFile, end_of_lines
 PIPE_BYTES = 1 << 16
 
 
-def whole(file: int) -> int:
+def end_of_file(file: int) -> int:
     return os.fstat(file).st_size
 
 
@@ -35,10 +35,10 @@ def fail(*_arguments: object) -> NoReturn:
     raise OSError(5, "no")
 
 
-def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
-    """What comes after somebody removed the folder is there, with the header."""
+def test_a_removed_file_is_created_again(tmp_path: Path) -> None:
+    """After the folder was removed, the next append creates the file again, with the header."""
     path = tmp_path / "deep" / "file"
-    with closing(AppendFile(path, whole, header=b"head\n")) as file:
+    with closing(AppendFile(path, end_of_file, header=b"head\n")) as file:
         file.append(b"one\n")
         path.unlink()
         path.parent.rmdir()
@@ -48,9 +48,9 @@ def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
         assert 9 == file.size
 
 
-def test_a_cut_that_fails_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a failed append leaves is cut off before the next one, if it could not be at once."""
-    with closing(AppendFile(tmp_path / "file", whole)) as file:
+def test_a_failed_truncation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a torn append can't be truncated at once, it is truncated before the next append."""
+    with closing(AppendFile(tmp_path / "file", end_of_file)) as file:
         file.append(b"one\n")
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", write_half_then_fail(os.write))
@@ -62,8 +62,8 @@ def test_a_cut_that_fails_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert b"one\nthree\n" == (tmp_path / "file").read_bytes()
 
 
-def test_an_end_that_cannot_be_found(tmp_path: Path) -> None:
-    """A file whose end can't be read is not written to before it can."""
+def test_an_end_that_cannot_be_read(tmp_path: Path) -> None:
+    """A file whose end can't be read is left unchanged until it can."""
     path = tmp_path / "file"
     path.write_bytes(b"one\nto")
 
@@ -75,22 +75,20 @@ def test_an_end_that_cannot_be_found(tmp_path: Path) -> None:
     assert b"one\ntwo\n" == path.read_bytes()
 
 
-@pytest.mark.parametrize("most", [1, 3])
-def test_a_system_that_reads_little_at_a_time(
-    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The end is found all the same: whole lines are not cut off."""
+@pytest.mark.parametrize("max_bytes", [1, 3])
+def test_short_reads(max_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With short reads the end is still found, and complete lines are kept."""
     path = tmp_path / "file"
     path.write_bytes(b"one\ntwo\nthree\nfo")
     pread = os.pread
-    monkeypatch.setattr(os, "pread", lambda file, n, at: pread(file, min(n, most), at))
+    monkeypatch.setattr(os, "pread", lambda file, n, at: pread(file, min(n, max_bytes), at))
     AppendFile(path, end_of_lines).close()
 
     assert b"one\ntwo\nthree\n" == path.read_bytes()
 
 
-def test_a_system_that_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file whose content is not handed out is not taken for an empty one."""
+def test_empty_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that returns no content is not mistaken for an empty one."""
     path = tmp_path / "file"
     path.write_bytes(b"one\n")
     monkeypatch.setattr(os, "pread", lambda *_: b"")
@@ -100,11 +98,11 @@ def test_a_system_that_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert b"one\n" == path.read_bytes()
 
 
-def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
-    """It is full some time; then an append raises, and waits for nobody."""
+def test_a_pipe_without_a_reader(tmp_path: Path) -> None:
+    """Once a pipe without a reader is full, an append raises instead of waiting."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    file = AppendFile(path, whole)
+    file = AppendFile(path, end_of_file)
     for _ in range(PIPE_BYTES // 1024):
         file.append(b"x" * 1024)
 
@@ -113,12 +111,12 @@ def test_a_pipe_that_nobody_reads(tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_pipe_that_is_read_again(tmp_path: Path) -> None:
-    """A reader that comes late gets every piece that was taken, whole and once."""
+def test_a_pipe_with_a_late_reader(tmp_path: Path) -> None:
+    """A late reader gets every accepted piece completely and once."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     first, second = b"1" * (PIPE_BYTES + 5_000), b"2" * 100
-    with closing(AppendFile(path, whole)) as file:
+    with closing(AppendFile(path, end_of_file)) as file:
         file.append(first)
         with pytest.raises(BlockingIOError):
             file.append(second)
@@ -131,11 +129,11 @@ def test_a_pipe_that_is_read_again(tmp_path: Path) -> None:
     assert first + second == found
 
 
-def test_a_pipe_that_keeps_a_rest(tmp_path: Path) -> None:
-    """What could not be written of the last piece is no silent loss: the end raises."""
+def test_a_pipe_with_unwritten_data(tmp_path: Path) -> None:
+    """If the rest of the last piece can't be written, `close` raises."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    file = AppendFile(path, whole)
+    file = AppendFile(path, end_of_file)
     file.append(b"1" * (PIPE_BYTES + 5_000))
 
     with pytest.raises(BlockingIOError):

@@ -1,4 +1,4 @@
-"""The console, on a real terminal and elsewhere, and the plain-text log file."""
+"""The console sink on a real terminal, in pipes and files, and the plain-text log file."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def make_event(event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
 
 
 def line_of(event_type: str = "probe", /, **fields: Any) -> str:
-    """Return the line of an event as it is without colours."""
+    """Return the line of an event without colours."""
     return format_event(make_event(event_type, **fields), Painter(colours=False))
 
 
 def run_on_terminal(script: str, folder: Path, **environ: str) -> str:
-    """Run a script whose standard error is a terminal, and return what it wrote there."""
+    """Run a script with a terminal as standard error, and return what it wrote there."""
     terminal, end = pty.openpty()
     termios.tcsetwinsize(end, (24, 300))
     environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "RANK")}
@@ -74,7 +74,7 @@ def run_on_terminal(script: str, folder: Path, **environ: str) -> str:
         while select.select([terminal], [], [], 60)[0]:
             try:
                 written += os.read(terminal, 65_536)
-            except OSError:  # Linux: nobody holds the other end any more
+            except OSError:  # Linux: the other end is closed
                 break
     os.close(terminal)
     assert 0 == process.returncode
@@ -82,7 +82,7 @@ def run_on_terminal(script: str, folder: Path, **environ: str) -> str:
 
 
 def screen(written: str) -> list[str]:
-    """Return the lines that a terminal shows after `written`."""
+    """Return the lines that a terminal shows for this output."""
     rows: list[list[str]] = [[]]
     row = column = 0
     for token in re.findall(r"\x1b\[A|\r|\n|.", COLOUR.sub("", written)):
@@ -101,7 +101,7 @@ def screen(written: str) -> list[str]:
 
 
 def test_a_terminal_has_colours(tmp_path: Path) -> None:
-    """On a terminal levels and names are coloured; the text is the same without the colours."""
+    """On a terminal levels and names are coloured; the text is otherwise the same."""
     written = run_on_terminal(LOG + 'log.warning("probe", x=1)', tmp_path)
 
     (line,) = [line for line in written.splitlines() if "probe" in line]
@@ -110,7 +110,7 @@ def test_a_terminal_has_colours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_no_colours_when_told_so(environ: dict[str, str], tmp_path: Path) -> None:
+def test_disabled_colours(environ: dict[str, str], tmp_path: Path) -> None:
     """`NO_COLOR` and a dumb terminal get plain lines."""
     written = run_on_terminal(LOG + 'log.error("probe", x=1)', tmp_path, **environ)
 
@@ -118,8 +118,8 @@ def test_no_colours_when_told_so(environ: dict[str, str], tmp_path: Path) -> Non
     assert "\x1b" not in written
 
 
-def test_elsewhere_it_is_plain(tmp_path: Path) -> None:
-    """Into a pipe or file the lines go uncoloured."""
+def test_other_streams_are_plain(tmp_path: Path) -> None:
+    """Lines in a pipe or file are not coloured."""
     script = LOG + 'log.info("probe", text="\\x1b[2J")'
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -130,8 +130,8 @@ def test_elsewhere_it_is_plain(tmp_path: Path) -> None:
     assert "" == done.stdout
 
 
-def test_beside_a_progress_bar(tmp_path: Path) -> None:
-    """Lines are above tqdm's bar, each whole, and the bar is one line that ends at 100 %."""
+def test_a_progress_bar(tmp_path: Path) -> None:
+    """Complete lines are printed above tqdm's bar, which stays a single line and ends at 100 %."""
     shown = screen(run_on_terminal(BARS, tmp_path))
 
     lines = [line for line in shown if "probe" in line]
@@ -144,7 +144,7 @@ def test_beside_a_progress_bar(tmp_path: Path) -> None:
 
 
 def test_only_rank_0_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On a terminal eight ranks would print every line eight times; each has its own text file."""
+    """Only rank 0 prints to the terminal, but each rank writes its own text file."""
     for rank in (0, 1):
         run = RunInfo(run="r", rank=rank, dir=tmp_path)
         with closing(ConsoleSink(run=run)) as console:
@@ -159,7 +159,7 @@ def test_only_rank_0_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_text_file(tmp_path: Path) -> None:
-    """A text log has the date, no colours, valid UTF-8, and is continued when opened again."""
+    """A text log has dates, no colours and valid UTF-8, and is continued when opened again."""
     path = tmp_path / "logs" / "training.log"
     for number in range(2):
         with closing(ConsoleSink(path, run=RunInfo(run="r"))) as sink:
@@ -173,7 +173,7 @@ def test_the_text_file(tmp_path: Path) -> None:
 
 
 def test_a_torn_line_of_the_text_file(tmp_path: Path) -> None:
-    """What a crash left of a line is cut off when the file is opened again."""
+    """A line torn by a crash is removed when the file is opened again."""
     path = tmp_path / "training.log"
     path.write_text("one line\n2026-11-23 06:00:00.123 INF")
     with closing(ConsoleSink(path, run=RunInfo(run="r"))) as sink:
@@ -224,13 +224,13 @@ def test_a_torn_line_of_the_text_file(tmp_path: Path) -> None:
         (line_of("message", message="m", source="a.py:1"), "step 3 m"),
     ],
 )
-def test_what_a_line_shows(event: str, expected: str) -> None:
-    """A line has what a glance needs: means of rewards, the core of an output, troubles."""
+def test_the_fields_of_a_line(event: str, expected: str) -> None:
+    """A line shows what matters most: means of rewards, the core of a completion, problems."""
     assert event.endswith(expected)
 
 
 def test_events_with_the_same_fields() -> None:
-    """Of two events with the same fields each shows its own: null and zero counts are left out."""
+    """Events with the same fields show their own values; null and zero counts are left out."""
     assert line_of(a=None, b=1).endswith("probe b=1")
     assert line_of(a=2.0, b=None).endswith("probe a=2")
     assert line_of("pipeline", accepted=0, dropped=0).endswith("pipeline accepted=0")
@@ -238,7 +238,7 @@ def test_events_with_the_same_fields() -> None:
 
 
 def test_a_traceback() -> None:
-    """A traceback follows its line, indented, each of its lines escaped."""
+    """A traceback follows its line, indented and escaped."""
     trace = "Traceback:\n  File x\nValueError: \x1b[2J\n"
 
     assert [
@@ -250,8 +250,8 @@ def test_a_traceback() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=5))
-def test_no_text_leaves_its_line(text: str, name: str) -> None:
-    """Whatever a model writes: one line, nothing that moves the cursor or turns the writing."""
+def test_any_text_stays_on_its_line(text: str, name: str) -> None:
+    """Any text is one line, and can neither move the cursor nor change the text direction."""
     line = line_of("model_output", model_output=text, extras=text, **{"x" + name: [text]})
     shown = f"{line}{line_of('message', message=text, logger=text)}"
 
@@ -259,6 +259,6 @@ def test_no_text_leaves_its_line(text: str, name: str) -> None:
     assert [] == re.findall(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)
 
 
-def test_escape_keeps_what_can_be_shown() -> None:
-    """Accents, other scripts and emoji are shown as they are."""
+def test_escape_keeps_printable_text() -> None:
+    """Accents, other scripts and emoji are not escaped."""
     assert "größe 数学 🙂" == escape("größe 数学 🙂")

@@ -1,4 +1,4 @@
-"""The contract of a sink, held by every one that is registered, bare and behind `Threaded`."""
+"""The contract that every registered sink fulfils, directly and behind `Threaded`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_parquet(path: Path) -> list[int]:
 
 
 def read_tensorboard(path: Path) -> list[int]:
-    # It has no `seq`; the events of this suite have it as `number`, too.
+    # Event files have no `seq`; the events of this suite have a field `number` with the same value.
     reader = EventAccumulator(str(path), size_guidance={"scalars": 0}).Reload()
     tags = [tag for tag in reader.Tags()["scalars"] if tag.endswith("number")]
     return [int(point.value) for tag in tags for point in reader.Scalars(tag)]
@@ -87,7 +87,7 @@ ODD_EVENTS: list[Event] = [
     make_event(4, event="reward", **{"rewards/a": [1.0, None, math.nan], "rewards/a/n": 2}),
     make_event(5, loss=None, note=None, mode="eval"),
     make_event(6, texts=["a", None, '"quoted", and\nbroken'], empty=[], flag=True),
-    make_event(7, event="a.stranger", extras='{"b": 1}', number_of_things=2**53 - 1),
+    make_event(7, event="third.party", extras='{"b": 1}', number_of_things=2**53 - 1),
     make_event(8, level="critical", logger="a.b/c", event="exception", formula="=1+1"),
     make_event(9, **{"with/slash": 1.0, "with space": "x", 'quo"te': "y", "ünï": 1.0}),
     make_event(10, event="system", cpu_percent=-0.0, process_memory_bytes=2**62),
@@ -101,7 +101,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=["bare", "threaded"])
 def make(kind: str, request: pytest.FixtureRequest) -> Callable[[Path], Sink]:
-    """Build the sink as the pipeline does, by name and from its options."""
+    """Return a function that builds the sink like the pipeline, from its name and options."""
 
     def build(path: Path) -> Sink:
         config = SinkConfig(type=kind, options={"path": str(path)})
@@ -117,17 +117,17 @@ def read(kind: str) -> Callable[[Path], list[int]]:
 
 
 def test_is_a_sink(make: Callable[[Path], Sink], tmp_path: Path) -> None:
-    """It has the three methods of the protocol."""
+    """A sink has the three methods of the protocol."""
     sink = make(tmp_path / "out")
 
     assert isinstance(sink, Sink)
     sink.close()
 
 
-def test_writes_into_a_folder_that_is_not_there_yet(
+def test_creates_the_folder(
     make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
 ) -> None:
-    """The folders on the way to its path are made."""
+    """The parent folders of its path are created."""
     path = tmp_path / "a" / "b" / "out"
     sink = make(path)
     sink.write([make_event(0), make_event(1)])
@@ -137,7 +137,7 @@ def test_writes_into_a_folder_that_is_not_there_yet(
 
 
 def test_nothing_to_write(make: Callable[[Path], Sink], tmp_path: Path) -> None:
-    """An empty batch, or no batch at all, is no error; neither is a flush of nothing."""
+    """An empty batch, no batch at all and a flush without events are not errors."""
     sink = make(tmp_path / "empty")
     sink.write([])
     sink.flush()
@@ -148,7 +148,7 @@ def test_nothing_to_write(make: Callable[[Path], Sink], tmp_path: Path) -> None:
 def test_flush_makes_it_readable(
     make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
 ) -> None:
-    """After each `flush`, while the sink is open, a reader finds all that was written, once."""
+    """After each `flush` of an open sink, a reader finds all events exactly once."""
     sink = make(tmp_path / "out")
     found = []
     for start in range(0, 30, 10):
@@ -164,7 +164,7 @@ def test_flush_makes_it_readable(
 def test_close_without_flush(
     make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
 ) -> None:
-    """`close` leaves nothing behind in memory."""
+    """`close` writes everything that is still in memory."""
     sink = make(tmp_path / "out")
     for number in range(10):
         sink.write([make_event(number)])
@@ -176,7 +176,7 @@ def test_close_without_flush(
 def test_close_twice(
     make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
 ) -> None:
-    """A second `close` does no harm."""
+    """A second `close` does nothing."""
     sink = make(tmp_path / "out")
     sink.write([make_event(0)])
     sink.close()
@@ -186,10 +186,10 @@ def test_close_twice(
 
 
 @pytest.mark.parametrize("batch_size", [1, len(ODD_EVENTS)])
-def test_takes_every_kind_of_event(
+def test_accepts_every_kind_of_event(
     make: Callable[[Path], Sink], batch_size: int, tmp_path: Path
 ) -> None:
-    """Unicode, control characters, NaN, None, lists, fields that come and go: nothing raises."""
+    """Unicode, control characters, NaN, None, lists, changing fields: no event raises."""
     sink = make(tmp_path / "out")
     for start in range(0, len(ODD_EVENTS), batch_size):
         sink.write(ODD_EVENTS[start : start + batch_size])
@@ -198,7 +198,7 @@ def test_takes_every_kind_of_event(
 
 
 def test_leaves_events_unchanged(make: Callable[[Path], Sink], tmp_path: Path) -> None:
-    """Other sinks hold the same objects, so a sink changes neither an event nor a list in it."""
+    """A sink doesn't change events or lists in them, because other sinks get the same objects."""
     events = copy.deepcopy(ODD_EVENTS)
     sink = make(tmp_path / "out")
     sink.write(events)
@@ -209,10 +209,10 @@ def test_leaves_events_unchanged(make: Callable[[Path], Sink], tmp_path: Path) -
     assert repr(ODD_EVENTS) == repr(events)
 
 
-def test_goes_on_with_what_is_there(
+def test_appends_to_existing_output(
     make: Callable[[Path], Sink], read: Callable[[Path], list[int]], tmp_path: Path
 ) -> None:
-    """A sink that is opened on what an earlier one has left adds to it."""
+    """A sink that is opened on existing output appends to it."""
     for number in range(3):
         sink = make(tmp_path / "out")
         sink.write([make_event(number)])
@@ -224,7 +224,7 @@ def test_goes_on_with_what_is_there(
 
 
 def test_in_a_pipeline(kind: str, read: Callable[[Path], list[int]], tmp_path: Path) -> None:
-    """Built from a configuration it gets the events of a run, and what it got is counted."""
+    """A sink built from a configuration gets the events of a run, and they are counted."""
     logflume.initialize(
         {
             "root": {"sinks": ["sink"]},

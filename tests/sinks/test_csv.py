@@ -1,4 +1,4 @@
-"""CSV files: rectangular, read alike by every reader, safe in a spreadsheet."""
+"""The CSV sink: rectangular files, one form per value, safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logflume.sinks.csv import CsvSink
-from logflume.values.kinds import declared_columns
+from logflume.values.declared import declared_columns
 from tests.csv_files import RESERVED, make_event, read, write
 
 
 def cell(tmp_path: Path, value: Any) -> str:
-    """Return the cell that a value becomes."""
+    """Return the cell that is written for a value."""
     path = tmp_path / "one.csv"
     path.unlink(missing_ok=True)
     write(path, make_event(x=value), columns=["seq", "x"])
@@ -26,7 +26,7 @@ def cell(tmp_path: Path, value: Any) -> str:
 
 
 def test_the_header_of_a_type(tmp_path: Path) -> None:
-    """The declarations of the types that the sink takes are the columns, `extras` the last."""
+    """The declared fields of the configured event types are the columns, followed by `extras`."""
     write(tmp_path / "a.csv", events=["model_output"])
     write(tmp_path / "b.csv")
     write(tmp_path / "c.csv", columns=["seq", "x", "x", "extras"])
@@ -40,8 +40,8 @@ def test_the_header_of_a_type(tmp_path: Path) -> None:
     assert {"extras"} == {header[-1] for header in headers}
 
 
-def test_a_row_can_be_read_at_once(tmp_path: Path) -> None:
-    """What is written is in the file before anything is flushed or closed."""
+def test_a_row_is_readable_at_once(tmp_path: Path) -> None:
+    """Written rows are in the file before a flush or close."""
     path = tmp_path / "deep" / "a.csv"
     with closing(CsvSink(path)) as sink:
         sink.write([make_event(), make_event(seq=18)])
@@ -49,8 +49,8 @@ def test_a_row_can_be_read_at_once(tmp_path: Path) -> None:
         assert ["17", "18"] == [row["seq"] for row in read(path)]
 
 
-def test_late_fields_go_to_extras(tmp_path: Path) -> None:
-    """A field without a column is kept in the last one, as JSON; the file stays rectangular."""
+def test_late_fields_are_in_extras(tmp_path: Path) -> None:
+    """A field without a column is stored in the last one as JSON; the file stays rectangular."""
     path = tmp_path / "a.csv"
     write(path, make_event(), make_event(late=[1.0], more=True, none=None), columns=["seq"])
     write(path, make_event(x=1.5, extras='{"a": 1}'), make_event(extras='{"b": 2}'))
@@ -61,8 +61,8 @@ def test_late_fields_go_to_extras(tmp_path: Path) -> None:
     assert 4 == len(extras)
 
 
-def test_the_header_stays(tmp_path: Path) -> None:
-    """A file is continued with the header it has, whatever is configured by then."""
+def test_the_header_is_kept(tmp_path: Path) -> None:
+    """An existing file keeps its header, whatever is configured."""
     path = tmp_path / "a.csv"
     write(path, make_event(x=1.0), columns=["seq", "x"])
     write(path, make_event(seq=18, x=2.0, y=3.0), columns=["y", "seq"])
@@ -73,7 +73,7 @@ def test_the_header_stays(tmp_path: Path) -> None:
 
 
 def test_a_header_saved_by_a_spreadsheet(tmp_path: Path) -> None:
-    """A byte order mark, which Excel puts in front, doesn't hide the first column."""
+    """A byte order mark, which Excel writes, doesn't hide the first column."""
     path = tmp_path / "a.csv"
     path.write_bytes("\ufeffseq,x,extras\n1,2,\n".encode())
     write(path, make_event(x=2.5))
@@ -85,8 +85,8 @@ def test_a_header_saved_by_a_spreadsheet(tmp_path: Path) -> None:
     "torn",
     [b"18", b'18,"', b'18,"a\nb', b'18,"a ""quoted""\n\n', b'18,"a"', b'18,"' + b"x\n" * 600_000],
 )
-def test_a_torn_last_row_is_cut(torn: bytes, tmp_path: Path) -> None:
-    """What a crash left of a row is removed, in the middle of a quoted text too."""
+def test_a_torn_last_row_is_removed(torn: bytes, tmp_path: Path) -> None:
+    """A row torn by a crash is removed, even if it ends within quotes."""
     path = tmp_path / "a.csv"
     write(path, make_event(x='one "two"\nthree'), columns=["seq", "x"])
     with path.open("ab") as file:
@@ -98,7 +98,7 @@ def test_a_torn_last_row_is_cut(torn: bytes, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("torn", ["", "s", "seq,x,ext", "seq,x,extras"])
 def test_a_torn_header_is_written_again(torn: str, tmp_path: Path) -> None:
-    """A crash while the header was written leaves no trace."""
+    """A header torn by a crash is written again."""
     path = tmp_path / "a.csv"
     path.write_text(torn)
     write(path, make_event(x=1.0), columns=["seq", "x"])
@@ -116,8 +116,8 @@ def lines(path: Path) -> list[str]:
     "content",
     [b"question,answer\nwhat,4\n", b"x", b"\xff\xfe", b"a,extras,b\n", b'"' + b"x" * 200_000],
 )
-def test_a_file_of_somebody_else_stays(content: bytes, tmp_path: Path) -> None:
-    """A file that logflume didn't write is neither appended to nor cut."""
+def test_a_foreign_file_is_unchanged(content: bytes, tmp_path: Path) -> None:
+    """A file that logflume didn't write is neither appended to nor truncated."""
     path = tmp_path / "a.csv"
     path.write_bytes(content)
 
@@ -146,7 +146,7 @@ def test_a_file_of_somebody_else_stays(content: bytes, tmp_path: Path) -> None:
     ],
 )
 def test_cells(value: Any, expected: str, tmp_path: Path) -> None:
-    """Each kind of value has one form, which readers take back where they can."""
+    """Each kind of value has one form, which readers can parse where possible."""
     assert expected == cell(tmp_path, value)
 
 
@@ -166,15 +166,15 @@ def test_cells(value: Any, expected: str, tmp_path: Path) -> None:
     ],
 )
 def test_formulas_are_neutralised(text: str, tmp_path: Path) -> None:
-    """Text that a spreadsheet would run has an apostrophe in front (OWASP, "CSV injection")."""
+    """Text that a spreadsheet would run is prefixed with an apostrophe (OWASP, "CSV injection")."""
     assert f"'{text}" == cell(tmp_path, text)
 
 
 @pytest.mark.parametrize(
     "text", ["-5", "+1.5", "-1,234.5", "-1e-5", "5 - 3", "a=b", "-12.5%", "'x"]
 )
-def test_numbers_as_text_stay(text: str, tmp_path: Path) -> None:
-    """An answer of -5 is a number, and no formula."""
+def test_numbers_as_text_are_unchanged(text: str, tmp_path: Path) -> None:
+    """A number as text, such as the answer -5, is not a formula."""
     assert text == cell(tmp_path, text)
 
 
@@ -183,7 +183,7 @@ NUMBERS = st.floats() | st.floats(-1e18, 1e18) | st.floats(-1e-3, 1e-3)
 
 @given(st.lists(st.lists(NUMBERS, min_size=1, max_size=4), min_size=1, max_size=4))
 def test_any_numbers(batches: list[list[float]]) -> None:
-    """A number is written as Python writes it, whatever others stand in its column."""
+    """A number is written as its `repr`, whatever other numbers are in its column."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
         with closing(CsvSink(path, columns=["x"])) as sink:
@@ -194,7 +194,7 @@ def test_any_numbers(batches: list[list[float]]) -> None:
 
 
 def test_a_batch_of_different_events(tmp_path: Path) -> None:
-    """In one batch a field may hold numbers, texts and nothing, and each row has its own extras."""
+    """A field may hold different kinds of values in a batch, and each row has its own extras."""
     path = tmp_path / "a.csv"
     values = [1.5, None, "text", 2, True, [1.0]]
     with closing(CsvSink(path, columns=["x", *RESERVED])) as sink:

@@ -1,4 +1,4 @@
-"""CSV files as others read them: the csv module, pandas, Polars and DuckDB."""
+"""CSV files in other readers: the csv module, pandas, Polars and DuckDB."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXT = st.text(
 @given(rows=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8))
 @example(rows=[("a\rb", 'c"d\n"'), ("\r\n", "\0"), (",", '"'), ("x", "\r")])
 def test_every_reader_reads_the_same(rows: Sequence[tuple[str, str]]) -> None:
-    """The csv module, pandas, Polars and DuckDB agree on every row, whatever the texts hold."""
+    """The csv module, pandas, Polars and DuckDB agree on every row, whatever the texts are."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
         events = [make_event(seq=n, x=x, y=y) for n, (x, y) in enumerate(rows)]
@@ -50,13 +50,13 @@ def test_every_reader_reads_the_same(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def is_cell_of(cell: str, text: str) -> bool:
-    """Whether a cell holds the text, as it is or neutralised."""
+    """Whether a cell contains the text, unchanged or neutralized."""
     shown = text.replace("\0", "\\x00")
     return cell in (shown, "'" + shown)
 
 
-def test_by_the_readers_defaults(tmp_path: Path) -> None:
-    """A file of usual completions needs no options: numbers are numbers in every reader."""
+def test_default_options(tmp_path: Path) -> None:
+    """A file of typical completions needs no options: numbers are numbers in every reader."""
     path = tmp_path / "a.csv"
     text = '<reasoning>\n2+2=4, "sure"\n</reasoning>\n<answer>\n4\n</answer>'
     events = [make_event(seq=n, model_output=text, advantage=n / 2) for n in range(3)]

@@ -1,4 +1,4 @@
-"""The journal: whole lines, rotated and compressed, repaired on opening, read by everybody."""
+"""The journal: complete lines, rotation and compression, repair on opening, other readers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_event(seq: int = 0, **fields: Any) -> dict[str, Any]:
 
 
 def write(path: Path, *seqs: int, rotate_bytes: int = 256_000_000) -> None:
-    """Open the journal, write events of these numbers one by one, and close it."""
+    """Open the journal, write events with these `seq` numbers one by one, and close it."""
     with closing(JsonlSink(path, rotate_bytes=rotate_bytes)) as sink:
         for seq in seqs:
             sink.write([make_event(seq)])
@@ -52,8 +52,8 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_batch_can_be_read_at_once(tmp_path: Path) -> None:
-    """What is written is in the file before anything is flushed or closed."""
+def test_a_batch_is_readable_at_once(tmp_path: Path) -> None:
+    """Written events are in the file before a flush or close."""
     path = tmp_path / "deep" / "events.jsonl"
     with closing(JsonlSink(path)) as sink:
         sink.write([make_event(0), make_event(1)])
@@ -62,7 +62,7 @@ def test_a_batch_can_be_read_at_once(tmp_path: Path) -> None:
 
 
 def test_values_are_json(tmp_path: Path) -> None:
-    """Numbers that JSON lacks are null, text is UTF-8, and a line stays one line."""
+    """NaN and infinities are null, text is UTF-8, and an event is always one line."""
     path = tmp_path / "events.jsonl"
     event = make_event(
         x=[1.5, float("nan"), None], y=float("inf"), text="größe\n\u2028\0", n=2**63 - 1
@@ -80,7 +80,7 @@ def test_values_are_json(tmp_path: Path) -> None:
 
 
 def test_a_file_is_continued(tmp_path: Path) -> None:
-    """Opening an existing journal keeps what it holds."""
+    """Opening an existing journal keeps its events."""
     path = tmp_path / "events.jsonl"
     write(path, 0)
     write(path, 1)
@@ -90,8 +90,8 @@ def test_a_file_is_continued(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, 100])
 @pytest.mark.parametrize("torn", [b'{"seq": 1', b"{", b'"' + b"x" * 200_000])
-def test_a_torn_last_line_is_cut(kept: int, torn: bytes, tmp_path: Path) -> None:
-    """What a crash left of a line is removed, and the next event begins a new one."""
+def test_a_torn_last_line_is_removed(kept: int, torn: bytes, tmp_path: Path) -> None:
+    """A line torn by a crash is removed, and the next event starts a new one."""
     path = tmp_path / "events.jsonl"
     write(path, *range(kept))
     with path.open("ab") as file:
@@ -110,8 +110,8 @@ def test_rotation(tmp_path: Path) -> None:
     assert list(range(10)) == read_seqs(tmp_path)
 
 
-def test_numbering_goes_on(tmp_path: Path) -> None:
-    """The next attempt numbers on, whether the earlier files are compressed or not."""
+def test_numbering_continues(tmp_path: Path) -> None:
+    """The next attempt continues the numbering, whether earlier files are compressed or not."""
     write(tmp_path / "events.jsonl", *range(4), rotate_bytes=1)
     (tmp_path / "events.000009.jsonl.zst").write_bytes(
         (tmp_path / "events.000003.jsonl.zst").read_bytes()
@@ -124,7 +124,7 @@ def test_numbering_goes_on(tmp_path: Path) -> None:
 
 
 def test_other_journals_are_left_alone(tmp_path: Path) -> None:
-    """A rank's rotated files are not taken for another's."""
+    """The rotated files of one rank are not mistaken for those of another."""
     write(tmp_path / "events-rank1.jsonl", 0, 1, rotate_bytes=1)
     write(tmp_path / "events.jsonl", 2, 3, rotate_bytes=1)
 
@@ -136,8 +136,8 @@ def test_other_journals_are_left_alone(tmp_path: Path) -> None:
     ] == names(tmp_path)
 
 
-def test_leftovers_of_a_crash(tmp_path: Path) -> None:
-    """A draft is removed, a rotated file compressed, or removed where that was done already."""
+def test_stale_files_of_a_crash(tmp_path: Path) -> None:
+    """Drafts are removed; rotated files are compressed, or removed if they were already."""
     path = tmp_path / "events.jsonl"
     write(path, *range(3), rotate_bytes=1)
     line = json.dumps(make_event(1)).encode() + b"\n"
@@ -152,8 +152,8 @@ def test_leftovers_of_a_crash(tmp_path: Path) -> None:
     assert [0, 1, 2, 3] == read_seqs(tmp_path)
 
 
-def test_readers_of_others(tmp_path: Path) -> None:
-    """DuckDB reads the rotated files and the live one as they are; the others read each file."""
+def test_other_readers(tmp_path: Path) -> None:
+    """DuckDB reads all journal files with one pattern; other readers read each file."""
     path = tmp_path / "events.jsonl"
     write(path, *range(7), rotate_bytes=400)
     found = duckdb.execute(
@@ -169,8 +169,8 @@ def test_readers_of_others(tmp_path: Path) -> None:
     assert [0, 1, 2] == pa.json.read_json(first)["seq"].to_pylist()
 
 
-def test_rotation_that_fails_for_a_while(tmp_path: Path) -> None:
-    """When no new file can be opened after a rotation, a later write opens it."""
+def test_a_rotation_that_fails_temporarily(tmp_path: Path) -> None:
+    """If no new file can be opened after a rotation, a later write opens it."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with closing(JsonlSink(tmp_path / "events.jsonl", rotate_bytes=1)) as sink:
         sink.write([make_event(0)])
@@ -209,8 +209,8 @@ print(failed)
 """
 
 
-def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
-    """A batch that fits only in part is not there at all; all other lines stay."""
+def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
+    """A batch that doesn't fit completely is not written at all; all other lines are kept."""
     path = tmp_path / "events.jsonl"
     done = subprocess.run(
         [sys.executable, "-c", DISK_FULL, str(path)], capture_output=True, text=True, check=True
@@ -222,7 +222,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
 
 
 def test_a_full_device(tmp_path: Path) -> None:
-    """`/dev/full` takes nothing; the journal says so by raising, each time."""
+    """Each write to `/dev/full` raises."""
     with closing(JsonlSink(Path("/dev/full"))) as sink:
         for _ in range(2):
             with pytest.raises(OSError, match="No space left"):
@@ -230,13 +230,13 @@ def test_a_full_device(tmp_path: Path) -> None:
 
 
 def test_a_limit_must_be_above_0(tmp_path: Path) -> None:
-    """`rotate_bytes` of 0 would begin a file for every batch."""
+    """A `rotate_bytes` of 0, which would start a file for every batch, is rejected."""
     with pytest.raises(ValueError, match="rotate_bytes must be above 0, not 0"):
         JsonlSink(tmp_path / "events.jsonl", rotate_bytes=0)
 
 
-def test_a_journal_that_somebody_removes(tmp_path: Path) -> None:
-    """What comes later is in a new file, also when the old one was to be rotated just then."""
+def test_a_removed_journal(tmp_path: Path) -> None:
+    """Later events are in a new file, even if the removed file was due for rotation."""
     path = tmp_path / "run" / "events.jsonl"
     with closing(JsonlSink(path, rotate_bytes=1)) as sink:
         sink.write([make_event(0)])
@@ -249,7 +249,7 @@ def test_a_journal_that_somebody_removes(tmp_path: Path) -> None:
 
 
 def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even its draft can be removed: no thread dies of it, and the plain file stays."""
+    """If compression fails and its draft can't be removed, no thread dies and the file is kept."""
 
     def fail(*_arguments: Any, **_options: Any) -> None:
         raise OSError("no")
@@ -263,7 +263,7 @@ def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_duckdb_while_a_file_is_compressed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A draft of a compression, whatever is in it yet, is nothing that readers look at."""
+    """Readers don't see the draft of a compressed file, whatever it contains."""
     found: list[Any] = []
 
     def read_instead(*_arguments: Any) -> None:
@@ -278,8 +278,8 @@ def test_duckdb_while_a_file_is_compressed(tmp_path: Path, monkeypatch: pytest.M
     assert (0,) in found
 
 
-def test_a_number_is_given_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the folder can't be listed, as on a bad disk, no rotated file takes another's place."""
+def test_a_number_is_used_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the folder can't be listed, as on a bad disk, no rotated file replaces another."""
     sink = JsonlSink(tmp_path / "events.jsonl", rotate_bytes=1)
     for seq in range(3):
         sink.write([make_event(seq)])
@@ -296,10 +296,8 @@ def _refuse(_path: Any) -> Any:
     raise PermissionError("not now")
 
 
-def test_a_compression_that_reads_too_little(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A copy that is not whole doesn't take the place of the file."""
+def test_an_incomplete_compression(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An incomplete copy doesn't replace the file."""
     monkeypatch.setattr("logflume.formats.rotation.shutil.copyfileobj", lambda *_: None)
     write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
 

@@ -1,4 +1,4 @@
-"""What the Parquet sink writes: parts, columns and values, also when writing fails."""
+"""The output of the Parquet sink: parts, columns and values, also after failed writes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write(path: Path, *events: dict[str, Any]) -> None:
 
 
 def read(path: Path, event_type: str = "probe") -> dict[int, dict[str, Any]]:
-    """Read a type's folder; its events by seq, each of which is there once."""
+    """Return the events in a type's folder by `seq`; each must be there once."""
     rows = pq.read_table(path / event_type).to_pylist()
     by_seq = {row["seq"]: row for row in rows}
     assert len(rows) == len(by_seq)
@@ -58,8 +58,8 @@ def names(path: Path, event_type: str = "probe") -> list[str]:
     return sorted(part.name for part in (path / event_type).iterdir())
 
 
-def test_each_type_has_a_folder_of_parts_named_by_their_range(tmp_path: Path) -> None:
-    """A flush makes one part a type, whose name says which attempt and events it holds."""
+def test_each_type_has_a_folder_of_parts_named_after_their_range(tmp_path: Path) -> None:
+    """A flush writes one part per type, named after its attempt and its range of events."""
     with closing(ParquetSink(tmp_path / "parquet", run=RUN)) as sink:
         sink.write([make_event(7), make_event(8, "other", attempt=2), make_event(9)])
         sink.flush()
@@ -68,8 +68,10 @@ def test_each_type_has_a_folder_of_parts_named_by_their_range(tmp_path: Path) ->
         assert ["part-a0002-000000000008-000000000008.parquet"] == others
 
 
-def test_declared_columns_come_first_and_others_with_their_first_value(tmp_path: Path) -> None:
-    """The type's declaration gives columns at once; null and empty lists give none."""
+def test_declared_columns_are_first_and_others_follow_with_their_first_value(
+    tmp_path: Path,
+) -> None:
+    """Declared fields are always columns; null and empty lists don't add any."""
     write(tmp_path, make_event(0, "reward", a=None, b=[], c=[None], d=1.0, e=[None, "x"]))
     schema = pq.read_schema(next(tmp_path.glob("reward/*.parquet")))
     declared = ["timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"]
@@ -82,8 +84,8 @@ def test_declared_columns_come_first_and_others_with_their_first_value(tmp_path:
     ]
 
 
-def test_values_are_what_they_were(tmp_path: Path) -> None:
-    """Every kind of value comes back, a NaN as NaN and a null as null, also within lists."""
+def test_values_are_read_back(tmp_path: Path) -> None:
+    """Values of every kind are read back, NaN as NaN and null as null, also within lists."""
     fields = {
         "flag": True,
         "number": 0.1,
@@ -103,7 +105,7 @@ def test_values_are_what_they_were(tmp_path: Path) -> None:
 
 
 def test_times_can_be_subtracted(tmp_path: Path) -> None:
-    """The column `timestamp` is an instant; text that is none is kept in extras."""
+    """The column `timestamp` is an instant; text that is not one is kept in `extras`."""
     times = ["2026-11-23T06:00:00.5Z", "2026-11-23T08:00:01.75+02:00", "yesterday"]
     write(tmp_path, *(make_event(seq, timestamp=time) for seq, time in enumerate(times)))
     query = f"select epoch(max(timestamp) - min(timestamp)) from '{tmp_path}/probe/*.parquet'"
@@ -112,7 +114,7 @@ def test_times_can_be_subtracted(tmp_path: Path) -> None:
 
 
 def test_a_misfit_is_kept_in_extras(tmp_path: Path) -> None:
-    """A value of another kind than its column joins what the event has in `extras` already."""
+    """A value of another kind than its column is added to the event's `extras`."""
     with closing(ParquetSink(tmp_path, run=RUN)) as sink:
         sink.write([make_event(0, a=1, step=2**70)])
         sink.flush()
@@ -129,8 +131,8 @@ def test_a_misfit_is_kept_in_extras(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["LOSS", "", "\ud800"])
-def test_a_name_that_readers_would_confuse_is_kept_in_extras(tmp_path: Path, name: str) -> None:
-    """DuckDB takes names that differ in case for one, and none takes an empty or invalid one."""
+def test_a_name_that_readers_reject_is_kept_in_extras(tmp_path: Path, name: str) -> None:
+    """Names that differ only in case, empty and invalid names are kept in `extras`."""
     write(tmp_path, make_event(0, "training", loss=0.5, **{name: 1.5}))
     row = read(tmp_path, "training")[0]
     assert 0.5 == row["loss"]
@@ -140,7 +142,7 @@ def test_a_name_that_readers_would_confuse_is_kept_in_extras(tmp_path: Path, nam
 
 
 def test_columns_beyond_a_thousand_are_kept_in_extras(tmp_path: Path) -> None:
-    """A type with endless names stays readable, and that is said once."""
+    """A type with too many fields stays readable, and one warning is logged."""
     write(tmp_path, make_event(0, **{f"f{i}": i for i in range(1_500)}), make_event(1, f1499=0.5))
     rows = read(tmp_path)
     assert 1_000 == len(rows[0])
@@ -151,7 +153,7 @@ def test_columns_beyond_a_thousand_are_kept_in_extras(tmp_path: Path) -> None:
 
 
 def test_a_part_is_due_after_enough_events_or_memory(tmp_path: Path) -> None:
-    """The write after `rotate_events`, or after 64 MB, makes a part without any flush."""
+    """The next write after `rotate_events` or 64 MB writes a part without a flush."""
     with closing(ParquetSink(tmp_path, rotate_events=10, run=RUN)) as sink:
         sink.write([make_event(seq) for seq in range(10)])
         assert not (tmp_path / "probe").exists()
@@ -161,8 +163,8 @@ def test_a_part_is_due_after_enough_events_or_memory(tmp_path: Path) -> None:
         assert ["part-a0000-000000000000-000000000003.parquet"] == names(tmp_path, "big")
 
 
-def test_small_parts_are_put_together(tmp_path: Path) -> None:
-    """No type has many more than 64 small parts, and few when the sink is closed."""
+def test_small_parts_are_merged(tmp_path: Path) -> None:
+    """A type never has many more than 64 small parts, and few after the sink is closed."""
     with closing(ParquetSink(tmp_path, run=RUN)) as sink:
         for seq in range(70):
             sink.write([make_event(seq, number=seq)])
@@ -173,8 +175,8 @@ def test_small_parts_are_put_together(tmp_path: Path) -> None:
     assert ["probe"] == [path.name for path in tmp_path.iterdir()]
 
 
-def test_parts_are_put_together_up_to_a_limit() -> None:
-    """Neighbours of one attempt up to 128 MB or a million events; large ones stay alone."""
+def test_parts_are_merged_up_to_a_limit() -> None:
+    """Adjacent parts of one attempt form groups up to 128 MB or a million events."""
 
     def part(first: int, rows: int, size_bytes: int, attempt: int = 0) -> Part:
         return Part(f"{attempt}-{first}", attempt, first, first, rows, size_bytes)
@@ -191,8 +193,8 @@ def test_parts_are_put_together_up_to_a_limit() -> None:
     assert [] == group_small(parts, 7)
 
 
-def test_no_type_leaves_the_folder(tmp_path: Path) -> None:
-    """Whatever a type is called, its parts are one level below the sink's folder."""
+def test_every_type_stays_in_the_folder(tmp_path: Path) -> None:
+    """Whatever the name of a type, its parts are one level below the sink's folder."""
     types = ["..", ".", "a/../../b", "/etc", ".hidden", "", "x" * 500, "kl.spike"]
     write(tmp_path / "parquet", *(make_event(i, name) for i, name in enumerate(types)))
     assert ["parquet"] == [path.name for path in tmp_path.iterdir()]
@@ -200,8 +202,8 @@ def test_no_type_leaves_the_folder(tmp_path: Path) -> None:
     assert not list((tmp_path / "parquet").glob(".*"))
 
 
-def test_a_relative_path_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The training code may change its working folder while the sink is open."""
+def test_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path still applies after the training code changes its working directory."""
     monkeypatch.chdir(tmp_path)
     with closing(ParquetSink(Path("parquet"), run=RUN)) as sink:
         sink.write([make_event(0)])
@@ -209,8 +211,8 @@ def test_a_relative_path_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [0] == list(read(tmp_path / "parquet"))
 
 
-def test_a_type_that_fails_holds_back_no_other(tmp_path: Path) -> None:
-    """What could not be written waits, and is there once when the fault is gone."""
+def test_a_type_that_fails_blocks_no_other(tmp_path: Path) -> None:
+    """Events that can't be written stay buffered, and are written once after the fault is gone."""
     (tmp_path / "probe").touch()
     with closing(ParquetSink(tmp_path, rotate_events=2, run=RUN)) as sink:
         sink.write([make_event(0), make_event(1), make_event(2, "zzz")])
@@ -226,7 +228,7 @@ def test_a_type_that_fails_holds_back_no_other(tmp_path: Path) -> None:
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Let no file become larger than 100 bytes."""
+    """Limit the size of files to 100 bytes."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
@@ -235,8 +237,8 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """Neither a new part nor older ones with a new column; the rows come when there is room."""
+def test_a_full_disk_leaves_nothing_partly_written(tmp_path: Path) -> None:
+    """On a full disk neither new nor existing parts change; the rows are written later."""
     with closing(ParquetSink(tmp_path / "parquet", run=RUN)) as sink:
         sink.write([make_event(0)])
         sink.flush()

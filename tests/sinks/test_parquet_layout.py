@@ -1,4 +1,4 @@
-"""How the Parquet sink lays out a part, so that a question about a step reads little of it."""
+"""The layout of a part, which lets a query for a step read little of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _only_part(folder: Path) -> pq.ParquetFile:
 
 
 def test_rows_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
-    """Those of one step stay in the order they came, those without a step are last."""
+    """Rows of the same step keep their order, and rows without a step are last."""
     with closing(ParquetSink(tmp_path, run=RUN)) as sink:
         sink.write([make_event(i, step=step) for i, step in enumerate([7, None, 3, 7, 3, None])])
     rows = _only_part(tmp_path / "probe").read(["step", "seq"]).to_pylist()
@@ -33,12 +33,12 @@ def test_rows_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
 
 
 def test_a_step_is_in_few_row_groups(tmp_path: Path) -> None:
-    """Row groups have 8 MB each, and tell their steps; also after parts were put together."""
-    coin = random.Random(0)
+    """Row groups have 8 MB each and statistics of their steps, also after parts were merged."""
+    generator = random.Random(0)
     with closing(ParquetSink(tmp_path, rotate_events=60, run=RUN)) as sink:
         for first in (0, 60):
             events = [make_event(first + i, step=first + i, text="x" * 2**20) for i in range(60)]
-            sink.write(coin.sample(events, k=60))
+            sink.write(generator.sample(events, k=60))
     file = _only_part(tmp_path / "probe")
     sizes = [file.read_row_group(index).nbytes for index in range(file.num_row_groups)]
     assert 15 == pytest.approx(len(sizes), abs=2)
@@ -50,7 +50,7 @@ def test_a_step_is_in_few_row_groups(tmp_path: Path) -> None:
 
 
 def test_texts_of_each_event_have_no_statistics(tmp_path: Path) -> None:
-    """The least and greatest text of a group would be most of the footer, and help nobody."""
+    """Texts have no statistics: they would make up most of the footer and help no query."""
     with closing(ParquetSink(tmp_path, run=RUN)) as sink:
         sink.write([make_event(seq, text="x" * 1_000, number=seq) for seq in range(10)])
     file = _only_part(tmp_path / "probe")
@@ -64,12 +64,12 @@ def test_texts_of_each_event_have_no_statistics(tmp_path: Path) -> None:
 
 
 def test_single_numbers_have_no_dictionary(tmp_path: Path) -> None:
-    """Texts and lists of rewards have one; of numbers it would hold nearly every one."""
+    """Texts and lists of rewards have a dictionary; for numbers it would hold nearly all values."""
     fields: dict[str, Any] = {"number": 0.25, "text": "x", "rewards": [1.0, 0.0, 1.0]}
     with closing(ParquetSink(tmp_path, run=RUN)) as sink:
         sink.write([make_event(seq, **fields) for seq in range(10)])
     group = _only_part(tmp_path / "probe").metadata.row_group(0)
-    columns = [group.column(place) for place in range(group.num_columns)]
+    columns = [group.column(index) for index in range(group.num_columns)]
     has_dictionary = {c.path_in_schema.split(".")[0]: c.has_dictionary_page for c in columns}
     assert {"number": False, "text": True, "rewards": True} == {
         name: has_dictionary[name] for name in fields

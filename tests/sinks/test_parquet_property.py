@@ -1,4 +1,4 @@
-"""Whatever is written to the Parquet sink is read back, each event once."""
+"""A property of the Parquet sink: any events are read back, each of them once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.sink import ParquetSink
-from logflume.values.coerce import find_kind
-from logflume.values.kinds import declared_columns
+from logflume.values.declared import declared_columns
+from logflume.values.kinds import find_kind
 from logflume.values.plain import nonfinite_name, plain, valid_text
 
 RUN = RunInfo(run="r")
@@ -66,7 +66,7 @@ batches = st.lists(
 
 
 def is_kept(name: str, value: Any, row: dict[str, Any], extras: dict[str, Any]) -> bool:
-    """Whether a value is in its column, as it was or as text, or else in extras."""
+    """Whether a value is in its column, unchanged or as text, or else in `extras`."""
     if find_kind(value) is None:
         return True
     column = row.get(name)
@@ -88,7 +88,7 @@ def same(value: Any, found: Any) -> bool:
 def test_every_event_is_read_back_once_with_its_values(
     batches: Sequence[tuple[list[tuple[str, dict[str, Any]]], str]],
 ) -> None:
-    """Whatever is written in whatever batches, flushed and resumed at any place."""
+    """Any events are read back, whatever the batches, flushes and restarts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "parquet"
         sink = ParquetSink(path, run=RUN)

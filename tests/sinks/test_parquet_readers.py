@@ -1,4 +1,4 @@
-"""The readers people use, on a type's folder as it is: at rest, and while the sink writes."""
+"""Common readers on the folder of an event type, after and while the sink writes it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PARTS: list[dict[str, Any]] = [{}, {"x": [0.5, None, NAN]}, {"x": [], "y": "b", 
 ABSENT_FILE = (duckdb.IOException, FileNotFoundError)
 
 Tolerated = dict[str, tuple[type[Exception], ...]]
-"""By reader, the errors after which it may try again."""
+"""The errors after which each reader may try again."""
 
 Read = Callable[[Path], list[Any]]
 """Returns the column `x` of a folder."""
@@ -76,7 +76,7 @@ def make_event(seq: int, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_parts(path: Path) -> None:
-    """Write three parts, each with a column that the ones before didn't have."""
+    """Write three parts, each with a column that the previous ones didn't have."""
     sink = ParquetSink(path, run=RUN)
     for seq, fields in enumerate(PARTS):
         sink.write([make_event(seq, fields)])
@@ -84,8 +84,8 @@ def write_parts(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_every_reader_reads_parts_that_began_with_other_columns(tmp_path: Path, name: str) -> None:
-    """No `union_by_name`, no schema given: just the folder."""
+def test_every_reader_reads_parts_written_with_other_columns(tmp_path: Path, name: str) -> None:
+    """Readers need no `union_by_name` and no schema, only the folder."""
     write_parts(tmp_path / "parquet")
     assert 3 == len(list((tmp_path / "parquet/probe").iterdir()))
     found = READERS[name](tmp_path / "parquet/probe")
@@ -94,7 +94,7 @@ def test_every_reader_reads_parts_that_began_with_other_columns(tmp_path: Path, 
 
 
 def test_datasets_reads_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`datasets.load_dataset` takes the folder for fine-tuning or the hub."""
+    """`datasets.load_dataset` loads the folder, for fine-tuning or the hub."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     import datasets
 
@@ -111,7 +111,7 @@ def test_datasets_reads_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges folders")
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    """A new column, and putting parts together, bring another folder, not changed files in it."""
+    """A new column or a merge replaces the folder instead of changing files in it."""
     folder = tmp_path / "probe"
     with closing(ParquetSink(tmp_path, run=RUN)) as sink:
         inodes = []
@@ -124,8 +124,8 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert not folder.is_symlink()
 
 
-class Looping:
-    """Reads a folder again and again in a thread, and remembers how many rows there were."""
+class RepeatedReader:
+    """Reads a folder repeatedly in a thread, and records the number of rows."""
 
     def __init__(self, read: Read, folder: Path, tolerated: tuple[type[Exception], ...]) -> None:
         self.counts: list[int] = []
@@ -158,12 +158,13 @@ class Looping:
 def read_while_writing(
     path: Path, events: list[dict[str, Any]], tolerated: Tolerated
 ) -> dict[str, list[int]]:
-    """Write a part for each event while readers loop, and return the counts that each had."""
+    """Write a part for each event while readers loop, and return the row counts of each."""
     with closing(ParquetSink(path, run=RUN)) as sink, ExitStack() as readers:
         sink.write([make_event(0, {"x": [0.5]})])
         sink.flush()
         loops = {
-            name: Looping(READERS[name], path / "probe", tolerated[name]) for name in tolerated
+            name: RepeatedReader(READERS[name], path / "probe", tolerated[name])
+            for name in tolerated
         }
         for loop in loops.values():
             readers.callback(loop.stop)
@@ -173,11 +174,11 @@ def read_while_writing(
     return {name: loop.counts for name, loop in loops.items()}
 
 
-def test_readers_read_on_while_columns_come(tmp_path: Path) -> None:
-    """Two dozen times all parts get a new column: never an error, never a row less or twice.
+def test_readers_continue_while_columns_are_added(tmp_path: Path) -> None:
+    """While all parts get new columns 24 times, readers neither raise nor miss or repeat rows.
 
-    But Polars remembers from its listing how large the files were: it may raise, and reads
-    the next time.
+    Polars is an exception: it remembers the file sizes from its listing, so it may raise and
+    has to read again.
     """
     events = [make_event(seq, {f"f{seq}": 1.0}) for seq in range(1, 25)]
     never_failing = ["duckdb", "duckdb **", "pandas"]
@@ -188,8 +189,8 @@ def test_readers_read_on_while_columns_come(tmp_path: Path) -> None:
         assert set(counts) <= set(range(1, 26))
 
 
-def test_readers_never_count_wrongly_while_parts_are_put_together(tmp_path: Path) -> None:
-    """A reader may have listed files that are gone when it opens them; then it says so."""
+def test_readers_never_count_wrongly_while_parts_are_merged(tmp_path: Path) -> None:
+    """While parts are merged, readers may raise for files that are gone, but never miss rows."""
     events = [make_event(seq, {"x": [1.0]}) for seq in range(1, 140)]
     tolerated: Tolerated = dict.fromkeys(["duckdb", "polars", "pyarrow.dataset"], ABSENT_FILE)
     for counts in read_while_writing(tmp_path / "parquet", events, tolerated).values():

@@ -1,4 +1,4 @@
-"""What the Parquet sink makes of a folder that an earlier attempt, or a crash, has left."""
+"""How the Parquet sink opens a folder that an earlier attempt or a crash has left behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from logflume.formats import atomic as exchange
+from logflume.formats import atomic
 from logflume.logger.channels import CHANNELS
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.sink import ParquetSink
@@ -49,8 +49,8 @@ def write_parts(sink: ParquetSink, *events: dict[str, Any]) -> None:
         sink.flush()
 
 
-def keep_parts(path: Path, *events: dict[str, Any]) -> None:
-    """Leave a folder as a crash would: a part for each event, the sink never closed."""
+def leave_parts(path: Path, *events: dict[str, Any]) -> None:
+    """Leave a folder behind like a crash: a part for each event, the sink not closed."""
     write_parts(open_sink(path), *events)
 
 
@@ -70,12 +70,12 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A system without `renameat2`."""
-    monkeypatch.setattr(exchange, "_find_renameat2", lambda: None)
+    """Simulate a system without `renameat2`."""
+    monkeypatch.setattr(atomic, "_find_renameat2", lambda: None)
 
 
-def test_a_resumed_run_keeps_its_columns(path: Path) -> None:
-    """The next attempt has the columns of the first at once, and they keep their types."""
+def test_a_continued_run_keeps_its_columns(path: Path) -> None:
+    """The next attempt has the columns of the first from the start, with the same types."""
     with closing(open_sink(path)) as sink:
         write_parts(sink, make_event(0, a=1.0, b="x"), make_event(1))
     with closing(open_sink(path, attempt=1)) as sink:
@@ -90,9 +90,9 @@ def test_a_resumed_run_keeps_its_columns(path: Path) -> None:
 
 
 def test_the_same_events_again_overwrite_nothing(path: Path) -> None:
-    """A second part of the same range gets another name: it may hold other events."""
-    keep_parts(path, make_event(0, a=1.0))
-    keep_parts(path, make_event(0, a=2.0, timestamp="2026-11-23T07:00:00Z"))
+    """A second part with the same range gets another name, because its events may differ."""
+    leave_parts(path, make_event(0, a=1.0))
+    leave_parts(path, make_event(0, a=2.0, timestamp="2026-11-23T07:00:00Z"))
     assert [FIRST, f"{FIRST}-1"] == names(path)
     assert [1.0, 2.0] == pq.read_table(path / "probe").sort_by("a")["a"].to_pylist()
 
@@ -105,8 +105,8 @@ def test_the_same_events_again_overwrite_nothing(path: Path) -> None:
 def test_a_part_that_cannot_be_read_is_moved_away(
     path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    """It is out of the readers' sight, but not deleted, and that is said."""
-    keep_parts(path, make_event(0), make_event(1))
+    """An unreadable part is hidden from readers but not deleted, and a warning is logged."""
+    leave_parts(path, make_event(0), make_event(1))
     torn = path / f"probe/{FIRST}.parquet"
     content = damage(torn.read_bytes())
     torn.write_bytes(content)
@@ -120,7 +120,7 @@ def test_a_part_that_cannot_be_read_is_moved_away(
 
 
 def test_a_part_damaged_inside_is_found_when_it_is_rewritten(path: Path) -> None:
-    """Its end is fine, so it is only found when a column is new; the others go on."""
+    """A part with an intact footer is only found damaged when a new column requires a rewrite."""
     with closing(open_sink(path)) as sink:
         write_parts(sink, make_event(0), make_event(1))
         part = path / f"probe/{FIRST}.parquet"
@@ -130,8 +130,8 @@ def test_a_part_damaged_inside_is_found_when_it_is_rewritten(path: Path) -> None
         assert [1, 2] == seqs(path)
 
 
-def test_parts_that_someone_deletes_are_not_missed(path: Path) -> None:
-    """A part, or the whole folder, may go while the sink runs."""
+def test_deleted_parts_are_not_missed(path: Path) -> None:
+    """A part or the whole folder may be deleted while the sink is open."""
     with closing(open_sink(path)) as sink:
         write_parts(sink, make_event(0), make_event(1))
         (path / f"probe/{FIRST}.parquet").unlink()
@@ -142,9 +142,9 @@ def test_parts_that_someone_deletes_are_not_missed(path: Path) -> None:
     assert [3] == seqs(path)
 
 
-def test_parts_left_twice_are_removed(path: Path, tmp_path: Path) -> None:
-    """A crash may come when small parts were put together and before they are removed."""
-    keep_parts(path, make_event(0), make_event(1))
+def test_duplicate_parts_are_removed(path: Path, tmp_path: Path) -> None:
+    """Small parts that a crash has left next to their merged part are removed."""
+    leave_parts(path, make_event(0), make_event(1))
     shutil.copytree(path / "probe", tmp_path / "copy")
     open_sink(path).close()
     shutil.copytree(tmp_path / "copy", path / "probe", dirs_exist_ok=True)
@@ -154,8 +154,8 @@ def test_parts_left_twice_are_removed(path: Path, tmp_path: Path) -> None:
     assert ["part-a0000-000000000000-000000000001"] == names(path)
 
 
-def test_a_range_inside_another_is_no_copy_by_itself(path: Path) -> None:
-    """Events out of order make ranges overlap; only parts whose events are all there go."""
+def test_a_range_inside_another_is_not_a_duplicate(path: Path) -> None:
+    """Overlapping ranges of unordered events are not enough: only complete copies are removed."""
     sink = open_sink(path)
     sink.write([make_event(0), make_event(2)])
     write_parts(sink, make_event(1))
@@ -163,9 +163,9 @@ def test_a_range_inside_another_is_no_copy_by_itself(path: Path) -> None:
     assert [0, 1, 2] == seqs(path)
 
 
-def test_leftovers_of_a_crash_are_removed(path: Path) -> None:
-    """Files and folders that were being made are gone after the next open."""
-    keep_parts(path, make_event(0))
+def test_stale_files_of_a_crash_are_removed(path: Path) -> None:
+    """Unfinished files and folders are gone after the next open."""
+    leave_parts(path, make_event(0))
     staged = path.parent / ".parquet.tmp/abc"
     staged.mkdir(parents=True)
     (staged / f"{SECOND}.parquet.unfinished").touch()
@@ -174,11 +174,11 @@ def test_leftovers_of_a_crash_are_removed(path: Path) -> None:
     assert [0] == seqs(path)
 
 
-def test_parts_of_two_schemas_are_made_one(path: Path) -> None:
-    """Where folders can't be exchanged, a crash may leave some parts without a new column."""
-    keep_parts(path, make_event(0))
+def test_parts_of_two_schemas_are_unified(path: Path) -> None:
+    """Parts that a crash has left with two schemas get the same one."""
+    leave_parts(path, make_event(0))
     old = (path / f"probe/{FIRST}.parquet").read_bytes()
-    keep_parts(path, make_event(1, new=1.0))
+    leave_parts(path, make_event(1, new=1.0))
     (path / f"probe/{FIRST}.parquet").write_bytes(old)
     with pytest.raises(pl.exceptions.PolarsError):
         pl.read_parquet(path / "probe/*.parquet")
@@ -187,8 +187,8 @@ def test_parts_of_two_schemas_are_made_one(path: Path) -> None:
         assert [None, 1.0] == pl.read_parquet(path / "probe/*.parquet")["new"].to_list()
 
 
-def test_files_of_others_stay(path: Path) -> None:
-    """A file in a type's folder that isn't a part survives the folder's replacement."""
+def test_foreign_files_are_kept(path: Path) -> None:
+    """A foreign file in a type's folder survives the replacement of the folder."""
     with closing(open_sink(path)) as sink:
         write_parts(sink, make_event(0))
         (path / "probe/_notes.txt").write_text("mine")
@@ -225,8 +225,8 @@ for seq in range(1_000_000):
 
 
 @pytest.mark.parametrize("flushes", [3, 6, 63])
-def test_a_killed_process_leaves_a_folder_that_can_be_read(path: Path, flushes: int) -> None:
-    """After SIGKILL at any moment the strictest reader reads on, and nothing flushed is lost."""
+def test_a_killed_process_leaves_a_readable_folder(path: Path, flushes: int) -> None:
+    """After SIGKILL at any time the strictest reader succeeds, and no flushed event is lost."""
     command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

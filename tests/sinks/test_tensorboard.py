@@ -1,4 +1,4 @@
-"""The curves of the TensorBoard sink: tags, values, attempts and faults, read by TensorBoard."""
+"""The curves of the TensorBoard sink, read by TensorBoard: tags, values, attempts and faults."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def as_float32(value: float) -> float:
     ],
 )
 def test_tag(tmp_path: Path, event: dict[str, Any], tag: str) -> None:
-    """A number of an event is one scalar, under the tag that the type and the field give."""
+    """A number is one scalar, with a tag derived from the event type and the field."""
     write(tmp_path, event)
 
     assert {tag: [(1, 2.0)]} == {found: points(tmp_path, found) for found in scalar_tags(tmp_path)}
@@ -102,14 +102,14 @@ def scalar_tags(folder: Path) -> list[str]:
     ],
 )
 def test_no_scalars(tmp_path: Path, event: dict[str, Any]) -> None:
-    """Reserved names, values that are no numbers and types that are reports give no scalars."""
+    """Reserved names, values other than numbers and reports give no scalars."""
     write(tmp_path, event, make_event("training", loss=1.0))
 
     assert ["train/loss"] == scalar_tags(tmp_path)
 
 
 def test_fields_that_come_and_go(tmp_path: Path) -> None:
-    """A field that is null, a bool or too large in one event has its points in all the others."""
+    """A field that is null, a bool or too large in one event has its points from all others."""
     values = [1.0, None, 2, True, 1e300, 3.0]
     write(tmp_path, *(make_event("probe", step=i, a=v, b=0.5) for i, v in enumerate(values)))
 
@@ -117,8 +117,8 @@ def test_fields_that_come_and_go(tmp_path: Path) -> None:
     assert [(i, 0.5) for i in range(6)] == points(tmp_path, "probe/b")
 
 
-def test_one_record_an_event(tmp_path: Path) -> None:
-    """However many numbers an event has, it is one record, with the time of its timestamp."""
+def test_one_record_per_event(tmp_path: Path) -> None:
+    """An event is a single record with its timestamp, however many numbers it has."""
     write(tmp_path, make_event("training", **{f"metric_{i}": float(i) for i in range(300)}))
 
     (path,) = tmp_path.iterdir()
@@ -139,7 +139,7 @@ def test_one_record_an_event(tmp_path: Path) -> None:
     )
 )
 def test_any_number(numbers: list[tuple[int, float]]) -> None:
-    """Any number, NaN and infinities included, comes back as float32 at its step."""
+    """Any number, including NaN and infinities, is read back as float32 at its step."""
     with tempfile.TemporaryDirectory() as folder:
         write(
             Path(folder), *(make_event("training", step=step, x=value) for step, value in numbers)
@@ -150,7 +150,7 @@ def test_any_number(numbers: list[tuple[int, float]]) -> None:
 
 
 def test_no_step(tmp_path: Path) -> None:
-    """An event without a step is shown at the last step seen, at 0 before any."""
+    """An event without a step is shown at the last step seen, or at 0."""
     steps = [None, 5, None, 6, None]
     write(tmp_path, *(make_event("system", step=step, cpu_percent=1.0) for step in steps))
 
@@ -158,7 +158,7 @@ def test_no_step(tmp_path: Path) -> None:
 
 
 def test_readable_after_each_write(tmp_path: Path) -> None:
-    """What a write took can be read at once by a reader that stays open; nothing is closed."""
+    """Events are readable after each write, by a reader that stays open."""
     reader = EventAccumulator(str(tmp_path), size_guidance=EVERYTHING)
     with closing(TensorBoardSink(tmp_path, run=RunInfo(run="r"))) as sink:
         for step in range(3):
@@ -167,8 +167,8 @@ def test_readable_after_each_write(tmp_path: Path) -> None:
             assert step + 1 == len(reader.Scalars("train/loss"))
 
 
-def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
-    """What comes after somebody removed the folder is in a new file."""
+def test_a_removed_file_is_created_again(tmp_path: Path) -> None:
+    """After the folder was removed, later events are in a new file."""
     folder = tmp_path / "tensorboard"
     with closing(TensorBoardSink(folder, run=RunInfo(run="r"))) as sink:
         sink.write([make_event("training", step=1, loss=1.0)])
@@ -178,8 +178,8 @@ def test_a_removed_file_is_made_again(tmp_path: Path) -> None:
         assert [(2, 0.5)] == points(folder, "train/loss")
 
 
-def test_silent_process_makes_no_file(tmp_path: Path) -> None:
-    """Without anything to show there is no file, so a helper process doesn't cut off a run's."""
+def test_no_events_create_no_file(tmp_path: Path) -> None:
+    """A process without events to show creates no file, so readers don't abandon the run's file."""
     write(tmp_path / "run", make_event("message", message="text"))
 
     assert not (tmp_path / "run").exists()
@@ -187,7 +187,7 @@ def test_silent_process_makes_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reader", [EventAccumulator, WebAccumulator])
 def test_resume(tmp_path: Path, reader: type[Any]) -> None:
-    """A resumed run goes on at its step: orphaned points after it are gone, in both readers."""
+    """A run continues at its step, and both readers drop orphaned points after it."""
     write(tmp_path, *(make_event("training", step=step, loss=1.0) for step in range(1, 8)))
     resumed = [make_event("training", step=step, loss=2.0) for step in range(5, 9)]
     write(tmp_path, make_event("system", step=None, cpu_percent=1.0), *resumed, attempt=1)
@@ -200,7 +200,7 @@ def test_resume(tmp_path: Path, reader: type[Any]) -> None:
 
 
 def test_resume_without_a_step_yet(tmp_path: Path) -> None:
-    """What a resumed run logs before it knows its step isn't shown at step 0."""
+    """Events that a continued run logs before its first step are not shown at step 0."""
     write(tmp_path, make_event("system", step=7, cpu_percent=1.0))
     before, after = (make_event("system", step=step, cpu_percent=2.0) for step in (None, 8))
     write(tmp_path, before, after, attempt=1)
@@ -209,7 +209,7 @@ def test_resume_without_a_step_yet(tmp_path: Path) -> None:
 
 
 def test_files_are_read_in_order_of_writing(tmp_path: Path) -> None:
-    """A file sorts after one that carries a later time, left by a clock that was ahead."""
+    """A file sorts after an existing one with a later time, from a clock that was ahead."""
     tmp_path.joinpath("events.out.tfevents.4000000000.host.1").touch()
     write(tmp_path, make_event("training", loss=1.0))
 
@@ -230,7 +230,7 @@ def full_disk(room_bytes: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("room_bytes", [0, 1, 2000])
 def test_failed_write_leaves_nothing(tmp_path: Path, room_bytes: int) -> None:
-    """When a batch fits only in part, the file stays as it was, and the same batch can follow."""
+    """If a batch doesn't fit on the disk, the file is unchanged and the batch can be retried."""
     first, second = ([make_event("training", step=step, loss=float(step))] for step in (1, 2))
     batch = [make_event("model_output", step=2, model_output="x" * 5000), *second]
     with closing(TensorBoardSink(tmp_path, run=RunInfo(run="r"))) as sink:
@@ -263,7 +263,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_kill(tmp_path: Path) -> None:
-    """A killed process loses nothing that a write took, and had loaded nothing heavy."""
+    """A killed process loses no written event, and doesn't import heavy packages."""
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
 

@@ -1,4 +1,4 @@
-"""TensorBoard's curves when a killed run is continued: filled in, one line, no zigzag."""
+"""TensorBoard's curves after a killed run is continued: complete and without zigzags."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ wait()
 """
 
 
-def leave_behind(folder: Path, first: int, shown: int) -> None:
-    """Kill a run of 100 steps when the journal has all of them, and TensorBoard but some."""
+def kill_run(folder: Path, first: int, shown: int) -> None:
+    """Kill a run of 100 steps that are all in the journal, but only partly in TensorBoard."""
     script = Script(folder, KILLED.replace("FIRST", str(first)).replace("SHOWN", str(shown)))
     journal = script.folder / "events.jsonl"
 
@@ -63,22 +63,22 @@ def curve(folder: Path, tag: str) -> list[tuple[int, float]]:
 
 
 @pytest.mark.parametrize("shown", [0, 30])
-def test_a_killed_run_is_shown_to_its_end(shown: int, tmp_path: Path) -> None:
-    """What the curves lack is added where they stopped, at its steps, and once."""
-    leave_behind(tmp_path, 0, shown)
+def test_a_killed_run_is_shown_completely(shown: int, tmp_path: Path) -> None:
+    """Missing points are added once and at their steps when a killed run is continued."""
+    kill_run(tmp_path, 0, shown)
     logflume.initialize(CONFIG, dir=tmp_path, run="r")
     assert logflume.shutdown()
 
     assert [(step, 1.0) for step in range(100)] == curve(tmp_path, "train/loss")
-    # An event without a step is at the last one before it, whatever process has shown that.
+    # An event without a step is shown at the previous step, whichever process wrote that.
     assert [(step, 2.0) for step in range(100)] == curve(tmp_path, "system/cpu_percent")
 
 
 @pytest.mark.parametrize("shown", [0, 30])
 def test_steps_logged_again(shown: int, tmp_path: Path) -> None:
-    """The filled-in end of an attempt is cut off where the next one goes on, as it would be."""
-    leave_behind(tmp_path, 0, shown)
-    leave_behind(tmp_path, 80, shown)
+    """The points added for an attempt end where the next attempt continues."""
+    kill_run(tmp_path, 0, shown)
+    kill_run(tmp_path, 80, shown)
     logflume.initialize(CONFIG, dir=tmp_path, run="r")
     for step in (150, 151):
         logflume.get_logger().info("training", step=step, loss=3.0)
@@ -89,9 +89,9 @@ def test_steps_logged_again(shown: int, tmp_path: Path) -> None:
 
 
 def test_runs_that_share_a_folder(tmp_path: Path) -> None:
-    """What another run has shown there is not taken for this one's."""
+    """The events of another run in the same folder are not mistaken for this run's."""
     shared = {**CONFIG["sinks"], "tensorboard": {"path": "{dir}/r/tensorboard"}}
-    leave_behind(tmp_path, 0, 0)
+    kill_run(tmp_path, 0, 0)
     for run in ("other", "r"):
         logflume.initialize({**CONFIG, "sinks": shared}, dir=tmp_path, run=run)
         if run == "other":
@@ -101,10 +101,9 @@ def test_runs_that_share_a_folder(tmp_path: Path) -> None:
     assert [(step, 1.0) for step in range(100)] == curve(tmp_path, "train/loss")
 
 
-def test_what_a_lost_machine_left_of_a_record(tmp_path: Path) -> None:
-    """A record that is garbage from its length on is passed over: the curves go on where they
-    stopped, and nothing asks for the memory that the length speaks of."""
-    leave_behind(tmp_path, 0, 30)
+def test_a_garbage_record(tmp_path: Path) -> None:
+    """A record with a garbage length is skipped without allocating that much memory."""
+    kill_run(tmp_path, 0, 30)
     (path,) = (tmp_path / "r" / "tensorboard").glob("events*")
     with path.open("ab") as file:
         file.write(b"\xff" * 64)

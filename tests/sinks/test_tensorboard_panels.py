@@ -1,4 +1,4 @@
-"""What the TensorBoard sink shows beside curves: histograms, texts, hyperparameters, charts."""
+"""Histograms, texts, hyperparameters and charts of the TensorBoard sink."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from logflume.sinks.tensorboard.sink import TensorBoardSink
 
 
 def write(folder: Path, *events: dict[str, Any], **options: int) -> Any:
-    """Write the events and return TensorBoard's reader of them."""
+    """Write the events and return a TensorBoard reader with them."""
     reserved = {"timestamp": "2026-11-23T06:00:00Z", "step": 1}
     with closing(TensorBoardSink(folder, run=RunInfo(run="my-run"), **options)) as sink:
         sink.write([reserved | event for event in events])
@@ -38,11 +38,11 @@ def output(**fields: Any) -> dict[str, Any]:
     return {"event": "model_output", "model_output": "four"} | fields
 
 
-@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # of the reader
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")  # in the reader
 @settings(deadline=None)
 @given(st.lists(st.none() | st.floats(), max_size=50))
 def test_histogram(values: list[float | None]) -> None:
-    """Every finite value is counted in the bucket that holds it; null, NaN, infinity in none."""
+    """Finite values are counted in the right bucket; null, NaN and infinities are ignored."""
     with tempfile.TemporaryDirectory() as folder:
         reader = write(Path(folder), {"event": "reward", "rewards/a": values, "rewards/b": [1.0]})
     finite = [value for value in values if value is not None and math.isfinite(value)]
@@ -52,20 +52,20 @@ def test_histogram(values: list[float | None]) -> None:
     if finite:
         (histogram,) = (event.histogram_value for event in reader.Histograms("rewards/a"))
         assert (min(finite), max(finite)) == (histogram.min, histogram.max)
-        for place, limit in enumerate(histogram.bucket_limit, start=1):
-            assert sum(value <= limit for value in finite) == sum(histogram.bucket[:place])
+        for index, limit in enumerate(histogram.bucket_limit, start=1):
+            assert sum(value <= limit for value in finite) == sum(histogram.bucket[:index])
 
 
 def test_histogram_of_evaluation(tmp_path: Path) -> None:
-    """The rewards of an evaluation are apart from those of training at the same step."""
+    """Rewards of evaluation and training at the same step have separate tags."""
     rewards = {"event": "reward", "rewards/a": [0.0, 2.0]}
     reader = write(tmp_path, rewards, rewards | {"mode": "eval"}, {"event": "my", "rewards/a": [1]})
 
     assert ["rewards/a", "eval/rewards/a"] == reader.Tags()["histograms"]
 
 
-def test_texts_a_step(tmp_path: Path) -> None:
-    """Of each step and mode only the first texts are shown."""
+def test_texts_per_step(tmp_path: Path) -> None:
+    """Only the first texts of each step and mode are shown."""
     steps = [(1, "train")] * 3 + [(1, "eval")] * 3 + [(2, "train")] * 3
     events = [output(step=step, mode=mode, answer=str(i)) for i, (step, mode) in enumerate(steps)]
     reader = write(tmp_path, *events, texts_per_step=2)
@@ -80,7 +80,7 @@ def test_texts_a_step(tmp_path: Path) -> None:
 
 
 def test_text(tmp_path: Path) -> None:
-    """A completion is shown with what belongs to it, the numbers below each other."""
+    """A completion is shown with its question, answers and scores, with aligned numbers."""
     scores = {"rewards/correctness": 2.0, "rewards/total": 2.5, "advantage": -0.70710678}
     event = output(
         question="2+2?", true_answer="4", answer="4\x1b[0m", **scores, **{"rewards/b": 0.5}
@@ -106,8 +106,8 @@ LINES = st.sampled_from(["```", "````", "~~~", "```python", "", "    ", "<pre>",
 @given(st.lists(LINES | st.text(max_size=20)).map("\n".join))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_any_text_stays_in_its_block(completion: str) -> None:
-    """Whatever the model wrote, the page shows it as it is, and control characters as escapes."""
-    from tensorboard.plugin_util import markdown_to_safe_html  # warns when it is imported
+    """Any completion is shown literally, with control characters as escapes."""
+    from tensorboard.plugin_util import markdown_to_safe_html  # warns on import
 
     with tempfile.TemporaryDirectory() as folder:
         (markdown,) = shown(write(Path(folder), output(model_output=completion)), "model_output/0")
@@ -121,7 +121,7 @@ def test_any_text_stays_in_its_block(completion: str) -> None:
 
 
 def visible(text: str) -> str:
-    """Return the text as the page shows it: control characters escaped, tabs as spaces."""
+    """Return the text as the page shows it, with escaped control characters and tabs as spaces."""
     escaped = (c if c in "\n\t" or not is_control(c) else f"\\x{ord(c):02x}" for c in text)
     return re.sub(r"(?m)^ +$", "", "".join(escaped).expandtabs(4))
 
@@ -133,7 +133,7 @@ def is_control(character: str) -> bool:
 @settings(deadline=None)
 @given(st.text(st.sampled_from("ab \t"), min_size=100, max_size=600))
 def test_long_lines_are_broken(line: str) -> None:
-    """No line is longer than 120 characters, and none of them is lost."""
+    """Lines are at most 120 characters long, and no character is lost."""
     with tempfile.TemporaryDirectory() as folder:
         (markdown,) = shown(write(Path(folder), output(model_output=line)), "model_output/0")
     _, _, _, *lines, _ = markdown.split("\n")
@@ -143,7 +143,7 @@ def test_long_lines_are_broken(line: str) -> None:
 
 
 def test_hyperparameters(tmp_path: Path) -> None:
-    """Hyperparameters keep their types; those logged first are the run's."""
+    """Hyperparameters keep their types, and the first ones logged apply to the run."""
     values = {
         "lr": 1e-5,
         "steps": 10,
@@ -174,7 +174,7 @@ def test_hyperparameters(tmp_path: Path) -> None:
     [("finished", "SUCCESS"), ("failed", "FAILURE"), ("interrupted", "FAILURE")],
 )
 def test_end_of_session(tmp_path: Path, status: str, shown_status: str) -> None:
-    """How the run ended is the status of its session."""
+    """The status of the run is the status of its session."""
     contents = write(
         tmp_path,
         {"event": "run_started", "hyperparameters/lr": 1.0},

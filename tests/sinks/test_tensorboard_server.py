@@ -1,4 +1,4 @@
-"""The event files on the pages of a real TensorBoard, with its default data server."""
+"""The event files in a real TensorBoard, with its default data server."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Server:
     """A running TensorBoard.
 
     Args:
-        address: Where it listens, as `http://127.0.0.1:6006/`.
+        address: Its URL, such as `http://127.0.0.1:6006/`.
     """
 
     def __init__(self, address: str) -> None:
@@ -79,7 +79,7 @@ def is_loaded(server: Server) -> bool:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """TensorBoard on a folder with one run of two attempts."""
+    """Run TensorBoard on a folder with one run of two attempts."""
     logs = tmp_path_factory.mktemp("logs")
     write_attempt(logs / "run", 0, range(1, 8), loss=1.0)
     write_attempt(logs / "run", 1, range(5, 7), loss=2.0)
@@ -102,7 +102,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_scalars(server: Server) -> None:
-    """Curves have every point of the attempt that is valid at its step, a NaN included."""
+    """Curves have the points of the latest attempt at each step, including NaN."""
     assert {"train/loss", "train/kl", "rewards/a/mean"} == set(server.get("scalars/tags")["run"])
     loss = server.get("scalars/scalars?run=run&tag=train/loss")
     assert [[step, 1.0] for step in range(1, 5)] + [[5, 2.0], [6, 2.0]] == [p[1:] for p in loss]
@@ -110,20 +110,20 @@ def test_scalars(server: Server) -> None:
 
 
 def test_histograms(server: Server) -> None:
-    """The values of a reward, nulls left out, are on the Histograms page."""
+    """The values of a reward, without nulls, are on the Histograms page."""
     first = server.get("histograms/histograms?run=run&tag=rewards/a")[0]
     counts = [count for _, _, count in first[2]]
     assert (1, 2.0, 1.0, 1.0) == (first[1], sum(counts), counts[0], counts[-1])
 
 
 def test_texts(server: Server) -> None:
-    """A completion is on the Text page as the model wrote it."""
+    """The Text page shows a completion literally."""
     page = server.get("text/text?run=run&tag=model_output/0")[0]["text"]
     assert "<pre><code>```&lt;b&gt;four&lt;/b&gt;\n</code></pre>" in page
 
 
 def test_hyperparameters(server: Server) -> None:
-    """The run is on the HPARAMS page, with its metrics and how it ended."""
+    """The HPARAMS page shows the run with its metrics and its status."""
     experiment = server.post("hparams/experiment", {})
     assert ["lr"] == [info["name"] for info in experiment["hparamInfos"]]
     states = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
@@ -135,7 +135,7 @@ def test_hyperparameters(server: Server) -> None:
 
 
 def test_custom_scalars(server: Server) -> None:
-    """The Custom Scalars page has the layout, and a chart of it its curves."""
+    """The Custom Scalars page has the layout, and its charts have their curves."""
     layout = server.get("custom_scalars/layout")
     chart = layout["category"][0]["chart"][0]["multiline"]["tag"][0]
     curves = server.get(f"custom_scalars/scalars?run=run&tag={chart}")["tag_to_events"]

@@ -26,7 +26,7 @@ def numbers(events: Sequence[Event]) -> list[int]:
 
 
 class Drops:
-    """Counts what is dropped, by reason."""
+    """Counts dropped events by reason."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -36,10 +36,10 @@ class Drops:
 
 
 @contextmanager
-def held_up(
+def blocked_sink(
     size: int, when_full: WhenFull, **options: Any
 ) -> Iterator[tuple[HeldSink, Threaded, Drops]]:
-    """A queue in front of a sink that has one batch, `[0]`, in hand and stands still."""
+    """Yield a queue in front of a sink that blocks while it writes the batch `[0]`."""
     sink, drops = HeldSink(), Drops()
     threaded = Threaded(sink, size, when_full, on_drop=drops, **options)
     threaded.write(batch(0))
@@ -51,16 +51,16 @@ def held_up(
         threaded.close()
 
 
-def test_writes_in_order_on_one_thread_of_its_own() -> None:
-    """Batches reach the sink whole, in order, and never on the thread that wrote them."""
+def test_writes_in_order_on_its_own_thread() -> None:
+    """The sink gets complete batches, in order, and never on the caller's thread."""
     threads = set()
 
-    class Watched(MemorySink):
+    class RecordingSink(MemorySink):
         def write(self, events: Sequence[Event]) -> None:
             threads.add(threading.current_thread().name)
             super().write(events)
 
-    sink = Watched()
+    sink = RecordingSink()
     threaded = Threaded(sink, name="csv")
     for number in range(0, 100, 2):
         threaded.write(batch(number, number + 1))
@@ -73,8 +73,8 @@ def test_writes_in_order_on_one_thread_of_its_own() -> None:
 
 
 def test_drop_newest() -> None:
-    """What doesn't fit is dropped as a whole batch and counted; nothing else is."""
-    with held_up(3, WhenFull.DROP_NEWEST) as (sink, threaded, drops):
+    """A batch that doesn't fit is dropped as a whole and counted; no other batch is."""
+    with blocked_sink(3, WhenFull.DROP_NEWEST) as (sink, threaded, drops):
         for group in (batch(1, 2), batch(3, 4), batch(5)):
             threaded.write(group)
 
@@ -83,8 +83,8 @@ def test_drop_newest() -> None:
 
 
 def test_drop_oldest() -> None:
-    """The batches that have waited longest make room; the one in the sink's hands stays."""
-    with held_up(3, WhenFull.DROP_OLDEST) as (sink, threaded, drops):
+    """The oldest queued batches are dropped; the one that the sink is writing is kept."""
+    with blocked_sink(3, WhenFull.DROP_OLDEST) as (sink, threaded, drops):
         for group in (batch(1), batch(2), batch(3), batch(4, 5)):
             threaded.write(group)
 
@@ -94,8 +94,8 @@ def test_drop_oldest() -> None:
 
 @pytest.mark.parametrize("when_full", list(WhenFull))
 def test_a_batch_larger_than_the_queue(when_full: WhenFull) -> None:
-    """An empty queue takes any batch, for it would never fit otherwise."""
-    with held_up(3, when_full, block_timeout_s=0.01) as (sink, threaded, drops):
+    """An empty queue accepts any batch, which would otherwise never fit."""
+    with blocked_sink(3, when_full, block_timeout_s=0.01) as (sink, threaded, drops):
         threaded.write(batch(1, 2, 3, 4, 5))
 
     assert [0, 1, 2, 3, 4, 5] == numbers(sink.events)
@@ -103,8 +103,8 @@ def test_a_batch_larger_than_the_queue(when_full: WhenFull) -> None:
 
 
 def test_block() -> None:
-    """A writer waits for room, and goes on when the sink does."""
-    with held_up(1, WhenFull.BLOCK, block_timeout_s=30.0) as (sink, threaded, drops):
+    """A writer waits for room, and continues when the sink does."""
+    with blocked_sink(1, WhenFull.BLOCK, block_timeout_s=30.0) as (sink, threaded, drops):
         threaded.write(batch(1))
         writer = threading.Thread(target=threaded.write, args=[batch(2)])
         writer.start()
@@ -116,8 +116,8 @@ def test_block() -> None:
 
 
 def test_block_is_bounded() -> None:
-    """While nothing moves only the first writer waits; what can't be queued is counted."""
-    with held_up(1, WhenFull.BLOCK, block_timeout_s=0.05) as (sink, threaded, drops):
+    """While the sink is blocked, only the first write waits; batches that don't fit are counted."""
+    with blocked_sink(1, WhenFull.BLOCK, block_timeout_s=0.05) as (sink, threaded, drops):
         for number in range(1, 1_000):
             threaded.write(batch(number))
 
@@ -126,14 +126,14 @@ def test_block_is_bounded() -> None:
 
 
 def test_flush_and_drain() -> None:
-    """`flush` returns when all is written and the sink is flushed; `drain` says whether it is."""
+    """`flush` returns once everything is written and flushed; `drain` returns whether it is."""
     flushed = []
 
-    class Watched(HeldSink):
+    class RecordingSink(HeldSink):
         def flush(self) -> None:
             flushed.append(numbers(self.events))
 
-    sink = Watched()
+    sink = RecordingSink()
     threaded = Threaded(sink)
     threaded.write(batch(1))
     assert not threaded.drain(0.01)
@@ -145,8 +145,8 @@ def test_flush_and_drain() -> None:
     assert [1, 2] == flushed[-1]
 
 
-def test_a_flush_does_not_wait_for_what_comes_after() -> None:
-    """Under a load that never ends, `drain` returns as soon as what came before is written."""
+def test_drain_does_not_wait_for_later_batches() -> None:
+    """Under a continuous load, `drain` returns as soon as all earlier batches are written."""
     stop = threading.Event()
     sink = MemorySink()
     threaded = Threaded(sink, 1_000)
@@ -165,8 +165,8 @@ def test_a_flush_does_not_wait_for_what_comes_after() -> None:
 
 
 def test_flush_times_out() -> None:
-    """A sink that stands still makes `flush` raise, not hang."""
-    with held_up(10, WhenFull.BLOCK, close_timeout_s=0.05) as (sink, threaded, _):
+    """A blocked sink makes `flush` raise instead of hang."""
+    with blocked_sink(10, WhenFull.BLOCK, close_timeout_s=0.05) as (sink, threaded, _):
         with pytest.raises(TimeoutError, match=r"0\.05 s"):
             threaded.flush()
         sink.go.set()
@@ -174,7 +174,7 @@ def test_flush_times_out() -> None:
 
 
 def test_close_with_a_sink_that_hangs() -> None:
-    """`close` gives up after its timeout, and counts all that the sink did not take."""
+    """`close` gives up after its timeout, and counts all events that the sink did not write."""
     sink, drops = HeldSink(), Drops()
     threaded = Threaded(sink, on_drop=drops, close_timeout_s=0.05)
     threaded.write(batch(0, 1))
@@ -184,7 +184,7 @@ def test_close_with_a_sink_that_hangs() -> None:
 
     assert {"shutdown_timeout": 5} == drops.counts
     sink.go.set()
-    # What is left of the thread closes the sink, and writes nothing more than it had in hand.
+    # The remaining thread finishes the current batch, closes the sink and writes nothing else.
     assert wait_until(lambda: sink.is_closed)
     assert [0, 1] == numbers(sink.events)
 
@@ -202,7 +202,7 @@ def test_close_twice() -> None:
 
 @pytest.mark.parametrize("error", [OSError(28, "disk full"), SystemExit(1)])
 def test_an_error_reaches_the_caller(error: BaseException) -> None:
-    """An unguarded sink's error is raised once, by the next call; the thread goes on."""
+    """An error of an unguarded sink is raised once, by the next call, and the thread continues."""
     sink = FaultySink(lambda events: error if numbers(events) == [1] else None)
     threaded = Threaded(sink)
     threaded.write(batch(1))
@@ -216,7 +216,7 @@ def test_an_error_reaches_the_caller(error: BaseException) -> None:
 
 
 def test_an_error_of_the_last_call() -> None:
-    """An error of the sink's own `close` is raised by `close`."""
+    """An error in the sink's `close` is raised by `close`."""
     sink = FaultySink(lambda _events: None)
     sink.close_error = OSError(5, "Input/output error")
     threaded = Threaded(sink)
@@ -225,17 +225,17 @@ def test_an_error_of_the_last_call() -> None:
         threaded.close()
 
 
-def test_flushes_on_its_own() -> None:
-    """A sink that asks for it is flushed at its interval, without anybody calling `flush`."""
+def test_flushes_at_intervals() -> None:
+    """A sink with a `flush_interval_s` is flushed without a call of `flush`."""
     flushed = threading.Event()
 
-    class Eager(MemorySink):
+    class RegularlyFlushed(MemorySink):
         flush_interval_s = 0.01
 
         def flush(self) -> None:
             flushed.set()
 
-    threaded = Threaded(Eager())
+    threaded = Threaded(RegularlyFlushed())
 
     assert flushed.wait(30.0)
     threaded.close()

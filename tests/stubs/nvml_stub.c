@@ -1,10 +1,11 @@
 /*
  * A libnvidia-ml.so.1 with three GPUs and one MIG slice, for tests without hardware.
  *
- * It has the functions that the real pynvml calls for InjectGpuStats, with nvml.h's signatures.
- * GPU 2 supports neither power nor throttle reasons. The slice is found by its UUID only, and tells
- * its memory and processes only. A test steers the stub through the exported variables.
- * Compiled with -DOLD_DRIVER it is a driver before 535, which has only the older name for throttling.
+ * It has the functions that pynvml calls for InjectGpuStats, with the signatures of nvml.h.
+ * GPU 2 supports neither power nor throttle reasons. The slice is found by its UUID only, and
+ * supports only memory and processes. Tests control the stub through the exported variables.
+ * Compiled with -DOLD_DRIVER it is a driver before 535, in which the function for throttle
+ * reasons has its older name only.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,11 +16,11 @@ enum { SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, 
 enum { CLOCK_SM = 1, CLOCK_MEM = 2 };
 enum { DEVICES = 4, SLICE = 3 };
 
-volatile unsigned stub_gpus = 3;             /* how many GPUs there are */
-volatile int stub_error = SUCCESS;           /* what every call returns, when not 0 */
-volatile int stub_gpu_error[DEVICES] = {0};  /* what getting a handle of this GPU returns, when not 0 */
-volatile unsigned stub_calls = 0;            /* how often anything was called */
-volatile int stub_opened = 0;                /* nvmlInit less nvmlShutdown */
+volatile unsigned stub_gpus = 3;             /* number of GPUs */
+volatile int stub_error = SUCCESS;           /* if not 0, every call returns it */
+volatile int stub_gpu_error[DEVICES] = {0};  /* if not 0, requests for the GPU's handle return it */
+volatile unsigned stub_calls = 0;            /* number of calls */
+volatile int stub_opened = 0;                /* calls of nvmlInit minus calls of nvmlShutdown */
 
 typedef struct {
     const char *uuid;
@@ -119,13 +120,13 @@ typedef struct {
     unsigned gpu_instance, compute_instance;
 } process_t;
 
-/* GPU 0 and the slice: a stranger's process and this one. GPU 1: a stranger's. GPU 2: none. */
+/* GPU 0 and the slice: another process and this one. GPU 1: another process. GPU 2: none. */
 int nvmlDeviceGetComputeRunningProcesses_v3(handle_t device, unsigned *count, process_t *processes) {
     ENTER();
     unsigned running = device->own ? 2 : device == &devices[1];
-    unsigned room = *count;
+    unsigned capacity = *count;
     *count = running;
-    if (room < running) return INSUFFICIENT_SIZE;
+    if (capacity < running) return INSUFFICIENT_SIZE;
     if (running > 0) processes[0] = (process_t){1, 77, 0, 0};
     if (running > 1) processes[1] = (process_t){(unsigned)getpid(), device->own, 0, 0};
     return SUCCESS;

@@ -1,7 +1,7 @@
-"""`python -m tests.torture [--seconds N] [--seed S] [scenario …]`: break everything, lose nothing.
+"""`python -m tests.torture [--seconds N] [--seed S] [scenario …]`: provoke faults, count losses.
 
-Prints what was done in true counts, and every promise that was broken; if there is any, the
-exit code is 1 and the folder with the run is kept.
+Prints exact counts and every violated guarantee. If there is one, the exit code is 1 and the
+folder with the runs is kept.
 """
 
 from __future__ import annotations
@@ -13,33 +13,34 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.torture.scenarios import SCENARIOS, share, torture
-from tests.torture.table import table
-from tests.torture.tally import Tally
+from tests.torture.result_table import result_table
+from tests.torture.scenario_result import ScenarioResult
+from tests.torture.scenarios import SCENARIOS, time_share, torture
 
 SECONDS = 300.0
 
 
 def main() -> int:
-    """Run the scenarios that are named, or all; return the exit code."""
+    """Run the named scenarios, or all of them; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=", ".join(SCENARIOS))
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="time for all together")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="total time")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="repeats the same choices")
     options = parser.parse_args()
     if unknown := set(options.scenarios) - set(SCENARIOS):
-        parser.error(f"there is no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+        parser.error(f"unknown scenario: {', '.join(unknown)}; choose from {', '.join(SCENARIOS)}")
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     chosen = options.scenarios or list(SCENARIOS)
-    tallies: dict[str, Tally] = {}
+    results: dict[str, ScenarioResult] = {}
     for name in chosen:
         print(f"{name} …", file=sys.stderr, flush=True)
-        tallies[name] = torture(name, options.seed, share(name, options.seconds, chosen), folder)
-    print(table(tallies))
+        seconds = time_share(name, options.seconds, chosen)
+        results[name] = torture(name, options.seed, seconds, folder)
+    print(result_table(results))
     print(f"seed {options.seed}")
-    broken = [text for tally in tallies.values() for text in tally.broken]
-    if broken:
-        print(f"{len(broken)} promises broken; the runs are kept in {folder}")
+    violations = [text for result in results.values() for text in result.violations]
+    if violations:
+        print(f"{len(violations)} violations; the runs are kept in {folder}")
         return 1
     shutil.rmtree(folder, ignore_errors=True)
     return 0

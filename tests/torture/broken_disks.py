@@ -1,4 +1,4 @@
-"""Files that can't be written: the disk is full, the folder gone, nobody reads the pipe."""
+"""File system faults: a full disk, a deleted folder, a FIFO that nobody reads."""
 
 from __future__ import annotations
 
@@ -12,117 +12,125 @@ from pathlib import Path
 from random import Random
 
 import logflume
-from tests.torture.outputs import READERS
-from tests.torture.rig import BUSY, Rig, training
-from tests.torture.tally import Tally
+from tests.torture.harness import FILE_SINKS, Harness, training
+from tests.torture.scenario_result import ScenarioResult
+from tests.torture.sink_file_readers import READERS
 
 __all__ = [
-    "a_fifo_without_a_reader",
-    "a_file_too_large",
-    "a_folder_that_is_read_only",
-    "a_folder_that_vanishes",
-    "a_full_device",
-    "a_full_disk",
+    "deleted_folder",
+    "fifo_without_reader",
+    "file_size_limit",
+    "full_device",
+    "full_disk",
+    "read_only_folder",
 ]
 
-JOURNAL = {"jsonl": BUSY["jsonl"]}
-NOBODY = 65534
+JOURNAL = {"jsonl": FILE_SINKS["jsonl"]}
+NOBODY_UID = 65534
 
 
-def a_full_disk(tally: Tally, random: Random, folder: Path) -> None:
-    """A small disk fills up and is given room again: each sink fails once, and heals whole."""
-    with _small_disk(tally, folder), training(tally, "a full disk", folder, BUSY) as rig:
-        rig.log(random.randint(1, 2_000))
+def full_disk(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """A small disk fills up and is freed again: each sink fails once and recovers completely."""
+    with (
+        _small_disk(result, folder),
+        training(result, "a full disk", folder, FILE_SINKS) as harness,
+    ):
+        harness.log(random.randint(1, 2_000))
         logflume.flush()
         ballast = _fill(folder)
-        rig.log_until(lambda: rig.statuses("jsonl"), "the full disk is reported")
-        rig.log(random.randint(1, 2_000))
+        harness.log_until(lambda: harness.statuses("jsonl"), "the full disk is reported")
+        harness.log(random.randint(1, 2_000))
         ballast.unlink()
-        rig.wait_for(lambda: logflume.flush(1.0), "it recovers")
-        rig.log(100)
+        harness.wait_for(lambda: logflume.flush(1.0), "the sinks recover")
+        harness.log(100)
         logflume.shutdown()
-        _check_healed(rig, folder)
-    rig.expect(["failed", "recovered"], rig.statuses("jsonl"), "reports of the journal")
+        _check_recovered(harness, folder)
+    harness.expect(["failed", "recovered"], harness.statuses("jsonl"), "reports of the journal")
 
 
-def a_full_device(tally: Tally, random: Random, folder: Path) -> None:
-    """A file is on a device that is always full: said once."""
+def full_device(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """A sink writes to a device that is always full: the fault is reported once."""
     text = {"type": "console", "path": "/dev/full"}
-    with training(tally, "/dev/full", folder, {**JOURNAL, "text": text}) as rig:
+    with training(result, "/dev/full", folder, {**JOURNAL, "text": text}) as harness:
         for _ in range(5):
-            rig.log(random.randint(1, 500))
+            harness.log(random.randint(1, 500))
             logflume.flush(0.1)
-    rig.expect(["failed"], rig.statuses("text"), "reports")
+    harness.expect(["failed"], harness.statuses("text"), "reports")
 
 
-def a_file_too_large(tally: Tally, random: Random, folder: Path) -> None:
-    """No file may grow beyond a limit (`ulimit -f`), as under a quota; later it may."""
-    sinks = {"jsonl": {"path": BUSY["jsonl"]["path"]}, "csv": BUSY["csv"]}
+def file_size_limit(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """File sizes are limited (`ulimit -f`), as with a quota, and later unlimited again."""
+    sinks = {"jsonl": {"path": FILE_SINKS["jsonl"]["path"]}, "csv": FILE_SINKS["csv"]}
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with training(tally, "a file too large", folder, sinks) as rig:
+    with training(result, "a file size limit", folder, sinks) as harness:
         resource.setrlimit(resource.RLIMIT_FSIZE, (random.randint(10_000, 100_000), before[1]))
         try:
-            rig.log_until(lambda: rig.statuses("jsonl"), "the limit is reported")
+            harness.log_until(lambda: harness.statuses("jsonl"), "the limit is reported")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        rig.wait_for(lambda: logflume.flush(1.0), "it recovers")
+        harness.wait_for(lambda: logflume.flush(1.0), "the sinks recover")
         logflume.shutdown()
-        _check_healed(rig, folder, "journal", "csv")
-    rig.expect(["failed", "recovered"], rig.statuses("jsonl"), "reports of the journal")
+        _check_recovered(harness, folder, "journal", "csv")
+    harness.expect(["failed", "recovered"], harness.statuses("jsonl"), "reports of the journal")
 
 
-def a_folder_that_is_read_only(tally: Tally, random: Random, folder: Path) -> None:
-    """No file can be made in the folder for a while: those that are open go on."""
-    with training(tally, "a read-only folder", folder, BUSY) as rig:
-        rig.log(random.randint(1, 500))
+def read_only_folder(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """The folder is read-only for a while: open files are still written, new ones fail."""
+    with training(result, "a read-only folder", folder, FILE_SINKS) as harness:
+        harness.log(random.randint(1, 500))
         logflume.flush()
         with _read_only(folder):
-            rig.log_until(lambda: rig.statuses("parquet"), "the read-only folder is reported")
-        rig.wait_for(lambda: logflume.flush(1.0), "it recovers")
+            harness.log_until(
+                lambda: harness.statuses("parquet"), "the read-only folder is reported"
+            )
+        harness.wait_for(lambda: logflume.flush(1.0), "the sinks recover")
         logflume.shutdown()
-        _check_healed(rig, folder)
-    rig.expect(["failed", "recovered"], rig.statuses("parquet"), "reports of Parquet")
+        _check_recovered(harness, folder)
+    harness.expect(["failed", "recovered"], harness.statuses("parquet"), "reports of Parquet")
 
 
-def a_folder_that_vanishes(tally: Tally, random: Random, folder: Path) -> None:
-    """Somebody deletes the whole run while it goes on: what comes later is there."""
-    with training(tally, "a vanished folder", folder, BUSY) as rig:
-        rig.log(random.randint(1, 500))
+def deleted_folder(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """The run's folder is deleted while the run goes on: all later events are written."""
+    with training(result, "a deleted folder", folder, FILE_SINKS) as harness:
+        harness.log(random.randint(1, 500))
         logflume.flush()
         shutil.rmtree(folder / "r")
-        first = rig.logged
-        rig.log(random.randint(1, 500))
-        rig.wait_for(lambda: logflume.flush(1.0), "it recovers")
-        rig.log(random.randint(1, 500))
+        first = harness.logged
+        harness.log(random.randint(1, 500))
+        harness.wait_for(lambda: logflume.flush(1.0), "the sinks recover")
+        harness.log(random.randint(1, 500))
         logflume.shutdown()
-        _check_healed(rig, folder, first=first)
+        _check_recovered(harness, folder, first=first)
 
 
-def a_fifo_without_a_reader(tally: Tally, random: Random, folder: Path) -> None:
-    """The text log is a named pipe that nobody reads: it fills up, and holds up nobody."""
+def fifo_without_reader(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """The text log is a named pipe without a reader: it fills up and blocks nothing else."""
     fifo = folder / "pipe"
     os.mkfifo(fifo)
     text = {"type": "console", "path": str(fifo)}
-    with training(tally, "a FIFO", folder, {**JOURNAL, "text": text}) as rig:
-        rig.log_until(lambda: rig.statuses("text"), "the full pipe is reported", most=5_000)
-        rig.log(random.randint(1, 500))
-    rig.expect(["failed"], rig.statuses("text"), "reports")
+    with training(result, "a FIFO", folder, {**JOURNAL, "text": text}) as harness:
+        harness.log_until(
+            lambda: harness.statuses("text"), "the full pipe is reported", max_events=5_000
+        )
+        harness.log(random.randint(1, 500))
+    harness.expect(["failed"], harness.statuses("text"), "reports")
 
 
-def _check_healed(rig: Rig, folder: Path, *names: str, first: int = 0) -> None:
+def _check_recovered(harness: Harness, folder: Path, *names: str, first: int = 0) -> None:
+    """Check that the sinks have every event from number `first` on."""
     for name in names or READERS:
         numbers = sorted(row.number for row in READERS[name](folder / "r"))
-        rig.expect(list(range(first, rig.logged)), numbers, f"what {name} has in the end")
-        rig.tally.checked += len(numbers)
-        rig.tally.lost += len(set(range(first, rig.logged)) - set(numbers))
+        harness.expect(list(range(first, harness.logged)), numbers, f"final events of {name}")
+        harness.result.checked += len(numbers)
+        harness.result.lost += len(set(range(first, harness.logged)) - set(numbers))
 
 
 @contextmanager
-def _small_disk(tally: Tally, folder: Path) -> Iterator[None]:
-    """Mount a disk of 3 MB on a folder; where that is not ours to do, limit the size of files."""
+def _small_disk(result: ScenarioResult, folder: Path) -> Iterator[None]:
+    """Mount a disk of 3 MB on a folder; without permission to mount, use the folder as it is."""
     command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
-        tally.notes.append("a full disk: nothing can be mounted here")
+        result.skipped.append("a full disk: no permission to mount a file system")
         yield
         return
     try:
@@ -143,14 +151,14 @@ def _fill(folder: Path) -> Path:
 
 @contextmanager
 def _read_only(folder: Path) -> Iterator[None]:
-    """Take away the right to make files in a folder and those below; root gives up being root."""
+    """Make a folder and its subfolders read-only; root, exempt from permissions, drops its uid."""
     folders = [folder, *(p for p in folder.rglob("*") if p.is_dir())]
     modes = [p.stat().st_mode for p in folders]
     for path in folders:
         path.chmod(0o555)
     user = os.geteuid()
     if user == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(NOBODY_UID)
     try:
         yield
     finally:

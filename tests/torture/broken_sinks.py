@@ -1,4 +1,4 @@
-"""Sinks whose code fails."""
+"""Sinks that hang or raise exceptions."""
 
 from __future__ import annotations
 
@@ -10,56 +10,58 @@ from unittest import mock
 import logflume
 from logflume.protocols import Event
 from tests.fake_sinks import FaultySink, HangingSink, HeldSink
-from tests.torture.busy import TYPES
-from tests.torture.rig import BUSY, training
-from tests.torture.tally import Tally
+from tests.torture.busy_run import TYPES
+from tests.torture.harness import FILE_SINKS, training
+from tests.torture.scenario_result import ScenarioResult
 
-__all__ = ["a_sink_that_hangs", "a_sink_that_never_works", "a_sink_with_moods"]
+__all__ = ["failing_sink", "flaky_sink", "hanging_sink"]
 
-JOURNAL = {"jsonl": BUSY["jsonl"]}
-MOST_HELD = 500
-JOURNAL_PIECE = 2_000
-"""Events in 256 KB of the journal, at the most: what a sink is filled in with at a time."""
+JOURNAL = {"jsonl": FILE_SINKS["jsonl"]}
+MAX_HELD = 500
+CATCH_UP_BATCH = 2_000
+"""The most events in 256 KB of the journal, which is what catch-up reads at a time."""
 
 
-def a_sink_that_hangs(tally: Tally, random: Random, folder: Path) -> None:
-    """A sink stands still, as one on a lost NFS server does: its queue is all that it costs."""
+def hanging_sink(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """A sink hangs, as on an unreachable NFS server: it costs no more than its queue."""
     held = HangingSink.held = HeldSink()
     policy = random.choice(("block", "drop_newest", "drop_oldest"))
     bad = {
         "type": "tests.fake_sinks:HangingSink",
-        "queue": {"size": MOST_HELD, "when_full": policy},
+        "queue": {"size": MAX_HELD, "when_full": policy},
     }
     with training(
-        tally,
-        f"a sink that hangs ({policy})",
+        result,
+        f"a hanging sink ({policy})",
         folder,
         {**JOURNAL, "bad": bad},
         shutdown_timeout_s=1,
-    ) as rig:
-        rig.log(2_000)
-        rig.wait_for(held.entered.is_set, "the hanging sink is called")
-        rig.log(2_000)
+    ) as harness:
+        harness.log(2_000)
+        harness.wait_for(held.entered.is_set, "the hanging sink is called")
+        harness.log(2_000)
         logflume.shutdown()
     held.go.set()
     report = logflume.report()
     assert report is not None
-    rig.expect(0, report.sinks["bad"]["written"], "written by the sink that hangs")
+    harness.expect(0, report.sinks["bad"]["written"], "written by the hanging sink")
 
 
-def a_sink_that_never_works(tally: Tally, random: Random, folder: Path) -> None:
-    """A sink raises on every write: said once, and no more held for it than is allowed."""
+def failing_sink(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """A sink raises on every write: it is reported once, and the events held for it are bounded."""
     bad = FaultySink(lambda _events: OSError("no such thing"))
     with (
-        mock.patch("logflume.pipeline.delivery.MAX_HELD", MOST_HELD),
-        training(tally, "a sink that never works", folder, {**JOURNAL, "bad": bad}) as rig,
+        mock.patch("logflume.pipeline.delivery.MAX_HELD", MAX_HELD),
+        training(result, "a failing sink", folder, {**JOURNAL, "bad": bad}) as harness,
     ):
         for _ in range(20):
-            rig.log(random.randint(1, 400))
+            harness.log(random.randint(1, 400))
             logflume.flush(0.1)
-        most = MOST_HELD + JOURNAL_PIECE
-        rig.wait_for(lambda: _held() <= most, f"held in memory stays below {most}")
-    rig.expect(["failed"], rig.statuses("bad"), "reports")
+        max_held = MAX_HELD + CATCH_UP_BATCH
+        harness.wait_for(
+            lambda: _held() <= max_held, f"no more than {max_held} events are held in memory"
+        )
+    harness.expect(["failed"], harness.statuses("bad"), "reports")
 
 
 def _held() -> int:
@@ -70,32 +72,36 @@ def _held() -> int:
     return counts["accepted"] - counts["written"] - counts["dropped"]
 
 
-def a_sink_with_moods(tally: Tally, random: Random, folder: Path) -> None:
-    """A sink raises on some writes: it gets every event once, in order."""
+def flaky_sink(result: ScenarioResult, random: Random, folder: Path) -> None:
+    """A sink raises on some writes: it receives every event once, in order."""
 
     def fault(_events: Sequence[Event]) -> BaseException | None:
-        if is_calm or random.random() < 0.5:
+        if is_stable or random.random() < 0.5:
             return None
-        tally.faults += 1
-        return random.choice((OSError("busy"), ValueError("bad mood"), TimeoutError()))
+        result.faults += 1
+        return random.choice((OSError("busy"), ValueError("transient error"), TimeoutError()))
 
-    is_calm = False
+    is_stable = False
     bad = FaultySink(fault)
     with (
         mock.patch("logflume.pipeline.delivery.FIRST_RETRY_S", 0.01),
-        training(tally, "a sink with moods", folder, {**JOURNAL, "bad": bad}) as rig,
+        training(result, "a flaky sink", folder, {**JOURNAL, "bad": bad}) as harness,
     ):
         for _ in range(20):
-            rig.log(random.randint(1, 200))
+            harness.log(random.randint(1, 200))
             logflume.flush(0.1)
-        is_calm = True
-        rig.wait_for(lambda: logflume.flush(1.0), "it recovers")
-    statuses = rig.statuses("bad")
-    rig.expect(["failed", "recovered"] * (len(statuses) // 2), statuses, "reports take turns")
+        is_stable = True
+        harness.wait_for(lambda: logflume.flush(1.0), "the sink recovers")
+    statuses = harness.statuses("bad")
+    harness.expect(
+        ["failed", "recovered"] * (len(statuses) // 2),
+        statuses,
+        "failures and recoveries alternate",
+    )
     numbers = [int(e["number"]) for e in bad.events if e["event"] in TYPES]
     report = logflume.report()
     assert report is not None
-    missing = rig.logged - len(set(numbers))
-    rig.expect(sorted(set(numbers)), numbers, "each event once, in order")
+    missing = harness.logged - len(set(numbers))
+    harness.expect(sorted(set(numbers)), numbers, "each event once, in order")
     rejected = report.sinks["bad"].get("dropped/rejected", 0)
-    rig.expect(True, missing <= rejected, f"missing ({missing}) were rejected ({rejected})")
+    harness.expect(True, missing <= rejected, f"missing ({missing}) were rejected ({rejected})")

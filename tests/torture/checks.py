@@ -1,4 +1,4 @@
-"""What must hold of the outputs of a run that was killed, and of one that was opened again."""
+"""Checks of a run's files after a kill, and after the run was continued."""
 
 from __future__ import annotations
 
@@ -6,98 +6,115 @@ from collections import Counter
 from pathlib import Path
 
 from logflume.guard import Failure, call_guarded, describe
-from tests.torture.busy import FLUSH_INTERVAL_S
-from tests.torture.outputs import (
+from tests.torture.busy_run import FLUSH_INTERVAL_S
+from tests.torture.progress_file import HEARTBEAT_S, Progress
+from tests.torture.scenario_result import ScenarioResult
+from tests.torture.sink_file_readers import (
     READERS,
     Row,
-    find_torn,
-    read_current_steps,
-    read_journal_elsewhere,
+    count_journal_rows,
+    find_torn_files,
+    read_latest_steps,
 )
-from tests.torture.tally import Tally
-from tests.torture.told import BEAT_S, Life
 
-__all__ = ["Found", "check_kept", "check_whole", "count_lost", "read_all"]
+__all__ = ["SinkRows", "check_complete", "check_lost_events", "check_retained", "read_sink_files"]
 
-ONE_WRITE_S = 0.25
-"""What a batch of 512 events may take through the sinks on the worker's thread, and the next batch
-to the journal: some 30 ms on an idle machine."""
+MAX_WRITE_S = 0.25
+"""The longest time for a batch of 512 events to pass the sinks on the worker's thread, and for the
+next batch to reach the journal: about 30 ms on an idle machine."""
 
-Found = dict[str, list[Row]]
-"""The numbered events by output; one that can't be read is left out, and told."""
+SinkRows = dict[str, list[Row]]
+"""The numbered events by sink. A sink whose files can't be read is missing."""
 
 
-def read_all(folder: Path, tally: Tally, when: str, *, may_have_copies: bool = False) -> Found:
-    """Read every output; check that none has an event twice, or one that the journal lacks.
+def read_sink_files(
+    folder: Path, result: ScenarioResult, when: str, *, may_have_copies: bool = False
+) -> SinkRows:
+    """Read every sink's files; check that no event is in one twice or is not in the journal.
 
     Args:
         folder: The run's folder.
-        tally: Where broken promises go.
-        when: When that is, for messages.
-        may_have_copies: Whether events may be there twice until the run is opened again.
+        result: Where counts and violations go.
+        when: At which time, for messages.
+        may_have_copies: Whether events may be in a file twice until the run is continued.
     """
-    found: Found = {}
+    rows_by_sink: SinkRows = {}
     for name, reader in READERS.items():
         rows = call_guarded(reader, folder)
         if isinstance(rows, Failure):
-            tally.claim(False, f"{folder}: {name} can't be read {when}: {describe(rows.error)}")
+            result.require(False, f"{folder}: can't read {name} {when}: {describe(rows.error)}")
             continue
-        found[name] = rows
-        tally.checked += len(rows)
-        twice = [row for row, count in Counter(rows).items() if count > 1]
+        rows_by_sink[name] = rows
+        result.checked += len(rows)
+        duplicates = [row for row, count in Counter(rows).items() if count > 1]
         if not may_have_copies:
-            tally.expect([], twice[:5], f"{folder}: {name} has events twice {when}")
-    journal = set(found.get("journal", ()))
+            result.expect([], duplicates[:5], f"{folder}: {name} has duplicate events {when}")
+    journal = set(rows_by_sink.get("journal", ()))
     for name in ("parquet", "csv"):
-        strange = sorted(set(found.get(name, ())) - journal)
-        tally.expect([], strange[:5], f"{folder}: {name} has what the journal lacks {when}")
-    return found
+        surplus = sorted(set(rows_by_sink.get(name, ())) - journal)
+        result.expect([], surplus[:5], f"{folder}: {name} has events not in the journal {when}")
+    return rows_by_sink
 
 
-def check_kept(before: Found, now: Found, tally: Tally, where: Path) -> None:
-    """Check that what an output had once it has still."""
+def check_retained(before: SinkRows, now: SinkRows, result: ScenarioResult, folder: Path) -> None:
+    """Check that each sink still has the events that it had before."""
     for name, rows in before.items():
         gone = sorted(set(rows) - set(now.get(name, ())))
-        tally.lost += len(gone)
-        tally.expect([], gone[:5], f"{where}: {name} has lost what it had")
+        result.lost += len(gone)
+        result.expect([], gone[:5], f"{folder}: {name} has lost events that it had")
 
 
-def count_lost(life: Life, killed_at_s: float, found: Found, tally: Tally, where: Path) -> None:
-    """Check that the journal has all but the last moment of a life, and nothing made up.
+def check_lost_events(
+    progress: Progress,
+    killed_at_s: float,
+    rows_by_sink: SinkRows,
+    result: ScenarioResult,
+    folder: Path,
+) -> None:
+    """Check that the journal lacks only an attempt's last events, and has none that it didn't log.
 
-    The moment is one `flush_interval_s` and one write, and what the processor was taken away from
-    the process, as its idle thread saw it.
+    The events that may be lost are those of the last `flush_interval_s`, of one write, and of the
+    time by which the operating system delayed the process, as its heartbeat measured it.
     """
-    numbers = [row.number for row in found.get("journal", ()) if row.attempt == life.attempt]
-    tally.expect(list(range(len(numbers))), numbers, f"{where}: order of attempt {life.attempt}")
-    # The call that the kill came into may have been recorded, and not told.
-    tally.claim(len(numbers) <= len(life.times_s) + 1, f"{where}: more than was logged")
-    unheard_s = max(life.lateness_s, killed_at_s - life.beat_s - BEAT_S)
-    moment_s = FLUSH_INTERVAL_S + ONE_WRITE_S + max(0.0, unheard_s)
-    promised = sum(time_s < killed_at_s - moment_s for time_s in life.times_s)
-    lost = max(0, promised - len(numbers))
-    tally.lost += lost
-    tally.expect(0, lost, f"{where}: events lost that were older than {moment_s * 1e3:.0f} ms")
-    if len(numbers) < len(life.times_s):
-        age_ms = (killed_at_s - life.times_s[len(numbers)]) * 1e3
-        tally.oldest_lost_ms = max(tally.oldest_lost_ms, age_ms)
-    tally.longest_call_ms = max(tally.longest_call_ms, life.longest_call_s * 1e3)
+    numbers = [
+        row.number for row in rows_by_sink.get("journal", ()) if row.attempt == progress.attempt
+    ]
+    order = list(range(len(numbers)))
+    result.expect(order, numbers, f"{folder}: order of attempt {progress.attempt}")
+    # An event whose log call was interrupted by the kill may be written, but not noted.
+    result.require(
+        len(numbers) <= len(progress.times_s) + 1, f"{folder}: more events than were logged"
+    )
+    delay_s = max(progress.max_delay_s, killed_at_s - progress.heartbeat_s - HEARTBEAT_S)
+    max_age_s = FLUSH_INTERVAL_S + MAX_WRITE_S + max(0.0, delay_s)
+    guaranteed = sum(time_s < killed_at_s - max_age_s for time_s in progress.times_s)
+    lost = max(0, guaranteed - len(numbers))
+    result.lost += lost
+    result.expect(0, lost, f"{folder}: lost events older than {max_age_s * 1e3:.0f} ms")
+    if len(numbers) < len(progress.times_s):
+        age_ms = (killed_at_s - progress.times_s[len(numbers)]) * 1e3
+        result.oldest_lost_ms = max(result.oldest_lost_ms, age_ms)
+    result.longest_call_ms = max(result.longest_call_ms, progress.longest_call_s * 1e3)
 
 
-def check_whole(life: Life, found: Found, folder: Path, tally: Tally) -> None:
-    """Check a run whose last attempt ended well: everything of it is everywhere, nothing torn."""
-    logged = list(range(len(life.times_s)))
+def check_complete(
+    progress: Progress, rows_by_sink: SinkRows, folder: Path, result: ScenarioResult
+) -> None:
+    """Check a run whose latest attempt ended normally: every sink is complete, no file is torn."""
+    logged = list(range(len(progress.times_s)))
     for name in ("journal", "parquet", "csv"):
-        numbers = sorted(r.number for r in found.get(name, ()) if r.attempt == life.attempt)
-        tally.lost += len(set(logged) - set(numbers))
-        tally.expect(logged, numbers, f"{folder}: {name} of an attempt that ended well")
-    steps = call_guarded(read_current_steps, folder)
-    tally.expect(logged, steps, f"{folder}: what TensorBoard shows")
-    tally.expect([], list(find_torn(folder)), f"{folder}: torn files")
-    leftovers = [p.name for p in folder.iterdir() if p.name.endswith(".tmp")]
-    tally.expect([], leftovers, f"{folder}: leftovers")
-    counts = call_guarded(read_journal_elsewhere, folder)
+        numbers = sorted(
+            row.number for row in rows_by_sink.get(name, ()) if row.attempt == progress.attempt
+        )
+        result.lost += len(set(logged) - set(numbers))
+        result.expect(logged, numbers, f"{folder}: events in {name} of a completed attempt")
+    steps = call_guarded(read_latest_steps, folder)
+    result.expect(logged, steps, f"{folder}: steps that TensorBoard shows")
+    result.expect([], list(find_torn_files(folder)), f"{folder}: torn files")
+    stale = [p.name for p in folder.iterdir() if p.name.endswith(".tmp")]
+    result.expect([], stale, f"{folder}: stale files")
+    counts = call_guarded(count_journal_rows, folder)
     if isinstance(counts, Failure):
-        tally.claim(False, f"{folder}: the journal can't be read: {describe(counts.error)}")
+        result.require(False, f"{folder}: can't read the journal: {describe(counts.error)}")
     else:
-        tally.expect(1, len(set(counts.values())), f"{folder}: rows of the journal in {counts}")
+        result.expect(1, len(set(counts.values())), f"{folder}: rows of the journal in {counts}")

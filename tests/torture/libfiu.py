@@ -1,4 +1,4 @@
-"""Every kind of POSIX I/O call fails now and then (libfiu): no hang, no error, honest counts."""
+"""The scenario `libfiu`: POSIX I/O calls of every kind fail at random; no hang, exact counts."""
 
 from __future__ import annotations
 
@@ -13,61 +13,68 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from tests.torture.checks import check_whole, read_all
-from tests.torture.tally import Tally
-from tests.torture.told import read_told
-from tests.torture.unlucky import EVENTS
-from tests.torture.warm import ROOT, Warm
+from tests.torture.checks import check_complete, read_sink_files
+from tests.torture.failing_io import EVENTS
+from tests.torture.forked_processes import ROOT, ForkServer
+from tests.torture.progress_file import read_progress
+from tests.torture.scenario_result import ScenarioResult
 
 __all__ = ["fail_calls"]
 
 PROBABILITIES = (0.01, 0.05)
 TRIES = 3
-LONGEST_S = 45.0
-"""More than `shutdown_timeout_s` and the training, which takes a second."""
+TIMEOUT_S = 45.0
+"""More than `shutdown_timeout_s` and the training, which takes about a second."""
 
-LIVE = "tests.torture.busy:live"
+PROGRAM = "tests.torture.busy_run:log_in_bursts"
 
 
-def fail_calls(tally: Tally, random: Random, until_s: float, folder: Path) -> None:
-    """Train with bad luck, with each probability at least once, and again while there is time."""
+def fail_calls(result: ScenarioResult, random: Random, until_s: float, folder: Path) -> None:
+    """Train with failing calls, once for each probability, and repeat until the time is up."""
     if shutil.which("fiu-run") is None:
-        tally.notes.append("failing system calls: there is no fiu-run (Debian: fiu-utils)")
+        result.skipped.append("failing system calls: fiu-run is missing (Debian: fiu-utils)")
         return
     first_round = True
-    with Warm() as warm:
+    with ForkServer() as server:
         while first_round or time.monotonic() < until_s:
             for probability in PROBABILITIES:
                 run_folder = Path(tempfile.mkdtemp(dir=folder))
-                _train(tally, probability, run_folder)
-                _check_the_next_open(warm, tally, random, run_folder)
+                _train(result, probability, run_folder)
+                _check_next_attempt(server, result, random, run_folder)
             first_round = False
 
 
-def _train(tally: Tally, probability: float, folder: Path) -> None:
-    told = folder / "told"
-    code, errors = _run_unlucky(folder, told, probability)
+def _train(result: ScenarioResult, probability: float, folder: Path) -> None:
+    progress_path = folder / "progress"
+    code, errors = _run_with_failing_io(folder, progress_path, probability)
     where = f"{folder}, {probability:.0%} of calls fail"
-    life = read_told(told)
-    tally.expect(0, code, f"{where}: exit code ({errors[-300:]})")
-    tally.expect(EVENTS, len(life.times_s), f"{where}: calls that returned")
-    tally.longest_call_ms = max(tally.longest_call_ms, life.longest_call_s * 1e3)
-    # Not even the removal of what was put together may have worked: the next open does it.
-    read_all(folder / "r", tally, f"with {probability:.0%} of calls failing", may_have_copies=True)
+    progress = read_progress(progress_path)
+    result.expect(0, code, f"{where}: exit code ({errors[-300:]})")
+    result.expect(EVENTS, len(progress.times_s), f"{where}: calls that returned")
+    result.longest_call_ms = max(result.longest_call_ms, progress.longest_call_s * 1e3)
+    # Even the deletion of merged Parquet parts may have failed; the next attempt deletes them.
+    read_sink_files(
+        folder / "r", result, f"with {probability:.0%} of calls failing", may_have_copies=True
+    )
     counts = folder / "report.json"
-    if tally.claim(counts.exists(), f"{where}: there is no report"):
-        _check_counts(tally, json.loads(counts.read_text()), where)
+    if result.require(counts.exists(), f"{where}: there is no report"):
+        _check_counts(result, json.loads(counts.read_text()), where)
 
 
-def _run_unlucky(folder: Path, told: Path, probability: float) -> tuple[int | None, str]:
-    """Return exit code, None if it hung, and what is on standard error.
+def _run_with_failing_io(
+    folder: Path, progress_path: Path, probability: float
+) -> tuple[int | None, str]:
+    """Run the training in a process of its own.
 
-    It is a process of its own: `fiu-run` gives it a thread, so it could not be forked from safely.
-    libfiu may hang while libraries are loaded by one thread and another one starts: Arrow is
-    told to start none then, and a process that did not come as far as its training is run again.
+    `fiu-run` adds a thread to the process, so forking from it is not safe. libfiu may hang while
+    one thread loads libraries and another thread starts. Arrow's allocator is therefore configured
+    to start no thread, and a process that hangs before its training begins is started again.
+
+    Returns:
+        The exit code, None if the process hung; its standard error.
     """
-    arguments = [str(folder), str(told), str(probability)]
-    command = ["fiu-run", "-x", sys.executable, "-m", "tests.torture.unlucky", *arguments]
+    arguments = [str(folder), str(progress_path), str(probability)]
+    command = ["fiu-run", "-x", sys.executable, "-m", "tests.torture.failing_io", *arguments]
     environ = {**os.environ, "JE_ARROW_MALLOC_CONF": "background_thread:false"}
     for _ in range(TRIES):
         try:
@@ -77,31 +84,37 @@ def _run_unlucky(folder: Path, told: Path, probability: float) -> tuple[int | No
                 env=environ,
                 capture_output=True,
                 text=True,
-                timeout=LONGEST_S,
+                timeout=TIMEOUT_S,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            if read_told(told).attempt >= 0:
+            if read_progress(progress_path).attempt >= 0:
                 return None, "it hung"
         else:
             return done.returncode, done.stderr
     return None, "it did not start"
 
 
-def _check_counts(tally: Tally, report: dict[str, Any], where: str) -> None:
-    # What the pipeline says of its faults goes the same way.
-    tally.claim(report["accepted"] >= EVENTS, f"{where}: accepted {report['accepted']} of {EVENTS}")
-    tally.expect(0, report["dropped"], f"{where}: dropped by the buffer")
+def _check_counts(result: ScenarioResult, report: dict[str, Any], where: str) -> None:
+    # The pipeline's own reports of faults are accepted, too.
+    result.require(
+        report["accepted"] >= EVENTS, f"{where}: accepted {report['accepted']} of {EVENTS}"
+    )
+    result.expect(0, report["dropped"], f"{where}: dropped by the buffer")
     for name, counts in report["sinks"].items():
-        whole = counts["written"] + counts["dropped"]
-        tally.expect(counts["accepted"], whole, f"{where}: {name} accepted = written + dropped")
-        tally.faults += counts["failed"]
+        total = counts["written"] + counts["dropped"]
+        result.expect(counts["accepted"], total, f"{where}: {name} accepted = written + dropped")
+        result.faults += counts["failed"]
 
 
-def _check_the_next_open(warm: Warm, tally: Tally, random: Random, folder: Path) -> None:
-    """Open the run again, without bad luck."""
-    told = folder / "told"
-    code = warm.run(LIVE, folder=folder, told=told, seed=random.random(), events=100)
-    tally.expect(0, code, f"{folder}: the next attempt")
-    found = read_all(folder / "r", tally, "after the next open")
-    check_whole(read_told(told), found, folder / "r", tally)
+def _check_next_attempt(
+    server: ForkServer, result: ScenarioResult, random: Random, folder: Path
+) -> None:
+    """Continue the run without failing calls, and check that it is complete."""
+    progress_path = folder / "progress"
+    code = server.run(
+        PROGRAM, folder=folder, progress_path=progress_path, seed=random.random(), events=100
+    )
+    result.expect(0, code, f"{folder}: the next attempt")
+    rows_by_sink = read_sink_files(folder / "r", result, "after the next attempt")
+    check_complete(read_progress(progress_path), rows_by_sink, folder / "r", result)

@@ -1,4 +1,4 @@
-"""The scenarios by name."""
+"""The torture scenarios by name, and how to run one."""
 
 from __future__ import annotations
 
@@ -9,44 +9,51 @@ from pathlib import Path
 from random import Random
 
 from logflume.guard import Failure, call_guarded
-from tests.torture.faults import faults
 from tests.torture.kill import kill
 from tests.torture.libfiu import fail_calls
 from tests.torture.overload import overload
+from tests.torture.scenario_result import ScenarioResult
+from tests.torture.sink_faults import inject_faults
 from tests.torture.stops import stops
-from tests.torture.tally import Tally
 
-__all__ = ["SCENARIOS", "share", "torture"]
+__all__ = ["SCENARIOS", "time_share", "torture"]
 
-Scenario = Callable[[Tally, Random, float, Path], None]
-"""Called with the tally to keep, a source of chance, when to end (`time.monotonic`), a folder."""
+Scenario = Callable[[ScenarioResult, Random, float, Path], None]
+"""Takes the result to fill in, a random generator, when to end (`time.monotonic`), a folder."""
 
 SCENARIOS: Mapping[str, Scenario] = {
     "kill": kill,
     "stops": stops,
-    "faults": faults,
+    "faults": inject_faults,
     "libfiu": fail_calls,
     "overload": overload,
 }
 
 
-SHARES: Mapping[str, float] = {"kill": 4.0, "overload": 1.5}
-"""How much of the time each gets; 1 where nothing is said."""
+WEIGHTS: Mapping[str, float] = {"kill": 4.0, "overload": 1.5}
+"""The weight of a scenario when the time is divided; the default is 1."""
 
 
-def torture(name: str, seed: str, seconds: float, folder: Path) -> Tally:
-    """Run one scenario for about so many seconds, in a folder of its own."""
+def torture(name: str, seed: str, seconds: float, folder: Path) -> ScenarioResult:
+    """Run one scenario.
+
+    Args:
+        name: The scenario.
+        seed: The same seed repeats the same choices.
+        seconds: About how long it runs.
+        folder: The scenario gets a subfolder of it.
+    """
     own_folder = folder / name
     own_folder.mkdir()
-    tally = Tally()
+    result = ScenarioResult()
     until_s = time.monotonic() + seconds
-    result = call_guarded(SCENARIOS[name], tally, Random(f"{seed} {name}"), until_s, own_folder)
-    if isinstance(result, Failure):
-        trace = "".join(traceback.format_exception(result.error)[-2:])
-        tally.claim(False, f"{name} raised: {trace}")
-    return tally
+    outcome = call_guarded(SCENARIOS[name], result, Random(f"{seed} {name}"), until_s, own_folder)
+    if isinstance(outcome, Failure):
+        trace = "".join(traceback.format_exception(outcome.error)[-2:])
+        result.require(False, f"{name} raised: {trace}")
+    return result
 
 
-def share(name: str, seconds: float, names: Collection[str]) -> float:
-    """Return what one scenario gets of the time that is there for several."""
-    return seconds * SHARES.get(name, 1.0) / sum(SHARES.get(other, 1.0) for other in names)
+def time_share(name: str, seconds: float, names: Collection[str]) -> float:
+    """Return the seconds for one scenario, when `names` share `seconds` by weight."""
+    return seconds * WEIGHTS.get(name, 1.0) / sum(WEIGHTS.get(other, 1.0) for other in names)

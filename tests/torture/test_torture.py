@@ -1,4 +1,4 @@
-"""A minute of the torture; `make torture` takes several."""
+"""One minute of the torture scenarios; `make torture` runs them for longer."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.scenarios import SCENARIOS, share, torture
-from tests.torture.table import table
-from tests.torture.tally import Tally
+from tests.torture.result_table import result_table
+from tests.torture.scenario_result import ScenarioResult
+from tests.torture.scenarios import SCENARIOS, time_share, torture
 
 SECONDS = 60.0
-"""For all scenarios together; each does at least one round, however slow the machine is."""
+"""For all scenarios together. Each runs at least one round, however slow the machine is."""
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_nothing_is_lost_and_nothing_stalls(name: str, tmp_path: Path) -> None:
-    """No promise is broken, whatever is done to a run; what was done is printed."""
-    tally = torture(name, "make test", share(name, SECONDS, SCENARIOS), tmp_path)
-    print(table({name: tally}))
+def test_no_guarantee_is_violated(name: str, tmp_path: Path) -> None:
+    """No scenario violates a guarantee or loses a guaranteed event; its counts are printed."""
+    result = torture(name, "make test", time_share(name, SECONDS, SCENARIOS), tmp_path)
+    print(result_table({name: result}))
 
-    assert [] == tally.broken
-    assert 0 == tally.lost
-    assert tally.checked > 0
+    assert [] == result.violations
+    assert 0 == result.lost
+    assert result.checked > 0
 
 
-def test_a_broken_promise_is_told() -> None:
-    """A tally that found something wrong says so in the table."""
-    tally = Tally(lost=3)
-    tally.expect([1, 2], [1], "rows")
+def test_the_table_lists_violations() -> None:
+    """A result with a violation shows it below the table."""
+    result = ScenarioResult(lost=3)
+    result.expect([1, 2], [1], "rows")
 
-    assert ["rows: expected [1, 2], found [1]"] == tally.broken
-    assert "broken: rows: expected [1, 2], found [1]" in table({"kill": tally})
+    assert ["rows: expected [1, 2], found [1]"] == result.violations
+    assert "violation: rows: expected [1, 2], found [1]" in result_table({"kill": result})

@@ -1,4 +1,4 @@
-"""`watch_training` on real trainings of the demo: a hacked reward is told, an honest one is not."""
+"""`watch_training` on real trainings of the demo, with and without reward hacking."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def of_type(events: list[Event], event_type: str) -> list[Event]:
 
 
 @pytest.mark.parametrize("seed", [0, 2])
-def test_a_hacked_reward_is_told(seed: int) -> None:
-    """Paid for each closing tag, the policy learns to repeat it: that is one alert, with what the
-    trainer reported. (From seed 1 it does not find the hack within 40 steps.)"""
+def test_reward_hacking_raises_an_alert(seed: int) -> None:
+    """With a reward for each closing tag, the policy learns to repeat it, which raises one alert
+    with the numbers of the trainer. (With seed 1 it doesn't find the hack within 40 steps.)"""
     events = train(40, choose_rewards(lenient_format=True), seed)
     (alert,) = of_type(events, "alert")
     assert "reward_with_truncation" == alert["signal"]
@@ -56,8 +56,8 @@ def test_a_hacked_reward_is_told(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_an_honest_training_is_silent(seed: int) -> None:
-    """The demo as it is shipped learns for 40 steps and raises no alert."""
+def test_normal_training_raises_no_alert(seed: int) -> None:
+    """The shipped demo learns for 40 steps and raises no alert."""
     events = train(40, REWARD_FUNCTIONS, seed)
     assert [] == of_type(events, "alert")
     rewards = [event["reward"] for event in of_type(events, "training")]

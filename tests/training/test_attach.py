@@ -1,4 +1,4 @@
-"""`attach` on real trainers of TRL: everything is captured, and nothing is changed."""
+"""`attach` on real trainers of TRL: everything is captured, and the training is unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.training.tiny_trainers import GROUP
 
 @pytest.fixture(name="make_trainer")
 def _make_trainer(tmp_path: Path) -> Callable[..., Any]:
-    """Return a maker of real trainers, the same for the same arguments."""
+    """Return a factory of real trainers, which are identical for the same arguments."""
     return functools.partial(tiny_trainers.make_trainer, tmp_path)
 
 
@@ -50,8 +50,8 @@ def of_type(events: list[Any], event_type: str) -> list[Any]:
 def test_every_row_is_captured_once(
     make_trainer: Callable[..., Any], kind: str, settings: dict[str, Any]
 ) -> None:
-    """Every completion that was generated is one event, in its group, with its own rewards and the
-    advantage that the trainer used."""
+    """Every generated completion is one event, in its group, with its own rewards and the advantage
+    that the trainer used."""
     trainer = make_trainer(kind, **settings)
     generated = _record_generations(trainer)
     with capture_events("tag_step", "flatten_rewards") as events, attach(trainer):
@@ -70,7 +70,7 @@ def test_every_row_is_captured_once(
 
 
 def test_advantages_follow_from_the_rewards(make_trainer: Callable[..., Any]) -> None:
-    """Recomputed from the logged rewards, group by group, the advantages are those logged."""
+    """The logged advantages equal those that are computed from the logged rewards of each group."""
     trainer = make_trainer()
     with capture_events() as events, attach(trainer):
         trainer.train()
@@ -83,8 +83,8 @@ def test_advantages_follow_from_the_rewards(make_trainer: Callable[..., Any]) ->
             assert expected == pytest.approx(event["advantage"], abs=1e-3)
 
 
-def test_training_is_the_same_bit_for_bit(make_trainer: Callable[..., Any]) -> None:
-    """With and without `attach` one seed gives the same losses and the same weights."""
+def test_training_is_bit_identical(make_trainer: Callable[..., Any]) -> None:
+    """With and without `attach`, the same seed gives the same losses and the same weights."""
     from transformers import set_seed
 
     plain, attached = make_trainer(), make_trainer()
@@ -103,8 +103,8 @@ def test_training_is_the_same_bit_for_bit(make_trainer: Callable[..., Any]) -> N
 
 
 def test_detach_leaves_no_trace(make_trainer: Callable[..., Any]) -> None:
-    """After `detach` the trainer has the attributes, callbacks and functions that it had; attached
-    twice it logs once."""
+    """`detach` restores the attributes, callbacks and functions of the trainer; a trainer that is
+    attached twice logs once."""
     trainer = make_trainer(max_steps=1)
     functions = trainer.reward_funcs
     before = {**vars(trainer)}
@@ -123,20 +123,20 @@ def test_detach_leaves_no_trace(make_trainer: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("policy", "expected"), [(every(2), 16), (first_groups(1), 16), (best_and_worst(1), 8)]
 )
-def test_policies_choose_what_is_kept(
+def test_policies_select_completions(
     make_trainer: Callable[..., Any], policy: Any, expected: int
 ) -> None:
-    """Every second batch, the first group, the best and worst one, also in another process."""
+    """Policies select every second batch, the first group or the extremes, also after pickling."""
     trainer = make_trainer()
-    sent = pickle.loads(pickle.dumps(policy))
-    with capture_events() as events, attach(trainer, rollouts=sent):
+    copy = pickle.loads(pickle.dumps(policy))
+    with capture_events() as events, attach(trainer, rollouts=copy):
         trainer.train()
     assert expected == len(of_type(events, "model_output"))
     assert 4 == len(of_type(events, "generation"))
 
 
-def test_failing_run_tells_why(make_trainer: Callable[..., Any]) -> None:
-    """A run that raises ends with `run_finished` that has the status and the exception."""
+def test_failed_training_is_recorded(make_trainer: Callable[..., Any]) -> None:
+    """After a training that raises, `run_finished` has the status and the exception."""
 
     def broken(**_: Any) -> list[float]:
         raise RuntimeError("judge unreachable")
@@ -155,12 +155,12 @@ def test_failing_run_tells_why(make_trainer: Callable[..., Any]) -> None:
     )
 
 
-def test_broken_sink_does_not_touch_the_training(
+def test_broken_sink_does_not_affect_the_training(
     make_trainer: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """A sink that raises in mid-run leaves the training and the other sinks alone."""
+    """A sink that raises during the run affects neither the training nor the other sinks."""
 
-    class Broken:
+    class BrokenSink:
         def write(self, events: Any) -> None:
             raise OSError("the disk is gone")
 
@@ -171,7 +171,7 @@ def test_broken_sink_does_not_touch_the_training(
             raise OSError("the disk is gone")
 
     trainer = make_trainer()
-    sinks = {"broken": Broken(), "jsonl": {"path": str(tmp_path / "events.jsonl")}}
+    sinks = {"broken": BrokenSink(), "jsonl": {"path": str(tmp_path / "events.jsonl")}}
     with (
         capture_events(sinks=sinks, root={"sinks": ["broken", "jsonl"]}),
         attach(trainer),
@@ -182,14 +182,14 @@ def test_broken_sink_does_not_touch_the_training(
 
 
 def _record_generations(trainer: Any) -> list[list[float]]:
-    """Note the advantages of every batch, by a wrapper of the test's own beneath ours."""
-    seen: list[list[float]] = []
+    """Record the advantages of every batch, with a wrapper of its own below those of `attach`."""
+    batches: list[list[float]] = []
     original = trainer._generate_and_score_completions
 
     def record(inputs: Any) -> Any:
         output = original(inputs)
-        seen.append(output["advantages"].tolist())
+        batches.append(output["advantages"].tolist())
         return output
 
     trainer._generate_and_score_completions = record
-    return seen
+    return batches

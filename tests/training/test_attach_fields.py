@@ -1,4 +1,4 @@
-"""What each event of an attached trainer says of its place and its batch."""
+"""The fields that locate the events of an attached trainer: step, generation, group and others."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tests.training.tiny_trainers import GROUP, make_trainer
 
 
 def train(trainer: Any, *processors: Any) -> list[Any]:
-    """Train attached, and return the events."""
+    """Train with the trainer attached, and return the events."""
     with capture_events("tag_step", "flatten_rewards", *processors) as events, attach(trainer):
         trainer.train()
     return events
 
 
 def test_steps_and_generations(tmp_path: Path) -> None:
-    """Rollouts carry the step they lead to, the steps done before and their batch; a step's metrics
-    the newest batch trained on; those of an evaluation the step reached."""
+    """Rollouts have the step that they lead to, the completed steps and their batch. Metrics of a
+    step have the latest batch trained on, those of an evaluation the completed step."""
     trainer = make_trainer(tmp_path, eval_strategy="steps", eval_steps=2, max_steps=2)
     events = train(trainer)
     keys = ("mode", "generation", "global_step", "step")
@@ -30,8 +30,8 @@ def test_steps_and_generations(tmp_path: Path) -> None:
     assert batches[:2] == [("train", 0, 0, 1), ("train", 1, 1, 2)]
     assert {("eval", 2, 2)} == {(mode, done, step) for mode, _, done, step in batches[2:]}
     for event_type in ("reward", "model_output"):
-        places = dict.fromkeys(tuple(e[key] for key in keys) for e in of_type(events, event_type))
-        assert batches == list(places)
+        located = dict.fromkeys(tuple(e[key] for key in keys) for e in of_type(events, event_type))
+        assert batches == list(located)
     assert [(0, 1, 1), (1, 2, 2)] == [
         (e["generation"], e["global_step"], e["step"]) for e in of_type(events, "training")
     ]
@@ -40,8 +40,8 @@ def test_steps_and_generations(tmp_path: Path) -> None:
     assert {(0, 0)} == {(event["rank"], event["attempt"]) for event in events}
 
 
-def test_generations_count_through_a_run(tmp_path: Path) -> None:
-    """A second trainer of a run goes on counting, another run starts at 0."""
+def test_generations_are_numbered_within_a_run(tmp_path: Path) -> None:
+    """A second trainer of a run continues the numbers; another run starts at 0."""
     with capture_events() as events:
         for _ in range(2):
             trainer = make_trainer(tmp_path, max_steps=1)
@@ -53,7 +53,7 @@ def test_generations_count_through_a_run(tmp_path: Path) -> None:
 
 
 def test_tokens_of_prompts_are_counted(tmp_path: Path) -> None:
-    """`prompt_tokens` is the length of the prompt as the trainer's own tokenizer has it."""
+    """`prompt_tokens` is the length of the prompt according to the trainer's tokenizer."""
     trainer = make_trainer(tmp_path, max_steps=1)
     tokenizer = trainer.processing_class
     prompts = {row["question"]: row["prompt"] for row in trainer.train_dataset}
@@ -64,15 +64,15 @@ def test_tokens_of_prompts_are_counted(tmp_path: Path) -> None:
         assert len(ids["input_ids"]) == event["prompt_tokens"]
 
 
-def test_groups_that_are_all_right_or_all_wrong(tmp_path: Path) -> None:
-    """The shares of groups with only right, and with no right answers, follow from the outputs."""
+def test_groups_that_are_all_correct_or_all_wrong(tmp_path: Path) -> None:
+    """The shares of groups with only, and with no correct answers match the completions."""
 
     def write_answer(completions: list[Any], answer: list[str], **_: Any) -> list[float]:
-        # The first group is right throughout, of the second one completion, of the rest none.
+        # All of the first group is correct, one completion of the second, none of the rest.
         for row, completion in enumerate(completions):
-            right = row // GROUP == 0 or row == GROUP
+            is_correct = row // GROUP == 0 or row == GROUP
             truth = answer[row].rpartition("####")[2].strip()
-            completion[0]["content"] = f"<answer>{truth if right else 'no'}</answer>"
+            completion[0]["content"] = f"<answer>{truth if is_correct else 'no'}</answer>"
         return [0.0 for _ in completions]
 
     trainer = make_trainer(
@@ -82,13 +82,13 @@ def test_groups_that_are_all_right_or_all_wrong(tmp_path: Path) -> None:
     (reward,) = of_type(events, "reward")
     assert (0.25, 0.5) == (reward["frac_all_correct"], reward["frac_none_correct"])
     outputs = of_type(events, "model_output")
-    right = [event["answer"] == event["true_answer"] for event in outputs]
-    assert [*[True] * (GROUP + 1), *[False] * (3 * GROUP - 1)] == right
+    correct = [event["answer"] == event["true_answer"] for event in outputs]
+    assert [*[True] * (GROUP + 1), *[False] * (3 * GROUP - 1)] == correct
 
 
 @pytest.mark.parametrize("name", ["total", "step", "generation", "weights", "num_generations"])
 def test_function_named_like_a_field(tmp_path: Path, name: str) -> None:
-    """A reward function may be called like a field of the event; only `total` is renamed."""
+    """A reward function may have the name of a field of the event; only `total` is renamed."""
 
     def function(completions: list[Any], **_: Any) -> list[float]:
         return [float(row) for row, _ in enumerate(completions)]
@@ -102,12 +102,12 @@ def test_function_named_like_a_field(tmp_path: Path, name: str) -> None:
     assert (1, 0, GROUP) == (reward["step"], reward["generation"], reward["num_generations"])
     outputs = of_type(events, "model_output")
     assert [float(row) for row in range(8)] == [event[f"rewards/{shown}"] for event in outputs]
-    warned = [e for e in of_type(events, "message") if "is named 'total'" in e["message"]]
-    assert (name == "total") == (1 == len(warned))
+    warnings = [e for e in of_type(events, "message") if "is named 'total'" in e["message"]]
+    assert (name == "total") == (1 == len(warnings))
 
 
-def test_attach_twice_detach_attach_again(tmp_path: Path) -> None:
-    """Attached anew, a trainer is captured anew, each row once."""
+def test_attach_again_after_detach(tmp_path: Path) -> None:
+    """A trainer that is attached again after `detach` logs each completion once."""
     trainer = make_trainer(tmp_path, max_steps=1)
     first, second = attach(trainer), attach(trainer)
     first.detach()
@@ -118,8 +118,8 @@ def test_attach_twice_detach_attach_again(tmp_path: Path) -> None:
     assert [] == of_type(events, "model_output")
 
 
-def test_training_that_was_tried_again(tmp_path: Path) -> None:
-    """A failure that the user caught, and made good, is not how the run ended."""
+def test_retried_training(tmp_path: Path) -> None:
+    """A failure that the user has handled doesn't determine the status of the run."""
     failing = [True]
 
     def flaky(completions: list[Any], **_: Any) -> list[float]:

@@ -1,4 +1,4 @@
-"""`attach` where things are not as usual: several ranks, odd names, trainers of other kinds."""
+"""`attach` in special cases: several ranks, duplicate names, older trainers, validation."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ with attach(trainer):
 
 
 def test_two_ranks(tmp_path: Path) -> None:
-    """With torchrun each rank writes its own completions and rank 0 the metrics; a group that is
-    split over the ranks is one group when read back."""
+    """With torchrun, each rank writes its own completions and rank 0 the metrics. A group that is
+    split over the ranks is one group when it is read back."""
     script = tmp_path / "script.py"
     script.write_text(RANK_SCRIPT)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
@@ -60,8 +60,8 @@ def test_two_ranks(tmp_path: Path) -> None:
     assert {"events.jsonl", "events-rank1.jsonl"} == {p.name for p in folder.glob("events*")}
     events = list(logflume.open_run(folder))
     outputs = of_type(events, "model_output")
-    places = Counter((e["generation"], e["group"], e["index"]) for e in outputs)
-    assert {(g, 0, i): 1 for g in range(2) for i in range(4)} == places
+    rows = Counter((e["generation"], e["group"], e["index"]) for e in outputs)
+    assert {(g, 0, i): 1 for g in range(2) for i in range(4)} == rows
     assert {0, 1} == {event["rank"] for event in outputs if event["group"] == 0}
     for metrics in ("training", "reward"):
         assert [(0, 1), (0, 2)] == [(e["rank"], e["step"]) for e in of_type(events, metrics)]
@@ -70,7 +70,7 @@ def test_two_ranks(tmp_path: Path) -> None:
 
 
 def test_wrapped_functions_are_not_logged_twice(tmp_path: Path) -> None:
-    """On a trainer whose functions log for themselves, `attach` logs each rollout once."""
+    """With a trainer whose functions are already wrapped, `attach` logs each rollout once."""
     functions = get_wrapped_reward_functions([format_reward, sometimes_reward])
     trainer = make_trainer(tmp_path, rewards=functions, max_steps=1)
     with capture_events() as events, attach(trainer):
@@ -78,8 +78,8 @@ def test_wrapped_functions_are_not_logged_twice(tmp_path: Path) -> None:
     assert (1, 8) == (len(of_type(events, "reward")), len(of_type(events, "model_output")))
 
 
-def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
-    """Two reward functions of one name are warned about once, and logged under two names."""
+def test_functions_with_the_same_name(tmp_path: Path) -> None:
+    """Two reward functions with the same name cause one warning, and are logged under two names."""
 
     def format_reward(completions: list[Any], **_: Any) -> list[float]:
         return [0.0 for _ in completions]
@@ -96,10 +96,10 @@ def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_trainer_without_the_methods(tmp_path: Path) -> None:
-    """A trainer that lacks the two methods has its functions wrapped, on its own list only."""
+    """If a trainer doesn't have the two methods, its reward functions are wrapped in a new list."""
 
-    class Old:
-        """What `attach` needs of a trainer of an earlier TRL."""
+    class OldTrainer:
+        """The attributes of an earlier TRL's trainer that `attach` uses."""
 
         def __init__(self) -> None:
             real = make_trainer(tmp_path)
@@ -109,7 +109,7 @@ def test_trainer_without_the_methods(tmp_path: Path) -> None:
             self.add_callback = real.add_callback
             self.remove_callback = real.remove_callback
 
-    trainer = Old()
+    trainer = OldTrainer()
     functions = trainer.reward_funcs
     with capture_events() as events, attach(trainer):
         for function in trainer.reward_funcs:
@@ -118,8 +118,8 @@ def test_trainer_without_the_methods(tmp_path: Path) -> None:
     assert functions is trainer.reward_funcs
 
 
-def test_quality_can_be_left_out(tmp_path: Path) -> None:
-    """`quality=False` keeps `measure_generations` from looking at the completions."""
+def test_quality_can_be_disabled(tmp_path: Path) -> None:
+    """With `quality=False`, `measure_generations` doesn't measure the completions."""
     names = []
     for quality in (True, False):
         trainer = make_trainer(tmp_path, max_steps=1)
@@ -130,8 +130,8 @@ def test_quality_can_be_left_out(tmp_path: Path) -> None:
     assert set() == names[1]
 
 
-def test_truncation_is_what_trl_reports(tmp_path: Path) -> None:
-    """The share of truncated completions is TRL's own `completions/clipped_ratio`."""
+def test_truncation_matches_trl(tmp_path: Path) -> None:
+    """The share of truncated completions equals TRL's `completions/clipped_ratio`."""
     trainer = make_trainer(tmp_path, max_completion_length=24, temperature=2.0)
     with capture_events() as events, attach(trainer):
         trainer.train()
@@ -142,24 +142,24 @@ def test_truncation_is_what_trl_reports(tmp_path: Path) -> None:
 
 
 def test_validation_samples(tmp_path: Path) -> None:
-    """Every so many steps the model completes the given prompts; the training goes on bit for bit
-    as it would have."""
+    """The model completes the given prompts at the configured interval, and the training remains
+    bit-identical."""
     from transformers import set_seed
 
     prompts = [{"prompt": [{"role": "user", "content": "3+4?"}], "answer": "#### 7"}, "3+4="]
     callback = EnhancedLoggingCallback(prompts, validation_frequency=2, validation_tokens=5)
-    plain, watched = make_trainer(tmp_path), make_trainer(tmp_path)
+    plain, validated = make_trainer(tmp_path), make_trainer(tmp_path)
     set_seed(1)
     plain.train()
-    watched.add_callback(callback)
+    validated.add_callback(callback)
     set_seed(1)
     with capture_events("tag_step") as events:
-        watched.train()
+        validated.train()
     outputs = of_type(events, "model_output")
     assert [(2, "eval")] * 2 + [(4, "eval")] * 2 == [(e["step"], e["mode"]) for e in outputs]
     assert ["3+4?", "3+4="] * 2 == [event["question"] for event in outputs]
     evaluations = of_type(events, "evaluation")
     assert [2.0, 2.0] == [event["validation/n"] for event in evaluations]
     assert {"validation/accuracy", "validation/seconds"} <= evaluations[0].keys()
-    for before, after in zip(plain.model.parameters(), watched.model.parameters(), strict=True):
+    for before, after in zip(plain.model.parameters(), validated.model.parameters(), strict=True):
         assert torch.equal(before, after)

@@ -1,4 +1,4 @@
-"""The callbacks on a real `transformers.Trainer`, which knows nothing of rewards."""
+"""The callbacks on a real `transformers.Trainer`, which has no rewards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from logflume.training.callbacks import EnhancedLoggingCallback, OptimizedLoggin
 
 
 class Line(torch.nn.Module):
-    """Fits y = ax: the smallest thing that a Trainer trains."""
+    """Fits y = ax: a minimal model for a Trainer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Line(torch.nn.Module):
 
 
 def train(folder: Path, callback: Any, **arguments: Any) -> list[Any]:
-    """Train for six steps with a callback and return the events."""
+    """Train for six steps with a callback, and return the events."""
     torch.set_num_threads(1)
     data = [{"x": torch.ones(1), "labels": 2 * torch.ones(1)} for _ in range(12)]
     with capture_events("tag_step") as events:
@@ -56,7 +56,7 @@ def of_type(events: list[Any], event_type: str) -> list[Any]:
 
 
 def test_every_report_of_the_trainer_is_logged(tmp_path: Path) -> None:
-    """Each step gives a `training` event, the end a `summary`, the start the arguments."""
+    """Each step is a `training` event; the start logs the arguments, the end a `summary`."""
     events = train(tmp_path, EnhancedLoggingCallback())
     training = of_type(events, "training")
     assert [1, 2, 3, 4, 5, 6] == [event["step"] for event in training]
@@ -68,8 +68,8 @@ def test_every_report_of_the_trainer_is_logged(tmp_path: Path) -> None:
     assert '"logging_steps":1' in started[0]["arguments"]
 
 
-def test_evaluations_are_events_of_their_own(tmp_path: Path) -> None:
-    """An evaluation is an `evaluation` event, its metrics without the prefix, its mode `eval`."""
+def test_evaluations_are_separate_events(tmp_path: Path) -> None:
+    """An evaluation is an `evaluation` event with the mode `eval`, its metrics without prefix."""
     events = train(tmp_path, EnhancedLoggingCallback(), eval_strategy="steps", eval_steps=3)
     evaluations = of_type(events, "evaluation")
     assert [(3, "eval"), (6, "eval")] == [(e["step"], e["mode"]) for e in evaluations]
@@ -78,7 +78,7 @@ def test_evaluations_are_events_of_their_own(tmp_path: Path) -> None:
 
 
 def test_checkpoints_are_logged(tmp_path: Path) -> None:
-    """Each checkpoint is an event with a path that exists."""
+    """Each checkpoint is an event with the path of an existing folder."""
     events = train(tmp_path, EnhancedLoggingCallback(), save_strategy="steps", save_steps=3)
     paths = [Path(event["path"]) for event in of_type(events, "checkpoint")]
     assert [tmp_path / "checkpoint-3", tmp_path / "checkpoint-6"] == paths
@@ -86,30 +86,32 @@ def test_checkpoints_are_logged(tmp_path: Path) -> None:
 
 
 def test_optimized_callback_logs_means(tmp_path: Path) -> None:
-    """The optimized callback logs the mean of each window, and of what is left at the end."""
-    every = [e["loss"] for e in of_type(train(tmp_path, EnhancedLoggingCallback()), "training")]
+    """The optimized callback logs the means of each window, including the incomplete last one."""
+    losses = [e["loss"] for e in of_type(train(tmp_path, EnhancedLoggingCallback()), "training")]
     events = train(tmp_path, OptimizedLoggingCallback(logging_frequency=4))
     training = of_type(events, "training")
     assert [(4, 4.0), (6, 2.0)] == [(e["step"], e["window_steps"]) for e in training]
-    assert [sum(every[:4]) / 4, sum(every[4:]) / 2] == pytest.approx([e["loss"] for e in training])
+    assert [sum(losses[:4]) / 4, sum(losses[4:]) / 2] == pytest.approx(
+        [e["loss"] for e in training]
+    )
 
 
-def test_window_is_that_of_the_configuration() -> None:
-    """Without an argument the optimized callback takes `metrics.logging_frequency`."""
+def test_window_length_from_the_configuration() -> None:
+    """Without an argument, the optimized callback uses `metrics.logging_frequency`."""
     with capture_events(metrics={"logging_frequency": 7}):
         assert 7 == OptimizedLoggingCallback().outputs_every
 
 
 def test_other_ranks_log_no_metrics() -> None:
-    """Metrics are logged once, by the main process, for every rank reports the same."""
+    """Metrics are logged by the main process only, because every rank reports the same ones."""
     state = TrainerState(global_step=1, is_world_process_zero=False)
     with capture_events() as events:
         EnhancedLoggingCallback().on_log(None, state, None, logs={"loss": 1.0})
     assert [] == of_type(events, "training")
 
 
-def test_the_logs_of_the_trainer_are_not_changed() -> None:
-    """The dict that all callbacks share is left as it is, odd values included."""
+def test_the_logs_of_the_trainer_are_not_modified() -> None:
+    """The dict that all callbacks share is not modified, whatever its values."""
     logs: dict[str, Any] = {"loss": 1.0, "eval_loss": None, "rewards/chosen": float("nan")}
     before = dict(logs)
     with capture_events() as events:
@@ -121,12 +123,12 @@ def test_the_logs_of_the_trainer_are_not_changed() -> None:
 
 
 def test_events_of_the_user_get_the_step_of_the_trainer(tmp_path: Path) -> None:
-    """What is logged within a step, by anyone, is tagged with the step that it leads to."""
+    """Any event that is logged within a step is tagged with the step that it leads to."""
 
-    class Chatty(EnhancedLoggingCallback):
+    class SubstepCallback(EnhancedLoggingCallback):
         def on_substep_end(self, *args: Any, **kwargs: Any) -> None:
             logflume.get_logger("mine").info("substep")
 
-    events = train(tmp_path, Chatty(), gradient_accumulation_steps=2)
+    events = train(tmp_path, SubstepCallback(), gradient_accumulation_steps=2)
     assert [1, 2, 3] == [event["step"] for event in of_type(events, "substep")]
     assert {"train"} == {event["mode"] for event in of_type(events, "substep")}

@@ -1,4 +1,4 @@
-"""`attach` and the callbacks on trainers without rollouts: SFT and DPO have their curves, too."""
+"""`attach` on trainers without rollouts: the metrics of SFT and DPO."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def make_trainer(folder: Path, kind: str) -> Any:
-    """Return TRL's trainer of that kind, on a tiny model and a few rows."""
+    """Return the TRL trainer of a kind, with a tiny model and a few rows."""
     import trl
 
     torch.set_num_threads(1)
@@ -35,7 +35,7 @@ def make_trainer(folder: Path, kind: str) -> Any:
     if kind == "SFT":
         rows = [{"text": row["prompt"] + row["chosen"]} for row in rows]
     tokenizer = build_tokenizer([text for row in rows for text in row.values()])
-    # DPO would look for its reference on a hub.
+    # By default, DPO would download its reference model.
     reference = {"ref_model": build_model(tokenizer)} if kind == "DPO" else {}
     return getattr(trl, f"{kind}Trainer")(
         model=build_model(tokenizer),
@@ -48,8 +48,8 @@ def make_trainer(folder: Path, kind: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["SFT", "DPO"])
-def test_every_trainer_has_its_curves(tmp_path: Path, kind: str) -> None:
-    """What SFT and DPO report, at each step and evaluation, is logged by the trainer's names."""
+def test_metrics_of_other_trainers(tmp_path: Path, kind: str) -> None:
+    """The metrics of SFT and DPO are logged at each step and evaluation, with TRL's names."""
     trainer = make_trainer(tmp_path, kind)
     with capture_events("tag_step", "flatten_rewards", "watch_training") as events, attach(trainer):
         trainer.train()
@@ -64,7 +64,7 @@ def test_every_trainer_has_its_curves(tmp_path: Path, kind: str) -> None:
 
 
 def test_rewards_of_dpo_are_metrics(tmp_path: Path) -> None:
-    """DPO's `rewards/chosen` is a number of a step, and no reward function that chose something."""
+    """DPO's `rewards/chosen` is a metric of a step, not a reward function."""
     trainer = make_trainer(tmp_path, "DPO")
     with capture_events("tag_step", "flatten_rewards") as events, attach(trainer):
         trainer.train()

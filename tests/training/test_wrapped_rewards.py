@@ -1,4 +1,4 @@
-"""Reward functions, wrapped: what the trainer gets is unchanged, what was given is logged."""
+"""Wrapped reward functions: the trainer gets unchanged results, and they are logged."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ CALL: dict[str, Any] = {
 
 
 def correctness(completions: list[Any], **_: Any) -> list[float]:
-    """Give 2 to the first and nothing to the others."""
+    """Return 2 for the first completion and 0 for the others."""
     return [2.0] + [0.0] * (len(completions) - 1)
 
 
 def sometimes(completions: list[Any], **_: Any) -> list[float | None]:
-    """Apply to the last one only."""
+    """Apply to the last completion only."""
     return [None] * (len(completions) - 1) + [0.5]
 
 
 async def judge(completions: list[Any], **_: Any) -> list[float]:
-    """Give everyone 1, after giving way to the others."""
+    """Return 1 for each completion, after yielding to other coroutines."""
     await asyncio.sleep(0)
     return [1.0 for _ in completions]
 
 
 class Scorer:
-    """A reward function with a state."""
+    """A reward function with state."""
 
     def __init__(self, points: float) -> None:
         self.points = points
@@ -54,9 +54,9 @@ class Scorer:
         return [self.points for _ in completions]
 
 
-def test_batch_is_one_reward_event_and_an_output_a_completion() -> None:
-    """All functions of a batch make one `reward` event; each completion has its own event with its
-    question, answers and rewards."""
+def test_events_of_a_batch() -> None:
+    """All functions of a batch are logged in one `reward` event; each completion is an event with
+    its question, answers and rewards."""
     with capture_events("flatten_rewards") as events:
         for function in get_wrapped_reward_functions([correctness, sometimes]):
             function(**CALL)
@@ -86,8 +86,8 @@ def test_batch_is_one_reward_event_and_an_output_a_completion() -> None:
     [[1, 0], [True, False], (0.5, None), np.array([0.5, 1.5]), torch.tensor([0.5, 1.5])],
     ids=lambda values: type(values).__name__,
 )
-def test_result_is_handed_on(values: Any) -> None:
-    """What the function returns reaches the trainer as the very same object, and is logged."""
+def test_result_is_returned_unchanged(values: Any) -> None:
+    """The trainer gets the same object that the function returns, and its values are logged."""
     with capture_events("flatten_rewards") as events:
         assert values is wrap_reward(lambda **_: values, "given")(**CALL)
     (reward,) = [event for event in events if event["event"] == "reward"]
@@ -95,8 +95,8 @@ def test_result_is_handed_on(values: Any) -> None:
     assert expected == reward["rewards/given"]
 
 
-def test_generator_is_read_once() -> None:
-    """A function that yields its rewards works: the trainer gets all of them."""
+def test_generator_is_consumed_once() -> None:
+    """The trainer gets all rewards of a generator function, and they are logged."""
 
     def stream(completions: list[Any], **_: Any) -> Iterator[float]:
         yield from (0.25 for _ in completions)
@@ -106,8 +106,8 @@ def test_generator_is_read_once() -> None:
     assert "reward" in [event["event"] for event in events]
 
 
-def test_exception_is_logged_and_passes_through() -> None:
-    """An exception of a reward function reaches the trainer as it was raised, and the log."""
+def test_exception_is_logged_and_propagates() -> None:
+    """An exception of a reward function is logged, and the trainer gets the same object."""
     error = ValueError("no such column")
 
     def broken(**_: Any) -> list[float]:
@@ -123,7 +123,7 @@ def test_exception_is_logged_and_passes_through() -> None:
 
 
 def test_async_function_stays_async() -> None:
-    """A wrapped coroutine function is one, and its rewards are logged with those of the others."""
+    """A wrapped coroutine function is still async, and is logged with the other functions."""
     with capture_events("flatten_rewards") as events:
         sync, asynchronous = get_wrapped_reward_functions([correctness, judge])
         sync(**CALL)
@@ -132,17 +132,17 @@ def test_async_function_stays_async() -> None:
     assert [3.0, 1.0] == reward["rewards/total"]
 
 
-def test_trl_takes_a_wrapped_async_function_for_async() -> None:
-    """TRL's own test tells wrapped functions apart as it does the originals."""
+def test_trl_recognizes_wrapped_async_functions() -> None:
+    """TRL recognizes wrapped async functions as async, and others as not."""
     from trl.trainer import utils
 
     sync, asynchronous = get_wrapped_reward_functions([correctness, judge])
-    # TRL's own function since 1.10, and what it used before.
-    for tell in (
+    # The function of TRL since 1.10, and the one that it used before.
+    for is_async in (
         getattr(utils, "is_async_callable", inspect.iscoroutinefunction),
         inspect.iscoroutinefunction,
     ):
-        assert (False, True) == (tell(sync), tell(asynchronous))
+        assert (False, True) == (is_async(sync), is_async(asynchronous))
 
 
 @pytest.mark.parametrize(
@@ -156,18 +156,18 @@ def test_trl_takes_a_wrapped_async_function_for_async() -> None:
     ],
     ids=["function", "partial", "object", "partial of an object", "async"],
 )
-def test_name_is_the_one_that_trl_gives(function: Any, name: str) -> None:
+def test_names_match_trl(function: Any, name: str) -> None:
     """The name in the logs is the name under which TRL reports the function."""
     from trl.trainer import utils
 
     wrapped = wrap_reward(function)
     assert name == wrapped.__name__
-    if hasattr(utils, "get_callable_name"):  # since TRL 1.9; before it took `__name__`
+    if hasattr(utils, "get_callable_name"):  # since TRL 1.9; earlier versions use `__name__`
         assert name == utils.get_callable_name(wrapped) == utils.get_callable_name(function)
 
 
 def test_wrapped_functions_can_be_pickled() -> None:
-    """Wrapped functions work in another process, where some trainers call them."""
+    """Wrapped functions work after pickling, because some trainers call them in other processes."""
     functions = pickle.loads(pickle.dumps(get_wrapped_reward_functions([correctness, Scorer(3.0)])))
     with capture_events("flatten_rewards") as events:
         assert [[2.0, 0.0], [3.0, 3.0]] == [function(**CALL) for function in functions]
@@ -175,8 +175,8 @@ def test_wrapped_functions_can_be_pickled() -> None:
     assert [5.0, 3.0] == reward["rewards/total"]
 
 
-def test_reward_models_pass_through() -> None:
-    """A reward model, by its name or as a module, is left to the trainer, and the list too."""
+def test_reward_models_are_not_wrapped() -> None:
+    """A reward model, given by name or as a module, is returned unchanged; so is the given list."""
     model = torch.nn.Linear(2, 1)
     functions = [correctness, "org/reward-model", model]
     wrapped = get_wrapped_reward_functions(functions)
@@ -188,8 +188,8 @@ def test_reward_models_pass_through() -> None:
     assert "reward" in [event["event"] for event in events]
 
 
-def test_two_functions_of_one_name_are_both_kept() -> None:
-    """Two functions of one name don't swallow each other, though TRL merges them."""
+def test_functions_with_the_same_name_are_both_logged() -> None:
+    """Two functions with the same name are logged separately, although TRL merges them."""
     with capture_events("flatten_rewards") as events:
         for function in get_wrapped_reward_functions([Scorer(1.0), Scorer(2.0)]):
             function(**CALL)
@@ -198,8 +198,8 @@ def test_two_functions_of_one_name_are_both_kept() -> None:
     assert {"rewards/Scorer", "rewards/Scorer_2"} <= reward.keys()
 
 
-def test_odd_results_never_stop_the_training() -> None:
-    """A result that makes no sense is handed on; the log says what could not be logged."""
+def test_invalid_results_do_not_stop_the_training() -> None:
+    """An invalid result is returned unchanged; a message says that it could not be logged."""
     with capture_events() as events:
         assert 7 == wrap_reward(lambda **_: 7, "number")(**CALL)
     (message,) = [event for event in events if event["event"] == "message"]

@@ -1,4 +1,4 @@
-"""Real trainers of TRL on a tiny model, for tests and for the processes that they start."""
+"""Real TRL trainers with a tiny model, for tests and the processes that they start."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ QUIET_ON_CPU: dict[str, Any] = {
     "gradient_checkpointing": False,
     "disable_tqdm": True,
 }
-"""What every trainer of the tests is told, whatever its kind."""
+"""Settings of all trainers of the tests."""
 
 
 def format_reward(completions: list[Any], **_: Any) -> list[float]:
-    """Reward length, so that groups have a spread."""
+    """Reward length, so that rewards vary within groups."""
     return [len(str(completion)) / 100 for completion in completions]
 
 
@@ -32,12 +32,12 @@ def sometimes_reward(completions: list[Any], **_: Any) -> list[float | None]:
 
 
 def make_trainer(folder: Path, kind: str = "grpo", rewards: Any = None, **settings: Any) -> Any:
-    """Return a trainer, the same for the same arguments."""
+    """Return a trainer, always identical for the same arguments."""
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
     from logflume.demo.data import make_problems
-    from logflume.demo.prompts import ask
+    from logflume.demo.prompts import question_prompt
     from logflume.demo.tiny_gemma import build_model, build_tokenizer
 
     torch.set_num_threads(1)
@@ -46,7 +46,8 @@ def make_trainer(folder: Path, kind: str = "grpo", rewards: Any = None, **settin
     texts = [text for p in problems for text in ("user", p.question, "model", p.answer)]
     tokenizer = build_tokenizer(texts)
     rows = [
-        {"prompt": ask(p.question), "question": p.question, "answer": p.answer} for p in problems
+        {"prompt": question_prompt(p.question), "question": p.question, "answer": p.answer}
+        for p in problems
     ]
     kinds = {"grpo": (GRPOTrainer, GRPOConfig), "rloo": (RLOOTrainer, RLOOConfig)}
     trainer_class, config_class = kinds[kind]

@@ -20,8 +20,9 @@ import torch
 import logflume
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from logflume.values.snapshot import MAX_ELEMENTS, MAX_ITEMS
-from tests.own_events import fields, only
+from logflume.values.arrays import MAX_ELEMENTS
+from logflume.values.snapshot import MAX_ITEMS
+from tests.event_helpers import fields, only
 
 Point = namedtuple("Point", ["x", "y"])
 

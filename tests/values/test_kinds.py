@@ -12,7 +12,7 @@ import logflume
 from logflume.protocols import Event
 from logflume.testing import capture_events
 from logflume.values.normalize import MAX_ADHOC_TYPES
-from tests.own_events import fields, own
+from tests.event_helpers import fields, own
 
 ABSENT = "absent"
 

@@ -18,7 +18,8 @@ import torch
 
 import logflume
 from logflume.testing import capture_events
-from tests.odd_values import (
+from tests.event_helpers import only, own
+from tests.raising_values import (
     Angry,
     OddDict,
     OddFloat,
@@ -27,7 +28,6 @@ from tests.odd_values import (
     strict_json,
     through_journal,
 )
-from tests.own_events import only, own
 
 
 class Colour(enum.Enum):

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import logflume
 from logflume.testing import capture_events
-from tests.odd_values import Angry, OddDict, OddFloat, Swearing, through_journal
-from tests.own_events import own
+from tests.event_helpers import own
+from tests.raising_values import Angry, OddDict, OddFloat, Swearing, through_journal
 
 names = st.text(max_size=8) | st.sampled_from(["step", "mode", "event", "extras", "nonfinite", "_"])
 values = st.recursive(

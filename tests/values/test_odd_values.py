@@ -16,7 +16,7 @@ from logflume.testing import capture_events
 from logflume.values.normalize import MAX_FIELDS
 from logflume.values.plain import MAX_TEXT
 from logflume.values.snapshot import MAX_ITEMS
-from tests.own_events import fields, only
+from tests.event_helpers import fields, only
 
 LONG = "é" * 10_000_000
 

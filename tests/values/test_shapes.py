@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import logflume
 from logflume.testing import capture_events
-from tests.own_events import own
+from tests.event_helpers import own
 
 LIMITS = [2**53, 2**53 + 1, 2**63 - 1, 2**63, -(2**63), 10**400]
 VALUES = st.one_of(

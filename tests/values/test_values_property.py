@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator
 
 import logflume
 from logflume.events.catalogue import CATALOGUE
-from logflume.values.kinds import Kind, declared_kind
+from logflume.values.declared import declared_kind
+from logflume.values.kinds import Kind
 from logflume.values.schema import event_schema
 
 VALIDATOR = Draft202012Validator(event_schema())

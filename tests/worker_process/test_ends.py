@@ -11,15 +11,15 @@ import pytest
 
 import logflume
 from logflume.runtime.lifecycle import current_run, report
+from tests.event_helpers import own, read
 from tests.fake_sinks import wait_until
-from tests.own_events import own, read
 from tests.scripts import Script, kill
-from tests.worker_process.beside import APART, has_ended, workers
+from tests.worker_process.children import WORKER_PROCESS, has_ended, workers
 
 
 def test_the_worker_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The run goes on in this process, as the next attempt, and no event is lost."""
-    run = logflume.initialize(APART, dir=tmp_path)
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     log = logflume.get_logger()
     for number in range(5_000):
@@ -30,7 +30,7 @@ def test_the_worker_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert logflume.shutdown()
     events = read(run.folder / "events.jsonl")
     assert set(range(5_000)) == {e["number"] for e in events if e["event"] == "x"}
-    assert "going on in this one" in capsys.readouterr().err
+    assert "continuing on a thread" in capsys.readouterr().err
     assert "finished" == logflume.open_run(run.folder).info.status
 
 
@@ -52,7 +52,7 @@ def test_the_training_is_killed(tmp_path: Path) -> None:
     assert "True" == script.line()
     (worker,) = workers(script.process.pid)
     kill(script)
-    run = logflume.initialize(APART, dir=tmp_path, run="r")
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path, run="r")
     assert (1, True) == (run.attempt, has_ended(worker))
     assert logflume.shutdown()
     numbers = script.numbers()
@@ -88,7 +88,7 @@ def test_a_forked_process_lives_on(tmp_path: Path) -> None:
 
 def test_ctrl_c_is_for_the_training(tmp_path: Path) -> None:
     """SIGINT, SIGTERM and SIGHUP leave the worker alone: it ends when the training does."""
-    run = logflume.initialize(APART, dir=tmp_path)
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         worker.send_signal(number)
@@ -100,7 +100,7 @@ def test_ctrl_c_is_for_the_training(tmp_path: Path) -> None:
 
 def test_a_worker_that_hangs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The end of the run waits as long as it may, then says how much was not written."""
-    logflume.initialize(APART, dir=tmp_path)
+    logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     assert logflume.flush()
     worker.suspend()
@@ -122,15 +122,15 @@ def test_what_only_the_script_has(tmp_path: Path) -> None:
         tmp_path,
         """
         from functools import partial
-        from logflume.hub import HUB
-        from logflume.pipeline.items import Deferred
+        from logflume.logger.channels import CHANNELS
+        from logflume.pipeline.records import DeferredRecords
 
-        def entries():
-            yield "training", "x", {"number": 0}
+        def make():
+            yield "training", "x", {"number": [0]}
 
         config["worker"] = "process"
         start()
-        HUB.buffer.put(Deferred(0, (None, None), partial(entries), 1))
+        CHANNELS.buffer.put(DeferredRecords(0, (None, None), partial(make), 1))
         log.info("x", number=1, text="__main__")
         logflume.shutdown()
         """,

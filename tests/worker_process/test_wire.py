@@ -1,7 +1,10 @@
-"""What the two processes write to each other comes out as it went in."""
+"""Whatever the buffer holds becomes plain data, and nothing of it is lost on the way."""
 
 from __future__ import annotations
 
+import datetime
+import marshal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,59 +12,139 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logflume.worker_process.wire import EventBatch, decode, encode, mentions_main
-
-_ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.binary()
-_TEXTS = st.text(st.characters(exclude_categories=()))
-_VALUES = st.recursive(
-    _ATOMS | _TEXTS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner, max_size=4),
+from logflume.pipeline.records import (
+    BufferItem,
+    DeferredRecords,
+    Dropped,
+    Record,
+    RecordColumns,
+    count_records,
 )
+from logflume.worker_process.wire import count_packed, decode, encode, pack, unpack
+from tests.worker_process.hostile_values import RECIPES, build
+
+PLAIN = (str, int, float, bool, type(None))
+TEXTS = st.text(st.characters(exclude_categories=()))
+ATOMS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
+VALUES = st.recursive(
+    ATOMS | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+)
+FIELDS = st.dictionaries(TEXTS, VALUES, max_size=4)
 
 
-@given(st.dictionaries(_TEXTS, _VALUES, max_size=6), _TEXTS)
-def test_any_values_arrive(fields: dict[str, object], event: str) -> None:
-    """Names and values of any plain type, lone surrogates too, arrive as they were."""
-    call: Any = (1, "training", "info", event, {"step": 3}, fields, (3, "train"))
-    for items in ([call], [call, 2]):
-        arrived = decode(encode(EventBatch(items, (4, None))))
-        assert (items, (4, None)) == (arrived.items, arrived.position)
+def record(event: Any = "training", /, step: Any = None, mode: Any = None, **fields: Any) -> Record:
+    return Record(1, "training", "info", event, {}, fields, (step, mode))
 
 
-def _call(event: str = "training", **fields: Any) -> Any:
-    return (1, "training", "info", event, {}, fields, (None, None))
+def across(items: Iterable[BufferItem]) -> list[Any]:
+    """Return items as the worker process gets them, as records and gaps."""
+    name, packed, _ = decode(encode(("records", pack(items), (None, None))))
+    assert "records" == name
+    arrived: list[Any] = []
+    for item in unpack(packed):
+        arrived += item.records() if isinstance(item, RecordColumns) else [item]
+    return arrived
+
+
+def assert_plain(value: Any) -> None:
+    """Check that a value is of exact plain types only."""
+    if type(value) in (list, tuple):
+        for item in value:
+            assert_plain(item)
+    elif type(value) is dict:
+        for key, item in value.items():
+            assert type(key) is str
+            assert_plain(item)
+    else:
+        assert type(value) in PLAIN
+
+
+@given(st.lists(st.tuples(TEXTS, FIELDS), max_size=6))
+def test_plain_values_arrive_as_they_were(calls: list[tuple[str, dict[str, Any]]]) -> None:
+    """Names, texts with lone surrogates, large integers and containers arrive unchanged."""
+    at = (3, "train")
+    sent = [Record(1, "training", "info", event, {}, fields, at) for event, fields in calls]
+
+    arrived = across(sent)
+    assert [(r.event, r.fields, r.step_and_mode) for r in sent] == [
+        (event, fields, step_and_mode) for _, _, _, event, _, fields, step_and_mode, _ in arrived
+    ]
+
+
+@given(st.lists(RECIPES, min_size=1, max_size=4), RECIPES, RECIPES)
+def test_packing_is_total(recipes: list[Any], step: Any, mode: Any) -> None:
+    """Values, steps and modes of any type become exact plain types; the records stay."""
+    values = list(map(build, recipes))
+    at = {"step": build(step), "mode": build(mode)}
+    sent = [record("x", **at, before=1, value=value, after=2) for value in values]
+
+    packed = pack(sent)
+    assert_plain(packed)
+    assert marshal.loads(marshal.dumps(packed)) is not None
+    arrived = across(sent)
+    assert [(1, 2)] * len(values) == [(r[5]["before"], r[5]["after"]) for r in arrived]
+
+
+def test_names_and_texts_of_subclasses() -> None:
+    """Names that are subclasses of str arrive as exact strs."""
+    named = {np.str_("loss"): np.float64(0.5), "day": datetime.date(2024, 1, 1), "path": Path("a")}
+    ((*_, fields, step_and_mode, _),) = across([record(step=np.int64(3), **named)])
+
+    assert {"loss": 0.5, "day": "2024-01-01", "path": "a"} == fields
+    assert (3, None) == step_and_mode
+    assert_plain((fields, step_and_mode))
+
+
+def test_records_of_one_shape_are_one_item() -> None:
+    """Consecutive records with the same names cross by column; another shape begins a new item."""
+    sent = [*(record(loss=0.5, kl=i) for i in range(5)), record("x"), record(loss=0.5, kl=6)]
+
+    assert [5, 1, 1] == [len(item[3]) for item in pack(sent)]
+
+
+def test_a_batch_of_completions_crosses_by_column() -> None:
+    """Deferred records are made in the training process, and cross as one item a type."""
+    columns = {"text": ["a", "b"], "reward": [1.0, None]}
+
+    def made() -> list[tuple[str, str, dict[str, list[Any]]]]:
+        return [("model", "model_output", columns), ("metrics", "generation", {"n": [2]})]
+
+    packed = pack([DeferredRecords(7, (3, "train"), made, 3)])
+    assert [["text", "reward"], ["n"]] == [item[6] for item in packed]
+    first, second, third = across([DeferredRecords(7, (3, "train"), made, 3)])
+    assert (7, "model", "info", "model_output") == first[:4]
+    assert ({"text": "b", "reward": None}, (3, "train")) == (second[5], second[6])
+    assert {"n": 2} == third[5]
+
+
+def test_deferred_records_that_fail_are_counted() -> None:
+    """Records that can't be made leave a gap of their number."""
+
+    def fail() -> list[Any]:
+        raise KeyError("no")
+
+    (gap,) = across([DeferredRecords(0, (None, None), fail, 66)])
+    assert (66, "unreadable") == (gap.count, gap.reason)
+
+
+@given(
+    st.lists(
+        st.integers(1, 5).map(lambda n: Dropped(n, "buffer_full"))
+        | st.just(record(loss=0.5))
+        | st.just(record("x", note="a")),
+        max_size=10,
+    )
+)
+def test_every_record_is_sent_or_counted(items: list[BufferItem]) -> None:
+    """Packed items stand for as many records as the items they were made of."""
+    assert count_records(items) == count_packed(pack(items)) == count_records(unpack(pack(items)))
 
 
 def test_names_arrive_as_one_object() -> None:
-    """The names of fields are the same objects in all parcels: comparing them is no work."""
+    """The names of fields are the same objects in all batches: comparing them is cheap."""
 
     def names() -> list[str]:
-        return list(decode(encode(EventBatch([_call(loss=0.5, kl=0.1)], (None, None)))).items[0][5])
+        return list(across([record(loss=0.5, kl=0.1)])[0][5])
 
     assert all(one is other for one, other in zip(names(), names(), strict=True))
-
-
-def test_what_is_not_plain_arrives_too() -> None:
-    """Values, names and positions of other types arrive as they were, beside plain ones."""
-    text: Any = np.str_("n")
-    number: Any = np.int64(3)
-    named: dict[str, Any] = {text: 1.0}
-    odd = [
-        _call(path=Path("a") / "b"),
-        _call(**named),
-        (1, text, "info", "x", {}, {}, (None, None)),
-        (1, "training", "info", "x", named, {}, (number, text)),
-    ]
-    for call in odd:
-        arrived = decode(encode(EventBatch([_call(loss=0.5), call], (None, None))))
-        assert [_call(loss=0.5), call] == arrived.items
-    assert (number, None) == decode(encode(EventBatch([], (number, None)))).position
-
-
-def test_only_a_pickle_can_need_the_script() -> None:
-    """The name of the training's script is no obstacle in a text."""
-    text = [_call("raised in __main__")]
-    plain = encode(EventBatch(text, (None, None)))
-    pickled = encode(EventBatch([*text, _call(path=Path())], (None, None)))
-
-    assert (False, True) == (mentions_main(plain), mentions_main(pickled))

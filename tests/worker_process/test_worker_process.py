@@ -19,10 +19,11 @@ import logflume
 from logflume import testing
 from logflume.exceptions import ConfigError, RunError
 from logflume.logger.channels import CHANNELS
-from logflume.pipeline.records import Deferred
+from logflume.pipeline.records import DeferredRecords
+from tests.event_helpers import fields, own, read
 from tests.fake_sinks import wait_until
-from tests.own_events import fields, own, read
-from tests.worker_process.beside import APART, has_ended, workers
+from tests.worker_process.children import WORKER_PROCESS, has_ended, workers
+from tests.worker_process.hostile_values import hostile_objects
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -46,22 +47,53 @@ def log_everything(config: dict[str, Any], folder: Path, batches: list[dict[str,
 def test_any_values(batches: list[dict[str, Any]]) -> None:
     """Whatever is logged, the journal is the same."""
     with tempfile.TemporaryDirectory() as folder:
-        here = log_everything({**APART, "worker": "thread"}, Path(folder), batches)
-        assert here == log_everything(APART, Path(folder), batches)
+        here = log_everything({**WORKER_PROCESS, "worker": "thread"}, Path(folder), batches)
+        assert here == log_everything(WORKER_PROCESS, Path(folder), batches)
+
+
+@pytest.mark.parametrize("worker", ["thread", "process"])
+def test_hostile_values(worker: str, tmp_path: Path) -> None:
+    """Whatever a value, step, mode, name or first argument is, its event arrives with the rest."""
+    run = logflume.initialize({**WORKER_PROCESS, "worker": worker}, dir=tmp_path)
+    log = logflume.get_logger("odd")
+    count = len(hostile_objects())
+    for number, value in enumerate(hostile_objects()):
+        log.info("field", number=number, value=value, nested=[{"k": (value,)}])
+        log.bind(bound=value).info("bound", number=number)
+        log.info("step", number=number, step=value, mode=value)
+        log.info(value, number=number)
+        log.info("formatted %s", value, number=number)
+        logflume.set_step(value, value)
+        log.info("stamped", number=number)
+        logflume.set_step(number, "train")
+        log.info("after", number=number, **{np.str_("name"): value})
+    logflume.set_step(None)
+    assert logflume.flush()
+    assert logflume.shutdown()
+
+    events = [e for e in read(run.folder / "events.jsonl") if e["logger"] == "odd"]
+    assert {0} == {e["attempt"] for e in events}
+    assert [n for n in range(count) for _ in range(7)] == [e["number"] for e in events]
+    for event_type in ("field", "bound", "step", "stamped", "after"):
+        assert count == sum(e["event"] == event_type for e in events)
+    assert list(range(count)) == [e["step"] for e in events if e["event"] == "after"]
+    report = logflume.runtime.lifecycle.report()
+    assert report is not None
+    assert 0 == report.dropped
 
 
 def test_arrays_and_tensors(tmp_path: Path) -> None:
     """Arrays and tensors get through as their values."""
     torch = pytest.importorskip("torch", reason="torch is an extra")
     values = {"a": np.arange(3.0), "t": torch.ones(2, 2), "s": torch.tensor(0.5), "l": [np.int8(1)]}
-    here = log_everything({**APART, "worker": "thread"}, tmp_path, [values])
+    here = log_everything({**WORKER_PROCESS, "worker": "thread"}, tmp_path, [values])
     assert [1.0, 1.0] == here[0]["values/t"][0] or "values/t" in here[0]
-    assert here == log_everything(APART, tmp_path, [values])
+    assert here == log_everything(WORKER_PROCESS, tmp_path, [values])
 
 
 def test_it_is_another_process(tmp_path: Path) -> None:
     """While the run goes on there is one child, which ends with it; steps and levels hold there."""
-    run = logflume.initialize(APART, dir=tmp_path)
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     logflume.set_step(7, "train")
     logflume.get_logger().debug("x")
@@ -83,14 +115,14 @@ def test_what_was_logged_before(tmp_path: Path) -> None:
     """Events from before the start are delivered, if their level is logged."""
     logflume.get_logger().debug("early", number=1)
     logflume.get_logger().info("early", number=2)
-    run = logflume.initialize(APART, dir=tmp_path)
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     assert logflume.shutdown()
     assert [2] == [e["number"] for e in own(read(run.folder / "events.jsonl"))]
 
 
 def test_the_counts(tmp_path: Path) -> None:
     """The report is the one of a pipeline on a thread, also while it runs."""
-    logflume.initialize(APART, dir=tmp_path)
+    logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     logflume.get_logger().info("x")
     assert logflume.flush()
     running = logflume.runtime.lifecycle.report()
@@ -102,40 +134,73 @@ def test_the_counts(tmp_path: Path) -> None:
     assert {"accepted": 4, "written": 4, "dropped": 0, "failed": 0} == ended.sinks["jsonl"]
 
 
-def test_what_needs_this_process(tmp_path: Path) -> None:
-    """A sink given as an object keeps the whole pipeline here."""
+def obstacles(folder: Path) -> list[dict[str, Any]]:
+    events = read(folder / "events.jsonl")
+    return [e for e in events if e["event"] == "pipeline" and e["status"] == "limited"]
+
+
+def test_a_sink_that_is_an_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It keeps the whole pipeline in this process, as one event and one line report."""
     sink = testing.MemorySink()
-    logflume.initialize(
-        {**APART, "root": {"sinks": ["jsonl", "mine"]}, "sinks": {**APART["sinks"], "mine": sink}},
-        dir=tmp_path,
-    )
+    root = {"sinks": ["jsonl", "mine"]}
+    sinks = {**WORKER_PROCESS["sinks"], "mine": sink}
+    run = logflume.initialize({**WORKER_PROCESS, "root": root, "sinks": sinks}, dir=tmp_path)
     assert [] == workers()
     logflume.get_logger().info("x")
     assert logflume.shutdown()
+
     assert ["x"] == [e["event"] for e in own(sink.events)]
+    (event,) = obstacles(run.folder)
+    assert ("mine", "warning") == (event["component"], event["level"])
+    assert (
+        "the sink 'mine' is an object, so processors and sinks run on a thread" in event["reason"]
+    )
+    assert 1 == capsys.readouterr().err.count("the sink 'mine' is an object")
 
 
-def test_a_component_that_says_nothing(tmp_path: Path) -> None:
-    """A component of somebody else's stays here unless it says that it need not."""
-    logflume.initialize({**APART, "processors": ["structlog.stdlib:add_logger_name"]}, dir=tmp_path)
+@pytest.mark.parametrize(
+    ("processors", "reason"),
+    [
+        (["structlog.stdlib:add_logger_name"], "'structlog.stdlib:add_logger_name' is not detach"),
+        ([lambda _logger, _method, event: event], "the processor '<lambda>' is an object"),
+    ],
+)
+def test_what_else_needs_this_process(
+    processors: list[Any], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A component that isn't detachable, and a processor that is an object, are reported."""
+    console = {"sinks": {**WORKER_PROCESS["sinks"], "console": {}}}
+    config = {**WORKER_PROCESS, **console, "root": {"sinks": ["jsonl", "console"]}}
+    run = logflume.initialize({**config, "processors": processors}, dir=tmp_path)
     assert [] == workers()
+    assert logflume.shutdown()
+    assert [True] == [reason in event["reason"] for event in obstacles(run.folder)]
+    assert 1 == capsys.readouterr().err.count(reason)
+
+
+def test_a_thread_that_was_asked_for(tmp_path: Path) -> None:
+    """With `worker: thread` nothing is reported."""
+    config = {**WORKER_PROCESS, "worker": "thread", "processors": [lambda _l, _m, event: event]}
+    run = logflume.initialize(config, dir=tmp_path)
+    assert logflume.shutdown()
+    assert [] == obstacles(run.folder)
 
 
 def test_errors_of_the_configuration(tmp_path: Path) -> None:
     """What can't be built there is raised here, as it would be otherwise; no process stays."""
-    bad = {**APART, "processors": [{"sample_system": {"interval_s": -1}}]}
+    bad = {**WORKER_PROCESS, "processors": [{"sample_system": {"interval_s": -1}}]}
     with pytest.raises(ConfigError, match="interval_s must be a number of seconds above 0"):
         logflume.initialize(bad, dir=tmp_path)
     (tmp_path / "r" / "events.jsonl").mkdir(parents=True)
-    with pytest.raises(RunError, match=r"sinks\.jsonl: it can't be opened"):
-        logflume.initialize(APART, dir=tmp_path, run="r")
+    with pytest.raises(RunError, match=r"sinks\.jsonl: can't be opened"):
+        logflume.initialize(WORKER_PROCESS, dir=tmp_path, run="r")
     assert [] == workers()
 
 
 def test_no_process_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no process starts, events are written in this one, and one of them says so."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    run = logflume.initialize(APART, dir=tmp_path)
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     logflume.get_logger().info("x")
     assert logflume.shutdown()
     events = read(run.folder / "events.jsonl")
@@ -156,7 +221,7 @@ def test_the_console_is_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_the_readings_are_ours(tmp_path: Path) -> None:
     """`sample_system` tells what the training's process uses, not the other one."""
     run = logflume.initialize(
-        {**APART, "processors": [{"sample_system": {"interval_s": 0.02}}]}, dir=tmp_path
+        {**WORKER_PROCESS, "processors": [{"sample_system": {"interval_s": 0.02}}]}, dir=tmp_path
     )
     (worker,) = workers()
 
@@ -169,12 +234,12 @@ def test_the_readings_are_ours(tmp_path: Path) -> None:
     assert abs(sampled()[-1] - ours) < abs(sampled()[-1] - worker.memory_info().rss)
 
 
-def test_batches_that_do_not_pickle(tmp_path: Path) -> None:
-    """Events that are made late are made here where their maker can't be sent."""
-    run = logflume.initialize(APART, dir=tmp_path)
+def test_deferred_records(tmp_path: Path) -> None:
+    """Records that are made late are made in the training process."""
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     notes = deque([1, 2])
-    entries = lambda: [("training", "x", {"number": n}) for n in notes]  # noqa: E731
-    CHANNELS.buffer.put(Deferred(0, (3, None), entries, 2))
+    make = lambda: [("training", "x", {"number": list(notes)})]  # noqa: E731
+    CHANNELS.buffer.put(DeferredRecords(0, (3, None), make, 2))
     assert logflume.shutdown()
     logged = [e for e in read(run.folder / "events.jsonl") if e["event"] == "x"]
     assert [(3, 1), (3, 2)] == [(e["step"], e["number"]) for e in logged]
@@ -182,7 +247,7 @@ def test_batches_that_do_not_pickle(tmp_path: Path) -> None:
 
 def test_names_and_steps_of_numpy(tmp_path: Path) -> None:
     """Names, loggers and steps that are NumPy's texts and numbers get through."""
-    run = logflume.initialize(APART, dir=tmp_path)
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     logflume.set_step(np.int64(5), mode=np.str_("train"))  # type: ignore[arg-type]
     log = logflume.get_logger(np.str_("made")).bind(**{np.str_("bound"): 1.0})
     log.info("x", **{np.str_("given"): 2.0})
@@ -196,7 +261,7 @@ def test_names_and_steps_of_numpy(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this class of processes")
 def test_the_training_is_never_interrupted(tmp_path: Path) -> None:
     """No thread of the worker's process takes a core from a running one."""
-    logflume.initialize(APART, dir=tmp_path)
+    logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     logflume.get_logger("training").info("x")
     assert logflume.flush()

@@ -1,4 +1,4 @@
-"""The command line: `logflume …`, or `python -m logflume …`. One module a command."""
+"""The command line, `logflume …` or `python -m logflume …`, with one module for each command."""
 
 from __future__ import annotations
 

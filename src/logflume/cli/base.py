@@ -1,4 +1,4 @@
-"""What all commands share: the application, finding a run, and how a user's error is shown."""
+"""The application that all commands share: finding runs, common options, and error reporting."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(is_asked: bool) -> None:
-    if is_asked:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"logflume {version('logflume')}")
         raise typer.Exit
 
@@ -47,32 +47,34 @@ def _print_version(is_asked: bool) -> None:
 def logflume(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Say which it is."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
-    """Structured events of model training: train, look, ask."""
+    """Structured logging of model training: inspect, query and maintain runs."""
 
 
 def main() -> None:
-    """Run the command line. An error of ours is its text on standard error, and status 1."""
+    """Run the command line. An error is printed to standard error, with exit status 1."""
     try:
         app()
     except LogflumeError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
     except OSError as error:
-        # Whoever reads has seen enough, `head` say, the disk is full, or a file may not be read.
+        # A reader such as `head` closed the pipe, the disk is full, or a file can't be read.
         if error.filename is not None:
             typer.echo(str(error), err=True)
         elif not isinstance(error, BrokenPipeError):
             typer.echo(f"standard output can't be written: {error}", err=True)
-        # Nothing more may be flushed to it.
+        # Discard buffered output: flushing it at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 
 def runs_folder() -> Path:
-    """Return where runs are: `LOGFLUME_DIR`, else `logs`."""
+    """Return the folder that contains the runs: `LOGFLUME_DIR`, else `logs`."""
     return Path(os.environ.get("LOGFLUME_DIR", "logs"))
 
 
@@ -80,29 +82,30 @@ def find_run(text: str) -> Path:
     """Return the folder of a run.
 
     Args:
-        text: A folder, or the id of a run (or `latest`) where runs are.
+        text: The run's folder, or its id or `latest`, in the folder that contains the runs.
 
     Raises:
-        RunError: There is no such run; the text names those that there are.
+        RunError: There is no such run. The message names some existing runs.
     """
     for folder in (Path(text), runs_folder() / text):
         if is_run(folder):
             return folder
     if Path(text).is_dir() and (inside := _known_runs(Path(text))):
         raise RunError(
-            f"{text}: this folder holds runs. Give one of them, {Path(text) / inside[-1]} say; "
-            f"`logflume sql` and `export` take all of them as '{text}/*'."
+            f"{text}: this folder contains runs. Give one of them, such as "
+            f"{Path(text) / inside[-1]}; `logflume sql` and `export` accept all of them as "
+            f"'{text}/*'."
         )
     known = _known_runs(runs_folder())
-    there = f"There are: {', '.join(known[-5:])}." if known else "Try `logflume demo`."
+    hint = f"Existing runs: {', '.join(known[-5:])}." if known else "Try `logflume demo`."
     raise RunError(
-        f"{text}: there is no run here, nor in {runs_folder()}/. {there} "
+        f"{text}: there is no run here, nor in {runs_folder()}/. {hint} "
         "Give a run's folder, its id, or 'latest'."
     )
 
 
 def open_any(text: str, all_attempts: bool) -> Run | Runs:
-    """Open a run, or all runs of a pattern.
+    """Open a run, or all runs that match a pattern.
 
     Raises:
         RunError: There is no run.
@@ -118,10 +121,10 @@ def _known_runs(folder: Path) -> list[str]:
 
 
 def _complete_run(incomplete: str) -> Iterable[str]:
-    """Return the runs that begin so: by their ids, or below the folder that was typed."""
-    above, slash, start = incomplete.rpartition("/")
-    known = _known_runs(Path(above + slash) if slash else runs_folder())
-    return [above + slash + name for name in known if name.startswith(start)]
+    """Return the matching runs: their ids, or their paths if a folder was typed."""
+    parent, slash, start = incomplete.rpartition("/")
+    known = _known_runs(Path(parent + slash) if slash else runs_folder())
+    return [parent + slash + name for name in known if name.startswith(start)]
 
 
 def _run_argument(metavar: str, more: str = "") -> Any:
@@ -135,12 +138,12 @@ def _run_argument(metavar: str, more: str = "") -> Any:
 RunArgument: TypeAlias = Annotated[str, _run_argument("RUN")]
 FirstRun: TypeAlias = Annotated[str, _run_argument("FIRST")]
 SecondRun: TypeAlias = Annotated[str, _run_argument("SECOND")]
-RunsArgument: TypeAlias = Annotated[str, _run_argument("RUN", "; or many: 'logs/*'")]
+RunsArgument: TypeAlias = Annotated[str, _run_argument("RUN", "; or a pattern: 'logs/*'")]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 AllAttempts: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--all-attempts",
-        help="Of a run that was continued everything, not the latest of each step.",
+        help="Include all attempts of a continued run, not only the latest of each step.",
     ),
 ]

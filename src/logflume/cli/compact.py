@@ -1,4 +1,4 @@
-"""`logflume compact`: few large Parquet parts in place of many small ones."""
+"""`logflume compact`: merges small Parquet parts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["compact"]
 
 
 def compact(run: RunArgument, json: JsonOption = False) -> None:
-    """Put the small Parquet parts of a run together: fewer files are read faster.
+    """Merge the small Parquet parts of a run: fewer files are faster to read.
 
-    A run does that by itself when it ends; one that was killed did not.
+    This happens automatically when a run ends, but not when it is killed.
 
     Example: logflume compact latest
     """
@@ -27,9 +27,9 @@ def compact(run: RunArgument, json: JsonOption = False) -> None:
         return
     for one in done:
         if one.files == one.files_before:
-            typer.echo(f"{one.path}: {one.files:,} files, none to put together")
+            typer.echo(f"{one.path}: {one.files:,} files, nothing to merge")
             continue
         before = f"{one.files_before:,} files, {size_text(one.bytes_before)}"
         typer.echo(f"{one.path}: {before} -> {one.files:,} files, {size_text(one.size_bytes)}")
     if not done:
-        typer.echo(f"{folder}: there is no Parquet here")
+        typer.echo(f"{folder}: this run has no Parquet files")

@@ -1,4 +1,4 @@
-"""`logflume compare`: two runs side by side."""
+"""`logflume compare`: compares two runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TEXT_WIDTH = 60
 
 
 def compare(first: FirstRun, second: SecondRun, json: JsonOption = False) -> None:
-    """Compare two runs: what was set differently, and what became of it.
+    """Compare two runs: their different settings, and their metrics.
 
     Example: logflume compare logs/20261123-141502-a1b2 latest
     """
@@ -44,11 +44,11 @@ def _short(value: Any) -> str:
 
 
 def _differences(runs: list[Run]) -> dict[str, list[Any]]:
-    """Return the hyperparameters, versions and facts that are not the same, by name."""
-    facts = []
+    """Return the hyperparameters, versions and other settings that differ, by name."""
+    settings = []
     for info in (run.info for run in runs):
         versions = {f"version of {name}": value for name, value in info.versions.items()}
-        facts.append(
+        settings.append(
             {
                 **info.hyperparameters,
                 **versions,
@@ -58,8 +58,8 @@ def _differences(runs: list[Run]) -> dict[str, list[Any]]:
                 "duration_s": info.duration_s,
             }
         )
-    names = dict.fromkeys([*facts[0], *facts[1]])
-    pairs = {name: [of_run.get(name) for of_run in facts] for name in names}
+    names = dict.fromkeys([*settings[0], *settings[1]])
+    pairs = {name: [of_run.get(name) for of_run in settings] for name in names}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 

@@ -1,4 +1,4 @@
-"""`logflume config check`: what is wrong with a configuration."""
+"""`logflume config`: checks configurations."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ from logflume.config.load import load_config
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
+app = typer.Typer(help="Check configurations.", no_args_is_help=True)
 
 
 @app.callback()
 def config() -> None:
-    """Look at configurations."""
+    """Check configurations."""
 
 
 @app.command()
 def check(
-    source: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped one.")],
+    source: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a shipped configuration.")
+    ],
 ) -> None:
-    """Check a configuration, and say what is wrong with it."""
+    """Check a configuration and report any error."""
     config = load_config(source)
-    typer.echo(f"{source}: good. Sinks: {', '.join(config.sinks)}.")
+    typer.echo(f"{source}: valid. Sinks: {', '.join(config.sinks)}.")

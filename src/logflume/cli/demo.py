@@ -1,4 +1,4 @@
-"""`logflume demo`: a tiny training on this machine's CPU."""
+"""`logflume demo`: trains a tiny model on the CPU."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["demo"]
 
 def demo(
     context: typer.Context,
-    optimized: Annotated[bool, typer.Option(help="Log less: the optimized script.")] = False,
+    optimized: Annotated[bool, typer.Option(help="Log less: use the optimized script.")] = False,
 ) -> None:
-    """Train a tiny Gemma with GRPO on this machine's CPU, with all sinks on.
+    """Train a tiny Gemma model with GRPO on the CPU, with all sinks enabled.
 
-    Further options go to the script: try `logflume demo --help`.
+    Further options are passed to the script; see `logflume demo --help`.
     """
     name = "optimized_gemma_training" if optimized else "new_gemma_training"
     sys.argv = [f"logflume demo{' --optimized' if optimized else ''}", *context.args]

@@ -1,4 +1,4 @@
-"""`logflume doctor`: every file of a run against its journal."""
+"""`logflume doctor`: checks every file of a run against its journal."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ __all__ = ["doctor"]
 def doctor(
     run: RunArgument,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Repair what the journal allows; not while it is written.")
+        bool, typer.Option("--fix", help="Repair what the journal allows. The run must have ended.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Check every file of a run against its journal; ends with 1 if something is wrong.
+    """Check every file of a run against its journal. The exit status is 1 if there are issues.
 
-    Without --fix nothing is changed. With it torn ends are cut, outputs made as the journal is,
-    leftovers removed; what is told then could not be repaired.
+    Without --fix nothing is changed. With it torn last lines are removed, sink files are made to
+    match the journal, and stale files are deleted; the issues that are then listed could not be
+    repaired.
 
     Example: logflume doctor latest
 
     Example: logflume doctor latest --fix
     """
     folder = find_run(run)
-    with byte_progress(journal_bytes(folder), "Repair" if fix else "Check") as tell:
-        found = (repair if fix else diagnose)(folder, tell)
-    rows = [msgspec.structs.asdict(issue) for issue in found]
+    with byte_progress(journal_bytes(folder), "Repair" if fix else "Check") as on_progress:
+        issues = (repair if fix else diagnose)(folder, on_progress)
+    rows = [msgspec.structs.asdict(issue) for issue in issues]
     if json:
         print_json(rows)
     elif rows:
         print_table(rows)
     else:
-        typer.echo(f"{folder}: all is well")
-    if found:
+        typer.echo(f"{folder}: no issues")
+    if issues:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""`logflume export`: a part of a run, in one file for another tool."""
+"""`logflume export`: writes data of a run to one file, for use in other tools."""
 
 from __future__ import annotations
 
@@ -24,27 +24,29 @@ def export(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="metrics, wide (metrics, one column each), rewards, outputs, or a type of event.",
+            help="metrics, wide (metrics, one column each), rewards, outputs, or an event type.",
         ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="The file: .csv, .json or .parquet.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write: .csv, .json or .parquet.")
+    ],
     all_attempts: AllAttempts = False,
 ) -> None:
-    """Write a part of a run, or of many ('logs/*'), to one file.
+    """Write data of a run, or of several ('logs/*'), to one file.
 
-    CSV has the exact values. For a spreadsheet the sink csv is safer: it makes formulas harmless
-    (logflume replay RUN --to csv).
+    CSV has the exact values. For spreadsheets the csv sink is safer, because it neutralizes
+    formulas (logflume replay RUN --to csv).
 
     Example: logflume export latest wide metrics.csv
 
     Example: logflume export 'logs/*' rewards rewards.parquet
     """
     if out.suffix not in _FORMATS:
-        raise QueryError(f"{out}: the name has to end in {', '.join(_FORMATS)}")
-    write_table(_choose(open_any(run, all_attempts), what), _FORMATS[out.suffix], out)
+        raise QueryError(f"{out}: the name must end in one of {', '.join(_FORMATS)}")
+    write_table(_query(open_any(run, all_attempts), what), _FORMATS[out.suffix], out)
 
 
-def _choose(run: Run | Runs, what: str) -> Table:
+def _query(run: Run | Runs, what: str) -> Table:
     if what in ("metrics", "wide"):
         return run.metrics(wide=what == "wide")
     if what in ("rewards", "outputs"):
@@ -52,7 +54,7 @@ def _choose(run: Run | Runs, what: str) -> Table:
     types = run.types()
     if what not in types:
         raise QueryError(
-            f"{what!r} is neither metrics, wide, rewards or outputs nor a type of event here; "
-            f"there are {', '.join(sorted(types))}"
+            f"{what!r} is not metrics, wide, rewards, outputs or an event type; "
+            f"available event types: {', '.join(sorted(types))}"
         )
     return run.events(what)

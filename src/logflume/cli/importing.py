@@ -1,4 +1,4 @@
-"""`logflume import`: what another tool has logged becomes a run."""
+"""`logflume import`: converts logs of other tools to a run."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ __all__ = ["import_source"]
 
 
 def import_source(
-    source: Annotated[Path, typer.Argument(help="A file, or a folder that holds some.")],
+    source: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
     format: Annotated[  # noqa: A002 - the option's name
         Literal["trainer_state", "tensorboard", "jsonl", "csv"] | None,
-        typer.Option(help="The format. Not given: found by the content."),
+        typer.Option(help="The format; detected from the content by default."),
     ] = None,
     dir: Annotated[  # noqa: A002 - the option's name
-        Path, typer.Option(help="Where runs live.", envvar="LOGFLUME_DIR")
+        Path, typer.Option(help="The folder that contains the runs.", envvar="LOGFLUME_DIR")
     ] = Path("logs"),
     run: Annotated[
-        str | None, typer.Option(help="Id of the run. Not given: from the name of the source.")
+        str | None,
+        typer.Option(help="Id of the run; derived from the name of the source by default."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Make a run of what another tool has logged.
+    """Convert logs of another tool to a run.
 
-    It reads `trainer_state.json` of transformers and TRL (of a folder of
-    checkpoints the newest), TensorBoard's event files (also folders of
-    these), and a history of W&B as JSON Lines or CSV. The run can then be
-    shown, queried and replayed like any other. What can't be imported is
-    counted on standard error.
+    Reads `trainer_state.json` of transformers and TRL (the newest one in a
+    folder of checkpoints), TensorBoard event files or folders of these, and
+    W&B histories as JSON Lines or CSV. The run can then be shown, queried
+    and replayed like any other. The number of items that can't be imported
+    is printed to standard error.
 
     Example: logflume import outputs/my-grpo/checkpoint-200 --run my-grpo
     """

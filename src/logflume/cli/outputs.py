@@ -1,4 +1,4 @@
-"""`logflume outputs`: what the model wrote, to be read in the terminal."""
+"""`logflume outputs`: shows completions in the terminal."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from logflume.terminal.lines import escape
 __all__ = ["outputs"]
 
 _WIDTH = 100
-"""Columns of a text that is not on a terminal."""
+"""Width of the output if it is not a terminal, in columns."""
 
 
 def outputs(
     run: RunArgument = "latest",
     step: Annotated[
         str | None,
-        typer.Option(help="A step (400), or the first and the last (100:200).", show_default=False),
+        typer.Option(help="A step (400), or a range of steps (100:200).", show_default=False),
     ] = None,
-    sort: Annotated[str, typer.Option(help="The reward: 'reward' is the total.")] = "reward",
-    worst: Annotated[int | None, typer.Option(min=1, help="So many, the worst first.")] = None,
-    best: Annotated[int | None, typer.Option(min=1, help="So many, the best first.")] = None,
+    sort: Annotated[
+        str, typer.Option(help="The reward function to sort by; 'reward' is the total.")
+    ] = "reward",
+    worst: Annotated[int | None, typer.Option(min=1, help="Only this many, worst first.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, help="Only this many, best first.")] = None,
     correct: Annotated[
-        bool | None, typer.Option("--correct/--wrong", help="Only right, or only wrong answers.")
+        bool | None, typer.Option("--correct/--wrong", help="Only correct, or only wrong answers.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Read completions, their rewards beside them. Without --worst or --best the last five.
+    """Show completions with their rewards: the last five, unless --worst or --best is given.
 
     Example: logflume outputs latest --step 400 --sort reward --worst 5
     """
@@ -45,17 +47,17 @@ def outputs(
     )
     if worst is None and best is None:
         rows = rows.slice(max(0, len(rows) - 5))
-    found = [{n: v for n, v in row.items() if v is not None} for row in rows.to_pylist()]
+    completions = [{n: v for n, v in row.items() if v is not None} for row in rows.to_pylist()]
     if json:
-        print_json(found)
+        print_json(completions)
         return
     console = rich.console.Console(highlight=False)
     if not console.is_terminal:
         console = rich.console.Console(highlight=False, width=_WIDTH)
-    for row in found:
+    for row in completions:
         console.print(_panel(row))
-    if not found:
-        typer.echo("No completion is like that.", err=True)
+    if not completions:
+        typer.echo("No completions match.", err=True)
 
 
 def _steps(text: str | None) -> int | tuple[int | None, int | None] | None:
@@ -73,29 +75,29 @@ def _steps(text: str | None) -> int | tuple[int | None, int | None] | None:
 
 
 def _panel(row: dict[str, Any]) -> rich.panel.Panel:
-    """Return a completion in a frame: where it is from above, what it was given below."""
+    """Return a completion in a panel: its step and group on top, its rewards at the bottom."""
     text = rich.text.Text()
     for name in ("question", "prompt"):
         if row.get(name):
-            text.append(f"{_shown(row[name])}\n\n", style="dim")
+            text.append(f"{_printable(row[name])}\n\n", style="dim")
             break
-    text.append(_shown(row.get("model_output") or ""))
-    place = [f"step {row.get('step')}"]
-    place += [f"{name} {row[name]}" for name in ("mode", "group", "index") if name in row]
-    text.append(f"\n\n{_judged(row)}", style="bold")
-    return rich.panel.Panel(text, title=rich.text.Text(" · ".join(place)), title_align="left")
+    text.append(_printable(row.get("model_output") or ""))
+    title = [f"step {row.get('step')}"]
+    title += [f"{name} {row[name]}" for name in ("mode", "group", "index") if name in row]
+    text.append(f"\n\n{_scores(row)}", style="bold")
+    return rich.panel.Panel(text, title=rich.text.Text(" · ".join(title)), title_align="left")
 
 
-def _judged(row: dict[str, Any]) -> str:
-    """Return what the completion was given: the total, the functions, the advantage."""
+def _scores(row: dict[str, Any]) -> str:
+    """Return the scores of a completion: the total, each reward function, the advantage."""
     names = sorted((n for n in row if n.startswith("rewards/")), key=lambda n: n != "rewards/total")
-    given = [f"{escape(name.removeprefix('rewards/'))} {cell(row[name])}" for name in names]
+    scores = [f"{escape(name.removeprefix('rewards/'))} {cell(row[name])}" for name in names]
     for name, field in (("advantage", "advantage"), ("true answer", "true_answer")):
         if field in row:
-            given.append(f"{name} {cell(row[field])}")
-    return "   ".join(given)
+            scores.append(f"{name} {cell(row[field])}")
+    return "   ".join(scores)
 
 
-def _shown(text: str) -> str:
-    """Return a text of several lines, whose other control characters can't do anything."""
+def _printable(text: str) -> str:
+    """Return a text with its control characters escaped, except for newlines."""
     return "\n".join(escape(line) for line in text.split("\n"))

@@ -1,4 +1,4 @@
-"""Tables and JSON on standard output."""
+"""Prints tables and JSON to standard output."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = [
 ]
 
 _NUMBERS = (int, float)
-_WIDE = 100_000
-"""Width of a table that is not on a terminal: nothing is cut."""
+_UNLIMITED_WIDTH = 100_000
+"""Width of the output if it is not a terminal, in columns: nothing is truncated."""
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON; NaN and infinities are null, times are RFC 3339."""
+    """Print a value as JSON. NaN and infinities become null, times are RFC 3339."""
     typer.echo(json_bytes(value).decode())
 
 
@@ -41,10 +41,10 @@ def json_bytes(value: Any) -> bytes:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as a table: on a terminal fitted to its width, else nothing is cut.
+    """Print rows as a table, fitted to the width of a terminal. Elsewhere nothing is truncated.
 
     Args:
-        rows: The rows; the names of the first are the headings.
+        rows: The rows. The keys of the first row are the headings.
     """
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for name in rows[0] if rows else ():
@@ -56,21 +56,21 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    """Print the rows of an answer: as a table where it fits, else a line for each value.
+    """Print the rows of a result: as a table if it fits, otherwise with one line for each value.
 
-    On a terminal columns without any value are left out.
+    On a terminal, columns without any value are omitted.
 
     Args:
         rows: The rows.
-        names: The columns.
+        names: The names of the columns.
     """
     if not rows:
         typer.echo(f"no rows ({', '.join(map(escape, names))})")
         return
     console = _console()
     if console.is_terminal:
-        there = [name for name in names if any(row[name] is not None for row in rows)]
-        rows = [{name: row[name] for name in there} for row in rows]
+        nonempty = [name for name in names if any(row[name] is not None for row in rows)]
+        rows = [{name: row[name] for name in nonempty} for row in rows]
     widths = [max(len(cell(row[name])) for row in (*rows, {name: name})) + 3 for name in rows[0]]
     if sum(widths) <= console.width:
         print_table(rows)
@@ -83,7 +83,7 @@ def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> No
 
 
 def terminal_width() -> int:
-    """Return the columns of the terminal; very many where there is none."""
+    """Return the width of the terminal in columns; a very large number without a terminal."""
     return _console().width
 
 
@@ -91,11 +91,11 @@ def _console() -> rich.console.Console:
     console = rich.console.Console(highlight=False)
     if console.is_terminal:
         return console
-    return rich.console.Console(highlight=False, width=_WIDE)
+    return rich.console.Console(highlight=False, width=_UNLIMITED_WIDTH)
 
 
 def cell(value: Any) -> str:
-    """Return a value as a person reads it; control characters of texts are escaped."""
+    """Return a value in human-readable form. Control characters in texts are escaped."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -108,7 +108,7 @@ def cell(value: Any) -> str:
 
 
 def size_text(size_bytes: int) -> str:
-    """Return a size for people.
+    """Return a size in human-readable form.
 
     >>> size_text(1_234_567)
     '1.2 MB'
@@ -122,7 +122,7 @@ def size_text(size_bytes: int) -> str:
 
 
 def duration_text(duration_s: float | None) -> str:
-    """Return a time for people; empty for None.
+    """Return a duration in human-readable form; empty for None.
 
     >>> duration_text(3723.4)
     '1 h 02 min'

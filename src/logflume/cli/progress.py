@@ -1,4 +1,4 @@
-"""A progress bar on standard error, for work that takes a while."""
+"""Progress bars on standard error."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], total: int | None, what: str) -> Iterator[Item]:
-    """Yield the items, and show on a terminal how many are done.
+    """Yield the items and show the progress, if standard error is a terminal.
 
     Args:
-        items: What there is to do.
-        total: How many; None where that shows only at the end.
-        what: A word for them.
+        items: The items to process.
+        total: Their number; None if it is unknown.
+        what: A label for the progress bar.
     """
     console = rich.console.Console(stderr=True)
     return iter(
@@ -32,11 +32,13 @@ def progress(items: Iterable[Item], total: int | None, what: str) -> Iterator[It
 
 @contextmanager
 def byte_progress(total_bytes: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Yield what is told how many bytes were done, and show it on a terminal.
+    """Yield a callback that advances a progress bar, shown if standard error is a terminal.
+
+    The callback takes the number of bytes processed since the previous call.
 
     Args:
-        total_bytes: How many there are.
-        what: A word for them.
+        total_bytes: The total number of bytes.
+        what: A label for the progress bar.
     """
     console = rich.console.Console(stderr=True)
     columns = (

@@ -1,4 +1,4 @@
-"""`logflume replay`: outputs made anew from the journal."""
+"""`logflume replay`: rebuilds outputs of a run from its journal."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def replay(
     to: Annotated[
         str,
         typer.Option(
-            help="Kinds of outputs, with commas between: csv, parquet, tensorboard, "
+            help="Kinds of outputs, separated by commas: csv, parquet, tensorboard, "
             "console (the log file), jsonl (only with --out)."
         ),
     ],
     out: Annotated[
         Path | None,
         typer.Option(
-            help="A folder to make them in; else those of the run are replaced.",
+            help="A folder to write to; by default the outputs of the run are replaced.",
             show_default=False,
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Make outputs of a run anew from its journal, through the same sinks.
+    """Rebuild outputs of a run from its journal, using the same sinks.
 
-    All ranks and attempts are there, NaN and infinities as they were. An output is replaced in one
-    step, when the new one is complete; a run that is being written is refused, but for --out.
+    The result has all ranks and attempts, and restores NaN and infinities. An output is replaced
+    atomically once the new one is complete. A live run can only be replayed with --out.
 
     Example: logflume replay latest --to csv,parquet,tensorboard
 
@@ -46,15 +46,15 @@ def replay(
     """
     folder = find_run(run)
     kinds = [kind.strip() for kind in to.split(",") if kind.strip()]
-    with byte_progress(journal_bytes(folder), "Replay") as tell:
-        made = replay_run(folder, kinds, out, tell)
+    with byte_progress(journal_bytes(folder), "Replay") as on_progress:
+        rebuilt = replay_run(folder, kinds, out, on_progress)
     if json:
-        print_json([{**_as_dict(one), "size_bytes": one.size_bytes} for one in made])
-    elif made:
-        print_table([{**_as_dict(one), "size": size_text(one.size_bytes)} for one in made])
+        print_json([{**_as_dict(one), "size_bytes": one.size_bytes} for one in rebuilt])
+    elif rebuilt:
+        print_table([{**_as_dict(one), "size": size_text(one.size_bytes)} for one in rebuilt])
     else:
-        typer.echo(f"{folder}: nothing was made")
+        typer.echo(f"{folder}: no output was rebuilt")
 
 
-def _as_dict(made: Rebuilt) -> dict[str, object]:
-    return {"path": str(made.path), "events": made.events}
+def _as_dict(output: Rebuilt) -> dict[str, object]:
+    return {"path": str(output.path), "events": output.events}

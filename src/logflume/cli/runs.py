@@ -1,4 +1,4 @@
-"""`logflume runs`: which runs there are."""
+"""`logflume runs`: lists runs."""
 
 from __future__ import annotations
 
@@ -23,32 +23,34 @@ def runs(
     folder: Annotated[
         str | None,
         typer.Argument(
-            metavar="FOLDER", help="Where runs are; else LOGFLUME_DIR, or logs.", show_default=False
+            metavar="FOLDER",
+            help="The folder that contains the runs; by default LOGFLUME_DIR, or logs.",
+            show_default=False,
         ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List runs, the newest last: status, steps, last reward, size.
+    """List runs, newest last, with status, last step, last reward and size.
 
     Example: logflume runs logs
     """
-    there = open_runs(Path(folder or runs_folder()) / "*")
-    last = _read_last(there)
-    found = [_describe(run, last) for run in progress(there, len(there), "Runs")]
-    found.sort(key=lambda run: str(run["started"]))
+    opened = open_runs(Path(folder or runs_folder()) / "*")
+    last = _read_last(opened)
+    listed = [_describe(run, last) for run in progress(opened, len(opened), "Runs")]
+    listed.sort(key=lambda run: str(run["started"]))
     if folder is None or json:
-        print_json(found) if json else print_table([_as_row(run, run["run"]) for run in found])
+        print_json(listed) if json else print_table([_as_row(run, run["run"]) for run in listed])
     else:
-        print_table([_as_row(run, f"{folder}/{Path(run['folder']).name}") for run in found])
+        print_table([_as_row(run, f"{folder}/{Path(run['folder']).name}") for run in listed])
 
 
-def _read_last(there: Runs) -> dict[str, dict[str, Any]]:
-    """Return what `_last_by_run` does; of a run that can't be read it is why."""
+def _read_last(runs: Runs) -> dict[str, dict[str, Any]]:
+    """Return the same as `_last_by_run`, with the error for each run that can't be read."""
     try:
-        return _last_by_run(there)
+        return _last_by_run(runs)
     except LogflumeError:
         last: dict[str, dict[str, Any]] = {}
-    for run in there:
+    for run in runs:
         try:
             last |= _last_by_run(run)
         except LogflumeError as error:
@@ -57,17 +59,17 @@ def _read_last(there: Runs) -> dict[str, dict[str, Any]]:
     return last
 
 
-def _last_by_run(there: Questions) -> dict[str, dict[str, Any]]:
-    """Return the last step, mean reward and duration by run: all runs are read at once."""
+def _last_by_run(runs: Questions) -> dict[str, dict[str, Any]]:
+    """Return the last step, mean reward and duration by run, with one query for all runs."""
     columns = ["run", "step", "mode", "rewar[d]", "rewards/total/mea[n]"]
-    # What the trainer says of a reward comes last, and counts.
+    # The trainer's own value of the reward is read last, so it takes precedence.
     rows = [
         row
         for event_type in ("reward", "training")
-        for row in there.events(event_type, columns=columns).to_pylist()
+        for row in runs.events(event_type, columns=columns).to_pylist()
         if row["mode"] != "eval" and row["step"] is not None
     ]
-    rows += there.events("run_finished", columns=["run", "attempt", "duration_s"]).to_pylist()
+    rows += runs.events("run_finished", columns=["run", "attempt", "duration_s"]).to_pylist()
     last: dict[str, dict[str, Any]] = {}
     for row in rows:
         of_run = last.setdefault(row["run"], {})
@@ -80,17 +82,17 @@ def _last_by_run(there: Questions) -> dict[str, dict[str, Any]]:
 
 
 def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    overview = read_run_status(run.folder)
-    # Runs of one id are called by their folders.
-    of_run = last.get(str(run.folder)) or last.get(overview.run, {})
+    status = read_run_status(run.folder)
+    # Runs that share an id are named by their folders.
+    of_run = last.get(str(run.folder)) or last.get(status.run, {})
     ended = of_run.get("ended", {"attempt": None, "duration_s": None})
     return {
-        "run": overview.run,
+        "run": status.run,
         "folder": str(run.folder),
-        "status": "damaged" if "error" in of_run else overview.status,
-        "attempt": overview.attempt,
-        "started": overview.started,
-        "duration_s": ended["duration_s"] if ended["attempt"] == overview.attempt else None,
+        "status": "damaged" if "error" in of_run else status.status,
+        "attempt": status.attempt,
+        "started": status.started,
+        "duration_s": ended["duration_s"] if ended["attempt"] == status.attempt else None,
         "last_step": of_run.get("step"),
         "last_reward": of_run.get("reward"),
         "size_bytes": size_bytes(run.folder),
@@ -98,7 +100,7 @@ def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _as_row(run: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a line of the list; the name is one that other commands find the run by."""
+    """Return a row of the list. `name` is a name that other commands accept."""
     return {
         "run": name,
         "status": run["status"],

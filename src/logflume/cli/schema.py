@@ -1,4 +1,4 @@
-"""`logflume schema`: what every line of the journal is valid against."""
+"""`logflume schema`: prints the JSON Schema of the journal."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ __all__ = ["schema"]
 
 
 def schema() -> None:
-    """Print the JSON Schema that every line of events.jsonl is valid against."""
+    """Print the JSON Schema that every line of events.jsonl matches."""
     typer.echo(orjson.dumps(event_schema(), option=orjson.OPT_INDENT_2).decode())

@@ -1,4 +1,4 @@
-"""`logflume show`: a run at a glance."""
+"""`logflume show`: shows a summary of a run."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _METRICS = (
     "completions/mean_length",
     "completions/clipped_ratio",
 )
-# As patterns, so that none has to be there.
+# As patterns, because a run need not have all of these metrics.
 _PATTERNS = [f"[{name[0]}]{name[1:]}" for name in _METRICS]
-_ALERTS = 10
-_WIDE = 110
+_MAX_ALERTS = 10
+_ALL_NUMBERS_WIDTH = 110
 _NAME_WIDTH, _NUMBER_WIDTH = 43, 13
-_LEAST_WIDTH, _MOST_WIDTH = 10, 40
+_MIN_LINE_WIDTH, _MAX_LINE_WIDTH = 10, 40
 
 
 def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
-    """Show a run: how it stands, its metrics as sparklines, its events, its alerts.
+    """Show a run: its status, metrics as sparklines, number of events, and alerts.
 
     Example: logflume show latest
     """
@@ -55,22 +55,22 @@ def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
     if metrics:
         print_table([_as_row(name, of_name) for name, of_name in metrics.items()])
     typer.echo("Events: " + ", ".join(f"{count:,} {name}" for name, count in sorted(types.items())))
-    for alert in alerts[-_ALERTS:]:
+    for alert in alerts[-_MAX_ALERTS:]:
         typer.echo(f"Alert at step {alert['step']}: {cell(alert['message'])}")
 
 
 def summarize_metrics(run: Run) -> dict[str, dict[str, Any]]:
-    """Return by metric its values by step, the first and last, the least and greatest.
+    """Return for each metric its values by step, and the first, last, minimum and maximum value.
 
-    Metrics of evaluations begin with `eval/`. Values that are no numbers (NaN) are left out. Of
-    several ranks it is the mean.
+    Metrics of evaluations are prefixed with `eval/`. NaN and infinities are omitted. Values of
+    several ranks are averaged.
     """
     table = run.metrics(*_PATTERNS, wide=True)
     rows = table.to_pylist()
     series: dict[str, list[float]] = {}
     for mode, prefix in (("train", ""), (None, ""), ("eval", "eval/")):
         of_mode = [row for row in rows if row["mode"] == mode]
-        # Of what both say the trainer's word counts: its columns come first.
+        # The trainer's own metrics take precedence: their columns come first.
         for column in table.column_names[2:]:
             values = [row[column] for row in of_mode if row[column] is not None]
             finite = [value for value in values if math.isfinite(value)]
@@ -89,7 +89,7 @@ def summarize_metrics(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _facts(info: RunSummary) -> dict[str, str]:
-    """Return what is known of a run, in words."""
+    """Return the known facts about a run, as text."""
     facts = {
         "Run": f"{info.run}   ({info.folder})",
         "Status": info.status + (f" after {info.exception}" if info.exception else ""),
@@ -106,9 +106,9 @@ def _facts(info: RunSummary) -> dict[str, str]:
 
 
 def _as_row(name: str, metric: dict[str, Any]) -> dict[str, Any]:
-    """Return a line of the table; what a narrow terminal has no room for is left out."""
+    """Return a row of the table, without the columns that don't fit a narrow terminal."""
     width = terminal_width()
-    numbers = ("first", "last", "min", "max") if width >= _WIDE else ("first", "last")
+    numbers = ("first", "last", "min", "max") if width >= _ALL_NUMBERS_WIDTH else ("first", "last")
     room = width - _NAME_WIDTH - _NUMBER_WIDTH * len(numbers)
-    line = sparkline(metric["values"], min(max(room, _LEAST_WIDTH), _MOST_WIDTH))
+    line = sparkline(metric["values"], min(max(room, _MIN_LINE_WIDTH), _MAX_LINE_WIDTH))
     return {"metric": name, "": line, **{n: float(f"{metric[n]:.4g}") for n in numbers}}

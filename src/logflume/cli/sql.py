@@ -1,4 +1,4 @@
-"""`logflume sql`: a query over a run, or over many."""
+"""`logflume sql`: runs a SQL query on one or more runs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["sql"]
 
 def sql(
     run: RunsArgument,
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="A query in DuckDB's SQL.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="A query in DuckDB's SQL dialect.")],
     as_format: FormatOption = TableFormat.TABLE,
     out: OutOption = None,
     all_attempts: AllAttempts = False,
 ) -> None:
-    """Ask a run, or many ('logs/*'), in SQL.
+    """Query a run, or several ('logs/*'), in SQL.
 
-    Each type of event is a view, named as the type: training, reward, model_output … So are
-    metrics (step, name, value), rewards (one row a completion and function) and outputs.
+    Each event type is a view of that name: training, reward, model_output … So are metrics (step,
+    name, value), rewards (one row for each completion and function) and outputs.
 
     Example: logflume sql latest 'select step, reward, loss from training order by step'
 

@@ -1,4 +1,4 @@
-"""Answers as a table on the terminal, or as CSV, JSON or Parquet."""
+"""Writes query results as a table for the terminal, or as CSV, JSON or Parquet."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FormatOption", "OutOption", "TableFormat", "write_table"]
 
-_ROWS_SHOWN = 1_000
+_MAX_ROWS = 1_000
 _STDOUT = 1
 
 
 class TableFormat(StrEnum):
-    """How an answer is written."""
+    """The format of a query result."""
 
     TABLE = "table"
     CSV = "csv"
@@ -32,38 +32,42 @@ class TableFormat(StrEnum):
 
 
 FormatOption: TypeAlias = Annotated[
-    TableFormat, typer.Option("--format", "-f", help="How to write it.")
+    TableFormat, typer.Option("--format", "-f", help="The output format.")
 ]
 OutOption: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="A file; else standard output.", show_default=False),
+    typer.Option(
+        "--out", "-o", help="The file to write; by default standard output.", show_default=False
+    ),
 ]
 
 
 def write_table(table: Table, as_format: TableFormat, out: Path | None) -> None:
-    """Write an answer to a file, or to standard output.
+    """Write a query result to a file or to standard output.
 
     Raises:
-        QueryError: The file can't be written, or a terminal can't show it.
+        QueryError: The file can't be written, or the format doesn't suit the destination.
     """
     if as_format is TableFormat.TABLE and out is not None:
-        raise QueryError(f"{out}: a table is for the terminal: give --format csv, json or parquet")
+        raise QueryError(
+            f"{out}: the table format is for the terminal; use --format csv, json or parquet"
+        )
     if as_format is TableFormat.TABLE:
-        print_records(table.slice(0, _ROWS_SHOWN).to_pylist(), table.column_names)
-        if len(table) > _ROWS_SHOWN:
-            typer.echo(f"{_ROWS_SHOWN:,} of {len(table):,} rows; --format csv has all", err=True)
+        print_records(table.slice(0, _MAX_ROWS).to_pylist(), table.column_names)
+        if len(table) > _MAX_ROWS:
+            typer.echo(f"{_MAX_ROWS:,} of {len(table):,} rows; use --format csv for all", err=True)
         return
     if as_format is TableFormat.PARQUET and out is None and sys.stdout.isatty():
-        raise QueryError("Parquet is nothing for a terminal: give a file with --out")
+        raise QueryError("Parquet can't be written to a terminal; give a file with --out")
     try:
         with out.open("wb") if out else open(_STDOUT, "wb", closefd=False) as file:
             _write(table, as_format, file)
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise QueryError(f"{out or 'standard output'}: this can't be written: {error}") from error
+        raise QueryError(f"{out or 'standard output'} can't be written: {error}") from error
     if out:
-        typer.echo(f"{len(table):,} rows are in {out}", err=True)
+        typer.echo(f"wrote {len(table):,} rows to {out}", err=True)
 
 
 def _write(table: Table, as_format: TableFormat, file: IO[bytes]) -> None:
@@ -80,11 +84,13 @@ def _write(table: Table, as_format: TableFormat, file: IO[bytes]) -> None:
         try:
             pyarrow.csv.write_csv(_without_lists(table.arrow), file)
         except pa.ArrowNotImplementedError as error:
-            raise QueryError(f"CSV can't hold this answer: {error}. Try --format json") from error
+            raise QueryError(
+                f"CSV can't represent this result: {error}. Use --format json"
+            ) from error
 
 
 def _without_lists(table: pa.Table) -> pa.Table:
-    """Return the table with its lists as JSON text: CSV has no lists."""
+    """Convert lists to JSON text, because CSV has no lists."""
     import orjson
     import pyarrow as pa
 

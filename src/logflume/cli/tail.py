@@ -1,4 +1,4 @@
-"""`logflume tail`: the last events of a run, and those to come."""
+"""`logflume tail`: prints the last events of a run, and follows it."""
 
 from __future__ import annotations
 
@@ -23,63 +23,66 @@ _TEXT_WIDTH = 1_000
 
 def tail(
     run: RunArgument = "latest",
-    last: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many to begin with.")] = 10,
-    going_on: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with what comes, till the run ends.")
+    last: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="How many of the last events to print.")
+    ] = 10,
+    is_following: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new events until the run ends.")
     ] = False,
     types: Annotated[
-        list[str] | None, typer.Option("--type", help="Only this type; may be repeated.")
+        list[str] | None, typer.Option("--type", help="Only events of this type; may be repeated.")
     ] = None,
     where: Annotated[
-        str | None, typer.Option(help="A condition in SQL.", show_default=False)
+        str | None,
+        typer.Option(help="Only events that match this condition in SQL.", show_default=False),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, an event a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, one event per line.")] = False,
 ) -> None:
-    """Print the last events of a run; with -f also those that come, live.
+    """Print the last events of a run, and with -f new ones as they are written.
 
     Example: logflume tail latest -f --type reward --where "step > 100"
     """
-    show = _as_json if json else _as_line
-    choose = _Chooser(types, where)
-    for events in follow(find_run(run), choose, last, going_on):
+    format_line = _as_json if json else _as_line
+    select = _EventFilter(types, where)
+    for events in follow(find_run(run), select, last, is_following):
         for event in events:
-            typer.echo(show(event))
-    if not going_on:
-        choose.report_losses()
+            typer.echo(format_line(event))
+    if not is_following:
+        select.check_matches()
 
 
-class _Chooser:
-    """Chooses events by their type and a condition.
+class _EventFilter:
+    """Selects events by their type and a condition.
 
     Args:
-        types: The types; none: all.
-        where: The condition, in SQL.
+        types: The event types; None: all.
+        where: The condition, in SQL; None: all events match.
     """
 
     def __init__(self, types: list[str] | None, where: str | None) -> None:
         self._types = types
-        self._where = None if where is None else _condition(where)
-        self._of_types = 0
+        self._where = None if where is None else _sql_filter(where)
+        self._type_matches = 0
 
     def __call__(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the events that are wanted."""
+        """Return the events that match."""
         of_types = [e for e in events if not self._types or e["event"] in self._types]
-        self._of_types += len(of_types)
+        self._type_matches += len(of_types)
         return of_types if self._where is None else self._where(of_types)
 
-    def report_losses(self) -> None:
-        """Say what can't have been meant, at the end.
+    def check_matches(self) -> None:
+        """Raise an error if the types or the fields of the condition are probably misspelled.
 
         Raises:
-            QueryError: There was no event of the types, or none with the fields of the condition.
+            QueryError: No event had one of the types, or none had the fields of the condition.
         """
-        if self._types and not self._of_types:
+        if self._types and not self._type_matches:
             raise QueryError(f"no event here is of type {' or '.join(map(repr, self._types))}")
         if self._where is not None:
-            self._where.report_losses()
+            self._where.check_applied()
 
 
-def _condition(where: str) -> SqlFilter:
+def _sql_filter(where: str) -> SqlFilter:
     try:
         from logflume.query.sql_filter import SqlFilter
     except ModuleNotFoundError as error:
@@ -88,7 +91,7 @@ def _condition(where: str) -> SqlFilter:
 
 
 def _as_json(event: dict[str, Any]) -> str:
-    """Return the event as the journal has it."""
+    """Return the event as JSON, as it is in the journal."""
     nonfinite: dict[str, str] = {}
     for name, value in event.items():
         note_nonfinite(nonfinite, name, value)
@@ -96,7 +99,7 @@ def _as_json(event: dict[str, Any]) -> str:
 
 
 def _as_line(event: dict[str, Any]) -> str:
-    # typer.echo takes the colours away where there is no terminal.
+    # typer.echo removes the colours if the output is not a terminal.
     message = event.get("message")
     if isinstance(message, str) and len(message) > _TEXT_WIDTH:
         event = {**event, "message": f"{message[:_TEXT_WIDTH]}…"}

@@ -1,1 +1,1 @@
-"""The configuration: its model, and how it is read from YAML."""
+"""The configuration: its model, and reading it from YAML or a dict."""

@@ -1,7 +1,8 @@
-"""Configurations written in the words of Python's `logging.config.dictConfig`.
+"""Translates configurations in the format of Python's `logging.config.dictConfig`.
 
-The seed of this project was described in them: `handlers` with a `class`, `formatters`,
-loggers named `logging.training`. They are translated to logflume's own words, and checked after.
+The seed document, this project's original specification, uses this format: `handlers` with a
+`class`, `formatters`, loggers named `logging.training`. Such a configuration is translated to
+logflume's own format and then checked like any other.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from logflume.config.reader import join, mapping, read
 
 __all__ = ["is_dictconfig", "translate"]
 
-_WELL_KNOWN: dict[str, dict[str, Any]] = {
+_DEFAULT_HANDLERS: dict[str, dict[str, Any]] = {
     "console": {"type": "console"},
     "file": {"type": "console", "path": "{dir}/gemma_training.log"},
     "csv": {"type": "csv", "path": "{dir}/gemma_outputs.csv", "events": ["model_output"]},
@@ -23,7 +24,7 @@ _WELL_KNOWN: dict[str, dict[str, Any]] = {
     "parquet": {"type": "parquet", "path": "{dir}/{run}/parquet"},
     "jsonl": {"type": "jsonl", "path": "{dir}/{run}/events.jsonl"},
 }
-"""Handlers that the seed's sample names without spelling them out, with the seed's paths."""
+"""Handlers that the seed document's sample uses but doesn't define, with its paths."""
 
 _CLASSES: dict[str, str] = {
     "StreamHandler": "console",
@@ -36,7 +37,7 @@ _CLASSES: dict[str, str] = {
     "JsonlHandler": "jsonl",
     "ParquetHandler": "parquet",
 }
-"""What stands for a handler's class, by its last name."""
+"""The default handler for each handler class, by the last part of the class name."""
 
 _PATH_KEYS = ("filename", "path", "file", "log_dir", "logdir", "directory")
 _LOGGER_KEYS = ("level", "handlers", "propagate", "filters")
@@ -45,25 +46,29 @@ _LEVELS = {"10": "DEBUG", "20": "INFO", "30": "WARNING", "40": "ERROR", "50": "C
     "WARN": "WARNING",
     "FATAL": "CRITICAL",
 }
-_CHAIN = ("redact_secrets", "tag_step", "flatten_rewards", "aggregate_metrics")
+_PROCESSORS = ("redact_secrets", "tag_step", "flatten_rewards", "aggregate_metrics")
 
 
 def is_dictconfig(raw: Mapping[str, Any]) -> bool:
-    """Whether a configuration is written in dictConfig's words."""
+    """Whether a configuration is in the format of dictConfig."""
     return any(key in raw for key in ("handlers", "formatters", "disable_existing_loggers"))
 
 
 def translate(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the same configuration in logflume's words, with the journal added to every logger.
+    """Translate a configuration to logflume's format, and add the journal to every logger.
 
-    Formatters and filters have no counterpart: the sinks format for themselves. Levels,
-    handlers, `propagate`, `metrics` and any key of logflume's own are kept.
+    Formatters and filters have no counterpart, because sinks do their own formatting. Levels,
+    handlers, `propagate`, `metrics` and all keys of logflume's own are kept.
+
+    Args:
+        raw: The configuration.
+        where: Location in the configuration, for errors.
 
     Raises:
-        ConfigError: A handler's class, a handler's name or a level is unknown.
+        ConfigError: A handler class, handler name or level is unknown.
     """
     result = {key: value for key, value in raw.items() if key not in _DROPPED_KEYS}
-    sinks = {"jsonl": dict(_WELL_KNOWN["jsonl"])}
+    sinks = {"jsonl": dict(_DEFAULT_HANDLERS["jsonl"])}
     for name, handler in mapping(raw.get("handlers"), join(where, "handlers")).items():
         sinks[str(name)] = _translate_handler(handler, join(where, f"handlers.{name}"))
     sinks |= mapping(raw.get("sinks"), join(where, "sinks"))
@@ -77,7 +82,7 @@ def translate(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
         logger["sinks"] = _with_journal(logger["sinks"])
         result["loggers"][str(name).removeprefix("logging.")] = logger
     result["sinks"] = sinks
-    result.setdefault("processors", list(_CHAIN))
+    result.setdefault("processors", list(_PROCESSORS))
     return result
 
 
@@ -86,32 +91,32 @@ def _with_journal(names: list[str]) -> list[str]:
 
 
 def _translate_logger(raw: Any, sinks: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return level and sinks of a logger; a handler named for the first time is put in `sinks`."""
+    """Return level and sinks of a logger; default handlers that it uses are added to `sinks`."""
     table = mapping(raw, where)
     for key in table:
         if key not in _LOGGER_KEYS:
             raise config_error(
                 join(where, key),
-                "this key is unknown",
+                "unknown key",
                 allowed=", ".join(_LOGGER_KEYS),
                 hint=nearest(str(key), _LOGGER_KEYS),
             )
     handlers: list[str] = read(table.get("handlers") or [], list[str], join(where, "handlers"))
     for name in handlers:
-        if name not in sinks and name not in _WELL_KNOWN:
-            known = {*sinks, *_WELL_KNOWN}
+        if name not in sinks and name not in _DEFAULT_HANDLERS:
+            known = {*sinks, *_DEFAULT_HANDLERS}
             raise config_error(
                 join(where, "handlers"),
                 f"there is no handler named {name!r}",
                 allowed=", ".join(sorted(known)),
                 hint=nearest(name, known),
             )
-        sinks.setdefault(name, dict(_WELL_KNOWN.get(name, {})))
+        sinks.setdefault(name, dict(_DEFAULT_HANDLERS.get(name, {})))
     return {**_translate_level(table, where), "sinks": list(handlers)}
 
 
 def _translate_level(table: Mapping[Any, Any], where: str) -> dict[str, str]:
-    """Return the level as a mapping of one, or of none where it is not set."""
+    """Return a mapping with the level, empty if it is not set."""
     text = str(table.get("level", "NOTSET")).upper()
     if text in ("NOTSET", "0"):
         return {}
@@ -125,17 +130,17 @@ def _translate_handler(raw: Any, where: str) -> dict[str, Any]:
     if name not in _CLASSES:
         raise config_error(
             join(where, "class"),
-            f"no sink stands for {name!r}",
+            f"no sink corresponds to class {name!r}",
             allowed=", ".join(_CLASSES),
             hint=nearest(name, _CLASSES),
         )
-    sink = {**_WELL_KNOWN[_CLASSES[name]], **_translate_level(handler, where)}
+    sink = {**_DEFAULT_HANDLERS[_CLASSES[name]], **_translate_level(handler, where)}
     if "events" in handler:
         sink["events"] = handler["events"]
     if path := next((handler[key] for key in _PATH_KEYS if handler.get(key)), None):
         sink["path"] = str(path)
     elif _CLASSES[name] == "file":
-        raise config_error(where, "a file handler needs 'filename'")
+        raise config_error(where, "a file handler requires 'filename'")
     if isinstance(handler.get("buffer_size"), int):
         sink["queue"] = {"size": handler["buffer_size"]}
     return sink

@@ -1,92 +1,79 @@
-"""Checking the processors and sinks that a configuration names, before any of them is built."""
+"""Determines whether a configuration can run in a worker process, and if not, why."""
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Any, NamedTuple
 
-from logflume.config.errors import config_error, nearest
-from logflume.config.model import Config, SinkConfig
-from logflume.config.reader import join
-from logflume.config.registry import PROCESSORS, SINKS, check_options, find, find_processor
+from logflume.config.model import Config
+from logflume.config.registry import SINKS, find, find_processor
+from logflume.guard import type_name
 
-__all__ = ["check_components", "is_eligible"]
+__all__ = ["Obstacle", "find_obstacle"]
 
-
-_GIVEN = ("run", "metrics")
-"""Parameters that logflume fills, if a component has them; a sink is given `events` too."""
-
-_PLACES = ("{dir}", "{run}", "{rank}")
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
-def check_components(config: Config, where: str) -> None:
-    """Check that every component exists and takes its options.
+class Obstacle(NamedTuple):
+    """A reason why a pipeline can't run in a worker process.
 
-    Args:
-        config: The configuration.
-        where: Place in the configuration, as the errors name it.
-
-    Raises:
-        ConfigError: A component is unknown, or doesn't take its options.
+    Attributes:
+        component: Name of the component in the configuration.
+        reason: The reason, as a clause.
     """
-    for index, entry in enumerate(config.processors):
-        _check_processor(entry, join(where, f"processors[{index}]"))
+
+    component: str
+    reason: str
+
+
+def find_obstacle(config: Config) -> Obstacle | None:
+    """Return the first obstacle to a worker process; None if there is none.
+
+    All components have to be given by name, with plain options, and to declare `detachable = True`,
+    that they need nothing from the training process.
+    """
+    return next(_find_obstacles(config), None)
+
+
+def _find_obstacles(config: Config) -> Iterator[Obstacle]:
+    if sys.platform == "win32":
+        yield Obstacle("worker process", "Windows has no worker process")
+    elif not sys.executable:
+        yield Obstacle("worker process", "there is no Python interpreter to start it with")
     for name, sink in config.sinks.items():
-        if sink.instance is None:
-            _check_sink(sink, join(where, f"sinks.{name}"))
+        if sink.instance is not None:
+            yield Obstacle(name, f"the sink {name!r} is an object")
+        elif not _is_detachable(find(SINKS, sink.type, f"sinks.{name}")):
+            yield Obstacle(name, f"the sink {name!r} ({sink.type}) is not detachable")
+        else:
+            yield from _find_objects(name, f"sink {name!r}", sink.options)
+    for entry in config.processors:
+        component = find_processor(entry)
+        if component is None:
+            name = str(getattr(entry, "__name__", type_name(entry)))
+            yield Obstacle(name, f"the processor {name!r} is an object")
+            continue
+        ((name, options),) = entry.items() if isinstance(entry, Mapping) else ((entry, None),)
+        if not _is_detachable(component):
+            yield Obstacle(name, f"the processor {name!r} is not detachable")
+        yield from _find_objects(name, f"processor {name!r}", options or {})
 
 
-def _check_processor(entry: Any, where: str) -> None:
-    if isinstance(entry, type):
-        raise config_error(where, f"expected an object, found its class: write {entry.__name__}()")
-    if callable(entry):
-        return
-    if isinstance(entry, str):
-        entry = {entry: None}
-    if not isinstance(entry, Mapping) or len(entry) != 1:
-        raise config_error(where, f"expected a name, or one name with its options, found {entry!r}")
-    ((name, options),) = entry.items()
-    factory = find(PROCESSORS, str(name), where)
-    where = f"{where}.{name}"
-    if options is not None and not isinstance(options, Mapping):
-        raise config_error(where, f"expected options (key: value), found {options!r}")
-    if isinstance(factory, type):
-        check_options(factory, options or {}, _GIVEN, where)
-    elif options:
-        raise config_error(where, "this processor is a function and takes no options")
+def _find_objects(name: str, what: str, options: Mapping[str, Any]) -> Iterator[Obstacle]:
+    for option, value in options.items():
+        if not _is_plain(value):
+            yield Obstacle(name, f"the option {option!r} of the {what} is an object")
 
 
-def _check_sink(sink: SinkConfig, where: str) -> None:
-    factory = find(SINKS, sink.type, f"{where}.type")
-    check_options(factory, sink.options, {*_GIVEN, "events"}, where)
-    for place in re.findall(r"{\w*}", str(sink.options.get("path"))):
-        if place not in _PLACES:
-            raise config_error(
-                f"{where}.path",
-                f"nothing stands for {place}",
-                allowed=", ".join(_PLACES),
-                hint=nearest(place, _PLACES),
-            )
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, (*value, *value.values())))
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    return type(value) in _PLAIN or isinstance(value, PurePath)
 
 
-def is_eligible(config: Config) -> bool:
-    """Whether all components say `detachable = True`: they need nothing of the training's process.
-
-    An object given to `initialize()` stays where it is, and so does the pipeline then.
-    """
-    if sys.platform == "win32" or not sys.executable:
-        return False
-    sinks = config.sinks.values()
-    # An object has no name, and nothing is found for it.
-    processors = map(find_processor, config.processors)
-    return all(map(_is_sink_detachable, sinks)) and all(map(_says_so, processors))
-
-
-def _is_sink_detachable(sink: Any) -> bool:
-    return sink.instance is None and _says_so(find(SINKS, sink.type, "sinks"))
-
-
-def _says_so(component: Any) -> bool:
+def _is_detachable(component: Any) -> bool:
     return bool(getattr(component, "detachable", False))

@@ -1,4 +1,4 @@
-"""Errors of the configuration that a person can act on."""
+"""Construction of actionable error messages for the configuration."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ __all__ = ["config_error", "nearest"]
 
 
 def config_error(
-    where: str, found: str, *, allowed: str = "", hint: str | None = None
+    where: str, problem: str, *, allowed: str = "", hint: str | None = None
 ) -> ConfigError:
-    """Return an error that says where, what was found, what is allowed and what was perhaps meant.
+    """Return an error with the location, the problem, the allowed values and a suggestion.
+
+    Args:
+        where: Location in the configuration.
+        problem: What is wrong there.
+        allowed: The allowed values; empty if there is no such list.
+        hint: The value that was probably meant.
 
     >>> print(config_error("my.yaml: buffer.sise", "unknown key", allowed="size", hint="size"))
     my.yaml: buffer.sise: unknown key
       allowed: size
       did you mean 'size'?
     """
-    lines = [f"{where.removesuffix(':')}: {found}"]
+    lines = [f"{where.removesuffix(':')}: {problem}"]
     if allowed:
         lines.append(f"  allowed: {allowed}")
     if hint:
@@ -29,5 +35,5 @@ def config_error(
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that looks most like `name`, if any does."""
+    """Return the known name that is most similar to `name`; None if none is similar."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)

@@ -1,4 +1,4 @@
-"""From a YAML file, a name or a dict to a checked `Config`."""
+"""Loads a `Config` from a YAML file, the name of a shipped configuration or a dict."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
+from logflume.config.components import check_components
 from logflume.config.dictconfig import is_dictconfig, translate
-from logflume.config.eligibility import check_components
 from logflume.config.errors import config_error, nearest
 from logflume.config.model import Config, Level, SinkConfig
 from logflume.config.reader import join, mapping, read
@@ -23,7 +23,7 @@ __all__ = ["load_config", "shipped_configs"]
 
 
 def shipped_configs() -> dict[str, Any]:
-    """Return the configurations that come with logflume, by name."""
+    """Return the configurations that are shipped with logflume, by name."""
     folder = files("logflume.configs")
     return {Path(item.name).stem: item for item in folder.iterdir() if item.name.endswith(".yaml")}
 
@@ -38,15 +38,15 @@ def load_config(
     """Load and check a configuration.
 
     Args:
-        source: Path of a YAML file, the name of a shipped one (`gemma`), a dict of the same shape,
-            or None for `LOGFLUME_CONFIG` and else `default`.
-        run: In place of the file's `run`; None lets `LOGFLUME_RUN` count.
-        dir: In place of the file's `dir`; None lets `LOGFLUME_DIR` count.
-        level: Level of the root logger, and so of those that have none of their own; None lets
-            `LOGFLUME_LEVEL` count.
+        source: Path of a YAML file, name of a shipped configuration (`gemma`), or a dict of the
+            same shape. None uses `LOGFLUME_CONFIG`, or else `default`.
+        run: Overrides `LOGFLUME_RUN`, which overrides `run` in the file.
+        dir: Overrides `LOGFLUME_DIR`, which overrides `dir` in the file.
+        level: Level of the root logger, and of all loggers without a level of their own. Overrides
+            `LOGFLUME_LEVEL`, which overrides the file.
 
     Raises:
-        ConfigError: It can't be used; the text says where and what to do.
+        ConfigError: The configuration is invalid; the message says where and how to fix it.
     """
     if source is None:
         source = os.environ.get("LOGFLUME_CONFIG") or "default"
@@ -75,18 +75,18 @@ def _read_yaml(source: str) -> tuple[dict[str, Any], str]:
     if text_file is None:
         raise config_error(
             source,
-            "there is no such file",
-            allowed=f"a path, or one of the shipped: {', '.join(sorted(shipped))}",
+            "no such file or shipped configuration",
+            allowed=f"a path, or one of {', '.join(sorted(shipped))}",
             hint=nearest(source, shipped),
         )
     try:
         raw = load_yaml(text_file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source}: it can't be read: {error}") from error
+        raise ConfigError(f"{source}: can't be read: {error}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2026-13-01
-        raise ConfigError(f"{source}: this is not valid YAML: {error}") from error
+        raise ConfigError(f"{source}: invalid YAML: {error}") from error
     if raw is None:
-        raise ConfigError(f"{source}: the file is empty, so nothing would be written anywhere")
+        raise ConfigError(f"{source}: the file is empty, so no events would be written")
     return dict(mapping(raw, f"{source}:")), f"{source}:"
 
 
@@ -118,12 +118,12 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
 
 def _check_sink_names(config: Config, where: str) -> None:
     known = list(config.sinks)
-    places = {"root": config.root, **{f"loggers.{k}": v for k, v in config.loggers.items()}}
-    for place, logger in places.items():
+    loggers = {"root": config.root, **{f"loggers.{k}": v for k, v in config.loggers.items()}}
+    for key, logger in loggers.items():
         for name in logger.sinks or []:
             if name not in config.sinks:
                 raise config_error(
-                    join(where, f"{place}.sinks"),
+                    join(where, f"{key}.sinks"),
                     f"there is no sink named {name!r}",
                     allowed=", ".join(known) or "none: the section `sinks` is empty",
                     hint=nearest(name, known),

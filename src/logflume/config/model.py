@@ -1,4 +1,4 @@
-"""The configuration: what each key means, its type and its default."""
+"""The model of the configuration: the meaning, type and default of each key."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = [
 
 
 class WhenFull(StrEnum):
-    """What a full buffer does."""
+    """What happens to a new record when the buffer is full."""
 
     BLOCK = "block"
-    """Wait for room, at most `block_timeout_s`; then drop the new record."""
+    """Wait for room for at most `block_timeout_s`, then drop the new record."""
     DROP_NEWEST = "drop_newest"
     """Drop the new record."""
     DROP_OLDEST = "drop_oldest"
@@ -41,16 +41,19 @@ Seconds = Annotated[float, Meta(gt=0, le=LONGEST_WAIT_S)]
 
 
 class BufferConfig(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The buffer between the training and the worker.
+    """The buffer between the log calls and the worker.
 
     Attributes:
-        size: Events it holds.
-        when_full: What a call does when it is full: wait (`block`) or drop.
-        block_timeout_s: The longest that a call waits, in seconds.
-        flush_interval_s: How often the worker empties it, in seconds.
+        size: Maximum number of events.
+        max_bytes: Maximum memory of the texts and arrays in the buffer. A record of any size is
+            accepted if the buffer is empty.
+        when_full: What a log call does when the buffer is full: wait (`block`) or drop.
+        block_timeout_s: The longest that a log call waits, in seconds.
+        flush_interval_s: Interval at which the worker empties the buffer, in seconds.
     """
 
     size: Count = 65_536
+    max_bytes: Count = 256_000_000
     when_full: WhenFull = WhenFull.BLOCK
     block_timeout_s: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S)] = 1.0
     flush_interval_s: Seconds = 0.05
@@ -60,8 +63,8 @@ class LoggerConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     """A logger: its level and its sinks.
 
     Attributes:
-        level: Calls below it cost nothing and leave nothing. Not given: the root's.
-        sinks: Names of the sinks; None takes the root's.
+        level: Log calls below this level are ignored at almost no cost. Default: the root's level.
+        sinks: Names of the sinks; None uses the root's sinks.
     """
 
     level: Level = "INFO"
@@ -69,11 +72,11 @@ class LoggerConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class QueueConfig(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The queue of a sink that has its own thread.
+    """The queue of a sink that runs on a thread of its own.
 
     Attributes:
-        size: Events it holds.
-        when_full: What the worker does when it is full.
+        size: Maximum number of events.
+        when_full: What the worker does when the queue is full.
     """
 
     size: Count = 65_536
@@ -84,12 +87,12 @@ class SinkConfig(Struct, kw_only=True):
     """A sink.
 
     Attributes:
-        type: The registered kind.
-        level: The lowest level that it takes.
-        events: The event types that it takes; None takes all.
-        queue: Given: the sink gets a thread of its own, whatever its kind says.
-        options: What its class is called with.
-        instance: A ready sink, given to `initialize()` as an object.
+        type: Registered name of the sink's class.
+        level: Minimum level of its events.
+        events: Event types that it receives; None for all.
+        queue: If set, the sink runs on a thread of its own, even if its class isn't `threaded`.
+        options: Options for its class.
+        instance: The sink itself, if it was given to `initialize()` as an object.
     """
 
     type: str
@@ -104,8 +107,8 @@ class MetricsConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     """How often metrics are logged.
 
     Attributes:
-        logging_frequency: Every so many steps; `aggregate_metrics` gives the mean between.
-        validation_frequency: Samples of the model are taken every so many steps.
+        logging_frequency: Interval in steps; `aggregate_metrics` logs the means over it.
+        validation_frequency: Interval in steps at which validation prompts are completed.
     """
 
     logging_frequency: Count = 1
@@ -113,12 +116,12 @@ class MetricsConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class StdlibConfig(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What of Python's own logging becomes `message` events.
+    """Which records of Python's own logging become `message` events.
 
     Attributes:
-        level: The lowest level that does.
-        loggers: Names of the loggers; their children are included.
-        warnings: Whether Python's warnings do too.
+        level: Minimum level.
+        loggers: Names of the loggers, including their children.
+        warnings: Whether Python's warnings become events, too.
     """
 
     level: Level = "WARNING"
@@ -127,19 +130,19 @@ class StdlibConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The whole configuration. The keys are explained in the classes above and in `configs/`.
+    """The whole configuration. The classes above and the files in `configs/` explain the keys.
 
     Attributes:
         version: Version of this format.
-        dir: Where runs live.
-        run: Run id; None finds one (see `logflume.runs.identity.find_run_id`).
-        when_claimed: What becomes of this process while another one writes the same run and rank:
-            an `error`, or the `next_attempt` beside it, in files of its own.
-        processors: The chain: names, `{name: options}`, or objects.
-        sinks: The sinks by a name of your own.
-        shutdown_timeout_s: The longest that the end of the process waits for the sinks.
+        dir: Folder of the runs.
+        run: Run id; None determines one (see `logflume.runs.identity.find_run_id`).
+        when_claimed: What happens if another process is writing the same run and rank: `error`
+            raises, `next_attempt` starts a concurrent attempt with files of its own.
+        processors: The processor chain: names, `{name: options}`, or objects.
+        sinks: The sinks, by names of your choice.
+        shutdown_timeout_s: The longest that the end of the process waits for the sinks, in seconds.
         worker: Where events are processed and written: on a thread of this process, or in a
-            process of its own, so that the training's Python need not wait for it.
+            worker process, which doesn't compete with the training for Python's lock.
     """
 
     version: Literal[1] = 1

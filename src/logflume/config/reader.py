@@ -1,4 +1,4 @@
-"""Reading a mapping into the structs of the configuration, strictly, with errors that say where."""
+"""Strict conversion of mappings to the structs of the configuration, with located errors."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["join", "mapping", "read"]
 
 
 def read(raw: Any, annotation: Any, where: str) -> Any:
-    """Return `raw` as a value of the annotated type.
+    """Convert `raw` to the annotated type.
 
     Args:
-        raw: What YAML gave: mappings, lists, text, numbers; null for an empty section.
+        raw: A value from YAML: a mapping, list, text or number; null for an empty section.
         annotation: A struct, a mapping or list of these, or a plain type.
-        where: Place in the configuration, as the errors name it.
+        where: Location in the configuration, for errors.
 
     Raises:
-        ConfigError: An unknown key, a wrong type or a value that isn't allowed.
+        ConfigError: A key is unknown, a type is wrong or a value is not allowed.
     """
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
@@ -45,7 +45,11 @@ def read(raw: Any, annotation: Any, where: str) -> Any:
 
 
 def mapping(raw: Any, where: str) -> Mapping[Any, Any]:
-    """Return `raw` if it is a mapping; an empty section of YAML (null) is an empty one."""
+    """Return `raw`, which has to be a mapping; an empty YAML section (null) is an empty mapping.
+
+    Raises:
+        ConfigError: `raw` is something else.
+    """
     if raw is None:
         return {}
     if not isinstance(raw, Mapping):
@@ -54,7 +58,7 @@ def mapping(raw: Any, where: str) -> Mapping[Any, Any]:
 
 
 def join(where: str, key: Any) -> str:
-    """Return the place of a key: `my.yaml: ` + `buffer` + `.size`.
+    """Return the location of a key: `my.yaml: ` + `buffer` + `.size`.
 
     >>> join("my.yaml:", "buffer"), join("my.yaml: buffer", "size")
     ('my.yaml: buffer', 'my.yaml: buffer.size')
@@ -69,7 +73,7 @@ def _read_struct(raw: Any, struct: type[msgspec.Struct], where: str) -> Any:
         if key not in hints:
             raise config_error(
                 join(where, key),
-                "this key is unknown",
+                "unknown key",
                 allowed=", ".join(hints),
                 hint=nearest(str(key), hints),
             )
@@ -88,13 +92,13 @@ def _choices(annotation: Any) -> list[Any]:
 
 
 def _read_choice(raw: Any, annotation: Any, choices: list[Any], where: str) -> Any:
-    # Levels are written info, Info and INFO; policies in lower case.
+    # Case is ignored: levels may be written info, Info or INFO.
     by_text = {str(choice).lower(): choice for choice in choices}
     choice = by_text.get(str(raw).lower())
     if choice is None:
         raise config_error(
             where,
-            f"{raw!r} is not allowed here",
+            f"invalid value {raw!r}",
             allowed=", ".join(map(str, choices)),
             hint=nearest(str(raw).lower(), by_text),
         )

@@ -1,4 +1,4 @@
-"""YAML that can do no harm: plain values only, and no more of them than a configuration has."""
+"""Safe loading of YAML: plain values only, and a limited number of them."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ import yaml
 __all__ = ["MAX_NODES", "load_yaml"]
 
 MAX_NODES = 10_000
-"""Keys and values of a file, those that an alias repeats counted each time."""
+"""Maximum number of keys and values in a file; each use of an alias counts."""
 
 
 def load_yaml(text: str) -> Any:
-    """Return what a YAML text holds.
+    """Parse a YAML text.
 
-    Tags that make objects (`!!python/object`) are refused. Aliases of aliases of aliases are, too:
-    some lines of them stand for more values than any memory takes, once anything looks at all.
+    Tags that construct objects (`!!python/object`) are rejected. So are nested aliases that expand
+    to too many values: a few lines of them can exceed any memory.
 
     Raises:
-        yaml.YAMLError: It is not valid, or refused.
-        ValueError: A value is not valid, such as the date 2026-13-01.
+        yaml.YAMLError: The text is invalid or rejected.
+        ValueError: A value is invalid, such as the date 2026-13-01.
     """
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
             return None
-        _count(node)
+        _check_size(node)
         return loader.construct_document(node)
     except RecursionError:
-        raise yaml.YAMLError("it is nested too deeply") from None
+        raise yaml.YAMLError("the document is nested too deeply") from None
     finally:
         loader.dispose()
 
 
-def _count(root: yaml.Node) -> None:
-    """Refuse more nodes than `MAX_NODES`, before anything is made of them."""
-    open_nodes = [root]
+def _check_size(root: yaml.Node) -> None:
+    """Raise if there are more nodes than `MAX_NODES`, before any value is constructed."""
+    pending = [root]
     for _ in range(MAX_NODES):
-        if not open_nodes:
+        if not pending:
             return
-        node = open_nodes.pop()
+        node = pending.pop()
         if isinstance(node, yaml.SequenceNode):
-            open_nodes.extend(node.value)
+            pending.extend(node.value)
         elif isinstance(node, yaml.MappingNode):
-            open_nodes.extend(child for pair in node.value for child in pair)
-    raise yaml.YAMLError(f"its aliases come to more than {MAX_NODES} values")
+            pending.extend(child for pair in node.value for child in pair)
+    raise yaml.YAMLError(f"the document has more than {MAX_NODES} values, counting aliases")

@@ -1,1 +1,1 @@
-"""The runnable training scripts behind `make demo`: GRPO on a tiny Gemma, with all of it logged."""
+"""The training scripts behind `make demo`: GRPO on a tiny Gemma, logged completely."""

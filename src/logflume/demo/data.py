@@ -1,4 +1,4 @@
-"""Word problems in the form of GSM8K, made from a seed."""
+"""Word problems in the format of GSM8K, generated from a seed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 __all__ = ["Problem", "extract_true_answer", "make_problems"]
 
 _NAMES = ("Tom", "Ana", "Ben", "Mia", "Sam", "Eva", "Max", "Zoe")
-_THINGS = ("fish", "sheep", "deer", "trout")  # the same for one as for many
+_THINGS = ("fish", "sheep", "deer", "trout")  # singular and plural are the same
 _VERBS = ("gets", "finds", "buys", "wins")
 _MAX_SUM = 6
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A question whose answer is the sum of two digits, and at most 6."""
+    """An addition problem with two digits, whose sum is at most 6."""
 
     name: str
     things: str
@@ -26,7 +26,7 @@ class Problem:
 
     @property
     def question(self) -> str:
-        """The question, as a person would ask it."""
+        """The question in natural language."""
         return (
             f"{self.name} has {self.first} {self.things} and {self.verb} {self.second} more. "
             f"How many now?"
@@ -39,13 +39,13 @@ class Problem:
 
     @property
     def answer(self) -> str:
-        """The solution in GSM8K's form: steps in words, then `#### ` and the number."""
+        """The solution in GSM8K's format: the steps in words, then `#### ` and the number."""
         working = f"{self.first} + {self.second} = {self.true_sum}"
         return f"{self.name} has {working} {self.things}.\n#### {self.true_sum}"
 
 
 def make_problems(count: int, seed: int) -> list[Problem]:
-    """Return `count` problems; the same seed gives the same ones."""
+    """Return `count` problems, always the same for the same seed."""
     rng = random.Random(seed)
     return [_draw(rng) for _ in range(count)]
 
@@ -58,7 +58,7 @@ def _draw(rng: random.Random) -> Problem:
 
 
 def extract_true_answer(answer: str) -> str:
-    r"""Return what follows `####` in a GSM8K answer, without thousands separators.
+    r"""Return the text after `####` in a GSM8K answer, without thousands separators.
 
     >>> extract_true_answer("He has 1,000 + 7 coins.\n#### 1,007")
     '1007'
@@ -66,7 +66,7 @@ def extract_true_answer(answer: str) -> str:
     Raises:
         ValueError: The text has no `####`.
     """
-    found = re.search(r"####\s*(.+?)\s*$", answer)
-    if found is None:
+    match = re.search(r"####\s*(.+?)\s*$", answer)
+    if match is None:
         raise ValueError(f"No '#### <number>' at the end of the answer {answer!r}")
-    return found[1].replace(",", "")
+    return match[1].replace(",", "")

@@ -1,4 +1,4 @@
-"""Loading a real model for `--model`: from the hub, a folder or a GGUF file."""
+"""Loads the model of `--model` from the Hugging Face Hub, a folder or a GGUF file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ class ModelError(LogflumeError):
 
 
 def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a causal language model and its tokenizer, ready to be trained.
+    """Load a causal language model and its tokenizer for training.
 
     Args:
-        source: A hub id, a folder, a GGUF file, or a folder with one GGUF file in it. GGUF needs
-            the package `gguf`. The weights become float32, whatever they are stored as.
+        source: A Hub id, a folder, a GGUF file, or a folder that contains one GGUF file. GGUF
+            requires the package `gguf`. The weights are converted to float32.
+
+    Returns:
+        The model and its tokenizer, which pads on the left.
 
     Raises:
-        ModelError: It can't be loaded; the text says why and what can be given.
+        ModelError: The model can't be loaded; the message has the reason and the valid sources.
     """
     location, options = _locate(source)
     try:
@@ -41,7 +44,7 @@ def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         get_training_logger().error("Loading the model failed", reason=type(error).__name__)
         raise ModelError(
             f"The model {source!r} can't be loaded: {error}\n"
-            "Give a hub id (that needs the network), a folder with a config.json, or a GGUF file."
+            "Use a Hub id (requires network access), a folder with a config.json, or a GGUF file."
         ) from error
     _freeze_embeddings_on_cpu(model)
     if tokenizer.chat_template is None:
@@ -50,7 +53,7 @@ def load_model(source: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def _locate(source: str) -> tuple[str, dict[str, Any]]:
-    """Return what `from_pretrained` takes as the place, and its option for GGUF."""
+    """Return the location for `from_pretrained`, and its option for a GGUF file."""
     path = Path(source).expanduser()
     if path.suffix == ".gguf":
         return str(path.parent), {"gguf_file": path.name}
@@ -62,24 +65,24 @@ def _locate(source: str) -> tuple[str, dict[str, Any]]:
 
 def _load_weights(location: str, options: dict[str, Any]) -> PreTrainedModel:
     if "gguf_file" in options:
-        # Here and not above: a transformers that doesn't have it yet loads the other sources.
+        # Imported late, so that versions of transformers without it can load the other sources.
         from transformers import GgufConfig
 
-        # Weights left in GGUF's blocks can't be trained.
+        # Quantized weights can't be trained.
         options = {**options, "quantization_config": GgufConfig(dequantize=True)}
     return AutoModelForCausalLM.from_pretrained(location, dtype=torch.float32, **options)
 
 
 def _freeze_embeddings_on_cpu(model: PreTrainedModel) -> None:
-    """Leave the embeddings as they are: of a small Gemma they are most of the weights."""
+    """Exclude the embeddings from training on a CPU: most weights of a small Gemma."""
     if not torch.cuda.is_available():
         model.get_input_embeddings().requires_grad_(False)
 
 
 def _end_at_empty_line(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Let a base model end at the empty line that follows each worked example in its prompt.
+    """Make a base model stop at an empty line, as after each worked example in its prompt.
 
-    It knows no end of turn: it would go on and invent the next question.
+    A base model has no end-of-turn token: it would continue with another question.
     """
     empty_line = tokenizer.encode("\n\n", add_special_tokens=False)
     if len(empty_line) == 1:

@@ -1,8 +1,9 @@
-"""Train Gemma with GRPO and log everything: the standard script.
+"""The standard training script: trains Gemma with GRPO and logs everything.
 
     python -m logflume.demo.new_gemma_training
 
-trains a tiny Gemma, built on the spot, for 40 steps on word problems. `--model` takes a real one.
+By default it builds a tiny Gemma and trains it for 40 steps on word problems; `--model` loads a
+real model.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run = initialize(options.config, dir=options.dir)
         rewards = train(options)
-    except LogflumeError as error:  # the configuration or the model can't be used
+    except LogflumeError as error:  # an invalid configuration, or a model that can't be loaded
         print(error, file=sys.stderr)
         return 2
     shutdown()
@@ -35,10 +36,10 @@ def train(options: Options) -> list[float]:
     """Train, and return the mean reward of each step."""
     log = get_training_logger()
     log.info("Loading torch and TRL")
-    # Only now: these imports take seconds, and read what `prepare_process` has set.
+    # Imported late: these imports take seconds and read what `prepare_process` has set.
     from trl import GRPOTrainer
 
-    from logflume.demo.training import prepare, rewards_by_step, show_only_the_bar
+    from logflume.demo.training import prepare, rewards_by_step, show_only_progress_bar
     from logflume.training.callbacks import EnhancedLoggingCallback
     from logflume.training.wrapped_rewards import get_wrapped_reward_functions
 
@@ -53,7 +54,7 @@ def train(options: Options) -> list[float]:
         reward_funcs=get_wrapped_reward_functions(rewards),
         callbacks=[EnhancedLoggingCallback()],
     )
-    show_only_the_bar(trainer)
+    show_only_progress_bar(trainer)
     log.info("Starting training run", steps=options.steps)
     trainer.train()
     return rewards_by_step(trainer)

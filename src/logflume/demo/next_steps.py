@@ -1,4 +1,4 @@
-"""The commands that can be typed after a run."""
+"""The commands that the demo suggests after a run."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ __all__ = ["next_commands"]
 
 
 def next_commands(folder: Path) -> list[str]:
-    """Return commands that read what a run left.
+    """Return shell commands that read the outputs of a run.
 
     Args:
-        folder: The run's folder; only outputs that the configuration put there get a command.
+        folder: The run's folder. Only outputs that exist in it get a command.
     """
     query = "select step, reward, loss from training order by step desc limit 5"
     commands = {"events.jsonl": [_tool("logflume"), "show", str(folder)]}
-    if find_spec("duckdb"):  # comes with the extra `analysis`
+    if find_spec("duckdb"):  # installed with the extra `analysis`
         commands["parquet"] = [_tool("logflume"), "sql", str(folder), query]
     commands["tensorboard"] = [_tool("tensorboard"), "--logdir", f"{folder}/tensorboard"]
     return [shlex.join(words) for name, words in commands.items() if (folder / name).exists()]
 
 
 def _tool(name: str) -> str:
-    """Return how a program of this Python's environment is called from the current folder."""
+    """Return the command for a program of this Python environment, from the current folder."""
     path = Path(sys.executable).with_name(name)
     if shutil.which(name) == str(path):
         return name

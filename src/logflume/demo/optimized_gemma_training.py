@@ -1,10 +1,10 @@
-"""Train Gemma with GRPO and log little: the script for long runs.
+"""The training script for long runs: trains Gemma with GRPO and logs less.
 
     python -m logflume.demo.optimized_gemma_training
 
-It differs from the standard script in two lines. The configuration `optimized` keeps the console
-quiet and the files large; `OptimizedLoggingCallback` logs means over ten steps and the completions
-of every tenth batch. What is logged passes through background threads in both.
+It differs from the standard script in two lines. The configuration `optimized` prints less on the
+console and writes larger files. `OptimizedLoggingCallback` logs means over ten steps and the
+completions of every tenth batch. In both scripts, events are written in the background.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from logflume.demo.summary import print_summary
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the script and return its exit status."""
     options = parse_options(
-        argv, description="Train Gemma with GRPO and log little.", config="optimized"
+        argv, description="Train Gemma with GRPO and log less, for long runs.", config="optimized"
     )
     prepare_process(options)
     try:
         run = initialize(options.config, dir=options.dir)
         rewards = train(options)
-    except LogflumeError as error:  # the configuration or the model can't be used
+    except LogflumeError as error:  # an invalid configuration, or a model that can't be loaded
         print(error, file=sys.stderr)
         return 2
     shutdown()
@@ -39,10 +39,10 @@ def train(options: Options) -> list[float]:
     """Train, and return the mean reward of each step."""
     log = get_training_logger()
     log.info("Loading torch and TRL")
-    # Only now: these imports take seconds, and read what `prepare_process` has set.
+    # Imported late: these imports take seconds and read what `prepare_process` has set.
     from trl import GRPOTrainer
 
-    from logflume.demo.training import prepare, rewards_by_step, show_only_the_bar
+    from logflume.demo.training import prepare, rewards_by_step, show_only_progress_bar
     from logflume.training.callbacks import OptimizedLoggingCallback
     from logflume.training.wrapped_rewards import get_wrapped_reward_functions
 
@@ -57,7 +57,7 @@ def train(options: Options) -> list[float]:
         reward_funcs=get_wrapped_reward_functions(rewards),
         callbacks=[OptimizedLoggingCallback()],
     )
-    show_only_the_bar(trainer)
+    show_only_progress_bar(trainer)
     log.info("Starting training run", steps=options.steps)
     trainer.train()
     return rewards_by_step(trainer)

@@ -1,4 +1,4 @@
-"""What can be chosen on the command line of both scripts, and what must hold before torch loads."""
+"""The command line of both scripts, and the setup of the process before torch is imported."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Options", "parse_options", "prepare_process"]
 
 @dataclass(frozen=True)
 class Options:
-    """The choices of the command line.
+    """The options of the command line.
 
     Attributes:
         model: Hub id, folder or GGUF file of a model; None builds the tiny one.
-        steps: Training steps.
-        seed: Decides the problems, the weights, the warm-up and the sampling.
-        config: Configuration of the logging; None leaves it to `initialize()`.
-        dir: Where runs live; None leaves it to the configuration.
-        lenient_format: Whether the format is paid by a function that invites a reward hack.
+        steps: Number of training steps.
+        seed: Seed of the problems, the weights, the warm-up and the sampling.
+        config: Logging configuration; None uses the default of `initialize()`.
+        dir: Folder of the runs; None uses that of the configuration.
+        lenient_format: Whether the reward function for the format invites reward hacking.
     """
 
     model: str | None
@@ -36,40 +36,49 @@ class Options:
 def parse_options(
     argv: Sequence[str] | None, *, description: str, config: str | None = None
 ) -> Options:
-    """Read the command line; `config` is what `--config` is when nobody gives it."""
+    """Parse the command line.
+
+    Args:
+        argv: The arguments; None uses those of the process.
+        description: Description in the help text.
+        config: Default of `--config`.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
-        "--model", help="a hub id, a folder or a GGUF file (default: a tiny Gemma, built here)"
+        "--model", help="a Hub id, a folder or a GGUF file (default: build a tiny Gemma)"
     )
-    parser.add_argument("--steps", type=_count, default=40, help="training steps (default: 40)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything (default: 0)")
+    parser.add_argument(
+        "--steps", type=_positive_int, default=40, help="number of training steps (default: 40)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument(
         "--config",
         default=config,
-        help=f"a YAML file or the name of a shipped one (default: {config or 'default'})",
+        help=f"a YAML file or the name of a shipped configuration (default: {config or 'default'})",
     )
-    parser.add_argument("--dir", type=Path, help="where runs live (default: logs)")
+    parser.add_argument("--dir", type=Path, help="folder of the runs (default: logs)")
     parser.add_argument(
         "--lenient-format",
         action="store_true",
-        help="pay for each closing answer tag: the model learns to repeat it, a real reward hack",
+        help="reward each closing answer tag, which the model learns to repeat: a reward hack",
     )
     return Options(**vars(parser.parse_args(argv)))
 
 
 def prepare_process(options: Options) -> None:
-    """Set what transformers and tokenizers read when they are imported: call it before that."""
+    """Set environment variables and warning filters; call before transformers is imported."""
     if options.model is None:
-        # Nothing is downloaded, so nobody should wait for a network that may not be there.
+        # Nothing is downloaded, so transformers must not wait for a network.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # The tokenizers library warns about each fork after it used threads; git is one (run_started).
+    # The tokenizers library warns about every fork after it has used threads, and `run_started`
+    # forks to call git.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Newer transformers renamed the option, but TRL sets the old name itself: not ours to mend.
+    # TRL still sets the old name of an option that newer versions of transformers renamed.
     warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of steps: give 1 or more")
-    return count
+def _positive_int(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return number

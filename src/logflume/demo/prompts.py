@@ -1,16 +1,23 @@
-"""How a question is put to a model: as a chat, or as text to go on with."""
+"""Prompts for a question: a chat, or a text for a base model to continue."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Chat", "Prompt", "ask", "ask_with_examples", "ask_with_instruction", "choose_prompt"]
+__all__ = [
+    "Chat",
+    "Prompt",
+    "choose_prompt",
+    "few_shot_prompt",
+    "instruction_prompt",
+    "question_prompt",
+]
 
 Chat = list[dict[str, str]]
 """The messages of a chat, each with `role` and `content`."""
 
 Prompt = str | Chat
-"""What TRL takes as a prompt."""
+"""A prompt as TRL accepts it."""
 
 _INSTRUCTION = """\
 Answer in exactly this form, with one sum as the reasoning and a number as the answer:
@@ -43,24 +50,24 @@ Question: Lea has 4 stamps and gets 1 more. How many now?
 """
 
 
-def ask(question: str) -> Chat:
-    """Return the question alone, for the tiny model, which knows nothing else."""
+def question_prompt(question: str) -> Chat:
+    """Return the question alone, for the tiny model, which is trained on nothing else."""
     return [{"role": "user", "content": question}]
 
 
-def ask_with_instruction(question: str) -> Chat:
-    """Return a chat that says which form the answer must have.
+def instruction_prompt(question: str) -> Chat:
+    """Return a chat that specifies the format of the answer.
 
-    It is one turn of the user: not every chat template knows the role `system`.
+    The instruction is part of the user turn, because not every chat template has a system role.
     """
-    return ask(_INSTRUCTION + question)
+    return question_prompt(_INSTRUCTION + question)
 
 
-def ask_with_examples(question: str) -> str:
-    """Return two worked examples and the question, for a base model to go on with."""
+def few_shot_prompt(question: str) -> str:
+    """Return two worked examples and the question, for a base model to continue."""
     return f"{_EXAMPLES}Question: {question}\n"
 
 
 def choose_prompt(*, has_chat_template: bool) -> Callable[[str], Prompt]:
-    """Return how to ask a real model: chat models have a template, base models have none."""
-    return ask_with_instruction if has_chat_template else ask_with_examples
+    """Return the prompt function for a real model. Only chat models have a chat template."""
+    return instruction_prompt if has_chat_template else few_shot_prompt

@@ -17,22 +17,22 @@ __all__ = [
 ]
 
 Completion = str | list[dict[str, str]]
-"""What TRL passes: plain text, or the messages of a chat."""
+"""A completion as TRL passes it: plain text, or the messages of a chat."""
 
 RewardFunction = Callable[..., list[float]]
 
-# Strict on purpose: what a lenient one leads to is shown by `lenient_format_reward_func`.
+# Deliberately strict: `lenient_format_reward_func` shows what a lenient pattern leads to.
 _FORMAT = re.compile(r"<reasoning>\n[^<>]+\n</reasoning>\n<answer>\n[^<>\n]+\n</answer>\n*")
 _LENIENT_FORMAT = re.compile(r".*?</answer>", re.DOTALL)
 
 
 def completion_text(completion: Completion) -> str:
-    """Return the text of a completion, whichever of the two forms it has."""
+    """Return the text of a completion, given in either form."""
     return completion if isinstance(completion, str) else completion[0]["content"]
 
 
 def given_answer(text: str) -> str:
-    """Return what stands after the last `<answer>`, even where the format is broken elsewhere."""
+    """Return the text after the last `<answer>`, even if the format is broken elsewhere."""
     _, tag, rest = text.rpartition("<answer>")
     return rest.partition("</answer>")[0].strip() if tag else ""
 
@@ -40,7 +40,7 @@ def given_answer(text: str) -> str:
 def correctness_reward_func(
     completions: Sequence[Completion], answer: Sequence[str], **_: Any
 ) -> list[float]:
-    """2.0 where the answer given is the true one, else 0.0."""
+    """Return 2.0 for each completion with the true answer, else 0.0."""
     return [
         2.0 if given_answer(completion_text(completion)) == extract_true_answer(truth) else 0.0
         for completion, truth in zip(completions, answer, strict=True)
@@ -48,16 +48,17 @@ def correctness_reward_func(
 
 
 def format_reward_func(completions: Sequence[Completion], **_: Any) -> list[float]:
-    """0.5 where the completion has the answer format and nothing else, else 0.0."""
+    """Return 0.5 for each completion in exactly the answer format, else 0.0."""
     return [
         0.5 if _FORMAT.fullmatch(completion_text(completion)) else 0.0 for completion in completions
     ]
 
 
 def lenient_format_reward_func(completions: Sequence[Completion], **_: Any) -> list[float]:
-    """0.5 for each match of a careless pattern: a completion that repeats `</answer>` is paid more.
+    """Return 0.5 for each match of a careless pattern, so that repeating `</answer>` pays off.
 
-    A mistake on purpose, as people make it: the model finds it within 40 steps, from most seeds.
+    This is a deliberate mistake of a common kind. With most seeds, the model exploits it within 40
+    steps.
     """
     return [
         0.5 * len(_LENIENT_FORMAT.findall(completion_text(completion)))
@@ -66,7 +67,7 @@ def lenient_format_reward_func(completions: Sequence[Completion], **_: Any) -> l
 
 
 REWARD_FUNCTIONS: list[RewardFunction] = [correctness_reward_func, format_reward_func]
-"""What both scripts train with."""
+"""The reward functions of both scripts."""
 
 
 def choose_rewards(*, lenient_format: bool) -> list[RewardFunction]:

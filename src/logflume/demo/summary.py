@@ -1,4 +1,4 @@
-"""The short summary at the end of a demo run."""
+"""The summary that the demo prints at the end of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COUNTS = ("accepted", "written", "dropped")
 
 
 def print_summary(run: RunInfo, rewards: Sequence[float]) -> None:
-    """Print the summary of a run that is shut down, once for all ranks."""
+    """Print the summary after the shutdown of a run, on rank 0 only."""
     counts = report()
     if run.rank == 0 and counts is not None:
         commands = next_commands(run.folder)
@@ -29,26 +29,26 @@ def summarize(
     folder: str,
     commands: Sequence[str],
 ) -> str:
-    """Return the summary, several lines.
+    """Return the summary, a text of several lines.
 
     Args:
         rewards: Mean total reward of each step, in order.
-        sinks: By sink, how many events it was given (`accepted`), took (`written`) and
-            lost (`dropped`).
+        sinks: For each sink, the number of events routed to it (`accepted`), `written` and
+            `dropped`.
         folder: The run's folder.
-        commands: What can be typed next.
+        commands: Shell commands to suggest.
     """
-    following = "\n  ".join([f"Everything is in {folder}. Next:", *commands])
-    return "\n\n".join([_describe_rewards(rewards), _table(sinks), following])
+    next_steps = "\n  ".join([f"All outputs are in {folder}. Next:", *commands])
+    return "\n\n".join([_describe_rewards(rewards), _table(sinks), next_steps])
 
 
 def _describe_rewards(rewards: Sequence[float]) -> str:
     if not rewards:
-        return "Mean reward: no step was finished"
+        return "Mean reward: no step was completed"
     count = min(5, (len(rewards) + 1) // 2)
     start, end = fmean(rewards[:count]), fmean(rewards[-count:])
-    which = f"the first and the last {count} of {len(rewards)} steps"
-    return f"Mean reward: {start:.2f} → {end:.2f}   ({which})\n  {sparkline(rewards)}"
+    steps = f"first and last {count} of {len(rewards)} steps"
+    return f"Mean reward: {start:.2f} → {end:.2f}   ({steps})\n  {sparkline(rewards)}"
 
 
 def _table(sinks: Mapping[str, Mapping[str, int]]) -> str:

@@ -1,4 +1,4 @@
-"""A Gemma 3 of about 92,000 random weights and its tokenizer, built offline in a second."""
+"""Builds a Gemma 3 with about 92,000 random weights and its tokenizer, offline, in a second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn
 _TAGS = ("<reasoning>", "</reasoning>", "<answer>", "</answer>")
 _VOCABULARY = 354 - len(_TAGS)
 
-# Gemma's own template, for the roles it has: a turn of the user, a turn of the model.
+# Gemma's own template, for its two roles: user and model.
 _CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "<start_of_turn>{{ 'model' if message.role == 'assistant' else message.role }}\n"
@@ -23,13 +23,13 @@ _CHAT_TEMPLATE = (
 
 
 def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer of at most 354 tokens on `texts`.
+    """Train a byte-level BPE tokenizer with at most 354 tokens on `texts`.
 
-    Each tag of the answer format is one token. The tags are not special tokens: a reward function
-    sees completions decoded without those, and has to see the tags.
+    Each tag of the answer format is one token. The tags are not special tokens, because completions
+    are decoded without special tokens and the reward functions have to see the tags.
     """
     bpe = Tokenizer(models.BPE())
-    # Gemma's tokenizer too makes each digit a token of its own.
+    # As in Gemma's tokenizer, each digit is a token of its own.
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Digits(individual_digits=True),
@@ -57,7 +57,7 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> Gemma3ForCausalLM:
-    """Return an untrained model for this tokenizer; `torch.manual_seed` decides its weights."""
+    """Return an untrained model for this tokenizer; `torch.manual_seed` determines its weights."""
     config = Gemma3TextConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
@@ -68,14 +68,14 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Gemma3ForCausalLM:
         head_dim=16,
         query_pre_attn_scalar=16,
         max_position_embeddings=256,
-        # Every layer sees the whole text: it is shorter than any useful window.
+        # Full attention in every layer: the texts are shorter than any useful sliding window.
         layer_types=["full_attention", "full_attention"],
-        # Five times the usual: so small a model, trained so briefly, learns far faster from it.
+        # Five times the default: such a small model learns much faster from it in a short training.
         initializer_range=0.1,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    # Where TRL looks for a name; it has none to find, for the model comes from no file.
+    # TRL reads the model's name here; it is empty because the model was not loaded from a file.
     config._name_or_path = "tiny-gemma"
     return Gemma3ForCausalLM(config)

@@ -1,8 +1,8 @@
-"""The supervised warm-up: it teaches the tiny model a habit that GRPO can then improve.
+"""The supervised warm-up of the tiny model, which gives GRPO rewards to learn from.
 
-An untrained model never hits the answer format, so all rewards are 0 and there is nothing to learn
-from. The warm-up shows it solutions, of which half have a wrong sum and 40 % a broken format: after
-it the model is right now and then, in every group of completions, which is what GRPO needs.
+An untrained model never produces the answer format, so all its rewards are 0. The warm-up trains it
+on solutions of which half have a wrong sum and 40 % a broken format. After that, every group has
+some correct completions, which is what GRPO needs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from logflume.demo.data import Problem
-from logflume.demo.prompts import ask
+from logflume.demo.prompts import question_prompt
 
 __all__ = ["noisy_solution", "warm_up"]
 
@@ -22,7 +22,7 @@ _WRONG_SHARE = 0.5
 _BROKEN_SHARE = 0.4
 _BATCH = 32
 _LEARNING_RATE = 5e-3
-_IGNORED = -100  # the label that the loss of transformers leaves out
+_IGNORED = -100  # the label that the loss functions of transformers ignore
 
 _BROKEN_FORMATS = (
     "<reasoning>\n{sum}\n<answer>\n{answer}\n</answer>",
@@ -33,13 +33,13 @@ _FORMAT = "<reasoning>\n{sum}\n</reasoning>\n<answer>\n{answer}\n</answer>"
 
 
 def noisy_solution(problem: Problem, rng: random.Random) -> str:
-    """Return a solution: its sum is one off half of the time, its form broken 40 % of the time."""
+    """Return a solution whose sum is off by one half of the time, its format broken 40 % of it."""
     answer = problem.true_sum
     if rng.random() < _WRONG_SHARE:
         answer += rng.choice((-1, 1))
-    broken = rng.random() < _BROKEN_SHARE
-    form = rng.choice(_BROKEN_FORMATS) if broken else _FORMAT
-    return form.format(sum=f"{problem.first}+{problem.second}={answer}", answer=answer)
+    is_broken = rng.random() < _BROKEN_SHARE
+    template = rng.choice(_BROKEN_FORMATS) if is_broken else _FORMAT
+    return template.format(sum=f"{problem.first}+{problem.second}={answer}", answer=answer)
 
 
 def warm_up(
@@ -53,11 +53,11 @@ def warm_up(
     """Train `model` on noisy solutions and return the loss of the last step.
 
     Args:
-        model: Changed in place.
-        tokenizer: Pads on the left.
-        problems: What is asked; the prompts are the same as in training.
-        steps: Steps of the optimizer, on 32 solutions each.
-        seed: Decides which problems, and which mistakes.
+        model: The model; trained in place.
+        tokenizer: A tokenizer that pads on the left.
+        problems: The problems; their prompts are the same as in the training.
+        steps: Number of optimizer steps, each on 32 solutions.
+        seed: Seed of the choice of problems and mistakes.
     """
     rng = random.Random(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE)
@@ -79,11 +79,11 @@ def warm_up(
 def _tokenize(
     tokenizer: PreTrainedTokenizerBase, pairs: Sequence[tuple[Problem, str]]
 ) -> dict[str, torch.Tensor]:
-    """Join prompts and solutions; only the tokens of the solutions count for the loss."""
+    """Tokenize pairs of problem and solution; only the solution tokens contribute to the loss."""
     rows = [
         (
             tokenizer.apply_chat_template(
-                ask(problem.question), add_generation_prompt=True, return_dict=False
+                question_prompt(problem.question), add_generation_prompt=True, return_dict=False
             ),
             tokenizer(solution + tokenizer.eos_token, add_special_tokens=False).input_ids,
         )

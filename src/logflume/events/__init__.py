@@ -1,1 +1,1 @@
-"""What an event is: the catalogue of types, the reserved names, and the names that trainers use."""
+"""The definition of events: the catalogue of types, reserved names, and trainers' metric names."""

@@ -1,9 +1,9 @@
-"""The event catalogue: every known type, declared once.
+"""The event catalogue, which declares every event type once.
 
-Each class below is one type of event. Its fields give the static types, the JSON Schema
-(`logflume schema`), the declared Parquet columns and the documentation. A name with a `*` in
-`families` stands for any text at that place: `rewards/*/mean` is `rewards/correctness/mean`.
-A field that its type doesn't declare is of the kind of its first value (`logflume.values.kinds`).
+Each class below is one event type. Its fields define the static types, the JSON Schema
+(`logflume schema`), the declared Parquet columns and the documentation. In `families`, a `*` in a
+name matches any text: `rewards/*/mean` matches `rewards/correctness/mean`. A field that its type
+doesn't declare has the kind of its first value (`logflume.values.kinds`).
 """
 
 from __future__ import annotations
@@ -24,51 +24,55 @@ from logflume.events.reserved import (
 
 __all__ = ["CATALOGUE", "SCHEMA_VERSION", "EventBase"]
 
-SCHEMA_VERSION = 1  # raised when a declared field changes its name, type or meaning
+SCHEMA_VERSION = 1  # incremented when a declared field changes its name, type or meaning
 
 
 class ModelOutput(TrainerEvent):
     """One completion of the model."""
 
-    question: Annotated[str | None, doc("what was asked")] = None
-    true_answer: Annotated[str | None, doc("the answer that is right")] = None
-    model_output: Annotated[str | None, doc("the text the model wrote, whole")] = None
-    reasoning: Annotated[str | None, doc("the part between the reasoning tags")] = None
-    answer: Annotated[str | None, doc("the part between the answer tags")] = None
-    prompt: Annotated[str | None, doc("the prompt as the model got it")] = None
-    group: Annotated[int | None, doc("which prompt within the generation")] = None
-    index: Annotated[int | None, doc("which completion within the group")] = None
+    question: Annotated[str | None, doc("question in the prompt")] = None
+    true_answer: Annotated[str | None, doc("correct answer")] = None
+    model_output: Annotated[str | None, doc("complete text of the completion")] = None
+    reasoning: Annotated[str | None, doc("text between the reasoning tags")] = None
+    answer: Annotated[str | None, doc("text between the answer tags")] = None
+    prompt: Annotated[str | None, doc("text of the prompt")] = None
+    group: Annotated[int | None, doc("number of the prompt within the generation")] = None
+    index: Annotated[int | None, doc("number of the completion within the group")] = None
     total: Annotated[float | None, doc("weighted sum of the rewards")] = field(
         name="rewards/total", default=None
     )
     advantage: Annotated[float | None, doc("advantage used for the update")] = None
     prompt_tokens: Annotated[int | None, unit("tokens", "length of the prompt")] = None
     completion_tokens: Annotated[int | None, unit("tokens", "length of the completion")] = None
-    truncated: Annotated[bool | None, doc("cut at the length limit, no end token")] = None
+    truncated: Annotated[bool | None, doc("cut off at the length limit, without an end token")] = (
+        None
+    )
 
     families: ClassVar[Families] = {
-        "rewards/*": (float, "what one reward function gave"),
+        "rewards/*": (float, "reward from one reward function; null if it does not apply"),
         **QUALITY_FAMILIES,
     }
 
 
 class RunStarted(EventBase):
-    """A run was opened; logged once more by a trainer with its hyperparameters."""
+    """A run was opened. A trainer logs another one, with its hyperparameters."""
 
-    schema_version: Annotated[int | None, doc("version of this catalogue")] = None
-    config: Annotated[str | None, doc("the configuration of logflume, as JSON text")] = None
-    command: Annotated[str | None, doc("the command line")] = None
+    schema_version: Annotated[int | None, doc("version of the event catalogue")] = None
+    config: Annotated[str | None, doc("configuration of logflume, as JSON text")] = None
+    command: Annotated[str | None, doc("command line of the process")] = None
     arguments: Annotated[str | None, doc("all arguments of the trainer, as JSON text")] = None
-    host: Annotated[str | None, doc("name of the machine")] = None
+    host: Annotated[str | None, doc("host name of the machine")] = None
     pid: Annotated[int | None, doc("process id")] = None
-    cpu_count: Annotated[int | None, doc("CPUs this process may use")] = None
-    memory_total_bytes: Annotated[int | None, unit("bytes", "memory of the machine")] = None
-    gpus: Annotated[list[str | None] | None, doc("names of the GPUs this process may use")] = None
-    git_commit: Annotated[str | None, doc("commit of the working folder's repository")] = None
+    cpu_count: Annotated[int | None, doc("number of CPUs available to the process")] = None
+    memory_total_bytes: Annotated[int | None, unit("bytes", "total memory of the machine")] = None
+    gpus: Annotated[list[str | None] | None, doc("names of the GPUs available to the process")] = (
+        None
+    )
+    git_commit: Annotated[str | None, doc("Git commit of the working folder's repository")] = None
 
     families: ClassVar[Families] = {
-        "versions/*": (str, "version of a package, or of python"),
-        "hyperparameters/*": (Any, "an argument of the trainer that was set, or is well known"),
+        "versions/*": (str, "version of a package, or of Python"),
+        "hyperparameters/*": (Any, "trainer argument that is not at its default, or is well known"),
     }
 
 
@@ -76,8 +80,10 @@ class RunFinished(EventBase):
     """A run was closed."""
 
     status: Annotated[str | None, doc("finished, failed, interrupted or terminated")] = None
-    duration_s: Annotated[float | None, unit("s", "from run_started to here")] = None
-    exception: Annotated[str | None, doc("the exception that ended it: type and message")] = None
+    duration_s: Annotated[float | None, unit("s", "time since run_started")] = None
+    exception: Annotated[
+        str | None, doc("type and message of the exception that ended the run")
+    ] = None
 
 
 class Training(TrainerEvent):
@@ -88,11 +94,13 @@ class Training(TrainerEvent):
     grad_norm: Annotated[float | None, doc("norm of the gradient before clipping")] = None
     epoch: Annotated[float | None, unit("epochs", "passes over the data")] = None
     reward: Annotated[float | None, doc("mean total reward")] = None
-    reward_std: Annotated[float | None, doc("spread of the total reward within groups")] = None
-    kl: Annotated[float | None, unit("nats", "divergence from the reference model")] = None
+    reward_std: Annotated[
+        float | None, doc("standard deviation of the total reward within groups")
+    ] = None
+    kl: Annotated[float | None, unit("nats", "KL divergence from the reference model")] = None
     entropy: Annotated[float | None, unit("nats", "mean entropy of the policy")] = None
-    step_time: Annotated[float | None, unit("s", "time of the step")] = None
-    num_tokens: Annotated[float | None, unit("tokens", "tokens seen so far")] = None
+    step_time: Annotated[float | None, unit("s", "duration of the step")] = None
+    num_tokens: Annotated[float | None, unit("tokens", "tokens processed so far")] = None
 
     families: ClassVar[Families] = {
         "rewards/*/mean": (float, "mean of one reward function"),
@@ -103,66 +111,73 @@ class Training(TrainerEvent):
 
 
 class Evaluation(Training):
-    """Metrics of an evaluation; the names are those of `training`, without a prefix `eval_`."""
+    """Metrics of an evaluation, named as in `training`, without the prefix `eval_`."""
 
-    runtime: Annotated[float | None, unit("s", "time of the evaluation")] = None
+    runtime: Annotated[float | None, unit("s", "duration of the evaluation")] = None
 
 
 class Summary(TrainerEvent):
-    """What a trainer says at the end of a training: `train_runtime`, `train_loss` and so on."""
+    """What a trainer reports at the end of a training: `train_runtime`, `train_loss` and so on."""
 
-    train_runtime: Annotated[float | None, unit("s", "time of the whole training")] = None
+    train_runtime: Annotated[float | None, unit("s", "duration of the training")] = None
     train_loss: Annotated[float | None, doc("mean loss over the training")] = None
 
 
 class Reward(TrainerEvent):
     """The rewards of one batch of completions, with their statistics."""
 
-    num_generations: Annotated[int | None, doc("completions a group, for frac_zero_std")] = None
+    num_generations: Annotated[int | None, doc("completions per group, for frac_zero_std")] = None
 
     families: ClassVar[Families] = {
         "rewards/*": (
             list[float | None],
-            "one value a completion; null: the function does not apply",
+            "one value per completion; null if the function does not apply",
         ),
-        "rewards/*/mean": (float, "mean of the values that apply"),
-        "rewards/*/std": (float, "sample standard deviation (n - 1), as TRL gives it"),
-        "rewards/*/min": (float, "least value"),
-        "rewards/*/max": (float, "greatest value"),
-        "rewards/*/n": (int, "how many values apply"),
-        "rewards/*/frac_zero_std": (float, "share of the groups whose values are all the same"),
-        "frac_all_correct": (float, "share of this rank's groups with right answers only"),
-        "frac_none_correct": (float, "share of this rank's groups without a right answer"),
-        "weights/*": (float, "weight of a function in the total, 1 where not given"),
+        "rewards/*/mean": (float, "mean of the values that are not null"),
+        "rewards/*/std": (float, "sample standard deviation (n - 1), as in TRL"),
+        "rewards/*/min": (float, "minimum"),
+        "rewards/*/max": (float, "maximum"),
+        "rewards/*/n": (int, "number of values that are not null"),
+        "rewards/*/frac_zero_std": (float, "share of the groups whose values are all equal"),
+        "frac_all_correct": (float, "share of this rank's groups in which all answers are correct"),
+        "frac_none_correct": (float, "share of this rank's groups in which no answer is correct"),
+        "weights/*": (float, "weight of a reward function in the total; 1 if absent"),
     }
 
 
 class Generation(TrainerEvent):
     """One batch of rollouts."""
 
-    rows: Annotated[int | None, doc("completions on this rank")] = None
-    generate_s: Annotated[float | None, unit("s", "time of generating")] = None
+    rows: Annotated[int | None, doc("number of completions on this rank")] = None
+    generate_s: Annotated[float | None, unit("s", "duration of the generation")] = None
 
     families: ClassVar[Families] = {
-        "reward_s/*": (float, "time of one reward function, in seconds"),
-        "quality/*/mean": (float, "mean over the logged outputs; of yes and no the share"),
-        "quality/n": (int, "outputs that were measured"),
+        "reward_s/*": (float, "duration of one reward function, in seconds"),
+        "quality/*/mean": (
+            float,
+            "mean over the logged completions; for booleans, the share that is true",
+        ),
+        "quality/n": (int, "number of completions that were measured"),
     }
 
 
 class System(EventBase):
-    """Resources of the process, the machine and its GPUs."""
+    """Resource usage of the process, the machine and its GPUs."""
 
     process_memory_bytes: Annotated[int | None, unit("bytes", "resident memory of the process")] = (
         None
     )
     process_cpu_percent: Annotated[
-        float | None, unit("%", "CPU of the process, 100 is one core")
+        float | None, unit("%", "CPU usage of the process; 100 is one core")
     ] = None
-    cpu_percent: Annotated[float | None, unit("%", "CPU of the machine, 100 is all of it")] = None
+    cpu_percent: Annotated[
+        float | None, unit("%", "CPU usage of the machine; 100 is all cores")
+    ] = None
     memory_used_bytes: Annotated[int | None, unit("bytes", "memory in use on the machine")] = None
-    memory_total_bytes: Annotated[int | None, unit("bytes", "memory of the machine")] = None
-    disk_free_bytes: Annotated[int | None, unit("bytes", "room where the logs are written")] = None
+    memory_total_bytes: Annotated[int | None, unit("bytes", "total memory of the machine")] = None
+    disk_free_bytes: Annotated[
+        int | None, unit("bytes", "free space where the logs are written")
+    ] = None
     disk_read_bytes: Annotated[int | None, unit("bytes", "read by the process so far")] = None
     disk_written_bytes: Annotated[int | None, unit("bytes", "written by the process so far")] = None
     network_sent_bytes: Annotated[int | None, unit("bytes", "sent by the machine so far")] = None
@@ -176,58 +191,71 @@ class System(EventBase):
 class Checkpoint(TrainerEvent):
     """A checkpoint was saved."""
 
-    path: Annotated[str | None, doc("where it was saved")] = None
+    path: Annotated[str | None, doc("path of the checkpoint")] = None
 
 
 class Alert(EventBase):
-    """Something a person would want to be told while a training runs."""
+    """A problem in a running training that needs attention."""
 
-    signal: Annotated[str | None, doc("name of the signal: reward_with_truncation …")] = None
-    message: Annotated[str | None, doc("one sentence, with the numbers")] = None
-    metric: Annotated[str | None, doc("what value, before and threshold are of")] = None
-    value: Annotated[float | None, doc("the metric now, or as the message says")] = None
-    before: Annotated[float | None, doc("an earlier window, or the trend")] = None
-    threshold: Annotated[float | None, doc("the limit that was passed")] = None
+    signal: Annotated[str | None, doc("name of the signal, such as reward_with_truncation")] = None
+    message: Annotated[
+        str | None, doc("one sentence that describes the problem, with its numbers")
+    ] = None
+    metric: Annotated[str | None, doc("metric that value, before and threshold refer to")] = None
+    value: Annotated[
+        float | None, doc("current value of the metric, or the value in the message")
+    ] = None
+    before: Annotated[
+        float | None, doc("value in an earlier window, or expected from the trend")
+    ] = None
+    threshold: Annotated[float | None, doc("limit that was crossed")] = None
     reward: Annotated[float | None, doc("mean reward of the last window")] = None
     reward_before: Annotated[float | None, doc("mean reward of the earlier window")] = None
-    function: Annotated[str | None, doc("the reward function it is about")] = None
-    other_function: Annotated[str | None, doc("the second, where it is about two")] = None
+    function: Annotated[str | None, doc("reward function that the alert is about")] = None
+    other_function: Annotated[
+        str | None, doc("second reward function, if the alert is about two")
+    ] = None
     window_reports: Annotated[int | None, unit("reports", "length of the window")] = None
 
 
 class Message(EventBase):
-    """Text for people: any log call whose first argument is not a type's name."""
+    """A text message: any log call whose first argument is not a name of an event type."""
 
-    message: Annotated[str | None, doc("the text")] = None
+    message: Annotated[str | None, doc("text of the message")] = None
 
 
 class ExceptionEvent(EventBase):
-    """An exception that nobody caught, in any thread."""
+    """An uncaught exception, in any thread."""
 
-    message: Annotated[str | None, doc("where it came up")] = None
+    message: Annotated[str | None, doc("text that names the thread")] = None
     thread: Annotated[str | None, doc("name of the thread")] = None
 
 
 class PipelineEvent(EventBase):
-    """The pipeline's own report: a fault of a sink or processor, or the counts at the end."""
+    """A report of the pipeline: a fault of a sink or processor, or the counts at the end."""
 
     status: Annotated[str | None, doc("report, failed, recovered or limited")] = None
-    message: Annotated[str | None, doc("the text")] = None
+    message: Annotated[str | None, doc("text of the message")] = None
     component: Annotated[str | None, doc("name of the sink or processor")] = None
-    reason: Annotated[str | None, doc("what went wrong: exception type and text")] = None
-    accepted: Annotated[int | None, doc("events taken from the training code")] = None
-    written: Annotated[int | None, doc("events that left the chain")] = None
-    dropped: Annotated[int | None, doc("events lost to a full buffer")] = None
-    misfits: Annotated[int | None, doc("values in extras, for they did not fit")] = None
+    reason: Annotated[str | None, doc("type and text of the exception")] = None
+    accepted: Annotated[int | None, doc("events accepted from the training code")] = None
+    written: Annotated[int | None, doc("events that passed the processor chain")] = None
+    dropped: Annotated[int | None, doc("events dropped because the buffer was full")] = None
+    misfits: Annotated[
+        int | None, doc("values kept in extras because they did not fit their column")
+    ] = None
 
     families: ClassVar[Families] = {
         "sinks/*/accepted": (int, "events routed to the sink"),
-        "sinks/*/written": (int, "events it took"),
-        "sinks/*/dropped": (int, "events it did not get or take"),
-        "sinks/*/dropped/*": (int, "the same by reason"),
-        "sinks/*/failed": (int, "calls of it that raised"),
-        "sinks/*/filled_in": (int, "events it got that earlier attempts had left out"),
-        "processors/*/failed": (int, "calls that raised; the event went on without it"),
+        "sinks/*/written": (int, "events written by the sink"),
+        "sinks/*/dropped": (int, "events not written by the sink"),
+        "sinks/*/dropped/*": (int, "events not written by the sink, by reason"),
+        "sinks/*/failed": (int, "calls of the sink that raised"),
+        "sinks/*/filled_in": (int, "events of earlier attempts that the sink was missing"),
+        "processors/*/failed": (
+            int,
+            "calls of the processor that raised; the event went on without it",
+        ),
     }
 
 
@@ -247,4 +275,4 @@ CATALOGUE: dict[str, type[EventBase]] = {
     "exception": ExceptionEvent,
     "pipeline": PipelineEvent,
 }
-"""The declared types by name."""
+"""The declared event types by name."""

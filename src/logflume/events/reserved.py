@@ -1,4 +1,4 @@
-"""What the types of the catalogue are made of: the reserved names, and families of fields."""
+"""Building blocks of the catalogue: the reserved names and shared families of fields."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = [
     "GPU_FAMILIES",
     "LEVELS",
     "MAX_TYPE_LENGTH",
-    "POSITION",
     "QUALITY_FAMILIES",
     "RESERVED_FOR_PIPELINE",
+    "STEP_AND_MODE",
     "EventBase",
     "Families",
     "TrainerEvent",
@@ -28,28 +28,28 @@ __all__ = [
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 """Level names and their numbers, as in Python's `logging`."""
 
-POSITION = "_position"
-"""Where `tag_step` finds the step and mode that `set_step` gave; gone after the chain."""
+STEP_AND_MODE = "_step_and_mode"
+"""Holds the step and mode from `set_step` for `tag_step`; removed after the processor chain."""
 
 RESERVED_FOR_PIPELINE = frozenset(
     {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq"}
-    | {"process", "extras", "nonfinite", POSITION, ""}
+    | {"process", "extras", "nonfinite", STEP_AND_MODE, ""}
 )
-"""Names that a user's field can't take: such a field is kept in `extras`."""
+"""Names that a user's field can't have; such a field is kept in `extras`."""
 
 MAX_TYPE_LENGTH = 100
-"""Characters of a type's name; longer text is a message."""
+"""Maximum length of an event type in characters; longer text is a message."""
 
 _TYPE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 def is_type_name(text: str) -> bool:
-    """Whether a text can name an event's type.
+    """Whether a text is a valid name of an event type.
 
     >>> is_type_name("kl.spike"), is_type_name("Learning rate may be too high")
     (True, False)
     """
-    # The length first: a cache must not keep long messages alive.
+    # The length is checked first, so that the cache never keeps long messages alive.
     return len(text) <= MAX_TYPE_LENGTH and _matches_type_name(text)
 
 
@@ -62,91 +62,102 @@ Families = dict[str, tuple[Any, str]]
 
 
 def unit(name: str, text: str) -> Meta:
-    """Return the meaning of a field that has a unit."""
+    """Return the description of a field with a unit."""
     return Meta(description=text, extra_json_schema={"unit": name}, extra={"unit": name})
 
 
 def doc(text: str) -> Meta:
-    """Return the meaning of a field."""
+    """Return the description of a field."""
     return Meta(description=text)
 
 
 class EventBase(Struct, kw_only=True, omit_defaults=True):
-    """The names reserved in every event."""
+    """The reserved names, which every event has."""
 
     timestamp: Annotated[
         str,
         Meta(
-            description="when the call was made: RFC 3339, UTC, microseconds",
+            description="time of the log call: RFC 3339 in UTC, with microseconds",
             extra_json_schema={"format": "date-time"},
         ),
     ]
     level: Annotated[
-        Literal["debug", "info", "warning", "error", "critical"], doc("how serious it is")
+        Literal["debug", "info", "warning", "error", "critical"], doc("severity of the event")
     ]
-    logger: Annotated[str, doc("training, model, reward, system, metrics, or a name of your own")]
-    event: Annotated[str, doc("the type of the event")]
+    logger: Annotated[
+        str, doc("name of the logger: training, model, reward, system, metrics or a custom name")
+    ]
+    event: Annotated[str, doc("event type")]
     run: Annotated[str, doc("run id, the same for all ranks and attempts")]
-    attempt: Annotated[int, doc("0, then 1, 2 … each time the run is resumed")]
-    rank: Annotated[int, doc("process rank, 0 on one machine")]
+    attempt: Annotated[int, doc("0, then 1, 2 … each time the run is continued")]
+    rank: Annotated[int, doc("rank of the process, 0 on one machine")]
     seq: Annotated[
-        int, doc("counts the events of this process within the attempt; a gap is a loss")
+        int, doc("number of the event within its attempt and process, from 0; a gap is a loss")
     ]
     step: Annotated[int | None, doc("training step")]
-    mode: Annotated[Literal["train", "eval"] | None, doc("train or eval, where known")] = None
+    mode: Annotated[Literal["train", "eval"] | None, doc("train or eval, if known")] = None
     process: Annotated[
-        str | None, doc("pid<pid> in a forked child, whose `seq` is its own; else absent")
+        str | None, doc("pid<pid> in a forked child, which counts `seq` itself; absent otherwise")
     ] = None
-    extras: Annotated[str | None, doc("JSON text of what did not fit its column")] = None
+    extras: Annotated[str | None, doc("JSON text of the values that did not fit their column")] = (
+        None
+    )
     nonfinite: Annotated[
         dict[str, str] | None,
-        doc("JSON only: fields that are NaN or infinite, written as null"),
+        doc("JSON only: values of the fields that are NaN or infinite, which JSON has as null"),
     ] = None
 
     families: ClassVar[Families] = {}
 
 
 class TrainerEvent(EventBase):
-    """What a trainer's events say beside their step."""
+    """Fields shared by the events of a trainer."""
 
     global_step: Annotated[
-        int | None, doc("steps the trainer had done: in training, rollouts are of the one after")
+        int | None,
+        doc("steps the trainer had completed; rollouts for training belong to the next one"),
     ] = None
     generation: Annotated[
         int | None,
-        doc("batch of rollouts, from 0 within the attempt; of metrics the newest trained on"),
+        doc("number of the rollout batch within the attempt; of metrics, the latest trained on"),
     ] = None
 
 
 GPU_FAMILIES: Families = {
-    "gpu/*/utilization_percent": (float, "share of time that the GPU was busy"),
+    "gpu/*/utilization_percent": (float, "share of time in which the GPU was busy"),
     "gpu/*/memory_used_bytes": (int, "memory in use on the GPU"),
-    "gpu/*/memory_total_bytes": (int, "memory of the GPU"),
-    "gpu/*/process_memory_bytes": (int, "memory of this process on the GPU"),
+    "gpu/*/memory_total_bytes": (int, "total memory of the GPU"),
+    "gpu/*/process_memory_bytes": (int, "memory used by this process on the GPU"),
     "gpu/*/temperature_celsius": (float, "temperature of the GPU"),
-    "gpu/*/power_watts": (float, "power drawn"),
-    "gpu/*/clock_sm_mhz": (float, "clock of the multiprocessors"),
-    "gpu/*/clock_memory_mhz": (float, "clock of the memory"),
-    "gpu/*/throttle_reasons": (str, "why the clock is held down, names joined by commas"),
-    "torch/*_bytes": (int, "torch's allocator: allocated, reserved, peak"),
+    "gpu/*/power_watts": (float, "power draw of the GPU"),
+    "gpu/*/clock_sm_mhz": (float, "clock of the streaming multiprocessors"),
+    "gpu/*/clock_memory_mhz": (float, "clock of the GPU memory"),
+    "gpu/*/throttle_reasons": (str, "reasons for a reduced clock, comma-separated"),
+    "torch/*_bytes": (int, "CUDA memory of torch's allocator: allocated, reserved or peak"),
 }
-"""Statistics of the GPUs, in `system` events and where `inject_gpu_stats` puts them."""
+"""GPU statistics, which `inject_gpu_stats` adds to `system` and other events."""
 
 QUALITY_FAMILIES: Families = {
-    "quality/characters": (int, "length of the text, in characters"),
-    "quality/words": (int, "length in words; a tag is a word of its own"),
-    "quality/format_ok": (bool, "one reasoning, then one answer, each tag exactly once"),
-    "quality/has_answer": (bool, "the answer tags are there and hold something"),
-    "quality/correct": (bool, "the answer is the true one"),
-    "quality/repetition": (float, "share of n-grams of words that occurred before"),
-    "quality/distinct_2": (float, "distinct bigrams among all"),
+    "quality/characters": (int, "length of the text in characters"),
+    "quality/words": (int, "length of the text in words; each tag is a word of its own"),
+    "quality/format_ok": (
+        bool,
+        "whether there is one reasoning, then one answer, each tag exactly once",
+    ),
+    "quality/has_answer": (bool, "whether there is a text between the answer tags"),
+    "quality/correct": (bool, "whether the answer equals the true answer"),
+    "quality/repetition": (float, "share of word n-grams that occurred before in the text"),
+    "quality/distinct_2": (float, "share of distinct word bigrams"),
 }
-"""What `measure_generations` says of a completion."""
+"""The measures that `measure_generations` adds to a completion."""
 
 EXCEPTION_FAMILIES: Families = {
     "exception/type": (str, "class of the exception"),
-    "exception/message": (str, "its text"),
-    "exception/traceback": (str, "the traceback as Python prints it"),
-    "exception/frames": (list[str | None], "its frames, outermost first: file:line function"),
+    "exception/message": (str, "message of the exception"),
+    "exception/traceback": (str, "traceback as Python prints it"),
+    "exception/frames": (
+        list[str | None],
+        "frames of the traceback, outermost first: file:line function",
+    ),
 }
-"""Fields that any event logged with `exc_info` has."""
+"""Fields of any event that is logged with `exc_info`."""

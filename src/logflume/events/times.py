@@ -1,4 +1,4 @@
-"""TODO."""
+"""Formatting of timestamps."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ __all__ = ["format_time"]
 
 
 def format_time(time_ns: int) -> str:
-    """Return a time as RFC 3339 in UTC with microseconds.
+    """Format a time as RFC 3339 in UTC, with microseconds.
+
+    Args:
+        time_ns: Nanoseconds since 1970 UTC.
 
     >>> format_time(1_000_000_000)
     '1970-01-01T00:00:01.000000Z'
     """
     seconds, rest_ns = divmod(time_ns, 1_000_000_000)
-    # Cutting digits out of text takes half as long as formatting a number to six of them.
+    # Slicing the digits takes half as long as formatting a number with six digits.
     return f"{_format_second(seconds)}.{str(1_000_000_000 + rest_ns)[1:7]}Z"
 
 

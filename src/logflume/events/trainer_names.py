@@ -1,4 +1,4 @@
-"""What a trainer reports, sorted into events."""
+"""Splits a trainer's report into events by the names of its metrics."""
 
 from __future__ import annotations
 
@@ -11,30 +11,33 @@ EVALUATION_PREFIX = "eval_"
 
 
 def split_report(
-    report: Mapping[str, Any], beside: Collection[str] = ("epoch",)
+    report: Mapping[str, Any], shared: Collection[str] = ("epoch",)
 ) -> dict[str, dict[str, Any]]:
-    """Return the fields of `training`, `evaluation` and `summary`: those of them that there are.
+    """Split a report into the fields of `training`, `evaluation` and `summary` events.
 
     Args:
-        report: What a `transformers` Trainer hands to `on_log`, or keeps in its `log_history`.
-        beside: Names that say where a report belongs: each event gets them, and they are no
-            reason for an event of their own beside another.
+        report: What a `transformers` Trainer passes to `on_log`, or keeps in its `log_history`.
+        shared: Names of fields that locate a report. Every event gets them, and they don't cause
+            an event of their own if there is another.
+
+    Returns:
+        The fields by event type, for the types that the report has metrics of.
 
     Example:
         >>> split_report({"eval_loss": 0.5, "epoch": 1.0})
         {'evaluation': {'loss': 0.5, 'epoch': 1.0}}
     """
-    found: dict[str, dict[str, Any]] = {"training": {}, "evaluation": {}, "summary": {}}
+    by_type: dict[str, dict[str, Any]] = {"training": {}, "evaluation": {}, "summary": {}}
     common: dict[str, Any] = {}
     for name, value in report.items():
-        if name in beside:
+        if name in shared:
             common[name] = value
         elif name.startswith(EVALUATION_PREFIX):
-            found["evaluation"][name.removeprefix(EVALUATION_PREFIX)] = value
+            by_type["evaluation"][name.removeprefix(EVALUATION_PREFIX)] = value
         elif name.startswith("train_") or name == "total_flos":
-            found["summary"][name] = value
+            by_type["summary"][name] = value
         else:
-            found["training"][name] = value
-    # The last report may carry what is left of training metrics beside the summary.
-    parts = {event: {**fields, **common} for event, fields in found.items() if fields}
-    return parts or {"training": common}
+            by_type["training"][name] = value
+    # The last report may contain training metrics as well as the summary.
+    events = {event: {**fields, **common} for event, fields in by_type.items() if fields}
+    return events or {"training": common}

@@ -1,1 +1,1 @@
-"""The formats on disk: one module knows how each is named, written, read back and repaired."""
+"""File formats: one module for each format on disk, with its file names, writing and reading."""

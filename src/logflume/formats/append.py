@@ -1,4 +1,4 @@
-"""A file that only grows, by whole pieces: for the journal, the CSV and the text log."""
+"""Append-only file that keeps whole writes only, for the journal, the CSV and the text log."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
 
 
 class AppendFile:
-    """Appends bytes so that a piece is there whole or not at all.
+    """A file to which each append is written completely or not at all.
 
-    A file that somebody removes is made again. A named pipe is never waited for: while it is full,
-    it raises like a disk that is.
+    If the file is removed, the next append recreates it. Writing to a named pipe never blocks: a
+    full pipe raises an error, as a full disk does.
 
     Args:
-        path: The file; its folder is made.
-        find_end: Given the open file, returns the offset up to which it is whole; what
-            follows is what a crash left of a piece, and is cut off.
-        header: What an empty file begins with.
+        path: The file. Its folder is created if missing.
+        find_end: Given the open file's descriptor, returns the offset where its last complete
+            write ends. Anything after it was left by a crash and is truncated.
+        header: Content that an empty file starts with.
 
     Attributes:
-        size: Its length in bytes.
+        size: Length of the file in bytes.
     """
 
     def __init__(self, path: Path, find_end: Callable[[int], int], header: bytes = b"") -> None:
         self._path = path
         self._find_end = find_end
         self._header = header
-        self._rest = b""
-        self._torn = 0
+        self._pending = b""
+        self._torn_bytes = 0
         self._file = -1
         self.size = 0
         self.reopen()
 
     def reopen(self) -> None:
-        """Open the file of that name, after the old one was moved away."""
+        """Open the path again, after the old file was moved away."""
         self.close()
         self.size = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,72 +52,72 @@ class AppendFile:
         except OSError:
             os.close(file)
             raise
-        self._file, self.size, self._torn = file, end, 0
-        self._rest = b""
+        self._file, self.size, self._torn_bytes = file, end, 0
+        self._pending = b""
         if end == 0 and self._header:
             self._write(self._header)
 
-    def append(self, piece: bytes) -> None:
-        """Append a piece.
+    def append(self, data: bytes) -> None:
+        """Append bytes to the file.
 
         Raises:
-            OSError: It can't be written; what was written of it is cut off again.
+            OSError: They can't be written. Whatever was written of them is truncated.
         """
         if self._file < 0 or os.fstat(self._file).st_nlink == 0:
             self.reopen()
-        self._cut_off()
-        self._write_rest()
-        self._write(piece)
+        self._truncate_torn()
+        self._write_pending()
+        self._write(data)
 
     def close(self) -> None:
-        """Close the file. Called again it does nothing.
+        """Close the file. Further calls do nothing.
 
         Raises:
-            OSError: What a failed append left could not be cut off, or the rest of a piece not be
-                written to a pipe.
+            OSError: The remains of a failed append can't be truncated, or bytes pending for a pipe
+                can't be written.
         """
         if self._file >= 0:
             try:
-                self._cut_off()
-                self._write_rest()
+                self._truncate_torn()
+                self._write_pending()
             finally:
-                # Whatever `close` says, the number is no longer ours.
+                # The descriptor is invalid after `close`, even if `close` fails.
                 file, self._file = self._file, -1
                 os.close(file)
 
-    def _write_rest(self) -> None:
-        while self._rest:
-            self._rest = self._rest[os.write(self._file, self._rest) :]
+    def _write_pending(self) -> None:
+        while self._pending:
+            self._pending = self._pending[os.write(self._file, self._pending) :]
 
-    def _write(self, piece: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         written = 0
         try:
-            while written < len(piece):
-                written += os.write(self._file, piece[written:] if written else piece)
+            while written < len(data):
+                written += os.write(self._file, data[written:] if written else data)
         except BlockingIOError:
-            # What is in a pipe can't be taken back: the rest goes before the next piece.
+            # Bytes in a pipe can't be taken back: the rest is written before the next append.
             if not written:
                 raise
-            self._rest = piece[written:]
+            self._pending = data[written:]
         except OSError:
-            self._torn = written
-            self._cut_off()
+            self._torn_bytes = written
+            self._truncate_torn()
             raise
-        self.size += len(piece)
+        self.size += len(data)
 
-    def _cut_off(self) -> None:
-        """Take back what was written of a piece. If that fails too, it is tried again."""
-        if not self._torn:
+    def _truncate_torn(self) -> None:
+        """Truncate what a failed append has written. If that fails, the next call tries again."""
+        if not self._torn_bytes:
             return
-        # Another process may have appended since; its lines are not ours to cut.
+        # Another process may have appended since. Its lines must not be truncated.
         end = os.lseek(self._file, 0, os.SEEK_CUR)
         if os.fstat(self._file).st_size == end:
-            os.ftruncate(self._file, end - self._torn)
-        self._torn = 0
+            os.ftruncate(self._file, end - self._torn_bytes)
+        self._torn_bytes = 0
 
 
 def end_of_lines(file: int) -> int:
-    """Return the length of the file up to its last newline."""
+    """Return the offset after the last newline of a file; 0 if it has none."""
     size = os.fstat(file).st_size
     position = size
     while position > 0:
@@ -130,17 +130,18 @@ def end_of_lines(file: int) -> int:
 
 
 def read_at(file: int, length: int, offset: int) -> bytes:
-    """Return so many bytes of a file. The system may hand out fewer at a time, and not at its end.
+    """Return exactly `length` bytes of a file, although `pread` may return fewer at a time.
 
     Raises:
-        OSError: They can't be read. To take what there is for all would be to cut off the rest.
+        OSError: They can't be read, or the file ends before. A short result would make the caller
+            truncate the rest of the file.
     """
-    pieces = []
+    chunks = []
     while length:
-        piece = os.pread(file, length, offset)
-        if not piece:
+        chunk = os.pread(file, length, offset)
+        if not chunk:
             raise OSError(errno.EIO, f"the file ends before offset {offset + length}")
-        pieces.append(piece)
-        length -= len(piece)
-        offset += len(piece)
-    return b"".join(pieces)
+        chunks.append(chunk)
+        length -= len(chunk)
+        offset += len(chunk)
+    return b"".join(chunks)

@@ -1,4 +1,4 @@
-"""Building a file or folder beside the one that readers use, and taking its place."""
+"""Atomic replacement of files and folders that are built in a staging folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SUFFIX", "atomic_replacement", "clean_up", "exchange", "replace_folder", "size_bytes"]
+__all__ = [
+    "STAGING_SUFFIX",
+    "atomic_replacement",
+    "clean_up",
+    "exchange",
+    "replace_folder",
+    "size_bytes",
+]
 
 
 _AT_FDCWD = -100
@@ -24,12 +31,12 @@ _UNAVAILABLE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EX
 
 
 def exchange(first: Path, second: Path) -> bool:
-    """Swap two folders at once; False if the system or the file system can't.
+    """Swap two folders atomically; False if the system or the file system doesn't support it.
 
-    Linux can since 3.15, on its usual local file systems; NFS can't.
+    Linux supports it since 3.15 on the usual local file systems, but not on NFS.
 
     Raises:
-        OSError: It can, but it failed.
+        OSError: It is supported, but failed.
     """
     rename = _find_renameat2()
     if rename is None:
@@ -57,43 +64,44 @@ def size_bytes(path: Path) -> int:
     return path.stat().st_size
 
 
-SUFFIX = ".replay"
+STAGING_SUFFIX = ".replay"
 
 _OLD = "old"
 
 
 @contextmanager
 def atomic_replacement(path: Path) -> Iterator[Path]:
-    """Yield where to build what takes the place of `path` at the end of the block.
+    """Yield a staging path whose content replaces `path` at the end of the block.
 
-    It is in a hidden folder beside. The old one is removed when the new one is in its place, which
-    happens at once; if the block raises, all stays as it was. A kill leaves the old or the new one,
-    and a hidden folder, which the next call or `clean_up` removes.
+    The staging path is in a hidden folder next to `path`. The old file or folder is removed after
+    the new one has replaced it, which is atomic. If the block raises, `path` is unchanged. After a
+    kill `path` is either the old or the new one, and the hidden folder remains until the next call
+    or `clean_up` removes it.
 
     Raises:
-        OSError: It can't be done; the old one is in its place.
+        OSError: The replacement failed; the old file or folder is in its place.
     """
-    workplace = clean_up(path)
-    workplace.mkdir(parents=True)
+    staging = clean_up(path)
+    staging.mkdir(parents=True)
     try:
-        yield workplace / path.name
-        _put_in_place(workplace / path.name, path, workplace / _OLD)
+        yield staging / path.name
+        _swap_in(staging / path.name, path, staging / _OLD)
     finally:
         clean_up(path)
 
 
 def clean_up(path: Path) -> Path:
-    """Remove what a kill has left beside `path`, and return the hidden folder's name."""
-    workplace = path.with_name(f".{path.name}{SUFFIX}")
-    old = workplace / _OLD
+    """Remove what a killed replacement of `path` left behind, and return the staging folder."""
+    staging = path.with_name(f".{path.name}{STAGING_SUFFIX}")
+    old = staging / _OLD
     if old.exists() and not path.exists():
-        old.rename(path)  # the kill came between two renames
-    shutil.rmtree(workplace, ignore_errors=True)
-    return workplace
+        old.rename(path)  # the process was killed between two renames
+    shutil.rmtree(staging, ignore_errors=True)
+    return staging
 
 
-def _put_in_place(new: Path, path: Path, old: Path) -> None:
-    if not new.exists():  # nothing belongs in it
+def _swap_in(new: Path, path: Path, old: Path) -> None:
+    if not new.exists():  # no event belongs in it
         new.mkdir() if path.is_dir() else new.touch()
     if not path.is_dir():
         new.replace(path)
@@ -103,20 +111,21 @@ def _put_in_place(new: Path, path: Path, old: Path) -> None:
 
 
 def replace_folder(folder: Path, staged: Path, old: Collection[str]) -> None:
-    """Give `folder` the files of `staged`, which gets those that `folder` had.
+    """Replace the files of `folder` by those of `staged`, which receives the old files.
 
-    Where folders can't be exchanged, the files are replaced one by one: those of names that are
-    there already in falling order, then new ones, and at last those that `staged` lacks are
-    removed. DuckDB, pandas and pyarrow take the columns from the first file by name, and so
-    read on while old and new are mixed.
+    Where folders can't be exchanged, files are replaced one by one: first those whose names exist
+    already, in descending order, then new ones. Finally the files that `staged` doesn't have are
+    removed. DuckDB, pandas and pyarrow take the columns from the first file by name, so they can
+    still read the folder while it contains old and new files.
 
     Args:
         folder: The folder that readers use.
         staged: A folder on the same file system.
-        old: Names of the files that are to go from `folder`, or change.
+        old: Names of the files in `folder` that are removed or replaced.
 
     Raises:
-        OSError: It failed. If folders can't be exchanged here, `folder` may be left mixed.
+        OSError: It failed. Where folders can't be exchanged, `folder` may contain old and new
+            files.
     """
     if exchange(folder, staged):
         return

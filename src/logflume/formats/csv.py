@@ -1,4 +1,4 @@
-"""Values as the cells of a CSV file: what readers take back, and no spreadsheet runs."""
+"""CSV cells and rows: values as text, safe to open in a spreadsheet, and the rows read back."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ __all__ = ["CELL", "column_cells", "find_positions", "object_cells", "quoted", "
 
 
 CELL = re.compile(rb'("(?:[^"]|"")*"|[^,]*)(?:,|$)')
-"""A cell of a row, and what ends it."""
+"""A cell of a row, with the comma or the end of the row after it."""
 
 
 def read_rows(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the rows: a line break inside of quotes doesn't end one. The last may be torn.
+    """Yield the rows of a file; a line break within quotes doesn't end a row.
 
-    The csv module refuses cells of more than 128 KB, and its limit is that of the whole process.
+    The last row may be torn. The `csv` module isn't used because it rejects cells of more than
+    128 KB, and its limit applies to the whole process.
     """
     row: list[bytes] = []
     in_quotes = False
@@ -44,9 +45,9 @@ _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
 
 
 def column_cells(values: Sequence[Any]) -> list[str]:
-    """Return the cells of a column, one a value."""
+    """Return the cells of a column, one for each value."""
     if numbers := _float_text(values):
-        # `repr` writes small exponents differently.
+        # For exponents and small numbers the text differs from that of `repr`.
         is_same = "e" not in numbers and "0.0000" not in numbers
         return numbers.split(",") if is_same else list(map(repr, values))
     kinds = set(map(type, values))
@@ -61,17 +62,20 @@ def column_cells(values: Sequence[Any]) -> list[str]:
 
 
 def object_cells(columns: Mapping[str, Sequence[Any]]) -> list[str]:
-    """Return the cells of JSON objects, from their fields by column.
+    """Return the cells of a column of JSON objects, given the values of each field.
 
-    A field that is None is left out; an object without fields is an empty cell.
+    Fields that are None are omitted. An object without fields is an empty cell.
+
+    Args:
+        columns: The values of each field, one for each row.
     """
     texts = [_float_text(values) for values in columns.values()]
     if all(texts):
-        # The same text as below: what stands between the numbers is made once.
-        names = [orjson.dumps(name).decode().replace('"', '""') for name in columns]
-        between = ",".join(name.replace("%", "%%") + ":%s" for name in names)
+        # Same text as below, but the template around the numbers is built only once.
+        keys = [orjson.dumps(name).decode().replace('"', '""') for name in columns]
+        template = ",".join(key.replace("%", "%%") + ":%s" for key in keys)
         rows = zip(*(text.split(",") for text in texts), strict=True)
-        return list(map(f'"{{{between}}}"'.__mod__, rows))
+        return list(map(f'"{{{template}}}"'.__mod__, rows))
     objects = (
         {name: value for name, value in zip(columns, row, strict=True) if value is not None}
         for row in zip(*columns.values(), strict=True)
@@ -80,10 +84,10 @@ def object_cells(columns: Mapping[str, Sequence[Any]]) -> list[str]:
 
 
 def quoted(cell: str) -> str:
-    """Return a cell in quotes, if it needs them."""
+    """Return the cell, quoted if necessary."""
     if '"' in cell:
         return '"' + cell.replace('"', '""') + '"'
-    # The csv module of Python 3.11 leaves a lone \r without quotes, which ends the row for readers.
+    # The csv module of Python 3.11 doesn't quote a lone \r, which ends the row for readers.
     return f'"{cell}"' if "," in cell or "\n" in cell or "\r" in cell else cell
 
 
@@ -98,60 +102,62 @@ def _cell(value: Any) -> str:
 
 
 def _text_cell(text: str) -> str:
-    """Return text that no spreadsheet runs (OWASP, "CSV injection"). A number is left alone.
+    """Return text that spreadsheets don't run as a formula (OWASP, "CSV injection").
+
+    Numbers are unchanged.
 
     >>> _text_cell("=HYPERLINK(1)"), _text_cell("-1.5")
     ("'=HYPERLINK(1)", '-1.5')
     """
     if "\0" in text:
-        text = text.replace("\0", "\\x00")  # many readers stop at a NUL
+        text = text.replace("\0", "\\x00")  # many readers stop at a NUL character
     if text and text[0] in _FORMULA_STARTS and not _NUMBER.fullmatch(text):
         text = "'" + text
     return quoted(text)
 
 
 def _float_text(values: Sequence[Any]) -> str:
-    """Return the values as JSON has them, with commas between; "" if one is no finite float.
+    """Return the values as JSON numbers, separated by commas; "" unless all are finite floats.
 
-    `orjson` finds the shortest text that is the same number in a sixth of the time of `repr`, and
-    the text tells what the values are in a third of the time of a look at their types.
+    `orjson` formats a float as the shortest text that round-trips, in a sixth of the time of
+    `repr`. Checking the types in that text takes a third of the time of checking each value.
     """
     if type(values[0]) is not float:
         return ""
     try:
         text = orjson.dumps(values)[1:-1].decode()
     except TypeError:
-        return ""  # an integer is too large
-    # Each scalar has a dot at most, and has one only if it is a float, or a text; so has NaN none,
-    # which is null.
-    is_all = text.count(".") == len(values) and '"' not in text and "[" not in text
-    return text if is_all else ""
+        return ""  # an integer out of range
+    # A scalar has at most one dot, and only if it is a float or part of a text. NaN becomes null,
+    # which has none.
+    all_floats = text.count(".") == len(values) and '"' not in text and "[" not in text
+    return text if all_floats else ""
 
 
 _KEYS = ("run", "attempt", "rank", "seq")
 
 
 def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> PositionSet | None:
-    """Return the events of a run and rank that a file has; None if its columns can't tell.
+    """Return the positions of a writer's events in a file; None if its columns don't identify them.
 
     Args:
         path: The file.
         columns: Its header.
-        run: Whose events.
+        run: The run and rank whose events are wanted.
     """
     if not set(_KEYS) <= set(columns):
         return None
-    places = [columns.index(name) for name in _KEYS]
-    found = PositionSet()
+    indexes = [columns.index(name) for name in _KEYS]
+    positions = PositionSet()
     wanted = [run.run.encode(), str(run.rank).encode()]
     if not path.exists():
-        return found
+        return positions
     with path.open("rb") as file:
         for row in islice(read_rows(file), 1, None):
-            cells = [match[1] for match in islice(CELL.finditer(row), max(places) + 1)]
-            if len(cells) <= max(places):
+            cells = [match[1] for match in islice(CELL.finditer(row), max(indexes) + 1)]
+            if len(cells) <= max(indexes):
                 continue
-            of_run, attempt, rank, seq = (cells[place] for place in places)
-            if [of_run, rank] == wanted and attempt.isdigit() and seq.isdigit():
-                found.add(int(attempt), int(seq))
-    return found
+            run_id, attempt, rank, seq = (cells[index] for index in indexes)
+            if [run_id, rank] == wanted and attempt.isdigit() and seq.isdigit():
+                positions.add(int(attempt), int(seq))
+    return positions

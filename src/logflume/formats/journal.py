@@ -1,4 +1,4 @@
-"""The journal of one writer: its files, opened at one moment, and read from any event on."""
+"""The journal of one writer: opening its files consistently, reading and validating its lines."""
 
 from __future__ import annotations
 
@@ -20,47 +20,56 @@ from logflume.exceptions import RunError
 from logflume.protocols import Event, Position
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
-from logflume.values.coerce import INT64_MAX, MISFIT, coerce
-from logflume.values.kinds import declared_kind
+from logflume.values.coerce import coerce
+from logflume.values.declared import declared_kind
+from logflume.values.kinds import INT64_MAX, MISFIT
 
 __all__ = [
     "TORN",
     "JournalLine",
     "OnProgress",
+    "event_type_filter",
     "find_fault",
     "find_position",
     "ignore_progress",
-    "is_of",
     "journal_bytes",
     "open_files",
-    "parse",
-    "put_back_nonfinite",
-    "read_events",
+    "parse_line",
+    "parse_lines",
+    "read_batches",
     "read_journal_lines",
     "read_lines_from",
-    "restore",
+    "restore_nonfinite",
+    "try_restore_nonfinite",
 ]
 
 
-_STEP_BYTES = 1 << 16
-"""How near the search for a line comes before lines are read one by one."""
+_BISECT_BYTES = 1 << 16
+"""Range at which the binary search for a line ends and lines are read one by one."""
 
-# The reserved names come first, and a quote inside of a text has a backslash: the first match
-# is the event's own.
+# The reserved names come first, and quotes within texts are escaped: the first match is the
+# event's own.
 _POSITION = re.compile(rb'"attempt":(\d+),"rank":\d+,(?:"process":"[^"]*",)?"seq":(\d+)[,}]')
 
 
 def find_position(line: bytes) -> Position | None:
-    """Return the attempt and `seq` of a line of a journal; None if it isn't written as ours."""
+    """Return the position of a journal line; None if logflume didn't write the line."""
     match = _POSITION.search(line)
     return None if match is None else (int(match[1]), int(match[2]))
 
 
 def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[Path, Any]]:
-    """Open all files of one moment: a run that is being written may rotate between two of them.
+    """Open all files of a journal consistently, although a live run may rotate them meanwhile.
 
-    A file that is renamed and compressed while a folder is listed may be seen under neither name,
-    so the files have to be the same ones, too, and not only to have the same names.
+    A file that is renamed and compressed while the folder is listed may appear under neither name.
+    So the inodes have to be the same before and after, not only the names.
+
+    Args:
+        find: Returns the files, in order.
+        stack: Closes the files.
+
+    Returns:
+        The paths and open files, in order.
     """
     while True:
         paths = find()
@@ -76,80 +85,84 @@ def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[P
                 return files
 
 
-def read_events(
+def parse_lines(
     path: Path, lines: Iterable[bytes], is_wanted: Callable[[bytes], bool] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the events of a file's lines; one that is still being written is left out.
+    """Yield the events of a file's lines, without an incomplete last line.
 
     Args:
-        path: The file, for errors.
+        path: The file, for error messages.
         lines: Its lines.
-        is_wanted: Tells lines that are worth parsing; None: all.
+        is_wanted: Selects the lines to parse; None: all.
 
     Raises:
-        RunError: A line is no JSON: the file was damaged, or changed by hand.
+        RunError: A line is not JSON: the file was damaged, or changed by hand.
     """
     for number, line in enumerate(lines, 1):
         if not line.endswith(b"\n"):
             return
         if is_wanted is None or is_wanted(line):
-            yield parse(line, f"{path}, line {number}")
+            yield parse_line(line, f"{path}, line {number}")
 
 
-def is_of(event_type: str) -> Callable[[bytes], bool]:
-    """Return what tells from a line whether it may be an event of this type, without parsing it."""
-    mark = b'"event":' + orjson.dumps(event_type) + b","
+def event_type_filter(event_type: str) -> Callable[[bytes], bool]:
+    """Return a predicate: whether a line may be an event of this type, judged without parsing."""
+    pattern = b'"event":' + orjson.dumps(event_type) + b","
 
-    def may_be(line: bytes) -> bool:
-        # A line that isn't written as ours, by hand say, is looked into.
-        return mark in line or not line.startswith(b'{"timestamp":"')
+    def may_match(line: bytes) -> bool:
+        # A line in another layout, for example one edited by hand, has to be parsed.
+        return pattern in line or not line.startswith(b'{"timestamp":"')
 
-    return may_be
+    return may_match
 
 
 def read_lines_from(
     files: list[tuple[Path, Any]], first: Position
 ) -> Iterator[tuple[Position, bytes, Path]]:
-    """Yield the lines of a journal from an event on, with their positions and files.
+    """Yield the lines of a journal from a position on, with their positions and files.
 
-    A file is not read through for it: events are sorted, so the place is found by halving.
+    Events are sorted, so the start is found by binary search without reading the whole file.
 
     Args:
         files: The files, in order.
-        first: The attempt and `seq` to begin with.
+        first: The position to start at.
     """
     starts = [find_position(lines.peek()) for _, lines in files]
     for index, (path, lines) in enumerate(files):
         following = [start for start in starts[index + 1 :] if start is not None][:1]
         if following and following[0] <= first:
-            continue  # all of it is older
+            continue  # all of its events are older
         if path.suffix != ".zst":
-            _seek(lines, first)
+            _seek_before(lines, first)
         for line in lines:
             position = find_position(line)
             if position is not None and position >= first and line.endswith(b"\n"):
                 yield position, line, path
 
 
-def parse(line: bytes, where: str) -> dict[str, Any]:
-    """Return the event of a line, NaN and infinities in their places.
+def parse_line(line: bytes, where: str) -> dict[str, Any]:
+    """Return the event of a line, with NaN and infinities restored.
+
+    Args:
+        line: The line.
+        where: File and line number, for the error message.
 
     Raises:
-        RunError: It is no JSON.
+        RunError: The line is not JSON.
     """
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise RunError(
-            f"{where}: this is no event: {error}. Look with: logflume doctor RUN"
+            f"{where}: invalid JSON: {error}. Check the run with `logflume doctor RUN`"
         ) from error
-    return restore(event)
+    return restore_nonfinite(event)
 
 
-def _seek(file: Any, first: Position) -> None:
-    """Go to a line at or before the first that is wanted."""
+def _seek_before(file: Any, first: Position) -> None:
+    """Seek to the start of a line at or before a position."""
     low, high = 0, file.seek(0, io.SEEK_END)
-    while high - low > _STEP_BYTES:
+    while high - low > _BISECT_BYTES:
         middle = (low + high) // 2
         file.seek(middle)
         file.readline()
@@ -171,11 +184,11 @@ def _open(path: Path) -> Any:
     return io.BufferedReader(pa.CompressedInputStream(str(path), "zstd"))
 
 
-def restore(event: dict[str, Any]) -> dict[str, Any]:
-    """Put the NaN and infinities of an event of the journal back in their places."""
+def restore_nonfinite(event: dict[str, Any]) -> dict[str, Any]:
+    """Restore the NaN and infinities of an event of the journal, and remove `nonfinite`."""
     for name, text in event.pop("nonfinite", {}).items():
         field, _, index = name.rpartition(".")
-        # The name may be that of a field with a dot, or a place in the list of another field.
+        # The name is either a field whose name has a dot, or an index in the list of a field.
         if name in event and event[name] is None:
             event[name] = float(text)
         else:
@@ -184,13 +197,13 @@ def restore(event: dict[str, Any]) -> dict[str, Any]:
 
 
 OnProgress: TypeAlias = Callable[[int], None]
-"""Is told how many bytes of journal were read since it was called last."""
+"""Called with the number of bytes of journal that were read since the last call."""
 
-TORN = "a torn last line"
+TORN = "torn last line"
 
 _UNREADABLE = "the rest of the file can't be read"
 
-_TELL_BYTES = 1 << 20
+_PROGRESS_BYTES = 1 << 20
 
 
 class JournalLine(NamedTuple):
@@ -198,13 +211,13 @@ class JournalLine(NamedTuple):
 
     Attributes:
         path: Its file.
-        line: The line, with its newline.
-        event: The event, with NaN and infinities in their places; None if it is none.
-        fault: Why it is none; empty if all is well.
+        raw: The bytes of the line, with the newline.
+        event: The event, with NaN and infinities restored; None if the line is not a valid event.
+        fault: Why the line is not a valid event; empty if it is.
     """
 
     path: Path
-    line: bytes
+    raw: bytes
     event: dict[str, Any] | None
     fault: str = ""
 
@@ -222,40 +235,40 @@ def journal_bytes(folder: Path) -> int:
 def read_journal_lines(
     writer: Writer,
     run: RunInfo | None,
-    tell: OnProgress = ignore_progress,
+    on_progress: OnProgress = ignore_progress,
     is_wanted: Callable[[bytes], bool] | None = None,
 ) -> Iterator[JournalLine]:
-    """Yield the lines of a writer's journal, as its files are at this moment.
+    """Yield the lines of a writer's journal, from a consistent view of its files.
 
     Args:
-        writer: Whose journal.
-        run: Whose events there should be; None takes those of all.
-        tell: Told how much was read.
-        is_wanted: Tells lines that are worth parsing; None: all.
+        writer: The writer.
+        run: The writer's identity: events of another one are faults. None accepts all events.
+        on_progress: Called with the number of bytes read since the last call.
+        is_wanted: Selects the lines to parse; None: all.
     """
     with ExitStack() as stack:
         for path, lines in open_files(writer.journals, stack):
             wanted = lines if is_wanted is None else filter(is_wanted, lines)
-            yield from _read_file(path, wanted, run, tell)
+            yield from _read_file(path, wanted, run, on_progress)
 
 
 def _read_file(
-    path: Path, lines: Iterable[bytes], run: RunInfo | None, tell: OnProgress
+    path: Path, lines: Iterable[bytes], run: RunInfo | None, on_progress: OnProgress
 ) -> Iterator[JournalLine]:
     import pyarrow as pa
 
-    # How far a compressed file was read can't be told, but at its end.
+    # The progress within a compressed file is unknown, so it is reported at the end.
     is_compressed, read_bytes = path.suffix == ".zst", 0
     try:
         for line in lines:
             yield _read_line(path, line, run)
             read_bytes += len(line)
-            if read_bytes >= _TELL_BYTES and not is_compressed:
-                tell(read_bytes)
+            if read_bytes >= _PROGRESS_BYTES and not is_compressed:
+                on_progress(read_bytes)
                 read_bytes = 0
     except (OSError, pa.ArrowException):
         yield JournalLine(path, b"", None, _UNREADABLE)
-    tell(path.stat().st_size if is_compressed and path.exists() else read_bytes)
+    on_progress(path.stat().st_size if is_compressed and path.exists() else read_bytes)
 
 
 def _read_line(path: Path, line: bytes, run: RunInfo | None) -> JournalLine:
@@ -264,14 +277,14 @@ def _read_line(path: Path, line: bytes, run: RunInfo | None) -> JournalLine:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return JournalLine(path, line, None, "lines that are no JSON")
+        return JournalLine(path, line, None, "lines that are not JSON")
     fault = find_fault(event, run)
-    if fault is None and not put_back_nonfinite(event):
-        fault = "events that are not valid against the schema"
+    if fault is None and not try_restore_nonfinite(event):
+        fault = _INVALID
     return JournalLine(path, line, event if fault is None else None, fault or "")
 
 
-_INVALID = "events that are not valid against the schema"
+_INVALID = "events that don't match the schema"
 
 _RESERVED = frozenset(EventBase.__struct_fields__)
 
@@ -279,19 +292,19 @@ _PLAIN = (str, int, float, bool, type(None))
 
 
 def find_fault(event: Any, run: RunInfo | None) -> str | None:
-    """Return what is wrong with what a line of a journal holds; None if it is a valid event.
+    """Return what is wrong with the JSON value of a journal line; None if it is a valid event.
 
     Args:
-        event: The line's JSON, `nonfinite` as it is there.
-        run: Whose journal it is; None if that isn't known yet.
+        event: The value, with `nonfinite` not applied yet.
+        run: The identity of the journal's writer; None if that isn't known yet.
     """
     if not isinstance(event, dict):
-        return "lines that are no event"
+        return "lines that are not events"
     try:
         msgspec.convert(event, CATALOGUE.get(event.get("event"), EventBase))  # type: ignore[arg-type]
     except (msgspec.ValidationError, TypeError):
         return _INVALID
-    if not (_has_sound_head(event) and _has_plain_fields(event)):
+    if not (_has_valid_reserved_fields(event) and _has_plain_fields(event)):
         return _INVALID
     if run is None:
         return None
@@ -299,20 +312,20 @@ def find_fault(event: Any, run: RunInfo | None) -> str | None:
     return None if owner == (run.run, run.rank, run.process) else "events of another journal"
 
 
-def put_back_nonfinite(event: dict[str, Any]) -> bool:
-    """Put NaN and infinities in their places, and keep `nonfinite`; False if that can't be done."""
+def try_restore_nonfinite(event: dict[str, Any]) -> bool:
+    """Restore NaN and infinities, and keep `nonfinite`; False if `nonfinite` is invalid."""
     nonfinite = event.get("nonfinite")
     if nonfinite is None:
         return True
     try:
-        restore(event)
+        restore_nonfinite(event)
     except (KeyError, IndexError, ValueError, TypeError):
         return False
     event["nonfinite"] = nonfinite
     return True
 
 
-def _has_sound_head(event: dict[str, Any]) -> bool:
+def _has_valid_reserved_fields(event: dict[str, Any]) -> bool:
     numbers = (event["attempt"], event["rank"], event["seq"])
     if min(numbers) < 0 or max(*numbers, abs(event["step"] or 0)) > INT64_MAX:
         return False
@@ -325,11 +338,11 @@ def _has_sound_head(event: dict[str, Any]) -> bool:
 def _has_plain_fields(event: dict[str, Any]) -> bool:
     event_type = event["event"]
     return all(
-        _is_fine(value, event_type, name) for name, value in event.items() if name not in _RESERVED
+        _is_valid(value, event_type, name) for name, value in event.items() if name not in _RESERVED
     )
 
 
-def _is_fine(value: Any, event_type: str, name: str) -> bool:
+def _is_valid(value: Any, event_type: str, name: str) -> bool:
     kind = _kind(event_type, name)
     if kind is not None:
         return coerce(value, kind, False) is not MISFIT
@@ -340,54 +353,53 @@ def _is_fine(value: Any, event_type: str, name: str) -> bool:
 
 _kind = lru_cache(maxsize=65_536)(declared_kind)
 
-_PIECE_BYTES = 1 << 18
-"""Lines that are looked at for one piece."""
+_BATCH_BYTES = 1 << 18
+"""Size of the lines that are read for one batch of events."""
 
-# The reserved names come first, and a quote inside of a text has a backslash: the first match
-# is the event's own.
-_KEY = re.compile(rb'"run":"([^"]*)","attempt":(\d+),"rank":(\d+),"seq":(\d+)[,}]')
+# As with `_POSITION`, the first match is the event's own.
+_WRITER_POSITION = re.compile(rb'"run":"([^"]*)","attempt":(\d+),"rank":(\d+),"seq":(\d+)[,}]')
 
 
-def read_pieces(
+def read_batches(
     find: Callable[[], list[Path]], run: RunInfo, first: Position
 ) -> Iterator[list[Event]]:
-    """Yield the events of a run and rank from one on, in pieces of about 256 KB of the files.
+    """Yield the events of a run and rank from a position on, in batches of about 256 KB of lines.
 
-    A line that can't be read is left out.
+    Lines that can't be read are skipped.
 
     Args:
         find: Returns the files, in order.
-        run: Whose events.
-        first: The attempt and `seq` to begin with.
+        run: The run and rank whose events are wanted.
+        first: The position to start at.
     """
     with ExitStack() as stack:
         files = [lines for _, lines in open_files(find, stack)]
-        starts = [_find_start(lines, run) for lines in files]
+        starts = [_first_position(lines, run) for lines in files]
         for index, lines in enumerate(files):
             following = [start for start in starts[index + 1 :] if start is not None][:1]
             if following and following[0] <= first:
-                continue  # all of it is older
-            while piece := lines.readlines(_PIECE_BYTES):
-                yield [event for line in piece if (event := _read(line, run, first)) is not None]
+                continue  # all of its events are older
+            while batch := lines.readlines(_BATCH_BYTES):
+                yield [event for line in batch if (event := _read(line, run, first)) is not None]
 
 
-def _find_start(lines: Any, run: RunInfo) -> Position | None:
-    """Return the place of the file's first event of this run, if it is near the start."""
-    return _find_place(lines.peek(), run)
+def _first_position(lines: Any, run: RunInfo) -> Position | None:
+    """Return the position of the file's first event of this run, if it is near the start."""
+    return _find_writer_position(lines.peek(), run)
 
 
 def _read(line: bytes, run: RunInfo, first: Position) -> Event | None:
-    place = _find_place(line, run)
-    if place is None or place < first or not line.endswith(b"\n"):
+    position = _find_writer_position(line, run)
+    if position is None or position < first or not line.endswith(b"\n"):
         return None
     try:
-        return restore(orjson.loads(line))
+        return restore_nonfinite(orjson.loads(line))
     except orjson.JSONDecodeError:
         return None
 
 
-def _find_place(line: bytes, run: RunInfo) -> Position | None:
-    match = _KEY.search(line)
+def _find_writer_position(line: bytes, run: RunInfo) -> Position | None:
+    match = _WRITER_POSITION.search(line)
     if match is None or match[1].decode() != run.run or int(match[3]) != run.rank:
         return None
     return int(match[2]), int(match[4])

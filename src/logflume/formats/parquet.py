@@ -1,4 +1,4 @@
-"""The names of Parquet files: which events of a run are in each."""
+"""Parquet parts: file names, which give the range of events in a part, reading and writing."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ __all__ = [
 
 @contextmanager
 def open_part(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file for a while.
+    """Open a Parquet file for the duration of the block.
 
     Raises:
         FileNotFoundError: The file was replaced meanwhile.
-        RunError: It is damaged, as is noticed here or while it is read.
+        RunError: The file is damaged, detected on opening or within the block.
     """
     import pyarrow as pa
 
-    # Not `read_table`: that one takes a folder named `a=b`, a run's say, for a column.
+    # Not `read_table`, which takes a folder named `a=b`, such as a run's, for a partition column.
     import pyarrow.parquet as pq
 
     try:
@@ -63,7 +63,7 @@ def open_part(path: Path) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError) as error:
         raise RunError(
             f"{path}: this part can't be read: {str(error).rstrip('.')}. "
-            "`logflume doctor RUN --fix` makes it anew from the journal"
+            "`logflume doctor RUN --fix` rebuilds it from the journal"
         ) from error
 
 
@@ -78,25 +78,25 @@ def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
 
 
 def count_values(path: Path, name: str) -> Counter[str]:
-    """Return how often each value of a column of texts is there.
+    """Return the number of occurrences of each value of a text column.
 
-    Where the footer says that all are the same, nothing else is read.
+    Row groups whose statistics show a single value are counted without reading them.
 
     Raises:
         FileNotFoundError: The file was replaced meanwhile.
     """
     with open_part(path) as file:
         footer = file.metadata
-        place = next(i for i in range(footer.num_columns) if footer.schema.column(i).path == name)
+        column = next(i for i in range(footer.num_columns) if footer.schema.column(i).path == name)
         counts: Counter[str] = Counter()
         for index in range(footer.num_row_groups):
             group: Any = footer.row_group(index)
-            statistics = group.column(place).statistics
+            statistics = group.column(column).statistics
             if _is_constant(statistics):
                 counts[statistics.min] += group.num_rows
             else:
                 values: Any = file.read_row_group(index, columns=[name])[name].value_counts()
-                counts.update({each["values"]: each["counts"] for each in values.to_pylist()})
+                counts.update({row["values"]: row["counts"] for row in values.to_pylist()})
     return counts
 
 
@@ -110,15 +110,15 @@ _NAME = re.compile(r"part-a(\d{4,})-(\d{12,})-(\d{12,})(?:-\d+)?\.parquet")
 
 
 class Part(NamedTuple):
-    """A part that readers see.
+    """A part, as its file name describes it.
 
     Attributes:
         name: Name of the file, such as `part-a0000-000000000000-000000009999.parquet`.
-        attempt: The attempt of the run that its events are of.
-        first_seq: The lowest `seq` in it.
-        last_seq: The highest `seq` in it. Events of other types have numbers in between.
-        rows: How many events it has.
-        size_bytes: Size of the file.
+        attempt: The attempt of its events.
+        first_seq: Its lowest `seq`.
+        last_seq: Its highest `seq`. Some numbers in between belong to events of other types.
+        rows: Number of events; -1 if not read.
+        size_bytes: Size of the file; -1 if not read.
     """
 
     name: str
@@ -130,10 +130,10 @@ class Part(NamedTuple):
 
     @classmethod
     def of_name(cls, name: str, rows: int, size_bytes: int) -> Part:
-        """Return the part of that file name.
+        """Return the part with this file name.
 
         Raises:
-            ValueError: It is not a part's name.
+            ValueError: It is not the name of a part.
         """
         match = _NAME.fullmatch(name)
         if match is None:
@@ -141,8 +141,8 @@ class Part(NamedTuple):
         attempt, first_seq, last_seq = map(int, match.groups())
         return cls(name, attempt, first_seq, last_seq, rows, size_bytes)
 
-    def holds_range_of(self, other: Part) -> bool:
-        """Whether the range of this part has that of another one inside it."""
+    def covers(self, other: Part) -> bool:
+        """Whether the range of another part is within the range of this one."""
         return (
             self.attempt == other.attempt
             and self.first_seq <= other.first_seq
@@ -151,7 +151,7 @@ class Part(NamedTuple):
 
 
 def list_tables(folder: Path) -> list[str]:
-    """Return the names of the folders of parts, one a type of event; none where nothing is."""
+    """Return the names of the folders of parts, one for each event type."""
     if not folder.is_dir():
         return []
     folders = (path for path in folder.iterdir() if path.is_dir())
@@ -159,7 +159,7 @@ def list_tables(folder: Path) -> list[str]:
 
 
 def list_parts(folder: Path) -> list[Part]:
-    """Return the parts in the folder of a type, in order; rows and sizes are not looked at: -1."""
+    """Return the parts in the folder of an event type, in order; rows and sizes are -1."""
     if not folder.is_dir():
         return []
     names = sorted(path.name for path in folder.iterdir() if is_part_name(path.name))
@@ -167,12 +167,12 @@ def list_parts(folder: Path) -> list[Part]:
 
 
 def is_part_name(name: str) -> bool:
-    """Whether a file of this name is a part; any other is a stranger's."""
+    """Whether a file of this name is a part; any other is a foreign file."""
     return _NAME.fullmatch(name) is not None
 
 
 def part_name(attempt: int, first_seq: int, last_seq: int, copy: int = 0) -> str:
-    """Return a part's file name; names sort in the order of their events.
+    """Return the file name of a part. Names sort in the order of the events.
 
     >>> part_name(0, 17, 9999)
     'part-a0000-000000000017-000000009999.parquet'
@@ -182,9 +182,9 @@ def part_name(attempt: int, first_seq: int, last_seq: int, copy: int = 0) -> str
 
 
 def folder_name(event_type: str) -> str:
-    """Return the name of the folder of a type's parts, whatever the type is called.
+    """Return the name of the folder for the parts of an event type, valid for any type name.
 
-    Types that are no plain names may share one: the column `event` tells them apart.
+    Types with special characters may share a folder; the column `event` distinguishes them.
     """
     return re.sub(r"[^\w.]|^\.|^$", "_", event_type, flags=re.ASCII)[:100]
 
@@ -195,13 +195,13 @@ _ROW_GROUP_ROWS = 122_880
 
 _ZSTD_LEVEL = 3
 
-_SHARED_TEXTS = ("event", "run")
+_TEXTS_WITH_STATISTICS = ("event", "run")
 
 _KEYS = ["run", "rank", "attempt", "seq"]
 
 
 class DamagedPartError(OSError):
-    """A part whose content can't be read.
+    """The content of a part can't be read.
 
     Args:
         name: Name of the file.
@@ -213,17 +213,22 @@ class DamagedPartError(OSError):
 
 
 def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int:
-    """Write tables to one file, and return its number of rows. Tables are held up to 8 MB.
+    """Write tables to one file, and return its number of rows. Up to 8 MB of tables are buffered.
 
-    The layout is for questions about steps: rows are in the order of their steps, in row groups
-    of 8 MB, of which readers skip those without the step. It was measured
-    (`tests/benchmarks/parquet_layout.py`): smaller groups make the footer large, which is read for
-    every question; so do statistics of texts, which help none but where a file has one only, and
-    a copy of the schema for Arrow, which the Parquet types tell as well. Dictionaries make texts
-    and lists of rewards smaller, and nearly all other numbers larger. Each page has its checksum:
-    of a flipped bit in a number nothing else would tell.
+    The layout is optimized for queries by step: rows are sorted by step, in row groups of 8 MB, so
+    that readers skip the groups without the step. The choices were measured with
+    `tests/benchmarks/parquet_layout.py`. Smaller groups enlarge the footer, which every query
+    reads. So do statistics of texts, which only help where a file has a single value, and the
+    Arrow schema, which the Parquet types already give. Dictionaries make texts and lists of
+    rewards smaller, but nearly all other numbers larger. Each page has a checksum, because nothing
+    else would detect a flipped bit in a number.
+
+    Args:
+        path: The file.
+        schema: Its schema.
+        tables: The tables, with this schema.
     """
-    # The stubs know no names here.
+    # The type stubs don't accept a list of names.
     with_dictionary: Any = [leaf_name(f) for f in schema if not pa.types.is_floating(f.type)]
     rows = 0
     with pq.ParquetWriter(
@@ -236,21 +241,21 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
         store_schema=False,
         write_page_checksum=True,
     ) as writer:
-        for table in _gather(tables):
-            writer.write_table(_in_order_of_steps(table), row_group_size=_row_group_rows(table))
+        for table in _merge(tables):
+            writer.write_table(_sort_by_step(table), row_group_size=_row_group_rows(table))
             rows += table.num_rows
-            del table  # its memory goes to the next one
+            del table  # freed before the next one is built
     return rows
 
 
 def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the content of a part, a row group at a time, with the columns of `schema`.
+    """Yield the content of a part, one row group at a time, with the columns of `schema`.
 
     Raises:
-        DamagedPartError: It can't be read.
+        DamagedPartError: The part can't be read.
     """
     try:
-        # One thread: the cores belong to the training.
+        # One thread: the CPU cores belong to the training.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for index in range(file.num_row_groups):
                 yield widen(file.read_row_group(index, use_threads=False), schema)
@@ -259,54 +264,54 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 
 
 def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
-    """Yield the attempt and `seq` of the events of a run and rank in a part.
+    """Yield the positions of the events of a run and rank in a part.
 
-    One that is gone, or can't be read, has none.
+    A part that is missing or can't be read yields none.
     """
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for index in range(file.num_row_groups):
                 rows = file.read_row_group(index, columns=_KEYS, use_threads=False)
-                for of_run, rank, attempt, seq in zip(
+                for run_id, rank, attempt, seq in zip(
                     *(rows[name].to_pylist() for name in _KEYS), strict=True
                 ):
-                    if (of_run, rank) == (run.run, run.rank) and None not in (attempt, seq):
+                    if (run_id, rank) == (run.run, run.rank) and None not in (attempt, seq):
                         yield attempt, seq
     except (OSError, pa.ArrowException):
         return
 
 
-def _gather(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _merge(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield the same rows in fewer tables."""
-    held: list[pa.Table] = []
+    pending: list[pa.Table] = []
     for table in tables:
-        held.append(table)
-        if sum(one.nbytes for one in held) >= _ROW_GROUP_BYTES:
-            yield pa.concat_tables(held)
-            held.clear()
+        pending.append(table)
+        if sum(table.nbytes for table in pending) >= _ROW_GROUP_BYTES:
+            yield pa.concat_tables(pending)
+            pending.clear()
             pa.default_memory_pool().release_unused()
-    if held:
-        yield pa.concat_tables(held)
+    if pending:
+        yield pa.concat_tables(pending)
 
 
 def _has_statistics(field: pa.Field[Any]) -> bool:
-    return field.name in _SHARED_TEXTS or not pa.types.is_string(field.type)
+    return field.name in _TEXTS_WITH_STATISTICS or not pa.types.is_string(field.type)
 
 
 def leaf_name(field: pa.Field[Any]) -> str:
-    """Return what Parquet calls the column that holds a field's values."""
+    """Return the name of the Parquet column with the values of a field."""
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
-def _in_order_of_steps(table: pa.Table) -> pa.Table:
-    """Return the rows by step, those of one step as they were, those without a step last."""
-    # Chunk by chunk, between which other threads get their turn.
-    found = chain.from_iterable(chunk.to_pylist() for chunk in table["step"].chunks)
-    steps = [inf if step is None else step for step in found]
+def _sort_by_step(table: pa.Table) -> pa.Table:
+    """Return the rows sorted by step (stable), those without a step last."""
+    # Chunk by chunk, so that other threads get their turn in between.
+    values = chain.from_iterable(chunk.to_pylist() for chunk in table["step"].chunks)
+    steps = [inf if step is None else step for step in values]
     return table if all(map(le, steps, steps[1:])) else table.sort_by("step")
 
 
 def _row_group_rows(table: pa.Table) -> int:
-    """Return how many rows of the table make a row group, all groups alike."""
+    """Return the number of rows per row group, for groups of equal size."""
     groups = max(1, round(table.nbytes / _ROW_GROUP_BYTES))
     return min(_ROW_GROUP_ROWS, 1 + table.num_rows // groups)

@@ -1,4 +1,4 @@
-"""Which events a sink has, in little memory."""
+"""Compact sets of event positions, for what a journal or a sink contains."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ __all__ = ["PositionSet", "RowChecksums", "SeqRanges"]
 
 _PAGE = 512
 
-_MOST = 1 << 40
-"""No run has so many events: a number above it was made by damage, and is not kept."""
+_MAX_SEQ = 1 << 40
+"""No run has this many events: a larger number comes from damage and is not stored."""
 
 
 class RowChecksums:
-    """A checksum of each row: 4 bytes an event, in pages, so that a wild number costs one page."""
+    """A checksum for each row, by the position of its event.
+
+    Checksums take 4 bytes each and are stored in pages, so that a damaged `seq` costs one page.
+    """
 
     def __init__(self) -> None:
         self._pages: dict[tuple[int, int], array[int]] = {}
@@ -27,44 +30,44 @@ class RowChecksums:
         return self._count
 
     def add(self, attempt: int, seq: int, checksum: int) -> bool:
-        """Add a row; False if there is one of that event."""
-        if not 0 <= seq < _MOST:
+        """Add a row; False if the event already has one."""
+        if not 0 <= seq < _MAX_SEQ:
             self._count += 1
             return True
-        place, index = divmod(seq, _PAGE)
-        page = self._pages.get((attempt, place))
+        number, index = divmod(seq, _PAGE)
+        page = self._pages.get((attempt, number))
         if page is None:
-            page = self._pages[(attempt, place)] = array("I", bytes(4 * _PAGE))
+            page = self._pages[(attempt, number)] = array("I", bytes(4 * _PAGE))
         if page[index]:
             return False
         page[index] = checksum or 1  # 0 stands for none
         self._count += 1
         return True
 
-    def take(self, attempt: int, seq: int) -> int | None:
-        """Take the checksum of an event's row; None if there is no such row."""
-        place, index = divmod(seq, _PAGE)
-        page = self._pages.get((attempt, place))
+    def pop(self, attempt: int, seq: int) -> int | None:
+        """Remove and return the checksum of an event's row; None if it has none."""
+        number, index = divmod(seq, _PAGE)
+        page = self._pages.get((attempt, number))
         if page is None or not page[index]:
             return None
         checksum, page[index] = page[index], 0
         self._count -= 1
         return checksum
 
-    def left(self) -> Iterator[int]:
-        """Yield the checksums of the rows that nobody took."""
+    def remaining(self) -> Iterator[int]:
+        """Yield the checksums of the rows that were not popped."""
         for page in self._pages.values():
             yield from filter(None, page)
 
 
 class SeqRanges:
-    """The positions of events, as ranges: a journal without gaps is one range an attempt."""
+    """A set of positions, stored as ranges: a journal without gaps is one range per attempt."""
 
     def __init__(self) -> None:
         self._ranges: defaultdict[int, _Ranges] = defaultdict(_Ranges)
 
     def add(self, attempt: int, seq: int) -> bool:
-        """Add the position of an event; False if it was there already."""
+        """Add the position of an event; False if it is already in the set."""
         return self._ranges[attempt].add(seq)
 
     def __contains__(self, position: tuple[int, int]) -> bool:
@@ -72,7 +75,7 @@ class SeqRanges:
         return attempt in self._ranges and seq in self._ranges[attempt]
 
     def gaps(self) -> dict[int, list[tuple[int, int]]]:
-        """Return by attempt the first and last `seq` of each gap; `seq` counts from 0."""
+        """Return the first and last `seq` of each gap, by attempt; `seq` counts from 0."""
         return {attempt: gaps for attempt, r in self._ranges.items() if (gaps := r.gaps())}
 
     @property
@@ -82,36 +85,36 @@ class SeqRanges:
 
 
 class _Ranges:
-    """Numbers as half-open ranges, sorted."""
+    """A set of numbers as sorted, half-open ranges."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._stops: list[int] = []
 
     def add(self, number: int) -> bool:
-        if self._stops and number == self._stops[-1]:  # the next one, as nearly always
+        if self._stops and number == self._stops[-1]:  # nearly always the next number
             self._stops[-1] += 1
             return True
-        place = bisect_right(self._starts, number)
-        if place and number < self._stops[place - 1]:
+        index = bisect_right(self._starts, number)
+        if index and number < self._stops[index - 1]:
             return False
-        follows = place > 0 and self._stops[place - 1] == number
-        precedes = place < len(self._starts) and self._starts[place] == number + 1
+        follows = index > 0 and self._stops[index - 1] == number
+        precedes = index < len(self._starts) and self._starts[index] == number + 1
         if follows and precedes:
-            self._stops[place - 1] = self._stops.pop(place)
-            del self._starts[place]
+            self._stops[index - 1] = self._stops.pop(index)
+            del self._starts[index]
         elif follows:
-            self._stops[place - 1] += 1
+            self._stops[index - 1] += 1
         elif precedes:
-            self._starts[place] = number
+            self._starts[index] = number
         else:
-            self._starts.insert(place, number)
-            self._stops.insert(place, number + 1)
+            self._starts.insert(index, number)
+            self._stops.insert(index, number + 1)
         return True
 
     def __contains__(self, number: int) -> bool:
-        place = bisect_right(self._starts, number)
-        return place > 0 and number < self._stops[place - 1]
+        index = bisect_right(self._starts, number)
+        return index > 0 and number < self._stops[index - 1]
 
     def gaps(self) -> list[tuple[int, int]]:
         stops = [0, *self._stops]
@@ -122,9 +125,9 @@ _PAGE_BYTES = 4_096
 
 
 class PositionSet:
-    """A set of places in a run, `(attempt, seq)`: one bit each, so ten million take 1.25 MB.
+    """A set of positions, one bit each: ten million take 1.25 MB.
 
-    The bits are in pages: a wild number, which damage to a file may make, takes one page only.
+    The bits are stored in pages, so that a damaged `seq` costs one page.
     """
 
     def __init__(self) -> None:
@@ -133,7 +136,7 @@ class PositionSet:
         )
 
     def add(self, attempt: int, seq: int) -> None:
-        """Add the place of an event; `seq` counts from 0."""
+        """Add the position of an event; `seq` counts from 0."""
         byte, bit = divmod(seq, 8)
         page, byte = divmod(byte, _PAGE_BYTES)
         self._pages[attempt, page][byte] |= 1 << bit

@@ -1,4 +1,4 @@
-"""Moving a full file aside and compressing it, without holding up whoever writes."""
+"""Rotation of full journal files, with compression in the background."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ CHUNK_BYTES = 1 << 20
 
 
 class Rotation:
-    """The rotated files of `events.jsonl`: `events.000001.jsonl.zst` and so on, in order.
+    """The rotated files of `events.jsonl`, numbered: `events.000001.jsonl.zst` and so on.
 
-    One process writes them at a time, so their numbers are its own to give.
+    Only one process writes them at a time, so it can assign the numbers itself.
 
-    What a crash has left is put right on opening: a draft of a compression is removed, a rotated
-    file that was not compressed yet is.
+    The constructor repairs what a crash left: it removes unfinished compressed files, and
+    compresses rotated files that are not compressed yet.
 
     Args:
-        path: The file that is rotated.
+        path: The file to rotate.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,7 +31,8 @@ class Rotation:
         self._threads: list[threading.Thread] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         numbered = self._numbered()
-        # Counted from here on: to look again might fail, and a number that is taken lose a file.
+        # Counted in memory from here on: listing the folder again could fail, and reusing a number
+        # would overwrite a file.
         self._last = max(numbered.values(), default=0)
         for draft in path.parent.glob(f".{path.stem}.*{path.suffix}.zst.tmp"):
             draft.unlink()
@@ -39,39 +40,39 @@ class Rotation:
             if rotated.suffix == ".zst":
                 continue
             if rotated.with_name(rotated.name + ".zst") in numbered:
-                rotated.unlink()  # the crash came between the last two steps
+                rotated.unlink()  # the crash came between the last two steps of a compression
             else:
-                self._compress_soon(rotated)
+                self._start_compression(rotated)
 
     def files(self) -> list[Path]:
-        """Return the files in order, the one that is written last; each in one form only."""
+        """Return the files in order, the current one last; each compressed or not, never both."""
         numbered = self._numbered()
         rotated = [path for path in numbered if path.with_name(f"{path.name}.zst") not in numbered]
         present = [self._path] if self._path.exists() else []
         return [*sorted(rotated, key=numbered.__getitem__), *present]
 
     def rotate(self) -> None:
-        """Move the file aside; it is compressed on a thread of its own. None there is fine, too."""
+        """Rename the file and compress it on a thread of its own. A missing file is ignored."""
         name = f"{self._path.stem}.{self._last + 1:06d}{self._path.suffix}"
         rotated = self._path.with_name(name)
         try:
             self._path.rename(rotated)
         except FileNotFoundError:
-            return  # somebody has moved or removed it: the next one begins all the same
+            return  # moved or removed by another process: a new file is started anyway
         self._last += 1
-        self._compress_soon(rotated)
+        self._start_compression(rotated)
 
     def close(self) -> None:
-        """Wait for the compressions that are under way."""
+        """Wait for running compressions."""
         for thread in self._threads:
             thread.join()
         self._threads.clear()
 
     def _numbered(self) -> dict[Path, int]:
-        """Return the rotated files by their numbers.
+        """Return the rotated files with their numbers.
 
         Raises:
-            OSError: The folder can't be read. (`glob` would find nothing then.)
+            OSError: The folder can't be read. (`glob` would report no files in that case.)
         """
         paths = self._path.parent.iterdir()
         return {p: number for p in paths if (number := self._number(p)) is not None}
@@ -81,7 +82,7 @@ class Rotation:
         match = re.fullmatch(pattern, path.name)
         return int(match[1]) if match else None
 
-    def _compress_soon(self, rotated: Path) -> None:
+    def _start_compression(self, rotated: Path) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         thread = threading.Thread(
             target=_compress, args=(rotated,), name="logflume-zstd", daemon=True
@@ -91,19 +92,19 @@ class Rotation:
 
 
 def _compress(rotated: Path) -> None:
-    # Imported here: most runs never rotate, and pyarrow takes its time.
+    # Imported here: pyarrow is slow to import, and most runs never rotate.
     import pyarrow as pa
 
-    # Hidden: `events*.jsonl*` is what readers are told to read.
+    # Hidden, so that the documented pattern `events*.jsonl*` never matches it.
     draft = rotated.with_name(f".{rotated.name}.zst.tmp")
     try:
         with rotated.open("rb") as source, pa.CompressedOutputStream(str(draft), "zstd") as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)
             if source.tell() != rotated.stat().st_size:
-                raise OSError(errno.EIO, "not all of it could be read", str(rotated))
+                raise OSError(errno.EIO, "the file was read only in part", str(rotated))
         draft.replace(rotated.with_name(rotated.name + ".zst"))
         rotated.unlink()
     except OSError:
-        # The disk may be full. The plain file is as good; the next opening tries again.
+        # The disk may be full. The uncompressed file stays; the next start tries again.
         with suppress(OSError):
             draft.unlink(missing_ok=True)

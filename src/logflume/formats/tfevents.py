@@ -1,4 +1,4 @@
-"""TensorBoard's event files, as far as whether they are whole, and which events they have."""
+"""TensorBoard event files: encoding records, and reading back which events they contain."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from logflume.runs.info import RunInfo
 __all__ = [
     "FRAME_BYTES",
     "OWNER_FIELD",
-    "PLACE",
-    "PLACE_FIELD",
+    "POSITION",
+    "POSITION_FIELD",
     "EventFile",
-    "Mark",
-    "UpTo",
+    "LastEvent",
+    "PositionsUpTo",
     "delimited",
     "find_event_files",
     "find_files",
-    "find_last",
+    "find_last_event",
     "float32",
     "frame",
-    "mark",
-    "owner",
+    "owner_field",
+    "position_field",
     "read_records",
     "scalar_head",
     "summary_event",
@@ -42,7 +42,7 @@ __all__ = [
 
 
 FRAME_BYTES = 16
-"""What a record takes beside its data."""
+"""Size of the header and the checksum that frame the data of a record."""
 
 _RECORD_LENGTH = struct.Struct("<Q")
 
@@ -50,23 +50,23 @@ _CHECKSUM = struct.Struct("<I")
 
 
 def frame(data: bytes) -> bytes:
-    """Return `data` as one record."""
-    return b"".join((_head(len(data)), data, _checksum(data)))
+    """Return `data` framed as a record."""
+    return b"".join((_record_header(len(data)), data, _checksum(data)))
 
 
 def read_records(path: Path, offset: int = 0) -> Iterator[bytes]:
-    """Yield the data of the records of a file, up to one that is torn or damaged.
+    """Yield the data of the records of a file, up to the first torn or damaged one.
 
     Args:
         path: The file.
-        offset: Where a record begins, in bytes.
+        offset: Offset of a record in bytes.
     """
     with path.open("rb") as file:
         file.seek(offset)
-        while head := file.read(_RECORD_LENGTH.size + _CHECKSUM.size):
-            length = head[: _RECORD_LENGTH.size]
-            # Unchecked, what a crash has left in place of a length could ask for any memory.
-            if head[_RECORD_LENGTH.size :] != _checksum(length):
+        while header := file.read(_RECORD_LENGTH.size + _CHECKSUM.size):
+            length = header[: _RECORD_LENGTH.size]
+            # Checked first: a length that a crash left damaged could request any amount of memory.
+            if header[_RECORD_LENGTH.size :] != _checksum(length):
                 return
             (size,) = _RECORD_LENGTH.unpack(length)
             data, checksum = file.read(size), file.read(_CHECKSUM.size)
@@ -76,21 +76,21 @@ def read_records(path: Path, offset: int = 0) -> Iterator[bytes]:
 
 
 @lru_cache(1024)
-def _head(size: int) -> bytes:
+def _record_header(size: int) -> bytes:
     length = _RECORD_LENGTH.pack(size)
     return length + _checksum(length)
 
 
 def _checksum(data: bytes) -> bytes:
     crc = _crc32c()(data)
-    # Masked, as the format asks, because a checksum of data that holds checksums is weak.
+    # The format masks checksums, because a checksum of data that contains checksums is weak.
     masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
     return _CHECKSUM.pack(masked)
 
 
 @cache
 def _crc32c() -> Callable[[bytes], int]:
-    # Imported here: the command line needs it for one command only.
+    # Imported here: only one command of the CLI needs it.
     import google_crc32c
 
     return google_crc32c.value  # type: ignore[no-any-return]
@@ -102,13 +102,13 @@ _FLOAT = struct.Struct("<f")
 
 
 def scalar_head(tag: str) -> bytes:
-    """Return the `value` of a `Summary` with this tag, up to the four bytes of its number."""
+    """Return the serialized `value` of a `Summary` with this tag, up to the bytes of its number."""
     inner = delimited(1, tag.encode()) + bytes([2 << 3 | 5])
     return bytes([1 << 3 | 2]) + _varint(len(inner) + _FLOAT.size) + inner
 
 
 def float32(value: float) -> bytes:
-    """Return the four bytes of a number; what float32 can't hold is infinite, as in protobuf."""
+    """Return the four bytes of a float32; numbers out of range become infinite, as in protobuf."""
     try:
         return _FLOAT.pack(value)
     except OverflowError:
@@ -116,13 +116,13 @@ def float32(value: float) -> bytes:
 
 
 def summary_event(wall_time_s: float, step: int, summary: bytes, more: bytes = b"") -> bytes:
-    """Return an `Event` with a serialised `Summary`.
+    """Return a serialized `Event` that contains a `Summary`.
 
     Args:
         wall_time_s: Seconds since 1970, UTC.
         step: Training step.
-        summary: Values of a `Summary`, joined.
-        more: More fields of the `Event`, serialised.
+        summary: Serialized values of the `Summary`, concatenated.
+        more: Further fields of the `Event`, serialized.
     """
     wall_time = _WALL_TIME.pack(1 << 3 | 1, wall_time_s)
     size = _varint(len(summary))
@@ -130,13 +130,13 @@ def summary_event(wall_time_s: float, step: int, summary: bytes, more: bytes = b
 
 
 def delimited(number: int, data: bytes) -> bytes:
-    """Return a field of bytes, with its number."""
+    """Return a serialized length-delimited field."""
     return _varint(number << 3 | 2) + _varint(len(data)) + data
 
 
 @lru_cache(1024)
 def _varint(number: int) -> bytes:
-    number &= 0xFFFF_FFFF_FFFF_FFFF  # a negative int64 is written as its two's complement
+    number &= 0xFFFF_FFFF_FFFF_FFFF  # a negative int64 is encoded as two's complement
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -145,23 +145,23 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-OWNER_FIELD, PLACE_FIELD = 1000, 1001
-"""Fields that TensorBoard's schema doesn't have: of the first record, and of those of events."""
+OWNER_FIELD, POSITION_FIELD = 1000, 1001
+"""Fields that are not in TensorBoard's schema: in a file's first record, and in those of events."""
 
-PLACE = struct.Struct("<QQ")
+POSITION = struct.Struct("<QQ")
 """The attempt and `seq` of a record's event."""
 
 _NAME = re.compile(r"events\.out\.tfevents\.\d+")
 
 
 def find_event_files(folder: Path) -> list[EventFile]:
-    """Return the event files of a folder, in TensorBoard's order."""
+    """Return the event files of a folder, in the order in which TensorBoard reads them."""
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return [EventFile(path) for path in paths if _NAME.match(path.name)]
 
 
 class EventFile:
-    """An event file.
+    """An event file that is read incrementally.
 
     Args:
         path: The file.
@@ -174,21 +174,21 @@ class EventFile:
         self.path = path
         self._read_bytes = 0
 
-    def is_of(self, run: RunInfo) -> bool:
-        """Whether a run and rank has written it. One without any readable record counts, too."""
+    def is_written_by(self, run: RunInfo) -> bool:
+        """Whether a run and rank wrote the file; also True if it has no readable record."""
         first = next(read_records(self.path), None)
         return first is None or _field(first, OWNER_FIELD) == f"{run.run}/{run.rank}".encode()
 
-    def new_places(self) -> Iterator[tuple[int, int]]:
-        """Yield the attempt and `seq` of the records not read yet, where they have them."""
+    def new_positions(self) -> Iterator[tuple[int, int]]:
+        """Yield the positions of the records not read yet, as far as they have one."""
         for record in read_records(self.path, self._read_bytes):
             self._read_bytes += len(record) + FRAME_BYTES
-            place = _field(record, PLACE_FIELD)
-            if place is not None and len(place) == PLACE.size:
-                yield PLACE.unpack(place)
+            position = _field(record, POSITION_FIELD)
+            if position is not None and len(position) == POSITION.size:
+                yield POSITION.unpack(position)
 
     def unread_bytes(self) -> int:
-        """Return how much follows after the last whole record."""
+        """Return the number of bytes after the last record that was read."""
         return self.path.stat().st_size - self._read_bytes
 
 
@@ -201,21 +201,21 @@ def _field(record: bytes, number: int) -> bytes | None:
         fields: Any = UnknownFieldSet(Event.FromString(record))
     except DecodeError:
         return None
-    return next((bytes(one.data) for one in fields if one.field_number == number), None)
+    return next((bytes(field.data) for field in fields if field.field_number == number), None)
 
 
-_HEAD = delimited(PLACE_FIELD, bytes(PLACE.size))[: -PLACE.size]
+_POSITION_PREFIX = delimited(POSITION_FIELD, bytes(POSITION.size))[: -POSITION.size]
 
-_MARK_BYTES = len(_HEAD) + PLACE.size
+_POSITION_BYTES = len(_POSITION_PREFIX) + POSITION.size
 
 
-class Mark(NamedTuple):
-    """The last event of a run in a folder.
+class LastEvent(NamedTuple):
+    """The last event of a run and rank in a folder of event files.
 
     Attributes:
         attempt: Its attempt.
-        seq: Its number in there.
-        step: The step that it is shown at.
+        seq: Its `seq`.
+        step: The step at which TensorBoard shows it.
     """
 
     attempt: int
@@ -223,11 +223,14 @@ class Mark(NamedTuple):
     step: int
 
 
-class UpTo:
-    """All events up to one: a folder gets them in order, and what it lacks is the end.
+class PositionsUpTo:
+    """The set of all positions up to a last one.
 
-    An event that should have come before others is left out for good: its points would
-    make the curves zigzag.
+    Events are written to a folder in order, so only events after the last one can be missing. An
+    event that was skipped is not added later, because its points would make the curves zigzag.
+
+    Args:
+        last: The last position.
     """
 
     def __init__(self, last: Position) -> None:
@@ -237,32 +240,32 @@ class UpTo:
         return isinstance(position, tuple) and position <= self._last
 
 
-def mark(attempt: int, seq: int) -> bytes:
-    """Return what the record of an event ends with."""
-    return _HEAD + PLACE.pack(attempt, seq)
+def position_field(attempt: int, seq: int) -> bytes:
+    """Return the serialized field with the position of an event, the last one of its record."""
+    return _POSITION_PREFIX + POSITION.pack(attempt, seq)
 
 
-def owner(run: RunInfo) -> bytes:
-    """Return what the first record of a run's file ends with."""
+def owner_field(run: RunInfo) -> bytes:
+    """Return the serialized field with the run and rank, the last one of a file's first record."""
     return delimited(OWNER_FIELD, f"{run.run}/{run.rank}".encode())
 
 
-def find_last(folder: Path, run: RunInfo) -> Mark | None:
-    """Return the last event of a run and rank in a folder; None if it has none."""
+def find_last_event(folder: Path, run: RunInfo) -> LastEvent | None:
+    """Return the last event of a run and rank in a folder; None if there is none."""
     for path in reversed(find_files(folder)):
         records = read_records(path)
-        if not next(records, b"").endswith(owner(run)):
+        if not next(records, b"").endswith(owner_field(run)):
             continue
-        if last := _last_marked(records):
-            attempt, seq = PLACE.unpack(last[-PLACE.size :])
-            return Mark(attempt, seq, EventProto.FromString(last).step)
+        if last := _last_with_position(records):
+            attempt, seq = POSITION.unpack(last[-POSITION.size :])
+            return LastEvent(attempt, seq, EventProto.FromString(last).step)
     return None
 
 
-def _last_marked(records: Iterator[bytes]) -> bytes | None:
-    marked = (data for data in records if data[-_MARK_BYTES:].startswith(_HEAD))
+def _last_with_position(records: Iterator[bytes]) -> bytes | None:
+    matching = (data for data in records if data[-_POSITION_BYTES:].startswith(_POSITION_PREFIX))
     last = None
-    for last in marked:  # noqa: B007 - the last one is what is wanted
+    for last in matching:  # noqa: B007 - only the last one is needed
         pass
     return last
 
@@ -277,14 +280,14 @@ def find_files(folder: Path) -> list[Path]:
 
 
 class EventFileWriter:
-    """A new event file in a folder; begins with the record that names the format's version.
+    """Writes a new event file, which starts with a record of the format's version.
 
-    Every append goes straight to the operating system, so a killed process loses nothing
+    Every append is written to the operating system immediately, so a killed process loses nothing
     that was appended.
 
     Args:
-        folder: Where the file is made. TensorBoard shows all event files of a folder as one run.
-        owner: What its first record ends with.
+        folder: Folder for the file. TensorBoard shows all event files of a folder as one run.
+        owner: The last field of the first record, from `owner_field`.
     """
 
     def __init__(self, folder: Path, owner: bytes) -> None:
@@ -296,23 +299,23 @@ class EventFileWriter:
 
     @property
     def is_removed(self) -> bool:
-        """Whether somebody has removed the file, so that nobody would see what is appended."""
+        """Whether the file was removed, so that no reader would see further records."""
         return os.fstat(self._file.fileno()).st_nlink == 0
 
     def append(self, records: bytes) -> None:
-        """Append whole records.
+        """Append framed records.
 
         Raises:
-            OSError: They could not be written; the file is as it was before.
+            OSError: They can't be written; the file is unchanged.
         """
-        self._cut_off()
+        self._truncate_torn()
         if self._size_bytes == 0:
             records = frame(_version() + self._owner) + records
         try:
             self._write(records)
         except OSError:
             self._is_torn = True
-            self._cut_off()
+            self._truncate_torn()
             raise
         self._size_bytes += len(records)
 
@@ -320,8 +323,8 @@ class EventFileWriter:
         """Close the file."""
         self._file.close()
 
-    def _cut_off(self) -> None:
-        """Take back what was written of an append that failed. If that fails too, try again."""
+    def _truncate_torn(self) -> None:
+        """Truncate what a failed append has written. If that fails, the next call tries again."""
         if self._is_torn:
             self._file.truncate(self._size_bytes)
             self._file.seek(self._size_bytes)
@@ -329,7 +332,7 @@ class EventFileWriter:
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
-        # An unbuffered write may take a part only, as it does when the disk fills up.
+        # An unbuffered write may be partial, for example when the disk fills up.
         while rest:
             rest = rest[self._file.write(rest) :]
 
@@ -337,17 +340,18 @@ class EventFileWriter:
 def _new_path(folder: Path) -> Path:
     """Return a path that sorts after all event files of the folder.
 
-    TensorBoard reads the files of a folder in the order of their names. With the plain time in it,
-    a second attempt within one second, or after the clock was set back, could be read first.
+    TensorBoard reads the files of a folder in the order of their names. If the name had just the
+    current time, a second attempt within the same second, or after the clock was set back, could
+    be read first.
     """
-    found = [int(path.name.split(".")[3]) for path in find_files(folder)]
-    time_s = max([int(time.time()), *(other_s + 1 for other_s in found)])
+    times_s = [int(path.name.split(".")[3]) for path in find_files(folder)]
+    time_s = max([int(time.time()), *(other_s + 1 for other_s in times_s)])
     name = f"events.out.tfevents.{time_s:010d}.{socket.gethostname()}.{os.getpid()}"
     return folder / name
 
 
 def _version() -> bytes:
-    # From version 2 on, readers drop orphaned points at `SessionLog.START`, and only there.
+    # From version 2 on, readers drop orphaned points at `SessionLog.START` only.
     event = Event(
         wall_time=time.time(),
         file_version="brain.Event:2",

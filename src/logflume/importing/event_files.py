@@ -1,4 +1,4 @@
-"""TensorBoard's event files, read with its own reader: numbers, texts, hyperparameters."""
+"""TensorBoard event files, read with TensorBoard's own reader: numbers, texts, hyperparameters."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
-__all__ = ["Values", "find_event_files", "read_events"]
+__all__ = ["ValueReader", "list_event_files", "read_event_file"]
 
 _FRAME_BYTES = 16
-"""What a record takes beside its data."""
+"""Size of a record without its data."""
 
 
-def find_event_files(path: Path) -> list[Path]:
-    """Return the event files of a folder, or the file itself, in TensorBoard's order."""
+def list_event_files(path: Path) -> list[Path]:
+    """Return the event files below a folder, or the file itself, in TensorBoard's order."""
     if not path.is_dir():
         return [path]
-    found = path.rglob("*tfevents*")
-    return sorted(f for f in found if f.is_file() and not f.name.endswith(".profile-empty"))
+    files = path.rglob("*tfevents*")
+    return sorted(f for f in files if f.is_file() and not f.name.endswith(".profile-empty"))
 
 
-def read_events(path: Path, left_out: LeftOut) -> Iterator[Event]:
-    """Yield the events of a file, up to its end or to what is torn."""
+def read_event_file(path: Path, left_out: LeftOut) -> Iterator[Event]:
+    """Yield the events of a file, up to its end or to the first torn record."""
     from google.protobuf.message import DecodeError
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 
-    whole_bytes = 0
+    complete_bytes = 0
     for record in RawEventFileLoader(str(path)).Load():
-        whole_bytes += len(record) + _FRAME_BYTES
+        complete_bytes += len(record) + _FRAME_BYTES
         try:
             yield Event.FromString(record)
         except DecodeError:
-            left_out["records that are no event"] += 1
-    if rest_bytes := path.stat().st_size - whole_bytes:
-        left_out["bytes after the last whole record of an event file"] += rest_bytes
+            left_out["records that are not events"] += 1
+    if torn_bytes := path.stat().st_size - complete_bytes:
+        left_out["bytes after the last complete record of an event file"] += torn_bytes
 
 
-class Values:
-    """Reads the values of a folder's events: only a tag's first value says what it is for."""
+class ValueReader:
+    """Reads the values of a folder's events. Only the first value of a tag names its plugin."""
 
     def __init__(self, left_out: LeftOut) -> None:
         self._left_out = left_out
         self._plugins: dict[str, str] = {}
 
     def read(self, value: Summary.Value) -> Any:
-        """Return a number, a text, or the data of the hparams plugin; None if it is left out."""
+        """Return a number, a text or the data of the hparams plugin; None if it is left out."""
         kind = value.WhichOneof("value")
         if value.HasField("metadata"):
             plugin = value.metadata.plugin_data.plugin_name
@@ -63,7 +63,7 @@ class Values:
         if kind == "tensor":
             return self._read_tensor(value)
         if kind is not None:
-            self._left_out[f"TensorBoard's {_NAMES.get(kind, kind)}"] += 1
+            self._left_out[f"TensorBoard {_KIND_NAMES.get(kind, kind)}"] += 1
         return None
 
     def _read_tensor(self, value: Summary.Value) -> Any:
@@ -75,12 +75,12 @@ class Values:
             return "\n".join(item.decode("utf-8", "backslashreplace") for item in items)
         if len(items) == 1 and isinstance(items[0], int | float):
             return items[0]
-        self._left_out[f"TensorBoard's {plugin or 'tensors'}"] += 1
+        self._left_out[f"TensorBoard {plugin or 'tensors'}"] += 1
         return None
 
 
 _READABLE = ("", "scalars", "text")
-_NAMES = {"histo": "histograms", "image": "images", "audio": "audio"}
+_KIND_NAMES = {"histo": "histograms", "image": "images", "audio": "audio"}
 
 
 def _hparams(value: Summary.Value) -> Any:

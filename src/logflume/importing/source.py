@@ -1,4 +1,4 @@
-"""Which format a file or folder has, and how a run that is made of it is called."""
+"""Imports a file or folder as a run: detects its format and derives the run id from its name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from logflume.exceptions import RunError
-from logflume.importing.event_files import find_event_files
+from logflume.importing.event_files import list_event_files
 from logflume.importing.names import ImportedEvent, Reader
 from logflume.importing.tensorboard import read_tensorboard
 from logflume.importing.trainer_state import find_states, read_trainer_state
@@ -25,18 +25,18 @@ from logflume.importing.writing import write_run
 from logflume.runs.identity import check_run_id
 from logflume.runs.info import RunInfo
 
-__all__ = ["READERS", "Imported", "SourceFormat", "find_format", "import_run", "name_run"]
+__all__ = ["READERS", "Imported", "SourceFormat", "derive_run_id", "find_format", "import_run"]
 
 
 class Imported(msgspec.Struct, kw_only=True):
-    """What was imported.
+    """The result of an import.
 
     Attributes:
         run: Id of the run.
-        folder: Its folder.
+        folder: Folder of the run.
         format: The format of the source.
-        events: How many events it has of each type.
-        left_out: How much of the source it has not, by what it is and why.
+        events: Number of events by type.
+        left_out: Number of items that were not imported, by kind and reason.
     """
 
     run: str
@@ -54,42 +54,45 @@ def import_run(
     run: str | None = None,
     follow: Callable[[Iterator[ImportedEvent]], Iterator[ImportedEvent]] = iter,
 ) -> Imported:
-    """Make a run of what another tool has logged.
+    """Import the logs of another tool as a run.
 
     Args:
-        source: A file or folder; see `logflume.importing.source.Format`.
-        format: Its format; None finds it by the content.
-        dir: Where runs live.
+        source: A file or folder in one of the formats of `SourceFormat`.
+        format: The format of the source; None detects it from the content.
+        dir: The folder that contains the runs.
         run: Id of the run; None derives it from the name of the source.
-        follow: Called with the iterator of what is found, for one that shows the progress.
+        follow: Wraps the iterator of imported events, for example to show progress.
+
+    Returns:
+        The new run, and the number of events that were imported and of items that were left out.
 
     Raises:
-        ConfigError: `run` can't be a run id.
-        RunError: The source can't be read, has nothing to import, or the run is there already.
+        ConfigError: `run` is not a valid run id.
+        RunError: The source can't be read or has nothing to import, or the run already exists.
 
     Example:
         >>> import_run("outputs/my-grpo/checkpoint-200").folder
         'logs/my-grpo'
     """
     path = Path(source)
-    found_format = format or find_format(path)
-    info = RunInfo(run=run or name_run(path.resolve()), dir=Path(dir))
+    detected = format or find_format(path)
+    info = RunInfo(run=run or derive_run_id(path.resolve()), dir=Path(dir))
     check_run_id(info.run)
     left_out: Counter[str] = Counter()
-    found = READERS[found_format](path, left_out)
-    origin = {"path": str(path), "format": str(found_format)}
-    counts = write_run(follow(found), info, origin, path.stat().st_mtime)
+    events = READERS[detected](path, left_out)
+    origin = {"path": str(path), "format": str(detected)}
+    counts = write_run(follow(events), info, origin, path.stat().st_mtime)
     return Imported(
         run=info.run,
         folder=str(info.folder),
-        format=found_format,
+        format=detected,
         events=dict(counts),
         left_out={reason: number for reason, number in left_out.items() if number},
     )
 
 
 class SourceFormat(StrEnum):
-    """What can be imported."""
+    """The formats that can be imported."""
 
     TRAINER_STATE = "trainer_state"
     TENSORBOARD = "tensorboard"
@@ -104,60 +107,60 @@ READERS: dict[SourceFormat, Reader] = {
     SourceFormat.CSV: read_csv,
 }
 
-_LONGEST_LINE_BYTES = 1 << 28
+_MAX_LINE_BYTES = 1 << 28
 
-_COMMON = re.compile(
+_GENERIC_NAMES = re.compile(
     r"checkpoint-\d+|trainer_state(\.json)?|events\.out\.tfevents.*|.*tfevents.*|runs|logs|files|tensorboard"
     r"|(wandb-)?(history|export).*|latest|metrics|logging|log_history|"
 )
-"""Names that say nothing of the run."""
+"""Names of files and folders that don't identify a run."""
 
 
 def find_format(path: Path) -> SourceFormat:
-    """Return the format of a file by its content, of a folder by what it holds.
+    """Detect the format of a file from its content, or of a folder from the files in it.
 
-    A folder that has both a trainer's state and event files is taken for the first: it has the
-    same numbers, and all their digits.
+    A folder with both a trainer state and event files counts as the former, which has the same
+    numbers in full precision.
 
     Raises:
-        RunError: There is nothing at the path, or nothing that can be imported.
+        RunError: The path doesn't exist, or the format is not recognized.
     """
     if not path.exists():
-        raise RunError(f"{path}: there is no such file or folder")
-    found = _format_of_folder(path) if path.is_dir() else _format_of_file(path)
-    if found is None:
+        raise RunError(f"{path}: no such file or folder")
+    detected = _format_of_folder(path) if path.is_dir() else _format_of_file(path)
+    if detected is None:
         raise RunError(
-            f"{path}: nothing is known to import here. What can be imported: trainer_state.json of "
-            "transformers and TRL, TensorBoard's event files (also folders of these), a history of "
-            "W&B as JSON Lines or CSV. A file that is one of them: say which with --format "
-            f"({', '.join(SourceFormat)})"
+            f"{path}: the format is not recognized. Supported are trainer_state.json of "
+            "transformers and TRL, TensorBoard event files (or a folder of these), and W&B "
+            "histories as JSON Lines or CSV. If the file is one of these, pass its format with "
+            f"--format ({', '.join(SourceFormat)})"
         )
-    return found
+    return detected
 
 
-def name_run(path: Path) -> str:
-    """Return a run id made of the nearest name that says something.
+def derive_run_id(path: Path) -> str:
+    """Return a run id derived from the nearest name that identifies the run.
 
-    >>> name_run(Path("/out/my grpo/checkpoint-200/trainer_state.json"))
+    >>> derive_run_id(Path("/out/my grpo/checkpoint-200/trainer_state.json"))
     'my-grpo'
     """
-    places = [path.stem if path.is_file() else path.name, *(p.name for p in path.parents)]
-    name = next((n for n in places if not _COMMON.fullmatch(n)), "")
+    names = [path.stem if path.is_file() else path.name, *(p.name for p in path.parents)]
+    name = next((n for n in names if not _GENERIC_NAMES.fullmatch(n)), "")
     return re.sub(r"[^A-Za-z0-9._+=@:-]+", "-", name).strip("-._+=@:")[:100] or "imported"
 
 
 def _format_of_folder(path: Path) -> SourceFormat | None:
     if find_states(path):
         return SourceFormat.TRAINER_STATE
-    return SourceFormat.TENSORBOARD if find_event_files(path) else None
+    return SourceFormat.TENSORBOARD if list_event_files(path) else None
 
 
 def _format_of_file(path: Path) -> SourceFormat | None:
     try:
         with path.open("rb") as file:
-            line = file.readline(_LONGEST_LINE_BYTES)
+            line = file.readline(_MAX_LINE_BYTES)
     except OSError as error:
-        raise RunError(f"{path}: it can't be read: {error}") from error
+        raise RunError(f"{path}: the file can't be read: {error}") from error
     if b"brain.Event:" in line[:64] or "tfevents" in path.name:
         return SourceFormat.TENSORBOARD
     text = line.removeprefix(codecs.BOM_UTF8).strip()
@@ -167,7 +170,7 @@ def _format_of_file(path: Path) -> SourceFormat | None:
 
 
 def _format_of_json(first_line: bytes, path: Path) -> SourceFormat | None:
-    """Tell a line of many from what goes over the whole file."""
+    """Distinguish JSON Lines from a JSON document that spans the whole file."""
     line = _load(first_line)
     if isinstance(line, dict) and "log_history" not in line:
         return SourceFormat.JSONL

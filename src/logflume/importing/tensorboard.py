@@ -1,16 +1,16 @@
-"""TensorBoard's event files: of torch's and tensorboardX's SummaryWriter, of TRL, of our own sink.
+"""Imports the event files of torch's and tensorboardX's SummaryWriter, of TRL and of our own sink.
 
-All numbers of a step become one event of each type (`logflume.importing.names`); where a tag has
-several at a step, the later ones are further events. A text becomes a `message` with its `tag`.
-Hyperparameters, and the arguments that transformers writes as a text, become `run_started`. The
-time of an event is that of its first number. TensorBoard keeps numbers as float32: they come back
-as those.
+All numbers of a step become one event per type (see `logflume.importing.names`). If a tag has
+several numbers at a step, the later ones become further events. A text becomes a `message` with
+its `tag`. Hyperparameters, and the arguments that transformers writes as a text, become
+`run_started`. The time of an event is that of its first number. TensorBoard stores numbers as
+float32, so they are imported with that precision.
 
-After a restart that says so (`SessionLog.START`, torch's `purge_step`) the points from its step on
-are those of the restart, as TensorBoard shows them. Histograms, images and so on are left out.
+After a restart with a `SessionLog.START` (`purge_step` in torch) the points from its step on are
+those of the restart, as in TensorBoard. Histograms, images and so on are left out.
 
-Several folders of event files are shown by TensorBoard as so many runs. Here they are one: the
-fields of each have its name in front, but for `train` and `eval`, which Keras writes.
+TensorBoard shows each folder of event files as a run. Here they become a single run, and the fields
+from each folder are prefixed with its name, except for `train` and `eval`, which Keras writes.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
-from logflume.importing.event_files import Values, find_event_files, read_events
-from logflume.importing.names import BESIDE, ImportedEvent, LeftOut, sort_reports
+from logflume.importing.event_files import ValueReader, list_event_files, read_event_file
+from logflume.importing.names import LOCATING_NAMES, ImportedEvent, LeftOut, split_reports
 from logflume.training.trainer_arguments import WELL_KNOWN
-from logflume.values.kinds import Kind, declared_kind
+from logflume.values.declared import declared_kind
+from logflume.values.kinds import Kind
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -36,18 +37,18 @@ if TYPE_CHECKING:
 __all__ = ["Point", "Points", "read_tensorboard"]
 
 
-_WAITING = 10_000
+_MAX_BUFFERED = 10_000
 
 
 class Point(NamedTuple):
-    """One value of a curve.
+    """One value of a curve, or a text.
 
     Attributes:
-        folder: Number of the folder that its file is in.
-        step: The step.
+        folder: Index of the folder that its file is in.
+        step: The training step.
         time_s: When it was written, in seconds since 1970.
-        tag: Name of the curve.
-        value: A number, or a text.
+        tag: Tag of the curve or text.
+        value: A number or a text.
     """
 
     folder: int
@@ -58,89 +59,89 @@ class Point(NamedTuple):
 
 
 class Points:
-    """Holds points on disk, in a file that nobody sees and the system removes."""
+    """Stores points on disk, in a temporary SQLite database."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("")
         self._database.execute("pragma journal_mode=off")
         self._database.execute("create table points (folder, step, time_s, tag, value)")
         self._tags: dict[str, int] = {}
-        self._waiting: list[tuple[int, int, float, int, float | int | str | None]] = []
+        self._buffered: list[tuple[int, int, float, int, float | int | str | None]] = []
 
     def add(self, point: Point) -> None:
         """Add a point."""
         if point.tag not in self._tags:
             self._tags[point.tag] = len(self._tags)
         value = point.value
-        # SQLite has no NaN: it makes it null.
-        kept = None if isinstance(value, float) and math.isnan(value) else value
-        self._waiting.append((*point[:3], self._tags[point.tag], kept))
-        if len(self._waiting) >= _WAITING:
+        # SQLite stores NaN as null.
+        stored = None if isinstance(value, float) and math.isnan(value) else value
+        self._buffered.append((*point[:3], self._tags[point.tag], stored))
+        if len(self._buffered) >= _MAX_BUFFERED:
             self._store()
 
     def purge(self, folder: int, step: int) -> int:
-        """Remove the points of a folder from a step on; return how many there were."""
+        """Remove the points of a folder from a step on, and return their number."""
         self._store()
-        gone = self._database.execute(
+        cursor = self._database.execute(
             "delete from points where folder = ? and step >= ?", (folder, step)
         )
-        return gone.rowcount
+        return cursor.rowcount
 
     def folders(self) -> list[int]:
-        """Return the numbers of the folders that have points."""
+        """Return the indexes of the folders that have points."""
         self._store()
         return [row[0] for row in self._database.execute("select distinct folder from points")]
 
     def __iter__(self) -> Iterator[Point]:
-        """Yield the points by step; those of a step in the order in which they were added."""
+        """Yield the points by step, those of one step in the order in which they were added."""
         self._store()
         tags = list(self._tags)
-        found = self._database.execute("select * from points order by step, rowid")
-        for folder, step, time_s, tag, value in found:
+        rows = self._database.execute("select * from points order by step, rowid")
+        for folder, step, time_s, tag, value in rows:
             yield Point(folder, step, time_s, tags[tag], math.nan if value is None else value)
 
     def close(self) -> None:
-        """Let go of the disk."""
+        """Close the database, which removes it from the disk."""
         self._database.close()
 
     def _store(self) -> None:
-        self._database.executemany("insert into points values (?, ?, ?, ?, ?)", self._waiting)
-        self._waiting.clear()
+        self._database.executemany("insert into points values (?, ?, ?, ?, ?)", self._buffered)
+        self._buffered.clear()
 
 
-_TEXT_SUFFIX = "/text_summary"  # torch's and tensorboardX's writers add it to the tag
+_TEXT_SUFFIX = "/text_summary"  # appended to the tag by the writers of torch and tensorboardX
 
-_STATUSES = {1: "finished", 2: "failed"}  # of the hparams plugin: success, failure
+_STATUSES = {1: "finished", 2: "failed"}  # status codes of the hparams plugin: success, failure
 
 
 def read_tensorboard(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
-    """Yield what is in an event file, or in all those of a folder and the folders below.
+    """Yield the events of an event file, or of all event files below a folder.
 
     Raises:
-        RunError: There is none.
+        RunError: There are no event files.
     """
-    files = find_event_files(path)
+    files = list_event_files(path)
     if not files:
-        raise RunError(f"{path}: there are no event files here (*tfevents*)")
+        raise RunError(f"{path}: no event files (*tfevents*) in this folder")
     folders = list(dict.fromkeys(file.parent for file in files))
     with closing(Points()) as points:
-        values = [Values(left_out) for _ in folders]
+        values = [ValueReader(left_out) for _ in folders]
         for file in files:
             folder = folders.index(file.parent)
-            for event in read_events(file, left_out):
-                yield from _take(event, folder, values[folder], points, left_out)
-        yield from _put_together(points, _names(folders, points.folders()))
+            for event in read_event_file(file, left_out):
+                yield from _read_event(event, folder, values[folder], points, left_out)
+        yield from _join_points(points, _field_prefixes(folders, points.folders()))
 
 
-def _take(
-    event: Event, folder: int, values: Values, points: Points, left_out: LeftOut
+def _read_event(
+    event: Event, folder: int, values: ValueReader, points: Points, left_out: LeftOut
 ) -> Iterator[ImportedEvent]:
-    """Put the points of an event to the others; yield what it tells of the whole run."""
+    """Add the points of an event to `points`; yield what describes the run as a whole."""
     kind = event.WhichOneof("what")
     if kind == "session_log" and event.session_log.status == event.session_log.START:
-        left_out["points that a restart has replaced"] += points.purge(folder, event.step)
+        left_out["points replaced by a restart"] += points.purge(folder, event.step)
     elif kind in ("graph_def", "meta_graph_def", "tagged_run_metadata"):
-        left_out["TensorBoard's graphs"] += 1
+        left_out["TensorBoard graphs"] += 1
     for item in event.summary.value if kind == "summary" else ():
         value = values.read(item)
         tag = item.tag.removesuffix(_TEXT_SUFFIX)
@@ -153,7 +154,7 @@ def _take(
 
 
 def _arguments(text: str) -> dict[str, Any] | None:
-    """Return what the callback of a trainer logs, from the text that transformers writes."""
+    """Return the fields of `run_started` for a text with a trainer's arguments, if it is one."""
     try:
         arguments = json.loads(text)
     except (ValueError, RecursionError):
@@ -166,69 +167,70 @@ def _arguments(text: str) -> dict[str, Any] | None:
 
 def _hyperparameters(data: Any, time_s: float) -> Iterator[ImportedEvent]:
     if data.HasField("session_start_info"):
-        found = {
+        hyperparameters = {
             name: getattr(value, value.WhichOneof("kind"))
             for name, value in sorted(data.session_start_info.hparams.items())
             if value.WhichOneof("kind") in ("number_value", "string_value", "bool_value")
         }
-        if found:
-            yield ImportedEvent("run_started", {"hyperparameters": found}, None, time_s)
+        if hyperparameters:
+            fields = {"hyperparameters": hyperparameters}
+            yield ImportedEvent("run_started", fields, None, time_s)
     elif data.HasField("session_end_info") and data.session_end_info.status in _STATUSES:
         yield ImportedEvent("run_finished", {"status": _STATUSES[data.session_end_info.status]})
 
 
-def _names(folders: list[Path], used: list[int]) -> dict[int, str]:
-    """Return what stands before the names of each folder: nothing where there is one."""
+def _field_prefixes(folders: list[Path], used: list[int]) -> dict[int, str]:
+    """Return the prefix of the field names of each folder; it is empty if there is only one."""
     top = Path(os.path.commonpath([folders[index] for index in used])) if used else Path()
     names = {index: folders[index].relative_to(top).as_posix() for index in used}
     return {index: "" if name == "." else name for index, name in names.items()}
 
 
-def _put_together(points: Points, names: dict[int, str]) -> Iterator[ImportedEvent]:
+def _join_points(points: Points, prefixes: dict[int, str]) -> Iterator[ImportedEvent]:
     report = _Report()
     for point in points:
-        part = names[point.folder]
-        name = _as_field(point.tag)
+        part = prefixes[point.folder]
+        name = _field_name(point.tag)
         if part in ("train", "eval"):
             part, name = "", f"{part}/{name}"
         if isinstance(point.value, str):
             tag = f"{part}/{name}" if part else name
             fields = {"message": point.value, "tag": tag}
             yield ImportedEvent("message", fields, point.step, point.time_s)
-        elif not report.takes(point, part, name):
+        elif not report.add(point, part, name):
             yield from report.events()
             report = _Report()
-            report.takes(point, part, name)
+            report.add(point, part, name)
     yield from report.events()
 
 
-def _as_field(tag: str) -> str:
-    """Name the statistics of rewards as `reward` has them: our sink leaves the type away."""
+def _field_name(tag: str) -> str:
+    """Return the tag, with the prefix `reward/` for reward statistics, where our sink omits it."""
     is_statistic = declared_kind("reward", tag) in (Kind.NUMBER, Kind.INTEGER)
     return f"reward/{tag}" if tag.startswith("rewards/") and is_statistic else tag
 
 
 class _Report:
-    """The numbers of one step: a tag has one in it."""
+    """The numbers of one step, at most one per tag."""
 
     def __init__(self) -> None:
         self._first: Point | None = None
         self._values: dict[str, dict[str, float]] = {}
 
-    def takes(self, point: Point, part: str, name: str) -> bool:
-        """Take a number; False if it is of another step, or its tag has one already."""
+    def add(self, point: Point, part: str, name: str) -> bool:
+        """Add a number; return False if it is of another step or its tag already has one."""
         values = self._values.get(part, {})
         if self._first is not None and point.step != self._first.step:
             return False
         if name in values:
-            # A trainer says its epoch with each report, of training and of evaluation.
-            return name.rpartition("/")[2] in BESIDE and values[name] == point.value
+            # A trainer logs its epoch with each report, of training and of evaluation.
+            return name.rpartition("/")[2] in LOCATING_NAMES and values[name] == point.value
         self._first = self._first or point
         self._values.setdefault(part, {})[name] = point.value  # type: ignore[assignment]
         return True
 
     def events(self) -> Iterator[ImportedEvent]:
-        """Yield the events that the numbers make."""
+        """Yield the events that consist of these numbers."""
         if self._first is not None:
-            for event, fields in sort_reports(self._values).items():
+            for event, fields in split_reports(self._values).items():
                 yield ImportedEvent(event, fields, self._first.step, self._first.time_s)

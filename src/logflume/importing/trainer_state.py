@@ -1,11 +1,11 @@
-"""The `trainer_state.json` that transformers and TRL save with each checkpoint.
+"""Imports the `trainer_state.json` that transformers and TRL save with each checkpoint.
 
-Its `log_history` has every report of the trainer as it was: those become `training`, `evaluation`
-and `summary`. The rest of it becomes `run_started` (the hyperparameters) and `trainer_state`
-(`total_flos`, `best_metric` and so on).
+Its `log_history` contains every report of the trainer unchanged; these become `training`,
+`evaluation` and `summary` events. The rest becomes `run_started` (the hyperparameters) and
+`trainer_state` (`total_flos`, `best_metric` and so on).
 
-It tells no times: all events get that of the file's last change. `training_args.bin`, which has the
-hyperparameters, is a pickle and could run anything, so it is never opened.
+The file contains no times, so all events get its modification time. `training_args.bin`, which has
+the hyperparameters, is a pickle and could execute arbitrary code, so it is never opened.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 
 from logflume.events.trainer_names import split_report
 from logflume.exceptions import RunError
-from logflume.importing.event_files import find_event_files
-from logflume.importing.names import ImportedEvent, LeftOut, number_of
+from logflume.importing.event_files import list_event_files
+from logflume.importing.names import ImportedEvent, LeftOut, parse_nonfinite
 
 __all__ = ["STATE_FILE", "find_states", "read_trainer_state"]
 
@@ -28,10 +28,10 @@ _HYPERPARAMETERS = frozenset(
     {"eval_steps", "logging_steps", "max_steps", "num_train_epochs", "save_steps"}
     | {"train_batch_size", "trial_name", "trial_params"}
 )
-_NOT_SAID = frozenset(
+_EXCLUDED = frozenset(
     {"log_history", "stateful_callbacks", "is_local_process_zero", "is_world_process_zero"}
 )
-"""What says nothing of the training, or is taken apart."""
+"""Keys that don't describe the training, or are imported separately."""
 
 
 def find_states(folder: Path) -> list[Path]:
@@ -40,16 +40,16 @@ def find_states(folder: Path) -> list[Path]:
 
 
 def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
-    """Yield what is in a `trainer_state.json`, or in the newest one of a folder.
+    """Yield the events of a `trainer_state.json`, or of the newest one in a folder.
 
     Raises:
         RunError: There is none, or it can't be read.
     """
     file, state = _load_newest(path, left_out) if path.is_dir() else (path, _load(path))
     if (file.parent / "training_args.bin").exists():
-        left_out["training_args.bin: a pickle, which could run anything"] += 1
-    if path.is_dir() and (event_files := find_event_files(path)):
-        left_out["event files (--format tensorboard takes these)"] += len(event_files)
+        left_out["training_args.bin: a pickle, which could execute arbitrary code"] += 1
+    if path.is_dir() and (event_files := list_event_files(path)):
+        left_out["event files (import them with --format tensorboard)"] += len(event_files)
     time_s, step = file.stat().st_mtime, state.get("global_step")
     yield ImportedEvent(
         "run_started", {"hyperparameters": _pick(state, _HYPERPARAMETERS)}, None, time_s
@@ -58,15 +58,15 @@ def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]
         if isinstance(report, dict):
             yield from _events(report, time_s)
         else:
-            left_out["entries of log_history that are no report"] += 1
-    rest = _pick(state, state.keys() - _HYPERPARAMETERS - _NOT_SAID)
+            left_out["log_history entries that are not reports"] += 1
+    rest = _pick(state, state.keys() - _HYPERPARAMETERS - _EXCLUDED)
     if rest:
         yield ImportedEvent("trainer_state", rest, step, time_s)
     yield ImportedEvent("run_finished", {"status": _status(state)}, step, time_s)
 
 
 def _events(report: dict[str, Any], time_s: float) -> Iterator[ImportedEvent]:
-    metrics = {name: number_of(value) for name, value in report.items() if name != "step"}
+    metrics = {name: parse_nonfinite(value) for name, value in report.items() if name != "step"}
     step = report.get("step")
     for event, fields in split_report(metrics).items():
         if fields:
@@ -74,45 +74,47 @@ def _events(report: dict[str, Any], time_s: float) -> Iterator[ImportedEvent]:
 
 
 def _pick(state: dict[str, Any], names: Any) -> dict[str, Any]:
-    return {name: number_of(state[name]) for name in sorted(names) if state.get(name) is not None}
+    return {
+        name: parse_nonfinite(state[name]) for name in sorted(names) if state.get(name) is not None
+    }
 
 
 def _status(state: dict[str, Any]) -> str:
-    """Return `finished`, or `interrupted` where the log ends before the training does."""
+    """Return `finished`, or `interrupted` if the log ends before the last step."""
     step, last_step = state.get("global_step"), state.get("max_steps")
     has_summary = any(isinstance(r, dict) and "train_runtime" in r for r in state["log_history"])
-    is_cut = isinstance(step, int) and isinstance(last_step, int) and step < last_step
-    return "interrupted" if is_cut and not has_summary else "finished"
+    is_incomplete = isinstance(step, int) and isinstance(last_step, int) and step < last_step
+    return "interrupted" if is_incomplete and not has_summary else "finished"
 
 
 def _load_newest(folder: Path, left_out: LeftOut) -> tuple[Path, dict[str, Any]]:
-    """Return the newest state: of the last step, and of those the one with the longest log."""
+    """Return the state of the last step; of several, the one with the longest log."""
     states: list[tuple[Path, dict[str, Any]]] = []
-    fault = RunError(f"{folder}: there is no {STATE_FILE} here, nor in a checkpoint-* below")
+    fault = RunError(f"{folder}: no {STATE_FILE} in this folder or its checkpoint-* folders")
     for path in find_states(folder):
         try:
             states.append((path, _load(path)))
-        except RunError as error:  # a training that was killed may leave a torn one
+        except RunError as error:  # a killed training may leave a torn file
             fault = error
-            left_out[f"{STATE_FILE} of checkpoints that can't be read"] += 1
+            left_out[f"{STATE_FILE} files that can't be read"] += 1
     if not states:
         raise fault
-    return max(states, key=lambda found: _age(found[1]))
+    return max(states, key=lambda loaded: _progress(loaded[1]))
 
 
-def _age(state: dict[str, Any]) -> tuple[int, int]:
+def _progress(state: dict[str, Any]) -> tuple[int, int]:
     step = state.get("global_step")
     return step if isinstance(step, int) else 0, len(state["log_history"])
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Return a state. Python writes NaN and infinities as such, which no strict reader takes."""
+    """Return a state. It may contain bare NaN and infinities, which strict JSON readers reject."""
     try:
         state = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(f"{path}: it can't be read: {error}") from error
+        raise RunError(f"{path}: the file can't be read: {error}") from error
     if isinstance(state, list):  # `trainer.state.log_history`, saved by hand
         state = {"log_history": state}
     if not isinstance(state, dict) or not isinstance(state.get("log_history"), list):
-        raise RunError(f"{path}: this is no {STATE_FILE}: it has no log_history")
+        raise RunError(f"{path}: not a {STATE_FILE}: it has no log_history")
     return state

@@ -1,4 +1,4 @@
-"""Rows of a history, as W&B keeps it: one a call of `log`, values by name."""
+"""Imports W&B histories as JSON Lines or CSV: one row per call of `log`, with values by name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from logflume.exceptions import RunError
-from logflume.importing.names import ImportedEvent, LeftOut, number_of, sort_reports
+from logflume.importing.names import ImportedEvent, LeftOut, parse_nonfinite, split_reports
 
 __all__ = ["STEP_NAMES", "TIME_NAMES", "Row", "read_csv", "read_jsonl", "read_rows"]
 
 
-_LONGEST_CELL = 1 << 30
+_MAX_CELL_CHARS = 1 << 30
 
 _EXTREMES = {"__MIN": "min", "__MAX": "max"}
 
@@ -28,13 +28,13 @@ _INTEGER = re.compile(r"[+-]?\d{1,300}", re.ASCII)
 
 
 def read_csv(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
-    """Yield the events of a file, row by row. An empty cell is a value that isn't there."""
+    """Yield the events of a CSV file, row by row. An empty cell is an absent value."""
     yield from read_rows(_csv_rows(path, left_out))
 
 
 def _csv_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
-    csv.field_size_limit(_LONGEST_CELL)  # a cell may be a completion
-    # As the writers of such files do: a byte that is no UTF-8 must not end the reading.
+    csv.field_size_limit(_MAX_CELL_CHARS)  # a cell may be a completion
+    # Invalid UTF-8 is escaped, as the writers of such files do: it must not end the import.
     with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         rows = csv.reader(file)
         try:
@@ -43,15 +43,15 @@ def _csv_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
             for row in rows:
                 if len(row) > len(header):
                     left_out["cells beyond the header"] += len(row) - len(header)
-                # The column without a name is the row's number, which pandas writes.
+                # The column without a name is the row number, which pandas writes.
                 cells = {n: c for n, c in zip(header, row, strict=False) if n and c != ""}
-                yield _sort_cells({name: _value(cell) for name, cell in cells.items()}, charts)
+                yield _make_row({name: _parse_cell(cell) for name, cell in cells.items()}, charts)
         except csv.Error as error:
-            raise RunError(f"{path}, line {rows.line_num}: this is no CSV: {error}") from error
+            raise RunError(f"{path}, line {rows.line_num}: not valid CSV: {error}") from error
 
 
 def _find_charts(header: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return the run and the metric of each column of a chart's export."""
+    """Return the run and metric of each column in the exported data of a chart."""
     names = set(header)
     columns = [n for n in header if " - " in n and {f"{n}__MIN", f"{n}__MAX"} <= names]
     charts = {}
@@ -63,13 +63,13 @@ def _find_charts(header: Sequence[str]) -> dict[str, tuple[str, str]]:
     return charts
 
 
-def _sort_cells(cells: Mapping[str, Any], charts: Mapping[str, tuple[str, str]]) -> Row:
+def _make_row(cells: Mapping[str, Any], charts: Mapping[str, tuple[str, str]]) -> Row:
     row: dict[str, dict[str, Any]] = {"": {}}
     for column, value in cells.items():
         base, extreme = column[:-5], _EXTREMES.get(column[-5:])
         if extreme is not None and base in charts:
             run, metric = charts[base]
-            if repr(value) != repr(cells.get(base)):  # NaN is the same as NaN here
+            if repr(value) != repr(cells.get(base)):  # `repr`: NaN equals NaN
                 row.setdefault(run, {})[f"{metric}/{extreme}"] = value
         else:
             run, metric = charts.get(column, ("", column))
@@ -77,8 +77,8 @@ def _sort_cells(cells: Mapping[str, Any], charts: Mapping[str, tuple[str, str]])
     return row
 
 
-def _value(cell: str) -> Any:
-    """Return the number or truth value that a cell holds, else its text."""
+def _parse_cell(cell: str) -> Any:
+    """Return the number or boolean in a cell, else its text."""
     if cell in _BOOLEANS:
         return _BOOLEANS[cell]
     if _INTEGER.fullmatch(cell):
@@ -90,37 +90,37 @@ def _value(cell: str) -> Any:
 
 
 Row: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""The values of a row by name, for each part of the source; the only part is `""`."""
+"""The values of a row by name, for each part of the source; an only part is named `""`."""
 
 STEP_NAMES = ("train/global_step", "global_step", "step", "Step", "_step")
-"""Names of the step, the best first: W&B's own `_step` counts calls of `log`, not steps."""
+"""Names of the step in order of preference. W&B's own `_step` counts calls of `log`, not steps."""
 
 TIME_NAMES = ("_timestamp", "timestamp")
 
 _LOOK_AHEAD = 1000
 
 _EARLIEST_TIME_S, _LATEST_TIME_S = 1e8, 4e9
-"""Earlier times (before 1973) are not since 1970; later ones are in milliseconds."""
+"""Smaller values (before 1973) are not Unix times; larger ones are in milliseconds."""
 
 
 def read_rows(rows: Iterable[Row]) -> Iterator[ImportedEvent]:
     """Yield the events of each row.
 
-    The step is that of the best of `STEP_NAMES` that one of the first rows has. A row without it
-    belongs to the step of the row before: TRL logs its times beside its steps. So does one whose
-    step is no whole number.
+    The step is the first of `STEP_NAMES` that occurs in the first 1,000 rows. A row without it, or
+    whose step is not a whole number, belongs to the step of the row before: TRL logs timings in
+    rows without a step.
     """
     rows = iter(rows)
     first = list(islice(rows, _LOOK_AHEAD))
-    known = {name for row in first for report in row.values() for name in report}
-    clock = next((name for name in STEP_NAMES if name in known), None)
+    names = {name for row in first for report in row.values() for name in report}
+    step_name = next((name for name in STEP_NAMES if name in names), None)
     step = None
     for row in chain(first, rows):
-        steps = (report.get(clock) for report in row.values() if clock)
+        steps = (report.get(step_name) for report in row.values() if step_name)
         step = next(filter(_is_step, steps), step)
         time_s = next(filter(None, map(_find_time, row.values())), None)
-        reports = {part: _without(report, clock) for part, report in row.items()}
-        for event, fields in sort_reports(reports).items():
+        reports = {part: _drop_redundant(report, step_name) for part, report in row.items()}
+        for event, fields in split_reports(reports).items():
             if fields:
                 yield ImportedEvent(event, fields, step, time_s)
 
@@ -131,16 +131,16 @@ def _is_step(value: Any) -> bool:
     return math.isfinite(value) and value == int(value)
 
 
-def _without(report: Mapping[str, Any], clock: str | None) -> dict[str, Any]:
-    """Leave out what the event says by its step and timestamp."""
-    gone = set() if clock is None or clock.endswith("global_step") else {clock}
+def _drop_redundant(report: Mapping[str, Any], step_name: str | None) -> dict[str, Any]:
+    """Return the report without what the event's step and timestamp already contain."""
+    redundant = set() if step_name is None or step_name.endswith("global_step") else {step_name}
     if _find_time(report) is not None:
-        gone.update(TIME_NAMES)
-    return {name: value for name, value in report.items() if name not in gone}
+        redundant.update(TIME_NAMES)
+    return {name: value for name, value in report.items() if name not in redundant}
 
 
 def _find_time(report: Mapping[str, Any]) -> float | None:
-    """Return the time of a row in seconds since 1970; None if it has none that can be read."""
+    """Return the time of a row in seconds since 1970; None if it has no valid one."""
     value = next((report[name] for name in TIME_NAMES if name in report), None)
     if isinstance(value, str):
         try:
@@ -154,10 +154,10 @@ def _find_time(report: Mapping[str, Any]) -> float | None:
 
 
 def read_jsonl(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
-    """Yield the events of a file, line by line.
+    """Yield the events of a JSON Lines file, line by line.
 
-    Nested objects are flattened with `/`. NaN and infinities may be bare or texts. Media and
-    tables of W&B (`{"_type": "table-file", …}`) are left out, and so is a line that is no object.
+    Nested objects are flattened with `/`. NaN and infinities may be bare or quoted. Media and
+    tables of W&B (`{"_type": "table-file", …}`) and lines that are not objects are left out.
     """
     yield from read_rows(_json_rows(path, left_out))
 
@@ -174,16 +174,16 @@ def _json_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
             if isinstance(row, dict):
                 yield {"": dict(_flatten(row, "", left_out))}
             else:
-                left_out["lines that are no JSON object"] += 1
+                left_out["lines that are not JSON objects"] += 1
 
 
 def _flatten(row: dict[str, Any], prefix: str, left_out: LeftOut) -> Iterator[tuple[str, Any]]:
     for name, value in row.items():
-        whole = prefix + name
+        full_name = prefix + name
         if not isinstance(value, dict):
             if value is not None:
-                yield whole, number_of(value)
+                yield full_name, parse_nonfinite(value)
         elif "_type" in value:
-            left_out[f"media of W&B: {value['_type']}"] += 1
+            left_out[f"W&B media: {value['_type']}"] += 1
         else:
-            yield from _flatten(value, f"{whole}/", left_out)
+            yield from _flatten(value, f"{full_name}/", left_out)

@@ -9,8 +9,8 @@ from typing import Any
 
 import structlog
 
-from logflume.guard import Failure, call_guarded, describe
-from logflume.values.snapshot import snapshot
+from logflume.guard import Failure, call_guarded, describe, type_name
+from logflume.values.snapshot import PendingArray, memory_bytes, snapshot
 
 __all__ = ["capture", "exception_fields"]
 
@@ -21,23 +21,34 @@ _OWN_MODULES = frozenset({"logflume.logger.logger", "logflume.logger.capture", "
 
 def capture(
     logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
-) -> tuple[str, dict[str, Any]] | None:
-    """Return the event's text and a snapshot of its fields; None if a processor dropped it.
+) -> tuple[str, dict[str, Any], int] | None:
+    """Return the event's text, a snapshot of its fields and their size in memory.
+
+    Returns:
+        None if a processor of the caller dropped the event.
 
     Never raises: a call that can't be read as it was meant is logged with a field `problem`.
     """
-    result = call_guarded(_capture, logger, level, event, args, dict(fields))
-    if isinstance(result, Failure):
+    captured = call_guarded(_capture, logger, level, event, args, dict(fields))
+    if captured is None:
+        return None
+    if isinstance(captured, Failure):
         kept = {name: snapshot(value) for name, value in fields.items()}
-        return _text(event), {**kept, "problem": describe(result.error)}
-    return result
+        captured = _text(event), {**kept, "problem": describe(captured.error)}
+    text, copied = captured
+    return text, copied, len(text) + memory_bytes(copied.values())
 
 
 def _capture(
     logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
 ) -> tuple[str, dict[str, Any]] | None:
     if type(event) is not str:
-        event = "" if event is None else _text(event)
+        copied = snapshot(event)
+        if isinstance(copied, PendingArray):
+            # Its text is made later: a GPU may still have to copy it.
+            event, fields = "message", {"message": copied, **fields}
+        else:
+            event = "" if event is None else _text(event)
     if args:
         event = _interpolate(event, args, fields)
     if logger._processors:
@@ -64,10 +75,10 @@ def _find_caller() -> FrameType | None:
 
 
 def _text(event: Any) -> str:
-    """Return the text of a call's first argument. Even that of a number may be refused."""
+    """Return the text of a call's first argument."""
     text = call_guarded(str, snapshot(event))
     if isinstance(text, Failure):
-        return f"<{type(event).__name__} that could not be read: {describe(text.error)}>"
+        return f"<{type_name(event)} that could not be read: {describe(text.error)}>"
     return text
 
 

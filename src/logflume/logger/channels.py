@@ -1,4 +1,4 @@
-"""What every logger of the process shares: the buffer, the channels, the current step."""
+"""What all loggers of the process share: the buffer, the channels, the current step and mode."""
 
 from __future__ import annotations
 
@@ -6,32 +6,27 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from logflume.config.model import Config, WhenFull
+from logflume.config.model import BufferConfig, Config, WhenFull
 from logflume.events.reserved import LEVELS
 from logflume.pipeline.buffer import Buffer
+from logflume.pipeline.records import StepAndMode
 from logflume.pipeline.router import find_by_prefix
+from logflume.values.snapshot import key_text
 
 __all__ = ["CHANNELS", "Channel", "Channels", "channel", "configure_channels"]
-
-
-def configure_channels(config: Config) -> None:
-    """Give the process's buffer and loggers the configured size and levels."""
-    loggers = {"": config.root, **config.loggers}
-    CHANNELS.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
-    CHANNELS.buffer.configure(
-        config.buffer.size, config.buffer.when_full, config.buffer.block_timeout_s
-    )
-
 
 HELD_RECORDS = 10_000
 """How many records are kept while no pipeline runs."""
 
+HELD_BYTES = BufferConfig().max_bytes
+"""How much memory their texts and arrays may take."""
+
 
 class Channel:
-    """A named logger's part of the configuration; all loggers of that name share it.
+    """What all loggers of one name share.
 
     Attributes:
-        name: Name of the logger.
+        name: Name of the loggers.
         level: Calls below this number return at once.
     """
 
@@ -52,26 +47,27 @@ class Channels:
     """The process's channels and its one buffer, which outlives every pipeline.
 
     Attributes:
-        buffer: Where log calls put their records. While no pipeline runs it holds the
-            first `HELD_RECORDS` for the next one.
-        position: Step and mode that calls are stamped with, from `set_step`.
-        caller_processors: structlog's own list of processors, empty unless somebody fills it
-            (`structlog.testing.capture_logs` does); they run in the caller.
+        buffer: Where log calls put their records. While no pipeline runs it holds the first
+            `HELD_RECORDS` for the next one.
+        step_and_mode: Step and mode that calls are stamped with, from `set_step`.
+        caller_processors: structlog's own list of processors, which run in the caller. It is empty
+            unless something like `structlog.testing.capture_logs` fills it.
     """
 
     def __init__(self) -> None:
-        self.buffer = Buffer(HELD_RECORDS, WhenFull.DROP_NEWEST)
-        self.position: tuple[int | None, str | None] = (None, None)
+        self.buffer = Buffer(HELD_RECORDS, WhenFull.DROP_NEWEST, max_bytes=HELD_BYTES)
+        self.step_and_mode: StepAndMode = (None, None)
         self.caller_processors: list[Any] = []
         self._channels: dict[str, Channel] = {}
         self._level_of: Callable[[str], int] = _every_level
         self._lock = threading.RLock()
 
     def channel(self, name: str) -> Channel:
-        """Return the channel of this name, the same for the same name."""
+        """Return the channel of this name, always the same one for a name."""
         channel = self._channels.get(name)
         if channel is not None:
             return channel
+        name = key_text(name)
         with self._lock:
             return self._channels.setdefault(name, Channel(name, self._level_of(name)))
 
@@ -87,12 +83,12 @@ class Channels:
                 channel.level = level_of(channel.name)
 
     def hold(self) -> None:
-        """Let the buffer keep what comes until a pipeline runs again."""
-        self.buffer.configure(HELD_RECORDS, WhenFull.DROP_NEWEST, 0.0)
+        """Keep what is logged in the buffer until a pipeline runs again."""
+        self.buffer.configure(HELD_RECORDS, WhenFull.DROP_NEWEST, 0.0, HELD_BYTES)
         self.set_levels(_every_level)
 
     def begin_in_child(self, starter: Callable[[], None]) -> None:
-        """Let go of what belongs to the parent of this forked process.
+        """Release what belongs to the parent of this forked process.
 
         Args:
             starter: Called by the child's first log call.
@@ -111,3 +107,13 @@ CHANNELS = Channels()
 def channel(name: str) -> Channel:
     """Return the process's channel of this name; this is structlog's logger factory."""
     return CHANNELS.channel(name)
+
+
+def configure_channels(config: Config) -> None:
+    """Give the process's buffer and loggers the configured limits and levels."""
+    loggers = {"": config.root, **config.loggers}
+    CHANNELS.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
+    buffer = config.buffer
+    CHANNELS.buffer.configure(
+        buffer.size, buffer.when_full, buffer.block_timeout_s, buffer.max_bytes
+    )

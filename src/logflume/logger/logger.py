@@ -1,53 +1,87 @@
-"""The logger: structlog's, with everything after the call deferred to the worker.
+"""The logger: structlog's bound logger, with everything after the call left to the worker.
 
 structlog documents custom wrapper classes that override `_proxy_to_logger`; `EventLogger` is one.
-The level methods take the same path directly, because each hop of `**kwargs` costs as much as
-the rest of the call, and so does `bind`. `unbind`, `try_unbind` and `new` are structlog's.
+The level methods don't go through it: each function on the way, with its copy of the keyword
+arguments, costs as much as the rest of the call. `bind` is written out for the same reason.
+`unbind`, `try_unbind` and `new` are structlog's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import copy_context
 from time import time_ns
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
 from logflume.events.reserved import LEVELS
 from logflume.logger.capture import capture
 from logflume.logger.channels import CHANNELS
-from logflume.values.snapshot import ATOMIC_TYPES
+from logflume.values.snapshot import ATOMIC_TYPES, NUMBER_TYPES, memory_bytes
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    class _BoundLogger:
+        """The types of what comes from structlog, whose bases are untyped here."""
+
+        _logger: Any
+        _processors: Any
+        _context: dict[str, Any]
+
+        def __init__(self, logger: Any, processors: Any, context: dict[str, Any]) -> None: ...
+        def unbind(self, *keys: str) -> Self: ...
+        def try_unbind(self, *keys: str) -> Self: ...
+        def new(self, **new_values: Any) -> Self: ...
+
+else:
+    _BoundLogger = structlog.make_filtering_bound_logger(0)
 
 __all__ = ["EventLogger", "get_logger"]
 
-_NOTHING: dict[str, Any] = {}
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+LONG_TEXT = 256
+"""Characters above which the text of a call counts for the memory of its record."""
+
+_NO_CONTEXT: dict[str, Any] = {}
 
 _are_atomic = ATOMIC_TYPES.issuperset
-_new: Any = object.__new__
-
-_Base: Any = structlog.make_filtering_bound_logger(0)
-
-
-def _awaitable(name: str) -> Any:
-    """Return the async form of a method. A log call has nothing to wait for, so needs no thread."""
-
-    async def method(self: Any, /, *args: Any, **fields: Any) -> None:
-        getattr(self, name)(*args, **fields)
-
-    method.__name__ = method.__qualname__ = f"a{name}"
-    method.__doc__ = f"Do what `{name}` does, in a coroutine."
-    return method
+_are_numbers = NUMBER_TYPES.issuperset
+_new = object.__new__
 
 
-def _level_method(level: str, more: str = "") -> Any:
-    """Return the method that logs at a level.
+def _size_if_atomic(event: str, context: dict[str, Any], fields: dict[str, Any]) -> int | None:
+    """Return about how much memory the texts take; None if a value has to be copied."""
+    try:
+        if not _are_atomic(map(type, context.values())):
+            return None
+        if _are_numbers(map(type, fields.values())):
+            return len(event) if len(event) > LONG_TEXT else 0
+        if _are_atomic(map(type, fields.values())):
+            return len(event) + memory_bytes(fields.values())
+    except TypeError:
+        pass  # a metaclass that defines `__eq__` makes its classes unhashable
+    return None
+
+
+def _with_docs_of(method: Callable[..., Any], implementation: Any) -> Any:
+    implementation.__name__ = method.__name__
+    implementation.__qualname__ = method.__qualname__
+    implementation.__doc__ = method.__doc__
+    return implementation
+
+
+def _logs_at(level: str) -> Callable[[Method], Method]:
+    """Give a method, which has signature and documentation only, the code that logs at a level.
 
     All of a call is in one function: one more on the way takes a twentieth of its time.
     """
     number = LEVELS.get(level, 20)
     is_urgent = number >= LEVELS["error"]
 
-    def method(self: Any, event: Any = None, /, *args: Any, **fields: Any) -> None:
+    def log(self: Any, event: Any = None, /, *args: Any, **fields: Any) -> None:
         channel = self._logger
         if channel.level > number:
             return
@@ -55,7 +89,8 @@ def _level_method(level: str, more: str = "") -> Any:
         context = self._context
         if len(copy_context()):
             context = {**structlog.contextvars.get_contextvars(), **context}
-        if (
+        size_bytes = None
+        if not (
             args
             or self._processors
             or type(event) is not str
@@ -63,49 +98,75 @@ def _level_method(level: str, more: str = "") -> Any:
             or "stack_info" in fields
             or "exc_info" in context
             or "stack_info" in context
-            or not _are_atomic(map(type, context.values()))
-            or not _are_atomic(map(type, fields.values()))
         ):
+            size_bytes = _size_if_atomic(event, context, fields)
+        if size_bytes is None:
             captured = capture(self, level, event, args, {**context, **fields})
             if captured is None:
                 return
-            event, fields = captured
-            context = _NOTHING
-        buffer = CHANNELS.buffer
-        buffer.put((called_ns, channel.name, level, event, context, fields, CHANNELS.position))
+            event, fields, size_bytes = captured
+            context = _NO_CONTEXT
+        name, step_and_mode, buffer = channel.name, CHANNELS.step_and_mode, CHANNELS.buffer
+        buffer.put((called_ns, name, level, event, context, fields, step_and_mode, size_bytes))
         if is_urgent:
             buffer.wake.set()
 
-    method.__name__ = level
-    method.__qualname__ = f"EventLogger.{level}"
-    method.__doc__ = f"Log at {level} level.{more}"
-    return method
+    return lambda method: _with_docs_of(method, log)
 
 
-class EventLogger(_Base):  # type: ignore[misc]
+def _awaitable(name: str) -> Callable[[Method], Method]:
+    """Let a coroutine method call the method `name`; logging never waits, so it needs no thread."""
+
+    async def log(self: Any, /, *args: Any, **fields: Any) -> None:
+        getattr(self, name)(*args, **fields)
+
+    return lambda method: _with_docs_of(method, log)
+
+
+class EventLogger(_BoundLogger):
     """A bound logger whose calls become events.
 
-    A call stamps the time, copies what is mutable and puts all of it in a buffer. It does no I/O
+    A call stamps the time, copies what is mutable and puts the result into a buffer. It does no I/O
     and never raises. Levels follow the configuration in force, also for loggers made before it.
+
+    A subclass stays what it is through `bind`, `unbind` and `new`.
 
     >>> log = get_logger("training").bind(step=3)
     >>> log.info("reward", correctness=[2.0, 0.0], format=[0.5, 0.5])
     """
 
-    def bind(self, **new_values: Any) -> EventLogger:
-        """Return a logger with these fields beside those that are bound already."""
-        bound: EventLogger = _new(EventLogger)
+    def bind(self, **new_values: Any) -> Self:
+        """Return a logger with these fields added to those that are already bound."""
+        context = self._context
+        values = {**context, **new_values} if context else new_values
+        kind = type(self)
+        if kind is not EventLogger:
+            return kind(self._logger, self._processors, values)
+        bound = _new(kind)
         bound._logger = self._logger
         bound._processors = self._processors
-        context = self._context
-        bound._context = {**context, **new_values} if context else new_values
+        bound._context = values
         return bound
 
-    debug = _level_method("debug")
-    info = _level_method("info")
-    warning = _level_method("warning")
-    error = _level_method("error", " The worker writes it at once.")
-    critical = _level_method("critical", " The worker writes it at once.")
+    @_logs_at("debug")
+    def debug(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at debug level."""
+
+    @_logs_at("info")
+    def info(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at info level."""
+
+    @_logs_at("warning")
+    def warning(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at warning level."""
+
+    @_logs_at("error")
+    def error(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at error level. The worker writes it at once."""
+
+    @_logs_at("critical")
+    def critical(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Log at critical level. The worker writes it at once."""
 
     def log(self, level: int, event: Any = None, /, *args: Any, **fields: Any) -> None:
         """Log at a numeric level; one between two names counts as the lower."""
@@ -114,38 +175,64 @@ class EventLogger(_Base):  # type: ignore[misc]
             getattr(self, name)(event, *args, **fields)
 
     def exception(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
-        """Log at error level with the exception being handled."""
+        """Log at error level, with the exception being handled."""
         fields.setdefault("exc_info", True)
         self.error(event, *args, **fields)
 
     msg = info
     warn = warning
     fatal = critical
-    adebug = _awaitable("debug")
-    ainfo = amsg = _awaitable("info")
-    awarning = awarn = _awaitable("warning")
-    aerror = _awaitable("error")
-    acritical = afatal = _awaitable("critical")
-    aexception = _awaitable("exception")
-    alog = _awaitable("log")
+
+    @_awaitable("debug")
+    async def adebug(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Do what `debug` does, as a coroutine."""
+
+    @_awaitable("info")
+    async def ainfo(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Do what `info` does, as a coroutine."""
+
+    @_awaitable("warning")
+    async def awarning(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Do what `warning` does, as a coroutine."""
+
+    @_awaitable("error")
+    async def aerror(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Do what `error` does, as a coroutine."""
+
+    @_awaitable("critical")
+    async def acritical(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Do what `critical` does, as a coroutine."""
+
+    @_awaitable("exception")
+    async def aexception(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Do what `exception` does, as a coroutine."""
+
+    @_awaitable("log")
+    async def alog(self, level: int, event: Any = None, /, *args: Any, **fields: Any) -> None:
+        """Do what `log` does, as a coroutine."""
+
+    amsg = ainfo
+    awarn = awarning
+    afatal = acritical
 
     def is_enabled_for(self, level: int) -> bool:
         """Whether a call of this level would be logged."""
         return bool(level >= self._logger.level)
 
     def get_effective_level(self) -> int:
-        """The number of the lowest level that is logged."""
+        """Return the number of the lowest level that is logged."""
         return int(self._logger.level)
 
     def _proxy_to_logger(self, method_name: str, event: Any = None, /, **fields: Any) -> None:
-        _level_method(method_name)(self, event, **fields)
+        method = getattr(type(self), method_name, type(self).info)
+        method(self, event, **fields)
 
 
 def get_logger(name: str = "training", **context: Any) -> EventLogger:
     """Return a logger, with `context` bound to it.
 
-    It may be called anywhere and at any time, before `initialize()` too: what is logged then
-    is kept (the first 10,000 events) and delivered.
+    It can be called anywhere and at any time, also before `initialize()`: the first 10,000 events
+    logged until then are kept and delivered.
 
     Args:
         name: Name of the logger, by which the configuration chooses level and sinks.

@@ -1,15 +1,16 @@
-"""Outputs against the journal: made anew from it, checked, repaired.
+"""Maintenance of runs: checking, repairing and rebuilding their files from the journal.
 
 ```text
-entries.py      the lines of a journal, those that are no events included (faults.py says why)
-identity.py     whose journal it is, and the configuration of each attempt (configs.py)
-outputs.py      which outputs a run has, where they are, and which events belong in them
-staging.py      building beside and taking the place at once (exchange.py)
-replay.py       outputs made anew from the journal
-doctor.py       what is wrong with a run: journal_check.py, state_check.py, leftovers.py and, for
-                each kind of output, parquet_check.py, csv_check.py, log_check.py,
-                tensorboard_check.py (comparison.py: row by row; oracle.py: what the sink writes)
-repair.py       making it right again (journal_repair.py, state_repair.py)
-compact.py      few large Parquet parts in place of many small ones
+doctor.py             checks every file of a run: the journal itself, then each sink file against it
+  verify.py             the journal, the run state and stale files
+  csv_check.py, log_check.py, parquet_check.py, tensorboard_check.py
+                        one module for each format of a sink file
+  differences.py        row-by-row comparison of a sink file with the journal
+  event_checksum.py     the checksum by which rows are compared
+  expected_output.py    what a sink writes for the events of the journal
+repair.py             repairs what the doctor finds
+replay.py             rebuilds sink files from the journal, through the same sinks
+compact.py            merges small Parquet parts
+sink_files.py         the sink files of a run: their paths, sinks and events
 ```
 """

@@ -1,4 +1,4 @@
-"""Few large Parquet parts in place of many small ones."""
+"""Merging of small Parquet parts into few large ones."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ import msgspec
 
 from logflume.exceptions import RunError
 from logflume.formats.parquet import is_part_name
-from logflume.maintenance.sink_files import SinkFile, find_sink_files, hold, identify, load_configs
+from logflume.maintenance.sink_files import (
+    SinkFile,
+    find_sink_files,
+    identify,
+    load_configs,
+    lock_run,
+)
 from logflume.runs.files import find_writers
 
 __all__ = ["Compacted", "compact"]
 
 
 class Compacted(msgspec.Struct):
-    """A folder of Parquet parts, before and after.
+    """A folder of Parquet parts, before and after compaction.
 
     Attributes:
         path: The folder.
-        files_before: How many parts there were.
-        bytes_before: How large they were.
-        files: How many there are.
-        size_bytes: How large they are.
+        files_before: Number of parts before.
+        bytes_before: Their total size before.
+        files: Number of parts now.
+        size_bytes: Their total size now.
     """
 
     path: Path
@@ -35,32 +41,38 @@ class Compacted(msgspec.Struct):
 
 
 def compact(folder: Path) -> Iterator[Compacted]:
-    """Put the small Parquet parts of a run together, and tell of each rank's folder.
+    """Merge the small Parquet parts of a run.
+
+    Args:
+        folder: The run's folder.
+
+    Yields:
+        The result for the Parquet folder of each writer, as soon as it is done.
 
     Raises:
         RunError: The run is being written, or a folder can't be read or written.
     """
     folder = folder.resolve()
     writers = find_writers(folder)
-    with hold(folder, writers):
+    with lock_run(folder, writers):
         for writer in writers:
             run = identify(writer)
             if run is None or run.process is not None:
                 continue
-            for output in find_sink_files(run, folder, load_configs(writer, run)):
-                if output.kind == "parquet" and output.path.is_dir():
-                    yield _compact(output)
+            for sink_file in find_sink_files(run, folder, load_configs(writer, run)):
+                if sink_file.kind == "parquet" and sink_file.path.is_dir():
+                    yield _compact(sink_file)
 
 
-def _compact(output: SinkFile) -> Compacted:
-    before = _measure(output.path)
+def _compact(sink_file: SinkFile) -> Compacted:
+    before = _measure(sink_file.path)
     try:
-        # The sink does it when it is closed.
-        with closing(output.open()):
+        # Closing the sink merges the parts.
+        with closing(sink_file.open()):
             pass
     except OSError as error:
-        raise RunError(f"{output.path}: the parts can't be put together: {error}") from error
-    return Compacted(output.path, *before, *_measure(output.path))
+        raise RunError(f"{sink_file.path}: the parts can't be merged: {error}") from error
+    return Compacted(sink_file.path, *before, *_measure(sink_file.path))
 
 
 def _measure(folder: Path) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""An output row by row against the journal."""
+"""Comparison of a sink file with the journal, row by row."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ from logflume.protocols import Event
 __all__ = ["Comparison"]
 
 _KEPT = (
-    "they stay, for there is no other copy. To have the output as the journal is: logflume replay"
+    "kept, because there is no other copy. "
+    "To rebuild the sink file from the journal alone: logflume replay"
 )
 
 
 class Comparison:
-    """First all rows of the output are added, then all events of the journal met.
+    """Compares the rows of a sink file with the events of the journal.
+
+    First all rows are added with `add_row`, then all events are passed to `match`.
+
+    A location is the file or folder that an issue names, such as the Parquet folder of an event
+    type.
 
     Args:
-        label: The output, as messages name it.
-        is_live: Whether it is being written: then the events after its last may come yet.
+        label: Name of the sink file in messages.
+        is_live: Whether a process is writing the run: then events after the last row are not
+            missing, only not written yet.
     """
 
     def __init__(self, label: str, is_live: bool) -> None:
@@ -32,69 +39,70 @@ class Comparison:
         self._rows = RowChecksums()
         self._last: dict[tuple[str, int], int] = {}
         self._missing: Counter[str] = Counter()
-        self._missing_say = array("I")
-        self._twice: Counter[str] = Counter()
+        self._missing_checksums = array("I")
+        self._duplicates: Counter[str] = Counter()
         self._differing: Counter[str] = Counter()
 
     @property
     def unknown(self) -> int:
-        """How many rows there are whose events the journal lacks."""
+        """Number of rows whose events are not in the journal."""
         return len(self._rows) - self._misplaced
 
-    def add(self, part: str, attempt: int, seq: int, checksum: int) -> None:
-        """Add a row.
+    def add_row(self, location: str, attempt: int, seq: int, checksum: int) -> None:
+        """Add a row of the sink file.
 
         Args:
-            part: The part of the output that it is in, such as the folder of a type.
+            location: Where the row is.
             attempt: The attempt of its event.
-            seq: Its `seq`.
-            checksum: Of what the row says beside its attempt and `seq`.
+            seq: The `seq` of its event.
+            checksum: Checksum of its content, without attempt and `seq`.
         """
         if not self._rows.add(attempt, seq, checksum):
-            self._twice[part] += 1
-        self._last[(part, attempt)] = max(seq, self._last.get((part, attempt), -1))
+            self._duplicates[location] += 1
+        self._last[(location, attempt)] = max(seq, self._last.get((location, attempt), -1))
 
-    def meet(
-        self, part: str, event: Event, is_wanted: bool, checksum: Callable[[], int] | None
+    def match(
+        self, location: str, event: Event, is_expected: bool, checksum: Callable[[], int] | None
     ) -> None:
-        """Look for the row of an event.
+        """Look up the row of an event.
 
         Args:
-            part: The part of the output where it should be.
+            location: Where the row should be.
             event: The event.
-            is_wanted: Whether it belongs in the output.
-            checksum: Returns the checksum that its row has to have, attempt and `seq` left out;
-                None takes any.
+            is_expected: Whether the event belongs in the sink file.
+            checksum: Returns the expected checksum of the row, without attempt and `seq`; None
+                accepts any.
         """
         attempt, seq = event["attempt"], event["seq"]
-        found = self._rows.take(attempt, seq)
-        if found is not None:
-            self._differing[part] += checksum is not None and found != (checksum() or 1)
-        elif is_wanted and not (self._is_live and seq > self._last.get((part, attempt), -1)):
-            self._missing[part] += 1
+        actual = self._rows.pop(attempt, seq)
+        if actual is not None:
+            self._differing[location] += checksum is not None and actual != (checksum() or 1)
+        elif is_expected and not (self._is_live and seq > self._last.get((location, attempt), -1)):
+            self._missing[location] += 1
             if checksum is not None and len(self._rows):
-                self._missing_say.append(checksum() or 1)
+                self._missing_checksums.append(checksum() or 1)
 
     @cached_property
     def _misplaced(self) -> int:
-        """How many of the rows left say what a missing event says: their position was changed."""
-        return (Counter(self._missing_say) & Counter(self._rows.left())).total()
+        """Number of remaining rows with the content of a missing event: their position changed."""
+        return (Counter(self._missing_checksums) & Counter(self._rows.remaining())).total()
 
     def issues(self) -> list[Issue]:
-        """Return what is wrong."""
-        found = [
-            Issue(part, what, count, FIX)
+        """Return what is wrong with the sink file."""
+        issues = [
+            Issue(location, what, count, FIX)
             for what, counts in (
                 ("events of the journal are missing", self._missing),
-                ("events are there twice", self._twice),
-                ("events say something else than in the journal", self._differing),
+                ("duplicate events", self._duplicates),
+                ("events differ from the journal", self._differing),
             )
-            for part, count in sorted(counts.items())
+            for location, count in sorted(counts.items())
             if count
         ]
         if self._misplaced:
-            what = "events with another one's attempt or seq"
-            found.append(Issue(self._label, what, self._misplaced, FIX))
+            what = "events with the attempt or seq of another event"
+            issues.append(Issue(self._label, what, self._misplaced, FIX))
         if self.unknown:
-            found.append(Issue(self._label, "events that the journal lacks", self.unknown, _KEPT))
-        return found
+            what = "events that are not in the journal"
+            issues.append(Issue(self._label, what, self.unknown, _KEPT))
+        return issues

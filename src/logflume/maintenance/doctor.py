@@ -1,4 +1,4 @@
-"""What is wrong with a run: every file against its journal. Nothing is changed."""
+"""Read-only check of a run: every file is compared with the journal."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
-__all__ = ["Checked", "CheckedSinkFile", "check_writer", "diagnose", "is_live"]
+__all__ = ["CheckedSinkFile", "CheckedWriter", "check_writer", "diagnose", "is_live"]
 
-_PIECE = 1_024
+_BATCH_EVENTS = 1_024
 
 
 class Check(Protocol):
-    """An output that is compared with the journal. It was read when it was built."""
+    """Comparison of a sink file with the journal. Its constructor has read the sink file."""
 
     @property
     def unknown(self) -> int:
-        """How many events it has that the journal lacks."""
+        """Number of events in the sink file that are not in the journal."""
 
     @property
     def is_readable(self) -> bool:
-        """Whether all that it has could be read."""
+        """Whether the whole sink file could be read."""
 
     def compare(self, events: Sequence[Event]) -> None:
-        """Look for events of one attempt."""
+        """Look up events of one attempt."""
 
     def issues(self) -> list[Issue]:
-        """Return what is wrong. Called once, after all events."""
+        """Return what is wrong with the sink file. Called once, after all events."""
 
 
 _CHECKS: dict[str, type[Any]] = {
@@ -53,127 +53,139 @@ _CHECKS: dict[str, type[Any]] = {
 
 
 class CheckedSinkFile(NamedTuple):
-    """What was found about an output.
+    """The result of checking a sink file.
 
     Attributes:
-        output: The output.
-        findings: What is wrong with it.
-        unknown: How many events it has that the journal lacks.
-        is_readable: Whether all that it has could be read.
+        sink_file: The sink file.
+        issues: What is wrong with it.
+        unknown: Number of its events that are not in the journal.
+        is_readable: Whether all of it could be read.
     """
 
-    output: SinkFile
+    sink_file: SinkFile
     issues: list[Issue]
     unknown: int
     is_readable: bool
 
 
-class Checked(NamedTuple):
-    """What was found about the files of one writer.
+class CheckedWriter(NamedTuple):
+    """The result of checking the files of one writer.
 
     Attributes:
         writer: The writer.
-        run: Who that is; None where no event tells.
-        journal: The journal.
-        outputs: The outputs.
-        others: What is wrong with the other files.
+        run: The writer's identity; None if the journal has no valid event.
+        journal: The check of the journal.
+        sink_files: The results for the sink files.
+        other_issues: What is wrong with other files.
     """
 
     writer: Writer
     run: RunInfo | None
     journal: JournalCheck
-    outputs: list[CheckedSinkFile]
-    others: list[Issue]
+    sink_files: list[CheckedSinkFile]
+    other_issues: list[Issue]
 
     @property
     def issues(self) -> list[Issue]:
-        """All that is wrong."""
-        of_outputs = [issue for checked in self.outputs for issue in checked.issues]
-        return [*self.journal.issues(), *of_outputs, *self.others]
+        """Everything that is wrong."""
+        of_sink_files = [issue for checked in self.sink_files for issue in checked.issues]
+        return [*self.journal.issues(), *of_sink_files, *self.other_issues]
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the journal has everything, as far as it and the outputs tell."""
-        return self.journal.is_whole and not any(checked.unknown for checked in self.outputs)
+    def is_complete(self) -> bool:
+        """Whether neither the journal nor a sink file shows that the journal has lost events."""
+        return self.journal.is_complete and not any(checked.unknown for checked in self.sink_files)
 
 
-def diagnose(folder: Path, tell: OnProgress = ignore_progress) -> list[Issue]:
-    """Return what is wrong with a run: nothing, if all is well.
+def diagnose(folder: Path, on_progress: OnProgress = ignore_progress) -> list[Issue]:
+    """Check a run, and return its issues.
 
-    Of a run that is being written, what is not written yet is not wrong.
+    In a run that is being written, events that are not written yet are not an issue.
 
     Args:
         folder: The run's folder.
-        tell: Told how many bytes of journal were read.
+        on_progress: Called with the number of bytes of journal that were read since the last call.
+
+    Returns:
+        The issues; empty if everything is in order.
 
     Raises:
-        RunError: There is no run.
+        RunError: The folder is not a run.
     """
     folder = folder.resolve()
     writers = find_writers(folder)
     if not writers:
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
-    found = [check_writer(writer, tell, is_live(writer)) for writer in writers]
-    return [issue for checked in found for issue in checked.issues]
+    results = [check_writer(writer, on_progress, is_live(writer)) for writer in writers]
+    return [issue for checked in results for issue in checked.issues]
 
 
-def check_writer(writer: Writer, tell: OnProgress, is_live: bool) -> Checked:
+def check_writer(writer: Writer, on_progress: OnProgress, is_live: bool) -> CheckedWriter:
     """Check the files of one writer.
 
     Args:
         writer: The writer.
-        tell: Told how many bytes of journal were read.
-        is_live: Whether somebody writes them.
+        on_progress: Called with the number of bytes of journal that were read since the last call.
+        is_live: Whether a process is writing the files.
     """
     run = identify(writer)
     if run is None:
-        return Checked(
+        return CheckedWriter(
             writer, None, JournalCheck(writer, {}, is_live), [], _no_events(writer, is_live)
         )
     configs = load_configs(writer, run)
-    outputs = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
-    # The outputs are read before the journal, so that a live run has nothing in them that it lacks.
-    checks = [(o, _CHECKS[o.kind](o, is_live)) for o in outputs if _is_there(o)]
+    sink_files = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
+    # Sink files are read first, so that the journal of a live run has all their events.
+    checks = [
+        (file, _CHECKS[file.kind](file, is_live)) for file in sink_files if _should_check(file)
+    ]
     journal = JournalCheck(writer, configs, is_live)
-    for events in _read(writer, run, journal, tell):
+    for events in _read(writer, run, journal, on_progress):
         for _, check in checks:
             check.compare(events)
-    found = [CheckedSinkFile(o, c.issues(), c.unknown, c.is_readable) for o, c in checks]
-    left = [] if is_live else find_stale_files(writer.folder, outputs)
-    return Checked(writer, run, journal, found, check_state(writer, run, journal, is_live) + left)
+    results = [
+        CheckedSinkFile(file, check.issues(), check.unknown, check.is_readable)
+        for file, check in checks
+    ]
+    stale = [] if is_live else find_stale_files(writer.folder, sink_files)
+    state = check_state(writer, run, journal, is_live)
+    return CheckedWriter(writer, run, journal, results, state + stale)
 
 
 def _read(
-    writer: Writer, run: RunInfo, journal: JournalCheck, tell: OnProgress
+    writer: Writer, run: RunInfo, journal: JournalCheck, on_progress: OnProgress
 ) -> Iterator[Sequence[Event]]:
     events = (
         event
-        for entry in read_journal_lines(writer, run, tell)
-        if (event := journal.take(entry)) is not None
+        for line in read_journal_lines(writer, run, on_progress)
+        if (event := journal.add(line)) is not None
     )
     for _, of_attempt in groupby(events, lambda event: event["attempt"]):
-        while piece := list(islice(of_attempt, _PIECE)):
-            yield piece
+        while batch := list(islice(of_attempt, _BATCH_EVENTS)):
+            yield batch
 
 
-def _is_there(output: SinkFile) -> bool:
-    """Whether an output is to be checked: one that should be there, or is."""
-    is_expected = output.is_expected and not output.is_shared
-    return output.kind in _CHECKS and (is_expected or output.path.exists())
+def _should_check(sink_file: SinkFile) -> bool:
+    """Whether a sink file has to be checked: it exists, or it should."""
+    is_expected = sink_file.is_expected and not sink_file.is_shared
+    return sink_file.kind in _CHECKS and (is_expected or sink_file.path.exists())
 
 
 def is_live(writer: Writer) -> bool:
-    """Whether somebody writes the files; a forked child holds no lock, but has its id in them."""
+    """Whether a process is writing the files; for a forked child, by the process id in their names.
+
+    A forked child holds no file lock.
+    """
     tag = writer.suffix.partition("-pid")[2].partition("-")[0]
     return psutil.pid_exists(int(tag)) if tag.isdecimal() else writer.is_live
 
 
 def _no_events(writer: Writer, is_live: bool) -> list[Issue]:
-    """Say that a journal tells nothing; a run that was just begun, or a child, may have none."""
+    """Return the issue of a journal without events; live ones and forked children may have none."""
     name = f"events{writer.suffix}.jsonl"
     if is_live or (
         "-pid" in writer.suffix and not any(p.stat().st_size for p in writer.journals())
     ):
         return []
-    what = "no line is an event" if writer.journals() else "the journal is missing"
-    return [Issue(name, what, 1, "nothing brings it back, unless there is a copy")]
+    what = "no line is a valid event" if writer.journals() else "the journal is missing"
+    return [Issue(name, what, 1, "can't be recovered without a backup")]

@@ -1,4 +1,4 @@
-"""A checksum of what an event says, the same for the journal's form and for that of a table."""
+"""Checksum of an event that doesn't depend on the format in which it is stored."""
 
 from __future__ import annotations
 
@@ -14,36 +14,37 @@ __all__ = ["event_checksum", "microseconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_NO_MEANING = frozenset({"attempt", "seq", "extras", "nonfinite"})
-_TEXT = "extras!"
-"""What stands for an `extras` that is no JSON object."""
+_IGNORED = frozenset({"attempt", "seq", "extras", "nonfinite"})
+_INVALID_EXTRAS = "extras!"
+"""Name for the content of an `extras` that is not a JSON object."""
 
 
 def event_checksum(fields: Mapping[str, Any]) -> int:
-    """Return the checksum of all fields, those in `extras` included, the event's position not.
+    """Return the checksum of all fields of an event, except its position.
 
-    A table has no empty list where a column came later, and no `nonfinite`; these don't count.
+    Fields in `extras` count like any other. Lists without values and `nonfinite` are ignored: a
+    table can't represent an empty list where a column was added later, and has no `nonfinite`.
     """
-    says = _read_extras(fields.get("extras"))
-    says.update(item for item in fields.items() if item[1] is not None)
-    kept = {
-        name: told
-        for name, value in says.items()
-        if name not in _NO_MEANING and (told := _tell(name, value)) is not None
+    values = _read_extras(fields.get("extras"))
+    values.update(item for item in fields.items() if item[1] is not None)
+    canonical = {
+        name: normalized
+        for name, value in values.items()
+        if name not in _IGNORED and (normalized := _normalize(name, value)) is not None
     }
-    return zlib.crc32(repr(sorted(kept.items())).encode("utf-8", "backslashreplace"))
+    return zlib.crc32(repr(sorted(canonical.items())).encode("utf-8", "backslashreplace"))
 
 
 def microseconds(instant: str) -> int | str:
-    """Return a timestamp as microseconds since 1970; the text itself if it is none."""
+    """Return a timestamp as microseconds since 1970; the text itself if it is not a timestamp."""
     try:
         return (datetime.fromisoformat(instant) - _EPOCH) // _MICROSECOND
     except (ValueError, TypeError):
         return instant
 
 
-def _tell(name: str, value: Any) -> Any:
-    """Return the value in one form: 1.0 is 1, and a list without values is none."""
+def _normalize(name: str, value: Any) -> Any:
+    """Return the canonical form of a value: 1.0 becomes 1, a list without values None."""
     if name == "timestamp" and isinstance(value, str):
         return microseconds(value)
     if isinstance(value, float):
@@ -51,15 +52,15 @@ def _tell(name: str, value: Any) -> Any:
             return nonfinite_name(value)
         return int(value) if value.is_integer() else value
     if isinstance(value, list):
-        told = [_tell("", item) for item in value]
-        return told if any(item is not None for item in told) else None
+        items = [_normalize("", item) for item in value]
+        return items if any(item is not None for item in items) else None
     if isinstance(value, dict):
-        return sorted((key, _tell("", item)) for key, item in value.items()) or None
+        return sorted((key, _normalize("", item)) for key, item in value.items()) or None
     return value
 
 
 def _read_extras(text: Any) -> dict[str, Any]:
-    found = read_object(text)
-    if "extras" in found:  # a text that is no object, or was put beside what didn't fit a column
-        found[_TEXT] = found.pop("extras")
-    return found
+    fields = read_object(text)
+    if "extras" in fields:  # not a JSON object, or a field named `extras` kept with the misfits
+        fields[_INVALID_EXTRAS] = fields.pop("extras")
+    return fields

@@ -1,4 +1,4 @@
-"""What a sink writes of events, seen in a temporary folder."""
+"""The expected content of a sink file, written by its sink in a temporary folder."""
 
 from __future__ import annotations
 
@@ -8,56 +8,56 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from logflume.maintenance.sink_files import SinkFile, write_to
+from logflume.maintenance.sink_files import SinkFile, write_events
 from logflume.protocols import Event
 
 __all__ = ["ExpectedOutput", "header_of"]
 
 
 class ExpectedOutput:
-    """A sink of the kind that an output has, with the same options.
+    """Writes events with a sink of the same kind and options as that of a sink file.
 
     Args:
-        output: The output.
-        beginning: What its file begins with, where it is one.
+        sink_file: The sink file.
+        initial_content: Content that each attempt's file starts with; empty for a folder.
 
     Attributes:
-        path: Where the sink writes, until this is closed.
+        path: The file or folder that the sink writes, removed by `close`.
     """
 
-    def __init__(self, output: SinkFile, beginning: bytes = b"") -> None:
-        self._output = output
-        self._beginning = beginning
+    def __init__(self, sink_file: SinkFile, initial_content: bytes = b"") -> None:
+        self._sink_file = sink_file
+        self._initial_content = initial_content
         self._folder = tempfile.TemporaryDirectory(prefix="logflume-")
-        self.path = Path(self._folder.name) / output.path.name
+        self.path = Path(self._folder.name) / sink_file.path.name
         self._attempt: int | None = None
         self._sink: Any = None
 
     def write(self, events: Sequence[Event]) -> None:
-        """Let the sink write events of one attempt."""
+        """Write events of one attempt with the sink."""
         if events:
-            write_to(self._open(int(events[0]["attempt"])), events, self._output.label)
+            write_events(self._open(int(events[0]["attempt"])), events, self._sink_file.label)
 
     def lines(self, events: Sequence[Event]) -> bytes:
-        """Return what the sink appends to its file for events of one attempt."""
+        """Return the lines that the sink appends to its file for events of one attempt."""
         if not events:
             return b""
         sink = self._open(int(events[0]["attempt"]))
-        os.truncate(self.path, 0)  # what was seen already takes no room
-        write_to(sink, events, self._output.label)
+        os.truncate(self.path, 0)  # drops the lines of earlier calls
+        write_events(sink, events, self._sink_file.label)
         return self.path.read_bytes()
 
     def close(self) -> None:
-        """Remove all that was written."""
+        """Close the sink, and remove the temporary folder."""
         self._close_sink()
         self._folder.cleanup()
 
     def _open(self, attempt: int) -> Any:
         if self._sink is None or attempt != self._attempt:
             self._close_sink()
-            if self._beginning:
-                self.path.write_bytes(self._beginning)
-            self._sink = self._output.open(self.path, attempt)
+            if self._initial_content:
+                self.path.write_bytes(self._initial_content)
+            self._sink = self._sink_file.open(self.path, attempt)
             self._attempt = attempt
         return self._sink
 
@@ -67,9 +67,9 @@ class ExpectedOutput:
             sink.close()
 
 
-def header_of(output: SinkFile, attempt: int) -> bytes:
-    """Return what a new file of an output begins with."""
+def header_of(sink_file: SinkFile, attempt: int) -> bytes:
+    """Return the header that the sink of an attempt writes to a new file."""
     with tempfile.TemporaryDirectory(prefix="logflume-") as folder:
-        path = Path(folder) / output.path.name
-        output.open(path, attempt).close()
+        path = Path(folder) / sink_file.path.name
+        sink_file.open(path, attempt).close()
         return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Making a run right again, as far as its journal goes."""
+"""Repair of a run from its journal."""
 
 from __future__ import annotations
 
@@ -16,27 +16,44 @@ from logflume.config.registry import SINKS, build, find
 from logflume.exceptions import RunError
 from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
 from logflume.formats.positions import SeqRanges
-from logflume.maintenance.doctor import Checked, CheckedSinkFile, check_writer, diagnose, is_live
-from logflume.maintenance.replay import read_events, rebuild
-from logflume.maintenance.sink_files import SinkFile, find_sink_files, hold, load_configs, write_to
+from logflume.maintenance.doctor import (
+    CheckedSinkFile,
+    CheckedWriter,
+    check_writer,
+    diagnose,
+    is_live,
+)
+from logflume.maintenance.replay import read_event_batches, rebuild
+from logflume.maintenance.sink_files import (
+    SinkFile,
+    find_sink_files,
+    load_configs,
+    lock_run,
+    write_events,
+)
 from logflume.maintenance.verify import FIX, Issue, remove_stale_files
 from logflume.protocols import Event, Position, RebuildableSink
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
-from logflume.values.coerce import find_kind
-from logflume.values.kinds import declared_kind
+from logflume.values.declared import declared_kind
+from logflume.values.kinds import find_kind
 
-__all__ = ["cut_torn_line", "repair", "repair_state", "take_out_damage"]
+__all__ = ["remove_damaged_lines", "repair", "repair_state", "truncate_torn_line"]
 
 
-def take_out_damage(writer: Writer, run: RunInfo, damaged: Collection[Path]) -> None:
-    """Write files of a journal anew, with the lines that are events, each once.
+def remove_damaged_lines(writer: Writer, run: RunInfo, damaged: Collection[Path]) -> None:
+    """Rewrite files of a journal without duplicates and lines that are not valid events.
 
-    The old files are kept, hidden: `.events.jsonl.damaged`.
+    The old files are kept as hidden copies, such as `.events.jsonl.damaged`.
+
+    Args:
+        writer: The journal's writer.
+        run: The writer's identity.
+        damaged: The files to rewrite.
 
     Raises:
-        OSError: One can't be written; it is as it was.
+        OSError: A file can't be written; it is unchanged.
     """
     seen = SeqRanges()
     drafts: dict[Path, Path] = {}
@@ -44,19 +61,19 @@ def take_out_damage(writer: Writer, run: RunInfo, damaged: Collection[Path]) -> 
         files: dict[Path, Any] = {}
         for path in damaged:
             drafts[path] = path.with_name(f".{path.name}.tmp")
-            files[path] = stack.enter_context(_create(drafts[path]))
-        for entry in read_journal_lines(writer, run):
-            event = entry.event
-            is_kept = event is not None and seen.add(event["attempt"], event["seq"])
-            if is_kept and entry.path in files:
-                files[entry.path].write(entry.line)
+            files[path] = stack.enter_context(_open_draft(drafts[path]))
+        for line in read_journal_lines(writer, run):
+            event = line.event
+            is_valid = event is not None and seen.add(event["attempt"], event["seq"])
+            if is_valid and line.path in files:
+                files[line.path].write(line.raw)
     for path, draft in drafts.items():
-        _keep(path)
+        _back_up(path)
         draft.replace(path)
 
 
-def cut_torn_line(writer: Writer) -> None:
-    """Remove a torn last line, and finish the compressions that were under way: its sink does.
+def truncate_torn_line(writer: Writer) -> None:
+    """Truncate a torn last line and finish interrupted compressions, by opening the journal's sink.
 
     Raises:
         RunError: The journal can't be opened.
@@ -65,7 +82,7 @@ def cut_torn_line(writer: Writer) -> None:
     build(find(SINKS, "jsonl", "sinks"), {"path": str(path)}, {}, "sinks.jsonl").close()
 
 
-def _create(draft: Path) -> Any:
+def _open_draft(draft: Path) -> Any:
     if ".zst" not in draft.suffixes:
         return draft.open("wb")
     import pyarrow as pa
@@ -73,92 +90,98 @@ def _create(draft: Path) -> Any:
     return pa.CompressedOutputStream(str(draft), "zstd")
 
 
-def _keep(path: Path) -> None:
+def _back_up(path: Path) -> None:
     names = (f".{path.name}.damaged" + (f"-{n}" if n > 1 else "") for n in count(1))
-    kept = next(kept for name in names if not (kept := path.with_name(name)).exists())
+    backup = next(file for name in names if not (file := path.with_name(name)).exists())
     try:
-        os.link(path, kept)
-    except OSError:  # not every file system has hard links
-        shutil.copy2(path, kept)
+        os.link(path, backup)
+    except OSError:  # not every file system supports hard links
+        shutil.copy2(path, backup)
 
 
 _NOT_FIXED = (
-    "it was not fixed, for the journal is not whole, and what is there may be the only copy. "
-    "To have the output as the journal is: logflume replay"
+    "not fixed, because the journal is incomplete and this may be the only copy. "
+    "To rebuild the sink file from the journal alone: logflume replay"
 )
 
 
-def repair(folder: Path, tell: OnProgress = ignore_progress) -> list[Issue]:
-    """Repair a run, and return what is wrong still.
+def repair(folder: Path, on_progress: OnProgress = ignore_progress) -> list[Issue]:
+    """Repair a run, and return the remaining issues.
 
-    Lines of the journal that are no events are taken out, outputs that differ from the journal
-    are made anew, leftovers removed, `run.json` written. Where the journal has lost events, an
-    output that may have them is not made anew: what it lacks is added.
+    Lines of the journal that are not valid events are removed, sink files that differ from the
+    journal are rebuilt, stale files are removed, and `run.json` is written. If the journal has lost
+    events, a sink file that may have them is not rebuilt. Instead, its missing events are added.
 
     Args:
         folder: The run's folder.
-        tell: Told how many bytes of journal were read.
+        on_progress: Called with the number of bytes of journal that were read since the last call.
+
+    Returns:
+        The issues that remain; empty if everything is in order.
 
     Raises:
-        RunError: The run is being written, or something can't be written.
+        RunError: The run is being written, or a file can't be written.
     """
     folder = folder.resolve()
     writers = find_writers(folder)
     try:
-        with hold(folder, writers):
+        with lock_run(folder, writers):
             for writer in writers:
-                _repair(writer, tell)
+                _repair(writer, on_progress)
     except OSError as error:
-        raise RunError(f"{folder}: it can't be repaired: {error}") from error
-    return [_say_why(issue) for issue in diagnose(folder)]
+        raise RunError(f"{folder}: the run can't be repaired: {error}") from error
+    return [_explain(issue) for issue in diagnose(folder)]
 
 
-def _repair(writer: Writer, tell: OnProgress) -> None:
-    is_child = "-pid" in writer.suffix
-    if is_child and is_live(writer):
-        return  # a child that has outlived its parent
-    checked = check_writer(writer, tell, is_live=False)
+def _repair(writer: Writer, on_progress: OnProgress) -> None:
+    is_forked = "-pid" in writer.suffix
+    if is_forked and is_live(writer):
+        return  # a forked child that outlived its parent
+    checked = check_writer(writer, on_progress, is_live=False)
     run = checked.run
     if run is None or not checked.issues:
         return
     if checked.journal.damaged:
-        take_out_damage(writer, run, checked.journal.damaged)
-    cut_torn_line(writer)
-    if is_child:
+        remove_damaged_lines(writer, run, checked.journal.damaged)
+    truncate_torn_line(writer)
+    if is_forked:
         return
-    outputs = [one for one in checked.outputs if one.issues]
-    anew = [one.output for one in outputs if _may_be_made_anew(checked, one)]
-    rebuild(writer, run, [(output, output.path) for output in anew], tell)
-    for one in outputs:
-        if one.output not in anew:
-            _fill_in(one.output, writer, run)
-    outputs_now = find_sink_files(run, writer.folder, load_configs(writer, run))
-    remove_stale_files(writer.folder, outputs_now, checked.is_whole)
+    faulty = [result for result in checked.sink_files if result.issues]
+    rebuilt = [result.sink_file for result in faulty if _can_rebuild(checked, result)]
+    rebuild(writer, run, [(sink_file, sink_file.path) for sink_file in rebuilt], on_progress)
+    for result in faulty:
+        if result.sink_file not in rebuilt:
+            _add_missing_events(result.sink_file, writer, run)
+    sink_files = find_sink_files(run, writer.folder, load_configs(writer, run))
+    remove_stale_files(writer.folder, sink_files, checked.is_complete)
     repair_state(writer, run)
 
 
-def _may_be_made_anew(checked: Checked, one: CheckedSinkFile) -> bool:
-    """Whether nothing is lost with the old one: the journal has all that it has."""
-    has_no_more = checked.is_whole or (one.is_readable and not one.unknown)
-    return has_no_more and not one.output.is_shared
+def _can_rebuild(checked: CheckedWriter, result: CheckedSinkFile) -> bool:
+    """Whether a sink file can be replaced without a loss: the journal has all its events."""
+    is_covered = checked.is_complete or (result.is_readable and not result.unknown)
+    return is_covered and not result.sink_file.is_shared
 
 
-def _fill_in(output: SinkFile, writer: Writer, run: RunInfo) -> None:
-    """Add what an output lacks, as the next attempt of the run would. Opening it cuts torn ends."""
-    with closing(output.open()) as sink:
-        held = sink.held(output.run) if isinstance(sink, RebuildableSink) else None
+def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> None:
+    """Add the events that a sink file is missing, as the catch-up of the next attempt would.
+
+    Opening the sink truncates torn ends.
+    """
+    with closing(sink_file.open()) as sink:
+        held = sink.held(sink_file.run) if isinstance(sink, RebuildableSink) else None
         if held is None:
             return
-        for events in read_events(writer, run):
-            lacking = [e for e in events if output.wants(e) and _position(e) not in held]
-            write_to(sink, lacking, output.label)
+        for events in read_event_batches(writer, run):
+            missing = [e for e in events if sink_file.accepts(e) and _position(e) not in held]
+            write_events(sink, missing, sink_file.label)
 
 
 def _position(event: Event) -> Position:
     return event["attempt"], event["seq"]
 
 
-def _say_why(issue: Issue) -> Issue:
+def _explain(issue: Issue) -> Issue:
     return msgspec.structs.replace(issue, do=_NOT_FIXED) if issue.do == FIX else issue
 
 
@@ -166,26 +189,26 @@ _KILLED = "killed"
 
 
 def repair_state(writer: Writer, run: RunInfo) -> None:
-    """Write the state of a run that nobody writes: what is right of it stays.
+    """Correct the run state of a run that no process is writing; valid values are kept.
 
     Raises:
-        RunError: It can't be written.
+        RunError: The state can't be written.
     """
-    found = _collect(writer, run)
+    derived = _derive_state(writer, run)
     try:
-        state = writer.state or found
+        state = writer.state or derived
     except RunError:
-        state = found
-    if (state.run, max(state.attempt, found.attempt)) != (run.run, state.attempt):
-        state = found
+        state = derived
+    if (state.run, max(state.attempt, derived.attempt)) != (run.run, state.attempt):
+        state = derived
     if state.status == "running":
-        state.status = found.status if state.attempt == found.attempt else _KILLED
-    # The folder may have another name than the run.
+        state.status = derived.status if state.attempt == derived.attempt else _KILLED
+    # The folder may have been renamed since the run was written.
     state.save(msgspec.structs.replace(run, run=writer.folder.name))
 
 
-def _collect(writer: Writer, run: RunInfo) -> RunState:
-    """Return the state that the journal tells. Which sinks are whole is for them to tell."""
+def _derive_state(writer: Writer, run: RunInfo) -> RunState:
+    """Return the run state derived from the journal, without the completeness of sinks."""
     kinds: dict[str, dict[str, str]] = {}
     state = RunState(run=run.run, attempt=-1, started="", status=_KILLED, kinds=kinds)
     for event in _events(writer, run):
@@ -205,4 +228,5 @@ def _collect(writer: Writer, run: RunInfo) -> RunState:
 
 
 def _events(writer: Writer, run: RunInfo) -> Iterator[dict[str, Any]]:
-    return (e.event for e in read_journal_lines(writer, run) if e.event is not None)
+    lines = read_journal_lines(writer, run)
+    return (line.event for line in lines if line.event is not None)

@@ -1,4 +1,4 @@
-"""Outputs made anew from the journal, through the same sinks."""
+"""Rebuilding of sink files from the journal, through the same sinks."""
 
 from __future__ import annotations
 
@@ -22,29 +22,28 @@ from logflume.maintenance.sink_files import (
     KINDS,
     SinkFile,
     find_sink_files,
-    hold,
     identify,
     load_configs,
-    write_to,
+    lock_run,
+    write_events,
 )
 from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
-__all__ = ["Rebuilt", "keep_foreign_files", "read_events", "rebuild", "replay"]
+__all__ = ["Rebuilt", "keep_foreign_files", "read_event_batches", "rebuild", "replay"]
 
 
-_PIECE = 1_024
-"""Events that are written at once."""
+_BATCH_EVENTS = 1_024
 
 
 class Rebuilt(msgspec.Struct):
-    """An output that was made anew.
+    """A sink file that was rebuilt.
 
     Attributes:
-        path: Where it is.
-        events: How many events it was given.
-        size_bytes: How large it is.
+        path: Its path.
+        events: Number of events that were written to its sink.
+        size_bytes: Its size.
     """
 
     path: Path
@@ -53,182 +52,192 @@ class Rebuilt(msgspec.Struct):
 
 
 def replay(
-    folder: Path, kinds: Sequence[str], out: Path | None = None, tell: OnProgress = ignore_progress
+    folder: Path,
+    kinds: Sequence[str],
+    out: Path | None = None,
+    on_progress: OnProgress = ignore_progress,
 ) -> list[Rebuilt]:
-    """Make outputs of a run anew, for every rank and attempt.
+    """Rebuild sink files of a run, for all ranks and attempts.
 
-    Memory stays bounded. What is in the run's folder is replaced in one step, when the new one is
-    complete.
+    Memory use is bounded. A sink file in the run's folder is replaced in one step, when the new one
+    is complete.
 
     Args:
         folder: The run's folder.
         kinds: Registered kinds of sinks: csv, parquet, tensorboard, console (the log file), jsonl.
-        out: Where to make them; None replaces those in the run's folder.
-        tell: Told how many bytes of journal were read.
+        out: Folder to write to; None replaces the sink files in the run's folder.
+        on_progress: Called with the number of bytes of journal that were read since the last call.
 
     Raises:
-        RunError: The run is being written, an output is there already or can't be written, or the
-            journal is damaged.
+        RunError: The run is being written, a sink file in `out` exists already or can't be written,
+            or the journal is damaged.
     """
     folder = folder.resolve()
-    _check(kinds, in_place=out is None)
-    made: list[Rebuilt] = []
+    _check_kinds(kinds, in_place=out is None)
+    rebuilt: list[Rebuilt] = []
     with ExitStack() as stack:
         writers = find_writers(folder)
         if out is None:
-            stack.enter_context(hold(folder, writers))
+            stack.enter_context(lock_run(folder, writers))
         for writer in writers:
             run = identify(writer)
             if run is not None and run.process is None:
-                outputs = find_sink_files(run, folder, load_configs(writer, run))
-                places = [(o, _place(o, out)) for o in outputs if o.kind in kinds]
-                made += rebuild(writer, run, places, tell)
-    return made
+                sink_files = find_sink_files(run, folder, load_configs(writer, run))
+                targets = [(file, _target(file, out)) for file in sink_files if file.kind in kinds]
+                rebuilt += rebuild(writer, run, targets, on_progress)
+    return rebuilt
 
 
 def rebuild(
-    writer: Writer, run: RunInfo, places: Sequence[tuple[SinkFile, Path]], tell: OnProgress
+    writer: Writer, run: RunInfo, targets: Sequence[tuple[SinkFile, Path]], on_progress: OnProgress
 ) -> list[Rebuilt]:
-    """Make outputs of one writer anew, in one pass over its journal.
+    """Rebuild sink files of one writer, in one pass over its journal.
 
     Args:
-        writer: Whose journal.
-        run: Who that is.
-        places: The outputs, and where each is to be.
-        tell: Told how much was read.
+        writer: The writer.
+        run: The writer's identity.
+        targets: The sink files, each with the path to write to.
+        on_progress: Called with the number of bytes of journal that were read since the last call.
 
     Raises:
-        RunError: An output can't be written, or the journal is damaged.
+        RunError: A sink file can't be written, or the journal is damaged.
     """
     try:
         with ExitStack() as stack:
             copies = [
-                _Copy(o, path, stack.enter_context(atomic_replacement(path))) for o, path in places
+                _Copy(sink_file, path, stack.enter_context(atomic_replacement(path)))
+                for sink_file, path in targets
             ]
             for copy in copies:
                 stack.callback(copy.close)
-            for events in read_events(writer, run, tell):
+            for events in read_event_batches(writer, run, on_progress):
                 for copy in copies:
                     copy.write(events)
             for copy in copies:
                 copy.finish()
     except OSError as error:
-        raise RunError(f"{writer.folder}: this can't be made anew: {error}") from error
+        raise RunError(f"{writer.folder}: sink files can't be rebuilt: {error}") from error
     return [Rebuilt(copy.path, copy.events, size_bytes(copy.path)) for copy in copies]
 
 
-def read_events(
-    writer: Writer, run: RunInfo, tell: OnProgress = ignore_progress
+def read_event_batches(
+    writer: Writer, run: RunInfo, on_progress: OnProgress = ignore_progress
 ) -> Iterator[list[Event]]:
-    """Yield the events of a journal in pieces, each of one attempt.
+    """Yield the events of a journal in batches, each from one attempt.
 
-    A torn last line is left out.
+    A torn last line and duplicates are skipped.
 
     Raises:
-        RunError: A line is no event.
+        RunError: A line is not a valid event.
     """
-    events = _only_events(writer, run, tell)
+    events = _read_events(writer, run, on_progress)
     for _, of_attempt in groupby(events, lambda event: event["attempt"]):
-        while piece := list(islice(of_attempt, _PIECE)):
-            yield piece
+        while batch := list(islice(of_attempt, _BATCH_EVENTS)):
+            yield batch
 
 
-def _only_events(writer: Writer, run: RunInfo, tell: OnProgress) -> Iterator[Event]:
+def _read_events(writer: Writer, run: RunInfo, on_progress: OnProgress) -> Iterator[Event]:
     seen = SeqRanges()
-    for entry in read_journal_lines(writer, run, tell):
-        if entry.event is None and entry.fault != TORN:
+    for line in read_journal_lines(writer, run, on_progress):
+        if line.event is None and line.fault != TORN:
             raise RunError(
-                f"{entry.path}: {entry.fault}. Look with: logflume doctor {writer.folder}; "
-                "its --fix takes out what can't be read"
+                f"{line.path}: {line.fault}. To check the run: logflume doctor {writer.folder}; "
+                "with --fix it removes damaged lines"
             )
-        if entry.event is not None and seen.add(entry.event["attempt"], entry.event["seq"]):
-            yield entry.event
+        if line.event is not None and seen.add(line.event["attempt"], line.event["seq"]):
+            yield line.event
 
 
 class _Copy:
-    """An output that is being made anew. Each attempt has a sink of its own, as it had."""
+    """A sink file that is being rebuilt, with a sink for each attempt as in the original run."""
 
-    def __init__(self, output: SinkFile, path: Path, staged_path: Path) -> None:
+    def __init__(self, sink_file: SinkFile, path: Path, staged_path: Path) -> None:
         self.path = path
         self.events = 0
-        self._output = output
+        self._sink_file = sink_file
         self._staged = staged_path
         self._attempt: int | None = None
         self._sink: Any = None
 
     def write(self, events: Sequence[Event]) -> None:
-        """Write those that belong here, of events of one attempt."""
-        wanted = [event for event in events if self._output.wants(event)]
-        if not wanted:
+        """Write those of the events, all from one attempt, that belong in the sink file."""
+        accepted = [event for event in events if self._sink_file.accepts(event)]
+        if not accepted:
             return
-        attempt = int(wanted[0]["attempt"])
+        attempt = int(accepted[0]["attempt"])
         if self._sink is None or attempt != self._attempt:
             self.close()
-            self._sink = self._output.open(self._staged, attempt)
+            self._sink = self._sink_file.open(self._staged, attempt)
             self._attempt = attempt
-        write_to(self._sink, wanted, str(self.path))
-        self.events += len(wanted)
+        write_events(self._sink, accepted, str(self.path))
+        self.events += len(accepted)
 
     def close(self) -> None:
-        """Close the sink. Called again it does nothing."""
+        """Close the sink. Further calls do nothing."""
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.close()
 
     def finish(self) -> None:
-        """Close the sink, and take along the files that are not ours."""
+        """Close the sink, and copy foreign files to the new folder."""
         self.close()
         if self.path.is_dir():
-            keep_foreign_files(self._output, self.path, self._staged)
+            keep_foreign_files(self._sink_file, self.path, self._staged)
 
 
-def _check(kinds: Sequence[str], in_place: bool) -> None:
+def _check_kinds(kinds: Sequence[str], in_place: bool) -> None:
     allowed = [kind for kind in KINDS if kind != "jsonl" or not in_place]
     for kind in kinds:
         if kind not in allowed:
             more = " (jsonl: only with --out)" if kind == "jsonl" else ""
-            raise RunError(f"{kind!r} can't be made anew; allowed: {', '.join(allowed)}{more}")
+            raise RunError(f"{kind!r} can't be rebuilt; allowed: {', '.join(allowed)}{more}")
 
 
-def _place(output: SinkFile, out: Path | None) -> Path:
-    """Return where an output is made.
+def _target(sink_file: SinkFile, out: Path | None) -> Path:
+    """Return the path to rebuild a sink file at.
 
     Raises:
-        RunError: Something is there that must stay.
+        RunError: There is a file that must not be replaced.
     """
     if out is not None:
-        path = out / (output.path.name if output.is_shared else output.label)
+        path = out / (sink_file.path.name if sink_file.is_shared else sink_file.label)
         if path.exists():
             raise RunError(f"{path} exists: choose another folder, or remove it")
         return path
-    if output.is_shared:
+    if sink_file.is_shared:
         raise RunError(
-            f"{output.path} is outside of the run's folder, and may hold other runs: "
-            "make it elsewhere with --out"
+            f"{sink_file.path} is outside of the run's folder and may contain other runs: "
+            "write to another folder with --out"
         )
-    return output.path
+    return sink_file.path
 
 
-def keep_foreign_files(output: SinkFile, old: Path, new: Path) -> None:
-    """Put the files of strangers into the folder that takes the place of the old one.
+def keep_foreign_files(sink_file: SinkFile, old: Path, new: Path) -> None:
+    """Copy the foreign files in the old folder of a sink to the one that replaces it.
+
+    Args:
+        sink_file: The sink file.
+        old: The old folder.
+        new: The new folder.
 
     Raises:
-        OSError: One can't be copied.
+        OSError: A file can't be copied.
     """
-    for path in _strangers(output, old):
+    for path in _foreign_files(sink_file, old):
         target = new / path.relative_to(old)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(path, target)
-        except OSError:  # not every file system has hard links
+        except OSError:  # not every file system supports hard links
             shutil.copy2(path, target)
 
 
-def _strangers(output: SinkFile, folder: Path) -> Iterator[Path]:
-    ours = {file.path for file in find_event_files(folder) if file.is_of(output.run)}
+def _foreign_files(sink_file: SinkFile, folder: Path) -> Iterator[Path]:
+    event_files = find_event_files(folder)
+    own = {file.path for file in event_files if file.is_written_by(sink_file.run)}
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)
-        if not path.is_file() or path in ours or inside.parts[0].startswith("."):
+        if not path.is_file() or path in own or inside.parts[0].startswith("."):
             continue
-        if output.kind != "parquet" or len(inside.parts) != 2 or not is_part_name(path.name):
+        if sink_file.kind != "parquet" or len(inside.parts) != 2 or not is_part_name(path.name):
             yield path

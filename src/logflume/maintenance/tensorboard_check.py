@@ -1,4 +1,4 @@
-"""TensorBoard's event files against the journal."""
+"""Check of TensorBoard event files against the journal."""
 
 from __future__ import annotations
 
@@ -14,61 +14,63 @@ from logflume.protocols import Event, Position
 
 __all__ = ["TensorBoardCheck"]
 
-_UNREAD = "bytes that can't be read, to its end"
+_UNREADABLE = "unreadable bytes at the end of the file"
 
 
 class TensorBoardCheck:
-    """The checksums of all records, and which events they are of: the same as the sink shows.
+    """Verifies the checksums of all records, and that they are of the events that the sink writes.
 
-    What a record says is covered by its checksum.
+    The content of a record is not compared, because its checksum covers it. The constructor reads
+    the event files.
 
     Args:
-        output: The folder.
-        is_live: Whether it is being written.
+        sink_file: The folder of event files.
+        is_live: Whether a process is writing the run.
     """
 
-    def __init__(self, output: SinkFile, is_live: bool) -> None:
-        self._output = output
-        self._comparison = Comparison(output.label, is_live)
+    def __init__(self, sink_file: SinkFile, is_live: bool) -> None:
+        self._sink_file = sink_file
+        self._comparison = Comparison(sink_file.label, is_live)
         self._faults: list[Issue] = []
-        self._oracle = ExpectedOutput(output)
-        self._shown: dict[Path, EventFile] = {}
-        for file in find_event_files(output.path):
-            if file.is_of(output.run):
+        self._expected = ExpectedOutput(sink_file)
+        self._expected_files: dict[Path, EventFile] = {}
+        for file in find_event_files(sink_file.path):
+            if file.is_written_by(sink_file.run):
                 self._read(file, is_live)
 
     @property
     def unknown(self) -> int:
-        """How many records there are whose events the journal lacks."""
+        """Number of records whose events are not in the journal."""
         return self._comparison.unknown
 
     @property
     def is_readable(self) -> bool:
-        """Whether all of it could be read."""
+        """Whether all records could be read."""
         return not self._faults
 
     def compare(self, events: Sequence[Event]) -> None:
-        """Look for the records of events."""
-        self._oracle.write([event for event in events if self._output.wants(event)])
-        shown = self._newly_shown()
+        """Look up the records of events of one attempt."""
+        self._expected.write([event for event in events if self._sink_file.accepts(event)])
+        expected = self._new_expected_positions()
         for event in events:
-            is_wanted = (event["attempt"], event["seq"]) in shown
-            self._comparison.meet(self._output.label, event, is_wanted, None)
+            is_expected = (event["attempt"], event["seq"]) in expected
+            self._comparison.match(self._sink_file.label, event, is_expected, None)
 
     def issues(self) -> list[Issue]:
-        """Return what is wrong."""
-        self._oracle.close()
+        """Return what is wrong with the event files."""
+        self._expected.close()
         return self._faults + self._comparison.issues()
 
     def _read(self, file: EventFile, is_live: bool) -> None:
-        for attempt, seq in file.new_places():
-            self._comparison.add(self._output.label, attempt, seq, 0)
+        for attempt, seq in file.new_positions():
+            self._comparison.add_row(self._sink_file.label, attempt, seq, 0)
         rest_bytes = file.unread_bytes()
         if rest_bytes and not is_live:
-            name = f"{self._output.label}/{file.path.name}"
-            self._faults.append(Issue(name, _UNREAD, rest_bytes, FIX))
+            name = f"{self._sink_file.label}/{file.path.name}"
+            self._faults.append(Issue(name, _UNREADABLE, rest_bytes, FIX))
 
-    def _newly_shown(self) -> set[Position]:
-        for file in find_event_files(self._oracle.path):
-            self._shown.setdefault(file.path, file)
-        return {place for file in self._shown.values() for place in file.new_places()}
+    def _new_expected_positions(self) -> set[Position]:
+        for file in find_event_files(self._expected.path):
+            self._expected_files.setdefault(file.path, file)
+        files = self._expected_files.values()
+        return {position for file in files for position in file.new_positions()}

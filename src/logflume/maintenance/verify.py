@@ -1,4 +1,4 @@
-"""A journal on its own: whether all lines are events, each once, and none is missing."""
+"""Checks of a writer's journal, run state and stale files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 
 from logflume.config.model import Config
 from logflume.exceptions import RunError
-from logflume.formats.atomic import SUFFIX, clean_up
+from logflume.formats.atomic import STAGING_SUFFIX, clean_up
 from logflume.formats.journal import TORN, JournalLine
 from logflume.formats.positions import SeqRanges
 from logflume.maintenance.sink_files import SinkFile, has_all_events
@@ -27,12 +27,12 @@ FIX = "run with --fix"
 
 
 class Issue(msgspec.Struct, frozen=True):
-    """Something that is not as it should be.
+    """Something that is wrong with a run.
 
     Attributes:
         file: The file or folder, within the run's folder.
         what: What is wrong with it.
-        count: How many: events, rows, lines, bytes, files.
+        count: Number of affected events, rows, lines, bytes or files.
         do: What to do about it.
     """
 
@@ -42,23 +42,24 @@ class Issue(msgspec.Struct, frozen=True):
     do: str
 
 
-_SHOWN = 5
+_SHOWN_GAPS = 5
 
-_LOST = "nothing brings them back; outputs that have them keep them"
+_LOST = "can't be recovered; sink files that have these events keep them"
 
-_TAKEN_OUT = "run with --fix: it is taken out and kept in a hidden file beside; the rest stays"
+_REMOVABLE = "run with --fix: removes these lines, and keeps the old file as a hidden copy"
 
 
 class JournalCheck:
-    """Takes the lines of a journal one by one.
+    """Checks a journal line by line: every line is an event, none is duplicate, none is missing.
 
     Args:
-        writer: Whose journal.
-        configs: The configurations by attempt: a gap is no loss where some events go elsewhere.
-        is_live: Whether it is being written: then a last line may be half there.
+        writer: The journal's writer.
+        configs: The configuration of each attempt. Where some events don't go to the journal, a gap
+            is not a loss.
+        is_live: Whether a process is writing the journal: then the last line may be incomplete.
 
     Attributes:
-        damaged: The files that have lines which are no events, or are there already.
+        damaged: The files with lines that are not events, or duplicate ones.
     """
 
     def __init__(self, writer: Writer, configs: Mapping[int, Config], is_live: bool) -> None:
@@ -74,27 +75,27 @@ class JournalCheck:
 
     @property
     def latest_attempt(self) -> int:
-        """The highest attempt; -1 if there is no event."""
+        """The highest attempt; -1 if the journal has no event."""
         return self._seen.latest_attempt
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing is missing, as far as the journal tells."""
+    def is_complete(self) -> bool:
+        """Whether the journal shows no loss of events."""
         return not self._has_lost_lines and not self._losses()
 
-    def take(self, entry: JournalLine) -> dict[str, Any] | None:
-        """Return the event of a line, if it is one and was not there before."""
-        event = entry.event
+    def add(self, line: JournalLine) -> dict[str, Any] | None:
+        """Add a line, and return its event; None if it is not a valid event or a duplicate."""
+        event = line.event
         if event is None:
-            if entry.fault != TORN:
-                self.damaged.add(entry.path)
+            if line.fault != TORN:
+                self.damaged.add(line.path)
                 self._has_lost_lines = True
-            if entry.fault != TORN or not self._is_live:
-                self._faults[(entry.path, entry.fault)] += 1
+            if line.fault != TORN or not self._is_live:
+                self._faults[(line.path, line.fault)] += 1
             return None
         if not self._seen.add(event["attempt"], event["seq"]):
-            self.damaged.add(entry.path)
-            self._faults[(entry.path, "events that are there twice")] += 1
+            self.damaged.add(line.path)
+            self._faults[(line.path, "duplicate events")] += 1
             return None
         if event["event"] == "run_started":
             self._started.add(event["attempt"])
@@ -102,14 +103,14 @@ class JournalCheck:
             self._ended.add(event["attempt"])
         return event
 
-    def lacks_end(self, attempt: int) -> bool:
+    def is_unfinished(self, attempt: int) -> bool:
         """Whether the journal has the start of an attempt, but not its end."""
         return attempt in self._started - self._ended
 
     def issues(self) -> list[Issue]:
-        """Return what is wrong."""
+        """Return what is wrong with the journal."""
         faults = [
-            Issue(path.name, fault, count, FIX if fault == TORN else _TAKEN_OUT)
+            Issue(path.name, fault, count, FIX if fault == TORN else _REMOVABLE)
             for (path, fault), count in sorted(self._faults.items())
         ]
         return faults + self._losses()
@@ -117,53 +118,57 @@ class JournalCheck:
     def _losses(self) -> list[Issue]:
         name = f"events{self._writer.suffix}.jsonl"
         return [
-            Issue(name, _say_gaps(attempt, gaps), sum(e - s + 1 for s, e in gaps), _LOST)
+            Issue(name, _describe_gaps(attempt, gaps), sum(e - s + 1 for s, e in gaps), _LOST)
             for attempt, gaps in sorted(self._seen.gaps().items())
-            if self._has_all(attempt)
+            if self._expects_all(attempt)
         ]
 
-    def _has_all(self, attempt: int) -> bool:
+    def _expects_all(self, attempt: int) -> bool:
+        """Whether all events of an attempt go to the journal."""
         config = self._configs.get(attempt) or self._configs.get(max(self._configs, default=0))
         return config is None or has_all_events(config)
 
 
-def _say_gaps(attempt: int, gaps: list[tuple[int, int]]) -> str:
-    shown = ", ".join(f"{s}-{e}" if s < e else str(s) for s, e in gaps[:_SHOWN])
-    more = f" and {len(gaps) - _SHOWN:,} more gaps" if len(gaps) > _SHOWN else ""
+def _describe_gaps(attempt: int, gaps: list[tuple[int, int]]) -> str:
+    shown = ", ".join(f"{s}-{e}" if s < e else str(s) for s, e in gaps[:_SHOWN_GAPS])
+    more = f" and {len(gaps) - _SHOWN_GAPS:,} more gaps" if len(gaps) > _SHOWN_GAPS else ""
     return f"events are missing: attempt {attempt}, seq {shown}{more}"
 
 
-_WORK = (".tmp", ".damaged", SUFFIX)
+_WORK_SUFFIXES = (".tmp", ".damaged", STAGING_SUFFIX)
 
 
-def find_stale_files(folder: Path, outputs: Sequence[SinkFile]) -> list[Issue]:
-    """Return what is left in the folder of a run that nobody writes."""
+def find_stale_files(folder: Path, sink_files: Sequence[SinkFile]) -> list[Issue]:
+    """Return the stale files of a run that no process is writing."""
     return [
-        Issue(path.relative_to(folder).as_posix(), "left by a crash, or set aside", 1, FIX)
-        for path in [*_find_files(folder), *_find_work(folder, outputs, _WORK)]
+        Issue(
+            path.relative_to(folder).as_posix(), "stale file, left by a crash or a repair", 1, FIX
+        )
+        for path in [*_find_files(folder), *_find_work(folder, sink_files, _WORK_SUFFIXES)]
     ]
 
 
-def remove_stale_files(folder: Path, outputs: Sequence[SinkFile], is_whole: bool) -> None:
-    """Remove what is left; nobody writes the run.
+def remove_stale_files(folder: Path, sink_files: Sequence[SinkFile], is_complete: bool) -> None:
+    """Remove the stale files of a run that no process is writing.
 
     Args:
         folder: The run's folder.
-        outputs: Its outputs.
-        is_whole: Whether the journal is: else parts that were set aside stay.
+        sink_files: Its sink files.
+        is_complete: Whether the journal is complete. If not, damaged parts that were moved away
+            are kept.
 
     Raises:
-        OSError: Something can't be removed.
+        OSError: A file can't be removed.
     """
-    for output in outputs:
-        clean_up(output.path)
-    ends = _WORK if is_whole else (".tmp",)
-    for path in [*_find_files(folder), *_find_work(folder, outputs, ends)]:
+    for sink_file in sink_files:
+        clean_up(sink_file.path)
+    suffixes = _WORK_SUFFIXES if is_complete else (".tmp",)
+    for path in [*_find_files(folder), *_find_work(folder, sink_files, suffixes)]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _find_files(folder: Path) -> list[Path]:
-    """Return unfinished compressions and states, and rotated files that were compressed, too."""
+    """Return unfinished compressed files and run states, and rotated files already compressed."""
     compressed = {path.name.removesuffix(".zst") for path in folder.glob("events*.jsonl.zst")}
     return sorted(
         [
@@ -174,40 +179,41 @@ def _find_files(folder: Path) -> list[Path]:
     )
 
 
-def _find_work(folder: Path, outputs: Sequence[SinkFile], ends: Sequence[str]) -> list[Path]:
-    others = [output.path for output in outputs if output.kind != "jsonl"]
-    paths = [path.with_name(f".{path.name}{end}") for path in others for end in ends]
-    return [path for path in paths if path.is_relative_to(folder) and path.exists()]
+def _find_work(folder: Path, sink_files: Sequence[SinkFile], suffixes: Sequence[str]) -> list[Path]:
+    """Return the hidden files and folders next to the sink files."""
+    paths = [file.path for file in sink_files if file.kind != "jsonl"]
+    hidden = [path.with_name(f".{path.name}{suffix}") for path in paths for suffix in suffixes]
+    return [path for path in hidden if path.is_relative_to(folder) and path.exists()]
 
 
 ENDED = frozenset({"finished", "failed", "interrupted", "terminated"})
 
 
 def check_state(writer: Writer, run: RunInfo, journal: JournalCheck, is_live: bool) -> list[Issue]:
-    """Return what is wrong with the state of a run, a rank or an attempt beside another.
+    """Return what is wrong with the run state of a writer.
 
     Args:
-        writer: Whose state.
-        run: Who that is, as the journal tells.
-        journal: What the journal tells.
-        is_live: Whether the run is being written.
+        writer: The writer.
+        run: The writer's identity, from the journal.
+        journal: The check of the journal, after all its lines.
+        is_live: Whether a process is writing the run.
     """
     name = f"run{writer.suffix}.json"
     if run.process is not None:
         return []
     try:
-        # Not `writer.state`, which makes do without a state that is damaged.
+        # Not `writer.state`, which ignores a damaged state.
         state = RunState.load(writer.folder / name)
     except RunError:
-        return [Issue(name, "the state of the run can't be read", 1, FIX)]
+        return [Issue(name, "the run state can't be read", 1, FIX)]
     if state is None:
-        return [] if is_live else [Issue(name, "the state of the run is missing", 1, FIX)]
+        return [] if is_live else [Issue(name, "the run state is missing", 1, FIX)]
     if (state.run, state.attempt) != (run.run, max(journal.latest_attempt, state.attempt)):
-        return [Issue(name, "another run or attempt than in the journal", 1, FIX)]
+        return [Issue(name, "the run or attempt differs from the journal", 1, FIX)]
     if state.status == "running" and not is_live:
-        what = "it says 'running', but nobody writes the run: it was killed"
+        what = "the status is 'running', but no process is writing the run: it was killed"
         return [Issue(name, what, 1, FIX)]
-    if state.status in ENDED and journal.lacks_end(state.attempt):
-        what = f"attempt {state.attempt} has {state.status}, but its end is missing"
-        return [Issue(f"events{writer.suffix}.jsonl", what, 1, "nothing brings it back")]
+    if state.status in ENDED and journal.is_unfinished(state.attempt):
+        what = f"attempt {state.attempt} has the status {state.status!r}, but no run_finished event"
+        return [Issue(f"events{writer.suffix}.jsonl", what, 1, "can't be recovered")]
     return []

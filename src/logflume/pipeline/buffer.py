@@ -1,67 +1,73 @@
-"""The bounded buffer between the training threads and the worker."""
+"""The bounded buffer between the threads that log and the thread that takes the records."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from mmap import mmap
+from math import inf
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from logflume.config.model import WhenFull
 from logflume.pipeline.records import (
-    Batch,
-    Call,
-    Deferred,
-    Item,
-    Lost,
-    Position,
+    BufferItem,
+    DeferredRecords,
+    Dropped,
+    ReceivedBatch,
     Record,
-    events_in,
+    RecordTuple,
+    StepAndMode,
+    count_records,
 )
 
 __all__ = ["Buffer", "RecordSource", "Wakeup"]
+
+BUFFER_FULL = "buffer_full"
+"""Why records are dropped that find no place within the time they may wait."""
 
 
 class Wakeup:
     """Wakes the one thread that waits for it.
 
     `threading.Event` takes a lock that its owner can't take twice: a signal handler that sets it
-    while the thread below is in `set` hangs. `SimpleQueue.put` may interrupt itself.
+    while the interrupted code is in `set` hangs. `SimpleQueue.put` may interrupt itself.
     """
 
-    __slots__ = ("_rings",)
+    __slots__ = ("_requests",)
 
     def __init__(self) -> None:
-        self._rings: SimpleQueue[None] = SimpleQueue()
+        self._requests: SimpleQueue[None] = SimpleQueue()
 
     def set(self) -> None:
-        """Ring. While nobody has heard it, once is enough."""
-        if self._rings.empty():
-            self._rings.put(None)
+        """Request a wake-up. Requests that nobody has noticed yet count as one."""
+        if self._requests.empty():
+            self._requests.put(None)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until it rings, and silence it; False when `timeout_s` was not enough."""
+        """Wait for a request, and clear it; False after `timeout_s` without one."""
         try:
-            self._rings.get(timeout=timeout_s)
+            self._requests.get(timeout=timeout_s)
         except Empty:
             return False
         return True
 
 
 class Buffer:
-    """Holds records until the worker takes them. Putting one takes no lock while there is room.
+    """Holds records until they are taken.
+
+    It is bounded twice: by the number of records, and by the memory of their texts and arrays.
+    Putting a record of numbers takes no lock while there is room.
 
     Args:
         size: Records it holds; a few more may slip in when threads race.
         when_full: What to do when it is full.
         block_timeout_s: The longest that a call waits for room, in seconds.
+        max_bytes: Memory of texts and arrays that it holds. An empty buffer takes any record.
 
     Attributes:
-        wake: Rung when the worker should look now and not at its next interval.
-        filled: Its first byte is set whenever a record comes; another process may read it.
+        wake: Set when the taking thread should look now and not at its next interval.
     """
 
     def __init__(
@@ -69,64 +75,107 @@ class Buffer:
         size: int,
         when_full: WhenFull = WhenFull.DROP_NEWEST,
         block_timeout_s: float = 0.0,
+        max_bytes: float = inf,
     ) -> None:
+        self.wake = Wakeup()
+        self._items: deque[BufferItem] = deque()
+        self._bytes = 0
+        self._room = threading.Condition()
+        self._open_gap: Dropped | None = None
+        self._stalled = False
         self._starter: Callable[[], None] | None = None
-        self._clear()
-        self.configure(size, when_full, block_timeout_s)
+        self._on_dropped: Callable[[int], None] | None = None
+        self.configure(size, when_full, block_timeout_s, max_bytes)
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def configure(self, size: int, when_full: WhenFull, block_timeout_s: float) -> None:
-        """Change size and policy; what is in it stays."""
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the texts and arrays in it take."""
+        return self._bytes
+
+    def configure(
+        self, size: int, when_full: WhenFull, block_timeout_s: float, max_bytes: float = inf
+    ) -> None:
+        """Change limits and policy; its content stays."""
         self._starter = None
         self._consumer_id = 0
-        self.filled: bytearray | mmap = bytearray(1)
         self._size = size
+        self._max_bytes = max_bytes
         self._when_full = when_full
         self._block_timeout_s = block_timeout_s
 
     def reset(self, starter: Callable[[], None]) -> None:
-        """Empty it in a forked child, for the records in here are the parent's.
+        """Empty it in a forked child: its records are the parent's.
 
-        The first record that the child puts calls `starter`, which has to `configure` it anew.
+        The first record that the child puts calls `starter`, which has to `configure` it.
         """
-        self._clear()
+        self._reset()
         self._size = 0
         self._starter = starter
 
-    def put(self, record: Call | Record | Deferred | Batch) -> None:
+    def put(self, record: RecordTuple | Record | DeferredRecords | ReceivedBatch) -> None:
         """Add a record, or do what `when_full` says."""
         items = self._items
-        if len(items) < self._size:
+        if not record[-1] and len(items) < self._size:  # its last item is its size in bytes
             items.append(record)
         else:
-            self._put_when_full(record)
-        self.filled[0] = 1
+            self._put_bounded(record)
 
-    def take(self, most: int) -> list[Item]:
-        """Remove and return up to `most` records, oldest first. For the worker only."""
+    def take(self, most: int, most_bytes: float = inf) -> list[BufferItem]:
+        """Remove and return up to `most` records, oldest first. For one thread only.
+
+        Args:
+            most: Records.
+            most_bytes: Memory of their texts and arrays; the first record may exceed it.
+        """
         items = self._items
+        taken: list[BufferItem] = []
+        taken_bytes = 0
         with self._room:
             self._consumer_id = threading.get_ident()
-            taken = [items.popleft() for _ in range(min(most, len(items)))]
+            while items and len(taken) < most:
+                size_bytes = _size_bytes(items[0])
+                if taken and taken_bytes + size_bytes > most_bytes:
+                    break
+                taken_bytes += size_bytes
+                taken.append(items.popleft())
             if taken:
-                # Whatever `Lost` is in there has its final count from here on.
-                self._open_lost = Lost(0)
+                # A gap among the taken records has its final count from here on.
+                self._open_gap = None
                 self._stalled = False
+                self._bytes = self._bytes - taken_bytes if items else 0
                 self._room.notify_all()
         return taken
 
-    def put_back(self, items: Sequence[Item]) -> None:
-        """Put items that were taken back before all others, also where there is no room."""
-        self._items.extendleft(reversed(items))
-        self.filled[0] = 1
+    def put_back(self, items: Sequence[BufferItem]) -> None:
+        """Put items that were taken back in front of all others, also where there is no room."""
+        with self._room:
+            self._items.extendleft(reversed(items))
+            self._bytes += sum(map(_size_bytes, items))
+
+    def clear(self) -> int:
+        """Remove all records, and return how many there were."""
+        with self._room:
+            count = count_records(self._items)
+            self._items.clear()
+            self._bytes = 0
+            self._open_gap = None
+            self._room.notify_all()
+        return count
+
+    def refuse(self, on_dropped: Callable[[int], None]) -> None:
+        """Take no more records; `on_dropped` is called with how many were refused by then."""
+        self._reset()
+        self.configure(0, WhenFull.DROP_NEWEST, 0.0)
+        self._on_dropped = on_dropped
 
     def wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for the worker until `is_done()`; False when `timeout_s` was not enough.
+        """Wait for the taking thread until `is_done()`; False after `timeout_s`.
 
-        A signal handler may call this while the thread below it is in `put`. What that holds
-        is let go for as long as this waits, or else the worker could not get on.
+        A signal handler may call this while the interrupted code is in `put`. The lock that it
+        holds is released while this waits, or else the other thread could not get on.
         """
         with self._room:
             return self._room.wait_for(is_done, timeout_s)
@@ -136,61 +185,72 @@ class Buffer:
         with self._room:
             self._room.notify_all()
 
-    def _clear(self) -> None:
+    def _reset(self) -> None:
         self.wake = Wakeup()
-        self.filled = bytearray(1)
-        self._items: deque[Item] = deque()
+        self._items = deque()
+        self._bytes = 0
         self._room = threading.Condition()
-        self._open_lost = Lost(0)
+        self._open_gap = None
         self._stalled = False
-        self._consumer_id = 0
+        self._on_dropped = None
 
-    def _put_when_full(self, record: Call | Record | Deferred | Batch) -> None:
+    def _has_room(self, size_bytes: int) -> bool:
+        if len(self._items) >= self._size:
+            return False
+        return not size_bytes or not self._items or self._bytes + size_bytes <= self._max_bytes
+
+    def _put_bounded(self, record: RecordTuple | Record | DeferredRecords | ReceivedBatch) -> None:
+        size_bytes = _size_bytes(record)
         with self._room:
             if self._starter is not None:
                 starter, self._starter = self._starter, None
                 starter()
-            if len(self._items) < self._size:
-                # Made just now, by the worker or by the starter.
-                self._items.append(record)
-            elif self._when_full is WhenFull.BLOCK and self._wait_for_room():
-                self._items.append(record)
-            elif self._when_full is WhenFull.DROP_OLDEST:
-                self._drop_oldest()
-                self._items.append(record)
-            else:
-                self._drop_newest(events_in(record))
+            if not self._has_room(size_bytes):
+                if self._when_full is WhenFull.DROP_OLDEST:
+                    self._drop_oldest(size_bytes)
+                elif self._when_full is not WhenFull.BLOCK or not self._wait_for_room(size_bytes):
+                    self._drop_newest(count_records([record]))
+                    return
+            self._items.append(record)
+            self._bytes += size_bytes
 
-    def _wait_for_room(self) -> bool:
-        # Waiting in the worker itself would be waiting for nobody. And after one wait in vain
-        # nobody waits again until the worker has taken something: a sink that hangs
-        # costs the training one timeout, not one a call.
+    def _wait_for_room(self, size_bytes: int) -> bool:
+        # The taking thread itself would wait for nobody. And after one wait in vain nobody waits
+        # again until it has taken something: a sink that hangs costs the training one timeout, not
+        # one for each call.
         if self._stalled or self._consumer_id == threading.get_ident():
             return False
         self.wake.set()
-        deadline = time.monotonic() + self._block_timeout_s
-        while len(self._items) >= self._size:
-            remaining_s = deadline - time.monotonic()
+        deadline_s = time.monotonic() + self._block_timeout_s
+        while not self._has_room(size_bytes):
+            remaining_s = deadline_s - time.monotonic()
             if remaining_s <= 0 or self._stalled:
                 self._stalled = True
                 return False
             self._room.wait(remaining_s)
         return True
 
-    def _drop_newest(self, events: int) -> None:
-        if not self._items or self._items[-1] is not self._open_lost:
-            self._open_lost = Lost(0)
-            self._items.append(self._open_lost)
-        self._open_lost.count += events
+    def _drop_newest(self, count: int) -> None:
+        gap = self._open_gap
+        if gap is None or not self._items or self._items[-1] is not gap:
+            gap = self._open_gap = Dropped(0, BUFFER_FULL)
+            self._items.append(gap)
+        gap.count += count
+        if self._on_dropped is not None:
+            self._on_dropped(gap.count)
 
-    def _drop_oldest(self) -> None:
-        lost = Lost(0)
-        has_room = False
-        while self._items and not has_room:
+    def _drop_oldest(self, size_bytes: int) -> None:
+        dropped: Counter[str] = Counter()
+        while self._items and not self._has_room(size_bytes):
             item = self._items.popleft()
-            has_room = not isinstance(item, Lost)
-            lost.count += events_in(item)
-        self._items.appendleft(lost)
+            reason = item.reason if isinstance(item, Dropped) else BUFFER_FULL
+            dropped[reason] += count_records([item])
+            self._bytes -= _size_bytes(item)
+        self._items.extendleft(Dropped(count, reason) for reason, count in dropped.items())
+
+
+def _size_bytes(item: BufferItem) -> int:
+    return item[-1] if type(item) is tuple else item.size_bytes  # type: ignore[union-attr]
 
 
 class RecordSource(Protocol):
@@ -198,11 +258,11 @@ class RecordSource(Protocol):
 
     Attributes:
         buffer: Where log calls put their records.
-        position: The step and mode that calls are stamped with at the moment.
+        step_and_mode: The step and mode that calls are stamped with at the moment.
     """
 
     buffer: Buffer
-    position: Position
+    step_and_mode: StepAndMode
 
     def level_of(self, logger: str) -> int:
         """Return the number of the lowest level that a logger logs."""

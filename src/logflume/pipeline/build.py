@@ -20,18 +20,20 @@ from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.processor_chain import NamedProcessor, ProcessorChain
 from logflume.pipeline.router import Route, Router, Target
+from logflume.pipeline.threaded import Threaded
 from logflume.pipeline.worker import Worker
 from logflume.protocols import Event, Journal
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
-from logflume.values.kinds import Kind, read_kinds
+from logflume.values.declared import read_kinds
+from logflume.values.kinds import Kind
 from logflume.values.normalize import Normalizer
 
 __all__ = ["KindStore", "build_pipeline", "build_router", "build_sink", "is_journal"]
 
 
 class KindStore:
-    """Saves the kinds of a run's fields. It says once that it can't, and goes on trying."""
+    """Saves the kinds of a run's fields. A failure is reported once; the next call tries again."""
 
     def __init__(self, state: RunState, run: RunInfo, source: RecordSource) -> None:
         self._state = state
@@ -40,7 +42,7 @@ class KindStore:
         self._fails = False
 
     def __call__(self, kinds: dict[str, dict[str, Kind]]) -> None:
-        """Save the kinds, all that are known."""
+        """Save all kinds known by now."""
         self._state.kinds = kinds
         saved = call_guarded(self._state.save, self._run)
         if isinstance(saved, Failure) and not self._fails:
@@ -48,8 +50,8 @@ class KindStore:
         self._fails = isinstance(saved, Failure)
 
 
-QUEUE_APART = 8_192
-"""Events that wait for a sink with a thread of its own, by default, where the pipeline is apart."""
+WORKER_PROCESS_QUEUE = 8_192
+"""Events that wait for a sink with a thread of its own, by default, in a worker process."""
 
 
 def build_pipeline(
@@ -61,7 +63,7 @@ def build_pipeline(
     opening: Callable[[], dict[str, Any]] | None,
     whole: Mapping[str, int],
     *,
-    apart: bool = False,
+    in_worker_process: bool = False,
 ) -> Pipeline:
     """Build every processor and sink, and the pipeline around them. Nothing runs yet.
 
@@ -69,14 +71,14 @@ def build_pipeline(
 
     Args:
         config: A checked configuration.
-        run: Who we are; passed to every component that asks for it.
+        run: The run; passed to every component that has a parameter for it.
         source: Where the records come from.
         kinds: Kinds of undeclared fields that an earlier attempt has fixed.
         save_kinds: Called with the kinds after new ones were seen.
         opening: Returns the fields of `run_started`; None for a forked child.
-        whole: By sink, how many attempts it has in full: what it lacks of others is filled in.
-        apart: Whether this is not the training's process, in which the worker is a guest. What has
-            to wait then waits in the training's buffer, and little of it here.
+        whole: By sink, how many attempts it has in full; what it lacks of others is filled in.
+        in_worker_process: Whether this is a worker process. Events that have to wait then wait in
+            the training process's buffer, and few of them here.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
@@ -84,23 +86,25 @@ def build_pipeline(
     """
     given = {"run": run, "metrics": config.metrics}
     report = partial(report_fault, source)
-    normalizer = Normalizer(run, read_kinds(kinds))
+    normalizer = Normalizer(
+        run, read_kinds(kinds), lambda name, sentence: report(name, "limited", sentence)
+    )
     with ExitStack() as opened:
         processors = []
         for index, entry in enumerate(config.processors):
             processors.append(_build_processor(entry, index, given))
             opened.callback(ProcessorChain(processors[-1:], report).close)
-        lanes: dict[str, Delivery] = {}
+        deliveries: dict[str, Delivery] = {}
         sinks: dict[str, Any] = {}
         kept = {name: n for name, n in whole.items() if not _is_gone(name, config, run)}
         for name in _wanted_sinks(config):
             sinks[name] = build_sink(name, config.sinks[name], given)
-            lanes[name] = _build_lane(name, sinks[name], config, report, apart)
-            opened.callback(lanes[name].close)
-        router = build_router(config, lanes)
+            deliveries[name] = _build_delivery(name, sinks[name], config, report, in_worker_process)
+            opened.callback(deliveries[name].close)
+        router = build_router(config, deliveries)
         opened.pop_all()
     # The journal is the full record, so it is written first.
-    ordered = sorted(lanes.values(), key=lambda lane: not is_journal(sinks[lane.name]))
+    ordered = sorted(deliveries.values(), key=lambda delivery: not is_journal(sinks[delivery.name]))
     _let_catch_up(ordered, sinks, router, run, kept)
     chain = ProcessorChain(processors, report)
     worker = Worker(
@@ -112,7 +116,7 @@ def build_pipeline(
         config.buffer.flush_interval_s,
         save_kinds,
         report,
-        polls=not apart,
+        polls=not in_worker_process,
     )
     return Pipeline(worker, chain, ordered, source, opening)
 
@@ -173,53 +177,56 @@ def _build_processor(entry: Any, index: int, given: Mapping[str, Any]) -> NamedP
     return NamedProcessor(name, factory)
 
 
-def _build_lane(
-    name: str, sink: Any, config: Config, report: Callable[[str, str, str], None], apart: bool
+def _build_delivery(
+    name: str,
+    sink: Any,
+    config: Config,
+    report: Callable[[str, str, str], None],
+    in_worker_process: bool,
 ) -> Delivery:
-    outlet = GuardedSink(name, sink, report)
+    guarded = GuardedSink(name, sink, report)
     queue = config.sinks[name].queue
     if queue is None and not getattr(sink, "threaded", False):
-        return Delivery(outlet, outlet)
-    threaded = find(SINKS, "threaded", f"sinks.{name}")
-    limits: dict[str, Any] = {"size": QUEUE_APART} if apart else {}
+        return Delivery(guarded, guarded)
+    limits: dict[str, Any] = {"size": WORKER_PROCESS_QUEUE} if in_worker_process else {}
     if queue is not None:
         limits = {"size": queue.size, "when_full": queue.when_full}
-    front = threaded(
-        outlet,
+    front = Threaded(
+        guarded,
         name=name,
-        on_drop=outlet.totals.drop,
+        on_drop=guarded.counters.drop,
         block_timeout_s=config.buffer.block_timeout_s,
         close_timeout_s=config.shutdown_timeout_s,
         **limits,
     )
-    return Delivery(outlet, front)
+    return Delivery(guarded, front)
 
 
 def _let_catch_up(
-    lanes: Sequence[Delivery],
+    deliveries: Sequence[Delivery],
     sinks: Mapping[str, Any],
     router: Router[Delivery],
     run: RunInfo,
     whole: Mapping[str, int],
 ) -> None:
     """Give every sink what it lacks of the journal, which is the first."""
-    journal = sinks[lanes[0].name] if lanes else None
+    journal = sinks[deliveries[0].name] if deliveries else None
     if not is_journal(journal) or not isinstance(journal, Journal):
         return
-    for lane in lanes[1:]:
-        backlog = CatchUp(
+    for delivery in deliveries[1:]:
+        catch_up = CatchUp(
             journal,
-            lambda: lanes[0].fault is not None,
-            partial(_leads_to, router, lane),
-            sinks[lane.name],
+            lambda: deliveries[0].fault is not None,
+            partial(_leads_to, router, delivery),
+            sinks[delivery.name],
             run,
-            lane.totals,
+            delivery.counters,
         )
-        lane.catch_up(backlog, whole.get(lane.name, 0))
+        delivery.use_catch_up(catch_up, whole.get(delivery.name, 0))
 
 
-def _leads_to(router: Router[Delivery], lane: Delivery, event: Event) -> bool:
-    return lane in router.targets(event)
+def _leads_to(router: Router[Delivery], delivery: Delivery, event: Event) -> bool:
+    return delivery in router.targets(event)
 
 
 def _is_gone(name: str, config: Config, run: RunInfo) -> bool:

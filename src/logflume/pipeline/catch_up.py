@@ -17,10 +17,10 @@ JOURNAL_PATIENCE_S = 35.0
 
 
 class CatchUp:
-    """One stretch of the journal, all of whose events that the sink wants it lacks.
+    """A range of the journal of which the sink lacks every event that is routed to it.
 
-    It begins with what earlier attempts left undone, and grows by what the sink's outlet can't
-    hold while the sink fails. It is true as long as something of it is left.
+    It begins with what earlier attempts left undone, and grows by what can't be held while the sink
+    fails. It is true as long as something of it is left.
 
     Args:
         journal: Where the events are.
@@ -28,7 +28,7 @@ class CatchUp:
         wants: Whether an event goes to the sink.
         sink: The sink.
         run: The present attempt.
-        totals: What counts the sink's events.
+        counters: What counts the sink's events.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class CatchUp:
         wants: Callable[[Event], bool],
         sink: Sink,
         run: RunInfo,
-        totals: Counters,
+        counters: Counters,
     ) -> None:
         self._journal = journal
         self._journal_fails = journal_fails
         self._wants = wants
         self._sink = sink
         self._run = run
-        self._totals = totals
+        self._counters = counters
         self._stretch: tuple[Position, Position] | None = None
         self._pieces: Iterator[list[Event]] | None = None
         self._held: Container[Position] = ()
@@ -129,8 +129,8 @@ class CatchUp:
 
     def _count(self, events: list[Event]) -> None:
         earlier = sum(event["attempt"] < self._run.attempt for event in events)
-        self._totals.filled_in += earlier
-        self._totals.caught_up += len(events) - earlier
+        self._counters.filled_in += earlier
+        self._counters.caught_up += len(events) - earlier
 
 
 def _position(event: Event) -> Position:

@@ -16,7 +16,7 @@ from logflume.protocols import BackgroundSink, Event, Sink
 __all__ = ["Delivery", "GuardedSink"]
 
 
-ASKED_CATCH_UP_S = 2.0
+FLUSH_CATCH_UP_S = 2.0
 """How long the worker catches up, for one sink, when it is asked to flush."""
 
 
@@ -24,14 +24,14 @@ class Delivery:
     """Drives one sink from the worker.
 
     Args:
-        outlet: The guarded sink; its totals are the lane's.
-        front: What to write to: the outlet, or the outlet wrapped in a thread.
+        guarded: The guarded sink; its counters are the delivery's.
+        front: What to write to: the guarded, or the guarded wrapped in a thread.
     """
 
-    def __init__(self, outlet: GuardedSink, front: Sink) -> None:
-        self.name = outlet.name
-        self.totals = outlet.totals
-        self._outlet = outlet
+    def __init__(self, guarded: GuardedSink, front: Sink) -> None:
+        self.name = guarded.name
+        self.counters = guarded.counters
+        self._guarded = guarded
         self._front = front
         self._background = front if isinstance(front, BackgroundSink) else None
         self._flushed_at_s = time.monotonic()
@@ -45,63 +45,63 @@ class Delivery:
         """When `tick` has something to do, by `time.monotonic`; 0 while the sink fails."""
         if self._background is not None:
             return inf
-        is_well = self._outlet.fault is None
-        return self._flushed_at_s + self._outlet.flush_interval_s if is_well else 0.0
+        is_well = self._guarded.fault is None
+        return self._flushed_at_s + self._guarded.flush_interval_s if is_well else 0.0
 
     def tick(self) -> None:
         """Retry and flush when it is time to. A sink with a thread of its own does so there."""
         if self._background is not None:
             return
-        self._outlet.retry()
-        if time.monotonic() - self._flushed_at_s >= self._outlet.flush_interval_s:
+        self._guarded.retry()
+        if time.monotonic() - self._flushed_at_s >= self._guarded.flush_interval_s:
             self._flush()
 
     def flush(self) -> None:
         """Flush a sink of the worker's own thread; one with a thread is left to `drain`."""
         if self._background is not None:
             return
-        until_s = time.monotonic() + ASKED_CATCH_UP_S
+        until_s = time.monotonic() + FLUSH_CATCH_UP_S
         self._flush()
-        while self._outlet.is_catching_up and time.monotonic() < until_s:
+        while self._guarded.is_catching_up and time.monotonic() < until_s:
             self._flush()
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until all written so far can be read; False if that failed or took too long."""
         if self._background is None:
-            return self._outlet.is_up_to_date
+            return self._guarded.is_up_to_date
         until_s = time.monotonic() + timeout_s
         done = self._background.drain(timeout_s)
-        while done and self._outlet.is_catching_up and time.monotonic() < until_s:
+        while done and self._guarded.is_catching_up and time.monotonic() < until_s:
             done = self._background.drain(max(0.0, until_s - time.monotonic()))
-        return done and self._outlet.is_up_to_date
+        return done and self._guarded.is_up_to_date
 
-    def catch_up(self, backlog: CatchUp, first_attempt: int) -> None:
+    def use_catch_up(self, catch_up: CatchUp, first_attempt: int) -> None:
         """Let the sink catch up from the journal, now and whenever it has missed something.
 
         Args:
-            backlog: What it gets from there.
+            catch_up: What it gets from there.
             first_attempt: The first attempt of which it may lack something.
         """
-        backlog.look_back(first_attempt)
-        self._outlet.backlog = backlog
+        catch_up.look_back(first_attempt)
+        self._guarded.catch_up = catch_up
 
     @property
     def is_whole(self) -> bool:
         """Whether the sink has all that the journal has for it, up to now."""
-        return self._outlet.is_up_to_date and self.totals.is_whole
+        return self._guarded.is_up_to_date and self.counters.is_whole
 
     def has_all(self, events: int) -> bool:
         """Whether the sink has every event of this attempt, whatever their type."""
-        return self.is_whole and self.totals.is_all(events)
+        return self.is_whole and self.counters.is_all(events)
 
     def _flush(self) -> None:
-        self._outlet.flush()
+        self._guarded.flush()
         self._flushed_at_s = time.monotonic()
 
     @property
     def fault(self) -> str | None:
         """What is wrong with the sink at the moment; None if nothing is."""
-        return self._outlet.fault
+        return self._guarded.fault
 
     def close(self) -> None:
         """Close the sink and its thread."""
@@ -127,7 +127,7 @@ MAX_HELD = 65_536
 """Events kept for a sink that fails, until it takes them again."""
 
 CATCH_UP_S = 0.02
-"""How long an outlet catches up before its thread does something else."""
+"""How long an guarded catches up before its thread does something else."""
 
 LAST_CATCH_UP_S = 4.0
 """How long when it is closed: the rest is left to the next opening of the run."""
@@ -140,7 +140,7 @@ class GuardedSink:
     written again after a pause that doubles each time. The first fault is reported, and so is
     the recovery; what happens between is only counted.
 
-    What the sink has to get from the journal, the `backlog`, comes before all that is held.
+    What the sink has to get from the journal, the `catch_up`, comes before all that is held.
 
     Args:
         name: Name of the sink in the configuration.
@@ -149,18 +149,18 @@ class GuardedSink:
 
     Attributes:
         fault: The sink's last fault as text; None while all is well.
-        backlog: What the sink gets from the journal; None where there is no journal.
+        catch_up: What the sink gets from the journal; None where there is no journal.
     """
 
     def __init__(self, name: str, sink: Sink, report: Callable[[str, str, str], None]) -> None:
         self.name = name
-        self.totals = Counters()
+        self.counters = Counters()
         self.fault: str | None = None
-        self.backlog: CatchUp | None = None
+        self.catch_up: CatchUp | None = None
         self._sink = sink
         self._report = report
         self._held: deque[Event] = deque()
-        self._late: deque[Event] = deque()  # those from the backlog that are being written
+        self._late: deque[Event] = deque()  # those from the catch_up that are being written
         self._retry_at_s = 0.0
         self._pause_s = FIRST_RETRY_S
         self._tries = 0
@@ -176,33 +176,33 @@ class GuardedSink:
 
     @property
     def is_catching_up(self) -> bool:
-        """Whether the next call of `flush` gets on with the backlog."""
-        if self._fails_to_write or self.backlog is None:
+        """Whether the next call of `flush` gets on with the catch_up."""
+        if self._fails_to_write or self.catch_up is None:
             return False
-        return bool(self._late) or self.backlog.is_ready()
+        return bool(self._late) or self.catch_up.is_ready()
 
     @property
     def is_up_to_date(self) -> bool:
-        """Whether nothing is wrong with the sink, nor anything left of the backlog."""
-        return self.fault is None and not self.backlog and not self._late
+        """Whether nothing is wrong with the sink, nor anything left of the catch_up."""
+        return self.fault is None and not self.catch_up and not self._late
 
     def write(self, events: Sequence[Event]) -> None:
         """Give the sink its events, or hold them while it takes none."""
         if self._fails_to_write:
             self._hold(events)
             self.retry()
-        elif self._late or self.backlog or not self._try_write(events):
+        elif self._late or self.catch_up or not self._try_write(events):
             self._hold(events)
 
     def retry(self) -> None:
         """Write what is late and held, if the pause is over. Cheap when nothing is."""
-        if time.monotonic() < self._retry_at_s or not (self._held or self._late or self.backlog):
+        if time.monotonic() < self._retry_at_s or not (self._held or self._late or self.catch_up):
             return
         if self._catch_up() and self._write_all(self._held):
             self._recover()
 
     def flush(self) -> None:
-        """Flush the sink; a fault counts like one of `write`. It waits for the backlog."""
+        """Flush the sink; a fault counts like one of `write`. It waits for the catch_up."""
         self.retry()
         if self.is_catching_up:
             return
@@ -215,7 +215,7 @@ class GuardedSink:
         self._report = lambda _component, _status, _reason: None
         self._write_last()
         reason = "sink_failed" if self._fails_to_write else "not_caught_up"
-        self.totals.drop(len(self._late) + len(self._held), reason)
+        self.counters.drop(len(self._late) + len(self._held), reason)
         self._late.clear()
         self._held.clear()
         if not self._fails_to_write:
@@ -223,25 +223,25 @@ class GuardedSink:
         self._is_done(call_guarded(self._sink.close))
 
     def _catch_up(self) -> bool:
-        """Write some of the backlog; True when nothing is left of it."""
+        """Write some of the catch_up; True when nothing is left of it."""
         until_s = time.monotonic() + CATCH_UP_S
         while self._write_all(self._late):
-            if not self.backlog:
+            if not self.catch_up:
                 return True
             if time.monotonic() > until_s or not self._take():
                 return False
         return False
 
     def _take(self) -> bool:
-        """Take the next events of the backlog, if they can be had."""
-        if self.backlog is None or not self.backlog.is_ready():
+        """Take the next events of the catch_up, if they can be had."""
+        if self.catch_up is None or not self.catch_up.is_ready():
             return False
-        taken = call_guarded(self.backlog.take)
+        taken = call_guarded(self.catch_up.take)
         if isinstance(taken, Failure):
             self._is_done(taken)
             self._pause()
             if self._tries >= EVENT_TRIES and not self._may_heal:
-                self.backlog.give_up()
+                self.catch_up.give_up()
             return False
         self._fails_to_write = False
         self._late.extend(taken)
@@ -260,10 +260,10 @@ class GuardedSink:
 
     def _write_last(self) -> None:
         """Write what is late and held, as far as the sink can take it."""
-        if self.backlog is not None:
-            self.backlog.wait_no_longer()
+        if self.catch_up is not None:
+            self.catch_up.wait_no_longer()
         until_s = time.monotonic() + LAST_CATCH_UP_S
-        while self._write_rest(self._late) and self.backlog:
+        while self._write_rest(self._late) and self.catch_up:
             if time.monotonic() > until_s or not self._take():
                 return
         if not self._late:
@@ -298,7 +298,7 @@ class GuardedSink:
 
     def _try_write(self, events: Sequence[Event]) -> bool:
         if self._is_done(call_guarded(self._sink.write, events)):
-            self.totals.written += len(events)
+            self.counters.written += len(events)
             return True
         self._pause()
         return False
@@ -313,7 +313,7 @@ class GuardedSink:
         """Whether a call of the sink went well; a fault is counted, the first in a row reported."""
         if not isinstance(result, Failure):
             return True
-        self.totals.failed += 1
+        self.counters.failed += 1
         may_heal = isinstance(result.error, OSError)
         if may_heal != self._may_heal:
             self._may_heal, self._tries = may_heal, 0
@@ -324,19 +324,19 @@ class GuardedSink:
 
     def _reject(self, queue: deque[Event]) -> None:
         queue.popleft()
-        self.totals.drop(1, "rejected")
+        self.counters.drop(1, "rejected")
 
     def _hold(self, events: Sequence[Event]) -> None:
         self._held.extend(events)
         surplus = max(0, len(self._held) - MAX_HELD)
         for _ in range(surplus):
             oldest = self._held.popleft()
-            if self.backlog is not None:
-                self.backlog.add(oldest)
-        self.totals.drop(surplus, "sink_failed")
+            if self.catch_up is not None:
+                self.catch_up.add(oldest)
+        self.counters.drop(surplus, "sink_failed")
 
     def _recover(self) -> None:
-        if self.fault is None or self._fails_to_write or self._fails_to_flush or self.backlog:
+        if self.fault is None or self._fails_to_write or self._fails_to_flush or self.catch_up:
             return
         self.fault = None
         self._tries = 0

@@ -1,52 +1,48 @@
-"""From a log call in the buffer to the event dict that runs through the chain."""
+"""From a record in the buffer to the event dict that runs through the processor chain."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from logflume.events.reserved import POSITION, RESERVED_FOR_PIPELINE, is_type_name
+from logflume.events.reserved import RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
 from logflume.events.times import format_time
-from logflume.pipeline.records import Call
-from logflume.values.plain import PLAIN_TYPES, plain, valid_text
+from logflume.pipeline.records import RecordTuple
+from logflume.values.plain import PLAIN_TYPES, plain, plain_names, valid_text
 
-__all__ = ["header", "to_event_dict"]
+__all__ = ["to_event_dict"]
 
-
+_TEXTS = frozenset({str})
 _TAKEN = RESERVED_FOR_PIPELINE | {"message"}
 
 
-def to_event_dict(call: Call) -> dict[str, Any]:
-    """Return the event dict of a log call, all values plain.
+def to_event_dict(record: RecordTuple) -> dict[str, Any]:
+    """Return the event dict of a record, all values plain.
 
-    The first argument of the call is the event's type when it is an identifier
-    (`reward`, `kl.spike`), else the text of a `message`. Fields that bear a reserved name are
-    gathered in the mapping `extras`.
+    The first argument of the call is the event type if it is an identifier (`reward`, `kl.spike`),
+    else the text of a `message`. Fields with a reserved name are collected in the mapping `extras`.
     """
-    time_ns, logger, level, event_type, context, fields, position = call
+    time_ns, logger, level, event_type, context, fields, step_and_mode, _ = record
     fields = {**context, **fields} if context else fields
-    event = header(time_ns, level, logger, event_type)
+    if not _TEXTS.issuperset(map(type, fields)):
+        fields = dict(zip(plain_names(fields), fields.values(), strict=True))
+    event: dict[str, Any] = {
+        "timestamp": format_time(time_ns),
+        "level": level,
+        "logger": logger,
+        "event": event_type,
+    }
     if not is_type_name(event_type):
         event["event"] = "message"
         event["message"] = valid_text(event_type)
-    # All names in one look, for hardly ever is one odd.
+    # All names are checked at once, because hardly ever is one reserved or not ASCII.
     if "".join(fields).isascii() and _TAKEN.isdisjoint(fields):
         event.update(fields)
         if not PLAIN_TYPES.issuperset(map(type, fields.values())):
             _make_plain(event, fields)
     else:
         _add_each(event, fields)
-    event[POSITION] = position
+    event[STEP_AND_MODE] = step_and_mode
     return event
-
-
-def header(time_ns: int, level: str, logger: str, event_type: str) -> dict[str, Any]:
-    """Return what every event dict begins with."""
-    return {
-        "timestamp": format_time(time_ns),
-        "level": level,
-        "logger": logger,
-        "event": event_type,
-    }
 
 
 def _make_plain(event: dict[str, Any], fields: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How the pipeline says that a part of it is broken: with an event, like everything else."""
+"""Events about faults of the pipeline's own parts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ __all__ = ["report_fault"]
 _MESSAGES = {
     "failed": "{component} failed: {reason}. The training and the other outputs go on.",
     "recovered": "{component} recovered: {reason}.",
+    "limited": "{component}: {reason}.",
 }
+
+_LEVELS = {"failed": "error", "recovered": "info", "limited": "warning"}
 
 
 def report_fault(source: RecordSource, component: str, status: str, reason: str) -> None:
-    """Log a `pipeline` event on a fault or a recovery. Safe from any thread of ours.
+    """Log a `pipeline` event. Safe on any thread of this package.
 
     Args:
         source: The process's channels.
         component: Name of the sink or processor in the configuration.
-        status: `failed` or `recovered`.
+        status: `failed`, `recovered`, or `limited` where less is done than was configured.
         reason: What went wrong.
     """
     fields = {
@@ -30,8 +33,15 @@ def report_fault(source: RecordSource, component: str, status: str, reason: str)
         "reason": reason,
         "message": _MESSAGES[status].format(component=component, reason=reason),
     }
-    level = "error" if status == "failed" else "info"
     source.buffer.put(
-        Record(time.time_ns(), "system", level, "pipeline", {}, fields, source.position)
+        Record(
+            time.time_ns(),
+            "system",
+            _LEVELS[status],
+            "pipeline",
+            {},
+            fields,
+            source.step_and_mode,
+        )
     )
     source.buffer.wake.set()

@@ -11,7 +11,7 @@ import msgspec
 from logflume.pipeline.buffer import RecordSource
 from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.processor_chain import ProcessorChain
-from logflume.pipeline.records import Position, Record
+from logflume.pipeline.records import Record, StepAndMode
 from logflume.pipeline.worker import Worker
 
 __all__ = ["Pipeline", "Report", "Status"]
@@ -22,8 +22,9 @@ class Report(msgspec.Struct, kw_only=True):
 
     Attributes:
         accepted: Events taken from the training code.
-        written: Events that left the chain; a processor may drop some, or add some.
+        written: Events that left the processor chain; a processor may drop some, or add some.
         dropped: Events that the full buffer dropped, or that could not be read.
+        dropped_by_reason: The same by reason.
         misfits: Values that are in `extras` because they did not fit their column.
         sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`, `filled_in`.
         processors: By processor: calls that raised.
@@ -32,6 +33,7 @@ class Report(msgspec.Struct, kw_only=True):
     accepted: int = 0
     written: int = 0
     dropped: int = 0
+    dropped_by_reason: dict[str, int] = {}
     misfits: int = 0
     sinks: dict[str, dict[str, int]] = {}
     processors: dict[str, int] = {}
@@ -39,17 +41,19 @@ class Report(msgspec.Struct, kw_only=True):
     def as_fields(self) -> dict[str, Any]:
         """Return the report as the fields of a `pipeline` event."""
         fields = msgspec.structs.asdict(self)
+        reasons = fields.pop("dropped_by_reason")
+        fields |= {f"dropped/{reason}": count for reason, count in reasons.items()}
         fields["processors"] = {k: {"failed": v} for k, v in self.processors.items()}
         return {"status": "report", **{k: v for k, v in fields.items() if v != {}}}
 
 
 class Status(msgspec.Struct, kw_only=True):
-    """How a pipeline is.
+    """The state of a pipeline.
 
     Attributes:
         report: The counts up to now.
-        faults: What is wrong at the moment, by sink; empty while all is well.
-        whole_sinks: The sinks that have all that the journal has for them.
+        faults: The present fault of each sink that has one.
+        whole_sinks: The sinks that have all events that the journal has for them.
         complete_sinks: The sinks that have every event of this attempt.
     """
 
@@ -64,23 +68,23 @@ class Pipeline:
 
     Args:
         worker: The worker.
-        chain: Its chain.
-        lanes: Its lanes.
+        chain: Its processor chain.
+        deliveries: Its deliveries.
         source: Where its records come from.
-        opening: Returns the fields of `run_started`. It may take its time: the worker calls it.
+        opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
     """
 
     def __init__(
         self,
         worker: Worker,
         chain: ProcessorChain,
-        lanes: Sequence[Delivery],
+        deliveries: Sequence[Delivery],
         source: RecordSource,
         opening: Callable[[], dict[str, Any]] | None,
     ) -> None:
         self._worker = worker
         self._chain = chain
-        self._lanes = lanes
+        self._deliveries = deliveries
         self._source = source
         self._opening = opening
         self._started_ns = time.time_ns()
@@ -90,16 +94,16 @@ class Pipeline:
         self._worker.start(self._open)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until all that was logged before can be read in every sink.
+        """Wait until everything logged before this call can be read in every sink.
 
         Returns:
-            False if that took longer than `timeout_s`, or a sink fails at the moment.
+            False if that took longer than `timeout_s`, or a sink has a fault.
         """
         deadline_s = time.monotonic() + timeout_s
         if not self._worker.request_flush().wait(timeout_s):
             return False
-        # All lanes are asked even if one is late.
-        results = [lane.drain(max(0.0, deadline_s - time.monotonic())) for lane in self._lanes]
+        # No delivery is left out because an earlier one is late.
+        results = [d.drain(max(0.0, deadline_s - time.monotonic())) for d in self._deliveries]
         return all(results)
 
     def close(self, ending: dict[str, Any] | None, timeout_s: float) -> bool:
@@ -107,44 +111,45 @@ class Pipeline:
 
         Args:
             ending: Fields of `run_finished`; its duration is added. None: how the run ended is
-                not known, and there is no such event.
+                unknown, and there is no such event.
             timeout_s: The longest that this waits.
 
         Returns:
-            False if it took longer; the sinks that are done by then are whole.
+            False if it took longer; the sinks that are done by then have everything.
         """
-        # Half of the time is for writing, so that a sink that hangs leaves the others the rest,
-        # to be closed in.
+        # Half of the time is for writing: a sink that hangs leaves the others time to be closed.
         drained_by_s = time.monotonic() + timeout_s / 2
         done = self._worker.stop(lambda: self._finish(ending, drained_by_s), timeout_s)
         if not done:
-            for lane in self._lanes:
-                lane.totals.give_up()
+            for delivery in self._deliveries:
+                delivery.counters.give_up()
         return done
 
     def discard(self) -> None:
         """Close the sinks and processors of a pipeline that was never started."""
         self._chain.close()
-        for lane in self._lanes:
-            lane.close()
+        for delivery in self._deliveries:
+            delivery.close()
 
     def status(self) -> Status:
-        """Return how it is."""
-        lanes = self._lanes
+        """Return its state."""
+        deliveries = self._deliveries
         return Status(
             report=self._report(),
-            faults={lane.name: lane.fault for lane in lanes if lane.fault is not None},
-            whole_sinks=[lane.name for lane in lanes if lane.is_whole],
-            complete_sinks=[lane.name for lane in lanes if lane.has_all(self._worker.finished)],
+            faults={d.name: d.fault for d in deliveries if d.fault is not None},
+            whole_sinks=[d.name for d in deliveries if d.is_whole],
+            complete_sinks=[d.name for d in deliveries if d.has_all(self._worker.finished)],
         )
 
     def _report(self) -> Report:
+        dropped = dict(self._worker.dropped)
         return Report(
-            accepted=self._worker.taken + self._worker.lost,
+            accepted=self._worker.taken + sum(dropped.values()),
             written=self._worker.finished,
-            dropped=self._worker.lost,
+            dropped=sum(dropped.values()),
+            dropped_by_reason=dropped,
             misfits=self._worker.misfits,
-            sinks={lane.name: lane.totals.as_dict() for lane in self._lanes},
+            sinks={delivery.name: delivery.counters.as_dict() for delivery in self._deliveries},
             processors=dict(self._chain.failed),
         )
 
@@ -161,27 +166,26 @@ class Pipeline:
         late = self._drain(drained_by_s)
         self._worker.turn()
         self._emit("pipeline", self._report().as_fields())
-        for lane in sorted(self._lanes, key=late.__contains__):
-            lane.close()
+        for delivery in sorted(self._deliveries, key=late.__contains__):
+            delivery.close()
 
     def _drain(self, until_s: float) -> list[Delivery]:
-        """Let every lane write what it has; return those that were not done in time."""
-        for lane in self._lanes:
-            # All are asked before the first is waited for.
-            lane.flush()
-            lane.drain(0.0)
-        return [
-            lane for lane in self._lanes if not lane.drain(max(0.0, until_s - time.monotonic()))
-        ]
+        """Let every delivery write what it has; return those that were not done in time."""
+        for delivery in self._deliveries:
+            # All begin before the first is waited for.
+            delivery.flush()
+            delivery.drain(0.0)
+        return [d for d in self._deliveries if not d.drain(max(0.0, until_s - time.monotonic()))]
 
     def _emit(
         self,
         event: str,
         fields: dict[str, Any],
         time_ns: int | None = None,
-        position: Position | None = None,
+        step_and_mode: StepAndMode | None = None,
     ) -> None:
         """Write an event of the pipeline's own, from the worker's thread."""
         time_ns = time_ns or time.time_ns()
-        position = position or self._source.position
-        self._worker.write_call(Record(time_ns, "system", "info", event, {}, fields, position))
+        step_and_mode = step_and_mode or self._source.step_and_mode
+        record = Record(time_ns, "system", "info", event, {}, fields, step_and_mode)
+        self._worker.write_record(record)

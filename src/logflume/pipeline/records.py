@@ -1,14 +1,25 @@
-"""What the buffer holds: log calls, and what stands for several of them."""
+"""What the buffer holds: a record for each log call, and what stands for several of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["Batch", "Call", "Deferred", "Item", "Lost", "Position", "Record", "events_in"]
+__all__ = [
+    "BufferItem",
+    "DeferredRecords",
+    "Dropped",
+    "ReceivedBatch",
+    "Record",
+    "RecordColumns",
+    "RecordTuple",
+    "StepAndMode",
+    "count_records",
+]
 
-Position: TypeAlias = tuple[int | None, str | None]
-"""Step and mode, as `set_step` gives them."""
+StepAndMode: TypeAlias = tuple[Any, Any]
+"""Step and mode as `set_step` was given them, snapshotted; (None, None) where it wasn't called."""
 
 
 class Record(NamedTuple):
@@ -21,7 +32,8 @@ class Record(NamedTuple):
         event: First argument of the call.
         context: Context variables and bound context, snapshotted; shared by many records.
         fields: Keyword arguments, snapshotted; where both have a name, these win.
-        position: Step and mode at the time of the call, from `set_step`.
+        step_and_mode: Step and mode at the time of the call, from `set_step`.
+        size_bytes: About how much memory texts and arrays take; 0 where all values are numbers.
     """
 
     time_ns: int
@@ -30,66 +42,138 @@ class Record(NamedTuple):
     event: str
     context: Mapping[str, Any]
     fields: dict[str, Any]
-    position: Position
+    step_and_mode: StepAndMode
+    size_bytes: int = 0
 
 
-Call: TypeAlias = tuple[
-    int, str, str, str, Mapping[str, Any], dict[str, Any], tuple[int | None, str | None]
+RecordTuple: TypeAlias = tuple[
+    int, str, str, str, Mapping[str, Any], dict[str, Any], StepAndMode, int
 ]
-"""A record as a plain tuple: it takes the caller a third of the time to make."""
+"""A record as a plain tuple, which takes the caller a third of the time to make."""
+
+_NO_CONTEXT: dict[str, Any] = {}
 
 
-class Deferred(NamedTuple):
-    """Several events of one moment, made on the worker: the caller pays for one record.
+class RecordColumns(NamedTuple):
+    """Records of one logger, level and event that have the same fields, by column.
 
     Attributes:
-        time_ns, position: As those of a `Record`.
-        entries: Gives logger, type and fields of each event. What it reads is snapshotted.
-        events: How many that will be, for the count if they are dropped.
+        logger, level, event: As those of a `Record`.
+        times_ns: The time of each record.
+        steps: The step of each record, from `set_step`.
+        modes: The mode of each record, from `set_step`.
+        names: The names of the fields.
+        columns: For each name the values, one for each record.
+        size_bytes: About how much memory texts and arrays take.
+    """
+
+    logger: str
+    level: str
+    event: str
+    times_ns: Sequence[int]
+    steps: Sequence[Any]
+    modes: Sequence[Any]
+    names: Sequence[str]
+    columns: Sequence[Sequence[Any]]
+    size_bytes: int = 0
+
+    def records(self) -> Iterator[RecordTuple]:
+        """Yield the records one by one."""
+        rows = zip(*self.columns, strict=True) if self.names else repeat(())
+        logger, level, event, names = self.logger, self.level, self.event, self.names
+        for time_ns, step, mode, row in zip(self.times_ns, self.steps, self.modes, rows):  # noqa: B905
+            fields = dict(zip(names, row, strict=True))
+            yield (time_ns, logger, level, event, _NO_CONTEXT, fields, (step, mode), 0)
+
+
+class DeferredRecords(NamedTuple):
+    """Records of one moment that are made later: the caller pays for one.
+
+    Attributes:
+        time_ns, step_and_mode: As those of a `Record`.
+        make: Yields logger, event type and columns (by name, one value for each record) of the
+            records. What it reads is snapshotted. It is called in the training process, on the
+            thread that takes records from the buffer.
+        record_count: How many records that will be, for the count if they are dropped.
+        size_bytes: About how much memory it takes.
     """
 
     time_ns: int
-    position: Position
-    entries: Callable[[], Iterable[tuple[str, str, dict[str, Any]]]]
-    events: int
+    step_and_mode: StepAndMode
+    make: Callable[[], Iterable[tuple[str, str, Mapping[str, Sequence[Any]]]]]
+    record_count: int
+    size_bytes: int = 0
 
-    def records(self) -> list[Record]:
-        """Return the events as records of level info."""
-        return [
-            Record(self.time_ns, logger, "info", event, {}, fields, self.position)
-            for logger, event, fields in self.entries()
-        ]
+    def expand(self) -> list[RecordColumns]:
+        """Make the records, of level info.
+
+        Raises:
+            Exception: Whatever `make` raises.
+        """
+        step, mode = self.step_and_mode
+        made = []
+        for logger, event, columns in self.make():
+            count = len(next(iter(columns.values()), ()))
+            made.append(
+                RecordColumns(
+                    logger,
+                    "info",
+                    event,
+                    [self.time_ns] * count,
+                    [step] * count,
+                    [mode] * count,
+                    list(columns),
+                    list(columns.values()),
+                )
+            )
+        return made
 
 
-class Batch(NamedTuple):
-    """Items that another process sends; `written` is called when the sinks have their events."""
+class Dropped:
+    """Stands in the buffer where records were dropped, so that `seq` has its gap right there.
 
-    items: list[Item]
-    written: Callable[[], None]
+    Attributes:
+        count: How many records.
+        reason: Why they were dropped.
+        size_bytes: 0.
+    """
 
+    __slots__ = ("count", "reason")
 
-class Lost:
-    """Stands in the buffer where records were dropped, so that `seq` has its gap right there."""
+    size_bytes = 0
 
-    __slots__ = ("count",)
-
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, reason: str) -> None:
         self.count = count
+        self.reason = reason
 
 
-Item: TypeAlias = Call | Record | Deferred | Lost | Batch
+class ReceivedBatch(NamedTuple):
+    """What the training process sent at once; `on_written` is called when the sinks have it."""
+
+    items: Sequence[RecordColumns | Dropped]
+    on_written: Callable[[], None]
+    size_bytes: int = 0
 
 
-def events_in(*items: Item) -> int:
-    """Return for how many events items of the buffer stand."""
-    if set(map(type, items)) <= {tuple, Record}:
-        return len(items)
-    return sum(map(_events_in, items))
+BufferItem: TypeAlias = (
+    RecordTuple | Record | RecordColumns | DeferredRecords | Dropped | ReceivedBatch
+)
 
 
-def _events_in(item: Item) -> int:
-    if isinstance(item, Lost):
-        return item.count
-    if isinstance(item, Batch):
-        return events_in(*item.items)
-    return item.events if isinstance(item, Deferred) else 1
+def count_records(items: Iterable[BufferItem]) -> int:
+    """Return for how many records items of the buffer stand."""
+    return sum(map(_count, items))
+
+
+def _count(item: BufferItem) -> int:
+    match item:
+        case Dropped():
+            return item.count
+        case DeferredRecords():
+            return item.record_count
+        case RecordColumns():
+            return len(item.times_ns)
+        case ReceivedBatch():
+            return count_records(item.items)
+        case _:
+            return 1

@@ -1,13 +1,12 @@
-"""The worker: takes records from the buffer, makes events of them, hands them to the lanes."""
+"""The worker: takes records from the buffer, makes events of them, hands those to the sinks."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import Any
 
 from logflume.events.reserved import LEVELS
 from logflume.guard import Failure, call_guarded, describe
@@ -15,39 +14,53 @@ from logflume.pipeline.buffer import RecordSource, Wakeup
 from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.event_dict import to_event_dict
 from logflume.pipeline.processor_chain import ProcessorChain
-from logflume.pipeline.records import Batch, Call, Deferred, Item, Lost, Record
+from logflume.pipeline.records import (
+    BufferItem,
+    DeferredRecords,
+    Dropped,
+    ReceivedBatch,
+    RecordColumns,
+    RecordTuple,
+)
 from logflume.pipeline.router import Router
-from logflume.protocols import Event
+from logflume.protocols import Event, EventDict
 from logflume.values.kinds import Kind
 from logflume.values.normalize import Normalizer
 
-__all__ = ["Worker"]
+__all__ = ["UNREADABLE", "Worker"]
 
-BATCH = 1024
+BATCH_RECORDS = 1024
 """Records taken at once. Between batches a flush or a stop is noticed."""
 
+BATCH_BYTES = 4 * 2**20
+"""Texts and arrays of the records taken at once."""
+
 LONGEST_SLEEP_S = 0.25
-"""How long a worker in a process of its own sleeps at most: what happens there does not ring."""
+"""How long a worker that is woken by its source sleeps at most: not everything wakes it."""
+
+UNREADABLE = "unreadable"
+"""Why records are dropped of which no event can be made, by a bug of this package."""
 
 
 class Worker:
-    """The thread behind the buffer. It looks twice every `flush_interval_s`, or when woken.
+    """The thread behind the buffer.
 
     Args:
         source: Where the records come from.
         chain: What each event runs through.
         normalizer: What finishes and numbers it.
-        router: Sorts the finished events by lane.
-        lanes: All lanes, in the order in which they are written.
+        router: Sorts the finished events by delivery.
+        deliveries: All deliveries, in the order in which they are written.
         flush_interval_s: The longest that a record waits for its turn, in seconds.
         save_kinds: Called with the kinds of the fields before events with new ones are written.
         report: Called with (component, status, reason) on the first bug of the worker's own.
-        polls: Whether records come without a ring of the buffer's bell, so that it has to look.
+        polls: Whether records arrive without waking the worker, so that it looks twice every
+            `flush_interval_s`.
 
     Attributes:
         taken: Records taken from the buffer.
-        lost: Records that the full buffer dropped, or that no event could be made of.
-        finished: Events that left the chain.
+        dropped: Records that the full buffer dropped, or that could not become events, by reason.
+        finished: Events that left the processor chain.
     """
 
     def __init__(
@@ -56,25 +69,25 @@ class Worker:
         chain: ProcessorChain,
         normalizer: Normalizer,
         router: Router[Delivery],
-        lanes: Sequence[Delivery],
+        deliveries: Sequence[Delivery],
         flush_interval_s: float,
         save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
         report: Callable[[str, str, str], None],
         polls: bool,
     ) -> None:
         self.taken = 0
-        self.lost = 0
+        self.dropped: Counter[str] = Counter()
         self.finished = 0
         self._source = source
         self._buffer = source.buffer
         self._normalizer = normalizer
         self._chain = chain
         self._router = router
-        self._lanes = lanes
+        self._deliveries = deliveries
         self._save_kinds = save_kinds
         self._report = report
         self._started_ns = 0
-        self._tickets: deque[Wakeup] = deque()
+        self._flush_requests: deque[Wakeup] = deque()
         self._stop: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
         self._has_ended = False
@@ -97,11 +110,11 @@ class Worker:
         self._thread.start()
 
     def request_flush(self) -> Wakeup:
-        """Return a bell that rings when all that the buffer held by now has been written."""
-        ticket = Wakeup()
-        self._tickets.append(ticket)
+        """Return what is set when all that the buffer holds by now has been written."""
+        request = Wakeup()
+        self._flush_requests.append(request)
         self._buffer.wake.set()
-        return ticket
+        return request
 
     def stop(self, finale: Callable[[], None], timeout_s: float) -> bool:
         """Run `finale` on the thread after everything is written, and end; False on time-out.
@@ -117,109 +130,115 @@ class Worker:
 
     def turn(self) -> None:
         """Write all that the buffer holds now. Runs on the worker's thread."""
-        tickets = [self._tickets.popleft() for _ in range(len(self._tickets))]
+        requests = [self._flush_requests.popleft() for _ in range(len(self._flush_requests))]
         remaining = len(self._buffer)
         while remaining > 0 and not self._is_given_up:
-            records = self._buffer.take(min(remaining, BATCH))
-            if not records:
+            items = self._buffer.take(min(remaining, BATCH_RECORDS), BATCH_BYTES)
+            if not items:
                 break
-            remaining -= len(records)
-            self._work_off(records)
-        for lane in self._lanes:
-            lane.tick()
-        if tickets:
-            for lane in self._lanes:
-                lane.flush()
-        for ticket in tickets:
-            ticket.set()
+            remaining -= len(items)
+            self._process(items)
+        for delivery in self._deliveries:
+            delivery.tick()
+        if requests:
+            for delivery in self._deliveries:
+                delivery.flush()
+        for request in requests:
+            request.set()
 
     def write(self, events: Sequence[Event]) -> None:
-        """Hand finished events to their lanes, the journal's first."""
+        """Hand finished events to their deliveries, the journal's first."""
         if self._normalizer.has_new_kinds:
             self._normalizer.has_new_kinds = False
             self._save_kinds(self._normalizer.kinds)
         self.finished += len(events)
         sorted_events = self._router.sort(events)
-        for lane, batch in sorted_events.items():
-            # All are counted first: a sink that hangs must not make the others forget theirs.
-            lane.totals.accepted += len(batch)
-        for lane in self._lanes:
-            if lane in sorted_events:
-                lane.write(sorted_events[lane])
+        for delivery, batch in sorted_events.items():
+            # All are counted first: a sink that hangs must not leave the others' events uncounted.
+            delivery.counters.accepted += len(batch)
+        for delivery in self._deliveries:
+            if delivery in sorted_events:
+                delivery.write(sorted_events[delivery])
 
-    def write_call(self, call: Call) -> None:
-        """Write the event of a call that never was in the buffer."""
-        event = self._finish(call)
+    def write_record(self, record: RecordTuple) -> None:
+        """Write the event of a record that never was in the buffer."""
+        event = self._finish(record)
         if event is not None:
             self.write([event])
 
-    def write_unfinished(self, event_dicts: Sequence[dict[str, Any]]) -> None:
-        """Write events that come out of the chain outside of a log call."""
-        self.write([self._normalizer.finish(event_dict) for event_dict in event_dicts])
+    def write_unfinished(self, event_dicts: Sequence[EventDict]) -> None:
+        """Write events that leave the processor chain outside of a log call."""
+        self.write([self._normalizer.finish(dict(event_dict)) for event_dict in event_dicts])
 
-    def _work_off(self, items: Sequence[Item]) -> None:
-        """Write the events of some items; a batch is one piece, and told when it is written."""
+    def _process(self, items: Sequence[BufferItem]) -> None:
+        """Write the events of some items; a received batch by itself, and then acknowledge it."""
         events: list[Event] = []
         for item in items:
-            events += self._read(item)
-            if isinstance(item, Batch):
+            if isinstance(item, ReceivedBatch):
+                for inner in item.items:
+                    events += self._read(inner)
                 self.write(events)
-                item.written()
+                item.on_written()
                 events = []
+            else:
+                events += self._read(item)
         if events:
             self.write(events)
 
-    def _finish(self, call: Call) -> Event | None:
-        """Return the finished event of a call; None if a processor dropped it."""
-        event_dict = self._chain.run(to_event_dict(call))
+    def _read(self, item: BufferItem) -> list[Event]:
+        """Return the events of an item."""
+        match item:
+            case Dropped(count=count, reason=reason):
+                self._drop(count, reason)
+                return []
+            case DeferredRecords():
+                made = call_guarded(item.expand)
+                if isinstance(made, Failure):
+                    self._drop(item.record_count, UNREADABLE)
+                    self._report_bug(made)
+                    return []
+                return [event for columns in made for event in self._read(columns)]
+            case RecordColumns():
+                return self._read_records(item.records())
+            case _:
+                return self._read_records([item])  # type: ignore[list-item]
+
+    def _read_records(self, records: Iterable[RecordTuple]) -> list[Event]:
+        events = []
+        for record in records:
+            if record[0] < self._started_ns and not self._is_wanted(record):
+                continue
+            event = call_guarded(self._finish, record)
+            if isinstance(event, Failure):
+                self._drop(1, UNREADABLE)
+                self._report_bug(event)
+                continue
+            self.taken += 1
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _finish(self, record: RecordTuple) -> Event | None:
+        """Return the finished event of a record; None if a processor dropped it."""
+        event_dict = self._chain.run(to_event_dict(record))
         return None if event_dict is None else self._normalizer.finish(event_dict)
 
-    def _read(self, item: Item) -> list[Event]:
-        if isinstance(item, (Lost, Batch, Deferred)):
-            return self._read_several(item)
-        if item[0] < self._started_ns and not self._is_wanted(Record._make(item)):
-            return []
-        event = call_guarded(self._finish, item)
-        if isinstance(event, Failure):
-            self._lose(1)
-            self._report_bug(event)
-            return []
-        self.taken += 1
-        return [] if event is None else [event]
+    def _is_wanted(self, record: RecordTuple) -> bool:
+        """Whether a record from before the configuration has a level that is logged."""
+        _, logger, level, *_ = record
+        return LEVELS.get(level, 20) >= self._source.level_of(logger)
 
-    def _read_several(self, item: Lost | Batch | Deferred) -> list[Event]:
-        if isinstance(item, Batch):
-            return [event for inner in item.items for event in self._read(inner)]
-        if isinstance(item, Deferred):
-            return self._read_deferred(item)
-        self._lose(item.count)
-        return []
-
-    def _read_deferred(self, deferred: Deferred) -> list[Event]:
-        records = call_guarded(deferred.records)
-        if isinstance(records, Failure):
-            self._lose(deferred.events)
-            self._report_bug(records)
-            return []
-        return [
-            event for record in records if self._is_wanted(record) for event in self._read(record)
-        ]
-
-    def _is_wanted(self, record: Record) -> bool:
-        """Whether a record that did not pass its logger's level yet has one that is logged."""
-        return LEVELS.get(record.level, 20) >= self._source.level_of(record.logger)
-
-    def _lose(self, count: int) -> None:
-        self.lost += count
+    def _drop(self, count: int, reason: str) -> None:
+        self.dropped[reason] += count
         self._normalizer.seq += count
 
     def _pause_s(self) -> float:
-        """Return how long to sleep if nobody rings."""
-        look_s = self._flush_interval_s / 2
+        """Return how long to sleep unless something wakes the worker."""
+        poll_s = self._flush_interval_s / 2
         if self._polls:
-            return look_s
-        due_s = min((lane.due_at_s for lane in self._lanes), default=inf) - time.monotonic()
-        return min(max(due_s, look_s), LONGEST_SLEEP_S)
+            return poll_s
+        due_s = min((d.due_at_s for d in self._deliveries), default=inf) - time.monotonic()
+        return min(max(due_s, poll_s), LONGEST_SLEEP_S)
 
     def _run(self, opening: Callable[[], None]) -> None:
         self._guarded(opening)
@@ -232,7 +251,7 @@ class Worker:
         self._buffer.announce()
 
     def _guarded(self, call: Callable[[], None]) -> None:
-        """Go on after an error; what may raise has a guard of its own, so it is a bug of ours."""
+        """Go on after an error; what may raise has a guard of its own, so it is a bug in here."""
         result = call_guarded(call)
         if isinstance(result, Failure):
             self._report_bug(result)

@@ -1,1 +1,1 @@
-"""Querying runs, while they are written and afterwards."""
+"""Querying runs, during training and afterwards."""

@@ -1,4 +1,4 @@
-"""Which columns are asked for, and one type for each where runs or ranks differ."""
+"""Selects columns by name or pattern, and joins the schemas of files that differ."""
 
 from __future__ import annotations
 
@@ -17,46 +17,48 @@ PATTERN = frozenset("*?[")
 """Characters that make a name a pattern."""
 
 
-def match(asked: Sequence[str] | None, there: Sequence[str]) -> list[str]:
-    """Return those of the columns that are asked for, in the order asked.
+def match(requested: Sequence[str] | None, available: Sequence[str]) -> list[str]:
+    """Return the requested columns that are available, in the order requested.
 
     Args:
-        asked: Names and patterns (`rewards/*/mean`); None: all.
-        there: The columns there are.
+        requested: Names and patterns (`rewards/*/mean`); None: all.
+        available: The available columns.
     """
-    return list(there) if asked is None else list(_match(tuple(asked), tuple(there)))
+    if requested is None:
+        return list(available)
+    return list(_match(tuple(requested), tuple(available)))
 
 
 @lru_cache(maxsize=256)
-def _match(asked: tuple[str, ...], there: tuple[str, ...]) -> dict[str, None]:
-    # Kept, for many files have the same columns.
-    found: dict[str, None] = {}
-    for name in asked:
-        if name in there:
-            found[name] = None
+def _match(requested: tuple[str, ...], available: tuple[str, ...]) -> dict[str, None]:
+    # Cached, because many files have the same columns.
+    matches: dict[str, None] = {}
+    for name in requested:
+        if name in available:
+            matches[name] = None
         elif set(name) & PATTERN:
-            found.update(dict.fromkeys(one for one in there if fnmatchcase(one, name)))
-    return found
+            matches.update(dict.fromkeys(one for one in available if fnmatchcase(one, name)))
+    return matches
 
 
-def check(asked: Sequence[str] | None, there: Sequence[str], event_type: str) -> list[str]:
-    """Return what `match` does, if each name that is no pattern is there.
+def check(requested: Sequence[str] | None, available: Sequence[str], event_type: str) -> list[str]:
+    """Return the same as `match`, but require every name that is not a pattern to exist.
 
     Raises:
         QueryError: There is no such column.
     """
-    for name in asked or ():
-        if name not in there and not set(name) & PATTERN:
-            hint = nearest(name, there)
+    for name in requested or ():
+        if name not in available and not set(name) & PATTERN:
+            hint = nearest(name, available)
             raise QueryError(
                 f"events of type {event_type!r} have no field {name!r}"
-                + (f"; did you mean {hint!r}?" if hint else f"; they have {', '.join(there)}")
+                + (f"; did you mean {hint!r}?" if hint else f"; available: {', '.join(available)}")
             )
-    return match(asked, there)
+    return match(requested, available)
 
 
 def join_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
-    """Return all columns; one that is of several types is text."""
+    """Return a schema with all columns; a column whose type differs becomes text."""
     types: dict[str, pa.DataType] = {}
     for schema in schemas:
         for field in schema:

@@ -1,4 +1,4 @@
-"""The events of a run as they come."""
+"""Follows the journals of a live run, for `logflume tail -f`."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from logflume.formats.journal import find_position, open_files, parse, read_lines_from
+from logflume.formats.journal import find_position, open_files, parse_line, read_lines_from
 from logflume.protocols import Position
 from logflume.runs.files import Writer, find_writers
 
 __all__ = ["follow"]
 
 _INTERVAL_S = 0.2
-_LAST_LINE_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 16
 
-Choose = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+Select = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
 def follow(
-    folder: Path, choose: Choose, last: int, forever: bool
+    folder: Path, select: Select, last: int, forever: bool
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the last events of a run, and then those that come, in batches.
+    """Yield the last events of a run and then, if requested, new events, in batches.
 
-    It goes on through rotations, further attempts, ranks and forked children, until no process
-    writes the run any more.
+    Following continues across rotations, further attempts, ranks and forked children until no
+    process writes the run any more.
 
     Args:
         folder: The run's folder.
-        choose: Returns those events of a batch that are wanted.
-        last: How many to begin with.
-        forever: Whether to go on at all.
+        select: Returns the events of a batch that match.
+        last: How many of the last events to yield first.
+        forever: Whether to wait for new events.
 
     Raises:
         RunError: A journal is damaged.
-        QueryError: From `choose`.
+        QueryError: From `select`.
     """
     followers = [_Follower(writer) for writer in find_writers(folder)]
-    events = [event for one in followers for event in one.read_last(choose, last)]
+    events = [event for one in followers for event in one.read_last(select, last)]
     yield sorted(events, key=_time)[-last:] if last else []
     is_live = forever
     while is_live:
-        # Asked first: what is written before the end is still read.
+        # Checked before reading, so that the events written just before the end aren't missed.
         is_live = any(writer.is_live for writer in find_writers(folder))
         known = {one.suffix for one in followers}
         followers += [
@@ -51,53 +51,53 @@ def follow(
         ]
         events = [event for one in followers for event in one.read_new()]
         if events:
-            yield choose(sorted(events, key=_time))
+            yield select(sorted(events, key=_time))
         elif is_live:
             time.sleep(_INTERVAL_S)
 
 
 class _Follower:
-    """Reads the journal of one writer on and on.
+    """Reads the journal of one writer incrementally.
 
     Args:
         writer: The writer.
 
     Attributes:
-        suffix: That of the writer's files.
+        suffix: The suffix of the writer's files.
     """
 
     def __init__(self, writer: Writer) -> None:
         self.suffix = writer.suffix
         self._writer = writer
         self._next: Position = (0, 0)
-        self._seen: tuple[int, int] | None = None
+        self._last_stat: tuple[int, int] | None = None
 
-    def read_last(self, choose: Choose, count: int) -> list[dict[str, Any]]:
-        """Return the last events that are wanted; what comes after them is new from now on."""
+    def read_last(self, select: Select, count: int) -> list[dict[str, Any]]:
+        """Return the last matching events; `read_new` continues after them."""
         with ExitStack() as stack:
             files = open_files(self._writer.journals, stack)
             newest = _find_last(files)
         if newest is None:
             return []
         attempt, seq = newest
-        back = max(1_000, count)
+        lookback = max(1_000, count)
         while True:
-            first = (attempt, seq - back) if seq > back else (0, 0)
+            first = (attempt, seq - lookback) if seq > lookback else (0, 0)
             self._next = first
-            wanted = choose(list(self._read(until=newest)))
-            if len(wanted) >= count or first == (0, 0):
-                return wanted[-count:] if count else []
-            back *= 8
+            matches = select(list(self._read(until=newest)))
+            if len(matches) >= count or first == (0, 0):
+                return matches[-count:] if count else []
+            lookback *= 8
 
     def read_new(self) -> Iterator[dict[str, Any]]:
-        """Yield what has come since the last time."""
+        """Yield the events that were written since the previous read."""
         path = self._writer.folder / f"events{self.suffix}.jsonl"
         try:
-            found = path.stat()
+            stat = path.stat()
         except FileNotFoundError:
-            return  # between two files
-        if (found.st_ino, found.st_size) != self._seen:
-            self._seen = (found.st_ino, found.st_size)
+            return  # the file is just being rotated
+        if (stat.st_ino, stat.st_size) != self._last_stat:
+            self._last_stat = (stat.st_ino, stat.st_size)
             yield from self._read()
 
     def _read(self, until: Position | None = None) -> Iterator[dict[str, Any]]:
@@ -107,19 +107,19 @@ class _Follower:
                 if until is not None and (attempt, seq) > until:
                     return
                 self._next = (attempt, seq + 1)
-                yield parse(line, str(path))
+                yield parse_line(line, str(path))
 
 
 def _find_last(files: list[tuple[Path, Any]]) -> Position | None:
-    """Return the place of the last whole line."""
+    """Return the position of the last complete line."""
     for path, lines in reversed(files):
         position = None
-        size_bytes = _LAST_LINE_BYTES
+        size_bytes = _TAIL_BYTES
         while position is None:
             at_start = path.suffix == ".zst" or lines.seek(0, 2) <= size_bytes
             lines.seek(0 if at_start else lines.tell() - size_bytes)
-            whole = (line for line in lines if line.endswith(b"\n"))
-            position = max(filter(None, map(find_position, whole)), default=None)
+            complete = (line for line in lines if line.endswith(b"\n"))
+            position = max(filter(None, map(find_position, complete)), default=None)
             if at_start:
                 break
             size_bytes *= 8

@@ -1,4 +1,4 @@
-"""Opening runs for reading, while they are written and afterwards."""
+"""Opens runs for reading, during training and afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Run", "Runs", "is_run", "open_run", "open_runs"]
 
 
 class Run(Questions):
-    """One run. What can be asked of it is told at `Questions`.
+    """One run. See `Questions` for the available queries.
 
     Args:
         folder: The run's folder.
@@ -40,32 +40,32 @@ class Run(Questions):
 
     @property
     def info(self) -> RunSummary:
-        """What the run is: status, times, versions, hyperparameters."""
-        from logflume.query.scan import consistently
+        """Summary of the run: status, times, versions, hyperparameters."""
+        from logflume.query.scan import retry_if_replaced
         from logflume.query.summary import summarize
 
-        return consistently(lambda: summarize(self.folder))
+        return retry_if_replaced(lambda: summarize(self.folder))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the events of the journals, one after another.
 
-        A line that is still being written is left out, and so is what is in Parquet only.
+        An incomplete last line is omitted, and so are events that exist only in Parquet.
 
         Raises:
-            RunError: A line is no JSON: the file was damaged, or changed by hand.
+            RunError: A line is not valid JSON: the file was damaged or edited.
         """
         writers = find_writers(self.folder)
-        # Going through a journal twice takes twice as long: only where there is a need.
-        is_current = self.attempts == "current" and is_continued(writers)
-        events = _Journaled(writers)
-        return latest_events(events) if is_current else iter(events)
+        # This view reads each journal twice, so it is used only where it can make a difference.
+        latest_only = self.attempts == "current" and is_continued(writers)
+        events = _JournalEvents(writers)
+        return latest_events(events) if latest_only else iter(events)
 
     def __repr__(self) -> str:
         return f"<Run {self.folder}>"
 
 
 class Runs(Questions):
-    """Many runs, asked together. The column `run` of an answer tells them apart.
+    """Several runs, queried together. The column `run` of a result identifies the run.
 
     Args:
         folders: Their folders.
@@ -86,12 +86,12 @@ class Runs(Questions):
         return f"<{len(self)} runs>"
 
     @property
-    def _are_many(self) -> bool:
+    def _has_many_runs(self) -> bool:
         return True
 
 
-class _Journaled:
-    """Every event in the journals of a run, each time from the beginning."""
+class _JournalEvents:
+    """All events in the journals of a run. Each iteration starts from the beginning."""
 
     def __init__(self, writers: Sequence[Writer]) -> None:
         self._writers = writers
@@ -108,12 +108,12 @@ def open_run(path: str | os.PathLike[str], *, attempts: Attempts = "current") ->
 
     Args:
         path: The run's folder: `logs/latest`, `logs/20261123-141502-a1b2`.
-        attempts: Of a run that was continued: `current` for the latest attempt of each step,
-            `all` for everything.
+        attempts: For a continued run: `current` for the latest attempt of each step, `all` for
+            everything.
 
     Raises:
-        RunError: There is no run there.
-        ValueError: `attempts` is neither of the two.
+        RunError: There is no run at this path.
+        ValueError: `attempts` has another value.
     """
     _check(attempts)
     folder = Path(path)
@@ -129,30 +129,30 @@ def open_runs(
     *,
     attempts: Attempts = "current",
 ) -> Runs:
-    """Open several runs for reading, to be asked together.
+    """Open several runs for reading, to be queried together.
 
     Args:
-        paths: A pattern (`logs/*`), of which what is no run is left out; or folders of runs. A
-            link (`latest`) to a run that is there anyway is left out, too. Runs of the same id
-            are told apart by their folders.
+        paths: A pattern (`logs/*`), whose matches that aren't runs are ignored; or folders of
+            runs. A link (`latest`) to a run that is already included is ignored, too. Runs with
+            the same id are identified by their folders.
         attempts: As for `open_run`.
 
     Raises:
         RunError: There is no run.
-        ValueError: `attempts` is neither of the two.
+        ValueError: `attempts` has another value.
     """
     _check(attempts)
     if isinstance(paths, (str, os.PathLike)):
-        found = _match(Path(paths))
-        if not found:
+        folders = _find_runs(Path(paths))
+        if not folders:
             raise RunError(f"{paths}: there are no runs here. {_hint(Path(paths))}".rstrip())
     else:
-        found = [open_run(path).folder for path in paths]
-    return Runs(sorted({path.resolve() for path in found}), attempts)
+        folders = [open_run(path).folder for path in paths]
+    return Runs(sorted({path.resolve() for path in folders}), attempts)
 
 
-def _match(pattern: Path) -> list[Path]:
-    """Return the runs that a pattern finds; a folder whose name looks like one is that folder."""
+def _find_runs(pattern: Path) -> list[Path]:
+    """Return the runs that match a pattern; a run whose name looks like a pattern is that run."""
     if is_run(pattern):
         return [pattern]
     parts = pattern.relative_to(pattern.anchor).parts
@@ -160,14 +160,14 @@ def _match(pattern: Path) -> list[Path]:
 
 
 def _hint(path: Path) -> str:
-    """Return what somebody who gave the folder of runs, or the id of one, may have meant."""
+    """Return a suggestion for a path that is the folder of runs, or only the id of a run."""
     if path.is_dir() and any(map(is_run, path.iterdir())):
         return f"Did you mean '{path}/*'?"
     return f"Did you mean 'logs/{path}'?" if is_run(Path("logs") / path) else ""
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run: it has a journal, or at least Parquet and `run.json`."""
+    """Whether a folder is a run: it has a journal, or at least Parquet and `run.json`."""
     if (folder / "events.jsonl").exists() or any(folder.glob("events*.jsonl*")):
         return True
     return (folder / "run.json").exists() and any(folder.glob("parquet*/*"))
@@ -175,4 +175,4 @@ def is_run(folder: Path) -> bool:
 
 def _check(attempts: str) -> None:
     if attempts not in get_args(Attempts):
-        raise ValueError(f"attempts is 'current' or 'all', not {attempts!r}")
+        raise ValueError(f"attempts must be 'current' or 'all', not {attempts!r}")

@@ -1,4 +1,4 @@
-"""The questions that can be asked of one run or of many."""
+"""The queries that a run, or several runs together, can answer."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["Attempts", "Questions", "is_continued"]
 
 
 class Questions:
-    """The events of runs, each once: all ranks and forked children, live or ended.
+    """Queries on the events of runs, live or ended: all ranks and forked children, each event once.
 
-    Every question is answered from what is on disk at that moment. Parquet is read where it has
-    the events, and the journal for the rest.
+    Every query is answered from what is on disk at that moment: from Parquet where it has the
+    events, and from the journal for the rest.
 
     Args:
         folders: The runs' folders.
@@ -41,29 +41,30 @@ class Questions:
         self._folders = folders
 
     def types(self) -> dict[str, int]:
-        """Return how many events of each type there are."""
-        from logflume.query.scan import consistently, count_events
+        """Return the number of events of each type."""
+        from logflume.query.scan import count_events, retry_if_replaced
 
-        return consistently(lambda: count_events(self._files()))
+        return retry_if_replaced(lambda: count_events(self._run_files()))
 
     def events(
         self, event_type: str, *, columns: Sequence[str] | None = None, steps: Steps = None
     ) -> Table:
-        """Return the events of a type, one column a field, in the order they were logged.
+        """Return the events of a type in the order they were logged, with a column for each field.
 
         NaN and infinities are restored. A value that doesn't fit its column is in `extras`, as JSON
         text, and so is a field whose name differs from another's only in case.
 
         Args:
-            event_type: The type: `reward`, `training`, one of your own.
-            columns: Names and patterns (`rewards/*/mean`): nothing else is read. None: all.
-            steps: A step, or the first and the last, `(100, None)` from 100 on. None: all.
+            event_type: The event type: `reward`, `training`, or one of your own.
+            columns: Names and patterns (`rewards/*/mean`) of the columns to read. None: all.
+            steps: A step, or the first and the last step; `(100, None)` for 100 and later. None:
+                all.
 
         Raises:
             QueryError: There is no such column.
             RunError: A journal is damaged.
         """
-        return self._answer(lambda read: read(event_type, columns=columns, steps=steps))
+        return self._query(lambda read: read(event_type, columns=columns, steps=steps))
 
     def metrics(
         self,
@@ -75,14 +76,16 @@ class Questions:
         """Return the numbers of the events that are logged by step.
 
         Args:
-            names: Names and patterns: `loss`, `rewards/*/mean`. None given: all.
-            wide: One row a step and mode, a column each: those of `training` and `evaluation` by
-                their names, of other types as `reward.rewards/total/std`. Of several values for
-                a step the last counts, and of several ranks the mean. Else a row for each value:
-                `step`, `name`, `value`, `event`, `mode`, `run`, `rank`, `attempt`, `timestamp`.
+            names: Names and patterns: `loss`, `rewards/*/mean`. Without any, all are returned.
+            wide: Whether to return one row for each step and mode, with a column for each metric.
+                Metrics of `training` and `evaluation` keep their names, those of other types are
+                named like `reward.rewards/total/std`. If a step has several values of a metric,
+                the last one is used; values of several ranks are averaged. Otherwise there is one
+                row for each value, with `step`, `name`, `value`, `event`, `mode`, `run`, `rank`,
+                `attempt` and `timestamp`.
             steps: As for the method `events`.
-            events: The types of events whose numbers are wanted. TRL's own metrics are in
-                `training`; `reward` has the statistics of each batch.
+            events: The event types to read. TRL's own metrics are in `training`; `reward` has the
+                statistics of each batch.
 
         Raises:
             QueryError: There is no such metric.
@@ -90,8 +93,8 @@ class Questions:
         """
         from logflume.query.metrics import read_metrics
 
-        keys = ["run", "step", "mode"] if self._are_many else ["step", "mode"]
-        return self._answer(
+        keys = ["run", "step", "mode"] if self._has_many_runs else ["step", "mode"]
+        return self._query(
             lambda read: read_metrics(
                 partial(read, steps=steps),
                 [events] if isinstance(events, str) else events,
@@ -104,10 +107,10 @@ class Questions:
         """Return one row for each completion and reward function.
 
         Columns: `step`, `mode`, `function`, `value` (null: the function does not apply), `group`
-        and `index` (which prompt of the batch, which completion of it; null where
-        `num_generations` was not logged), `row` (which completion of the batch), and where it
-        is from. All rewards are there, also of completions whose text was not kept. The weighted
-        sum is the function `total`.
+        and `index` (the prompt within the batch, and the completion within its group; null where
+        `num_generations` was not logged), `row` (the completion within the batch), and the
+        columns that identify the event. All rewards are included, even those of completions
+        whose text was not kept. The weighted sum is the function `total`.
 
         Args:
             steps: As for `events`.
@@ -117,7 +120,7 @@ class Questions:
         """
         from logflume.query.rewards import read_rewards
 
-        return self._answer(lambda read: read_rewards(partial(read, steps=steps)))
+        return self._query(lambda read: read_rewards(partial(read, steps=steps)))
 
     def outputs(
         self,
@@ -131,72 +134,74 @@ class Questions:
         by: str = "rewards/total",
         columns: Sequence[str] | None = None,
     ) -> Table:
-        """Return completions with their rewards: the events `model_output`.
+        """Return completions with their rewards: the `model_output` events.
 
         Args:
             steps: As for `events`.
-            correct: Those whose answer is right, or wrong; None: both.
-            min_reward: The least reward.
-            max_reward: The greatest reward.
-            worst: So many with the least reward, the worst first.
-            best: So many with the greatest reward, the best first.
-            by: The column that is the reward.
+            correct: Only those whose answer is correct (True) or wrong (False); None: both.
+            min_reward: The minimum reward.
+            max_reward: The maximum reward.
+            worst: Only this number of completions, those with the lowest reward, lowest first.
+            best: Only this number of completions, those with the highest reward, highest first.
+            by: The column that holds the reward.
             columns: As for `events`.
 
         Raises:
             QueryError: There is no such column or reward.
             RunError: A journal is damaged.
         """
-        from logflume.query.completions import Wanted, read_outputs
+        from logflume.query.completions import CompletionFilter, read_completions
 
-        wanted = Wanted(correct, min_reward, max_reward, worst, best, by)
-        return self._answer(lambda read: read_outputs(partial(read, steps=steps), wanted, columns))
+        wanted = CompletionFilter(correct, min_reward, max_reward, worst, best, by)
+        return self._query(
+            lambda read: read_completions(partial(read, steps=steps), wanted, columns)
+        )
 
     def sql(self, query: str) -> Table:
-        """Return the answer to a query in DuckDB's SQL.
+        """Return the result of a query in DuckDB's SQL dialect.
 
-        Each type of event is a view (`select loss from training`), and so are `metrics`, `rewards`
-        and `outputs`, as the methods return them.
+        Each event type is a view (`select loss from training`), and so are `metrics`, `rewards`
+        and `outputs`, as returned by the methods of these names.
 
         Raises:
             MissingExtraError: DuckDB is not installed.
-            QueryError: The query is wrong.
+            QueryError: The query is invalid.
             RunError: A journal is damaged.
         """
-        from logflume.query.scan import consistently
+        from logflume.query.scan import retry_if_replaced
         from logflume.query.sql import run_sql
         from logflume.query.table import Table
 
         views = {"metrics": self.metrics, "rewards": self.rewards, "outputs": self.outputs}
-        return Table(consistently(lambda: run_sql(query, self._files(), views)))
+        return Table(retry_if_replaced(lambda: run_sql(query, self._run_files(), views)))
 
     @property
-    def _are_many(self) -> bool:
+    def _has_many_runs(self) -> bool:
         return len(self._folders) != 1
 
-    def _answer(self, ask: Callable[[Callable[..., pa.Table]], pa.Table]) -> Table:
-        """Return what `ask` makes of the files of one moment."""
-        from logflume.query.scan import consistently, read_events
+    def _query(self, query: Callable[[Callable[..., pa.Table]], pa.Table]) -> Table:
+        """Run a query on the files as they are at one moment."""
+        from logflume.query.scan import read_events, retry_if_replaced
         from logflume.query.table import Table
 
-        return Table(consistently(lambda: ask(partial(read_events, self._files()))))
+        return Table(retry_if_replaced(lambda: query(partial(read_events, self._run_files()))))
 
-    def _files(self) -> list[RunFiles]:
+    def _run_files(self) -> list[RunFiles]:
         from logflume.query.run_snapshot import Snapshot
         from logflume.query.scan import RunFiles
 
-        found = [find_writers(folder) for folder in self._folders]
-        ids = [next((w.state.run for w in writers if w.state), None) for writers in found]
+        writers_by_run = [find_writers(folder) for folder in self._folders]
+        ids = [next((w.state.run for w in ws if w.state), None) for ws in writers_by_run]
         counts = Counter(ids)
         runs = []
-        for folder, writers, run in zip(self._folders, found, ids, strict=True):
+        for folder, writers, run in zip(self._folders, writers_by_run, ids, strict=True):
             name = str(folder) if run is not None and counts[run] > 1 else None
-            is_current = self.attempts == "current" and is_continued(writers)
-            runs.append(RunFiles([Snapshot(writer, name) for writer in writers], is_current))
+            latest_only = self.attempts == "current" and is_continued(writers)
+            runs.append(RunFiles([Snapshot(writer, name) for writer in writers], latest_only))
         return runs
 
 
 def is_continued(writers: Sequence[Writer]) -> bool:
-    """Whether a run may have several attempts; one without a state may have any."""
+    """Whether a run may have several attempts. Without a state, that has to be assumed."""
     states = [writer.state for writer in writers if writer.state is not None]
     return not states or any(state.attempt > 0 for state in states)

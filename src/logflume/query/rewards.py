@@ -1,4 +1,4 @@
-"""What each reward function gave for each completion."""
+"""Queries the reward of each completion by each reward function."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read_rewards(read: Callable[..., pa.Table]) -> pa.Table:
 
 def _of_function(events: pa.Table, column: str) -> pa.Table:
     values = events[column].combine_chunks()
-    # A null list has no rows: the function was not asked.
+    # A null list gives no rows: the function was not called for that batch.
     parents = pc.list_parent_indices(values)
     lengths = pc.fill_null(pc.list_value_length(values), 0)
     starts = pc.subtract(pc.cumulative_sum(lengths), lengths)

@@ -1,4 +1,4 @@
-"""Which events of a type are asked for."""
+"""Row filters: which events of a type a query selects, by step and `seq` number."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from logflume.exceptions import QueryError
 __all__ = ["Limits", "RowFilter", "Steps"]
 
 Steps: TypeAlias = int | tuple[int | None, int | None] | None
-"""One step, or the first and the last (None: no limit); None: all."""
+"""A step, or the first and the last step, where None means no limit; None: all."""
 
 Limits: TypeAlias = tuple[int, int] | None
-"""The least and the greatest value of some events; None where that is not known."""
+"""The minimum and maximum of a column; None if unknown."""
 
 
 class RowFilter(NamedTuple):
-    """Which events of a type are asked for.
+    """Selects events of a type by step and `seq`.
 
     Attributes:
         first: The first step; None: no limit.
         last: The last step; None: no limit.
-        seqs: The `seq` of the events; None: all.
+        seqs: The `seq` numbers of the events; None: all.
     """
 
     first: int | None = None
@@ -35,11 +35,11 @@ class RowFilter(NamedTuple):
     seqs: Collection[int] | None = None
 
     @classmethod
-    def of_steps(cls, steps: Steps) -> RowFilter:
-        """Return the wish for all events of some steps.
+    def from_steps(cls, steps: Steps) -> RowFilter:
+        """Return the filter for all events of some steps.
 
         Raises:
-            QueryError: They are no steps.
+            QueryError: The value is not a step or a range of steps.
         """
         if steps is None or isinstance(steps, int):
             return cls(steps, steps)
@@ -49,16 +49,18 @@ class RowFilter(NamedTuple):
             and all(isinstance(step, (int, NoneType)) for step in steps)
         ):
             return cls(*steps)
-        raise QueryError(f"steps={steps!r}: expected a step, or the first and last: (100, None)")
+        raise QueryError(
+            f"steps={steps!r}: expected a step or a range (first, last), such as (100, None)"
+        )
 
     @property
     def columns(self) -> list[str]:
-        """What has to be known of an event to tell whether it is asked for."""
+        """The columns that the filter needs."""
         has_limits = (self.first, self.last) != (None, None)
         return ["step"] * has_limits + ["seq"] * (self.seqs is not None)
 
-    def may_be_among(self, steps: Limits, seqs: Limits) -> bool:
-        """Whether some events may have such, as their limits tell."""
+    def may_match(self, steps: Limits, seqs: Limits) -> bool:
+        """Whether events whose columns have these limits may include matching ones."""
         if steps and self.first is not None and steps[1] < self.first:
             return False
         if steps and self.last is not None and steps[0] > self.last:
@@ -67,9 +69,9 @@ class RowFilter(NamedTuple):
             return True
         return any(seqs[0] <= seq <= seqs[1] for seq in self.seqs)
 
-    def choose(self, events: pa.Table) -> pa.Table:
-        """Return those that are asked for, of a table with the columns that tell."""
-        # As masks: an expression makes Arrow plan an execution, for each of a thousand files.
+    def apply(self, events: pa.Table) -> pa.Table:
+        """Return the matching events of a table that has the required columns."""
+        # Masks, because for an expression Arrow plans an execution, for each of a thousand files.
         masks: list[Any] = []
         if self.first is not None and self.first == self.last:
             masks.append(pc.equal(events["step"], pa.scalar(self.first)))
@@ -78,6 +80,6 @@ class RowFilter(NamedTuple):
         if self.last is not None and self.first != self.last:
             masks.append(pc.less_equal(events["step"], pa.scalar(self.last)))
         if self.seqs is not None:
-            wanted = pa.array(self.seqs, pa.int64())
-            masks.append(pc.is_in(events["seq"], value_set=wanted))
+            seqs = pa.array(self.seqs, pa.int64())
+            masks.append(pc.is_in(events["seq"], value_set=seqs))
         return events.filter(reduce(pc.and_, masks)) if masks else events

@@ -1,4 +1,4 @@
-"""What one writer has written, at one moment: Parquet parts, and the journal for the rest."""
+"""Reads the events of one writer at one moment, from Parquet parts and from the journal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.formats.journal import is_of, open_files, parse, read_events, read_lines_from
+from logflume.formats.journal import (
+    event_type_filter,
+    open_files,
+    parse_line,
+    parse_lines,
+    read_lines_from,
+)
 from logflume.formats.parquet import (
     Part,
     count_values,
@@ -34,55 +40,56 @@ Parts = Mapping[str, Sequence[Part]]
 
 
 class MissingEvents:
-    """The events that the Parquet parts of a writer lack.
+    """The events of a writer that are in its journal, but not in its Parquet parts.
 
-    `seq` has no gaps, so parts whose rows are as many as their highest `seq` says have all up
-    to there. Where that doesn't add up, the numbers themselves are read.
+    `seq` has no gaps, so if the parts have as many rows as their highest `seq` implies, they have
+    every event up to it. Only if the counts differ are the `seq` columns read.
 
     Args:
-        attempts: By attempt that may lack something: which `seq` its parts have, as a mask.
+        attempts: For each attempt that may be incomplete: a mask, indexed by `seq`, of the events
+            that its parts have.
     """
 
     def __init__(self, attempts: Mapping[int, np.ndarray[Any, Any]]) -> None:
-        self._held = attempts
+        self._stored = attempts
 
     def read_lines(self, writer: Writer) -> Iterator[tuple[bytes, Path]]:
-        """Yield the lines of these events in the writer's journal, in order, and their files."""
-        for attempt, held in self._held.items():
-            gaps = (~held).nonzero()[0]
-            first = int(gaps[0]) if gaps.size else len(held)
+        """Yield the journal lines of these events, in order, each with its file."""
+        for attempt, stored in self._stored.items():
+            gaps = (~stored).nonzero()[0]
+            first = int(gaps[0]) if gaps.size else len(stored)
             with ExitStack() as stack:
                 files = open_files(writer.journals, stack)
-                for (of, seq), line, path in read_lines_from(files, (attempt, first)):
-                    if of != attempt:
+                for (line_attempt, seq), line, path in read_lines_from(files, (attempt, first)):
+                    if line_attempt != attempt:
                         break
-                    if seq >= len(held) or not held[seq]:
+                    if seq >= len(stored) or not stored[seq]:
                         yield line, path
 
 
 def find_missing_events(writer: Writer, state: RunState, parts: Parts) -> MissingEvents | None:
-    """Return what the parts lack; None if they have events twice, and can't be relied on.
+    """Return the events that the parts lack; None if the parts have duplicates, so can't be used.
 
     Raises:
-        FileNotFoundError: A part was replaced meanwhile.
+        FileNotFoundError: A part was replaced in the meantime.
     """
     import numpy as np
 
     open_attempts = range(state.complete.get(writer.parquet.name, 0), state.attempt + 1)
-    held: dict[int, Any] = {}
+    stored: dict[int, Any] = {}
     for attempt in open_attempts:
         of_attempt = {
             name: [part for part in some if part.attempt == attempt] for name, some in parts.items()
         }
         size = 1 + max((p.last_seq for some in of_attempt.values() for p in some), default=-1)
         rows = _count_rows(writer, of_attempt)
-        held[attempt] = np.full(size, rows == size)
+        stored[attempt] = np.full(size, rows == size)
         if rows != size:
-            for numbers in _read_numbers(writer, of_attempt):
-                held[attempt][numbers] = True
-            if held[attempt].sum() != rows:
+            for seqs in _read_seqs(writer, of_attempt):
+                stored[attempt][seqs] = True
+            if stored[attempt].sum() != rows:
                 return None
-    return MissingEvents(held)
+    return MissingEvents(stored)
 
 
 def _count_rows(writer: Writer, parts: Parts) -> int:
@@ -93,7 +100,7 @@ def _count_rows(writer: Writer, parts: Parts) -> int:
     return rows
 
 
-def _read_numbers(writer: Writer, parts: Parts) -> Iterator[Any]:
+def _read_seqs(writer: Writer, parts: Parts) -> Iterator[Any]:
     return (read_column(path, "seq").to_numpy() for path in _paths(writer, parts))
 
 
@@ -108,15 +115,15 @@ class Snapshot:
     """The events of one writer, each once: from Parquet where it has them, else from the journal.
 
     Args:
-        writer: Whose events.
-        name: What the run is called in answers; None: by its id. Two runs may have the same id.
+        writer: The writer.
+        name: The name of the run in query results; None: its id. Two runs may have the same id.
 
     Attributes:
-        run: What the run is called; None where nothing tells its id.
-        is_renamed: Whether that is not its id.
+        run: The name of the run; None if its id is unknown.
+        is_renamed: Whether that name differs from the run's id.
 
     Raises:
-        FileNotFoundError: A part was replaced meanwhile: the next snapshot may succeed.
+        FileNotFoundError: A part was replaced in the meantime; a new snapshot may succeed.
     """
 
     def __init__(self, writer: Writer, name: str | None = None) -> None:
@@ -124,20 +131,20 @@ class Snapshot:
         self.is_renamed = name is not None
         self._writer = writer
         self._parts: dict[str, list[Part]] = {}
-        self._lack: MissingEvents | None = None
+        self._missing: MissingEvents | None = None
         if writer.state is not None:
             if not writer.is_complete:
                 self._parts = {
                     t: list_parts(writer.parquet / t) for t in list_tables(writer.parquet)
                 }
-            self._lack = find_missing_events(writer, writer.state, self._parts)
+            self._missing = find_missing_events(writer, writer.state, self._parts)
 
     def files(self, event_type: str) -> list[Path]:
         """Return the Parquet parts that have events of a type, in order."""
         return self._files(folder_name(event_type))
 
     def count(self) -> Counter[str]:
-        """Return how many events of each type there are."""
+        """Return the number of events of each type."""
         counts = Counter(event["event"] for event in self._in_journal())
         for table in self._tables():
             for path in self._files(table):
@@ -145,11 +152,11 @@ class Snapshot:
         return counts
 
     def types(self) -> set[str]:
-        """Return the types of its events."""
+        """Return the types of the events."""
         return {*self._tables(), *(event["event"] for event in self._in_journal())}
 
     def last_step(self) -> int | None:
-        """Return the highest step of what was written last."""
+        """Return the highest step of the events written last."""
         import pyarrow.compute as pc
 
         steps = [event.get("step") for event in self._in_journal()]
@@ -157,10 +164,10 @@ class Snapshot:
         steps += [pc.max(read_column(path, "step")).as_py() for path in newest]
         return max((step for step in steps if step is not None), default=None)
 
-    def journaled(self, event_type: str) -> pa.Table | None:
+    def journal_table(self, event_type: str) -> pa.Table | None:
         """Return the events of a type that only the journal has; None if there are none.
 
-        They have the columns of the type's Parquet parts, too.
+        The table also has the columns of the type's Parquet parts.
         """
         import pyarrow as pa
 
@@ -175,25 +182,25 @@ class Snapshot:
         if columns is None:
             return None
         schema = columns.schema
-        found = pa.concat_tables([widen(table, schema) for table in tables])
+        table = pa.concat_tables([widen(chunk, schema) for chunk in tables])
         if self.is_renamed:
-            names = pa.repeat(pa.scalar(self.run, pa.string()), len(found))
-            found = found.set_column(found.column_names.index("run"), "run", names)
-        return found
+            names = pa.repeat(pa.scalar(self.run, pa.string()), len(table))
+            table = table.set_column(table.column_names.index("run"), "run", names)
+        return table
 
     def _stored_kinds(self, event_type: str) -> dict[str, Kind]:
-        """Return the columns of a type's newest part, the first to have those that are added."""
+        """Return the kinds of the columns of a type's newest part, which has all columns so far."""
         for path in self.files(event_type)[-1:]:
             with open_part(path) as file:
                 return _kinds(file.schema_arrow)
         return {}
 
     def _tables(self) -> list[str]:
-        return [] if self._lack is None else list_tables(self._writer.parquet)
+        return [] if self._missing is None else list_tables(self._writer.parquet)
 
     def _files(self, table: str) -> list[Path]:
-        """Return the files of a table; those that what is lacking was told by, if anything was."""
-        if self._lack is None:
+        """Return the Parquet files of a table: the same ones that `_missing` was computed from."""
+        if self._missing is None:
             return []
         folder = self._writer.parquet / table
         parts = list_parts(folder) if self._writer.is_complete else self._parts.get(table, ())
@@ -201,14 +208,14 @@ class Snapshot:
 
     def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the events that Parquet lacks."""
-        is_wanted = None if event_type is None else is_of(event_type)
+        is_wanted = None if event_type is None else event_type_filter(event_type)
         events: Iterable[dict[str, Any]]
-        if self._lack is None:
+        if self._missing is None:
             events = read_journal(self._writer, is_wanted)
         else:
-            lines = self._lack.read_lines(self._writer)
+            lines = self._missing.read_lines(self._writer)
             events = (
-                parse(line, str(path))
+                parse_line(line, str(path))
                 for line, path in lines
                 if is_wanted is None or is_wanted(line)
             )
@@ -218,14 +225,18 @@ class Snapshot:
 def read_journal(
     writer: Writer, is_wanted: Callable[[bytes], bool] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Yield all events of a writer's journal, or those of the lines that are wanted.
+    """Yield the events of a writer's journal.
+
+    Args:
+        writer: The writer.
+        is_wanted: Whether a line is to be read; None: all are.
 
     Raises:
-        RunError: A line is no JSON.
+        RunError: A line is not valid JSON.
     """
     with ExitStack() as stack:
         for path, lines in open_files(writer.journals, stack):
-            yield from read_events(path, lines, is_wanted)
+            yield from parse_lines(path, lines, is_wanted)
 
 
 def _chunks(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

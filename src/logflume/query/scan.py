@@ -1,4 +1,4 @@
-"""Events of one type from all writers of one or more runs, as one Arrow table."""
+"""Reads the events of one type from all writers of one or more runs, as one Arrow table."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ from logflume.query.sources import Source, find_sources, read_sources
 from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LatestAttempts
 from logflume.values.arrow import Columns, widen
 
-__all__ = ["RunFiles", "Steps", "consistently", "count_events", "find_types", "read_events"]
+__all__ = ["RunFiles", "Steps", "count_events", "find_types", "read_events", "retry_if_replaced"]
 
 Result = TypeVar("Result")
 
-_ORDER = ["attempt", "seq"]
-_PLACE = ["step", "mode", "attempt"]
-_TRIES = 20
+_ORDER_COLUMNS = ["attempt", "seq"]
+_STEP_COLUMNS = ["step", "mode", "attempt"]
+_RETRIES = 20
 
 
 class RunFiles(NamedTuple):
-    """What the writers of one run have written.
+    """The files of one run.
 
     Attributes:
-        snapshots: One a writer.
-        is_current: Whether only the latest attempt of each step is wanted, and there are several.
+        snapshots: One for each writer.
+        latest_only: Whether to return only the latest attempt of each step. False if the run has
+            only one attempt.
     """
 
     snapshots: list[Snapshot]
-    is_current: bool
+    latest_only: bool
 
     @property
     def id(self) -> str | None:
-        """The id of the run; None where nothing tells."""
+        """The id of the run; None if unknown."""
         return next((one.run for one in self.snapshots if one.run is not None), None)
 
 
-def consistently(read: Callable[[], Result]) -> Result:
-    """Call a function that reads runs, again when files were replaced while it did.
+def retry_if_replaced(read: Callable[[], Result]) -> Result:
+    """Call a function that reads runs, and retry if files were replaced in the meantime.
 
     Raises:
-        FileNotFoundError: They were, time after time.
+        FileNotFoundError: They were replaced during every try.
     """
-    for _ in range(_TRIES):
+    for _ in range(_RETRIES):
         try:
             return read()
         except FileNotFoundError:
@@ -63,21 +64,21 @@ def read_events(
     columns: Sequence[str] | None = None,
     steps: Steps = None,
     seqs: Mapping[str, Collection[int]] | None = None,
-    shrink: Callable[[pa.Table], pa.Table] | None = None,
+    prefilter: Callable[[pa.Table], pa.Table] | None = None,
 ) -> pa.Table:
     """Return the events of a type, run by run.
 
-    Those of one run are in the order in which each writer logged them.
+    Within a run, the events of each writer are in the order they were logged.
 
     Args:
         runs: The runs.
         event_type: The type.
-        columns: Names and patterns; None: all. Nothing else is read.
+        columns: Names and patterns of the columns to read; None: all.
         steps: The steps.
-        seqs: By run the `seq` of the events that are asked for; None: all. Events of another rank
-            or attempt that have the same `seq` come along.
-        shrink: Makes each piece of the answer smaller before they are put together, where it may
-            be: in the end it has to be called again with the whole.
+        seqs: The requested `seq` numbers, by run; None: all. Events of other ranks or attempts
+            with the same `seq` are returned, too.
+        prefilter: Reduces pieces of the result before they are concatenated, where possible. The
+            caller has to apply it again to the whole result.
 
     Raises:
         QueryError: There is no such column.
@@ -85,75 +86,78 @@ def read_events(
     """
     runs = [run for run in runs if seqs is None or run.id is None or run.id in seqs]
     sources = find_sources([snapshot for run in runs for snapshot in run.snapshots], event_type)
-    of_steps = RowFilter.of_steps(steps)
+    step_filter = RowFilter.from_steps(steps)
     columns = [columns] if isinstance(columns, str) else columns
 
-    def wish(source: Source) -> RowFilter:
-        return of_steps if seqs is None else of_steps._replace(seqs=seqs.get(source.run or ""))
+    def row_filter(source: Source) -> RowFilter:
+        return (
+            step_filter if seqs is None else step_filter._replace(seqs=seqs.get(source.run or ""))
+        )
 
-    is_current = any(run.is_current for run in runs)
-    place = _PLACE if is_current else []
+    latest_only = any(run.latest_only for run in runs)
+    step_columns = _STEP_COLUMNS if latest_only else []
 
-    def needed(there: Sequence[str]) -> list[str]:
-        return list(dict.fromkeys([*match(columns, there), *_ORDER, *place]))
+    def required(available: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys([*match(columns, available), *_ORDER_COLUMNS, *step_columns]))
 
-    found = read_sources(sources, needed, wish, None if is_current else shrink)
-    schema = join_schemas(one.schema for one in found)
+    results = read_sources(sources, required, row_filter, None if latest_only else prefilter)
+    schema = join_schemas(result.schema for result in results)
     if not schema.names:
-        schema = _schema_of_none(event_type, columns or ())
-    chosen = check(columns, schema.names, event_type)
-    answer = [pa.schema([schema.field(name) for name in chosen]).empty_table()]
-    remaining = zip(sources, (_in_order(one.events) for one in found), strict=True)
+        schema = _empty_schema(event_type, columns or ())
+    selected = check(columns, schema.names, event_type)
+    tables = [pa.schema([schema.field(name) for name in selected]).empty_table()]
+    remaining = zip(sources, (_in_order(result.events) for result in results), strict=True)
     for run in runs:
         of_run = list(islice(remaining, len(run.snapshots)))
-        if run.is_current and event_type not in ATTEMPT_EVENTS:
-            answer += _latest([source for source, _ in of_run], [e for _, e in of_run], of_steps)
+        if run.latest_only and event_type not in ATTEMPT_EVENTS:
+            tables += _latest([source for source, _ in of_run], [e for _, e in of_run], step_filter)
         else:
-            answer += [events for _, events in of_run]
-    return pa.concat_tables([widen(events, answer[0].schema) for events in answer])
+            tables += [events for _, events in of_run]
+    return pa.concat_tables([widen(events, tables[0].schema) for events in tables])
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:
-    """Return how many events of each type there are."""
+    """Return the number of events of each type."""
     counts: Counter[str] = Counter()
     for run in runs:
         of_run = sum((snapshot.count() for snapshot in run.snapshots), Counter())
-        if run.is_current:
+        if run.latest_only:
             of_run = Counter({t: len(read_events([run], t, columns=["seq"])) for t in of_run})
         counts += of_run
     return dict(counts)
 
 
 def find_types(runs: Sequence[RunFiles]) -> set[str]:
-    """Return the types of events that there are."""
+    """Return the event types of the runs."""
     return {name for run in runs for snapshot in run.snapshots for name in snapshot.types()}
 
 
-def _schema_of_none(event_type: str, columns: Sequence[str]) -> pa.Schema:
-    """Return the schema where there is no event: what is declared, and what was asked for."""
+def _empty_schema(event_type: str, columns: Sequence[str]) -> pa.Schema:
+    """Return the schema for a type without events: the declared and the requested columns."""
     declared = Columns(event_type).schema
-    asked = [name for name in columns if not set(name) & PATTERN and name not in declared.names]
-    return pa.schema([*declared, *(pa.field(name, pa.null()) for name in asked)])
+    requested = [name for name in columns if not set(name) & PATTERN and name not in declared.names]
+    return pa.schema([*declared, *(pa.field(name, pa.null()) for name in requested)])
 
 
 def _latest(
-    sources: Sequence[Source], events: list[pa.Table], of_steps: RowFilter
+    sources: Sequence[Source], events: list[pa.Table], step_filter: RowFilter
 ) -> list[pa.Table]:
-    """Return those events of a run's writers that are of the latest attempts.
+    """Return the events of the latest attempts, for each writer of a run.
 
-    Which ones these are is told by all events of the steps, not only by those that are wanted.
+    The latest attempts are determined from all events of these steps, not only from the requested
+    ones.
     """
-    found = read_sources(sources, lambda _there: _PLACE, lambda _source: of_steps)
-    keys = [one.events for one in found if len(one.events)]
+    results = read_sources(sources, lambda _available: _STEP_COLUMNS, lambda _source: step_filter)
+    keys = [result.events for result in results if len(result.events)]
     latest = LatestAttempts(pa.concat_tables(keys)) if keys else None
     return [one if latest is None or not len(one) else latest.filter(one) for one in events]
 
 
 def _in_order(events: pa.Table) -> pa.Table:
-    """Return the events in the order in which they were logged; most are so already."""
+    """Return the events in the order they were logged; most tables are sorted already."""
     if not len(events) or _is_sorted(events["attempt"], events["seq"]):
         return events
-    return events.sort_by([(name, "ascending") for name in _ORDER])
+    return events.sort_by([(name, "ascending") for name in _ORDER_COLUMNS])
 
 
 def _is_sorted(attempts: Any, seqs: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Where the events of one type of one writer are: in Parquet files, and in the journal beyond."""
+"""Locates and reads the events of one type and writer, in Parquet files and in the journal."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from logflume.values.arrow import widen
 
 __all__ = ["ScanResult", "Source", "find_sources", "read_sources"]
 
-Choose: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
-Shrink: TypeAlias = Callable[[pa.Table], pa.Table]
+SelectColumns: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+Prefilter: TypeAlias = Callable[[pa.Table], pa.Table]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _THREADS = min(8, os.cpu_count() or 1)
-_MANY_ROWS = 10_000
-"""So many are worth being made fewer before they are put together."""
+_PREFILTER_ROWS = 10_000
+"""Minimum number of rows for which prefiltering a file pays off."""
 
-_SLICES = 8
-"""Pieces of work a thread: few, for each costs time, and enough to end together."""
+_CHUNKS_PER_THREAD = 8
+"""Few, because each chunk has a cost, but enough for all threads to finish together."""
 
 
 class Source(NamedTuple):
-    """Events of one type and writer.
+    """The events of one type and writer.
 
     Attributes:
-        run: The run's id; None where nothing tells.
+        run: The run's id; None if unknown.
         files: Parquet files, in order.
-        journaled: What is only in the journal, if there is something.
+        journal_table: The events that only the journal has, if any.
     """
 
     run: str | None
     files: Sequence[Path]
-    journaled: pa.Table | None
+    journal_table: pa.Table | None
 
 
 class ScanResult(NamedTuple):
-    """What was asked for.
+    """The result of reading a source.
 
     Attributes:
-        schema: All columns that there are.
-        events: The events, with the columns that were asked for.
+        schema: All available columns.
+        events: The matching events, with the selected columns.
     """
 
     schema: pa.Schema
@@ -60,95 +60,97 @@ class ScanResult(NamedTuple):
 
 
 def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]:
-    """Return where the events of a type are, by writer."""
+    """Return the sources of the events of a type, one for each writer."""
     return [
-        Source(snapshot.run, snapshot.files(event_type), snapshot.journaled(event_type))
+        Source(snapshot.run, snapshot.files(event_type), snapshot.journal_table(event_type))
         for snapshot in snapshots
     ]
 
 
 def read_sources(
     sources: Sequence[Source],
-    choose: Choose,
-    wish: Callable[[Source], RowFilter],
-    shrink: Shrink | None = None,
+    select_columns: SelectColumns,
+    filter_for: Callable[[Source], RowFilter],
+    prefilter: Prefilter | None = None,
 ) -> list[ScanResult]:
-    """Return by source the events that are asked for.
+    """Return the matching events of each source.
 
     Args:
         sources: The sources.
-        choose: Returns those of the columns of a file that are asked for.
-        wish: Returns which events of a source are.
-        shrink: Makes what was read of each file smaller; None: nothing does.
+        select_columns: Returns the columns to read, of those that a file has.
+        filter_for: Returns the row filter for a source.
+        prefilter: Reduces the events read from each file; None: they are kept as they are.
     """
 
-    def read(asked: tuple[Path, Source]) -> ScanResult:
-        path, source = asked
-        found = _read_file(path, source.run, choose, wish(source))
-        if shrink is None or len(found.events) < _MANY_ROWS:
-            return found
-        return found._replace(events=shrink(found.events))
+    def read(file: tuple[Path, Source]) -> ScanResult:
+        path, source = file
+        result = _read_file(path, source.run, select_columns, filter_for(source))
+        if prefilter is None or len(result.events) < _PREFILTER_ROWS:
+            return result
+        return result._replace(events=prefilter(result.events))
 
-    asked = [(path, source) for source in sources for path in source.files]
-    pieces = iter(_in_threads(read, asked))
-    answers = []
+    files = [(path, source) for source in sources for path in source.files]
+    pieces = iter(_map_in_threads(read, files))
+    results = []
     for source in sources:
-        found = list(islice(pieces, len(source.files)))
-        if source.journaled is not None:
-            events = wish(source).choose(source.journaled)
-            names = choose(events.column_names)
-            found.append(ScanResult(events.schema, events.select(names)))
-        answers.append(join(found))
-    return answers
+        of_source = list(islice(pieces, len(source.files)))
+        if source.journal_table is not None:
+            events = filter_for(source).apply(source.journal_table)
+            names = select_columns(events.column_names)
+            of_source.append(ScanResult(events.schema, events.select(names)))
+        results.append(_concat(of_source))
+    return results
 
 
-def join(found: Sequence[ScanResult]) -> ScanResult:
-    """Return the same as one."""
-    if len(found) == 1:
-        return found[0]
-    schema = join_schemas(one.events.schema for one in found)
-    tables = [widen(one.events, schema) for one in found]
+def _concat(results: Sequence[ScanResult]) -> ScanResult:
+    if len(results) == 1:
+        return results[0]
+    schema = join_schemas(result.events.schema for result in results)
+    tables = [widen(result.events, schema) for result in results]
     events = pa.concat_tables([schema.empty_table(), *tables])
-    return ScanResult(join_schemas(one.schema for one in found), events)
+    return ScanResult(join_schemas(result.schema for result in results), events)
 
 
-def _read_file(path: Path, run: str | None, choose: Choose, wish: RowFilter) -> ScanResult:
-    """Return the events that are asked for; row groups without such are skipped unread.
+def _read_file(
+    path: Path, run: str | None, select_columns: SelectColumns, row_filter: RowFilter
+) -> ScanResult:
+    """Return the matching events of a file, skipping row groups without any.
 
-    A run's id is the same in all of its files: it is not read where it is known. A file whose name
-    tells that it has none of the events is not opened.
+    The run's id is the same in all of its files, so the column isn't read where the id is known. A
+    file whose name rules out matching events isn't opened.
     """
     part = Part.of_name(path.name, -1, -1)
-    if not wish.may_be_among(None, (part.first_seq, part.last_seq)):
+    if not row_filter.may_match(None, (part.first_seq, part.last_seq)):
         return ScanResult(pa.schema([]), pa.table({}))
     with open_part(path) as file:
         schema = file.schema_arrow
-        names = list(choose(schema.names))
+        names = list(select_columns(schema.names))
         known = {"run"} & set(names) if run is not None else set()
-        needed = [n for n in dict.fromkeys([*names, *wish.columns]) if n not in known]
-        groups = _find_groups(file.metadata, wish)
-        events = file.read_row_groups(groups, columns=needed, use_threads=False)
-    events = wish.choose(events)
+        required = [n for n in dict.fromkeys([*names, *row_filter.columns]) if n not in known]
+        groups = _find_groups(file.metadata, row_filter)
+        events = file.read_row_groups(groups, columns=required, use_threads=False)
+    events = row_filter.apply(events)
     if known:
         events = events.append_column("run", pa.repeat(pa.scalar(run, pa.string()), len(events)))
     return ScanResult(schema, events.select(names))
 
 
-def _find_groups(footer: pq.FileMetaData, wish: RowFilter) -> list[int]:
-    """Return the row groups that may have what is asked for, as their statistics tell."""
+def _find_groups(footer: pq.FileMetaData, row_filter: RowFilter) -> list[int]:
+    """Return the row groups that may have matching events, according to their statistics."""
     groups = range(footer.num_row_groups)
-    if not wish.columns:
+    columns = row_filter.columns
+    if not columns:
         return list(groups)
-    step, seq = (_find_column(footer, n) if n in wish.columns else None for n in ("step", "seq"))
+    step, seq = (_find_column(footer, n) if n in columns else None for n in ("step", "seq"))
     return [
         group
         for group in groups
-        if wish.may_be_among(_limits(footer, group, step), _limits(footer, group, seq))
+        if row_filter.may_match(_limits(footer, group, step), _limits(footer, group, seq))
     ]
 
 
 def _find_column(footer: pq.FileMetaData, name: str) -> int:
-    """Return the place of a column; those that every event has are among the first."""
+    """Return the index of a column, found early: reserved names are among the first columns."""
     columns = (footer.schema.column(index).path for index in range(footer.num_columns))
     return next(index for index, path in enumerate(columns) if path == name)
 
@@ -162,12 +164,12 @@ def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:
     return statistics.min, statistics.max
 
 
-def _in_threads(do: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Return the results in order. Arrow reads without the interpreter's lock."""
-    size = -(-len(items) // (_THREADS * _SLICES))
+def _map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Return the results in order. Threads help because Arrow releases the GIL while it reads."""
+    size = -(-len(items) // (_THREADS * _CHUNKS_PER_THREAD))
     if len(items) < 2:
-        return [do(item) for item in items]
-    slices = [items[start : start + size] for start in range(0, len(items), size)]
-    with ThreadPoolExecutor(min(_THREADS, len(slices))) as pool:
-        done = pool.map(lambda some: [do(item) for item in some], slices)
-        return [result for some in done for result in some]
+        return [function(item) for item in items]
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
+    with ThreadPoolExecutor(min(_THREADS, len(chunks))) as pool:
+        done = pool.map(lambda chunk: [function(item) for item in chunk], chunks)
+        return [result for chunk in done for result in chunk]

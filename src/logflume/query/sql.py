@@ -1,4 +1,4 @@
-"""SQL over the events of runs, by DuckDB."""
+"""Runs SQL queries on the events of runs, with DuckDB."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _LATEST = "qualify step is null or attempt = max(attempt) over (partition by run
 def run_sql(
     query: str, runs: Sequence[RunFiles], views: Mapping[str, Callable[[], Table]]
 ) -> pa.Table:
-    """Return the answer to a query.
+    """Return the result of a query.
 
     Args:
-        query: SQL. Each type of event is a view; those that the query names are made.
-        runs: What the writers of all runs have written.
-        views: Further views, by name.
+        query: SQL. Each event type is a view; only the views that the query names are created.
+        runs: The files of all runs.
+        views: Additional views, by name.
 
     Raises:
         MissingExtraError: DuckDB is not installed.
-        QueryError: The query is wrong.
-        FileNotFoundError: Files were replaced meanwhile: the next try may succeed.
+        QueryError: The query is invalid.
+        FileNotFoundError: Files were replaced in the meantime; another try may succeed.
     """
     try:
         import duckdb
@@ -48,15 +48,16 @@ def run_sql(
         raise MissingExtraError("duckdb", "analysis") from error
     try:
         with duckdb.connect() as connection:
-            # A name that is no view must not be looked up among the variables of this module.
+            # Keep DuckDB from resolving unknown names to Python variables of this module.
             connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
             try:
-                return _ask(connection, query, runs, views, _make_view)
+                return _execute(connection, query, runs, views, _create_view)
             except duckdb.ConversionException:
-                # A field is of two kinds that SQL can't put together: text, as the tables have it.
-                return _ask(connection, query, runs, views, _make_table)
+                # SQL can't combine the kinds of a field that differ between runs. Use tables
+                # instead, in which such a field is text.
+                return _execute(connection, query, runs, views, _register_table)
     except duckdb.IOException as error:
-        if _are_there(runs):
+        if _all_exist(runs):
             raise QueryError(str(error)) from error
         raise FileNotFoundError(str(error)) from error
     except duckdb.Error as error:
@@ -65,56 +66,56 @@ def run_sql(
         raise QueryError(f"{text}\nViews: {', '.join(names)}") from error
 
 
-MakeView: TypeAlias = "Callable[[duckdb.DuckDBPyConnection, str, Sequence[RunFiles]], None]"
+CreateView: TypeAlias = "Callable[[duckdb.DuckDBPyConnection, str, Sequence[RunFiles]], None]"
 
 
-def _ask(
+def _execute(
     connection: duckdb.DuckDBPyConnection,
     query: str,
     runs: Sequence[RunFiles],
     views: Mapping[str, Callable[[], Table]],
-    make_view: MakeView,
+    create_view: CreateView,
 ) -> pa.Table:
-    for name, found in _find_tables(connection, query, runs, views).items():
+    for name, event_type in _find_views(connection, query, runs, views).items():
         connection.execute(f'drop view if exists "{name}"')
-        if found is None:
+        if event_type is None:
             connection.register(name, views[name]().arrow)
         else:
-            make_view(connection, found, runs)
-    answer = connection.sql(query)
-    if answer is None:
-        raise QueryError("sql: this query has no answer; a query begins with select")
-    return _plain_numbers(answer.to_arrow_table())
+            create_view(connection, event_type, runs)
+    result = connection.sql(query)
+    if result is None:
+        raise QueryError("sql: this statement returns no result; use a query, such as a select")
+    return _without_decimals(result.to_arrow_table())
 
 
-def _find_tables(
+def _find_views(
     connection: duckdb.DuckDBPyConnection,
     query: str,
     runs: Sequence[RunFiles],
     views: Mapping[str, Callable[[], Table]],
 ) -> dict[str, str | None]:
-    """Return the views that a query needs: of a type of event, or (None) one of the further ones.
+    """Return the views that a query needs: by name the event type, or None for an additional view.
 
-    Names are told apart by their case only where SQL can: a type of exactly that name wins. So does
-    a type of the user's own over a further view of that name.
+    Names are case-insensitive, as in SQL, but a type with exactly that name takes precedence, and
+    so does a type of the user over an additional view of the same name.
     """
-    asked = _find_names(connection, query)
-    if asked <= set(views) and not asked & find_types(runs):
-        return dict.fromkeys(asked)
-    found: dict[str, str | None] = {}
+    names = _find_names(connection, query)
+    if names <= set(views) and not names & find_types(runs):
+        return dict.fromkeys(names)
+    needed: dict[str, str | None] = {}
     types = {*CATALOGUE, *find_types(runs)}
-    for name in sorted(asked):
+    for name in sorted(names):
         same = [one for one in sorted(types) if one.casefold() == name.casefold()]
         if same:
-            chosen = name if name in same else same[0]
-            found[chosen] = chosen
+            event_type = name if name in same else same[0]
+            needed[event_type] = event_type
         elif name.casefold() in views:
-            found[name.casefold()] = None
-    return found
+            needed[name.casefold()] = None
+    return needed
 
 
-def _plain_numbers(table: pa.Table) -> pa.Table:
-    """Return the table with numbers that everybody knows: a sum of integers is a decimal of 38."""
+def _without_decimals(table: pa.Table) -> pa.Table:
+    """Convert decimals to integers or floats: in DuckDB a sum of integers is a decimal."""
     import pyarrow as pa
 
     for index, field in enumerate(table.schema):
@@ -129,8 +130,8 @@ def _plain_numbers(table: pa.Table) -> pa.Table:
     return table
 
 
-def _are_there(runs: Sequence[RunFiles]) -> bool:
-    """Whether the files are still those that the snapshots have."""
+def _all_exist(runs: Sequence[RunFiles]) -> bool:
+    """Whether all files of the snapshots still exist."""
     snapshots = [snapshot for run in runs for snapshot in run.snapshots]
     return all(
         path.exists() for one in snapshots for name in one.types() for path in one.files(name)
@@ -138,36 +139,39 @@ def _are_there(runs: Sequence[RunFiles]) -> bool:
 
 
 def _find_names(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
-    """Return the names of tables in a query.
+    """Return the names of the tables in a query.
 
-    Of what is no plain `select` they are all its words, for DuckDB doesn't show its parts.
+    For anything but a plain `select`, these are all words of the query, because DuckDB can't
+    serialize its syntax tree.
     """
     text: str
     ((text,),) = connection.execute("select json_serialize_sql(?)", [query]).fetchall()
     tree = orjson.loads(text)
     if tree["error"]:
         return {word.strip('"') for word in re.findall(r'"[^"]*"|[\w.]+', query)}
-    return set(_tables(tree))
+    return set(_table_names(tree))
 
 
-def _tables(node: Any) -> Iterator[str]:
+def _table_names(node: Any) -> Iterator[str]:
     if isinstance(node, dict):
         if node.get("type") == "BASE_TABLE":
             yield node["table_name"]
         node = list(node.values())
     if isinstance(node, list):
         for inner in node:
-            yield from _tables(inner)
+            yield from _table_names(inner)
 
 
-def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]) -> None:
-    """Make the view of a type."""
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]
+) -> None:
+    """Create the view of an event type."""
     selects = []
-    for continued in (False, True):
-        of_kind = [r for r in runs if (r.is_current and name not in ATTEMPT_EVENTS) is continued]
-        snapshots = [snapshot for run in of_kind for snapshot in run.snapshots]
-        if events := _select_all(connection, name, snapshots, f"{name}/{continued}"):
-            selects.append(f"select * from ({events}) {_LATEST if continued else ''}")
+    for latest_only in (False, True):
+        group = [r for r in runs if (r.latest_only and name not in ATTEMPT_EVENTS) is latest_only]
+        snapshots = [snapshot for run in group for snapshot in run.snapshots]
+        if events := _select_all(connection, name, snapshots, f"{name}/{latest_only}"):
+            selects.append(f"select * from ({events}) {_LATEST if latest_only else ''}")
     if not selects:
         connection.register(f"{name}/none", Columns(name).schema.empty_table())
         selects = [f'select * from "{name}/none"']
@@ -177,8 +181,10 @@ def _make_view(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[
     )
 
 
-def _make_table(connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]) -> None:
-    """Make the view of a type from a table that has one kind for each column."""
+def _register_table(
+    connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]
+) -> None:
+    """Register an event type as a table, in which each column has a single kind."""
     connection.register(name, read_events(runs, name))
 
 
@@ -187,15 +193,15 @@ def _select_all(
 ) -> str:
     """Return the query for all events of a type; empty if there are none."""
     selects = []
-    as_they_are = [path for one in snapshots if not one.is_renamed for path in one.files(name)]
-    if as_they_are:
-        selects.append(f"select * from {_scan(as_they_are)}")
+    plain_files = [path for one in snapshots if not one.is_renamed for path in one.files(name)]
+    if plain_files:
+        selects.append(f"select * from {_scan(plain_files)}")
     for number, snapshot in enumerate(snapshots):
         if snapshot.is_renamed and (files := snapshot.files(name)):
             run = _quote(snapshot.run or "")
             selects.append(f"select * replace ({run} as run) from {_scan(files)}")
-        if (journaled := snapshot.journaled(name)) is not None:
-            connection.register(f"{prefix}/{number}", journaled)
+        if (journal_table := snapshot.journal_table(name)) is not None:
+            connection.register(f"{prefix}/{number}", journal_table)
             selects.append(f'select * from "{prefix}/{number}"')
     return " union all by name ".join(selects)
 

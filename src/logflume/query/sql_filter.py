@@ -1,4 +1,4 @@
-"""Conditions in SQL on events that are not in a table."""
+"""Filters events that are not in a table by a condition in SQL, for `logflume tail --where`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _MISSING = re.compile(r'column "([^"]+)" not found in FROM clause')
 
 
 class SqlFilter:
-    """Chooses events by a condition in SQL: `step > 100 and loss < 1`.
+    """Selects events by a condition in SQL: `step > 100 and loss < 1`.
 
-    A type of event that lacks a field of the condition is not chosen.
+    Events of a type that lacks a field of the condition don't match.
 
     Args:
         condition: The condition.
 
     Raises:
-        QueryError: It is no SQL.
+        QueryError: The condition is not valid SQL.
     """
 
     def __init__(self, condition: str) -> None:
@@ -39,34 +39,34 @@ class SqlFilter:
             raise self._explain(error) from error
 
     def __call__(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the events that are chosen, in order.
+        """Return the events that match, in order.
 
         Raises:
-            QueryError: The condition can't be applied to what the fields hold.
+            QueryError: The condition can't be applied to the values of the fields.
         """
         by_type: dict[str, list[int]] = {}
         for row, event in enumerate(events):
             by_type.setdefault(event["event"], []).append(row)
-        chosen: list[int] = []
+        matches: list[int] = []
         with duckdb.connect() as connection:
             for event_type, rows in by_type.items():
                 table = Columns(event_type).to_table([events[row] for row in rows])
                 connection.register("events", table.append_column(_ROW, pa.array(rows)))
-                chosen += self._choose(connection)
-        return [events[row] for row in sorted(chosen)]
+                matches += self._match(connection)
+        return [events[row] for row in sorted(matches)]
 
-    def report_losses(self) -> None:
-        """Say so if no type of event had the fields of the condition, of all that were looked at.
+    def check_applied(self) -> None:
+        """Raise an error if no event type seen so far has the fields of the condition.
 
         Raises:
-            QueryError: None had.
+            QueryError: None of them has.
         """
         if self._missing is not None and not self._applied:
             raise QueryError(
                 f"--where {self._condition!r}: no event here has the field {self._missing!r}"
             )
 
-    def _choose(self, connection: duckdb.DuckDBPyConnection) -> list[int]:
+    def _match(self, connection: duckdb.DuckDBPyConnection) -> list[int]:
         query = f'select "{_ROW}" from events where ({self._condition})'
         try:
             rows = connection.execute(query).fetchall()
@@ -82,5 +82,5 @@ class SqlFilter:
         return [row for (row,) in rows]
 
     def _explain(self, error: duckdb.Error) -> QueryError:
-        """Return the error with the first line of what DuckDB says: the rest shows our query."""
+        """Return an error with the first line of DuckDB's message: the rest shows our own query."""
         return QueryError(f"--where {self._condition!r}: {str(error).splitlines()[0]}")

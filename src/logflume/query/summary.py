@@ -1,4 +1,4 @@
-"""What a run is: who wrote it, when, with what, and how it stands."""
+"""Summarizes a run: its status, times, host, versions and hyperparameters."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["RunStatus", "RunSummary", "read_run_status", "summarize"]
 
 
 class RunSummary(msgspec.Struct, kw_only=True):
-    """A run in a few words. Of a run that was continued the latest attempt is told.
+    """The summary of a run. For a continued run it describes the latest attempt.
 
     Attributes:
         run: Run id.
-        folder: Where it is.
+        folder: The run's folder.
         status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
-            when it ended without a word; `unknown` when nothing tells.
+            if it ended without recording how; `unknown` if nothing was recorded.
         attempt: The latest attempt.
-        ranks: The ranks that have begun it.
-        started: When the attempt began, UTC.
+        ranks: The ranks that have started it.
+        started: When the attempt started, UTC.
         ended: When it ended; None while it runs, and after a kill.
         duration_s: The time between the two, in seconds.
-        last_step: The highest step of its newest events.
-        exception: What ended it, if an exception did.
+        last_step: The highest step of the newest events.
+        exception: The exception that ended it, if any.
         host: Name of the machine.
         command: The command line.
-        git_commit: Commit of the working folder's repository.
+        git_commit: Commit of the repository that contains the working directory.
         versions: Versions of Python and of packages.
-        hyperparameters: The trainer's arguments that were set, or are well known.
+        hyperparameters: The trainer's arguments that were set or are commonly used.
         config: The configuration of logflume.
     """
 
@@ -58,15 +58,15 @@ class RunSummary(msgspec.Struct, kw_only=True):
 
 
 def summarize(folder: Path) -> RunSummary:
-    """Return what is known of the run in a folder.
+    """Return the summary of the run in a folder.
 
     Raises:
         RunError: A journal is damaged.
-        FileNotFoundError: Files were replaced meanwhile: the next try may succeed.
+        FileNotFoundError: Files were replaced in the meantime; another try may succeed.
     """
     writers = find_writers(folder)
     snapshots = [Snapshot(writer) for writer in writers]
-    files = [RunFiles(snapshots, is_current=False)]
+    files = [RunFiles(snapshots, latest_only=False)]
     started = _of_latest(read_events(files, "run_started").to_pylist())
     finished = _of_latest(read_events(files, "run_finished").to_pylist())
     first: dict[str, Any] = next((e for e in started if e["schema_version"] is not None), {})
@@ -90,8 +90,8 @@ def summarize(folder: Path) -> RunSummary:
         host=first.get("host"),
         command=first.get("command"),
         git_commit=first.get("git_commit"),
-        versions=_family(merged, "versions/"),
-        hyperparameters=_family(merged, "hyperparameters/"),
+        versions=_with_prefix(merged, "versions/"),
+        hyperparameters=_with_prefix(merged, "hyperparameters/"),
         config=orjson.loads(first.get("config") or "{}"),
     )
 
@@ -102,19 +102,19 @@ def _of_latest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted((e for e in events if e["attempt"] == latest), key=lambda e: int(e["rank"]))
 
 
-def _family(fields: dict[str, Any], prefix: str) -> dict[str, Any]:
+def _with_prefix(fields: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {n.removeprefix(prefix): v for n, v in fields.items() if n.startswith(prefix)}
 
 
 class RunStatus(NamedTuple):
-    """What `run.json` and the lock tell of a run.
+    """The status of a run according to `run.json` and the file lock.
 
     Attributes:
-        run: Run id; the folder's name where nothing tells.
+        run: Run id; the folder's name if unknown.
         status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
-            when it ended without a word; `unknown` without `run.json`.
+            if it ended without recording how; `unknown` without `run.json`.
         attempt: The latest attempt.
-        started: When that began, UTC.
+        started: When it started, UTC.
     """
 
     run: str
@@ -124,7 +124,7 @@ class RunStatus(NamedTuple):
 
 
 def read_run_status(folder: Path) -> RunStatus:
-    """Return how the run in a folder stands."""
+    """Return the status of the run in a folder."""
     writers = find_writers(folder)
     state = next((writer.state for writer in writers if writer.state is not None), None)
     if state is None:

@@ -1,4 +1,4 @@
-"""The answer to a question: a table that goes wherever tables go."""
+"""The result of a query: an Arrow table that converts to pandas and Polars."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["Table"]
 
 
 class Table:
-    """Rows and columns, held as Arrow.
+    """The result of a query, stored as an Arrow table.
 
-    Anything that takes Arrow takes it as it is: `polars.DataFrame(table)`, `pyarrow.table(table)`,
-    DuckDB by the name of the variable.
+    Libraries that support Arrow accept it directly: `polars.DataFrame(table)`,
+    `pyarrow.table(table)`, or DuckDB by the name of the variable.
 
-    It has the methods and attributes of a `pyarrow.Table`, too (`num_rows`, `schema`, `filter` …).
+    Methods and attributes of `pyarrow.Table` are available, too (`num_rows`, `schema`, `filter` …).
 
     Args:
-        arrow: The table.
+        arrow: The Arrow table.
 
     Attributes:
-        arrow: The same.
+        arrow: As given.
 
     Example:
         >>> rewards = logflume.open_run("logs/latest").rewards()
@@ -37,7 +37,7 @@ class Table:
         self.arrow = arrow
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame.
+        """Convert to a pandas DataFrame.
 
         Raises:
             MissingExtraError: pandas is not installed.
@@ -48,7 +48,7 @@ class Table:
             raise MissingExtraError("pandas", "analysis") from error
 
     def to_polars(self) -> pl.DataFrame:
-        """Return a Polars DataFrame.
+        """Convert to a Polars DataFrame.
 
         Raises:
             MissingExtraError: Polars is not installed.
@@ -64,7 +64,7 @@ class Table:
         return self.arrow.to_pylist()
 
     def __getattr__(self, name: str) -> Any:
-        # Also asked while a copy is made, before there is a table.
+        # `copy` and `pickle` look up attributes before `arrow` is set.
         if name.startswith("__") or name == "arrow":
             raise AttributeError(name)
         return getattr(self.arrow, name)
@@ -80,7 +80,7 @@ class Table:
         return arrow.__arrow_c_stream__(requested_schema)
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the table as pandas has it."""
+        """Return the HTML that a notebook shows, as formatted by pandas."""
         return str(self.to_pandas()._repr_html_())  # type: ignore[operator]
 
     def __repr__(self) -> str:

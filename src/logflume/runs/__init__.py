@@ -1,1 +1,1 @@
-"""Which run this is, what its files are called, and who writes it."""
+"""The identity of a run, the names of its files, its state, and the lock that protects it."""

@@ -1,7 +1,7 @@
-"""Which attempt of a run this process is, and its claim on the run.
+"""Starts an attempt of a run: locks the run and determines the attempt's number.
 
-One live process writes the files of a run and rank. Another one is refused, or, where
-configured, becomes the next attempt beside it, whose files bear the number of the attempt.
+Only one live process writes the files of a run and rank. A second process gets an error or, if
+so configured, becomes a concurrent attempt with the attempt's number in the names of its files.
 """
 
 from __future__ import annotations
@@ -16,114 +16,116 @@ import msgspec
 
 from logflume.exceptions import RunError
 from logflume.runs.info import RunInfo
-from logflume.runs.lock import FileLock, claim, find_holder
+from logflume.runs.lock import FileLock, acquire, find_holder
 from logflume.runs.state import RunState
 
 __all__ = ["Attempt", "open_attempt"]
 
-PATIENCE_S = 2.0
-"""How long another process that has the run is waited for, in seconds."""
+LOCK_TIMEOUT_S = 2.0
+"""How long to wait for another process to release the lock of the run, in seconds."""
 
 _STATE = "{dir}/{run}/run.json"
 _LOCK = "{dir}/{run}/run.lock"
 
 
 class Attempt(msgspec.Struct):
-    """An attempt of a run that is about to begin.
+    """An attempt of a run that is about to start.
 
     Attributes:
-        run: The run, with the number of the attempt.
-        kinds: Kinds of the undeclared fields that earlier attempts have fixed.
-        claim: The claim on the files of the run; None where they are this attempt's alone.
-        number: The claim on the number of the attempt. It is held until the state is saved, and
-            to the end where the files bear the number.
+        run: The run, including the number of the attempt.
+        kinds: Kinds of undeclared fields, as fixed by earlier attempts.
+        run_lock: The lock on the files of the run; None for a concurrent attempt, which has files
+            of its own.
+        attempt_lock: The lock on the attempt's number. Held until the state is saved; a
+            concurrent attempt holds it until the end, because its file names contain the number.
     """
 
     run: RunInfo
     kinds: dict[str, dict[str, str]]
-    claim: FileLock | None
-    number: FileLock
+    run_lock: FileLock | None
+    attempt_lock: FileLock
 
     def begin(self) -> None:
-        """Let the number be free for others: the state that was saved tells that it is taken."""
-        if self.claim is not None:
-            self.number.release()
+        """Release the lock on the number: the saved state now shows that it is in use."""
+        if self.run_lock is not None:
+            self.attempt_lock.release()
 
     def release(self) -> None:
-        """Give up the run: it has ended, or could not begin."""
-        self.number.release()
-        if self.claim is not None:
-            self.claim.release()
+        """Release all locks, because the run has ended or failed to start."""
+        self.attempt_lock.release()
+        if self.run_lock is not None:
+            self.run_lock.release()
 
 
 def open_attempt(run: RunInfo, when_claimed: Literal["error", "next_attempt"]) -> Attempt:
-    """Claim a run, and return its first or next attempt.
+    """Lock a run and return its first or next attempt.
 
     Args:
-        run: The run and rank; its attempt is found here.
-        when_claimed: What becomes of us while another process writes this run and rank.
+        run: The run and rank; the number of the attempt is determined here.
+        when_claimed: What to do while another process writes this run and rank.
 
     Raises:
         RunError: Another process writes the run, or its folder can't be read or written.
     """
-    taken = _claim_patiently(run.expand(_LOCK))
-    if taken is None:
+    run_lock = _acquire_or_wait(run.expand(_LOCK))
+    if run_lock is None:
         if when_claimed == "error":
             raise _refusal(run)
-        run = msgspec.structs.replace(run, apart=True)
+        run = msgspec.structs.replace(run, is_concurrent=True)
     with ExitStack() as undo:
-        if taken is not None:
-            undo.callback(taken.release)
-        attempt = _number(run, taken)
+        if run_lock is not None:
+            undo.callback(run_lock.release)
+        attempt = _assign_number(run, run_lock)
         undo.pop_all()
     return attempt
 
 
-def _claim_patiently(path: Path) -> FileLock | None:
-    """Take a claim, also from a process that was just killed: the system needs a while to end it.
+def _acquire_or_wait(path: Path) -> FileLock | None:
+    """Acquire a lock; wait a moment if it is held, possibly by a process that was just killed.
 
-    A child that it forked at that moment may have the lock file open for as long.
+    The operating system needs some time to end that process. A child that it forked just before
+    may have the lock file open for as long.
     """
-    give_up_s = time.monotonic() + PATIENCE_S
-    while (taken := claim(path)) is None and time.monotonic() < give_up_s:
+    deadline_s = time.monotonic() + LOCK_TIMEOUT_S
+    while (lock := acquire(path)) is None and time.monotonic() < deadline_s:
         time.sleep(0.02)
-    return taken
+    return lock
 
 
-def _number(run: RunInfo, taken: FileLock | None) -> Attempt:
-    """Give the run the first number that no other process has, or is about to have."""
+def _assign_number(run: RunInfo, run_lock: FileLock | None) -> Attempt:
+    """Return the attempt with the first number that no other process uses or is about to use."""
     states = _load_states(run)
-    wanted = _next(states)
+    number = _next_number(states)
     while True:
-        candidate = msgspec.structs.replace(run, attempt=wanted)
-        number = claim(msgspec.structs.replace(candidate, apart=True).expand(_LOCK))
-        if number is None:
-            wanted += 1
+        candidate = msgspec.structs.replace(run, attempt=number)
+        attempt_lock = acquire(msgspec.structs.replace(candidate, is_concurrent=True).expand(_LOCK))
+        if attempt_lock is None:
+            number += 1
             continue
-        # Whoever had the number before has saved its state by now.
+        # A previous holder of this number has saved its state by now.
         states = _load_states(run)
-        if wanted >= _next(states):
-            return Attempt(candidate, _merge(states), taken, number)
-        number.release()
-        wanted = _next(states)
+        if number >= _next_number(states):
+            return Attempt(candidate, _merge_kinds(states), run_lock, attempt_lock)
+        attempt_lock.release()
+        number = _next_number(states)
 
 
 def _load_states(run: RunInfo) -> list[RunState]:
-    """Return the states of the run and rank: of its latest attempt, and of those beside others."""
-    main = msgspec.structs.replace(run, apart=False).expand(_STATE)
+    """Return the states of the run and rank: of the latest attempt, and of concurrent ones."""
+    main = msgspec.structs.replace(run, is_concurrent=False).expand(_STATE)
     pattern = re.compile(re.escape(main.stem).replace("run", r"run-attempt\d+", 1) + r"\.json")
-    beside = (
+    concurrent = (
         path for path in main.parent.glob("run-attempt*.json") if pattern.fullmatch(path.name)
     )
-    return [state for path in (main, *beside) if (state := RunState.load(path)) is not None]
+    return [state for path in (main, *concurrent) if (state := RunState.load(path)) is not None]
 
 
-def _next(states: list[RunState]) -> int:
+def _next_number(states: list[RunState]) -> int:
     return 1 + max((state.attempt for state in states), default=-1)
 
 
-def _merge(states: list[RunState]) -> dict[str, dict[str, str]]:
-    """Return the kinds that all states know; where two differ, those of the run's own files."""
+def _merge_kinds(states: list[RunState]) -> dict[str, dict[str, str]]:
+    """Return the kinds of all states; on a conflict those in the run's own `run.json` win."""
     kinds: dict[str, dict[str, str]] = {}
     for state in reversed(states):
         for event_type, fields in state.kinds.items():
@@ -140,8 +142,8 @@ def _refusal(run: RunInfo) -> RunError:
         else "another process is writing it"
     )
     return RunError(
-        f"run {run.run!r}, rank {run.rank}: {who} (its lock: {path}). "
-        "Stop that process, or choose another run (`run=`, LOGFLUME_RUN); or let this one be the "
-        "next attempt beside it (`when_claimed: next_attempt`). Ranks of one run are told "
-        "apart by RANK, which their launcher sets."
+        f"run {run.run!r}, rank {run.rank}: {who} (lock file: {path}). "
+        "Stop that process, choose another run (`run=` or LOGFLUME_RUN), or let this process "
+        "become a concurrent attempt (`when_claimed: next_attempt`). The ranks of one run are "
+        "distinguished by RANK, which their launcher sets."
     )

@@ -1,4 +1,4 @@
-"""The processes that have written a run, each with files of its own."""
+"""The writers of a run, and the files that each of them has written."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _FILE = re.compile(r"(?:events((?:-[^.]*)?)(?:\.\d+)?\.jsonl(?:\.zst)?|run((?:-[
 
 
 class Writer:
-    """One rank, one attempt beside another, or one forked child of a run: its files.
+    """The files of one writer of a run: a rank, a concurrent attempt, or a forked child.
 
     Args:
         folder: The run's folder.
-        suffix: What its files have in their names: empty for rank 0, `-rank1`, `-pid77`.
+        suffix: The part that the writer's file names share: empty for rank 0, `-rank1`, `-pid77`.
     """
 
     def __init__(self, folder: Path, suffix: str) -> None:
@@ -30,9 +30,10 @@ class Writer:
 
     @cached_property
     def state(self) -> RunState | None:
-        """What it has noted in `run.json`; None if that can't be read, or isn't there.
+        """The state in its `run.json`; None if the file is missing or can't be read.
 
-        A forked child has none. Without it the journal tells everything, only more slowly.
+        A forked child has no such file. Without it, reading relies on the journal, which is
+        slower.
         """
         with suppress(RunError):
             return RunState.load(self.folder / f"run{self.suffix}.json")
@@ -40,7 +41,7 @@ class Writer:
 
     @property
     def is_live(self) -> bool:
-        """Whether the process is writing at this moment."""
+        """Whether the process is still writing."""
         return is_locked(self.folder / f"run{self.suffix}.lock")
 
     @property
@@ -50,35 +51,35 @@ class Writer:
 
     @property
     def is_complete(self) -> bool:
-        """Whether Parquet has every event, as the writer noted when it ended."""
+        """Whether Parquet has every event, according to the state saved at the end."""
         state = self.state
         return state is not None and state.complete.get(self.parquet.name, 0) > state.attempt
 
     def journals(self) -> list[Path]:
         """Return the files of its journal, in order.
 
-        Of a file that is just being compressed it is the result, if that is there.
+        If a compressed copy of a file already exists, only the copy is returned.
         """
         names = {path.name for path in self.folder.glob(f"events{self.suffix}.*")}
         names = {name for name in names if name.endswith((".jsonl", ".jsonl.zst"))}
-        return sorted((self.folder / n for n in names if f"{n}.zst" not in names), key=_order)
+        return sorted((self.folder / n for n in names if f"{n}.zst" not in names), key=_file_key)
 
 
 def find_writers(folder: Path) -> list[Writer]:
-    """Return all that have written a run, rank 0 first."""
+    """Return all writers of a run, rank 0 first."""
     matches = (_FILE.fullmatch(path.name) for path in folder.iterdir())
     suffixes = {match[1] or match[2] or "" for match in matches if match}
-    return [Writer(folder, suffix) for suffix in sorted(suffixes, key=_natural)]
+    return [Writer(folder, suffix) for suffix in sorted(suffixes, key=_suffix_key)]
 
 
-def _natural(suffix: str) -> list[tuple[int, str]]:
-    """Sort `-rank2` before `-rank10`."""
+def _suffix_key(suffix: str) -> list[tuple[int, str]]:
+    """Return a sort key that puts `-rank2` before `-rank10`."""
     return [
         (int(text), "") if text.isdecimal() else (-1, text) for text in re.split(r"(\d+)", suffix)
     ]
 
 
-def _order(path: Path) -> tuple[int, str]:
-    """Sort rotated files before the one in use: events.000001, events.000002, events."""
+def _file_key(path: Path) -> tuple[int, str]:
+    """Return a sort key for `events.000001`, `events.000002`, `events`: the active file is last."""
     number = path.name.partition(".")[2].partition(".")[0]
     return (int(number) if number.isdecimal() else 1 << 62, path.name)

@@ -1,7 +1,8 @@
-"""TODO."""
+"""The identity of a run: its id, attempt, rank and folder."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -10,16 +11,18 @@ __all__ = ["RunInfo"]
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The identity of a run, as sinks are given it.
+    """The identity of a run, as passed to sinks.
 
     Attributes:
         run: Run id, the same for all ranks and attempts.
-        attempt: 0, then 1, 2 … each time the run is resumed.
-        rank: Process rank, 0 on one machine.
-        dir: Where runs live; the run's own folder is `folder`.
+        attempt: 0 at first, then 1, 2 … each time the run is continued.
+        rank: Rank of the process, 0 on one machine.
+        dir: The folder that contains the runs; the run's own folder is `folder`.
         process: Tag of a forked child, `pid<pid>`; None in every other process.
-        apart: Whether another process writes the run and rank, too, as another attempt: then the
-            files of this one bear the number of its attempt.
+        is_concurrent: Whether this is a concurrent attempt: another process writes the same run
+            and rank, so the attempt's number is part of the file names.
+        working_dir: The base of relative paths in the configuration. `initialize()` makes it and
+            `dir` absolute, because the training may change its working directory later.
     """
 
     run: str
@@ -27,7 +30,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     rank: int = 0
     dir: Path = Path("logs")
     process: str | None = None
-    apart: bool = False
+    is_concurrent: bool = False
+    working_dir: Path = Path()
 
     @property
     def folder(self) -> Path:
@@ -35,21 +39,20 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         return self.dir / self.run
 
     def expand(self, pattern: str) -> Path:
-        """Fill `{dir}`, `{run}` and `{rank}` in a path of the configuration.
+        """Replace `{dir}`, `{run}` and `{rank}` in a configured path.
 
-        What else tells processes of a run apart comes before the suffix, so that no two share
-        a file: the rank above 0, the tag of a forked child, the attempt beside another.
+        To keep the processes of a run from sharing a file, the file name also gets the number of
+        a concurrent attempt, the tag of a forked child, and a rank above 0, before its suffix.
 
         >>> RunInfo(run="a", rank=2).expand("{dir}/{run}/events.jsonl").as_posix()
         'logs/a/events-rank2.jsonl'
         """
-        text = pattern
-        for name, value in (("dir", self.dir), ("run", self.run), ("rank", self.rank)):
-            text = text.replace("{" + name + "}", str(value))
-        path = Path(text)
-        marks = [f"attempt{self.attempt}"] if self.apart else []
+        values = {"dir": str(self.dir), "run": self.run, "rank": str(self.rank)}
+        # Replaced in one pass, because the name of the folder may contain braces.
+        path = self.working_dir / re.sub("{(dir|run|rank)}", lambda m: values[m[1]], pattern)
+        tags = [f"attempt{self.attempt}"] if self.is_concurrent else []
         if self.process is not None:
-            marks.append(self.process)
+            tags.append(self.process)
         if self.rank != 0 and "{rank}" not in pattern:
-            marks.append(f"rank{self.rank}")
-        return path.with_name("-".join([path.stem, *marks]) + path.suffix) if marks else path
+            tags.append(f"rank{self.rank}")
+        return path.with_name("-".join([path.stem, *tags]) + path.suffix) if tags else path

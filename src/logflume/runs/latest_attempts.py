@@ -1,4 +1,4 @@
-"""The current view of a run that was continued: of what was logged twice, the latest."""
+"""The latest-attempts view of a continued run: each step from the latest attempt that logged it."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ if TYPE_CHECKING:
 __all__ = ["ATTEMPT_EVENTS", "LatestAttempts", "latest_events"]
 
 ATTEMPT_EVENTS = frozenset({"run_started", "run_finished", "pipeline", "exception"})
-"""Types that tell of an attempt, and not of a step: those of every attempt stay."""
+"""Event types that describe an attempt rather than a step. They are kept for every attempt."""
 
 
 def latest_events(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the events of the latest attempt of each step, by type and mode.
+    """Yield, for each event type, mode and step, the events of the latest attempt that has any.
 
-    After a continued run has gone back to a checkpoint it logs some steps again. Events without
-    a step stay, and so do those of steps that were not logged again.
+    A run that is continued from a checkpoint logs some steps again. Events without a step, and
+    steps that were not logged again, are kept.
 
     Args:
-        events: All events; it is gone through twice, so it is no iterator.
+        events: All events. They are iterated over twice, so this can't be an iterator.
     """
     latest: dict[tuple[Any, ...], int] = {}
     for event in events:
-        if (place := _place(event)) is not None:
-            latest[place] = max(latest.get(place, 0), event.get("attempt", 0))
+        if (key := _step_key(event)) is not None:
+            latest[key] = max(latest.get(key, 0), event.get("attempt", 0))
     for event in events:
-        place = _place(event)
-        # A run that is being written may have gone on since the first time through.
-        if place is None or event.get("attempt", 0) >= latest.get(place, 0):
+        key = _step_key(event)
+        # Events may have been added to a live run since the first pass.
+        if key is None or event.get("attempt", 0) >= latest.get(key, 0):
             yield event
 
 
-def _place(event: Mapping[str, Any]) -> tuple[Any, ...] | None:
+def _step_key(event: Mapping[str, Any]) -> tuple[Any, ...] | None:
     if event.get("step") is None or event["event"] in ATTEMPT_EVENTS:
         return None
     return event["event"], event.get("mode"), event["step"]
 
 
 class LatestAttempts:
-    """The same view of tables: the latest attempt of each step and mode of one type of event.
+    """The same view for tables: the latest attempt of each step and mode of one event type.
 
     Args:
         keys: The columns `step`, `mode` and `attempt` of all events of the type.
@@ -51,9 +51,9 @@ class LatestAttempts:
     def __init__(self, keys: pa.Table) -> None:
         import numpy as np
 
-        places, rows = np.unique(_places(keys), return_inverse=True)
-        self._places = places
-        self._attempts = np.zeros(len(places), dtype=np.int64)
+        step_keys, rows = np.unique(_step_keys(keys), return_inverse=True)
+        self._step_keys = step_keys
+        self._attempts = np.zeros(len(step_keys), dtype=np.int64)
         np.maximum.at(self._attempts, rows, keys["attempt"].to_numpy())
 
     def filter(self, events: pa.Table) -> pa.Table:
@@ -62,15 +62,16 @@ class LatestAttempts:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if not len(self._places):
+        if not len(self._step_keys):
             return events
-        where = np.searchsorted(self._places, _places(events)).clip(max=len(self._places) - 1)
-        is_latest = pa.array(events["attempt"].to_numpy() >= self._attempts[where])
+        last = len(self._step_keys) - 1
+        indices = np.searchsorted(self._step_keys, _step_keys(events)).clip(max=last)
+        is_latest = pa.array(events["attempt"].to_numpy() >= self._attempts[indices])
         return events.filter(pc.or_(is_latest, pc.is_null(events["step"])))
 
 
-def _places(table: pa.Table) -> np.ndarray[Any, Any]:
-    """Return a number for each row's step and mode; those without a step are in no place."""
+def _step_keys(table: pa.Table) -> np.ndarray[Any, Any]:
+    """Return an integer for each row's step and mode; negative for rows without a step."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -1,8 +1,9 @@
-"""Who writes a file: a claim that only one live process can have.
+"""File locks that keep a second process from writing the same run and rank.
 
-It is a lock of the operating system, which releases it whatever ends the process: after a
-`kill -9` or a reboot nothing has to be cleaned up. `flock` is taken, not `lockf`: that one is lost
-when anything in the process reads the file, such as an upload of the run's folder.
+The operating system holds the lock and releases it whatever ends the process, so nothing has to be
+cleaned up after a `kill -9` or a reboot. The lock is taken with `flock` rather than `lockf`:
+a `lockf` lock is lost as soon as anything in the process opens and closes the file, such as
+an upload of the run's folder.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from logflume.exceptions import RunError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FileLock", "LockHolder", "claim", "find_holder", "is_locked"]
+__all__ = ["FileLock", "LockHolder", "acquire", "find_holder", "is_locked"]
 
-_TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_HELD_ERRORS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
 
 class LockHolder(msgspec.Struct):
-    """The process that has a claim, as its lock file tells.
+    """The process that holds a lock, as written in its lock file.
 
     Attributes:
         host: Name of its machine.
         pid: Its process id.
-        since: When it took the claim, RFC 3339.
+        since: When it acquired the lock, RFC 3339.
     """
 
     host: str
@@ -44,40 +45,40 @@ class LockHolder(msgspec.Struct):
 
 
 class FileLock:
-    """A claim that this process has.
+    """A lock that this process holds.
 
     Args:
         path: The lock file.
-        file: Its descriptor.
-        made: The folders that were made for it, the innermost first.
-        fault: Why it keeps nobody out; empty if it does.
+        file: Its file descriptor.
+        created: The folders that were created for it, innermost first.
+        fault: Why the lock excludes no other process; empty if it does.
 
     Attributes:
         fault: As given.
     """
 
-    def __init__(self, path: Path, file: int, made: Sequence[Path], fault: str) -> None:
+    def __init__(self, path: Path, file: int, created: Sequence[Path], fault: str) -> None:
         self.fault = fault
         self._path = path
         self._file = file
-        self._made = made
+        self._created = created
         _open_files.add(file)
 
     @property
     def descriptor(self) -> int:
-        """The descriptor of the lock file. A process that inherits it has the claim, too."""
+        """The file descriptor of the lock file. A process that inherits it holds the lock, too."""
         return self._file
 
     def release(self) -> None:
-        """Let others have it, and leave no lock file and no empty folder behind.
+        """Release the lock, and remove the lock file and any folder created for it that is empty.
 
-        Called again it does nothing.
+        Further calls do nothing.
         """
         if self._file not in _open_files:
             return
-        with contextlib.suppress(OSError):  # the folder may be gone, or hold the files of a run
+        with contextlib.suppress(OSError):  # the folder may be gone or contain a run's files
             self._path.unlink()
-            for folder in self._made:
+            for folder in self._created:
                 folder.rmdir()
         _open_files.discard(self._file)
         _close(self._file)
@@ -86,17 +87,17 @@ class FileLock:
 _open_files: set[int] = set()
 
 
-def claim(path: Path) -> FileLock | None:
-    """Take the claim on a lock file, which is made if missing; None if somebody has it.
+def acquire(path: Path) -> FileLock | None:
+    """Acquire the lock on a file, which is created if missing; None if another process holds it.
 
-    Where the file system has no locks (some NFS and Lustre mounts), and on Windows, the claim is
-    given to everybody, and its `fault` says so.
+    Where the file system doesn't support locks (some NFS and Lustre mounts), and on Windows, every
+    process gets the lock, and its `fault` says why it excludes nobody.
 
     Raises:
         RunError: The lock file can't be opened.
     """
     while True:
-        made = [folder for folder in path.parents if not folder.exists()]
+        created = [folder for folder in path.parents if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -106,18 +107,18 @@ def claim(path: Path) -> FileLock | None:
         try:
             _lock(file)
         except OSError as error:
-            if error.errno in _TAKEN:
+            if error.errno in _HELD_ERRORS:
                 _close(file)
                 return None
-            fault = f"there are no locks here ({error})"
+            fault = f"file locks are not supported here ({error})"
         if fault or _is_at(path, file):
-            _sign(file)
-            return FileLock(path, file, made, fault)
-        _close(file)  # its last holder removed it a moment ago
+            _write_holder(file)
+            return FileLock(path, file, created, fault)
+        _close(file)  # the previous holder has just removed the file
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a live process has the claim; False where there are no locks to tell by."""
+    """Whether a live process holds the lock; False where file locks are not supported."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -125,18 +126,18 @@ def is_locked(path: Path) -> bool:
     try:
         _lock(file, is_shared=True)
     except OSError as error:
-        return error.errno in _TAKEN
+        return error.errno in _HELD_ERRORS
     finally:
         os.close(file)
     return False
 
 
 def find_holder(path: Path) -> LockHolder | None:
-    """Return who has the claim; None if that can't be told."""
+    """Return the process that holds the lock; None if that is unknown."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=LockHolder)
     except (OSError, msgspec.DecodeError):
-        return None  # it has the claim for a moment only, and has not signed yet
+        return None  # it has only just acquired the lock, and not written the file yet
 
 
 def _lock(file: int, is_shared: bool = False) -> None:
@@ -146,29 +147,30 @@ def _lock(file: int, is_shared: bool = False) -> None:
 
 
 def _is_at(path: Path, file: int) -> bool:
+    """Whether the open file is still the one at the path."""
     try:
         return os.path.samestat(os.fstat(file), path.stat())
     except FileNotFoundError:
         return False
 
 
-def _sign(file: int) -> None:
+def _write_holder(file: int) -> None:
     holder = LockHolder(socket.gethostname(), os.getpid(), format_time(time.time_ns()))
-    with contextlib.suppress(OSError):  # on a full disk the claim holds without a name, too
+    with contextlib.suppress(OSError):  # the lock works without a name, such as on a full disk
         os.ftruncate(file, 0)
         os.pwrite(file, msgspec.json.encode(holder) + b"\n", 0)
 
 
 def _close(file: int) -> None:
-    with contextlib.suppress(OSError):  # a bad disk has nothing of ours left to write
+    with contextlib.suppress(OSError):  # no data of ours is pending, so a failing disk loses none
         os.close(file)
 
 
-def _leave_to_parent() -> None:
-    """Close what a forked child has inherited: it would hold the claims of a parent that died."""
+def _close_after_fork() -> None:
+    """Close the inherited lock files: a forked child would keep the locks of a parent that died."""
     for file in _open_files:
         _close(file)
     _open_files.clear()
 
 
-os.register_at_fork(after_in_child=_leave_to_parent)
+os.register_at_fork(after_in_child=_close_after_fork)

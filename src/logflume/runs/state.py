@@ -1,7 +1,7 @@
-"""The file `run.json` of a run's folder: what the next attempt has to know.
+"""The run state, `run.json`: what the next attempt has to know.
 
-Each rank has its own, `run-rank<r>.json` for r > 0, since processes never coordinate; so does
-an attempt beside another one, `run-attempt<n>.json`.
+Each rank r > 0 has a file of its own, `run-rank<r>.json`, because processes never coordinate. So
+does a concurrent attempt, `run-attempt<n>.json`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ __all__ = ["RunState"]
 
 
 class RunState(msgspec.Struct, kw_only=True):
-    """What is kept of a run beside its events.
+    """The state of a run that is stored in addition to its events.
 
     Attributes:
         run: Run id.
         attempt: The latest attempt.
-        started: When that attempt began, RFC 3339.
+        started: When that attempt started, RFC 3339.
         status: `running`, or how it ended.
-        kinds: Kinds of the undeclared fields, by event type: they hold for the whole run.
-        whole: By sink, how many attempts, from the first on, it is known to have in full.
-        complete: By output (`parquet`: its path in the run's folder) how many attempts, from the
-            first on, it has every event of. Readers can do without the journal there.
+        kinds: Kinds of the undeclared fields, by event type. They are fixed for the whole run.
+        whole: By sink: the number of attempts, counted from the first, that the sink is known to
+            have in full.
+        complete: By output (`parquet`: its path in the run's folder): the number of attempts,
+            counted from the first, of which it has every event. Readers don't need the journal
+            for these.
     """
 
     run: str
@@ -41,15 +43,15 @@ class RunState(msgspec.Struct, kw_only=True):
 
     @staticmethod
     def path(run: RunInfo) -> Path:
-        """Return where the state of this run and rank is kept."""
+        """Return the path of the state file of this run and rank."""
         return run.expand("{dir}/{run}/run.json")
 
     @classmethod
     def load(cls, path: Path) -> RunState | None:
-        """Read the state that an earlier attempt left; None where there is none.
+        """Read the state that an earlier attempt saved; None if there is none.
 
         Raises:
-            RunError: There is a file, but it can't be read.
+            RunError: The file exists, but can't be read.
         """
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
@@ -62,23 +64,23 @@ class RunState(msgspec.Struct, kw_only=True):
             ) from error
 
     def note_whole(self, sinks: Iterable[str]) -> None:
-        """Note that these sinks have everything, this attempt included."""
+        """Record that these sinks have everything, including this attempt."""
         self.whole |= dict.fromkeys(sinks, self.attempt + 1)
 
     def note_complete(self, outputs: Iterable[str]) -> None:
-        """Note that these outputs have every event of this attempt.
+        """Record that these outputs have every event of this attempt.
 
-        One that lacks something of an earlier attempt stays where it was.
+        The count of an output that lacks events of an earlier attempt is not changed.
         """
         for output in outputs:
             if self.complete.get(output, 0) == self.attempt:
                 self.complete[output] = self.attempt + 1
 
     def save(self, run: RunInfo) -> None:
-        """Write the state in one step: a reader sees the old file or the new one.
+        """Write the state atomically: a reader sees the old file or the new one.
 
         Raises:
-            RunError: The folder can't be written to.
+            RunError: The folder can't be written.
         """
         path = self.path(run)
         draft = path.with_suffix(".json.tmp")

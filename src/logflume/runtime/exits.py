@@ -1,14 +1,13 @@
-"""What happens when the process ends: nothing that was accepted is lost.
+"""The shutdown hooks: nothing that was accepted is lost, whatever ends the process.
 
 A normal end, `sys.exit` and an exception pass through `atexit`. SIGTERM and SIGHUP would end the
-process on the spot, so they get a handler where nobody else has set one; it writes
-everything and then lets the signal end the process as it would have. SIGINT is left to Python,
-which raises `KeyboardInterrupt`. The children of a process are left as they are.
+process immediately, so they get a handler where nobody else has set one: it writes everything, and
+then lets the signal end the process as it would have. SIGINT is left to Python, which raises
+`KeyboardInterrupt`. Child processes are left alone.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib
 import multiprocessing
@@ -25,13 +24,15 @@ from logflume.guard import call_guarded, describe
 from logflume.logger.capture import exception_fields
 from logflume.logger.logger import get_logger
 from logflume.pipeline.pipeline import Report
+from logflume.terminal.streams import print_text
 
 __all__ = [
     "forget_ending",
     "handle_signals",
     "install",
+    "print_line",
     "report_losses",
-    "say",
+    "run_at_exit",
     "set_ending",
     "take_ending",
 ]
@@ -48,10 +49,9 @@ def install(close: Callable[[], object]) -> None:
     """Let `close` run at the end of the process, whatever ends it. It may be called again."""
     global _close, _process_id
     if _close is None:
-        # What a sink imports as late as at the exit may need it (pyarrow does, for pandas), and
-        # then Python lets nobody import it any more.
+        # A sink may import modules as late as at exit, and some of those need this one (pyarrow
+        # does, for pandas), which can't be imported any more by then.
         importlib.import_module("concurrent.futures.thread")
-        atexit.register(_at_exit)
         _wrap_excepthook()
         _wrap_thread_excepthook()
     _close = close
@@ -62,29 +62,29 @@ def install(close: Callable[[], object]) -> None:
 
 
 def handle_signals() -> None:
-    """Let what was installed run on SIGTERM and SIGHUP, too, where nobody else handles them.
+    """Also run what was installed on SIGTERM and SIGHUP, where nobody else handles them.
 
     Not in the processes of a pool, though: Python misses a signal that comes just before a long
-    wait. A program on its own will be asked again; a pool would wait for its worker for ever.
+    wait. A program can be sent the signal again; a pool would wait for its worker for ever.
     """
     if multiprocessing.parent_process() is None:
         _set_handlers(signal.SIG_DFL, _on_signal)
 
 
 def set_ending(status: str, error: BaseException | None = None) -> None:
-    """Remember how the run ends, for its last event."""
+    """Set how the run ends, for its last event."""
     _ending["status"] = status
     if error is not None:
         _ending["exception"] = describe(error)
 
 
 def forget_ending() -> None:
-    """Take back what `set_ending` was told: the run went on after all."""
+    """Undo `set_ending`: the run went on after all."""
     _ending.clear()
 
 
 def take_ending() -> dict[str, Any]:
-    """Return the fields of `run_finished`, and forget them: the next run has its own ending."""
+    """Return the fields of `run_finished`, and clear them: the next run has its own ending."""
     if not _ending:
         _note_error_on_its_way()
     ending = {"status": "finished", **_ending}
@@ -93,26 +93,36 @@ def take_ending() -> dict[str, Any]:
 
 
 def report_losses(report: Report, faults: Mapping[str, str], done: bool) -> None:
-    """Say on standard error what was lost, what is broken, and that the sinks were not done."""
-    lost = {name: totals["dropped"] for name, totals in report.sinks.items() if totals["dropped"]}
-    if report.dropped:
-        lost["the full buffer"] = report.dropped
-    if lost:
-        say("events dropped: " + ", ".join(f"{name} {count}" for name, count in lost.items()))
+    """Print what was dropped, which sinks failed, and that the sinks were not done in time."""
+    dropped = {name: sink["dropped"] for name, sink in report.sinks.items() if sink["dropped"]}
+    dropped |= report.dropped_by_reason
+    if dropped:
+        counts = (f"{name} {count}" for name, count in dropped.items())
+        print_line(f"events dropped: {', '.join(counts)}")
     for name, fault in faults.items():
-        say(f"{name} failed: {fault}")
+        print_line(f"{name} failed: {fault}")
     if not done:
-        say("the sinks were not done in time (see shutdown_timeout_s)")
+        print_line("the sinks were not done in time (see shutdown_timeout_s)")
 
 
-def say(text: str) -> None:
-    """Print a line on standard error: what can't be logged, for the log is what is broken."""
-    if sys.stderr is not None:
-        call_guarded(print, f"logflume: {text}", file=sys.stderr)
+def print_line(text: str) -> None:
+    """Print a line on standard error: what can't be logged, because logging is what is broken."""
+    call_guarded(print_text, sys.stderr, f"logflume: {text}\n")
+
+
+def run_at_exit() -> None:
+    """Run what was installed, when the interpreter ends."""
+    if _close is not None:
+        _close()
+    if _is_interrupted:
+        # Python dies by SIGINT if the last code that it compiled from text ended in Ctrl-C. A sink
+        # that imports something has compiled code since, so it is done once more.
+        with contextlib.suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")
 
 
 def _note_error_on_its_way() -> None:
-    """Note the exception that is on its way out, where a `finally` closes the log."""
+    """Note the exception that is propagating, where a `finally` closes the log."""
     error = sys.exc_info()[1]
     if isinstance(error, KeyboardInterrupt):
         set_ending("interrupted", error)
@@ -127,16 +137,6 @@ def _set_handlers(present: Any, wanted: Any) -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is present:
             signal.signal(number, wanted)
-
-
-def _at_exit() -> None:
-    if _close is not None:
-        _close()
-    if _is_interrupted:
-        # Python dies by SIGINT when the last code that it ran from text ended in Ctrl-C. A sink
-        # that imports something has run such code since, so it is done once more.
-        with contextlib.suppress(KeyboardInterrupt):
-            exec("raise KeyboardInterrupt")
 
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
@@ -187,7 +187,7 @@ def _log_exception(
 
 
 def _release_signals() -> None:
-    """Undo `handle_signals` in a forked process: signals end it on the spot, as without us."""
+    """Undo `handle_signals` in a forked process: signals end it immediately, as they would have."""
     _set_handlers(_on_signal, signal.SIG_DFL)
 
 

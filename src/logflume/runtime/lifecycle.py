@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from logflume.guard import Failure, call_guarded
 from logflume.logger.channels import CHANNELS
+from logflume.values.snapshot import snapshot
 
 # What starts and stops a pipeline is imported by `initialize`: a library that logs through
 # logflume must not make its users wait for it.
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["current_config", "current_run", "flush", "initialize", "report", "set_step", "shutdown"]
 
+
+_MAX_LATE_LINES = 10
+"""Events after the end of the run that are reported one by one."""
 
 _running: Running | None = None
 _parent: Running | None = None
@@ -69,7 +75,7 @@ def initialize(
     with _lock:
         checked = load_config(config, run=run, dir=dir, level=level)
         shutdown()
-        _running = start(checked, _carry_on)
+        _running = start(checked, _continue_on_thread, Path.cwd())
         exits.install(shutdown)
         exits.handle_signals()
         return _running.run
@@ -78,14 +84,14 @@ def initialize(
 def shutdown(timeout_s: float | None = None) -> bool:
     """Write everything that was logged, and close every sink.
 
-    It is called at the exit of the process, too. What is logged afterwards is held for the
-    next `initialize()`.
+    It is also called when the process ends. What is logged afterwards is held for the next
+    `initialize()`.
 
     Args:
         timeout_s: The longest that this waits; None: `shutdown_timeout_s` of the configuration.
 
     Returns:
-        False if it took longer; whatever was written by then is whole.
+        False if it took longer; the files are intact with what was written by then.
     """
     global _running, _last_report
     with _lock:
@@ -109,38 +115,42 @@ def shutdown(timeout_s: float | None = None) -> bool:
             running.state.status = ending["status"]
             if done:
                 running.state.note_whole(status.whole_sinks)
-                running.state.note_complete(running.outputs_of(status.complete_sinks))
+                running.state.note_complete(running.paths_of(status.complete_sinks))
             saved = call_guarded(running.state.save, running.run)
             if isinstance(saved, Failure):
-                exits.say(str(saved.error))
+                exits.print_line(str(saved.error))
         if running.attempt is not None and done:
             running.attempt.release()
         return done
 
 
 def flush(timeout_s: float = 10.0) -> bool:
-    """Wait until all that was logged before this call can be read in every sink.
+    """Wait until everything logged before this call can be read in every sink.
 
     Args:
         timeout_s: The longest that this waits, in seconds.
 
     Returns:
-        True if so; False if it took longer, a sink fails at the moment, or nothing is running.
+        False if it took longer, a sink has a fault, or no run is open.
     """
     running = _running
     return running is not None and running.pipeline.flush(_bounded(timeout_s))
 
 
-def set_step(step: int | None, mode: str | None = None) -> None:
+def set_step(step: Any, mode: str | None = None) -> None:
     """Set the training step that following events are tagged with.
 
     It holds for all threads of the process. A step bound to a logger, or given to a call, wins.
 
     Args:
-        step: The step; None for none.
-        mode: `train` or `eval`; None for neither.
+        step: The step: an integer, or what is one (`"3"`, `3.0`, a scalar of NumPy or torch), with
+            its value at this call. None for none.
+        mode: `train` or `eval` (also `validation`, `val`, `test`); None for neither.
     """
-    CHANNELS.position = (step, mode)
+    CHANNELS.step_and_mode = (
+        step if type(step) is int else snapshot(step),
+        mode if type(mode) is str else snapshot(mode),
+    )
 
 
 def report() -> Report | None:
@@ -164,8 +174,8 @@ def _bounded(timeout_s: float) -> float:
     return max(0.0, min(timeout_s, threading.TIMEOUT_MAX))
 
 
-def _carry_on(dead: RemotePipeline) -> None:
-    """Go on in this process, as the next attempt, after the child with the pipeline has ended."""
+def _continue_on_thread(dead: RemotePipeline) -> None:
+    """Continue the run in this process, as the next attempt, after the worker process has ended."""
     global _running
     with _lock:
         running = _running
@@ -180,12 +190,12 @@ def _carry_on(dead: RemotePipeline) -> None:
             running.attempt.release()
         stdlib_logging.uninstall()
         config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
-        exits.say("the process for processors and sinks has ended: going on in this one")
-        started = call_guarded(start, config, _carry_on)
+        exits.print_line("the worker process has ended: continuing on a thread of this process")
+        started = call_guarded(start, config, _continue_on_thread, running.run.working_dir)
         _running = None if isinstance(started, Failure) else started
         if isinstance(started, Failure):
             CHANNELS.hold()
-            exits.say(f"logging has ended: {started.error}")
+            exits.print_line(f"logging has ended: {started.error}")
 
 
 def _after_fork() -> None:
@@ -207,10 +217,37 @@ def _start_in_child() -> None:
 
     started = call_guarded(start_after_fork, _parent)
     if isinstance(started, Failure):
-        exits.say(f"process {os.getpid()} can't log: {started.error}")
+        exits.print_line(f"process {os.getpid()} can't log: {started.error}")
         return
     _running = started
     exits.install(shutdown)
 
 
+def _at_exit() -> None:
+    """Close the run, and from here on count what is logged: it can't be written any more.
+
+    Registered when this module is imported, so that functions that were registered with `atexit`
+    before `initialize()` run before it, and what they log is written.
+    """
+    from logflume.runtime import exits
+
+    exits.run_at_exit()
+    held = CHANNELS.buffer.clear()
+    if held:
+        exits.print_line(f"{_events(held)} not written: initialize() was not called")
+    CHANNELS.buffer.refuse(_report_late)
+
+
+def _report_late(count: int) -> None:
+    from logflume.runtime import exits
+
+    if count <= _MAX_LATE_LINES or set(str(count)[1:]) == {"0"}:
+        exits.print_line(f"{_events(count)} logged after the end of the run and not written")
+
+
+def _events(count: int) -> str:
+    return "1 event was" if count == 1 else f"{count} events were"
+
+
 os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from logflume.config.eligibility import is_eligible
+from logflume.config.eligibility import Obstacle, find_obstacle
 from logflume.config.model import Config
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
@@ -28,17 +28,19 @@ from logflume.runs.attempts import Attempt, open_attempt
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
+from logflume.runtime import exits as shutdown_hooks
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
+from logflume.terminal.streams import is_terminal
 from logflume.values.kinds import Kind
-from logflume.worker_process.client import RemotePipeline
+from logflume.worker_process.client import RemotePipeline, start_message
 from logflume.worker_process.spawn import spawn
-from logflume.worker_process.wire import Start
 
 __all__ = ["Running", "start", "start_after_fork"]
 
 
-_UNNOTICED = "a second process that writes this run would go unnoticed"
+_NO_LOCKS = "{fault}: a second process that writes this run would go unnoticed"
+_ON_A_THREAD = "{obstacle}, so processors and sinks run on a thread of the training process"
 
 
 class Running(msgspec.Struct):
@@ -47,9 +49,9 @@ class Running(msgspec.Struct):
     Attributes:
         config: What it was built from.
         run: The run it writes.
-        state: What the next attempt has to know. A forked child has none: the file is its parent's.
-        pipeline: The pipeline, or what stands for one in another process.
-        attempt: The attempt that it is, with its claim on the run. A forked child has none.
+        state: The run state. A forked child has none: the file is its parent's.
+        pipeline: The pipeline, or what represents one in a worker process.
+        attempt: The attempt, with its file locks. A forked child has none.
     """
 
     config: Config
@@ -58,59 +60,61 @@ class Running(msgspec.Struct):
     pipeline: Pipeline | RemotePipeline
     attempt: Attempt | None
 
-    def outputs_of(self, sinks: Sequence[str]) -> list[str]:
-        """Return what these sinks write, by its path in the run's folder."""
+    def paths_of(self, sinks: Sequence[str]) -> list[str]:
+        """Return the paths of what these sinks write within the run's folder, relative to it."""
         options = (self.config.sinks[name].options for name in sinks)
         paths = [self.run.expand(str(one["path"])) for one in options if "path" in one]
         folder = self.run.folder
         return [str(path.relative_to(folder)) for path in paths if path.is_relative_to(folder)]
 
 
-def start(config: Config, on_death: Callable[[RemotePipeline], None]) -> Running:
+def start(config: Config, on_death: Callable[[RemotePipeline], None], working_dir: Path) -> Running:
     """Start the pipeline of a run, or of its next attempt where the run exists.
 
     Args:
         config: A checked configuration.
-        on_death: Called when the process that the pipeline runs in ends on its own.
+        on_death: Called when the worker process ends unrequested.
+        working_dir: Where relative paths of the configuration start.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
         RunError: Another process writes the run, or its folder can't be read or written.
     """
-    begun = open_attempt(_identify(config), config.when_claimed)
+    attempt = open_attempt(_identify(config, working_dir), config.when_claimed)
     commit = GitCommit()
     with ExitStack() as undo:
-        undo.callback(begun.release)
-        running = _build(config, begun, lambda: describe_run(config, commit), on_death)
+        undo.callback(attempt.release)
+        running = _build(config, attempt, lambda: describe_run(config, commit), on_death)
         undo.pop_all()
-    begun.begin()
-    if begun.claim is not None and begun.claim.fault:
-        report_fault(CHANNELS, "run.lock", "failed", f"{begun.claim.fault}: {_UNNOTICED}")
+    attempt.begin()
+    if attempt.run_lock is not None and attempt.run_lock.fault:
+        fault = _NO_LOCKS.format(fault=attempt.run_lock.fault)
+        report_fault(CHANNELS, "run.lock", "failed", fault)
     commit.ask()
     _connect(config, running.pipeline)
     if config.stdlib is not None:
-        stdlib_logging.install(config.stdlib, takes_terminal=_has_terminal(config))
+        stdlib_logging.install(config.stdlib, takes_terminal=_has_console(config))
     _link_latest(running.run)
     return running
 
 
 def _build(
     config: Config,
-    begun: Attempt,
+    attempt: Attempt,
     opening: Callable[[], dict[str, Any]],
     on_death: Callable[[RemotePipeline], None],
 ) -> Running:
-    run = begun.run
+    run = attempt.run
     earlier = RunState.load(RunState.path(run))
     state = RunState(
         run=run.run,
         attempt=run.attempt,
         started=format_time(time.time_ns()),
-        kinds=begun.kinds,
+        kinds=attempt.kinds,
         whole=earlier.whole if earlier else {},
         complete=_still_there(earlier.complete, run) if earlier else {},
     )
-    pipeline = _build_apart(config, begun, state, opening, on_death) or build_pipeline(
+    pipeline = _build_remote(config, attempt, state, opening, on_death) or build_pipeline(
         config, run, CHANNELS, state.kinds, KindStore(state, run, CHANNELS), opening, state.whole
     )
     try:
@@ -118,31 +122,46 @@ def _build(
     except RunError:
         pipeline.discard()
         raise
-    return Running(config, run, state, pipeline, begun)
+    return Running(config, run, state, pipeline, attempt)
 
 
-def _build_apart(
+def _build_remote(
     config: Config,
-    begun: Attempt,
+    attempt: Attempt,
     state: RunState,
     opening: Callable[[], dict[str, Any]],
     on_death: Callable[[RemotePipeline], None],
 ) -> RemotePipeline | None:
-    """Return a pipeline in a process of its own; None where it has to be here."""
-    if config.worker == "thread" or not is_eligible(config):
+    """Return a pipeline in a worker process; None where it has to be in this one."""
+    if config.worker == "thread":
         return None
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    message = Start(config, begun.run, state, os.getpid(), is_terminal)
+    if obstacle := find_obstacle(config):
+        _report_obstacle(config, obstacle)
+        return None
+
+    def note_kinds(kinds: Mapping[str, Mapping[str, str]]) -> None:
+        state.kinds = kinds
+
+    message = start_message(config, attempt.run, state, os.getpid(), is_terminal(sys.stderr))
+    locks = [lock.descriptor for lock in (attempt.run_lock, attempt.attempt_lock) if lock]
+    interval_s = config.buffer.flush_interval_s
     try:
-        child = spawn([claim.descriptor for claim in (begun.claim, begun.number) if claim])
-        return RemotePipeline(child, message, opening, on_death)
+        return RemotePipeline(spawn(locks), message, interval_s, opening, note_kinds, on_death)
     except OSError as error:
         report_fault(CHANNELS, "worker process", "failed", describe(error))
         return None
 
 
+def _report_obstacle(config: Config, obstacle: Obstacle) -> None:
+    """Say in an event, and on the console, why there is no worker process."""
+    reason = _ON_A_THREAD.format(obstacle=obstacle.reason)
+    report_fault(CHANNELS, obstacle.component, "limited", reason)
+    if not _has_console(config):
+        shutdown_hooks.print_line(reason)
+
+
 def _still_there(complete: dict[str, int], run: RunInfo) -> dict[str, int]:
-    return {output: n for output, n in complete.items() if (run.folder / output).exists()}
+    return {path: n for path, n in complete.items() if (run.folder / path).exists()}
 
 
 def start_after_fork(parent: Running) -> Running:
@@ -150,7 +169,7 @@ def start_after_fork(parent: Running) -> Running:
     config = forked_config(parent.config)
     known = parent.state.kinds if parent.state is not None else {}
     run = forked_run(parent.run, config)
-    pipeline = build_pipeline(config, run, CHANNELS, known, _keep_to_itself, None, {})
+    pipeline = build_pipeline(config, run, CHANNELS, known, _discard_kinds, None, {})
     _connect(config, pipeline)
     return Running(config, run, None, pipeline, None)
 
@@ -167,26 +186,27 @@ def _connect(config: Config, pipeline: Pipeline | RemotePipeline) -> None:
     pipeline.start()
 
 
-def _keep_to_itself(_kinds: dict[str, dict[str, Kind]]) -> None:
-    pass
+def _discard_kinds(_kinds: dict[str, dict[str, Kind]]) -> None:
+    """Do nothing: the run state is the parent's."""
 
 
 def _structlog_channel(name: object = "training", *_args: Any) -> Any:
     return channel(str(name))
 
 
-def _identify(config: Config) -> RunInfo:
+def _identify(config: Config, working_dir: Path) -> RunInfo:
     run = config.run or find_run_id()
     check_run_id(run)
-    return RunInfo(run=run, rank=find_rank(), dir=Path(config.dir))
+    return RunInfo(run=run, rank=find_rank(), dir=working_dir / config.dir, working_dir=working_dir)
 
 
-def _has_terminal(config: Config) -> bool:
+def _has_console(config: Config) -> bool:
+    """Whether a sink prints events to standard error."""
     return any(s.type == "console" and "path" not in s.options for s in config.sinks.values())
 
 
 def _link_latest(run: RunInfo) -> None:
-    """Let `latest` beside the runs lead to this one, where links exist."""
+    """Let the link `latest`, next to the runs, lead to this one, where links exist."""
     if run.rank != 0:
         return
     link = run.dir / LATEST

@@ -1,1 +1,1 @@
-"""Events and numbers as terminal text."""
+"""Events and numbers as text for a terminal."""

@@ -1,4 +1,4 @@
-"""Which fields of an event a line shows: all that a glance needs, and no more."""
+"""Selects and orders the fields of an event that a console line shows."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import NamedTuple
 
 from logflume.events.reserved import EventBase
 
-__all__ = ["MOST_FIELDS", "Field", "all_fields", "console_fields"]
+__all__ = ["MAX_FIELDS", "Field", "all_fields", "console_fields"]
 
-MOST_FIELDS = 8
-"""Fields of one event on the console."""
+MAX_FIELDS = 8
+"""Maximum number of fields shown for one event on the console."""
 
 
 class Field(NamedTuple):
-    """A field of a line.
+    """A field as shown in a line.
 
     Attributes:
         name: Its name in the event.
         shown_as: Its name in the line.
-        skips_zero: Whether it is left out when it is zero, not only when it is null.
+        skips_zero: Whether it is omitted when it is zero, in addition to when it is null.
     """
 
     name: str
@@ -42,47 +42,47 @@ _METRICS = (
     "completions/clipped_ratio",
     "epoch",
 )
-"""The metrics that a person looks at first, in this order."""
+"""The metrics that people look at first, in this order."""
 
 _RUN = ("host", "gpus", "git_commit", "hyperparameters/learning_rate", "hyperparameters/max_steps")
 _OUTPUT = ("question", "true_answer", "answer", "model_output", "rewards/total", "advantage")
 
 
 def all_fields(names: Sequence[str]) -> list[Field]:
-    """Return the fields to show, but for the reserved names and what is printed anyway.
+    """Return all fields except those that a line shows in another form, such as the reserved names.
 
     Args:
-        names: The names of an event, in order.
+        names: The field names of an event, in order.
     """
-    chosen = [
+    selected = [
         Field(name, name)
         for name in names
         if name not in _RESERVED and name != "message" and not name.startswith("exception/")
     ]
-    return [*chosen, Field("extras", "extras")] if "extras" in names else chosen
+    return [*selected, Field("extras", "extras")] if "extras" in names else selected
 
 
 def console_fields(event_type: str, names: Sequence[str]) -> list[Field]:
-    """Return the fields in the order in which they matter, of which a line shows the first few.
+    """Return the fields of an event, most important first. A line shows the first `MAX_FIELDS`.
 
     Args:
         event_type: The type of the event.
-        names: Its names, in order.
+        names: Its field names, in order.
     """
     fields = all_fields(names)
-    choose = _CHOOSERS.get(event_type)
-    return choose(fields) if choose else fields
+    select = _SELECTORS.get(event_type)
+    return select(fields) if select else fields
 
 
-def _by_rank(fields: list[Field]) -> list[Field]:
-    """Sort metrics by what people look at first; those of the GPUs are left out."""
+def _by_importance(fields: list[Field]) -> list[Field]:
+    """Sort metrics by `_METRICS`, and omit GPU metrics."""
     metrics = [field for field in fields if not field.name.startswith(("gpu/", "torch/"))]
-    known = {name: place for place, name in enumerate(_METRICS)}
-    return sorted(metrics, key=lambda field: known.get(field.name, len(known)))
+    order = {name: index for index, name in enumerate(_METRICS)}
+    return sorted(metrics, key=lambda field: order.get(field.name, len(order)))
 
 
 def _means(fields: list[Field]) -> list[Field]:
-    """Keep the means of rewards, the total first."""
+    """Keep the means of the rewards, the total first."""
     means = [
         Field(name, name.removeprefix("rewards/")) for name, *_ in fields if name.endswith("/mean")
     ]
@@ -94,7 +94,7 @@ def _named(*names: str) -> Callable[[list[Field]], list[Field]]:
 
 
 def _counts(fields: list[Field]) -> list[Field]:
-    """Keep how many events there were, and every count that should be zero and isn't."""
+    """Keep the numbers of accepted and written events, and counts of problems that aren't zero."""
     return [
         Field(name, name, skips_zero=name not in ("accepted", "written"))
         for name, *_ in fields
@@ -104,9 +104,9 @@ def _counts(fields: list[Field]) -> list[Field]:
     ]
 
 
-_CHOOSERS: dict[str, Callable[[list[Field]], list[Field]]] = {
-    "training": _by_rank,
-    "evaluation": _by_rank,
+_SELECTORS: dict[str, Callable[[list[Field]], list[Field]]] = {
+    "training": _by_importance,
+    "evaluation": _by_importance,
     "reward": _means,
     "model_output": _named(*_OUTPUT),
     "run_started": _named(*_RUN),

@@ -1,4 +1,4 @@
-"""An event as one line of text that a person reads at a glance."""
+"""Formats an event as one line of text for the terminal or a log file."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from logflume.protocols import Event
-from logflume.terminal.console_fields import MOST_FIELDS, all_fields, console_fields
+from logflume.terminal.console_fields import MAX_FIELDS, all_fields, console_fields
 from logflume.values.columnar import Getter, getter
 from logflume.values.plain import are_floats
 
 __all__ = ["Painter", "escape", "format_event"]
 
 TEXT_WIDTH = 160
-"""Characters of a text field that are shown."""
+"""Maximum number of characters shown of a text field."""
 
-_SHAPES = 256
-"""Kinds of lines that are remembered: of one type, with the same names in the same order."""
+_CACHE_SIZE = 256
+"""Number of line layouts that are cached: one per event type and sequence of field names."""
 
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
-"""Control characters, and those that end a line or turn the direction of writing."""
+"""Control characters, including line separators and bidirectional formatting characters."""
 
 _NEEDS_QUOTES = re.compile(r"[\s=\"]")
 
@@ -39,31 +39,31 @@ _COLOURS = {
 
 
 class Painter:
-    """Colours pieces of text, or leaves them plain.
+    """Adds terminal colours to text, if enabled.
 
     Args:
-        colours: Whether to colour.
+        colours: Whether colours are enabled.
     """
 
     def __init__(self, *, colours: bool) -> None:
         self.colours = colours
 
     def __call__(self, text: str, style: str) -> str:
-        """Return the text in a style of `_COLOURS`."""
+        """Return the text in one of the styles of `_COLOURS`."""
         return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self.colours and text else text
 
 
 def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
-    """Return the line of an event, without the newline.
+    """Return an event as one line, without the newline.
 
-    On the console it has the time and the fields that matter most; in full the date, too, and
-    every field.
+    By default the line has the time and the most important fields; with `in_full` also the date,
+    and every field.
 
-    Text of the event is shown with control characters escaped, so it can neither move the
-    cursor nor pass itself off as another line.
+    Control characters in the text of an event are escaped, so that it can neither move the cursor
+    nor pose as another line.
     """
-    time, kind, step = event["timestamp"], event["event"], event["step"]
-    start, title = _titles(event["level"], event["logger"], kind, paint.colours)
+    time, event_type, step = event["timestamp"], event["event"], event["step"]
+    start, title = _titles(event["level"], event["logger"], event_type, paint.colours)
     pieces = [paint(f"{time[:10]} {time[11:23]}" if in_full else time[11:19], "dim"), start]
     if step is not None:
         pieces.append(f"step {step}")
@@ -73,66 +73,67 @@ def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
         pieces.append(title)
     if (text := event.get("message")) is not None:
         pieces.append(escape(text))
-    fields = _fields(kind, tuple(event), paint.colours, in_full)
-    pieces += _show_fields(event, fields)
+    fields = _fields(event_type, tuple(event), paint.colours, in_full)
+    pieces += _format_fields(event, fields)
     return " ".join(pieces) + _traceback(event)
 
 
 def escape(text: str) -> str:
-    r"""Return text with control characters written out: `\x1b`, `\n`.
+    r"""Return text with control characters escaped: `\x1b`, `\n`.
 
     >>> print(escape("one\ntwo"))
     one\ntwo
     """
-    # Most texts have no control character but newlines, and this is told at once.
+    # Fast path: most texts have no control characters other than newlines.
     if text.isprintable() or (text := text.replace("\n", r"\n")).isprintable():
         return text
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-@lru_cache(_SHAPES)
-def _titles(level: str, logger: str, kind: str, colours: bool) -> tuple[str, str]:
-    """Return what stands before the step, and the title after it."""
+@lru_cache(_CACHE_SIZE)
+def _titles(level: str, logger: str, event_type: str, colours: bool) -> tuple[str, str]:
+    """Return the start of the line, up to the step, and the title that follows the step."""
     paint = Painter(colours=colours)
     start = paint(f"{level.upper():<8}", level)
-    if logger != kind:
+    if logger != event_type:
         start += f" {paint(escape(logger), 'dim')}"
-    return start, "" if kind == "message" else paint(kind, "bold")
+    return start, "" if event_type == "message" else paint(event_type, "bold")
 
 
 class _Fields(NamedTuple):
-    """How the fields of a line are shown.
+    """The layout of the fields of a line.
 
     Attributes:
-        labels: Name, label, and whether a zero is left out, of each that may be shown.
-        most: How many of them are shown.
-        get: Returns the values of the first few.
-        numbers: The format of these if all are everyday numbers; None: they have to be looked at.
+        labels: Name, label, and whether a zero is omitted, for each field that may be shown.
+        limit: The maximum number of fields shown.
+        get: Returns the values of the first `limit` fields.
+        numbers: A format string for these values, used if all are floats of ordinary size; None:
+            each value is formatted separately.
     """
 
     labels: list[tuple[str, str, bool]]
-    most: int
+    limit: int
     get: Getter
     numbers: str | None
 
 
-@lru_cache(_SHAPES)
-def _fields(kind: str, names: tuple[str, ...], colours: bool, in_full: bool) -> _Fields:
+@lru_cache(_CACHE_SIZE)
+def _fields(event_type: str, names: tuple[str, ...], colours: bool, in_full: bool) -> _Fields:
     paint = Painter(colours=colours)
-    fields = all_fields(names) if in_full else console_fields(kind, names)
+    fields = all_fields(names) if in_full else console_fields(event_type, names)
     labels = [(name, f"{paint(escape(shown), 'name')}=", skips) for name, shown, skips in fields]
-    most = len(labels) if in_full else MOST_FIELDS
-    first = labels[:most]
+    limit = len(labels) if in_full else MAX_FIELDS
+    first = labels[:limit]
     numbers = " ".join(f"{label.replace('%', '%%')}%.4g" for _, label, _ in first)
     is_simple = bool(first) and not any(skips for *_, skips in first)
     get = getter([name for name, *_ in first])
-    return _Fields(labels, most, get, numbers if is_simple else None)
+    return _Fields(labels, limit, get, numbers if is_simple else None)
 
 
-def _show_fields(event: Event, fields: _Fields) -> list[str]:
+def _format_fields(event: Event, fields: _Fields) -> list[str]:
     if fields.numbers is not None:
         values = fields.get(event)
-        # NaN is not below anything.
+        # This is False for NaN.
         if are_floats(values) and sum(map(abs, values)) < 1e3:
             return [fields.numbers % values]
     pieces: list[str] = []
@@ -140,14 +141,14 @@ def _show_fields(event: Event, fields: _Fields) -> list[str]:
         value = event[name]
         if value is None or (skips_zero and not value):
             continue
-        if len(pieces) == fields.most:
+        if len(pieces) == fields.limit:
             break
         pieces.append(label + _format_value(value))
     return pieces
 
 
 def _traceback(event: Event) -> str:
-    """Return the one thing that has more than one line; each is escaped and indented."""
+    """Return the traceback, the only part that takes several lines, escaped and indented."""
     trace = event.get("exception/traceback")
     if not trace:
         return ""

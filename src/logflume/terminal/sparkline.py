@@ -1,4 +1,4 @@
-"""Many numbers in one line of text."""
+"""Sparklines: a series of numbers as one line of block characters."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _MAX_WIDTH = 60
 
 
 def sparkline(values: Sequence[float], width: int = _MAX_WIDTH) -> str:
-    """Draw values as a line of blocks, from the least to the greatest.
+    """Return values as a line of block characters, scaled between their minimum and maximum.
 
-    More values than `width` are drawn as the means of about equally many neighbours.
+    If there are more values than `width`, each character stands for the mean of adjacent values,
+    in groups of about equal size.
 
     >>> sparkline([0.0, 1.0, 2.0, 7.0])
     '▁▂▃█'

@@ -1,6 +1,6 @@
-"""What plugs into a trainer: `attach`, callbacks, wrapped reward functions.
+"""Integration with trainers: `attach`, callbacks and wrapped reward functions.
 
-Importing this package loads neither torch nor transformers; `callbacks` does.
+Importing this package loads neither torch nor transformers; `callbacks` loads both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Everything that a trainer knows, captured from the trainer as it is."""
+"""`attach`: logs the metrics and rollouts of an existing trainer."""
 
 from __future__ import annotations
 
@@ -20,30 +20,36 @@ _MARK = "_logflume_attachment"
 
 
 class Attachment:
-    """What `attach` has put on a trainer. Use it in a `with` block, or call `detach()`."""
+    """The hooks that `attach` has installed on a trainer.
+
+    Use it as a context manager, or call `detach()`.
+    """
 
     def __init__(self, trainer: Any, keep: Policy, columns: Sequence[str], quality: bool) -> None:
-        # Imported here: `import logflume.training` must not load transformers.
+        # Imported here because `import logflume.training` must not load transformers.
         from logflume.training.callbacks import EnhancedLoggingCallback
 
         self._trainer = trainer
         self._count = 0
-        tap = RolloutHooks(trainer, keep, columns, quality)
-        self._tap = tap if RolloutHooks.fits(trainer) else None
+        hooks = RolloutHooks(trainer, keep, columns, quality)
+        self._hooks = hooks if RolloutHooks.supports(trainer) else None
         self._functions = getattr(trainer, "reward_funcs", None)
-        present = trainer.callback_handler.callbacks
-        has_callback = any(isinstance(other, EnhancedLoggingCallback) for other in present)
+        callbacks = trainer.callback_handler.callbacks
+        has_callback = any(isinstance(other, EnhancedLoggingCallback) for other in callbacks)
         self._callback = None if has_callback else EnhancedLoggingCallback()
 
     def detach(self) -> None:
-        """Leave the trainer as it was before `attach`. After several, so many are needed."""
+        """Restore the trainer to its state before `attach`.
+
+        After several calls of `attach`, the last of as many calls of `detach` restores it.
+        """
         self._count -= 1
         if self._count != 0:
             return
         if self._callback is not None:
             self._trainer.remove_callback(self._callback)
-        if self._tap is not None:
-            self._tap.remove()
+        if self._hooks is not None:
+            self._hooks.remove()
         elif self._functions is not None:
             self._trainer.reward_funcs = self._functions
         delattr(self._trainer, _MARK)
@@ -68,8 +74,8 @@ class Attachment:
         setattr(self._trainer, _MARK, self)
         if self._callback is not None:
             self._trainer.add_callback(self._callback)
-        if self._tap is not None:
-            self._tap.install()
+        if self._hooks is not None:
+            self._hooks.install()
         elif self._functions is not None:
             self._trainer.reward_funcs = get_wrapped_reward_functions(self._functions)
 
@@ -81,19 +87,24 @@ def attach(
     columns: Sequence[str] = (),
     quality: bool = True,
 ) -> Attachment:
-    """Log everything that a trainer knows: metrics, rollouts with rewards and advantages.
+    """Log the metrics of a trainer, and its rollouts with rewards and advantages.
 
-    It adds the callback and, where the trainer has rollouts, listens to the two methods that make
-    and score them; a trainer without these has its reward functions wrapped. Nothing about the
-    training changes, and `detach` undoes it all. A trainer that is attached already stays so.
+    Adds the callback and, if the trainer has rollouts, wraps the two methods that generate and
+    score them. For a trainer without these methods, the reward functions are wrapped. The training
+    itself is not changed, and `detach` removes everything. Attaching an attached trainer returns
+    the existing attachment.
 
     Args:
         trainer: TRL's `GRPOTrainer` or `RLOOTrainer`, or any `transformers` Trainer.
-        rollouts: Which completions are logged: all, or what a policy of
-            `logflume.training.policies` keeps.
-        columns: Columns of the dataset to log with each completion, beside `question` and
+        rollouts: Which completions are logged: all, or those that a policy of
+            `logflume.training.policies` selects.
+        columns: Columns of the dataset to log with each completion, in addition to `question` and
             `answer`.
-        quality: Whether the processor `measure_generations`, if it is configured, measures them.
+        quality: Whether the processor `measure_generations`, if configured, measures the
+            completions.
+
+    Returns:
+        The attachment, a context manager that detaches on exit.
 
     Example:
         >>> with attach(trainer):
@@ -109,14 +120,15 @@ def attach(
 
 
 def _warn_about_names(names: Sequence[str]) -> None:
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
+    duplicates = [name for name, count in Counter(names).items() if count > 1]
+    if duplicates:
         get_logger("training").warning(
-            f"Several reward functions are named {', '.join(twice)}: TRL merges their metrics. "
-            "Here the second is called name_2, and so on. Give each a __name__ of its own."
+            f"Several reward functions are named {', '.join(duplicates)}: TRL merges their "
+            "metrics. logflume logs the second one as name_2, and so on. Give each function a "
+            "unique __name__."
         )
     if TOTAL in names:
         get_logger("training").warning(
-            "A reward function is named 'total', as the weighted sum of all is: here it is called "
-            "total_2."
+            "A reward function is named 'total', which is the name of the weighted sum of all "
+            "functions: logflume logs it as total_2."
         )

@@ -1,6 +1,6 @@
 """Callbacks that log what a `transformers` Trainer reports.
 
-They need `transformers`, which comes with the extra `trl`.
+They require `transformers`, which is installed with the extra `trl`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.runtime.exits import forget_ending
 from logflume.runtime.lifecycle import current_config, set_step
-from logflume.training.step_tracker import PHASE
+from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.trainer_arguments import argument_fields
 from logflume.training.validation import Validation
 from logflume.values.mean_window import MeanWindow
@@ -30,16 +30,16 @@ __all__ = ["EnhancedLoggingCallback", "OptimizedLoggingCallback"]
 class EnhancedLoggingCallback(TrainerCallback):
     """Logs every report of the trainer: `training`, `evaluation`, `checkpoint`, `summary`.
 
-    It also sets the step that all other events of the process are tagged with. Metrics are logged
+    It also sets the step with which all other events of the process are tagged. Metrics are logged
     once, by the main process.
 
     Args:
         validation_prompts: Prompts that the model completes every `validation_frequency` steps, in
-            one of the forms of `logflume.training.validation.Validation`. For models that are
-            whole in one process, since the main process generates alone.
-        validation_frequency: In steps; None takes `metrics.validation_frequency` of the
+            one of the forms of `logflume.training.validation.Validation`. Requires a model that is
+            not sharded, because only the main process generates.
+        validation_frequency: In steps; None uses `metrics.validation_frequency` of the
             configuration.
-        validation_tokens: The longest completion of these prompts, in tokens.
+        validation_tokens: Maximum length of these completions, in tokens.
 
     Example:
         >>> trainer = GRPOTrainer(..., callbacks=[EnhancedLoggingCallback()])
@@ -58,24 +58,24 @@ class EnhancedLoggingCallback(TrainerCallback):
         self._frequency = validation_frequency or current_config().metrics.validation_frequency
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Log the trainer's arguments, and follow its steps from here on."""
-        forget_ending()  # a training that failed before may be tried again
-        PHASE.is_followed = True
-        PHASE.in_step = False
-        PHASE.trained_on = None
-        PHASE.outputs_every = self.outputs_every
+        """Log the trainer's arguments, and start tracking its steps."""
+        forget_ending()  # an earlier training of this run may have failed and been retried
+        STEP_TRACKER.is_tracking = True
+        STEP_TRACKER.in_step = False
+        STEP_TRACKER.last_trained = None
+        STEP_TRACKER.outputs_every = self.outputs_every
         set_step(state.global_step)
         if state.is_world_process_zero:
             get_logger("training").info("run_started", **argument_fields(args))
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Tag what comes with the step that this one leads to."""
-        PHASE.in_step = True
+        """Tag the events within a step with the step that it completes."""
+        STEP_TRACKER.in_step = True
         set_step(state.global_step + 1, "train")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Leave the mode open: what comes before the next step may be an evaluation."""
-        PHASE.in_step = False
+        """Reset the mode, because an evaluation may follow, and run the validation if it is due."""
+        STEP_TRACKER.in_step = False
         set_step(state.global_step)
         is_due = self._has_prompts and state.global_step % self._frequency == 0
         if is_due and state.is_world_process_zero:
@@ -84,45 +84,50 @@ class EnhancedLoggingCallback(TrainerCallback):
     def on_log(
         self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
-        """Log what the trainer reports, by the names of the metrics."""
+        """Log the trainer's report, as the event type that the names of its metrics imply."""
         if not logs or not state.is_world_process_zero:
             return
         for event, metrics in split_report(logs).items():
             if event == "training":
                 self.log_training(state.global_step, metrics)
             else:
-                fields = {**metrics, **_where(state.global_step)}
+                fields = {**metrics, **_trainer_fields(state.global_step)}
                 mode = {"mode": "eval"} if event == "evaluation" else {}
                 get_logger("training").info(event, **{**fields, **mode})
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Log where the checkpoint is."""
+        """Log the path of the checkpoint."""
         if state.is_world_process_zero:
             path = f"{args.output_dir}/checkpoint-{state.global_step}"
-            get_logger("training").info("checkpoint", path=path, **_where(state.global_step))
+            get_logger("training").info(
+                "checkpoint", path=path, **_trainer_fields(state.global_step)
+            )
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Stop following the trainer."""
-        PHASE.is_followed = False
-        PHASE.in_step = False
+        """Stop tracking the trainer's steps."""
+        STEP_TRACKER.is_tracking = False
+        STEP_TRACKER.in_step = False
 
     def _validate(self, step: int, given: dict[str, Any]) -> None:
         tokenizer = given.get("processing_class")
-        done = call_guarded(self._validation.run, given["model"], tokenizer, step)
-        if isinstance(done, Failure):
-            get_logger("training").warning(f"The validation failed: {describe(done.error)}")
+        result = call_guarded(self._validation.run, given["model"], tokenizer, step)
+        if isinstance(result, Failure):
+            get_logger("training").warning(f"The validation failed: {describe(result.error)}")
 
     def log_training(self, step: int, metrics: dict[str, Any]) -> None:
         """Log the metrics of a step."""
-        get_logger("training").info("training", **{**metrics, **_where(step), "mode": "train"})
+        get_logger("training").info(
+            "training", **{**metrics, **_trainer_fields(step), "mode": "train"}
+        )
 
 
 class OptimizedLoggingCallback(EnhancedLoggingCallback):
-    """Logs less: means over some steps, and the completions of every so many batches.
+    """Logs less: means over several steps, and the completions of every n-th batch of rollouts.
 
     Args:
-        logging_frequency: Length of the window in steps; None takes `metrics.logging_frequency`
-            of the configuration, or 10 where that is 1.
+        logging_frequency: Means are over this many steps, and completions are logged for one in
+            this many batches. None uses `metrics.logging_frequency` of the configuration, or 10 if
+            that is 1.
         validation: The arguments of `EnhancedLoggingCallback`.
     """
 
@@ -135,18 +140,18 @@ class OptimizedLoggingCallback(EnhancedLoggingCallback):
         self._step = 0
 
     def log_training(self, step: int, metrics: dict[str, Any]) -> None:
-        """Add the metrics to the window, and log its means when it is full."""
+        """Add the metrics to the window, and log the means if the window is complete."""
         self._step = step
         if means := self._window.add(step, metrics):
             super().log_training(step, means)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Log the means of a window that isn't full."""
+        """Log the means of an incomplete window."""
         if means := self._window.take():
             super().log_training(self._step, means)
         super().on_train_end(args, state, control, **kwargs)
 
 
-def _where(step: int) -> dict[str, Any]:
-    """Return what tells where an event of the trainer belongs, after so many steps."""
-    return {"step": step, "global_step": step, "generation": PHASE.trained_on}
+def _trainer_fields(step: int) -> dict[str, Any]:
+    """Return the fields that locate an event of the trainer after `step` steps."""
+    return {"step": step, "global_step": step, "generation": STEP_TRACKER.last_trained}

@@ -1,4 +1,4 @@
-"""Names of reward functions, as TRL gives them."""
+"""Names of reward functions, as TRL reports them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
-__all__ = ["TOTAL", "distinct", "name_of"]
+__all__ = ["TOTAL", "distinct_names", "name_of"]
 
 TOTAL = "total"
-"""The weighted sum of all reward functions."""
+"""Name of the weighted sum of all reward functions."""
 
 
 def name_of(function: Any) -> str:
@@ -24,15 +24,15 @@ def name_of(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def distinct(names: Sequence[str]) -> list[str]:
-    """Number the names that are taken: by an earlier function, or by the sum of all, `total`.
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Add a number to each name that an earlier function, or the sum `total`, already has.
 
-    >>> distinct(["f", "g", "f", "total"])
+    >>> distinct_names(["f", "g", "f", "total"])
     ['f', 'g', 'f_2', 'total_2']
     """
-    found: list[str] = []
+    unique: list[str] = []
     for name in names:
         numbered = (f"{name}_{number}" for number in count(2))
-        taken = {TOTAL, *found}
-        found.append(name if name not in taken else next(n for n in numbered if n not in taken))
-    return found
+        used = {TOTAL, *unique}
+        unique.append(name if name not in used else next(n for n in numbered if n not in used))
+    return unique

@@ -1,4 +1,4 @@
-"""Which completions of a batch of rollouts are logged."""
+"""Policies that select which completions of a batch of rollouts are logged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Policy", "best_and_worst", "every", "first_groups", "keep_all"]
 
 Policy: TypeAlias = Callable[[int, list[float | None], int | None], list[int]]
 """Takes the number of the batch, the total reward of each completion and the size of a group;
-returns the rows that are logged, in order."""
+returns the rows to log, in order."""
 
 
 def keep_all(_generation: int, totals: list[float | None], _group_size: int | None) -> list[int]:
@@ -19,21 +19,22 @@ def keep_all(_generation: int, totals: list[float | None], _group_size: int | No
 
 
 def every(batches: int) -> Policy:
-    """Log all completions of every so many batches, from the first on."""
+    """Log all completions of every n-th batch, where n is `batches`, starting with the first."""
     return partial(_every, batches)
 
 
 def first_groups(count: int) -> Policy:
-    """Log the first groups of each batch, whole; where groups are unknown, so many completions."""
+    """Log the first `count` groups of each batch; if groups are unknown, `count` completions."""
     return partial(_first_groups, count)
 
 
 def best_and_worst(count: int) -> Policy:
-    """Log the completions with the highest and with the lowest total reward, so many of each."""
+    """Log the `count` completions with the highest and the `count` with the lowest total reward."""
     return partial(_best_and_worst, count)
 
 
-# Not closures: these can be sent to the process that makes the events.
+# Partials of module-level functions, not closures, so that policies can be sent to the process
+# that creates the events.
 
 
 def _every(

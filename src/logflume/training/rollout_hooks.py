@@ -1,4 +1,4 @@
-"""Listening to the rollouts of a trainer, without changing what it does."""
+"""Hooks on a trainer that capture its rollouts without changing them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
-from logflume.training.function_names import distinct
+from logflume.training.function_names import distinct_names
 from logflume.training.policies import Policy
 from logflume.training.rollouts import Rollouts, log_rollouts
-from logflume.training.step_tracker import PHASE
+from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.texts import questions_of, text_of
 from logflume.training.wrapped_rewards import WrappedReward, wrap_reward
 from logflume.values.snapshot import snapshot
@@ -24,10 +24,10 @@ _GENERATE = "_generate_and_score_completions"
 
 
 class Stopwatch:
-    """Times reward functions; those that log for themselves are silenced.
+    """Measures the time of reward functions, and stops wrapped ones from logging themselves.
 
     Attributes:
-        seconds: The time of each function at its last call.
+        seconds: Duration of each function's last call.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Stopwatch:
         self._timed: list[Any] = []
 
     def timed(self, functions: Sequence[Any], names: list[str]) -> list[Any]:
-        """Return the functions with the stopwatch. They are wrapped again if they are others."""
+        """Return the functions, wrapped to be timed; wrappers of the same functions are reused."""
         self.seconds = {}
         if self._functions != functions or self._names != names:
             self._functions, self._names = list(functions), names
@@ -48,20 +48,20 @@ class Stopwatch:
         return list(self._timed)
 
     def add(self, name: str, _values: Any, _call: dict[str, Any], seconds: float) -> None:
-        """Note the time of a function."""
+        """Record the duration of a function."""
         self.seconds[name] = seconds
 
 
 class RolloutHooks:
-    """Wraps two methods on a trainer's instance: the one that scores and the one around it.
+    """Wraps two methods of a trainer's instance: the one that scores and the one that calls it.
 
-    Together they know all of a batch of rollouts: texts, rewards of every function (reward models
-    included), advantages. Both hand on what the trainer's own methods give, untouched; what goes
-    wrong on our side is logged and stays here.
+    Together they provide everything about a batch of rollouts: texts, the rewards of every function
+    (reward models included) and advantages. Both return the results of the trainer's own methods
+    unchanged. Errors of logflume are logged and never reach the trainer.
 
     Args:
         trainer: A `GRPOTrainer`, `RLOOTrainer` or a subclass of one.
-        keep: Which completions are logged.
+        keep: Selects the completions that are logged.
         columns: Columns of the dataset that are logged with each completion.
         quality: Whether the quality of the completions is measured.
     """
@@ -75,11 +75,11 @@ class RolloutHooks:
         self._quality = quality
         self._stopwatch = Stopwatch()
         self._scored: dict[str, Any] = {}
-        self._found: dict[str, Any] = {}
+        self._originals: dict[str, Any] = {}
 
     @staticmethod
-    def fits(trainer: Any) -> bool:
-        """Whether the trainer has the two methods (TRL's have since 0.19)."""
+    def supports(trainer: Any) -> bool:
+        """Whether the trainer has the two methods (those of TRL have them since 0.19)."""
         return callable(getattr(trainer, _SCORE, None)) and callable(
             getattr(trainer, _GENERATE, None)
         )
@@ -87,24 +87,24 @@ class RolloutHooks:
     def install(self) -> None:
         """Wrap the methods."""
         for name, wrapper in ((_SCORE, self._wrap_score), (_GENERATE, self._wrap_generate)):
-            self._found[name] = vars(self._trainer).get(name)
+            self._originals[name] = vars(self._trainer).get(name)
             setattr(self._trainer, name, wrapper(getattr(self._trainer, name)))
 
     def remove(self) -> None:
-        """Leave the trainer as it was found."""
-        for name, found in self._found.items():
-            if found is None:
+        """Restore the trainer's own methods."""
+        for name, original in self._originals.items():
+            if original is None:
                 delattr(self._trainer, name)
             else:
-                setattr(self._trainer, name, found)
-        self._found.clear()
+                setattr(self._trainer, name, original)
+        self._originals.clear()
 
     def _wrap_score(self, original: Callable[..., Any]) -> Callable[..., Any]:
         parameters = list(inspect.signature(original).parameters)
 
         def score(*args: Any, **kwargs: Any) -> Any:
             functions = self._trainer.reward_funcs
-            names = distinct(self._trainer.reward_func_names)
+            names = distinct_names(self._trainer.reward_func_names)
             self._trainer.reward_funcs = self._stopwatch.timed(functions, names)
             started_s = time.perf_counter()
             try:
@@ -127,10 +127,10 @@ class RolloutHooks:
             self._scored = {}
             started_s = time.perf_counter()
             output = original(*args, **kwargs)
-            logged = call_guarded(self._log, output, time.perf_counter() - started_s)
-            if isinstance(logged, Failure):
+            result = call_guarded(self._log, output, time.perf_counter() - started_s)
+            if isinstance(result, Failure):
                 get_logger("training").warning(
-                    f"A batch of rollouts could not be logged: {describe(logged.error)}"
+                    f"A batch of rollouts could not be logged: {describe(result.error)}"
                 )
             return output
 
@@ -142,24 +142,24 @@ class RolloutHooks:
         mode = "train" if is_training else "eval"
         completions = call["completions"]
         token_ids = call["completion_ids_list"]
-        ends = _end_tokens(trainer)
+        end_tokens = _end_tokens(trainer)
         weights = getattr(trainer, "reward_weights", None)
         names = self._scored["names"]
         rollouts = Rollouts(
-            generation=PHASE.number_rollouts(mode),
+            generation=STEP_TRACKER.next_generation(mode),
             global_step=trainer.state.global_step,
             step=trainer.state.global_step + (1 if is_training else 0),
             mode=mode,
             prompts=[text_of(prompt) for prompt in call["prompts"]],
             completions=[text_of(completion) for completion in completions],
             names=names,
-            table=_copied(self._scored["rewards"]),
+            table=_copy_values(self._scored["rewards"]),
             logs_batch=trainer.accelerator.is_main_process,
             weights={} if weights is None else dict(zip(names, weights.tolist(), strict=True)),
-            advantages=_copied(output["advantages"]),
+            advantages=_copy_values(output["advantages"]),
             prompt_tokens=_lengths(output.get("prompt_mask")),
             completion_tokens=[len(ids) for ids in token_ids],
-            truncated=[not len(ids) or ids[-1] not in ends for ids in token_ids],
+            truncated=[not len(ids) or ids[-1] not in end_tokens for ids in token_ids],
             columns=_columns(call, self._columns),
             group_size=_group_size(trainer, is_training),
             first_row=trainer.accelerator.process_index * len(completions),
@@ -172,35 +172,39 @@ class RolloutHooks:
         log_rollouts(rollouts)
 
 
-def _copied(tensor: Any) -> Any:
-    """Return the values of a tensor; those on a GPU are on their way. Else it is a snapshot."""
-    is_here = getattr(getattr(tensor, "device", None), "type", None) == "cpu"
-    return tensor.tolist() if is_here else snapshot(tensor)
+def _copy_values(tensor: Any) -> Any:
+    """Return the values of a CPU tensor as lists; anything else is snapshotted.
+
+    The snapshot of a GPU tensor is an asynchronous copy, which doesn't wait for the GPU.
+    """
+    is_on_cpu = getattr(getattr(tensor, "device", None), "type", None) == "cpu"
+    return tensor.tolist() if is_on_cpu else snapshot(tensor)
 
 
 def _lengths(mask: Any) -> Any:
-    """Return how many tokens of each row a mask of shape [rows, tokens] keeps."""
-    return None if mask is None else _copied(mask.sum(dim=1))
+    """Return the number of tokens of each row, given a mask of shape [rows, tokens]."""
+    return None if mask is None else _copy_values(mask.sum(dim=1))
 
 
 def _end_tokens(trainer: Any) -> set[Any]:
-    """Return the tokens with which a completion ends that was not cut.
+    """Return the tokens that end a completion that was not truncated.
 
-    TRL has several of them in `eos_token_ids`; before, it had one, and earlier its tokenizer's.
+    Current versions of TRL have several, in `eos_token_ids`. Older ones had `eos_token_id`, and
+    before that only the tokenizer had it.
     """
     tokenizer = getattr(trainer, "_tokenizer", None) or trainer.processing_class
-    ends = getattr(trainer, "eos_token_ids", None) or [getattr(trainer, "eos_token_id", None)]
-    if ends == [None]:
-        ends = [getattr(tokenizer, "eos_token_id", None)]
-    return {*ends, getattr(tokenizer, "pad_token_id", None)} - {None}
+    ids = getattr(trainer, "eos_token_ids", None) or [getattr(trainer, "eos_token_id", None)]
+    if ids == [None]:
+        ids = [getattr(tokenizer, "eos_token_id", None)]
+    return {*ids, getattr(tokenizer, "pad_token_id", None)} - {None}
 
 
 def _columns(call: dict[str, Any], names: Sequence[str]) -> dict[str, list[Any]]:
     inputs = call["inputs"]
-    wanted = {"question", "answer", *names}
+    selected = {"question", "answer", *names}
     columns = {
         name: snapshot([example.get(name) for example in inputs])
-        for name in wanted & set(inputs[0])
+        for name in selected & set(inputs[0])
     }
     return {**columns, "question": questions_of(call["prompts"], columns.get("question"))}
 

@@ -1,4 +1,4 @@
-"""One batch of scored completions, and the events that it makes."""
+"""A batch of scored completions, and the events that it produces."""
 
 from __future__ import annotations
 
@@ -10,58 +10,66 @@ from typing import Any
 import msgspec
 
 from logflume.logger.channels import CHANNELS
-from logflume.pipeline.records import Deferred
+from logflume.pipeline.records import DeferredRecords
 from logflume.training.function_names import TOTAL
 from logflume.training.policies import Policy, keep_all
 from logflume.training.texts import final_answer, parse_answer
 from logflume.values.plain import plain
 
-__all__ = ["JournalLine", "Rollouts", "log_rollouts"]
+__all__ = ["EventColumns", "Rollouts", "log_rollouts"]
 
 
 def log_rollouts(rollouts: Rollouts) -> None:
-    """Log a batch of rollouts; the worker makes its events, once a GPU has made its copies."""
-    events = len(rollouts.completions) + 2
-    CHANNELS.buffer.put(Deferred(time.time_ns(), CHANNELS.position, rollouts.entries, events))
+    """Log a batch of rollouts. Another thread creates its events, once GPU copies have arrived."""
+    texts = (*rollouts.prompts, *rollouts.completions)
+    CHANNELS.buffer.put(
+        DeferredRecords(
+            time.time_ns(),
+            CHANNELS.step_and_mode,
+            rollouts.columns_by_type,
+            record_count=len(rollouts.completions) + 2,
+            size_bytes=sum(map(len, texts)),
+        )
+    )
 
 
-JournalLine = tuple[str, str, dict[str, Any]]
-"""Logger, type and fields of an event."""
+EventColumns = tuple[str, str, dict[str, Sequence[Any]]]
+"""Logger, event type and fields of several events; each field has one value per event."""
 
-Answer = tuple[str | None, str | None]
-"""Texts between the reasoning and the answer tags."""
+ParsedAnswer = tuple[str | None, str | None]
+"""The texts between the reasoning tags and between the answer tags."""
 
-_NAMED = frozenset({"question", "answer"})
+_DECLARED_COLUMNS = frozenset({"question", "answer"})
 
 
 class Rollouts(msgspec.Struct, kw_only=True):
-    """What is known of one batch of rollouts on this rank. Lists have one item a completion.
+    """One batch of rollouts on this rank. Lists have one item per completion.
 
-    It is filled in the training's thread with copies, and becomes events on the worker.
+    It is padded with copies on the training thread, and turned into events on the worker.
 
     Attributes:
         generation: Number of the batch, from 0 within the attempt.
-        global_step: Steps that the trainer had done; None where unknown.
-        step: Training step, in TRL's convention; None where unknown.
-        mode: `train` or `eval`; None where unknown.
+        global_step: Steps that the trainer had completed; None if unknown.
+        step: Training step, in TRL's convention; None if unknown.
+        mode: `train` or `eval`; None if unknown.
         prompts: Texts of the prompts.
         completions: Texts of the completions.
         names: Names of the reward functions.
         table: Rewards of the completions of all ranks, shape [completions, functions], as lists or
-            a `PendingArray`; None or NaN: the function does not apply.
-        logs_batch: Whether this rank logs the `reward` event, which is about all ranks.
-        weights: Weight of each function in the total; 1 where not given.
+            a `PendingArray`. None or NaN: the function does not apply.
+        logs_batch: Whether this rank logs the `reward` event, which covers all ranks.
+        weights: Weight of each function in the total; 1 if not given.
         advantages: Advantages used for the update.
         prompt_tokens: Lengths of the prompts in tokens.
-        completion_tokens: Lengths in tokens.
-        truncated: Whether the completion was cut at the length limit.
+        completion_tokens: Lengths of the completions in tokens.
+        truncated: Whether the completion was truncated at the length limit.
         columns: Columns of the dataset.
-        group_size: Completions a prompt.
-        first_row: Place of this rank's first completion among those of all ranks.
+        group_size: Completions per prompt.
+        first_row: Index of this rank's first completion among those of all ranks.
         reward_s: Time of each reward function, in seconds.
-        generate_s: Time of generating, in seconds.
-        keep: Which completions are logged.
-        quality: Whether `measure_generations` looks at them.
+        generate_s: Time of the generation, in seconds.
+        keep: Selects the completions that are logged.
+        quality: Whether `measure_generations` measures the completions.
     """
 
     generation: int
@@ -86,49 +94,42 @@ class Rollouts(msgspec.Struct, kw_only=True):
     keep: Policy = keep_all
     quality: bool = True
 
-    def entries(self) -> Iterator[JournalLine]:
-        """Yield the events: `reward`, the kept `model_output`s, `generation` last."""
-        where: dict[str, Any] = {"step": self.step, "mode": self.mode}
-        where |= {"global_step": self.global_step, "generation": self.generation}
-        # Lists are plain as they are; of each tuple a copy would be made first.
-        given = [*map(list, self.table)] if isinstance(self.table, list) else self.table
-        table = [[_number(value) for value in row] for row in plain(given)]
+    def columns_by_type(self) -> Iterator[EventColumns]:
+        """Yield the events by type: `reward`, the selected `model_output`s, then `generation`."""
+        common: dict[str, Any] = {"step": self.step, "mode": self.mode}
+        common |= {"global_step": self.global_step, "generation": self.generation}
+        # Lists are plain already; tuples would each be copied.
+        rewards = [*map(list, self.table)] if isinstance(self.table, list) else self.table
+        table = [[_number(value) for value in row] for row in plain(rewards)]
         rows = table[self.first_row : self.first_row + len(self.completions)]
         weights = [self.weights.get(name, 1.0) for name in self.names]
         totals = [_weighted_sum(row, weights) for row in rows]
         answers = [parse_answer(completion) for completion in self.completions]
         true_answers = self._true_answers()
-        shown = [f"rewards/{name}" for name in self.names]
+        # The prefix distinguishes a function from a field of the same name.
+        names = [f"rewards/{name}" for name in self.names]
         if self.logs_batch:
-            # The prefix keeps a function that is called like another field apart from it.
-            values = {name: [row[i] for row in table] for i, name in enumerate(shown)}
-            fields = {**values, **where, **self._batch_fields(answers, true_answers)}
-            yield "reward", "reward", fields
+            values = {name: [row[i] for row in table] for i, name in enumerate(names)}
+            fields = {**values, **common, **self._batch_fields(answers, true_answers)}
+            yield "reward", "reward", _one_event(fields)
         columns = {
-            **{name: [value] * len(rows) for name, value in where.items()},
+            **{name: [value] * len(rows) for name, value in common.items()},
             **self._texts(answers, true_answers),
-            **self._places(),
-            **{name: [row[i] for row in rows] for i, name in enumerate(shown)},
+            **self._completion_fields(),
+            **{name: [row[i] for row in rows] for i, name in enumerate(names)},
             f"rewards/{TOTAL}": totals,
             "advantage": plain(self.advantages),
             "prompt_tokens": plain(self.prompt_tokens),
             **({} if self.quality else {"quality": [False] * len(rows)}),
         }
-        outputs = list(zip(*[_filled(c, len(rows)) for c in columns.values()], strict=True))
-        for row in self.keep(self.generation, totals, self.group_size):
-            yield "model", "model_output", dict(zip(columns, outputs[row], strict=True))
-        yield (
-            "metrics",
-            "generation",
-            {
-                **where,
-                "rows": len(self.completions),
-                "generate_s": self.generate_s,
-                "reward_s": self.reward_s,
-            },
-        )
+        kept = list(self.keep(self.generation, totals, self.group_size))
+        padded = {name: _pad(column, len(rows)) for name, column in columns.items()}
+        yield "model", "model_output", {n: [c[row] for row in kept] for n, c in padded.items()}
+        timings = {"generate_s": self.generate_s, "reward_s": self.reward_s}
+        fields = {**common, "rows": len(self.completions), **timings}
+        yield "metrics", "generation", _one_event(fields)
 
-    def _texts(self, answers: list[Answer], true_answers: list[Any]) -> dict[str, Any]:
+    def _texts(self, answers: list[ParsedAnswer], true_answers: list[Any]) -> dict[str, Any]:
         return {
             "question": self.columns.get("question"),
             "true_answer": true_answers,
@@ -138,53 +139,71 @@ class Rollouts(msgspec.Struct, kw_only=True):
             "prompt": self.prompts,
         }
 
-    def _places(self) -> dict[str, Any]:
+    def _completion_fields(self) -> dict[str, Any]:
         size = self.group_size
-        places = range(self.first_row, self.first_row + len(self.completions))
+        indices = range(self.first_row, self.first_row + len(self.completions))
         return {
-            "group": None if size is None else [place // size for place in places],
-            "index": None if size is None else [place % size for place in places],
+            "group": None if size is None else [index // size for index in indices],
+            "index": None if size is None else [index % size for index in indices],
             "completion_tokens": self.completion_tokens,
             "truncated": self.truncated,
-            **{f"columns/{name}": v for name, v in self.columns.items() if name not in _NAMED},
+            **{
+                f"columns/{name}": v
+                for name, v in self.columns.items()
+                if name not in _DECLARED_COLUMNS
+            },
         }
 
     def _true_answers(self) -> list[Any]:
-        answers = _filled(self.columns.get("answer"), len(self.completions))
+        answers = _pad(self.columns.get("answer"), len(self.completions))
         return [final_answer(answer) for answer in answers]
 
-    def _batch_fields(self, answers: list[Answer], true_answers: list[Any]) -> dict[str, Any]:
-        """Return what `flatten_rewards` needs, and how many groups are all right or all wrong."""
+    def _batch_fields(self, answers: list[ParsedAnswer], true_answers: list[Any]) -> dict[str, Any]:
+        """Return the fields for `flatten_rewards`, and the shares of groups with one outcome.
+
+        These are the shares of groups that are all correct, and of groups that are all wrong. They
+        are left out if the correctness of some completion is unknown, or if this rank's completions
+        don't form complete groups.
+        """
         fields: dict[str, Any] = {}
         if any(weight != 1.0 for weight in self.weights.values()):
             fields["weights"] = self.weights
         if self.group_size is None:
             return fields
         fields["num_generations"] = self.group_size
-        right = [
+        correct = [
             None if true is None else answer == str(true).strip()
             for true, (_, answer) in zip(true_answers, answers, strict=True)
         ]
         size = self.group_size
-        groups = [right[i : i + size] for i in range(0, len(right), size)]
-        if right and None not in right and len(right) % size == 0 and self.first_row % size == 0:
+        groups = [correct[i : i + size] for i in range(0, len(correct), size)]
+        if (
+            correct
+            and None not in correct
+            and len(correct) % size == 0
+            and self.first_row % size == 0
+        ):
             fields["frac_all_correct"] = sum(all(group) for group in groups) / len(groups)
             fields["frac_none_correct"] = sum(not any(group) for group in groups) / len(groups)
         return fields
 
 
+def _one_event(fields: dict[str, Any]) -> dict[str, Sequence[Any]]:
+    return {name: [value] for name, value in fields.items()}
+
+
 def _number(value: Any) -> float | None:
-    """Return a reward as a number; TRL makes NaN of the None that a function returns."""
+    """Return a reward as a number. TRL replaces a function's None by NaN."""
     return None if value is None or math.isnan(value) else float(value)
 
 
 def _weighted_sum(row: list[float | None], weights: list[float]) -> float | None:
-    applying = [w * value for value, w in zip(row, weights, strict=True) if value is not None]
-    return sum(applying) if applying else None
+    terms = [w * value for value, w in zip(row, weights, strict=True) if value is not None]
+    return sum(terms) if terms else None
 
 
-def _filled(values: Any, rows: int) -> Sequence[Any]:
-    """Return one value a row, None where there is none."""
+def _pad(values: Any, rows: int) -> Sequence[Any]:
+    """Return one value per row, None where there is no value."""
     if not isinstance(values, (list, tuple)):
         return [None] * rows
     return values[:rows] if len(values) >= rows else [*values, *[None] * (rows - len(values))]

@@ -1,4 +1,4 @@
-"""Text of prompts and completions, and the parts of an answer in tags."""
+"""Texts of prompts and completions, and the answers within them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["final_answer", "parse_answer", "question_of", "questions_of", "text_
 
 
 def text_of(messages: Any) -> str:
-    """Return the text of a completion or prompt: a string, or a list of chat messages.
+    """Return the text of a completion or prompt, given as a string or a list of chat messages.
 
-    Of several messages each has its role in front.
+    With several messages, each is preceded by its role.
 
     >>> text_of([{"role": "assistant", "content": "4"}])
     '4'
@@ -27,18 +27,23 @@ def text_of(messages: Any) -> str:
 
 
 def question_of(prompt: Any) -> str:
-    """Return what was asked last in a prompt: the last message, or the text."""
+    """Return the question of a prompt: its last message, or its text."""
     if isinstance(prompt, list) and prompt and isinstance(prompt[-1], dict):
         return _content(prompt[-1])
     return text_of(prompt)
 
 
 def questions_of(prompts: Sequence[Any], column: Any) -> list[Any]:
-    """Return the question of each prompt: of the dataset's column where it has one."""
-    asked = column if isinstance(column, list) else []
+    """Return the question of each prompt, from the column of the dataset where it has one.
+
+    Args:
+        prompts: The prompts.
+        column: The column `question`, a list; anything else counts as missing.
+    """
+    questions = column if isinstance(column, list) else []
     return [
         question_of(prompt) if question is None else question
-        for prompt, question in zip_longest(prompts, asked[: len(prompts)])
+        for prompt, question in zip_longest(prompts, questions[: len(prompts)])
     ]
 
 
@@ -49,12 +54,14 @@ def parse_answer(text: str) -> tuple[str | None, str | None]:
 
 def _between(text: str, opening: str, closing: str) -> str | None:
     _, _, rest = text.partition(opening)
-    part, found, _ = rest.partition(closing)
-    return part.strip() if found else None
+    content, separator, _ = rest.partition(closing)
+    return content.strip() if separator else None
 
 
 def final_answer(answer: Any) -> Any:
-    """Return the answer proper of a GSM8K-style solution, what follows `####`; others as they are.
+    """Return the text after `####`, the final answer of a GSM8K-style solution.
+
+    Any other value is returned unchanged.
 
     >>> final_answer("3 + 4 = 7 #### 7"), final_answer(4)
     ('7', 4)

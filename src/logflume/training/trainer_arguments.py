@@ -1,4 +1,4 @@
-"""A trainer's arguments, as `run_started` has them."""
+"""The arguments of a trainer, as fields of its `run_started` event."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ WELL_KNOWN = frozenset(
     | {"per_device_train_batch_size", "gradient_accumulation_steps", "weight_decay"}
     | {"num_generations", "max_completion_length", "temperature", "beta", "epsilon", "loss_type"}
 )
-"""Hyperparameters that say something with their default value, too."""
+"""Hyperparameters that are logged even with their default values."""
 
 
 def argument_fields(arguments: Any) -> dict[str, Any]:
-    """Return `arguments` (all of them, as one JSON text) and `hyperparameters` (those that matter).
+    """Return the fields `arguments` (all of them, as one JSON text) and `hyperparameters`.
 
-    A trainer has some 150 arguments. As fields they would be most of the columns of a journal, so
-    fields are only those that were set to something else than their default, and the well-known.
+    A trainer has about 150 arguments, which would make up most columns of a journal. Therefore
+    only those that differ from their default, and the well-known ones, become fields.
 
     Args:
         arguments: A `TrainingArguments` or a subclass of it.
@@ -30,10 +30,10 @@ def argument_fields(arguments: Any) -> dict[str, Any]:
         for field in dataclasses.fields(arguments)
         if getattr(arguments, field.name, None) != _default(field)
     }
-    wanted = (changed | WELL_KNOWN) & values.keys()
+    selected = (changed | WELL_KNOWN) & values.keys()
     return {
         "arguments": values,
-        "hyperparameters": {name: values[name] for name in sorted(wanted)},
+        "hyperparameters": {name: values[name] for name in sorted(selected)},
     }
 
 

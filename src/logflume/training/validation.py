@@ -1,4 +1,4 @@
-"""Samples of the model in training, from prompts that the user gives."""
+"""Validation during training: completions of user-supplied prompts."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ __all__ = ["Validation"]
 
 
 class Validation:
-    """Lets the model complete some prompts, and logs what it wrote.
+    """Generates completions of some prompts with the model in training, and logs them.
 
-    Each completion is a `model_output` event with the mode `eval`, and all together give an
-    `evaluation` event with `validation/accuracy`, `validation/n` and `validation/seconds`. The
-    model completes greedily, so no random number is used up and the training goes on as it would
-    have.
+    Each completion is a `model_output` event with the mode `eval`. One `evaluation` event per run
+    of the validation has `validation/accuracy`, `validation/n` and `validation/seconds`. Decoding
+    is greedy, so it consumes no random numbers and does not affect the training.
 
     Args:
-        prompts: Text, chat messages, or mappings with `prompt` and, where known, `answer` (and
-            `question`).
-        max_new_tokens: The longest completion.
+        prompts: Text, chat messages, or mappings with `prompt` and optionally `answer` and
+            `question`.
+        max_new_tokens: Maximum length of a completion, in tokens.
     """
 
     def __init__(self, prompts: Sequence[Any], max_new_tokens: int = 256) -> None:
@@ -31,7 +30,7 @@ class Validation:
         self._max_new_tokens = max_new_tokens
 
     def run(self, model: Any, tokenizer: Any, step: int) -> None:
-        """Complete every prompt with the model as it is now, and log it."""
+        """Complete every prompt with the current model, and log the completions."""
         was_training = model.training
         started_s = time.perf_counter()
         model.eval()
@@ -39,16 +38,16 @@ class Validation:
             texts = [self._complete(model, tokenizer, row["prompt"]) for row in self._rows]
         finally:
             model.train(was_training)
-        where = {"step": step, "global_step": step, "mode": "eval"}
-        right: list[bool] = []
+        common = {"step": step, "global_step": step, "mode": "eval"}
+        correct: list[bool] = []
         for row, text in zip(self._rows, texts, strict=True):
             reasoning, answer = parse_answer(text)
             truth = final_answer(row.get("answer"))
             if truth is not None:
-                right.append(answer == str(truth).strip())
+                correct.append(answer == str(truth).strip())
             get_logger("model").info(
                 "model_output",
-                **where,
+                **common,
                 question=row.get("question", question_of(row["prompt"])),
                 true_answer=truth,
                 model_output=text,
@@ -56,10 +55,10 @@ class Validation:
                 answer=answer,
                 prompt=text_of(row["prompt"]),
             )
-        accuracy = sum(right) / len(right) if right else None
+        accuracy = sum(correct) / len(correct) if correct else None
         seconds = time.perf_counter() - started_s
         fields = {"n": len(texts), "accuracy": accuracy, "seconds": seconds}
-        get_logger("training").info("evaluation", **where, validation=fields)
+        get_logger("training").info("evaluation", **common, validation=fields)
 
     def _complete(self, model: Any, tokenizer: Any, prompt: Any) -> str:
         import torch

@@ -1,4 +1,7 @@
-"""Reward functions that log what they gave, to be passed to a trainer in place of the originals."""
+"""Wraps reward functions so that their results are logged.
+
+The wrapped functions are passed to a trainer instead of the originals.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from typing import Any, Protocol
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
-from logflume.training.function_names import distinct, name_of
+from logflume.training.function_names import distinct_names, name_of
 from logflume.training.policies import every
 from logflume.training.rollouts import Rollouts, log_rollouts
-from logflume.training.step_tracker import PHASE
+from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.texts import questions_of, text_of
 from logflume.values.snapshot import snapshot
 
@@ -28,14 +31,14 @@ __all__ = [
 
 
 class Collector(Protocol):
-    """What a wrapped reward function tells its results to."""
+    """Receives the results of wrapped reward functions."""
 
     def add(self, name: str, values: Any, call: dict[str, Any], seconds: float, /) -> None:
-        """Take the result of one function, the arguments of its call and its time."""
+        """Add the result of one function, with the arguments and duration of the call."""
 
 
 class RewardBatch:
-    """Gathers the results of all reward functions of a batch; the last one completes it.
+    """Collects the results of all reward functions of a batch, and logs it when complete.
 
     Args:
         names: Names of the functions that are called for each batch.
@@ -47,16 +50,16 @@ class RewardBatch:
         self._seconds: dict[str, float] = {}
 
     def add(self, name: str, values: Any, call: dict[str, Any], seconds: float) -> None:
-        """Take the result of one function, and log the batch if it was the last.
+        """Add the result of one function, and log the batch if it was the last.
 
         Args:
             name: Name of the function.
-            values: What it gave: one number or None a completion, in a list, array or tensor.
-            call: The keyword arguments of the call, as TRL gives them.
-            seconds: How long it took.
+            values: Its result: one number or None per completion, in a list, array or tensor.
+            call: The keyword arguments of the call, as TRL passes them.
+            seconds: Duration of the call.
         """
         if name in self._values:
-            # Called again before the others: the batch before was cut short by an error.
+            # A second call before the batch is complete: an error cut the previous batch short.
             self._clear()
         self._values[name] = list(values.tolist() if hasattr(values, "tolist") else values)
         self._seconds[name] = seconds
@@ -72,7 +75,7 @@ class RewardBatch:
 
     def _log(self, call: dict[str, Any]) -> None:
         global_step = getattr(call.get("trainer_state"), "global_step", None)
-        step, mode = PHASE.locate(global_step)
+        step, mode = STEP_TRACKER.locate(global_step)
         token_ids = call.get("completion_ids")
         prompts = call.get("prompts") or []
         columns: dict[str, list[Any]] = {
@@ -80,7 +83,7 @@ class RewardBatch:
         }
         columns["question"] = questions_of(prompts, columns.get("question"))
         rollouts = Rollouts(
-            generation=PHASE.number_rollouts(mode),
+            generation=STEP_TRACKER.next_generation(mode),
             global_step=global_step,
             step=step,
             mode=mode,
@@ -91,24 +94,23 @@ class RewardBatch:
             completion_tokens=None if token_ids is None else [len(ids) for ids in token_ids],
             columns=columns,
             reward_s=self._seconds,
-            keep=every(PHASE.outputs_every),
+            keep=every(STEP_TRACKER.outputs_every),
         )
         log_rollouts(rollouts)
 
 
 class WrappedReward:
-    """A reward function that hands its results on unchanged, and logs them.
+    """A reward function whose results are logged and returned unchanged.
 
-    It can be pickled where the function can. An exception of the function is logged and
-    passes through.
+    It can be pickled if the function can. An exception of the function is logged and propagates.
 
     Args:
         function: The reward function, as TRL calls it.
-        name: Its name in the logs, as TRL names it too.
-        batch: Gathers the results of all functions of one batch of rollouts.
+        name: Its name in the logs, and the name that TRL reports.
+        batch: Collects the results of all functions of one batch of rollouts.
 
     Attributes:
-        function: The reward function itself.
+        function: The original reward function.
     """
 
     def __init__(self, function: Callable[..., Any], name: str, batch: Collector) -> None:
@@ -117,44 +119,44 @@ class WrappedReward:
         self._batch = batch
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function and log what it gave."""
+        """Call the function, log its result and return it."""
         started_s = time.perf_counter()
         try:
             result = self.function(*args, **kwargs)
         except Exception as error:
             _log_error(self.__name__, error)
             raise
-        return self._note(result, kwargs, started_s)
+        return self._collect(result, kwargs, started_s)
 
-    def _note(self, result: Any, kwargs: dict[str, Any], started_s: float) -> Any:
-        # A generator can be read once only; the trainer gets the list of what it gave.
+    def _collect(self, result: Any, kwargs: dict[str, Any], started_s: float) -> Any:
+        # A generator can be consumed only once, so the trainer gets a list of its values.
         values = list(result) if inspect.isgenerator(result) else result
-        noted = call_guarded(
+        added = call_guarded(
             self._batch.add, self.__name__, values, kwargs, time.perf_counter() - started_s
         )
-        if isinstance(noted, Failure):
+        if isinstance(added, Failure):
             get_logger("reward").warning(
-                f"The rewards of {self.__name__} could not be logged: {describe(noted.error)}"
+                f"The rewards of {self.__name__} could not be logged: {describe(added.error)}"
             )
         return values
 
 
 class AsyncWrappedReward(WrappedReward):
-    """The same for an `async` function: TRL runs those together.
+    """A wrapped `async` reward function; TRL runs these concurrently.
 
-    Up to TRL 1.9 it looks for them with `inspect.iscoroutinefunction`, which believes an object
-    only if it has the attributes of a function; so it gets those.
+    Up to version 1.9, TRL detects them with `inspect.iscoroutinefunction`, which accepts an object
+    only if it has the attributes of a function. They are defined here for that reason.
     """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Await the function and log what it gave."""
+        """Await the function, log its result and return it."""
         started_s = time.perf_counter()
         try:
             result = await self.function(*args, **kwargs)
         except Exception as error:
             _log_error(self.__name__, error)
             raise
-        return self._note(result, kwargs, started_s)
+        return self._collect(result, kwargs, started_s)
 
     __code__ = __call__.__code__
     __defaults__ = None
@@ -162,13 +164,15 @@ class AsyncWrappedReward(WrappedReward):
 
 
 def wrap_reward(function: Any, name: str | None = None, *, batch: Collector | None = None) -> Any:
-    """Return a reward function that logs what it gives.
+    """Return a reward function that logs its results.
 
     Args:
         function: A function, `functools.partial` or callable object, async or not. A reward
-            model (a string or a module) is returned as it is: the trainer calls it in its own way.
-        name: Its name in the logs; None takes the one that TRL would.
-        batch: What gathers the results of several functions into one event; None: its own.
+            model (a string or a module) is returned unchanged, because the trainer calls it
+            differently.
+        name: Its name in the logs; None uses the name that TRL reports.
+        batch: Collects the results of several functions into one event; None creates a batch for
+            this function alone.
     """
     if not _is_function(function):
         return function
@@ -181,29 +185,29 @@ def wrap_reward(function: Any, name: str | None = None, *, batch: Collector | No
 def get_wrapped_reward_functions(functions: Sequence[Any]) -> list[Any]:
     """Return the reward functions wrapped, in order, for `GRPOTrainer(reward_funcs=…)`.
 
-    For each batch of rollouts there is one `reward` event with the values of all functions, and
-    a `model_output` event for each completion with its rewards. The list given is not changed.
-    Of several functions with one name, which TRL would merge into one metric, the second is
-    called `name_2`, and so on.
+    Each batch of rollouts is logged as one `reward` event with the values of all functions, and
+    one `model_output` event per completion with its rewards. The given list is not modified.
+    If several functions have the same name, which TRL would merge into one metric, the second one
+    is logged as `name_2`, and so on.
     """
-    names = distinct([name_of(function) for function in functions if _is_function(function)])
+    names = distinct_names([name_of(function) for function in functions if _is_function(function)])
     batch = RewardBatch(names)
-    unused = iter(names)
+    remaining = iter(names)
     return [
-        wrap_reward(function, next(unused), batch=batch) if _is_function(function) else function
+        wrap_reward(function, next(remaining), batch=batch) if _is_function(function) else function
         for function in functions
     ]
 
 
 def _is_function(value: Any) -> bool:
-    """Whether the trainer calls it as a reward function, and not as a model."""
+    """Whether the trainer calls this as a reward function, and not as a model."""
     return callable(value) and not hasattr(value, "named_parameters")
 
 
 def _is_async(function: Any) -> bool:
     while isinstance(function, functools.partial):
         function = function.func
-    call = getattr(function, "__call__", None)  # noqa: B004 - the method itself is wanted
+    call = getattr(function, "__call__", None)  # noqa: B004 - needs the method itself
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 

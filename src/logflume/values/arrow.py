@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from logflume.protocols import Event
-from logflume.values.coerce import MISFIT, coerce, find_kind
+from logflume.values.coerce import coerce
 from logflume.values.columnar import transpose
-from logflume.values.kinds import Kind, declared_columns, declared_kind
+from logflume.values.declared import declared_columns, declared_kind
+from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
 from logflume.values.plain import json_text, plain, read_object, valid_text
 
 __all__ = ["MAX_COLUMNS", "Column", "Columns", "find_stored_kind", "widen"]
@@ -22,29 +23,11 @@ __all__ = ["MAX_COLUMNS", "Column", "Columns", "find_stored_kind", "widen"]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-_TYPES: dict[Kind, pa.DataType] = {
-    Kind.BOOLEAN: pa.bool_(),
-    Kind.INTEGER: pa.int64(),
-    Kind.NUMBER: pa.float64(),
-    Kind.TEXT: pa.string(),
-    Kind.NUMBERS: pa.list_(pa.float64()),
-    Kind.TEXTS: pa.list_(pa.string()),
-}
+_TYPES: dict[Kind, pa.DataType] = {kind: row.arrow_type(pa) for kind, row in KINDS.items()}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MICROSECOND = timedelta(microseconds=1)
-
-_NONE = type(None)
-
-_EASY = {
-    Kind.BOOLEAN: {bool, _NONE},
-    Kind.INTEGER: {int, _NONE},
-    Kind.NUMBER: {float, _NONE},
-    Kind.TEXT: {str, _NONE},
-}
-
-_EASY_ITEMS = {Kind.NUMBERS: {float, _NONE}, Kind.TEXTS: {str, _NONE}}
 
 
 @dataclass(frozen=True)
@@ -73,7 +56,7 @@ class Column:
         Args:
             values: Plain values, one a row. A row whose value doesn't fit is null in the array.
         """
-        if self._is_easy(values):
+        if self._is_exact(values):
             # A text may still be no instant or no valid UTF-8, an integer may be too large.
             with suppress(ValueError, OverflowError):
                 return self._build(values), {}
@@ -85,14 +68,15 @@ class Column:
         """Whether the column can hold this value."""
         return self._fit(value) is not MISFIT
 
-    def _is_easy(self, values: Sequence[Any]) -> bool:
-        """Whether Arrow can take the values as they are, by a look at their types only."""
-        if self.kind in _EASY:
-            return _EASY[self.kind].issuperset(map(type, values))
-        if not {list, _NONE}.issuperset(map(type, values)):
+    def _is_exact(self, values: Sequence[Any]) -> bool:
+        """Whether Arrow can take the values without coercion, by their types only."""
+        row = KINDS[self.kind]
+        if not row.is_list:
+            return row.exact_types.issuperset(map(type, values))
+        if not {list, type(None)}.issuperset(map(type, values)):
             return False
         items = chain.from_iterable(value for value in values if value is not None)
-        return _EASY_ITEMS[self.kind].issuperset(map(type, items))
+        return row.exact_types.issuperset(map(type, items))
 
     def _build(self, values: Sequence[Any]) -> Any:
         if self.name == "timestamp":

@@ -8,30 +8,27 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from logflume.events.catalogue import CATALOGUE
-from logflume.events.reserved import POSITION, RESERVED_FOR_PIPELINE, is_type_name
+from logflume.events.reserved import RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
 from logflume.events.times import format_time
 from logflume.protocols import Event
 from logflume.runs.info import RunInfo
 from logflume.values.coerce import (
-    MISFIT,
-    clean_name,
     coerce,
-    find_kind,
     is_within_limits,
-    sanitize,
-    sanitize_mapping,
     truncate_extra,
     truncate_field,
     truncate_name,
 )
-from logflume.values.kinds import Kind, declared_kind
-from logflume.values.plain import json_text, note_nonfinite
+from logflume.values.declared import declared_kind
+from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
+from logflume.values.plain import clean_name, json_text, note_nonfinite, plain, plain_mapping
 from logflume.values.shapes import Limits, Shapes, find_limits
 from logflume.values.snapshot import unique_name
+from logflume.values.steps import parse_mode, parse_step
 
 __all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
 
@@ -45,11 +42,9 @@ _READ = frozenset({"timestamp", "level", "logger", "event", "extras"})
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _MODES = frozenset({"train", "eval"})
 _EXACT: dict[Kind | None, type] = {
-    Kind.BOOLEAN: bool,
-    Kind.INTEGER: int,
-    Kind.NUMBER: float,
-    Kind.TEXT: str,
+    kind: row.python_type for kind, row in KINDS.items() if not row.is_list
 }
+_PARSERS: dict[str, Callable[[Any], Any]] = {"step": parse_step, "mode": parse_mode}
 _CHECKED = RESERVED_FOR_PIPELINE | {"step", "mode"}
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
@@ -60,15 +55,22 @@ class Normalizer:
     Args:
         run: The run that the events belong to.
         kinds: Kinds of undeclared fields by event type, from an earlier attempt.
+        report: Called with a field and a sentence when a step or mode is not understood, once for
+            each of the two.
 
     Attributes:
         seq: Number of the next event.
         kinds: Kinds of the undeclared fields seen so far, by event type.
-        has_new_kinds: Whether a kind was added since somebody last set this to False.
+        has_new_kinds: Whether a kind was added since this was last set to False.
         misfits: How many values went to `extras` because they didn't fit their column.
     """
 
-    def __init__(self, run: RunInfo, kinds: dict[str, dict[str, Kind]] | None = None) -> None:
+    def __init__(
+        self,
+        run: RunInfo,
+        kinds: dict[str, dict[str, Kind]] | None = None,
+        report: Callable[[str, str], None] = lambda _name, _sentence: None,
+    ) -> None:
         self.seq = 0
         self.misfits = 0
         self.has_new_kinds = False
@@ -84,10 +86,12 @@ class Normalizer:
         }
         self._limits: Shapes[tuple[Any, ...], Limits] = Shapes()
         self._exact: dict[str, dict[str, type]] = {}
+        self._report = report
+        self._reported: set[str] = set()
 
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event and count it in `seq`."""
-        event_dict.pop(POSITION, None)
+        event_dict.pop(STEP_AND_MODE, None)
         shape = _shape(event_dict)
         limits = self._limits.get(shape)
         if limits is not None and _is_instant(event_dict["timestamp"]):
@@ -119,13 +123,13 @@ class Normalizer:
 
     def _finish_each(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event, with a look at each field."""
-        extras = sanitize_mapping(event_dict.get("extras"))
+        extras = plain_mapping(event_dict.get("extras"))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
             **self._head,
             "timestamp": _checked(event_dict, "timestamp", extras, _is_instant) or _now(),
             "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
-            "logger": truncate_name(str(sanitize(event_dict.get("logger")))),
+            "logger": truncate_name(str(plain(event_dict.get("logger")))),
             "event": event_type,
         }
         nonfinite: dict[str, str] = {}
@@ -136,7 +140,7 @@ class Normalizer:
                 event[name] = value
             elif name not in _READ:
                 clean = clean_name(name, event_dict)
-                for whole, item in _flatten(event_type, clean, sanitize(value)):
+                for whole, item in _flatten(event_type, clean, plain(value)):
                     flat = truncate_name(whole, event)
                     self._add(event, event_type, flat, item, extras)
                     note_nonfinite(nonfinite, flat, event.get(flat))
@@ -149,7 +153,7 @@ class Normalizer:
         return event
 
     def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
-        name = sanitize(fields.get("event"))
+        name = plain(fields.get("event"))
         if isinstance(name, str) and is_type_name(name) and self._has_room_for(name):
             return name
         if name is not None and fields.setdefault("message", name) is not name:
@@ -171,14 +175,26 @@ class Normalizer:
         if name in RESERVED_FOR_PIPELINE or (name in event and name != "step"):
             extras[unique_name(name, extras)] = value
             return
-        fitted = self._fit(event_type, name, value)
-        if fitted is MISFIT or (name == "mode" and fitted not in _MODES and fitted is not None):
+        if name in _PARSERS:
+            value = _PARSERS[name](value)
+        fitted = self._coerce(event_type, name, value)
+        if name == "mode" and fitted is not None and fitted not in _MODES:
+            fitted = MISFIT
+        if fitted is MISFIT:
             self.misfits += 1
             extras[unique_name(name, extras)] = value
+            if name in _PARSERS:
+                self._report_once(name, value)
         elif name != "mode" or fitted is not None:
             event[name], note = truncate_field(fitted)
             if note is not None:
                 extras[unique_name(name, extras)] = note
+
+    def _report_once(self, name: str, value: Any) -> None:
+        if name not in self._reported:
+            self._reported.add(name)
+            text = truncate_name(json_text(value))
+            self._report(name, f"the {name} {text} is not understood and is kept in extras only")
 
     def _remember(self, event_type: str, name: str, exact: dict[str, type]) -> None:
         """Note of which type the values of a field are that fit its column as they are."""
@@ -186,7 +202,7 @@ class Normalizer:
         if kind in _EXACT and name not in _CHECKED and len(exact) < MAX_FIELDS:
             exact[name] = _EXACT[kind]
 
-    def _fit(self, event_type: str, name: str, value: Any) -> Any:
+    def _coerce(self, event_type: str, name: str, value: Any) -> Any:
         if declared := declared_kind(event_type, name):
             return coerce(value, declared, True)
         kinds = self.kinds.setdefault(event_type, {})
@@ -212,7 +228,7 @@ def _shape(event_dict: Event) -> tuple[str, tuple[str, ...], tuple[type, ...]]:
 
 def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: Any) -> Any:
     """Return a field of the header; None if it is missing or wrong, which `extras` then keeps."""
-    value = sanitize(fields.get(name))
+    value = plain(fields.get(name))
     if value is None or (isinstance(value, str) and check(value)):
         return value
     extras[unique_name(name, extras)] = value

@@ -1,27 +1,35 @@
-"""Any value of a snapshot as a plain one: None, bool, int, float, str, lists and dicts of these."""
+"""Plain values: None, bool, int, float, str, and lists and dicts of these, of exactly these types.
+
+`to_plain` makes one of any value, in the training process: nothing else crosses to the worker
+process. `plain` also makes every text valid UTF-8, which is left to the worker.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import orjson
 
-from logflume.guard import Failure, call_guarded, describe
+from logflume.guard import Failure, call_guarded, describe, type_name
 from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
 
 __all__ = [
     "MAX_TEXT",
     "PLAIN_TYPES",
     "are_floats",
+    "clean_name",
     "json_text",
     "nonfinite_name",
     "note_nonfinite",
     "plain",
+    "plain_mapping",
+    "plain_names",
     "read_object",
+    "to_plain",
     "valid_text",
 ]
 
@@ -29,7 +37,9 @@ MAX_TEXT = 1_000_000
 """Characters of a text that are kept; the length of a longer one is noted in `extras`."""
 
 PLAIN_TYPES = frozenset({int, float, bool, type(None)})
-"""Types whose values are plain as they are."""
+"""Types whose values are plain as they are. A text may have to be made valid."""
+
+_EXACT_TYPES = PLAIN_TYPES | {str}
 
 _FLOATS = frozenset({float})
 
@@ -37,50 +47,105 @@ _LONG_BITS = 14_000
 """Python refuses to write longer integers in decimal; these are written in hexadecimal."""
 
 
-def plain(value: Any) -> Any:
-    """Return the plain form of a value. Never raises for what `snapshot` returns.
+def to_plain(value: Any) -> Any:
+    """Return the plain form of any value. Never raises.
 
-    Text is made valid UTF-8 (a lone surrogate becomes its escape), dates become RFC 3339, a
-    timedelta its seconds, an array its lists; anything else becomes its text.
+    Dates become RFC 3339, a timedelta its seconds, bytes text, an array its lists; any other object
+    becomes its text. What has no plain form is replaced by a mark with its type and the reason.
+    Text is left as it is, lone surrogates included.
     """
     kind = type(value)
-    if kind in PLAIN_TYPES:
+    if value is None or kind is str or kind is int or kind is float:
         return value
-    if kind is str:
-        return valid_text(value)
+    converted = call_guarded(_convert, value)
+    # A list that contains itself ends here; a snapshot knows where to cut it.
+    return _convert(snapshot(value)) if isinstance(converted, Failure) else converted
+
+
+def plain(value: Any) -> Any:
+    r"""Return the plain form of any value, all text valid UTF-8. Never raises.
+
+    A lone surrogate becomes its escape, such as `\udc80`.
+    """
+    return _with_valid_text(to_plain(value))
+
+
+def plain_mapping(extras: Any) -> dict[str, Any]:
+    """Return what a processor left in the field `extras` as a plain mapping."""
+    converted = plain(extras)
+    if isinstance(converted, dict):
+        return converted
+    return {} if converted is None else {"extras": converted}
+
+
+def plain_names(names: Iterable[str]) -> list[str]:
+    """Return the names of fields as exact strs: keyword arguments may be of a subclass."""
+    exact: list[str] = []
+    for name in names:
+        exact.append(unique_name(key_text(name), exact))
+    return exact
+
+
+def clean_name(name: Any, taken: Collection[Any]) -> str:
+    """Return a field's name as valid text; one that has to be changed doesn't become another's."""
+    if type(name) is str and name.isascii():
+        return name
+    text = valid_text(key_text(name))
+    return text if text == name else unique_name(text, taken)
+
+
+def _convert(value: Any) -> Any:
+    kind = type(value)
+    if kind in _EXACT_TYPES:
+        return value
     if kind is list:
-        return value if PLAIN_TYPES.issuperset(map(type, value)) else [plain(v) for v in value]
+        return value if _EXACT_TYPES.issuperset(map(type, value)) else [_convert(v) for v in value]
     if kind is dict:
-        return _plain_mapping(value)
-    result = call_guarded(_convert, value)
+        copy: dict[str, Any] = {}
+        for key, item in value.items():
+            copy[unique_name(key_text(key), copy)] = _convert(item)
+        return copy
+    result = call_guarded(_convert_object, value)
     if isinstance(result, Failure):
-        name = "array" if kind is PendingArray else kind.__name__
+        name = "array" if kind is PendingArray else type_name(value)
         return f"<{name} that could not be read: {describe(result.error)}>"
     return result
 
 
-def _plain_mapping(value: dict[Any, Any]) -> dict[str, Any]:
-    copy: dict[str, Any] = {}
-    for key, item in value.items():
-        copy[unique_name(valid_text(key_text(key)), copy)] = plain(item)
-    return copy
-
-
-def _convert(value: Any) -> Any:
+def _convert_object(value: Any) -> Any:
+    # The methods of the base classes: a subclass of the user's may override them.
     if isinstance(value, PendingArray):
-        return plain(value.tolist())
+        return _convert(snapshot(value.tolist()))
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
+        return bytes.decode(value, "utf-8", "backslashreplace")
+    if isinstance(value, datetime):
+        return datetime.isoformat(value)
+    if isinstance(value, date):
+        return date.isoformat(value)
+    if isinstance(value, time):
+        return time.isoformat(value)
     if isinstance(value, timedelta):
-        return value.total_seconds()
-    copied = snapshot(value)  # a processor may leave anything behind, NumPy's numbers say
-    return valid_text(str(value)) if copied is value else plain(copied)
+        return timedelta.total_seconds(value)
+    copied = snapshot(value)  # a processor may return anything, such as NumPy scalars
+    return str.__str__(str(value)) if copied is value else _convert(copied)
+
+
+def _with_valid_text(value: Any) -> Any:
+    kind = type(value)
+    if kind is str:
+        return valid_text(value)
+    if kind is list and not PLAIN_TYPES.issuperset(map(type, value)):
+        return [_with_valid_text(item) for item in value]
+    if kind is dict:
+        copy: dict[str, Any] = {}
+        for key, item in value.items():
+            copy[unique_name(valid_text(key), copy)] = _with_valid_text(item)
+        return copy
+    return value
 
 
 def are_floats(values: Iterable[Any]) -> bool:
-    """Whether all values are floats, and none of them one of a class of its own."""
+    """Whether all values are floats, of exactly that type."""
     return _FLOATS.issuperset(map(type, values))
 
 
@@ -103,7 +168,7 @@ def json_text(value: Any) -> str:
 
 
 def _is_simple(value: Any) -> bool:
-    """Whether `orjson`, which is faster, writes a value as it is."""
+    """Whether `orjson`, which is faster, writes a value unchanged."""
     kind = type(value)
     return (
         kind is bool
@@ -133,7 +198,7 @@ def nonfinite_name(value: float) -> str:
 
 
 def note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
-    """Note the NaN and infinities of a field's value, as an event's `nonfinite` has them."""
+    """Add the NaN and infinities of a field's value to `nonfinite`, as an event has it."""
     if type(value) is float:
         if not math.isfinite(value):
             nonfinite[name] = nonfinite_name(value)
@@ -144,7 +209,7 @@ def note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
 
 
 def read_object(text: Any) -> dict[str, Any]:
-    """Return what the text of `extras` holds; what is no JSON object is its one item, `extras`."""
+    """Return the content of `extras`; text that is not a JSON object is its one item, `extras`."""
     if text is None:
         return {}
     try:

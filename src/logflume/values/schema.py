@@ -9,18 +9,11 @@ import msgspec
 
 from logflume.events.catalogue import CATALOGUE, SCHEMA_VERSION
 from logflume.events.reserved import EXCEPTION_FAMILIES, EventBase, Families
-from logflume.values.kinds import Kind, kind_of_annotation
+from logflume.values.declared import kind_of_annotation
+from logflume.values.kinds import KINDS
 
 __all__ = ["event_schema"]
 
-_TYPES: dict[Kind | None, dict[str, Any]] = {
-    Kind.BOOLEAN: {"type": ["boolean", "null"]},
-    Kind.INTEGER: {"type": ["integer", "null"]},
-    Kind.NUMBER: {"type": ["number", "null"]},
-    Kind.TEXT: {"type": ["string", "null"]},
-    Kind.NUMBERS: {"type": ["array", "null"], "items": {"type": ["number", "null"]}},
-    Kind.TEXTS: {"type": ["array", "null"], "items": {"type": ["string", "null"]}},
-}
 _ANY_FIELD: dict[str, Any] = {
     "type": ["boolean", "number", "string", "array", "null"],
     "items": {"type": ["number", "string", "null"]},
@@ -88,6 +81,11 @@ def _patterns(families: Families) -> dict[str, Any]:
         body = ".+".join(re.escape(part) for part in family.split("*"))
         endings = "|".join(re.escape(ending).replace(r"\*", ".+") for ending in longer)
         guard = f"(?!{body}(?:{endings}){_END})" if endings else ""
-        schema = _TYPES.get(kind_of_annotation(annotation), _ANY_FIELD)
+        schema = _schema_of(annotation)
         patterns[f"^{guard}{body}{_END}"] = {**schema, "description": description}
     return patterns
+
+
+def _schema_of(annotation: Any) -> dict[str, Any]:
+    kind = kind_of_annotation(annotation)
+    return _ANY_FIELD if kind is None else KINDS[kind].json_schema

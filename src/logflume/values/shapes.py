@@ -10,8 +10,9 @@ import math
 from collections.abc import Hashable, Mapping
 from typing import Any, Generic, TypeVar
 
-from logflume.values.coerce import EXACT_MAX, INT64_MAX, MAX_NAME
+from logflume.values.coerce import MAX_NAME
 from logflume.values.columnar import getter
+from logflume.values.kinds import EXACT_MAX, INT64_MAX
 from logflume.values.plain import MAX_TEXT, PLAIN_TYPES, valid_text
 
 __all__ = ["MAX_FIELDS", "Limits", "Shapes", "find_limits"]

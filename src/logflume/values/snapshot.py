@@ -1,17 +1,15 @@
 """The value at the time of the call.
 
 What a log call is given may change a moment later: a list is appended to, a tensor is updated in
-place. `snapshot` copies what is mutable, on the caller's thread, and leaves the rest
-of the work (conversion, text) to the worker wherever that is safe.
+place. `snapshot` copies what is mutable, on the caller's thread, and leaves the conversion to plain
+values to another thread wherever that is safe.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-import sys
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -23,104 +21,20 @@ from uuid import UUID
 
 import msgspec
 
-from logflume.guard import Failure, call_guarded, describe
+from logflume.guard import Failure, call_guarded, describe, type_name
+from logflume.values.arrays import PendingArray, copy_array
 
 __all__ = [
     "ATOMIC_TYPES",
     "MAX_DEPTH",
-    "MAX_ELEMENTS",
     "MAX_ITEMS",
+    "NUMBER_TYPES",
     "PendingArray",
-    "copy_array",
     "key_text",
+    "memory_bytes",
     "snapshot",
     "unique_name",
 ]
-
-
-MAX_ELEMENTS = 100_000
-"""Larger arrays are not copied: their place is taken by a text with type and shape."""
-
-
-class PendingArray:
-    """A copy of an array or tensor whose values are read on the worker.
-
-    For a CUDA tensor the copy to the host runs on the GPU's stream while training goes on;
-    `ready` is the event that says it has arrived.
-    """
-
-    __slots__ = ("_copy", "_ready")
-
-    def __init__(self, copy: Any, ready: Any = None) -> None:
-        self._copy = copy
-        self._ready = ready
-
-    def __reduce__(self) -> tuple[Any, tuple[Any]]:
-        """Pickle as the values: the process that reads them need not have torch or NumPy."""
-        return _same, (self.tolist(),)
-
-    def tolist(self) -> Any:
-        """Return the values as a number or nested lists, waiting for the GPU where needed."""
-        if self._ready is not None:
-            self._ready.synchronize()
-        return self._copy.tolist()
-
-
-def _same(values: Any) -> Any:
-    return values
-
-
-def copy_array(value: Any) -> PendingArray | Any | None:
-    """Return a copy of an array or tensor, the Python value of a NumPy scalar, else None.
-
-    An array of Python objects comes back as lists of the same objects.
-    """
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        if isinstance(value, numpy.generic):
-            return _scalar(numpy, value)
-        if isinstance(value, numpy.ndarray):
-            return _summary(value) or _copy_ndarray(numpy, value)
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        return _summary(value) or _copy_tensor(torch, value.detach())
-    return None
-
-
-def _scalar(numpy: Any, value: Any) -> Any:
-    if isinstance(value, numpy.floating):
-        return float(value)  # item() of a long double stays one
-    if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
-        return str(value)  # item() of one in nanoseconds is a bare number
-    return value.item()
-
-
-def _copy_ndarray(numpy: Any, array: Any) -> Any:
-    if array.dtype.kind == "O":
-        return array.tolist()
-    if array.dtype.kind in "mM":
-        return PendingArray(array.astype(str))  # lists of nanoseconds are bare numbers
-    if array.dtype == numpy.longdouble:
-        return PendingArray(array.astype(float))  # lists of long doubles hold long doubles
-    return PendingArray(array.copy())
-
-
-def _copy_tensor(torch: Any, tensor: Any) -> PendingArray:
-    if tensor.device.type != "cuda":
-        return PendingArray(tensor.clone())
-    # With non_blocking torch copies into pinned memory and returns at once.
-    copy = tensor.to("cpu", non_blocking=True)
-    ready = torch.cuda.Event()
-    ready.record(torch.cuda.current_stream(tensor.device))
-    return PendingArray(copy, ready)
-
-
-def _summary(array: Any) -> str | None:
-    size = math.prod(array.shape)
-    if size <= MAX_ELEMENTS:
-        return None
-    return f"<{type(array).__name__} {array.dtype} {list(array.shape)}: too large to log>"
-
 
 MAX_DEPTH = 16
 """Containers nested deeper are cut, with a mark in their place."""
@@ -129,7 +43,10 @@ MAX_ITEMS = 100_000
 """Items copied of one value, over all its containers; the rest is cut, with a mark at the end."""
 
 ATOMIC_TYPES = frozenset({str, int, float, bool, type(None), bytes})
-"""Types whose values need no copy and no look."""
+"""Types whose values need no copy."""
+
+NUMBER_TYPES = frozenset({int, float, bool, type(None)})
+"""Those of them whose values are small."""
 
 _IMMUTABLE = (datetime, date, time, timedelta, Decimal, Fraction, PurePath, UUID, complex)
 
@@ -138,8 +55,8 @@ def snapshot(value: Any) -> Any:
     """Return a copy of `value` that no later change can reach. Never raises.
 
     Containers become lists and dicts, arrays and tensors become `PendingArray`, dataclasses and
-    structs become dicts, unknown objects become their text. What can't be had is
-    replaced by a mark in angle brackets that says why.
+    structs become dicts, unknown objects become their text. What can't be read is replaced by a
+    mark in angle brackets that gives the reason.
     """
     return _Copier().copy_guarded(value)
 
@@ -147,8 +64,8 @@ def snapshot(value: Any) -> Any:
 class _Copier:
     """Copies one value.
 
-    It counts the items, for a few lists that hold each other several times over come to more
-    than any memory takes.
+    It counts the items: a few lists that contain each other several times over would otherwise
+    expand beyond any memory.
     """
 
     def __init__(self) -> None:
@@ -158,7 +75,7 @@ class _Copier:
     def copy_guarded(self, value: Any) -> Any:
         copied = call_guarded(self._copy, value)
         if isinstance(copied, Failure):
-            return f"<{type(value).__name__} that could not be read: {describe(copied.error)}>"
+            return f"<{type_name(value)} that could not be read: {describe(copied.error)}>"
         return copied
 
     def _copy(self, value: Any) -> Any:
@@ -212,15 +129,15 @@ class _Copier:
 
 
 def key_text(key: Any) -> str:
-    """Return the text of a mapping's key, whatever it is."""
+    """Return the text of a mapping's key, of whatever type; always an exact str."""
     if type(key) is str:
         return key
-    text = call_guarded(str, key)
-    return f"<{type(key).__name__}>" if isinstance(text, Failure) else str.__str__(text)
+    text = call_guarded(str.__str__ if isinstance(key, str) else str, key)
+    return f"<{type_name(key)}>" if isinstance(text, Failure) else str.__str__(text)
 
 
 def unique_name(name: str, taken: Collection[Any]) -> str:
-    """Return `name`, or where that is taken, as by 1 beside "1", `name` with a number.
+    """Return `name`, with a number if it is taken, as "1" is by the key 1.
 
     >>> free_name("1", {"1": None}), free_name("1", {})
     ('1 (2)', '1')
@@ -235,11 +152,11 @@ def unique_name(name: str, taken: Collection[Any]) -> str:
 
 
 def _base_value(value: Any) -> Any:
-    """Return the plain value of a subclass: `np.float64` as float, somebody's own str as str."""
+    """Return the value of a subclass as its base: `np.float64` as float, a user's str as str."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bytes):
-        return bytes(value)
+        return bytes.__getitem__(value, slice(None))
     return int.__index__(value) if isinstance(value, int) else float.__float__(value)
 
 
@@ -255,3 +172,24 @@ def _as_container(value: Any) -> Collection[Any] | None:
     if isinstance(value, msgspec.Struct):
         return msgspec.structs.asdict(value)
     return None
+
+
+def memory_bytes(values: Iterable[Any]) -> int:
+    """Return about how much memory snapshotted values take, beyond a few bytes for each.
+
+    Texts and arrays count by their length; numbers count as nothing.
+    """
+    total = 0
+    for value in values:
+        kind = type(value)
+        if kind is str or kind is bytes:
+            total += len(value)
+        elif kind is list:
+            total += 8 * len(value)
+            if not NUMBER_TYPES.issuperset(map(type, value)):
+                total += memory_bytes(value)
+        elif kind is dict:
+            total += 100 * len(value) + memory_bytes(value) + memory_bytes(value.values())
+        elif kind is PendingArray:
+            total += value.memory_bytes
+    return total

@@ -1,15 +1,20 @@
-"""The pipeline in a process of its own, so that the training's Python has its lock to itself.
+"""The worker process: worker, processors and sinks outside of the training process.
 
 Python runs one thread at a time: whatever a worker thread computes, the training waits for. With
-`worker: process` the worker of this process only hands the records on, through a pipe;
-processors and sinks run in a child process, in the same `Pipeline` that otherwise runs here.
+`worker: process` the training process only sends its records through a pipe. The same `Pipeline`
+that otherwise runs on a thread of it runs in a child process.
 
-    training process                                  its child, `python -m logflume.worker_process`
-    buffer ──► `Sender` (thread) ── parcels, asks ──► `process.main` ──► buffer ──► `Pipeline`
-               `RemotePipeline` ◄── answers, lines ── the pipeline's counts, the console's text
+```text
+training process                                       worker process
+buffer ──► Sender (thread) ──── records, requests ──►  Server ──► buffer ──► Pipeline
+           Receiver (thread) ◄─ written, text, … ────  Notifier (thread)
+```
 
-What happens when one of them ends: the child of a training that was killed writes what is in the
-pipe, closes its sinks and ends, and has the claim on the run until then. The training whose child
-was killed goes on in its own process, as the next attempt, with the parcels that the child had not
-written.
+- `wire.py`: the messages, their encoding, and the pipe. Only plain data crosses.
+- `client.py`, `sender.py`, `receiver.py`: the training process's side; `spawn.py` starts the child.
+- `server.py`, `notifier.py`: the worker process's side.
+
+When the training process is killed, the worker process writes what is in the pipe, closes the sinks
+and ends; until then it holds the run's file lock. When the worker process is killed, the training
+process continues the run on a thread, as the next attempt, with the batches that were not written.
 """

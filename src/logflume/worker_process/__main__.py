@@ -1,7 +1,27 @@
-"""What the child process runs. It isn't for people."""
+"""What the worker process runs: `python __main__.py READ_FD WRITE_FD`. It is not for people."""
 
+import marshal
+import os
 import sys
 
-from logflume.worker_process.server import main
 
-main(*map(int, sys.argv[1:]))
+def _read(descriptor: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        chunk = os.read(descriptor, size - len(data))
+        if not chunk:
+            sys.exit(1)  # the training process has ended
+        data += chunk
+    return data
+
+
+if __name__ == "__main__":
+    incoming, outgoing = map(int, sys.argv[1:])
+    # The first message comes before anything is imported: modules are found where the training
+    # process finds them, whatever was done to its path.
+    length = int.from_bytes(_read(incoming, 8), "big")
+    sys.path[:] = marshal.loads(_read(incoming, length))
+
+    from logflume.worker_process.server import main
+
+    main(incoming, outgoing)

@@ -1,120 +1,138 @@
-"""What the child tells the training, in as few messages as it can."""
+"""The thread of the worker process that sends messages to the training process."""
 
 from __future__ import annotations
 
+import io
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from logflume.guard import call_guarded
 from logflume.pipeline.buffer import Wakeup
 from logflume.values.kinds import Kind
-from logflume.worker_process.wire import PARCELS, Connection, Filled, Notification
+from logflume.worker_process.sender import MAX_UNWRITTEN_BYTES
+from logflume.worker_process.wire import Connection, Message
 
-__all__ = ["Notifier"]
-
-LOOK = 0.9
-"""The share of `flush_interval_s` that an event waits to be asked for: the rest is for writing."""
+__all__ = ["Notifier", "RemoteStderr"]
 
 DELAY_S = 0.2
-"""The longest that news that nobody waits for is held back, in seconds."""
+"""The longest that a message is held back to be sent together with others, in seconds."""
 
-ROUND_S = 2.0
-"""How often the training is asked whatever its buffer says: its torch memory changes, too."""
+URGENT_BYTES = MAX_UNWRITTEN_BYTES // 4
+"""Written batches of so many bytes are acknowledged at once, to make room for others."""
 
 
 class Notifier:
-    """A thread that sends news, and has the training look into its buffer once there is something.
+    """Sends messages, several at once where they can wait.
 
-    Each message costs the training a switch of threads, at a moment that it did not choose, and the
-    more the longer it is. So most messages are empty ones, and news waits for company.
+    Each message costs the training process a switch of threads, at a moment that it did not choose.
 
     Args:
-        link: The pipes.
-        filled: Tells whether the training's buffer holds something new.
-        flush_interval_s: The longest that an event waits for its turn, in seconds.
+        connection: The pipes.
     """
 
-    def __init__(self, link: Connection, filled: Filled, flush_interval_s: float) -> None:
-        self._link = link
-        self._filled = filled
-        self._interval_s = flush_interval_s * LOOK
-        self._news = Notification()
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._lock = threading.Lock()
-        self._bell = Wakeup()
+        self._written = self._written_bytes = 0
+        self._kinds: dict[str, dict[str, str]] | None = None
+        self._text: list[str] = []
+        self._answers: list[Message] = []
         self._is_urgent = False
         self._has_ended = False
-        self._told_at_s = time.monotonic()
-        self._waits_since_s = 0.0
-        self._thread = threading.Thread(target=self._run, name="logflume-speaker", daemon=True)
+        self._wakeup = Wakeup()
+        self._thread = threading.Thread(target=self._run, name="logflume-notifier", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def tell_built(self, refused: Exception | None = None) -> None:
-        """Tell that the pipeline is built, or why it can't be."""
-        with self._writing(urgent=True) as news:
-            news.is_built = refused is None
-            news.refused = refused
+    def note_written(self, size_bytes: int) -> None:
+        """Acknowledge one more batch."""
+        with self._lock:
+            self._written += 1
+            self._written_bytes += size_bytes
+            is_urgent = self._written_bytes >= URGENT_BYTES
+        self._wake(urgent=is_urgent)
 
-    def note_written(self) -> None:
-        """Tell that one more parcel is written, before there is no room for others."""
-        with self._writing(urgent=self._news.written + 1 >= PARCELS // 2) as news:
-            news.written += 1
+    def note_kinds(self, kinds: Mapping[str, Mapping[str, Kind]]) -> None:
+        """Send the kinds of undeclared fields, all known by now."""
+        with self._lock:
+            self._kinds = {t: {n: k.value for n, k in of.items()} for t, of in kinds.items()}
+        self._wake()
 
-    def note_kinds(self, kinds: dict[str, dict[str, Kind]]) -> None:
-        """Tell of new kinds."""
-        with self._writing() as news:
-            news.kinds = kinds
-
-    def show(self, text: str) -> None:
-        """Have a text printed."""
-        with self._writing() as news:
-            news.text += text
+    def print_text(self, text: str) -> None:
+        """Let the training process print a text on its standard error."""
+        with self._lock:
+            self._text.append(text)
+        self._wake()
 
     def answer(self, number: int, value: Any) -> None:
-        """Answer a request, once all that was said before has been heard."""
-        with self._writing(urgent=True) as news:
-            news.answers[number] = value
+        """Answer a request, after everything noted before."""
+        with self._lock:
+            self._answers.append(("answer", number, value))
+        self._wake(urgent=True)
 
     def stop(self) -> None:
         """Send what is left, and end."""
         self._has_ended = True
-        self._bell.set()
+        self._wakeup.set()
         self._thread.join()
 
-    @contextmanager
-    def _writing(self, *, urgent: bool = False) -> Iterator[Notification]:
-        with self._lock:
-            if self._news == Notification():
-                self._waits_since_s = time.monotonic()
-            yield self._news
-            self._is_urgent |= urgent
-        if urgent:
-            self._bell.set()
+    def _wake(self, *, urgent: bool = False) -> None:
+        self._is_urgent |= urgent
+        self._wakeup.set()
 
     def _run(self) -> None:
         while not self._has_ended:
-            self._bell.wait(self._interval_s)
-            is_filled = self._filled.take()
-            if self._is_due(DELAY_S / 2 if is_filled else DELAY_S):
-                self._tell()
-            elif is_filled:
-                call_guarded(self._link.send_bytes, b"")
-        self._tell()
+            self._wakeup.wait()
+            until_s = time.monotonic() + DELAY_S
+            while not (self._is_urgent or self._has_ended):
+                remaining_s = until_s - time.monotonic()
+                if remaining_s <= 0 or not self._wakeup.wait(remaining_s):
+                    break
+            self._send()
+        self._send()
 
-    def _is_due(self, delay_s: float) -> bool:
-        now_s = time.monotonic()
-        is_late = self._news != Notification() and now_s - self._waits_since_s >= delay_s
-        return self._is_urgent or is_late or now_s - self._told_at_s >= ROUND_S
-
-    def _tell(self) -> None:
+    def _send(self) -> None:
         with self._lock:
-            news, self._news = self._news, Notification()
+            messages: list[Message] = []
+            if self._text:
+                messages.append(("text", "".join(self._text)))
+            if self._kinds is not None:
+                messages.append(("kinds", self._kinds))
+            if self._written:
+                messages.append(("written", self._written))
+            messages += self._answers
+            self._written = self._written_bytes = 0
+            self._kinds = None
+            self._text, self._answers = [], []
             self._is_urgent = False
-        self._told_at_s = time.monotonic()
-        # A training that has ended needs no news.
-        call_guarded(self._link.send, news)
+        if messages:
+            # A training process that has ended needs no messages.
+            call_guarded(self._connection.send, *messages)
+
+
+class RemoteStderr(io.TextIOBase):
+    """The standard error of the worker process: what is written there, the training process prints.
+
+    Only that one knows of progress bars.
+
+    Args:
+        notifier: Sends the text.
+        is_terminal: Whether a terminal shows it in the end.
+    """
+
+    def __init__(self, notifier: Notifier, *, is_terminal: bool) -> None:
+        self._notifier = notifier
+        self._is_terminal = is_terminal
+
+    def write(self, text: str) -> int:
+        """Send a text, soon."""
+        self._notifier.print_text(str.__str__(text))
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Whether a terminal shows it in the end."""
+        return self._is_terminal

@@ -1,153 +1,179 @@
-"""The worker of a process whose pipeline is elsewhere: from the buffer to the pipe."""
+"""The thread of the training process that sends records and requests to the worker process."""
 
 from __future__ import annotations
 
-import pickle
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
 from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.faults import report_fault
-from logflume.pipeline.records import Deferred, Item, Lost, Record, events_in
+from logflume.pipeline.records import BufferItem, Dropped, RecordColumns, count_records
+from logflume.pipeline.worker import UNREADABLE
 from logflume.resources import torch_memory
+from logflume.values.plain import to_plain
 from logflume.worker_process.wire import (
-    PARCELS,
     Connection,
-    EventBatch,
-    Request,
-    RunOpening,
-    TorchMemory,
+    Message,
+    count_packed,
     decode,
     encode,
-    mentions_main,
+    pack,
+    unpack,
 )
 
-__all__ = ["Sender"]
+__all__ = ["MAX_UNWRITTEN_BYTES", "Sender"]
 
-PARCEL = 256
-"""Items sent at once. Encoding them holds Python's lock in one piece."""
+BATCH_RECORDS = 256
+"""Records sent at once. Encoding them holds the interpreter's lock in one piece."""
+
+BATCH_BYTES = 2**20
+"""Texts and arrays of the records sent at once."""
+
+MAX_UNWRITTEN_BATCHES = 32
+MAX_UNWRITTEN_BYTES = 16 * 2**20
+"""What the worker process may hold unwritten. The rest waits in the training process's buffer."""
 
 TORCH_INTERVAL_S = 2.0
-"""How often the child is told what torch's allocator says, in seconds."""
+"""How often the readings of torch's allocator are sent, in seconds."""
+
+
+class _Batch(NamedTuple):
+    """A batch that was sent."""
+
+    encoded: bytes
+    records: int
 
 
 class Sender:
-    """Sends what the buffer holds, when the child asks for it or somebody rings `buffer.wake`.
+    """Sends what the buffer holds at least every `flush_interval_s`, and at once when woken.
 
-    The one is heard by the thread that listens to the child, for the other there is a thread here.
+    A batch is kept until the worker process has written it: what a killed one leaves unwritten is
+    written by the training process.
 
     Args:
-        buffer: Where the items come from.
-        link: The pipe.
+        buffer: Where the records come from.
+        connection: The pipes.
+        flush_interval_s: The longest that a record waits for its turn, in seconds.
 
     Attributes:
-        sent: Events sent.
-        unwritten: The parcels that the child has not written yet, the oldest first: how many events
-            each has, and its bytes.
+        sent: Records sent.
     """
 
-    def __init__(self, buffer: Buffer, link: Connection) -> None:
+    def __init__(self, buffer: Buffer, connection: Connection, flush_interval_s: float) -> None:
         self.sent = 0
-        self.unwritten: deque[tuple[int, bytes]] = deque()
         self._buffer = buffer
-        self._link = link
-        self._lock = threading.Lock()
+        self._connection = connection
+        self._interval_s = flush_interval_s
         self._taken = 0
-        self._asked: deque[Request] = deque()
-        self._asks: deque[tuple[int, Request]] = deque()
+        self._unwritten: deque[_Batch] = deque()
+        self._unwritten_bytes = 0
+        self._unwritten_lock = threading.Lock()
+        self._is_waiting_for_room = False
+        self._requested: deque[Message] = deque()
+        self._requests: deque[tuple[int, Message]] = deque()
         self._has_ended = False
         self._has_bug = False
         self._torch_at_s = 0.0
         self._thread: threading.Thread | None = None
 
     def start(self, opening: Callable[[], dict[str, Any]]) -> None:
-        """Start the thread; `opening` gives the fields of `run_started`, and runs on it."""
+        """Start the thread; `opening` returns the fields of `run_started`, and runs on it."""
         self._thread = threading.Thread(
-            target=self._run, args=(opening,), name="logflume-worker", daemon=True
+            target=self._run, args=(opening,), name="logflume-sender", daemon=True
         )
-        self._lock.acquire()
         self._thread.start()
 
-    def ask(self, ask: Request) -> None:
-        """Send a request behind all that the buffer holds now. After `close` nothing is sent."""
-        self._asked.append(ask)
+    def request(self, *message: Any) -> None:
+        """Send a request after all that the buffer holds now. After `close` nothing is sent."""
+        self._requested.append(message)
         self._buffer.wake.set()
 
-    def turn(self) -> None:
-        """Send what the buffer holds, as far as the child has room, and what is asked for."""
-        with self._lock:
-            result = None if self._has_ended else call_guarded(self._turn)
-            # Whoever reads from a child that has ended knows what to do.
-            if isinstance(result, Failure) and not isinstance(result.error, OSError):
-                self._report_bug(result)
+    def note_written(self, batches: int) -> None:
+        """Note that the worker process has written the oldest batches."""
+        with self._unwritten_lock:
+            for _ in range(batches):
+                self._unwritten_bytes -= len(self._unwritten.popleft().encoded)
+        if self._is_waiting_for_room:
+            self._buffer.wake.set()
 
     def stop(self) -> None:
-        """Wait until the thread is done with a child that has ended."""
+        """Stop sending, and wait for the thread; the worker process has ended."""
         self._has_ended = True
         self._buffer.wake.set()
         if self._thread is not None:
             self._thread.join()
 
-    def unwritten_items(self) -> list[Item]:
-        """Return what the child has not written, in order."""
-        return [item for _, parcel in self.unwritten for item in decode(parcel).items]
+    def unwritten_items(self) -> list[RecordColumns | Dropped]:
+        """Return what the worker process has not written, in order."""
+        return [item for batch in self._unwritten for item in unpack(decode(batch.encoded)[1])]
 
-    def unwritten_events(self) -> int:
-        """Return how many events the child has not written."""
-        return sum(events for events, _ in self.unwritten)
+    def unwritten_records(self) -> int:
+        """Return how many records the worker process has not written."""
+        return sum(batch.records for batch in self._unwritten)
 
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
-        # Nothing may be sent before this: `start` has taken the lock.
-        call_guarded(self._open, opening)
-        self._lock.release()
+        self._guarded(lambda: self._open(opening))
         while not self._has_ended:
-            self.turn()
-            self._buffer.wake.wait()
+            self._guarded(self._send_all)
+            self._buffer.wake.wait(self._interval_s)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """Go on after an error. What to do about a worker process that has ended, others know."""
+        result = call_guarded(call)
+        if isinstance(result, Failure) and not isinstance(result.error, OSError):
+            self._report_bug(result)
 
     def _open(self, opening: Callable[[], dict[str, Any]]) -> None:
         fields = call_guarded(opening)
         if isinstance(fields, Failure):
             self._report_bug(fields)
             fields = {}
-        self._link.send(RunOpening(fields))
+        self._connection.send(("open", to_plain(fields)))
 
-    def _turn(self) -> None:
+    def _send_all(self) -> None:
+        """Send what the buffer holds, as far as the worker process has room, and the requests."""
         self._send_torch_memory()
         behind = self._taken + len(self._buffer)
-        self._asks.extend((behind, self._asked.popleft()) for _ in range(len(self._asked)))
-        while len(self.unwritten) < PARCELS and (items := self._buffer.take(PARCEL)):
+        while self._requested:
+            self._requests.append((behind, self._requested.popleft()))
+        while self._has_room() and (items := self._buffer.take(BATCH_RECORDS, BATCH_BYTES)):
             self._taken += len(items)
             self._send(items)
-            self._send_asks()
-        self._send_asks()
+            self._send_requests()
+        self._send_requests()
 
-    def _send_asks(self) -> None:
-        """Send the requests that nothing is in front of any more."""
-        while self._asks and (self._asks[0][0] <= self._taken or not len(self._buffer)):
-            _, ask = self._asks.popleft()
-            self._link.send(ask)
-            self._has_ended = self._has_ended or ask.what == "close"
+    def _has_room(self) -> bool:
+        has_room = (
+            len(self._unwritten) < MAX_UNWRITTEN_BATCHES
+            and self._unwritten_bytes < MAX_UNWRITTEN_BYTES
+        )
+        self._is_waiting_for_room = not has_room
+        return has_room
 
-    def _send(self, items: list[Item]) -> None:
-        encoded = call_guarded(_encode, items)
-        # The training's script is `__main__` here, and nothing that the child could import.
-        if isinstance(encoded, Failure) or mentions_main(encoded):
-            items = [one for item in items for one in _picklable(item)]
-            encoded = _encode(items)
-        events = events_in(*items)
-        self.sent += events
-        self.unwritten.append((events, encoded))
-        self._link.send_bytes(encoded)
+    def _send(self, items: list[BufferItem]) -> None:
+        packed = call_guarded(pack, items)
+        if isinstance(packed, Failure):
+            self._report_bug(packed)
+            packed = [("dropped", count_records(items), UNREADABLE)]
+        encoded = encode(("records", packed, to_plain(CHANNELS.step_and_mode)))
+        records = count_packed(packed)
+        self.sent += records
+        with self._unwritten_lock:
+            self._unwritten.append(_Batch(encoded, records))
+            self._unwritten_bytes += len(encoded)
+        self._connection.send_encoded(encoded)
 
-    def _report_bug(self, failure: Failure) -> None:
-        if not self._has_bug:
-            self._has_bug = True
-            report_fault(CHANNELS, "worker", "failed", describe(failure.error))
+    def _send_requests(self) -> None:
+        """Send the requests that nothing in the buffer precedes any more."""
+        while self._requests and (self._requests[0][0] <= self._taken or not len(self._buffer)):
+            _, request = self._requests.popleft()
+            self._connection.send(request)
+            self._has_ended = self._has_ended or request[0] == "close"
 
     def _send_torch_memory(self) -> None:
         now_s = time.monotonic()
@@ -155,21 +181,9 @@ class Sender:
             self._torch_at_s = now_s
             fields = call_guarded(torch_memory)
             if not isinstance(fields, Failure) and fields:
-                self._link.send(TorchMemory(fields))
+                self._connection.send(("torch_memory", to_plain(fields)))
 
-
-def _encode(items: list[Item]) -> bytes:
-    return encode(EventBatch(items, CHANNELS.position))
-
-
-def _picklable(item: Item) -> list[Item]:
-    """Return an item as what can be pickled: its events, made here; else the gap that it leaves."""
-    events: list[Record] | list[Item] | Failure = [item]
-    if isinstance(item, Deferred):
-        events = call_guarded(item.records)
-    if isinstance(events, Failure):
-        return [Lost(events_in(item))]
-    return [
-        one if not isinstance(call_guarded(pickle.dumps, one), Failure) else Lost(1)
-        for one in events
-    ]
+    def _report_bug(self, failure: Failure) -> None:
+        if not self._has_bug:
+            self._has_bug = True
+            report_fault(CHANNELS, "worker", "failed", describe(failure.error))

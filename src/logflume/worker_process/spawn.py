@@ -1,4 +1,4 @@
-"""Starting the child process, and the pipes to it."""
+"""Starting the worker process, and the pipes to it."""
 
 from __future__ import annotations
 
@@ -7,42 +7,43 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from weakref import WeakSet
 
 from msgspec import Struct
 
-from logflume.worker_process.wire import Connection, Filled
+from logflume.resources import above_standard_streams
+from logflume.worker_process.wire import Connection
 
-__all__ = ["Child", "spawn"]
+__all__ = ["WorkerChild", "spawn"]
+
+_SCRIPT = Path(__file__).with_name("__main__.py")
 
 _ALLOCATORS = {
     "MALLOC_TRIM_THRESHOLD_": "8388608",
     "MALLOC_MMAP_THRESHOLD_": "1048576",
     "MIMALLOC_PURGE_DELAY": "0",
 }
-"""What becomes of free memory. The C library keeps 8 MB for the next batch of events: to have it
-from the system each time takes a sixth of all CPU. Arrow's allocator returns it at once, for
+"""What becomes of free memory. The C library keeps 8 MB for the next batch of events: requesting it
+from the system each time takes a sixth of all CPU. Arrow's allocator returns it at once, because
 the next table comes much later."""
 
 _PIPE_BYTES = 2**20
-"""What Linux lets everybody have: more than most parcels. In a smaller pipe the training's thread
-waits for the child in the middle of one, and afterwards for Python's lock again."""
+"""What Linux grants to every user: more than most batches. With a smaller pipe the sender waits for
+the worker process in the middle of a batch, and afterwards for the interpreter's lock again."""
 
 
-class Child(Struct):
-    """The child process.
+class WorkerChild(Struct):
+    """The worker process, as its parent has it.
 
     Attributes:
         process: The process.
-        link: Our end of the pipes.
-        filled: Tells it that our buffer holds something new.
+        connection: This end of the pipes.
     """
 
     process: subprocess.Popen[bytes]
-    link: Connection
-    filled: Filled
+    connection: Connection
 
     def end(self, timeout_s: float) -> None:
         """Wait until the process has ended; kill it if that takes longer."""
@@ -53,62 +54,84 @@ class Child(Struct):
             self.process.wait()
 
 
-_links: WeakSet[Connection] = WeakSet()
+_connections: WeakSet[Connection] = WeakSet()
 
 
-def spawn(claims: Sequence[int]) -> Child:
+def spawn(locks: Sequence[int]) -> WorkerChild:
     """Start the process, in a session of its own: Ctrl-C and a lost terminal are for the training.
 
     Args:
-        claims: Descriptors that it holds open as long as it lives: the claims on the run.
+        locks: Descriptors of the run's file locks, which it holds as long as it lives.
 
     Raises:
-        OSError: The system starts no process now.
+        OSError: The system can't start a process now.
     """
-    filled = Filled.create()
-    to_child = _wide_pipe()
-    to_us = os.pipe()
-    theirs = (to_child[0], to_us[1], filled)
-    # It finds modules where this process finds them, whoever has changed the path since.
-    environ = {
-        **_ALLOCATORS,
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
-    }
-    try:
-        memory = Filled(filled)
+    with ExitStack() as on_error, ExitStack() as always:
+        to_child, to_parent = _pipe(on_error, _PIPE_BYTES), _pipe(on_error)
+        inherited = [to_child[0], to_parent[1], *_duplicates(locks, always)]
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "logflume.worker_process", *map(str, theirs)],
+            [sys.executable, "-P", str(_SCRIPT), str(to_child[0]), str(to_parent[1])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=(*theirs, *claims),
+            stderr=None if _is_open(2) else subprocess.DEVNULL,
+            pass_fds=inherited,
             start_new_session=True,
-            env=environ,
+            env={**_ALLOCATORS, **os.environ},
         )
-    except OSError:
-        for file in (to_child[1], to_us[0]):
-            os.close(file)
-        raise
-    finally:
-        for file in theirs:
-            os.close(file)
-    link = Connection(to_us[0], to_child[1])
-    _links.add(link)
-    return Child(process, link, memory)
+        on_error.pop_all()
+        for descriptor in (to_child[0], to_parent[1]):
+            os.close(descriptor)
+    connection = Connection(to_parent[0], to_child[1])
+    _connections.add(connection)
+    child = WorkerChild(process, connection)
+    with suppress(OSError):  # a process that has ended is noticed by whoever waits for its answer
+        connection.send(_module_path())
+    return child
 
 
-def _wide_pipe() -> tuple[int, int]:
-    reading, writing = os.pipe()
-    if sys.platform == "linux":
-        with suppress(OSError):  # the user's pipes together have had their share
-            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+def _pipe(on_error: ExitStack, size_bytes: int | None = None) -> tuple[int, int]:
+    reading, writing = map(above_standard_streams, os.pipe())
+    on_error.callback(os.close, reading)
+    on_error.callback(os.close, writing)
+    if size_bytes is not None and sys.platform == "linux":
+        with suppress(OSError):  # the user's pipes together have used up their share
+            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, size_bytes)
     return reading, writing
+
+
+def _duplicates(descriptors: Sequence[int], stack: ExitStack) -> list[int]:
+    """Return descriptors that are inherited as they are: 0 to 2 become the child's own streams."""
+    found = []
+    for descriptor in descriptors:
+        if descriptor <= 2:
+            descriptor = above_standard_streams(os.dup(descriptor))
+            stack.callback(os.close, descriptor)
+        found.append(descriptor)
+    return found
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _module_path() -> list[str]:
+    """Return `sys.path` with absolute entries; those that are no paths are left out."""
+    folder = str(Path.cwd())
+    entries = []
+    for entry in sys.path:
+        with suppress(TypeError):
+            entries.append(os.path.join(folder, str.__str__(os.fsdecode(entry))))  # noqa: PTH118
+    return entries
 
 
 def _leave_to_parent() -> None:
     """Close what a forked process has inherited: the child would never see the end of the pipe."""
-    for link in _links:
-        link.close()
+    for connection in _connections:
+        connection.close()
 
 
 os.register_at_fork(after_in_child=_leave_to_parent)

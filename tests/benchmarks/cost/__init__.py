@@ -1,1 +1,1 @@
-"""What logging costs the training, beside what people use today: `make bench`."""
+"""The benchmark `make bench`: what logging costs, with logflume and with other libraries."""

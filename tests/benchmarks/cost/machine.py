@@ -1,4 +1,4 @@
-"""What the numbers were measured on, without names."""
+"""A description of the machine and the library versions, without host or user names."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.benchmarks.peers.catalogue import PEERS, version
+from tests.benchmarks.peers.peer_list import PEERS, version
 
 __all__ = ["describe", "versions"]
 
 _SHARED = ("protobuf", "pyarrow", "numpy")
-"""Libraries that several peers build on; their versions are a compromise between all of them."""
+"""Dependencies of several peers; their versions are those that all of these peers accept."""
 
 
 def describe() -> dict[str, str | int]:
     """Return processor, cores, memory, operating system, Python and date."""
     return {
-        "cpu": _first("/proc/cpuinfo", r"^model name\s*: (.+)$") or platform.machine(),
+        "cpu": _first_match("/proc/cpuinfo", r"^model name\s*: (.+)$") or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_gb": round(int(_first("/proc/meminfo", r"^MemTotal:\s*(\d+) kB$") or 0) / 2**20),
+        "memory_gb": round(
+            int(_first_match("/proc/meminfo", r"^MemTotal:\s*(\d+) kB$") or 0) / 2**20
+        ),
         "os": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -30,15 +32,15 @@ def describe() -> dict[str, str | int]:
 
 
 def versions() -> dict[str, str]:
-    """Return the version of each library that was measured, by its distribution's name."""
-    found = {entry.package: version(name) for name, entry in PEERS.items()}
-    found |= {name: importlib.metadata.version(name) for name in _SHARED}
-    return {name: text for name, text in sorted(found.items()) if text is not None}
+    """Return the version of each measured library, by the name of its distribution."""
+    all_versions = {spec.package: version(name) for name, spec in PEERS.items()}
+    all_versions |= {name: importlib.metadata.version(name) for name in _SHARED}
+    return {name: text for name, text in sorted(all_versions.items()) if text is not None}
 
 
-def _first(path: str, pattern: str) -> str | None:
+def _first_match(path: str, pattern: str) -> str | None:
     try:
-        found = re.search(pattern, Path(path).read_text(), re.MULTILINE)
+        match = re.search(pattern, Path(path).read_text(), re.MULTILINE)
     except OSError:
         return None
-    return found[1].strip() if found else None
+    return match[1].strip() if match else None

@@ -1,12 +1,12 @@
-"""What is measured, in a form that goes through a command line."""
+"""The parameters of one measurement, and their JSON form for a command line."""
 
 from __future__ import annotations
 
 import json
 from typing import NamedTuple
 
-from tests.benchmarks.cost.beside import Beside
-from tests.benchmarks.cost.work import Work
+from tests.benchmarks.cost.background_load import Load
+from tests.benchmarks.cost.workload import Workload
 
 __all__ = ["Measurement"]
 
@@ -15,31 +15,33 @@ class Measurement(NamedTuple):
     """One measurement.
 
     Attributes:
-        work: What a call logs: the scalars of a step, or its completions.
-        rate: Calls a second; None: without a pause.
-        beside: What another thread of the process does meanwhile.
-        seconds: When to stop making calls.
-        most: Calls after which it stops in any case. At full speed this keeps it a burst that every
-            queue can hold: what a caller pays for a queue that is full is another question.
+        workload: What a call logs: the scalars of a step or its completions.
+        rate: Calls per second; None: without a pause.
+        background: What another thread of the process does meanwhile.
+        seconds: How long calls are made.
+        max_calls: The most calls. At full speed it limits the burst to what every queue can hold:
+            the cost of a call with a full queue is a separate question.
     """
 
-    work: Work = "scalars"
+    workload: Workload = "scalars"
     rate: float | None = None
-    beside: Beside = "nothing"
+    background: Load = "nothing"
     seconds: float = 2.0
-    most: int = 20_000
+    max_calls: int = 20_000
 
     def label(self) -> str:
-        """Return it in words."""
-        words = [self.work, "full speed" if self.rate is None else f"{self.rate:,.0f}/s"]
-        words += {"nothing": [], "python": ["GIL busy"], "matmul": ["beside a matmul"]}[self.beside]
+        """Return a short description, such as `scalars, 1,000/s, GIL busy`."""
+        words = [self.workload, "full speed" if self.rate is None else f"{self.rate:,.0f}/s"]
+        words += {"nothing": [], "python": ["GIL busy"], "matmul": ["matmul running"]}[
+            self.background
+        ]
         return ", ".join(words)
 
     def to_json(self) -> str:
-        """Return it as JSON."""
+        """Return the measurement as JSON."""
         return json.dumps(self._asdict())
 
     @staticmethod
     def from_json(text: str) -> Measurement:
-        """Return what `to_json` has written."""
+        """Return the measurement that `to_json` has written."""
         return Measurement(**json.loads(text))

@@ -1,4 +1,4 @@
-"""Making calls, and the nanoseconds that each took."""
+"""Timed calls, at a fixed rate or at full speed."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Callable
 __all__ = ["WARM_UP", "make_calls"]
 
 WARM_UP = 10
-"""Calls before the first that counts: imports, first files and first tables are theirs."""
+"""Calls that are made before the measurement, for imports, first files and first tables."""
 
 
 def make_calls(
-    call: Callable[[int], object], *, rate: float | None, seconds: float, most: int
+    call: Callable[[int], object], *, rate: float | None, seconds: float, max_calls: int
 ) -> list[int]:
-    """Call with 0, 1, 2 … and return what each call took, in nanoseconds.
+    """Call with 0, 1, 2 … and return the duration of each call in nanoseconds.
 
-    The schedule is absolute: call n is due n / rate after the start, so a slow call is followed
-    by calls without a pause until the schedule is met. Each counts its own time only,
-    not the time that it came late.
+    The schedule is absolute: call n is due n / rate seconds after the start, so after a slow call
+    the next calls follow without a pause until the schedule is met. The duration of a call doesn't
+    include the time by which it starts late.
 
     Args:
-        call: What is timed; gets the number of the call.
-        rate: Calls a second; None: without a pause.
-        seconds: When to stop. A slow peer makes fewer calls, not a longer measurement.
-        most: Calls after which it ends in any case.
+        call: The function to time; it gets the number of the call.
+        rate: Calls per second; None: without a pause.
+        seconds: When to stop. A slow peer makes fewer calls in the same time.
+        max_calls: The most calls.
     """
     clock = time.perf_counter_ns
     took: list[int] = []
     start = clock()
     end = start + int(seconds * 1e9)
     interval = 0.0 if rate is None else 1e9 / rate
-    for number in range(most):
+    for number in range(max_calls):
         now = clock()
         if now >= end:
             break

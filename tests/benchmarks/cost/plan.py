@@ -1,4 +1,4 @@
-"""Which measurements are made, whole and quick."""
+"""The measurements of a complete and of a quick run of the benchmark."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from typing import NamedTuple
 
 from tests.benchmarks.cost.measurement import Measurement
 
-__all__ = ["GIL_BUSY", "QUICK", "SCALARS_BURST", "TEXTS_BURST", "WHOLE", "Plan"]
+__all__ = ["FULL", "GIL_BUSY", "QUICK", "SCALARS_BURST", "TEXTS_BURST", "Plan"]
 
 _TEXT_CALLS = 60
 
 SCALARS_BURST = Measurement().label()
-TEXTS_BURST = Measurement(work="completions").label()
-GIL_BUSY = Measurement(rate=1_000.0, beside="python").label()
+TEXTS_BURST = Measurement(workload="completions").label()
+GIL_BUSY = Measurement(rate=1_000.0, background="python").label()
 
 
 class Plan(NamedTuple):
-    """A run of the benchmark.
+    """What one run of the benchmark measures.
 
     Attributes:
-        measurements: What is measured of each peer.
-        turns: How often a peer is measured that a target is about.
-        import_tries: Fresh interpreters for the import; the median counts.
-        worst_minutes: Length of the search for the worst call.
-        memory_events: Events over which the memory has to stay flat.
-        overload_events: Events with which the buffer is kept full.
-        sustained_events: Events that have to get through one core.
-        has_demo: Whether the demo is trained, with and without.
+        measurements: The measurements of each peer.
+        repeats: How often a peer that a target refers to is measured.
+        import_repeats: Fresh interpreters per import; the median counts.
+        worst_minutes: How long to search for the worst call.
+        memory_events: Events over which memory has to stay flat.
+        overload_events: Events that keep the buffer full.
+        sustained_events: Events to process on one core.
+        has_demo: Whether to train the demo with and without capture.
     """
 
     measurements: list[Measurement]
-    turns: int
-    import_tries: int
+    repeats: int
+    import_repeats: int
     worst_minutes: float
     memory_events: int
     overload_events: int
@@ -41,20 +41,20 @@ class Plan(NamedTuple):
 
 def _paced(seconds: dict[float, float]) -> list[Measurement]:
     return [
-        Measurement(rate=rate, beside=beside, seconds=seconds[rate])
+        Measurement(rate=rate, background=background, seconds=seconds[rate])
         for rate in seconds
-        for beside in ("python", "matmul")
+        for background in ("python", "matmul")
     ]
 
 
-WHOLE = Plan(
+FULL = Plan(
     measurements=[
         Measurement(seconds=2.0),
         *_paced({100.0: 2.0, 1_000.0: 2.0, 10_000.0: 1.0}),
-        Measurement(work="completions", seconds=2.0, most=_TEXT_CALLS),
+        Measurement(workload="completions", seconds=2.0, max_calls=_TEXT_CALLS),
     ],
-    turns=5,
-    import_tries=5,
+    repeats=5,
+    import_repeats=5,
     worst_minutes=10.0,
     memory_events=1_000_000,
     overload_events=300_000,
@@ -64,12 +64,12 @@ WHOLE = Plan(
 
 QUICK = Plan(
     measurements=[
-        Measurement(seconds=0.3, most=2_000),
-        Measurement(rate=1_000.0, beside="python", seconds=0.5),
-        Measurement(work="completions", seconds=0.3, most=10),
+        Measurement(seconds=0.3, max_calls=2_000),
+        Measurement(rate=1_000.0, background="python", seconds=0.5),
+        Measurement(workload="completions", seconds=0.3, max_calls=10),
     ],
-    turns=1,
-    import_tries=1,
+    repeats=1,
+    import_repeats=1,
     worst_minutes=0.1,
     memory_events=50_000,
     overload_events=50_000,

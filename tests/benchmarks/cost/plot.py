@@ -1,4 +1,4 @@
-"""The plot of the README: from the median of a call to its slowest in a thousand."""
+"""The README's plot of call latencies: median, 99th and 99.9th percentile of each peer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.cost.plan import GIL_BUSY
-from tests.benchmarks.peers.catalogue import FLOOR, OURS
+from tests.benchmarks.peers.peer_list import BASELINE, OURS
 
 __all__ = ["draw"]
 
@@ -15,7 +15,12 @@ _OURS, _OTHERS = "#c2410c", "#475569"
 
 
 def draw(measurements: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the callers' times at 1,000/s beside a thread that keeps the GIL, as PNG."""
+    """Draw the latencies at 1,000 calls per second while another thread holds the GIL.
+
+    Args:
+        measurements: The costs of all peers; the baseline is one of them.
+        path: The PNG file to write.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -23,21 +28,21 @@ def draw(measurements: Sequence[dict[str, Any]], path: Path) -> None:
     from matplotlib.ticker import FuncFormatter
 
     entries = [entry for entry in measurements if entry["label"] == GIL_BUSY and entry["p50_us"]]
-    floor_us = next(entry["p50_us"] for entry in entries if entry["peer"] == FLOOR)
+    baseline_us = next(entry["p50_us"] for entry in entries if entry["peer"] == BASELINE)
     entries.sort(key=lambda entry: float(entry["p50_us"]), reverse=True)
     figure, axes = plt.subplots(figsize=(9, 0.42 * len(entries) + 1.6), layout="constrained")
-    for place, entry in enumerate(entries):
+    for position, entry in enumerate(entries):
         colour = _OURS if entry["peer"] == OURS else _OTHERS
         shown = [
-            (key, entry[key] / floor_us) for key in ("p50_us", "p99_us", "p999_us") if entry[key]
+            (key, entry[key] / baseline_us) for key in ("p50_us", "p99_us", "p999_us") if entry[key]
         ]
         times = [value for _, value in shown]
-        axes.plot(times, [place] * len(times), color=colour, linewidth=2.5, alpha=0.45, zorder=1)
+        axes.plot(times, [position] * len(times), color=colour, linewidth=2.5, alpha=0.45, zorder=1)
         for key, value in shown:
-            filled = {"p50_us": colour, "p99_us": "white", "p999_us": "white"}[key]
+            fill = {"p50_us": colour, "p99_us": "white", "p999_us": "white"}[key]
             marker = {"p50_us": "o", "p99_us": "o", "p999_us": "D"}[key]
             axes.scatter(
-                value, place, marker=marker, facecolor=filled, edgecolor=colour, zorder=2, s=36
+                value, position, marker=marker, facecolor=fill, edgecolor=colour, zorder=2, s=36
             )
     axes.set_xscale("log")
     axes.set_yticks(range(len(entries)), [entry["peer"] for entry in entries])
@@ -49,10 +54,10 @@ def draw(measurements: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("time of one call with 22 numbers, in times of the floor's median")
+    axes.set_xlabel("time of one call with 22 numbers, relative to the baseline's median")
     axes.set_title(
-        "1,000 calls a second beside Python code that keeps the GIL\n"
-        "● median   ○ 99 %   ◇ 99.9 % (where there were calls enough)",
+        "1,000 calls per second while a Python thread holds the GIL\n"
+        "● median   ○ 99 %   ◇ 99.9 % (if there are enough calls)",
         loc="left",
         fontsize=10,
     )

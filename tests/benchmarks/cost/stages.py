@@ -1,10 +1,10 @@
-"""Where the CPU of an event of 22 numbers goes, stage by stage.
+"""A benchmark of the CPU time of an event with 22 numbers, by processor and sink.
 
     python -m tests.benchmarks.cost.stages
 
-The events are logged at full speed, with everything on threads of one process, so that its CPU
-time is all there is. Each line is a configuration of its own: what a processor or a sink costs is
-its line less `no processors, no sinks`. The least of three rounds counts.
+Events are logged at full speed, with everything on threads of one process, so that the CPU time of
+the process covers all of it. Each line is a configuration of its own: the cost of a processor or a
+sink is its line less `no processors, no sinks`. Each figure is the minimum of three rounds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import logflume
-from tests.benchmarks.cost.work import prepare
+from tests.benchmarks.cost.workload import prepare
 from tests.benchmarks.peers.all_sinks import AllSinks, config
 
 __all__ = ["main"]
@@ -25,13 +25,13 @@ ROUNDS = 3
 
 
 def main() -> None:
-    """Measure, and print the table."""
-    whole = config()
-    sinks: list[str] = whole["root"]["sinks"]
-    processors: list[Any] = whole["processors"]
+    """Measure and print the table."""
+    settings = config()
+    sinks: list[str] = settings["root"]["sinks"]
+    processors: list[Any] = settings["processors"]
     stages: dict[str, tuple[list[Any], list[str]]] = {
         "no processors, no sinks": ([], []),
-        **{_name(one): ([one], []) for one in processors},
+        **{_name(processor): ([processor], []) for processor in processors},
         **{sink: ([], [sink]) for sink in sinks},
         "all processors": (processors, []),
         "all sinks": ([], sinks),
@@ -39,8 +39,8 @@ def main() -> None:
     }
     least_us = dict.fromkeys(stages, float("inf"))
     for _ in range(ROUNDS):
-        for name, (chain, targets) in stages.items():
-            least_us[name] = min(least_us[name], _measure(chain, targets))
+        for name, (stage_processors, stage_sinks) in stages.items():
+            least_us[name] = min(least_us[name], _measure(stage_processors, stage_sinks))
     for name, cpu_us in least_us.items():
         print(f"{name:24} {cpu_us:6.1f} µs")
 
@@ -50,13 +50,13 @@ def _name(processor: Any) -> str:
 
 
 def _measure(processors: list[Any], sinks: list[str]) -> float:
-    """Return the CPU time of an event, in microseconds, flushed but not closed."""
-    whole = config()
-    whole |= {"worker": "thread", "processors": processors}
-    whole["root"]["sinks"] = sinks
+    """Return the CPU time per event in microseconds, with the final flush but without the close."""
+    settings = config()
+    settings |= {"worker": "thread", "processors": processors}
+    settings["root"]["sinks"] = sinks
     peer = AllSinks()
     with tempfile.TemporaryDirectory() as folder:
-        peer.open(Path(folder), whole)
+        peer.open(Path(folder), settings)
         call = prepare("scalars")(peer)
         call(0)
         logflume.flush(60)
@@ -64,9 +64,9 @@ def _measure(processors: list[Any], sinks: list[str]) -> float:
         for step in range(1, EVENTS + 1):
             call(step)
         logflume.flush(60)
-        taken_s = time.process_time() - started_s
+        duration_s = time.process_time() - started_s
         peer.close()
-    return taken_s / EVENTS * 1e6
+    return duration_s / EVENTS * 1e6
 
 
 if __name__ == "__main__":

@@ -1,128 +1,145 @@
-"""The targets, and whether they are met."""
+"""The performance targets, and whether a run of the benchmark meets them."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from tests.benchmarks.cost.plan import GIL_BUSY, SCALARS_BURST
-from tests.benchmarks.peers.catalogue import FLOOR, OURS, STRUCTLOG, WRITER
+from tests.benchmarks.peers.peer_list import BASELINE, OURS, STRUCTLOG, WRITER
 
-__all__ = ["Target", "judge"]
+__all__ = ["Target", "evaluate_targets"]
+
+_NOT_MEASURED = "not measured"
 
 
 class Target(NamedTuple):
-    """One target. `is_met` is None where it could not be measured."""
+    """One target.
 
-    what: str
+    Attributes:
+        metric: What is measured.
+        target: The bound, as text.
+        measured: The measured value, as text.
+        is_met: Whether it is met; None if it was not measured.
+    """
+
+    metric: str
     target: str
     measured: str
     is_met: bool | None
 
 
-def judge(measurements: list[dict[str, Any]], ours: dict[str, Any]) -> list[Target]:
-    """Return all targets with what was measured; what was not measured is said, too."""
+def evaluate_targets(measurements: list[dict[str, Any]], ours: dict[str, Any]) -> list[Target]:
+    """Return all targets, including those that were not measured.
+
+    Args:
+        measurements: The costs of all peers.
+        ours: The results of the benchmarks of logflume alone.
+    """
     by_label: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in measurements:
         by_label.setdefault(entry["label"], {})[entry["peer"]] = entry
     burst, busy = by_label.get(SCALARS_BURST, {}), by_label.get(GIL_BUSY, {})
     return [
-        *(_ratio(where, FLOOR, "ours_p50", 1.5) for where in (burst, busy)),
-        *(_ratio(where, STRUCTLOG, "ours_p50", 1 / 4) for where in (burst, busy)),
-        *(_ratio(where, WRITER, "ours_p50", 1 / 400) for where in (burst, busy)),
+        *(_ratio(entries, BASELINE, "ours_p50", 1.5) for entries in (burst, busy)),
+        *(_ratio(entries, STRUCTLOG, "ours_p50", 1 / 4) for entries in (burst, busy)),
+        *(_ratio(entries, WRITER, "ours_p50", 1 / 400) for entries in (burst, busy)),
         *_tail(busy),
         _worst(ours),
         _cpu(burst),
         _ratio(burst, WRITER, "ours_cpu", 1 / 25),
-        _most("a call below the level, no fields", ours, "filtered", "ns", 200, "ns"),
+        _at_most("filtered call, no fields", ours, "filtered", "ns", 200, "ns"),
         *_events(ours),
-        _most("demo's step, with / without", ours, "demo", "ratio", 1.005, "", digits=4),
-        _most("import, above structlog's", ours, "import", "added_s", 0.05, "s", digits=3),
+        _at_most("demo step, with / without capture", ours, "demo", "ratio", 1.005, "", digits=4),
+        _at_most(
+            "import, in addition to structlog", ours, "import", "added_s", 0.05, "s", digits=3
+        ),
     ]
 
 
-def _ratio(where: dict[str, dict[str, Any]], other: str, key: str, most: float) -> Target:
-    kind = {"ours_p50": "caller's p50", "ours_cpu": "whole CPU a step"}[key]
-    label = next(iter(where.values()))["label"].partition(", ")[2] if where else "not measured"
-    wanted = f"≤ {most:g}" if most >= 1 else f"≤ 1/{1 / most:g}"
-    what = f"{kind} / {other}'s ({label})"
-    ratio = where.get(other, {}).get(key)
+def _ratio(entries: dict[str, dict[str, Any]], other: str, key: str, bound: float) -> Target:
+    cost = {"ours_p50": "p50 of a call", "ours_cpu": "CPU per step"}[key]
+    first = next(iter(entries.values()), None)
+    label = first["label"].partition(", ")[2] if first else _NOT_MEASURED
+    target = f"≤ {bound:g}" if bound >= 1 else f"≤ 1/{1 / bound:g}"
+    metric = f"{cost}, relative to {other} ({label})"
+    ratio = entries.get(other, {}).get(key)
     if ratio is None:
-        return Target(what, wanted, "not measured", None)
-    told = f"{ratio:.2f}" if most >= 1 else f"1/{1 / ratio:.1f}"
-    return Target(what, wanted, told, ratio <= most)
+        return Target(metric, target, _NOT_MEASURED, None)
+    measured = f"{ratio:.2f}" if bound >= 1 else f"1/{1 / ratio:.1f}"
+    return Target(metric, target, measured, ratio <= bound)
 
 
 def _tail(busy: dict[str, dict[str, Any]]) -> list[Target]:
     tails = {name: entry["p999_us"] for name, entry in busy.items() if entry["p999_us"]}
-    mine = tails.pop(OURS, None)
-    tails.pop(FLOOR, None)
-    what = "caller's p99.9 (1,000/s, GIL busy)"
-    if mine is None or not tails:
-        return [Target(what, "≤ 100 µs", "not measured", None)]
+    ours = tails.pop(OURS, None)
+    tails.pop(BASELINE, None)
+    metric = "p99.9 of a call (1,000/s, GIL busy)"
+    if ours is None or not tails:
+        return [Target(metric, "≤ 100 µs", _NOT_MEASURED, None)]
     best = min(tails, key=lambda name: float(tails[name]))
     return [
-        Target(what, "≤ 100 µs", f"{mine:.0f} µs", mine <= 100),
+        Target(metric, "≤ 100 µs", f"{ours:.0f} µs", ours <= 100),
         Target(
-            f"{what} / the best peer's ({best})",
+            f"{metric}, relative to the best peer ({best})",
             "< 1",
-            f"{mine / tails[best]:.2f}",
-            mine < tails[best],
+            f"{ours / tails[best]:.2f}",
+            ours < tails[best],
         ),
     ]
 
 
 def _cpu(burst: dict[str, dict[str, Any]]) -> Target:
-    found = burst.get(OURS, {})
-    return _most("whole CPU a step", {"cpu": found}, "cpu", "cpu_us_per_call", 60, "µs")
+    entry = burst.get(OURS, {})
+    return _at_most("CPU per step", {"cpu": entry}, "cpu", "cpu_us_per_call", 60, "µs")
 
 
 def _worst(ours: dict[str, Any]) -> Target:
-    target = _most("worst call, paced at 1,000/s", ours, "worst", "worst_us", 5_000, "µs")
-    found = ours.get("worst", {})
-    if "floor" not in found:
+    target = _at_most("worst call (1,000/s)", ours, "worst", "worst_us", 5_000, "µs")
+    result = ours.get("worst", {})
+    if "baseline" not in result:
         return target
-    # Both are stopped by the machine now and then, whatever they do.
-    beside = f"the floor's at the same time {found['floor']['worst_us']:,.0f} µs"
-    return target._replace(measured=f"{target.measured}; {beside}")
+    # The operating system interrupts both from time to time, whatever they do.
+    baseline = f"baseline in the same period: {result['baseline']['worst_us']:,.0f} µs"
+    return target._replace(measured=f"{target.measured}; {baseline}")
 
 
 def _events(ours: dict[str, Any]) -> list[Target]:
-    found = ours.get("sustained", {})
-    what, target = "sustained on one core, nothing dropped", "≥ 20,000 events/s"
-    if "events_per_s" in found:
-        rate, dropped = found["events_per_s"], found["dropped"]
-        told = f"{rate:,.0f} events/s" + (f", {dropped} dropped" if dropped else "")
-        rates = [Target(what, target, told, rate >= 20_000 and not dropped)]
+    result = ours.get("sustained", {})
+    metric, target = "sustained rate on one core, nothing dropped", "≥ 20,000 events/s"
+    if "events_per_s" in result:
+        rate, dropped = result["events_per_s"], result["dropped"]
+        measured = f"{rate:,.0f} events/s" + (f", {dropped} dropped" if dropped else "")
+        rates = [Target(metric, target, measured, rate >= 20_000 and not dropped)]
     else:
-        rates = [Target(what, target, "not measured", None)]
-    return [*rates, _flat(ours.get("memory", {}))]
+        rates = [Target(metric, target, _NOT_MEASURED, None)]
+    return [*rates, _flat_memory(ours.get("memory", {}))]
 
 
-def _flat(found: dict[str, Any]) -> Target:
-    if "peak_bytes" not in found:
-        return Target("memory", "flat, ≤ 150 MB", "not measured", None)
+def _flat_memory(result: dict[str, Any]) -> Target:
+    if "peak_bytes" not in result:
+        return Target("memory", "flat, ≤ 150 MB", _NOT_MEASURED, None)
     first, last, peak = (
-        found[key] / 1e6 for key in ("first_tenth_bytes", "last_tenth_bytes", "peak_bytes")
+        result[key] / 1e6 for key in ("first_tenth_bytes", "last_tenth_bytes", "peak_bytes")
     )
-    told = f"{first:.0f} MB in the first tenth, {last:.0f} in the last, {peak:.0f} at most"
-    what = (
-        f"memory above an idle process, over {found['events']:,} events at {found['rate']:,.0f}/s"
+    measured = f"{first:.0f} MB in the first tenth, {last:.0f} in the last, {peak:.0f} at most"
+    metric = (
+        f"memory above an idle process, over {result['events']:,} events at {result['rate']:,.0f}/s"
     )
     is_met = peak <= 150 and last <= first * 1.1
-    return Target(what, "flat (last tenth ≤ 1.1 × first), ≤ 150 MB", told, is_met)
+    return Target(metric, "flat (last tenth ≤ 1.1 × first), ≤ 150 MB", measured, is_met)
 
 
-def _most(
-    what: str,
+def _at_most(
+    metric: str,
     ours: dict[str, Any],
-    question: str,
+    benchmark: str,
     key: str,
-    most: float,
+    bound: float,
     unit: str,
     digits: int = 0,
 ) -> Target:
-    wanted = f"≤ {most:,g} {unit}".rstrip()
-    value = ours.get(question, {}).get(key)
+    target = f"≤ {bound:,g} {unit}".rstrip()
+    value = ours.get(benchmark, {}).get(key)
     if value is None:
-        return Target(what, wanted, "not measured", None)
-    return Target(what, wanted, f"{value:,.{digits}f} {unit}".rstrip(), value <= most)
+        return Target(metric, target, _NOT_MEASURED, None)
+    return Target(metric, target, f"{value:,.{digits}f} {unit}".rstrip(), value <= bound)

@@ -1,1 +1,1 @@
-"""What people log with today, and logflume, each behind the same four methods."""
+"""Adapters for logflume and the logging libraries that it is compared with."""

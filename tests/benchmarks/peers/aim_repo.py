@@ -1,4 +1,4 @@
-"""Aim into a local repository."""
+"""Aim with a local repository."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from aim import Run, Text
 
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["AimRepo"]
 
 
 class AimRepo:
-    """One run, without the system's statistics and the terminal's log."""
+    """One run, without system metrics and terminal output."""
 
     def open(self, folder: Path) -> None:
         """Start a run."""
@@ -23,12 +23,12 @@ class AimRepo:
             capture_terminal_logs=False,
         )
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
-        """Track the values of a step at once."""
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
+        """Track all values of a step in one call."""
         self._run.track(scalars, step=step)
 
-    def completions(self, step: int, rows: list[Row]) -> None:
-        """Track one list of texts, and the rewards as texts beside them."""
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
+        """Track one list of texts, and the rewards as a second list of texts."""
         texts = [Text(row["completion"]) for row in rows]
         self._run.track(texts, name="completions", step=step)
         self._run.track([Text(str(row["rewards"])) for row in rows], name="rewards", step=step)

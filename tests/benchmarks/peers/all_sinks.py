@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 import logflume
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["AllSinks", "config"]
 
@@ -17,7 +17,7 @@ _SINKS = ["console", "jsonl", "csv", "parquet", "tensorboard"]
 
 
 def config() -> dict[str, Any]:
-    """Return the default configuration, every event to each of the five sinks."""
+    """Return the default configuration, with every event routed to all five sinks."""
     default: dict[str, Any] = yaml.safe_load(_DEFAULT.read_text())
     sinks = default["sinks"]
     sinks["csv"] = {"path": "{dir}/{run}/events.csv", "events": ["training", "model_output"]}
@@ -30,19 +30,19 @@ def config() -> dict[str, Any]:
 
 
 class AllSinks:
-    """The default's processors, buffer and intervals; the console is the process' stderr."""
+    """The default processors, buffer and intervals; the console sink writes to stderr."""
 
-    def open(self, folder: Path, chosen: dict[str, Any] | None = None) -> None:
-        """Start a run, with another configuration if one is given."""
-        logflume.initialize(chosen or config(), dir=folder, level="INFO")
+    def open(self, folder: Path, settings: dict[str, Any] | None = None) -> None:
+        """Start a run with `settings`, by default those of `config`."""
+        logflume.initialize(settings or config(), dir=folder, level="INFO")
         self._log = logflume.get_training_logger()
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Log one event."""
         self._log.bind(step=step).info("training", **scalars)
 
-    def completions(self, step: int, rows: list[Row]) -> None:
-        """Log an event for each."""
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
+        """Log one event for each completion."""
         for row in rows:
             logflume.log_model_output(
                 question=row["prompt"],
@@ -52,10 +52,10 @@ class AllSinks:
                 advantage=row["advantage"],
             )
 
-    def sanitize(self) -> None:
-        """Wait until everything so far is in the sinks."""
+    def flush(self) -> None:
+        """Wait until every event logged so far is written."""
         logflume.flush()
 
     def close(self) -> None:
-        """Write everything and close the sinks."""
+        """Write all events and close the sinks."""
         logflume.shutdown()

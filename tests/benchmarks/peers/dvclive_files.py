@@ -1,4 +1,4 @@
-"""DVCLive into its TSV and JSON files, without DVC and Git."""
+"""DVCLive writing TSV and JSON files, without DVC and Git."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dvclive import Live
 
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["DvcliveFiles"]
 
@@ -15,26 +15,26 @@ class DvcliveFiles:
     """`log_metric` for each scalar, then `next_step`."""
 
     def open(self, folder: Path) -> None:
-        """Start."""
+        """Create the `Live` object."""
         self._live = Live(
             str(folder / "dvclive"), dvcyaml=False, save_dvc_exp=False, monitor_system=False
         )
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Log each scalar."""
         self._live.step = step
         for name, value in scalars.items():
             self._live.log_metric(name, value)
         self._live.next_step()
 
-    def completions(self, step: int, rows: list[Row]) -> None:
-        """Fail.
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
+        """Raise an error.
 
         Raises:
-            NotImplementedError: It has no call for texts.
+            NotImplementedError: DVCLive has no API for texts.
         """
         raise NotImplementedError
 
     def close(self) -> None:
-        """End."""
+        """End the `Live` object."""
         self._live.end()

@@ -1,4 +1,4 @@
-"""python-json-logger behind the standard library's queue, as the logging cookbook has it."""
+"""python-json-logger with the standard library's `QueueHandler`, as in the logging cookbook."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["JsonLogger"]
 
 
 class JsonLogger:
-    """The record goes into a queue without a bound; a thread formats and writes it."""
+    """The call puts the record into an unbounded queue; a thread formats and writes it."""
 
     def open(self, folder: Path) -> None:
-        """Start the thread."""
+        """Open the file and start the thread."""
         self._handler = logging.FileHandler(folder / "events.jsonl")
         self._handler.setFormatter(OrjsonFormatter("%(asctime)s %(levelname)s %(message)s"))
         records: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -30,12 +30,12 @@ class JsonLogger:
         self._log.addHandler(QueueHandler(records))
         self._listener.start()
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Log one record."""
         self._log.info("training", extra={"step": step, **scalars})
 
-    def completions(self, step: int, rows: list[Row]) -> None:
-        """Log a record for each."""
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
+        """Log one record for each completion."""
         for row in rows:
             self._log.info("completion", extra={"step": step, **row})
 

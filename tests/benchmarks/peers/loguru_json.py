@@ -1,4 +1,4 @@
-"""loguru with its own JSON, written in the call or by a thread."""
+"""loguru with its JSON serialization, written in the call or by a thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["LoguruJson"]
 
@@ -15,14 +15,14 @@ class LoguruJson:
     """A file sink with `serialize`.
 
     Args:
-        enqueue: Whether a thread writes; its queue has no bound.
+        enqueue: Whether a thread writes the records, from an unbounded queue.
     """
 
     def __init__(self, enqueue: bool) -> None:
         self._enqueue = enqueue
 
     def open(self, folder: Path) -> None:
-        """Replace the default sink by the file."""
+        """Replace the default sink with the file."""
         logger.remove()
         logger.add(
             folder / "events.jsonl",
@@ -32,12 +32,12 @@ class LoguruJson:
             format="{message}",
         )
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Log one record."""
         logger.bind(step=step, **scalars).info("training")
 
-    def completions(self, step: int, rows: list[Row]) -> None:
-        """Log a record for each."""
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
+        """Log one record for each completion."""
         for row in rows:
             logger.bind(step=step, **row).info("completion")
 

@@ -6,35 +6,35 @@ from pathlib import Path
 
 import mlflow
 
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["MlflowSqlite"]
 
 
 class MlflowSqlite:
-    """`log_metrics` for a step; the completions of a step are one table among the artifacts.
+    """`log_metrics` for each step; the completions of a step are one table artifact.
 
     Args:
-        is_async: Whether metrics go through MLflow's queue (`synchronous=False`).
+        is_async: Whether metrics are queued (`synchronous=False`).
     """
 
     def __init__(self, is_async: bool) -> None:
         self._is_async = is_async
 
     def open(self, folder: Path) -> None:
-        """Make the database and start a run."""
+        """Create the database and start a run."""
         mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
         artifacts = (folder / "artifacts").as_uri()
         mlflow.start_run(
             experiment_id=mlflow.create_experiment("bench", artifact_location=artifacts)
         )
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
-        """Log the metrics of a step at once."""
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
+        """Log all metrics of a step in one call."""
         mlflow.log_metrics(scalars, step=step, synchronous=not self._is_async)
 
-    def completions(self, step: int, rows: list[Row]) -> None:
-        """Log one table, a file a step: appending to one file would rewrite it."""
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
+        """Log one table per step, because appending to a table rewrites its whole file."""
         columns: dict[str, list[object]] = {
             "prompt": [row["prompt"] for row in rows],
             "completion": [row["completion"] for row in rows],

@@ -1,20 +1,20 @@
-"""What every peer can do here."""
+"""The interface of a peer: what the benchmark calls, and the data that it passes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Protocol, TypedDict, runtime_checkable
 
-__all__ = ["Peer", "Row", "Settling"]
+__all__ = ["Completion", "Flushable", "Peer"]
 
 
-class Row(TypedDict):
+class Completion(TypedDict):
     """One completion of the model.
 
     Attributes:
-        prompt: What the model was given.
-        completion: What it wrote, about 1 kB.
-        rewards: What each function gave.
+        prompt: The prompt.
+        completion: The generated text, about 1 kB.
+        rewards: The value of each reward function.
         advantage: The advantage used for the update.
     """
 
@@ -25,15 +25,15 @@ class Row(TypedDict):
 
 
 class Peer(Protocol):
-    """A logger as the benchmark drives it. Its methods do what its manual shows, and no more."""
+    """A logging library. The methods do what the library's documentation shows, and no more."""
 
     def open(self, folder: Path) -> None:
-        """Start; everything it writes goes to `folder`."""
+        """Start; all files are written to `folder`."""
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Log the scalars of one training step."""
 
-    def completions(self, step: int, rows: list[Row]) -> None:
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
         """Log the completions of one training step."""
 
     def close(self) -> None:
@@ -41,8 +41,8 @@ class Peer(Protocol):
 
 
 @runtime_checkable
-class Settling(Protocol):
-    """A peer that works behind the calls: its imports and first files come some time after them."""
+class Flushable(Protocol):
+    """A peer that works in the background: its imports and first files come after the calls."""
 
-    def sanitize(self) -> None:
-        """Return when everything so far is done."""
+    def flush(self) -> None:
+        """Return when everything logged so far is written."""

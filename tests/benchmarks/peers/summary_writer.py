@@ -1,27 +1,27 @@
-"""TensorBoard's two writers for Python: torch's and tensorboardX."""
+"""The two TensorBoard writers for Python: torch's `SummaryWriter` and tensorboardX."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["TorchWriter", "XWriter"]
 
 
 class _Writer:
-    """One `add_scalar` a scalar; the completions of a step are one text with a table."""
+    """One `add_scalar` per scalar; the completions of a step are one text with a table."""
 
     _writer: Any
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Add each scalar."""
         for name, value in scalars.items():
             self._writer.add_scalar(name, value, step)
 
-    def completions(self, step: int, rows: list[Row]) -> None:
-        """Add one table, in Markdown."""
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
+        """Add one Markdown table."""
         lines = ["| prompt | completion | rewards | advantage |", "|---|---|---|---|"]
         lines += [
             f"| {row['prompt']} | {row['completion']} | {row['rewards']} | {row['advantage']} |"

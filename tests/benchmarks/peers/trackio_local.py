@@ -1,4 +1,4 @@
-"""trackio into its local SQLite database."""
+"""trackio with its local SQLite database."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["TrackioLocal"]
 
 
 class TrackioLocal:
-    """One project, one run; its dashboard isn't started by the program."""
+    """One project with one run; the dashboard is not started."""
 
     def open(self, folder: Path) -> None:
-        """Start a run; the folder has to be known before trackio is imported."""
+        """Set the folder, which trackio reads when it is imported, and start a run."""
         os.environ["TRACKIO_DIR"] = str(folder)
         import trackio
 
         self._trackio = trackio
         trackio.init(project="bench", name="bench")
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Log one row."""
         self._trackio.log(scalars, step=step)
 
-    def completions(self, step: int, rows: list[Row]) -> None:
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
         """Log one table."""
         flat = [{**row["rewards"], **row} for row in rows]
         frame = pd.DataFrame(flat).drop(columns="rewards")

@@ -1,4 +1,4 @@
-"""wandb without a network: its helper process writes a file that can be synced later."""
+"""wandb in offline mode: its helper process writes a file that can be synced later."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import wandb
 
-from tests.benchmarks.peers.protocol import Row
+from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["WandbOffline"]
 
 
 class WandbOffline:
-    """`mode="offline"`, the system's statistics as they are by default."""
+    """`mode="offline"`, with the default system metrics."""
 
     def open(self, folder: Path) -> None:
         """Start a run."""
@@ -24,11 +24,11 @@ class WandbOffline:
             settings=wandb.Settings(silent=True, console="off"),
         )
 
-    def step(self, step: int, scalars: dict[str, float]) -> None:
+    def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
         """Log one row of the history."""
         self._run.log(scalars, step=step)
 
-    def completions(self, step: int, rows: list[Row]) -> None:
+    def log_completions(self, step: int, rows: list[Completion]) -> None:
         """Log one table."""
         functions = list(rows[0]["rewards"])
         table = wandb.Table(columns=["prompt", "completion", *functions, "advantage"])

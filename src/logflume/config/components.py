@@ -1,0 +1,70 @@
+"""Checks the processors and sinks of a configuration before any of them is built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from logflume.config.errors import config_error, nearest
+from logflume.config.model import Config, SinkConfig
+from logflume.config.reader import join
+from logflume.config.registry import PROCESSORS, SINKS, check_options, find
+
+__all__ = ["check_components"]
+
+
+_PROVIDED = ("run", "metrics")
+"""Parameters of components whose values logflume provides; for sinks also `events`."""
+
+_PLACEHOLDERS = ("{dir}", "{run}", "{rank}")
+
+
+def check_components(config: Config, where: str) -> None:
+    """Check that every component exists and accepts its options.
+
+    Args:
+        config: The configuration.
+        where: Location in the configuration, for errors.
+
+    Raises:
+        ConfigError: A component is unknown, or its options are invalid.
+    """
+    for index, entry in enumerate(config.processors):
+        _check_processor(entry, join(where, f"processors[{index}]"))
+    for name, sink in config.sinks.items():
+        if sink.instance is None:
+            _check_sink(sink, join(where, f"sinks.{name}"))
+
+
+def _check_processor(entry: Any, where: str) -> None:
+    if isinstance(entry, type):
+        raise config_error(where, f"expected an object, found its class: write {entry.__name__}()")
+    if callable(entry):
+        return
+    if isinstance(entry, str):
+        entry = {entry: None}
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise config_error(where, f"expected a name, or one name with its options, found {entry!r}")
+    ((name, options),) = entry.items()
+    factory = find(PROCESSORS, str(name), where)
+    where = f"{where}.{name}"
+    if options is not None and not isinstance(options, Mapping):
+        raise config_error(where, f"expected options (key: value), found {options!r}")
+    if isinstance(factory, type):
+        check_options(factory, options or {}, _PROVIDED, where)
+    elif options:
+        raise config_error(where, "this processor is a function and takes no options")
+
+
+def _check_sink(sink: SinkConfig, where: str) -> None:
+    factory = find(SINKS, sink.type, f"{where}.type")
+    check_options(factory, sink.options, {*_PROVIDED, "events"}, where)
+    for placeholder in re.findall(r"{\w*}", str(sink.options.get("path"))):
+        if placeholder not in _PLACEHOLDERS:
+            raise config_error(
+                f"{where}.path",
+                f"unknown placeholder {placeholder}",
+                allowed=", ".join(_PLACEHOLDERS),
+                hint=nearest(placeholder, _PLACEHOLDERS),
+            )

@@ -1,0 +1,29 @@
+"""Text output to streams that a script may have replaced or removed, such as standard error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from logflume.guard import call_guarded
+
+__all__ = ["is_terminal", "print_text"]
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal; False for one without `isatty`, and for None."""
+    isatty = getattr(stream, "isatty", None)
+    return isatty is not None and call_guarded(isatty) is True
+
+
+def print_text(stream: Any, text: str) -> None:
+    """Write text to a stream and flush it; None and streams without `flush` are accepted.
+
+    Raises:
+        Exception: Any error that the stream raises.
+    """
+    if stream is None:
+        return
+    stream.write(text)
+    flush = getattr(stream, "flush", None)
+    if flush is not None:
+        flush()

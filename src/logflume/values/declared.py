@@ -1,0 +1,106 @@
+"""The kinds that the catalogue declares, and those that a run has fixed.
+
+A field that its event type declares (`logflume.events.catalogue`) has the declared kind. Any other
+field gets the kind of its first value and keeps it for the whole run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from logflume.events.catalogue import CATALOGUE
+from logflume.events.reserved import EXCEPTION_FAMILIES, EventBase
+from logflume.exceptions import RunError
+from logflume.values.kinds import KINDS, Kind
+
+__all__ = ["declared_columns", "declared_kind", "kind_of_annotation", "read_kinds"]
+
+
+def read_kinds(stored: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Kind]]:
+    """Return the kinds of fields by event type, from their names as `run.json` has them.
+
+    Raises:
+        RunError: A name is not the name of a kind.
+    """
+    try:
+        return {
+            event_type: {name: Kind(kind) for name, kind in fields.items()}
+            for event_type, fields in stored.items()
+        }
+    except ValueError as error:
+        raise RunError(
+            f"run.json: {error}. The run was written by a newer version of logflume: "
+            "continue it with that one, or choose another run id."
+        ) from error
+
+
+def kind_of_annotation(annotation: Any) -> Kind | None:
+    """Return the kind that a declaration stands for; None for `Any` and mappings.
+
+    >>> kind_of_annotation(list[float | None])
+    <Kind.NUMBERS: 'numbers'>
+    """
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return kind_of_annotation(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        (inner,) = (arg for arg in get_args(annotation) if arg is not NoneType)
+        return kind_of_annotation(inner)
+    if origin is Literal:
+        return Kind.TEXT
+    if origin is list:
+        item = kind_of_annotation(get_args(annotation)[0])
+        return _find_kind(float if item is None else KINDS[item].python_type, is_list=True)
+    return _find_kind(annotation, is_list=False)
+
+
+def _find_kind(python_type: Any, *, is_list: bool) -> Kind | None:
+    rows = KINDS.items()
+    found = (k for k, row in rows if row.python_type is python_type and row.is_list is is_list)
+    return next(found, None)
+
+
+@lru_cache
+def declared_columns(event_type: str) -> dict[str, Kind]:
+    """Return the columns that each event of this type has, reserved names first.
+
+    An undeclared type has the reserved names only. `nonfinite` is not a column, and neither is
+    `process`: forked children write the journal only.
+    """
+    columns: dict[str, Kind] = {}
+    for declared in (EventBase, CATALOGUE.get(event_type, EventBase)):
+        hints = get_type_hints(declared, include_extras=True)
+        for item in msgspec.structs.fields(declared):
+            kind = kind_of_annotation(hints[item.name])
+            if kind is not None and item.name != "process":
+                columns[item.encode_name] = kind
+    return columns
+
+
+@lru_cache(maxsize=8192)
+def declared_kind(event_type: str, name: str) -> Kind | None:
+    """Return the declared kind of a field, families included; None where nothing declares it."""
+    if kind := declared_columns(event_type).get(name):
+        return kind
+    if name in EXCEPTION_FAMILIES:
+        return kind_of_annotation(EXCEPTION_FAMILIES[name][0])
+    declared = CATALOGUE.get(event_type)
+    if declared is None:
+        return None
+    matches = [key for key in declared.families if _pattern(key).fullmatch(name)]
+    if not matches:
+        return None
+    # The most literal pattern wins: `rewards/*/mean` before `rewards/*`.
+    best = max(matches, key=lambda key: len(key.replace("*", "")))
+    return kind_of_annotation(declared.families[best][0])
+
+
+@lru_cache
+def _pattern(family: str) -> re.Pattern[str]:
+    return re.compile(".+".join(re.escape(part) for part in family.split("*")), re.DOTALL)

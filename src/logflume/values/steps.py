@@ -1,0 +1,47 @@
+"""Steps and modes as people give them: numbers as text, the many names of an evaluation."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["parse_mode", "parse_step"]
+
+_INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
+
+_MODES = {
+    "train": "train",
+    "training": "train",
+    "eval": "eval",
+    "evaluation": "eval",
+    "evaluate": "eval",
+    "validation": "eval",
+    "validate": "eval",
+    "valid": "eval",
+    "val": "eval",
+    "dev": "eval",
+    "test": "eval",
+    "testing": "eval",
+}
+
+
+def parse_step(value: Any) -> Any:
+    """Return a plain value as a step where it is one in another form, else unchanged.
+
+    >>> parse_step("3"), parse_step([4]), parse_step("three")
+    (3, 4, 'three')
+    """
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    return value
+
+
+def parse_mode(value: Any) -> Any:
+    """Return a plain value as `train` or `eval` where it is a name of these, else unchanged.
+
+    >>> parse_mode("Validation"), parse_mode("warmup")
+    ('eval', 'warmup')
+    """
+    return _MODES.get(value.strip().lower(), value) if isinstance(value, str) else value

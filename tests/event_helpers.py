@@ -1,0 +1,44 @@
+"""Helpers for events that tests capture or read from a journal."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from logflume.protocols import Event
+
+JOURNAL: dict[str, Any] = {
+    "root": {"level": "INFO", "sinks": ["jsonl"]},
+    "sinks": {"jsonl": {"path": "{dir}/{run}/events.jsonl"}},
+}
+"""A configuration with the journal as the only sink."""
+
+
+def own(events: Sequence[Event]) -> list[Event]:
+    """Return the test's own events, without those that the pipeline logs about itself."""
+    return [e for e in events if e["event"] not in ("run_started", "run_finished", "pipeline")]
+
+
+def fields(event: Event) -> dict[str, Any]:
+    """Return the fields of an event, without the reserved names."""
+    reserved = {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"}
+    return {name: value for name, value in event.items() if name not in reserved}
+
+
+def only(events: Sequence[Event]) -> Event:
+    """Return the single event that the test logged."""
+    (event,) = own(events)
+    return event
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Return all events of a journal."""
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]]
+
+
+def identities(events: list[dict[str, Any]]) -> Counter[tuple[Any, ...]]:
+    """Count the events with the same identity; within a run each identity is unique."""
+    return Counter((e["attempt"], e["rank"], e.get("process"), e["seq"]) for e in events)
