@@ -22,6 +22,7 @@ from logflume.formats.tfevents import (
 )
 from logflume.protocols import Event
 from logflume.values.columnar import getter
+from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
 from logflume.values.plain import are_floats
 
 from .hparams import session_end, session_start
@@ -125,10 +126,10 @@ def _curves(event: Event) -> bytes:
     values = []
     for name, value in event.items():
         kind = type(value)
-        if kind is float or kind is int:  # a bool is neither
+        if kind in SCALAR_TYPES:
             if head := _head(event_type, mode, name):
                 values.append(head + float32(value))
-        elif kind is list and event_type == "reward" and name.startswith("rewards/"):
+        elif kind in HISTOGRAM_TYPES and event_type == "reward" and name.startswith("rewards/"):
             values.append(histogram(mode_tag(mode, name), value))
     return b"".join(values)
 
@@ -148,8 +149,6 @@ def _start(wall_time_s: float, step: int) -> bytes:
     start = EventProto(wall_time=wall_time_s, step=step, session_log=log)
     return frame(start.SerializeToString()) + frame(summary_event(wall_time_s, 0, layout()))
 
-
-_NUMBERS = frozenset({float, int})
 
 _SHAPES = 256
 """Maximum number of cached shapes."""
@@ -180,7 +179,7 @@ def pack_scalars(event: Event) -> bytes:
     numbers = shape.get(event)
     if not are_floats(numbers):
         # Some values are not numbers, or not in every event. A bool doesn't count as a number.
-        numeric = tuple([name for name in names if type(event[name]) in _NUMBERS])
+        numeric = tuple([name for name in names if type(event[name]) in SCALAR_TYPES])
         shape = _find_shape(event_type, mode, numeric)
         numbers = shape.get(event)
     pieces: list[bytes | float] = [b""] * (2 * len(numbers))

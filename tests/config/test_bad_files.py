@@ -181,7 +181,7 @@ def test_annotations_that_can_not_be_resolved() -> None:
         }
     )
 
-    assert ("5", "x") == UnresolvableSink.opened
+    assert ("5", str(Path("x").absolute())) == UnresolvableSink.opened
 
 
 class UnresolvableSink(MemorySink):

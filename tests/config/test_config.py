@@ -83,6 +83,7 @@ def test_defaults() -> None:
         "when_full": "block",
         "block_timeout_s": 1.0,
         "flush_interval_s": 0.05,
+        "max_bytes": 256_000_000,
     } == msgspec.structs.asdict(config.buffer)
 
 
@@ -185,7 +186,8 @@ def test_components_by_module_and_name() -> None:
     logflume.get_logger().info("probe", x=2)
     logflume.shutdown()
 
-    assert {"path": "logs/x", "size": 3, "run": "r", "colour": "red"} == OwnSink.opened
+    path = str(Path("logs/x").absolute())
+    assert {"path": path, "size": 3, "run": "r", "colour": "red"} == OwnSink.opened
     assert [4.0] == [e["x"] for e in logflume.open_run("logs/r") if e["event"] == "probe"]
 
 

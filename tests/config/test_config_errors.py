@@ -46,7 +46,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "buffer: {sise: 5}",
             [
                 "my.yaml: buffer.sise: unknown key",
-                "  allowed: size, when_full, block_timeout_s, flush_interval_s",
+                "  allowed: size, max_bytes, when_full, block_timeout_s, flush_interval_s",
                 "  did you mean 'size'?",
             ],
         ),

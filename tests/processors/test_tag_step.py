@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 import logflume
 from logflume.processors.tag_step import tag_step
@@ -69,25 +72,69 @@ def test_all_threads_are_tagged() -> None:
     assert [5] == [event["step"] for event in own(events)]
 
 
-@pytest.mark.parametrize(("step", "kept"), [("3", None), (0.5, None), (True, None), (2**70, None)])
-def test_invalid_steps(step: Any, kept: Any) -> None:
-    """A step that is not a valid integer is kept in `extras`, and the event has no step."""
-    with capture_events("tag_step") as events:
-        logflume.get_logger().info("probe", step=step)
-    (event,) = own(events)
+class Number(int):
+    """An integer of a class of its own."""
 
-    assert kept == event["step"]
-    assert "step" in event["extras"]
+
+@pytest.mark.parametrize(
+    "step", ["3", " +3 ", 3.0, Number(3), np.int64(3), np.array(3), torch.tensor(3), [3]]
+)
+def test_steps_in_other_forms(step: Any) -> None:
+    """What is an integer in another form is understood, from `set_step` and in a call."""
+    with capture_events("tag_step") as events:
+        logflume.set_step(step)
+        logflume.get_logger().info("probe")
+        logflume.set_step(None)
+        logflume.get_logger().info("probe", step=step)
+
+    assert [3, 3] == [event["step"] for event in own(events)]
+
+
+@pytest.mark.parametrize("mode", ["validation", "VAL", "test", "evaluation"])
+def test_modes_by_other_names(mode: str) -> None:
+    """The usual names of an evaluation are the mode `eval`."""
+    with capture_events("tag_step") as events:
+        logflume.set_step(1, mode)
+        logflume.get_logger().info("probe")
+
+    assert ["eval"] == [event["mode"] for event in own(events)]
+
+
+@pytest.mark.parametrize("make", [lambda: np.zeros((), dtype=int), lambda: torch.tensor(0)])
+def test_a_step_that_is_updated_in_place(make: Callable[[], Any]) -> None:
+    """The step of an event is its value at the call of `set_step`."""
+    with capture_events("tag_step") as events:
+        step = make()
+        for _ in range(3):
+            step += 1
+            logflume.set_step(step)
+            logflume.get_logger().info("probe")
+
+    assert [1, 2, 3] == [event["step"] for event in own(events)]
+
+
+@pytest.mark.parametrize("step", ["three", 0.5, True, 2**70, object()])
+def test_invalid_steps(step: Any) -> None:
+    """A step that is no integer is kept in `extras`; one event reports the first of them."""
+    with capture_events("tag_step") as events:
+        logflume.set_step(step)
+        for _ in range(3):
+            logflume.get_logger().info("probe")
+    logflume.set_step(None)
+
+    assert [None] * 3 == [event["step"] for event in own(events)]
+    assert all("step" in event["extras"] for event in own(events))
+    assert ["step"] == [e["component"] for e in events if e.get("status") == "limited"]
 
 
 def test_invalid_mode() -> None:
     """A mode other than `train` and `eval` is kept in `extras`."""
     with capture_events("tag_step") as events:
         logflume.set_step(1, "train")
-        logflume.get_logger().info("probe", mode="test")
+        logflume.get_logger().info("probe", mode="warmup")
     (event,) = own(events)
 
-    assert (1, None, '{"mode":"test"}') == (*step_and_mode(event), event["extras"])
+    assert (1, None, '{"mode":"warmup"}') == (*step_and_mode(event), event["extras"])
 
 
 def test_outside_the_pipeline() -> None:

@@ -150,6 +150,9 @@ def main(name: str) -> None:
         for part in ("first", "second", "killed"):
             subprocess.run([sys.executable, "-m", __spec__.name, part, str(folder)], check=False)
         (folder / "latest").unlink()
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()  # git keeps no empty folders
         answers = {run.name: describe(run) for run in sorted(folder.iterdir())}
         shutil.copytree(folder, target / "runs")
     (target / "answers.json").write_text(json.dumps(answers, indent=1, ensure_ascii=False) + "\n")

@@ -72,13 +72,20 @@ def test_it_is_continued(recording: Path, run: str, worker: str, tmp_path: Path)
         assert after["events"][event_type] == len(rows)
 
 
+def read_values(folder: Path) -> dict[str, Any]:
+    """Return what all outputs hold, but for the titles of TensorBoard panels, which may change."""
+    outputs = read_outputs(folder)
+    outputs["tensorboard"].pop("tensorboard/custom_scalars__config__", None)
+    return outputs
+
+
 @each_run
 def test_it_is_repaired(recording: Path, run: str, tmp_path: Path) -> None:
     """The doctor finds what is damaged, and makes it as it was."""
     folder = take(recording, run, tmp_path)
     doctor(folder, "--fix")
     assert [] == doctor(folder)
-    whole = read_outputs(folder)
+    whole = read_values(folder)
     tear_csv(folder)
     tear_journal(folder)
     remove_part(folder)
@@ -92,6 +99,6 @@ def test_it_is_repaired(recording: Path, run: str, tmp_path: Path) -> None:
     doctor(folder, "--fix")
 
     assert [] == doctor(folder)
-    assert whole == read_outputs(folder)
+    assert whole == read_values(folder)
     expected = answers(recording, run)
     assert {**expected, "doctor": []} == as_json(describe(folder))

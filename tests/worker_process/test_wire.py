@@ -105,7 +105,7 @@ def test_records_of_one_shape_are_one_item() -> None:
 
 def test_a_batch_of_completions_crosses_by_column() -> None:
     """Deferred records are made in the training process, and cross as one item a type."""
-    columns = {"text": ["a", "b"], "reward": [1.0, None]}
+    columns: dict[str, list[Any]] = {"text": ["a", "b"], "reward": [1.0, None]}
 
     def made() -> list[tuple[str, str, dict[str, list[Any]]]]:
         return [("model", "model_output", columns), ("metrics", "generation", {"n": [2]})]

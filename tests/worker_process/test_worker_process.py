@@ -248,7 +248,7 @@ def test_deferred_records(tmp_path: Path) -> None:
 def test_names_and_steps_of_numpy(tmp_path: Path) -> None:
     """Names, loggers and steps that are NumPy's texts and numbers get through."""
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
-    logflume.set_step(np.int64(5), mode=np.str_("train"))  # type: ignore[arg-type]
+    logflume.set_step(np.int64(5), mode=np.str_("train"))
     log = logflume.get_logger(np.str_("made")).bind(**{np.str_("bound"): 1.0})
     log.info("x", **{np.str_("given"): 2.0})
     logflume.set_step(None)

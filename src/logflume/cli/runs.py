@@ -14,7 +14,7 @@ from logflume.exceptions import LogflumeError
 from logflume.formats.atomic import size_bytes
 from logflume.query.open_run import Run, Runs, open_runs
 from logflume.query.questions import Questions
-from logflume.query.summary import read_run_status
+from logflume.runs.status import read_run_status
 
 __all__ = ["runs"]
 

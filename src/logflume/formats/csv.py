@@ -12,6 +12,7 @@ import orjson
 
 from logflume.formats.positions import PositionSet
 from logflume.runs.info import RunInfo
+from logflume.values.kinds import KINDS, kind_of
 from logflume.values.plain import json_text
 
 __all__ = ["CELL", "column_cells", "find_positions", "object_cells", "quoted", "read_rows"]
@@ -96,9 +97,9 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return _text_cell(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return quoted(json_text(value)) if isinstance(value, (list, dict)) else repr(value)
+    if isinstance(value, dict):  # what a journal of another version may have
+        return quoted(json_text(value))
+    return quoted(KINDS[kind_of(value)].text(value))
 
 
 def _text_cell(text: str) -> str:

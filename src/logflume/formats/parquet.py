@@ -12,13 +12,9 @@ from operator import le
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from logflume.exceptions import RunError
 from logflume.protocols import Position
 from logflume.runs.info import RunInfo
-from logflume.values.arrow import widen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -228,6 +224,9 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
         schema: Its schema.
         tables: The tables, with this schema.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     # The type stubs don't accept a list of names.
     with_dictionary: Any = [leaf_name(f) for f in schema if not pa.types.is_floating(f.type)]
     rows = 0
@@ -254,6 +253,11 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     Raises:
         DamagedPartError: The part can't be read.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from logflume.values.arrow import widen
+
     try:
         # One thread: the CPU cores belong to the training.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -268,6 +272,9 @@ def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
 
     A part that is missing or can't be read yields none.
     """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for index in range(file.num_row_groups):
@@ -283,6 +290,8 @@ def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
 
 def _merge(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield the same rows in fewer tables."""
+    import pyarrow as pa
+
     pending: list[pa.Table] = []
     for table in tables:
         pending.append(table)
@@ -295,11 +304,15 @@ def _merge(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _has_statistics(field: pa.Field[Any]) -> bool:
+    import pyarrow as pa
+
     return field.name in _TEXTS_WITH_STATISTICS or not pa.types.is_string(field.type)
 
 
 def leaf_name(field: pa.Field[Any]) -> str:
     """Return the name of the Parquet column with the values of a field."""
+    import pyarrow as pa
+
     return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 

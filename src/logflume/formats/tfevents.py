@@ -13,9 +13,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
-from tensorboard.compat.proto.event_pb2 import Event as EventProto
-
 from logflume.protocols import Position
 from logflume.runs.info import RunInfo
 
@@ -25,6 +22,7 @@ __all__ = [
     "POSITION",
     "POSITION_FIELD",
     "EventFile",
+    "EventFileWriter",
     "LastEvent",
     "PositionsUpTo",
     "delimited",
@@ -151,13 +149,12 @@ OWNER_FIELD, POSITION_FIELD = 1000, 1001
 POSITION = struct.Struct("<QQ")
 """The attempt and `seq` of a record's event."""
 
-_NAME = re.compile(r"events\.out\.tfevents\.\d+")
+_NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
 
 
 def find_event_files(folder: Path) -> list[EventFile]:
     """Return the event files of a folder, in the order in which TensorBoard reads them."""
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [EventFile(path) for path in paths if _NAME.match(path.name)]
+    return [EventFile(path) for path in find_files(folder)]
 
 
 class EventFile:
@@ -252,13 +249,15 @@ def owner_field(run: RunInfo) -> bytes:
 
 def find_last_event(folder: Path, run: RunInfo) -> LastEvent | None:
     """Return the last event of a run and rank in a folder; None if there is none."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
     for path in reversed(find_files(folder)):
         records = read_records(path)
         if not next(records, b"").endswith(owner_field(run)):
             continue
         if last := _last_with_position(records):
             attempt, seq = POSITION.unpack(last[-POSITION.size :])
-            return LastEvent(attempt, seq, EventProto.FromString(last).step)
+            return LastEvent(attempt, seq, Event.FromString(last).step)
     return None
 
 
@@ -270,13 +269,10 @@ def _last_with_position(records: Iterator[bytes]) -> bytes | None:
     return last
 
 
-_NAME_TIME = re.compile(r"events\.out\.tfevents\.(\d+)")
-
-
 def find_files(folder: Path) -> list[Path]:
     """Return the event files of a folder, in the order in which TensorBoard reads them."""
     paths = folder.iterdir() if folder.is_dir() else []
-    return sorted(path for path in paths if _NAME_TIME.match(path.name))
+    return sorted(path for path in paths if _NAME.match(path.name))
 
 
 class EventFileWriter:
@@ -351,6 +347,8 @@ def _new_path(folder: Path) -> Path:
 
 
 def _version() -> bytes:
+    from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
+
     # From version 2 on, readers drop orphaned points at `SessionLog.START` only.
     event = Event(
         wall_time=time.time(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import orjson
@@ -12,8 +12,9 @@ import orjson
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
 from logflume.runs.files import find_writers
+from logflume.runs.status import read_run_status
 
-__all__ = ["RunStatus", "RunSummary", "read_run_status", "summarize"]
+__all__ = ["RunSummary", "summarize"]
 
 
 class RunSummary(msgspec.Struct, kw_only=True):
@@ -104,32 +105,3 @@ def _of_latest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _with_prefix(fields: dict[str, Any], prefix: str) -> dict[str, Any]:
     return {n.removeprefix(prefix): v for n, v in fields.items() if n.startswith(prefix)}
-
-
-class RunStatus(NamedTuple):
-    """The status of a run according to `run.json` and the file lock.
-
-    Attributes:
-        run: Run id; the folder's name if unknown.
-        status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
-            if it ended without recording how; `unknown` without `run.json`.
-        attempt: The latest attempt.
-        started: When it started, UTC.
-    """
-
-    run: str
-    status: str
-    attempt: int = 0
-    started: datetime | None = None
-
-
-def read_run_status(folder: Path) -> RunStatus:
-    """Return the status of the run in a folder."""
-    writers = find_writers(folder)
-    state = next((writer.state for writer in writers if writer.state is not None), None)
-    if state is None:
-        return RunStatus(folder.resolve().name, "unknown")
-    status = state.status
-    if status == "running" and not any(writer.is_live for writer in writers):
-        status = "killed"
-    return RunStatus(state.run, status, state.attempt, datetime.fromisoformat(state.started))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from logflume.protocols import Event
 from logflume.terminal.console_fields import MAX_FIELDS, all_fields, console_fields
 from logflume.values.columnar import Getter, getter
+from logflume.values.kinds import KINDS, kind_of
 from logflume.values.plain import are_floats
 
 __all__ = ["Painter", "escape", "format_event"]
@@ -156,19 +157,9 @@ def _traceback(event: Event) -> str:
 
 
 def _format_value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e15 else f"{value:.4g}"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return f"[{len(value)} values]" if len(value) > 8 else _format_list(value)
-    if isinstance(value, int):
-        return str(value)
-    return _format_text(str(value))
-
-
-def _format_list(values: list[Any]) -> str:
-    return "[" + ", ".join(_format_value(value) for value in values) + "]"
+    if isinstance(value, dict):  # what a journal of another version may have
+        return _format_text(str(value))
+    return KINDS[kind_of(value)].brief_text(value, _format_text)
 
 
 def _format_text(text: str) -> str:

@@ -1,0 +1,40 @@
+"""The status of a run according to its state and file lock, without reading an event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from logflume.runs.files import find_writers
+
+__all__ = ["RunStatus", "read_run_status"]
+
+
+class RunStatus(NamedTuple):
+    """The status of a run according to `run.json` and the file lock.
+
+    Attributes:
+        run: Run id; the folder's name if unknown.
+        status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
+            if it ended without recording how; `unknown` without `run.json`.
+        attempt: The latest attempt.
+        started: When it started, UTC.
+    """
+
+    run: str
+    status: str
+    attempt: int = 0
+    started: datetime | None = None
+
+
+def read_run_status(folder: Path) -> RunStatus:
+    """Return the status of the run in a folder."""
+    writers = find_writers(folder)
+    state = next((writer.state for writer in writers if writer.state is not None), None)
+    if state is None:
+        return RunStatus(folder.resolve().name, "unknown")
+    status = state.status
+    if status == "running" and not any(writer.is_live for writer in writers):
+        status = "killed"
+    return RunStatus(state.run, status, state.attempt, datetime.fromisoformat(state.started))
