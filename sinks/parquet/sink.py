@@ -69,7 +69,7 @@ class ParquetSink:
         rotate_events: int = 10_000,
         run: RunInfo,
     ) -> None:
-        self.flush_interval_s = rotate_s
+        self.flush_every_s = rotate_s
         self._rotate_events = rotate_events
         self._attempt = run.attempt
         path.mkdir(parents=True, exist_ok=True)
@@ -95,6 +95,11 @@ class ParquetSink:
         tables = [self._table_of(str(event_type)) for event_type, _ in groups]
         for table, ((_, attempt), group) in zip(tables, groups.items(), strict=True):
             table.add(group, attempt)
+
+    @property
+    def unwritten(self) -> int:
+        """Events that wait in memory for their part."""
+        return sum(table.rows for table in self._tables.values())
 
     def held(self, run: RunInfo) -> PositionSet:
         """Return the positions of a run's events in the parts."""

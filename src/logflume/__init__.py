@@ -1,4 +1,4 @@
-"""logflume: structured events of model training, from one log call to five sinks.
+"""Structured logging for model training: one log call, written to up to five sinks.
 
 >>> import logflume
 >>> logflume.initialize()

@@ -1,7 +1,7 @@
-"""What a processor and a sink have to be.
+"""Protocols of processors and sinks, and types of events.
 
-Both are found by name through the entry-point groups `logflume.processors` and `logflume.sinks`,
-or given to `initialize()` as objects.
+A component is either registered in the entry-point groups `logflume.processors` and
+`logflume.sinks` and configured by name, or passed to `initialize()` as an object.
 """
 
 from __future__ import annotations
@@ -24,96 +24,99 @@ __all__ = [
 ]
 
 EventDict: TypeAlias = MutableMapping[str, Any]
-"""An event inside the chain: what structlog's processors take and return."""
+"""An event in the processor chain, as structlog's processors accept and return it."""
 
 Event: TypeAlias = Mapping[str, Any]
 """A finished event: flat, with the reserved names first and then its fields.
 
-Values are `None`, `bool`, `int`, `float` (NaN and infinities included), `str`, `list[float | None]`
-or `list[str | None]`; the one exception is `nonfinite`, a mapping, present only in events that
-have a NaN or an infinity. A sink must not change an event: other sinks hold the same object.
+Values are `None`, `bool`, `int`, `float` (also NaN and infinities), `str`, `list[float | None]` or
+`list[str | None]`. The only exception is the mapping `nonfinite`, present only in events with a NaN
+or an infinity. A sink must not modify an event, because all sinks share the same object.
 """
 
 
 Position: TypeAlias = tuple[int, int]
-"""The place of an event among those of its run and rank: `attempt`, `seq`."""
+"""(`attempt`, `seq`), which identifies an event among those of its writer."""
 
 
 class Processor(Protocol):
-    """A step of the chain, with structlog's signature.
+    """A callable of the processor chain, with structlog's signature.
 
-    Raising `structlog.DropEvent` drops the event. Values of the event are plain already
-    (numbers, text, lists, mappings): tensors and arrays were converted before the chain.
+    Raising `structlog.DropEvent` drops the event. Values are plain values: numbers, text, lists,
+    mappings. Tensors and arrays are converted before the chain runs.
 
-    An attribute `event_types`, a set, list or tuple, says which types of events a processor looks
-    at: the chain doesn't call it for others. Without one, or with None, it is called for all.
+    The optional attribute `event_types`, a set, list or tuple, limits the event types for which the
+    processor is called. If it is missing or None, the processor is called for every event.
 
-    `detachable = True` says that it needs nothing of the training's process: with `worker: process`
-    it may run in another one, if all components of the configuration say so.
+    `detachable = True` declares that the processor doesn't depend on the training process. With
+    `worker: process`, processors and sinks run in a worker process if all of them are detachable.
     """
 
     def __call__(self, logger: Any, method_name: str, event_dict: Any, /) -> Any:
-        """Return the event to go on with."""
+        """Return the event for the next processor."""
 
 
 @runtime_checkable
 class ClosableProcessor(Processor, Protocol):
-    """A processor that holds something: events of a window, or a thread."""
+    """A processor with state to release, such as the events of a window or a thread."""
 
     def close(self) -> Iterable[EventDict]:
-        """Let go of it, and return what was held back; that runs the rest of the chain."""
+        """Release resources and return held-back events, which the rest of the chain processes."""
 
 
 @runtime_checkable
 class Sink(Protocol):
-    """Where events go. One sink is called by one thread at a time.
+    """An output for events. Only one thread at a time calls a sink.
 
-    `write` takes a batch whole or raises; a sink that raises is retried later with the same batch,
-    so it should leave nothing of a failed batch behind.
+    `write` either accepts a batch completely or raises. After an error, the pipeline retries the
+    same batch, so a failed `write` should leave no part of the batch behind.
 
-    The pipeline calls `flush` every second, or as often as an attribute `flush_interval_s` of the
-    sink says. A sink may have a constructor parameter `run` to be given
-    the run's identity (`logflume.runs.identity.RunInfo`), and a class attribute `threaded = True`
-    to be given a thread of its own. `detachable = True` is as for a `Processor`.
+    The pipeline calls `flush` every second, or at the interval in seconds in the sink's attribute
+    `flush_every_s`. A sink that keeps events in memory between `write` and `flush` has an attribute
+    `unwritten`, the number of events that are in no file yet: they don't count as written. A
+    constructor parameter `run` receives the run's identity
+    (`logflume.runs.info.RunInfo`). The class attribute `threaded = True` gives the sink a
+    thread of its own. `detachable = True` has the same meaning as for a `Processor`.
     """
 
     def write(self, events: Sequence[Event]) -> None:
-        """Take one batch, in order."""
+        """Write one batch, in order."""
 
     def flush(self) -> None:
-        """Return when all written so far can be read by another process."""
+        """Return once other processes can read everything written so far."""
 
     def close(self) -> None:
-        """Flush and release everything. Called once."""
+        """Flush, and release all resources. Called once."""
 
 
 @runtime_checkable
 class BackgroundSink(Sink, Protocol):
-    """A sink with a thread of its own, so that waiting for it is left to whoever asked."""
+    """A sink with a thread of its own: the thread that requests a flush waits for it."""
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait until all written so far is flushed; False when `timeout_s` was not enough."""
+        """Wait until everything written so far is flushed; False after `timeout_s`."""
 
 
 @runtime_checkable
 class RebuildableSink(Sink, Protocol):
-    """A sink that can tell what it has: what it lacks of a run's earlier attempts is filled in.
+    """A sink that can list its events, so that missing ones are added from the journal.
 
-    That happens when the run is opened again: after a crash, after a fault that outlasted the
-    run, or where the sink is new to it. The events come from the journal, through `write`, before
-    any of the new attempt.
+    When a run is continued, the sink gets its missing events of earlier attempts through `write`,
+    before any event of the new attempt. Events are missing after a crash, after a fault that lasted
+    until the end of the run, or because the sink was added to the configuration.
     """
 
     def held(self, run: RunInfo) -> Container[Position] | None:
-        """Return the events of a run and rank that are there; None if that can't be told.
+        """Return the positions of a run and rank that the sink has; None if it can't list them.
 
-        Called at most once, before the first `write` and on the same thread. A set will do.
+        Called at most once, before the first `write` and on the same thread. Any container is
+        accepted, such as a set.
         """
 
 
 @runtime_checkable
 class Journal(Sink, Protocol):
-    """The sink with the full record, from which the others are filled in.
+    """The sink with the full record of a run, from which others get their missing events.
 
     Attributes:
         journal: True.
@@ -122,8 +125,8 @@ class Journal(Sink, Protocol):
     journal: bool
 
     def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
-        """Yield the events of a run and rank from this one on, in order and piece by piece.
+        """Yield the events of a run and rank in order, starting at `first`, in small batches.
 
-        Any thread may call it, while another one writes. Pieces are small, and may be empty: the
-        reader gets to do something else in between. NaN and infinities are restored.
+        Safe to call from any thread, also while another one writes. A batch may be empty, so that
+        the reader can do other work in between. NaN and infinities are restored.
         """

@@ -1,4 +1,4 @@
-"""The logger: binding, levels, and what becomes of the text of a call."""
+"""The logger: binding, levels, formatting and the first argument."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.event_helpers import fields, only, own
 
 class TestBinding:
     def test_bound_fields_are_in_every_event(self) -> None:
-        """What is bound is in every event, and a field of the call wins over it."""
+        """Bound fields are in every event; a field of the call overrides them."""
         with capture_events() as events:
             log = logflume.get_logger().bind(phase="warmup", lr=0.1)
             log.info("a")
@@ -24,7 +24,7 @@ class TestBinding:
         ]
 
     def test_unbind(self) -> None:
-        """`unbind` takes a field away and leaves the logger it came from as it was."""
+        """`unbind` removes a field and doesn't change the original logger."""
         with capture_events() as events:
             log = logflume.get_logger().bind(a=1, b=2)
             log.unbind("a").info("x")
@@ -33,7 +33,7 @@ class TestBinding:
         assert [{"b": 2}, {"a": 1, "b": 2}] == [fields(e) for e in own(events)]
 
     def test_try_unbind(self) -> None:
-        """`try_unbind` doesn't mind a name that is not bound; `unbind` does."""
+        """`try_unbind` ignores names that are not bound; `unbind` raises an error."""
         log = logflume.get_logger().bind(a=1)
 
         with pytest.raises(KeyError):
@@ -44,14 +44,14 @@ class TestBinding:
         assert {} == fields(only(events))
 
     def test_new(self) -> None:
-        """`new` starts from nothing but keeps the logger's name."""
+        """`new` clears the context but keeps the logger's name."""
         with capture_events() as events:
             logflume.get_logger("reward").bind(a=1).new(b=2).info("x")
 
         assert ("reward", {"b": 2}) == (only(events)["logger"], fields(only(events)))
 
     def test_context_of_get_logger(self) -> None:
-        """Keywords of `get_logger` are bound, and the step among them is the event's."""
+        """Keyword arguments of `get_logger` are bound; `step` becomes the event's step."""
         with capture_events() as events:
             logflume.get_logger("model", step=7, run_name="r").info("x")
 
@@ -64,7 +64,7 @@ class TestLevels:
     }
 
     def test_by_logger_name(self) -> None:
-        """Each logger has the level of its name, of its nearest parent, or of the root."""
+        """A logger has the level of its name, its nearest parent, or the root."""
         with capture_events(**self.CONFIG) as events:
             for name in ("training", "training.data", "training.loop.inner", "other"):
                 logflume.get_logger(name).debug("x")
@@ -80,24 +80,24 @@ class TestLevels:
         ] == [(e["logger"], e["event"]) for e in own(events)]
 
     def test_is_enabled_for(self) -> None:
-        """A caller can ask whether a level is logged before it computes what to log."""
+        """`is_enabled_for` returns whether a level is logged."""
         with capture_events(**self.CONFIG):
             log = logflume.get_logger("training")
 
             assert [False, True] == [log.is_enabled_for(30), log.is_enabled_for(40)]
             assert 40 == log.get_effective_level()
 
-    def test_follow_the_configuration_in_force(self) -> None:
-        """A logger that was made and bound before `initialize()` has the levels of after it."""
+    def test_follow_the_current_configuration(self) -> None:
+        """A logger created and bound before `initialize()` has the newly configured level."""
         log = logflume.get_logger("training").bind(a=1)
-        seen = []
+        logged = []
         for level in ("ERROR", "DEBUG", "WARNING"):
             with capture_events(loggers={"training": {"level": level}}) as events:
                 log.debug("x")
                 log.warning("y")
-            seen.append([e["event"] for e in own(events)])
+            logged.append([e["event"] for e in own(events)])
 
-        assert [[], ["x", "y"], ["y"]] == seen
+        assert [[], ["x", "y"], ["y"]] == logged
 
     @pytest.mark.parametrize(
         ("number", "name"),
@@ -110,7 +110,7 @@ class TestLevels:
         ],
     )
     def test_numeric(self, number: int, name: str) -> None:
-        """`log()` takes any number; one between two names counts as the lower."""
+        """`log()` accepts any number; one between two levels counts as the lower."""
         with capture_events() as events:
             log = logflume.get_logger()
             log.log(number, "x", level="mine")
@@ -118,7 +118,7 @@ class TestLevels:
         assert name == only(events)["level"]
 
     def test_aliases(self) -> None:
-        """structlog's other names of the methods are there."""
+        """structlog's aliases of the methods exist."""
         with capture_events() as events:
             log = logflume.get_logger()
             for method in (log.msg, log.warn, log.fatal):
@@ -129,7 +129,7 @@ class TestLevels:
 
 class TestFormatting:
     def test_positional(self) -> None:
-        """Positional arguments fill the text, by position or from one mapping."""
+        """Positional arguments are interpolated, by position or from one mapping."""
         with capture_events() as events:
             log = logflume.get_logger()
             log.info("loss %.2f at %s", 0.5, "start")
@@ -138,8 +138,8 @@ class TestFormatting:
         assert ["loss 0.50 at start", "1 of 2"] == [e["message"] for e in own(events)]
 
     @pytest.mark.parametrize("args", [("x",), (1, 2), ({},), ({"b": 1},)])
-    def test_arguments_that_do_not_fit(self, args: tuple[Any, ...]) -> None:
-        """Bad arguments raise nothing: the text stays as it was, with the problem beside it."""
+    def test_mismatched_arguments(self, args: tuple[Any, ...]) -> None:
+        """Mismatched arguments raise no error: the text is unchanged and `problem` is set."""
         with capture_events() as events:
             logflume.get_logger().info("%(a)d of", *args)
 
@@ -148,7 +148,7 @@ class TestFormatting:
         assert {"args", "problem"} <= fields(event).keys()
 
     def test_text_is_a_message(self) -> None:
-        """What is no identifier is a message, so a chatty logger can't make a thousand types."""
+        """Text that isn't an identifier is a message, so that it creates no new event type."""
         with capture_events() as events:
             for text in ("kl.spike", "Learning rate may be too high", "", "1st", "a.b."):
                 logflume.get_logger().info(text)
@@ -161,8 +161,8 @@ class TestFormatting:
             ("message", "a.b."),
         ] == [(e["event"], e.get("message")) for e in own(events)]
 
-    def test_anything_may_be_the_event(self) -> None:
-        """A call without a text, or with an object in its place, is a message."""
+    def test_any_first_argument(self) -> None:
+        """A call without text, or with another object as first argument, is a message."""
         with capture_events() as events:
             log = logflume.get_logger()
             log.info()
@@ -174,18 +174,18 @@ class TestFormatting:
         ]
 
     def test_reserved_names(self) -> None:
-        """A field may have any name; one that the pipeline needs for itself is kept in `extras`."""
+        """A field may have any name; values for reserved names are kept in `extras`."""
         names = ("self", "event", "level", "method_name", "args", "seq", "run", "timestamp", "rank")
-        given = dict.fromkeys(names, "mine")
+        values = dict.fromkeys(names, "mine")
         with capture_events() as events:
             for method in ("info", "error", "exception", "msg"):
-                getattr(logflume.get_logger(), method)("x", **given)
-            logflume.get_logger().log(20, "x", **given)
+                getattr(logflume.get_logger(), method)("x", **values)
+            logflume.get_logger().log(20, "x", **values)
 
-        kept = {"event", "level", "seq", "run", "timestamp", "rank"}
+        reserved = {"event", "level", "seq", "run", "timestamp", "rank"}
         for event in own(events):
             assert "x" == event["event"]
-            assert {n: "mine" for n in names if n not in kept} == {
+            assert {n: "mine" for n in names if n not in reserved} == {
                 n: v for n, v in fields(event).items() if n != "extras"
             }
-            assert all(f'"{name}":"mine"' in event["extras"] for name in kept)
+            assert all(f'"{name}":"mine"' in event["extras"] for name in reserved)

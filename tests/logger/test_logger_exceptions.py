@@ -14,7 +14,7 @@ from tests.event_helpers import fields, only
 
 
 class TestExceptions:
-    def raised(self) -> ValueError:
+    def raise_and_return(self) -> ValueError:
         try:
             raise ValueError("no such column")
         except ValueError as error:
@@ -25,13 +25,13 @@ class TestExceptions:
         assert "no such column" == event["exception/message"]
         assert event["exception/traceback"].startswith("Traceback (most recent call last):")
         assert event["exception/traceback"].endswith("ValueError: no such column\n")
-        assert event["exception/frames"][-1].endswith(" raised")
+        assert event["exception/frames"][-1].endswith(" raise_and_return")
 
     def test_exception(self) -> None:
-        """`exception()` records the exception being handled, at error level."""
+        """`exception()` logs the current exception at error level."""
         with capture_events() as events:
             try:
-                raise self.raised()
+                raise self.raise_and_return()
             except ValueError:
                 logflume.get_logger().exception("Saving failed")
 
@@ -40,10 +40,10 @@ class TestExceptions:
 
     @pytest.mark.parametrize("form", ["true", "one", "instance", "triple"])
     def test_forms_of_exc_info(self, form: str) -> None:
-        """`exc_info` may be true, an exception, or the triple of `sys.exc_info()`."""
+        """`exc_info` may be any true value, an exception, or the triple of `sys.exc_info()`."""
         with capture_events() as events:
             try:
-                raise self.raised()
+                raise self.raise_and_return()
             except ValueError as error:
                 forms = {"true": True, "one": 1, "instance": error, "triple": sys.exc_info()}
                 logflume.get_logger().info("x", exc_info=forms[form])
@@ -52,14 +52,14 @@ class TestExceptions:
 
     @pytest.mark.parametrize("nothing", [True, False, None, (None, None, None)])
     def test_no_exception(self, nothing: Any) -> None:
-        """Where there is no exception there are no fields of one."""
+        """Without an exception, the event has no exception fields."""
         with capture_events() as events:
             logflume.get_logger().info("x", exc_info=nothing)
 
         assert {} == fields(only(events))
 
-    def test_an_exception_whose_text_cannot_be_had(self) -> None:
-        """An exception that can't be printed is recorded with what can be said about it."""
+    def test_an_unprintable_exception(self) -> None:
+        """An exception whose `__str__` raises is logged with its type."""
 
         class MuteError(Exception):
             def __str__(self) -> str:
@@ -73,7 +73,7 @@ class TestExceptions:
 
     @pytest.mark.parametrize("method", ["info", "exception", "log"])
     def test_stack_info(self, method: str) -> None:
-        """`stack_info` records the stack, ending in the line of the call."""
+        """`stack_info` logs the stack, which ends with the line of the call."""
         with capture_events() as events:
             log = logflume.get_logger()
             arguments = (20, "x") if method == "log" else ("x",)

@@ -1,4 +1,4 @@
-"""Python's own logging and warnings, in the same pipeline."""
+"""Records of Python's `logging`, logged as events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _clean_loggers() -> Iterator[None]:
 
 @pytest.fixture
 def library() -> logging.Logger:
-    """A logger set up as `transformers` sets up its own: a handler, and no way further up."""
+    """A logger configured as `transformers` does it: with a handler, and no propagation."""
     logger = logging.getLogger(NAME)
     logger.addHandler(logging.StreamHandler(sys.stderr))
     logger.setLevel(logging.WARNING)
@@ -42,18 +42,18 @@ def library() -> logging.Logger:
     return logger
 
 
-def stdlib(level: str = "WARNING", *names: str, **more: Any) -> dict[str, Any]:
+def stdlib_config(level: str = "WARNING", *names: str, **more: Any) -> dict[str, Any]:
     return {"stdlib": {"level": level, "loggers": list(names or [NAME]), **more}}
 
 
-def printing(logger: logging.Logger) -> list[logging.Handler]:
-    """Return its handlers that print; pytest adds some of its own."""
+def stream_handlers(logger: logging.Logger) -> list[logging.Handler]:
+    """Return the logger's stream handlers; pytest adds handlers of other types."""
     return [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
 
 
 def test_a_record_is_a_message(library: logging.Logger) -> None:
-    """A record of a library becomes a `message` with its logger, level, text and place."""
-    with capture_events(**stdlib()) as events:
+    """A log record becomes a `message` with logger, level, text and source."""
+    with capture_events(**stdlib_config()) as events:
         library.warning("Loading %s shards", 3)
         library.info("too low")
 
@@ -68,19 +68,19 @@ def test_a_record_is_a_message(library: logging.Logger) -> None:
 
 
 def test_one_word_is_a_message_too(library: logging.Logger) -> None:
-    """The text of a library never names a type of event."""
-    with capture_events(**stdlib()) as events:
+    """A record's text never becomes an event type."""
+    with capture_events(**stdlib_config()) as events:
         library.warning("reward")
 
     assert ("message", "reward") == (only(events)["event"], only(events)["message"])
 
 
-def test_once_however_many_loggers_it_passes(library: logging.Logger) -> None:
-    """A record of a child passes several of our handlers and is one event."""
+def test_propagation(library: logging.Logger) -> None:
+    """A record that propagates through several of our handlers is logged once."""
     child = logging.getLogger(f"{NAME}.trainer.state")
-    with capture_events(**stdlib("WARNING", NAME, f"{NAME}.trainer")) as events:
+    with capture_events(**stdlib_config("WARNING", NAME, f"{NAME}.trainer")) as events:
         child.warning("a")
-        logging.getLogger(f"{NAME}_other").warning("not ours")
+        logging.getLogger(f"{NAME}_other").warning("unrelated")
 
     assert (f"{NAME}.trainer.state", "a") == (only(events)["logger"], only(events)["message"])
 
@@ -90,18 +90,18 @@ def test_once_however_many_loggers_it_passes(library: logging.Logger) -> None:
     [(10, "debug"), (20, "info"), (25, "info"), (30, "warning"), (40, "error"), (60, "critical")],
 )
 def test_levels(number: int, level: str) -> None:
-    """The level of the configuration is the one that counts for a logger without its own."""
-    with capture_events(**stdlib("DEBUG")) as events:
+    """A logger without a level of its own gets the configured one, and is reset afterwards."""
+    with capture_events(**stdlib_config("DEBUG")) as events:
         logging.getLogger(f"{NAME}.child").log(number, "a")
 
     assert level == only(events)["level"]
     assert logging.NOTSET == logging.getLogger(NAME).level
 
 
-def test_a_level_that_somebody_has_set(library: logging.Logger) -> None:
-    """A level that the library, or the user, has set is respected."""
+def test_existing_levels(library: logging.Logger) -> None:
+    """A level set by the library or the user is kept."""
     library.setLevel(logging.ERROR)
-    with capture_events(**stdlib("DEBUG")) as events:
+    with capture_events(**stdlib_config("DEBUG")) as events:
         library.warning("a")
         library.error("b")
 
@@ -109,9 +109,9 @@ def test_a_level_that_somebody_has_set(library: logging.Logger) -> None:
     assert logging.ERROR == library.level
 
 
-def test_levels_of_our_own_configuration(library: logging.Logger) -> None:
-    """The library's name is a logger's name in the configuration, too."""
-    with capture_events(**stdlib(), loggers={NAME: {"level": "ERROR"}}) as events:
+def test_configured_logger_levels(library: logging.Logger) -> None:
+    """Levels in `loggers` apply to the library's loggers too."""
+    with capture_events(**stdlib_config(), loggers={NAME: {"level": "ERROR"}}) as events:
         library.warning("a")
         library.error("b")
 
@@ -119,8 +119,8 @@ def test_levels_of_our_own_configuration(library: logging.Logger) -> None:
 
 
 def test_exceptions(library: logging.Logger) -> None:
-    """`exc_info` becomes the same fields as in our own log calls."""
-    with capture_events(**stdlib()) as events:
+    """`exc_info` becomes the same fields as in a log call."""
+    with capture_events(**stdlib_config()) as events:
         try:
             raise ValueError("no such column")
         except ValueError:
@@ -139,35 +139,35 @@ def test_exceptions(library: logging.Logger) -> None:
     assert "test_exceptions" in here["stack"]
 
 
-class Mute:
+class Unprintable:
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
 
 @pytest.mark.parametrize(
     ("text", "arguments"),
-    [("%d", ("a",)), ("%s %s", (1,)), ("a", (1,)), ("%s", (Mute(),)), (Mute(), ())],
+    [("%d", ("a",)), ("%s %s", (1,)), ("a", (1,)), ("%s", (Unprintable(),)), (Unprintable(), ())],
 )
-def test_arguments_that_do_not_fit(text: Any, arguments: tuple[Any, ...]) -> None:
-    """A record that can't be formatted is an event that says so, and raises nothing."""
+def test_mismatched_arguments(text: Any, arguments: tuple[Any, ...]) -> None:
+    """A record that can't be formatted is logged with the reason, and raises no error."""
     logger = logging.getLogger(NAME)
     logger.propagate = False  # to pytest's own handler, which raises
-    with capture_events(**stdlib()) as events:
+    with capture_events(**stdlib_config()) as events:
         logger.error(text, *arguments)
 
-    assert "its arguments don't fit" in only(events)["message"]
+    assert "its arguments don't match" in only(events)["message"]
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_a_library_that_calls_dict_config(named: bool, library: logging.Logger) -> None:
-    """After `dictConfig` with `disable_existing_loggers` everything flows on, children included."""
+    """After `dictConfig` with `disable_existing_loggers`, records are still logged."""
     child = logging.getLogger(f"{NAME}.trainer")
     config: dict[str, Any] = {"version": 1, "disable_existing_loggers": True}
     if named:
         config["handlers"] = {"out": {"class": "logging.StreamHandler"}}
         config["loggers"] = {NAME: {"handlers": ["out"], "level": "INFO"}}
     original = logging.config.dictConfigClass
-    with capture_events(**stdlib()) as events:
+    with capture_events(**stdlib_config()) as events:
         logging.config.dictConfig(config)
         library.warning("a")
         child.warning("b")
@@ -180,51 +180,53 @@ def test_a_library_that_calls_dict_config(named: bool, library: logging.Logger) 
     assert original is logging.config.dictConfigClass
 
 
-def test_handlers_are_put_back(library: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
-    """While a console shows the events, the library's own is put aside; afterwards it is back."""
+def test_handlers_with_a_console(
+    library: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While a console shows the events, the stream handler is removed; later it is restored."""
     library.handlers[0].setStream(sys.stderr)  # type: ignore[attr-defined]
-    before = printing(library)
+    before = stream_handlers(library)
     console = {"root": {"sinks": ["console"]}, "sinks": {"console": {}}}
-    with capture_events(**stdlib(), **console):
+    with capture_events(**stdlib_config(), **console):
         library.warning("shown once")
         logflume.flush()
-        during = printing(library)
+        during = stream_handlers(library)
 
     assert 1 == capsys.readouterr().err.count("shown once")
     assert [] == during
-    assert before == printing(library)
+    assert before == stream_handlers(library)
 
 
 def test_handlers_without_a_console(
     library: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where no console shows the events, the library goes on printing as before."""
+    """Without a console, the library's handler continues to print."""
     library.handlers[0].setStream(sys.stderr)  # type: ignore[attr-defined]
-    with capture_events(**stdlib()):
+    with capture_events(**stdlib_config()):
         library.warning("shown")
 
     assert "shown\n" == capsys.readouterr().err
-    assert 1 == len(printing(library))
+    assert 1 == len(stream_handlers(library))
     assert not [h for h in library.handlers if "logflume" in type(h).__module__]
 
 
 def test_initialize_twice(library: logging.Logger) -> None:
-    """A second pipeline takes over; no record is in both, and none twice."""
-    with capture_events(**stdlib()) as first:
+    """A second pipeline replaces the first; no record is logged in both or twice."""
+    with capture_events(**stdlib_config()) as first:
         library.warning("a")
-        with capture_events(**stdlib()) as second:
+        with capture_events(**stdlib_config()) as second:
             library.warning("b")
 
     assert ["a"] == [e["message"] for e in own(first)]
     assert ["b"] == [e["message"] for e in own(second)]
-    assert 1 == len(printing(library))
+    assert 1 == len(stream_handlers(library))
     assert not [h for h in library.handlers if "logflume" in type(h).__module__]
 
 
-def test_transformers_itself() -> None:
-    """The logger of the real `transformers`, and of one of its modules."""
+def test_transformers() -> None:
+    """Records of the real `transformers` package are logged."""
     logger = pytest.importorskip("transformers.utils.logging")
-    with capture_events(**stdlib("WARNING", "transformers")) as events:
+    with capture_events(**stdlib_config("WARNING", "transformers")) as events:
         logger.get_logger("transformers.trainer").warning_once("Something to know")
         logger.get_logger().warning("And more")
 

@@ -1,4 +1,4 @@
-"""structlog as the front: `get_logger`, context variables, coroutines, pickles, test tools."""
+"""Compatibility with structlog: `get_logger`, context variables, coroutines, pickling."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.event_helpers import fields, only, own
 
 class TestAsync:
     def test_methods(self) -> None:
-        """The async methods record what the plain ones do, and raise as little."""
+        """Async methods log the same as the others, and raise no error either."""
 
         async def main() -> None:
             log = logflume.get_logger().bind(a=1)
@@ -35,17 +35,17 @@ class TestAsync:
         assert "no such column" == own(events)[-1]["exception/message"]
 
     def test_value_at_the_time_of_the_call(self) -> None:
-        """What a coroutine logs is copied before any other coroutine can change it."""
+        """A value is copied before another coroutine can change it."""
 
-        async def log_it(values: list[int]) -> None:
+        async def log_values(values: list[int]) -> None:
             await logflume.get_logger().ainfo("x", values=values)
 
-        async def change_it(values: list[int]) -> None:
+        async def clear_values(values: list[int]) -> None:
             values.clear()
 
         async def main() -> None:
             values = [1, 2]
-            await asyncio.gather(log_it(values), change_it(values))
+            await asyncio.gather(log_values(values), clear_values(values))
 
         with capture_events() as events:
             asyncio.run(main())
@@ -55,7 +55,7 @@ class TestAsync:
 
 class TestStructlog:
     def test_get_logger(self) -> None:
-        """structlog's own `get_logger` feeds the pipeline once it is initialised."""
+        """After `initialize()`, structlog's own `get_logger` logs to the pipeline."""
         with capture_events() as events:
             structlog.get_logger().bind(a=1).info("x")
             structlog.get_logger("reward").info("y", b=2)
@@ -65,8 +65,8 @@ class TestStructlog:
             (e["logger"], e["event"]) for e in own(events)
         ]
 
-    def test_a_proxy_made_before_initialize(self) -> None:
-        """A module-level `structlog.get_logger()` follows the configuration in force."""
+    def test_a_proxy_created_before_initialize(self) -> None:
+        """A module-level `structlog.get_logger()` uses the current configuration."""
         log = structlog.get_logger("model", a=1)
         with capture_events() as events:
             log.info("x")
@@ -74,7 +74,7 @@ class TestStructlog:
         assert ("model", {"a": 1}) == (only(events)["logger"], fields(only(events)))
 
     def test_context_variables(self) -> None:
-        """Bound context variables are in every event; bound and given fields win over them."""
+        """Context variables are in every event; bound fields and arguments override them."""
         with capture_events() as events:
             with structlog.contextvars.bound_contextvars(a=1, b=1, c=1):
                 logflume.get_logger().bind(b=2).info("x", c=3)
@@ -82,8 +82,8 @@ class TestStructlog:
 
         assert [{"a": 1.0, "b": 2.0, "c": 3.0}, {}] == [fields(e) for e in own(events)]
 
-    def test_context_variables_are_snapshotted(self) -> None:
-        """A list in a context variable is recorded as it was at the time of the call."""
+    def test_context_variables_are_copied(self) -> None:
+        """A list in a context variable is logged as it was at the time of the call."""
         values = [1]
         with capture_events() as events, structlog.contextvars.bound_contextvars(values=values):
             logflume.get_logger().info("x")
@@ -92,7 +92,7 @@ class TestStructlog:
         assert [1.0] == only(events)["values"]
 
     def test_capture_logs(self) -> None:
-        """structlog's own test helper sees the calls, and they go no further."""
+        """structlog's `capture_logs` gets the calls instead of the pipeline."""
         log = logflume.get_logger()
         with capture_events() as events:
             with structlog.testing.capture_logs() as captured:
@@ -103,7 +103,7 @@ class TestStructlog:
         assert "y" == only(events)["event"]
 
     def test_pickling(self) -> None:
-        """Loggers go through pickle, with their name and what is bound; structlog's proxies too."""
+        """Loggers and structlog's proxies can be pickled, with name and bound fields."""
         loggers = [logflume.get_logger("reward", a=1), structlog.get_logger("reward", a=1)]
         with capture_events() as events:
             for log in loggers:
@@ -112,7 +112,7 @@ class TestStructlog:
         assert [("reward", {"a": 1.0})] * 2 == [(e["logger"], fields(e)) for e in own(events)]
 
     def test_is_a_structlog_logger(self) -> None:
-        """structlog's tools take an `EventLogger` for one of theirs."""
+        """structlog's functions accept an `EventLogger`."""
         log = logflume.get_logger(a=1)
 
         assert isinstance(log, EventLogger)

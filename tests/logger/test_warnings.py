@@ -1,4 +1,4 @@
-"""Python's warnings, in the same pipeline."""
+"""Python's warnings, logged as events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAPTURED: dict[str, Any] = {"stdlib": {"warnings": True}}
 
 
 def test_warnings() -> None:
-    """Python's warnings are events of the logger `py.warnings`, and are printed no more."""
+    """Warnings are events of the logger `py.warnings` and are no longer printed."""
     with capture_events(**CAPTURED) as events:
         warnings.warn("Something is deprecated", FutureWarning, stacklevel=1)
 
@@ -24,16 +24,16 @@ def test_warnings() -> None:
     assert "FutureWarning: Something is deprecated" in event["message"]
 
 
-def test_warnings_that_are_not_wanted() -> None:
-    """With `warnings: false` they go where they went before."""
+def test_warnings_can_be_left_alone() -> None:
+    """With `warnings: false`, warnings are handled as before."""
     with capture_events(stdlib={"warnings": False}) as events, pytest.warns(FutureWarning):
         warnings.warn("Something is deprecated", FutureWarning, stacklevel=1)
 
     assert [] == own(events)
 
 
-def test_warnings_that_were_captured_before() -> None:
-    """A program that has called `captureWarnings` itself finds it as it was, afterwards."""
+def test_existing_capture_of_warnings() -> None:
+    """If the program has called `captureWarnings` itself, its setting is kept."""
     logging.captureWarnings(True)
     captured = warnings.showwarning
     try:

@@ -1,4 +1,4 @@
-"""Runs that are continued, and which events each of their outputs has."""
+"""Helpers for catch-up tests: continued runs, and the positions of the events in each sink."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import duckdb
 
 import logflume
-
-Place = tuple[int, int]
+from logflume.protocols import Position
 
 CONFIG: dict[str, Any] = {
     "root": {"level": "INFO", "sinks": ["jsonl", "csv", "parquet"]},
@@ -30,31 +29,31 @@ def open_run(folder: Path, config: dict[str, Any] = CONFIG, **sinks: Any) -> Pat
     return logflume.initialize(merged, dir=folder, run="r").folder
 
 
-def in_journal(folder: Path) -> list[Place]:
+def journal_positions(folder: Path) -> list[Position]:
     return [(e["attempt"], e["seq"]) for e in logflume.open_run(folder, attempts="all")]
 
 
-def in_csv(folder: Path) -> list[Place]:
+def csv_positions(folder: Path) -> list[Position]:
     with (folder / "all.csv").open(newline="", encoding="utf-8") as file:
         return [(int(row["attempt"]), int(row["seq"])) for row in csv.DictReader(file)]
 
 
-def in_parquet(folder: Path) -> list[Place]:
+def parquet_positions(folder: Path) -> list[Position]:
     tables = [p for p in (folder / "parquet").iterdir() if p.is_dir()]
     queries = [f"select attempt, seq from '{table}/*.parquet'" for table in tables]
     return duckdb.execute(" union all ".join(queries) + " order by all").fetchall()
 
 
-def check_all_alike(folder: Path) -> None:
-    assert in_journal(folder) == in_csv(folder) == in_parquet(folder)
+def check_sinks_agree(folder: Path) -> None:
+    assert journal_positions(folder) == csv_positions(folder) == parquet_positions(folder)
 
 
-def totals(name: str) -> dict[str, int]:
+def sink_counts(name: str) -> dict[str, int]:
     report = logflume.report()
     assert report is not None
     return report.sinks[name]
 
 
-def is_at_rest(name: str) -> bool:
-    counts = totals(name)
+def has_nothing_pending(name: str) -> bool:
+    counts = sink_counts(name)
     return counts["accepted"] == counts["written"] + counts["dropped"]

@@ -1,4 +1,4 @@
-"""The buffer: what it does when full, its order, and that every record is counted."""
+"""The buffer: policies when it is full, order, and the count of every record."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from tests.fake_sinks import HeldSink
 POLICIES = list(WhenFull)
 
 
-def record(number: int, thread: int = 0) -> Record:
+def make_record(number: int, thread: int = 0) -> Record:
     fields = {"thread": thread, "number": number}
     return Record(0, "training", "info", "x", {}, fields, (None, None))
 
 
-def numbers(items: list[BufferItem]) -> list[int]:
+def numbers_of(items: list[BufferItem]) -> list[int]:
     return [item.fields["number"] for item in items if isinstance(item, Record)]
 
 
-def lost(items: list[BufferItem]) -> int:
+def count_dropped(items: list[BufferItem]) -> int:
     return sum(item.count for item in items if isinstance(item, Dropped))
 
 
 def layout(items: list[BufferItem]) -> list[str]:
-    """Return the numbers, and how many are missing where: `["0", "-3", "4"]`."""
+    """Return the numbers and the size of each gap, in order: `["0", "-3", "4"]`."""
     marks = []
     for item in items:
         assert isinstance(item, (Record, Dropped))
@@ -48,11 +48,11 @@ def layout(items: list[BufferItem]) -> list[str]:
 
 def fill(buffer: Buffer, count: int, start: int = 0, thread: int = 0) -> None:
     for number in range(start, start + count):
-        buffer.put(record(number, thread))
+        buffer.put(make_record(number, thread))
 
 
-def drain(buffer: Buffer) -> list[BufferItem]:
-    """Take everything, on a thread of its own as the worker does."""
+def take_all(buffer: Buffer) -> list[BufferItem]:
+    """Take all items on a separate thread, as the worker does."""
     taken: list[BufferItem] = []
     thread = threading.Thread(target=lambda: taken.extend(buffer.take(len(buffer))))
     thread.start()
@@ -62,71 +62,71 @@ def drain(buffer: Buffer) -> list[BufferItem]:
 
 class TestPolicies:
     def test_drop_newest(self) -> None:
-        """What comes when it is full is dropped, and its place in the order is marked."""
+        """Records beyond the limit are dropped; a gap marks their position."""
         buffer = Buffer(3, WhenFull.DROP_NEWEST)
         fill(buffer, 5)
-        assert ["0", "1", "2", "-2"] == layout(drain(buffer))
+        assert ["0", "1", "2", "-2"] == layout(take_all(buffer))
 
         fill(buffer, 4, start=5)
-        assert ["5", "6", "7", "-1"] == layout(drain(buffer))
+        assert ["5", "6", "7", "-1"] == layout(take_all(buffer))
 
     def test_drop_oldest(self) -> None:
-        """The oldest make room, and the mark stands where they stood."""
+        """The oldest records are dropped; a gap marks their position."""
         buffer = Buffer(3, WhenFull.DROP_OLDEST)
         fill(buffer, 5)
 
-        assert ["-2", "2", "3", "4"] == layout(drain(buffer))
+        assert ["-2", "2", "3", "4"] == layout(take_all(buffer))
 
-    def test_drop_oldest_takes_over_older_marks(self) -> None:
-        """Marks that are in there already are added up, not counted as records."""
+    def test_drop_oldest_merges_gaps(self) -> None:
+        """Existing gaps are added up and don't count as records."""
         buffer = Buffer(2, WhenFull.DROP_NEWEST)
         fill(buffer, 5)
         buffer.configure(2, WhenFull.DROP_OLDEST, 0.0)
         fill(buffer, 4, start=5)
-        items = drain(buffer)
+        items = take_all(buffer)
 
         assert ["-7", "7", "8"] == layout(items)
 
-    def test_block_waits_for_room(self) -> None:
-        """A call that waits goes on as soon as the worker has taken something."""
+    def test_block_waits_for_space(self) -> None:
+        """A blocked call continues as soon as the worker has taken a record."""
         buffer = Buffer(1, WhenFull.BLOCK, 60.0)
-        buffer.put(record(0))
-        thread = threading.Thread(target=lambda: buffer.put(record(1)))
+        buffer.put(make_record(0))
+        thread = threading.Thread(target=lambda: buffer.put(make_record(1)))
         thread.start()
         taken: list[BufferItem] = []
-        # It rings for the worker before it waits.
+        # It wakes the worker before it waits.
         assert buffer.wake.wait(60.0)
         while thread.is_alive():
-            taken += drain(buffer)
-        taken += drain(buffer)
+            taken += take_all(buffer)
+        taken += take_all(buffer)
 
         assert ["0", "1"] == layout(taken)
 
     def test_block_is_bounded(self) -> None:
-        """When nothing moves, one call waits for the timeout, and the others don't wait at all."""
+        """If the worker stalls, one call waits for the timeout; the others don't wait."""
         buffer = Buffer(1, WhenFull.BLOCK, 0.2)
-        buffer.put(record(0))
-        first_s = duration_s(lambda: buffer.put(record(1)))
+        buffer.put(make_record(0))
+        first_s = duration_s(lambda: buffer.put(make_record(1)))
         others_s = duration_s(lambda: fill(buffer, 100, start=2))
 
         assert 0.2 <= first_s
         assert others_s < first_s
-        assert ["0", "-101"] == layout(drain(buffer))
+        assert ["0", "-101"] == layout(take_all(buffer))
 
-    def test_block_waits_again_after_the_worker_has_moved(self) -> None:
-        """A stall ends when something is taken: the next full buffer is waited for again."""
+    def test_block_waits_again_after_a_stall(self) -> None:
+        """Once the worker has taken a record, calls wait for a full buffer again."""
         buffer = Buffer(1, WhenFull.BLOCK, 0.05)
         fill(buffer, 2)
-        drain(buffer)
-        buffer.put(record(2))
+        take_all(buffer)
+        buffer.put(make_record(2))
 
-        assert 0.05 <= duration_s(lambda: buffer.put(record(3)))
+        assert 0.05 <= duration_s(lambda: buffer.put(make_record(3)))
 
     def test_all_threads_share_one_wait(self) -> None:
-        """A hundred threads that run into a stall wait at the same time, not one after another."""
+        """During a stall, a hundred threads wait concurrently, not one after another."""
         buffer = Buffer(1, WhenFull.BLOCK, 0.2)
-        buffer.put(record(0))
-        threads = [threading.Thread(target=buffer.put, args=[record(n)]) for n in range(100)]
+        buffer.put(make_record(0))
+        threads = [threading.Thread(target=buffer.put, args=[make_record(n)]) for n in range(100)]
 
         def run() -> None:
             for thread in threads:
@@ -135,23 +135,23 @@ class TestPolicies:
                 thread.join()
 
         assert duration_s(run) < 50 * 0.2
-        assert ["0", "-100"] == layout(drain(buffer))
+        assert ["0", "-100"] == layout(take_all(buffer))
 
     def test_the_worker_never_waits_for_itself(self) -> None:
-        """A record that the worker itself puts is dropped when there is no room."""
+        """A record that the worker itself adds to a full buffer is dropped."""
         buffer = Buffer(1, WhenFull.BLOCK, 60.0)
         buffer.take(1)
         fill(buffer, 2)
 
-        assert ["0", "-1"] == layout(drain(buffer))
+        assert ["0", "-1"] == layout(take_all(buffer))
 
     @pytest.mark.parametrize("when_full", POLICIES)
-    def test_an_empty_place_is_used(self, when_full: WhenFull) -> None:
-        """No policy does anything while there is room."""
+    def test_no_drops_with_free_space(self, when_full: WhenFull) -> None:
+        """No policy drops or blocks while there is space."""
         buffer = Buffer(3, when_full)
         for start in range(0, 30, 3):
             fill(buffer, 3, start)
-            assert [str(start), str(start + 1), str(start + 2)] == layout(drain(buffer))
+            assert [str(start), str(start + 1), str(start + 2)] == layout(take_all(buffer))
 
 
 def duration_s(call: Callable[[], Any]) -> float:
@@ -165,8 +165,8 @@ def duration_s(call: Callable[[], Any]) -> float:
     size=st.integers(1, 5),
     moves=st.lists(st.integers(-4, 6), max_size=30),
 )
-def test_nothing_is_unaccounted_for(when_full: WhenFull, size: int, moves: list[int]) -> None:
-    """Whatever is put and taken: put = taken + lost, in order, with each gap where it happened."""
+def test_every_record_is_taken_or_counted(when_full: WhenFull, size: int, moves: list[int]) -> None:
+    """All records are taken in order or counted in a gap at their position."""
     buffer = Buffer(size, when_full, 0.0)
     buffer.configure(size, when_full, 0.0)
     put = 0
@@ -194,7 +194,7 @@ def test_nothing_is_unaccounted_for(when_full: WhenFull, size: int, moves: list[
 
 @pytest.mark.parametrize("when_full", POLICIES)
 def test_many_threads(when_full: WhenFull) -> None:
-    """With many writers each thread's order holds, and put = taken + lost."""
+    """With concurrent writers, each thread's order is kept and every record is taken or counted."""
     buffer = Buffer(50, when_full, 0.01)
     threads = [
         threading.Thread(target=fill, args=[buffer, 2_000], kwargs={"thread": thread})
@@ -208,15 +208,15 @@ def test_many_threads(when_full: WhenFull) -> None:
         taken += buffer.take(64)
     taken += buffer.take(len(buffer))
 
-    assert 16_000 == len(numbers(taken)) + lost(taken)
+    assert 16_000 == len(numbers_of(taken)) + count_dropped(taken)
     for thread_id in range(8):
         mine = [i for i in taken if isinstance(i, Record) and i.fields["thread"] == thread_id]
-        assert all(a < b for a, b in pairwise(numbers(list(mine))))
+        assert all(a < b for a, b in pairwise(numbers_of(list(mine))))
 
 
 @pytest.mark.parametrize("when_full", POLICIES)
 def test_gaps_in_seq(when_full: WhenFull) -> None:
-    """In a run that was overloaded, `seq` has gaps exactly where and as many as were dropped."""
+    """After an overload, gaps in `seq` match the number and position of dropped records."""
     sink = HeldSink()
     buffer = {"size": 10, "when_full": str(when_full), "block_timeout_s": 0.01}
     with capture_events(
@@ -244,69 +244,69 @@ def test_gaps_in_seq(when_full: WhenFull) -> None:
 
 @pytest.mark.parametrize("policy", [WhenFull.DROP_NEWEST, WhenFull.DROP_OLDEST])
 def test_a_dropped_batch_counts_all_its_events(policy: WhenFull) -> None:
-    """A record that stands for several events is counted as so many when it is dropped."""
+    """A dropped item of several records counts each of them."""
     buffer = Buffer(1, policy)
     batch = DeferredRecords(0, (None, None), list, 66)
-    for item in (batch, batch) if policy is WhenFull.DROP_NEWEST else (batch, record(0)):
+    for item in (batch, batch) if policy is WhenFull.DROP_NEWEST else (batch, make_record(0)):
         buffer.put(item)
-    assert 66 == lost(drain(buffer))
+    assert 66 == count_dropped(take_all(buffer))
 
 
-def text(size_bytes: int, number: int = 0) -> Record:
-    return record(number)._replace(fields={"number": number}, size_bytes=size_bytes)
+def make_large_record(size_bytes: int, number: int = 0) -> Record:
+    return make_record(number)._replace(fields={"number": number}, size_bytes=size_bytes)
 
 
 @pytest.mark.parametrize("policy", [WhenFull.DROP_NEWEST, WhenFull.DROP_OLDEST])
 def test_memory_is_bounded(policy: WhenFull) -> None:
-    """Large records fill a buffer that has room for more of them; each dropped one is counted."""
+    """Large records reach the limit in bytes before that in records; drops are counted."""
     buffer = Buffer(1_000, policy, max_bytes=100)
     for number in range(10):
-        buffer.put(text(30, number))
+        buffer.put(make_large_record(30, number))
     assert buffer.memory_bytes <= 100
-    items = drain(buffer)
+    items = take_all(buffer)
 
-    assert ([0, 1, 2] if policy is WhenFull.DROP_NEWEST else [7, 8, 9]) == numbers(items)
-    assert 7 == lost(items)
+    assert ([0, 1, 2] if policy is WhenFull.DROP_NEWEST else [7, 8, 9]) == numbers_of(items)
+    assert 7 == count_dropped(items)
     assert 0 == buffer.memory_bytes
 
 
 def test_an_empty_buffer_takes_any_record() -> None:
-    """A record larger than the whole limit is taken when nothing else is in the buffer."""
+    """An empty buffer accepts a record larger than its limit in bytes."""
     buffer = Buffer(1_000, WhenFull.DROP_NEWEST, max_bytes=100)
-    buffer.put(text(5_000, 0))
-    buffer.put(text(10, 1))
-    items = drain(buffer)
+    buffer.put(make_large_record(5_000, 0))
+    buffer.put(make_large_record(10, 1))
+    items = take_all(buffer)
 
-    assert ([0], 1) == (numbers(items), lost(items))
+    assert ([0], 1) == (numbers_of(items), count_dropped(items))
 
 
 def test_a_call_waits_for_memory() -> None:
-    """With the policy `block` a call waits until large records have been taken."""
+    """With the policy `block`, a call waits until large records are taken."""
     buffer = Buffer(1_000, WhenFull.BLOCK, 60.0, max_bytes=100)
-    buffer.put(text(90, 0))
-    thread = threading.Thread(target=buffer.put, args=[text(90, 1)])
+    buffer.put(make_large_record(90, 0))
+    thread = threading.Thread(target=buffer.put, args=[make_large_record(90, 1)])
     thread.start()
     assert buffer.wake.wait(60.0)
-    taken = drain(buffer)
+    taken = take_all(buffer)
     thread.join(60.0)
-    taken += drain(buffer)
+    taken += take_all(buffer)
 
-    assert ([0, 1], 0) == (numbers(taken), lost(taken))
+    assert ([0, 1], 0) == (numbers_of(taken), count_dropped(taken))
 
 
 def test_batches_are_bounded_in_memory() -> None:
-    """What is taken at once is bounded in bytes, too, but for a first record that is larger."""
+    """The size of a batch is limited in bytes too, except for a large first record."""
     buffer = Buffer(1_000)
     for number, size_bytes in enumerate([500, 40, 40, 40]):
-        buffer.put(text(size_bytes, number))
+        buffer.put(make_large_record(size_bytes, number))
 
-    assert [[0], [1, 2], [3]] == [numbers(buffer.take(100, 80)) for _ in range(3)]
+    assert [[0], [1, 2], [3]] == [numbers_of(buffer.take(100, 80)) for _ in range(3)]
 
 
-def test_what_is_refused_is_reported() -> None:
-    """A buffer that takes no more records reports how many it has refused by then."""
+def test_refused_records_are_reported() -> None:
+    """A buffer that refuses records reports the number refused so far."""
     buffer = Buffer(10)
-    buffer.put(record(0))
+    buffer.put(make_record(0))
     counts: list[int] = []
     buffer.refuse(counts.append)
     fill(buffer, 3)

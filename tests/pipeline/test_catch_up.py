@@ -1,4 +1,4 @@
-"""What the journal has and another sink lacks is filled in on opening: once each, and in order."""
+"""Catch-up of a continued run: missing events are added from the journal, once and in order."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.fake_sinks import wait_until
 from tests.pipeline.catching_up import (
     CONFIG,
     ONLY_JOURNAL,
-    check_all_alike,
-    in_csv,
-    in_journal,
-    in_parquet,
-    is_at_rest,
+    check_sinks_agree,
+    csv_positions,
+    has_nothing_pending,
+    journal_positions,
     open_run,
-    totals,
+    parquet_positions,
+    sink_counts,
 )
 from tests.scripts import Script
 
@@ -43,30 +43,30 @@ wait()
 
 
 def test_after_a_kill(tmp_path: Path) -> None:
-    """The next opening fills in what a killed run left out, NaN and all, and counts it apart."""
+    """The next attempt adds the events missing after a kill, NaN included, and counts them."""
     script = Script(tmp_path, KILLED)
     assert "logged" == script.line()
-    assert wait_until(lambda: 3_001 == len(in_journal(script.folder)))
+    assert wait_until(lambda: 3_001 == len(journal_positions(script.folder)))
     script.process.send_signal(signal.SIGKILL)
     assert -signal.SIGKILL == script.end()[0]
-    before = len(in_parquet(script.folder))
-    left = len(in_journal(script.folder))
-    assert before < left
+    before = len(parquet_positions(script.folder))
+    expected = len(journal_positions(script.folder))
+    assert before < expected
 
     folder = open_run(tmp_path)
     logflume.get_logger().info("x", number=-1)
     assert logflume.shutdown()
 
-    check_all_alike(folder)
-    assert left - before == totals("parquet")["filled_in"]
-    assert is_at_rest("csv")
-    assert is_at_rest("parquet")
+    check_sinks_agree(folder)
+    assert expected - before == sink_counts("parquet")["filled_in"]
+    assert has_nothing_pending("csv")
+    assert has_nothing_pending("parquet")
     odd = duckdb.execute(f"select odd from '{folder}/parquet/x/*.parquet' where number >= 0")
     assert {True} == {math.isnan(value) for (value,) in odd.fetchall()}
 
 
-def test_again_and_again(tmp_path: Path) -> None:
-    """Runs that are killed while they are filled in lose and repeat nothing either."""
+def test_repeated_kills(tmp_path: Path) -> None:
+    """Runs killed while they catch up lose no event and repeat none."""
     for _ in range(4):
         script = Script(tmp_path, KILLED)
         assert "logged" == script.line()
@@ -75,12 +75,12 @@ def test_again_and_again(tmp_path: Path) -> None:
     folder = open_run(tmp_path)
     assert logflume.shutdown()
 
-    check_all_alike(folder)
-    assert list(range(5)) == sorted({attempt for attempt, _ in in_csv(folder)})
+    check_sinks_agree(folder)
+    assert list(range(5)) == sorted({attempt for attempt, _ in csv_positions(folder)})
 
 
-def test_flush_waits_for_it(tmp_path: Path) -> None:
-    """When `flush()` returns, what was missing can be read, before any event of the attempt."""
+def test_flush_waits_for_catch_up(tmp_path: Path) -> None:
+    """Once `flush()` returns, missing events can be read, before any event of the attempt."""
     open_run(tmp_path, ONLY_JOURNAL)
     for number in range(500):
         logflume.get_logger().info("x", number=number)
@@ -88,26 +88,24 @@ def test_flush_waits_for_it(tmp_path: Path) -> None:
     folder = open_run(tmp_path)
     assert logflume.flush()
 
-    check_all_alike(folder)
+    check_sinks_agree(folder)
 
 
-def test_nothing_is_read_where_nothing_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A run that ended well is continued without a look at its journal, or at any sink."""
+def test_a_complete_run_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a run that ended normally is continued, neither journal nor sinks are read."""
     open_run(tmp_path)
     logflume.shutdown()
-    asked: list[RunInfo] = []
-    monkeypatch.setattr(CsvSink, "held", lambda _self, run: asked.append(run))
+    calls: list[RunInfo] = []
+    monkeypatch.setattr(CsvSink, "held", lambda _self, run: calls.append(run))
     folder = open_run(tmp_path)
     logflume.shutdown()
 
-    assert [] == asked
-    check_all_alike(folder)
+    assert [] == calls
+    check_sinks_agree(folder)
 
 
-def test_outputs_that_were_removed(tmp_path: Path) -> None:
-    """What the user deletes after the run is there again, whole, when the run is continued."""
+def test_removed_files(tmp_path: Path) -> None:
+    """Sink files that were removed after the run are written again, complete."""
     folder = open_run(tmp_path)
     logflume.get_logger().info("x", number=1)
     logflume.shutdown()
@@ -116,11 +114,11 @@ def test_outputs_that_were_removed(tmp_path: Path) -> None:
     open_run(tmp_path)
     logflume.shutdown()
 
-    check_all_alike(folder)
+    check_sinks_agree(folder)
 
 
-def test_only_what_the_sink_wants(tmp_path: Path) -> None:
-    """The sink's level and types hold for what is filled in, and so do the loggers' sinks."""
+def test_routing_applies(tmp_path: Path) -> None:
+    """Level and event types of the sink, and the loggers' sinks, apply to added events too."""
     open_run(tmp_path, ONLY_JOURNAL)
     for event_type in ("x", "y"):
         logflume.get_logger().info(event_type)
@@ -130,15 +128,15 @@ def test_only_what_the_sink_wants(tmp_path: Path) -> None:
     folder = open_run(tmp_path, csv=csv_sink)
     logflume.shutdown()
 
-    assert [(0, 2)] == in_csv(folder)
+    assert [(0, 2)] == csv_positions(folder)
 
 
-def test_a_csv_that_cannot_tell_what_it_has(tmp_path: Path) -> None:
-    """With a header of the user's own, nothing is filled in, and nothing twice."""
-    own = {"type": "csv", "path": "{dir}/{run}/own.csv", "columns": ["event"]}
+def test_a_csv_without_positions(tmp_path: Path) -> None:
+    """A CSV file with configured columns gets no missing events and no event twice."""
+    custom = {"type": "csv", "path": "{dir}/{run}/own.csv", "columns": ["event"]}
     script = Script(tmp_path, f"config = {ONLY_JOURNAL!r}\nstart()\nlogflume.flush()\nos._exit(1)")
     script.end()
-    folder = open_run(tmp_path, csv=own)
+    folder = open_run(tmp_path, csv=custom)
     logflume.shutdown()
 
     with (folder / "own.csv").open(newline="", encoding="utf-8") as file:
@@ -146,8 +144,8 @@ def test_a_csv_that_cannot_tell_what_it_has(tmp_path: Path) -> None:
     assert ["run_started", "run_finished", "pipeline"] == events
 
 
-def test_lines_that_cannot_be_read(tmp_path: Path) -> None:
-    """A damaged line of the journal is left out; the rest is filled in."""
+def test_damaged_lines(tmp_path: Path) -> None:
+    """A damaged line of the journal is skipped; all other missing events are added."""
     folder = open_run(tmp_path, ONLY_JOURNAL)
     logflume.shutdown()
     path = folder / "events.jsonl"
@@ -156,61 +154,65 @@ def test_lines_that_cannot_be_read(tmp_path: Path) -> None:
     open_run(tmp_path)
     logflume.shutdown()
 
-    assert [(0, 0), (0, 2), (1, 0), (1, 1), (1, 2)] == in_csv(folder) == in_parquet(folder)
+    assert (
+        [(0, 0), (0, 2), (1, 0), (1, 1), (1, 2)]
+        == csv_positions(folder)
+        == parquet_positions(folder)
+    )
 
 
 def fail(*_args: Any) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_what_was_given_up_at_the_end_of_a_run(tmp_path: Path) -> None:
-    """A sink that failed until the run ended has it all after the next, with honest counts."""
+def test_a_sink_that_failed_until_the_end(tmp_path: Path) -> None:
+    """A sink that failed until the run ended is complete after the next attempt; counts add up."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CsvSink, "write", fail)
         open_run(tmp_path)
         logflume.get_logger().info("x", number=1)
         assert logflume.shutdown()
-    lost = totals("csv")["dropped"]
-    assert 0 < lost == totals("csv")["accepted"]
+    lost = sink_counts("csv")["dropped"]
+    assert 0 < lost == sink_counts("csv")["accepted"]
     folder = open_run(tmp_path)
     logflume.shutdown()
 
-    check_all_alike(folder)
-    assert lost == totals("csv")["filled_in"]
-    assert is_at_rest("csv")
+    check_sinks_agree(folder)
+    assert lost == sink_counts("csv")["filled_in"]
+    assert has_nothing_pending("csv")
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("no")])
-def test_a_fault_while_it_is_filled_in(error: Exception, tmp_path: Path) -> None:
-    """A sink that can't tell what it has is a faulty one; the others are filled in all the same."""
+def test_a_fault_of_held(error: Exception, tmp_path: Path) -> None:
+    """A sink that raises in `held` is faulty; the other sinks still get their missing events."""
 
-    def raise_it(_self: Any, _run: RunInfo) -> None:
+    def raise_error(_self: Any, _run: RunInfo) -> None:
         raise error
 
     open_run(tmp_path, ONLY_JOURNAL)
     logflume.shutdown()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ParquetSink, "held", raise_it)
+        patch.setattr(ParquetSink, "held", raise_error)
         folder = open_run(tmp_path)
         assert not logflume.flush()
         assert logflume.shutdown()
-    assert in_journal(folder) == in_csv(folder)
-    assert is_at_rest("parquet")
+    assert journal_positions(folder) == csv_positions(folder)
+    assert has_nothing_pending("parquet")
     open_run(tmp_path)
     logflume.shutdown()
 
-    check_all_alike(folder)
+    check_sinks_agree(folder)
 
 
-def test_new_events_do_not_wait_for_the_journal_to_be_read(tmp_path: Path) -> None:
-    """What is logged meanwhile goes to the journal at once, and to the sink after the old."""
+def test_catch_up_does_not_delay_the_journal(tmp_path: Path) -> None:
+    """The journal gets new events at once, the sink gets them after the missing ones."""
     open_run(tmp_path, ONLY_JOURNAL)
     for number in range(20_000):
         logflume.get_logger().info("x", number=number)
     logflume.shutdown()
     folder = open_run(tmp_path)
     logflume.get_logger().info("x", number=-1)
-    assert wait_until(lambda: (1, 1) == in_journal(folder)[-1])
+    assert wait_until(lambda: (1, 1) == journal_positions(folder)[-1])
     assert logflume.shutdown()
 
-    check_all_alike(folder)
+    check_sinks_agree(folder)

@@ -1,4 +1,4 @@
-"""A sink that fails: the others are whole, nothing raises, everything is counted and said once."""
+"""Isolation of faulty sinks: other sinks get everything, nothing raises, faults are reported."""
 
 from __future__ import annotations
 
@@ -10,175 +10,181 @@ from pathlib import Path
 import pytest
 
 import logflume
-from logflume.pipeline import delivery as outlet
+from logflume.pipeline import guarded_sink
 from logflume.protocols import Event
 from logflume.testing import MemorySink
 from tests.fake_sinks import FaultySink, wait_until
-from tests.pipeline.two_sinks import assert_honest, logging_to, numbers, statuses, totals
+from tests.pipeline.two_sinks import (
+    assert_counts_add_up,
+    log_to_two_sinks,
+    numbers,
+    sink_counts,
+    statuses,
+)
 
 
 def always(error: BaseException) -> Callable[[Sequence[Event]], BaseException]:
     return lambda _events: error
 
 
-class Gone(BaseException):
-    """What is no `Exception`."""
+class CustomExit(BaseException):
+    """Inherits from `BaseException` only."""
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("no"), OSError(28, "disk full"), SystemExit(1), Gone(), MemoryError()]
+    "error",
+    [ValueError("no"), OSError(28, "disk full"), SystemExit(1), CustomExit(), MemoryError()],
 )
 def test_a_sink_that_always_raises(error: BaseException, tmp_path: Path) -> None:
-    """The other sink has everything, in order; the fault is one event; the losses are counted."""
-    bad = FaultySink(always(error))
-    with logging_to(tmp_path, bad) as good:
+    """The other sink gets all events in order; the fault is reported once; losses are counted."""
+    faulty = FaultySink(always(error))
+    with log_to_two_sinks(tmp_path, faulty) as healthy:
         for number in range(50):
             logflume.get_logger().info("x", number=number)
         assert not logflume.flush()
 
-    assert list(range(50)) == numbers(good.events)
-    assert list(range(len(good.events))) == [e["seq"] for e in good.events]
-    assert ["failed"] == statuses(good.events)
-    assert totals()["accepted"] == totals()["dropped"] == len(good.events)
-    assert_honest()
+    assert list(range(50)) == numbers(healthy.events)
+    assert list(range(len(healthy.events))) == [e["seq"] for e in healthy.events]
+    assert ["failed"] == statuses(healthy.events)
+    assert sink_counts()["accepted"] == sink_counts()["dropped"] == len(healthy.events)
+    assert_counts_add_up()
 
 
-def test_what_the_report_of_a_fault_says(tmp_path: Path) -> None:
-    """The event names the sink and the reason, at error level."""
-    with logging_to(tmp_path, FaultySink(always(ValueError("no such column")))) as good:
+def test_fault_event(tmp_path: Path) -> None:
+    """The event of a fault is an error with the name of the sink and the reason."""
+    with log_to_two_sinks(tmp_path, FaultySink(always(ValueError("no such column")))) as healthy:
         logflume.get_logger().info("x")
-        assert wait_until(lambda: statuses(good.events))
+        assert wait_until(lambda: statuses(healthy.events))
 
-    (event,) = (e for e in good.events if e["event"] == "pipeline" and e["status"] == "failed")
-    assert ("error", "bad", "ValueError: no such column") == (
+    (event,) = (e for e in healthy.events if e["event"] == "pipeline" and e["status"] == "failed")
+    assert ("error", "faulty", "ValueError: no such column") == (
         event["level"],
         event["component"],
         event["reason"],
     )
 
 
-def test_a_disk_that_was_full_for_a_while(tmp_path: Path) -> None:
-    """A sink that works again gets what it missed, in order; both turns are told once."""
-    bad = FaultySink(always(OSError(28, "No space left on device")))
-    with logging_to(tmp_path, bad) as good:
+def test_a_disk_that_is_full_temporarily(tmp_path: Path) -> None:
+    """A recovered sink gets the missed events in order; fault and recovery are reported once."""
+    faulty = FaultySink(always(OSError(28, "No space left on device")))
+    with log_to_two_sinks(tmp_path, faulty) as healthy:
         log = logflume.get_logger()
         for number in range(10):
             log.info("x", number=number)
         assert not logflume.flush()
-        bad.fault = lambda _events: None
+        faulty.fault = lambda _events: None
         for number in range(10, 20):
             log.info("x", number=number)
-        assert wait_until(lambda: "recovered" in statuses(good.events))
+        assert wait_until(lambda: "recovered" in statuses(healthy.events))
         assert logflume.flush()
 
-    assert list(range(20)) == numbers(bad.events) == numbers(good.events)
-    assert ["failed", "recovered"] == statuses(good.events)
-    assert 0 == totals()["dropped"]
-    assert_honest()
+    assert list(range(20)) == numbers(faulty.events) == numbers(healthy.events)
+    assert ["failed", "recovered"] == statuses(healthy.events)
+    assert 0 == sink_counts()["dropped"]
+    assert_counts_add_up()
 
 
-def test_a_last_write_that_fails_now_and_then(tmp_path: Path) -> None:
-    """What is held when the run ends is not given up because of one more failure."""
+def test_intermittent_faults_at_shutdown(tmp_path: Path) -> None:
+    """Held events are not given up at shutdown because of a few more failures."""
     calls = itertools.count()
-    bad = FaultySink(lambda _events: OSError("busy") if next(calls) < 4 else None)
-    with logging_to(tmp_path, bad) as good:
+    faulty = FaultySink(lambda _events: OSError("busy") if next(calls) < 4 else None)
+    with log_to_two_sinks(tmp_path, faulty) as healthy:
         for number in range(50):
             logflume.get_logger().info("x", number=number)
 
-    assert list(range(50)) == numbers(bad.events) == numbers(good.events)
-    assert 0 == totals()["dropped"]
+    assert list(range(50)) == numbers(faulty.events) == numbers(healthy.events)
+    assert 0 == sink_counts()["dropped"]
 
 
-def test_a_sink_that_raises_now_and_then(tmp_path: Path) -> None:
-    """A sink that fails at every third call loses and repeats nothing."""
+def test_intermittent_faults(tmp_path: Path) -> None:
+    """A sink that fails on every third call loses no event and repeats none."""
     calls = itertools.count()
-    bad = FaultySink(lambda _events: ValueError("no") if next(calls) % 3 == 0 else None)
-    with logging_to(tmp_path, bad) as good:
+    faulty = FaultySink(lambda _events: ValueError("no") if next(calls) % 3 == 0 else None)
+    with log_to_two_sinks(tmp_path, faulty) as healthy:
         for number in range(200):
             logflume.get_logger().info("x", number=number)
             if number % 20 == 0:
                 logflume.flush()
 
-    assert list(range(200)) == numbers(bad.events) == numbers(good.events)
-    assert_honest()
+    assert list(range(200)) == numbers(faulty.events) == numbers(healthy.events)
+    assert_counts_add_up()
 
 
-@pytest.mark.parametrize("at_once", [True, False])
-def test_one_event_that_the_sink_cannot_take(
-    at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_end", [True, False])
+def test_an_event_that_the_sink_rejects(
+    at_end: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the poisonous event is given up, at the end of the run as in its middle."""
-    monkeypatch.setattr(outlet, "FIRST_RETRY_S", 0.001)
-    bad = FaultySink(
+    """Only the rejected event is given up, both during the run and at its end."""
+    monkeypatch.setattr(guarded_sink, "FIRST_RETRY_S", 0.001)
+    faulty = FaultySink(
         lambda events: KeyError("no") if any(e.get("number") == 7 for e in events) else None
     )
-    with logging_to(tmp_path, bad) as good:
+    with log_to_two_sinks(tmp_path, faulty) as healthy:
         for number in range(20):
             logflume.get_logger().info("x", number=number)
-        assert at_once or wait_until(lambda: totals()["written"] >= 20)
+        assert at_end or wait_until(lambda: sink_counts()["written"] >= 20)
 
-    assert [n for n in range(20) if n != 7] == numbers(bad.events)
-    assert list(range(20)) == numbers(good.events)
-    assert 1 == totals()["dropped/rejected"] == totals()["dropped"]
-    assert_honest()
+    assert [n for n in range(20) if n != 7] == numbers(faulty.events)
+    assert list(range(20)) == numbers(healthy.events)
+    assert 1 == sink_counts()["dropped/rejected"] == sink_counts()["dropped"]
+    assert_counts_add_up()
 
 
-def test_a_sink_that_takes_events_but_cannot_flush(tmp_path: Path) -> None:
-    """`flush()` says so as long as it lasts; the fault is told once, though writing works."""
-    bad = FaultySink(always_fine)
-    bad.flush_error = OSError(28, "No space left on device")
-    with logging_to(tmp_path, bad) as good:
+def test_a_sink_that_fails_to_flush(tmp_path: Path) -> None:
+    """While `flush` fails, `flush()` returns False; the fault is reported once."""
+    faulty = FaultySink(always_fine)
+    faulty.flush_error = OSError(28, "No space left on device")
+    with log_to_two_sinks(tmp_path, faulty) as healthy:
         for _ in range(5):
             logflume.get_logger().info("x", number=1)
             assert not logflume.flush()
-        bad.flush_error = None
+        faulty.flush_error = None
         assert logflume.flush()
-        assert wait_until(lambda: "recovered" in statuses(good.events))
+        assert wait_until(lambda: "recovered" in statuses(healthy.events))
 
-    assert ["failed", "recovered"] == statuses(good.events)
-    assert 5 == totals()["failed"]
-    assert_honest()
+    assert ["failed", "recovered"] == statuses(healthy.events)
+    assert 5 == sink_counts()["failed"]
+    assert_counts_add_up()
 
 
 def always_fine(_events: Sequence[Event]) -> None:
     return None
 
 
-def test_a_sink_that_cannot_be_closed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is said on standard error, and the next run knows nothing of it."""
-    bad = FaultySink(always_fine)
-    bad.close_error = OSError(5, "Input/output error")
-    with logging_to(tmp_path, bad) as good:
+def test_a_sink_that_fails_to_close(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error is printed on standard error and doesn't affect the next run."""
+    faulty = FaultySink(always_fine)
+    faulty.close_error = OSError(5, "Input/output error")
+    with log_to_two_sinks(tmp_path, faulty) as healthy:
         logflume.get_logger().info("x", number=1)
-    with logging_to(tmp_path, MemorySink()) as next_run:
+    with log_to_two_sinks(tmp_path, MemorySink()) as next_run:
         logflume.get_logger().info("x", number=2)
 
-    assert good.is_closed
+    assert healthy.is_closed
     assert (
-        "logflume: bad failed: OSError: [Errno 5] Input/output error\n" == capsys.readouterr().err
+        "logflume: faulty failed: OSError: [Errno 5] Input/output error\n"
+        == capsys.readouterr().err
     )
     assert [] == statuses(next_run.events)
 
 
-def test_what_was_lost_is_said_at_the_end(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Losses are told on standard error with the sink's name and how many; else nothing is."""
-    with logging_to(tmp_path, FaultySink(always(ValueError("no")))):
+def test_losses_are_printed_at_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Losses are printed on standard error with sink and count; without losses, nothing is."""
+    with log_to_two_sinks(tmp_path, FaultySink(always(ValueError("no")))):
         logflume.get_logger().info("x", number=1)
     printed = capsys.readouterr().err
-    with logging_to(tmp_path, MemorySink()):
+    with log_to_two_sinks(tmp_path, MemorySink()):
         logflume.get_logger().info("x", number=1)
 
-    assert "logflume: events dropped: bad " in printed
-    assert "logflume: bad failed: ValueError: no\n" in printed
+    assert "logflume: events dropped: faulty " in printed
+    assert "logflume: faulty failed: ValueError: no\n" in printed
     assert "" == capsys.readouterr().err
 
 
 def test_no_standard_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process without standard error (`pythonw`, a daemon) shuts down all the same."""
+    """A process without standard error, such as `pythonw` or a daemon, shuts down normally."""
     monkeypatch.setattr(sys, "stderr", None)
-    with logging_to(tmp_path, FaultySink(always(ValueError("no")))) as good:
+    with log_to_two_sinks(tmp_path, FaultySink(always(ValueError("no")))) as healthy:
         logflume.get_logger().info("x", number=1)
 
-    assert [1] == numbers(good.events)
+    assert [1] == numbers(healthy.events)

@@ -18,8 +18,8 @@ from tests.fake_sinks import HeldSink, wait_until
 
 
 class TestFlush:
-    def test_what_was_logged_can_be_read(self, tmp_path: Path) -> None:
-        """When `flush()` is true, another process would find everything in the file."""
+    def test_events_are_readable(self, tmp_path: Path) -> None:
+        """When `flush()` returns True, another process can read all events from the file."""
         run = logflume.initialize(JOURNAL, dir=tmp_path)
         for number in range(5_000):
             logflume.get_logger().info("x", number=number)
@@ -27,28 +27,28 @@ class TestFlush:
         assert logflume.flush()
         assert 5_001 == len(read(run.folder / "events.jsonl"))
 
-    def test_every_thread_finds_its_own(self, tmp_path: Path) -> None:
-        """Each of several threads finds in the file what it has logged and flushed itself."""
+    def test_from_many_threads_in_turn(self, tmp_path: Path) -> None:
+        """Each of several threads reads its own events from the file after each flush."""
         path = logflume.initialize(JOURNAL, dir=tmp_path).folder / "events.jsonl"
 
         def work(thread: int) -> bool:
-            found = []
+            results = []
             for number in range(20):
                 logflume.get_logger().info("x", thread=thread, number=number)
                 assert logflume.flush()
-                mine = [e for e in read(path) if e.get("thread") == thread]
-                found.append(len(mine) == number + 1)
-            return all(found)
+                own_events = [e for e in read(path) if e.get("thread") == thread]
+                results.append(len(own_events) == number + 1)
+            return all(results)
 
         with ThreadPoolExecutor(4) as pool:
             assert all(pool.map(work, range(4)))
 
-    def test_false_where_nothing_runs(self) -> None:
-        """Without a pipeline there is nothing that could be read."""
+    def test_without_a_pipeline(self) -> None:
+        """Without a pipeline, `flush()` returns False."""
         assert not logflume.flush()
 
-    def test_false_when_it_takes_too_long(self, tmp_path: Path) -> None:
-        """A sink that stands still makes it false after the timeout, and true once it goes on."""
+    def test_timeout(self, tmp_path: Path) -> None:
+        """With a blocked sink, `flush()` returns False after the timeout; later it returns True."""
         held = HeldSink()
         logflume.initialize({"root": {"sinks": ["a"]}, "sinks": {"a": held}}, dir=tmp_path)
 
@@ -58,7 +58,7 @@ class TestFlush:
 
     @pytest.mark.parametrize("timeout_s", [math.inf, 1e300, 0.0, -1.0])
     def test_any_timeout(self, timeout_s: float) -> None:
-        """No timeout is too long or too short to be given."""
+        """Any timeout is accepted: infinite, very long, zero or negative."""
         with capture_events():
             logflume.flush()
 
@@ -68,7 +68,7 @@ class TestFlush:
 
 class TestShutdown:
     def test_twice(self) -> None:
-        """The second call does nothing, and says that all is well."""
+        """The second call does nothing and returns True."""
         with capture_events() as events:
             logflume.get_logger().info("x")
             assert [True, True] == [logflume.shutdown(), logflume.shutdown()]
@@ -76,7 +76,7 @@ class TestShutdown:
         assert ["run_started", "x", "run_finished", "pipeline"] == [e["event"] for e in events]
 
     def test_from_many_threads(self) -> None:
-        """Threads that shut down at the same time all return, and one of them does it."""
+        """Concurrent calls all return True, and the run is finished once."""
         with capture_events() as events, ThreadPoolExecutor(8) as pool:
             logflume.get_logger().info("x")
             assert all(pool.map(lambda _: logflume.shutdown(), range(8)))
@@ -84,7 +84,7 @@ class TestShutdown:
         assert 4 == len(events)
 
     def test_while_others_log(self) -> None:
-        """Events that come while it shuts down are in this run or kept for the next, in order."""
+        """Events logged during shutdown belong to this run or to the next one, in order."""
         stop = threading.Event()
         counts = {}
 
@@ -106,17 +106,19 @@ class TestShutdown:
         with capture_events() as second:
             pass
 
-        held = sum(counts.values()) - len(own(first)) - len(own(second))
+        missing = sum(counts.values()) - len(own(first)) - len(own(second))
         report = logflume.report()
         assert report is not None
-        assert report.dropped == held
-        for number, count in counts.items():
-            found = [int(e["number"]) for e in own(first) + own(second) if e["thread"] == number]
-            assert list(range(len(found))) == found
-            assert held or count == len(found)
+        assert report.dropped == missing
+        for thread_id, count in counts.items():
+            numbers = [
+                int(e["number"]) for e in own(first) + own(second) if e["thread"] == thread_id
+            ]
+            assert list(range(len(numbers))) == numbers
+            assert missing or count == len(numbers)
 
     def test_status(self, tmp_path: Path) -> None:
-        """`run_finished` says how it ended: well, or with the error that a `finally` sees."""
+        """`run_finished` has the status of the run, and the error being handled in a `finally`."""
         sinks: dict[str, Any] = {"ok": MemorySink(), "error": MemorySink(), "stop": MemorySink()}
         for name, error in (("ok", None), ("error", ValueError("no")), ("stop", SystemExit(3))):
             try:
@@ -138,9 +140,9 @@ class TestShutdown:
         ] == [(s.events[-2]["status"], s.events[-2].get("exception")) for s in sinks.values()]
 
 
-class TestHeldEvents:
+class TestEarlyEvents:
     def test_are_delivered(self) -> None:
-        """What is logged before `initialize()` is the run's, after `run_started`, with its time."""
+        """Events logged before `initialize()` follow `run_started`, with their own timestamps."""
         logflume.get_logger().info("early", a=1)
         with capture_events() as events:
             logflume.get_logger().info("late")
@@ -149,7 +151,7 @@ class TestHeldEvents:
         assert events[1]["timestamp"] < events[0]["timestamp"]
 
     def test_have_levels(self) -> None:
-        """The levels of the configuration hold for them, too."""
+        """The configured levels apply to them."""
         for name in ("training", "model"):
             logflume.get_logger(name).debug("low")
             logflume.get_logger(name).error("high")
@@ -161,7 +163,7 @@ class TestHeldEvents:
         ]
 
     def test_are_bounded(self) -> None:
-        """The first 10,000 are kept; how many more there were is counted, and a gap in `seq`."""
+        """The first 10,000 are kept; the others are counted as dropped and leave a gap in `seq`."""
         for number in range(HELD_RECORDS + 5):
             logflume.get_logger().info("x", number=number)
         assert HELD_RECORDS + 1 == len(CHANNELS.buffer)
@@ -176,7 +178,7 @@ class TestHeldEvents:
 
 
 def test_reports(tmp_path: Path) -> None:
-    """`report()` counts while the run lasts and after it; the last event says the same."""
+    """`report()` has the counts during the run and after it; the last event has the same."""
     logflume.initialize(JOURNAL, dir=tmp_path, run="r")
     for _ in range(10):
         logflume.get_logger().info("x")

@@ -1,4 +1,4 @@
-"""The chain: processors of ours and of structlog, and what happens when one of them breaks."""
+"""The processor chain: our processors, structlog's, and faults."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def exiting(_logger: Any, _method: str, _event_dict: dict[str, Any]) -> dict[str
     raise SystemExit(1)
 
 
-def forgetful(_logger: Any, _method: str, event_dict: dict[str, Any]) -> None:
+def returning_none(_logger: Any, _method: str, event_dict: dict[str, Any]) -> None:
     event_dict["seen"] = True
 
 
-def renderer(_logger: Any, _method: str, _event_dict: dict[str, Any]) -> str:
+def returning_text(_logger: Any, _method: str, _event_dict: dict[str, Any]) -> str:
     return "text"
 
 
@@ -43,7 +43,7 @@ def dropping(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str
 
 
 class Window:
-    """Holds every event `held` back until it is closed."""
+    """Holds back every `held` event until it is closed."""
 
     def __init__(self) -> None:
         self._held: list[dict[str, Any]] = []
@@ -64,9 +64,9 @@ class BrokenWindow(Window):
         raise OSError("no")
 
 
-class Closing(Window):
+class ClosingProcessor(Window):
     def close(self) -> Any:
-        """Return nothing, as a `close` does elsewhere."""
+        """Return None, as `close` methods usually do."""
 
 
 @pytest.mark.parametrize(
@@ -74,12 +74,12 @@ class Closing(Window):
     [
         (failing, "KeyError: 'a'"),
         (exiting, "SystemExit: 1"),
-        (forgetful, "TypeError: it must return a dict, not NoneType"),
-        (renderer, "TypeError: it must return a dict, not str"),
+        (returning_none, "TypeError: it must return a dict, not NoneType"),
+        (returning_text, "TypeError: it must return a dict, not str"),
     ],
 )
 def test_a_broken_processor(processor: Any, reason: str) -> None:
-    """Events go on as if it weren't there; that is told once and counted at each call."""
+    """Events continue without the processor; the fault is reported once and counted per call."""
     with capture_events(processor, adding) as events:
         for _ in range(20):
             logflume.get_logger().info("x", a=1)
@@ -88,13 +88,13 @@ def test_a_broken_processor(processor: Any, reason: str) -> None:
     assert [reason] == [e["reason"] for e in events if e.get("status") == "failed"]
     report = logflume.report()
     assert report is not None
-    # run_started, the 20, the fault, run_finished; the last event is emitted after the count.
+    # run_started, 20 events, the fault and run_finished; the last event follows the count.
     assert report.processors[processor.__name__] >= 23
     assert report.processors[processor.__name__] == len(events)
 
 
 def test_drop_event() -> None:
-    """An event that a processor drops leaves no gap in `seq`, and is nobody's loss."""
+    """An event dropped by a processor leaves no gap in `seq` and doesn't count as dropped."""
     with capture_events(dropping) as events:
         for name in ("a", "unwanted", "b", "unwanted"):
             logflume.get_logger().info(name)
@@ -107,7 +107,7 @@ def test_drop_event() -> None:
 
 
 def test_order() -> None:
-    """Processors run in the order of the configuration, on the worker and not in the caller."""
+    """Processors run in the configured order, on the worker's thread."""
     seen = []
 
     def first(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str, Any]:
@@ -125,8 +125,8 @@ def test_order() -> None:
     assert threading.get_ident() not in {thread for _, thread in seen}
 
 
-class Choosy:
-    """Looks at `wanted` events only, and says so."""
+class SelectiveProcessor:
+    """Handles only `wanted` events, by its attribute `event_types`."""
 
     event_types = ("wanted",)
 
@@ -139,24 +139,24 @@ def renaming(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[str
     return {**event_dict, "event": {"new": "wanted", "odd": ["wanted"]}.get(name, name)}
 
 
-def test_a_processor_that_says_which_events_it_looks_at() -> None:
-    """It isn't called for others; the type is the one that the processors before have left."""
-    with capture_events(Choosy()) as events:
+def test_event_types() -> None:
+    """The processor is called only for its event types, as left by earlier processors."""
+    with capture_events(SelectiveProcessor()) as events:
         for name in ("wanted", "other", "two words"):
             logflume.get_logger().info(name)
-    with capture_events(renaming, Choosy()) as renamed:
+    with capture_events(renaming, SelectiveProcessor()) as renamed:
         for name in ("new", "odd", "wanted"):
             logflume.get_logger().info(name)
 
     assert [True, None, None] == [event.get("seen") for event in own(events)]
-    # A type that is no text tells nothing, so the processor is called.
+    # If the type is not a string, the processor is called.
     assert [True, True, True] == [event.get("seen") for event in own(renamed)]
 
 
 @pytest.mark.parametrize("event_types", [None, "wanted", 7])
-def test_a_processor_that_does_not_say(event_types: Any) -> None:
-    """An attribute `event_types` that is no set, list or tuple says nothing: all events count."""
-    processor = Choosy()
+def test_invalid_event_types(event_types: Any) -> None:
+    """With an `event_types` that isn't a set, list or tuple, it is called for every event."""
+    processor = SelectiveProcessor()
     processor.event_types = event_types
     with capture_events(processor) as events:
         logflume.get_logger().info("other")
@@ -164,8 +164,8 @@ def test_a_processor_that_does_not_say(event_types: Any) -> None:
     assert True is only(events)["seen"]
 
 
-def test_what_was_held_back() -> None:
-    """On closing, what a processor held back runs the rest of the chain and is delivered."""
+def test_held_back_events() -> None:
+    """On close, held-back events run through the rest of the chain and are delivered."""
     with capture_events(Window(), adding) as events:
         logflume.get_logger().info("held", a=1)
         logflume.get_logger().info("x")
@@ -176,10 +176,10 @@ def test_what_was_held_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("processor", "failed"), [(BrokenWindow(), {"BrokenWindow": 1}), (Closing(), {})]
+    ("processor", "failed"), [(BrokenWindow(), {"BrokenWindow": 1}), (ClosingProcessor(), {})]
 )
-def test_a_close_that_goes_wrong(processor: Any, failed: dict[str, int]) -> None:
-    """A `close` that raises half-way, or returns nothing, keeps no sink from being closed."""
+def test_close(processor: Any, failed: dict[str, int]) -> None:
+    """If `close` raises midway or returns None, the sinks are still closed."""
     with capture_events(processor, adding) as events:
         logflume.get_logger().info("x")
 
@@ -209,7 +209,7 @@ def test_a_close_that_goes_wrong(processor: Any, failed: dict[str, int]) -> None
     ids=lambda processor: getattr(processor, "__name__", type(processor).__name__),
 )
 def test_processors_of_structlog(processor: Any) -> None:
-    """structlog's processors work in the chain, and the reserved names stay what they are."""
+    """structlog's processors work in the chain and don't change the reserved names."""
     with capture_events(processor) as events:
         logflume.get_logger().warning("x", b=b"text")
 
@@ -219,8 +219,8 @@ def test_processors_of_structlog(processor: Any) -> None:
     assert [] == [e for e in events if e.get("status") == "failed"]
 
 
-def test_a_processor_that_leaves_anything_behind() -> None:
-    """Names that are no text, and values that are not plain, are made so after the chain."""
+def test_results_are_sanitized() -> None:
+    """Names and values that are not plain are converted after the chain."""
 
     def odd(_logger: Any, _method: str, event_dict: dict[str, Any]) -> dict[Any, Any]:
         return {**event_dict, 1: 2, "object": object(), "level": 7, "timestamp": None, "seq": -1}

@@ -1,4 +1,4 @@
-"""Runs and their attempts: one after another, resumed, and those that could not begin."""
+"""Runs and attempts: consecutive, continued, and failing to start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fake_sinks import FaultySink, wait_until
 
 class TestRuns:
     def test_initialize_again(self, tmp_path: Path) -> None:
-        """A second `initialize()` finishes the first run; loggers go on in the second."""
+        """A second `initialize()` finishes the first run; loggers continue in the second."""
         log = logflume.get_logger()
         first = logflume.initialize(JOURNAL, dir=tmp_path)
         log.info("a")
@@ -31,8 +31,8 @@ class TestRuns:
             assert {run.run} == {e["run"] for e in events}
         assert second.run == (tmp_path / "latest").readlink().name
 
-    def test_a_wrong_configuration_leaves_nothing_open(self, tmp_path: Path) -> None:
-        """When the last sink can't be built, the first is closed and no thread stays."""
+    def test_an_invalid_configuration(self, tmp_path: Path) -> None:
+        """If the last sink can't be built, the others are closed and no thread remains."""
         threads = threading.active_count()
         sinks: dict[str, Any] = {
             "a": {"type": "jsonl", "path": "{dir}/a"},
@@ -47,7 +47,7 @@ class TestRuns:
         assert not logflume.flush()
 
     def test_a_folder_that_cannot_be_written(self, tmp_path: Path) -> None:
-        """It is an error of `initialize()`, and what was opened before is closed."""
+        """`initialize()` raises an error, and the sinks opened before are closed."""
         (tmp_path / "r" / "run.json.tmp").mkdir(parents=True)
         sink = MemorySink()
         with pytest.raises(logflume.RunError, match="can't be written"):
@@ -57,8 +57,8 @@ class TestRuns:
 
         assert sink.is_closed
 
-    def test_resuming(self, tmp_path: Path) -> None:
-        """With the id of a run that exists, its next attempt begins: `seq` from 0, one journal."""
+    def test_continuing(self, tmp_path: Path) -> None:
+        """The id of an existing run starts its next attempt: `seq` from 0, the same journal."""
         for _ in range(3):
             logflume.initialize(JOURNAL, dir=tmp_path, run="r")
             logflume.get_logger().info("x")
@@ -69,8 +69,8 @@ class TestRuns:
             (e["attempt"], e["seq"]) for e in events
         ]
 
-    def test_types_hold_over_attempts(self, tmp_path: Path) -> None:
-        """The type that a field got in the first attempt is its type in the second."""
+    def test_kinds_persist_across_attempts(self, tmp_path: Path) -> None:
+        """A field keeps the kind from the first attempt in later attempts."""
         for value in (1, "text", 0.5):
             logflume.initialize(JOURNAL, dir=tmp_path, run="r")
             logflume.get_logger().info("x", value=value)
@@ -79,34 +79,34 @@ class TestRuns:
         events = [fields(e) for e in read(tmp_path / "r" / "events.jsonl") if e["event"] == "x"]
         assert [{"value": 1.0}, {"extras": '{"value":"text"}'}, {"value": 0.5}] == events
 
-    def test_types_are_saved_before_the_events(self, tmp_path: Path) -> None:
-        """After a `kill -9` the state knows every field that the journal has."""
-        known = []
+    def test_kinds_are_saved_before_events(self, tmp_path: Path) -> None:
+        """The run state has the kind of every field in the journal, even after a `kill -9`."""
+        saved_kinds = []
 
-        def look(_events: Any) -> None:
+        def read_state(_events: Any) -> None:
             kinds = json.loads((tmp_path / "r" / "run.json").read_text())["kinds"]
-            known.append(kinds.get("x", {}).get("value"))
+            saved_kinds.append(kinds.get("x", {}).get("value"))
 
-        sink = FaultySink(look)
+        sink = FaultySink(read_state)
         logflume.initialize({"root": {"sinks": ["a"]}, "sinks": {"a": sink}}, dir=tmp_path, run="r")
         assert logflume.flush()
         logflume.get_logger().info("x", value=1)
         assert logflume.flush()
 
-        assert [None, "number"] == known
+        assert [None, "number"] == saved_kinds
 
     def test_the_journal_is_written_first(self, tmp_path: Path) -> None:
-        """When any other sink gets an event, the journal has it, wherever it stands in the list."""
+        """The journal gets each event before other sinks, in any configured order."""
         journal = tmp_path / "r" / "events.jsonl"
         missing: list[int] = []
 
-        def look(events: Any) -> None:
+        def find_missing(events: Any) -> None:
             written = {e["seq"] for e in read(journal)}
             missing.extend(e["seq"] for e in events if e["seq"] not in written)
 
         config = {
             "root": {"sinks": ["other", "jsonl"]},
-            "sinks": {"other": FaultySink(look), "jsonl": {"path": str(journal)}},
+            "sinks": {"other": FaultySink(find_missing), "jsonl": {"path": str(journal)}},
         }
         logflume.initialize(config, dir=tmp_path, run="r")
         for _ in range(100):

@@ -1,4 +1,4 @@
-"""The bell that wakes the worker."""
+"""`Wakeup`, which wakes the worker."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from types import FrameType
 from logflume.pipeline.buffer import Wakeup
 
 
-def test_rings_once_until_it_is_heard() -> None:
-    """However often it was set, one wait hears it and the next does not."""
-    bell = Wakeup()
+def test_one_wait_for_many_sets() -> None:
+    """After several calls of `set`, one `wait` returns True and the next returns False."""
+    wakeup = Wakeup()
     for _ in range(3):
-        bell.set()
+        wakeup.set()
 
-    assert [True, False] == [bell.wait(0.0), bell.wait(0.0)]
+    assert [True, False] == [wakeup.wait(0.0), wakeup.wait(0.0)]
 
 
 def test_wakes_a_thread() -> None:
-    """A thread that waits goes on when it rings."""
-    bell, heard = Wakeup(), []
-    thread = threading.Thread(target=lambda: heard.append(bell.wait(30.0)))
+    """`set` wakes a waiting thread."""
+    wakeup, results = Wakeup(), []
+    thread = threading.Thread(target=lambda: results.append(wakeup.wait(30.0)))
     thread.start()
-    bell.set()
+    wakeup.set()
     thread.join()
 
-    assert [True] == heard
+    assert [True] == results
 
 
-def test_may_be_rung_by_a_signal_handler() -> None:
-    """A handler that interrupts `set` in any place of it, and sets it too, never hangs."""
-    bell, rung = Wakeup(), []
+def test_is_safe_in_signal_handlers() -> None:
+    """`set` in a signal handler that interrupts `set` at any point never hangs."""
+    wakeup, calls = Wakeup(), []
 
     def handler(_number: int, _frame: FrameType | None) -> None:
-        rung.append(True)
-        bell.set()
+        calls.append(True)
+        wakeup.set()
 
     before = signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
     try:
-        while len(rung) < 200:
-            bell.set()
-            bell.wait(0.0)
+        while len(calls) < 200:
+            wakeup.set()
+            wakeup.wait(0.0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
-    bell.set()
-    assert bell.wait(0.0)
+    wakeup.set()
+    assert wakeup.wait(0.0)

@@ -1,4 +1,4 @@
-"""A bad sink beside a good one: what the tests of isolation log into."""
+"""Helpers for isolation tests: a run with a faulty and a healthy sink."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from tests.event_helpers import own
 
 
 @contextmanager
-def logging_to(folder: Path, bad: Any, **config: Any) -> Iterator[MemorySink]:
-    """Log into a bad sink and, beside it, into one that remembers."""
-    good = MemorySink()
+def log_to_two_sinks(folder: Path, faulty: Any, **config: Any) -> Iterator[MemorySink]:
+    """Start a run with a faulty and a healthy sink; yield the healthy one, and shut down."""
+    healthy = MemorySink()
     logflume.initialize(
         {
-            "root": {"level": "DEBUG", "sinks": ["bad", "good"]},
-            "sinks": {"bad": bad, "good": good},
+            "root": {"level": "DEBUG", "sinks": ["faulty", "healthy"]},
+            "sinks": {"faulty": faulty, "healthy": healthy},
             "buffer": {"flush_interval_s": 0.005},
             **config,
         },
         dir=folder,
     )
     try:
-        yield good
+        yield healthy
     finally:
         logflume.shutdown()
 
 
-def totals(name: str = "bad") -> dict[str, int]:
+def sink_counts(name: str = "faulty") -> dict[str, int]:
     report = logflume.report()
     assert report is not None
     return report.sinks[name]
 
 
-def assert_honest() -> None:
-    for name in ("bad", "good"):
-        counts = totals(name)
+def assert_counts_add_up() -> None:
+    for name in ("faulty", "healthy"):
+        counts = sink_counts(name)
         assert counts["accepted"] == counts["written"] + counts["dropped"]
         reasons = sum(n for reason, n in counts.items() if reason.startswith("dropped/"))
         assert reasons == counts["dropped"]
 
 
-def statuses(events: Sequence[Event], component: str = "bad") -> list[str]:
+def statuses(events: Sequence[Event], component: str = "faulty") -> list[str]:
     return [e["status"] for e in events if e.get("component") == component]
 
 

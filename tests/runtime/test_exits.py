@@ -1,4 +1,4 @@
-"""Ends of a process: all that was logged is written, and it ends as it would have without us."""
+"""Ends of a process: all events are written, and exit code and output are unchanged."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ pytestmark = pytest.mark.usefixtures("each_worker")
 
 
 def test_the_end_of_the_program(tmp_path: Path) -> None:
-    """A program that just ends leaves a complete run, and nothing on standard error."""
+    """A program that ends normally leaves a complete run and prints nothing to standard error."""
     script = Script(tmp_path, WITH_PARQUET + LOG_A_THOUSAND)
 
     assert (0, "") == script.end()
     script.check_whole(1_000, "finished")
 
 
-def test_no_sooner_begun_than_ended(tmp_path: Path) -> None:
-    """A program that ends at once after `initialize()` has its first and its last event."""
+def test_an_immediate_end(tmp_path: Path) -> None:
+    """A program that ends right after `initialize()` has its first and its last event."""
     script = Script(tmp_path, "start()")
 
     assert (0, "") == script.end()
@@ -29,7 +29,7 @@ def test_no_sooner_begun_than_ended(tmp_path: Path) -> None:
 
 
 def test_an_exception(tmp_path: Path) -> None:
-    """It is logged with its traceback, ends the run as failed, and is printed as ever."""
+    """It is logged with its traceback, the run fails, and it is printed as usual."""
     script = Script(tmp_path, LOG_A_THOUSAND + "raise ValueError('no such column')")
     code, errors = script.end()
 
@@ -48,7 +48,7 @@ def test_an_exception(tmp_path: Path) -> None:
 
 
 def test_the_users_excepthook(tmp_path: Path) -> None:
-    """A hook that was there before is called, too."""
+    """An existing `sys.excepthook` is called too."""
     script = Script(
         tmp_path, "sys.excepthook = lambda *_: say('mine')\n" + LOG_A_THOUSAND + "1 / 0"
     )
@@ -59,7 +59,7 @@ def test_the_users_excepthook(tmp_path: Path) -> None:
 
 
 def test_sys_exit(tmp_path: Path) -> None:
-    """`sys.exit(3)` ends with code 3, and everything is written."""
+    """`sys.exit(3)` ends the program with code 3, and all events are written."""
     script = Script(tmp_path, LOG_A_THOUSAND + "sys.exit(3)")
 
     assert (3, "") == script.end()
@@ -67,7 +67,7 @@ def test_sys_exit(tmp_path: Path) -> None:
 
 
 def test_os_exit(tmp_path: Path) -> None:
-    """`os._exit` skips every hook: all but the last interval is in the journal, in whole lines."""
+    """`os._exit` skips all hooks: at most the last interval is missing, and no line is torn."""
     script = Script(
         tmp_path,
         LOG_A_THOUSAND + "logflume.flush()\nlog.info('x', number=1_000)\nos._exit(5)",
@@ -78,7 +78,7 @@ def test_os_exit(tmp_path: Path) -> None:
 
 
 def test_an_exception_in_a_thread(tmp_path: Path) -> None:
-    """It is logged with the thread's name and printed; the hook of before is called."""
+    """It is logged with the thread's name and printed; an existing hook is called."""
     script = Script(
         tmp_path,
         """
@@ -103,8 +103,8 @@ def test_an_exception_in_a_thread(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("daemon", [True, False])
-def test_threads_that_log_to_the_end(daemon: bool, tmp_path: Path) -> None:
-    """Threads that go on logging while the process ends neither hang it nor tear a line."""
+def test_threads_that_log_during_exit(daemon: bool, tmp_path: Path) -> None:
+    """Threads that log while the process ends neither block it nor tear a line."""
     script = Script(
         tmp_path,
         f"""
@@ -131,7 +131,7 @@ def test_threads_that_log_to_the_end(daemon: bool, tmp_path: Path) -> None:
 
 
 def test_a_sink_that_hangs(tmp_path: Path) -> None:
-    """The process ends within the timeout, and says that the sinks were not done."""
+    """The process ends within the timeout and prints that the sinks were not done."""
     script = Script(
         tmp_path,
         """
@@ -153,7 +153,7 @@ def test_a_sink_that_hangs(tmp_path: Path) -> None:
 
 
 def test_a_log_call_in_an_exit_handler(tmp_path: Path) -> None:
-    """Exit handlers registered after `initialize()` run before ours, so what they log is there."""
+    """Exit handlers registered after `initialize()` run before ours, so their events are logged."""
     script = Script(
         tmp_path,
         """

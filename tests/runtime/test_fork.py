@@ -1,4 +1,4 @@
-"""Forked processes: no hang, no event twice, and each child's events in a journal of its own."""
+"""Forked processes: no hang, no repeated event, and a journal for each child."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("each_worker")
 
 @pytest.mark.parametrize("ending", ["logflume.shutdown(); os._exit(0)", "sys.exit(0)"])
 def test_fork_while_threads_log(ending: str, tmp_path: Path) -> None:
-    """Forks in the middle of other threads' log calls: every child gets on and repeats nothing."""
+    """Forks during other threads' log calls: no child hangs, and no event is repeated."""
     script = Script(
         tmp_path,
         CHILDREN
@@ -53,7 +53,7 @@ for thread in threads:
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_multiprocessing(method: str, tmp_path: Path) -> None:
-    """Forked processes of `multiprocessing` log, too; spawned ones report that they don't."""
+    """Forked processes of `multiprocessing` log; spawned ones report that they don't."""
     script = Script(
         tmp_path,
         CHILDREN
@@ -78,7 +78,7 @@ if __name__ == "__main__":
 
 
 def test_a_pool_that_is_terminated(tmp_path: Path) -> None:
-    """SIGTERM ends the workers of a pool at once, as without us: at most an interval is missing."""
+    """SIGTERM ends the workers of a pool at once: at most an interval is missing."""
     script = Script(
         tmp_path,
         CHILDREN
@@ -101,14 +101,14 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
 
     assert (0, "") == script.end()
     script.check_whole(1_000, "finished")
-    found = by_child(script)
-    last = found.pop(4, [])
-    assert {child: list(range(100)) for child in range(4)} == found
+    logged = by_child(script)
+    last = logged.pop(4, [])
+    assert {child: list(range(100)) for child in range(4)} == logged
     assert list(range(len(last))) == last
 
 
 def test_data_loader(tmp_path: Path) -> None:
-    """A dataset that logs in the workers of torch's DataLoader, over two epochs."""
+    """A dataset logs in the workers of torch's DataLoader over two epochs."""
     script = Script(
         tmp_path,
         CHILDREN
@@ -134,8 +134,8 @@ for number in range(1_000):
     check_children(script, children=8)
 
 
-def test_a_child_of_a_child(tmp_path: Path) -> None:
-    """A grandchild has a journal of its own, whether the child between has logged or not."""
+def test_grandchildren(tmp_path: Path) -> None:
+    """A grandchild has a journal of its own, whether or not its parent has logged."""
     script = Script(
         tmp_path,
         CHILDREN
@@ -161,7 +161,7 @@ for child in (0, 2):
 
 
 def test_fork_before_initialize(tmp_path: Path) -> None:
-    """What was logged before is the parent's alone, also when the child starts a run of its own."""
+    """Events logged before the fork belong to the parent, even if the child starts a run."""
     script = Script(
         tmp_path,
         CHILDREN
@@ -184,18 +184,18 @@ start()
 
 
 def test_a_child_that_initializes(tmp_path: Path) -> None:
-    """A child may begin a run of its own; `multiprocessing` ends it without losing anything."""
+    """A child may start a run of its own; `multiprocessing` ends it without losing events."""
     script = Script(
         tmp_path,
         CHILDREN
         + LOG_A_THOUSAND
         + """
-def begin():
+def start_own_run():
     logflume.initialize({**config, "buffer": {"size": 10, "flush_interval_s": 3600}},
                         dir=sys.argv[1], run="child")
     work(0)
 
-process = multiprocessing.get_context("fork").Process(target=begin)
+process = multiprocessing.get_context("fork").Process(target=start_own_run)
 process.start()
 process.join()
 assert 0 == process.exitcode
@@ -208,7 +208,7 @@ assert 0 == process.exitcode
 
 
 def test_a_child_that_cannot_log(tmp_path: Path) -> None:
-    """When its journal can't be opened the child says so, once, and goes on."""
+    """If its journal can't be opened, the child reports that once and continues."""
     script = Script(
         tmp_path,
         CHILDREN
@@ -230,8 +230,8 @@ assert 0 == wait_for(pid)
     script.check_whole(1_000, "finished")
 
 
-def test_types_are_the_parents(tmp_path: Path) -> None:
-    """A field that the parent has as a number stays one in the child."""
+def test_kinds_are_inherited(tmp_path: Path) -> None:
+    """A field that is a number in the parent is a number in the child."""
     run = logflume.initialize(JOURNAL, dir=tmp_path)
     logflume.get_logger().info("x", value=1)
     assert logflume.flush()
@@ -247,8 +247,8 @@ def test_types_are_the_parents(tmp_path: Path) -> None:
     assert '{"value":"text"}' == event["extras"]
 
 
-def test_a_fork_right_after_the_start(tmp_path: Path) -> None:
-    """A process that is forked while the run is still being described holds nothing up."""
+def test_fork_right_after_initialize(tmp_path: Path) -> None:
+    """A process forked while `run_started` is being prepared blocks nothing."""
     script = Script(
         tmp_path,
         """

@@ -1,4 +1,4 @@
-"""Processes of one run: each event tells which it comes from, and none is there twice."""
+"""The processes of one run: each event identifies its process, and none is repeated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.scripts import CHILDREN, WITH_PARQUET, Script, by_child, check_childr
 
 
 def test_the_tag_of_a_child(tmp_path: Path) -> None:
-    """A child's events bear its tag and are numbered from 0; the main process has no tag."""
+    """A child's events have its tag and are numbered from 0; the main process has no tag."""
     run = logflume.initialize(JOURNAL, dir=tmp_path)
     logflume.get_logger().info("x")
     pid = os.fork()
@@ -35,15 +35,15 @@ def test_the_tag_of_a_child(tmp_path: Path) -> None:
     assert [f"pid{pid}"] * 2 == [e["process"] for e in child]
     events = list(logflume.open_run(run.folder))
     assert 2 == len([e for e in events if "process" in e])
-    # A field of that name is kept like others that bear a reserved name.
+    # A field with this reserved name is kept in `extras` like any other.
     assert ['{"process":"mine"}'] * 2 == [e["extras"] for e in events if "extras" in e]
     assert 1 == max(identities(events).values())
     for event in read(path):
         jsonschema.validate(event, event_schema())
 
 
-def test_a_process_id_that_comes_again(tmp_path: Path) -> None:
-    """A child whose process id an earlier one had has a tag and a journal of its own."""
+def test_a_reused_process_id(tmp_path: Path) -> None:
+    """A child with the process id of an earlier one has a tag and a journal of its own."""
     run = logflume.initialize(JOURNAL, dir=tmp_path)
     assert logflume.flush()
     pid = os.fork()
@@ -60,7 +60,7 @@ def test_a_process_id_that_comes_again(tmp_path: Path) -> None:
 
 
 def test_children_of_several_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On another machine a child of another rank may have the same id: the file tells the rank."""
+    """Children of two ranks may have the same process id: the file name includes the rank."""
     monkeypatch.setenv("RANK", "3")
     run = logflume.initialize(JOURNAL, dir=tmp_path)
     pid = os.fork()
@@ -74,8 +74,8 @@ def test_children_of_several_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (3, f"pid{pid}") == (first["rank"], first["process"])
 
 
-def test_fork_in_the_middle_of_writing(tmp_path: Path) -> None:
-    """Forks while the worker writes, rotates, compresses and makes parts, with several threads."""
+def test_fork_during_writes(tmp_path: Path) -> None:
+    """Forks while the worker writes, rotates, compresses and closes parts, with several threads."""
     script = Script(
         tmp_path,
         CHILDREN
@@ -126,9 +126,9 @@ say(counts)
 
 @pytest.mark.parametrize("context", ["fork", "forkserver", "spawn"])
 def test_data_loader_workers(context: str, tmp_path: Path) -> None:
-    """Workers of torch's DataLoader that log: forked ones are recorded, the others' are not ours.
+    """Forked DataLoader workers are logged; others start new programs.
 
-    Those begin as new programs. They may open the run as attempts beside the first.
+    Those may open the run as concurrent attempts.
     """
     script = Script(
         tmp_path,
@@ -144,14 +144,14 @@ class Dataset(torch.utils.data.Dataset):
         work(index)
         return torch.tensor(index)
 
-def begin(_worker):
+def init_worker(_worker):
     if "{context}" != "fork":
         start(when_claimed="next_attempt")
 
 if __name__ == "__main__":
     start()
     loader = torch.utils.data.DataLoader(
-        Dataset(), num_workers=2, multiprocessing_context="{context}", worker_init_fn=begin
+        Dataset(), num_workers=2, multiprocessing_context="{context}", worker_init_fn=init_worker
     )
     for batch in loader:
         pass
@@ -170,7 +170,7 @@ if __name__ == "__main__":
 
 
 def test_subprocess(tmp_path: Path) -> None:
-    """Programs started while threads log don't hang, and report what they don't write."""
+    """Programs started while threads log don't hang, and report the events they don't write."""
     script = Script(
         tmp_path,
         CHILDREN

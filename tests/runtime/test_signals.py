@@ -1,4 +1,4 @@
-"""Signals: all that was logged is written, and the process dies by them as without us."""
+"""Signals: all events are written, and the process dies as it would without logflume."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.usefixtures("each_worker")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_ends_it(number: signal.Signals, tmp_path: Path) -> None:
-    """It dies by that signal, as without us, after everything is written."""
+def test_a_fatal_signal(number: signal.Signals, tmp_path: Path) -> None:
+    """The process dies by the signal after everything is written."""
     script = Script(tmp_path, WITH_PARQUET + LOG_A_THOUSAND + "say('ready')\nwait()")
     assert "ready" == script.line()
     script.process.send_signal(number)
@@ -34,8 +34,8 @@ def test_a_signal_that_ends_it(number: signal.Signals, tmp_path: Path) -> None:
     ],
     ids=lambda buffer: str(buffer.get("when_full", "room")),
 )
-def test_a_signal_while_it_logs(buffer: dict[str, Any], tmp_path: Path) -> None:
-    """In the middle of a flood of calls, of errors too, it dies at once and keeps its word."""
+def test_a_signal_during_logging(buffer: dict[str, Any], tmp_path: Path) -> None:
+    """During a flood of calls, errors included, the process dies promptly and the counts add up."""
     script = Script(
         tmp_path,
         f"""
@@ -74,8 +74,8 @@ config["sinks"]["slow"] = Slow()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_it_shuts_down(number: signal.Signals, tmp_path: Path) -> None:
-    """A signal that comes during `shutdown()` ends the process when all is closed, not before."""
+def test_a_signal_during_shutdown(number: signal.Signals, tmp_path: Path) -> None:
+    """A signal during `shutdown()` ends the process after all sinks are closed."""
     script = Script(
         tmp_path, SLOW_SINK + LOG_A_THOUSAND + "logflume.shutdown()\nsay('not reached')"
     )
@@ -88,7 +88,7 @@ def test_a_signal_while_it_shuts_down(number: signal.Signals, tmp_path: Path) ->
 
 
 def test_sigint(tmp_path: Path) -> None:
-    """Ctrl-C is a `KeyboardInterrupt`, the exit status Python's own, the run interrupted."""
+    """Ctrl-C raises `KeyboardInterrupt`, the exit status is Python's, the run is interrupted."""
     script = Script(tmp_path, WITH_PARQUET + LOG_A_THOUSAND + "say('ready')\nwait()")
     assert "ready" == script.line()
     script.process.send_signal(signal.SIGINT)
@@ -99,8 +99,8 @@ def test_sigint(tmp_path: Path) -> None:
     script.check_whole(1_000, "interrupted")
 
 
-def test_the_users_own_handler(tmp_path: Path) -> None:
-    """A handler that was set before stays and is called; what it does is what happens."""
+def test_an_existing_handler(tmp_path: Path) -> None:
+    """An existing signal handler is kept and called."""
     script = Script(
         tmp_path,
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
@@ -115,7 +115,7 @@ def test_the_users_own_handler(tmp_path: Path) -> None:
 
 
 def test_an_ignored_signal(tmp_path: Path) -> None:
-    """Under `nohup` SIGHUP stays ignored."""
+    """Under `nohup`, SIGHUP stays ignored."""
     script = Script(
         tmp_path,
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"

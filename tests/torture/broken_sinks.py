@@ -51,7 +51,7 @@ def failing_sink(result: ScenarioResult, random: Random, folder: Path) -> None:
     """A sink raises on every write: it is reported once, and the events held for it are bounded."""
     bad = FaultySink(lambda _events: OSError("no such thing"))
     with (
-        mock.patch("logflume.pipeline.delivery.MAX_HELD", MAX_HELD),
+        mock.patch("logflume.pipeline.guarded_sink.MAX_HELD_EVENTS", MAX_HELD),
         training(result, "a failing sink", folder, {**JOURNAL, "bad": bad}) as harness,
     ):
         for _ in range(20):
@@ -84,7 +84,7 @@ def flaky_sink(result: ScenarioResult, random: Random, folder: Path) -> None:
     is_stable = False
     bad = FaultySink(fault)
     with (
-        mock.patch("logflume.pipeline.delivery.FIRST_RETRY_S", 0.01),
+        mock.patch("logflume.pipeline.guarded_sink.FIRST_RETRY_S", 0.01),
         training(result, "a flaky sink", folder, {**JOURNAL, "bad": bad}) as harness,
     ):
         for _ in range(20):

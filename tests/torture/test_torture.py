@@ -22,6 +22,8 @@ def test_no_guarantee_is_violated(name: str, tmp_path: Path) -> None:
 
     assert [] == result.violations
     assert 0 == result.lost
+    if not result.checked and result.skipped:
+        pytest.skip("; ".join(result.skipped))
     assert result.checked > 0
 
 

@@ -1,4 +1,4 @@
-"""Values of Python, NumPy, torch and msgspec as plain values."""
+"""Conversion of Python, NumPy, torch and msgspec values to plain values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Struct(msgspec.Struct):
 
 
 def log(**values: Any) -> Event:
-    """Log the values as one event, and return it."""
+    """Log the values as one event and return it."""
     with capture_events() as events:
         logflume.get_logger().info("probe", **values)
     return only(events)
@@ -115,7 +115,7 @@ def test_python_values(value: Any, plain: Any) -> None:
     ],
 )
 def test_numpy_values(value: Any, plain: Any) -> None:
-    """Scalars become Python's, 0-d arrays numbers, flat arrays lists, others JSON text."""
+    """Scalars become Python scalars, 0-d arrays numbers, flat arrays lists, others JSON text."""
     assert plain == log(x=value).get("x")
 
 
@@ -135,27 +135,27 @@ def test_numpy_values(value: Any, plain: Any) -> None:
     ],
 )
 def test_torch_values(value: Any, plain: Any) -> None:
-    """Tensors of any type and shape are read without a gradient."""
+    """Tensors of any type and shape are converted, without gradients."""
     assert {"x": plain} == fields(log(x=value))
 
 
 @pytest.mark.parametrize("tensor", [torch.ones(2, device="meta"), torch.ones(2).to_sparse()])
 def test_tensors_without_values_are_marked(tensor: torch.Tensor) -> None:
-    """A tensor that can't be read leaves a mark that says why."""
+    """A tensor that can't be read is replaced by a mark with the reason."""
     assert str(log(x=tensor)["x"]).startswith("<array that could not be read: ")
 
 
 @pytest.mark.parametrize("make", [np.zeros, torch.zeros])
-def test_huge_arrays_are_named_not_copied(make: Any) -> None:
-    """Of an array beyond the limit the type and shape are logged; one at the limit is whole."""
-    event = log(whole=make(MAX_ELEMENTS), huge=make((2, MAX_ELEMENTS)))
+def test_huge_arrays_are_summarized(make: Any) -> None:
+    """An array beyond the limit is replaced by its type and shape; one at the limit is kept."""
+    event = log(allowed=make(MAX_ELEMENTS), huge=make((2, MAX_ELEMENTS)))
 
-    assert MAX_ELEMENTS == len(event["whole"])
+    assert MAX_ELEMENTS == len(event["allowed"])
     assert "[2, 100000]: too large to log>" in event["huge"]
 
 
 def test_a_mapping_flattens() -> None:
-    """Mappings, structs, dataclasses and named tuples are joined with `/`, at any depth."""
+    """Names in mappings, structs, dataclasses and named tuples are joined with `/`."""
     event = log(
         m={"a": 1, "b": {"c": [1], 3: "x"}},
         box=Box(1, Box(2)),
@@ -180,15 +180,15 @@ def test_a_mapping_flattens() -> None:
 
 
 def test_a_clash_after_flattening_loses_nothing() -> None:
-    """The first of several fields of one flat name is the field; the others are in `extras`."""
+    """The first of several fields with one flattened name is kept, the others go to `extras`."""
     event = log(**{"a/b/c": 1, "a": {"b/c": 2, "b": {"c": 3}}, "a/b": {"c": 4}})
 
     assert 1.0 == event["a/b/c"]
     assert [2, 3, 4] == list(json.loads(event["extras"]).values())
 
 
-def test_keys_of_one_text_lose_nothing() -> None:
-    """Keys that are different in Python and the same as text get numbers."""
+def test_keys_with_the_same_text() -> None:
+    """Distinct keys with the same text get numbers."""
     event = log(x={1: "int", "1": "text", "1 (2)": "numbered", "\udc80": 1, "\\udc80": 2})
 
     assert {
@@ -204,15 +204,15 @@ def test_keys_of_one_text_lose_nothing() -> None:
     "name", ["timestamp", "level", "logger", "run", "attempt", "rank", "seq", "nonfinite", ""]
 )
 def test_reserved_names_are_kept_in_extras(name: str) -> None:
-    """A field can't take the place of a reserved name, and isn't lost."""
+    """A field can't replace a reserved name; it goes to `extras`."""
     plain, event = log(), log(**{name: "mine"})
 
     assert {name: "mine"} == json.loads(event["extras"])
     assert set(plain) == set(event) - {"extras"}
 
 
-def test_a_long_list_is_cut_with_a_mark() -> None:
-    """Of a list beyond the limit the beginning is kept, and the mark says how much is missing."""
+def test_a_long_list_is_truncated() -> None:
+    """A list beyond the limit is truncated; a mark has the number of missing items."""
     text = str(log(x=["a"] * (MAX_ITEMS + 5))["x"][-1])
 
     assert "<5 more>" == text

@@ -1,4 +1,4 @@
-"""The type of a field never changes within a run, whatever is logged in it."""
+"""The kinds of fields: fixed within a run, whatever is logged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ABSENT = "absent"
 
 
 def log_all(values: list[Any], event: str = "probe", name: str = "x") -> list[Event]:
-    """Log each value as the field `name` of an event of its own."""
+    """Log each value as the field `name` of a separate event."""
     with capture_events() as events:
         for value in values:
             logflume.get_logger("mine").info(event, **{name: value})
@@ -26,7 +26,7 @@ def log_all(values: list[Any], event: str = "probe", name: str = "x") -> list[Ev
 
 
 def extras(event: Event) -> Any:
-    """Return what `extras` holds."""
+    """Return the content of `extras`."""
     return json.loads(event["extras"]) if "extras" in event else {}
 
 
@@ -51,7 +51,7 @@ def extras(event: Event) -> Any:
     ],
 )
 def test_a_value_of_the_same_kind_fits(first: Any, later: Any, kept: Any) -> None:
-    """A later value that the first one's kind can hold is in the field; there is no `extras`."""
+    """A later value that fits the kind of the first one is kept in the field."""
     _, event = log_all([first, later])
 
     assert {"x": kept} == fields(event)
@@ -79,7 +79,7 @@ def test_a_value_of_the_same_kind_fits(first: Any, later: Any, kept: Any) -> Non
     ],
 )
 def test_a_misfit_is_kept_in_extras(first: Any, later: Any) -> None:
-    """A value of another kind is kept whole in `extras`, and the field is not in that event."""
+    """A value of another kind is kept unchanged in `extras`, not in the field."""
     _, event = log_all([first, later])
 
     assert {"x": later} == extras(event)
@@ -88,7 +88,7 @@ def test_a_misfit_is_kept_in_extras(first: Any, later: Any) -> None:
 
 @pytest.mark.parametrize("number", [1, 0, -1, 2**53, 2**62, -(2**63), True and 7])
 def test_every_number_is_float64(number: int) -> None:
-    """An integer in an undeclared field is written as a float64."""
+    """An integer in an undeclared field is stored as a float64."""
     (event,) = log_all([number])
 
     assert float(number) == event["x"]
@@ -97,27 +97,27 @@ def test_every_number_is_float64(number: int) -> None:
 
 @pytest.mark.parametrize("number", [2**53 + 1, 2**63 + 1, 2**64 - 1, -(2**53) - 1, 10**400])
 def test_an_integer_that_no_float_holds_is_kept_exactly(number: int) -> None:
-    """No digit is lost: the integer goes to `extras`, and doesn't fix the field's kind."""
+    """Such an integer goes to `extras` with all digits and doesn't determine the kind."""
     event, after = log_all([number, "text"])
 
     assert {"x": number} == extras(event)
     assert "text" == after["x"]
 
 
-def test_an_integer_too_long_to_be_written_in_decimal() -> None:
-    """Python refuses to print an integer of 5,000 digits; it is kept in hexadecimal."""
+def test_an_integer_too_long_for_decimal() -> None:
+    """Python refuses to print an integer of 5,000 digits; it is written in hexadecimal."""
     event, declared = log_all([10**5000], "probe") + log_all([10**5000], "checkpoint", "path")
 
     assert {"x": hex(10**5000)} == extras(event)
     assert hex(10**5000) == declared["path"]
 
 
-@pytest.mark.parametrize("undecided", [[], [None], [None, None], {}])
-def test_what_says_nothing_of_its_kind_fixes_none(undecided: Any) -> None:
-    """An empty list or mapping waits in `extras`: a number or a text may follow it."""
-    event, number, text = log_all([undecided, 1.5, "text"])
+@pytest.mark.parametrize("value", [[], [None], [None, None], {}])
+def test_values_without_a_kind(value: Any) -> None:
+    """Empty lists and mappings go to `extras` and don't determine the kind."""
+    event, number, text = log_all([value, 1.5, "text"])
 
-    assert {"x": undecided} == extras(event)
+    assert {"x": value} == extras(event)
     assert {"x": 1.5} == fields(number)
     assert {"x": "text"} == extras(text)
 
@@ -147,7 +147,7 @@ def test_what_says_nothing_of_its_kind_fixes_none(undecided: Any) -> None:
 def test_declared_fields_have_their_declared_kind(
     event: str, name: str, value: Any, kept: Any
 ) -> None:
-    """A declared field keeps its kind, families included; `1` is a number there, or an integer."""
+    """Declared fields and families have the declared kind: `1` is a number or an integer."""
     (logged,) = log_all([value], event, name)
 
     assert kept == logged.get(name, ABSENT)
@@ -170,7 +170,7 @@ def test_declared_fields_have_their_declared_kind(
     ],
 )
 def test_a_misfit_of_a_declared_field(event: str, name: str, value: Any) -> None:
-    """What doesn't fit the declaration is kept in `extras`, even as the field's first value."""
+    """A misfit of the declared kind goes to `extras`, even as the field's first value."""
     (logged,) = log_all([value], event, name)
 
     assert ABSENT == logged.get(name, ABSENT)
@@ -178,14 +178,14 @@ def test_a_misfit_of_a_declared_field(event: str, name: str, value: Any) -> None
 
 
 def test_infinity_is_no_integer() -> None:
-    """A declared integer holds no infinity: `extras` names it, and the run goes on."""
+    """An infinity in a declared integer field goes to `extras`, by its name."""
     (event,) = log_all([float("inf")], "model_output", "generation")
 
     assert {"generation": "Infinity"} == extras(event)
 
 
 def test_kinds_are_by_type() -> None:
-    """Two types may use one name for two kinds."""
+    """Two event types may have fields of one name and two kinds."""
     with capture_events() as events:
         logflume.get_logger().info("one", x=1)
         logflume.get_logger().info("two", x="text")
@@ -193,8 +193,8 @@ def test_kinds_are_by_type() -> None:
     assert [1.0, "text"] == [event["x"] for event in own(events)]
 
 
-def test_kinds_hold_for_the_next_attempt(tmp_path: Path) -> None:
-    """A resumed run keeps the types of its fields."""
+def test_kinds_persist_across_attempts(tmp_path: Path) -> None:
+    """A continued run keeps the kinds of its fields."""
     with capture_events(dir=str(tmp_path), run="a"):
         logflume.get_logger().info("probe", x=1)
     with capture_events(dir=str(tmp_path), run="a") as events:
@@ -206,7 +206,7 @@ def test_kinds_hold_for_the_next_attempt(tmp_path: Path) -> None:
 
 
 def test_ad_hoc_types_are_bounded() -> None:
-    """The 65th type of one's own becomes a `message` that says which; known ones go on."""
+    """The 65th undeclared event type becomes a `message` with its name; known types continue."""
     with capture_events() as events:
         log = logflume.get_logger()
         for number in range(MAX_ADHOC_TYPES):
@@ -241,7 +241,7 @@ def test_ad_hoc_types_are_bounded() -> None:
     ],
 )
 def test_an_identifier_is_the_type(first_argument: str, event: str, message: str | None) -> None:
-    """The first argument is the type where it is an identifier, else the text of a message."""
+    """The first argument is the type if it is an identifier, else the text of a message."""
     with capture_events() as events:
         logflume.get_logger().info(first_argument)
     (logged,) = own(events)

@@ -1,4 +1,4 @@
-"""Anything may be logged: it is copied at the time of the call, and the call never raises."""
+"""Values of any type: they are copied at the call, and the call never raises."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestTimeOfTheCall:
         ],
     )
     def test_sequences(self, make: Any) -> None:
-        """A sequence, array or tensor changed after the call is recorded as it was."""
+        """A sequence, array or tensor changed after the call is logged as it was at the call."""
         values = make()
         with capture_events() as events, torch.no_grad():
             logflume.get_logger().info("x", values=values)
@@ -56,7 +56,7 @@ class TestTimeOfTheCall:
         assert [1.0, 2.0] == only(events)["values"]
 
     def test_nested(self) -> None:
-        """So is what lies deeper: a list in a mapping, an array in a list, what was bound."""
+        """Nested lists and arrays and bound values are copied at the call too."""
         inner: dict[str, Any] = {"a": [1], "b": [np.array([1])]}
         bound = [1]
         with capture_events() as events:
@@ -70,7 +70,7 @@ class TestTimeOfTheCall:
         assert "2" not in json.dumps(event["m/b"])
 
     def test_a_generator_is_not_consumed(self) -> None:
-        """Logging a generator leaves it to the code that it belongs to."""
+        """Logging a generator doesn't consume it."""
         numbers = (n for n in range(3))
         with capture_events() as events:
             logflume.get_logger().info("x", numbers=numbers)
@@ -79,10 +79,10 @@ class TestTimeOfTheCall:
         assert "generator" in only(events)["numbers"]
 
 
-class TestWeirdValues:
+class TestUnusualValues:
     @pytest.mark.parametrize("error", [ValueError("no"), Swearing(), MemoryError()])
-    def test_what_raises_when_looked_at(self, error: BaseException) -> None:
-        """A value that raises is replaced by a text that says so; the other fields are there."""
+    def test_values_that_raise(self, error: BaseException) -> None:
+        """A value that raises is replaced by a mark with the error; other fields are unaffected."""
         with capture_events() as events:
             logflume.get_logger().info("x", a=1, value=Angry(error), nested=[Angry(error)], b=2)
 
@@ -91,13 +91,13 @@ class TestWeirdValues:
         assert "Angry" in event["value"]
         assert type(error).__name__ in event["value"]
 
-    def test_keyboard_interrupt_is_the_users(self) -> None:
-        """Ctrl-C in the middle of a log call interrupts the program, as it does anywhere else."""
+    def test_keyboard_interrupt_propagates(self) -> None:
+        """Ctrl-C during a log call interrupts the program."""
         with capture_events(), pytest.raises(KeyboardInterrupt):
             logflume.get_logger().info("x", value=Angry(KeyboardInterrupt()))
 
     def test_system_exit_in_another_thread(self) -> None:
-        """A value that calls `sys.exit` doesn't end the thread that logs it."""
+        """A value that calls `sys.exit` doesn't end the logging thread."""
         with capture_events() as events:
             thread = threading.Thread(
                 target=lambda: logflume.get_logger().info("x", value=Angry(SystemExit(3)))
@@ -108,33 +108,33 @@ class TestWeirdValues:
         assert "SystemExit" in only(events)["value"]
 
     def test_as_event_and_as_argument(self) -> None:
-        """The same holds for the event itself, the arguments, and what an exception carries."""
-        angry = Angry(ValueError("no"))
+        """The same applies to the first argument, other arguments and exceptions."""
+        value = Angry(ValueError("no"))
         with capture_events() as events:
             log = logflume.get_logger()
-            log.info(angry)
-            log.info("%s", angry)
+            log.info(value)
+            log.info("%s", value)
             log.info(OddName("x"))
-            log.error("x", exc_info=ValueError(angry))
-            log.error("x", exc_info=angry)
+            log.error("x", exc_info=ValueError(value))
+            log.error("x", exc_info=value)
 
         assert 5 == len(own(events))
 
     def test_cycles(self) -> None:
-        """A list or mapping that contains itself is cut where it begins to repeat."""
-        ring: list[Any] = [1]
-        ring.append(ring)
-        knot: dict[str, Any] = {"a": 1}
-        knot["self"] = knot
+        """A list or mapping that contains itself is cut at the repetition."""
+        items: list[Any] = [1]
+        items.append(items)
+        mapping: dict[str, Any] = {"a": 1}
+        mapping["self"] = mapping
         with capture_events() as events:
-            logflume.get_logger().info("x", ring=ring, knot=knot)
+            logflume.get_logger().info("x", items=items, mapping=mapping)
 
         event = only(events)
-        assert "<cycle>" in event["ring"]
-        assert (1.0, "<cycle>") == (event["knot/a"], event["knot/self"])
+        assert "<cycle>" in event["items"]
+        assert (1.0, "<cycle>") == (event["mapping/a"], event["mapping/self"])
 
     def test_deep_and_long(self) -> None:
-        """Very deep, long and large values are cut, not refused."""
+        """Very deep, long and large values are truncated, not rejected."""
         deep: list[Any] = []
         for _ in range(10_000):
             deep = [deep]
@@ -198,8 +198,8 @@ class TestWeirdValues:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_every_kind(self, value: Any, tmp_path: Path) -> None:
-        """Every kind of value, alone and nested, ends as one line of strict JSON."""
+    def test_every_type(self, value: Any, tmp_path: Path) -> None:
+        """Values of every type, alone and nested, become one line of strict JSON."""
         with capture_events() as events:
             logflume.get_logger().info("x", first=1, value=value, inner=[value], m={"k": value})
 

@@ -1,4 +1,4 @@
-"""Whatever is logged, no call raises and every event is one line of strict JSON."""
+"""Any logged values: no call raises, and every event is one line of strict JSON."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=60, deadline=None)
 @given(calls=st.lists(st.tuples(values, st.dictionaries(names, values, max_size=4)), max_size=8))
 def test_any_values(calls: list[tuple[Any, dict[str, Any]]], folder: Path) -> None:
-    """Whatever is logged, no call raises and every event is one line of strict JSON."""
+    """For any values, no call raises and every event is one line of strict JSON."""
     with capture_events("tag_step", "flatten_rewards") as events:
         log = logflume.get_logger()
         for event, given_fields in calls:

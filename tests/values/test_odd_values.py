@@ -1,4 +1,4 @@
-"""Values that are too large, cyclic or not finite, or that a stranger's processor has left."""
+"""Values that are too large, cyclic or not finite, or set by third-party processors."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ LONG = "é" * 10_000_000
 
 
 def log(event: str = "probe", /, **values: Any) -> Event:
-    """Log the values as one event, and return it."""
+    """Log the values as one event and return it."""
     with capture_events() as events:
         logflume.get_logger().info(event, **values)
     return only(events)
 
 
 def process(processor: Any, event: str = "probe", /, **values: Any) -> Event:
-    """Return the event after a processor of somebody else."""
+    """Return the event after a third-party processor."""
     with capture_events(processor) as events:
         logflume.get_logger().info(event, **values)
     return next(event for event in events if event["logger"] != "system")
 
 
-def test_a_long_text_is_cut_and_its_length_kept() -> None:
-    """Of ten megabytes the first million characters are kept; `extras` says how long it was."""
+def test_a_long_text_is_truncated() -> None:
+    """The first million characters are kept; `extras` has the original length."""
     event = log(x=LONG)
 
     assert LONG[:MAX_TEXT] == event["x"]
     assert {"x": {"cut_to": MAX_TEXT, "length": len(LONG)}} == json.loads(event["extras"])
 
 
-def test_a_long_message_is_cut() -> None:
-    """The text of a message is a field like others."""
+def test_a_long_message_is_truncated() -> None:
+    """The text of a message has the same limit as any field."""
     event = log(LONG)
 
     assert LONG[:MAX_TEXT] == event["message"]
     assert {"message": {"cut_to": MAX_TEXT, "length": len(LONG)}} == json.loads(event["extras"])
 
 
-def test_a_long_text_in_extras_is_cut() -> None:
-    """What doesn't fit its column is cut in the same way."""
+def test_a_long_text_in_extras_is_truncated() -> None:
+    """A misfit is truncated in the same way."""
     event = log("training", loss=LONG)
 
     assert {
@@ -61,7 +61,7 @@ def test_a_long_text_in_extras_is_cut() -> None:
 
 
 def test_non_finite_numbers_are_named() -> None:
-    """`nonfinite` says which numbers JSON can't write, of lists by their index."""
+    """`nonfinite` names the numbers that JSON can't represent, those of lists by index."""
     event = log(nan=math.nan, x=[1, -math.inf, math.nan, None], fine=1.5, texts=["NaN"])
 
     assert {"nan": "NaN", "x.1": "-Infinity", "x.2": "NaN"} == event["nonfinite"]
@@ -70,14 +70,14 @@ def test_non_finite_numbers_are_named() -> None:
 
 
 def test_a_non_finite_number_in_extras_is_text() -> None:
-    """`extras` is JSON, so there too a NaN is written as its name."""
+    """In `extras`, which is JSON, a NaN is replaced by its name."""
     assert {"seq": {"a": ["NaN", "Infinity"]}} == json.loads(
         log(seq={"a": [math.nan, math.inf]})["extras"]
     )
 
 
-def test_cycles_are_cut() -> None:
-    """A mapping and a list that hold themselves end with a mark."""
+def test_cycles_are_marked() -> None:
+    """A mapping or list that contains itself ends with a mark."""
     mapping: dict[str, Any] = {"a": 1}
     mapping["self"] = mapping
     items: list[Any] = [1]
@@ -89,7 +89,7 @@ def test_cycles_are_cut() -> None:
 
 
 def test_lists_that_share_parts_are_bounded() -> None:
-    """Sixteen lists that hold one another ten times over are 10^16 items; the copy stays small."""
+    """Sixteen lists that contain each other ten times expand to 10^16 items; the copy is small."""
     value: list[Any] = ["x"]
     for _ in range(15):
         value = [value] * 10
@@ -99,8 +99,8 @@ def test_lists_that_share_parts_are_bounded() -> None:
     assert "more>" in event["x"]
 
 
-def test_deep_nesting_is_cut() -> None:
-    """Containers beyond the depth that is kept are replaced by a mark."""
+def test_deep_nesting_is_marked() -> None:
+    """Containers nested beyond the limit are replaced by a mark."""
     value: Any = 1
     for _ in range(500):
         value = {"a": value}
@@ -109,7 +109,7 @@ def test_deep_nesting_is_cut() -> None:
 
 
 def test_fields_of_a_type_are_bounded() -> None:
-    """A type remembers so many fields; what comes later is kept in `extras`."""
+    """Fields beyond the limit of a type are kept in `extras`."""
     event = log(x={str(number): number for number in range(MAX_FIELDS + 3)})
 
     assert MAX_FIELDS == len(fields(event)) - 1
@@ -119,7 +119,7 @@ def test_fields_of_a_type_are_bounded() -> None:
 
 
 def test_a_generator_is_not_consumed() -> None:
-    """Logging a generator takes nothing out of it."""
+    """Logging a generator doesn't consume it."""
     generator = (number for number in range(3))
 
     assert "<generator object" in log(x=generator)["x"]
@@ -127,7 +127,7 @@ def test_a_generator_is_not_consumed() -> None:
 
 
 def test_names_are_valid_text() -> None:
-    """A lone surrogate in the name of a logger or field is written as its escape."""
+    """A lone surrogate in the name of a logger or field is replaced by its escape."""
     with capture_events() as events:
         logflume.get_logger("\udc80").info("probe", **{"\udc80": 1})
     event = only(events)
@@ -135,8 +135,8 @@ def test_names_are_valid_text() -> None:
     assert ["\\udc80", 1.0] == [event["logger"], event["\\udc80"]]
 
 
-def test_context_variables_are_values_like_others() -> None:
-    """What structlog's context variables hold becomes plain as well."""
+def test_context_variables_are_converted() -> None:
+    """Values of structlog's context variables are converted too."""
     with (
         capture_events() as events,
         structlog.contextvars.bound_contextvars(loss=np.float32(0.5), a=np.array([1])),
@@ -156,7 +156,7 @@ CYCLE.append(CYCLE)
 
 
 @pytest.mark.parametrize(
-    ("left", "expected"),
+    ("value", "expected"),
     [
         (np.float64(0.5), 0.5),
         (np.float32(0.5), 0.5),
@@ -168,13 +168,13 @@ CYCLE.append(CYCLE)
         ("\udc80", "\\udc80"),
     ],
 )
-def test_a_processor_may_leave_anything_behind(left: Any, expected: Any) -> None:
-    """Values that a processor adds become plain and typed like those of the call."""
-    assert expected == process(lambda _log, _name, event: {**event, "x": left})["x"]
+def test_a_processor_may_set_any_value(value: Any, expected: Any) -> None:
+    """Values set by a processor are converted like those of the call."""
+    assert expected == process(lambda _log, _name, event: {**event, "x": value})["x"]
 
 
 def test_a_processor_may_use_any_keys() -> None:
-    """Keys that are no text become text, at every depth, and none is lost."""
+    """Keys that aren't strings are converted at every depth, and no value is lost."""
     event = process(lambda _log, _name, event: {**event, 1: 1, "1": 2, "m": {(2,): 3, "\udc80": 4}})
 
     assert {1.0, 2.0} == {value for name, value in event.items() if name.startswith("1")}
@@ -190,8 +190,8 @@ def test_a_processor_may_use_any_keys() -> None:
         ("level", ["info"], ["info"]),
     ],
 )
-def test_a_processor_may_spoil_the_header(name: str, value: Any, kept: Any) -> None:
-    """A header that a processor made invalid is put right, and its value kept in `extras`."""
+def test_a_processor_may_set_an_invalid_header(name: str, value: Any, kept: Any) -> None:
+    """An invalid header field is replaced, and its value kept in `extras`."""
     event = process(lambda _log, _name, event: {**event, name: value})
 
     assert {name: kept} == json.loads(event["extras"])
@@ -201,7 +201,7 @@ def test_a_processor_may_spoil_the_header(name: str, value: Any, kept: Any) -> N
 
 @pytest.mark.parametrize("name", ["timestamp", "level", "logger", "event"])
 def test_a_processor_may_remove_the_header(name: str) -> None:
-    """An event is whole even if a processor has taken a part of its header."""
+    """Header fields removed by a processor are restored."""
     event = process(lambda _log, _name, event: {k: v for k, v in event.items() if k != name})
 
     assert {"timestamp", "level", "logger", "event"} <= event.keys()
@@ -209,14 +209,14 @@ def test_a_processor_may_remove_the_header(name: str) -> None:
 
 
 def test_a_processor_may_turn_the_type_into_text() -> None:
-    """A type that is no identifier any more is the text of a message."""
+    """An event type that isn't an identifier becomes the text of a message."""
     event = process(lambda _log, _name, event: {**event, "event": "two words"})
 
     assert ["message", "two words"] == [event["event"], event["message"]]
 
 
-def test_processors_of_structlog_work() -> None:
-    """structlog's own processors run in the chain, and their values arrive typed."""
+def test_processors_of_structlog_are_supported() -> None:
+    """structlog's own processors run in the chain, and their values are converted."""
     with capture_events(
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.processors.add_log_level,

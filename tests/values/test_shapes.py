@@ -1,4 +1,4 @@
-"""Events whose names and types were seen before are finished in one go, with the same result."""
+"""The fast path for events of a known shape gives the same events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALUES = st.one_of(
     st.none(),
 )
 FIELDS = ("a", "b", "loss", "step", "mode", "generation", "true_answer", "truncated", "seq")
-# Few names and types, so that most events are of a shape that was there before.
+# Few names and types, so that most events have a known shape.
 CALLS = st.lists(
     st.tuples(
         st.sampled_from(["training", "model_output", "probe", "two words"]),
@@ -33,23 +33,23 @@ CALLS = st.lists(
 
 
 def events_of(calls: list[tuple[str, tuple[str, ...], list[Any]]], **more: Any) -> list[str]:
-    """Log each call, with further fields, and return what its event has beside these."""
+    """Log each call with further fields; return the events without those fields."""
     with capture_events("tag_step") as events:
         for event, names, values in calls:
             logflume.get_logger().info(event, **dict(zip(names, values, strict=False)), **more)
-    left_out = {"timestamp", "run", *more}
-    return [repr({k: v for k, v in event.items() if k not in left_out}) for event in own(events)]
+    excluded = {"timestamp", "run", *more}
+    return [repr({k: v for k, v in event.items() if k not in excluded}) for event in own(events)]
 
 
 @settings(max_examples=60, deadline=None)
 @given(calls=CALLS)
-def test_a_shape_makes_no_difference(calls: list[Any]) -> None:
-    """Events are the same where a list among their fields has them made field by field."""
+def test_fast_path_gives_the_same_events(calls: list[Any]) -> None:
+    """Events are the same if an additional list field forces processing field by field."""
     assert events_of(calls, a_list=[0.5]) == events_of(calls)
 
 
-def test_an_integer_that_its_column_has_as_a_float() -> None:
-    """It is a float in the first event and in those of the same shape; one too large is kept."""
+def test_integers_in_a_column_of_numbers() -> None:
+    """They are floats in every event; an integer that no float represents goes to `extras`."""
     with capture_events() as events:
         for number in (1, 2, 2**53 + 1, 3):
             logflume.get_logger().info("probe", x=number)
@@ -58,8 +58,8 @@ def test_an_integer_that_its_column_has_as_a_float() -> None:
     assert [f'{{"x":{2**53 + 1}}}'] == [event["extras"] for event in own(events)[2:3]]
 
 
-def test_more_shapes_than_are_remembered() -> None:
-    """Shapes without end are no trouble: each event has its fields."""
+def test_more_shapes_than_the_cache_holds() -> None:
+    """Events are correct with an unlimited number of shapes."""
     names = [f"{first}_{second}" for first in range(40) for second in range(40)]
     with capture_events() as events:
         for index, name in enumerate(names):

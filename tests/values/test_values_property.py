@@ -1,4 +1,4 @@
-"""Whatever is logged: one event a call, valid JSON, valid against the schema, of stable types."""
+"""Any log calls: one valid event per call, and one kind per field."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CYCLE: list[Any] = [1]
 CYCLE.append({"again": CYCLE})
 
 
-class Angry:
-    """Raises whatever one does with it."""
+class Raising:
+    """Raises an error in every operation."""
 
     def __getattribute__(self, name: str) -> Any:
         raise ZeroDivisionError(name)
@@ -41,19 +41,19 @@ class Angry:
     __hash__ = object.__hash__
 
 
-class Boastful(list[Any]):
-    """A list that says it is longer than it is."""
+class Overstating(list[Any]):
+    """A list that overstates its length."""
 
     def __len__(self) -> int:
         return 10**9
 
 
-class Odd(Enum):
-    """Stands for a value that hypothesis itself can't handle, until it is logged."""
+class Placeholder(Enum):
+    """Stands for a value that Hypothesis can't handle, until it is logged."""
 
-    ANGRY = 0
+    RAISING = 0
     CLASS = 1
-    BOASTFUL = 2
+    OVERSTATING = 2
     CYCLE = 3
     OBJECT = 4
     FUNCTION = 5
@@ -63,10 +63,10 @@ class Odd(Enum):
     META = 9
 
 
-ODD_VALUES = [
-    Angry(),
-    Angry,
-    Boastful([1]),
+PLACEHOLDER_VALUES = [
+    Raising(),
+    Raising,
+    Overstating([1]),
     CYCLE,
     object(),
     print,
@@ -82,11 +82,11 @@ TENSORS = [
     torch.tensor([float("nan")]),
 ]
 TEXT = st.text(st.characters(), max_size=8)
-USUAL_NAMES = (
+COMMON_NAMES = (
     "x y a.0 a step mode loss seq event timestamp message extras rewards rewards/a rewards/mean"
     " rewards/a/mean exc_info nonfinite weights"
 )
-NAMES = TEXT | st.sampled_from(USUAL_NAMES.split())
+NAMES = TEXT | st.sampled_from(COMMON_NAMES.split())
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
@@ -99,7 +99,7 @@ LEAVES = st.one_of(
     st.complex_numbers(),
     hnp.arrays(hnp.scalar_dtypes(), hnp.array_shapes(min_dims=0, max_side=2)),
     st.sampled_from(TENSORS),
-    st.sampled_from(Odd),
+    st.sampled_from(Placeholder),
 )
 VALUES = st.recursive(
     LEAVES,
@@ -118,19 +118,19 @@ CALLS = st.tuples(
 )
 
 
-def with_odd(value: Any) -> Any:
-    """Put the odd values in their places."""
-    if isinstance(value, Odd):
-        return ODD_VALUES[value.value]
+def replace_placeholders(value: Any) -> Any:
+    """Replace placeholders by their values."""
+    if isinstance(value, Placeholder):
+        return PLACEHOLDER_VALUES[value.value]
     if isinstance(value, dict):
-        return {key: with_odd(item) for key, item in value.items()}
+        return {key: replace_placeholders(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(with_odd(item) for item in value)
+        return type(value)(replace_placeholders(item) for item in value)
     return value
 
 
 def journal_of(calls: list[tuple[Any, dict[str, Any]]]) -> list[bytes]:
-    """Log the calls in a run, and return the lines of its journal that are theirs."""
+    """Log the calls in a run and return their lines of the journal."""
     with tempfile.TemporaryDirectory() as folder:
         run = logflume.initialize(
             {
@@ -141,26 +141,26 @@ def journal_of(calls: list[tuple[Any, dict[str, Any]]]) -> list[bytes]:
             }
         )
         for event, values in calls:
-            logflume.get_logger("mine").info(event, **with_odd(values))
+            logflume.get_logger("mine").info(event, **replace_placeholders(values))
         logflume.shutdown()
         lines = (Path(run.folder) / "events.jsonl").read_bytes().splitlines(keepends=True)
     return [line for line in lines if orjson.loads(line)["logger"] == "mine"]
 
 
-def kind_of(value: Any) -> str | None:
-    """Return what kind of JSON a value is; None where it may be of any kind."""
+def json_kind(value: Any) -> str | None:
+    """Return the kind of a JSON value; None if it could be of any kind."""
     if isinstance(value, list):
-        items = {kind_of(item) for item in value} - {None}
+        items = {json_kind(item) for item in value} - {None}
         return f"list of {items.pop()}" if len(items) == 1 else (str(items) if items else "list")
     return {bool: "boolean", int: "number", float: "number", str: "text"}.get(type(value))
 
 
-def is_one_kind(found: set[str]) -> bool:
-    """Whether values of these kinds may stand in one column; an empty list goes with any list."""
-    decided = found - {"list"}
-    if len(decided) != 1:
-        return not decided
-    return found == decided or decided.pop().startswith("list of")
+def is_one_kind(kinds: set[str]) -> bool:
+    """Whether one column can hold values of these kinds; an empty list fits any list."""
+    definite = kinds - {"list"}
+    if len(definite) != 1:
+        return not definite
+    return kinds == definite or definite.pop().startswith("list of")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -172,19 +172,19 @@ def _quiet_numpy() -> Any:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls=st.lists(CALLS, max_size=12))
 def test_every_call_is_one_valid_event(calls: list[tuple[Any, dict[str, Any]]]) -> None:
-    """A run of any calls has as many events, each line is valid, and no field has two kinds."""
+    """Every call gives one valid line, and no field has two kinds."""
     lines = journal_of(calls)
     events = [orjson.loads(line) for line in lines]
     kinds: dict[tuple[str, str], set[str]] = defaultdict(set)
     for event in events:
         for name, value in event.items():
-            if (kind := kind_of(value)) and name != "nonfinite":
+            if (kind := json_kind(value)) and name != "nonfinite":
                 kinds[event["event"], name].add(kind)
 
     assert len(calls) == len(lines)
     assert all(line.endswith(b"\n") for line in lines)
     assert [] == [error.message for event in events for error in VALIDATOR.iter_errors(event)]
-    assert {} == {key: found for key, found in kinds.items() if not is_one_kind(found)}
+    assert {} == {key: names for key, names in kinds.items() if not is_one_kind(names)}
 
 
 PARTS = (
@@ -194,7 +194,7 @@ PARTS = (
 SCHEMA_NAMES = st.lists(
     st.sampled_from([*PARTS.split(), "b c", "x\n"]), min_size=1, max_size=5
 ).map("/".join)
-WITNESSES = {
+EXAMPLES = {
     Kind.BOOLEAN: True,
     Kind.INTEGER: 3,
     Kind.NUMBER: 0.5,
@@ -207,7 +207,7 @@ WITNESSES = {
 @settings(max_examples=200, deadline=None)
 @given(event_type=st.sampled_from(sorted(CATALOGUE)), name=SCHEMA_NAMES)
 def test_the_schema_and_the_columns_agree(event_type: str, name: str) -> None:
-    """A field that the catalogue gives a kind has it in the JSON Schema too, and no other."""
+    """A declared field has the same kind in the JSON Schema, and no other."""
     kind = declared_kind(event_type, name)
     event = {
         "timestamp": "2026-11-23T06:00:00.123456Z",
@@ -218,10 +218,10 @@ def test_the_schema_and_the_columns_agree(event_type: str, name: str) -> None:
         **dict.fromkeys(("attempt", "rank", "seq", "step"), 0),
     }
     valid = {
-        other for other, value in WITNESSES.items() if VALIDATOR.is_valid({**event, name: value})
+        other for other, value in EXAMPLES.items() if VALIDATOR.is_valid({**event, name: value})
     }
-    expected = set(WITNESSES) if kind is None else {kind}
-    # JSON has one type of numbers: 3 is a number too.
+    expected = set(EXAMPLES) if kind is None else {kind}
+    # In JSON Schema, an integer is a number too.
     expected |= {Kind.INTEGER} if kind is Kind.NUMBER else set()
 
     assert kind is None or kind in valid

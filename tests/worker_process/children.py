@@ -1,4 +1,4 @@
-"""The worker processes of these tests."""
+"""Helpers for tests of the worker process: its configuration, and finding its processes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ WORKER_PROCESS: dict[str, Any] = {
     "worker": "process",
     "processors": ["tag_step"],
 }
-"""The journal, written by a worker process."""
+"""A configuration with a worker process and the journal as the only sink."""
 
 
 def workers(process_id: int | None = None) -> list[psutil.Process]:
-    """Return the worker processes of this process, or of another one."""
+    """Return the worker processes of this or another process."""
     children = psutil.Process(process_id).children()
     return [child for child in children if "worker_process" in " ".join(_command(child))]
 
 
 def _command(process: psutil.Process) -> list[str]:
-    """Return its command; empty for one that has just ended, as git does at the start of a run."""
+    """Return the command line; empty if the process has just ended, like git at a run's start."""
     try:
         return process.cmdline()
     except psutil.NoSuchProcess:
@@ -32,7 +32,7 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Whether a process no longer runs."""
+    """Whether a process has ended."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Values that a training may log and that nothing can be expected of."""
+"""Values with unusual types or failing methods, which a training script may log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["RECIPES", "build", "hostile_objects"]
 
 
 class Day(datetime.datetime):
-    """A subclass that a script defines for itself."""
+    """A subclass as a script may define it."""
 
 
 class Number(int):
@@ -47,7 +47,7 @@ class Color(enum.Enum):
 
 
 class Raising:
-    """Raises whatever is done with it."""
+    """Raises an error in every operation."""
 
     def __reduce__(self) -> Any:
         raise RuntimeError("not pickled")
@@ -68,8 +68,8 @@ class Raising:
         raise RuntimeError("no hash")
 
 
-class Lying:
-    """Claims to be a dict, an array and a number, and is none."""
+class Misleading:
+    """Claims to be a dict, an array and a number, but is none."""
 
     shape = (2,)
     dtype = "float32"
@@ -97,18 +97,18 @@ class NoClass:
         raise RuntimeError("no class")
 
 
-class Comparing(type):
-    """A metaclass whose classes can't be hashed."""
+class UnhashableType(type):
+    """A metaclass whose classes are unhashable."""
 
     def __eq__(cls, _other: object) -> bool:
         raise RuntimeError("no comparison")
 
 
-class Unhashable(metaclass=Comparing):
-    """An object of a class that is in no set."""
+class Unhashable(metaclass=UnhashableType):
+    """An object whose class is unhashable."""
 
 
-class MuteError(Exception):
+class UnprintableError(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")
 
@@ -146,7 +146,7 @@ def _deep() -> list[Any]:
 
 
 def hostile_objects() -> list[Any]:
-    """Return one object of each sort."""
+    """Return one object of each type."""
     lock = threading.Lock()
     return [
         Day(2024, 1, 1),
@@ -154,10 +154,10 @@ def hostile_objects() -> list[Any]:
         Text("text"),
         Color.RED,
         Raising(),
-        Lying(),
+        Misleading(),
         NoClass(),
         Unhashable(),
-        MuteError("x"),
+        UnprintableError("x"),
         BadList([1]),
         np.zeros(3).view(BadArray),
         np.float32(0.5),
@@ -205,11 +205,11 @@ RECIPES = st.recursive(
     lambda inner: st.tuples(st.sampled_from(list(_WRAPS)), inner),
     max_leaves=3,
 )
-"""Descriptions of such objects and of containers of them: Hypothesis can't print the objects."""
+"""Descriptions of these objects and of containers with them: Hypothesis can't print the objects."""
 
 
 def build(recipe: Any) -> Any:
-    """Return the object that a recipe describes."""
+    """Build the object that a recipe describes."""
     if isinstance(recipe, int):
         return hostile_objects()[recipe]
     wrap, inner = recipe

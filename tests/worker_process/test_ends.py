@@ -1,4 +1,4 @@
-"""Either process may end at any moment: what was logged isn't lost, and nothing hangs."""
+"""Sudden ends of either process: no logged event is lost, and nothing hangs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.scripts import Script, kill
 from tests.worker_process.children import WORKER_PROCESS, has_ended, workers
 
 
-def test_the_worker_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The run goes on in this process, as the next attempt, and no event is lost."""
+def test_a_killed_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The run continues in this process as the next attempt, and no event is lost."""
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     log = logflume.get_logger()
@@ -34,8 +34,8 @@ def test_the_worker_is_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "finished" == logflume.open_run(run.folder).info.status
 
 
-def test_the_training_is_killed(tmp_path: Path) -> None:
-    """The worker writes what it was sent, and ends; the next attempt begins at once."""
+def test_a_killed_training_process(tmp_path: Path) -> None:
+    """The worker process writes what it has received and ends; the next attempt can start."""
     script = Script(
         tmp_path,
         """
@@ -60,8 +60,8 @@ def test_the_training_is_killed(tmp_path: Path) -> None:
     assert 1_000 <= len(numbers)
 
 
-def test_a_forked_process_lives_on(tmp_path: Path) -> None:
-    """A process forked from a training that was killed doesn't keep the worker waiting."""
+def test_a_fork_outlives_the_training_process(tmp_path: Path) -> None:
+    """A fork of a killed training process doesn't keep the worker process running."""
     script = Script(
         tmp_path,
         """
@@ -86,8 +86,8 @@ def test_a_forked_process_lives_on(tmp_path: Path) -> None:
     assert [0] == script.numbers()
 
 
-def test_ctrl_c_is_for_the_training(tmp_path: Path) -> None:
-    """SIGINT, SIGTERM and SIGHUP leave the worker alone: it ends when the training does."""
+def test_signals_to_the_worker_process(tmp_path: Path) -> None:
+    """SIGINT, SIGTERM and SIGHUP don't end the worker process: it ends with the run."""
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -98,8 +98,8 @@ def test_ctrl_c_is_for_the_training(tmp_path: Path) -> None:
     assert os.getsid(0) != worker.pid
 
 
-def test_a_worker_that_hangs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The end of the run waits as long as it may, then says how much was not written."""
+def test_a_hanging_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shutdown waits for its timeout, then reports the number of events not written."""
     logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     assert logflume.flush()
@@ -116,8 +116,8 @@ def test_a_worker_that_hangs(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "events dropped" in capsys.readouterr().err
 
 
-def test_what_only_the_script_has(tmp_path: Path) -> None:
-    """A function of the training's script, which the worker can't import, does it no harm."""
+def test_functions_of_the_script(tmp_path: Path) -> None:
+    """A deferred function of the script, which the worker process can't import, is supported."""
     script = Script(
         tmp_path,
         """

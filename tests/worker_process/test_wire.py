@@ -1,4 +1,4 @@
-"""Whatever the buffer holds becomes plain data, and nothing of it is lost on the way."""
+"""The wire format: everything in the buffer becomes plain data, without loss."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ VALUES = st.recursive(
 FIELDS = st.dictionaries(TEXTS, VALUES, max_size=4)
 
 
-def record(event: Any = "training", /, step: Any = None, mode: Any = None, **fields: Any) -> Record:
+def make_record(
+    event: Any = "training", /, step: Any = None, mode: Any = None, **fields: Any
+) -> Record:
     return Record(1, "training", "info", event, {}, fields, (step, mode))
 
 
-def across(items: Iterable[BufferItem]) -> list[Any]:
-    """Return items as the worker process gets them, as records and gaps."""
+def send(items: Iterable[BufferItem]) -> list[Any]:
+    """Encode and decode items; return the records and gaps that the worker process gets."""
     name, packed, _ = decode(encode(("records", pack(items), (None, None))))
     assert "records" == name
     arrived: list[Any] = []
@@ -48,7 +50,7 @@ def across(items: Iterable[BufferItem]) -> list[Any]:
 
 
 def assert_plain(value: Any) -> None:
-    """Check that a value is of exact plain types only."""
+    """Check that a value consists of exact plain types only."""
     if type(value) in (list, tuple):
         for item in value:
             assert_plain(item)
@@ -61,12 +63,12 @@ def assert_plain(value: Any) -> None:
 
 
 @given(st.lists(st.tuples(TEXTS, FIELDS), max_size=6))
-def test_plain_values_arrive_as_they_were(calls: list[tuple[str, dict[str, Any]]]) -> None:
-    """Names, texts with lone surrogates, large integers and containers arrive unchanged."""
+def test_plain_values_are_unchanged(calls: list[tuple[str, dict[str, Any]]]) -> None:
+    """Names, text with lone surrogates, large integers and containers arrive unchanged."""
     at = (3, "train")
     sent = [Record(1, "training", "info", event, {}, fields, at) for event, fields in calls]
 
-    arrived = across(sent)
+    arrived = send(sent)
     assert [(r.event, r.fields, r.step_and_mode) for r in sent] == [
         (event, fields, step_and_mode) for _, _, _, event, _, fields, step_and_mode, _ in arrived
     ]
@@ -74,22 +76,22 @@ def test_plain_values_arrive_as_they_were(calls: list[tuple[str, dict[str, Any]]
 
 @given(st.lists(RECIPES, min_size=1, max_size=4), RECIPES, RECIPES)
 def test_packing_is_total(recipes: list[Any], step: Any, mode: Any) -> None:
-    """Values, steps and modes of any type become exact plain types; the records stay."""
+    """Values, steps and modes of any type become exact plain types; no record is lost."""
     values = list(map(build, recipes))
     at = {"step": build(step), "mode": build(mode)}
-    sent = [record("x", **at, before=1, value=value, after=2) for value in values]
+    sent = [make_record("x", **at, before=1, value=value, after=2) for value in values]
 
     packed = pack(sent)
     assert_plain(packed)
     assert marshal.loads(marshal.dumps(packed)) is not None
-    arrived = across(sent)
+    arrived = send(sent)
     assert [(1, 2)] * len(values) == [(r[5]["before"], r[5]["after"]) for r in arrived]
 
 
 def test_names_and_texts_of_subclasses() -> None:
     """Names that are subclasses of str arrive as exact strs."""
     named = {np.str_("loss"): np.float64(0.5), "day": datetime.date(2024, 1, 1), "path": Path("a")}
-    ((*_, fields, step_and_mode, _),) = across([record(step=np.int64(3), **named)])
+    ((*_, fields, step_and_mode, _),) = send([make_record(step=np.int64(3), **named)])
 
     assert {"loss": 0.5, "day": "2024-01-01", "path": "a"} == fields
     assert (3, None) == step_and_mode
@@ -97,54 +99,58 @@ def test_names_and_texts_of_subclasses() -> None:
 
 
 def test_records_of_one_shape_are_one_item() -> None:
-    """Consecutive records with the same names cross by column; another shape begins a new item."""
-    sent = [*(record(loss=0.5, kl=i) for i in range(5)), record("x"), record(loss=0.5, kl=6)]
+    """Consecutive records with the same names are one item; a new shape starts another."""
+    sent = [
+        *(make_record(loss=0.5, kl=i) for i in range(5)),
+        make_record("x"),
+        make_record(loss=0.5, kl=6),
+    ]
 
     assert [5, 1, 1] == [len(item[3]) for item in pack(sent)]
 
 
-def test_a_batch_of_completions_crosses_by_column() -> None:
-    """Deferred records are made in the training process, and cross as one item a type."""
+def test_completions_are_sent_by_column() -> None:
+    """Deferred records are built in the training process and sent as one item per event type."""
     columns: dict[str, list[Any]] = {"text": ["a", "b"], "reward": [1.0, None]}
 
-    def made() -> list[tuple[str, str, dict[str, list[Any]]]]:
+    def build_columns() -> list[tuple[str, str, dict[str, list[Any]]]]:
         return [("model", "model_output", columns), ("metrics", "generation", {"n": [2]})]
 
-    packed = pack([DeferredRecords(7, (3, "train"), made, 3)])
+    packed = pack([DeferredRecords(7, (3, "train"), build_columns, 3)])
     assert [["text", "reward"], ["n"]] == [item[6] for item in packed]
-    first, second, third = across([DeferredRecords(7, (3, "train"), made, 3)])
+    first, second, third = send([DeferredRecords(7, (3, "train"), build_columns, 3)])
     assert (7, "model", "info", "model_output") == first[:4]
     assert ({"text": "b", "reward": None}, (3, "train")) == (second[5], second[6])
     assert {"n": 2} == third[5]
 
 
 def test_deferred_records_that_fail_are_counted() -> None:
-    """Records that can't be made leave a gap of their number."""
+    """Deferred records that can't be built leave a gap of their number."""
 
     def fail() -> list[Any]:
         raise KeyError("no")
 
-    (gap,) = across([DeferredRecords(0, (None, None), fail, 66)])
+    (gap,) = send([DeferredRecords(0, (None, None), fail, 66)])
     assert (66, "unreadable") == (gap.count, gap.reason)
 
 
 @given(
     st.lists(
         st.integers(1, 5).map(lambda n: Dropped(n, "buffer_full"))
-        | st.just(record(loss=0.5))
-        | st.just(record("x", note="a")),
+        | st.just(make_record(loss=0.5))
+        | st.just(make_record("x", note="a")),
         max_size=10,
     )
 )
 def test_every_record_is_sent_or_counted(items: list[BufferItem]) -> None:
-    """Packed items stand for as many records as the items they were made of."""
+    """Packing and unpacking preserve the number of records."""
     assert count_records(items) == count_packed(pack(items)) == count_records(unpack(pack(items)))
 
 
-def test_names_arrive_as_one_object() -> None:
-    """The names of fields are the same objects in all batches: comparing them is cheap."""
+def test_names_are_interned() -> None:
+    """All batches share the objects of field names, which makes comparisons cheap."""
 
     def names() -> list[str]:
-        return list(across([record(loss=0.5, kl=0.1)])[0][5])
+        return list(send([make_record(loss=0.5, kl=0.1)])[0][5])
 
     assert all(one is other for one, other in zip(names(), names(), strict=True))

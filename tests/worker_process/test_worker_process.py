@@ -1,4 +1,4 @@
-"""A pipeline in a process of its own does what one on a thread does."""
+"""The worker process: the same results as with a worker thread."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VALUES = st.recursive(
 
 
 def log_everything(config: dict[str, Any], folder: Path, batches: list[dict[str, Any]]) -> Any:
-    """Log these fields, and return what the journal has of them."""
+    """Log these fields and return the fields of the events in the journal."""
     run = logflume.initialize(config, dir=folder)
     for step, values in enumerate(batches):
         logflume.set_step(step)
@@ -45,15 +45,15 @@ def log_everything(config: dict[str, Any], folder: Path, batches: list[dict[str,
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.dictionaries(st.text(), VALUES), max_size=5))
 def test_any_values(batches: list[dict[str, Any]]) -> None:
-    """Whatever is logged, the journal is the same."""
+    """For any values, the journal is the same with a thread and with a process."""
     with tempfile.TemporaryDirectory() as folder:
-        here = log_everything({**WORKER_PROCESS, "worker": "thread"}, Path(folder), batches)
-        assert here == log_everything(WORKER_PROCESS, Path(folder), batches)
+        on_thread = log_everything({**WORKER_PROCESS, "worker": "thread"}, Path(folder), batches)
+        assert on_thread == log_everything(WORKER_PROCESS, Path(folder), batches)
 
 
 @pytest.mark.parametrize("worker", ["thread", "process"])
 def test_hostile_values(worker: str, tmp_path: Path) -> None:
-    """Whatever a value, step, mode, name or first argument is, its event arrives with the rest."""
+    """With any value, step, mode or name, the event arrives with its other fields."""
     run = logflume.initialize({**WORKER_PROCESS, "worker": worker}, dir=tmp_path)
     log = logflume.get_logger("odd")
     count = len(hostile_objects())
@@ -83,16 +83,16 @@ def test_hostile_values(worker: str, tmp_path: Path) -> None:
 
 
 def test_arrays_and_tensors(tmp_path: Path) -> None:
-    """Arrays and tensors get through as their values."""
+    """Arrays and tensors arrive as their values."""
     torch = pytest.importorskip("torch", reason="torch is an extra")
     values = {"a": np.arange(3.0), "t": torch.ones(2, 2), "s": torch.tensor(0.5), "l": [np.int8(1)]}
-    here = log_everything({**WORKER_PROCESS, "worker": "thread"}, tmp_path, [values])
-    assert [1.0, 1.0] == here[0]["values/t"][0] or "values/t" in here[0]
-    assert here == log_everything(WORKER_PROCESS, tmp_path, [values])
+    on_thread = log_everything({**WORKER_PROCESS, "worker": "thread"}, tmp_path, [values])
+    assert [1.0, 1.0] == on_thread[0]["values/t"][0] or "values/t" in on_thread[0]
+    assert on_thread == log_everything(WORKER_PROCESS, tmp_path, [values])
 
 
-def test_it_is_another_process(tmp_path: Path) -> None:
-    """While the run goes on there is one child, which ends with it; steps and levels hold there."""
+def test_process_and_journal(tmp_path: Path) -> None:
+    """A run has one worker process, which ends with it; steps and levels are applied."""
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     logflume.set_step(7, "train")
@@ -111,8 +111,8 @@ def test_it_is_another_process(tmp_path: Path) -> None:
     ]
 
 
-def test_what_was_logged_before(tmp_path: Path) -> None:
-    """Events from before the start are delivered, if their level is logged."""
+def test_early_events(tmp_path: Path) -> None:
+    """Events logged before `initialize()` are delivered if their level is enabled."""
     logflume.get_logger().debug("early", number=1)
     logflume.get_logger().info("early", number=2)
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
@@ -120,8 +120,8 @@ def test_what_was_logged_before(tmp_path: Path) -> None:
     assert [2] == [e["number"] for e in own(read(run.folder / "events.jsonl"))]
 
 
-def test_the_counts(tmp_path: Path) -> None:
-    """The report is the one of a pipeline on a thread, also while it runs."""
+def test_report(tmp_path: Path) -> None:
+    """The report has the same counts as with a thread, during and after the run."""
     logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     logflume.get_logger().info("x")
     assert logflume.flush()
@@ -140,7 +140,7 @@ def obstacles(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_sink_that_is_an_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It keeps the whole pipeline in this process, as one event and one line report."""
+    """A sink object forces the pipeline onto a thread; one event and one line report it."""
     sink = testing.MemorySink()
     root = {"sinks": ["jsonl", "mine"]}
     sinks = {**WORKER_PROCESS["sinks"], "mine": sink}
@@ -165,10 +165,10 @@ def test_a_sink_that_is_an_object(tmp_path: Path, capsys: pytest.CaptureFixture[
         ([lambda _logger, _method, event: event], "the processor '<lambda>' is an object"),
     ],
 )
-def test_what_else_needs_this_process(
+def test_other_obstacles(
     processors: list[Any], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A component that isn't detachable, and a processor that is an object, are reported."""
+    """Components that aren't detachable, and processor objects, are reported."""
     console = {"sinks": {**WORKER_PROCESS["sinks"], "console": {}}}
     config = {**WORKER_PROCESS, **console, "root": {"sinks": ["jsonl", "console"]}}
     run = logflume.initialize({**config, "processors": processors}, dir=tmp_path)
@@ -178,27 +178,27 @@ def test_what_else_needs_this_process(
     assert 1 == capsys.readouterr().err.count(reason)
 
 
-def test_a_thread_that_was_asked_for(tmp_path: Path) -> None:
-    """With `worker: thread` nothing is reported."""
+def test_a_configured_thread(tmp_path: Path) -> None:
+    """With `worker: thread`, nothing is reported."""
     config = {**WORKER_PROCESS, "worker": "thread", "processors": [lambda _l, _m, event: event]}
     run = logflume.initialize(config, dir=tmp_path)
     assert logflume.shutdown()
     assert [] == obstacles(run.folder)
 
 
-def test_errors_of_the_configuration(tmp_path: Path) -> None:
-    """What can't be built there is raised here, as it would be otherwise; no process stays."""
-    bad = {**WORKER_PROCESS, "processors": [{"sample_system": {"interval_s": -1}}]}
+def test_configuration_errors(tmp_path: Path) -> None:
+    """Errors in the worker process are raised by `initialize()`, and no process remains."""
+    invalid = {**WORKER_PROCESS, "processors": [{"sample_system": {"interval_s": -1}}]}
     with pytest.raises(ConfigError, match="interval_s must be a number of seconds above 0"):
-        logflume.initialize(bad, dir=tmp_path)
+        logflume.initialize(invalid, dir=tmp_path)
     (tmp_path / "r" / "events.jsonl").mkdir(parents=True)
     with pytest.raises(RunError, match=r"sinks\.jsonl: can't be opened"):
         logflume.initialize(WORKER_PROCESS, dir=tmp_path, run="r")
     assert [] == workers()
 
 
-def test_no_process_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no process starts, events are written in this one, and one of them says so."""
+def test_a_process_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no process starts, events are written on a thread, and one event reports it."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     logflume.get_logger().info("x")
@@ -209,8 +209,8 @@ def test_no_process_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert ["x"] == [e["event"] for e in own(events)]
 
 
-def test_the_console_is_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Lines for the console are printed by this process, wherever its standard error leads."""
+def test_console_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The training process prints console lines, to its current standard error."""
     config = {"worker": "process", "root": {"sinks": ["console"]}, "sinks": {"console": {}}}
     logflume.initialize(config, dir=tmp_path)
     logflume.get_logger().info("hello there")
@@ -218,8 +218,8 @@ def test_the_console_is_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "hello there" in capsys.readouterr().err
 
 
-def test_the_readings_are_ours(tmp_path: Path) -> None:
-    """`sample_system` tells what the training's process uses, not the other one."""
+def test_sampling(tmp_path: Path) -> None:
+    """`sample_system` measures the training process, not the worker process."""
     run = logflume.initialize(
         {**WORKER_PROCESS, "processors": [{"sample_system": {"interval_s": 0.02}}]}, dir=tmp_path
     )
@@ -230,15 +230,15 @@ def test_the_readings_are_ours(tmp_path: Path) -> None:
         return [e["process_memory_bytes"] for e in events if e["event"] == "system"]
 
     assert wait_until(sampled)
-    ours = psutil.Process(os.getpid()).memory_info().rss
-    assert abs(sampled()[-1] - ours) < abs(sampled()[-1] - worker.memory_info().rss)
+    own_bytes = psutil.Process(os.getpid()).memory_info().rss
+    assert abs(sampled()[-1] - own_bytes) < abs(sampled()[-1] - worker.memory_info().rss)
 
 
 def test_deferred_records(tmp_path: Path) -> None:
-    """Records that are made late are made in the training process."""
+    """Deferred records are built in the training process."""
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
-    notes = deque([1, 2])
-    make = lambda: [("training", "x", {"number": list(notes)})]  # noqa: E731
+    numbers = deque([1, 2])
+    make = lambda: [("training", "x", {"number": list(numbers)})]  # noqa: E731
     CHANNELS.buffer.put(DeferredRecords(0, (3, None), make, 2))
     assert logflume.shutdown()
     logged = [e for e in read(run.folder / "events.jsonl") if e["event"] == "x"]
@@ -246,7 +246,7 @@ def test_deferred_records(tmp_path: Path) -> None:
 
 
 def test_names_and_steps_of_numpy(tmp_path: Path) -> None:
-    """Names, loggers and steps that are NumPy's texts and numbers get through."""
+    """NumPy strings and numbers work as names, loggers and steps."""
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     logflume.set_step(np.int64(5), mode=np.str_("train"))
     log = logflume.get_logger(np.str_("made")).bind(**{np.str_("bound"): 1.0})
@@ -254,13 +254,13 @@ def test_names_and_steps_of_numpy(tmp_path: Path) -> None:
     logflume.set_step(None)
     assert logflume.shutdown()
     (event,) = [e for e in read(run.folder / "events.jsonl") if e["event"] == "x"]
-    wanted = {"logger": "made", "step": 5, "mode": "train", "bound": 1.0, "given": 2.0}
-    assert wanted == {name: event[name] for name in wanted}
+    expected = {"logger": "made", "step": 5, "mode": "train", "bound": 1.0, "given": 2.0}
+    assert expected == {name: event[name] for name in expected}
 
 
-@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this class of processes")
-def test_the_training_is_never_interrupted(tmp_path: Path) -> None:
-    """No thread of the worker's process takes a core from a running one."""
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has this scheduling policy")
+def test_scheduling_policy(tmp_path: Path) -> None:
+    """No thread of the worker process preempts a running thread."""
     logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     logflume.get_logger("training").info("x")

@@ -1,4 +1,4 @@
-"""What runs in the caller: the logger, and everything between a log call and the buffer."""
+"""The caller's side of logging: loggers, and everything between a log call and the buffer."""
 
 from __future__ import annotations
 

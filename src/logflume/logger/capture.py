@@ -1,4 +1,4 @@
-"""The part of a log call that has to see the caller: exceptions, arguments, mutable values."""
+"""Capturing a log call on the caller's thread: exceptions, arguments, mutable values."""
 
 from __future__ import annotations
 
@@ -22,19 +22,20 @@ _OWN_MODULES = frozenset({"logflume.logger.logger", "logflume.logger.capture", "
 def capture(
     logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
 ) -> tuple[str, dict[str, Any], int] | None:
-    """Return the event's text, a snapshot of its fields and their size in memory.
+    """Take a snapshot of a log call. Never raises.
+
+    A call that can't be processed is logged as it is, with the error in the field `problem`.
 
     Returns:
-        None if a processor of the caller dropped the event.
-
-    Never raises: a call that can't be read as it was meant is logged with a field `problem`.
+        The event's text, a snapshot of its fields and their approximate size in bytes; None if a
+        processor in the caller dropped the event.
     """
     captured = call_guarded(_capture, logger, level, event, args, dict(fields))
     if captured is None:
         return None
     if isinstance(captured, Failure):
-        kept = {name: snapshot(value) for name, value in fields.items()}
-        captured = _text(event), {**kept, "problem": describe(captured.error)}
+        copied = {name: snapshot(value) for name, value in fields.items()}
+        captured = _text(event), {**copied, "problem": describe(captured.error)}
     text, copied = captured
     return text, copied, len(text) + memory_bytes(copied.values())
 
@@ -45,7 +46,7 @@ def _capture(
     if type(event) is not str:
         copied = snapshot(event)
         if isinstance(copied, PendingArray):
-            # Its text is made later: a GPU may still have to copy it.
+            # Converted by the worker: the copy from the GPU may still be in flight.
             event, fields = "message", {"message": copied, **fields}
         else:
             event = "" if event is None else _text(event)
@@ -67,7 +68,7 @@ def _capture(
 
 
 def _find_caller() -> FrameType | None:
-    """Return the frame that made the log call: the first outside of the logger."""
+    """Return the frame of the log call: the innermost one outside the logger's own modules."""
     frame: FrameType | None = sys._getframe()
     while frame is not None and frame.f_globals.get("__name__") in _OWN_MODULES:
         frame = frame.f_back
@@ -75,7 +76,7 @@ def _find_caller() -> FrameType | None:
 
 
 def _text(event: Any) -> str:
-    """Return the text of a call's first argument."""
+    """Return a log call's first argument as text."""
     text = call_guarded(str, snapshot(event))
     if isinstance(text, Failure):
         return f"<{type_name(event)} that could not be read: {describe(text.error)}>"
@@ -83,14 +84,14 @@ def _text(event: Any) -> str:
 
 
 def _interpolate(event: str, args: tuple[Any, ...], fields: dict[str, Any]) -> str:
-    """Fill `%s` and friends as structlog does: one mapping by name, else by position."""
+    """Format `%s` placeholders as structlog does: by name from one mapping, else by position."""
     values: Any = args[0] if len(args) == 1 and isinstance(args[0], dict) and args[0] else args
-    filled = call_guarded(event.__mod__, values)
-    if isinstance(filled, Failure):
+    formatted = call_guarded(event.__mod__, values)
+    if isinstance(formatted, Failure):
         fields["args"] = list(args)
-        fields["problem"] = describe(filled.error)
+        fields["problem"] = describe(formatted.error)
         return event
-    return str(filled)
+    return str(formatted)
 
 
 def _run_caller_processors(logger: Any, level: str, fields: dict[str, Any]) -> Any:
@@ -104,28 +105,30 @@ def _run_caller_processors(logger: Any, level: str, fields: dict[str, Any]) -> A
 
 
 def _find_exception(value: Any) -> ExcInfo | None:
-    """Read `exc_info` as Python's logging does: an exception, a triple, or anything true."""
+    """Resolve `exc_info` as Python's logging does: an exception, a triple, or any true value."""
     if isinstance(value, BaseException):
         return type(value), value, value.__traceback__
     if isinstance(value, tuple) and len(value) == 3:
         return value if isinstance(value[1], BaseException) else None
     if not value:
         return None
-    kind, error, trace = sys.exc_info()
-    return (kind, error, trace) if kind is not None and error is not None else None
+    exc_type, error, trace = sys.exc_info()
+    return (exc_type, error, trace) if exc_type is not None and error is not None else None
 
 
 def exception_fields(exc_info: ExcInfo) -> dict[str, Any]:
-    """Return an exception as fields: its type, message, printed traceback and frames.
+    """Return an exception as fields: type, message, formatted traceback and frames.
 
-    It is formatted at once: a traceback that waits in the buffer would keep alive
-    every tensor that its frames refer to.
+    The traceback is formatted immediately: in the buffer, it would keep alive every tensor that
+    its frames refer to.
     """
-    kind, error, trace = exc_info
+    exc_type, error, trace = exc_info
     message = call_guarded(str, error)
-    text = call_guarded(lambda: "".join(traceback.format_exception(kind, error, trace)))
+    text = call_guarded(lambda: "".join(traceback.format_exception(exc_type, error, trace)))
     return {
-        "exception/type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+        "exception/type": f"{exc_type.__module__}.{exc_type.__qualname__}".removeprefix(
+            "builtins."
+        ),
         "exception/message": describe(error) if isinstance(message, Failure) else message,
         "exception/traceback": describe(error) if isinstance(text, Failure) else text,
         "exception/frames": [

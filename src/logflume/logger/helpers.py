@@ -1,4 +1,4 @@
-"""The functions that log one known kind of event, as the README's quickstart uses them."""
+"""Shortcuts: a function for each of the usual loggers and event types."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = [
 
 
 def get_training_logger(**context: Any) -> EventLogger:
-    """Return the logger `training`: progress and metrics of the training."""
+    """Return the logger `training`: training progress and metrics."""
     return get_logger("training", **context)
 
 
 def get_model_logger(**context: Any) -> EventLogger:
-    """Return the logger `model`: what the model wrote."""
+    """Return the logger `model`: completions of the model."""
     return get_logger("model", **context)
 
 
 def get_reward_logger(**context: Any) -> EventLogger:
-    """Return the logger `reward`: what the reward functions gave."""
+    """Return the logger `reward`: values of the reward functions."""
     return get_logger("reward", **context)
 
 
@@ -56,15 +56,15 @@ def log_model_output(
     answer: str | None = None,
     **fields: Any,
 ) -> None:
-    """Log one completion of the model, as an event `model_output`.
+    """Log one completion as a `model_output` event.
 
     Args:
-        question: What was asked.
-        true_answer: The answer that is right.
-        model_output: The text the model wrote, whole.
-        reasoning: The part between the reasoning tags.
-        answer: The part between the answer tags.
-        fields: More fields: `step`, `rewards={"correctness": 2.0}`, `advantage` …
+        question: The question, or prompt.
+        true_answer: The correct answer.
+        model_output: The full text of the completion.
+        reasoning: The text between the reasoning tags.
+        answer: The text between the answer tags.
+        fields: Further fields: `step`, `rewards={"correctness": 2.0}`, `advantage` …
     """
     _MODEL.info(
         "model_output",
@@ -78,12 +78,12 @@ def log_model_output(
 
 
 def log_training_progress(step: int, metrics: Mapping[str, Any], **fields: Any) -> None:
-    """Log the metrics of a training step, as an event `training`.
+    """Log the metrics of a training step as a `training` event.
 
     Args:
         step: The training step.
         metrics: Metric names and values: `{"loss": 0.5, "learning_rate": 5e-6}`.
-        fields: More fields.
+        fields: Further fields.
     """
     _TRAINING.info("training", **{**_as_fields(metrics), **fields, "step": step})
 
@@ -91,27 +91,28 @@ def log_training_progress(step: int, metrics: Mapping[str, Any], **fields: Any) 
 def log_reward_metrics(
     step: int, rewards_dict: Mapping[str, Sequence[float | None]], **fields: Any
 ) -> None:
-    """Log what the reward functions gave for one batch, as an event `reward`.
+    """Log the values of the reward functions for one batch as a `reward` event.
 
-    The same event comes from `log.info("reward", step=step, correctness=[2.0, 0.0])`.
+    Equivalent to `get_reward_logger().info("reward", step=step, correctness=[2.0, 0.0])`.
 
     Args:
         step: The training step.
-        rewards_dict: By reward function, one value a completion; None: does not apply.
-        fields: More fields: `num_generations=8` (completions a prompt), `mode="eval"` …
+        rewards_dict: For each reward function, one value per completion; None where the function
+            doesn't apply.
+        fields: Further fields: `num_generations=8` (completions per prompt), `mode="eval"` …
     """
     _REWARD.info("reward", **{**_as_fields(rewards_dict), **fields, "step": step})
 
 
 def log_memory_usage(**fields: Any) -> None:
-    """Log the memory of process, machine and torch's allocator now, as an event `system`."""
+    """Log the memory use of the process, the machine and torch's allocator as a `system` event."""
     _SYSTEM.info("system", **{**process_memory(), **machine_memory(), **torch_memory(), **fields})
 
 
 def _as_fields(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a mapping as keyword arguments, whatever it is: a log call never raises."""
-    named = call_guarded(lambda: {key_text(name): value for name, value in values.items()})
-    return {"problem": describe(named.error)} if isinstance(named, Failure) else named
+    """Return a mapping as keyword arguments. Never raises, even if it isn't a mapping."""
+    fields = call_guarded(lambda: {key_text(name): value for name, value in values.items()})
+    return {"problem": describe(fields.error)} if isinstance(fields, Failure) else fields
 
 
 _TRAINING = get_training_logger()

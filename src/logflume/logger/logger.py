@@ -52,20 +52,6 @@ _are_numbers = NUMBER_TYPES.issuperset
 _new = object.__new__
 
 
-def _size_if_atomic(event: str, context: dict[str, Any], fields: dict[str, Any]) -> int | None:
-    """Return about how much memory the texts take; None if a value has to be copied."""
-    try:
-        if not _are_atomic(map(type, context.values())):
-            return None
-        if _are_numbers(map(type, fields.values())):
-            return len(event) if len(event) > LONG_TEXT else 0
-        if _are_atomic(map(type, fields.values())):
-            return len(event) + memory_bytes(fields.values())
-    except TypeError:
-        pass  # a metaclass that defines `__eq__` makes its classes unhashable
-    return None
-
-
 def _with_docs_of(method: Callable[..., Any], implementation: Any) -> Any:
     implementation.__name__ = method.__name__
     implementation.__qualname__ = method.__qualname__
@@ -99,7 +85,14 @@ def _logs_at(level: str) -> Callable[[Method], Method]:
             or "exc_info" in context
             or "stack_info" in context
         ):
-            size_bytes = _size_if_atomic(event, context, fields)
+            try:
+                if _are_atomic(map(type, context.values())):
+                    if _are_numbers(map(type, fields.values())):
+                        size_bytes = 0 if len(event) < LONG_TEXT else len(event)
+                    elif _are_atomic(map(type, fields.values())):
+                        size_bytes = len(event) + memory_bytes(fields.values())
+            except TypeError:
+                pass  # a metaclass that defines `__eq__` makes its classes unhashable
         if size_bytes is None:
             captured = capture(self, level, event, args, {**context, **fields})
             if captured is None:

@@ -1,8 +1,8 @@
-"""Python's own logging as `message` events: libraries, warnings.
+"""Records of Python's `logging` and warnings, forwarded as `message` events.
 
-The configured loggers get one handler. A library that calls `dictConfig` removes handlers
-and disables loggers; `logging.config` documents `dictConfigClass` as the place to change
-what such a call does, and that is where the handler is put back.
+A handler is added to each configured logger. A library that calls `dictConfig` removes handlers
+and disables loggers. To restore the handler afterwards, this module replaces `dictConfigClass`,
+which `logging.config` documents as its extension point.
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ _WARNINGS_LOGGER = "py.warnings"
 
 
 class _EventHandler(logging.Handler):
-    """Turns a record of Python's logging into an event, once, however many loggers it passes."""
+    """Turns a log record into an event, once, however many loggers it propagates through."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "logflume_taken", False):
+        if getattr(record, "logflume_emitted", False):
             return
-        record.logflume_taken = True
+        record.logflume_emitted = True
         text = call_guarded(record.getMessage)
         if isinstance(text, Failure):
-            text = f"{snapshot(record.msg)} (its arguments don't fit: {describe(text.error)})"
+            text = f"{snapshot(record.msg)} (its arguments don't match: {describe(text.error)})"
         fields: dict[str, Any] = {"source": f"{record.pathname}:{record.lineno}"}
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         if record.stack_info:
             fields["stack"] = record.stack_info
-        # A text of one word must not become an event's type.
+        # The text is a field: as first argument, a single word would become the event type.
         get_logger(record.name).log(record.levelno, "message", message=text.rstrip("\n"), **fields)
 
 
 class _Bridge:
-    """The handler on its loggers, and what it found there."""
+    """The handler on its loggers, and the loggers' previous state."""
 
-    def __init__(self, config: StdlibConfig, takes_terminal: bool) -> None:
+    def __init__(self, config: StdlibConfig, has_console: bool) -> None:
         self._config = config
-        self._takes_terminal = takes_terminal
+        self._has_console = has_console
         self._handler = _EventHandler(config.level)
         self._names = [*config.loggers, *([_WARNINGS_LOGGER] if config.warnings else [])]
-        self._moved_aside: list[tuple[logging.Logger, logging.Handler]] = []
-        self._given_levels: list[logging.Logger] = []
+        self._removed_handlers: list[tuple[logging.Logger, logging.Handler]] = []
+        self._leveled_loggers: list[logging.Logger] = []
         self._captures_warnings = False
 
     def attach(self) -> None:
-        """Put the handler on every logger that lacks it, and let the loggers speak again."""
+        """Add the handler to every logger that doesn't have it, and enable the loggers."""
         for name in self._names:
             logger = logging.getLogger(name)
             _enable(name)
             if logger.level == logging.NOTSET:
-                # It would have the root's, WARNING: then a lower level of ours were without effect.
+                # Otherwise the root's level applies: WARNING, even if a lower one is configured.
                 logger.setLevel(self._config.level)
-                self._given_levels.append(logger)
-            if self._takes_terminal:
-                self._move_terminal_handlers(logger)
+                self._leveled_loggers.append(logger)
+            if self._has_console:
+                self._remove_terminal_handlers(logger)
             if self._handler not in logger.handlers:
                 logger.addHandler(self._handler)
         if self._config.warnings and not self._captures_warnings:
@@ -73,33 +73,33 @@ class _Bridge:
             self._captures_warnings = warnings.showwarning is not before
 
     def detach(self) -> None:
-        """Leave the loggers as they were found."""
+        """Restore the loggers' previous state."""
         for name in self._names:
             logging.getLogger(name).removeHandler(self._handler)
-        for logger in self._given_levels:
+        for logger in self._leveled_loggers:
             if logger.level == self._handler.level:
                 logger.setLevel(logging.NOTSET)
-        for logger, handler in self._moved_aside:
+        for logger, handler in self._removed_handlers:
             logger.addHandler(handler)
-        self._given_levels.clear()
-        self._moved_aside.clear()
+        self._leveled_loggers.clear()
+        self._removed_handlers.clear()
         if self._captures_warnings:
             logging.captureWarnings(False)
             self._captures_warnings = False
 
-    def _move_terminal_handlers(self, logger: logging.Logger) -> None:
-        # The console shows the event; a handler that prints the record would show it twice.
+    def _remove_terminal_handlers(self, logger: logging.Logger) -> None:
+        # The console already shows the event: a handler that prints it would duplicate it.
         for handler in list(logger.handlers):
             stream = getattr(handler, "stream", None)
             if type(handler) is logging.StreamHandler and stream in (sys.stderr, sys.stdout):
                 logger.removeHandler(handler)
-                self._moved_aside.append((logger, handler))
+                self._removed_handlers.append((logger, handler))
 
 
 def _enable(name: str) -> None:
-    """Undo what `disable_existing_loggers` did to a logger and its children."""
-    for found, logger in list(logging.root.manager.loggerDict.items()):
-        if isinstance(logger, logging.Logger) and f"{found}.".startswith(f"{name}."):
+    """Enable a logger and its children after `disable_existing_loggers`."""
+    for logger_name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and f"{logger_name}.".startswith(f"{name}."):
             logger.disabled = False
 
 
@@ -107,17 +107,17 @@ _bridge: _Bridge | None = None
 _original: Any = None
 
 
-def install(config: StdlibConfig, *, takes_terminal: bool) -> None:
-    """Let the configured loggers feed the pipeline.
+def install(config: StdlibConfig, *, has_console: bool) -> None:
+    """Forward records of the configured loggers to the pipeline.
 
     Args:
-        config: Which loggers, from which level.
-        takes_terminal: Whether a console shows the events, so that the handlers which print
-            to the terminal are put aside until `uninstall`.
+        config: The loggers and their lowest level.
+        has_console: Whether a console shows the events. If so, handlers that print to the
+            terminal are removed until `uninstall`.
     """
     global _bridge, _original
     uninstall()
-    bridge = _bridge = _Bridge(config, takes_terminal)
+    bridge = _bridge = _Bridge(config, has_console)
     bridge.attach()
     _original = logging.config.dictConfigClass
 
@@ -130,7 +130,7 @@ def install(config: StdlibConfig, *, takes_terminal: bool) -> None:
 
 
 def uninstall() -> None:
-    """Undo `install`."""
+    """Undo `install`: restore loggers, handlers and `dictConfigClass`."""
     global _bridge
     if _bridge is not None:
         _bridge.detach()

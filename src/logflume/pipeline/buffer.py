@@ -20,6 +20,7 @@ from logflume.pipeline.records import (
     RecordTuple,
     StepAndMode,
     count_records,
+    item_bytes,
 )
 
 __all__ = ["Buffer", "RecordSource", "Wakeup"]
@@ -136,7 +137,7 @@ class Buffer:
         with self._room:
             self._consumer_id = threading.get_ident()
             while items and len(taken) < most:
-                size_bytes = _size_bytes(items[0])
+                size_bytes = item_bytes(items[0])
                 if taken and taken_bytes + size_bytes > most_bytes:
                     break
                 taken_bytes += size_bytes
@@ -153,7 +154,7 @@ class Buffer:
         """Put items that were taken back in front of all others, also where there is no room."""
         with self._room:
             self._items.extendleft(reversed(items))
-            self._bytes += sum(map(_size_bytes, items))
+            self._bytes += sum(map(item_bytes, items))
 
     def clear(self) -> int:
         """Remove all records, and return how many there were."""
@@ -200,7 +201,7 @@ class Buffer:
         return not size_bytes or not self._items or self._bytes + size_bytes <= self._max_bytes
 
     def _put_bounded(self, record: RecordTuple | Record | DeferredRecords | ReceivedBatch) -> None:
-        size_bytes = _size_bytes(record)
+        size_bytes = item_bytes(record)
         with self._room:
             if self._starter is not None:
                 starter, self._starter = self._starter, None
@@ -245,12 +246,8 @@ class Buffer:
             item = self._items.popleft()
             reason = item.reason if isinstance(item, Dropped) else BUFFER_FULL
             dropped[reason] += count_records([item])
-            self._bytes -= _size_bytes(item)
+            self._bytes -= item_bytes(item)
         self._items.extendleft(Dropped(count, reason) for reason, count in dropped.items())
-
-
-def _size_bytes(item: BufferItem) -> int:
-    return item[-1] if type(item) is tuple else item.size_bytes  # type: ignore[union-attr]
 
 
 class RecordSource(Protocol):

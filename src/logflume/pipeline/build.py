@@ -1,10 +1,10 @@
-"""A pipeline from a configuration."""
+"""Building a pipeline from a configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from logflume.events.reserved import LEVELS
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.buffer import RecordSource
 from logflume.pipeline.catch_up import CatchUp
-from logflume.pipeline.delivery import Delivery, GuardedSink
+from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.faults import report_fault
+from logflume.pipeline.guarded_sink import GuardedSink
 from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.processor_chain import NamedProcessor, ProcessorChain
 from logflume.pipeline.router import Route, Router, Target
@@ -33,25 +34,33 @@ __all__ = ["KindStore", "build_pipeline", "build_router", "build_sink", "is_jour
 
 
 class KindStore:
-    """Saves the kinds of a run's fields. A failure is reported once; the next call tries again."""
+    """Saves the kinds of a run's fields in the run state.
+
+    Each call retries after a failure; consecutive failures are reported once.
+    """
 
     def __init__(self, state: RunState, run: RunInfo, source: RecordSource) -> None:
         self._state = state
         self._run = run
         self._source = source
-        self._fails = False
+        self._has_failed = False
 
     def __call__(self, kinds: dict[str, dict[str, Kind]]) -> None:
-        """Save all kinds known by now."""
+        """Save all kinds determined so far."""
         self._state.kinds = kinds
         saved = call_guarded(self._state.save, self._run)
-        if isinstance(saved, Failure) and not self._fails:
+        if isinstance(saved, Failure) and not self._has_failed:
             report_fault(self._source, "run.json", "failed", describe(saved.error))
-        self._fails = isinstance(saved, Failure)
+        self._has_failed = isinstance(saved, Failure)
 
 
 WORKER_PROCESS_QUEUE = 8_192
-"""Events that wait for a sink with a thread of its own, by default, in a worker process."""
+"""Default queue size, in events, of a sink with a thread of its own in a worker process."""
+
+WORKER_PROCESS_QUEUE_BYTES = 32 * 2**20
+"""Memory limit of such a queue, in bytes."""
+
+_QUEUE_IS_FULL = "its queue is full; events that find no room are added from the journal later"
 
 
 def build_pipeline(
@@ -60,52 +69,65 @@ def build_pipeline(
     source: RecordSource,
     kinds: Mapping[str, Mapping[str, str]],
     save_kinds: Callable[[dict[str, dict[str, Kind]]], None],
-    opening: Callable[[], dict[str, Any]] | None,
-    whole: Mapping[str, int],
+    start_fields: Callable[[], dict[str, Any]] | None,
+    full_attempts: Mapping[str, int],
     *,
     in_worker_process: bool = False,
 ) -> Pipeline:
-    """Build every processor and sink, and the pipeline around them. Nothing runs yet.
+    """Build a pipeline with all processors and sinks, without starting it.
 
-    When one can't be built, those that were are closed.
+    If a component can't be built, those already built are closed.
 
     Args:
-        config: A checked configuration.
-        run: The run; passed to every component that has a parameter for it.
-        source: Where the records come from.
-        kinds: Kinds of undeclared fields that an earlier attempt has fixed.
-        save_kinds: Called with the kinds after new ones were seen.
-        opening: Returns the fields of `run_started`; None for a forked child.
-        whole: By sink, how many attempts it has in full; what it lacks of others is filled in.
-        in_worker_process: Whether this is a worker process. Events that have to wait then wait in
-            the training process's buffer, and few of them here.
+        config: A validated configuration.
+        run: The run; passed to every component with a parameter `run`.
+        source: The source of the records.
+        kinds: Kinds of undeclared fields from earlier attempts.
+        save_kinds: Called with all kinds after new ones are determined.
+        start_fields: Returns the fields of `run_started`; None for a forked child.
+        full_attempts: For each sink, the number of attempts, counted from the first, that it has
+            in full. Missing events of later attempts are added from the journal.
+        in_worker_process: Whether this is a worker process. It has short queues: waiting events
+            stay in the training process's buffer.
 
     Raises:
-        ConfigError: A component is unknown or doesn't take its options.
-        RunError: What a component writes to can't be opened, or a kind is unknown.
+        ConfigError: A component is unknown or doesn't accept its options.
+        RunError: A sink's file can't be opened, or a kind in `kinds` is unknown.
     """
-    given = {"run": run, "metrics": config.metrics}
+    injected = {"run": run, "metrics": config.metrics}
     report = partial(report_fault, source)
     normalizer = Normalizer(
-        run, read_kinds(kinds), lambda name, sentence: report(name, "limited", sentence)
+        run, read_kinds(kinds), lambda name, message: report(name, "limited", message)
     )
     with ExitStack() as opened:
         processors = []
         for index, entry in enumerate(config.processors):
-            processors.append(_build_processor(entry, index, given))
+            processors.append(_build_processor(entry, index, injected))
             opened.callback(ProcessorChain(processors[-1:], report).close)
         deliveries: dict[str, Delivery] = {}
         sinks: dict[str, Any] = {}
-        kept = {name: n for name, n in whole.items() if not _is_gone(name, config, run)}
-        for name in _wanted_sinks(config):
-            sinks[name] = build_sink(name, config.sinks[name], given)
-            deliveries[name] = _build_delivery(name, sinks[name], config, report, in_worker_process)
+        full_attempts = {
+            name: number
+            for name, number in full_attempts.items()
+            if not _is_missing(name, config, run)
+        }
+        has_journal = any(_is_named_journal(name, config) for name in _used_sinks(config))
+        for name in _used_sinks(config):
+            sinks[name] = build_sink(name, config.sinks[name], injected)
+            deliveries[name] = _build_delivery(
+                name,
+                sinks[name],
+                config,
+                report,
+                in_worker_process=in_worker_process,
+                has_journal=has_journal,
+            )
             opened.callback(deliveries[name].close)
         router = build_router(config, deliveries)
         opened.pop_all()
-    # The journal is the full record, so it is written first.
+    # The journal is the full record, so it comes first.
     ordered = sorted(deliveries.values(), key=lambda delivery: not is_journal(sinks[delivery.name]))
-    _let_catch_up(ordered, sinks, router, run, kept)
+    _attach_catch_ups(ordered, sinks, router, run, full_attempts)
     chain = ProcessorChain(processors, report)
     worker = Worker(
         source,
@@ -118,30 +140,35 @@ def build_pipeline(
         report,
         polls=not in_worker_process,
     )
-    return Pipeline(worker, chain, ordered, source, opening)
+    return Pipeline(worker, chain, ordered, source, start_fields)
 
 
 def is_journal(sink: Any) -> bool:
-    """Whether a sink is the journal: the full record, from which the others can be rebuilt."""
+    """Whether a sink is the journal, from which all others can be rebuilt."""
     return bool(getattr(sink, "journal", False))
 
 
-def build_sink(
-    name: str, config: SinkConfig, given: Mapping[str, Any], path: Path | None = None
-) -> Any:
-    """Build one sink from its part of the configuration.
+def _is_named_journal(name: str, config: Config) -> bool:
+    sink = config.sinks[name]
+    return is_journal(sink.instance or find(SINKS, sink.type, f"sinks.{name}.type"))
 
-    Its option `path` may hold `{dir}`, `{run}` and `{rank}`; they are filled here.
+
+def build_sink(
+    name: str, config: SinkConfig, injected: Mapping[str, Any], path: Path | None = None
+) -> Any:
+    """Build one sink from its section of the configuration.
+
+    The placeholders `{dir}`, `{run}` and `{rank}` in its option `path` are expanded.
 
     Args:
-        name: Its name, for errors.
-        config: The part.
-        given: What a sink may ask for: `run`, `metrics`.
-        path: Where it writes; None: where its configuration says.
+        name: Name of the sink, for error messages.
+        config: Its section of the configuration.
+        injected: Values for constructor parameters of these names: `run`, `metrics`.
+        path: Path that overrides the configured one, if any.
 
     Raises:
-        ConfigError: The kind is unknown, or doesn't take the options.
-        RunError: What it writes to can't be opened.
+        ConfigError: The type is unknown, or doesn't accept the options.
+        RunError: The sink's file can't be opened.
     """
     if config.instance is not None:
         return config.instance
@@ -150,16 +177,16 @@ def build_sink(
     if path is not None:
         options["path"] = str(path)
     elif isinstance(options.get("path"), str):
-        options["path"] = str(given["run"].expand(options["path"]))
+        options["path"] = str(injected["run"].expand(options["path"]))
     return build(
         find(SINKS, config.type, f"{where}.type"),
         options,
-        {**given, "events": config.events},
+        {**injected, "events": config.events},
         where,
     )
 
 
-def _build_processor(entry: Any, index: int, given: Mapping[str, Any]) -> NamedProcessor:
+def _build_processor(entry: Any, index: int, injected: Mapping[str, Any]) -> NamedProcessor:
     where = f"processors[{index}]"
     if callable(entry):
         return NamedProcessor(getattr(entry, "__name__", type(entry).__name__), entry)
@@ -171,7 +198,7 @@ def _build_processor(entry: Any, index: int, given: Mapping[str, Any]) -> NamedP
     factory = find(PROCESSORS, name, where)
     where = f"{where}.{name}"
     if isinstance(factory, type):
-        return NamedProcessor(name, build(factory, options or {}, given, where))
+        return NamedProcessor(name, build(factory, options or {}, injected, where))
     if options:
         raise config_error(where, "this processor is a function and takes no options")
     return NamedProcessor(name, factory)
@@ -182,16 +209,23 @@ def _build_delivery(
     sink: Any,
     config: Config,
     report: Callable[[str, str, str], None],
+    *,
     in_worker_process: bool,
+    has_journal: bool,
 ) -> Delivery:
     guarded = GuardedSink(name, sink, report)
     queue = config.sinks[name].queue
     if queue is None and not getattr(sink, "threaded", False):
         return Delivery(guarded, guarded)
-    limits: dict[str, Any] = {"size": WORKER_PROCESS_QUEUE} if in_worker_process else {}
+    limits: dict[str, Any] = {}
+    if in_worker_process:
+        limits = {"size": WORKER_PROCESS_QUEUE, "max_bytes": WORKER_PROCESS_QUEUE_BYTES}
     if queue is not None:
-        limits = {"size": queue.size, "when_full": queue.when_full}
-    front = Threaded(
+        limits |= {"size": queue.size, "when_full": queue.when_full}
+    if has_journal and not is_journal(sink):
+        # A second report would be about the events of the first.
+        limits["on_gap"] = cache(partial(report, name, "limited", _QUEUE_IS_FULL))
+    threaded = Threaded(
         guarded,
         name=name,
         on_drop=guarded.counters.drop,
@@ -199,17 +233,17 @@ def _build_delivery(
         close_timeout_s=config.shutdown_timeout_s,
         **limits,
     )
-    return Delivery(guarded, front)
+    return Delivery(guarded, threaded)
 
 
-def _let_catch_up(
+def _attach_catch_ups(
     deliveries: Sequence[Delivery],
     sinks: Mapping[str, Any],
     router: Router[Delivery],
     run: RunInfo,
-    whole: Mapping[str, int],
+    full_attempts: Mapping[str, int],
 ) -> None:
-    """Give every sink what it lacks of the journal, which is the first."""
+    """Let every sink get its missing events from the journal, the first delivery."""
     journal = sinks[deliveries[0].name] if deliveries else None
     if not is_journal(journal) or not isinstance(journal, Journal):
         return
@@ -217,26 +251,26 @@ def _let_catch_up(
         catch_up = CatchUp(
             journal,
             lambda: deliveries[0].fault is not None,
-            partial(_leads_to, router, delivery),
+            partial(_is_routed_to, router, delivery),
             sinks[delivery.name],
             run,
             delivery.counters,
         )
-        delivery.use_catch_up(catch_up, whole.get(delivery.name, 0))
+        delivery.use_catch_up(catch_up, full_attempts.get(delivery.name, 0))
 
 
-def _leads_to(router: Router[Delivery], delivery: Delivery, event: Event) -> bool:
+def _is_routed_to(router: Router[Delivery], delivery: Delivery, event: Event) -> bool:
     return delivery in router.targets(event)
 
 
-def _is_gone(name: str, config: Config, run: RunInfo) -> bool:
-    """Whether what a sink has written was removed, or goes to another place from now on."""
+def _is_missing(name: str, config: Config, run: RunInfo) -> bool:
+    """Whether a sink's files were removed, or its path was changed to a new one."""
     path = config.sinks[name].options.get("path") if name in config.sinks else None
     return isinstance(path, str) and not run.expand(path).exists()
 
 
-def _wanted_sinks(config: Config) -> list[str]:
-    """Return the sinks that some logger uses, in the order of the configuration."""
+def _used_sinks(config: Config) -> list[str]:
+    """Return the sinks that at least one logger uses, in the order of the configuration."""
     used = set(config.root.sinks or [])
     for logger in config.loggers.values():
         used.update(logger.sinks or [])
@@ -244,11 +278,11 @@ def _wanted_sinks(config: Config) -> list[str]:
 
 
 def build_router(config: Config, targets: Mapping[str, Target]) -> Router[Target]:
-    """Return what tells which events go to which sinks.
+    """Return a router for the configured loggers and sinks.
 
     Args:
-        config: A checked configuration.
-        targets: What stands for each sink, by its name.
+        config: A validated configuration.
+        targets: The target for each sink, by name.
     """
     loggers = {"": config.root, **config.loggers}
     return Router({name: _routes(logger, config, targets) for name, logger in loggers.items()})

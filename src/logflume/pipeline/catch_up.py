@@ -1,4 +1,4 @@
-"""What one sink has to get from the journal before anything newer."""
+"""The events that one sink has to get from the journal before anything newer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from logflume.runs.info import RunInfo
 
 __all__ = ["CatchUp"]
 
-JOURNAL_PATIENCE_S = 35.0
-"""How long to wait for a journal that fails, too: a little more than its longest pause."""
+JOURNAL_TIMEOUT_S = 35.0
+"""How long to wait for a journal that also fails: a little more than its longest pause."""
 
 
 class CatchUp:
@@ -46,83 +46,83 @@ class CatchUp:
         self._sink = sink
         self._run = run
         self._counters = counters
-        self._stretch: tuple[Position, Position] | None = None
-        self._pieces: Iterator[list[Event]] | None = None
+        self._range: tuple[Position, Position] | None = None
+        self._batches: Iterator[list[Event]] | None = None
         self._held: Container[Position] = ()
-        self._must_ask = False
-        self._waits_until_s: float | None = None
+        self._must_query = False
+        self._wait_until_s: float | None = None
 
     def __bool__(self) -> bool:
-        return self._stretch is not None
+        return self._range is not None
 
     def is_ready(self) -> bool:
         """Whether there is something to take now.
 
-        What the journal still holds back because it fails itself is waited for, but not for long.
+        Events that the journal holds because it fails itself are waited for, but not for long.
         """
-        if self._stretch is None:
+        if self._range is None:
             return False
-        if self._stretch[1] < (self._run.attempt, 0) or not self._journal_fails():
-            self._waits_until_s = None
+        if self._range[1] < (self._run.attempt, 0) or not self._journal_fails():
+            self._wait_until_s = None
             return True
-        if self._waits_until_s is None:
-            self._waits_until_s = time.monotonic() + JOURNAL_PATIENCE_S
-        return time.monotonic() >= self._waits_until_s
+        if self._wait_until_s is None:
+            self._wait_until_s = time.monotonic() + JOURNAL_TIMEOUT_S
+        return time.monotonic() >= self._wait_until_s
 
-    def wait_no_longer(self) -> None:
-        """Be content with what the journal has."""
-        self._waits_until_s = -math.inf
+    def stop_waiting(self) -> None:
+        """Take what the journal has, from now on without waiting for it."""
+        self._wait_until_s = -math.inf
 
-    def look_back(self, first_attempt: int) -> None:
-        """Begin with what the sink lacks of the attempts from this one to the present."""
+    def include_earlier(self, first_attempt: int) -> None:
+        """Begin with what the sink lacks of the attempts from `first_attempt` to the present."""
         if first_attempt < self._run.attempt and isinstance(self._sink, RebuildableSink):
-            self._stretch = ((first_attempt, 0), (self._run.attempt, -1))
-            self._must_ask = True
+            self._range = ((first_attempt, 0), (self._run.attempt, -1))
+            self._must_query = True
 
     def add(self, event: Event) -> None:
-        """Add an event that the sink is given only after all that is in here."""
+        """Add an event, which extends the range up to it."""
         position = _position(event)
-        self._stretch = (position if self._stretch is None else self._stretch[0], position)
+        self._range = (position if self._range is None else self._range[0], position)
 
     def take(self) -> list[Event]:
-        """Return the next events, in order; it may be none, though more follow.
+        """Return the next events, in order; possibly none, though more follow.
 
-        They are counted as caught up, or as filled in when an earlier attempt was given them.
+        They are counted as caught up, or as filled in where they are of an earlier attempt.
         """
-        self._ask_what_is_held()
-        if self._stretch is None:
+        self._query_held()
+        if self._range is None:
             return []
-        first, last = self._stretch
-        # Kept only when it could be read: after an error the next call begins anew at `first`.
-        pieces, self._pieces = self._pieces or self._journal.read(self._run, first), None
-        piece = next(pieces, None)
-        self._pieces = pieces
-        if piece is None or (piece and _position(piece[-1]) >= last):
+        first, last = self._range
+        # Kept only if reading succeeds: after an error the next call starts again at `first`.
+        batches, self._batches = self._batches or self._journal.read(self._run, first), None
+        batch = next(batches, None)
+        self._batches = batches
+        if batch is None or (batch and _position(batch[-1]) >= last):
             self.give_up()
-        elif piece:
-            attempt, seq = _position(piece[-1])
-            self._stretch = ((attempt, seq + 1), last)
-        events = [event for event in piece or () if _position(event) <= last and self._lacks(event)]
+        elif batch:
+            attempt, seq = _position(batch[-1])
+            self._range = ((attempt, seq + 1), last)
+        events = [event for event in batch or () if _position(event) <= last and self._lacks(event)]
         self._count(events)
         return events
 
     def give_up(self) -> None:
-        """Leave the rest: there is none, or it can't be had."""
-        self._stretch = None
-        self._pieces = None
+        """Leave the rest: there is none, or it can't be read."""
+        self._range = None
+        self._batches = None
 
-    def _ask_what_is_held(self) -> None:
-        """Ask the sink, once, before anything of this attempt is written to it."""
-        if not self._must_ask or not isinstance(self._sink, RebuildableSink):
+    def _query_held(self) -> None:
+        """Query the sink, once, before anything of this attempt is written to it."""
+        if not self._must_query or not isinstance(self._sink, RebuildableSink):
             return
         held = self._sink.held(self._run)
-        self._must_ask = False
+        self._must_query = False
         if held is not None:
             self._held = held
-        elif self._stretch is not None:
+        elif self._range is not None:
             # Only what this attempt has missed is known to be missing.
-            first, last = (self._run.attempt, 0), self._stretch[1]
-            self._stretch = (first, last) if first <= last else None
+            first, last = (self._run.attempt, 0), self._range[1]
+            self._range = (first, last) if first <= last else None
 
     def _lacks(self, event: Event) -> bool:
         return self._wants(event) and _position(event) not in self._held

@@ -14,43 +14,56 @@ class Counters:
 
     Attributes:
         accepted: Events routed to the sink, counted by the worker.
-        written: Events it took.
-        dropped: Events it did not get or take, by reason, when that was so.
-        caught_up: Events of these that it was given later all the same, from the journal.
-        filled_in: Events of earlier attempts that it was given; `accepted` doesn't count them.
-        failed: Calls of it that raised.
+        taken: Events that the sink took.
+        unwritten: Those of them that it keeps in memory: they are in no file yet.
+        dropped: Events that it did not get or take, by reason, at the time they were given up.
+        caught_up: Those of them that it got later, from the journal.
+        filled_in: Events of earlier attempts that it got; `accepted` doesn't include them.
+        failed: Calls of the sink that raised.
     """
 
     def __init__(self) -> None:
         self.accepted = 0
-        self.written = 0
+        self.taken = 0
+        self.unwritten = 0
         self.dropped: Counter[str] = Counter()
         self.caught_up = 0
         self.filled_in = 0
         self.failed = 0
 
+    @property
+    def written(self) -> int:
+        """Events that are in a file."""
+        return self.taken - self.unwritten
+
     def drop(self, count: int, reason: str) -> None:
         """Count events that the sink will not get."""
         self.dropped[reason] += count
 
+    def drop_unwritten(self, reason: str) -> None:
+        """Count as dropped what a closed sink has not written."""
+        self.taken -= self.unwritten
+        self.drop(self.unwritten, reason)
+        self.unwritten = 0
+
     def give_up(self) -> None:
-        """Count as dropped what is still on its way, for nobody waits for it any more."""
+        """Count as dropped what is still on its way when nobody waits for it any longer."""
         lost = sum(self._lost().values())
         self.drop(self.accepted + self.filled_in - self.written - lost, "shutdown_timeout")
 
     @property
     def is_whole(self) -> bool:
-        """Whether the sink has all that it was given, but for what it can't take."""
-        return not set(self._lost()) - {"rejected"}
+        """Whether the sink has all that it was given, but for events that it can't take."""
+        return not self.unwritten and not set(self._lost()) - {"rejected"}
 
     def is_all(self, events: int) -> bool:
         """Whether the sink has every single one of that many events."""
-        return self.accepted == events and not self._lost()
+        return self.accepted == events and not self.unwritten and not self._lost()
 
     def as_dict(self) -> dict[str, int]:
-        """Return the totals by name, the reasons as `dropped/<reason>`.
+        """Return the counts by name, the reasons as `dropped/<reason>`.
 
-        What was filled in is part of `accepted` here, and told apart if there is any.
+        `accepted` includes what was filled in, which is also reported by itself if there is any.
         """
         lost = self._lost()
         return {
@@ -63,14 +76,17 @@ class Counters:
         }
 
     def _lost(self) -> dict[str, int]:
-        """Return what was dropped for good: catching up is for `sink_failed` in the first place."""
+        """Return what was dropped for good, by reason.
+
+        Events caught up are subtracted from the reasons for which the catch-up exists first.
+        """
         regained = self.caught_up
         lost = {}
-        for reason, count in sorted(dict(self.dropped).items(), key=_order):
+        for reason, count in sorted(dict(self.dropped).items(), key=_is_not_caught_up):
             lost[reason] = max(0, count - regained)
             regained = max(0, regained - count)
         return {reason: count for reason, count in lost.items() if count}
 
 
-def _order(dropped: tuple[str, int]) -> bool:
-    return dropped[0] != "sink_failed"
+def _is_not_caught_up(dropped: tuple[str, int]) -> bool:
+    return dropped[0] not in ("sink_failed", "queue_full")

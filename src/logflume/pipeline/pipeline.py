@@ -119,11 +119,19 @@ class Pipeline:
         """
         # Half of the time is for writing: a sink that hangs leaves the others time to be closed.
         drained_by_s = time.monotonic() + timeout_s / 2
-        done = self._worker.stop(lambda: self._finish(ending, drained_by_s), timeout_s)
-        if not done:
-            for delivery in self._deliveries:
-                delivery.counters.give_up()
+        done = False
+        try:
+            done = self._worker.stop(lambda: self._finish(ending, drained_by_s), timeout_s)
+        finally:  # also when somebody interrupts the wait
+            if not done:
+                self._worker.give_up()
+                for delivery in self._deliveries:
+                    delivery.counters.give_up()
         return done
+
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Call when nothing of the pipeline writes any longer, which may be now."""
+        self._worker.when_ended(call)
 
     def discard(self) -> None:
         """Close the sinks and processors of a pipeline that was never started."""
@@ -162,6 +170,8 @@ class Pipeline:
         self._worker.turn()
         duration_s = (time.time_ns() - self._started_ns) / 1e9
         if self._opening is not None and ending is not None:
+            if self._worker.is_given_up:
+                ending = {**ending, "status": "incomplete"}
             self._emit("run_finished", {**ending, "duration_s": duration_s})
         late = self._drain(drained_by_s)
         self._worker.turn()

@@ -1,4 +1,4 @@
-"""The processors, in order, each behind the guard."""
+"""The processor chain: the configured processors, in order, each guarded."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from logflume.protocols import ClosableProcessor, Processor
 __all__ = ["NamedProcessor", "ProcessorChain"]
 
 Report = Callable[[str, str, str], None]
-"""Takes component, status and reason of a fault."""
+"""Called with component, status and reason of a fault."""
 
 
 class NamedProcessor(NamedTuple):
-    """A processor and the name it has in the configuration."""
+    """A processor and its name in the configuration."""
 
     name: str
     process: Processor
 
 
 class _Step(NamedTuple):
-    """A processor of the chain, its name, and the types of events that it looks at; None: all."""
+    """A processor of the chain, its name, and the event types it handles; None: all."""
 
     name: str
     process: Processor
@@ -35,15 +35,16 @@ class _Step(NamedTuple):
 class ProcessorChain:
     """Runs events through the processors.
 
-    A processor that raises is counted and reported once; its event goes on without it. It is called
-    for the types of events in its `event_types`, see `logflume.protocols.Processor`.
+    If a processor raises, the fault is counted, the first one is reported, and the event continues
+    unchanged to the next processor. A processor is called only for the event types in its
+    `event_types`; see `logflume.protocols.Processor`.
 
     Args:
-        processors: What to run, in order.
+        processors: The processors, in order.
         report: Called with (component, status, reason) on a processor's first fault.
 
     Attributes:
-        failed: Calls that raised, by name of the processor.
+        failed: Number of calls that raised, by processor name.
     """
 
     def __init__(self, processors: Sequence[NamedProcessor], report: Report) -> None:
@@ -52,11 +53,14 @@ class ProcessorChain:
         self._report = report
 
     def run(self, event_dict: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the event after the whole chain; None if a processor dropped it."""
+        """Return the event after all processors; None if one dropped it."""
         return self._run(event_dict, self._steps)
 
     def close(self) -> list[dict[str, Any]]:
-        """Close the processors in order; what they held back runs the rest of the chain."""
+        """Close the processors in order and return the events they held back.
+
+        These events run through the rest of the chain.
+        """
         finished: list[dict[str, Any]] = []
         for index, (name, process, *_) in enumerate(self._steps):
             if not isinstance(process, ClosableProcessor):
@@ -75,7 +79,7 @@ class ProcessorChain:
             name, process, event_types = step
             if event_types is not None and _has_other_type(event_dict, event_types):
                 continue
-            # A copy, so that what a processor did before it raised is undone.
+            # A copy, so that changes made by a processor before it raises are discarded.
             result = call_guarded(
                 process,
                 event_dict.get("logger"),
@@ -108,11 +112,11 @@ def _make_step(name: str, process: Processor) -> _Step:
 
 
 def _has_other_type(event_dict: dict[str, Any], event_types: frozenset[str]) -> bool:
-    # What is no text was put there by a processor before, and may be anything.
+    # An earlier processor may have set `event` to a value of any type.
     event_type = event_dict.get("event")
     return type(event_type) is str and event_type not in event_types
 
 
 def _close(process: ClosableProcessor) -> list[dict[str, Any]]:
-    # One that holds no events has nothing to return.
+    # A processor without held-back events may return None.
     return [dict(event_dict) for event_dict in process.close() or ()]

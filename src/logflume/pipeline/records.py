@@ -16,6 +16,7 @@ __all__ = [
     "RecordTuple",
     "StepAndMode",
     "count_records",
+    "item_bytes",
 ]
 
 StepAndMode: TypeAlias = tuple[Any, Any]
@@ -148,16 +149,27 @@ class Dropped:
 
 
 class ReceivedBatch(NamedTuple):
-    """What the training process sent at once; `on_written` is called when the sinks have it."""
+    """What the training process sent at once.
+
+    Attributes:
+        items: The items, in order.
+        on_written: Called when the sinks have it, with the `seq` of the next event.
+        size_bytes: Size of the message.
+    """
 
     items: Sequence[RecordColumns | Dropped]
-    on_written: Callable[[], None]
+    on_written: Callable[[int], None]
     size_bytes: int = 0
 
 
 BufferItem: TypeAlias = (
     RecordTuple | Record | RecordColumns | DeferredRecords | Dropped | ReceivedBatch
 )
+
+
+def item_bytes(item: BufferItem) -> int:
+    """Return about how much memory the texts and arrays of an item take."""
+    return item[-1] if type(item) is tuple else item.size_bytes  # type: ignore[union-attr]
 
 
 def count_records(items: Iterable[BufferItem]) -> int:

@@ -1,4 +1,4 @@
-"""Which events go to which sinks."""
+"""Routing of events to sinks by logger, level and event type."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Route", "Router", "find_by_prefix"]
 
 
 class Route(msgspec.Struct, Generic[Target], frozen=True):
-    """What one sink wants.
+    """The events that one sink accepts.
 
     Attributes:
-        target: Where its events go: its lane, or what else stands for it.
-        level: Number of the lowest level that it takes.
-        events: The event types it takes; None takes all.
+        target: The target of the events: the sink's delivery, or another object for the sink.
+        level: Number of the lowest accepted level.
+        events: The accepted event types; None accepts all.
     """
 
     target: Target
@@ -31,16 +31,16 @@ class Route(msgspec.Struct, Generic[Target], frozen=True):
 
 
 class Router(Generic[Target]):
-    """Sorts a batch of events by sink.
+    """Distributes batches of events to sinks.
 
     Args:
-        routes: The routes of each logger by its name; `""` is the root, for all other loggers.
-            A logger `a.b` without routes of its own takes those of `a`.
+        routes: The routes of each logger by name; `""` is the root, for all other loggers. A
+            logger `a.b` without routes of its own inherits those of `a`.
     """
 
     def __init__(self, routes: Mapping[str, Sequence[Route[Target]]]) -> None:
         self._routes = routes
-        self._found: dict[tuple[str, str, str], tuple[Target, ...]] = {}
+        self._cache: dict[tuple[str, str, str], tuple[Target, ...]] = {}
 
     def sort(self, events: Sequence[Event]) -> dict[Target, list[Event]]:
         """Return the events of each target, in order."""
@@ -51,12 +51,12 @@ class Router(Generic[Target]):
         return sorted_events
 
     def targets(self, event: Event) -> tuple[Target, ...]:
-        """Return where an event goes."""
+        """Return the targets of an event."""
         key = (event["logger"], event["event"], event["level"])
-        targets = self._found.get(key)
-        return self._find(*key) if targets is None else targets
+        targets = self._cache.get(key)
+        return self._find_targets(*key) if targets is None else targets
 
-    def _find(self, logger: str, event_type: str, level: str) -> tuple[Target, ...]:
+    def _find_targets(self, logger: str, event_type: str, level: str) -> tuple[Target, ...]:
         routes = find_by_prefix(self._routes, logger)
         number = LEVELS.get(level, 20)
         targets = tuple(
@@ -64,8 +64,8 @@ class Router(Generic[Target]):
             for route in routes
             if number >= route.level and (route.events is None or event_type in route.events)
         )
-        if len(self._found) < 10_000:
-            self._found[(logger, event_type, level)] = targets
+        if len(self._cache) < 10_000:
+            self._cache[(logger, event_type, level)] = targets
         return targets
 
 

@@ -21,13 +21,14 @@ from logflume.pipeline.records import (
     ReceivedBatch,
     RecordColumns,
     RecordTuple,
+    item_bytes,
 )
 from logflume.pipeline.router import Router
 from logflume.protocols import Event, EventDict
 from logflume.values.kinds import Kind
 from logflume.values.normalize import Normalizer
 
-__all__ = ["UNREADABLE", "Worker"]
+__all__ = ["SHUTDOWN_TIMEOUT", "UNREADABLE", "Worker"]
 
 BATCH_RECORDS = 1024
 """Records taken at once. Between batches a flush or a stop is noticed."""
@@ -40,6 +41,9 @@ LONGEST_SLEEP_S = 0.25
 
 UNREADABLE = "unreadable"
 """Why records are dropped of which no event can be made, by a bug of this package."""
+
+SHUTDOWN_TIMEOUT = "shutdown_timeout"
+"""Why records are dropped that a shutdown didn't wait for."""
 
 
 class Worker:
@@ -61,6 +65,7 @@ class Worker:
         taken: Records taken from the buffer.
         dropped: Records that the full buffer dropped, or that could not become events, by reason.
         finished: Events that left the processor chain.
+        is_given_up: Whether nobody waits for the thread any longer: it takes nothing more.
     """
 
     def __init__(
@@ -91,7 +96,9 @@ class Worker:
         self._stop: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
         self._has_ended = False
-        self._is_given_up = False
+        self._on_end: list[Callable[[], None]] = []
+        self._end_lock = threading.Lock()
+        self.is_given_up = False
         self._has_bug = False
         self._flush_interval_s = flush_interval_s
         self._polls = polls
@@ -117,22 +124,31 @@ class Worker:
         return request
 
     def stop(self, finale: Callable[[], None], timeout_s: float) -> bool:
-        """Run `finale` on the thread after everything is written, and end; False on time-out.
-
-        After a time-out the buffer belongs to the next worker: this one takes nothing more of it.
-        """
+        """Run `finale` on the thread after everything is written, and end; False on time-out."""
         self._stop = finale
         self._buffer.wake.set()
-        if self._thread is None:
-            return True
-        self._is_given_up = not self._buffer.wait_for(lambda: self._has_ended, timeout_s)
-        return self._has_ended
+        if self._thread is not None:
+            self._buffer.wait_for(lambda: self._has_ended, timeout_s)
+        return self._has_ended or self._thread is None
+
+    def give_up(self) -> None:
+        """Count what the buffer holds as dropped: the thread didn't stop in time."""
+        self.is_given_up = True
+        self.dropped[SHUTDOWN_TIMEOUT] += self._buffer.clear()
+
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Call when the thread has ended, and with it the work of all sinks."""
+        with self._end_lock:
+            if self._thread is not None and not self._has_ended:
+                self._on_end.append(call)
+                return
+        call()
 
     def turn(self) -> None:
         """Write all that the buffer holds now. Runs on the worker's thread."""
         requests = [self._flush_requests.popleft() for _ in range(len(self._flush_requests))]
         remaining = len(self._buffer)
-        while remaining > 0 and not self._is_given_up:
+        while remaining > 0 and not self.is_given_up:
             items = self._buffer.take(min(remaining, BATCH_RECORDS), BATCH_BYTES)
             if not items:
                 break
@@ -146,8 +162,13 @@ class Worker:
         for request in requests:
             request.set()
 
-    def write(self, events: Sequence[Event]) -> None:
-        """Hand finished events to their deliveries, the journal's first."""
+    def write(self, events: Sequence[Event], size_bytes: int = 0) -> None:
+        """Hand finished events to their deliveries, the journal's first.
+
+        Args:
+            events: The events.
+            size_bytes: About how much memory their texts and arrays take.
+        """
         if self._normalizer.has_new_kinds:
             self._normalizer.has_new_kinds = False
             self._save_kinds(self._normalizer.kinds)
@@ -158,7 +179,7 @@ class Worker:
             delivery.counters.accepted += len(batch)
         for delivery in self._deliveries:
             if delivery in sorted_events:
-                delivery.write(sorted_events[delivery])
+                delivery.write(sorted_events[delivery], size_bytes)
 
     def write_record(self, record: RecordTuple) -> None:
         """Write the event of a record that never was in the buffer."""
@@ -173,17 +194,17 @@ class Worker:
     def _process(self, items: Sequence[BufferItem]) -> None:
         """Write the events of some items; a received batch by itself, and then acknowledge it."""
         events: list[Event] = []
+        size_bytes = 0
         for item in items:
             if isinstance(item, ReceivedBatch):
-                for inner in item.items:
-                    events += self._read(inner)
-                self.write(events)
-                item.on_written()
-                events = []
+                received = [event for inner in item.items for event in self._read(inner)]
+                self.write(received, item.size_bytes)
+                item.on_written(self._normalizer.seq)
             else:
                 events += self._read(item)
+                size_bytes += item_bytes(item)
         if events:
-            self.write(events)
+            self.write(events, size_bytes)
 
     def _read(self, item: BufferItem) -> list[Event]:
         """Return the events of an item."""
@@ -247,8 +268,11 @@ class Worker:
             self._guarded(self.turn)
         self._guarded(self.turn)
         self._guarded(self._stop)
-        self._has_ended = True
+        with self._end_lock:
+            self._has_ended = True
         self._buffer.announce()
+        for call in self._on_end:
+            self._guarded(call)
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """Go on after an error; what may raise has a guard of its own, so it is a bug in here."""

@@ -1,9 +1,9 @@
-"""What is worth knowing about a run before its first step: the fields of `run_started`."""
+"""The fields of `run_started`: configuration, versions, host and git commit of a run."""
 
 from __future__ import annotations
 
-# `version` imports this at its first use. Here it must not: a process that is forked while one of
-# our threads imports a module has that module half made, for ever.
+# `version` would import this at its first use, on the worker's thread. A process forked during an
+# import inherits a partially initialized module that never completes.
 import email.parser as _email_parser  # noqa: F401
 import os
 import platform
@@ -35,21 +35,22 @@ _PACKAGES = (
 )
 
 GIT_TIMEOUT_S = 5.0
-"""The longest that git is waited for, in seconds."""
+"""Maximum time to wait for git, in seconds."""
 
 
 class GitCommit:
-    """The commit of the working folder.
+    """The git commit of the working folder.
 
-    `ask` is for the thread that starts the run. A process that is forked by one thread while
-    another starts git inherits what that one waits for, and would hold it up as long as it lives.
+    Call `start` on the thread that starts the run. If one thread forked a process while another
+    started git, the process would inherit the pipe that signals the start of git, and the other
+    thread would wait for as long as that process lives.
     """
 
     def __init__(self) -> None:
         self._git: subprocess.Popen[str] | None = None
 
-    def ask(self) -> None:
-        """Start git."""
+    def start(self) -> None:
+        """Start git in the background."""
         try:
             self._git = subprocess.Popen(
                 ["git", "rev-parse", "HEAD"],
@@ -61,8 +62,8 @@ class GitCommit:
         except OSError:
             self._git = None
 
-    def answer(self) -> str | None:
-        """Wait for git; None where there is no commit, or no git."""
+    def result(self) -> str | None:
+        """Wait for git and return the commit; None without a repository or without git."""
         if self._git is None:
             return None
         with self._git as git:
@@ -75,7 +76,7 @@ class GitCommit:
 
 
 def describe_run(config: Config, commit: GitCommit) -> dict[str, Any]:
-    """Return configuration, versions, host and git commit. Takes some milliseconds."""
+    """Return the fields of `run_started`. Takes several milliseconds."""
     return {
         "schema_version": SCHEMA_VERSION,
         "config": msgspec.to_builtins(config, enc_hook=str),
@@ -84,16 +85,16 @@ def describe_run(config: Config, commit: GitCommit) -> dict[str, Any]:
         "pid": os.getpid(),
         "cpu_count": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "memory_total_bytes": psutil.virtual_memory().total,
-        "git_commit": commit.answer(),
+        "git_commit": commit.result(),
         "versions": {"python": platform.python_version(), **_versions()},
     }
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

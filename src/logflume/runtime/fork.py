@@ -1,4 +1,4 @@
-"""The pipeline of a forked child: the journal only, in a file of its own."""
+"""Configuration and identity of a forked child, which writes only a journal of its own."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["forked_config", "forked_run"]
 
 
 def forked_config(config: Config) -> Config:
-    """Return the configuration for this process, forked from one that logs with `config`.
+    """Return the configuration of a forked child whose parent has `config`.
 
-    The child writes the journal only, and runs the processors that hold nothing: a thread
-    that samples, or a window of means, is the parent's.
+    The child writes only the journal and runs only stateless processors: state such as a sampling
+    thread or a window of means belongs to the parent.
     """
     sinks = {
         name: sink
@@ -37,17 +37,17 @@ def forked_config(config: Config) -> Config:
         config,
         root=LoggerConfig(level=config.root.level, sinks=list(sinks)),
         loggers=loggers,
-        processors=[entry for entry in config.processors if _holds_nothing(entry)],
+        processors=[entry for entry in config.processors if _is_stateless(entry)],
         sinks=sinks,
         stdlib=None,
     )
 
 
 def forked_run(parent: RunInfo, config: Config) -> RunInfo:
-    """Return the identity of this process, forked from one that is `parent`.
+    """Return the identity of this forked child of `parent`.
 
-    Its files are new ones, `events-pid<pid>.jsonl`: where an earlier child had the same process id,
-    as in a long run with many workers, it is `events-pid<pid>-2.jsonl` and so on.
+    The child writes new files, `events-pid<pid>.jsonl`. If an earlier child had the same process
+    id, as happens in long runs with many workers, `events-pid<pid>-2.jsonl` is used, and so on.
     """
     tags = (f"pid{os.getpid()}" + (f"-{number}" if number > 1 else "") for number in count(1))
     runs = (msgspec.structs.replace(parent, process=tag) for tag in tags)
@@ -56,9 +56,9 @@ def forked_run(parent: RunInfo, config: Config) -> RunInfo:
 
 def _has_files(run: RunInfo, config: Config) -> bool:
     paths = (run.expand(str(sink.options["path"])) for sink in config.sinks.values())
-    found = (other for path in paths for other in path.parent.glob(f"{escape(path.stem)}.*"))
-    return any(map(Path.is_file, found))
+    matches = (match for path in paths for match in path.parent.glob(f"{escape(path.stem)}.*"))
+    return any(map(Path.is_file, matches))
 
 
-def _holds_nothing(entry: Any) -> bool:
+def _is_stateless(entry: Any) -> bool:
     return not hasattr(find_processor(entry) or entry, "close")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["current_config", "current_run", "flush", "initialize", "report", "set_step", "shutdown"]
 
+
+INCOMPLETE = "incomplete"
+"""The status of a run whose shutdown didn't write everything in time."""
 
 _MAX_LATE_LINES = 10
 """Events after the end of the run that are reported one by one."""
@@ -75,7 +79,7 @@ def initialize(
     with _lock:
         checked = load_config(config, run=run, dir=dir, level=level)
         shutdown()
-        _running = start(checked, _continue_on_thread, Path.cwd())
+        _running = start(checked, _note_death, Path.cwd())
         exits.install(shutdown)
         exits.handle_signals()
         return _running.run
@@ -91,37 +95,70 @@ def shutdown(timeout_s: float | None = None) -> bool:
         timeout_s: The longest that this waits; None: `shutdown_timeout_s` of the configuration.
 
     Returns:
-        False if it took longer; the files are intact with what was written by then.
+        Whether everything is written. If that took longer, or a sink failed, the report counts what
+        is missing, one line on standard error says so, and the files are intact.
     """
-    global _running, _last_report
     with _lock:
-        running = _running
-        if running is None:
+        if _running is None:
             return True
-        from logflume.logger import stdlib_logging
+        limit_s = _running.config.shutdown_timeout_s if timeout_s is None else timeout_s
+        deadline_s = time.monotonic() + _bounded(limit_s)
         from logflume.runtime import exits
 
         ending = exits.take_ending()
-        # A signal may come here and call this again: that call waits for the same worker.
-        limit_s = running.config.shutdown_timeout_s if timeout_s is None else timeout_s
-        done = running.pipeline.close(ending, _bounded(limit_s))
-        _running = None
+        done = False
+        try:
+            # A signal may come here and call this again: that call waits for the same worker.
+            done = _running.pipeline.close(ending, _remaining_s(deadline_s))
+            if not done and _has_died(_running):
+                _continue_on_thread(_running)
+                done = _running is not None and _running.pipeline.close(
+                    ending, _remaining_s(deadline_s)
+                )
+        finally:  # also when somebody interrupts the wait
+            is_complete = _end_run(ending, done)
+        return is_complete
+
+
+def _has_died(running: Running) -> bool:
+    """Whether the worker process ended on its own while the run was closed."""
+    return getattr(running.pipeline, "has_died", False)
+
+
+def _end_run(ending: dict[str, Any], done: bool) -> bool:
+    """Count what was not written, note how the run ended, and release it.
+
+    Returns:
+        Whether everything is written.
+    """
+    global _running, _last_report
+    from logflume.logger import stdlib_logging
+    from logflume.runtime import exits
+    from logflume.runtime.start import count_unwritten
+
+    running, _running = _running, None
+    stdlib_logging.uninstall()
+    if running is None:
         CHANNELS.hold()
-        stdlib_logging.uninstall()
-        status = running.pipeline.status()
-        _last_report = status.report
-        exits.report_losses(status.report, status.faults, done)
-        if running.state is not None:
-            running.state.status = ending["status"]
-            if done:
-                running.state.note_whole(status.whole_sinks)
-                running.state.note_complete(running.paths_of(status.complete_sinks))
-            saved = call_guarded(running.state.save, running.run)
-            if isinstance(saved, Failure):
-                exits.print_line(str(saved.error))
-        if running.attempt is not None and done:
-            running.attempt.release()
-        return done
+        return False
+    if not done:
+        count_unwritten(running)
+    CHANNELS.hold()
+    status = running.pipeline.status()
+    _last_report = status.report
+    is_complete = done and not status.faults
+    exits.report_losses(status.report, status.faults, done)
+    if running.state is not None:
+        running.state.status = ending["status"] if done else INCOMPLETE
+        if done:
+            running.state.note_whole(status.whole_sinks)
+            running.state.note_complete(running.paths_of(status.complete_sinks))
+        saved = call_guarded(running.state.save, running.run)
+        if isinstance(saved, Failure):
+            exits.print_line(str(saved.error))
+    if running.attempt is not None:
+        running.pipeline.when_ended(running.attempt.release)
+    return is_complete
 
 
 def flush(timeout_s: float = 10.0) -> bool:
@@ -170,32 +207,39 @@ def current_run() -> RunInfo | None:
     return _running.run if _running else None
 
 
+def _remaining_s(deadline_s: float) -> float:
+    return max(0.0, deadline_s - time.monotonic())
+
+
 def _bounded(timeout_s: float) -> float:
     return max(0.0, min(timeout_s, threading.TIMEOUT_MAX))
 
 
-def _continue_on_thread(dead: RemotePipeline) -> None:
-    """Continue the run in this process, as the next attempt, after the worker process has ended."""
-    global _running
+def _note_death(dead: RemotePipeline) -> None:
+    """Continue the run after its worker process has ended. Runs on the receiver's thread."""
     with _lock:
-        running = _running
-        if running is None or running.pipeline is not dead:
-            return
-        from logflume.logger import stdlib_logging
-        from logflume.runtime import exits
-        from logflume.runtime.start import start
+        if _running is not None and _running.pipeline is dead:
+            _continue_on_thread(_running)
 
-        dead.take_back()
-        if running.attempt is not None:
-            running.attempt.release()
-        stdlib_logging.uninstall()
-        config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
-        exits.print_line("the worker process has ended: continuing on a thread of this process")
-        started = call_guarded(start, config, _continue_on_thread, running.run.working_dir)
-        _running = None if isinstance(started, Failure) else started
-        if isinstance(started, Failure):
-            CHANNELS.hold()
-            exits.print_line(f"logging has ended: {started.error}")
+
+def _continue_on_thread(running: Running) -> None:
+    """Continue a run without its worker process, on a thread, as the next attempt."""
+    global _running
+    from logflume.logger import stdlib_logging
+    from logflume.runtime import exits
+    from logflume.runtime.start import start, take_back
+
+    stdlib_logging.uninstall()
+    CHANNELS.buffer.put_back(take_back(running))
+    if running.attempt is not None:
+        running.attempt.release()
+    config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
+    exits.print_line("the worker process has ended: continuing on a thread of this process")
+    started = call_guarded(start, config, _note_death, running.run.working_dir)
+    _running = None if isinstance(started, Failure) else started
+    if isinstance(started, Failure):
+        CHANNELS.hold()
+        exits.print_line(f"logging has ended: {started.error}")
 
 
 def _after_fork() -> None:

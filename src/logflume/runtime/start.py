@@ -24,6 +24,7 @@ from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Pipeline
+from logflume.pipeline.records import Dropped, RecordColumns, count_records
 from logflume.runs.attempts import Attempt, open_attempt
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id
 from logflume.runs.info import RunInfo
@@ -31,6 +32,7 @@ from logflume.runs.state import RunState
 from logflume.runtime import exits as shutdown_hooks
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
+from logflume.runtime.takeover import read_journal_from, remove_written
 from logflume.terminal.streams import is_terminal
 from logflume.values.kinds import Kind
 from logflume.worker_process.client import RemotePipeline, start_message
@@ -90,10 +92,10 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
     if attempt.run_lock is not None and attempt.run_lock.fault:
         fault = _NO_LOCKS.format(fault=attempt.run_lock.fault)
         report_fault(CHANNELS, "run.lock", "failed", fault)
-    commit.ask()
+    commit.start()
     _connect(config, running.pipeline)
     if config.stdlib is not None:
-        stdlib_logging.install(config.stdlib, takes_terminal=_has_console(config))
+        stdlib_logging.install(config.stdlib, has_console=_has_console(config))
     _link_latest(running.run)
     return running
 
@@ -158,6 +160,24 @@ def _report_obstacle(config: Config, obstacle: Obstacle) -> None:
     report_fault(CHANNELS, obstacle.component, "limited", reason)
     if not _has_console(config):
         shutdown_hooks.print_line(reason)
+
+
+def take_back(running: Running) -> list[RecordColumns | Dropped]:
+    """Return the records that an ended worker process has not written, none of them twice."""
+    if not isinstance(running.pipeline, RemotePipeline):
+        return []
+    items, seq = running.pipeline.take_back()
+    first = (running.run.attempt, seq)
+    return remove_written(items, read_journal_from(running.config, running.run, first))
+
+
+def count_unwritten(running: Running) -> None:
+    """Count what a shutdown left unwritten, in the buffer and in a worker process, as dropped."""
+    if not isinstance(running.pipeline, RemotePipeline):
+        return  # a pipeline of this process counts itself
+    unwritten = count_records(take_back(running))
+    dropped = unwritten + CHANNELS.buffer.clear()
+    running.pipeline.note_counts(running.pipeline.sent - unwritten, dropped)
 
 
 def _still_there(complete: dict[str, int], run: RunInfo) -> dict[str, int]:

@@ -1,1 +1,1 @@
-"""Values: snapshotted in the caller, then made plain, typed and fit for their columns."""
+"""Values: snapshots, plain values, kinds of columns, and finished events made of them."""

@@ -1,4 +1,7 @@
-"""Events of one type as Arrow tables. Their columns grow in number, and never change."""
+"""Conversion of events to Arrow tables, one table per event type.
+
+Columns may be added to a table; the type of an existing column never changes.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ __all__ = ["MAX_COLUMNS", "Column", "Columns", "find_stored_kind", "widen"]
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
-_TYPES: dict[Kind, pa.DataType] = {kind: row.arrow_type(pa) for kind, row in KINDS.items()}
+_TYPES: dict[Kind, pa.DataType] = {kind: spec.arrow_type(pa) for kind, spec in KINDS.items()}
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -36,9 +39,9 @@ class Column:
 
     Attributes:
         name: Name of the field.
-        kind: What it holds. The column `timestamp` holds text by kind, and is stored as an
-            instant: microseconds, UTC.
-        declared: Whether the event's type declares the field.
+        kind: Kind of the column. `timestamp` is of kind text, and stored as an Arrow timestamp:
+            microseconds, UTC.
+        declared: Whether the event type declares the field.
     """
 
     name: str
@@ -47,80 +50,84 @@ class Column:
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """How Arrow stores it."""
+        """The Arrow type of the column."""
         return _TIMESTAMP if self.name == "timestamp" else _TYPES[self.kind]
 
     def to_array(self, values: Sequence[Any]) -> tuple[Any, dict[int, Any]]:
-        """Return the values as an Arrow array, and by their row those that don't fit.
+        """Convert values to an Arrow array.
 
         Args:
-            values: Plain values, one a row. A row whose value doesn't fit is null in the array.
+            values: Plain values, one per row.
+
+        Returns:
+            The array, and the misfits by row. A misfit is null in the array.
         """
         if self._is_exact(values):
-            # A text may still be no instant or no valid UTF-8, an integer may be too large.
+            # Can still fail on an invalid timestamp, invalid UTF-8 or an integer that is too large.
             with suppress(ValueError, OverflowError):
                 return self._build(values), {}
-        fitted = [self._fit(value) for value in values]
-        misfits = {row: values[row] for row, value in enumerate(fitted) if value is MISFIT}
-        return self._build([None if value is MISFIT else value for value in fitted]), misfits
+        coerced = [self._coerce(value) for value in values]
+        misfits = {row: values[row] for row, value in enumerate(coerced) if value is MISFIT}
+        return self._build([None if value is MISFIT else value for value in coerced]), misfits
 
     def fits(self, value: Any) -> bool:
         """Whether the column can hold this value."""
-        return self._fit(value) is not MISFIT
+        return self._coerce(value) is not MISFIT
 
     def _is_exact(self, values: Sequence[Any]) -> bool:
-        """Whether Arrow can take the values without coercion, by their types only."""
-        row = KINDS[self.kind]
-        if not row.is_list:
-            return row.exact_types.issuperset(map(type, values))
+        """Whether the types of the values allow conversion without coercion."""
+        spec = KINDS[self.kind]
+        if not spec.is_list:
+            return spec.exact_types.issuperset(map(type, values))
         if not {list, type(None)}.issuperset(map(type, values)):
             return False
         items = chain.from_iterable(value for value in values if value is not None)
-        return row.exact_types.issuperset(map(type, items))
+        return spec.exact_types.issuperset(map(type, items))
 
     def _build(self, values: Sequence[Any]) -> Any:
         if self.name == "timestamp":
-            # Arrow could read the texts, too, with a library of 10 MB that nothing else here needs.
+            # Arrow can parse timestamps itself, but loads a 10 MB library that is needed for
+            # nothing else.
             return pa.array(list(map(_microseconds, values)), _TIMESTAMP)
         if self.kind is Kind.TEXT and values and values.count(values[0]) == len(values):
-            # The level, the run: all the same.
-            one: Any = pa.scalar(values[0], self.arrow_type)
-            return pa.repeat(one, len(values))
+            # Faster for constant columns such as `run` and `level`.
+            constant: Any = pa.scalar(values[0], self.arrow_type)
+            return pa.repeat(constant, len(values))
         return pa.array(values, self.arrow_type)
 
-    def _fit(self, value: Any) -> Any:
+    def _coerce(self, value: Any) -> Any:
         if self.name == "timestamp":
-            return _fit_instant(value)
-        fitted = coerce(value, self.kind, self.declared)
-        if isinstance(fitted, str):
-            return valid_text(fitted)
-        if isinstance(fitted, list) and self.kind is Kind.TEXTS:
-            return [None if item is None else valid_text(item) for item in fitted]
-        return fitted
+            return _coerce_timestamp(value)
+        coerced = coerce(value, self.kind, self.declared)
+        if isinstance(coerced, str):
+            return valid_text(coerced)
+        if isinstance(coerced, list) and self.kind is Kind.TEXTS:
+            return [None if item is None else valid_text(item) for item in coerced]
+        return coerced
 
 
 def find_stored_kind(name: str, arrow_type: pa.DataType) -> Kind | None:
-    """Return the kind of a column found in a file; None where events aren't stored so."""
+    """Return the kind of a column in a file; None if no kind is stored as this type."""
     if name == "timestamp":
         return Kind.TEXT if arrow_type == _TIMESTAMP else None
-    return next((kind for kind, known in _TYPES.items() if known == arrow_type), None)
+    return next((kind for kind, stored in _TYPES.items() if stored == arrow_type), None)
 
 
 def _microseconds(value: str | None) -> int | None:
-    """Return the microseconds since 1970.
+    """Return a timestamp as microseconds since 1970.
 
     Raises:
-        ValueError: It is no instant.
+        ValueError: The text is not a timestamp, or has no time zone.
     """
     if value is None:
         return None
-    instant = datetime.fromisoformat(value)
-    if instant.tzinfo is None:
+    timestamp = datetime.fromisoformat(value)
+    if timestamp.tzinfo is None:
         raise ValueError(f"{value!r} has no time zone")
-    return (instant - _EPOCH) // _MICROSECOND
+    return (timestamp - _EPOCH) // _MICROSECOND
 
 
-def _fit_instant(value: Any) -> Any:
+def _coerce_timestamp(value: Any) -> Any:
     try:
         _microseconds(value)
     except (TypeError, ValueError):
@@ -129,48 +136,54 @@ def _fit_instant(value: Any) -> Any:
 
 
 MAX_COLUMNS = 1_000
-"""Columns of a type; fields that come later are kept in `extras`."""
+"""Maximum number of columns per event type; further fields are kept in `extras`."""
 
 _NO_COLUMN = frozenset({"nonfinite", "extras"})
 
 
 class Columns:
-    """Turns events of one type into Arrow tables, and finds new columns on the way.
+    """Converts events of one type to Arrow tables, adding columns as new fields appear.
 
-    A field gets a column when it first has a value that says what it holds: null, an empty list
-    and a list of nulls don't. The declared columns of the type are there from the start.
-    What fits no column is kept in `extras`, a JSON object: a value of another kind than its
-    column's, a field beyond the limit, a name that differs from a column's only in case
-    (DuckDB and Spark take the two for one) and a name that no reader can show.
+    The declared columns of the type exist from the start. Any other field gets a column with its
+    first value that determines a kind: null, an empty list and a list of nulls determine none.
+
+    What fits no column is kept in `extras`, a JSON object:
+
+    - a misfit,
+    - a field beyond `MAX_COLUMNS`,
+    - a field whose name differs from a column's only in case, because DuckDB and Spark compare
+      names case-insensitively,
+    - a field whose name readers can't represent, such as an empty one.
 
     Args:
         event_type: Name of the type.
-        found: Columns that stored events of the type already have, in order.
-        warn: Told once when there are more fields than columns; None: nobody is.
+        stored: Existing columns of stored events of the type, in order.
+        warn: Called with a message, once, when the number of fields exceeds `MAX_COLUMNS`; None:
+            no warning.
     """
 
     def __init__(
         self,
         event_type: str,
-        found: Mapping[str, Kind] | None = None,
+        stored: Mapping[str, Kind] | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
         self._event_type = event_type
         self._warn = warn
         self._columns: dict[str, Column] = {}
         self._folded: set[str] = set()
-        self._said = False
-        for name, kind in chain((found or {}).items(), declared_columns(event_type).items()):
+        self._warned = False
+        for name, kind in chain((stored or {}).items(), declared_columns(event_type).items()):
             if name.casefold() not in self._folded:
                 self._add(name, kind)
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns known by now."""
+        """The columns so far."""
         return pa.schema([(column.name, column.arrow_type) for column in self._columns.values()])
 
     def to_table(self, events: Sequence[Event]) -> pa.Table:
-        """Return the events, one a row, with the columns known by then."""
+        """Return the events as a table, one per row, with all columns so far, new ones included."""
         arrays: dict[str, Any] = {}
         extras: dict[int, dict[str, Any]] = {}
         own_extras: Sequence[Any] = [None] * len(events)
@@ -182,7 +195,7 @@ class Columns:
             if column := self._find(name, values):
                 arrays[name], misfits = column.to_array(values)
             else:
-                misfits = self._homeless(name, values)
+                misfits = self._without_column(name, values)
             for row, value in misfits.items():
                 extras.setdefault(row, {})[name] = value
         texts = own_extras
@@ -192,7 +205,7 @@ class Columns:
         return widen(pa.table(arrays), self.schema)
 
     def _find(self, name: str, values: Sequence[Any]) -> Column | None:
-        """Return the column of a field; a new one if one of the values gives it a kind."""
+        """Return the column of a field; add one if a value determines its kind."""
         if name in self._columns or not self._may_add(name):
             return self._columns.get(name)
         declared = declared_kind(self._event_type, name)
@@ -212,35 +225,36 @@ class Columns:
         return column
 
     def _may_add(self, name: str) -> bool:
-        if not _can_be_shown(name) or name.casefold() in self._folded:
+        if not _is_representable(name) or name.casefold() in self._folded:
             return False
         if len(self._columns) < MAX_COLUMNS:
             return True
-        if self._warn is not None and not self._said:
-            self._said = True
+        if self._warn is not None and not self._warned:
+            self._warned = True
             self._warn(
                 f"Parquet: events of type {self._event_type!r} have more than {MAX_COLUMNS:,} "
-                f"fields. {name!r} and later ones are kept in the column 'extras'."
+                f"fields. {name!r} and further new fields are kept in the column 'extras'."
             )
         return False
 
-    def _homeless(self, name: str, values: Sequence[Any]) -> dict[int, Any]:
-        """Return by row what a field without a column says.
+    def _without_column(self, name: str, values: Sequence[Any]) -> dict[int, Any]:
+        """Return the values, by row, that `extras` keeps of a field without a column.
 
-        A field that may still get one is not kept for an empty list or a list of nulls.
+        While the field may still get a column, empty lists and lists of nulls are not kept.
         """
-        decided = not self._may_add(name)
+        excluded = not self._may_add(name)
         return {
             row: value
             for row, value in enumerate(values)
-            if (decided and value is not None) or find_kind(value) is not None
+            if (excluded and value is not None) or find_kind(value) is not None
         }
 
 
 def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the table with the columns of `schema`, and no others.
+    """Return the table with exactly the columns of `schema`.
 
-    A column that it lacks is null. One of another type, as two runs may have, is text.
+    A missing column is added as nulls. A column of another type is converted to text: a field may
+    have different types in two runs.
     """
     if table.schema.equals(schema):
         return table
@@ -262,13 +276,13 @@ def _as_text(column: Any) -> Any:
     return pa.array(texts, pa.string())
 
 
-def _can_be_shown(name: str) -> bool:
-    """Whether readers take the name as it is: DuckDB renames an empty one."""
+def _is_representable(name: str) -> bool:
+    """Whether readers keep the name: DuckDB renames an empty one; UTF-8 has no lone surrogates."""
     return bool(name) and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _merge(text: Any, misfits: dict[str, Any] | None) -> Any:
-    """Return the event's own `extras` with what didn't fit."""
+    """Return the event's own `extras` merged with its misfits."""
     if misfits is None and (text is None or isinstance(text, str)):
         return text
     return json_text(plain({**read_object(text), **(misfits or {})}))

@@ -1,4 +1,4 @@
-"""Events by column, for sinks that write columns."""
+"""Access to events by column, for sinks that write columns."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["Getter", "getter", "transpose"]
 
 
 Getter: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
-"""Returns some values of a mapping."""
+"""Returns selected values of a mapping."""
 
 
 def getter(names: Sequence[str]) -> Getter:
-    """Return what fetches the values of these names, always as a tuple.
+    """Return a function that gets the values of these names from a mapping, always as a tuple.
 
     >>> getter(["loss"])({"loss": 0.5})
     (0.5,)
@@ -28,14 +28,14 @@ def getter(names: Sequence[str]) -> Getter:
 
 
 def transpose(events: Sequence[Event]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Yield each name that an event has, with its values, one an event; None where it lacks it.
+    """Yield each field name with its values, one per event; None where an event has no such field.
 
     >>> dict(transpose([{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25}]))
     {'step': (1, 2), 'loss': (0.5, 0.25)}
     """
     names = tuple(events[0]) if events else ()
     if all(tuple(event) == names for event in events):
-        # The usual case, and three times as fast.
+        # Fast path, three times as fast: all events have the same names.
         yield from zip(names, zip(*[event.values() for event in events], strict=True), strict=True)
         return
     for name in dict.fromkeys(chain.from_iterable(events)):

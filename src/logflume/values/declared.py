@@ -1,4 +1,4 @@
-"""The kinds that the catalogue declares, and those that a run has fixed.
+"""Kinds of fields: those that the catalogue declares, and those stored in `run.json`.
 
 A field that its event type declares (`logflume.events.catalogue`) has the declared kind. Any other
 field gets the kind of its first value and keeps it for the whole run.
@@ -23,10 +23,10 @@ __all__ = ["declared_columns", "declared_kind", "kind_of_annotation", "read_kind
 
 
 def read_kinds(stored: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Kind]]:
-    """Return the kinds of fields by event type, from their names as `run.json` has them.
+    """Parse the kinds of fields in `run.json`, by event type and field.
 
     Raises:
-        RunError: A name is not the name of a kind.
+        RunError: A kind is unknown.
     """
     try:
         return {
@@ -36,12 +36,12 @@ def read_kinds(stored: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, K
     except ValueError as error:
         raise RunError(
             f"run.json: {error}. The run was written by a newer version of logflume: "
-            "continue it with that one, or choose another run id."
+            "continue it with that version, or choose another run id."
         ) from error
 
 
 def kind_of_annotation(annotation: Any) -> Kind | None:
-    """Return the kind that a declaration stands for; None for `Any` and mappings.
+    """Return the kind of a type annotation; None for `Any` and mappings.
 
     >>> kind_of_annotation(list[float | None])
     <Kind.NUMBERS: 'numbers'>
@@ -61,17 +61,18 @@ def kind_of_annotation(annotation: Any) -> Kind | None:
 
 
 def _find_kind(python_type: Any, *, is_list: bool) -> Kind | None:
-    rows = KINDS.items()
-    found = (k for k, row in rows if row.python_type is python_type and row.is_list is is_list)
-    return next(found, None)
+    for kind, spec in KINDS.items():
+        if spec.python_type is python_type and spec.is_list is is_list:
+            return kind
+    return None
 
 
 @lru_cache
 def declared_columns(event_type: str) -> dict[str, Kind]:
-    """Return the columns that each event of this type has, reserved names first.
+    """Return the columns that every event of this type has, reserved names first.
 
-    An undeclared type has the reserved names only. `nonfinite` is not a column, and neither is
-    `process`: forked children write the journal only.
+    An undeclared type has only the reserved names. `nonfinite` and `process` are not columns:
+    the one is a mapping, and forked children, which have the other, write only the journal.
     """
     columns: dict[str, Kind] = {}
     for declared in (EventBase, CATALOGUE.get(event_type, EventBase)):
@@ -85,7 +86,7 @@ def declared_columns(event_type: str) -> dict[str, Kind]:
 
 @lru_cache(maxsize=8192)
 def declared_kind(event_type: str, name: str) -> Kind | None:
-    """Return the declared kind of a field, families included; None where nothing declares it."""
+    """Return the declared kind of a field, from families too; None if it is not declared."""
     if kind := declared_columns(event_type).get(name):
         return kind
     if name in EXCEPTION_FAMILIES:

@@ -1,4 +1,4 @@
-"""The mean of metrics over a window of steps."""
+"""Means of metrics over a window of steps."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ __all__ = ["MeanWindow"]
 
 
 class MeanWindow:
-    """Adds up the numbers of several events and gives their means.
+    """Averages the numeric fields of several events.
 
     Args:
-        every_steps: Length of the window in steps. A window ends at the steps that are multiples
-            of it, so that windows of several ranks and attempts are the same, and at the first
-            step beyond; without steps it ends after so many events.
-        kept: Names of fields whose last value is kept, numbers or not.
+        every_steps: Length of the window in steps. A window ends at each multiple of this number,
+            so that the windows of all ranks and attempts coincide, or at the first step beyond
+            one. Without steps, it ends after this number of events.
+        last_value_fields: Names of fields that keep their last value instead of a mean.
     """
 
-    def __init__(self, every_steps: int, kept: frozenset[str] = frozenset()) -> None:
+    def __init__(self, every_steps: int, last_value_fields: frozenset[str] = frozenset()) -> None:
         self._every_steps = every_steps
-        self._kept = kept
+        self._last_value_fields = last_value_fields
         self._end: int | None = None
         self._clear()
 
@@ -32,15 +32,16 @@ class MeanWindow:
         self._steps.add(step)
         self._last.update(fields)
         for name, value in fields.items():
-            if name not in self._kept and _is_number(value):
+            if name not in self._last_value_fields and _is_number(value):
                 self._sums[name] = self._sums.get(name, 0.0) + value
                 self._counts[name] = self._counts.get(name, 0) + 1
         return self.take() if self._ends_at(step) else None
 
     def take(self) -> dict[str, Any] | None:
-        """Return the means of what is in the window and `window_steps`; None if it is empty.
+        """Return the means and `window_steps`, and clear the window; None if it is empty.
 
-        A field that is no number has its last value; a mean is over the events that have the field.
+        A mean is over the events that have the field. A field that is not numeric keeps its last
+        value.
         """
         if not self._events:
             return None
@@ -65,5 +66,5 @@ class MeanWindow:
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, int):
-        return not isinstance(value, bool) and abs(value) < 2**1023  # what a float can hold
+        return not isinstance(value, bool) and abs(value) < 2**1023  # the range of a float
     return isinstance(value, float)

@@ -1,7 +1,7 @@
-"""From an event dict to the finished event: flat, typed, numbered.
+"""Conversion of event dicts to finished events: flat, typed, numbered.
 
-This is where the types of a run are fixed. A value that doesn't fit its column goes to `extras`,
-as JSON text, and is counted; nothing is lost and no column has two types.
+The kinds of a run's fields are determined here. A misfit is counted and kept in `extras` as JSON
+text, so no value is lost and no column has two types.
 """
 
 from __future__ import annotations
@@ -26,50 +26,50 @@ from logflume.values.coerce import (
 from logflume.values.declared import declared_kind
 from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
 from logflume.values.plain import clean_name, json_text, note_nonfinite, plain, plain_mapping
-from logflume.values.shapes import Limits, Shapes, find_limits
+from logflume.values.shapes import ShapeLimits, Shapes, find_limits
 from logflume.values.snapshot import unique_name
 from logflume.values.steps import parse_mode, parse_step
 
 __all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
 
 MAX_ADHOC_TYPES = 64
-"""Types beyond the catalogue that a run may have; events of later ones become `message`."""
+"""Maximum number of undeclared event types in a run; events of further types become `message`."""
 
 MAX_FIELDS = 10_000
-"""Undeclared fields a type whose kind is remembered; later ones go to `extras`."""
+"""Maximum number of undeclared fields per event type; further fields go to `extras`."""
 
-_READ = frozenset({"timestamp", "level", "logger", "event", "extras"})
+_HEADER = frozenset({"timestamp", "level", "logger", "event", "extras"})
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _MODES = frozenset({"train", "eval"})
 _EXACT: dict[Kind | None, type] = {
-    kind: row.python_type for kind, row in KINDS.items() if not row.is_list
+    kind: spec.python_type for kind, spec in KINDS.items() if not spec.is_list
 }
 _PARSERS: dict[str, Callable[[Any], Any]] = {"step": parse_step, "mode": parse_mode}
 _CHECKED = RESERVED_FOR_PIPELINE | {"step", "mode"}
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Normalizer:
-    """Finishes events, one after another. Used by the worker only.
+    """Converts event dicts to finished events, one by one. Used only by the worker.
 
     Args:
         run: The run that the events belong to.
         kinds: Kinds of undeclared fields by event type, from an earlier attempt.
-        report: Called with a field and a sentence when a step or mode is not understood, once for
-            each of the two.
+        report: Called with field name and message for the first invalid step, and for the first
+            invalid mode.
 
     Attributes:
-        seq: Number of the next event.
+        seq: `seq` of the next event.
         kinds: Kinds of the undeclared fields seen so far, by event type.
         has_new_kinds: Whether a kind was added since this was last set to False.
-        misfits: How many values went to `extras` because they didn't fit their column.
+        misfits: Number of values kept in `extras` because they didn't fit their column.
     """
 
     def __init__(
         self,
         run: RunInfo,
         kinds: dict[str, dict[str, Kind]] | None = None,
-        report: Callable[[str, str], None] = lambda _name, _sentence: None,
+        report: Callable[[str, str], None] = lambda _name, _message: None,
     ) -> None:
         self.seq = 0
         self.misfits = 0
@@ -84,64 +84,64 @@ class Normalizer:
             "seq": 0,
             "step": None,
         }
-        self._limits: Shapes[tuple[Any, ...], Limits] = Shapes()
+        self._limits: Shapes[tuple[Any, ...], ShapeLimits] = Shapes()
         self._exact: dict[str, dict[str, type]] = {}
         self._report = report
         self._reported: set[str] = set()
 
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
-        """Return the finished event and count it in `seq`."""
+        """Return the finished event and increment `seq`."""
         event_dict.pop(STEP_AND_MODE, None)
         shape = _shape(event_dict)
         limits = self._limits.get(shape)
-        if limits is not None and _is_instant(event_dict["timestamp"]):
-            taken = self._take(limits, event_dict)
-            if taken is not None:
-                return taken
+        if limits is not None and _is_timestamp(event_dict["timestamp"]):
+            unchanged = self._finish_unchanged(limits, event_dict)
+            if unchanged is not None:
+                return unchanged
         self._head["seq"] = self.seq
-        event = self._finish_each(event_dict)
+        event = self._finish_by_field(event_dict)
         self.seq += 1
         if (limits := find_limits(self._head, event_dict, event)) is not None:
-            self._limits.note(shape, limits)
+            self._limits.add(shape, limits)
         return event
 
-    def _take(self, limits: Limits, event_dict: Event) -> dict[str, Any] | None:
-        """Return the event with all values as they are, and count it; None if one is beyond limits.
+    def _finish_unchanged(self, limits: ShapeLimits, event_dict: Event) -> dict[str, Any] | None:
+        """Return the event with unchanged values and increment `seq`; None if one exceeds a limit.
 
         Args:
             limits: The limits of events of this shape.
-            event_dict: The event dict; its timestamp is known to be one.
+            event_dict: The event dict, with a valid timestamp.
         """
         self._head["seq"] = self.seq
         event = {**self._head, **event_dict}
         if event["level"] not in _LEVELS or event.get("mode", "train") not in _MODES:
             return None
-        if not limits.admit(event):
+        if not limits.apply(event):
             return None
         self.seq += 1
         return event
 
-    def _finish_each(self, event_dict: dict[str, Any]) -> dict[str, Any]:
-        """Return the finished event, with a look at each field."""
+    def _finish_by_field(self, event_dict: dict[str, Any]) -> dict[str, Any]:
+        """Return the finished event, checking each field."""
         extras = plain_mapping(event_dict.get("extras"))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
             **self._head,
-            "timestamp": _checked(event_dict, "timestamp", extras, _is_instant) or _now(),
+            "timestamp": _checked(event_dict, "timestamp", extras, _is_timestamp) or _now(),
             "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
             "logger": truncate_name(str(plain(event_dict.get("logger")))),
             "event": event_type,
         }
         nonfinite: dict[str, str] = {}
-        # Most values fit as they are, and one look at their type tells.
+        # Fast path: most values fit their column unchanged, and their type shows it.
         exact = self._exact.setdefault(event_type, {})
         for name, value in event_dict.items():
             if exact.get(name) is type(value) and name not in event and is_within_limits(value):
                 event[name] = value
-            elif name not in _READ:
+            elif name not in _HEADER:
                 clean = clean_name(name, event_dict)
-                for whole, item in _flatten(event_type, clean, plain(value)):
-                    flat = truncate_name(whole, event)
+                for full_name, item in _flatten(event_type, clean, plain(value)):
+                    flat = truncate_name(full_name, event)
                     self._add(event, event_type, flat, item, extras)
                     note_nonfinite(nonfinite, flat, event.get(flat))
                 self._remember(event_type, clean, exact)
@@ -163,7 +163,7 @@ class Normalizer:
     def _has_room_for(self, event_type: str) -> bool:
         if event_type in CATALOGUE or event_type in self.kinds:
             return True
-        if sum(known not in CATALOGUE for known in self.kinds) >= MAX_ADHOC_TYPES:
+        if sum(name not in CATALOGUE for name in self.kinds) >= MAX_ADHOC_TYPES:
             return False
         self.kinds[event_type] = {}
         self.has_new_kinds = True
@@ -177,16 +177,16 @@ class Normalizer:
             return
         if name in _PARSERS:
             value = _PARSERS[name](value)
-        fitted = self._coerce(event_type, name, value)
-        if name == "mode" and fitted is not None and fitted not in _MODES:
-            fitted = MISFIT
-        if fitted is MISFIT:
+        coerced = self._coerce(event_type, name, value)
+        if name == "mode" and coerced is not None and coerced not in _MODES:
+            coerced = MISFIT
+        if coerced is MISFIT:
             self.misfits += 1
             extras[unique_name(name, extras)] = value
             if name in _PARSERS:
                 self._report_once(name, value)
-        elif name != "mode" or fitted is not None:
-            event[name], note = truncate_field(fitted)
+        elif name != "mode" or coerced is not None:
+            event[name], note = truncate_field(coerced)
             if note is not None:
                 extras[unique_name(name, extras)] = note
 
@@ -194,10 +194,10 @@ class Normalizer:
         if name not in self._reported:
             self._reported.add(name)
             text = truncate_name(json_text(value))
-            self._report(name, f"the {name} {text} is not understood and is kept in extras only")
+            self._report(name, f"invalid {name} {text}; it is kept in extras")
 
     def _remember(self, event_type: str, name: str, exact: dict[str, type]) -> None:
-        """Note of which type the values of a field are that fit its column as they are."""
+        """Store the type of values that fit the field's column unchanged."""
         kind = declared_kind(event_type, name) or self.kinds.get(event_type, {}).get(name)
         if kind in _EXACT and name not in _CHECKED and len(exact) < MAX_FIELDS:
             exact[name] = _EXACT[kind]
@@ -210,24 +210,24 @@ class Normalizer:
             return coerce(value, kind, False)
         kind = find_kind(value)
         if kind is None:
-            # An empty list or mapping may become a column of any kind, so it is none yet.
+            # An empty list or mapping fits several kinds, so it determines none.
             return None if value is None else MISFIT
-        fitted = MISFIT if len(kinds) >= MAX_FIELDS else coerce(value, kind, False)
-        if fitted is not MISFIT:
+        coerced = MISFIT if len(kinds) >= MAX_FIELDS else coerce(value, kind, False)
+        if coerced is not MISFIT:
             kinds[name] = kind
             self.has_new_kinds = True
-        return fitted
+        return coerced
 
 
 def _shape(event_dict: Event) -> tuple[str, tuple[str, ...], tuple[type, ...]]:
     event_type = event_dict.get("event")
     types = tuple(map(type, event_dict.values()))
-    # What is no text was put there by a processor, and may be anything.
+    # A processor may have set `event` to a value of any type.
     return event_type if type(event_type) is str else "", tuple(event_dict), types
 
 
 def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: Any) -> Any:
-    """Return a field of the header; None if it is missing or wrong, which `extras` then keeps."""
+    """Return a header field; None if it is missing or invalid. `extras` keeps an invalid value."""
     value = plain(fields.get(name))
     if value is None or (isinstance(value, str) and check(value)):
         return value
@@ -235,8 +235,8 @@ def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: A
     return None
 
 
-def _is_instant(text: str) -> bool:
-    return _INSTANT.fullmatch(text) is not None
+def _is_timestamp(text: str) -> bool:
+    return _TIMESTAMP.fullmatch(text) is not None
 
 
 def _now() -> str:
@@ -246,7 +246,7 @@ def _now() -> str:
 def _flatten(event_type: str, name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield a field, or the entries of a mapping with their names joined by `/`.
 
-    A mapping whose column is declared as text stays whole, as JSON.
+    A mapping is kept for conversion to JSON if its column is declared as text.
     """
     if type(value) is dict and value and declared_kind(event_type, name) is not Kind.TEXT:
         for key, item in value.items():

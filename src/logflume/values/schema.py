@@ -1,4 +1,4 @@
-"""The JSON Schema of the event stream, made from the catalogue."""
+"""The JSON Schema of the event stream, generated from the catalogue."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _ANY_FIELD: dict[str, Any] = {
     "items": {"type": ["number", "string", "null"]},
 }
 _END = r"$(?!\n)"
-"""The end of a name; `$` alone also stands before a last newline, in Python's dialect."""
+"""Matches the end of a name. In Python, `$` alone also matches before a trailing newline."""
 _REQUIRED = ("timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step")
 
 
 def event_schema() -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) that every line of a journal is valid against.
+    """Return the JSON Schema (2020-12) of a journal's lines.
 
-    The reserved names hold for every event. An event whose type is declared also has to
-    keep the types of its declared fields; further fields may follow, each a plain value.
+    It constrains the reserved names of every event, and the declared fields of events of a declared
+    type. Additional fields are allowed: numbers, text, booleans, nulls, and lists of these.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -61,7 +61,7 @@ def _declared(declared: type[EventBase]) -> dict[str, Any]:
 
 
 def _properties(declared: type[EventBase]) -> dict[str, Any]:
-    """Return the schemas of a type's fields, with description and unit."""
+    """Return the schemas of a type's fields, with descriptions and units."""
     schema = msgspec.json.schema(declared)
     properties: dict[str, Any] = schema["$defs"][declared.__name__]["properties"]
     for described in properties.values():
@@ -70,7 +70,7 @@ def _properties(declared: type[EventBase]) -> dict[str, Any]:
 
 
 def _patterns(families: Families) -> dict[str, Any]:
-    """Return schemas by pattern. A name that a longer family takes is left to that one."""
+    """Return schemas by pattern; a name that matches two families has the longer one's schema."""
     patterns: dict[str, Any] = {}
     for family, (annotation, description) in families.items():
         longer = [

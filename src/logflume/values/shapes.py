@@ -1,7 +1,8 @@
-"""Events of a shape that was seen before: what needs no look at each of their fields.
+"""The fast path for events of a known shape: no conversion of individual fields.
 
-Most events of a run have the names and types of values of one before. Where that one was finished
-by taking all of its values as they were, so can the next be, within the limits of the columns.
+The shape of an event is its type with the names and value types of its fields. Most events of a run
+have the shape of an earlier one. If all values of that one were kept unchanged, so are those of the
+next, as long as they are within the limits of the columns.
 """
 
 from __future__ import annotations
@@ -15,60 +16,61 @@ from logflume.values.columnar import getter
 from logflume.values.kinds import EXACT_MAX, INT64_MAX
 from logflume.values.plain import MAX_TEXT, PLAIN_TYPES, valid_text
 
-__all__ = ["MAX_FIELDS", "Limits", "Shapes", "find_limits"]
+__all__ = ["MAX_FIELDS", "ShapeLimits", "Shapes", "find_limits"]
 
 MAX_SHAPES = 512
-"""Shapes that are remembered; with one more all are forgotten."""
+"""Maximum number of cached shapes; the cache is cleared when one more is added."""
 
 MAX_FIELDS = 200
-"""An event of more fields is always looked at field by field."""
+"""Events with more fields are always processed field by field."""
 
 _TYPES = PLAIN_TYPES | {str}
-_CHECKED = frozenset({"timestamp", "level", "event"})  # whatever takes values looks at these itself
+_CHECKED = frozenset({"timestamp", "level", "event"})  # checked by the caller
 
 Fields = Mapping[str, Any]
 Shape = TypeVar("Shape", bound=Hashable)
-Found = TypeVar("Found")
+Properties = TypeVar("Properties")
 
 
-class Shapes(Generic[Shape, Found]):
-    """What was found out for a shape, and holds for all events that have it."""
+class Shapes(Generic[Shape, Properties]):
+    """A bounded cache of properties that all events of a shape have in common."""
 
     def __init__(self) -> None:
-        self._found: dict[Shape, Found] = {}
-        self.get = self._found.get
+        self._properties: dict[Shape, Properties] = {}
+        self.get = self._properties.get
 
-    def note(self, shape: Shape, found: Found) -> None:
-        """Remember what holds for a shape."""
-        if len(self._found) >= MAX_SHAPES:
-            self._found.clear()
-        self._found[shape] = found
+    def add(self, shape: Shape, properties: Properties) -> None:
+        """Store the properties of a shape."""
+        if len(self._properties) >= MAX_SHAPES:
+            self._properties.clear()
+        self._properties[shape] = properties
 
 
-class Limits:
-    """The limits for the values of all events of a shape, which are taken as they are.
+class ShapeLimits:
+    """The limits within which the values of events of one shape are kept unchanged.
 
     Args:
-        event_dict: An event of this shape.
-        event: What it was finished as: the same, but for integers in a column of floats.
+        event_dict: An event dict of this shape.
+        event: The finished event: the same values, except for integers in a column of numbers,
+            which are floats.
     """
 
     def __init__(self, event_dict: Fields, event: Fields) -> None:
         names = {kind: [n for n, v in event_dict.items() if type(v) is kind] for kind in _TYPES}
-        self._made_float = [name for name in names[int] if type(event[name]) is float]
-        self._largest = EXACT_MAX if self._made_float else INT64_MAX
+        self._float_names = [name for name in names[int] if type(event[name]) is float]
+        self._largest = EXACT_MAX if self._float_names else INT64_MAX
         self._integers = getter(names[int])
         self._floats = getter(names[float])
         self._texts = getter([name for name in names[str] if name not in _CHECKED])
 
-    def admit(self, event: dict[str, Any]) -> bool:
-        """Make integers floats where their column asks for it; False if a value is beyond limits.
+    def apply(self, event: dict[str, Any]) -> bool:
+        """Convert integers in columns of numbers to floats; False if a value exceeds a limit.
 
         Args:
-            event: An event of this shape, and more fields.
+            event: An event of this shape, with the reserved names added.
         """
         text = "".join(self._texts(event))
-        # Sums, for none of the values can be out of bounds where the sum is not.
+        # One check of a sum instead of many: if it is within bounds, so is every value.
         if not (
             math.isfinite(sum(self._floats(event)))
             and sum(map(abs, self._integers(event))) <= self._largest
@@ -77,24 +79,26 @@ class Limits:
             and len(event["logger"]) <= MAX_NAME
         ):
             return False
-        for name in self._made_float:
+        for name in self._float_names:
             event[name] = float(event[name])
         return True
 
 
-def find_limits(head: Fields, event_dict: Fields, event: Fields) -> Limits | None:
-    """Return the limits for events of a shape; None if they have to be made field by field.
+def find_limits(head: Fields, event_dict: Fields, event: Fields) -> ShapeLimits | None:
+    """Return the limits for events of a shape; None if they need processing field by field.
 
     Args:
-        head: The reserved names in their order, of which the event dict gives some.
+        head: The reserved names in order, some of which the event dict sets.
         event_dict: An event dict of that shape.
-        event: What was made of it, field by field.
+        event: The event made of it, field by field.
     """
     if len(event_dict) > MAX_FIELDS or not _TYPES.issuperset(map(type, event_dict.values())):
         return None
-    taken = {**head, **event_dict}
-    is_same = list(taken) == list(event) and all(map(_is_same, taken.values(), event.values()))
-    return Limits(event_dict, event) if is_same else None
+    expected = {**head, **event_dict}
+    is_same = list(expected) == list(event) and all(
+        map(_is_same, expected.values(), event.values())
+    )
+    return ShapeLimits(event_dict, event) if is_same else None
 
 
 def _is_same(given: Any, kept: Any) -> bool:

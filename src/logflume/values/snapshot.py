@@ -1,8 +1,8 @@
-"""The value at the time of the call.
+"""Snapshots: copies of logged values that later changes don't affect.
 
-What a log call is given may change a moment later: a list is appended to, a tensor is updated in
-place. `snapshot` copies what is mutable, on the caller's thread, and leaves the conversion to plain
-values to another thread wherever that is safe.
+A value may change after the log call: a list is appended to, a tensor is updated in place.
+`snapshot` copies mutable values on the caller's thread. Where it is safe, the conversion to plain
+values is left to another thread.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ __all__ = [
 ]
 
 MAX_DEPTH = 16
-"""Containers nested deeper are cut, with a mark in their place."""
+"""Maximum nesting depth of containers; deeper ones are replaced by a mark."""
 
 MAX_ITEMS = 100_000
-"""Items copied of one value, over all its containers; the rest is cut, with a mark at the end."""
+"""Maximum number of items copied per value, in all its containers; a mark replaces the rest."""
 
 ATOMIC_TYPES = frozenset({str, int, float, bool, type(None), bytes})
 """Types whose values need no copy."""
 
 NUMBER_TYPES = frozenset({int, float, bool, type(None)})
-"""Those of them whose values are small."""
+"""The atomic types whose values have a small, bounded size."""
 
 _IMMUTABLE = (datetime, date, time, timedelta, Decimal, Fraction, PurePath, UUID, complex)
 
@@ -55,8 +55,8 @@ def snapshot(value: Any) -> Any:
     """Return a copy of `value` that no later change can reach. Never raises.
 
     Containers become lists and dicts, arrays and tensors become `PendingArray`, dataclasses and
-    structs become dicts, unknown objects become their text. What can't be read is replaced by a
-    mark in angle brackets that gives the reason.
+    structs become dicts, other objects become their text. A value that can't be read is replaced by
+    a mark in angle brackets that states the reason.
     """
     return _Copier().copy_guarded(value)
 
@@ -64,12 +64,12 @@ def snapshot(value: Any) -> Any:
 class _Copier:
     """Copies one value.
 
-    It counts the items: a few lists that contain each other several times over would otherwise
-    expand beyond any memory.
+    The number of items is limited: a few lists that contain each other repeatedly would otherwise
+    expand exponentially.
     """
 
     def __init__(self) -> None:
-        self._room = MAX_ITEMS
+        self._remaining = MAX_ITEMS
         self._parents: list[int] = []
 
     def copy_guarded(self, value: Any) -> Any:
@@ -82,11 +82,11 @@ class _Copier:
         kind = type(value)
         if kind in ATOMIC_TYPES:
             return value
-        if kind in (list, tuple) and len(value) <= self._room:
+        if kind in (list, tuple) and len(value) <= self._remaining:
             items = list(value)
-            # Most lists hold numbers or text only: then the copy is done.
+            # Fast path: most lists contain only numbers or text.
             if ATOMIC_TYPES.issuperset(map(type, items)):
-                self._room -= len(items)
+                self._remaining -= len(items)
                 return items
         if isinstance(value, Enum):
             return self._copy(value.value)
@@ -115,10 +115,10 @@ class _Copier:
 
     def _copy_container(self, container: Collection[Any]) -> Any:
         source = container.items() if isinstance(container, Mapping) else container
-        # In one go, for another thread may be changing it.
-        items = list(islice(source, self._room))
-        cut = len(container) - len(items) if len(items) == self._room else 0
-        self._room -= len(items)
+        # A single call, because another thread may be changing the container.
+        items = list(islice(source, self._remaining))
+        cut = len(container) - len(items) if len(items) == self._remaining else 0
+        self._remaining -= len(items)
         if isinstance(container, Mapping):
             copy: dict[str, Any] = {}
             for key, item in items:
@@ -129,7 +129,7 @@ class _Copier:
 
 
 def key_text(key: Any) -> str:
-    """Return the text of a mapping's key, of whatever type; always an exact str."""
+    """Return a mapping's key, of any type, as an exact str."""
     if type(key) is str:
         return key
     text = call_guarded(str.__str__ if isinstance(key, str) else str, key)
@@ -137,22 +137,22 @@ def key_text(key: Any) -> str:
 
 
 def unique_name(name: str, taken: Collection[Any]) -> str:
-    """Return `name`, with a number if it is taken, as "1" is by the key 1.
+    """Return `name`, with a number appended if it is in `taken`: the keys 1 and "1" have one text.
 
-    >>> free_name("1", {"1": None}), free_name("1", {})
+    >>> unique_name("1", {"1": None}), unique_name("1", {})
     ('1 (2)', '1')
     """
     if name not in taken:
         return name
-    free, number = name, len(taken) + 1
-    while free in taken:
-        free = f"{name} ({number})"
+    candidate, number = name, len(taken) + 1
+    while candidate in taken:
+        candidate = f"{name} ({number})"
         number += 1
-    return free
+    return candidate
 
 
 def _base_value(value: Any) -> Any:
-    """Return the value of a subclass as its base: `np.float64` as float, a user's str as str."""
+    """Convert an instance of a subclass to its base type, such as `np.float64` to float."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, bytes):
@@ -175,9 +175,9 @@ def _as_container(value: Any) -> Collection[Any] | None:
 
 
 def memory_bytes(values: Iterable[Any]) -> int:
-    """Return about how much memory snapshotted values take, beyond a few bytes for each.
+    """Estimate the memory of snapshots in bytes, apart from a few bytes per value.
 
-    Texts and arrays count by their length; numbers count as nothing.
+    Text and arrays count by their length; numbers are not counted.
     """
     total = 0
     for value in values:

@@ -13,6 +13,8 @@ from logflume.config.model import Config
 from logflume.guard import Failure, call_guarded
 from logflume.logger.channels import CHANNELS
 from logflume.pipeline.pipeline import Report, Status
+from logflume.pipeline.records import Dropped, RecordColumns
+from logflume.pipeline.worker import SHUTDOWN_TIMEOUT
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
 from logflume.values.plain import to_plain
@@ -60,6 +62,9 @@ class RemotePipeline:
         note_kinds: Called with the kinds of undeclared fields when there are new ones.
         on_death: Called, on a thread of this package, when the process ends unrequested.
 
+    Attributes:
+        has_died: Whether the process ended on its own while it was closed.
+
     Raises:
         ConfigError, RunError: What building the pipeline here would have raised.
         ChildProcessError: The process can't run.
@@ -83,6 +88,7 @@ class RemotePipeline:
         )
         self._requests = 0
         self._closing: int | None = None
+        self.has_died = False
         self._status = Status()
         with ExitStack() as undo:
             undo.callback(self.discard)
@@ -102,25 +108,37 @@ class RemotePipeline:
     def close(self, ending: dict[str, Any], timeout_s: float) -> bool:
         """Do what `Pipeline.close` does, and end the process.
 
-        A process that isn't done a second after the time-out is killed; what it has not written is
-        counted as dropped.
+        A process that isn't done a second after the time-out is killed. What it has not written is
+        for the caller to take back, see `take_back`.
         """
         # A signal handler may call this while it runs: both wait for the same answer.
         if self._closing is None:
             self._closing = self._request("close", timeout_s, to_plain(ending))
-        answer = self._receiver.wait_for_answer(self._closing, timeout_s + END_TIMEOUT_S)
-        self._end(END_TIMEOUT_S if answer is not None else 0.0)
+        answer = None
+        try:
+            answer = self._receiver.wait_for_answer(self._closing, timeout_s + END_TIMEOUT_S)
+        finally:  # also when somebody interrupts the wait
+            self.has_died = answer is None and self._receiver.has_ended
+            self._end(END_TIMEOUT_S if answer is not None else 0.0)
         if answer is None:
-            self._status.report = self._sender_report()
             return False
         done, status = answer
         self._status = msgspec.convert(status, Status)
         return bool(done)
 
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Call when nothing of the pipeline writes any longer: after `close` that is at once."""
+        call()
+
     def discard(self) -> None:
         """End a process whose pipeline was never started."""
         self._child.connection.close()
         self._child.end(END_TIMEOUT_S)
+
+    @property
+    def sent(self) -> int:
+        """Records sent to the worker process."""
+        return self._sender.sent
 
     def status(self) -> Status:
         """Return the state up to now, or the last known one."""
@@ -129,10 +147,24 @@ class RemotePipeline:
             self._status = self._status if answer is None else msgspec.convert(answer, Status)
         return self._status
 
-    def take_back(self) -> None:
-        """Release a process that has ended; put what it has not written back into the buffer."""
+    def take_back(self) -> tuple[list[RecordColumns | Dropped], int]:
+        """Release a process that has ended.
+
+        Returns:
+            What it has not acknowledged, in order; and the `seq` from which on events in the
+            journal may be of these records.
+        """
         self._end(0.0)
-        CHANNELS.buffer.put_back(self._sender.unwritten_items())
+        return self._sender.unwritten_items(), self._sender.unwritten_seq
+
+    def note_counts(self, written: int, dropped: int) -> None:
+        """Set the counts to what this process knows, after the worker process was killed."""
+        self._status.report = Report(
+            accepted=written + dropped,
+            written=written,
+            dropped=dropped,
+            dropped_by_reason={SHUTDOWN_TIMEOUT: dropped} if dropped else {},
+        )
 
     def _build(self, start: Message) -> None:
         connection = self._child.connection
@@ -157,15 +189,6 @@ class RemotePipeline:
         self._requests += 1
         self._sender.request(name, self._requests, *arguments)
         return self._requests
-
-    def _sender_report(self) -> Report:
-        """Return the counts as this process knows them."""
-        dropped = self._sender.unwritten_records()
-        sent = self._sender.sent
-        reasons = {"worker_process_ended": dropped} if dropped else {}
-        return Report(
-            accepted=sent, written=sent - dropped, dropped=dropped, dropped_by_reason=reasons
-        )
 
     def _note_end(self) -> None:
         if self._closing is None:

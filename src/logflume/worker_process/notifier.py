@@ -35,7 +35,7 @@ class Notifier:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
-        self._written = self._written_bytes = 0
+        self._written = self._written_bytes = self._seq = 0
         self._kinds: dict[str, dict[str, str]] | None = None
         self._text: list[str] = []
         self._answers: list[Message] = []
@@ -48,10 +48,11 @@ class Notifier:
         """Start the thread."""
         self._thread.start()
 
-    def note_written(self, size_bytes: int) -> None:
-        """Acknowledge one more batch."""
+    def note_written(self, size_bytes: int, seq: int) -> None:
+        """Acknowledge one more batch; `seq` is that of the next event."""
         with self._lock:
             self._written += 1
+            self._seq = seq
             self._written_bytes += size_bytes
             is_urgent = self._written_bytes >= URGENT_BYTES
         self._wake(urgent=is_urgent)
@@ -103,7 +104,7 @@ class Notifier:
             if self._kinds is not None:
                 messages.append(("kinds", self._kinds))
             if self._written:
-                messages.append(("written", self._written))
+                messages.append(("written", self._written, self._seq))
             messages += self._answers
             self._written = self._written_bytes = 0
             self._kinds = None

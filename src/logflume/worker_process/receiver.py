@@ -20,7 +20,7 @@ class Receiver:
 
     Args:
         connection: The pipes.
-        note_written: Called with how many batches, the oldest, were written.
+        note_written: Called with how many batches, the oldest, were written, and the next `seq`.
         note_kinds: Called with the kinds of undeclared fields, by event type.
         on_end: Called on the thread when the worker process has ended.
 
@@ -31,7 +31,7 @@ class Receiver:
     def __init__(
         self,
         connection: Connection,
-        note_written: Callable[[int], None],
+        note_written: Callable[[int, int], None],
         note_kinds: Callable[[Mapping[str, Mapping[str, str]]], None],
         on_end: Callable[[], None],
     ) -> None:
@@ -69,8 +69,8 @@ class Receiver:
 
     def _handle(self, message: Message) -> None:
         match message:
-            case ("written", batches):
-                self._note_written(batches)
+            case ("written", batches, seq):
+                self._note_written(batches, seq)
             case ("kinds", kinds):
                 self._note_kinds(kinds)
             case ("text", text):

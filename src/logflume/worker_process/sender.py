@@ -62,10 +62,12 @@ class Sender:
 
     Attributes:
         sent: Records sent.
+        unwritten_seq: The `seq` from which on events may be of unwritten batches.
     """
 
     def __init__(self, buffer: Buffer, connection: Connection, flush_interval_s: float) -> None:
         self.sent = 0
+        self.unwritten_seq = 0
         self._buffer = buffer
         self._connection = connection
         self._interval_s = flush_interval_s
@@ -93,8 +95,9 @@ class Sender:
         self._requested.append(message)
         self._buffer.wake.set()
 
-    def note_written(self, batches: int) -> None:
-        """Note that the worker process has written the oldest batches."""
+    def note_written(self, batches: int, seq: int) -> None:
+        """Note that the oldest batches were written; `seq` is that of the next event."""
+        self.unwritten_seq = seq
         with self._unwritten_lock:
             for _ in range(batches):
                 self._unwritten_bytes -= len(self._unwritten.popleft().encoded)
@@ -111,10 +114,6 @@ class Sender:
     def unwritten_items(self) -> list[RecordColumns | Dropped]:
         """Return what the worker process has not written, in order."""
         return [item for batch in self._unwritten for item in unpack(decode(batch.encoded)[1])]
-
-    def unwritten_records(self) -> int:
-        """Return how many records the worker process has not written."""
-        return sum(batch.records for batch in self._unwritten)
 
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
         self._guarded(lambda: self._open(opening))

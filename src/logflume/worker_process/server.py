@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +165,8 @@ class Server:
     def _add(self, items: list[Any], step_and_mode: tuple[Any, Any]) -> None:
         size_bytes = self._connection.last_size_bytes
         CHANNELS.step_and_mode = step_and_mode
-        CHANNELS.buffer.put(
-            ReceivedBatch(unpack(items), lambda: self._notifier.note_written(size_bytes))
-        )
+        on_written = partial(self._notifier.note_written, size_bytes)
+        CHANNELS.buffer.put(ReceivedBatch(unpack(items), on_written, size_bytes))
         CHANNELS.buffer.wake.set()
 
     def _flush(self, number: int, timeout_s: float) -> None:

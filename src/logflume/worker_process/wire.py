@@ -23,7 +23,7 @@ To the training process:
 |---|---|
 | `built()` | the pipeline is built |
 | `refused(kind, text)` | it can't be: a `ConfigError` or a `RunError` |
-| `written(batches)` | as many batches, the oldest, have been handed to the sinks |
+| `written(batches, seq)` | as many batches, the oldest, were handed to the sinks; the next `seq` |
 | `kinds(kinds)` | the kinds of undeclared fields, all known by now |
 | `text(text)` | text for the console |
 | `answer(number, value)` | the answer to a request |
@@ -44,6 +44,7 @@ from logflume.pipeline.records import (
     BufferItem,
     DeferredRecords,
     Dropped,
+    ReceivedBatch,
     RecordColumns,
 )
 from logflume.pipeline.worker import UNREADABLE
@@ -69,8 +70,8 @@ _LENGTH = struct.Struct("!Q")
 _CHUNK_BYTES = 65536
 _DROPPED = "dropped"
 _DROPPED_LENGTH = 3
-_PLAIN_VALUES = frozenset({str, int, float, bool, type(None)})
-_TEXTS = frozenset({str})
+_are_plain = frozenset({str, int, float, bool, type(None)}).issuperset
+_are_texts = frozenset({str}).issuperset
 
 
 def encode(message: Message | list[str]) -> bytes:
@@ -93,15 +94,71 @@ def pack(items: Iterable[BufferItem]) -> list[PackedItem]:
     by a bug of this package, become a gap. Every record is in the result or counted there.
     """
     packed: list[PackedItem] = []
-    run = _ShapeRun()
+    shape: tuple[Any, ...] = ()
+    stamps: list[tuple[int, Any, Any]] = []
+    rows: list[tuple[Any, ...]] = []
+    given: Any = None
+    step = mode = None
     for item in items:
-        if type(item) is tuple or not isinstance(item, (DeferredRecords, RecordColumns, Dropped)):
-            run = run.add(item, packed)
-        else:
-            run = run.end(packed)
+        if isinstance(item, (DeferredRecords, RecordColumns, Dropped, ReceivedBatch)):
+            _end_rows(packed, shape, stamps, rows)
+            shape, stamps, rows = (), [], []
             packed += _pack_several(item)
-    run.end(packed)
+            continue
+        time_ns, logger, level, event, context, fields, step_and_mode, _ = item
+        if step_and_mode is not given:  # one object from a `set_step` to the next
+            given, (step, mode) = step_and_mode, map(to_plain, step_and_mode)
+        if context:
+            fields = {**context, **fields}
+        shape_now = (logger, level, event, *fields)
+        if not _are_texts(map(type, shape_now)):
+            shape_now = (logger, level, event, *plain_names(fields))
+        if shape_now != shape:
+            _end_rows(packed, shape, stamps, rows)
+            shape, stamps, rows = shape_now, [], []
+        stamps.append((time_ns, step, mode))
+        rows.append(_plain_values(tuple(fields.values())))
+    _end_rows(packed, shape, stamps, rows)
     return packed
+
+
+def _end_rows(
+    packed: list[PackedItem],
+    shape: tuple[Any, ...],
+    stamps: list[tuple[int, Any, Any]],
+    rows: list[tuple[Any, ...]],
+) -> None:
+    """Append records of one shape, by column."""
+    if rows:
+        logger, level, event, *names = shape
+        columns = list(zip(*rows, strict=True))
+        packed.append((logger, level, event, *zip(*stamps, strict=True), names, columns))
+
+
+def _plain_values(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    with suppress(TypeError):  # a metaclass that defines `__eq__` makes its classes unhashable
+        if _are_plain(map(type, values)):
+            return values
+    return tuple(map(to_plain, values))
+
+
+def _pack_several(
+    item: DeferredRecords | RecordColumns | Dropped | ReceivedBatch,
+) -> list[PackedItem]:
+    if isinstance(item, Dropped):
+        return [(_DROPPED, item.count, item.reason)]
+    if isinstance(item, RecordColumns):
+        return [tuple(map(to_plain, map(_as_list, item[:-1])))]
+    if isinstance(item, ReceivedBatch):
+        return [packed for inner in item.items for packed in _pack_several(inner)]
+    made = call_guarded(item.expand)
+    if isinstance(made, Failure):
+        return [(_DROPPED, item.record_count, UNREADABLE)]
+    return [packed for columns in made for packed in _pack_several(columns)]
+
+
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def unpack(packed: Iterable[PackedItem]) -> list[RecordColumns | Dropped]:
@@ -115,63 +172,6 @@ def unpack(packed: Iterable[PackedItem]) -> list[RecordColumns | Dropped]:
 def count_packed(packed: Iterable[PackedItem]) -> int:
     """Return for how many records packed items stand."""
     return sum(item[1] if len(item) == _DROPPED_LENGTH else len(item[3]) for item in packed)
-
-
-class _ShapeRun:
-    """Consecutive records of one shape."""
-
-    def __init__(self, shape: tuple[str, str, str, list[str]] = ("", "", "", [])) -> None:
-        self._shape = shape
-        self._calls: list[tuple[int, Any, Any]] = []
-        self._rows: list[tuple[Any, ...]] = []
-
-    def add(self, record: Any, packed: list[PackedItem]) -> _ShapeRun:
-        """Add a record; return the run it is in, a new one if its shape differs."""
-        time_ns, logger, level, event, context, fields, (step, mode), _ = record
-        if context:
-            fields = {**context, **fields}
-        names = list(fields)
-        if not _TEXTS.issuperset(map(type, names)):
-            names = plain_names(names)
-        shape = (logger, level, event, names)
-        run = self
-        if shape != self._shape or not self._rows:
-            self.end(packed)
-            run = _ShapeRun(shape)
-        run._calls.append((time_ns, to_plain(step), to_plain(mode)))
-        run._rows.append(_plain_values(fields))
-        return run
-
-    def end(self, packed: list[PackedItem]) -> _ShapeRun:
-        """Append what was added, by column, and return an empty run."""
-        if self._rows:
-            logger, level, event, names = self._shape
-            columns = list(zip(*self._rows, strict=True))
-            packed.append((logger, level, event, *zip(*self._calls, strict=True), names, columns))
-        return _ShapeRun()
-
-
-def _plain_values(fields: dict[str, Any]) -> tuple[Any, ...]:
-    values = tuple(fields.values())
-    with suppress(TypeError):  # a metaclass that defines `__eq__` makes its classes unhashable
-        if _PLAIN_VALUES.issuperset(map(type, values)):
-            return values
-    return tuple(map(to_plain, values))
-
-
-def _pack_several(item: DeferredRecords | RecordColumns | Dropped) -> list[PackedItem]:
-    if isinstance(item, Dropped):
-        return [(_DROPPED, item.count, item.reason)]
-    if isinstance(item, RecordColumns):
-        return [tuple(map(to_plain, map(_as_list, item[:-1])))]
-    made = call_guarded(item.expand)
-    if isinstance(made, Failure):
-        return [(_DROPPED, item.record_count, UNREADABLE)]
-    return [packed for columns in made for packed in _pack_several(columns)]
-
-
-def _as_list(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 class Connection:

@@ -1,0 +1,324 @@
+"""A sink behind its guard: retried when it fails, caught up from the journal, counted."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from math import inf
+
+from logflume.guard import Failure, call_guarded, describe
+from logflume.pipeline.catch_up import CatchUp
+from logflume.pipeline.counters import Counters
+from logflume.protocols import Event, Sink
+from logflume.values.snapshot import memory_bytes
+
+__all__ = ["CATCH_UP_S", "GuardedSink"]
+
+FIRST_RETRY_S = 0.1
+LONGEST_RETRY_S = 30.0
+
+BATCH_EVENTS = 1024
+"""Held events that are written at once."""
+
+BATCH_TRIES = 3
+"""After so many failures in a row, held events are tried one at a time."""
+
+EVENT_TRIES = 6
+"""After so many, an event that the sink can't take (no `OSError`) is rejected."""
+
+CLOSE_TRIES = 5
+"""Failures, or rejected events, in a row after which a sink that is closed gets no more."""
+
+MAX_HELD_EVENTS = 65_536
+MAX_HELD_BYTES = 64 * 2**20
+"""What is kept for a sink that fails, until it takes events again."""
+
+CATCH_UP_S = 0.02
+"""How long a sink catches up before its thread does something else."""
+
+CLOSE_CATCH_UP_S = 4.0
+"""How long when it is closed: the rest is left to the next attempt of the run."""
+
+
+class _Retries:
+    """When a failing sink is tried again, with how many events, and when one is rejected.
+
+    An `OSError` is taken for a condition that passes, such as a full disk: it never costs an event.
+    Any other error may be caused by a single event, which is found by trying them one at a time.
+
+    Attributes:
+        has_failed: Whether the last try failed.
+    """
+
+    def __init__(self) -> None:
+        self.has_failed = False
+        self._failures = 0
+        self._is_os_error = False
+        self._pause_s = FIRST_RETRY_S
+        self._retry_at_s = -inf
+
+    @property
+    def may_try(self) -> bool:
+        """Whether to try now."""
+        return time.monotonic() >= self._retry_at_s
+
+    @property
+    def batch_events(self) -> int:
+        """How many events to write at once."""
+        return BATCH_EVENTS if self._failures < BATCH_TRIES else 1
+
+    @property
+    def should_reject(self) -> bool:
+        """Whether the first event is to blame for the failure."""
+        return self._failures >= EVENT_TRIES and not self._is_os_error
+
+    def note_failure(self, error: BaseException) -> None:
+        """Note that a try failed."""
+        self.has_failed = True
+        if isinstance(error, OSError) is not self._is_os_error:
+            self._is_os_error, self._failures = not self._is_os_error, 0
+        self._failures += 1
+        self._retry_at_s = time.monotonic() + self._pause_s
+        self._pause_s = min(self._pause_s * 2, LONGEST_RETRY_S)
+
+    def note_success(self, *, one_of_several: bool = False) -> None:
+        """Note that a try succeeded.
+
+        Args:
+            one_of_several: Whether it was with one of the held events: one that the sink can't take
+                may follow, with tries of its own.
+        """
+        self.has_failed = False
+        self._failures = min(self._failures, BATCH_TRIES) if one_of_several else 0
+        self._pause_s = FIRST_RETRY_S
+        self._retry_at_s = -inf
+
+    def note_rejected(self) -> None:
+        """Note that the event to blame was rejected."""
+        self._failures = BATCH_TRIES
+        self._pause_s = FIRST_RETRY_S
+
+
+class _RetriesAtClose(_Retries):
+    """The same when there is no time to wait: tries follow one another, and end soon."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_one_by_one = False
+        self._rejected = 0
+
+    @property
+    def may_try(self) -> bool:
+        """Whether to try once more."""
+        return self._failures < CLOSE_TRIES and self._rejected < CLOSE_TRIES
+
+    @property
+    def batch_events(self) -> int:
+        """How many events to write at once."""
+        return 1 if self._is_one_by_one else BATCH_EVENTS
+
+    @property
+    def should_reject(self) -> bool:
+        """Whether the first event is to blame: it was tried alone."""
+        return self._failures > 0 and not self._is_os_error
+
+    def note_failure(self, error: BaseException) -> None:
+        """Note that a try failed; one with several events only shows that one is to blame."""
+        super().note_failure(error)
+        if not self._is_os_error and not self._is_one_by_one:
+            self._is_one_by_one, self._failures = True, 0
+
+    def note_success(self, *, one_of_several: bool = False) -> None:
+        """Note that a try succeeded."""
+        super().note_success(one_of_several=one_of_several)
+        self._failures = self._rejected = 0
+
+    def note_rejected(self) -> None:
+        """Note that the event to blame was rejected."""
+        self._failures = 0
+        self._rejected += 1
+
+
+class GuardedSink:
+    """A sink that never raises. It is a `Sink` itself, so it may be wrapped like any other.
+
+    When the sink raises, its events are held, and written again after a pause that doubles each
+    time. What can't be held any longer is left to the catch-up. The first fault is reported, and so
+    is the recovery; what happens between is only counted.
+
+    Events are written in this order: those of the catch-up, then those held, then new ones.
+
+    Args:
+        name: Name of the sink in the configuration.
+        sink: The sink.
+        report: Called with (component, status, reason).
+
+    Attributes:
+        counters: What became of its events.
+        fault: The sink's present fault as text; None if it has none.
+        catch_up: What the sink gets from the journal; None where there is no journal.
+    """
+
+    def __init__(self, name: str, sink: Sink, report: Callable[[str, str, str], None]) -> None:
+        self.name = name
+        self.counters = Counters()
+        self.fault: str | None = None
+        self.catch_up: CatchUp | None = None
+        self._sink = sink
+        self._report = report
+        self._retries = _Retries()
+        self._held: deque[Event] = deque()
+        self._held_bytes = 0
+        self._from_journal: deque[Event] = deque()
+        self._fails_to_flush = False
+
+    @property
+    def flush_interval_s(self) -> float:
+        """How often to call `flush`. It also writes what is held, so every sink needs one."""
+        interval_s: float = getattr(self._sink, "flush_every_s", 1.0)
+        return CATCH_UP_S if self.is_catching_up else interval_s
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether the next call of `flush` continues the catch-up."""
+        if self._retries.has_failed or self.catch_up is None:
+            return False
+        return bool(self._from_journal) or self.catch_up.is_ready()
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the sink has no fault and is not behind the journal."""
+        return self.fault is None and not self.catch_up and not self._from_journal
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Write events, or hold them while the sink takes none."""
+        if self._retries.has_failed:
+            self._hold(events)
+            self.retry()
+        elif self._from_journal or self.catch_up or not self._try_write(events, self._retries):
+            self._hold(events)
+
+    def skip(self, first: Event, last: Event, count: int) -> None:
+        """Leave events that found no room in a queue to the catch-up.
+
+        Args:
+            first: The first of them.
+            last: The last of them; this is called before the events that follow are written.
+            count: How many.
+        """
+        self.counters.drop(count, "queue_full")
+        if self.catch_up is not None:
+            # What is held lies between the catch-up's events and these: the journal has it, too.
+            self.counters.drop(len(self._held), "sink_failed")
+            self._held.clear()
+            self._held_bytes = 0
+            self.catch_up.add(first)
+            self.catch_up.add(last)
+
+    def retry(self) -> None:
+        """Write what waits, if the pause is over. Cheap when nothing waits."""
+        self._write_waiting(self._retries, time.monotonic() + CATCH_UP_S)
+        self._recover()
+
+    def flush(self) -> None:
+        """Flush the sink; a fault counts like one of `write`. The catch-up comes first."""
+        self.retry()
+        if self.is_catching_up:
+            return
+        self._fails_to_flush = not self._succeeded(call_guarded(self._sink.flush))
+        self._recover()
+
+    def close(self) -> None:
+        """Try a last time to write what waits, then close the sink."""
+        # The pipeline has ended: `fault` is read by whoever ended it.
+        self._report = lambda _component, _status, _reason: None
+        if self.catch_up is not None:
+            self.catch_up.stop_waiting()
+        retries = _RetriesAtClose()
+        self._write_waiting(retries, time.monotonic() + CLOSE_CATCH_UP_S)
+        reason = "sink_failed" if retries.has_failed else "not_caught_up"
+        self.counters.drop(len(self._from_journal) + len(self._held), reason)
+        self._from_journal.clear()
+        self._held.clear()
+        if not retries.has_failed:
+            self.fault = None
+        self._succeeded(call_guarded(self._sink.close))
+        self.counters.drop_unwritten("sink_failed")
+
+    def _write_waiting(self, retries: _Retries, until_s: float) -> None:
+        """Write what the catch-up has until `until_s`, and then what is held."""
+        while retries.may_try and (queue := self._next_queue(retries, until_s)):
+            batch = list(islice(queue, retries.batch_events))
+            if self._try_write(batch, retries):
+                for _ in batch:
+                    self._pop(queue)
+                retries.note_success(one_of_several=len(batch) == 1 and bool(queue))
+            elif retries.should_reject:
+                self._pop(queue)
+                self.counters.drop(1, "rejected")
+                retries.note_rejected()
+
+    def _next_queue(self, retries: _Retries, until_s: float) -> deque[Event] | None:
+        """Return the queue to write from; None when there is nothing to write now."""
+        while not self._from_journal and self.catch_up:
+            if time.monotonic() > until_s or not self.catch_up.is_ready():
+                return None
+            taken = call_guarded(self.catch_up.take)
+            if isinstance(taken, Failure):
+                self._succeeded(taken)
+                retries.note_failure(taken.error)
+                if retries.should_reject:
+                    self.catch_up.give_up()
+                return None
+            retries.has_failed = False
+            self._from_journal.extend(taken)
+        return self._from_journal or self._held or None
+
+    def _try_write(self, events: Sequence[Event], retries: _Retries) -> bool:
+        result = call_guarded(self._sink.write, events)
+        if self._succeeded(result):
+            self.counters.taken += len(events)
+            return True
+        assert isinstance(result, Failure)
+        retries.note_failure(result.error)
+        return False
+
+    def _succeeded(self, result: object) -> bool:
+        """Whether a call of the sink succeeded; a fault is counted, the first in a row reported."""
+        self.counters.unwritten = getattr(self._sink, "unwritten", 0)
+        if not isinstance(result, Failure):
+            return True
+        self.counters.failed += 1
+        was_fine, self.fault = self.fault is None, describe(result.error)
+        if was_fine:
+            self._report(self.name, "failed", self.fault)
+        return False
+
+    def _hold(self, events: Sequence[Event]) -> None:
+        self._held.extend(events)
+        self._held_bytes += sum(memory_bytes(event.values()) for event in events)
+        surplus = 0
+        while len(self._held) > MAX_HELD_EVENTS or (
+            self._held_bytes > MAX_HELD_BYTES and len(self._held) > 1
+        ):
+            oldest = self._pop(self._held)
+            surplus += 1
+            if self.catch_up is not None:
+                self.catch_up.add(oldest)
+        self.counters.drop(surplus, "sink_failed")
+
+    def _pop(self, queue: deque[Event]) -> Event:
+        event = queue.popleft()
+        if queue is self._held:
+            self._held_bytes -= memory_bytes(event.values())
+        return event
+
+    def _recover(self) -> None:
+        if self.fault is None or self._retries.has_failed or self._fails_to_flush:
+            return
+        if self._from_journal or self._held or self.catch_up:
+            return
+        self.fault = None
+        self._report(self.name, "recovered", "it takes events again")

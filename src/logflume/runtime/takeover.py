@@ -1,0 +1,82 @@
+"""Finds out which records an ended worker process has written that it has not acknowledged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from logflume.config.model import Config
+from logflume.config.registry import SINKS, find
+from logflume.events.reserved import is_type_name
+from logflume.events.times import format_time
+from logflume.guard import Failure, call_guarded
+from logflume.pipeline.build import build_sink, is_journal
+from logflume.pipeline.records import Dropped, RecordColumns
+from logflume.protocols import Event, Journal, Position
+from logflume.runs.info import RunInfo
+
+__all__ = ["read_journal_from", "remove_written"]
+
+Items = Sequence[RecordColumns | Dropped]
+
+
+def read_journal_from(config: Config, run: RunInfo, first: Position) -> list[Event]:
+    """Return the events of an attempt that its journal has from a position on.
+
+    Opening the journal removes a torn last line. Without a readable journal there are no events.
+    """
+    events = call_guarded(_read, config, run, first)
+    return [] if isinstance(events, Failure) else events
+
+
+def _read(config: Config, run: RunInfo, first: Position) -> list[Event]:
+    for name, sink in config.sinks.items():
+        if not is_journal(sink.instance or find(SINKS, sink.type, f"sinks.{name}")):
+            continue
+        journal = build_sink(name, sink, {"run": run, "metrics": config.metrics})
+        if not isinstance(journal, Journal):
+            continue
+        try:
+            return [event for batch in journal.read(run, first) for event in batch]
+        finally:
+            journal.close()
+    return []
+
+
+def remove_written(items: Items, events: Iterable[Event]) -> list[RecordColumns | Dropped]:
+    """Return the items without the records whose events a journal has.
+
+    Records are written in order, so everything up to the last record that has its event in the
+    journal was written. A record and its event have the time and the event type in common.
+
+    Args:
+        items: Records that were sent, in order.
+        events: The events of the journal from the first of these records on.
+    """
+    found = Counter((event["timestamp"], event["event"]) for event in events)
+    last: tuple[int, int] | None = None
+    for index, item in enumerate(items):
+        if isinstance(item, Dropped):
+            continue
+        event_type = item.event if is_type_name(item.event) else "message"
+        for row, time_ns in enumerate(item.times_ns):
+            key = (format_time(time_ns), event_type)
+            if found[key] > 0:
+                found[key] -= 1
+                last = (index, row)
+    if last is None:
+        return list(items)
+    index, row = last
+    partial = items[index]
+    assert isinstance(partial, RecordColumns)
+    rest = _from_row(partial, row + 1)
+    return [*([rest] if rest.times_ns else []), *items[index + 1 :]]
+
+
+def _from_row(item: RecordColumns, row: int) -> RecordColumns:
+    return item._replace(
+        times_ns=item.times_ns[row:],
+        steps=item.steps[row:],
+        modes=item.modes[row:],
+        columns=[column[row:] for column in item.columns],
+    )
