@@ -171,7 +171,7 @@ def test_a_sink_that_failed_until_the_end(tmp_path: Path) -> None:
         patch.setattr(CsvSink, "write", fail)
         open_run(tmp_path)
         logflume.get_logger().info("x", number=1)
-        assert logflume.shutdown()
+        assert not logflume.shutdown()
     lost = sink_counts("csv")["dropped"]
     assert 0 < lost == sink_counts("csv")["accepted"]
     folder = open_run(tmp_path)
@@ -195,7 +195,7 @@ def test_a_fault_of_held(error: Exception, tmp_path: Path) -> None:
         patch.setattr(ParquetSink, "held", raise_error)
         folder = open_run(tmp_path)
         assert not logflume.flush()
-        assert logflume.shutdown()
+        assert not logflume.shutdown()
     assert journal_positions(folder) == csv_positions(folder)
     assert has_nothing_pending("parquet")
     open_run(tmp_path)

@@ -115,19 +115,18 @@ class Pipeline:
             timeout_s: The longest that this waits.
 
         Returns:
-            False if it took longer; the sinks that are done by then have everything.
+            False if it took longer; the sinks that are done by then have everything. Call it again
+            to wait longer, or `give_up`.
         """
         # Half of the time is for writing: a sink that hangs leaves the others time to be closed.
         drained_by_s = time.monotonic() + timeout_s / 2
-        done = False
-        try:
-            done = self._worker.stop(lambda: self._finish(ending, drained_by_s), timeout_s)
-        finally:  # also when somebody interrupts the wait
-            if not done:
-                self._worker.give_up()
-                for delivery in self._deliveries:
-                    delivery.counters.give_up()
-        return done
+        return self._worker.stop(lambda: self._finish(ending, drained_by_s), timeout_s)
+
+    def give_up(self) -> None:
+        """Count what `close` has not written as dropped, and write nothing more."""
+        self._worker.give_up()
+        for delivery in self._deliveries:
+            delivery.counters.give_up()
 
     def when_ended(self, call: Callable[[], None]) -> None:
         """Call when nothing of the pipeline writes any longer, which may be now."""

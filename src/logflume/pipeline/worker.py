@@ -125,7 +125,8 @@ class Worker:
 
     def stop(self, finale: Callable[[], None], timeout_s: float) -> bool:
         """Run `finale` on the thread after everything is written, and end; False on time-out."""
-        self._stop = finale
+        if self._stop is None:
+            self._stop = finale
         self._buffer.wake.set()
         if self._thread is not None:
             self._buffer.wait_for(lambda: self._has_ended, timeout_s)

@@ -102,22 +102,34 @@ def shutdown(timeout_s: float | None = None) -> bool:
         if _running is None:
             return True
         limit_s = _running.config.shutdown_timeout_s if timeout_s is None else timeout_s
-        deadline_s = time.monotonic() + _bounded(limit_s)
-        from logflume.runtime import exits
-
-        ending = exits.take_ending()
-        done = False
+        is_resumed = _running.ending is not None
         try:
-            # A signal may come here and call this again: that call waits for the same worker.
-            done = _running.pipeline.close(ending, _remaining_s(deadline_s))
-            if not done and _has_died(_running):
-                _continue_on_thread(_running)
-                done = _running is not None and _running.pipeline.close(
-                    ending, _remaining_s(deadline_s)
-                )
-        finally:  # also when somebody interrupts the wait
-            is_complete = _end_run(ending, done)
-        return is_complete
+            done = _close(time.monotonic() + _bounded(limit_s))
+        except BaseException:
+            # Ctrl-C ends the wait, and the hook at the end of the process resumes it. A second one
+            # gives up.
+            if is_resumed:
+                _end_run(False)
+            raise
+        return _end_run(done)
+
+
+def _close(deadline_s: float) -> bool:
+    """Close the pipeline; a thread takes over for a worker process that dies meanwhile."""
+    from logflume.runtime import exits
+
+    while _running is not None:
+        if _running.ending is None:
+            _running.ending = exits.take_ending()
+        running = _running
+        # A signal may come here and call `shutdown` again: that call waits for the same worker.
+        ending = running.ending or {}
+        if running.pipeline.close(ending, max(0.0, deadline_s - time.monotonic())):
+            return True
+        if running is not _running or not _has_died(running):
+            return False
+        _continue_on_thread(running)
+    return False
 
 
 def _has_died(running: Running) -> bool:
@@ -125,7 +137,7 @@ def _has_died(running: Running) -> bool:
     return getattr(running.pipeline, "has_died", False)
 
 
-def _end_run(ending: dict[str, Any], done: bool) -> bool:
+def _end_run(done: bool) -> bool:
     """Count what was not written, note how the run ended, and release it.
 
     Returns:
@@ -138,18 +150,19 @@ def _end_run(ending: dict[str, Any], done: bool) -> bool:
 
     running, _running = _running, None
     stdlib_logging.uninstall()
-    if running is None:
+    if running is None:  # a signal handler has ended it meanwhile
         CHANNELS.hold()
-        return False
+        return done
     if not done:
+        running.pipeline.give_up()
         count_unwritten(running)
     CHANNELS.hold()
     status = running.pipeline.status()
     _last_report = status.report
-    is_complete = done and not status.faults
     exits.report_losses(status.report, status.faults, done)
     if running.state is not None:
-        running.state.status = ending["status"] if done else INCOMPLETE
+        ended = (running.ending or {}).get("status", "finished")
+        running.state.status = ended if done else INCOMPLETE
         if done:
             running.state.note_whole(status.whole_sinks)
             running.state.note_complete(running.paths_of(status.complete_sinks))
@@ -158,7 +171,7 @@ def _end_run(ending: dict[str, Any], done: bool) -> bool:
             exits.print_line(str(saved.error))
     if running.attempt is not None:
         running.pipeline.when_ended(running.attempt.release)
-    return is_complete
+    return done and not status.faults
 
 
 def flush(timeout_s: float = 10.0) -> bool:
@@ -207,10 +220,6 @@ def current_run() -> RunInfo | None:
     return _running.run if _running else None
 
 
-def _remaining_s(deadline_s: float) -> float:
-    return max(0.0, deadline_s - time.monotonic())
-
-
 def _bounded(timeout_s: float) -> float:
     return max(0.0, min(timeout_s, threading.TIMEOUT_MAX))
 
@@ -236,10 +245,13 @@ def _continue_on_thread(running: Running) -> None:
     config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
     exits.print_line("the worker process has ended: continuing on a thread of this process")
     started = call_guarded(start, config, _note_death, running.run.working_dir)
-    _running = None if isinstance(started, Failure) else started
     if isinstance(started, Failure):
+        _running = None
         CHANNELS.hold()
         exits.print_line(f"logging has ended: {started.error}")
+    else:
+        started.ending = running.ending
+        _running = started
 
 
 def _after_fork() -> None:

@@ -54,6 +54,7 @@ class Running(msgspec.Struct):
         state: The run state. A forked child has none: the file is its parent's.
         pipeline: The pipeline, or what represents one in a worker process.
         attempt: The attempt, with its file locks. A forked child has none.
+        ending: The fields of `run_finished`, once the run is being closed.
     """
 
     config: Config
@@ -61,6 +62,7 @@ class Running(msgspec.Struct):
     state: RunState | None
     pipeline: Pipeline | RemotePipeline
     attempt: Attempt | None
+    ending: dict[str, Any] | None = None
 
     def paths_of(self, sinks: Sequence[str]) -> list[str]:
         """Return the paths of what these sinks write within the run's folder, relative to it."""

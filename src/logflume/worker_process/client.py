@@ -114,17 +114,19 @@ class RemotePipeline:
         # A signal handler may call this while it runs: both wait for the same answer.
         if self._closing is None:
             self._closing = self._request("close", timeout_s, to_plain(ending))
-        answer = None
-        try:
-            answer = self._receiver.wait_for_answer(self._closing, timeout_s + END_TIMEOUT_S)
-        finally:  # also when somebody interrupts the wait
-            self.has_died = answer is None and self._receiver.has_ended
-            self._end(END_TIMEOUT_S if answer is not None else 0.0)
+        answer = self._receiver.wait_for_answer(self._closing, timeout_s + END_TIMEOUT_S)
         if answer is None:
+            self.has_died = self._receiver.has_ended
+            self.give_up()
             return False
+        self._end(END_TIMEOUT_S)
         done, status = answer
         self._status = msgspec.convert(status, Status)
         return bool(done)
+
+    def give_up(self) -> None:
+        """Kill the process."""
+        self._end(0.0)
 
     def when_ended(self, call: Callable[[], None]) -> None:
         """Call when nothing of the pipeline writes any longer: after `close` that is at once."""
