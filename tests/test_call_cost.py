@@ -32,14 +32,14 @@ FIELDS = {name: number / 7 for number, name in enumerate(SCALAR_NAMES)}
 EVENTS = 200
 TOLERANCE = 1.15
 
-CALLER = 0.48
-"""Instructions of the caller, relative to structlog's call."""
+CALLER = 0.57
+"""Instructions of the caller, relative to structlog's call; a sixth of them bound its memory."""
 
 WORKER_THREADS = 9.65
 """Instructions per event of the worker and the threads of all five sinks, relative to
 structlog's call."""
 
-SENDER_THREADS = 0.136
+SENDER_THREADS = 0.40
 """The same in the training process, when a worker process does the work."""
 
 COPIES = 3
@@ -104,10 +104,10 @@ def test_copies_of_the_fields() -> None:
     _check("dicts of all fields per call", _copies(_call), COPIES, tolerance=1)
 
 
-# Sending takes so few instructions that the random number of the worker's idle wakeups matters.
+# Sending takes so few instructions that the random number of the sender's idle wake-ups matters.
 @pytest.mark.parametrize(
     ("worker", "stated", "tolerance"),
-    [("thread", WORKER_THREADS, TOLERANCE), ("process", SENDER_THREADS, 2.0)],
+    [("thread", WORKER_THREADS, TOLERANCE), ("process", SENDER_THREADS, 1.5)],
 )
 def test_instructions_of_the_background_threads(
     worker: str, stated: float, tolerance: float, tmp_path: Path

@@ -70,6 +70,7 @@ _LENGTH = struct.Struct("!Q")
 _CHUNK_BYTES = 65536
 _DROPPED = "dropped"
 _DROPPED_LENGTH = 3
+_SEVERAL = (DeferredRecords, RecordColumns, Dropped, ReceivedBatch)
 _are_plain = frozenset({str, int, float, bool, type(None)}).issuperset
 _are_texts = frozenset({str}).issuperset
 
@@ -96,11 +97,11 @@ def pack(items: Iterable[BufferItem]) -> list[PackedItem]:
     packed: list[PackedItem] = []
     shape: tuple[Any, ...] = ()
     stamps: list[tuple[int, Any, Any]] = []
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Iterable[Any]] = []
     given: Any = None
     step = mode = None
     for item in items:
-        if isinstance(item, (DeferredRecords, RecordColumns, Dropped, ReceivedBatch)):
+        if isinstance(item, _SEVERAL):
             _end_rows(packed, shape, stamps, rows)
             shape, stamps, rows = (), [], []
             packed += _pack_several(item)
@@ -117,7 +118,7 @@ def pack(items: Iterable[BufferItem]) -> list[PackedItem]:
             _end_rows(packed, shape, stamps, rows)
             shape, stamps, rows = shape_now, [], []
         stamps.append((time_ns, step, mode))
-        rows.append(_plain_values(tuple(fields.values())))
+        rows.append(fields.values())
     _end_rows(packed, shape, stamps, rows)
     return packed
 
@@ -126,12 +127,12 @@ def _end_rows(
     packed: list[PackedItem],
     shape: tuple[Any, ...],
     stamps: list[tuple[int, Any, Any]],
-    rows: list[tuple[Any, ...]],
+    rows: list[Iterable[Any]],
 ) -> None:
     """Append records of one shape, by column."""
     if rows:
         logger, level, event, *names = shape
-        columns = list(zip(*rows, strict=True))
+        columns = [_plain_values(column) for column in zip(*rows, strict=True)]
         packed.append((logger, level, event, *zip(*stamps, strict=True), names, columns))
 
 
