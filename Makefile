@@ -1,5 +1,6 @@
 # make demo         install into .venv and train a tiny Gemma with GRPO, with all sinks
 # make test         install into .venv and run all checks: format, lint, types, layers, tests
+# make test-long    run the tests with more examples, seeds and rounds
 # make test-pythons run the tests with Python 3.12 and 3.13
 # make test-compat  run the tests of the trainers with TRL 1.0, 1.9 and the latest version
 # make notebooks    execute the notebooks on new runs of the demo, and store their outputs
@@ -12,10 +13,11 @@
 PYTHON ?= python3
 PYTHONS ?= python3.12 python3.13
 WORKERS ?= auto
+PARALLEL = --numprocesses $(WORKERS) --dist loadgroup
 DIR ?= logs-big
 BIN := .venv/bin
 
-.PHONY: demo test test-pythons test-compat notebooks torture bench bench-read format clean
+.PHONY: demo test test-long test-pythons test-compat notebooks torture bench bench-read format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -25,14 +27,17 @@ test: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-long: .venv/dev
+	LONG=1 $(BIN)/python -m pytest $(PARALLEL)
 
 # Other versions of Python, where they are installed: make test-pythons PYTHONS="python3.12"
 test-pythons:
 	for python in $(PYTHONS); do \
 	    $$python -m venv .venv/$$python && \
 	    .venv/$$python/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]' && \
-	    .venv/$$python/bin/python -m pytest --numprocesses $(WORKERS) || exit 1; \
+	    .venv/$$python/bin/python -m pytest $(PARALLEL) || exit 1; \
 	    rm -rf .venv/$$python; \
 	done
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator
 from contextlib import closing
+from functools import partial
+
+from logflume.threads import start_thread
 
 __all__ = ["Ticker"]
 
@@ -20,10 +23,11 @@ class Ticker:
     Args:
         steps: The task, with one `yield` after each step.
         interval_s: Pause between two steps, in seconds, greater than 0.
-        name: Name of the thread.
+        name: Name of the thread, after `logflume-`.
 
     Raises:
         ValueError: `interval_s` is out of range.
+        OSError: The system grants no further thread.
 
     Example:
         >>> samples = []
@@ -41,8 +45,7 @@ class Ticker:
             raise ValueError(f"interval_s must be a number of seconds above 0, not {interval_s!r}")
         self._interval_s = interval_s
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(steps,), name=name, daemon=True)
-        self._thread.start()
+        self._thread = start_thread(name, partial(self._run, steps))
 
     def stop(self) -> None:
         """Stop the thread, interrupting a pause.

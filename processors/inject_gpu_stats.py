@@ -61,7 +61,7 @@ class InjectGpuStats:
         self._names: list[str] = []
         self._has_sampled = threading.Event()
         gpus = Gpus(os.environ.get("CUDA_VISIBLE_DEVICES"))
-        self._ticker = Ticker(self._sample(gpus), interval_s=interval_s, name="logflume-gpu")
+        self._ticker = Ticker(self._sample(gpus), interval_s=interval_s, name="gpu")
 
     def __call__(self, logger: Any, method_name: str, event_dict: EventDict) -> EventDict:  # noqa: ARG002
         """Add the latest sample to events of the selected types, the names to `run_started`."""

@@ -37,7 +37,7 @@ class SampleSystem:
 
     def __init__(self, *, interval_s: float = 10.0, run: RunInfo | None = None) -> None:
         folder = Path() if run is None else run.folder
-        self._ticker = Ticker(_log_usage(folder), interval_s=interval_s, name="logflume-system")
+        self._ticker = Ticker(_log_usage(folder), interval_s=interval_s, name="system")
 
     def __call__(self, logger: Any, method_name: str, event_dict: EventDict) -> EventDict:  # noqa: ARG002
         """Return the event unchanged."""

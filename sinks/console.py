@@ -36,6 +36,11 @@ class ConsoleSink:
         self._file = None if path is None else AppendFile(path, find_end=end_of_lines)
         self._silent = path is None and run.rank != 0
 
+    @property
+    def loss(self) -> str | None:
+        """What another process has removed of the file; None if nothing."""
+        return None if self._file is None else self._file.loss
+
     def write(self, events: Sequence[Event]) -> None:
         """Print the events.
 
@@ -56,8 +61,10 @@ class ConsoleSink:
         print_above_bars(stream, text)
 
     def flush(self) -> None:
-        """Flush the terminal."""
-        if self._file is None and not self._silent:
+        """Flush the terminal, or check that the file is still there."""
+        if self._file is not None:
+            self._file.check()
+        elif not self._silent:
             print_text(sys.stderr, "")
 
     def close(self) -> None:

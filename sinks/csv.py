@@ -63,6 +63,11 @@ class CsvSink:
         self._known = {*self._columns, "nonfinite"}
         self._file = AppendFile(path, find_end=_end_of_rows, header=_header_line(self._columns))
 
+    @property
+    def loss(self) -> str | None:
+        """What another process has removed of the file; None if nothing."""
+        return self._file.loss
+
     def write(self, events: Sequence[Event]) -> None:
         """Append one row per event.
 
@@ -76,7 +81,8 @@ class CsvSink:
         return find_positions(self._path, self._columns, run)
 
     def flush(self) -> None:
-        """Do nothing: a written row is readable at once."""
+        """Check that the file is still there: a written row is readable at once."""
+        self._file.check()
 
     def close(self) -> None:
         """Close the file."""

@@ -41,7 +41,12 @@ class JsonlSink:
             raise ValueError(f"rotate_bytes must be above 0, not {rotate_bytes}")
         self._rotate_bytes = rotate_bytes
         self._rotation = Rotation(path)
-        self._file = AppendFile(path, find_end=end_of_lines)
+        self._file = AppendFile(path, end_of_lines, advice="rotate with `rotate_bytes` instead")
+
+    @property
+    def loss(self) -> str | None:
+        """What another process has removed of the file; None if nothing."""
+        return self._file.loss
 
     def write(self, events: Sequence[Event]) -> None:
         """Append the events.
@@ -50,6 +55,7 @@ class JsonlSink:
             OSError: The events can't be written; the file is unchanged.
         """
         if self._file.size >= self._rotate_bytes:
+            self._file.close()  # once compressed, it is removed: no loss
             self._rotation.rotate()
             self._file.reopen()
         lines = _encode(events)
@@ -63,7 +69,8 @@ class JsonlSink:
         return read_batches(self._rotation.files, run, first)
 
     def flush(self) -> None:
-        """Do nothing: a written batch is readable at once."""
+        """Check that the file is still there: a written batch is readable at once."""
+        self._file.check()
 
     def close(self) -> None:
         """Close the file, and wait until all rotated files are compressed."""

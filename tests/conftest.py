@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 
 import pytest
 import structlog
@@ -10,6 +11,21 @@ import structlog
 import logflume
 from logflume.logger.channels import CHANNELS
 from tests.demo.runs import DemoRun, run_demo
+
+# Tests run in parallel, so more threads would only compete. Subprocesses inherit this; it has an
+# effect on libraries that are imported after it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+COSTLY_FIXTURES = ("demo_run", "hack_run", "wheel")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Let one worker of pytest-xdist run all tests that share a costly fixture."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if name := next((name for name in COSTLY_FIXTURES if name in names), None):
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +50,9 @@ def each_worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     """The run of `make demo`: 40 steps of GRPO, all five sinks."""
     return run_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="session")
+def hack_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    """A run whose reward function pays for every closing tag, which the model learns to exploit."""
+    return run_demo(tmp_path_factory.mktemp("hack"), "--lenient-format")

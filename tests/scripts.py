@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,22 @@ DEADLINE_S = 60.0
 class Script:
     """A program that runs in a process of its own.
 
+    Args:
+        folder: The folder of all runs.
+        text: The program; `START` precedes it.
+        launcher: A command that executes the command line it is given.
+
     Attributes:
         process: The process.
         folder: The folder of its run.
     """
 
-    def __init__(self, folder: Path, text: str) -> None:
+    def __init__(self, folder: Path, text: str, launcher: Sequence[str] = ()) -> None:
         self.folder = folder / "r"
         path = folder / "script.py"
         path.write_text(START + textwrap.dedent(text))
         self.process = subprocess.Popen(
-            [sys.executable, str(path), str(folder)],
+            [*launcher, sys.executable, str(path), str(folder)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -19,12 +19,6 @@ ABSOLUTE_PATH = re.compile(r"(?<![\w.<])(?:/(?:home|root|tmp|work|usr|var|opt|Us
 
 
 @pytest.fixture(scope="module")
-def hack_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
-    """A run whose reward function pays for every closing tag, which the model learns to exploit."""
-    return run_demo(tmp_path_factory.mktemp("hack"), "--lenient-format")
-
-
-@pytest.fixture(scope="module")
 def gpu_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     """A short run on a machine whose GPU driver, a stub, has three GPUs."""
     stub = compile_stub(tmp_path_factory.mktemp("nvml"))

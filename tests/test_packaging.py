@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import logflume
+from tests.typing_checks.mypy_runs import NO_ISSUES, run_mypy
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -40,16 +41,20 @@ def test_the_wheel_contains_the_top_level_folders(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("processors/", "sinks/", "tests/"))]
 
 
-def test_installs_and_logs_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with nothing but the wheel and what it requires."""
+    environment = tmp_path_factory.mktemp("clean") / "venv"
+    venv.create(environment)
+    python = environment / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run([*pip, "-c", REPOSITORY / "constraints.txt", wheel], check=True)
+    return python
+
+
+def test_installs_and_logs_in_a_clean_environment(python: Path, tmp_path: Path) -> None:
     """With only the wheel installed, every public name is importable and a run can be logged; a
     feature that needs an extra names it."""
-    environment = tmp_path / "venv"
-    venv.create(environment, with_pip=True)
-    python = environment / "bin" / "python"
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "-c", REPOSITORY / "constraints.txt", wheel],
-        check=True,
-    )
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     result = subprocess.run(
@@ -58,6 +63,11 @@ def test_installs_and_logs_in_a_clean_environment(wheel: Path, tmp_path: Path) -
     assert (0, "pip install 'logflume[trl]'") == (result.returncode, result.stdout.strip()), (
         result.stderr
     )
+
+
+def test_the_types_of_the_installed_package(python: Path, tmp_path: Path) -> None:
+    """For mypy, the public API has the types of the checkout where only the wheel is installed."""
+    assert NO_ISSUES == run_mypy(tmp_path, "--python-executable", str(python))
 
 
 SCRIPT = f"""

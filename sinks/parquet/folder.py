@@ -91,9 +91,13 @@ class PartFolder:
     Args:
         folder: The folder of the parts; it is created with the first one.
         staging: Where parts are written before readers see them.
+
+    Attributes:
+        missing_rows: Events of parts that were there, and are missing or damaged now.
     """
 
     def __init__(self, folder: Path, staging: StagingFolder) -> None:
+        self.missing_rows = 0
         self._folder = folder
         self._staging = staging
         self._load()
@@ -124,6 +128,12 @@ class PartFolder:
             self._rebuild(table.schema, self._singles(), (name, table))
         else:
             self._append(name, table)
+
+    def check(self) -> None:
+        """Notice parts that another process has removed."""
+        present = {path.name for path in self._folder.iterdir()} if self._folder.is_dir() else set()
+        for name in self._parts.keys() - present:
+            self._drop_damaged(name)
 
     def unify(self, schema: pa.Schema) -> None:
         """Rewrite all parts with this schema if a crash has left them with different ones.
@@ -237,7 +247,8 @@ class PartFolder:
         path = self._folder / name
         if path.exists():
             _warn_damaged(self._staging.set_aside(path))
-        self._parts.pop(name, None)
+        if part := self._parts.pop(name, None):
+            self.missing_rows += part.rows
 
 
 def _write(staged: Path, name: str, schema: pa.Schema, tables: Iterable[pa.Table]) -> Part:

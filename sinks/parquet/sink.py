@@ -101,6 +101,17 @@ class ParquetSink:
         """Events that wait in memory for their part."""
         return sum(table.rows for table in self._tables.values())
 
+    @property
+    def loss(self) -> str | None:
+        """What another process has removed of the parts; None if nothing."""
+        rows = sum(table.missing_rows for table in list(self._tables.values()))
+        if not rows:
+            return None
+        return (
+            f"{self._path}: parts were removed or damaged by another process: "
+            f"{rows:,} events are missing"
+        )
+
     def held(self, run: RunInfo) -> PositionSet:
         """Return the positions of a run's events in the parts."""
         positions = PositionSet()

@@ -117,6 +117,11 @@ class TypeTable:
         """The approximate memory use of the buffered events."""
         return sum(pending.memory_bytes for pending in self._pending.values())
 
+    @property
+    def missing_rows(self) -> int:
+        """Events of parts that were there, and are missing or damaged now."""
+        return self._parts.missing_rows
+
     def positions(self, run: RunInfo) -> Iterator[Position]:
         """Yield the positions of a run's events in the parts."""
         return self._parts.positions(run)
@@ -139,6 +144,7 @@ class TypeTable:
         Raises:
             OSError: A part could not be written; its events stay buffered.
         """
+        self._parts.check()
         for attempt, pending in list(self._pending.items()):
             self._parts.add(pending.to_table(), attempt)
             del self._pending[attempt]

@@ -43,8 +43,19 @@ class TensorBoardSink:
 
         self._folder = path
         self._file: EventFileWriter | None = None
+        self._missing_bytes = 0
         self._run = run
         self._encoder = Encoder(run.run, texts_per_step, run.attempt)
+
+    @property
+    def loss(self) -> str | None:
+        """What another process has removed of the event files; None if nothing."""
+        if not self._missing_bytes:
+            return None
+        return (
+            f"{self._folder}: an event file was removed or truncated by another process: "
+            f"{self._missing_bytes:,} bytes are missing"
+        )
 
     def write(self, events: Sequence[Event]) -> None:
         """Append one batch. When this returns, readers see it and a kill loses none of it.
@@ -54,8 +65,7 @@ class TensorBoardSink:
         """
         encoder = self._encoder.copy()
         if records := b"".join(map(encoder.records, events)):
-            if self._file and self._file.is_removed:
-                self.close()
+            self.flush()
             self._file = self._file or self._create_file()
             self._file.append(records)
         self._encoder = encoder
@@ -71,10 +81,18 @@ class TensorBoardSink:
         return PositionsUpTo((last.attempt, last.seq))
 
     def flush(self) -> None:
-        """Do nothing: `write` buffers nothing."""
+        """Leave a file that another process has removed or truncated: the next is a new one."""
+        missing_bytes = self._file.find_missing_bytes() if self._file else None
+        if missing_bytes is not None:
+            self._missing_bytes += missing_bytes
+            self._close_file()
 
     def close(self) -> None:
         """Close the file."""
+        self.flush()
+        self._close_file()
+
+    def _close_file(self) -> None:
         if self._file:
             self._file.close()
             self._file = None

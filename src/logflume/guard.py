@@ -7,9 +7,11 @@ so that each caller decides what to do with it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
+
+from logflume.threads import is_own_thread
 
 __all__ = ["Failure", "call_guarded", "describe", "type_name"]
 
@@ -33,20 +35,41 @@ class Failure:
 def call_guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
     """Call, and return the result, or a `Failure` if it raised.
 
-    In the main thread `KeyboardInterrupt` and `SystemExit` pass through: they are the user's. In
-    any other thread they come from the call itself, such as a sink that calls `sys.exit`, and must
-    not end a thread of this package. structlog's `DropEvent` is not an `Exception` either.
+    In a thread of the user, what the user raises passes through: everything that is no `Exception`,
+    such as `KeyboardInterrupt`, `SystemExit` and a time-out of pytest, and whatever a signal
+    handler raises, such as a time-out by SIGALRM. In a thread of this package all of it comes from
+    the call itself, such as a sink that calls `sys.exit`, and must not end the thread.
     """
     try:
         return call(*args, **kwargs)
     except BaseException as error:  # the one place, see the module's docstring
-        if isinstance(error, (KeyboardInterrupt, SystemExit)) and _is_main_thread():
+        if not is_own_thread() and _is_from_outside(error):
             raise
         return Failure(error)
 
 
-def _is_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
+def _is_from_outside(error: BaseException) -> bool:
+    """Whether an exception arrived during the call, and not because of it."""
+    if not isinstance(error, Exception):
+        return True
+    trace = error.__traceback__
+    while trace is not None:
+        if _is_signal_handler(trace.tb_frame):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _is_signal_handler(frame: FrameType) -> bool:
+    """Whether a frame is that of a signal handler: it is called with the interrupted frame."""
+    interrupted = frame.f_back
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]
+    arguments = [frame.f_locals.get(name) for name in names]
+    return interrupted is not None and any(
+        value is interrupted or (type(value) is tuple and any(v is interrupted for v in value))
+        for value in arguments
+    )
 
 
 def type_name(value: object) -> str:

@@ -74,6 +74,8 @@ class Sink(Protocol):
     The pipeline calls `flush` every second, or at the interval in seconds in the sink's attribute
     `flush_every_s`. A sink that keeps events in memory between `write` and `flush` has an attribute
     `unwritten`, the number of events that are in no file yet: they don't count as written. A
+    sink that notices that another process removed part of its output says so in the attribute
+    `loss`, a text or None: it is reported once, and the run doesn't count as complete. A
     constructor parameter `run` receives the run's identity
     (`logflume.runs.info.RunInfo`). The class attribute `threaded = True` gives the sink a
     thread of its own. `detachable = True` has the same meaning as for a `Processor`.

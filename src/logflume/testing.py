@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from logflume.protocols import Event
-from logflume.runs.identity import find_run_id
+from logflume.runs.identity import random_run_id
 from logflume.runtime.lifecycle import flush, initialize, shutdown
 
 __all__ = ["MemorySink", "capture_events"]
@@ -66,7 +66,7 @@ def capture_events(*processors: Any, **config: Any) -> Iterator[list[Event]]:
                 "sinks": {"memory": sink},
                 **config,
             },
-            run=config.get("run") or find_run_id({}),
+            run=config.get("run") or random_run_id(),
             dir=config.get("dir", folder),
             level=config.get("root", {}).get("level", "DEBUG"),
         )

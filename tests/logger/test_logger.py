@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 import logflume
+from logflume.logger.channels import CHANNELS
+from logflume.logger.logger import EventLogger
 from logflume.testing import capture_events
 from tests.event_helpers import fields, only, own
 
@@ -49,6 +51,33 @@ class TestBinding:
             logflume.get_logger("reward").bind(a=1).new(b=2).info("x")
 
         assert ("reward", {"b": 2}) == (only(events)["logger"], fields(only(events)))
+
+    def test_a_subclass_stays_what_it_is(self) -> None:
+        """bind, unbind, try_unbind and new return a logger of the same class."""
+
+        class StepLogger(EventLogger):
+            def step(self, number: int) -> None:
+                self.info("step", number=number)
+
+        with capture_events() as events:
+            log = StepLogger(CHANNELS.channel("training"), CHANNELS.caller_processors, {})
+            log.bind(a=1).step(1)
+            log.bind(a=1).unbind("a").step(2)
+            log.bind(a=1).try_unbind("a", "b").step(3)
+            log.new(a=1).step(4)
+
+        assert [{"a": 1, "number": 1}, {"number": 2}, {"number": 3}, {"a": 1, "number": 4}] == [
+            fields(e) for e in own(events)
+        ]
+
+    @pytest.mark.parametrize("name", ["inf", "wornin"])
+    def test_a_misspelled_method(self, name: str) -> None:
+        """A method that doesn't exist raises an error, whichever way the logger was made."""
+        log = logflume.get_logger()
+
+        for each in (log, log.bind(a=1), log.new(), log.bind(a=1).unbind("a")):
+            with pytest.raises(AttributeError, match=name):
+                getattr(each, name)
 
     def test_context_of_get_logger(self) -> None:
         """Keyword arguments of `get_logger` are bound; `step` becomes the event's step."""

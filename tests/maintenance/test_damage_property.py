@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import logflume
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.repair import repair
+from tests.length import examples
 from tests.maintenance.readers import read_outputs
 from tests.maintenance.runs import write_large
 
@@ -64,7 +65,9 @@ SINK_FILES = ["*.parquet", "*.csv", "*.log", "events.out.*"]
 @pytest.mark.parametrize("pattern", SINK_FILES)
 @given(which=st.integers(0, 100), damage=damages)
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(3),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_damaged_sink_files(pattern: str, which: int, damage: Damage, large: Path) -> None:
     """Readers get the same content, or the damage is reported; a repair restores the content."""
@@ -83,7 +86,9 @@ def test_damaged_sink_files(pattern: str, which: int, damage: Damage, large: Pat
 
 @given(which=st.integers(0, 100), damage=damages)
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(8),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_damaged_journals(which: int, damage: Damage, large: Path) -> None:
     """Every lost or changed event is reported; after a repair the rest can be read."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from logflume.runs.identity import find_rank, find_run_id
+from logflume.runs.identity import find_rank, find_run_id, random_run_id
 from logflume.runs.info import RunInfo
 
 
@@ -61,8 +61,9 @@ def test_run_id_from_the_launcher(environ: dict[str, str], run: str) -> None:
 
 def test_run_id_without_a_launcher() -> None:
     """Without a launcher the id is the time and four random hex digits, and differs each time."""
-    runs = {find_run_id({}) for _ in range(20)}
+    runs = {random_run_id() for _ in range(20)}
 
+    assert find_run_id({}) is None
     assert 1 < len(runs)
     assert all(re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", run) for run in runs)
 

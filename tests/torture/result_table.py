@@ -8,7 +8,10 @@ from tests.torture.scenario_result import ScenarioResult
 
 __all__ = ["result_table"]
 
-_HEAD = ("", "kills", "faults", "checked", "lost", "longest call", "oldest lost", "violations")
+_HEAD = (
+    *("", "kills", "faults", "ends", "checked", "lost", "uncounted", "twice", "elsewhere"),
+    *("longest call", "oldest lost", "violations"),
+)
 
 
 def result_table(results: Mapping[str, ScenarioResult]) -> str:
@@ -19,7 +22,10 @@ def result_table(results: Mapping[str, ScenarioResult]) -> str:
     rows = [_HEAD, *(_row(name, result) for name, result in results.items()), _row("all", total)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
-    lines.append("kills survived, faults injected, events checked, guaranteed events lost;")
+    lines.append(
+        "kills survived, faults injected, ends of runs and events checked; events lost that"
+    )
+    lines.append("were guaranteed, lost without being counted, twice in a run, in another run;")
     lines.append("oldest lost: the age of the oldest event that a kill destroyed, within the limit")
     lines += [f"violation: {text}" for text in total.violations]
     lines += [f"skipped: {text}" for text in total.skipped]
@@ -31,8 +37,12 @@ def _row(name: str, result: ScenarioResult) -> tuple[str, ...]:
         name,
         f"{result.kills:,}",
         f"{result.faults:,}",
+        f"{result.ends:,}",
         f"{result.checked:,}",
         f"{result.lost:,}",
+        f"{result.uncounted:,}",
+        f"{result.twice:,}",
+        f"{result.elsewhere:,}",
         f"{result.longest_call_ms:,.1f} ms",
         f"{result.oldest_lost_ms:,.0f} ms",
         f"{len(result.violations)}",

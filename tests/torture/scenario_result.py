@@ -21,7 +21,11 @@ class ScenarioResult:
         kills: Processes killed whose run was complete afterwards and could be continued.
         faults: Faults injected: failed calls, full disks, signals, full buffers.
         checked: Events looked up in a sink's files, counted once for each sink.
+        ends: Ends of a run whose counts were compared with its files.
         lost: Events that were guaranteed but missing.
+        uncounted: Events missing from the journal that no report counts as dropped.
+        twice: Events that are in a run's journals more than once.
+        elsewhere: Events that are in the journal of another run than the one they were logged to.
         longest_call_ms: The duration of the longest log call.
         oldest_lost_ms: The age, at the kill, of the oldest event that a kill destroyed. Such
             events may be lost if they are recent enough.
@@ -32,7 +36,11 @@ class ScenarioResult:
     kills: int = 0
     faults: int = 0
     checked: int = 0
+    ends: int = 0
     lost: int = 0
+    uncounted: int = 0
+    twice: int = 0
+    elsewhere: int = 0
     longest_call_ms: float = 0.0
     oldest_lost_ms: float = 0.0
     violations: list[str] = field(default_factory=list)

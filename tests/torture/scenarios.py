@@ -9,9 +9,13 @@ from pathlib import Path
 from random import Random
 
 from logflume.guard import Failure, call_guarded
+from tests.torture.ends import end_runs, take_over
 from tests.torture.kill import kill
 from tests.torture.libfiu import fail_calls
+from tests.torture.many_starts import starts
 from tests.torture.overload import overload
+from tests.torture.restarts import restarts
+from tests.torture.scarcity import lack_resources
 from tests.torture.scenario_result import ScenarioResult
 from tests.torture.sink_faults import inject_faults
 from tests.torture.stops import stops
@@ -27,6 +31,11 @@ SCENARIOS: Mapping[str, Scenario] = {
     "faults": inject_faults,
     "libfiu": fail_calls,
     "overload": overload,
+    "ends": end_runs,
+    "takeover": take_over,
+    "restarts": restarts,
+    "scarcity": lack_resources,
+    "starts": starts,
 }
 
 

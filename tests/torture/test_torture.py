@@ -1,4 +1,4 @@
-"""One minute of the torture scenarios; `make torture` runs them for longer."""
+"""All torture scenarios for a short time; `make torture` runs them for longer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.length import IS_LONG
 from tests.torture.result_table import result_table
 from tests.torture.scenario_result import ScenarioResult
 from tests.torture.scenarios import SCENARIOS, time_share, torture
 
-SECONDS = 60.0
+SECONDS = 60.0 if IS_LONG else 20.0
 """For all scenarios together. Each runs at least one round, however slow the machine is."""
 
 

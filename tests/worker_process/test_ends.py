@@ -116,6 +116,43 @@ def test_a_hanging_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "events dropped" in capsys.readouterr().err
 
 
+def test_the_memory_of_texts_is_bounded(tmp_path: Path) -> None:
+    """While the worker process is stopped, `max_bytes` bounds the memory; drops are counted."""
+    script = Script(
+        tmp_path,
+        """
+        import psutil
+        from logflume.runtime.lifecycle import report
+
+        def memory():
+            return psutil.Process().memory_info().rss
+
+        config["worker"] = "process"
+        start(buffer={"max_bytes": 20_000_000, "block_timeout_s": 0.1})
+        log.info("x", number=0, text="a" * 1_000_000)
+        logflume.flush()
+        (worker,) = psutil.Process().children()
+        worker.suspend()
+        before = memory()
+        for number in range(1, 201):
+            log.info("x", number=number, text=chr(number) * 1_000_000)
+        say(memory() - before)
+        worker.resume()
+        logflume.shutdown()
+        sink = report().sinks["jsonl"]
+        assert sink["accepted"] == sink["written"] + sink["dropped"]
+        assert list(report().dropped_by_reason) == ["buffer_full"]
+        say(report().accepted)
+        say(report().dropped)
+        """,
+    )
+    assert int(script.line()) < 25_000_000
+    accepted, dropped = int(script.line()), int(script.line())
+    assert (0, f"logflume: events dropped: buffer_full {dropped}\n") == script.end()
+    assert 201 == accepted
+    assert list(range(accepted - dropped)) == script.numbers()
+
+
 def test_functions_of_the_script(tmp_path: Path) -> None:
     """A deferred function of the script, which the worker process can't import, is supported."""
     script = Script(

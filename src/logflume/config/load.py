@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -110,7 +110,8 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
     options: dict[str, Any] = {}
     for key, value in mapping(table, where).items():
         target = common if key in ("type", "level", "events", "queue") else options
-        target[key] = value
+        # A worker process gets texts, and the placeholders of a path are replaced in texts only.
+        target[key] = str(value) if isinstance(value, PurePath) else value
     sink: SinkConfig = read(common, SinkConfig, where)
     sink.options = options
     return sink

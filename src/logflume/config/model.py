@@ -135,7 +135,7 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         version: Version of this format.
         dir: Folder of the runs.
-        run: Run id; None determines one (see `logflume.runs.identity.find_run_id`).
+        run: Run id; None: `LOGFLUME_RUN`, the launcher's job id, or a new one.
         when_claimed: What happens if another process is writing the same run and rank: `error`
             raises, `next_attempt` starts a concurrent attempt with files of its own.
         processors: The processor chain: names, `{name: options}`, or objects.

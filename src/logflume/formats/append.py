@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from logflume.resources import open_file
+
 __all__ = ["AppendFile", "end_of_lines", "read_at"]
 
+
+_REMOVED = "removed by another process: {count:,} bytes are missing"
+_TRUNCATED = (
+    "truncated by another process (logrotate's copytruncate?): {count:,} bytes are missing; "
+)
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
 
@@ -16,23 +24,34 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
 class AppendFile:
     """A file to which each append is written completely or not at all.
 
-    If the file is removed, the next append recreates it. Writing to a named pipe never blocks: a
-    full pipe raises an error, as a full disk does.
+    If another process removes or truncates the file, the next append starts it again, and
+    `loss` says what is missing. Writing to a named pipe never blocks: a full pipe raises an
+    error, as a full disk does.
 
     Args:
         path: The file. Its folder is created if missing.
         find_end: Given the open file's descriptor, returns the offset where its last complete
             write ends. Anything after it was left by a crash and is truncated.
         header: Content that an empty file starts with.
+        advice: What to do instead of letting logrotate truncate the file.
 
     Attributes:
         size: Length of the file in bytes.
     """
 
-    def __init__(self, path: Path, find_end: Callable[[int], int], header: bytes = b"") -> None:
+    def __init__(
+        self,
+        path: Path,
+        find_end: Callable[[int], int],
+        header: bytes = b"",
+        advice: str = "exclude this file from logrotate",
+    ) -> None:
         self._path = path
         self._find_end = find_end
         self._header = header
+        self._advice = advice
+        self._missing_bytes = 0
+        self._how_lost = ""
         self._pending = b""
         self._torn_bytes = 0
         self._file = -1
@@ -44,7 +63,7 @@ class AppendFile:
         self.close()
         self.size = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._path, _FLAGS, 0o644)
+        file = open_file(self._path, _FLAGS, 0o644)
         try:
             end = self._find_end(file)
             if end < os.fstat(file).st_size:
@@ -63,7 +82,7 @@ class AppendFile:
         Raises:
             OSError: They can't be written. Whatever was written of them is truncated.
         """
-        if self._file < 0 or os.fstat(self._file).st_nlink == 0:
+        if self._file < 0 or self._is_cut():
             self.reopen()
         self._truncate_torn()
         self._write_pending()
@@ -77,6 +96,7 @@ class AppendFile:
                 can't be written.
         """
         if self._file >= 0:
+            self.check()
             try:
                 self._truncate_torn()
                 self._write_pending()
@@ -84,6 +104,35 @@ class AppendFile:
                 # The descriptor is invalid after `close`, even if `close` fails.
                 file, self._file = self._file, -1
                 os.close(file)
+
+    def check(self) -> None:
+        """Notice whether another process has removed or truncated the file."""
+        if self._file >= 0:
+            self._is_cut()
+
+    @property
+    def loss(self) -> str | None:
+        """What another process has removed of the file, as of the last call; None if nothing."""
+        if not self._missing_bytes:
+            return None
+        return f"{self._path} was {self._how_lost.format(count=self._missing_bytes)}"
+
+    def _is_cut(self) -> bool:
+        """Whether another process has removed or truncated the file; what is missing is counted."""
+        status = os.fstat(self._file)
+        if status.st_nlink == 0:
+            self._how_lost = _REMOVED
+            self._count_missing(0)
+            return True
+        if stat.S_ISREG(status.st_mode) and status.st_size < self.size:
+            self._how_lost = _TRUNCATED + self._advice
+            self._count_missing(status.st_size)
+            return True
+        return False
+
+    def _count_missing(self, left_bytes: int) -> None:
+        self._missing_bytes += self.size - left_bytes
+        self.size = left_bytes
 
     def _write_pending(self) -> None:
         while self._pending:

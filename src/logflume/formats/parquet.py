@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
 from logflume.protocols import Position
+from logflume.resources import open_file
 from logflume.runs.info import RunInfo
 
 if TYPE_CHECKING:
@@ -191,6 +192,9 @@ _ROW_GROUP_ROWS = 122_880
 
 _ZSTD_LEVEL = 3
 
+_BUFFER_BYTES = 2**20
+"""Written at once: Arrow writes through Python, so each write waits for the interpreter's lock."""
+
 _TEXTS_WITH_STATISTICS = ("event", "run")
 
 _KEYS = ["run", "rank", "attempt", "seq"]
@@ -230,16 +234,21 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
     # The type stubs don't accept a list of names.
     with_dictionary: Any = [leaf_name(f) for f in schema if not pa.types.is_floating(f.type)]
     rows = 0
-    with pq.ParquetWriter(
-        path,
-        schema,
-        compression="zstd",
-        compression_level=_ZSTD_LEVEL,
-        use_dictionary=with_dictionary,
-        write_statistics=[field.name for field in schema if _has_statistics(field)],
-        store_schema=False,
-        write_page_checksum=True,
-    ) as writer:
+    with (
+        open(path, "wb", opener=open_file) as file,
+        pa.PythonFile(file, "w") as unbuffered,
+        pa.BufferedOutputStream(unbuffered, _BUFFER_BYTES) as stream,
+        pq.ParquetWriter(
+            stream,
+            schema,
+            compression="zstd",
+            compression_level=_ZSTD_LEVEL,
+            use_dictionary=with_dictionary,
+            write_statistics=[field.name for field in schema if _has_statistics(field)],
+            store_schema=False,
+            write_page_checksum=True,
+        ) as writer,
+    ):
         for table in _merge(tables):
             writer.write_table(_sort_by_step(table), row_group_size=_row_group_rows(table))
             rows += table.num_rows

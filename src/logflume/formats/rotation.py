@@ -7,7 +7,11 @@ import re
 import shutil
 import threading
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+
+from logflume.resources import open_file
+from logflume.threads import start_thread
 
 __all__ = ["Rotation"]
 
@@ -29,6 +33,7 @@ class Rotation:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._threads: list[threading.Thread] = []
+        self._uncompressed: list[Path] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         numbered = self._numbered()
         # Counted in memory from here on: listing the folder again could fail, and reusing a number
@@ -84,11 +89,13 @@ class Rotation:
 
     def _start_compression(self, rotated: Path) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        thread = threading.Thread(
-            target=_compress, args=(rotated,), name="logflume-zstd", daemon=True
-        )
-        thread.start()
-        self._threads.append(thread)
+        self._uncompressed.append(rotated)
+        # Where the system grants no thread now, the next rotation or start tries again.
+        with suppress(OSError):
+            while self._uncompressed:
+                compress = partial(_compress, self._uncompressed[0])
+                self._threads.append(start_thread("zstd", compress, patience_s=0))
+                del self._uncompressed[0]
 
 
 def _compress(rotated: Path) -> None:
@@ -98,7 +105,11 @@ def _compress(rotated: Path) -> None:
     # Hidden, so that the documented pattern `events*.jsonl*` never matches it.
     draft = rotated.with_name(f".{rotated.name}.zst.tmp")
     try:
-        with rotated.open("rb") as source, pa.CompressedOutputStream(str(draft), "zstd") as target:
+        with (
+            rotated.open("rb") as source,
+            open(draft, "wb", opener=open_file) as file,
+            pa.CompressedOutputStream(file, "zstd") as target,
+        ):
             shutil.copyfileobj(source, target, CHUNK_BYTES)
             if source.tell() != rotated.stat().st_size:
                 raise OSError(errno.EIO, "the file was read only in part", str(rotated))

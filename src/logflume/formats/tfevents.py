@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from logflume.protocols import Position
+from logflume.resources import open_file
 from logflume.runs.info import RunInfo
 
 __all__ = [
@@ -289,14 +290,16 @@ class EventFileWriter:
     def __init__(self, folder: Path, owner: bytes) -> None:
         self._owner = owner
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = _new_path(folder).open("xb", buffering=0)
+        self._file = open(_new_path(folder), "xb", buffering=0, opener=open_file)  # noqa: SIM115
         self._size_bytes = 0
         self._is_torn = False
 
-    @property
-    def is_removed(self) -> bool:
-        """Whether the file was removed, so that no reader would see further records."""
-        return os.fstat(self._file.fileno()).st_nlink == 0
+    def find_missing_bytes(self) -> int | None:
+        """Return how many bytes another process has removed; None if it has left the file alone."""
+        status = os.fstat(self._file.fileno())
+        if status.st_nlink and status.st_size >= self._size_bytes:
+            return None
+        return self._size_bytes - (status.st_size if status.st_nlink else 0)
 
     def append(self, records: bytes) -> None:
         """Append framed records.

@@ -43,9 +43,10 @@ class ExpectedOutput:
         if not events:
             return b""
         sink = self._open(int(events[0]["attempt"]))
-        os.truncate(self.path, 0)  # drops the lines of earlier calls
+        start = len(self._initial_content)
+        os.truncate(self.path, start)  # drops the lines of earlier calls
         write_events(sink, events, self._sink_file.label)
-        return self.path.read_bytes()
+        return self.path.read_bytes()[start:]
 
     def close(self) -> None:
         """Close the sink, and remove the temporary folder."""

@@ -1,4 +1,4 @@
-"""The pipeline: buffer → worker → chain → router → lanes of sinks.
+"""The pipeline: buffer → worker → chain → router → deliveries → sinks.
 
 `pipeline.py` holds it together, `build.py` makes one from a configuration.
 """

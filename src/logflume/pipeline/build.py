@@ -214,9 +214,10 @@ def _build_delivery(
     has_journal: bool,
 ) -> Delivery:
     guarded = GuardedSink(name, sink, report)
+    find_loss = partial(getattr, sink, "loss", None)
     queue = config.sinks[name].queue
     if queue is None and not getattr(sink, "threaded", False):
-        return Delivery(guarded, guarded)
+        return Delivery(guarded, guarded, find_loss, report)
     limits: dict[str, Any] = {}
     if in_worker_process:
         limits = {"size": WORKER_PROCESS_QUEUE, "max_bytes": WORKER_PROCESS_QUEUE_BYTES}
@@ -233,7 +234,7 @@ def _build_delivery(
         close_timeout_s=config.shutdown_timeout_s,
         **limits,
     )
-    return Delivery(guarded, threaded)
+    return Delivery(guarded, threaded, find_loss, report)
 
 
 def _attach_catch_ups(

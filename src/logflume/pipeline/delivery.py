@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
+from logflume.guard import call_guarded
 from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.guarded_sink import GuardedSink
 from logflume.pipeline.threaded import Threaded
@@ -23,19 +24,30 @@ class Delivery:
     Args:
         guarded: The guarded sink.
         front: What to write to: the guarded sink, or what gives it a thread of its own.
+        find_loss: Returns what another process has removed of the sink's output, if anything.
+        report: Called with (component, status, reason) on the first loss.
 
     Attributes:
         name: Name of the sink in the configuration.
         counters: What became of its events.
     """
 
-    def __init__(self, guarded: GuardedSink, front: GuardedSink | Threaded) -> None:
+    def __init__(
+        self,
+        guarded: GuardedSink,
+        front: GuardedSink | Threaded,
+        find_loss: Callable[[], str | None],
+        report: Callable[[str, str, str], None],
+    ) -> None:
         self.name = guarded.name
         self.counters = guarded.counters
         self._guarded = guarded
         self._front = front
         self._background = front if isinstance(front, Threaded) else None
         self._flushed_at_s = time.monotonic()
+        self._find_loss = find_loss
+        self._report = report
+        self._has_reported = False
 
     def write(self, events: Sequence[Event], size_bytes: int = 0) -> None:
         """Write a batch.
@@ -55,14 +67,14 @@ class Delivery:
         if self._background is not None:
             return inf
         has_fault = self._guarded.fault is not None
-        return 0.0 if has_fault else self._flushed_at_s + self._guarded.flush_interval_s
+        return 0.0 if has_fault else self._flushed_at_s + self._guarded.flush_every_s
 
     def tick(self) -> None:
         """Retry and flush when it is time to. A sink with a thread of its own does so there."""
         if self._background is not None:
             return
         self._guarded.retry()
-        if time.monotonic() - self._flushed_at_s >= self._guarded.flush_interval_s:
+        if time.monotonic() - self._flushed_at_s >= self._guarded.flush_every_s:
             self._flush()
 
     def flush(self) -> None:
@@ -99,10 +111,22 @@ class Delivery:
         """The sink's present fault; None if it has none."""
         return self._guarded.fault
 
+    def report_loss(self) -> None:
+        """Report, once, what another process has removed of the sink's output."""
+        if not self._has_reported and (loss := self.loss):
+            self._has_reported = True
+            self._report(self.name, "limited", loss)
+
+    @property
+    def loss(self) -> str | None:
+        """What another process has removed of the sink's output; None if nothing."""
+        loss = call_guarded(self._find_loss)
+        return loss if isinstance(loss, str) else None
+
     @property
     def is_whole(self) -> bool:
         """Whether the sink has everything that the journal has for it, up to now."""
-        return self._guarded.is_up_to_date and self.counters.is_whole
+        return self._guarded.is_up_to_date and self.counters.is_whole and self.loss is None
 
     def has_all(self, events: int) -> bool:
         """Whether the sink has every event of this attempt, of whatever type."""

@@ -175,7 +175,7 @@ class GuardedSink:
         self._fails_to_flush = False
 
     @property
-    def flush_interval_s(self) -> float:
+    def flush_every_s(self) -> float:
         """How often to call `flush`. It also writes what is held, so every sink needs one."""
         interval_s: float = getattr(self._sink, "flush_every_s", 1.0)
         return CATCH_UP_S if self.is_catching_up else interval_s

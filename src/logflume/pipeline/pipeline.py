@@ -53,12 +53,14 @@ class Status(msgspec.Struct, kw_only=True):
     Attributes:
         report: The counts up to now.
         faults: The present fault of each sink that has one.
+        losses: What another process has removed of the output of each sink that lost something.
         whole_sinks: The sinks that have all events that the journal has for them.
         complete_sinks: The sinks that have every event of this attempt.
     """
 
     report: Report = msgspec.field(default_factory=Report)
     faults: dict[str, str] = {}
+    losses: dict[str, str] = {}
     whole_sinks: list[str] = []
     complete_sinks: list[str] = []
 
@@ -144,6 +146,7 @@ class Pipeline:
         return Status(
             report=self._report(),
             faults={d.name: d.fault for d in deliveries if d.fault is not None},
+            losses={d.name: loss for d in deliveries if (loss := d.loss) is not None},
             whole_sinks=[d.name for d in deliveries if d.is_whole],
             complete_sinks=[d.name for d in deliveries if d.has_all(self._worker.finished)],
         )

@@ -13,6 +13,7 @@ from logflume.config.model import WhenFull
 from logflume.guard import Failure, call_guarded
 from logflume.pipeline.buffer import Wakeup
 from logflume.protocols import Event, Sink
+from logflume.threads import start_thread
 
 __all__ = ["Threaded"]
 
@@ -52,7 +53,7 @@ class Threaded:
     error that gets through is raised by the next call of `write`, `flush` or `close`.
 
     Args:
-        sink: Any sink. If it has an attribute `flush_interval_s`, it is flushed that often.
+        sink: Any sink. If it has an attribute `flush_every_s`, it is flushed that often.
         size: Events that the queue holds, not counting the batch that is being written.
         when_full: What `write` does when it is full.
         name: Name for the thread.
@@ -96,8 +97,7 @@ class Threaded:
         self._stalled = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name=f"logflume-{name}", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(name, self._run)
 
     def write(self, events: Sequence[Event], size_bytes: int = 0) -> None:
         """Queue a batch, or do what `when_full` says.
@@ -220,7 +220,7 @@ class Threaded:
                 return
 
     def _next_flush_s(self) -> float:
-        interval_s: float | None = getattr(self._sink, "flush_interval_s", None)
+        interval_s: float | None = getattr(self._sink, "flush_every_s", None)
         return math.inf if interval_s is None else time.monotonic() + interval_s
 
     def _next(self, flush_at_s: float) -> tuple[_Batch | _Gap | None, list[_FlushRequest], bool]:

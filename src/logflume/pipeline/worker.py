@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import inf
 
 from logflume.events.reserved import LEVELS
@@ -25,6 +26,7 @@ from logflume.pipeline.records import (
 )
 from logflume.pipeline.router import Router
 from logflume.protocols import Event, EventDict
+from logflume.threads import start_thread
 from logflume.values.kinds import Kind
 from logflume.values.normalize import Normalizer
 
@@ -111,10 +113,7 @@ class Worker:
     def start(self, opening: Callable[[], None]) -> None:
         """Start the thread; `opening` runs on it before the first record is taken."""
         self._started_ns = time.time_ns()
-        self._thread = threading.Thread(
-            target=self._run, args=(opening,), name="logflume-worker", daemon=True
-        )
-        self._thread.start()
+        self._thread = start_thread("worker", partial(self._run, opening))
 
     def request_flush(self) -> Wakeup:
         """Return what is set when all that the buffer holds by now has been written."""
@@ -148,6 +147,9 @@ class Worker:
     def turn(self) -> None:
         """Write all that the buffer holds now. Runs on the worker's thread."""
         requests = [self._flush_requests.popleft() for _ in range(len(self._flush_requests))]
+        for delivery in self._deliveries:
+            # Before the buffer is read: the last turn of a run also writes what this reports.
+            delivery.report_loss()
         remaining = len(self._buffer)
         while remaining > 0 and not self.is_given_up:
             items = self._buffer.take(min(remaining, BATCH_RECORDS), BATCH_BYTES)

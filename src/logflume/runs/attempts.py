@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
@@ -16,13 +17,16 @@ import msgspec
 
 from logflume.exceptions import RunError
 from logflume.runs.info import RunInfo
-from logflume.runs.lock import FileLock, acquire, find_holder
+from logflume.runs.lock import FileLock, LockHolder, acquire, find_holder
 from logflume.runs.state import RunState
 
 __all__ = ["Attempt", "open_attempt"]
 
 LOCK_TIMEOUT_S = 2.0
 """How long to wait for another process to release the lock of the run, in seconds."""
+
+REPORT_AFTER_S = 1.0
+"""How long to wait before a line says why."""
 
 _STATE = "{dir}/{run}/run.json"
 _LOCK = "{dir}/{run}/run.lock"
@@ -57,17 +61,25 @@ class Attempt(msgspec.Struct):
             self.run_lock.release()
 
 
-def open_attempt(run: RunInfo, when_claimed: Literal["error", "next_attempt"]) -> Attempt:
+def open_attempt(
+    run: RunInfo,
+    when_claimed: Literal["error", "next_attempt"],
+    orphan_timeout_s: float,
+    report: Callable[[str], None],
+) -> Attempt:
     """Lock a run and return its first or next attempt.
 
     Args:
         run: The run and rank; the number of the attempt is determined here.
         when_claimed: What to do while another process writes this run and rank.
+        orphan_timeout_s: The longest that the worker process of a training that was killed may
+            need to write what it has and end, in seconds.
+        report: Called with the reason if this waits for it.
 
     Raises:
         RunError: Another process writes the run, or its folder can't be read or written.
     """
-    run_lock = _acquire_or_wait(run.expand(_LOCK))
+    run_lock = _acquire_or_wait(run.expand(_LOCK), orphan_timeout_s, report)
     if run_lock is None:
         if when_claimed == "error":
             raise _refusal(run)
@@ -80,16 +92,32 @@ def open_attempt(run: RunInfo, when_claimed: Literal["error", "next_attempt"]) -
     return attempt
 
 
-def _acquire_or_wait(path: Path) -> FileLock | None:
-    """Acquire a lock; wait a moment if it is held, possibly by a process that was just killed.
+def _acquire_or_wait(
+    path: Path, orphan_timeout_s: float, report: Callable[[str], None]
+) -> FileLock | None:
+    """Acquire a lock; wait if it is held, possibly by what a process that was killed has left.
 
     The operating system needs some time to end that process. A child that it forked just before
-    may have the lock file open for as long.
+    may have the lock file open for as long, and its worker process until everything is written.
     """
-    deadline_s = time.monotonic() + LOCK_TIMEOUT_S
-    while (lock := acquire(path)) is None and time.monotonic() < deadline_s:
+    started_s = time.monotonic()
+    is_reported = False
+    while (lock := acquire(path)) is None:
+        waited_s = time.monotonic() - started_s
+        holder = find_holder(path)
+        is_orphan = holder is not None and not holder.is_running()
+        if waited_s > (orphan_timeout_s if is_orphan else LOCK_TIMEOUT_S):
+            break
+        if holder is not None and is_orphan and waited_s > REPORT_AFTER_S and not is_reported:
+            is_reported = True
+            report(f"waiting for {_orphan(holder)}, at most {orphan_timeout_s:.0f} s")
         time.sleep(0.02)
     return lock
+
+
+def _orphan(holder: LockHolder) -> str:
+    worker = f"process {holder.worker_pid}" if holder.has_running_worker() else "a process"
+    return f"{worker}, which writes what process {holder.pid} logged before it ended"
 
 
 def _assign_number(run: RunInfo, run_lock: FileLock | None) -> Attempt:
@@ -136,11 +164,12 @@ def _merge_kinds(states: list[RunState]) -> dict[str, dict[str, str]]:
 def _refusal(run: RunInfo) -> RunError:
     path: Path = run.expand(_LOCK)
     holder = find_holder(path)
-    who = (
-        f"process {holder.pid} on {holder.host} has been writing it since {holder.since}"
-        if holder
-        else "another process is writing it"
-    )
+    if holder is None:
+        who = "another process is writing it"
+    elif holder.is_running():
+        who = f"process {holder.pid} on {holder.host} has been writing it since {holder.since}"
+    else:
+        who = f"{_orphan(holder)}, is still running"
     return RunError(
         f"run {run.run!r}, rank {run.rank}: {who} (lock file: {path}). "
         "Stop that process, choose another run (`run=` or LOGFLUME_RUN), or let this process "

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from logflume.exceptions import ConfigError
 
-__all__ = ["LATEST", "check_run_id", "find_rank", "find_run_id"]
+__all__ = ["LATEST", "check_run_id", "find_rank", "find_run_id", "random_run_id"]
 
 
 LATEST = "latest"
@@ -69,8 +69,8 @@ def find_rank(environ: Mapping[str, str] | None = None) -> int:
     return 0
 
 
-def find_run_id(environ: Mapping[str, str] | None = None) -> str:
-    """Return `LOGFLUME_RUN`, else the launcher's job id, else the time and four random hex digits.
+def find_run_id(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return `LOGFLUME_RUN`, else the launcher's job id; None if the process has none.
 
     All processes of a job have to agree on the id without communicating. A plain `torchrun` and
     MPICH don't set a job id, so the id is derived from the start time of the launcher, which all
@@ -87,6 +87,11 @@ def find_run_id(environ: Mapping[str, str] | None = None) -> str:
     for name in _LAUNCHER_VARIABLES:
         if name in environ:
             return _run_id_from_launcher(name)
+    return None
+
+
+def random_run_id() -> str:
+    """Return the time and four random hex digits, which may clash with the id of another run."""
     return _timestamp(time.time()) + "-" + secrets.token_hex(2)
 
 

@@ -15,12 +15,14 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
+from logflume.resources import open_file
 
 if sys.platform != "win32":
     import fcntl
@@ -37,11 +39,25 @@ class LockHolder(msgspec.Struct):
         host: Name of its machine.
         pid: Its process id.
         since: When it acquired the lock, RFC 3339.
+        worker_pid: Its worker process, which holds the lock, too; None if it has none.
     """
 
     host: str
     pid: int
     since: str
+    worker_pid: int | None = None
+
+    def is_running(self) -> bool:
+        """Whether the process is running, as far as is known: another machine's can't be seen."""
+        return self.host != socket.gethostname() or _is_running(self.pid, self.since)
+
+    def has_running_worker(self) -> bool:
+        """Whether the worker process is running, on this machine."""
+        return (
+            self.worker_pid is not None
+            and self.host == socket.gethostname()
+            and _is_running(self.worker_pid)
+        )
 
 
 class FileLock:
@@ -62,12 +78,19 @@ class FileLock:
         self._path = path
         self._file = file
         self._created = created
+        self._holder = LockHolder(socket.gethostname(), os.getpid(), format_time(time.time_ns()))
+        self._write_holder()
         _open_files.add(file)
 
     @property
     def descriptor(self) -> int:
         """The file descriptor of the lock file. A process that inherits it holds the lock, too."""
         return self._file
+
+    def note_worker(self, worker_pid: int) -> None:
+        """Note the worker process, which has inherited the descriptor, in the lock file."""
+        self._holder.worker_pid = worker_pid
+        self._write_holder()
 
     def release(self) -> None:
         """Release the lock, and remove the lock file and any folder created for it that is empty.
@@ -82,6 +105,12 @@ class FileLock:
                 folder.rmdir()
         _open_files.discard(self._file)
         _close(self._file)
+
+    def _write_holder(self) -> None:
+        content = msgspec.json.encode(self._holder) + b"\n"
+        with contextlib.suppress(OSError):  # the lock works without a name, such as on a full disk
+            os.pwrite(self._file, content, 0)
+            os.ftruncate(self._file, len(content))
 
 
 _open_files: set[int] = set()
@@ -100,7 +129,7 @@ def acquire(path: Path) -> FileLock | None:
         created = [folder for folder in path.parents if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            file = open_file(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise RunError(f"{path.parent}: runs can't be written here: {error}") from error
         fault = ""
@@ -112,7 +141,6 @@ def acquire(path: Path) -> FileLock | None:
                 return None
             fault = f"file locks are not supported here ({error})"
         if fault or _is_at(path, file):
-            _write_holder(file)
             return FileLock(path, file, created, fault)
         _close(file)  # the previous holder has just removed the file
 
@@ -154,11 +182,21 @@ def _is_at(path: Path, file: int) -> bool:
         return False
 
 
-def _write_holder(file: int) -> None:
-    holder = LockHolder(socket.gethostname(), os.getpid(), format_time(time.time_ns()))
-    with contextlib.suppress(OSError):  # the lock works without a name, such as on a full disk
-        os.ftruncate(file, 0)
-        os.pwrite(file, msgspec.json.encode(holder) + b"\n", 0)
+def _is_running(pid: int, started_by: str | None = None) -> bool:
+    """Whether a process of this machine is running, and was started by then."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        started_s = process.create_time() - 1.0  # it is known to a hundredth of a second only
+        is_later = (
+            started_by is not None and started_s > datetime.fromisoformat(started_by).timestamp()
+        )
+        return not is_later and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
 
 
 def _close(file: int) -> None:

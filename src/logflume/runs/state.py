@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from logflume.exceptions import RunError
+from logflume.resources import open_file
 from logflume.runs.info import RunInfo
 
 __all__ = ["RunState"]
@@ -76,6 +77,13 @@ class RunState(msgspec.Struct, kw_only=True):
             if self.complete.get(output, 0) == self.attempt:
                 self.complete[output] = self.attempt + 1
 
+    def note_losses(self, sinks: Iterable[str], outputs: Iterable[str]) -> None:
+        """Record that events are missing in these sinks and outputs, perhaps of any attempt."""
+        for sink in sinks:
+            self.whole.pop(sink, None)
+        for output in outputs:
+            self.complete.pop(output, None)
+
     def save(self, run: RunInfo) -> None:
         """Write the state atomically: a reader sees the old file or the new one.
 
@@ -86,7 +94,8 @@ class RunState(msgspec.Struct, kw_only=True):
         draft = path.with_suffix(".json.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
+            with open(draft, "wb", opener=open_file) as file:
+                file.write(msgspec.json.format(msgspec.json.encode(self)))
             draft.replace(path)
         except OSError as error:
             raise RunError(f"{path.parent}: runs can't be written here: {error}") from error

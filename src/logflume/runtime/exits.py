@@ -23,8 +23,8 @@ from typing import Any
 from logflume.guard import call_guarded, describe
 from logflume.logger.capture import exception_fields
 from logflume.logger.logger import get_logger
-from logflume.pipeline.pipeline import Report
-from logflume.terminal.streams import print_text
+from logflume.pipeline.pipeline import Status
+from logflume.terminal.streams import print_line
 
 __all__ = [
     "forget_ending",
@@ -55,7 +55,7 @@ def install(close: Callable[[], object]) -> None:
         _wrap_excepthook()
         _wrap_thread_excepthook()
     _close = close
-    if _process_id != os.getpid():
+    if multiprocessing.parent_process() is not None and _process_id != os.getpid():
         # `multiprocessing` ends the processes that it forks without `atexit`.
         multiprocessing.util.Finalize(None, close, exitpriority=0)
         _process_id = os.getpid()
@@ -92,22 +92,20 @@ def take_ending() -> dict[str, Any]:
     return ending
 
 
-def report_losses(report: Report, faults: Mapping[str, str], done: bool) -> None:
-    """Print what was dropped, which sinks failed, and that the sinks were not done in time."""
-    dropped = {name: sink["dropped"] for name, sink in report.sinks.items() if sink["dropped"]}
-    dropped |= report.dropped_by_reason
+def report_losses(status: Status, done: bool) -> None:
+    """Print what was dropped or removed, which sinks failed, and that they were not done in time."""
+    sinks = status.report.sinks.items()
+    dropped = {name: sink["dropped"] for name, sink in sinks if sink["dropped"]}
+    dropped |= status.report.dropped_by_reason
     if dropped:
         counts = (f"{name} {count}" for name, count in dropped.items())
         print_line(f"events dropped: {', '.join(counts)}")
-    for name, fault in faults.items():
+    for name, fault in status.faults.items():
         print_line(f"{name} failed: {fault}")
+    for name, loss in status.losses.items():
+        print_line(f"{name}: {loss}")
     if not done:
         print_line("the sinks were not done in time (see shutdown_timeout_s)")
-
-
-def print_line(text: str) -> None:
-    """Print a line on standard error: what can't be logged, because logging is what is broken."""
-    call_guarded(print_text, sys.stderr, f"logflume: {text}\n")
 
 
 def run_at_exit() -> None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from logflume.guard import Failure, call_guarded
+from logflume.exceptions import RunError
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
+from logflume.terminal.streams import print_line
 from logflume.values.snapshot import snapshot
 
 # What starts and stops a pipeline is imported by `initialize`: a library that logs through
@@ -34,8 +36,13 @@ INCOMPLETE = "incomplete"
 _MAX_LATE_LINES = 10
 """Events after the end of the run that are reported one by one."""
 
+_FIRST_RETRY_S = 0.1
+_LONGEST_RETRY_S = 10.0
+"""How long to wait before the next attempt to continue a run whose worker process has ended."""
+
 _running: Running | None = None
 _parent: Running | None = None
+_session_id: int | None = None
 _last_report: Report | None = None
 _lock = threading.RLock()
 
@@ -64,7 +71,8 @@ def initialize(
 
     Raises:
         ConfigError: The configuration can't be used.
-        RunError: Another process writes the run, or its folder can't be written to.
+        RunError: Another process writes the run, its folder can't be written to, or the system
+            grants no further thread, file or memory now.
 
     Example:
         >>> run = logflume.initialize()
@@ -73,13 +81,19 @@ def initialize(
     """
     from logflume.config.load import load_config
     from logflume.runtime import exits
+    from logflume.runtime.green_threads import refuse_green_threads
     from logflume.runtime.start import start
 
-    global _running
+    global _running, _session_id
+    refuse_green_threads()
     with _lock:
         checked = load_config(config, run=run, dir=dir, level=level)
         shutdown()
-        _running = start(checked, _note_death, Path.cwd())
+        try:
+            _running = start(checked, _note_death, Path.cwd())
+        except (OSError, MemoryError) as error:
+            raise RunError(f"logging can't start now, call it again: {describe(error)}") from error
+        _session_id = _current_session_id()
         exits.install(shutdown)
         exits.handle_signals()
         return _running.run
@@ -159,19 +173,20 @@ def _end_run(done: bool) -> bool:
     CHANNELS.hold()
     status = running.pipeline.status()
     _last_report = status.report
-    exits.report_losses(status.report, status.faults, done)
+    exits.report_losses(status, done)
     if running.state is not None:
         ended = (running.ending or {}).get("status", "finished")
         running.state.status = ended if done else INCOMPLETE
         if done:
             running.state.note_whole(status.whole_sinks)
             running.state.note_complete(running.paths_of(status.complete_sinks))
+        running.state.note_losses(status.losses, running.paths_of(list(status.losses)))
         saved = call_guarded(running.state.save, running.run)
         if isinstance(saved, Failure):
-            exits.print_line(str(saved.error))
+            print_line(str(saved.error))
     if running.attempt is not None:
         running.pipeline.when_ended(running.attempt.release)
-    return done and not status.faults
+    return done and not status.faults and not status.losses
 
 
 def flush(timeout_s: float = 10.0) -> bool:
@@ -225,33 +240,50 @@ def _bounded(timeout_s: float) -> float:
 
 
 def _note_death(dead: RemotePipeline) -> None:
-    """Continue the run after its worker process has ended. Runs on the receiver's thread."""
-    with _lock:
-        if _running is not None and _running.pipeline is dead:
-            _continue_on_thread(_running)
+    """Continue the run after its worker process has ended. Runs on the receiver's thread.
+
+    What the system lacks at the moment, it may have a moment later: this retries as long as nobody
+    closes the run. Meanwhile the buffer keeps what is logged, and counts what it can't keep.
+    """
+    retry_interval_s = _FIRST_RETRY_S
+    while True:
+        with _lock:
+            if _running is None or _running.pipeline is not dead or _continue_on_thread(_running):
+                return
+        time.sleep(retry_interval_s)
+        retry_interval_s = min(2 * retry_interval_s, _LONGEST_RETRY_S)
 
 
-def _continue_on_thread(running: Running) -> None:
-    """Continue a run without its worker process, on a thread, as the next attempt."""
+def _continue_on_thread(running: Running) -> bool:
+    """Continue a run without its worker process, on a thread, as the next attempt.
+
+    Returns:
+        Whether that is possible now.
+    """
     global _running
-    from logflume.logger import stdlib_logging
-    from logflume.runtime import exits
+    if not running.is_interrupted:
+        print_line("the worker process has ended: continuing on a thread of this process")
+    started = call_guarded(_start_on_thread, running)
+    if not isinstance(started, Failure):
+        if running.is_interrupted:
+            print_line("logging continues")
+        started.ending = running.ending
+        _running = started
+        return True
+    if not running.is_interrupted:
+        print_line(f"logging is interrupted, and will be retried: {describe(started.error)}")
+    running.is_interrupted = True
+    return False
+
+
+def _start_on_thread(running: Running) -> Running:
     from logflume.runtime.start import start, take_back
 
-    stdlib_logging.uninstall()
     CHANNELS.buffer.put_back(take_back(running))
     if running.attempt is not None:
         running.attempt.release()
     config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
-    exits.print_line("the worker process has ended: continuing on a thread of this process")
-    started = call_guarded(start, config, _note_death, running.run.working_dir)
-    if isinstance(started, Failure):
-        _running = None
-        CHANNELS.hold()
-        exits.print_line(f"logging has ended: {started.error}")
-    else:
-        started.ending = running.ending
-        _running = started
+    return start(config, _note_death, running.run.working_dir)
 
 
 def _after_fork() -> None:
@@ -271,12 +303,31 @@ def _start_in_child() -> None:
     from logflume.runtime import exits
     from logflume.runtime.start import start_after_fork
 
-    started = call_guarded(start_after_fork, _parent)
+    # A daemon has left the session of the process that started it, to go on in its place.
+    is_daemon = _current_session_id() != _session_id
+    started = call_guarded(_start_daemon, _parent) if is_daemon else Failure(RunError())
     if isinstance(started, Failure):
-        exits.print_line(f"process {os.getpid()} can't log: {started.error}")
+        started = call_guarded(start_after_fork, _parent)
+    if isinstance(started, Failure):
+        print_line(f"process {os.getpid()} can't log: {describe(started.error)}")
         return
     _running = started
     exits.install(shutdown)
+
+
+def _start_daemon(parent: Running) -> Running:
+    """Continue the run of a process that has become a daemon, as its next attempt."""
+    from logflume.runtime import exits
+    from logflume.runtime.start import start
+
+    config = msgspec.structs.replace(parent.config, run=parent.run.run)
+    daemon = start(config, _note_death, parent.run.working_dir)
+    exits.handle_signals()
+    return daemon
+
+
+def _current_session_id() -> int | None:
+    return os.getsid(0) if hasattr(os, "getsid") else None
 
 
 def _at_exit() -> None:
@@ -290,15 +341,14 @@ def _at_exit() -> None:
     exits.run_at_exit()
     held = CHANNELS.buffer.clear()
     if held:
-        exits.print_line(f"{_events(held)} not written: initialize() was not called")
+        print_line(f"{_events(held)} not written: initialize() was not called")
     CHANNELS.buffer.refuse(_report_late)
 
 
 def _report_late(count: int) -> None:
-    from logflume.runtime import exits
-
+    # The `__del__` of a global object may log when nothing can be imported any more.
     if count <= _MAX_LATE_LINES or set(str(count)[1:]) == {"0"}:
-        exits.print_line(f"{_events(count)} logged after the end of the run and not written")
+        print_line(f"{_events(count)} logged after the end of the run and not written")
 
 
 def _events(count: int) -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from logflume.config.eligibility import Obstacle, find_obstacle
 from logflume.config.model import Config
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
-from logflume.guard import describe
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger import stdlib_logging
 from logflume.logger.channels import CHANNELS, channel, configure_channels
 from logflume.logger.logger import EventLogger
@@ -26,20 +26,22 @@ from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns, count_records
 from logflume.runs.attempts import Attempt, open_attempt
-from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id
+from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id, random_run_id
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
-from logflume.runtime import exits as shutdown_hooks
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
 from logflume.runtime.takeover import read_journal_from, remove_written
-from logflume.terminal.streams import is_terminal
+from logflume.terminal.streams import is_terminal, print_line
 from logflume.values.kinds import Kind
 from logflume.worker_process.client import RemotePipeline, start_message
 from logflume.worker_process.spawn import spawn
 
 __all__ = ["Running", "start", "start_after_fork"]
 
+
+ORPHAN_MARGIN_S = 10.0
+"""What the worker process of a killed training may need beyond `shutdown_timeout_s`."""
 
 _NO_LOCKS = "{fault}: a second process that writes this run would go unnoticed"
 _ON_A_THREAD = "{obstacle}, so processors and sinks run on a thread of the training process"
@@ -55,6 +57,7 @@ class Running(msgspec.Struct):
         pipeline: The pipeline, or what represents one in a worker process.
         attempt: The attempt, with its file locks. A forked child has none.
         ending: The fields of `run_finished`, once the run is being closed.
+        is_interrupted: Whether its worker process has ended and nothing could replace it so far.
     """
 
     config: Config
@@ -63,6 +66,7 @@ class Running(msgspec.Struct):
     pipeline: Pipeline | RemotePipeline
     attempt: Attempt | None
     ending: dict[str, Any] | None = None
+    is_interrupted: bool = False
 
     def paths_of(self, sinks: Sequence[str]) -> list[str]:
         """Return the paths of what these sinks write within the run's folder, relative to it."""
@@ -83,19 +87,24 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
         RunError: Another process writes the run, or its folder can't be read or written.
+        OSError, MemoryError: The system grants no further thread, file or memory now.
     """
-    attempt = open_attempt(_identify(config, working_dir), config.when_claimed)
     commit = GitCommit()
     with ExitStack() as undo:
+        run = _identify(config, working_dir, undo)
+        orphan_timeout_s = config.shutdown_timeout_s + ORPHAN_MARGIN_S
+        attempt = open_attempt(run, config.when_claimed, orphan_timeout_s, print_line)
         undo.callback(attempt.release)
         running = _build(config, attempt, lambda: describe_run(config, commit), on_death)
+        undo.callback(running.pipeline.discard)
+        attempt.begin()
+        if attempt.run_lock is not None and attempt.run_lock.fault:
+            fault = _NO_LOCKS.format(fault=attempt.run_lock.fault)
+            report_fault(CHANNELS, "run.lock", "failed", fault)
+        commit.start()
+        undo.callback(CHANNELS.hold)
+        _connect(config, running.pipeline)
         undo.pop_all()
-    attempt.begin()
-    if attempt.run_lock is not None and attempt.run_lock.fault:
-        fault = _NO_LOCKS.format(fault=attempt.run_lock.fault)
-        report_fault(CHANNELS, "run.lock", "failed", fault)
-    commit.start()
-    _connect(config, running.pipeline)
     if config.stdlib is not None:
         stdlib_logging.install(config.stdlib, has_console=_has_console(config))
     _link_latest(running.run)
@@ -150,8 +159,11 @@ def _build_remote(
     locks = [lock.descriptor for lock in (attempt.run_lock, attempt.attempt_lock) if lock]
     interval_s = config.buffer.flush_interval_s
     try:
-        return RemotePipeline(spawn(locks), message, interval_s, opening, note_kinds, on_death)
-    except OSError as error:
+        child = spawn(locks)
+        if attempt.run_lock is not None:
+            attempt.run_lock.note_worker(child.process.pid)
+        return RemotePipeline(child, message, interval_s, opening, note_kinds, on_death)
+    except (OSError, MemoryError) as error:
         report_fault(CHANNELS, "worker process", "failed", describe(error))
         return None
 
@@ -161,23 +173,32 @@ def _report_obstacle(config: Config, obstacle: Obstacle) -> None:
     reason = _ON_A_THREAD.format(obstacle=obstacle.reason)
     report_fault(CHANNELS, obstacle.component, "limited", reason)
     if not _has_console(config):
-        shutdown_hooks.print_line(reason)
+        print_line(reason)
 
 
 def take_back(running: Running) -> list[RecordColumns | Dropped]:
-    """Return the records that an ended worker process has not written, none of them twice."""
+    """Return, once, the records that an ended worker process has not written, none of them twice.
+
+    Raises:
+        OSError: The journal can't be read now.
+    """
     if not isinstance(running.pipeline, RemotePipeline):
         return []
     items, seq = running.pipeline.take_back()
     first = (running.run.attempt, seq)
-    return remove_written(items, read_journal_from(running.config, running.run, first))
+    unwritten = remove_written(items, read_journal_from(running.config, running.run, first))
+    running.pipeline.forget_unwritten()
+    return unwritten
 
 
 def count_unwritten(running: Running) -> None:
     """Count what a shutdown left unwritten, in the buffer and in a worker process, as dropped."""
     if not isinstance(running.pipeline, RemotePipeline):
         return  # a pipeline of this process counts itself
-    unwritten = count_records(take_back(running))
+    items = call_guarded(take_back, running)
+    if isinstance(items, Failure):  # what can't be compared with the journal counts as unwritten
+        items, _ = running.pipeline.take_back()
+    unwritten = count_records(items)
     dropped = unwritten + CHANNELS.buffer.clear()
     running.pipeline.note_counts(running.pipeline.sent - unwritten, dropped)
 
@@ -216,10 +237,32 @@ def _structlog_channel(name: object = "training", *_args: Any) -> Any:
     return channel(str(name))
 
 
-def _identify(config: Config, working_dir: Path) -> RunInfo:
+def _identify(config: Config, working_dir: Path, undo: ExitStack) -> RunInfo:
+    """Return the run and rank; the folder of a run with a random id is created, for it alone."""
+    folder = working_dir / config.dir
     run = config.run or find_run_id()
+    while run is None:
+        candidate = random_run_id()
+        with suppress(FileExistsError):
+            run = _reserve(folder / candidate, undo)
     check_run_id(run)
-    return RunInfo(run=run, rank=find_rank(), dir=working_dir / config.dir, working_dir=working_dir)
+    return RunInfo(run=run, rank=find_rank(), dir=folder, working_dir=working_dir)
+
+
+def _reserve(folder: Path, undo: ExitStack) -> str:
+    """Create the folder of a run and return the id; on an error later it is removed, if empty.
+
+    Raises:
+        FileExistsError: Another process was faster.
+    """
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise RunError(f"{folder.parent}: runs can't be written here: {error}") from error
+    undo.callback(call_guarded, folder.rmdir)
+    return folder.name
 
 
 def _has_console(config: Config) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,8 @@ from logflume.runs.info import RunInfo
 
 __all__ = ["read_journal_from", "remove_written"]
 
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+
 Items = Sequence[RecordColumns | Dropped]
 
 
@@ -24,9 +27,17 @@ def read_journal_from(config: Config, run: RunInfo, first: Position) -> list[Eve
     """Return the events of an attempt that its journal has from a position on.
 
     Opening the journal removes a torn last line. Without a readable journal there are no events.
+
+    Raises:
+        OSError, MemoryError: The system grants no file or memory now.
     """
     events = call_guarded(_read, config, run, first)
-    return [] if isinstance(events, Failure) else events
+    if not isinstance(events, Failure):
+        return events
+    is_shortage = isinstance(events.error, OSError) and events.error.errno in _SHORTAGES
+    if is_shortage or isinstance(events.error, MemoryError):
+        raise events.error
+    return []
 
 
 def _read(config: Config, run: RunInfo, first: Position) -> list[Event]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from logflume.guard import call_guarded
 
-__all__ = ["is_terminal", "print_text"]
+__all__ = ["is_terminal", "print_line", "print_text"]
 
 
 def is_terminal(stream: Any) -> bool:
@@ -27,3 +28,8 @@ def print_text(stream: Any, text: str) -> None:
     flush = getattr(stream, "flush", None)
     if flush is not None:
         flush()
+
+
+def print_line(text: str) -> None:
+    """Print a line on standard error: what can't be logged, because logging is what is broken."""
+    call_guarded(print_text, sys.stderr, f"logflume: {text}\n")

@@ -38,6 +38,16 @@ MAX_ADHOC_TYPES = 64
 MAX_FIELDS = 10_000
 """Maximum number of undeclared fields per event type; further fields go to `extras`."""
 
+_TOO_MANY_TYPES = (
+    f"the limit is {MAX_ADHOC_TYPES} types of your own in a run; events of {{event_type!r}} and "
+    "further types become `message` events, with their type in the field `message` or, where that "
+    "is taken, in `extras`"
+)
+_TOO_MANY_FIELDS = (
+    f"the limit is {MAX_FIELDS:,} undeclared fields per event type; {{name!r}} and further fields "
+    "are kept in `extras`"
+)
+
 _HEADER = frozenset({"timestamp", "level", "logger", "event", "extras"})
 _LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
 _MODES = frozenset({"train", "eval"})
@@ -55,8 +65,8 @@ class Normalizer:
     Args:
         run: The run that the events belong to.
         kinds: Kinds of undeclared fields by event type, from an earlier attempt.
-        report: Called with field name and message for the first invalid step, and for the first
-            invalid mode.
+        report: Called with a component and a message for the first invalid step, the first invalid
+            mode, and the first time that a limit is exceeded.
 
     Attributes:
         seq: `seq` of the next event.
@@ -164,6 +174,7 @@ class Normalizer:
         if event_type in CATALOGUE or event_type in self.kinds:
             return True
         if sum(name not in CATALOGUE for name in self.kinds) >= MAX_ADHOC_TYPES:
+            self._report_once("event types", _TOO_MANY_TYPES.format(event_type=event_type))
             return False
         self.kinds[event_type] = {}
         self.has_new_kinds = True
@@ -184,17 +195,17 @@ class Normalizer:
             self.misfits += 1
             extras[unique_name(name, extras)] = value
             if name in _PARSERS:
-                self._report_once(name, value)
+                text = truncate_name(json_text(value))
+                self._report_once(name, f"invalid {name} {text}; it is kept in extras")
         elif name != "mode" or coerced is not None:
             event[name], note = truncate_field(coerced)
             if note is not None:
                 extras[unique_name(name, extras)] = note
 
-    def _report_once(self, name: str, value: Any) -> None:
-        if name not in self._reported:
-            self._reported.add(name)
-            text = truncate_name(json_text(value))
-            self._report(name, f"invalid {name} {text}; it is kept in extras")
+    def _report_once(self, component: str, message: str) -> None:
+        if component not in self._reported:
+            self._reported.add(component)
+            self._report(component, message)
 
     def _remember(self, event_type: str, name: str, exact: dict[str, type]) -> None:
         """Store the type of values that fit the field's column unchanged."""
@@ -212,7 +223,11 @@ class Normalizer:
         if kind is None:
             # An empty list or mapping fits several kinds, so it determines none.
             return None if value is None else MISFIT
-        coerced = MISFIT if len(kinds) >= MAX_FIELDS else coerce(value, kind, False)
+        if len(kinds) >= MAX_FIELDS:
+            message = _TOO_MANY_FIELDS.format(event_type=event_type, name=name)
+            self._report_once(f"fields of {event_type!r}", message)
+            return MISFIT
+        coerced = coerce(value, kind, False)
         if coerced is not MISFIT:
             kinds[name] = kind
             self.has_new_kinds = True

@@ -97,8 +97,8 @@ class RemotePipeline:
 
     def start(self) -> None:
         """Let the worker process start its pipeline, and send it what the buffer holds."""
-        self._sender.start(self._opening)
         self._receiver.start()
+        self._sender.start(self._opening)
 
     def flush(self, timeout_s: float) -> bool:
         """Do what `Pipeline.flush` does."""
@@ -134,8 +134,7 @@ class RemotePipeline:
 
     def discard(self) -> None:
         """End a process whose pipeline was never started."""
-        self._child.connection.close()
-        self._child.end(END_TIMEOUT_S)
+        self._end(0.0)
 
     @property
     def sent(self) -> int:
@@ -158,6 +157,10 @@ class RemotePipeline:
         """
         self._end(0.0)
         return self._sender.unwritten_items(), self._sender.unwritten_seq
+
+    def forget_unwritten(self) -> None:
+        """Forget what `take_back` has returned."""
+        self._sender.forget_unwritten()
 
     def note_counts(self, written: int, dropped: int) -> None:
         """Set the counts to what this process knows, after the worker process was killed."""

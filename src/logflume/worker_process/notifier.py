@@ -10,6 +10,7 @@ from typing import Any
 
 from logflume.guard import call_guarded
 from logflume.pipeline.buffer import Wakeup
+from logflume.threads import start_thread
 from logflume.values.kinds import Kind
 from logflume.worker_process.sender import MAX_UNWRITTEN_BYTES
 from logflume.worker_process.wire import Connection, Message
@@ -42,11 +43,11 @@ class Notifier:
         self._is_urgent = False
         self._has_ended = False
         self._wakeup = Wakeup()
-        self._thread = threading.Thread(target=self._run, name="logflume-notifier", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._thread = start_thread("notifier", self._run)
 
     def note_written(self, size_bytes: int, seq: int) -> None:
         """Acknowledge one more batch; `seq` is that of the next event."""
@@ -79,7 +80,8 @@ class Notifier:
         """Send what is left, and end."""
         self._has_ended = True
         self._wakeup.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _wake(self, *, urgent: bool = False) -> None:
         self._is_urgent |= urgent

@@ -10,6 +10,7 @@ from typing import Any
 from logflume.guard import Failure, call_guarded
 from logflume.logger.channels import CHANNELS
 from logflume.terminal.progress_bars import print_above_bars
+from logflume.threads import start_thread
 from logflume.worker_process.wire import Connection, Message
 
 __all__ = ["Receiver"]
@@ -41,11 +42,11 @@ class Receiver:
         self._note_kinds = note_kinds
         self._on_end = on_end
         self._answers: dict[int, Any] = {}
-        self._thread = threading.Thread(target=self._run, name="logflume-receiver", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._thread = start_thread("receiver", self._run)
 
     def wait_for_answer(self, number: int, timeout_s: float) -> Any:
         """Return the answer to a request; None if it doesn't come in time."""
@@ -54,7 +55,7 @@ class Receiver:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread to end; False if it is still running, also if it is the caller's."""
-        if threading.current_thread() is self._thread:
+        if self._thread is None or threading.current_thread() is self._thread:
             return True
         if self._thread.is_alive():
             self._thread.join(timeout_s)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from logflume.guard import Failure, call_guarded, describe
@@ -15,6 +16,7 @@ from logflume.pipeline.faults import report_fault
 from logflume.pipeline.records import BufferItem, Dropped, RecordColumns, count_records
 from logflume.pipeline.worker import UNREADABLE
 from logflume.resources import torch_memory
+from logflume.threads import start_thread
 from logflume.values.plain import to_plain
 from logflume.worker_process.wire import (
     Connection,
@@ -85,10 +87,7 @@ class Sender:
 
     def start(self, opening: Callable[[], dict[str, Any]]) -> None:
         """Start the thread; `opening` returns the fields of `run_started`, and runs on it."""
-        self._thread = threading.Thread(
-            target=self._run, args=(opening,), name="logflume-sender", daemon=True
-        )
-        self._thread.start()
+        self._thread = start_thread("sender", partial(self._run, opening))
 
     def request(self, *message: Any) -> None:
         """Send a request after all that the buffer holds now. After `close` nothing is sent."""
@@ -114,6 +113,10 @@ class Sender:
     def unwritten_items(self) -> list[RecordColumns | Dropped]:
         """Return what the worker process has not written, in order."""
         return [item for batch in self._unwritten for item in unpack(decode(batch.encoded)[1])]
+
+    def forget_unwritten(self) -> None:
+        """Forget it: it is written elsewhere, or counted."""
+        self._unwritten.clear()
 
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
         self._guarded(lambda: self._open(opening))

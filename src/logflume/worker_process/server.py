@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-import threading
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from logflume.pipeline.records import ReceivedBatch
 from logflume.resources import note_torch_memory, watch_process
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
+from logflume.threads import start_thread
 from logflume.values.kinds import Kind
 from logflume.worker_process.notifier import Notifier, RemoteStderr
 from logflume.worker_process.wire import Connection, Message, unpack
@@ -36,8 +37,11 @@ GC_THRESHOLD = 20_000
 """New containers after which the garbage collector looks for cycles, of which there are hardly any
 here: thirty times as many as usual."""
 
-PARENT_CHECK_S = 5.0
+PARENT_CHECK_S = 2.0
 """How often the training process is looked for, should the pipe not report its end."""
+
+ORPHAN_MARGIN_S = 5.0
+"""How long this process lives beyond `shutdown_timeout_s` after the training process has ended."""
 
 
 def main(incoming: int, outgoing: int) -> None:
@@ -56,6 +60,7 @@ def main(incoming: int, outgoing: int) -> None:
     start = call_guarded(connection.receive)
     if isinstance(start, Failure):
         os._exit(1)
+    call_guarded(_watch_training, start)
     server = call_guarded(Server, start, connection, notifier)
     _relax()
     if isinstance(server, Failure):
@@ -70,6 +75,23 @@ def main(incoming: int, outgoing: int) -> None:
         notifier.stop()
     # Skip interpreter finalization; nothing here needs it.
     os._exit(0)
+
+
+def _watch_training(start: Message) -> None:
+    """End this process a while after the training process, whatever it is doing by then.
+
+    A sink may hang on a disk or a mount, also while it is built.
+    """
+    _, config, _, _, process_id, _ = start
+    timeout_s = config["shutdown_timeout_s"] + ORPHAN_MARGIN_S
+
+    def watch() -> None:
+        while os.getppid() == process_id:
+            time.sleep(PARENT_CHECK_S)
+        time.sleep(timeout_s)
+        os._exit(1)
+
+    start_thread("watchdog", watch)
 
 
 def _yield_to_training() -> None:
@@ -152,8 +174,9 @@ class Server:
                 note_torch_memory(fields)
             case ("flush", number, timeout_s):
                 # Meanwhile records arrive, and other requests.
-                arguments = (number, timeout_s)
-                threading.Thread(target=self._flush, args=arguments, daemon=True).start()
+                flush = partial(self._flush, number, timeout_s)
+                if isinstance(call_guarded(start_thread, "flush", flush, 0.0), Failure):
+                    self._notifier.answer(number, False)
             case ("status", number):
                 self._notifier.answer(number, self._status())
             case ("close", number, timeout_s, ending):

@@ -119,13 +119,10 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _module_path() -> list[str]:
-    """Return `sys.path` with absolute entries; those that are no paths are left out."""
+    """Return `sys.path` with absolute entries, without those that imports ignore: any but a str."""
     folder = str(Path.cwd())
-    entries = []
-    for entry in sys.path:
-        with suppress(TypeError):
-            entries.append(os.path.join(folder, str.__str__(os.fsdecode(entry))))  # noqa: PTH118
-    return entries
+    texts = (str.__str__(entry) for entry in sys.path if isinstance(entry, str))
+    return [os.path.join(folder, text) for text in texts]  # noqa: PTH118
 
 
 def _leave_to_parent() -> None:

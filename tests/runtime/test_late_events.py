@@ -1,0 +1,80 @@
+"""Events that are logged while the interpreter ends: written, or counted on standard error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.scripts import START, Script
+
+pytestmark = pytest.mark.usefixtures("each_worker")
+
+LATE = "logflume: 1 event was logged after the end of the run and not written\n"
+
+LOGS_WHEN_DELETED = """
+import logflume
+
+class Late:
+    def __del__(self):
+        logflume.get_logger().info("x", number=-1, text="late")
+"""
+
+
+def test_exit_handlers_registered_before_initialize(tmp_path: Path) -> None:
+    """Their events are written."""
+    script = Script(
+        tmp_path,
+        """
+        import atexit
+        atexit.register(lambda: log.info("x", number=1))
+        start()
+        log.info("x", number=0)
+        """,
+    )
+    assert (0, "") == script.end()
+    script.check_whole(2, "finished")
+
+
+def test_exit_handlers_registered_before_the_import(tmp_path: Path) -> None:
+    """Their events come after the end of the run and are counted."""
+    handler = "lambda: log.info('x', number=-1)"
+    path = tmp_path / "script.py"
+    path.write_text(f"import atexit\natexit.register({handler})\n{START}\nstart()")
+    command = [sys.executable, str(path), str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert LATE == ended.stderr
+
+
+@pytest.mark.parametrize("is_imported", [False, True], ids=["script", "module"])
+def test_global_objects(is_imported: bool, tmp_path: Path) -> None:
+    """Events of a global object's `__del__` at the end are counted."""
+    (tmp_path / "late.py").write_text(f"{LOGS_WHEN_DELETED}\nlate = Late()")
+    script = Script(
+        tmp_path,
+        ("import late\n" if is_imported else f"{LOGS_WHEN_DELETED}\nlate = Late()\n")
+        + "start()\nlog.info('x', number=0)\n",
+    )
+    assert (0, LATE) == script.end()
+    script.check_whole(1, "finished")
+
+
+def test_many_late_events(tmp_path: Path) -> None:
+    """Ever more events print ever fewer lines."""
+    script = Script(
+        tmp_path, f"{LOGS_WHEN_DELETED}\nlate = [Late() for _ in range(1_000)]\nstart()\n"
+    )
+    code, errors = script.end()
+    assert 0 == code
+    lines = errors.splitlines()
+    assert "logflume: 1000 events were logged after the end of the run and not written" == lines[-1]
+    assert 10 + 9 + 9 == len(lines)
+
+
+def test_without_initialize(tmp_path: Path) -> None:
+    """Events logged without `initialize()` are reported by one line at the end."""
+    script = Script(tmp_path, "for number in range(9): log.info('x', number=number)\n")
+    expected = "logflume: 9 events were not written: initialize() was not called\n"
+    assert (0, expected) == script.end()

@@ -1,0 +1,122 @@
+"""Checks of what a program of several parts left in the journals, against what it logged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from logflume import open_run
+from logflume.guard import Failure, call_guarded, describe
+from logflume.query.open_run import Run
+from tests.torture.busy_run import TYPES
+from tests.torture.ending_run import OWN_EVENTS, Ended, read_journals
+from tests.torture.scenario_result import ScenarioResult
+from tests.torture.sink_file_readers import Row
+
+__all__ = ["check_parts", "read_numbers"]
+
+
+def check_parts(result: ScenarioResult, folder: Path, parts: Sequence[Ended]) -> None:
+    """Check that every number is in its run once, or counted as dropped by the part that logged it.
+
+    Args:
+        result: Where counts and violations go.
+        folder: Where the runs are.
+        parts: What the program noted.
+    """
+    found: dict[str, Counter[int]] = {}
+    for run in sorted({part.part.run for part in parts}):
+        rows = call_guarded(read_numbers, folder / run, result)
+        if isinstance(rows, Failure):
+            result.require(False, f"{folder / run}: can't be read: {describe(rows.error)}")
+            rows = []
+        found[run] = Counter(row.number for row in rows)
+        result.checked += len(rows)
+        _check_identities(result, folder / run, rows)
+    for ended in parts:
+        result.ends += 1
+        _check_part(result, folder, ended, found)
+
+
+def read_numbers(folder: Path, result: ScenarioResult) -> list[Row]:
+    """Return the numbered events of a run's journal; check that each reader finds the same ones.
+
+    The steps of a program of several parts are unique, so the view of the latest attempts shows
+    every event, too.
+    """
+    events = read_journals(folder)
+    result.expect({folder.name}, {e["run"] for e in events}, f"{folder}: run of the events")
+    rows = [_row(e) for e in events if e["event"] in TYPES]
+    numbers = sorted(row.number for row in rows)
+    for attempts in ("all", "current"):
+        run = open_run(folder, attempts=attempts)
+        view = sorted(int(e["number"]) for e in run if e["event"] in TYPES)
+        result.expect(numbers, view, f"{folder}: open_run(), {attempts} attempts")
+        result.expect(numbers, _query(run, "events"), f"{folder}: events(), {attempts} attempts")
+        result.expect(numbers, _query(run, "sql"), f"{folder}: sql(), {attempts} attempts")
+    return rows
+
+
+def _query(run: Run, method: str) -> list[int]:
+    known = [name for name in TYPES if name in run.types()]
+    if method == "sql":
+        tables = [run.sql(f"select number from {name}") for name in known]
+    else:
+        tables = [run.events(name, columns=["number"]) for name in known]
+    return sorted(int(row["number"]) for table in tables for row in table.to_pylist())
+
+
+def _row(event: dict[str, int]) -> Row:
+    return Row(event["attempt"], event["seq"], int(event["number"]))
+
+
+def _check_identities(result: ScenarioResult, run: Path, rows: Sequence[Row]) -> None:
+    identities = Counter((row.attempt, row.seq) for row in rows)
+    copies = [key for key, count in identities.items() if count > 1]
+    result.expect([], copies[:5], f"{run}: (attempt, seq) more than once")
+    numbers = Counter(row.number for row in rows)
+    twice = sorted(number for number, count in numbers.items() if count > 1)
+    result.twice += len(twice)
+    result.expect([], twice[:5], f"{run}: {len(twice)} numbers more than once")
+
+
+def _check_part(
+    result: ScenarioResult, folder: Path, ended: Ended, found: dict[str, Counter[int]]
+) -> None:
+    part = ended.part
+    where = (
+        f"{folder / part.run}, numbers {ended.first} to {ended.end - 1}, attempt {ended.attempt}, "
+        f"worker: {part.worker}, {part.fault} at the {part.moment} after {part.delay_s:.3f} s"
+    )
+    numbers = set(range(ended.first, ended.end))
+    for run, present in found.items():
+        strays = numbers & set(present) if run != part.run else set()
+        result.elsewhere += len(strays)
+        result.expect([], sorted(strays)[:5], f"{where}: {len(strays)} in run {run}")
+    missing = len(numbers - set(found[part.run]) - set(ended.uncertain))
+    sinks = ended.report["sinks"]
+    dropped = ended.report["dropped"] + sinks.get("jsonl", {}).get("dropped", 0)
+    result.uncounted += max(0, missing - dropped)
+    what = f"{where}: {missing} not in the journal, {dropped} counted as dropped"
+    result.require(missing <= dropped, what)
+    if ended.is_at_rest:
+        # What was under way when a thread was given up may be written later.
+        result.require(dropped <= missing + OWN_EVENTS + len(ended.uncertain), what)
+        _check_counts(result, ended, where)
+    if missing:
+        result.require(ended.status != "finished", f"{where}: finished, though {missing} missing")
+        result.require(not ended.done, f"{where}: shutdown() returned True, {missing} missing")
+    elif ended.done:
+        result.expect("finished", ended.status, f"{where}: status")
+    result.require(not ended.is_locked, f"{where}: the run is still locked")
+
+
+def _check_counts(result: ScenarioResult, ended: Ended, where: str) -> None:
+    """Check that accepted = written + dropped for each sink, and that its files have `written`."""
+    report = ended.report
+    for name, counts in report["sinks"].items():
+        total = counts["written"] + counts["dropped"]
+        result.expect(counts["accepted"], total, f"{where}: {name}: accepted = written + dropped")
+        own = counts["written"] - counts.get("filled_in", 0)
+        result.expect(own, ended.rows.get(name, own), f"{where}: {name}: written, and in files")
