@@ -5,6 +5,7 @@
 # make test-compat  run the tests of the trainers with TRL 1.0, 1.9 and the latest version
 # make notebooks    execute the notebooks on new runs of the demo, and store their outputs
 # make torture      kill, break and overload runs for five minutes, and count lost events
+# make torture-long the same for an hour
 # make bench-read   compare queries of ten million events and of a thousand runs; 20 GB in DIR
 # make bench        compare the cost of logging, update README.md; 40 minutes, QUICK=1: 3
 # make format       format the code and fix lint errors
@@ -17,7 +18,7 @@ PARALLEL = --numprocesses $(WORKERS) --dist loadgroup
 DIR ?= logs-big
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-pythons test-compat notebooks torture bench bench-read format clean
+.PHONY: demo test test-long test-pythons test-compat notebooks torture torture-long bench bench-read format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -62,6 +63,9 @@ notebooks: .venv/dev
 
 torture: .venv/dev
 	$(BIN)/python -m tests.torture --seconds 300
+
+torture-long: .venv/dev
+	$(BIN)/python -m tests.torture --seconds 3600
 
 # The compared libraries have a virtual environment of their own: they limit protobuf and pyarrow.
 bench: .venv/bench/installed

@@ -7,6 +7,8 @@ so that each caller decides what to do with it.
 
 from __future__ import annotations
 
+import opcode
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
@@ -14,6 +16,8 @@ from typing import Any, ParamSpec, TypeVar
 from logflume.threads import is_own_thread
 
 __all__ = ["Failure", "call_guarded", "describe", "type_name"]
+
+_RAISE = opcode.opmap["RAISE_VARARGS"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,10 +39,10 @@ class Failure:
 def call_guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
     """Call, and return the result, or a `Failure` if it raised.
 
-    In a thread of the user, what the user raises passes through: everything that is no `Exception`,
-    such as `KeyboardInterrupt`, `SystemExit` and a time-out of pytest, and whatever a signal
-    handler raises, such as a time-out by SIGALRM. In a thread of this package all of it comes from
-    the call itself, such as a sink that calls `sys.exit`, and must not end the thread.
+    In a thread of the user, what the user raises passes through: `KeyboardInterrupt` and
+    `SystemExit` in the main thread, whatever a signal handler raises, such as a time-out by
+    SIGALRM, and what another thread raises in this one. In a thread of this package everything
+    comes from the call itself, such as a sink that calls `sys.exit`, and must not end the thread.
     """
     try:
         return call(*args, **kwargs)
@@ -50,14 +54,19 @@ def call_guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T |
 
 def _is_from_outside(error: BaseException) -> bool:
     """Whether an exception arrived during the call, and not because of it."""
-    if not isinstance(error, Exception):
+    is_main = threading.current_thread() is threading.main_thread()
+    if isinstance(error, (KeyboardInterrupt, SystemExit)) and is_main:
         return True
     trace = error.__traceback__
-    while trace is not None:
-        if _is_signal_handler(trace.tb_frame):
-            return True
+    if trace is None:
+        return False
+    while trace.tb_next is not None and not _is_signal_handler(trace.tb_frame):
         trace = trace.tb_next
-    return False
+    if _is_signal_handler(trace.tb_frame):
+        return True
+    # Code that raises has a `raise` there; another thread's exception arrives at any instruction.
+    instruction = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    return not isinstance(error, Exception) and instruction != _RAISE
 
 
 def _is_signal_handler(frame: FrameType) -> bool:

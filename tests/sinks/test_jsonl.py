@@ -258,7 +258,8 @@ def test_a_compression_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pa, "CompressedOutputStream", fail)
     write(tmp_path / "events.jsonl", 0, 1, rotate_bytes=1)
 
-    assert ["events.000001.jsonl", "events.jsonl"] == names(tmp_path)
+    draft = ".events.000001.jsonl.zst.tmp"
+    assert [draft, "events.000001.jsonl", "events.jsonl"] == names(tmp_path)
     assert [0, 1] == read_seqs(tmp_path)
 
 

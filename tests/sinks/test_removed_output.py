@@ -85,7 +85,7 @@ def complete(run: RunInfo) -> set[str]:
 def check_readable(run: RunInfo, expected: int) -> None:
     """Check that the run can be read and examined as it is."""
     assert expected == logflume.open_run(run.folder).events("training").num_rows
-    command = [sys.executable, "-m", "logflume", "show", run.folder]
+    command = [sys.executable, "-m", "logflume", "show", str(run.folder)]
     subprocess.run(command, check=True, capture_output=True)
     diagnose(run.folder)
 
@@ -108,7 +108,8 @@ def test_copytruncate(run: RunInfo, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert expected in dict(reports)["jsonl"]
     assert expected in capsys.readouterr().err
     rows = csv_rows(files[1])
-    assert [str(s) for s in range(200, 300)] == [r["step"] for r in rows if r["event"] == "training"]
+    in_csv = [row["step"] for row in rows if row["event"] == "training"]
+    assert list(map(str, range(200, 300))) == in_csv
     assert not any(b"\0" in path.read_bytes() for path in files)
     assert {"parquet", "tensorboard"} == complete(run)
     check_readable(run, 300)

@@ -46,7 +46,8 @@ def read_numbers(folder: Path, result: ScenarioResult) -> list[Row]:
     every event, too.
     """
     events = read_journals(folder)
-    result.expect({folder.name}, {e["run"] for e in events}, f"{folder}: run of the events")
+    runs = {e["run"] for e in events}
+    result.require(runs <= {folder.name}, f"{folder}: has events of {runs}")
     rows = [_row(e) for e in events if e["event"] in TYPES]
     numbers = sorted(row.number for row in rows)
     for attempts in ("all", "current"):

@@ -89,8 +89,8 @@ class Ended(msgspec.Struct, kw_only=True):
         done: What `shutdown()` returned; None if Ctrl-C interrupted it.
         status: The status in `run.json`.
         report: `logflume.report()`.
-        rows: By sink, the events of the latest attempt that are in its files.
-        is_at_rest: Whether nothing could write any more, so that the files were read.
+        rows: By sink, the events of the latest attempt that are in its files; empty if not at rest.
+        is_at_rest: Whether nothing could write any more when the counts were made.
         is_locked: Whether the run was still locked.
         was_refused: Whether the run could be opened only after the fault of the part before.
     """
@@ -159,24 +159,41 @@ def _interrupt(_gate: Path) -> Iterator[None]:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def _interrupted(fault: Fault) -> Fault:
+    """Return a fault during which Ctrl-C comes twice."""
+
+    @contextmanager
+    def begin(gate: Path) -> Iterator[None]:
+        with fault(gate), _interrupt(gate):
+            yield
+
+    return begin
+
+
 FAULTS: dict[str, Fault] = {
     "no fault": lambda _gate: nullcontext(),
     "worker killed": _kill,
     "worker stopped": _stop,
     "disk hangs": _hang,
     "Ctrl-C twice": _interrupt,
+    "worker stopped, Ctrl-C twice": _interrupted(_stop),
+    "disk hangs, Ctrl-C twice": _interrupted(_hang),
 }
 """The faults of an end, by name."""
 
 
-@contextmanager
-def _killed(lack: AbstractContextManager[None], _gate: Path) -> Iterator[None]:
-    """Kill the worker process while something lacks."""
-    killed = workers()
-    with lack:
-        for worker in killed:
-            worker.kill()
-        yield
+def _killed(limit: str) -> Fault:
+    """Return a fault in which this process lacks something just when its worker process dies."""
+
+    @contextmanager
+    def begin(_gate: Path) -> Iterator[None]:
+        killed = workers()  # to find it takes what is about to lack
+        with limited(limit, [os.getpid()]):
+            for worker in killed:
+                worker.kill()
+            yield
+
+    return begin
 
 
 LACKS: dict[str, Fault] = {
@@ -185,8 +202,8 @@ LACKS: dict[str, Fault] = {
     "no processes": lambda _gate: limited("NPROC", [os.getpid()]),
     "worker without files": lambda _gate: limited("NOFILE", [w.pid for w in workers()]),
     "worker without memory": lambda _gate: limited("AS", [w.pid for w in workers()]),
-    "no files, worker killed": lambda gate: _killed(limited("NOFILE", [os.getpid()]), gate),
-    "no memory, worker killed": lambda gate: _killed(limited("AS", [os.getpid()]), gate),
+    "no files, worker killed": _killed("NOFILE"),
+    "no memory, worker killed": _killed("AS"),
 }
 """What a process may lack for a moment, by name."""
 
@@ -256,9 +273,10 @@ def _run_part(
     if part.is_awaited:
         fault.join()
     run = folder / part.run
-    is_process = not any(thread.name == "logflume-worker" for thread in threading.enumerate())
+    report = msgspec.to_builtins(logflume.report())
     state = json.loads((run / "run.json").read_text())
-    rows = _count_rows(run, state["attempt"]) if is_process or done else {}
+    # A killed worker process leaves no counts of its sinks; a thread that was given up still writes.
+    is_at_rest = done or not report["sinks"]
     if part.is_awaited:
         wait_until(lambda: not is_locked(run / "run.lock"))
     return Ended(
@@ -269,10 +287,10 @@ def _run_part(
         attempt=state["attempt"],
         done=done,
         status=state["status"],
-        report=msgspec.to_builtins(logflume.report()),
-        rows=rows,
-        is_at_rest=bool(rows),
-        is_locked=is_locked(run / "run.lock") and (is_process or part.is_awaited),
+        report=report,
+        rows=_count_rows(run, state["attempt"]) if is_at_rest else {},
+        is_at_rest=is_at_rest,
+        is_locked=is_locked(run / "run.lock") and (is_at_rest or part.is_awaited),
         was_refused=was_refused,
     )
 

@@ -39,7 +39,13 @@ SCENARIOS: Mapping[str, Scenario] = {
 }
 
 
-WEIGHTS: Mapping[str, float] = {"kill": 4.0, "overload": 1.5}
+WEIGHTS: Mapping[str, float] = {
+    "kill": 4.0,
+    "overload": 1.5,
+    "ends": 2.0,
+    "scarcity": 2.0,
+    "starts": 0.3,
+}
 """The weight of a scenario when the time is divided; the default is 1."""
 
 

@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -93,7 +93,7 @@ def take_ending() -> dict[str, Any]:
 
 
 def report_losses(status: Status, done: bool) -> None:
-    """Print what was dropped or removed, which sinks failed, and that they were not done in time."""
+    """Print what was dropped or removed, which sinks failed, and that time ran out."""
     sinks = status.report.sinks.items()
     dropped = {name: sink["dropped"] for name, sink in sinks if sink["dropped"]}
     dropped |= status.report.dropped_by_reason
