@@ -14,7 +14,6 @@
 PYTHON ?= python3
 PYTHONS ?= python3.12 python3.13
 WORKERS ?= auto
-PARALLEL = --numprocesses $(WORKERS) --dist loadgroup
 DIR ?= logs-big
 BIN := .venv/bin
 
@@ -28,17 +27,17 @@ test: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 test-long: .venv/dev
-	LONG=1 $(BIN)/python -m pytest $(PARALLEL)
+	LONG=1 $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 # Other versions of Python, where they are installed: make test-pythons PYTHONS="python3.12"
 test-pythons:
 	for python in $(PYTHONS); do \
 	    $$python -m venv .venv/$$python && \
 	    .venv/$$python/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]' && \
-	    .venv/$$python/bin/python -m pytest $(PARALLEL) || exit 1; \
+	    .venv/$$python/bin/python -m pytest --numprocesses $(WORKERS) || exit 1; \
 	    rm -rf .venv/$$python; \
 	done
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -16,16 +17,13 @@ from tests.demo.runs import DemoRun, run_demo
 # effect on libraries that are imported after it.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-COSTLY_FIXTURES = ("demo_run", "hack_run", "wheel")
 
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let one worker of pytest-xdist run all tests that share a costly fixture."""
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        if name := next((name for name in COSTLY_FIXTURES if name in names), None):
-            item.add_marker(pytest.mark.xdist_group(name))
+    from tests.scheduling import SharedFixturesScheduling
+
+    return SharedFixturesScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

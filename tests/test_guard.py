@@ -54,9 +54,9 @@ class Alarming:
 
 
 @pytest.fixture
-def set_handler() -> Iterator[Callable[[Any], None]]:
+def set_handler() -> Iterator[Callable[[Any], Any]]:
     before = signal.getsignal(signal.SIGALRM)
-    yield lambda handler: signal.signal(signal.SIGALRM, handler) and None
+    yield partial(signal.signal, signal.SIGALRM)
     signal.signal(signal.SIGALRM, before)
 
 
@@ -72,21 +72,21 @@ def set_handler() -> Iterator[Callable[[Any], None]]:
     ],
     ids=["function", "nested", "method", "object", "partial", "lambda"],
 )
-def test_a_signal_handler_that_raises(set_handler: Callable[[Any], None], handler: Any) -> None:
+def test_a_signal_handler_that_raises(set_handler: Callable[[Any], Any], handler: Any) -> None:
     """What a signal handler raises while a log call copies a value reaches the caller."""
     set_handler(handler)
     with capture_events(), pytest.raises(TimeoutError, match="too slow"):
         logflume.get_logger().info("x", value=Alarming())
 
 
-def test_a_base_exception_of_a_signal_handler(set_handler: Callable[[Any], None]) -> None:
+def test_a_base_exception_of_a_signal_handler(set_handler: Callable[[Any], Any]) -> None:
     """So does a time-out that is no `Exception`, as that of pytest-timeout."""
     set_handler(of_pytest)
     with capture_events(), pytest.raises(TimeoutOfTest):
         logflume.get_logger().info("%s", Alarming())
 
 
-def test_a_value_that_raises_the_same(set_handler: Callable[[Any], None]) -> None:
+def test_a_value_that_raises_the_same(set_handler: Callable[[Any], Any]) -> None:
     """A `TimeoutError` of the value itself doesn't."""
     set_handler(function)
 

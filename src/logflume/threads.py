@@ -11,6 +11,7 @@ __all__ = ["is_own_thread", "start_thread"]
 
 _PREFIX = "logflume-"
 _RETRY_INTERVAL_S = 0.02
+_START_TIMEOUT_S = 5.0
 
 
 def start_thread(name: str, run: Callable[[], object], patience_s: float = 2.0) -> threading.Thread:
@@ -26,17 +27,55 @@ def start_thread(name: str, run: Callable[[], object], patience_s: float = 2.0) 
     """
     deadline_s = time.monotonic() + patience_s
     while True:
-        thread = threading.Thread(target=run, name=_PREFIX + name, daemon=True)
+        start = _Start(run)
+        thread = threading.Thread(target=start, name=_PREFIX + name, daemon=True)
+        # `Thread.start` waits for this. A thread that ends for lack of memory never sets it.
+        thread._started = _BoundedEvent()  # type: ignore[attr-defined]
         try:
             thread.start()
-        except (RuntimeError, MemoryError) as error:
-            if time.monotonic() >= deadline_s:
-                raise OSError(errno.EAGAIN, f"can't start the thread {thread.name}") from error
-            time.sleep(_RETRY_INTERVAL_S)
+        except (RuntimeError, MemoryError):
+            is_started = False
         else:
+            is_started = start.wait()
+        if is_started:
             return thread
+        if time.monotonic() >= deadline_s:
+            raise OSError(errno.EAGAIN, f"can't start the thread {thread.name}")
+        time.sleep(_RETRY_INTERVAL_S)
 
 
 def is_own_thread() -> bool:
     """Whether the current thread is one of this package's own."""
     return threading.current_thread().name.startswith(_PREFIX)
+
+
+class _Start:
+    """Runs a function on a thread, unless nobody waits for the thread any longer."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._has_begun = threading.Event()
+        self._is_abandoned = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            if self._is_abandoned:
+                return
+            self._has_begun.set()
+        self._run()
+
+    def wait(self) -> bool:
+        """Wait until the function runs; after False it never will."""
+        self._has_begun.wait(_START_TIMEOUT_S)
+        with self._lock:
+            self._is_abandoned = not self._has_begun.is_set()
+        return not self._is_abandoned
+
+
+class _BoundedEvent(threading.Event):
+    """An event for which nobody waits without a limit."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait at most a few seconds."""
+        return super().wait(_START_TIMEOUT_S if timeout is None else timeout)

@@ -226,11 +226,11 @@ def test_an_error_of_the_last_call() -> None:
 
 
 def test_flushes_at_intervals() -> None:
-    """A sink with a `flush_interval_s` is flushed without a call of `flush`."""
+    """A sink with a `flush_every_s` is flushed without a call of `flush`."""
     flushed = threading.Event()
 
     class RegularlyFlushed(MemorySink):
-        flush_interval_s = 0.01
+        flush_every_s = 0.01
 
         def flush(self) -> None:
             flushed.set()

@@ -275,7 +275,7 @@ def _run_part(
     run = folder / part.run
     report = msgspec.to_builtins(logflume.report())
     state = json.loads((run / "run.json").read_text())
-    # A killed worker process leaves no counts of its sinks; a thread that was given up still writes.
+    # A killed worker process leaves no counts of its sinks; a thread given up still writes.
     is_at_rest = done or not report["sinks"]
     if part.is_awaited:
         wait_until(lambda: not is_locked(run / "run.lock"))

@@ -33,6 +33,8 @@ MAX_LIFETIME_S = 1.0
 EVENTS = 4_000
 LAST_EVENTS = 100
 SHUTDOWN_S = 1.0
+ORPHAN_S = 10.0
+"""How long a worker process may outlive a training that was killed."""
 
 
 def log_to_gated_run(folder: str, progress_path: str, seed: float, events: int) -> None:
@@ -52,15 +54,15 @@ def log_to_gated_run(folder: str, progress_path: str, seed: float, events: int) 
 
 
 def restarts(result: ScenarioResult, random: Random, until_s: float, folder: Path) -> None:
-    """Kill and restart until the time is up; meanwhile kill a training that builds its sinks."""
+    """Kill and restart until the time is up; meanwhile, if there is time, kill one that starts."""
+    has_time = until_s - time.monotonic() > ORPHAN_S
     generators = [Random(random.random()) for _ in range(2)]
     with ThreadPoolExecutor(2) as threads:
-        results = [
-            threads.submit(_restart_until, generators[0], until_s, folder),
-            threads.submit(_kill_while_building, generators[1], folder),
-        ]
-    for partial in results:
-        result.merge(partial.result())
+        results = [threads.submit(_restart_until, generators[0], until_s, folder)]
+        if has_time:
+            results.append(threads.submit(_kill_while_building, generators[1], folder))
+        for partial in results:
+            result.merge(partial.result())
 
 
 def _restart_until(random: Random, until_s: float, folder: Path) -> ScenarioResult:
@@ -145,9 +147,12 @@ def _check_errors(result: ScenarioResult, folder: Path, errors: Path) -> None:
 
 def _check_orphans(result: ScenarioResult, folder: Path) -> None:
     """Check that the worker processes of killed trainings end by themselves."""
+    killed_at_s = time.monotonic()
     wait_until(lambda: not _orphans(folder))
     orphans = [process.pid for process in _orphans(folder)]
     result.expect([], orphans, f"{folder}: worker processes left")
+    lived_s = time.monotonic() - killed_at_s
+    result.require(lived_s < ORPHAN_S, f"{folder}: a worker process lived for {lived_s:.0f} s more")
 
 
 def _orphans(folder: Path) -> list[psutil.Process]:

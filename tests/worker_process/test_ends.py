@@ -18,7 +18,7 @@ from tests.worker_process.children import WORKER_PROCESS, has_ended, workers
 
 
 def test_a_killed_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The run continues in this process as the next attempt, and no event is lost."""
+    """The attempt continues on a thread of this process, and no event is lost or hidden."""
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     log = logflume.get_logger()
@@ -26,10 +26,17 @@ def test_a_killed_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[s
         log.info("x", number=number)
         if number == 3_000:
             worker.kill()
-    assert wait_until(lambda: (now := current_run()) is not None and now.attempt == 1)
+        if number == 2_999:
+            log.bind(step=1).info("y", part=0)
+    assert wait_until(lambda: (now := current_run()) is not None and now.first_seq > 0)
+    log.bind(step=1).info("y", part=1)
     assert logflume.shutdown()
     events = read(run.folder / "events.jsonl")
     assert set(range(5_000)) == {e["number"] for e in events if e["event"] == "x"}
+    assert list(range(len(events))) == [e["seq"] for e in events]
+    assert {0} == {e["attempt"] for e in events}
+    parts = logflume.open_run(run.folder).sql("select part from y order by part")
+    assert [0, 1] == parts.column("part").to_pylist()
     assert "continuing on a thread" in capsys.readouterr().err
     assert "finished" == logflume.open_run(run.folder).info.status
 

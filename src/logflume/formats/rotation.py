@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from logflume.guard import Failure, call_guarded
 from logflume.resources import open_file
 from logflume.threads import start_thread
 
@@ -93,29 +94,30 @@ class Rotation:
         # Where the system grants no thread now, the next rotation or start tries again.
         with suppress(OSError):
             while self._uncompressed:
-                compress = partial(_compress, self._uncompressed[0])
+                compress = partial(self._compress, self._uncompressed[0])
                 self._threads.append(start_thread("zstd", compress, patience_s=0))
                 del self._uncompressed[0]
 
+    def _compress(self, rotated: Path) -> None:
+        # Hidden, so that the documented pattern `events*.jsonl*` never matches it.
+        draft = rotated.with_name(f".{rotated.name}.zst.tmp")
+        if isinstance(call_guarded(_compress, rotated, draft), Failure):
+            # Disk or memory may be full. The uncompressed file stays until another try.
+            call_guarded(draft.unlink, missing_ok=True)
+            self._uncompressed.append(rotated)
 
-def _compress(rotated: Path) -> None:
+
+def _compress(rotated: Path, draft: Path) -> None:
     # Imported here: pyarrow is slow to import, and most runs never rotate.
     import pyarrow as pa
 
-    # Hidden, so that the documented pattern `events*.jsonl*` never matches it.
-    draft = rotated.with_name(f".{rotated.name}.zst.tmp")
-    try:
-        with (
-            rotated.open("rb") as source,
-            open(draft, "wb", opener=open_file) as file,
-            pa.CompressedOutputStream(file, "zstd") as target,
-        ):
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
-            if source.tell() != rotated.stat().st_size:
-                raise OSError(errno.EIO, "the file was read only in part", str(rotated))
-        draft.replace(rotated.with_name(rotated.name + ".zst"))
-        rotated.unlink()
-    except OSError:
-        # The disk may be full. The uncompressed file stays; the next start tries again.
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
+    with (
+        rotated.open("rb") as source,
+        open(draft, "wb", opener=open_file) as file,
+        pa.CompressedOutputStream(file, "zstd") as target,
+    ):
+        shutil.copyfileobj(source, target, CHUNK_BYTES)
+        if source.tell() != rotated.stat().st_size:
+            raise OSError(errno.EIO, "the file was read only in part", str(rotated))
+    draft.replace(rotated.with_name(rotated.name + ".zst"))
+    rotated.unlink()

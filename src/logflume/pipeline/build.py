@@ -73,6 +73,7 @@ def build_pipeline(
     full_attempts: Mapping[str, int],
     *,
     in_worker_process: bool = False,
+    started_ns: int | None = None,
 ) -> Pipeline:
     """Build a pipeline with all processors and sinks, without starting it.
 
@@ -89,6 +90,7 @@ def build_pipeline(
             in full. Missing events of later attempts are added from the journal.
         in_worker_process: Whether this is a worker process. It has short queues: waiting events
             stay in the training process's buffer.
+        started_ns: When the attempt started, if this pipeline continues it; None: it starts it.
 
     Raises:
         ConfigError: A component is unknown or doesn't accept its options.
@@ -140,7 +142,7 @@ def build_pipeline(
         report,
         polls=not in_worker_process,
     )
-    return Pipeline(worker, chain, ordered, source, start_fields)
+    return Pipeline(worker, chain, ordered, source, start_fields, started_ns)
 
 
 def is_journal(sink: Any) -> bool:

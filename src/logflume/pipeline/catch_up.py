@@ -45,6 +45,7 @@ class CatchUp:
         self._wants = wants
         self._sink = sink
         self._run = run
+        self._start: Position = (run.attempt, run.first_seq)
         self._counters = counters
         self._range: tuple[Position, Position] | None = None
         self._batches: Iterator[list[Event]] | None = None
@@ -62,7 +63,7 @@ class CatchUp:
         """
         if self._range is None:
             return False
-        if self._range[1] < (self._run.attempt, 0) or not self._journal_fails():
+        if self._range[1] < self._start or not self._journal_fails():
             self._wait_until_s = None
             return True
         if self._wait_until_s is None:
@@ -74,9 +75,10 @@ class CatchUp:
         self._wait_until_s = -math.inf
 
     def include_earlier(self, first_attempt: int) -> None:
-        """Begin with what the sink lacks of the attempts from `first_attempt` to the present."""
-        if first_attempt < self._run.attempt and isinstance(self._sink, RebuildableSink):
-            self._range = ((first_attempt, 0), (self._run.attempt, -1))
+        """Begin with what the sink lacks from `first_attempt` to the start of this pipeline."""
+        attempt, first_seq = self._start
+        if (first_attempt, 0) < self._start and isinstance(self._sink, RebuildableSink):
+            self._range = ((first_attempt, 0), (attempt, first_seq - 1))
             self._must_query = True
 
     def add(self, event: Event) -> None:
@@ -87,7 +89,7 @@ class CatchUp:
     def take(self) -> list[Event]:
         """Return the next events, in order; possibly none, though more follow.
 
-        They are counted as caught up, or as filled in where they are of an earlier attempt.
+        They are counted as caught up, or as filled in where an earlier pipeline accepted them.
         """
         self._query_held()
         if self._range is None:
@@ -112,7 +114,7 @@ class CatchUp:
         self._batches = None
 
     def _query_held(self) -> None:
-        """Query the sink, once, before anything of this attempt is written to it."""
+        """Query the sink, once, before this pipeline writes anything to it."""
         if not self._must_query or not isinstance(self._sink, RebuildableSink):
             return
         held = self._sink.held(self._run)
@@ -120,15 +122,15 @@ class CatchUp:
         if held is not None:
             self._held = held
         elif self._range is not None:
-            # Only what this attempt has missed is known to be missing.
-            first, last = (self._run.attempt, 0), self._range[1]
-            self._range = (first, last) if first <= last else None
+            # Only what this pipeline has missed is known to be missing.
+            last = self._range[1]
+            self._range = (self._start, last) if self._start <= last else None
 
     def _lacks(self, event: Event) -> bool:
         return self._wants(event) and _position(event) not in self._held
 
     def _count(self, events: list[Event]) -> None:
-        earlier = sum(event["attempt"] < self._run.attempt for event in events)
+        earlier = sum(_position(event) < self._start for event in events)
         self._counters.filled_in += earlier
         self._counters.caught_up += len(events) - earlier
 

@@ -74,6 +74,7 @@ class Pipeline:
         deliveries: Its deliveries.
         source: Where its records come from.
         opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
+        started_ns: When the attempt started; None: now, and its first event is `run_started`.
     """
 
     def __init__(
@@ -83,13 +84,15 @@ class Pipeline:
         deliveries: Sequence[Delivery],
         source: RecordSource,
         opening: Callable[[], dict[str, Any]] | None,
+        started_ns: int | None = None,
     ) -> None:
         self._worker = worker
         self._chain = chain
         self._deliveries = deliveries
         self._source = source
         self._opening = opening
-        self._started_ns = time.time_ns()
+        self._is_continued = started_ns is not None
+        self._started_ns = time.time_ns() if started_ns is None else started_ns
 
     def start(self) -> None:
         """Start the worker; its first event is `run_started`."""
@@ -164,7 +167,7 @@ class Pipeline:
         )
 
     def _open(self) -> None:
-        if self._opening is not None:
+        if self._opening is not None and not self._is_continued:
             self._emit("run_started", self._opening(), self._started_ns, (None, None))
 
     def _finish(self, ending: dict[str, Any] | None, drained_by_s: float) -> None:

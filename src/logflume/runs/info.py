@@ -23,6 +23,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
             and rank, so the attempt's number is part of the file names.
         working_dir: The base of relative paths in the configuration. `initialize()` makes it and
             `dir` absolute, because the training may change its working directory later.
+        first_seq: The `seq` of the first event that the pipeline writes: not 0 where a thread has
+            taken over from a worker process in the middle of the attempt.
     """
 
     run: str
@@ -32,6 +34,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     process: str | None = None
     is_concurrent: bool = False
     working_dir: Path = Path()
+    first_seq: int = 0
 
     @property
     def folder(self) -> Path:

@@ -22,7 +22,7 @@ from logflume.values.snapshot import snapshot
 # logflume must not make its users wait for it.
 if TYPE_CHECKING:
     from logflume.config.model import Config
-    from logflume.pipeline.pipeline import Report
+    from logflume.pipeline.pipeline import Report, Status
     from logflume.runs.info import RunInfo
     from logflume.runtime.start import Running
     from logflume.worker_process.client import RemotePipeline
@@ -162,7 +162,7 @@ def _end_run(done: bool) -> bool:
     from logflume.runtime import exits
     from logflume.runtime.start import count_unwritten
 
-    running, _running = _running, None
+    running = _running
     stdlib_logging.uninstall()
     if running is None:  # a signal handler has ended it meanwhile
         CHANNELS.hold()
@@ -174,19 +174,26 @@ def _end_run(done: bool) -> bool:
     status = running.pipeline.status()
     _last_report = status.report
     exits.report_losses(status, done)
-    if running.state is not None:
-        ended = (running.ending or {}).get("status", "finished")
-        running.state.status = ended if done else INCOMPLETE
-        if done:
-            running.state.note_whole(status.whole_sinks)
-            running.state.note_complete(running.paths_of(status.complete_sinks))
-        running.state.note_losses(status.losses, running.paths_of(list(status.losses)))
-        saved = call_guarded(running.state.save, running.run)
-        if isinstance(saved, Failure):
-            print_line(str(saved.error))
+    _save_state(running, status, done)
     if running.attempt is not None:
         running.pipeline.when_ended(running.attempt.release)
+    # Only now: whoever interrupts this before can repeat it.
+    _running = None
     return done and not status.faults and not status.losses
+
+
+def _save_state(running: Running, status: Status, done: bool) -> None:
+    if running.state is None:
+        return
+    ended = (running.ending or {}).get("status", "finished")
+    running.state.status = ended if done else INCOMPLETE
+    if done:
+        running.state.note_whole(status.whole_sinks)
+        running.state.note_complete(running.paths_of(status.complete_sinks))
+    running.state.note_losses(status.losses, running.paths_of(list(status.losses)))
+    saved = call_guarded(running.state.save, running.run)
+    if isinstance(saved, Failure):
+        print_line(str(saved.error))
 
 
 def flush(timeout_s: float = 10.0) -> bool:
@@ -254,36 +261,27 @@ def _note_death(dead: RemotePipeline) -> None:
         retry_interval_s = min(2 * retry_interval_s, _LONGEST_RETRY_S)
 
 
-def _continue_on_thread(running: Running) -> bool:
-    """Continue a run without its worker process, on a thread, as the next attempt.
+def _continue_on_thread(dead: Running) -> bool:
+    """Continue a run without its worker process, on a thread of this process.
 
     Returns:
         Whether that is possible now.
     """
     global _running
-    if not running.is_interrupted:
+    from logflume.runtime.start import take_over
+
+    if not dead.is_interrupted:
         print_line("the worker process has ended: continuing on a thread of this process")
-    started = call_guarded(_start_on_thread, running)
-    if not isinstance(started, Failure):
-        if running.is_interrupted:
-            print_line("logging continues")
-        started.ending = running.ending
-        _running = started
-        return True
-    if not running.is_interrupted:
-        print_line(f"logging is interrupted, and will be retried: {describe(started.error)}")
-    running.is_interrupted = True
-    return False
-
-
-def _start_on_thread(running: Running) -> Running:
-    from logflume.runtime.start import start, take_back
-
-    CHANNELS.buffer.put_back(take_back(running))
-    if running.attempt is not None:
-        running.attempt.release()
-    config = msgspec.structs.replace(running.config, worker="thread", run=running.run.run)
-    return start(config, _note_death, running.run.working_dir)
+    continued = call_guarded(take_over, dead)
+    if isinstance(continued, Failure):
+        if not dead.is_interrupted:
+            print_line(f"logging is interrupted, and will be retried: {describe(continued.error)}")
+        dead.is_interrupted = True
+        return False
+    if dead.is_interrupted:
+        print_line("logging continues")
+    _running = continued
+    return True
 
 
 def _after_fork() -> None:

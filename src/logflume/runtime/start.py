@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +26,20 @@ from logflume.pipeline.build import KindStore, build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns, count_records
+from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id, random_run_id
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
-from logflume.runtime.takeover import read_journal_from, remove_written
+from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
 from logflume.terminal.streams import is_terminal, print_line
 from logflume.values.kinds import Kind
 from logflume.worker_process.client import RemotePipeline, start_message
 from logflume.worker_process.spawn import spawn
 
-__all__ = ["Running", "start", "start_after_fork"]
+__all__ = ["Running", "count_unwritten", "start", "start_after_fork", "take_over"]
 
 
 ORPHAN_MARGIN_S = 10.0
@@ -176,31 +178,60 @@ def _report_obstacle(config: Config, obstacle: Obstacle) -> None:
         print_line(reason)
 
 
-def take_back(running: Running) -> list[RecordColumns | Dropped]:
-    """Return, once, the records that an ended worker process has not written, none of them twice.
+def take_over(dead: Running) -> Running:
+    """Continue a run whose worker process has ended, on a thread of this process.
+
+    The attempt goes on: the thread writes what the process has not written, and numbers its events
+    from where the journal ends.
 
     Raises:
-        OSError: The journal can't be read now.
+        ConfigError, RunError: A sink can't be built.
+        OSError, MemoryError: The system grants no further thread, file or memory now.
     """
-    if not isinstance(running.pipeline, RemotePipeline):
-        return []
-    items, seq = running.pipeline.take_back()
-    first = (running.run.attempt, seq)
-    unwritten = remove_written(items, read_journal_from(running.config, running.run, first))
-    running.pipeline.forget_unwritten()
-    return unwritten
+    assert isinstance(dead.pipeline, RemotePipeline)
+    assert dead.state is not None
+    items, events, seq = _compare_with_journal(dead, dead.pipeline)
+    config = msgspec.structs.replace(dead.config, worker="thread")
+    run = msgspec.structs.replace(dead.run, first_seq=find_first_seq(items, events, seq))
+    started_s = datetime.fromisoformat(dead.state.started).timestamp()
+    with ExitStack() as undo:
+        pipeline = build_pipeline(
+            config,
+            run,
+            CHANNELS,
+            dead.state.kinds,
+            KindStore(dead.state, run, CHANNELS),
+            lambda: describe_run(config, GitCommit()),
+            dead.state.whole,
+            started_ns=int(started_s * 1e9) if run.first_seq > 0 else None,
+        )
+        undo.callback(pipeline.discard)
+        CHANNELS.buffer.put_back(remove_written(items, events))
+        dead.pipeline.forget_unwritten()
+        _connect(config, pipeline)
+        undo.pop_all()
+    return Running(config, run, dead.state, pipeline, dead.attempt, dead.ending)
+
+
+def _compare_with_journal(
+    dead: Running, pipeline: RemotePipeline
+) -> tuple[list[RecordColumns | Dropped], list[Event], int]:
+    """Return what was not acknowledged, the events that the journal has of it, and their `seq`."""
+    items, seq = pipeline.take_back()
+    return items, read_journal_from(dead.config, dead.run, (dead.run.attempt, seq)), seq
 
 
 def count_unwritten(running: Running) -> None:
     """Count what a shutdown left unwritten, in the buffer and in a worker process, as dropped."""
     if not isinstance(running.pipeline, RemotePipeline):
         return  # a pipeline of this process counts itself
-    items = call_guarded(take_back, running)
-    if isinstance(items, Failure):  # what can't be compared with the journal counts as unwritten
-        items, _ = running.pipeline.take_back()
-    unwritten = count_records(items)
-    dropped = unwritten + CHANNELS.buffer.clear()
-    running.pipeline.note_counts(running.pipeline.sent - unwritten, dropped)
+    compared = call_guarded(_compare_with_journal, running, running.pipeline)
+    if isinstance(compared, Failure):  # all counts as unwritten
+        unwritten = count_records(running.pipeline.take_back()[0])
+    else:
+        items, events, _ = compared
+        unwritten = count_records(remove_written(items, events))
+    running.pipeline.count_dropped(unwritten, CHANNELS.buffer.clear())
 
 
 def _still_there(complete: dict[str, int], run: RunInfo) -> dict[str, int]:
@@ -255,13 +286,15 @@ def _reserve(folder: Path, undo: ExitStack) -> str:
     Raises:
         FileExistsError: Another process was faster.
     """
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
         raise
     except OSError as error:
         raise RunError(f"{folder.parent}: runs can't be written here: {error}") from error
-    undo.callback(call_guarded, folder.rmdir)
+    for path in reversed(created):
+        undo.callback(call_guarded, path.rmdir)
     return folder.name
 
 

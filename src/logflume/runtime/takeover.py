@@ -12,11 +12,11 @@ from logflume.events.reserved import is_type_name
 from logflume.events.times import format_time
 from logflume.guard import Failure, call_guarded
 from logflume.pipeline.build import build_sink, is_journal
-from logflume.pipeline.records import Dropped, RecordColumns
+from logflume.pipeline.records import Dropped, RecordColumns, count_records
 from logflume.protocols import Event, Journal, Position
 from logflume.runs.info import RunInfo
 
-__all__ = ["read_journal_from", "remove_written"]
+__all__ = ["find_first_seq", "read_journal_from", "remove_written"]
 
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
@@ -52,6 +52,20 @@ def _read(config: Config, run: RunInfo, first: Position) -> list[Event]:
         finally:
             journal.close()
     return []
+
+
+def find_first_seq(items: Items, events: Sequence[Event], seq: int) -> int:
+    """Return a `seq` that no event of the attempt has.
+
+    Args:
+        items: What was sent and not acknowledged.
+        events: The events of the journal from `seq` on. Without a journal, each of these records
+            may have become an event.
+        seq: The `seq` up to which events are acknowledged.
+    """
+    if not events:
+        return seq + count_records(items)
+    return max(seq, *(int(event["seq"]) + 1 for event in events))
 
 
 def remove_written(items: Items, events: Iterable[Event]) -> list[RecordColumns | Dropped]:

@@ -81,7 +81,7 @@ class Normalizer:
         kinds: dict[str, dict[str, Kind]] | None = None,
         report: Callable[[str, str], None] = lambda _name, _message: None,
     ) -> None:
-        self.seq = 0
+        self.seq = run.first_seq
         self.misfits = 0
         self.has_new_kinds = False
         self.kinds: dict[str, dict[str, Kind]] = kinds or {}

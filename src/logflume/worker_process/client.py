@@ -88,6 +88,7 @@ class RemotePipeline:
         )
         self._requests = 0
         self._closing: int | None = None
+        self._unsent = 0
         self.has_died = False
         self._status = Status()
         with ExitStack() as undo:
@@ -136,11 +137,6 @@ class RemotePipeline:
         """End a process whose pipeline was never started."""
         self._end(0.0)
 
-    @property
-    def sent(self) -> int:
-        """Records sent to the worker process."""
-        return self._sender.sent
-
     def status(self) -> Status:
         """Return the state up to now, or the last known one."""
         if self._closing is None and not self._receiver.has_ended:
@@ -162,8 +158,16 @@ class RemotePipeline:
         """Forget what `take_back` has returned."""
         self._sender.forget_unwritten()
 
-    def note_counts(self, written: int, dropped: int) -> None:
-        """Set the counts to what this process knows, after the worker process was killed."""
+    def count_dropped(self, unwritten: int, unsent: int) -> None:
+        """Set the counts to what this process knows, after the worker process was killed.
+
+        Args:
+            unwritten: Records that were sent and not written.
+            unsent: Further records that were not sent.
+        """
+        self._unsent += unsent
+        written = self._sender.sent - unwritten
+        dropped = unwritten + self._unsent
         self._status.report = Report(
             accepted=written + dropped,
             written=written,
