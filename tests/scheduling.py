@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 TOGETHER = {
     "tests/demo/test_demo.py": "demo",
@@ -15,7 +15,7 @@ TOGETHER = {
 fixture is set up once. They come first, because they take longest."""
 
 
-class SharedFixturesScheduling(LoadScopeScheduling):
+class SharedFixturesScheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Hands out one test at a time, and the tests that belong together as one."""
 
     def _split_scope(self, nodeid: str) -> str:

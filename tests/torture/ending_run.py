@@ -38,6 +38,15 @@ __all__ = [
     "read_journals",
 ]
 
+SINKS = {
+    "csv": {
+        **CONFIG["sinks"]["csv"],
+        "columns": ["run", "attempt", "rank", "seq", "number", "text"],
+    },
+    "parquet": CONFIG["sinks"]["parquet"],
+}
+"""The sinks that can be added to the journal. The first columns let CSV get what it lacks from it."""
+
 PAUSE_EVERY = 256
 """Events after which a part pauses for a moment: the worker shall get on while it logs."""
 
@@ -333,7 +342,7 @@ def _config(part: Part, gate: Path) -> dict[str, Any]:
         "pause_s": part.pause_s,
         "rotate_bytes": part.rotate_bytes,
     }
-    sinks = {"jsonl": journal, **{name: CONFIG["sinks"][name] for name in part.sinks}}
+    sinks = {"jsonl": journal, **{name: SINKS[name] for name in part.sinks}}
     return {
         "worker": part.worker,
         "root": {"level": "INFO", "sinks": list(sinks)},

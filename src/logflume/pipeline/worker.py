@@ -200,12 +200,17 @@ class Worker:
         size_bytes = 0
         for item in items:
             if isinstance(item, ReceivedBatch):
+                self._write_some(events, size_bytes)
+                events, size_bytes = [], 0
                 received = [event for inner in item.items for event in self._read(inner)]
-                self.write(received, item.size_bytes)
+                self._write_some(received, item.size_bytes)
                 item.on_written(self._normalizer.seq)
             else:
                 events += self._read(item)
                 size_bytes += item_bytes(item)
+        self._write_some(events, size_bytes)
+
+    def _write_some(self, events: Sequence[Event], size_bytes: int) -> None:
         if events:
             self.write(events, size_bytes)
 
