@@ -72,7 +72,7 @@ if __name__ == "__main__":
 """,
     )
     # A fork server ends its children without `atexit`.
-    lost = "logflume: 100 events were not written: initialize() was not called\n"
+    lost = "logflume: 100 events were not written: no run was open (see initialize())\n"
     children, errors = {"fork": (2, ""), "forkserver": (0, ""), "spawn": (0, lost * 2)}[method]
     check_children(script, children, errors)
 

@@ -76,5 +76,5 @@ def test_many_late_events(tmp_path: Path) -> None:
 def test_without_initialize(tmp_path: Path) -> None:
     """Events logged without `initialize()` are reported by one line at the end."""
     script = Script(tmp_path, "for number in range(9): log.info('x', number=number)\n")
-    expected = "logflume: 9 events were not written: initialize() was not called\n"
+    expected = "logflume: 9 events were not written: no run was open (see initialize())\n"
     assert (0, expected) == script.end()

@@ -185,5 +185,5 @@ for number in range(1_000):
         subprocess.run("true", check=True, preexec_fn=os.getpid)
 """,
     )
-    lost = "logflume: 1 event was not written: initialize() was not called\n"
+    lost = "logflume: 1 event was not written: no run was open (see initialize())\n"
     check_children(script, children=0, errors=lost * 5)

@@ -45,7 +45,7 @@ SINKS = {
     },
     "parquet": CONFIG["sinks"]["parquet"],
 }
-"""The sinks that can be added to the journal. The first columns let CSV get what it lacks from it."""
+"""The sinks that can be added to the journal. By its first columns CSV finds what it lacks."""
 
 PAUSE_EVERY = 256
 """Events after which a part pauses for a moment: the worker shall get on while it logs."""

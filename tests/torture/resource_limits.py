@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -46,5 +45,6 @@ def _present(name: str, process_id: int) -> int:
         return int((folder / "statm").read_text().split()[0]) * PAGE_BYTES
     if name == "NPROC":
         return 1
-    # Reading the folder takes a descriptor itself.
-    return len(list((folder / "fd").iterdir())) - (process_id == os.getpid())
+    # The next file gets the lowest free descriptor.
+    taken = {int(path.name) for path in (folder / "fd").iterdir() if path.exists()}
+    return min(set(range(len(taken) + 1)) - taken)

@@ -19,6 +19,7 @@ from logflume.pipeline.records import (
     Record,
     RecordTuple,
     StepAndMode,
+    count_by_reason,
     count_records,
     item_bytes,
 )
@@ -156,15 +157,15 @@ class Buffer:
             self._items.extendleft(reversed(items))
             self._bytes += sum(map(item_bytes, items))
 
-    def clear(self) -> int:
-        """Remove all records, and return how many there were."""
+    def clear(self) -> list[BufferItem]:
+        """Remove and return all that it holds."""
         with self._room:
-            count = count_records(self._items)
+            items = list(self._items)
             self._items.clear()
             self._bytes = 0
             self._open_gap = None
             self._room.notify_all()
-        return count
+        return items
 
     def refuse(self, on_dropped: Callable[[int], None]) -> None:
         """Take no more records; `on_dropped` is called with how many were refused by then."""
@@ -244,8 +245,7 @@ class Buffer:
         dropped: Counter[str] = Counter()
         while self._items and not self._has_room(size_bytes):
             item = self._items.popleft()
-            reason = item.reason if isinstance(item, Dropped) else BUFFER_FULL
-            dropped[reason] += count_records([item])
+            dropped += count_by_reason([item], BUFFER_FULL)
             self._bytes -= item_bytes(item)
         self._items.extendleft(Dropped(count, reason) for reason, count in dropped.items())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
@@ -15,6 +16,7 @@ __all__ = [
     "RecordColumns",
     "RecordTuple",
     "StepAndMode",
+    "count_by_reason",
     "count_records",
     "item_bytes",
 ]
@@ -175,6 +177,17 @@ def item_bytes(item: BufferItem) -> int:
 def count_records(items: Iterable[BufferItem]) -> int:
     """Return for how many records items of the buffer stand."""
     return sum(map(_count, items))
+
+
+def count_by_reason(items: Iterable[BufferItem], reason: str) -> Counter[str]:
+    """Return how many records are dropped with some items, which is for `reason`.
+
+    Those for which a `Dropped` stands were dropped before, for a reason of their own.
+    """
+    counts: Counter[str] = Counter()
+    for item in items:
+        counts[item.reason if isinstance(item, Dropped) else reason] += _count(item)
+    return +counts
 
 
 def _count(item: BufferItem) -> int:

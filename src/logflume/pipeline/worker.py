@@ -22,6 +22,7 @@ from logflume.pipeline.records import (
     ReceivedBatch,
     RecordColumns,
     RecordTuple,
+    count_by_reason,
     item_bytes,
 )
 from logflume.pipeline.router import Router
@@ -134,7 +135,7 @@ class Worker:
     def give_up(self) -> None:
         """Count what the buffer holds as dropped: the thread didn't stop in time."""
         self.is_given_up = True
-        self.dropped[SHUTDOWN_TIMEOUT] += self._buffer.clear()
+        self.dropped += count_by_reason(self._buffer.clear(), SHUTDOWN_TIMEOUT)
 
     def when_ended(self, call: Callable[[], None]) -> None:
         """Call when the thread has ended, and with it the work of all sinks."""

@@ -15,6 +15,7 @@ import msgspec
 from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
+from logflume.pipeline.records import count_records
 from logflume.terminal.streams import print_line
 from logflume.values.snapshot import snapshot
 
@@ -79,6 +80,18 @@ def initialize(
         >>> run.folder
         PosixPath('logs/20261123-141502-a1b2')
     """
+    try:
+        return _initialize(config, run, dir, level)
+    except (OSError, MemoryError) as error:
+        raise RunError(f"logging can't start now, call it again: {describe(error)}") from error
+
+
+def _initialize(
+    config: str | os.PathLike[str] | Mapping[str, Any] | None,
+    run: str | None,
+    folder: str | os.PathLike[str] | None,
+    level: str | None,
+) -> RunInfo:
     from logflume.config.load import load_config
     from logflume.runtime import exits
     from logflume.runtime.green_threads import refuse_green_threads
@@ -87,12 +100,9 @@ def initialize(
     global _running, _session_id
     refuse_green_threads()
     with _lock:
-        checked = load_config(config, run=run, dir=dir, level=level)
+        checked = load_config(config, run=run, dir=folder, level=level)
         shutdown()
-        try:
-            _running = start(checked, _note_death, Path.cwd())
-        except (OSError, MemoryError) as error:
-            raise RunError(f"logging can't start now, call it again: {describe(error)}") from error
+        _running = start(checked, _note_death, Path.cwd())
         _session_id = _current_session_id()
         exits.install(shutdown)
         exits.handle_signals()
@@ -337,9 +347,9 @@ def _at_exit() -> None:
     from logflume.runtime import exits
 
     exits.run_at_exit()
-    held = CHANNELS.buffer.clear()
+    held = count_records(CHANNELS.buffer.clear())
     if held:
-        print_line(f"{_events(held)} not written: initialize() was not called")
+        print_line(f"{_events(held)} not written: no run was open (see initialize())")
     CHANNELS.buffer.refuse(_report_late)
 
 

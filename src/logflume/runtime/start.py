@@ -25,7 +25,7 @@ from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Pipeline
-from logflume.pipeline.records import Dropped, RecordColumns, count_records
+from logflume.pipeline.records import Dropped, RecordColumns
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id, random_run_id
@@ -227,10 +227,10 @@ def count_unwritten(running: Running) -> None:
         return  # a pipeline of this process counts itself
     compared = call_guarded(_compare_with_journal, running, running.pipeline)
     if isinstance(compared, Failure):  # all counts as unwritten
-        unwritten = count_records(running.pipeline.take_back()[0])
+        unwritten, _ = running.pipeline.take_back()
     else:
         items, events, _ = compared
-        unwritten = count_records(remove_written(items, events))
+        unwritten = remove_written(items, events)
     running.pipeline.count_dropped(unwritten, CHANNELS.buffer.clear())
 
 

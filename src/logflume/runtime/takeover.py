@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +9,6 @@ from logflume.config.model import Config
 from logflume.config.registry import SINKS, find
 from logflume.events.reserved import is_type_name
 from logflume.events.times import format_time
-from logflume.guard import Failure, call_guarded
 from logflume.pipeline.build import build_sink, is_journal
 from logflume.pipeline.records import Dropped, RecordColumns, count_records
 from logflume.protocols import Event, Journal, Position
@@ -18,29 +16,17 @@ from logflume.runs.info import RunInfo
 
 __all__ = ["find_first_seq", "read_journal_from", "remove_written"]
 
-_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
-
 Items = Sequence[RecordColumns | Dropped]
 
 
 def read_journal_from(config: Config, run: RunInfo, first: Position) -> list[Event]:
     """Return the events of an attempt that its journal has from a position on.
 
-    Opening the journal removes a torn last line. Without a readable journal there are no events.
+    Opening the journal removes a torn last line. Without a journal there are no events.
 
     Raises:
-        OSError, MemoryError: The system grants no file or memory now.
+        RunError, OSError, MemoryError: The journal can't be read now.
     """
-    events = call_guarded(_read, config, run, first)
-    if not isinstance(events, Failure):
-        return events
-    is_shortage = isinstance(events.error, OSError) and events.error.errno in _SHORTAGES
-    if is_shortage or isinstance(events.error, MemoryError):
-        raise events.error
-    return []
-
-
-def _read(config: Config, run: RunInfo, first: Position) -> list[Event]:
     for name, sink in config.sinks.items():
         if not is_journal(sink.instance or find(SINKS, sink.type, f"sinks.{name}")):
             continue

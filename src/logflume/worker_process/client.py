@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,7 +14,13 @@ from logflume.config.model import Config
 from logflume.guard import Failure, call_guarded
 from logflume.logger.channels import CHANNELS
 from logflume.pipeline.pipeline import Report, Status
-from logflume.pipeline.records import Dropped, RecordColumns
+from logflume.pipeline.records import (
+    BufferItem,
+    Dropped,
+    RecordColumns,
+    count_by_reason,
+    count_records,
+)
 from logflume.pipeline.worker import SHUTDOWN_TIMEOUT
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
@@ -88,7 +95,7 @@ class RemotePipeline:
         )
         self._requests = 0
         self._closing: int | None = None
-        self._unsent = 0
+        self._unsent: Counter[str] = Counter()
         self.has_died = False
         self._status = Status()
         with ExitStack() as undo:
@@ -158,21 +165,21 @@ class RemotePipeline:
         """Forget what `take_back` has returned."""
         self._sender.forget_unwritten()
 
-    def count_dropped(self, unwritten: int, unsent: int) -> None:
+    def count_dropped(self, unwritten: Sequence[BufferItem], unsent: Sequence[BufferItem]) -> None:
         """Set the counts to what this process knows, after the worker process was killed.
 
         Args:
             unwritten: Records that were sent and not written.
             unsent: Further records that were not sent.
         """
-        self._unsent += unsent
-        written = self._sender.sent - unwritten
-        dropped = unwritten + self._unsent
+        self._unsent += count_by_reason(unsent, SHUTDOWN_TIMEOUT)
+        written = self._sender.sent - count_records(unwritten)
+        dropped = count_by_reason(unwritten, SHUTDOWN_TIMEOUT) + self._unsent
         self._status.report = Report(
-            accepted=written + dropped,
+            accepted=written + dropped.total(),
             written=written,
-            dropped=dropped,
-            dropped_by_reason={SHUTDOWN_TIMEOUT: dropped} if dropped else {},
+            dropped=dropped.total(),
+            dropped_by_reason=dict(dropped),
         )
 
     def _build(self, start: Message) -> None:
