@@ -15,8 +15,11 @@ import pyarrow.parquet as pq
 from tests.event_helpers import read
 
 START = """
-import os, signal, sys, threading, time
+import os, signal, sys, threading, time, warnings
 import logflume
+
+# Python 3.12 warns about forks in a process with threads.
+warnings.filterwarnings("ignore", "This process", DeprecationWarning)
 
 for number in (signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)  # under nohup the tests would pass on SIG_IGN
@@ -139,9 +142,7 @@ for number in range(1_000):
 """
 
 CHILDREN = """
-import multiprocessing, warnings
-# Python 3.12 warns about forks in a process with threads.
-warnings.simplefilter("ignore", DeprecationWarning)
+import multiprocessing
 
 def work(child):
     for number in range(100):

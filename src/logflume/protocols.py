@@ -21,6 +21,7 @@ __all__ = [
     "Processor",
     "RebuildableSink",
     "Sink",
+    "is_journal",
 ]
 
 EventDict: TypeAlias = MutableMapping[str, Any]
@@ -132,3 +133,8 @@ class Journal(Sink, Protocol):
         Safe to call from any thread, also while another one writes. A batch may be empty, so that
         the reader can do other work in between. NaN and infinities are restored.
         """
+
+
+def is_journal(sink: Any) -> bool:
+    """Whether a sink is the journal, from which all others can be rebuilt."""
+    return bool(getattr(sink, "journal", False))

@@ -54,9 +54,11 @@ def _check_sinks(
         if isinstance(rows, Failure):
             result.require(False, f"{run}: can't read {name}: {describe(rows.error)}")
             continue
-        present = sorted(row.number for row in rows)
-        result.checked += len(present)
-        result.expect(sorted(numbers.elements()), present, f"{run}: {name} at the end of the run")
+        present = Counter(row.number for row in rows)
+        result.checked += len(rows)
+        result.expect([], sorted(set(numbers) - set(present))[:5], f"{run}: {name} lacks")
+        copies = [number for number, count in present.items() if count > max(1, numbers[number])]
+        result.expect([], sorted(copies)[:5], f"{run}: {name} has more than once")
 
 
 def read_numbers(folder: Path, result: ScenarioResult) -> list[Row]:

@@ -196,10 +196,11 @@ def _killed(limit: str) -> Fault:
 
     @contextmanager
     def begin(_gate: Path) -> Iterator[None]:
-        killed = workers()  # to find it takes what is about to lack
+        # To find the worker process takes what is about to lack.
+        killed = [worker.pid for worker in workers()]
         with limited(limit, [os.getpid()]):
-            for worker in killed:
-                worker.kill()
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
             yield
 
     return begin

@@ -47,7 +47,7 @@ def end_runs(result: ScenarioResult, random: Random, until_s: float, folder: Pat
 
 def take_over(result: ScenarioResult, random: Random, until_s: float, folder: Path) -> None:
     """Kill worker processes in mid-run: every event is there exactly once in the end."""
-    faults = ["worker killed"] * PARTS * CONCURRENT_PROGRAMS
+    faults = ["worker killed"] * 2 * CONCURRENT_PROGRAMS
     run_programs(result, random, until_s, folder, faults, _killed_worker)
 
 
@@ -153,7 +153,7 @@ def _killed_worker(random: Random, _fault: str, run: str) -> Part:
         run=run,
         worker="process",
         sinks=random.choice(([], ["csv"], ["csv", "parquet"])),
-        events=random.choice((400, 3_000, 12_000)),
+        events=random.choice((400, 3_000, 6_000)),
         fault="worker killed",
         moment="logging",
         delay_s=random.uniform(0, 0.25),

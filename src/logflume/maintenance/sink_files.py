@@ -19,8 +19,8 @@ from logflume.events.reserved import LEVELS
 from logflume.exceptions import ConfigError, RunError
 from logflume.formats.journal import event_type_filter, read_journal_lines
 from logflume.guard import Failure, call_guarded, describe
-from logflume.pipeline.build import build_router, build_sink, is_journal
-from logflume.protocols import Event
+from logflume.pipeline.build import build_router, build_sink
+from logflume.protocols import Event, is_journal
 from logflume.runs.files import Writer
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import acquire, find_holder

@@ -23,14 +23,14 @@ from logflume.pipeline.processor_chain import NamedProcessor, ProcessorChain
 from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.threaded import Threaded
 from logflume.pipeline.worker import Worker
-from logflume.protocols import Event, Journal
+from logflume.protocols import Event, Journal, is_journal
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
 from logflume.values.declared import read_kinds
 from logflume.values.kinds import Kind
 from logflume.values.normalize import Normalizer
 
-__all__ = ["KindStore", "build_pipeline", "build_router", "build_sink", "is_journal"]
+__all__ = ["KindStore", "build_pipeline", "build_router", "build_sink"]
 
 
 class KindStore:
@@ -143,11 +143,6 @@ def build_pipeline(
         polls=not in_worker_process,
     )
     return Pipeline(worker, chain, ordered, source, start_fields, started_ns)
-
-
-def is_journal(sink: Any) -> bool:
-    """Whether a sink is the journal, from which all others can be rebuilt."""
-    return bool(getattr(sink, "journal", False))
 
 
 def _is_named_journal(name: str, config: Config) -> bool:

@@ -107,6 +107,11 @@ class Delivery:
         self._guarded.catch_up = catch_up
 
     @property
+    def is_journal(self) -> bool:
+        """Whether the sink is the journal."""
+        return self._guarded.is_journal
+
+    @property
     def fault(self) -> str | None:
         """The sink's present fault; None if it has none."""
         return self._guarded.fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from math import inf
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.counters import Counters
-from logflume.protocols import Event, Sink
+from logflume.protocols import Event, Sink, is_journal
 from logflume.values.snapshot import memory_bytes
 
 __all__ = ["CATCH_UP_S", "GuardedSink"]
@@ -39,23 +40,36 @@ CATCH_UP_S = 0.02
 """How long a sink catches up before its thread does something else."""
 
 CLOSE_CATCH_UP_S = 4.0
-"""How long when it is closed: the rest is left to the next attempt of the run."""
+"""How long when it is closed: the rest is left to the next attempt of the run. A lack of files or
+memory is waited for as long."""
+
+SHORTAGE_PAUSE_S = 0.05
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+
+
+def _is_shortage(error: BaseException) -> bool:
+    is_os_shortage = isinstance(error, OSError) and error.errno in _SHORTAGES
+    return is_os_shortage or isinstance(error, MemoryError)
 
 
 class _Retries:
     """When a failing sink is tried again, with how many events, and when one is rejected.
 
-    An `OSError` is taken for a condition that passes, such as a full disk: it never costs an event.
-    Any other error may be caused by a single event, which is found by trying them one at a time.
+    An `OSError` or a `MemoryError` is taken for a condition that passes, such as a full disk: it
+    never costs an event. Any other error may be caused by a single event, which is found by trying
+    them one at a time.
 
     Attributes:
         has_failed: Whether the last try failed.
+        is_shortage: Whether it failed for lack of what the system may grant a moment later.
     """
 
     def __init__(self) -> None:
         self.has_failed = False
+        self.is_shortage = False
         self._failures = 0
-        self._is_os_error = False
+        self._is_passing = False
         self._pause_s = FIRST_RETRY_S
         self._retry_at_s = -inf
 
@@ -72,13 +86,14 @@ class _Retries:
     @property
     def should_reject(self) -> bool:
         """Whether the first event is to blame for the failure."""
-        return self._failures >= EVENT_TRIES and not self._is_os_error
+        return self._failures >= EVENT_TRIES and not self._is_passing
 
     def note_failure(self, error: BaseException) -> None:
         """Note that a try failed."""
         self.has_failed = True
-        if isinstance(error, OSError) is not self._is_os_error:
-            self._is_os_error, self._failures = not self._is_os_error, 0
+        self.is_shortage = _is_shortage(error)
+        if isinstance(error, (OSError, MemoryError)) is not self._is_passing:
+            self._is_passing, self._failures = not self._is_passing, 0
         self._failures += 1
         self._retry_at_s = time.monotonic() + self._pause_s
         self._pause_s = min(self._pause_s * 2, LONGEST_RETRY_S)
@@ -90,7 +105,7 @@ class _Retries:
             one_of_several: Whether it was with one of the held events: one that the sink can't take
                 may follow, with tries of its own.
         """
-        self.has_failed = False
+        self.has_failed = self.is_shortage = False
         self._failures = min(self._failures, BATCH_TRIES) if one_of_several else 0
         self._pause_s = FIRST_RETRY_S
         self._retry_at_s = -inf
@@ -122,12 +137,12 @@ class _RetriesAtClose(_Retries):
     @property
     def should_reject(self) -> bool:
         """Whether the first event is to blame: it was tried alone."""
-        return self._failures > 0 and not self._is_os_error
+        return self._failures > 0 and not self._is_passing
 
     def note_failure(self, error: BaseException) -> None:
         """Note that a try failed; one with several events only shows that one is to blame."""
         super().note_failure(error)
-        if not self._is_os_error and not self._is_one_by_one:
+        if not self._is_passing and not self._is_one_by_one:
             self._is_one_by_one, self._failures = True, 0
 
     def note_success(self, *, one_of_several: bool = False) -> None:
@@ -173,6 +188,11 @@ class GuardedSink:
         self._held_bytes = 0
         self._from_journal: deque[Event] = deque()
         self._fails_to_flush = False
+
+    @property
+    def is_journal(self) -> bool:
+        """Whether the sink is the journal, from which all others can be rebuilt."""
+        return is_journal(self._sink)
 
     @property
     def flush_every_s(self) -> float:
@@ -236,16 +256,30 @@ class GuardedSink:
         self._report = lambda _component, _status, _reason: None
         if self.catch_up is not None:
             self.catch_up.stop_waiting()
+        until_s = time.monotonic() + CLOSE_CATCH_UP_S
         retries = _RetriesAtClose()
-        self._write_waiting(retries, time.monotonic() + CLOSE_CATCH_UP_S)
+        self._write_waiting(retries, until_s)
+        while retries.is_shortage and time.monotonic() < until_s:
+            time.sleep(SHORTAGE_PAUSE_S)
+            retries = _RetriesAtClose()
+            self._write_waiting(retries, until_s)
         reason = "sink_failed" if retries.has_failed else "not_caught_up"
         self.counters.drop(len(self._from_journal) + len(self._held), reason)
         self._from_journal.clear()
         self._held.clear()
         if not retries.has_failed:
             self.fault = None
+        self._flush_patiently(until_s)
         self._succeeded(call_guarded(self._sink.close))
         self.counters.drop_unwritten("sink_failed")
+
+    def _flush_patiently(self, until_s: float) -> None:
+        """Let the sink write what it has, waiting for what the system lacks."""
+        while getattr(self._sink, "unwritten", 0) and time.monotonic() < until_s:
+            flushed = call_guarded(self._sink.flush)
+            if not isinstance(flushed, Failure) or not _is_shortage(flushed.error):
+                return
+            time.sleep(SHORTAGE_PAUSE_S)
 
     def _write_waiting(self, retries: _Retries, until_s: float) -> None:
         """Write what the catch-up has until `until_s`, and then what is held."""

@@ -54,6 +54,7 @@ class Status(msgspec.Struct, kw_only=True):
         report: The counts up to now.
         faults: The present fault of each sink that has one.
         losses: What another process has removed of the output of each sink that lost something.
+        is_recorded: Whether the journal, if there is one, has every event.
         whole_sinks: The sinks that have all events that the journal has for them.
         complete_sinks: The sinks that have every event of this attempt.
     """
@@ -61,6 +62,7 @@ class Status(msgspec.Struct, kw_only=True):
     report: Report = msgspec.field(default_factory=Report)
     faults: dict[str, str] = {}
     losses: dict[str, str] = {}
+    is_recorded: bool = True
     whole_sinks: list[str] = []
     complete_sinks: list[str] = []
 
@@ -150,6 +152,7 @@ class Pipeline:
             report=self._report(),
             faults={d.name: d.fault for d in deliveries if d.fault is not None},
             losses={d.name: loss for d in deliveries if (loss := d.loss) is not None},
+            is_recorded=all(d.is_whole for d in deliveries if d.is_journal),
             whole_sinks=[d.name for d in deliveries if d.is_whole],
             complete_sinks=[d.name for d in deliveries if d.has_all(self._worker.finished)],
         )

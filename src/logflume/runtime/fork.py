@@ -12,7 +12,7 @@ import msgspec
 
 from logflume.config.model import Config, LoggerConfig
 from logflume.config.registry import SINKS, find, find_processor
-from logflume.pipeline.build import is_journal
+from logflume.protocols import is_journal
 from logflume.runs.info import RunInfo
 
 __all__ = ["forked_config", "forked_run"]

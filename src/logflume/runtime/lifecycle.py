@@ -32,7 +32,7 @@ __all__ = ["current_config", "current_run", "flush", "initialize", "report", "se
 
 
 INCOMPLETE = "incomplete"
-"""The status of a run whose shutdown didn't write everything in time."""
+"""The status of a run whose journal lacks events, or whose shutdown took too long."""
 
 _MAX_LATE_LINES = 10
 """Events after the end of the run that are reported one by one."""
@@ -40,6 +40,8 @@ _MAX_LATE_LINES = 10
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 10.0
 """How long to wait before the next attempt to continue a run whose worker process has ended."""
+
+_SAVE_RETRY_S = 0.05
 
 _running: Running | None = None
 _parent: Running | None = None
@@ -127,15 +129,16 @@ def shutdown(timeout_s: float | None = None) -> bool:
             return True
         limit_s = _running.config.shutdown_timeout_s if timeout_s is None else timeout_s
         is_resumed = _running.ending is not None
+        deadline_s = time.monotonic() + _bounded(limit_s)
         try:
-            done = _close(time.monotonic() + _bounded(limit_s))
+            done = _close(deadline_s)
         except BaseException:
             # Ctrl-C ends the wait, and the hook at the end of the process resumes it. A second one
             # gives up.
             if is_resumed:
-                _end_run(False)
+                _end_run(False, deadline_s)
             raise
-        return _end_run(done)
+        return _end_run(done, deadline_s)
 
 
 def _close(deadline_s: float) -> bool:
@@ -161,7 +164,7 @@ def _has_died(running: Running) -> bool:
     return getattr(running.pipeline, "has_died", False)
 
 
-def _end_run(done: bool) -> bool:
+def _end_run(done: bool, deadline_s: float) -> bool:
     """Count what was not written, note how the run ended, and release it.
 
     Returns:
@@ -184,26 +187,31 @@ def _end_run(done: bool) -> bool:
     status = running.pipeline.status()
     _last_report = status.report
     exits.report_losses(status, done)
-    _save_state(running, status, done)
+    is_saved = _save_state(running, status, done, deadline_s)
     if running.attempt is not None:
         running.pipeline.when_ended(running.attempt.release)
     # Only now: whoever interrupts this before can repeat it.
     _running = None
-    return done and not status.faults and not status.losses
+    return done and is_saved and not status.faults and not status.losses
 
 
-def _save_state(running: Running, status: Status, done: bool) -> None:
-    if running.state is None:
-        return
+def _save_state(running: Running, status: Status, done: bool, deadline_s: float) -> bool:
+    """Note in `run.json` how the run ended, as soon as that is possible; False if it isn't."""
+    state = running.state
+    if state is None:
+        return True
     ended = (running.ending or {}).get("status", "finished")
-    running.state.status = ended if done else INCOMPLETE
+    state.status = ended if done and status.is_recorded else INCOMPLETE
     if done:
-        running.state.note_whole(status.whole_sinks)
-        running.state.note_complete(running.paths_of(status.complete_sinks))
-    running.state.note_losses(status.losses, running.paths_of(list(status.losses)))
-    saved = call_guarded(running.state.save, running.run)
-    if isinstance(saved, Failure):
-        print_line(str(saved.error))
+        state.note_whole(status.whole_sinks)
+        state.note_complete(running.paths_of(status.complete_sinks))
+    state.note_losses(status.losses, running.paths_of(list(status.losses)))
+    while isinstance(saved := call_guarded(state.save, running.run), Failure):
+        if time.monotonic() >= deadline_s:
+            print_line(describe(saved.error))
+            return False
+        time.sleep(_SAVE_RETRY_S)
+    return True
 
 
 def flush(timeout_s: float = 10.0) -> bool:

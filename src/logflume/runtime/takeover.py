@@ -9,9 +9,9 @@ from logflume.config.model import Config
 from logflume.config.registry import SINKS, find
 from logflume.events.reserved import is_type_name
 from logflume.events.times import format_time
-from logflume.pipeline.build import build_sink, is_journal
+from logflume.pipeline.build import build_sink
 from logflume.pipeline.records import Dropped, RecordColumns, count_records
-from logflume.protocols import Event, Journal, Position
+from logflume.protocols import Event, Journal, Position, is_journal
 from logflume.runs.info import RunInfo
 
 __all__ = ["find_first_seq", "read_journal_from", "remove_written"]
