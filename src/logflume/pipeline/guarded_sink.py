@@ -24,10 +24,10 @@ BATCH_EVENTS = 1024
 """Held events that are written at once."""
 
 BATCH_TRIES = 3
-"""After so many failures in a row, held events are tried one at a time."""
+"""After this many failures in a row, held events are tried one at a time."""
 
 EVENT_TRIES = 6
-"""After so many, an event that the sink can't take (no `OSError`) is rejected."""
+"""After this many, an event that the sink can't take (no `OSError`) is rejected."""
 
 CLOSE_TRIES = 5
 """Failures, or rejected events, in a row after which a sink that is closed gets no more."""

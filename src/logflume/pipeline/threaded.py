@@ -40,7 +40,7 @@ class _Gap:
 
 
 class _FlushRequest(NamedTuple):
-    """A request to flush, due when so many items have left the queue."""
+    """A request to flush, due when that number of items has left the queue."""
 
     after: int
     done: Wakeup

@@ -130,14 +130,14 @@ def shutdown(timeout_s: float | None = None) -> bool:
         limit_s = _running.config.shutdown_timeout_s if timeout_s is None else timeout_s
         is_resumed = _running.ending is not None
         deadline_s = time.monotonic() + _bounded(limit_s)
+        done = None
         try:
             done = _close(deadline_s)
-        except BaseException:
+        finally:
             # Ctrl-C ends the wait, and the hook at the end of the process resumes it. A second one
             # gives up.
-            if is_resumed:
+            if done is None and is_resumed:
                 _end_run(False, deadline_s)
-            raise
         return _end_run(done, deadline_s)
 
 

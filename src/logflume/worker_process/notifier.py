@@ -21,7 +21,7 @@ DELAY_S = 0.2
 """The longest that a message is held back to be sent together with others, in seconds."""
 
 URGENT_BYTES = MAX_UNWRITTEN_BYTES // 4
-"""Written batches of so many bytes are acknowledged at once, to make room for others."""
+"""Written batches of this size in total are acknowledged at once, to make room for others."""
 
 
 class Notifier:
