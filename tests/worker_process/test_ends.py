@@ -24,6 +24,8 @@ def test_a_killed_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[s
     log = logflume.get_logger()
     for number in range(5_000):
         log.info("x", number=number)
+        if number == 1_000:
+            assert logflume.flush()
         if number == 3_000:
             worker.kill()
         if number == 2_999:
@@ -39,6 +41,22 @@ def test_a_killed_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [0, 1] == parts.column("part").to_pylist()
     assert "continuing on a thread" in capsys.readouterr().err
     assert "finished" == logflume.open_run(run.folder).info.status
+
+
+def test_a_worker_process_killed_at_once(tmp_path: Path) -> None:
+    """One that is killed before it writes anything leaves no trace in the run."""
+    run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
+    (worker,) = workers()
+    worker.suspend()
+    for number in range(1_000):
+        logflume.get_logger().info("x", number=number)
+    worker.kill()
+    assert logflume.shutdown()
+
+    events = read(run.folder / "events.jsonl")
+    assert list(range(1_000)) == [e["number"] for e in events if e["event"] == "x"]
+    assert list(range(len(events))) == [e["seq"] for e in events]
+    assert ["run_started"] == [e["event"] for e in events if "started" in e["event"]]
 
 
 def test_a_killed_training_process(tmp_path: Path) -> None:

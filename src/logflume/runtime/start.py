@@ -215,7 +215,7 @@ def take_over(dead: Running) -> Running:
 
 def _compare_with_journal(
     dead: Running, pipeline: RemotePipeline
-) -> tuple[list[RecordColumns | Dropped], list[Event], int]:
+) -> tuple[list[RecordColumns | Dropped], list[Event] | None, int]:
     """Return what was not acknowledged, the events that the journal has of it, and their `seq`."""
     items, seq = pipeline.take_back()
     return items, read_journal_from(dead.config, dead.run, (dead.run.attempt, seq)), seq

@@ -19,10 +19,10 @@ __all__ = ["find_first_seq", "read_journal_from", "remove_written"]
 Items = Sequence[RecordColumns | Dropped]
 
 
-def read_journal_from(config: Config, run: RunInfo, first: Position) -> list[Event]:
+def read_journal_from(config: Config, run: RunInfo, first: Position) -> list[Event] | None:
     """Return the events of an attempt that its journal has from a position on.
 
-    Opening the journal removes a torn last line. Without a journal there are no events.
+    Opening the journal removes a torn last line. None: the run has no journal.
 
     Raises:
         RunError, OSError, MemoryError: The journal can't be read now.
@@ -37,24 +37,24 @@ def read_journal_from(config: Config, run: RunInfo, first: Position) -> list[Eve
             return [event for batch in journal.read(run, first) for event in batch]
         finally:
             journal.close()
-    return []
+    return None
 
 
-def find_first_seq(items: Items, events: Sequence[Event], seq: int) -> int:
+def find_first_seq(items: Items, events: Sequence[Event] | None, seq: int) -> int:
     """Return a `seq` that no event of the attempt has.
 
     Args:
         items: What was sent and not acknowledged.
-        events: The events of the journal from `seq` on. Without a journal, each of these records
-            may have become an event.
+        events: The events of the journal from `seq` on. Without a journal (None), each of these
+            records may have become an event.
         seq: The `seq` up to which events are acknowledged.
     """
-    if not events:
+    if events is None:
         return seq + count_records(items)
-    return max(seq, *(int(event["seq"]) + 1 for event in events))
+    return max([seq, *(int(event["seq"]) + 1 for event in events)])
 
 
-def remove_written(items: Items, events: Iterable[Event]) -> list[RecordColumns | Dropped]:
+def remove_written(items: Items, events: Iterable[Event] | None) -> list[RecordColumns | Dropped]:
     """Return the items without the records whose events a journal has.
 
     Records are written in order, so everything up to the last record that has its event in the
@@ -64,7 +64,7 @@ def remove_written(items: Items, events: Iterable[Event]) -> list[RecordColumns 
         items: Records that were sent, in order.
         events: The events of the journal from the first of these records on.
     """
-    found = Counter((event["timestamp"], event["event"]) for event in events)
+    found = Counter((event["timestamp"], event["event"]) for event in events or ())
     last: tuple[int, int] | None = None
     for index, item in enumerate(items):
         if isinstance(item, Dropped):
