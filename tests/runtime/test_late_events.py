@@ -78,3 +78,13 @@ def test_without_initialize(tmp_path: Path) -> None:
     script = Script(tmp_path, "for number in range(9): log.info('x', number=number)\n")
     expected = "logflume: 9 events were not written: no run was open (see initialize())\n"
     assert (0, expected) == script.end()
+
+
+def test_an_exception_after_the_run(tmp_path: Path) -> None:
+    """An uncaught exception after `shutdown()` belongs to no run, and adds no line."""
+    script = Script(tmp_path, "start()\nlogflume.shutdown()\nraise ValueError('later')\n")
+    code, errors = script.end()
+
+    assert 1 == code
+    assert errors.endswith("ValueError: later\n")
+    assert not [e for e in script.events() if e["event"] == "exception"]

@@ -30,6 +30,7 @@ __all__ = [
     "forget_ending",
     "handle_signals",
     "install",
+    "note_end_of_run",
     "print_line",
     "report_losses",
     "run_at_exit",
@@ -43,11 +44,13 @@ _ending: dict[str, Any] = {}
 _close: Callable[[], object] | None = None
 _process_id: int | None = None
 _is_interrupted = False
+_has_run = False
 
 
 def install(close: Callable[[], object]) -> None:
     """Let `close` run at the end of the process, whatever ends it. It may be called again."""
-    global _close, _process_id
+    global _close, _process_id, _has_run
+    _has_run = True
     if _close is None:
         # A sink may import modules as late as at exit, and some of those need this one (pyarrow
         # does, for pandas), which can't be imported any more by then.
@@ -69,6 +72,12 @@ def handle_signals() -> None:
     """
     if multiprocessing.parent_process() is None:
         _set_handlers(signal.SIG_DFL, _on_signal)
+
+
+def note_end_of_run() -> None:
+    """Log no uncaught exceptions until another run starts."""
+    global _has_run
+    _has_run = False
 
 
 def set_ending(status: str, error: BaseException | None = None) -> None:
@@ -178,6 +187,8 @@ def _wrap_thread_excepthook() -> None:
 def _log_exception(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None, thread: str
 ) -> None:
+    if not _has_run:
+        return
     fields = exception_fields((kind, error, trace))
     get_logger("system").critical(
         "exception", message=f"uncaught in {thread}", thread=thread, **fields

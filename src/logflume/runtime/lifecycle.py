@@ -177,6 +177,7 @@ def _end_run(done: bool, deadline_s: float) -> bool:
 
     running = _running
     stdlib_logging.uninstall()
+    exits.note_end_of_run()
     if running is None:  # a signal handler has ended it meanwhile
         CHANNELS.hold()
         return done
