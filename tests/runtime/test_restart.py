@@ -104,7 +104,7 @@ def test_a_worker_process_that_is_still_being_built_ends(tmp_path: Path) -> None
 
 
 def test_a_daemon_continues_the_run(tmp_path: Path) -> None:
-    """A process that becomes a daemon goes on with its run and all sinks, as the next attempt."""
+    """A daemon goes on with its run and all sinks, as the next attempt; its children are forked."""
     script = Script(
         tmp_path,
         """
@@ -119,16 +119,23 @@ def test_a_daemon_continues_the_run(tmp_path: Path) -> None:
             os._exit(0)
         log.info("x", number=1)
         log.info("x", number=2)
+        pid = os.fork()
+        if pid == 0:
+            log.info("y", number=3)
+            logflume.shutdown()
+            os._exit(0)
+        os.waitpid(pid, 0)
         say(logflume.shutdown())
         """,
     )
     assert "True" == script.line()
     script.end()
 
+    (child,) = script.folder.glob("events-pid*.jsonl")
+    assert [3] == [e["number"] for e in read(child) if e["event"] == "y"]
     assert [0, 1, 2] == script.numbers()
     assert [0, 1, 1] == [e["attempt"] for e in script.events() if e["event"] == "x"]
     assert 3 == logflume.open_run(script.folder).events("x").num_rows
-    assert not list(script.folder.glob("events-pid*"))
     assert "finished" == logflume.open_run(script.folder).info.status
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -199,3 +200,36 @@ def test_functions_of_the_script(tmp_path: Path) -> None:
     )
     assert (0, "") == script.end()
     assert [0, 1] == script.numbers()
+
+
+def test_a_worker_process_that_nothing_can_replace(tmp_path: Path) -> None:
+    """Without descriptors for a take-over, `shutdown()` ends in time and counts every event."""
+    script = Script(
+        tmp_path,
+        """
+        import json, psutil, resource
+        config["worker"] = "process"
+        start()
+        logflume.flush()
+        (worker,) = psutil.Process().children()
+        worker.suspend()
+        for number in range(1_000):
+            log.info("x", number=number)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        os.kill(worker.pid, signal.SIGKILL)
+        done = logflume.shutdown(1.0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        say(json.dumps([done, logflume.report().dropped_by_reason]))
+        start()
+        log.info("y", number=0)
+        say(logflume.shutdown())
+        """,
+    )
+    assert [False, {"shutdown_timeout": 1_000}] == json.loads(script.line())
+    assert "True" == script.line()
+    _, errors = script.end()
+
+    assert "events dropped: shutdown_timeout 1000" in errors
+    assert [] == script.numbers()
+    assert [(1, 0)] == [(e["attempt"], e["number"]) for e in script.events() if e["event"] == "y"]

@@ -155,7 +155,10 @@ def _close(deadline_s: float) -> bool:
             return True
         if running is not _running or not _has_died(running):
             return False
-        _continue_on_thread(running)
+        if not _continue_on_thread(running):
+            if time.monotonic() >= deadline_s:
+                return False
+            time.sleep(_FIRST_RETRY_S)
     return False
 
 
@@ -313,7 +316,7 @@ def _after_fork() -> None:
 
 
 def _start_in_child() -> None:
-    global _running
+    global _running, _session_id
     CHANNELS.hold()
     if _parent is None:
         return
@@ -329,6 +332,7 @@ def _start_in_child() -> None:
         print_line(f"process {os.getpid()} can't log: {describe(started.error)}")
         return
     _running = started
+    _session_id = _current_session_id()
     exits.install(shutdown)
 
 
