@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -195,11 +199,17 @@ def test_ranks_in_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_narrow_terminal(here: Path) -> None:
     """Rows too wide for the terminal are shown with one value per line, without empty columns."""
-    command = f"stty cols 60; {sys.executable} -m logflume sql first "
-    command += "'select * from training order by step limit 1'"
-    text = subprocess.run(
-        ["script", "-qec", command, "/dev/null"], cwd=here, capture_output=True, text=True
-    ).stdout
+    terminal, stream = pty.openpty()
+    termios.tcsetwinsize(stream, (24, 60))
+    command = [sys.executable, "-m", "logflume", "sql", "first"]
+    command += ["select * from training order by step limit 1"]
+    process = subprocess.Popen(command, cwd=here, stdin=stream, stdout=stream)
+    os.close(stream)
+    text = ""
+    with suppress(OSError), os.fdopen(terminal) as lines_of_terminal:  # Linux ends it by an error
+        for line in lines_of_terminal:
+            text += line
+    assert 0 == process.wait()
     lines = [line.split() for line in text.splitlines()]
     assert ["loss", "1"] in lines
     assert "learning_rate" not in text
