@@ -40,6 +40,11 @@ def test_a_killed_worker_process(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert {0} == {e["attempt"] for e in events}
     parts = logflume.open_run(run.folder).sql("select part from y order by part")
     assert [0, 1] == parts.column("part").to_pylist()
+    final = report()
+    assert final is not None
+    assert 5_002 == final.accepted
+    journal = final.sinks["jsonl"]
+    assert len(events) == final.written == journal["accepted"] == journal["written"]
     assert "continuing on a thread" in capsys.readouterr().err
     assert "finished" == logflume.open_run(run.folder).info.status
 

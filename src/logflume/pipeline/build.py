@@ -18,7 +18,7 @@ from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.guarded_sink import GuardedSink
-from logflume.pipeline.pipeline import Pipeline
+from logflume.pipeline.pipeline import Continued, Pipeline
 from logflume.pipeline.processor_chain import NamedProcessor, ProcessorChain
 from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.threaded import Threaded
@@ -73,7 +73,7 @@ def build_pipeline(
     full_attempts: Mapping[str, int],
     *,
     in_worker_process: bool = False,
-    started_ns: int | None = None,
+    continued: Continued | None = None,
 ) -> Pipeline:
     """Build a pipeline with all processors and sinks, without starting it.
 
@@ -90,7 +90,7 @@ def build_pipeline(
             in full. Missing events of later attempts are added from the journal.
         in_worker_process: Whether this is a worker process. It has short queues: waiting events
             stay in the training process's buffer.
-        started_ns: When the attempt started, if this pipeline continues it; None: it starts it.
+        continued: What the pipeline continues; None: it starts an attempt.
 
     Raises:
         ConfigError: A component is unknown or doesn't accept its options.
@@ -142,7 +142,7 @@ def build_pipeline(
         report,
         polls=not in_worker_process,
     )
-    return Pipeline(worker, chain, ordered, source, start_fields, started_ns)
+    return Pipeline(worker, chain, ordered, source, start_fields, continued)
 
 
 def _is_named_journal(name: str, config: Config) -> bool:

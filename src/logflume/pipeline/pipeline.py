@@ -14,7 +14,7 @@ from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.records import Record, StepAndMode
 from logflume.pipeline.worker import Worker
 
-__all__ = ["Pipeline", "Report", "Status"]
+__all__ = ["Continued", "Pipeline", "Report", "Status"]
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -67,6 +67,20 @@ class Status(msgspec.Struct, kw_only=True):
     complete_sinks: list[str] = []
 
 
+class Continued(msgspec.Struct, frozen=True):
+    """What a worker process that has ended did of the attempt that a pipeline continues.
+
+    Attributes:
+        started_ns: When the attempt started.
+        records: Records that it wrote.
+        events: Events that the journal has of them, and of its own.
+    """
+
+    started_ns: int
+    records: int
+    events: int
+
+
 class Pipeline:
     """Moves records from the process's buffer to the sinks, on one worker thread.
 
@@ -76,7 +90,7 @@ class Pipeline:
         deliveries: Its deliveries.
         source: Where its records come from.
         opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
-        started_ns: When the attempt started; None: now, and its first event is `run_started`.
+        continued: What it continues; None: it starts an attempt, with the event `run_started`.
     """
 
     def __init__(
@@ -86,15 +100,15 @@ class Pipeline:
         deliveries: Sequence[Delivery],
         source: RecordSource,
         opening: Callable[[], dict[str, Any]] | None,
-        started_ns: int | None = None,
+        continued: Continued | None = None,
     ) -> None:
         self._worker = worker
         self._chain = chain
         self._deliveries = deliveries
         self._source = source
         self._opening = opening
-        self._is_continued = started_ns is not None
-        self._started_ns = time.time_ns() if started_ns is None else started_ns
+        self._continued = continued
+        self._started_ns = time.time_ns() if continued is None else continued.started_ns
 
     def start(self) -> None:
         """Start the worker; its first event is `run_started`."""
@@ -159,18 +173,27 @@ class Pipeline:
 
     def _report(self) -> Report:
         dropped = dict(self._worker.dropped)
+        earlier = self._continued or Continued(0, 0, 0)
         return Report(
-            accepted=self._worker.taken + sum(dropped.values()),
-            written=self._worker.finished,
+            accepted=earlier.records + self._worker.taken + sum(dropped.values()),
+            written=earlier.events + self._worker.finished,
             dropped=sum(dropped.values()),
             dropped_by_reason=dropped,
             misfits=self._worker.misfits,
-            sinks={delivery.name: delivery.counters.as_dict() for delivery in self._deliveries},
+            sinks={d.name: self._counts(d, earlier.events) for d in self._deliveries},
             processors=dict(self._chain.failed),
         )
 
+    def _counts(self, delivery: Delivery, earlier: int) -> dict[str, int]:
+        """Return the counts of a sink; others than the journal were filled in with `earlier`."""
+        counts = delivery.counters.as_dict()
+        if earlier and delivery.is_journal:
+            counts["accepted"] += earlier
+            counts["written"] += earlier
+        return counts
+
     def _open(self) -> None:
-        if self._opening is not None and not self._is_continued:
+        if self._opening is not None and self._continued is None:
             self._emit("run_started", self._opening(), self._started_ns, (None, None))
 
     def _finish(self, ending: dict[str, Any] | None, drained_by_s: float) -> None:

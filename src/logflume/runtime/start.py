@@ -24,8 +24,8 @@ from logflume.logger.channels import CHANNELS, channel, configure_channels
 from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_pipeline
 from logflume.pipeline.faults import report_fault
-from logflume.pipeline.pipeline import Pipeline
-from logflume.pipeline.records import Dropped, RecordColumns
+from logflume.pipeline.pipeline import Continued, Pipeline
+from logflume.pipeline.records import Dropped, RecordColumns, count_records
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id, random_run_id
@@ -193,7 +193,12 @@ def take_over(dead: Running) -> Running:
     items, events, seq = _compare_with_journal(dead, dead.pipeline)
     config = msgspec.structs.replace(dead.config, worker="thread")
     run = msgspec.structs.replace(dead.run, first_seq=find_first_seq(items, events, seq))
-    started_s = datetime.fromisoformat(dead.state.started).timestamp()
+    unwritten = remove_written(items, events)
+    continued = Continued(
+        started_ns=int(datetime.fromisoformat(dead.state.started).timestamp() * 1e9),
+        records=dead.pipeline.sent - count_records(unwritten),
+        events=seq if events is None else run.first_seq,
+    )
     with ExitStack() as undo:
         pipeline = build_pipeline(
             config,
@@ -203,11 +208,11 @@ def take_over(dead: Running) -> Running:
             KindStore(dead.state, run, CHANNELS),
             lambda: describe_run(config, GitCommit()),
             dead.state.whole,
-            started_ns=int(started_s * 1e9) if run.first_seq > 0 else None,
+            continued=continued if run.first_seq > 0 else None,
         )
         undo.callback(pipeline.discard)
-        CHANNELS.buffer.put_back(remove_written(items, events))
-        dead.pipeline.forget_unwritten()
+        CHANNELS.buffer.put_back(unwritten)
+        undo.callback(CHANNELS.buffer.take, len(unwritten))
         _connect(config, pipeline)
         undo.pop_all()
     return Running(config, run, dead.state, pipeline, dead.attempt, dead.ending)

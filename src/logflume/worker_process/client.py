@@ -151,6 +151,11 @@ class RemotePipeline:
             self._status = self._status if answer is None else msgspec.convert(answer, Status)
         return self._status
 
+    @property
+    def sent(self) -> int:
+        """Records sent to the worker process."""
+        return self._sender.sent
+
     def take_back(self) -> tuple[list[RecordColumns | Dropped], int]:
         """Release a process that has ended.
 
@@ -160,10 +165,6 @@ class RemotePipeline:
         """
         self._end(0.0)
         return self._sender.unwritten_items(), self._sender.unwritten_seq
-
-    def forget_unwritten(self) -> None:
-        """Forget what `take_back` has returned."""
-        self._sender.forget_unwritten()
 
     def count_dropped(self, unwritten: Sequence[BufferItem], unsent: Sequence[BufferItem]) -> None:
         """Set the counts to what this process knows, after the worker process was killed.

@@ -114,10 +114,6 @@ class Sender:
         """Return what the worker process has not written, in order."""
         return [item for batch in self._unwritten for item in unpack(decode(batch.encoded)[1])]
 
-    def forget_unwritten(self) -> None:
-        """Forget it: it is written elsewhere, or counted."""
-        self._unwritten.clear()
-
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
         self._guarded(lambda: self._open(opening))
         while not self._has_ended:
