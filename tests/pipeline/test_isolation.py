@@ -50,6 +50,23 @@ def test_a_sink_that_always_raises(error: BaseException, tmp_path: Path) -> None
     assert_counts_add_up()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [OSError(24, "Too many open files"), MemoryError(), ImportError("failed to map segment")],
+)
+def test_a_shortage_at_the_end(error: Exception, tmp_path: Path) -> None:
+    """What the system lacks for a moment when the run ends costs no event."""
+    calls = itertools.count()
+    faulty = FaultySink(lambda _events: error if next(calls) < 20 else None)
+    with log_to_two_sinks(tmp_path, faulty) as healthy:
+        for number in range(50):
+            logflume.get_logger().info("x", number=number)
+
+    assert list(range(50)) == numbers(healthy.events) == numbers(faulty.events)
+    assert 0 == sink_counts()["dropped"]
+    assert_counts_add_up()
+
+
 def test_fault_event(tmp_path: Path) -> None:
     """The event of a fault is an error with the name of the sink and the reason."""
     with log_to_two_sinks(tmp_path, FaultySink(always(ValueError("no such column")))) as healthy:

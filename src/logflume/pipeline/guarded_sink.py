@@ -45,10 +45,13 @@ memory is waited for as long."""
 
 SHORTAGE_PAUSE_S = 0.05
 
+_PASSING = (OSError, MemoryError, ImportError)
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 def _is_shortage(error: BaseException) -> bool:
+    if isinstance(error, ImportError):  # a library that is loaded late, and can't be mapped
+        return not isinstance(error, ModuleNotFoundError)
     is_os_shortage = isinstance(error, OSError) and error.errno in _SHORTAGES
     return is_os_shortage or isinstance(error, MemoryError)
 
@@ -56,9 +59,9 @@ def _is_shortage(error: BaseException) -> bool:
 class _Retries:
     """When a failing sink is tried again, with how many events, and when one is rejected.
 
-    An `OSError` or a `MemoryError` is taken for a condition that passes, such as a full disk: it
-    never costs an event. Any other error may be caused by a single event, which is found by trying
-    them one at a time.
+    An `OSError`, `MemoryError` or `ImportError` is taken for a condition that passes, such as a
+    full disk: it never costs an event. Any other error may be caused by a single event, which is
+    found by trying them one at a time.
 
     Attributes:
         has_failed: Whether the last try failed.
@@ -92,7 +95,7 @@ class _Retries:
         """Note that a try failed."""
         self.has_failed = True
         self.is_shortage = _is_shortage(error)
-        if isinstance(error, (OSError, MemoryError)) is not self._is_passing:
+        if isinstance(error, _PASSING) is not self._is_passing:
             self._is_passing, self._failures = not self._is_passing, 0
         self._failures += 1
         self._retry_at_s = time.monotonic() + self._pause_s
