@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from logflume.protocols import FaultKind, ScanFault, ScannedEvent
 from logflume.resources import open_file
 
-__all__ = ["AppendFile", "end_of_lines", "read_at"]
+__all__ = ["AppendFile", "end_of_lines", "read_at", "scan_lines"]
 
 
 _REMOVED = "removed by another process: {count:,} bytes are missing"
@@ -194,3 +195,17 @@ def read_at(file: int, length: int, offset: int) -> bytes:
         length -= len(chunk)
         offset += len(chunk)
     return b"".join(chunks)
+
+
+def scan_lines(path: Path) -> Iterator[ScannedEvent | ScanFault]:
+    """Yield an event for each line of a text file; a line doesn't have its event's position.
+
+    Args:
+        path: The file; it may be missing.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            is_torn = not line.endswith(b"\n")
+            yield ScanFault("torn last line", FaultKind.TORN) if is_torn else ScannedEvent(None)

@@ -181,7 +181,7 @@ def _find_files(folder: Path) -> list[Path]:
 
 def _find_work(folder: Path, sink_files: Sequence[SinkFile], suffixes: Sequence[str]) -> list[Path]:
     """Return the hidden files and folders next to the sink files."""
-    paths = [file.path for file in sink_files if file.kind != "jsonl"]
+    paths = [file.path for file in sink_files if not file.is_journal]
     hidden = [path.with_name(f".{path.name}{suffix}") for path in paths for suffix in suffixes]
     return [path for path in hidden if path.is_relative_to(folder) and path.exists()]
 
