@@ -15,7 +15,7 @@ import msgspec
 from logflume.exceptions import RunError
 from logflume.formats.atomic import atomic_replacement, size_bytes
 from logflume.formats.journal import TORN, OnProgress, ignore_progress, read_journal_lines
-from logflume.formats.positions import SeqRanges
+from logflume.formats.positions import PositionSet
 from logflume.maintenance.sink_files import (
     SinkFile,
     find_sink_files,
@@ -28,7 +28,7 @@ from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
-__all__ = ["Rebuilt", "keep_foreign_files", "read_event_batches", "rebuild", "replay"]
+__all__ = ["Rebuilt", "keep_foreign_files", "rebuild", "replay"]
 
 
 _BATCH_EVENTS = 1_024
@@ -108,7 +108,7 @@ def rebuild(
             ]
             for copy in copies:
                 stack.callback(copy.close)
-            for events in read_event_batches(writer, run, on_progress):
+            for events in _read_event_batches(writer, run, on_progress):
                 for copy in copies:
                     copy.write(events)
             for copy in copies:
@@ -118,7 +118,7 @@ def rebuild(
     return [Rebuilt(copy.path, copy.events, size_bytes(copy.path)) for copy in copies]
 
 
-def read_event_batches(
+def _read_event_batches(
     writer: Writer, run: RunInfo, on_progress: OnProgress = ignore_progress
 ) -> Iterator[list[Event]]:
     """Yield the events of a journal in batches, each from one attempt.
@@ -135,7 +135,7 @@ def read_event_batches(
 
 
 def _read_events(writer: Writer, run: RunInfo, on_progress: OnProgress) -> Iterator[Event]:
-    seen = SeqRanges()
+    seen = PositionSet()
     for line in read_journal_lines(writer, run, on_progress):
         if line.event is None and line.fault != TORN:
             raise RunError(

@@ -14,7 +14,7 @@ from logflume.config.model import Config
 from logflume.exceptions import RunError
 from logflume.formats.atomic import STAGING_SUFFIX, clean_up
 from logflume.formats.journal import TORN, JournalLine
-from logflume.formats.positions import SeqRanges
+from logflume.formats.positions import PositionSet
 from logflume.maintenance.sink_files import SinkFile, has_all_events
 from logflume.runs.files import Writer
 from logflume.runs.info import RunInfo
@@ -68,7 +68,7 @@ class JournalCheck:
         self._configs = configs
         self._is_live = is_live
         self._has_lost_lines = False
-        self._seen = SeqRanges()
+        self._seen = PositionSet()
         self._faults: Counter[tuple[Path, str]] = Counter()
         self._started: set[int] = set()
         self._ended: set[int] = set()

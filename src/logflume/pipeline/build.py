@@ -247,7 +247,7 @@ def _attach_catch_ups(
         return
     for delivery in deliveries[1:]:
         catch_up = CatchUp(
-            journal,
+            journal.read,
             lambda: deliveries[0].fault is not None,
             partial(_is_routed_to, router, delivery),
             sinks[delivery.name],
