@@ -51,6 +51,7 @@ class CsvSink:
     """
 
     detachable = True
+    output = "file"
     threaded = True
 
     def __init__(
@@ -58,7 +59,7 @@ class CsvSink:
     ) -> None:
         self._path = path
         self._columns = _choose_columns(columns, events or [])
-        if path.exists():
+        if path.is_file():  # `AppendFile` refuses anything else that is there
             self._columns = _read_header(path, self._columns)
         self._known = {*self._columns, "nonfinite"}
         self._file = AppendFile(path, find_end=_end_of_rows, header=_header_line(self._columns))

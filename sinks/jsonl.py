@@ -34,6 +34,7 @@ class JsonlSink:
     """
 
     detachable = True
+    output = "file"
     journal = True
 
     def __init__(self, path: Path, *, rotate_bytes: int = 256_000_000) -> None:

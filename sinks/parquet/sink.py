@@ -59,6 +59,7 @@ class ParquetSink:
     """
 
     detachable = True
+    output = "folder"
     threaded = True
 
     def __init__(

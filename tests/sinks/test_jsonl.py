@@ -221,14 +221,6 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
     assert [50, 0, 0, 1, 1, 99] == seqs
 
 
-def test_a_full_device(tmp_path: Path) -> None:
-    """Each write to `/dev/full` raises."""
-    with closing(JsonlSink(Path("/dev/full"))) as sink:
-        for _ in range(2):
-            with pytest.raises(OSError, match="No space left"):
-                sink.write([make_event()])
-
-
 def test_a_limit_must_be_above_0(tmp_path: Path) -> None:
     """A `rotate_bytes` of 0, which would start a file for every batch, is rejected."""
     with pytest.raises(ValueError, match="rotate_bytes must be above 0, not 0"):

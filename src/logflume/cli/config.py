@@ -25,5 +25,5 @@ def check(
     ],
 ) -> None:
     """Check a configuration and report any error."""
-    config = load_config(source)
+    config = load_config(source, may_probe=True)
     typer.echo(f"{source}: valid. Sinks: {', '.join(config.sinks)}.")

@@ -158,3 +158,10 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
     sinks: dict[str, SinkConfig] = field(default_factory=dict)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     stdlib: StdlibConfig | None = None
+
+    def used_sinks(self) -> list[str]:
+        """Return the sinks that at least one logger uses, in the order of the configuration."""
+        used = {
+            name for logger in (self.root, *self.loggers.values()) for name in logger.sinks or ()
+        }
+        return [name for name in self.sinks if name in used]

@@ -113,8 +113,8 @@ def build_pipeline(
             for name, number in full_attempts.items()
             if not _is_missing(name, config, run)
         }
-        has_journal = any(_is_named_journal(name, config) for name in _used_sinks(config))
-        for name in _used_sinks(config):
+        has_journal = any(_is_named_journal(name, config) for name in config.used_sinks())
+        for name in config.used_sinks():
             sinks[name] = build_sink(name, config.sinks[name], injected)
             deliveries[name] = _build_delivery(
                 name,
@@ -265,14 +265,6 @@ def _is_missing(name: str, config: Config, run: RunInfo) -> bool:
     """Whether a sink's files were removed, or its path was changed to a new one."""
     path = config.sinks[name].options.get("path") if name in config.sinks else None
     return isinstance(path, str) and not run.expand(path).exists()
-
-
-def _used_sinks(config: Config) -> list[str]:
-    """Return the sinks that at least one logger uses, in the order of the configuration."""
-    used = set(config.root.sinks or [])
-    for logger in config.loggers.values():
-        used.update(logger.sinks or [])
-    return [name for name in config.sinks if name in used]
 
 
 def build_router(config: Config, targets: Mapping[str, Target]) -> Router[Target]:
