@@ -119,7 +119,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "sinks: {jsonl: {path: x, rotate_byte: 5}}",
             [
                 "my.yaml: sinks.jsonl.rotate_byte: unknown option",
-                "  allowed: path, rotate_bytes",
+                "  allowed: path, rotate_bytes, fsync_interval_s",
                 "  did you mean 'rotate_bytes'?",
             ],
         ),
@@ -131,7 +131,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "sinks: {jsonl: }",
             [
                 "my.yaml: sinks.jsonl: missing option 'path'",
-                "  allowed: path, rotate_bytes",
+                "  allowed: path, rotate_bytes, fsync_interval_s",
             ],
         ),
         (

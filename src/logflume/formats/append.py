@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from logflume.formats.durable import sync, sync_entry
 from logflume.resources import open_file
 
 __all__ = ["AppendFile", "end_of_lines", "read_at"]
@@ -105,6 +106,16 @@ class AppendFile:
                 # The descriptor is invalid after `close`, even if `close` fails.
                 file, self._file = self._file, -1
                 os.close(file)
+
+    def sync(self) -> None:
+        """Return once the file, including its name, is on the disk.
+
+        Raises:
+            OSError: It is unknown how much of it is.
+        """
+        if self._file >= 0:
+            sync(self._file)
+            sync_entry(self._path)
 
     def check(self) -> None:
         """Notice whether another process has removed or truncated the file."""
