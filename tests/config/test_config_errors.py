@@ -55,7 +55,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             [
                 "my.yaml: bufer: unknown key",
                 "  allowed: version, dir, run, when_claimed, shutdown_timeout_s, worker, buffer, "
-                "root, loggers, processors, sinks, metrics, stdlib",
+                "root, loggers, caller_processors, processors, sinks, metrics, stdlib",
                 "  did you mean 'buffer'?",
             ],
         ),

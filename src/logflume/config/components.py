@@ -9,7 +9,7 @@ from typing import Any
 from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Config, SinkConfig
 from logflume.config.reader import join
-from logflume.config.registry import PROCESSORS, SINKS, check_options, find
+from logflume.config.registry import PROCESSORS, SINKS, check_options, find, find_processor
 
 __all__ = ["check_components"]
 
@@ -31,6 +31,9 @@ def check_components(config: Config, where: str, errors: ErrorList) -> None:
     for index, entry in enumerate(config.processors):
         with errors:
             _check_processor(entry, join(where, f"processors[{index}]"))
+    for index, entry in enumerate(config.caller_processors):
+        with errors:
+            _check_caller_processor(entry, join(where, f"caller_processors[{index}]"))
     for name, sink in config.sinks.items():
         if sink.instance is None:
             _check_sink(sink, join(where, f"sinks.{name}"), errors)
@@ -54,6 +57,13 @@ def _check_processor(entry: Any, where: str) -> None:
         check_options(factory, options or {}, _PROVIDED, where)
     elif options:
         raise config_error(where, "this processor is a function and takes no options")
+
+
+def _check_caller_processor(entry: Any, where: str) -> None:
+    _check_processor(entry, where)
+    if hasattr(find_processor(entry) or entry, "close"):
+        problem = "this processor holds events back, so it has to be in `processors`"
+        raise config_error(where, problem)
 
 
 def _check_sink(sink: SinkConfig, where: str, errors: ErrorList) -> None:

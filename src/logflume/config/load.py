@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from logflume.config.caller import move_to_caller
 from logflume.config.components import check_components
 from logflume.config.dictconfig import is_dictconfig, translate
 from logflume.config.errors import ErrorList, config_error, nearest
@@ -77,7 +78,7 @@ def load_config(
         config.dir, where_dir = folder, "LOGFLUME_DIR"
     check_paths(config, where, where_dir, errors, may_probe=may_probe)
     errors.raise_any()
-    return config
+    return move_to_caller(config)
 
 
 def _read_yaml(source: str, errors: ErrorList) -> tuple[dict[str, Any], str]:

@@ -39,9 +39,15 @@ class Channel:
 
     __slots__ = ("level", "name")
 
+    disabled = False
+
     def __init__(self, name: str, level: int) -> None:
         self.name = name
         self.level = level
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802 - named as in Python's logging
+        """Return the level, for structlog's `filter_by_level`."""
+        return self.level
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r})"
@@ -56,10 +62,11 @@ class Channels:
     Attributes:
         buffer: Where log calls put their records. While no pipeline runs it holds the first
             `HELD_RECORDS` for the next one.
+        is_held: Whether no pipeline runs.
         has_warned: Whether a line has said that no run is open.
         step_and_mode: Step and mode that calls are stamped with, from `set_step`.
-        caller_processors: structlog's own list of processors, which run in the caller. It is empty
-            unless something like `structlog.testing.capture_logs` fills it.
+        caller_processors: structlog's own list of processors, which run in the caller: the chain of
+            those that are configured, or what `structlog.testing.capture_logs` puts there.
     """
 
     def __init__(self) -> None:
@@ -94,7 +101,7 @@ class Channels:
 
     def hold(self) -> None:
         """Keep what is logged in the buffer until a pipeline runs again."""
-        self._is_held = True
+        self.is_held = True
         self.buffer.configure(
             HELD_RECORDS, WhenFull.DROP_NEWEST, 0.0, HELD_BYTES, lambda _count: self.warn_if_held()
         )
@@ -102,7 +109,7 @@ class Channels:
 
     def release(self, config: BufferConfig) -> None:
         """Let a pipeline take what is logged, and what was held."""
-        self._is_held = self.has_warned = False
+        self.is_held = self.has_warned = False
         self.buffer.configure(
             config.size, config.when_full, config.block_timeout_s, config.max_bytes
         )
@@ -112,7 +119,7 @@ class Channels:
 
         Called when that can hardly be intended: a trainer reports, or there is no more room.
         """
-        if self._is_held and not self.has_warned:
+        if self.is_held and not self.has_warned:
             self.has_warned = True
             print_line(_NO_RUN)
 

@@ -30,7 +30,7 @@ from logflume.values.declared import read_kinds
 from logflume.values.kinds import Kind
 from logflume.values.normalize import Normalizer
 
-__all__ = ["KindStore", "build_pipeline", "build_router", "build_sink"]
+__all__ = ["KindStore", "build_caller_chain", "build_pipeline", "build_router", "build_sink"]
 
 
 class KindStore:
@@ -104,7 +104,7 @@ def build_pipeline(
     with ExitStack() as opened:
         processors = []
         for index, entry in enumerate(config.processors):
-            processors.append(_build_processor(entry, index, injected))
+            processors.append(_build_processor(entry, f"processors[{index}]", injected))
             opened.callback(ProcessorChain(processors[-1:], report).close)
         deliveries: dict[str, Delivery] = {}
         sinks: dict[str, Any] = {}
@@ -145,6 +145,20 @@ def build_pipeline(
     return Pipeline(worker, chain, ordered, source, start_fields, continued)
 
 
+def build_caller_chain(config: Config, run: RunInfo, source: RecordSource) -> ProcessorChain:
+    """Build the chain of the processors that run in the threads that log.
+
+    Raises:
+        ConfigError: A processor doesn't accept its options.
+    """
+    injected = {"run": run, "metrics": config.metrics}
+    processors = [
+        _build_processor(entry, f"caller_processors[{index}]", injected)
+        for index, entry in enumerate(config.caller_processors)
+    ]
+    return ProcessorChain(processors, partial(report_fault, source))
+
+
 def _is_named_journal(name: str, config: Config) -> bool:
     sink = config.sinks[name]
     return is_journal(sink.instance or find(SINKS, sink.type, f"sinks.{name}.type"))
@@ -183,8 +197,7 @@ def build_sink(
     )
 
 
-def _build_processor(entry: Any, index: int, injected: Mapping[str, Any]) -> NamedProcessor:
-    where = f"processors[{index}]"
+def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> NamedProcessor:
     if callable(entry):
         return NamedProcessor(getattr(entry, "__name__", type(entry).__name__), entry)
     if isinstance(entry, str):

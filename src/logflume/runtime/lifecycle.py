@@ -191,6 +191,7 @@ def _end_run(done: bool, deadline_s: float) -> bool:
         running.pipeline.give_up()
         count_unwritten(running)
     CHANNELS.hold()
+    CHANNELS.caller_processors.clear()
     status = running.pipeline.status()
     _last_report = status.report
     exits.report_losses(status, done)

@@ -20,9 +20,10 @@ from logflume.events.times import format_time
 from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger import stdlib_logging
+from logflume.logger.caller_chain import caller_processor
 from logflume.logger.channels import CHANNELS, channel, configure_channels
 from logflume.logger.logger import EventLogger
-from logflume.pipeline.build import KindStore, build_pipeline
+from logflume.pipeline.build import KindStore, build_caller_chain, build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Continued, Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns, count_records
@@ -114,6 +115,10 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
             report_fault(CHANNELS, "run.lock", "failed", fault)
         commit.start()
         undo.callback(CHANNELS.hold)
+        if config.caller_processors:
+            undo.callback(CHANNELS.caller_processors.clear)
+            chain = build_caller_chain(config, running.run, CHANNELS)
+            CHANNELS.caller_processors.append(caller_processor(chain))
         _connect(config, running.pipeline)
         undo.pop_all()
     if config.stdlib is not None:
