@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -278,6 +279,10 @@ def test_the_command(tmp_path: Path) -> None:
 
     assert "my.yaml: dir: /proc can't be written to: " in error
     assert "my.yaml: bufer: unknown key" in error
+
+    long = {"root": {"sinks": ["csv"]}, "sinks": {"csv": {"path": "x" * 300}}}
+    Path("my.yaml").write_text(json.dumps(long))
+    assert "File name too long" in check_error(tmp_path, "config", "check", "my.yaml")
 
     Path("my.yaml").write_text("dir: logs\n")
     assert "valid" in check_output(tmp_path, "config", "check", "my.yaml")

@@ -15,7 +15,7 @@ from logflume.config.components import check_components
 from logflume.config.dictconfig import is_dictconfig, translate
 from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Config, Level, SinkConfig
-from logflume.config.paths import check_paths
+from logflume.config.paths import PathCheck, check_paths
 from logflume.config.reader import join, mapping, read, read_valid
 from logflume.config.safe_yaml import load_yaml
 from logflume.exceptions import ConfigError
@@ -36,7 +36,7 @@ def load_config(
     run: str | None = None,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - the key's name in the YAML
     level: str | None = None,
-    may_probe: bool = False,
+    paths: PathCheck = PathCheck.KIND,
 ) -> Config:
     """Load and check a configuration, and the paths in it.
 
@@ -47,7 +47,7 @@ def load_config(
         dir: Overrides `LOGFLUME_DIR`, which overrides `dir` in the file.
         level: Level of the root logger, and of all loggers without a level of their own. Overrides
             `LOGFLUME_LEVEL`, which overrides the file.
-        may_probe: Whether to create a file, for a moment, in each folder that is written to.
+        paths: How to check the paths of sinks and runs.
 
     Raises:
         ConfigError: The configuration is invalid; the message says of each error where it is and
@@ -76,7 +76,7 @@ def load_config(
         config.dir, where_dir = str(dir), "dir"
     elif folder := os.environ.get("LOGFLUME_DIR"):
         config.dir, where_dir = folder, "LOGFLUME_DIR"
-    check_paths(config, where, where_dir, errors, may_probe=may_probe)
+    check_paths(config, where, where_dir, errors, paths)
     errors.raise_any()
     return move_to_caller(config)
 

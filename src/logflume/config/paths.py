@@ -12,6 +12,7 @@ import stat
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from logflume.config.registry import SINKS, find
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id
 from logflume.runs.info import RunInfo
 
-__all__ = ["check_paths"]
+__all__ = ["PathCheck", "check_path", "check_paths"]
 
 # `Path` makes `s3:/logs` of `s3://logs`. One letter is a drive of Windows.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
@@ -54,6 +55,17 @@ _WANTED = {
 }
 
 
+class PathCheck(Enum):
+    """How thoroughly the paths of a configuration are checked."""
+
+    NONE = auto()
+    """Not at all: nothing will be written there."""
+    KIND = auto()
+    """What they lead to, for `initialize`, which then opens them."""
+    WRITABLE = auto()
+    """Also whether they can be written to: a file is created, for a moment, in each folder."""
+
+
 class _Output(NamedTuple):
     """What a sink writes: its path, where it is configured, and what the path has to be."""
 
@@ -63,7 +75,7 @@ class _Output(NamedTuple):
 
 
 def check_paths(
-    config: Config, where: str, where_dir: str, errors: ErrorList, *, may_probe: bool
+    config: Config, where: str, where_dir: str, errors: ErrorList, check: PathCheck
 ) -> None:
     """Check the folder of the runs and the `path` of every sink that is used.
 
@@ -72,21 +84,26 @@ def check_paths(
         where: Location in the configuration, for errors.
         where_dir: Where `dir` was set.
         errors: Where unusable paths are added.
-        may_probe: Whether to create a file, for a moment, in each folder that is written to.
+        check: How.
     """
+    if check is PathCheck.NONE:
+        return
     with errors:
-        _check_text(config.dir, where_dir)
+        check_path(config.dir, where_dir)
         run = _identify(config)
-        outputs = [_Output(run.dir, where_dir, "folder"), _Output(run.folder, where_dir, "folder")]
+        folders = [_Output(path, where_dir, "folder") for path in (run.dir, run.folder)]
+        sinks: list[_Output] = []
         for name in config.used_sinks():
             with errors:
-                outputs += _outputs(name, config, run, join(where, f"sinks.{name}.path"))
-        for output in outputs:
+                sinks += _outputs(name, config, run, join(where, f"sinks.{name}.path"))
+        usable = []
+        for output in (*folders, *sinks):
             with errors:
                 _check_output(output)
-        _check_apart(outputs[2:], run, errors)
-        if may_probe:
-            _probe(outputs, errors)
+                usable.append(output)
+        _check_apart([output for output in sinks if output in usable], run, errors)
+        if check is PathCheck.WRITABLE:
+            _probe(usable, errors)
 
 
 def _identify(config: Config) -> RunInfo:
@@ -102,12 +119,12 @@ def _outputs(name: str, config: Config, run: RunInfo, where: str) -> list[_Outpu
     path = sink.options.get("path")
     if sink.instance is not None or not isinstance(path, str):
         return []
-    _check_text(path, where)
+    check_path(path, where)
     factory = find(SINKS, sink.type, f"{where.removesuffix('path')}type")
     return [_Output(run.expand(path), where, getattr(factory, "output", None))]
 
 
-def _check_text(path: str, where: str) -> None:
+def check_path(path: str, where: str) -> None:
     """Check that a text is a path that leads to where it seems to lead.
 
     Raises:
@@ -188,6 +205,9 @@ def _probe(outputs: Sequence[_Output], errors: ErrorList) -> None:
     """Check that each folder can be written to, or the nearest one that exists."""
     probed = set()
     for path, where, _ in outputs:
+        if path.is_file() and not os.access(path, os.W_OK):
+            with errors:
+                raise config_error(where, f"{path} can't be written to: its mode forbids it")
         folder = next(place for place in (path, *path.parents) if place.is_dir())
         if folder in probed:
             continue

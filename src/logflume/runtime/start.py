@@ -118,7 +118,7 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         if config.caller_processors:
             undo.callback(CHANNELS.caller_processors.clear)
             chain = build_caller_chain(config, running.run, CHANNELS)
-            CHANNELS.caller_processors.append(caller_processor(chain))
+            CHANNELS.caller_processors[:] = [caller_processor(chain)]
         _connect(config, running.pipeline)
         undo.pop_all()
     if config.stdlib is not None:
