@@ -31,6 +31,7 @@ class ConsoleSink:
     """
 
     detachable = True
+    output = "file"
 
     def __init__(self, path: Path | None = None, *, run: RunInfo) -> None:
         self._file = None if path is None else AppendFile(path, find_end=end_of_lines)

@@ -58,6 +58,7 @@ class CsvSink:
     """
 
     detachable = True
+    output = "file"
     threaded = True
 
     def __init__(
@@ -65,7 +66,7 @@ class CsvSink:
     ) -> None:
         self._path = path
         self._columns = _choose_columns(columns, events or [])
-        if path.exists():
+        if path.is_file():  # `AppendFile` refuses anything else that is there
             self._columns = read_header(path, self._columns)
         self._known = {*self._columns, "nonfinite"}
         self._file = AppendFile(path, find_end=end_of_rows, header=header_line(self._columns))

@@ -61,6 +61,7 @@ class ParquetSink:
     """
 
     detachable = True
+    output = "folder"
     threaded = True
 
     def __init__(

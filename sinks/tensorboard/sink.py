@@ -38,6 +38,7 @@ class TensorBoardSink:
     """
 
     detachable = True
+    output = "folder"
 
     def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:
         from .encode import Encoder

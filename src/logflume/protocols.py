@@ -105,7 +105,8 @@ class Sink(Protocol):
     `loss`, a text or None: it is reported once, and the run doesn't count as complete. A
     constructor parameter `run` receives the run's identity
     (`logflume.runs.info.RunInfo`). The class attribute `threaded = True` gives the sink a
-    thread of its own. `detachable = True` has the same meaning as for a `Processor`.
+    thread of its own. `detachable = True` has the same meaning as for a `Processor`. `output` says
+    what the option `path` leads to, `"file"` or `"folder"`: anything else there is an error.
     """
 
     def write(self, events: Sequence[Event]) -> None:

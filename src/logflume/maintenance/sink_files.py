@@ -15,6 +15,7 @@ import msgspec
 
 from logflume.config.load import load_config
 from logflume.config.model import Config, SinkConfig
+from logflume.config.paths import PathCheck
 from logflume.config.registry import SINKS, check_options, find
 from logflume.events.reserved import LEVELS
 from logflume.exceptions import ConfigError, RunError
@@ -303,7 +304,7 @@ def find_sink_files(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -
 
     Of the default ones only those whose kind is not configured: a replay can add them to a run.
     """
-    default = load_config("default")
+    default = load_config("default", paths=PathCheck.NONE)
     own: dict[Path, SinkFile] = {}
     for _, config in sorted(configs.items(), reverse=True):
         for name in _rebuildable_sinks(config):
