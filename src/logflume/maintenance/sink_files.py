@@ -17,7 +17,8 @@ from logflume.config.model import Config, SinkConfig
 from logflume.config.registry import SINKS, check_options, find
 from logflume.events.reserved import LEVELS
 from logflume.exceptions import ConfigError, RunError
-from logflume.formats.journal import event_type_filter, read_journal_lines
+from logflume.formats.journal import read_journal_lines
+from logflume.formats.journal_lines import event_type_filter
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.build import build_router, build_sink
 from logflume.protocols import Event, is_journal

@@ -52,7 +52,7 @@ class Run(Questions):
         An incomplete last line is omitted, and so are events that exist only in Parquet.
 
         Raises:
-            RunError: A line is not valid JSON: the file was damaged or edited.
+            RunError: A line is not an event: the file was damaged or edited.
         """
         writers = find_writers(self.folder)
         # This view reads each journal twice, so it is used only where it can make a difference.
