@@ -25,7 +25,7 @@ from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Continued, Pipeline
-from logflume.pipeline.records import Dropped, RecordColumns, count_records
+from logflume.pipeline.records import Dropped, RecordColumns
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id, random_run_id
@@ -196,7 +196,6 @@ def take_over(dead: Running) -> Running:
     unwritten = remove_written(items, events)
     continued = Continued(
         started_ns=int(datetime.fromisoformat(dead.state.started).timestamp() * 1e9),
-        records=dead.pipeline.sent - count_records(unwritten),
         events=seq if events is None else run.first_seq,
     )
     with ExitStack() as undo:
