@@ -33,6 +33,7 @@ from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
+from logflume.runtime.spawned import refuse_import
 from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
 from logflume.terminal.streams import is_terminal, print_line
 from logflume.values.kinds import Kind
@@ -94,6 +95,8 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
     commit = GitCommit()
     with ExitStack() as undo:
         run = _identify(config, working_dir, undo)
+        if config.when_claimed == "error":
+            refuse_import(run)
         orphan_timeout_s = config.shutdown_timeout_s + ORPHAN_MARGIN_S
         attempt = open_attempt(run, config.when_claimed, orphan_timeout_s, print_line)
         undo.callback(attempt.release)
