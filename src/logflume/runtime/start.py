@@ -30,6 +30,7 @@ from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id, random_run_id
 from logflume.runs.info import RunInfo
+from logflume.runs.lock import LockHolder
 from logflume.runs.state import RunState
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
@@ -47,6 +48,10 @@ ORPHAN_MARGIN_S = 10.0
 """What the worker process of a killed training may need beyond `shutdown_timeout_s`."""
 
 _NO_LOCKS = "{fault}: a second process that writes this run would go unnoticed"
+_TWO_WRITERS = (
+    "process {other.pid} on {other.host} also writes run {run.run!r}, rank {run.rank}: stop one of "
+    "them. The ranks of one run are distinguished by RANK, and runs by LOGFLUME_RUN"
+)
 _ON_A_THREAD = "{obstacle}, so processors and sinks run on a thread of the training process"
 
 
@@ -106,6 +111,8 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         if attempt.run_lock is not None and attempt.run_lock.fault:
             fault = _NO_LOCKS.format(fault=attempt.run_lock.fault)
             report_fault(CHANNELS, "run.lock", "failed", fault)
+        lock = attempt.run_lock or attempt.attempt_lock
+        lock.watch(lambda other: _report_other(config, running.run, other))
         commit.start()
         undo.callback(CHANNELS.hold)
         _connect(config, running.pipeline)
@@ -303,6 +310,14 @@ def _reserve(folder: Path, undo: ExitStack) -> str:
     for path in reversed(created):
         undo.callback(call_guarded, path.rmdir)
     return folder.name
+
+
+def _report_other(config: Config, run: RunInfo, other: LockHolder) -> None:
+    """Report another process that writes the same files."""
+    reason = _TWO_WRITERS.format(other=other, run=run)
+    report_fault(CHANNELS, "run.lock", "failed", reason)
+    if not _has_console(config):
+        print_line(reason)
 
 
 def _has_console(config: Config) -> bool:
