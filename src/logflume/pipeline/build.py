@@ -10,7 +10,7 @@ from typing import Any
 
 from logflume.config.errors import config_error
 from logflume.config.model import Config, LoggerConfig, SinkConfig
-from logflume.config.registry import PROCESSORS, SINKS, build, find
+from logflume.config.registry import PROCESSORS, SINKS, build, find, is_journal_sink
 from logflume.events.reserved import LEVELS
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.buffer import RecordSource
@@ -113,7 +113,7 @@ def build_pipeline(
             for name, number in full_attempts.items()
             if not _is_missing(name, config, run)
         }
-        has_journal = any(_is_named_journal(name, config) for name in _used_sinks(config))
+        has_journal = any(is_journal_sink(name, config.sinks[name]) for name in _used_sinks(config))
         for name in _used_sinks(config):
             sinks[name] = build_sink(name, config.sinks[name], injected)
             deliveries[name] = _build_delivery(
@@ -143,11 +143,6 @@ def build_pipeline(
         polls=not in_worker_process,
     )
     return Pipeline(worker, chain, ordered, source, start_fields, continued)
-
-
-def _is_named_journal(name: str, config: Config) -> bool:
-    sink = config.sinks[name]
-    return is_journal(sink.instance or find(SINKS, sink.type, f"sinks.{name}.type"))
 
 
 def build_sink(

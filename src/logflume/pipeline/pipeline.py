@@ -92,7 +92,12 @@ class Pipeline:
         source: Where its records come from.
         opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
         continued: What it continues; None: it starts an attempt, with the event `run_started`.
+
+    Attributes:
+        has_died: Whether its process ended on its own: never, as it is the present one.
     """
+
+    has_died = False
 
     def __init__(
         self,

@@ -63,6 +63,9 @@ class LockHolder(msgspec.Struct):
     worker_pid: int | None = None
     beat: int = 0
 
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
     def is_running(self) -> bool:
         """Whether the process is running, as far as is known: another machine's can't be seen."""
         return self.host != socket.gethostname() or _is_running(self.pid, self.since)

@@ -49,7 +49,7 @@ ORPHAN_MARGIN_S = 10.0
 
 _NO_LOCKS = "{fault}: a second process that writes this run would go unnoticed"
 _TWO_WRITERS = (
-    "process {other.pid} on {other.host} also writes run {run.run!r}, rank {run.rank}: stop one of "
+    "{other} also writes run {run.run!r}, rank {run.rank}: stop one of "
     "them. The ranks of one run are distinguished by RANK, and runs by LOGFLUME_RUN"
 )
 _ON_A_THREAD = "{obstacle}, so processors and sinks run on a thread of the training process"
