@@ -25,6 +25,9 @@ class ConsoleSink:
     `NO_COLOR` is set, and tqdm's progress bars stay in place below them. With `path`, the same
     lines are written to a file instead, uncoloured and with the date.
 
+    Python itself prints an uncaught exception on standard error, so the line of its event there is
+    without a traceback. The file has all of it.
+
     Args:
         path: A text file; None prints to standard error.
         run: The identity of the run, for its rank.
@@ -58,7 +61,7 @@ class ConsoleSink:
         # Looked up at each write: test runners and notebooks replace `sys.stderr`.
         stream = sys.stderr
         painter = Painter(colours=_has_colours(stream))
-        text = "".join([format_event(event, painter) + "\n" for event in events])
+        text = "".join([format_event(_unprinted(event), painter) + "\n" for event in events])
         print_above_bars(stream, text)
 
     def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:  # noqa: ARG002
@@ -84,6 +87,19 @@ class ConsoleSink:
         self.flush()
         if self._file is not None:
             self._file.close()
+
+
+_PRINTED = {"exception": "exception/traceback", "run_finished": "exception"}
+"""The fields, by event type, that repeat what Python prints of an uncaught exception."""
+
+
+def _unprinted(event: Event) -> Event:
+    """Return an event without what Python prints on standard error by itself."""
+    name = _PRINTED.get(event["event"])
+    # An `exception` event with a thread is from the hooks, one without it from a log call.
+    if name is None or (name == "exception/traceback" and event.get("thread") is None):
+        return event
+    return {other: value for other, value in event.items() if other != name}
 
 
 def _has_colours(stream: TextIO | None) -> bool:

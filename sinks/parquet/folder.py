@@ -147,11 +147,14 @@ class PartFolder:
     def compact(self, more_than: int) -> None:
         """Merge small parts, if there are more than `more_than` of them.
 
+        Where folders can't be exchanged atomically the parts are left as they are: a reader, or a
+        kill, could come between the appearance of a merged part and the removal of the others.
+
         Raises:
             OSError: It failed; the parts hold the same events as before.
         """
         groups = group_small(sorted(self._parts.values()), more_than)
-        if groups and self._schema is not None:
+        if groups and self._schema is not None and self._staging.can_exchange():
             self._rebuild(self._schema, groups)
             # Merging takes more memory than the next parts need.
             pa.default_memory_pool().release_unused()

@@ -10,6 +10,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+from logflume.formats.atomic import can_exchange
+
 __all__ = ["StagingFolder"]
 
 _GRACE_PERIOD_S = 0.02
@@ -51,6 +53,15 @@ class StagingFolder:
         # Readers may get this folder, but mkdtemp makes it private.
         folder.chmod(self._folder.stat().st_mode)
         return folder
+
+    def can_exchange(self) -> bool:
+        """Whether a new folder can replace the one that readers use in a single step.
+
+        Raises:
+            OSError: No folder can be created.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return can_exchange(self._folder)
 
     def retire(self, content: Path, folder: Path, names: Collection[str]) -> None:
         """Schedule a folder for removal by the next `sweep`.

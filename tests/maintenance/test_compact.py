@@ -9,6 +9,7 @@ import pytest
 
 import logflume
 from logflume.exceptions import RunError
+from logflume.formats import atomic
 from logflume.maintenance.compact import compact
 from logflume.maintenance.doctor import diagnose
 from tests.cli.commands import check_error, check_output
@@ -54,3 +55,13 @@ def test_the_command(tmp_path: Path) -> None:
     assert {"path", "files_before", "bytes_before", "files", "size_bytes"} == set(by_rank[0])
     assert [] == diagnose(folder)
     assert "no run here" in check_error(tmp_path, "compact", "nowhere")
+
+
+def test_folders_that_cannot_be_exchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a reader could find rows twice, the parts stay, and the error says so."""
+    folder = write_run(tmp_path, range(2))
+    before = read_parquet(folder)
+    monkeypatch.setattr(atomic, "_find_renameat2", lambda: None)
+    with pytest.raises(RunError, match=r"parquet: the parts can't be merged here.*local disk"):
+        list(compact(folder))
+    assert before == read_parquet(folder)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import structlog
 
 import logflume
 from logflume.runtime.lifecycle import report
-from tests.event_helpers import own, read
+from tests.event_helpers import JOURNAL, own, read
 from tests.fake_sinks import HangingSink, HeldSink, wait_until
 from tests.scripts import Script
 
@@ -91,3 +93,34 @@ def test_a_queue_that_overflows_is_backfilled_within_the_run(tmp_path: Path) -> 
 
 def _has_number(journal: Path, number: int) -> bool:
     return any(event.get("number") == number for event in read(journal))
+
+
+def _drop_a_third(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    if event.get("number", 1) % 3 == 0:
+        raise structlog.DropEvent
+    return event
+
+
+@pytest.mark.parametrize(
+    ("worker", "processors"),
+    [("thread", ["aggregate_metrics", _drop_a_third]), ("process", ["aggregate_metrics"])],
+)
+def test_the_totals_agree(worker: str, processors: list[Any], tmp_path: Path) -> None:
+    """In every report accepted = written + dropped, whatever processors add or drop."""
+    config = {**JOURNAL, "worker": worker, "processors": processors}
+    for _attempt in range(3):
+        run = logflume.initialize(config, dir=tmp_path, run="r")
+        for number in range(10):
+            logflume.get_logger().info("training", number=number, step=number, loss=1.0)
+        assert logflume.flush()
+        during = report()
+        assert during is not None
+        assert during.accepted == during.written + during.dropped
+    logflume.shutdown()
+    events = read(run.folder / "events.jsonl")
+    reports = [(i, e) for i, e in enumerate(events) if e.get("status") == "report"]
+    assert 3 == len(reports)
+    for index, last in reports:
+        of_attempt = [e for e in events[:index] if e["attempt"] == last["attempt"]]
+        assert len(of_attempt) == last["accepted"] == last["written"] + last["dropped"]
+        assert last["accepted"] == last["sinks/jsonl/accepted"] == last["sinks/jsonl/written"]

@@ -141,6 +141,18 @@ def test_several_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [0.5, 0.5] == [row["reward.rewards/a/mean"] for row in wide]
 
 
+@pytest.mark.parametrize("name", ["[lr=1e-3]", "a*", "b?", "[", "[!c]"])
+def test_folders_named_like_patterns(name: str, tmp_path: Path) -> None:
+    """What exists is a path: a run, or the folder of runs in front of a pattern."""
+    folder = write_run(tmp_path / name, range(1, 3), run="a")
+    (folder.parent / "no run").mkdir()
+    shutil.copytree(folder, folder.with_name(name))
+    for paths, count in ((folder, 1), (folder.parent / "*", 2), (folder.with_name(name), 1)):
+        assert count == len(logflume.open_runs(paths))
+        assert count == len(logflume.open_runs(str(paths)))
+    assert 1 == len(logflume.open_runs(folder.parent / "[a]"))
+
+
 def test_a_single_name(tmp_path: Path) -> None:
     """A single name is accepted where several names may be given."""
     run = logflume.open_run(write_run(tmp_path, range(1, 4)))

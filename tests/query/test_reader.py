@@ -26,17 +26,21 @@ def start(folder: Path, **options: Any) -> Path:
     return logflume.initialize({**JOURNAL, "sinks": sinks}, dir=folder, run="r").folder
 
 
+def probe(**fields: Any) -> dict[str, Any]:
+    """Return an event of the type `probe`."""
+    reserved = {"timestamp": "2026-11-26T00:00:00.000000Z", "level": "info", "logger": "training"}
+    owner = {"event": "probe", "run": "r", "attempt": 0, "rank": 0}
+    return {**reserved, **owner, "seq": 0, "step": None, **fields}
+
+
 def write(folder: Path, *lines: Any, name: str = "events.jsonl") -> Path:
     """Append lines to a journal: raw bytes, or events given as fields or by `seq` number."""
     folder.mkdir(exist_ok=True)
     with (folder / name).open("ab") as file:
         for line in lines:
-            event = {
-                "event": "probe",
-                "attempt": 0,
-                **(line if isinstance(line, dict) else {"seq": line}),
-            }
-            file.write(line if isinstance(line, bytes) else json.dumps(event).encode() + b"\n")
+            fields = line if isinstance(line, dict) else {"seq": line}
+            is_raw = isinstance(line, bytes)
+            file.write(line if is_raw else json.dumps(probe(**fields)).encode() + b"\n")
     return folder
 
 
@@ -163,7 +167,7 @@ def test_a_file_being_compressed(tmp_path: Path) -> None:
     """While both the compressed and the uncompressed file exist, events are read once."""
     with closing(JsonlSink(tmp_path / "events.jsonl", rotate_bytes=1)) as sink:
         for seq in range(2):
-            sink.write([{"event": "probe", "seq": seq}])
+            sink.write([probe(seq=seq)])
     write(tmp_path, 0, name="events.000001.jsonl")
     (tmp_path / ".events.000001.jsonl.zst.tmp").write_bytes(b"half")
 
@@ -179,7 +183,7 @@ def test_reading_while_files_rotate(tmp_path: Path) -> None:
         def keep_writing() -> None:
             nonlocal written
             for seq in range(600):
-                sink.write([{"event": "probe", "seq": seq, "text": "x" * 50}])
+                sink.write([probe(seq=seq, text="x" * 50)])
                 written = seq + 1
             done.set()
 

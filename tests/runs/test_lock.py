@@ -180,3 +180,63 @@ def test_a_lock_file_that_cannot_be_closed(tmp_path: Path, monkeypatch: pytest.M
     assert unclosed
     for file in unclosed:
         os.close(file)
+
+
+LOCAL_LOCKS = """
+import fcntl, socket
+from logflume.runs import lock
+socket.gethostname = lambda: "{host}"
+fcntl.flock = lambda file, operation: None
+lock.BEAT_INTERVAL_S, lock.BEAT_TIMEOUT_S = 0.05, {timeout_s}
+"""
+"""Makes a script run on another machine, in a file system whose locks are local to a machine."""
+
+RUN = "start()\nlogflume.flush()\nsay(1)\nwait()"
+
+
+def test_another_machine_is_refused(tmp_path: Path) -> None:
+    """Where both machines get the lock, the second one sees that the first is still running."""
+    first = Script(tmp_path, LOCAL_LOCKS.format(host="a", timeout_s=1) + RUN)
+    first.line()
+    second = Script(tmp_path, LOCAL_LOCKS.format(host="b", timeout_s=60) + "start()")
+    code, errors = second.end()
+    kill(first)
+
+    assert 1 == code
+    assert f"process {first.process.pid} on a has been writing it" in errors
+    assert {0} == {e["attempt"] for e in first.events()}
+
+
+def test_another_machine_continues_after_a_kill(tmp_path: Path) -> None:
+    """A lock file in which nothing changes was left behind: another machine may continue."""
+    first = Script(tmp_path, LOCAL_LOCKS.format(host="a", timeout_s=1) + RUN)
+    first.line()
+    kill(first)
+    second = Script(tmp_path, LOCAL_LOCKS.format(host="b", timeout_s=0.3) + "start()")
+
+    assert (0, "") == second.end()
+    assert {0, 1} == {e["attempt"] for e in second.events()}
+
+
+BOTH_REPORT = """
+def are_both_reported():
+    lines = [line for line in open(sys.argv[1] + "/r/events.jsonl") if "also writes" in line]
+    return {"a", "b"} <= {host for host in "ab" for line in lines if f"on {host} also" in line}
+
+start()
+while not are_both_reported():
+    time.sleep(0.01)
+"""
+
+
+def test_two_machines_that_start_at_once(tmp_path: Path) -> None:
+    """Both report the other one, though neither saw it at its start."""
+    texts = [LOCAL_LOCKS.format(host=host, timeout_s=0) for host in "ab"]
+    scripts = []
+    for text in texts:  # both have the same file, which has to be read before it is replaced
+        scripts.append(Script(tmp_path, "say(1)\n" + text + BOTH_REPORT))
+        scripts[-1].line()
+    for script in scripts:
+        code, errors = script.end()
+        assert 0 == code
+        assert "also writes run 'r', rank 0: stop one of them" in errors

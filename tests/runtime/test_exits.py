@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from pathlib import Path
 
@@ -100,6 +101,61 @@ def test_an_exception_in_a_thread(tmp_path: Path) -> None:
     script.check_whole(1_000, "finished")
     (event,) = (e for e in script.events() if e["event"] == "exception")
     assert ("loader", "ZeroDivisionError") == (event["thread"], event["exception/type"])
+
+
+def test_an_exception_is_printed_once(tmp_path: Path) -> None:
+    """Only Python prints an uncaught exception on the terminal; the log file has it, too."""
+    script = Script(
+        tmp_path,
+        """
+        config["root"]["sinks"] += ["console", "text"]
+        config["sinks"] |= {
+            "console": {},
+            "text": {"type": "console", "path": "{dir}/{run}/training.log"},
+        }
+        start()
+        thread = threading.Thread(target=lambda: {}["first"])
+        thread.start()
+        thread.join()
+        try:
+            int("second")
+        except ValueError:
+            log.exception("caught")
+        raise ValueError("third")
+        """,
+    )
+    code, errors = script.end()
+
+    assert 1 == code
+    assert [1, 1, 1] == [
+        errors.count(text)
+        for text in ("KeyError: 'first'", "with base 10: 'second'", "Error: third")
+    ]
+    assert ["Thread-1", "the main thread"] == re.findall(
+        r"uncaught in (Thread-1|the main thread)", errors
+    )
+    log = (script.folder / "training.log").read_text()
+    assert "KeyError: 'first'" in log
+    assert "Error: third" in log
+
+
+def test_an_exit_with_a_message_is_printed_once(tmp_path: Path) -> None:
+    """So is the message of `sys.exit`, also where a `finally` ends the run before."""
+    script = Script(
+        tmp_path,
+        """
+        config["root"]["sinks"] += ["console"]
+        config["sinks"]["console"] = {}
+        start()
+        try:
+            sys.exit("no data")
+        finally:
+            logflume.shutdown()
+        """,
+    )
+    code, errors = script.end()
+
+    assert (1, 1) == (code, errors.count("no data"))
 
 
 @pytest.mark.parametrize("daemon", [True, False])

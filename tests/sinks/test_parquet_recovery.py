@@ -198,12 +198,11 @@ def test_foreign_files_are_kept(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_exchange")
-def test_without_exchange_the_result_is_the_same(path: Path) -> None:
-    """On systems that can't exchange folders, parts are replaced one by one."""
+def test_without_exchange_parts_are_not_merged(path: Path) -> None:
+    """On systems that can't exchange folders, parts get new columns one by one, and stay."""
     with closing(open_sink(path)) as sink:
         write_parts(sink, *(make_event(seq, **{f"f{seq % 6}": seq}) for seq in range(66)))
-        assert 2 == len(names(path))
-    assert ["part-a0000-000000000000-000000000065"] == names(path)
+    assert 66 == len(names(path))
     table = pl.read_parquet(path / "probe/*.parquet").sort("seq")
     assert [[s if s % 6 == i else None for s in range(66)] for i in range(6)] == [
         table[f"f{i}"].to_list() for i in range(6)
@@ -240,3 +239,32 @@ def test_a_killed_process_leaves_a_readable_folder(path: Path, flushes: int) -> 
     open_sink(path).close()
     assert sorted(found) == seqs(path)
     assert 1 == len(names(path))
+
+
+KILLED_WHILE_CLOSING = """
+import os, signal, sys
+from pathlib import Path
+from logflume.formats import atomic
+from logflume.run import RunInfo
+from logflume.sinks.parquet import ParquetSink
+sys.path.insert(0, sys.argv[1])
+from test_parquet_recovery import make_event, write_parts
+atomic._find_renameat2 = lambda: None
+sink = ParquetSink(Path(sys.argv[2]), run=RunInfo(run="r"))
+write_parts(sink, *(make_event(seq) for seq in range(9)))
+unlink, replace = Path.unlink, Path.replace
+def kill(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+def kill_after(*arguments):
+    replace(*arguments)
+    kill()
+Path.unlink, Path.replace = kill, kill_after
+sink.close()
+"""
+
+
+def test_a_kill_while_closing_without_exchange(path: Path) -> None:
+    """On systems that can't exchange folders, no kill during the close leaves a row twice."""
+    command = [sys.executable, "-c", KILLED_WHILE_CLOSING, str(Path(__file__).parent), str(path)]
+    subprocess.run(command, check=False)
+    assert list(range(9)) == seqs(path)

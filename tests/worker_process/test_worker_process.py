@@ -129,7 +129,7 @@ def test_report(tmp_path: Path) -> None:
     assert logflume.flush()
     running = logflume.runtime.lifecycle.report()
     assert running is not None
-    assert (1, 2, 0) == (running.accepted, running.written, running.dropped)
+    assert (2, 2, 0) == (running.accepted, running.written, running.dropped)
     assert logflume.shutdown()
     ended = logflume.runtime.lifecycle.report()
     assert ended is not None

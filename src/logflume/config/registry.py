@@ -16,9 +16,19 @@ from typing import Any, get_type_hints
 import msgspec
 
 from logflume.config.errors import ErrorList, config_error, nearest
+from logflume.config.model import SinkConfig
 from logflume.exceptions import ConfigError, RunError
+from logflume.protocols import is_journal
 
-__all__ = ["PROCESSORS", "SINKS", "build", "check_options", "find", "find_processor"]
+__all__ = [
+    "PROCESSORS",
+    "SINKS",
+    "build",
+    "check_options",
+    "find",
+    "find_processor",
+    "is_journal_sink",
+]
 
 PROCESSORS = "logflume.processors"
 SINKS = "logflume.sinks"
@@ -67,6 +77,19 @@ def find_processor(entry: Any) -> Any | None:
     if isinstance(entry, Mapping):
         (entry,) = entry
     return find(PROCESSORS, entry, "processors") if isinstance(entry, str) else None
+
+
+def is_journal_sink(name: str, sink: SinkConfig) -> bool:
+    """Whether a configured sink is a journal.
+
+    Args:
+        name: Its name in the configuration, for errors.
+        sink: Its section of the configuration.
+
+    Raises:
+        ConfigError: Its type is unknown.
+    """
+    return is_journal(sink.instance or find(SINKS, sink.type, f"sinks.{name}.type"))
 
 
 def build(factory: Any, options: Mapping[str, Any], provided: Mapping[str, Any], where: str) -> Any:

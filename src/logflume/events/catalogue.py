@@ -238,9 +238,13 @@ class PipelineEvent(EventBase):
     message: Annotated[str | None, doc("text of the message")] = None
     component: Annotated[str | None, doc("name of the sink or processor")] = None
     reason: Annotated[str | None, doc("type and text of the exception")] = None
-    accepted: Annotated[int | None, doc("events accepted from the training code")] = None
-    written: Annotated[int | None, doc("events that passed the processor chain")] = None
-    dropped: Annotated[int | None, doc("events dropped because the buffer was full")] = None
+    accepted: Annotated[
+        int | None, doc("events that are to be written; equals written + dropped")
+    ] = None
+    written: Annotated[int | None, doc("events handed to the sinks")] = None
+    dropped: Annotated[
+        int | None, doc("events that the full buffer dropped, or that could not be read")
+    ] = None
     misfits: Annotated[
         int | None, doc("values kept in extras because they did not fit their column")
     ] = None

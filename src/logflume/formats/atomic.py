@@ -11,11 +11,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 __all__ = [
     "STAGING_SUFFIX",
     "atomic_replacement",
+    "can_exchange",
     "clean_up",
     "exchange",
     "replace_folder",
@@ -48,6 +50,19 @@ def exchange(first: Path, second: Path) -> bool:
     if number in _UNAVAILABLE:
         return False
     raise OSError(number, os.strerror(number), str(first), None, str(second))
+
+
+def can_exchange(folder: Path) -> bool:
+    """Whether folders can be exchanged atomically within `folder`, which is left as it was.
+
+    Raises:
+        OSError: Folders can't be created there.
+    """
+    with (
+        TemporaryDirectory(dir=folder, prefix=".") as first,
+        TemporaryDirectory(dir=folder, prefix=".") as second,
+    ):
+        return exchange(Path(first), Path(second))
 
 
 @lru_cache
@@ -114,14 +129,14 @@ def replace_folder(folder: Path, staged: Path, old: Collection[str]) -> None:
     """Replace the files of `folder` by those of `staged`, which receives the old files.
 
     Where folders can't be exchanged, files are replaced one by one: first those whose names exist
-    already, in descending order, then new ones. Finally the files that `staged` doesn't have are
-    removed. DuckDB, pandas and pyarrow take the columns from the first file by name, so they can
-    still read the folder while it contains old and new files.
+    already, in descending order, then new ones. DuckDB, pandas and pyarrow take the columns from
+    the first file by name, so they can still read the folder while it contains old and new files.
+    So that no reader finds a row twice, `staged` must then have every file of `old`.
 
     Args:
         folder: The folder that readers use.
         staged: A folder on the same file system.
-        old: Names of the files in `folder` that are removed or replaced.
+        old: Names of the files in `folder` that are replaced.
 
     Raises:
         OSError: It failed. Where folders can't be exchanged, `folder` may contain old and new
@@ -132,5 +147,3 @@ def replace_folder(folder: Path, staged: Path, old: Collection[str]) -> None:
     new = sorted((path.name for path in staged.iterdir()), reverse=True)
     for name in sorted(new, key=lambda name: name not in old):
         (staged / name).replace(folder / name)
-    for name in set(old).difference(new):
-        (folder / name).unlink()

@@ -1,36 +1,30 @@
-"""The journal of one writer: opening its files consistently, reading and validating its lines."""
+"""The journal of one writer: opening its files consistently, and reading their lines."""
 
 from __future__ import annotations
 
 import io
-import re
+import json
+import stat
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from datetime import datetime
-from functools import lru_cache
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
-import msgspec
-import orjson
-
-from logflume.events.catalogue import CATALOGUE
-from logflume.events.reserved import EventBase
 from logflume.exceptions import RunError
+from logflume.formats.journal_lines import (
+    JournalLine,
+    find_position,
+    find_writer_position,
+    parse_event,
+    read_line,
+)
 from logflume.protocols import Event, Position
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
-from logflume.values.coerce import coerce
-from logflume.values.declared import declared_kind
-from logflume.values.kinds import INT64_MAX, MISFIT
 
 __all__ = [
-    "TORN",
-    "JournalLine",
     "OnProgress",
-    "event_type_filter",
-    "find_fault",
-    "find_position",
     "ignore_progress",
     "journal_bytes",
     "open_files",
@@ -39,23 +33,16 @@ __all__ = [
     "read_batches",
     "read_journal_lines",
     "read_lines_from",
-    "restore_nonfinite",
-    "try_restore_nonfinite",
 ]
 
 
 _BISECT_BYTES = 1 << 16
 """Range at which the binary search for a line ends and lines are read one by one."""
 
-# The reserved names come first, and quotes within texts are escaped: the first match is the
-# event's own.
-_POSITION = re.compile(rb'"attempt":(\d+),"rank":\d+,(?:"process":"[^"]*",)?"seq":(\d+)[,}]')
+_OPEN_TIMEOUT_S = 2.0
+"""How long the same listed files may be missing: a rotation takes much less."""
 
-
-def find_position(line: bytes) -> Position | None:
-    """Return the position of a journal line; None if logflume didn't write the line."""
-    match = _POSITION.search(line)
-    return None if match is None else (int(match[1]), int(match[2]))
+_OPEN_INTERVAL_S = 0.001
 
 
 def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[Path, Any]]:
@@ -70,19 +57,31 @@ def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[P
 
     Returns:
         The paths and open files, in order.
+
+    Raises:
+        RunError: A file can't be opened.
     """
+    listed, deadline_s = None, 0.0
     while True:
         paths = find()
+        if paths != listed:
+            listed, deadline_s = paths, time.monotonic() + _OPEN_TIMEOUT_S
         with ExitStack() as opened:
             try:
                 inodes = [path.stat().st_ino for path in paths]
                 files = [(path, opened.enter_context(_open(path))) for path in paths]
                 is_same = paths == find() and inodes == [path.stat().st_ino for path in paths]
-            except FileNotFoundError:
-                continue
+                fault = "its files are replaced again and again"
+            except FileNotFoundError as error:
+                is_same, fault = False, str(error)
+            except OSError as error:
+                raise RunError(f"The journal can't be opened: {error}") from error
             if is_same:
                 stack.push(opened.pop_all())
                 return files
+        if time.monotonic() >= deadline_s:
+            raise RunError(f"The journal can't be opened: {fault}")
+        time.sleep(_OPEN_INTERVAL_S)
 
 
 def parse_lines(
@@ -96,24 +95,14 @@ def parse_lines(
         is_wanted: Selects the lines to parse; None: all.
 
     Raises:
-        RunError: A line is not JSON: the file was damaged, or changed by hand.
+        RunError: A line is not an event: the file was damaged, or changed by hand.
     """
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            return
-        if is_wanted is None or is_wanted(line):
-            yield parse_line(line, f"{path}, line {number}")
-
-
-def event_type_filter(event_type: str) -> Callable[[bytes], bool]:
-    """Return a predicate: whether a line may be an event of this type, judged without parsing."""
-    pattern = b'"event":' + orjson.dumps(event_type) + b","
-
-    def may_match(line: bytes) -> bool:
-        # A line in another layout, for example one edited by hand, has to be parsed.
-        return pattern in line or not line.startswith(b'{"timestamp":"')
-
-    return may_match
+    with _reading(path):
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            if is_wanted is None or is_wanted(line):
+                yield parse_line(line, path, number)
 
 
 def read_lines_from(
@@ -126,37 +115,65 @@ def read_lines_from(
     Args:
         files: The files, in order.
         first: The position to start at.
+
+    Raises:
+        RunError: A file can't be read.
     """
-    starts = [find_position(lines.peek()) for _, lines in files]
+    starts = [_first_position(path, lines, find_position) for path, lines in files]
     for index, (path, lines) in enumerate(files):
         following = [start for start in starts[index + 1 :] if start is not None][:1]
         if following and following[0] <= first:
             continue  # all of its events are older
         if path.suffix != ".zst":
             _seek_before(lines, first)
-        for line in lines:
-            position = find_position(line)
-            if position is not None and position >= first and line.endswith(b"\n"):
-                yield position, line, path
+        with _reading(path):
+            for line in lines:
+                position = find_position(line)
+                if position is not None and position >= first and line.endswith(b"\n"):
+                    yield position, line, path
 
 
-def parse_line(line: bytes, where: str) -> dict[str, Any]:
+def parse_line(line: bytes, path: Path, number: int | None = None) -> dict[str, Any]:
     """Return the event of a line, with NaN and infinities restored.
 
     Args:
         line: The line.
-        where: File and line number, for the error message.
+        path: Its file, for the error message.
+        number: Its number in the file, from 1; None: not known.
 
     Raises:
-        RunError: The line is not JSON.
+        RunError: The line is not an event.
     """
     try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        return parse_event(line)
+    except ValueError as error:
+        what = "invalid JSON" if isinstance(error, json.JSONDecodeError) else "not an event"
         raise RunError(
-            f"{where}: invalid JSON: {error}. Check the run with `logflume doctor RUN`"
+            f"{path}, line {number or _find_number(line, path)}: {what}: {error}. "
+            f"Check the run with `logflume doctor {path.parent}`"
         ) from error
-    return restore_nonfinite(event)
+
+
+def _find_number(line: bytes, path: Path) -> int | str:
+    """Return the number of a line in its file, which may have been rotated meanwhile."""
+    try:
+        with _open(path) as lines:
+            return next((n for n, other in enumerate(lines, 1) if other == line), "?")
+    except OSError:
+        return "?"
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what reading a damaged file raises into a `RunError`."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(
+            f"{path}: can't be read: {error}. Check the run with `logflume doctor {path.parent}`"
+        ) from error
 
 
 def _seek_before(file: Any, first: Position) -> None:
@@ -177,6 +194,14 @@ def _seek_before(file: Any, first: Position) -> None:
 
 
 def _open(path: Path) -> Any:
+    """Open a file of a journal.
+
+    Raises:
+        OSError: It can't be opened.
+        RunError: It is no regular file: opening a FIFO would wait for ever.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise RunError(f"{path}: not a regular file, so not a journal")
     if path.suffix != ".zst":
         return path.open("rb")
     import pyarrow as pa
@@ -184,42 +209,12 @@ def _open(path: Path) -> Any:
     return io.BufferedReader(pa.CompressedInputStream(str(path), "zstd"))
 
 
-def restore_nonfinite(event: dict[str, Any]) -> dict[str, Any]:
-    """Restore the NaN and infinities of an event of the journal, and remove `nonfinite`."""
-    for name, text in event.pop("nonfinite", {}).items():
-        field, _, index = name.rpartition(".")
-        # The name is either a field whose name has a dot, or an index in the list of a field.
-        if name in event and event[name] is None:
-            event[name] = float(text)
-        else:
-            event[field][int(index)] = float(text)
-    return event
-
-
 OnProgress: TypeAlias = Callable[[int], None]
 """Called with the number of bytes of journal that were read since the last call."""
-
-TORN = "torn last line"
 
 _UNREADABLE = "the rest of the file can't be read"
 
 _PROGRESS_BYTES = 1 << 20
-
-
-class JournalLine(NamedTuple):
-    """A line of a journal.
-
-    Attributes:
-        path: Its file.
-        raw: The bytes of the line, with the newline.
-        event: The event, with NaN and infinities restored; None if the line is not a valid event.
-        fault: Why the line is not a valid event; empty if it is.
-    """
-
-    path: Path
-    raw: bytes
-    event: dict[str, Any] | None
-    fault: str = ""
 
 
 def ignore_progress(_size_bytes: int) -> None:
@@ -248,116 +243,35 @@ def read_journal_lines(
     """
     with ExitStack() as stack:
         for path, lines in open_files(writer.journals, stack):
-            wanted = lines if is_wanted is None else filter(is_wanted, lines)
-            yield from _read_file(path, wanted, run, on_progress)
+            yield from _read_file(path, lines, run, on_progress, is_wanted)
 
 
 def _read_file(
-    path: Path, lines: Iterable[bytes], run: RunInfo | None, on_progress: OnProgress
+    path: Path,
+    lines: Iterable[bytes],
+    run: RunInfo | None,
+    on_progress: OnProgress,
+    is_wanted: Callable[[bytes], bool] | None,
 ) -> Iterator[JournalLine]:
     import pyarrow as pa
 
     # The progress within a compressed file is unknown, so it is reported at the end.
-    is_compressed, read_bytes = path.suffix == ".zst", 0
+    is_compressed, read_bytes, number = path.suffix == ".zst", 0, 0
     try:
-        for line in lines:
-            yield _read_line(path, line, run)
+        for number, line in enumerate(lines, 1):
+            if is_wanted is None or is_wanted(line):
+                yield read_line(path, number, line, run)
             read_bytes += len(line)
             if read_bytes >= _PROGRESS_BYTES and not is_compressed:
                 on_progress(read_bytes)
                 read_bytes = 0
     except (OSError, pa.ArrowException):
-        yield JournalLine(path, b"", None, _UNREADABLE)
+        yield JournalLine(path, number + 1, b"", None, _UNREADABLE)
     on_progress(path.stat().st_size if is_compressed and path.exists() else read_bytes)
 
 
-def _read_line(path: Path, line: bytes, run: RunInfo | None) -> JournalLine:
-    if not line.endswith(b"\n"):
-        return JournalLine(path, line, None, TORN)
-    try:
-        event = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return JournalLine(path, line, None, "lines that are not JSON")
-    fault = find_fault(event, run)
-    if fault is None and not try_restore_nonfinite(event):
-        fault = _INVALID
-    return JournalLine(path, line, event if fault is None else None, fault or "")
-
-
-_INVALID = "events that don't match the schema"
-
-_RESERVED = frozenset(EventBase.__struct_fields__)
-
-_PLAIN = (str, int, float, bool, type(None))
-
-
-def find_fault(event: Any, run: RunInfo | None) -> str | None:
-    """Return what is wrong with the JSON value of a journal line; None if it is a valid event.
-
-    Args:
-        event: The value, with `nonfinite` not applied yet.
-        run: The identity of the journal's writer; None if that isn't known yet.
-    """
-    if not isinstance(event, dict):
-        return "lines that are not events"
-    try:
-        msgspec.convert(event, CATALOGUE.get(event.get("event"), EventBase))  # type: ignore[arg-type]
-    except (msgspec.ValidationError, TypeError):
-        return _INVALID
-    if not (_has_valid_reserved_fields(event) and _has_plain_fields(event)):
-        return _INVALID
-    if run is None:
-        return None
-    owner = (event["run"], event["rank"], event.get("process"))
-    return None if owner == (run.run, run.rank, run.process) else "events of another journal"
-
-
-def try_restore_nonfinite(event: dict[str, Any]) -> bool:
-    """Restore NaN and infinities, and keep `nonfinite`; False if `nonfinite` is invalid."""
-    nonfinite = event.get("nonfinite")
-    if nonfinite is None:
-        return True
-    try:
-        restore_nonfinite(event)
-    except (KeyError, IndexError, ValueError, TypeError):
-        return False
-    event["nonfinite"] = nonfinite
-    return True
-
-
-def _has_valid_reserved_fields(event: dict[str, Any]) -> bool:
-    numbers = (event["attempt"], event["rank"], event["seq"])
-    if min(numbers) < 0 or max(*numbers, abs(event["step"] or 0)) > INT64_MAX:
-        return False
-    try:
-        return datetime.fromisoformat(event["timestamp"]).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _has_plain_fields(event: dict[str, Any]) -> bool:
-    event_type = event["event"]
-    return all(
-        _is_valid(value, event_type, name) for name, value in event.items() if name not in _RESERVED
-    )
-
-
-def _is_valid(value: Any, event_type: str, name: str) -> bool:
-    kind = _kind(event_type, name)
-    if kind is not None:
-        return coerce(value, kind, False) is not MISFIT
-    return isinstance(value, _PLAIN) or (
-        isinstance(value, list) and all(isinstance(item, _PLAIN) for item in value)
-    )
-
-
-_kind = lru_cache(maxsize=65_536)(declared_kind)
-
 _BATCH_BYTES = 1 << 18
 """Size of the lines that are read for one batch of events."""
-
-# As with `_POSITION`, the first match is the event's own.
-_WRITER_POSITION = re.compile(rb'"run":"([^"]*)","attempt":(\d+),"rank":(\d+),"seq":(\d+)[,}]')
 
 
 def read_batches(
@@ -373,9 +287,13 @@ def read_batches(
         first: The position to start at.
     """
     with ExitStack() as stack:
-        files = [lines for _, lines in open_files(find, stack)]
-        starts = [_first_position(lines, run) for lines in files]
-        for index, lines in enumerate(files):
+        files = open_files(find, stack)
+
+        def find_own(line: bytes) -> Position | None:
+            return find_writer_position(line, run)
+
+        starts = [_first_position(path, lines, find_own) for path, lines in files]
+        for index, (_, lines) in enumerate(files):
             following = [start for start in starts[index + 1 :] if start is not None][:1]
             if following and following[0] <= first:
                 continue  # all of its events are older
@@ -383,23 +301,19 @@ def read_batches(
                 yield [event for line in batch if (event := _read(line, run, first)) is not None]
 
 
-def _first_position(lines: Any, run: RunInfo) -> Position | None:
-    """Return the position of the file's first event of this run, if it is near the start."""
-    return _find_writer_position(lines.peek(), run)
+def _first_position(
+    path: Path, lines: Any, find: Callable[[bytes], Position | None]
+) -> Position | None:
+    """Return the position of the file's first event, if it is near the start."""
+    with _reading(path):
+        return find(lines.peek())
 
 
 def _read(line: bytes, run: RunInfo, first: Position) -> Event | None:
-    position = _find_writer_position(line, run)
+    position = find_writer_position(line, run)
     if position is None or position < first or not line.endswith(b"\n"):
         return None
     try:
-        return restore_nonfinite(orjson.loads(line))
-    except orjson.JSONDecodeError:
+        return parse_event(line)
+    except ValueError:
         return None
-
-
-def _find_writer_position(line: bytes, run: RunInfo) -> Position | None:
-    match = _WRITER_POSITION.search(line)
-    if match is None or match[1].decode() != run.run or int(match[3]) != run.rank:
-        return None
-    return int(match[2]), int(match[4])

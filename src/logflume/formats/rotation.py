@@ -8,6 +8,7 @@ import shutil
 import threading
 from contextlib import suppress
 from functools import partial
+from glob import escape
 from pathlib import Path
 
 from logflume.formats.durable import sync_entry, sync_file
@@ -43,7 +44,7 @@ class Rotation:
         # Counted in memory from here on: listing the folder again could fail, and reusing a number
         # would overwrite a file.
         self._last = max(numbered.values(), default=0)
-        for draft in path.parent.glob(f".{path.stem}.*{path.suffix}.zst.tmp"):
+        for draft in path.parent.glob(f".{escape(path.stem)}.*{escape(path.suffix)}.zst.tmp"):
             draft.unlink()
         for rotated in numbered:
             if rotated.suffix == ".zst":

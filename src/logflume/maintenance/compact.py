@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from logflume.exceptions import RunError
+from logflume.formats.atomic import can_exchange
 from logflume.formats.parquet import is_part_name
 from logflume.maintenance.sink_files import (
     SinkFile,
@@ -50,7 +51,8 @@ def compact(folder: Path) -> Iterator[Compacted]:
         The result for the Parquet folder of each writer, as soon as it is done.
 
     Raises:
-        RunError: The run is being written, or a folder can't be read or written.
+        RunError: The run is being written, a folder can't be read or written, or its file system
+            can't replace folders atomically.
     """
     folder = folder.resolve()
     writers = find_writers(folder)
@@ -67,6 +69,12 @@ def compact(folder: Path) -> Iterator[Compacted]:
 def _compact(sink_file: SinkFile) -> Compacted:
     before = _measure(sink_file.path)
     try:
+        if not can_exchange(sink_file.path.parent):
+            raise RunError(
+                f"{sink_file.path}: the parts can't be merged here: this file system can't "
+                "exchange folders atomically, so that a reader could find rows twice. Copy the run "
+                "to a local disk, and merge its parts there"
+            )
         with closing(sink_file.open()) as sink:
             sink.compact()
     except OSError as error:

@@ -14,7 +14,8 @@ import msgspec
 
 from logflume.exceptions import RunError
 from logflume.formats.atomic import atomic_replacement, size_bytes
-from logflume.formats.journal import TORN, OnProgress, ignore_progress, read_journal_lines
+from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
+from logflume.formats.journal_lines import TORN
 from logflume.formats.positions import PositionSet
 from logflume.maintenance.sink_files import (
     SinkFile,
@@ -139,7 +140,8 @@ def _read_events(writer: Writer, run: RunInfo, on_progress: OnProgress) -> Itera
     for line in read_journal_lines(writer, run, on_progress):
         if line.event is None and line.fault != TORN:
             raise RunError(
-                f"{line.path}: {line.fault}. To check the run: logflume doctor {writer.folder}; "
+                f"{line.path}, line {line.number}: {line.fault}. "
+                f"To check the run: logflume doctor {writer.folder}; "
                 "with --fix it removes damaged lines"
             )
         if line.event is not None and seen.add(line.event["attempt"], line.event["seq"]):

@@ -16,13 +16,14 @@ import msgspec
 from logflume.config.load import load_config
 from logflume.config.model import Config, SinkConfig
 from logflume.config.paths import PathCheck
-from logflume.config.registry import SINKS, check_options, find
+from logflume.config.registry import SINKS, check_options, find, is_journal_sink
 from logflume.events.reserved import LEVELS
 from logflume.exceptions import ConfigError, RunError
-from logflume.formats.journal import event_type_filter, read_journal_lines
+from logflume.formats.journal import read_journal_lines
+from logflume.formats.journal_lines import event_type_filter
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.build import build_router, build_sink
-from logflume.protocols import Event, is_journal
+from logflume.protocols import Event
 from logflume.runs.files import Writer
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import acquire, find_holder
@@ -122,7 +123,7 @@ def has_all_events(config: Config) -> bool:
     """Whether all events go to the journal. Only then is a gap in `seq` a loss."""
     for logger in (config.root, *config.loggers.values()):
         names = config.root.sinks if logger.sinks is None else logger.sinks
-        if not any(_receives_all(config.sinks[name], logger.level) for name in names or []):
+        if not any(_receives_all(name, config, logger.level) for name in names or []):
             return False
     return True
 
@@ -138,10 +139,11 @@ def can_build(sink: SinkConfig) -> bool:
     return True
 
 
-def _receives_all(sink: SinkConfig, level: str) -> bool:
+def _receives_all(name: str, config: Config, level: str) -> bool:
+    sink = config.sinks[name]
     return (
         can_build(sink)
-        and is_journal(find(SINKS, sink.type, "sinks"))
+        and is_journal_sink(name, sink)
         and sink.events is None
         and LEVELS[sink.level.lower()] <= LEVELS[level.lower()]
     )
@@ -169,11 +171,10 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
 
 
 def _locked_message(folder: Path, path: Path) -> str:
-    holder = find_holder(path)
-    who = f"process {holder.pid} on {holder.host}" if holder else "another process"
     return (
-        f"{folder}: {who} is writing this run (lock file: {path}). "
-        "Wait until it has ended, or rebuild sink files elsewhere: logflume replay … --out FOLDER"
+        f"{folder}: {find_holder(path) or 'another process'} is writing this run "
+        f"(lock file: {path}). Wait until it has ended, or rebuild sink files elsewhere: "
+        "logflume replay … --out FOLDER"
     )
 
 
@@ -216,7 +217,7 @@ class SinkFile:
         sink_class = find(SINKS, self.kind, f"sinks.{name}.type")
         self.can_scan = hasattr(sink_class, "scan")
         self.can_compact = hasattr(sink_class, "compact")
-        self.is_journal = is_journal(sink_class)
+        self.is_journal = is_journal_sink(name, latest.sinks[name])
         self.path = expand_path(folder, run, str(latest.sinks[name].options["path"]))
         self.is_shared = not self.path.is_relative_to(folder)
         self.label = str(self.path if self.is_shared else self.path.relative_to(folder))

@@ -13,7 +13,7 @@ import msgspec
 from logflume.config.model import Config
 from logflume.exceptions import RunError
 from logflume.formats.atomic import STAGING_SUFFIX, clean_up
-from logflume.formats.journal import TORN, JournalLine
+from logflume.formats.journal_lines import TORN, JournalLine
 from logflume.formats.positions import PositionSet
 from logflume.maintenance.sink_files import SinkFile, has_all_events
 from logflume.runs.files import Writer

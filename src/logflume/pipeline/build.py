@@ -10,7 +10,7 @@ from typing import Any
 
 from logflume.config.errors import config_error
 from logflume.config.model import Config, LoggerConfig, SinkConfig
-from logflume.config.registry import PROCESSORS, SINKS, build, find
+from logflume.config.registry import PROCESSORS, SINKS, build, find, is_journal_sink
 from logflume.events.reserved import LEVELS
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.buffer import RecordSource
@@ -113,7 +113,7 @@ def build_pipeline(
             for name, number in full_attempts.items()
             if not _is_missing(name, config, run)
         }
-        has_journal = any(_is_named_journal(name, config) for name in config.used_sinks())
+        has_journal = any(is_journal_sink(name, config.sinks[name]) for name in config.used_sinks())
         for name in config.used_sinks():
             sinks[name] = build_sink(name, config.sinks[name], injected)
             deliveries[name] = _build_delivery(
@@ -157,11 +157,6 @@ def build_caller_chain(config: Config, run: RunInfo, source: RecordSource) -> Pr
         for index, entry in enumerate(config.caller_processors)
     ]
     return ProcessorChain(processors, partial(report_fault, source))
-
-
-def _is_named_journal(name: str, config: Config) -> bool:
-    sink = config.sinks[name]
-    return is_journal(sink.instance or find(SINKS, sink.type, f"sinks.{name}.type"))
 
 
 def build_sink(

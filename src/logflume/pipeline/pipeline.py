@@ -18,11 +18,14 @@ __all__ = ["Continued", "Pipeline", "Report", "Status"]
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What became of the events, in numbers. At rest, accepted = written + dropped for each sink.
+    """What became of the events, in numbers: accepted = written + dropped, for each sink at rest.
+
+    Events that a processor drops are not counted, and those that it adds are, as are the pipeline's
+    own. The last event of a run, which is the report itself, doesn't count itself.
 
     Attributes:
-        accepted: Events taken from the training code.
-        written: Events that left the processor chain; a processor may drop some, or add some.
+        accepted: Events that are to be written, each once however many sinks it goes to.
+        written: Those of them that were handed to the sinks.
         dropped: Events that the full buffer dropped, or that could not be read.
         dropped_by_reason: The same by reason.
         misfits: Values that are in `extras` because they did not fit their column.
@@ -72,12 +75,10 @@ class Continued(msgspec.Struct, frozen=True):
 
     Attributes:
         started_ns: When the attempt started.
-        records: Records that it wrote.
-        events: Events that the journal has of them, and of its own.
+        events: Events that it wrote.
     """
 
     started_ns: int
-    records: int
     events: int
 
 
@@ -91,7 +92,12 @@ class Pipeline:
         source: Where its records come from.
         opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
         continued: What it continues; None: it starts an attempt, with the event `run_started`.
+
+    Attributes:
+        has_died: Whether its process ended on its own: never, as it is the present one.
     """
+
+    has_died = False
 
     def __init__(
         self,
@@ -173,14 +179,15 @@ class Pipeline:
 
     def _report(self) -> Report:
         dropped = dict(self._worker.dropped)
-        earlier = self._continued or Continued(0, 0, 0)
+        earlier = 0 if self._continued is None else self._continued.events
+        written = earlier + self._worker.finished
         return Report(
-            accepted=earlier.records + self._worker.taken + sum(dropped.values()),
-            written=earlier.events + self._worker.finished,
+            accepted=written + sum(dropped.values()),
+            written=written,
             dropped=sum(dropped.values()),
             dropped_by_reason=dropped,
             misfits=self._worker.misfits,
-            sinks={d.name: self._counts(d, earlier.events) for d in self._deliveries},
+            sinks={d.name: self._counts(d, earlier) for d in self._deliveries},
             processors=dict(self._chain.failed),
         )
 

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from logflume.formats.journal import find_position, open_files, parse_line, read_lines_from
+from logflume.formats.journal import open_files, parse_line, read_lines_from
+from logflume.formats.journal_lines import find_position
 from logflume.protocols import Position
 from logflume.runs.files import Writer, find_writers
 
@@ -107,7 +108,7 @@ class _Follower:
                 if until is not None and (attempt, seq) > until:
                     return
                 self._next = (attempt, seq + 1)
-                yield parse_line(line, str(path))
+                yield parse_line(line, path)
 
 
 def _find_last(files: list[tuple[Path, Any]]) -> Position | None:

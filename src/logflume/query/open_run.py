@@ -52,7 +52,7 @@ class Run(Questions):
         An incomplete last line is omitted, and so are events that exist only in Parquet.
 
         Raises:
-            RunError: A line is not valid JSON: the file was damaged or edited.
+            RunError: A line is not an event: the file was damaged or edited.
         """
         writers = find_writers(self.folder)
         # This view reads each journal twice, so it is used only where it can make a difference.
@@ -133,8 +133,9 @@ def open_runs(
 
     Args:
         paths: A pattern (`logs/*`), whose matches that aren't runs are ignored; or folders of
-            runs. A link (`latest`) to a run that is already included is ignored, too. Runs with
-            the same id are identified by their folders.
+            runs. What exists is a path, not a pattern, even if its name has a `[`. A link
+            (`latest`) to a run that is already included is ignored, too. Runs with the same id are
+            identified by their folders.
         attempts: As for `open_run`.
 
     Raises:
@@ -152,11 +153,12 @@ def open_runs(
 
 
 def _find_runs(pattern: Path) -> list[Path]:
-    """Return the runs that match a pattern; a run whose name looks like a pattern is that run."""
-    if is_run(pattern):
-        return [pattern]
-    parts = pattern.relative_to(pattern.anchor).parts
-    return [p for p in Path(pattern.anchor).glob("/".join(parts)) if is_run(p)] if parts else []
+    """Return the runs that match a pattern. What exists is that path, whatever its name."""
+    folder, parts = Path(pattern.anchor), pattern.relative_to(pattern.anchor).parts
+    while parts and (folder / parts[0]).exists():
+        folder, parts = folder / parts[0], parts[1:]
+    matches = folder.glob("/".join(parts)) if parts else [folder]
+    return [path for path in matches if is_run(path)]
 
 
 def _hint(path: Path) -> str:

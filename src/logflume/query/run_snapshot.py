@@ -9,13 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.formats.journal import (
-    event_type_filter,
-    open_files,
-    parse_line,
-    parse_lines,
-    read_lines_from,
-)
+from logflume.formats.journal import open_files, parse_line, parse_lines, read_lines_from
+from logflume.formats.journal_lines import event_type_filter
 from logflume.formats.parquet import (
     Part,
     count_values,
@@ -215,7 +210,7 @@ class Snapshot:
         else:
             lines = self._missing.read_lines(self._writer)
             events = (
-                parse_line(line, str(path))
+                parse_line(line, path)
                 for line, path in lines
                 if is_wanted is None or is_wanted(line)
             )
@@ -232,7 +227,7 @@ def read_journal(
         is_wanted: Whether a line is to be read; None: all are.
 
     Raises:
-        RunError: A line is not valid JSON.
+        RunError: A line is not an event.
     """
     with ExitStack() as stack:
         for path, lines in open_files(writer.journals, stack):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import orjson
 
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
@@ -37,7 +36,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
         git_commit: Commit of the repository that contains the working directory.
         versions: Versions of Python and of packages.
         hyperparameters: The trainer's arguments that were set or are commonly used.
-        config: The configuration of logflume.
+        config: The configuration of logflume; empty if it is not recorded, or not readable.
     """
 
     run: str
@@ -93,7 +92,7 @@ def summarize(folder: Path) -> RunSummary:
         git_commit=first.get("git_commit"),
         versions=_with_prefix(merged, "versions/"),
         hyperparameters=_with_prefix(merged, "hyperparameters/"),
-        config=orjson.loads(first.get("config") or "{}"),
+        config=_read_config(first.get("config")),
     )
 
 
@@ -101,6 +100,14 @@ def _of_latest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the events of the latest attempt, those of rank 0 first."""
     latest = max((event["attempt"] for event in events), default=0)
     return sorted((e for e in events if e["attempt"] == latest), key=lambda e: int(e["rank"]))
+
+
+def _read_config(text: str | None) -> dict[str, Any]:
+    """Return the configuration; a processor may have changed its text."""
+    try:
+        return msgspec.json.decode(text or "{}", type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
 
 
 def _with_prefix(fields: dict[str, Any], prefix: str) -> dict[str, Any]:

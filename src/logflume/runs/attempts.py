@@ -167,7 +167,7 @@ def _refusal(run: RunInfo) -> RunError:
     if holder is None:
         who = "another process is writing it"
     elif holder.is_running():
-        who = f"process {holder.pid} on {holder.host} has been writing it since {holder.since}"
+        who = f"{holder} has been writing it since {holder.since}"
     else:
         who = f"{_orphan(holder)}, is still running"
     return RunError(

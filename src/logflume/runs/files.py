@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import cached_property
+from glob import escape
 from pathlib import Path
 
 from logflume.exceptions import RunError
@@ -60,7 +61,7 @@ class Writer:
 
         If a compressed copy of a file already exists, only the copy is returned.
         """
-        names = {path.name for path in self.folder.glob(f"events{self.suffix}.*")}
+        names = {path.name for path in self.folder.glob(f"events{escape(self.suffix)}.*")}
         names = {name for name in names if name.endswith((".jsonl", ".jsonl.zst"))}
         return sorted((self.folder / n for n in names if f"{n}.zst" not in names), key=_file_key)
 

@@ -4,6 +4,10 @@ The operating system holds the lock and releases it whatever ends the process, s
 cleaned up after a `kill -9` or a reboot. The lock is taken with `flock` rather than `lockf`:
 a `lockf` lock is lost as soon as anything in the process opens and closes the file, such as
 an upload of the run's folder.
+
+Some network and FUSE file systems keep locks from other machines. So the holder also increases a
+counter in the lock file: another machine that gets the lock, but sees the counter increase, leaves
+the run to the holder.
 """
 
 from __future__ import annotations
@@ -13,8 +17,9 @@ import errno
 import os
 import socket
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -23,11 +28,20 @@ import msgspec
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
 from logflume.resources import open_file
+from logflume.threads import start_thread
 
 if sys.platform != "win32":
     import fcntl
 
 __all__ = ["FileLock", "LockHolder", "acquire", "find_holder", "is_locked"]
+
+BEAT_INTERVAL_S = 2.0
+"""How often the counter in the lock file is increased."""
+
+BEAT_TIMEOUT_S = 7.0
+"""How long another machine waits for that."""
+
+_POLL_INTERVAL_S = 0.05
 
 _HELD_ERRORS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
@@ -40,12 +54,17 @@ class LockHolder(msgspec.Struct):
         pid: Its process id.
         since: When it acquired the lock, RFC 3339.
         worker_pid: Its worker process, which holds the lock, too; None if it has none.
+        beat: The counter that it increases as long as it runs.
     """
 
     host: str
     pid: int
     since: str
     worker_pid: int | None = None
+    beat: int = 0
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
 
     def is_running(self) -> bool:
         """Whether the process is running, as far as is known: another machine's can't be seen."""
@@ -80,6 +99,8 @@ class FileLock:
         self._created = created
         self._holder = LockHolder(socket.gethostname(), os.getpid(), format_time(time.time_ns()))
         self._write_holder()
+        self._change = threading.RLock()  # a signal handler may release the lock during a release
+        self._released = threading.Event()
         _open_files.add(file)
 
     @property
@@ -92,19 +113,57 @@ class FileLock:
         self._holder.worker_pid = worker_pid
         self._write_holder()
 
+    def watch(self, report: Callable[[LockHolder], None]) -> None:
+        """Increase the counter in the lock file from now on, until the lock is released.
+
+        Args:
+            report: Called, once, with another process that also writes the lock file. Neither knew
+                of the other, because both started at the same time.
+        """
+
+        def run() -> None:
+            has_reported = False
+            while not self._released.wait(BEAT_INTERVAL_S):
+                other = self._beat()
+                if other is not None and not has_reported:
+                    has_reported = True
+                    report(other)
+
+        start_thread("lock", run)
+
     def release(self) -> None:
         """Release the lock, and remove the lock file and any folder created for it that is empty.
 
         Further calls do nothing.
         """
-        if self._file not in _open_files:
-            return
-        with contextlib.suppress(OSError):  # the folder may be gone or contain a run's files
-            self._path.unlink()
-            for folder in self._created:
-                folder.rmdir()
-        _open_files.discard(self._file)
-        _close(self._file)
+        self._released.set()
+        with self._change:
+            if self._file not in _open_files:
+                return
+            with contextlib.suppress(OSError):  # the folder may be gone or contain a run's files
+                self._path.unlink()
+                for folder in self._created:
+                    folder.rmdir()
+            _open_files.discard(self._file)
+            _close(self._file)
+
+    def _beat(self) -> LockHolder | None:
+        """Increase the counter, and return another holder that has written the file since."""
+        with self._change:
+            if self._released.is_set():
+                return None
+            # Opened again: over NFS that shows what other machines wrote, and closing sends this.
+            try:
+                with self._path.open("r+b") as file:
+                    found = _decode(file.read())
+                    self._holder.beat += 1
+                    file.seek(0)
+                    file.write(msgspec.json.encode(self._holder) + b"\n")
+                    file.truncate()
+            except OSError:
+                return None
+        is_own = found is None or (found.host, found.pid) == (self._holder.host, self._holder.pid)
+        return None if is_own else found
 
     def _write_holder(self) -> None:
         content = msgspec.json.encode(self._holder) + b"\n"
@@ -118,6 +177,9 @@ _open_files: set[int] = set()
 
 def acquire(path: Path) -> FileLock | None:
     """Acquire the lock on a file, which is created if missing; None if another process holds it.
+
+    If the file has been left by a process of another machine, this waits for seven seconds to see
+    whether that is still running.
 
     Where the file system doesn't support locks (some NFS and Lustre mounts), and on Windows, every
     process gets the lock, and its `fault` says why it excludes nobody.
@@ -140,6 +202,9 @@ def acquire(path: Path) -> FileLock | None:
                 _close(file)
                 return None
             fault = f"file locks are not supported here ({error})"
+        if _is_live_elsewhere(path):
+            _close(file)
+            return None
         if fault or _is_at(path, file):
             return FileLock(path, file, created, fault)
         _close(file)  # the previous holder has just removed the file
@@ -163,9 +228,31 @@ def is_locked(path: Path) -> bool:
 def find_holder(path: Path) -> LockHolder | None:
     """Return the process that holds the lock; None if that is unknown."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=LockHolder)
-    except (OSError, msgspec.DecodeError):
-        return None  # it has only just acquired the lock, and not written the file yet
+        return _decode(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _decode(content: bytes) -> LockHolder | None:
+    """Return the holder; None if it has only just acquired the lock, and not written the file."""
+    try:
+        return msgspec.json.decode(content, type=LockHolder)
+    except msgspec.DecodeError:
+        return None
+
+
+def _is_live_elsewhere(path: Path) -> bool:
+    """Whether a process of another machine increases the counter in a lock file."""
+    deadline_s = time.monotonic() + BEAT_TIMEOUT_S
+    first = now = find_holder(path)
+    while first is not None and first.host != socket.gethostname():
+        if now is not None and now != first:
+            return True
+        if time.monotonic() >= deadline_s or not path.exists():
+            return False
+        time.sleep(_POLL_INTERVAL_S)
+        now = find_holder(path)
+    return False
 
 
 def _lock(file: int, is_shared: bool = False) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from logflume.config.model import Config, LoggerConfig
-from logflume.config.registry import SINKS, find, find_processor
-from logflume.protocols import is_journal
+from logflume.config.registry import find_processor, is_journal_sink
 from logflume.runs.info import RunInfo
 
 __all__ = ["forked_config", "forked_run"]
@@ -27,7 +26,7 @@ def forked_config(config: Config) -> Config:
     sinks = {
         name: sink
         for name, sink in config.sinks.items()
-        if sink.instance is None and is_journal(find(SINKS, sink.type, f"sinks.{name}"))
+        if sink.instance is None and is_journal_sink(name, sink)
     }
     loggers = {
         name: LoggerConfig(level=logger.level, sinks=list(sinks))

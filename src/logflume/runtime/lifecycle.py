@@ -156,18 +156,13 @@ def _close(deadline_s: float) -> bool:
         ending = running.ending or {}
         if running.pipeline.close(ending, max(0.0, deadline_s - time.monotonic())):
             return True
-        if running is not _running or not _has_died(running):
+        if running is not _running or not running.pipeline.has_died:
             return False
         if not _continue_on_thread(running):
             if time.monotonic() >= deadline_s:
                 return False
             time.sleep(_FIRST_RETRY_S)
     return False
-
-
-def _has_died(running: Running) -> bool:
-    """Whether the worker process ended on its own while the run was closed."""
-    return getattr(running.pipeline, "has_died", False)
 
 
 def _end_run(done: bool, deadline_s: float) -> bool:

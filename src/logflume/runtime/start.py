@@ -26,7 +26,7 @@ from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_caller_chain, build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Continued, Pipeline
-from logflume.pipeline.records import Dropped, RecordColumns, count_records
+from logflume.pipeline.records import Dropped, RecordColumns
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
 from logflume.runs.identity import (
@@ -38,9 +38,11 @@ from logflume.runs.identity import (
     random_run_id,
 )
 from logflume.runs.info import RunInfo
+from logflume.runs.lock import LockHolder
 from logflume.runs.state import RunState
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
+from logflume.runtime.spawned import refuse_import
 from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
 from logflume.terminal.streams import is_terminal, print_line
 from logflume.values.kinds import Kind
@@ -54,6 +56,10 @@ ORPHAN_MARGIN_S = 10.0
 """What the worker process of a killed training may need beyond `shutdown_timeout_s`."""
 
 _NO_LOCKS = "{fault}: a second process that writes this run would go unnoticed"
+_TWO_WRITERS = (
+    "{other} also writes run {run.run!r}, rank {run.rank}: stop one of "
+    "them. The ranks of one run are distinguished by RANK, and runs by LOGFLUME_RUN"
+)
 _ON_A_THREAD = "{obstacle}, so processors and sinks run on a thread of the training process"
 
 
@@ -102,6 +108,8 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
     commit = GitCommit()
     with ExitStack() as undo:
         run = _identify(config, working_dir, undo)
+        if config.when_claimed == "error":
+            refuse_import(run)
         orphan_timeout_s = config.shutdown_timeout_s + ORPHAN_MARGIN_S
         attempt = open_attempt(run, config.when_claimed, orphan_timeout_s, print_line)
         undo.callback(attempt.release)
@@ -113,6 +121,8 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         if attempt.run_lock is not None and attempt.run_lock.fault:
             fault = _NO_LOCKS.format(fault=attempt.run_lock.fault)
             report_fault(CHANNELS, "run.lock", "failed", fault)
+        lock = attempt.run_lock or attempt.attempt_lock
+        lock.watch(lambda other: _report_other(config, running.run, other))
         commit.start()
         undo.callback(CHANNELS.hold)
         if config.caller_processors:
@@ -210,7 +220,6 @@ def take_over(dead: Running) -> Running:
     unwritten = remove_written(items, events)
     continued = Continued(
         started_ns=int(datetime.fromisoformat(dead.state.started).timestamp() * 1e9),
-        records=dead.pipeline.sent - count_records(unwritten),
         events=seq if events is None else run.first_seq,
     )
     with ExitStack() as undo:
@@ -315,6 +324,14 @@ def _reserve(folder: Path, undo: ExitStack) -> str:
     for path in reversed(created):
         undo.callback(call_guarded, path.rmdir)
     return folder.name
+
+
+def _report_other(config: Config, run: RunInfo, other: LockHolder) -> None:
+    """Report another process that writes the same files."""
+    reason = _TWO_WRITERS.format(other=other, run=run)
+    report_fault(CHANNELS, "run.lock", "failed", reason)
+    if not _has_console(config):
+        print_line(reason)
 
 
 def _has_console(config: Config, logger: str | None = None) -> bool:

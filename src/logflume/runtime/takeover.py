@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from logflume.config.model import Config
-from logflume.config.registry import SINKS, find
+from logflume.config.registry import is_journal_sink
 from logflume.events.reserved import is_type_name
 from logflume.events.times import format_time
 from logflume.pipeline.build import build_sink
 from logflume.pipeline.records import Dropped, RecordColumns, count_records
-from logflume.protocols import Event, Journal, Position, is_journal
+from logflume.protocols import Event, Journal, Position
 from logflume.runs.info import RunInfo
 
 __all__ = ["find_first_seq", "read_journal_from", "remove_written"]
@@ -28,7 +28,7 @@ def read_journal_from(config: Config, run: RunInfo, first: Position) -> list[Eve
         RunError, OSError, MemoryError: The journal can't be read now.
     """
     for name, sink in config.sinks.items():
-        if not is_journal(sink.instance or find(SINKS, sink.type, f"sinks.{name}")):
+        if not is_journal_sink(name, sink):
             continue
         journal = build_sink(name, sink, {"run": run, "metrics": config.metrics})
         if not isinstance(journal, Journal):

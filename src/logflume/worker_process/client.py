@@ -151,11 +151,6 @@ class RemotePipeline:
             self._status = self._status if answer is None else msgspec.convert(answer, Status)
         return self._status
 
-    @property
-    def sent(self) -> int:
-        """Records sent to the worker process."""
-        return self._sender.sent
-
     def take_back(self) -> tuple[list[RecordColumns | Dropped], int]:
         """Release a process that has ended.
 

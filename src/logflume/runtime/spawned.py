@@ -1,0 +1,95 @@
+"""Refuses runs in processes that `multiprocessing` spawns from a script without a `__main__` guard.
+
+Such a process imports the script before its own work, and so calls `initialize()` again, for the
+run that its parent writes. It can't go on, and a pool would replace it for ever.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from logflume.exceptions import RunError
+from logflume.guard import call_guarded
+from logflume.runs.info import RunInfo
+from logflume.runs.lock import acquire, find_holder, is_locked
+from logflume.terminal.streams import print_line
+
+if TYPE_CHECKING:
+    import psutil
+
+__all__ = ["refuse_import"]
+
+_END_TIMEOUT_S = 10.0
+"""How long to wait for the end of the parent, so that only one process of the pool ends it."""
+
+_INIT = 1
+"""The process that becomes the parent of a process whose own has ended."""
+
+
+def refuse_import(run: RunInfo) -> None:
+    """Refuse a run if this process imports the script of the process that writes it.
+
+    If nobody catches the error, one line says what to do, and the process that started a pool is
+    ended by SIGTERM.
+
+    Raises:
+        RunError: It does.
+    """
+    process = multiprocessing.current_process()
+    # What `multiprocessing` itself goes by when it refuses to start processes from here.
+    if not getattr(process, "_inheriting", False):
+        return
+    import psutil
+
+    end_lock = run.expand("{dir}/{run}/.end.lock")
+    holder = find_holder(run.expand("{dir}/{run}/run.lock"))
+    ancestors = psutil.Process().parents()
+    owner = next((one for one in ancestors if holder is not None and one.pid == holder.pid), None)
+    if owner is None and not is_locked(end_lock) and not _is_orphan(process.name, ancestors):
+        return
+    error = RunError(
+        f"run {run.run!r}, rank {run.rank}: {process.name} imports the script of the process that "
+        "writes this run, and calls initialize() again. Put what only the script itself is to do "
+        'below `if __name__ == "__main__":`'
+    )
+    _wrap_excepthook(error, owner, end_lock)
+    raise error
+
+
+def _is_orphan(name: str, ancestors: Sequence[psutil.Process]) -> bool:
+    """Whether the process that started this one has ended, perhaps because of another one."""
+    # A fork server is between the two.
+    starter = ancestors[name.startswith("ForkServer") :][:1]
+    return not starter or starter[0].pid == _INIT
+
+
+def _wrap_excepthook(error: RunError, owner: psutil.Process | None, end_lock: Path) -> None:
+    previous = sys.excepthook
+
+    def hook(kind: type[BaseException], raised: BaseException, trace: TracebackType | None) -> None:
+        if raised is not error:
+            previous(kind, raised, trace)
+        elif "PoolWorker" in multiprocessing.current_process().name:
+            call_guarded(_end_pool, error, owner, end_lock)
+        else:
+            print_line(str(error))
+
+    sys.excepthook = hook
+
+
+def _end_pool(error: RunError, owner: psutil.Process | None, end_lock: Path) -> None:
+    """End the process that would replace this one for ever. The first of its pool says why."""
+    first = acquire(end_lock)
+    if first is None:
+        return
+    if owner is not None and owner.is_running():
+        print_line(f"{error}. Its pool would start it again for ever: ending process {owner.pid}")
+        owner.send_signal(signal.SIGTERM)
+        owner.wait(_END_TIMEOUT_S)
+    first.release()
