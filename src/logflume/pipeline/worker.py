@@ -92,7 +92,6 @@ class Worker:
             `flush_interval_s`.
 
     Attributes:
-        taken: Records taken from the buffer.
         dropped: Records that the full buffer dropped, or that could not become events, by reason.
         finished: Events that left the processor chain.
         is_given_up: Whether nobody waits for the thread any longer: it takes nothing more.
@@ -110,7 +109,6 @@ class Worker:
         report: Callable[[str, str, str], None],
         polls: bool,
     ) -> None:
-        self.taken = 0
         self.dropped: Counter[str] = Counter()
         self.finished = 0
         self._source = source
@@ -275,10 +273,8 @@ class Worker:
         if isinstance(processed, dict):
             finished = self._try(self._normalizer.finish_columns, processed)
             if finished is not None:
-                self.taken += len(finished)
                 return finished
             processed = list(rows(processed))
-        self.taken += len(records.times_ns) - len(processed)
         return self._finish_each(processed, self._normalizer.finish)
 
     def _read_records(self, records: Iterable[RecordTuple]) -> list[Event]:
@@ -294,7 +290,6 @@ class Worker:
                 self._drop(1, UNREADABLE)
                 self._report_bug(event)
                 continue
-            self.taken += 1
             if event is not None:
                 events.append(event)
         return events
