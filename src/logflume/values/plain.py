@@ -50,9 +50,9 @@ _LONG_BITS = 14_000
 def to_plain(value: Any) -> Any:
     """Return the plain form of any value. Never raises.
 
-    Dates become RFC 3339, a timedelta its seconds, bytes text, an array its lists; any other object
-    becomes its text. What has no plain form is replaced by a mark with its type and the reason.
-    Text is left as it is, lone surrogates included.
+    Dates become RFC 3339, a timedelta its seconds, bytes text, an array its lists or its summary;
+    any other object becomes its text. What has no plain form is replaced by a mark with its type
+    and the reason. Text is left as it is, lone surrogates included.
     """
     kind = type(value)
     if value is None or kind is str or kind is int or kind is float:
@@ -115,7 +115,7 @@ def _convert(value: Any) -> Any:
 def _convert_object(value: Any) -> Any:
     # The methods of the base classes: a subclass of the user's may override them.
     if isinstance(value, PendingArray):
-        return _convert(snapshot(value.tolist()))
+        return _convert(snapshot(value.read()))
     if isinstance(value, bytes):
         return bytes.decode(value, "utf-8", "backslashreplace")
     if isinstance(value, datetime):
