@@ -28,9 +28,9 @@ from tests.event_helpers import fields, only, own
 def test_loggers_have_their_names_and_context(get: Callable[..., Any], name: str) -> None:
     """Each function returns the logger of its name, with the given fields bound."""
     with capture_events() as events:
-        get(phase="warmup").info("probe")
+        get(phase="warmup").info("probe", n=1)
 
-    assert (name, {"phase": "warmup"}) == (only(events)["logger"], fields(only(events)))
+    assert (name, {"phase": "warmup", "n": 1}) == (only(events)["logger"], fields(only(events)))
 
 
 def event_of(call: Callable[[], None]) -> Event:

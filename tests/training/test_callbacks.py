@@ -127,7 +127,7 @@ def test_events_of_the_user_get_the_step_of_the_trainer(tmp_path: Path) -> None:
 
     class SubstepCallback(EnhancedLoggingCallback):
         def on_substep_end(self, *args: Any, **kwargs: Any) -> None:
-            logflume.get_logger("mine").info("substep")
+            logflume.get_logger("mine").info("substep", n=1)
 
     events = train(tmp_path, SubstepCallback(), gradient_accumulation_steps=2)
     assert [1, 2, 3] == [event["step"] for event in of_type(events, "substep")]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from logflume.events.reserved import RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
+from logflume.events.reserved import (
+    MAX_TYPE_LENGTH,
+    RESERVED_FOR_PIPELINE,
+    STEP_AND_MODE,
+    is_type_name,
+)
 from logflume.events.times import format_time
 from logflume.pipeline.records import RecordTuple
 from logflume.values.plain import PLAIN_TYPES, plain, plain_names, valid_text
@@ -15,11 +21,17 @@ _TEXTS = frozenset({str})
 _TAKEN = RESERVED_FOR_PIPELINE | {"message"}
 
 
-def to_event_dict(record: RecordTuple) -> dict[str, Any]:
+def to_event_dict(
+    record: RecordTuple, hint: Callable[[str], None] = lambda _advice: None
+) -> dict[str, Any]:
     """Return the event dict of a record, all values plain.
 
     The first argument of the call is the event type if it is an identifier (`reward`, `kl.spike`),
     else the text of a `message`. Fields with a reserved name are collected in the mapping `extras`.
+
+    Args:
+        record: The record.
+        hint: Called with advice where a message was most likely meant to be a metric.
     """
     time_ns, logger, level, event_type, context, fields, step_and_mode, _ = record
     fields = {**context, **fields} if context else fields
@@ -34,6 +46,8 @@ def to_event_dict(record: RecordTuple) -> dict[str, Any]:
     if not is_type_name(event_type):
         event["event"] = "message"
         event["message"] = valid_text(event_type)
+        if fields and (advice := _advise(event_type)) is not None:
+            hint(advice)
     # All names are checked at once, because hardly ever is one reserved or not ASCII.
     if "".join(fields).isascii() and _TAKEN.isdisjoint(fields):
         event.update(fields)
@@ -43,6 +57,21 @@ def to_event_dict(record: RecordTuple) -> dict[str, Any]:
         _add_each(event, fields)
     event[STEP_AND_MODE] = step_and_mode
     return event
+
+
+def _advise(text: str) -> str | None:
+    """Return what to write instead of a call with fields whose text looks like a name, or lacks."""
+    if not text:
+        return (
+            "a call with fields but without an event type is recorded as a message; "
+            'write log.info("training", loss=0.5) or log.info({"loss": 0.5})'
+        )
+    if len(text) > MAX_TYPE_LENGTH or len(text.split()) != 1 or not text[0].isalpha():
+        return None
+    return (
+        f"{valid_text(text)!r} can't be an event type, which is an identifier such as val_loss, so "
+        f"it is recorded as a message; for a metric write log.info({{{valid_text(text)!r}: 0.5}})"
+    )
 
 
 def _make_plain(event: dict[str, Any], fields: dict[str, Any]) -> None:
