@@ -180,7 +180,10 @@ class Mute:
         (None, r"but got None, which has no add_callback"),
         (object(), r"an object of the class object, which has no add_callback"),
         ([Mute()], r"an object of the class list"),
-        (Mute(), r"the class Mute, which has no remove_callback\. Pass the object whose train"),
+        (
+            Mute(),
+            r"the class Mute, which has no remove_callback or callback_handler\.callbacks\. Pass the object whose train",
+        ),
         (Mute, r"got the class Mute\. Pass an instance: attach\(Mute\(\.\.\.\)\)"),
     ],
 )

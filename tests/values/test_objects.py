@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import enum
 import sqlite3
 from collections.abc import Iterator, MutableSequence
 from types import SimpleNamespace
@@ -129,6 +130,35 @@ def test_one_bad_value_of_a_mapping() -> None:
 
     assert 1.0 == event["x/good"]
     assert "KeyError" in event["x/bad"]
+
+
+@dataclasses.dataclass
+class Proud:
+    """One of its fields can't be read."""
+
+    good: int = 1
+    bad: int = 2
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "bad":
+            raise ValueError("not this one")
+        return super().__getattribute__(name)
+
+
+def test_one_bad_field_of_an_object() -> None:
+    """A field that can't be read costs the others of its object nothing."""
+    assert {"x/good": 1.0, "x/bad": "<value that could not be read: ValueError: not this one>"} == (
+        log(x=Proud())
+    )
+
+
+class Phase(enum.Enum):
+    TRAIN = "train"
+
+
+def test_members_of_enumerations_as_keys() -> None:
+    """A member of an enumeration is its value, as a key too."""
+    assert {"x/train": 1.0, "phase": "train"} == log(x={Phase.TRAIN: 1}, phase=Phase.TRAIN)
 
 
 @dataclasses.dataclass

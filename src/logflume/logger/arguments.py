@@ -15,19 +15,17 @@ The level of `log` is interpreted here, too.
 from __future__ import annotations
 
 import logging
-import re
 from typing import Any
 
 from logflume.events.catalogue import CATALOGUE
-from logflume.events.reserved import LEVELS
-from logflume.guard import Failure, call_guarded, describe, type_name
+from logflume.events.reserved import LEVELS, is_metric_name
+from logflume.guard import Failure, call_guarded, describe, type_name, unreadable
 from logflume.values.arrays import MAX_ELEMENTS, PendingArray
 from logflume.values.snapshot import MAX_ITEMS, key_text, snapshot
 
 __all__ = ["max_elements", "own_type", "parse_level", "read_arguments", "text_of"]
 
 _OWN_TYPES = {"reward": "reward", "model": "model_output", "system": "system"}
-_FIELD_NAME = re.compile(r"[^\W\d][\w.\-]*(/[\w.\-]+)*")
 _PLACEHOLDER = "%"
 _NO_PLACEHOLDER = "TypeError: the text has no placeholders for the arguments"
 
@@ -77,7 +75,7 @@ def read_arguments(
         value = snapshot(args[0], max_elements(own_type(logger)))
         if isinstance(value, dict) and given in CATALOGUE:
             return given, {**value, **fields}
-        if given not in fields and _FIELD_NAME.fullmatch(given):
+        if given not in fields and is_metric_name(given):
             return own_type(logger), {given: value, **fields}
     return _reject(args, given, fields)
 
@@ -115,7 +113,7 @@ def text_of(value: Any) -> str:
     """Return a value as the text of an event. Never raises."""
     text = call_guarded(str, snapshot(value))
     if isinstance(text, Failure):
-        return f"<{type_name(value)} that could not be read: {describe(text.error)}>"
+        return unreadable(type_name(value), text.error)
     return text
 
 

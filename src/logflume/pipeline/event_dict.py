@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from logflume.events.reserved import (
-    MAX_TYPE_LENGTH,
     RESERVED_FOR_PIPELINE,
     STEP_AND_MODE,
+    is_metric_name,
     is_type_name,
 )
 from logflume.events.times import format_time
@@ -66,11 +66,11 @@ def _advise(text: str) -> str | None:
             "a call with fields but without an event type is recorded as a message; "
             'write log.info("training", loss=0.5) or log.info({"loss": 0.5})'
         )
-    if len(text) > MAX_TYPE_LENGTH or len(text.split()) != 1 or not text[0].isalpha():
+    if not is_metric_name(text):
         return None
     return (
-        f"{valid_text(text)!r} can't be an event type, which is an identifier such as val_loss, so "
-        f"it is recorded as a message; for a metric write log.info({{{valid_text(text)!r}: 0.5}})"
+        f"{text!r} can't be an event type, which is an identifier such as val_loss, so "
+        f"it is recorded as a message; for a metric write log.info({{{text!r}: 0.5}})"
     )
 
 

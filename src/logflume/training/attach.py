@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from logflume.guard import type_name
+from logflume.guard import Failure, call_guarded, type_name
 from logflume.logger.logger import get_logger
 from logflume.runtime.exits import set_ending
 from logflume.training.function_names import TOTAL
@@ -18,7 +19,7 @@ from logflume.training.wrapped_rewards import get_wrapped_reward_functions
 __all__ = ["Attachment", "attach"]
 
 _MARK = "_logflume_attachment"
-_REQUIRED = ("add_callback", "remove_callback", "callback_handler")
+_REQUIRED = ("add_callback", "remove_callback", "callback_handler.callbacks")
 """What a trainer has."""
 
 
@@ -133,7 +134,9 @@ def _check(trainer: Any, rollouts: Any, columns: Any) -> None:
             f"attach() requires a trainer, but got the class {trainer.__name__}. "
             f"Pass an instance: attach({trainer.__name__}(...))."
         )
-    missing = [name for name in _REQUIRED if not hasattr(trainer, name)]
+    missing = [
+        name for name in _REQUIRED if isinstance(call_guarded(attrgetter(name), trainer), Failure)
+    ]
     if missing:
         got = "None" if trainer is None else f"an object of the class {type_name(trainer)}"
         raise TypeError(

@@ -100,7 +100,7 @@ def _copy_ndarray(numpy: Any, array: Any, max_elements: int) -> Any:
         array = array.astype(float)  # lists of long doubles hold long doubles
     else:
         array = array.copy()
-    return PendingArray(array.tolist, array.nbytes)
+    return PendingArray(array.tolist, max(array.nbytes, _VALUE_BYTES * array.size))
 
 
 def _summarize_ndarray(numpy: Any, array: Any, is_masked: bool) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from logflume.guard import Failure, call_guarded, unreadable
+
 __all__ = ["as_container"]
 
 _COLLECTIONS = (list, tuple, Set, deque, ValuesView)
@@ -60,8 +62,15 @@ def _fields(value: Any) -> dict[str, Any] | None:
 
 
 def _attributes(value: Any, names: Collection[str]) -> dict[str, Any]:
-    # A field may be unset, such as one of a struct that is still being built.
-    return {name: getattr(value, name) for name in names if hasattr(value, name)}
+    """Return attributes by name; one that can't be read costs the others nothing."""
+    attributes: dict[str, Any] = {}
+    for name in names:
+        attribute = call_guarded(getattr, value, name)
+        if not isinstance(attribute, Failure):
+            attributes[name] = attribute
+        elif not isinstance(attribute.error, AttributeError):  # else it was never set
+            attributes[name] = unreadable("value", attribute.error)
+    return attributes
 
 
 def _namespace(value: Any) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from logflume.guard import Failure, call_guarded, describe, type_name
+from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
 
 __all__ = [
@@ -108,7 +108,7 @@ def _convert(value: Any) -> Any:
     result = call_guarded(_convert_object, value)
     if isinstance(result, Failure):
         name = "array" if kind is PendingArray else type_name(value)
-        return f"<{name} that could not be read: {describe(result.error)}>"
+        return unreadable(name, result.error)
     return result
 
 

@@ -21,7 +21,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from logflume.guard import Failure, call_guarded, describe, type_name
+from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.values.arrays import MAX_ELEMENTS, PendingArray, copy_array
 from logflume.values.foreign_arrays import copy_foreign_array
 from logflume.values.objects import as_container
@@ -86,7 +86,7 @@ class _Copier:
     def copy_guarded(self, value: Any) -> Any:
         copied = call_guarded(self._copy, value)
         if isinstance(copied, Failure):
-            return f"<{type_name(value)} that could not be read: {describe(copied.error)}>"
+            return unreadable(type_name(value), copied.error)
         return copied
 
     def _copy(self, value: Any) -> Any:
@@ -161,7 +161,7 @@ def _take(container: Collection[Any], count: int) -> list[Any]:
     for key in list(islice(container, count)):
         item = call_guarded(container.__getitem__, key)
         if isinstance(item, Failure):
-            item = f"<value that could not be read: {describe(item.error)}>"
+            item = unreadable("value", item.error)
         entries.append((key, item))
     return entries
 
@@ -170,6 +170,8 @@ def key_text(key: Any) -> str:
     """Return a mapping's key, of any type, as an exact str."""
     if type(key) is str:
         return key
+    if isinstance(key, Enum) and not isinstance(key, str):
+        return key_text(key.value)
     text = call_guarded(str.__str__ if isinstance(key, str) else str, key)
     return f"<{type_name(key)}>" if isinstance(text, Failure) else str.__str__(text)
 
