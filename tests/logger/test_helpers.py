@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,6 +72,8 @@ class Unprintable:
     [
         ({1: 0.5, None: 2}, {"1": 0.5, "None": 2.0}),
         ({Unprintable(): 1}, {"<Unprintable>": 1.0}),
+        ({1: 0.5, "1": 2}, {"1": 0.5, "1 (2)": 2.0}),
+        (SimpleNamespace(loss=0.5), {"loss": 0.5}),
         (None, {"problem": "AttributeError: 'NoneType' object has no attribute 'items'"}),
     ],
 )

@@ -182,7 +182,7 @@ class Mute:
         ([Mute()], r"an object of the class list"),
         (
             Mute(),
-            r"the class Mute, which has no remove_callback or callback_handler\.callbacks\. Pass the object whose train",
+            r"Mute, which has no remove_callback or callback_handler\.callbacks\. Pass the object",
         ),
         (Mute, r"got the class Mute\. Pass an instance: attach\(Mute\(\.\.\.\)\)"),
     ],

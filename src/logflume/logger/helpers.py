@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from logflume.guard import type_name
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.arguments import max_elements
 from logflume.logger.logger import EventLogger, get_logger
 from logflume.resources import machine_memory, process_memory, torch_memory
@@ -115,7 +115,8 @@ def _as_fields(values: Any, event_type: str) -> dict[str, Any]:
     fields = snapshot(values, max_elements(event_type))
     if isinstance(fields, dict):
         return fields
-    return {"problem": f"TypeError: a mapping is required, not {type_name(values)}"}
+    items = call_guarded(getattr, values, "items")
+    return {"problem": describe(items.error) if isinstance(items, Failure) else str(fields)}
 
 
 _TRAINING = get_training_logger()
