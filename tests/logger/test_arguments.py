@@ -271,11 +271,12 @@ def test_advice(call: Callable[[Any], None], advice: str, tmp_path: Path) -> Non
     run = logflume.initialize({**JOURNAL, "worker": "process"}, dir=tmp_path)
     logger = logflume.get_logger()
     logger.info("Loading the model", n=1)
+    logger.info("Loading...", n=1)
     for _ in range(3):
         call(logger)
     logflume.shutdown()
 
     events = read(run.folder / "events.jsonl")
-    assert 4 == sum(e["event"] == "message" and e["logger"] == "training" for e in events)
+    assert 5 == sum(e["event"] == "message" and e["logger"] == "training" for e in events)
     (report,) = (e for e in events if e["event"] == "pipeline" and e["status"] == "limited")
     assert advice in report["reason"]

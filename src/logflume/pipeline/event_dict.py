@@ -18,11 +18,19 @@ from logflume.values.plain import PLAIN_TYPES, plain, plain_names, valid_text
 __all__ = ["to_event_dict"]
 
 _TEXTS = frozenset({str})
+_WITHOUT_TYPE = (
+    "a call with fields but without an event type is recorded as a message; "
+    'write log.info("training", loss=0.5) or log.info({"loss": 0.5})'
+)
+_NAMED = (
+    "{name} can't be an event type, which is an identifier such as val_loss, so it is recorded as "
+    "a message; for a metric write log.info({{{name}: 0.5}})"
+)
 _TAKEN = RESERVED_FOR_PIPELINE | {"message"}
 
 
 def to_event_dict(
-    record: RecordTuple, hint: Callable[[str], None] = lambda _advice: None
+    record: RecordTuple, hint: Callable[[str, str], None] = lambda _kind, _advice: None
 ) -> dict[str, Any]:
     """Return the event dict of a record, all values plain.
 
@@ -31,7 +39,8 @@ def to_event_dict(
 
     Args:
         record: The record.
-        hint: Called with advice where a message was most likely meant to be a metric.
+        hint: Called with the kind of call and advice, where a message was most likely meant to be a
+            metric.
     """
     time_ns, logger, level, event_type, context, fields, step_and_mode, _ = record
     fields = {**context, **fields} if context else fields
@@ -46,8 +55,10 @@ def to_event_dict(
     if not is_type_name(event_type):
         event["event"] = "message"
         event["message"] = valid_text(event_type)
-        if fields and (advice := _advise(event_type)) is not None:
-            hint(advice)
+        if fields and not event_type:
+            hint("calls without an event type", _WITHOUT_TYPE)
+        elif fields and is_metric_name(event_type):
+            hint("messages", _NAMED.format(name=repr(event_type)))
     # All names are checked at once, because hardly ever is one reserved or not ASCII.
     if "".join(fields).isascii() and _TAKEN.isdisjoint(fields):
         event.update(fields)
@@ -57,21 +68,6 @@ def to_event_dict(
         _add_each(event, fields)
     event[STEP_AND_MODE] = step_and_mode
     return event
-
-
-def _advise(text: str) -> str | None:
-    """Return what to write instead of a call with fields whose text looks like a name, or lacks."""
-    if not text:
-        return (
-            "a call with fields but without an event type is recorded as a message; "
-            'write log.info("training", loss=0.5) or log.info({"loss": 0.5})'
-        )
-    if not is_metric_name(text):
-        return None
-    return (
-        f"{text!r} can't be an event type, which is an identifier such as val_loss, so "
-        f"it is recorded as a message; for a metric write log.info({{{text!r}: 0.5}})"
-    )
 
 
 def _make_plain(event: dict[str, Any], fields: dict[str, Any]) -> None:

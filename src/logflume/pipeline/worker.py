@@ -61,7 +61,7 @@ class Worker:
         flush_interval_s: The longest that a record waits for its turn, in seconds.
         save_kinds: Called with the kinds of the fields before events with new ones are written.
         report: Called with (component, status, reason) on the first bug of the worker's own, and on
-            the first message that was most likely meant to be a metric.
+            the first messages that were most likely meant to be metrics.
         polls: Whether records arrive without waking the worker, so that it looks twice every
             `flush_interval_s`.
 
@@ -104,7 +104,7 @@ class Worker:
         self._end_lock = threading.Lock()
         self.is_given_up = False
         self._has_bug = False
-        self._has_hinted = False
+        self._hinted: set[str] = set()
         self._flush_interval_s = flush_interval_s
         self._polls = polls
 
@@ -291,11 +291,11 @@ class Worker:
         if isinstance(result, Failure):
             self._report_bug(result)
 
-    def _hint(self, advice: str) -> None:
-        """Report once that events are recorded otherwise than their calls suggest."""
-        if not self._has_hinted:
-            self._has_hinted = True
-            self._report("message", "limited", advice)
+    def _hint(self, kind: str, advice: str) -> None:
+        """Report once for each kind of call that it is recorded otherwise than it suggests."""
+        if kind not in self._hinted:
+            self._hinted.add(kind)
+            self._report(kind, "limited", advice)
 
     def _report_bug(self, failure: Failure) -> None:
         if not self._has_bug:
