@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import logflume
@@ -53,6 +53,8 @@ floats = st.floats(allow_subnormal=False) | st.integers(-5, 5).map(float)
 
 
 @settings(max_examples=60, deadline=None)
+@example(few=[0.0, 6.5e-158])
+@example(few=[1.7e308, -1.7e308, math.nan])
 @given(few=st.lists(floats, min_size=1, max_size=40))
 def test_any_numbers(few: list[float]) -> None:
     """NumPy, torch and lists give the same summary of any numbers, and no warning."""

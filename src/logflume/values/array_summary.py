@@ -20,10 +20,11 @@ BUCKETS = 64
 _CHUNK_VALUES = 2**20
 _GPU_CHUNK_VALUES = 2**24
 
-_VAST = 2.0**500
-"""The squares of larger numbers may overflow: all are scaled, by a power of two, which is exact."""
+_VAST, _TINY = 2.0**500, 2.0**-400
+"""The squares of larger or smaller numbers may leave the range of a float. Such numbers are scaled
+by a power of two, which is exact."""
 
-_SCALE = 2.0**-600
+_SCALE = 2.0**600
 
 
 def describe_shape(shape: Iterable[Any], dtype: Any) -> dict[str, Any]:
@@ -94,8 +95,9 @@ def _compute(xp: Any, parts: Sequence[Any]) -> list[Any]:
     finite = sum(is_finite.sum() for _, is_finite in chunks())
     low = xp.stack([xp.where(ok, values, math.inf).min() for values, ok in chunks()]).min()
     high = xp.stack([xp.where(ok, values, -math.inf).max() for values, ok in chunks()]).max()
-    is_vast = xp.maximum(abs(low), abs(high)) > _VAST
-    scale = xp.where(is_vast, xp.full_like(low, _SCALE), xp.full_like(low, 1.0))
+    largest = xp.maximum(abs(low), abs(high))
+    scale = xp.where(largest > _VAST, xp.full_like(low, 1 / _SCALE), xp.full_like(low, 1.0))
+    scale = xp.where(largest < _TINY, xp.full_like(low, _SCALE), scale)
     start, end = low * scale, high * scale
     width = xp.where(end > start, end - start, xp.full_like(low, 1.0))
     mean = sum(xp.where(ok, values * scale, 0.0).sum() for values, ok in chunks()) / finite
@@ -129,7 +131,8 @@ def summarize_values(values: Sequence[Any], shape: Iterable[Any], dtype: Any) ->
     if not finite:
         return {**head, **dict.fromkeys(("min", "max", "mean", "std")), "histogram": counts}
     low, high = min(finite), max(finite)
-    scale = _SCALE if max(abs(low), abs(high)) > _VAST else 1.0
+    largest = max(abs(low), abs(high))
+    scale = 1 / _SCALE if largest > _VAST else _SCALE if largest < _TINY else 1.0
     scaled = [value * scale for value in finite]
     start, width = low * scale, high * scale - low * scale or 1.0
     mean = math.fsum(scaled) / len(scaled)
