@@ -6,15 +6,17 @@ options of this class and never needs it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logflume.formats.parquet import folder_name
+from logflume.formats.parquet import folder_name, list_parts, list_tables, scan_parts
 from logflume.formats.positions import PositionSet
-from logflume.protocols import Event
+from logflume.protocols import Event, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
+from logflume.values.columnar import EventColumns
+from logflume.values.event_checksum import event_checksum
 
 from .staging import StagingFolder
 
@@ -59,6 +61,7 @@ class ParquetSink:
     """
 
     detachable = True
+    output = "folder"
     threaded = True
 
     def __init__(
@@ -88,10 +91,7 @@ class ParquetSink:
             OSError: A part could not be written; the batch was rejected as a whole.
         """
         self._rotate()
-        groups: dict[tuple[str, int], list[Event]] = {}
-        for event in events:
-            key = (event["event"], event.get("attempt", self._attempt))
-            groups.setdefault(key, []).append(event)
+        groups = self._group(events)
         tables = [self._table_of(str(event_type)) for event_type, _ in groups]
         for table, ((_, attempt), group) in zip(tables, groups.items(), strict=True):
             table.add(group, attempt)
@@ -120,6 +120,30 @@ class ParquetSink:
                 positions.add(attempt, seq)
         return positions
 
+    def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
+        """Yield the rows of all parts; see `logflume.protocols.ScannableSink`."""
+        return scan_parts(path, run)
+
+    def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
+        """Yield a row for each event."""
+        for event in events:
+            position = (event["attempt"], event["seq"])
+            yield ScannedEvent(position, event_checksum(event), folder_name(event["event"]))
+
+    def own_files(self, path: Path, run: RunInfo) -> Iterator[Path]:  # noqa: ARG002
+        """Yield the parts in a folder: only one writer uses it."""
+        for event_type in list_tables(path):
+            for part in list_parts(path / event_type):
+                yield path / event_type / part.name
+
+    def compact(self) -> None:
+        """Merge small parts.
+
+        Raises:
+            OSError: At least one type could not be merged; its parts hold the same events.
+        """
+        self._call_for_each("write_parts", "finish")
+
     def flush(self) -> None:
         """Write all buffered events; when this returns, readers see them.
 
@@ -139,7 +163,7 @@ class ParquetSink:
         """
         try:
             # Everything is written before the first merge, which may take long.
-            self._call_for_each("write_parts", "finish")
+            self.compact()
         finally:
             self._staging.close()
 
@@ -150,6 +174,18 @@ class ParquetSink:
 
             self._tables[name] = TypeTable(name, self._path / name, self._staging)
         return self._tables[name]
+
+    def _group(self, events: Sequence[Event]) -> Mapping[tuple[str, int], Sequence[Event]]:
+        """Return the events by type and attempt."""
+        if isinstance(events, EventColumns):  # of one type and attempt
+            return {self._group_of(events[0]): events}
+        groups: dict[tuple[str, int], list[Event]] = {}
+        for event in events:
+            groups.setdefault(self._group_of(event), []).append(event)
+        return groups
+
+    def _group_of(self, event: Event) -> tuple[str, int]:
+        return event["event"], event.get("attempt", self._attempt)
 
     def _rotate(self) -> None:
         tables = self._tables.values()

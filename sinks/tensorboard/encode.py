@@ -80,7 +80,7 @@ class Encoder:
         if not summary:
             return b""
         step = self._step or 0
-        if not self._knows_step():
+        if not self.knows_step:
             return frame(summary_event(wall_time_s, step, summary))
         # Only records after the start get a mark: a mark implies that the start is written.
         end = position_field(attempt, event.get("seq", 0))
@@ -90,7 +90,9 @@ class Encoder:
         self._started = True
         return _start(wall_time_s, step if self.attempt else 0) + record
 
-    def _knows_step(self) -> bool:
+    @property
+    def knows_step(self) -> bool:
+        """Whether events are shown, and their records have a position."""
         return self._step is not None or self.attempt == 0
 
     def _summary(self, event: Event, wall_time_s: float) -> bytes:
@@ -101,7 +103,7 @@ class Encoder:
             return summary
         if event_type == "run_finished":
             return session_end(event, wall_time_s) if self._has_session else b""
-        if not self._knows_step():
+        if not self.knows_step:
             return b""
         return self._text(event) if event_type == "model_output" else _curves(event)
 

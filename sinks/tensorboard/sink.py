@@ -7,12 +7,13 @@ it. `tags.py` defines the tag of each number.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logflume.protocols import Event, Position
+from logflume.protocols import Event, Position, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
+from logflume.values.columnar import EventColumns
 
 if TYPE_CHECKING:
     from logflume.formats.tfevents import EventFileWriter
@@ -37,6 +38,7 @@ class TensorBoardSink:
     """
 
     detachable = True
+    output = "folder"
 
     def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:
         from .encode import Encoder
@@ -64,7 +66,9 @@ class TensorBoardSink:
             OSError: Nothing of the batch was written; it can be sent again.
         """
         encoder = self._encoder.copy()
-        if records := b"".join(map(encoder.records, events)):
+        # Of most completions nothing is shown: their events need not be made.
+        seen = events.views() if isinstance(events, EventColumns) else events
+        if records := b"".join(map(encoder.records, seen)):
             self.flush()
             self._file = self._file or self._create_file()
             self._file.append(records)
@@ -79,6 +83,24 @@ class TensorBoardSink:
             return ()
         self._encoder = self._encoder.after(last)
         return PositionsUpTo((last.attempt, last.seq))
+
+    def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
+        """Yield the records of a folder; see `logflume.protocols.ScannableSink`."""
+        from logflume.formats.tfevents import scan_event_files
+
+        return scan_event_files(path, run)
+
+    def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
+        """Yield the events of which TensorBoard shows something at a known step."""
+        for event in events:
+            if self._encoder.records(event) and self._encoder.knows_step:
+                yield ScannedEvent((event["attempt"], event["seq"]))
+
+    def own_files(self, path: Path, run: RunInfo) -> list[Path]:
+        """Return the event files in a folder that a run and rank has written."""
+        from logflume.formats.tfevents import find_own_files
+
+        return find_own_files(path, run)
 
     def flush(self) -> None:
         """Leave a file that another process has removed or truncated: the next is a new one."""

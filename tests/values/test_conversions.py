@@ -213,7 +213,7 @@ def test_keys_with_the_same_text() -> None:
 )
 def test_reserved_names_are_kept_in_extras(name: str) -> None:
     """A field can't replace a reserved name; it goes to `extras`."""
-    plain, event = log(), log(**{name: "mine"})
+    plain, event = log(x=1), log(x=1, **{name: "mine"})
 
     assert {name: "mine"} == json.loads(event["extras"])
     assert set(plain) == set(event) - {"extras"}

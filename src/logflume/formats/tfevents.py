@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logflume.protocols import Position
+from logflume.protocols import FaultKind, Position, ScanFault, ScannedEvent
 from logflume.resources import open_file
 from logflume.runs.info import RunInfo
 
@@ -22,20 +22,20 @@ __all__ = [
     "OWNER_FIELD",
     "POSITION",
     "POSITION_FIELD",
-    "EventFile",
     "EventFileWriter",
     "LastEvent",
     "PositionsUpTo",
     "delimited",
-    "find_event_files",
     "find_files",
     "find_last_event",
+    "find_own_files",
     "float32",
     "frame",
     "owner_field",
     "position_field",
     "read_records",
     "scalar_head",
+    "scan_event_files",
     "summary_event",
 ]
 
@@ -153,41 +153,36 @@ POSITION = struct.Struct("<QQ")
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
 
 
-def find_event_files(folder: Path) -> list[EventFile]:
-    """Return the event files of a folder, in the order in which TensorBoard reads them."""
-    return [EventFile(path) for path in find_files(folder)]
+def find_own_files(folder: Path, run: RunInfo) -> list[Path]:
+    """Return the event files of a run and rank, and those without any readable record."""
+    return [path for path in find_files(folder) if _is_written_by(path, run)]
 
 
-class EventFile:
-    """An event file that is read incrementally.
+def scan_event_files(folder: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
+    """Yield the positions of the events of a writer in a folder of event files, and faults.
+
+    There are no checksums, because the format has its own for each record.
 
     Args:
-        path: The file.
-
-    Attributes:
-        path: As given.
+        folder: The folder; it may be missing.
+        run: The run and rank.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._read_bytes = 0
-
-    def is_written_by(self, run: RunInfo) -> bool:
-        """Whether a run and rank wrote the file; also True if it has no readable record."""
-        first = next(read_records(self.path), None)
-        return first is None or _field(first, OWNER_FIELD) == f"{run.run}/{run.rank}".encode()
-
-    def new_positions(self) -> Iterator[tuple[int, int]]:
-        """Yield the positions of the records not read yet, as far as they have one."""
-        for record in read_records(self.path, self._read_bytes):
-            self._read_bytes += len(record) + FRAME_BYTES
+    for path in find_own_files(folder, run):
+        read_bytes = 0
+        for record in read_records(path):
+            read_bytes += len(record) + FRAME_BYTES
             position = _field(record, POSITION_FIELD)
             if position is not None and len(position) == POSITION.size:
-                yield POSITION.unpack(position)
+                yield ScannedEvent(POSITION.unpack(position))
+        rest_bytes = path.stat().st_size - read_bytes
+        if rest_bytes:
+            what = "unreadable bytes at the end of the file"
+            yield ScanFault(what, FaultKind.TORN, rest_bytes, path.name)
 
-    def unread_bytes(self) -> int:
-        """Return the number of bytes after the last record that was read."""
-        return self.path.stat().st_size - self._read_bytes
+
+def _is_written_by(path: Path, run: RunInfo) -> bool:
+    first = next(read_records(path), None)
+    return first is None or _field(first, OWNER_FIELD) == f"{run.run}/{run.rank}".encode()
 
 
 def _field(record: bytes, number: int) -> bytes | None:

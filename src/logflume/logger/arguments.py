@@ -111,7 +111,9 @@ def _interpolate(
 
 def text_of(value: Any) -> str:
     """Return a value as the text of an event. Never raises."""
-    text = call_guarded(str, snapshot(value))
+    copied = snapshot(value)
+    decoding = ("utf-8", "replace") if type(copied) is bytes else ()
+    text = call_guarded(str, copied, *decoding)
     if isinstance(text, Failure):
         return unreadable(type_name(value), text.error)
     return text

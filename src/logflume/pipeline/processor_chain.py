@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import structlog
 
 from logflume.guard import Failure, call_guarded, describe
-from logflume.protocols import ClosableProcessor, Processor
+from logflume.protocols import ClosableProcessor, ColumnProcessor, Processor
+from logflume.values.columnar import rows
 
 __all__ = ["NamedProcessor", "ProcessorChain"]
 
@@ -22,6 +23,23 @@ class NamedProcessor(NamedTuple):
 
     name: str
     process: Processor
+
+
+class _LoggerName(str):
+    """The name of a logger, with what processors of structlog use of one of Python's logging."""
+
+    __slots__ = ()
+
+    disabled = False
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return str(self)
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802 - named as in Python's logging
+        """Return 0: the call was let through."""
+        return 0
 
 
 class _Step(NamedTuple):
@@ -52,9 +70,44 @@ class ProcessorChain:
         self._steps = [_make_step(*named) for named in processors]
         self._report = report
 
-    def run(self, event_dict: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the event after all processors; None if one dropped it."""
-        return self._run(event_dict, self._steps)
+    def run(
+        self, event_dict: dict[str, Any], logger: Any = None, method_name: str | None = None
+    ) -> dict[str, Any] | None:
+        """Return the event after all processors; None if one dropped it.
+
+        Args:
+            event_dict: The event.
+            logger: The logger that processors get; by default the one named in the event.
+            method_name: The name of the logger's method; by default the event's level.
+        """
+        return self._run(event_dict, self._steps, logger, method_name)
+
+    def takes_columns(self, event_type: str) -> bool:
+        """Whether every processor that is called for an event type takes columns."""
+        return all(
+            isinstance(step.process, ColumnProcessor)
+            for step in self._steps
+            if step.event_types is None or event_type in step.event_types
+        )
+
+    def run_columns(
+        self, columns: dict[str, Sequence[Any]]
+    ) -> dict[str, Sequence[Any]] | list[dict[str, Any]]:
+        """Return event dicts, given by column, after all processors.
+
+        They are one by one from the first processor on that needs them so, without those that one
+        dropped.
+        """
+        for index, step in enumerate(self._steps):
+            if step.event_types is not None and columns["event"][0] not in step.event_types:
+                continue
+            # A copy, so that changes made by a processor before it raises are discarded.
+            result = call_guarded(step.process.process_columns, columns.copy())  # type: ignore[attr-defined]
+            if not isinstance(result, dict) or len(set(map(len, result.values()))) != 1:
+                results = [self._run(fields, self._steps[index:]) for fields in rows(columns)]
+                return [fields for fields in results if fields is not None]
+            columns = result
+        return columns
 
     def close(self) -> list[dict[str, Any]]:
         """Close the processors in order and return the events they held back.
@@ -74,7 +127,14 @@ class ProcessorChain:
             finished += [result for result in results if result is not None]
         return finished
 
-    def _run(self, event_dict: dict[str, Any], steps: Sequence[_Step]) -> dict[str, Any] | None:
+    def _run(
+        self,
+        event_dict: dict[str, Any],
+        steps: Sequence[_Step],
+        logger: Any = None,
+        method_name: str | None = None,
+    ) -> dict[str, Any] | None:
+        logger = logger or _LoggerName(event_dict.get("logger"))
         for step in steps:
             name, process, event_types = step
             if event_types is not None and _has_other_type(event_dict, event_types):
@@ -82,18 +142,19 @@ class ProcessorChain:
             # A copy, so that changes made by a processor before it raises are discarded.
             result = call_guarded(
                 process,
-                event_dict.get("logger"),
-                event_dict.get("level", "info"),
+                logger,
+                method_name or event_dict.get("level", "info"),
                 event_dict.copy(),
             )
             if isinstance(result, Failure):
                 if isinstance(result.error, structlog.DropEvent):
                     return None
                 self._count(name, result)
-            elif type(result) is dict:
-                event_dict = result
             elif isinstance(result, Mapping):
-                event_dict = dict(result)
+                event_type = event_dict.get("event")
+                event_dict = result if type(result) is dict else dict(result)
+                if "event" not in event_dict:  # structlog's `EventRenamer`
+                    event_dict["event"] = event_type
             else:
                 kind = type(result).__name__
                 self._count(name, Failure(TypeError(f"it must return a dict, not {kind}")))

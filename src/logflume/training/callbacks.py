@@ -11,6 +11,7 @@ from typing import Any
 from logflume.events.trainer_names import split_report
 from logflume.exceptions import MissingExtraError
 from logflume.guard import Failure, call_guarded, describe
+from logflume.logger.channels import CHANNELS
 from logflume.logger.logger import get_logger
 from logflume.runtime.exits import forget_ending
 from logflume.runtime.lifecycle import current_config, set_step
@@ -91,6 +92,7 @@ class EnhancedLoggingCallback(TrainerCallback):
         """Log the trainer's report, as the event type that the names of its metrics imply."""
         if not logs or not state.is_world_process_zero:
             return
+        CHANNELS.warn_if_held()
         # Names may be numbers, and values may change before a window of steps ends.
         report = snapshot(logs)
         if not isinstance(report, dict):

@@ -16,11 +16,12 @@ from logflume.training.policies import Policy, keep_all
 from logflume.training.texts import final_answer, parse_answer
 from logflume.values.plain import plain
 
-__all__ = ["EventColumns", "Rollouts", "log_rollouts"]
+__all__ = ["ColumnsOfType", "Rollouts", "log_rollouts"]
 
 
 def log_rollouts(rollouts: Rollouts) -> None:
     """Log a batch of rollouts. Another thread creates its events, once GPU copies have arrived."""
+    CHANNELS.warn_if_held()
     texts = (*rollouts.prompts, *rollouts.completions)
     CHANNELS.buffer.put(
         DeferredRecords(
@@ -33,7 +34,7 @@ def log_rollouts(rollouts: Rollouts) -> None:
     )
 
 
-EventColumns = tuple[str, str, dict[str, Sequence[Any]]]
+ColumnsOfType = tuple[str, str, dict[str, Sequence[Any]]]
 """Logger, event type and fields of several events; each field has one value per event."""
 
 ParsedAnswer = tuple[str | None, str | None]
@@ -94,7 +95,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     keep: Policy = keep_all
     quality: bool = True
 
-    def columns_by_type(self) -> Iterator[EventColumns]:
+    def columns_by_type(self) -> Iterator[ColumnsOfType]:
         """Yield the events by type: `reward`, the selected `model_output`s, then `generation`."""
         common: dict[str, Any] = {"step": self.step, "mode": self.mode}
         common |= {"global_step": self.global_step, "generation": self.generation}
