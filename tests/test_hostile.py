@@ -224,7 +224,7 @@ def test_yaml_with_anchors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "sinks: {jsonl: {path: '{dir}/{run}/events.jsonl'}}\n"
     )
     run = logflume.initialize("my.yaml")
-    logflume.get_logger("mine").info("x")
+    logflume.get_logger("mine").info("x", n=1)
     logflume.shutdown()
 
     assert "mine" in [e["logger"] for e in read(run.folder / "events.jsonl")]

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from logflume.threads import is_own_thread
 
-__all__ = ["Failure", "call_guarded", "describe", "type_name"]
+__all__ = ["Failure", "call_guarded", "describe", "type_name", "unreadable"]
 
 _RAISE = opcode.opmap["RAISE_VARARGS"]
 
@@ -98,3 +98,12 @@ def describe(error: BaseException) -> str:
     if isinstance(text, Failure):
         return f"{name} (its text can't be read)"
     return f"{name}: {str.__str__(text)}" if text else name
+
+
+def unreadable(name: str, error: BaseException) -> str:
+    """Return the mark that replaces a value which can't be read.
+
+    >>> unreadable("Tensor", ValueError("no storage"))
+    '<Tensor that could not be read: ValueError: no storage>'
+    """
+    return f"<{name} that could not be read: {describe(error)}>"

@@ -50,7 +50,7 @@ def test_shipped_configurations(name: str, tmp_path: Path) -> None:
     logflume.get_training_logger().info("training", loss=0.5, step=10)
     logflume.log_model_output("1 + 1?", "2", "<answer>2</answer>", answer="2", step=10)
     logflume.log_reward_metrics(10, {"correctness": [2.0, None]})
-    logflume.get_system_logger().warning("heat")
+    logflume.get_system_logger().warning("heat", n=1)
 
     assert logflume.shutdown()
     types = logflume.open_run(run.folder).types()
@@ -144,7 +144,7 @@ def test_the_level_override_reaches_every_logger(name: str) -> None:
     run = logflume.initialize(name, level="DEBUG")
     loggers = ["training", "model", "reward", "system", "metrics", "my.own"]
     for logger in loggers:
-        logflume.get_logger(logger).debug("probe")
+        logflume.get_logger(logger).debug("probe", n=1)
     logflume.shutdown()
 
     assert len(loggers) == logflume.open_run(run.folder).types()["probe"]
@@ -215,7 +215,7 @@ def test_columns_of_a_csv(tmp_path: Path) -> None:
         }
     )
     logflume.log_model_output("q", "a", "text")
-    logflume.get_logger().info("probe")
+    logflume.get_logger().info("probe", n=1)
     logflume.shutdown()
     header, row = (tmp_path / "out.csv").read_text().splitlines()
 
@@ -228,7 +228,7 @@ def test_initialize_again_closes_the_first_run() -> None:
     first, second = MemorySink(), MemorySink()
     for sink in (first, second):
         logflume.initialize({"root": {"sinks": ["s"]}, "sinks": {"s": sink}})
-        logflume.get_logger().info("probe")
+        logflume.get_logger().info("probe", n=1)
 
     assert first.is_closed
     assert not second.is_closed
@@ -241,7 +241,7 @@ def test_an_invalid_configuration_keeps_the_current_one() -> None:
     logflume.initialize({"root": {"sinks": ["s"]}, "sinks": {"s": sink}})
     with pytest.raises(logflume.ConfigError):
         logflume.initialize({"sinks": {"s": {"type": "nothing"}}})
-    logflume.get_logger().info("probe")
+    logflume.get_logger().info("probe", n=1)
     logflume.shutdown()
 
     assert 1 == len(own(sink.events))

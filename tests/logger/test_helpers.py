@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,9 +29,9 @@ from tests.event_helpers import fields, only, own
 def test_loggers_have_their_names_and_context(get: Callable[..., Any], name: str) -> None:
     """Each function returns the logger of its name, with the given fields bound."""
     with capture_events() as events:
-        get(phase="warmup").info("probe")
+        get(phase="warmup").info("probe", n=1)
 
-    assert (name, {"phase": "warmup"}) == (only(events)["logger"], fields(only(events)))
+    assert (name, {"phase": "warmup", "n": 1}) == (only(events)["logger"], fields(only(events)))
 
 
 def event_of(call: Callable[[], None]) -> Event:
@@ -71,6 +72,8 @@ class Unprintable:
     [
         ({1: 0.5, None: 2}, {"1": 0.5, "None": 2.0}),
         ({Unprintable(): 1}, {"<Unprintable>": 1.0}),
+        ({1: 0.5, "1": 2}, {"1": 0.5, "1 (2)": 2.0}),
+        (SimpleNamespace(loss=0.5), {"loss": 0.5}),
         (None, {"problem": "AttributeError: 'NoneType' object has no attribute 'items'"}),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from structlog.contextvars import bound_contextvars
 
 import logflume
 from logflume.logger.channels import CHANNELS
@@ -18,10 +19,10 @@ class TestBinding:
         """Bound fields are in every event; a field of the call overrides them."""
         with capture_events() as events:
             log = logflume.get_logger().bind(phase="warmup", lr=0.1)
-            log.info("a")
+            log.info("a", n=1)
             log.info("b", lr=0.2)
 
-        assert [{"phase": "warmup", "lr": 0.1}, {"phase": "warmup", "lr": 0.2}] == [
+        assert [{"phase": "warmup", "lr": 0.1, "n": 1}, {"phase": "warmup", "lr": 0.2}] == [
             fields(e) for e in own(events)
         ]
 
@@ -29,10 +30,10 @@ class TestBinding:
         """`unbind` removes a field and doesn't change the original logger."""
         with capture_events() as events:
             log = logflume.get_logger().bind(a=1, b=2)
-            log.unbind("a").info("x")
-            log.info("x")
+            log.unbind("a").info("x", c=3)
+            log.info("x", c=3)
 
-        assert [{"b": 2}, {"a": 1, "b": 2}] == [fields(e) for e in own(events)]
+        assert [{"b": 2, "c": 3}, {"a": 1, "b": 2, "c": 3}] == [fields(e) for e in own(events)]
 
     def test_try_unbind(self) -> None:
         """`try_unbind` ignores names that are not bound; `unbind` raises an error."""
@@ -41,16 +42,16 @@ class TestBinding:
         with pytest.raises(KeyError):
             log.unbind("b")
         with capture_events() as events:
-            log.try_unbind("a", "b").info("x")
+            log.try_unbind("a", "b").info("x", c=3)
 
-        assert {} == fields(only(events))
+        assert {"c": 3} == fields(only(events))
 
     def test_new(self) -> None:
         """`new` clears the context but keeps the logger's name."""
         with capture_events() as events:
-            logflume.get_logger("reward").bind(a=1).new(b=2).info("x")
+            logflume.get_logger("reward").bind(a=1).new(b=2).info("x", c=3)
 
-        assert ("reward", {"b": 2}) == (only(events)["logger"], fields(only(events)))
+        assert ("reward", {"b": 2, "c": 3}) == (only(events)["logger"], fields(only(events)))
 
     def test_a_subclass_stays_what_it_is(self) -> None:
         """bind, unbind, try_unbind and new return a logger of the same class."""
@@ -82,9 +83,9 @@ class TestBinding:
     def test_context_of_get_logger(self) -> None:
         """Keyword arguments of `get_logger` are bound; `step` becomes the event's step."""
         with capture_events() as events:
-            logflume.get_logger("model", step=7, run_name="r").info("x")
+            logflume.get_logger("model", step=7, run_name="r").info("x", n=1)
 
-        assert (7, {"run_name": "r"}) == (only(events)["step"], fields(only(events)))
+        assert (7, {"run_name": "r", "n": 1}) == (only(events)["step"], fields(only(events)))
 
 
 class TestLevels:
@@ -96,8 +97,8 @@ class TestLevels:
         """A logger has the level of its name, its nearest parent, or the root."""
         with capture_events(**self.CONFIG) as events:
             for name in ("training", "training.data", "training.loop.inner", "other"):
-                logflume.get_logger(name).debug("x")
-                logflume.get_logger(name).error("y")
+                logflume.get_logger(name).debug("x", n=1)
+                logflume.get_logger(name).error("y", n=1)
 
         assert [
             ("training", "y"),
@@ -122,8 +123,8 @@ class TestLevels:
         logged = []
         for level in ("ERROR", "DEBUG", "WARNING"):
             with capture_events(loggers={"training": {"level": level}}) as events:
-                log.debug("x")
-                log.warning("y")
+                log.debug("x", n=1)
+                log.warning("y", n=1)
             logged.append([e["event"] for e in own(events)])
 
         assert [[], ["x", "y"], ["y"]] == logged
@@ -180,7 +181,7 @@ class TestFormatting:
         """Text that isn't an identifier is a message, so that it creates no new event type."""
         with capture_events() as events:
             for text in ("kl.spike", "Learning rate may be too high", "", "1st", "a.b."):
-                logflume.get_logger().info(text)
+                logflume.get_logger().info(text, n=1)
 
         assert [
             ("kl.spike", None),
@@ -190,15 +191,38 @@ class TestFormatting:
             ("message", "a.b."),
         ] == [(e["event"], e.get("message")) for e in own(events)]
 
+    def test_a_word_without_fields_is_a_message(self) -> None:
+        """A call without fields creates no event type; bound fields and exceptions don't count."""
+        with capture_events() as events, bound_contextvars(c=3):
+            log = logflume.get_logger().bind(b=2)
+            log.info("done")
+            log.exception("failed")
+            log.info("%s", "formatted")
+            log.bind(a=[1]).info("copied")
+            log.info("checkpoint")
+
+        assert [
+            *(("message", text) for text in ("done", "failed", "formatted", "copied")),
+            ("checkpoint", None),
+        ] == [(e["event"], e.get("message")) for e in own(events)]
+        assert all((2, 3) == (e["b"], e["c"]) for e in own(events))
+
+    def test_a_bound_message_is_kept(self) -> None:
+        """A word without fields takes no bound field's place."""
+        with capture_events() as events:
+            logflume.get_logger().bind(message="bound").info("done")
+
+        assert ("done", "bound") == (only(events)["event"], only(events)["message"])
+
     def test_any_first_argument(self) -> None:
         """A call without text, or with another object as first argument, is a message."""
         with capture_events() as events:
             log = logflume.get_logger()
             log.info()
             log.info(None, a=1)
-            log.info({"a": 1})
+            log.info([0.5, 1])
 
-        assert [("message", ""), ("message", ""), ("message", "{'a': 1}")] == [
+        assert [("message", ""), ("message", ""), ("message", "[0.5, 1]")] == [
             (e["event"], e["message"]) for e in own(events)
         ]
 

@@ -54,9 +54,9 @@ class TestExceptions:
     def test_no_exception(self, nothing: Any) -> None:
         """Without an exception, the event has no exception fields."""
         with capture_events() as events:
-            logflume.get_logger().info("x", exc_info=nothing)
+            logflume.get_logger().info("x", exc_info=nothing, n=1)
 
-        assert {} == fields(only(events))
+        assert {"n": 1} == fields(only(events))
 
     def test_an_unprintable_exception(self) -> None:
         """An exception whose `__str__` raises is logged with its type."""

@@ -7,13 +7,17 @@ import logging.config
 import sys
 import warnings
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import structlog
+import torch
 
 import logflume
 from logflume.testing import capture_events
-from tests.event_helpers import only, own
+from tests.event_helpers import fields, only, own
 
 NAME = "some_library"
 
@@ -137,6 +141,71 @@ def test_exceptions(library: logging.Logger) -> None:
     assert failed["exception/traceback"].startswith("Traceback")
     assert "exception/type" not in none
     assert "test_exceptions" in here["stack"]
+
+
+def test_extra_fields(library: logging.Logger) -> None:
+    """The fields of `extra` are kept, with the values of the call, under names of their own."""
+    values = [1.0]
+    with capture_events(**stdlib_config()) as events:
+        library.warning(
+            "Saved", extra={"loss": np.float32(0.5), "values": values, "source": "mine"}
+        )
+        values.append(2.0)
+
+    event = only(events)
+    assert ("Saved", 0.5, [1.0]) == (event["message"], event["loss"], event["values"])
+    assert __file__ in event["source"]
+    assert "mine" in fields(event).values()
+
+
+@pytest.mark.parametrize("make", [dict, SimpleNamespace])
+def test_a_mapping_as_the_message(make: Any, library: logging.Logger) -> None:
+    """The entries of a mapping, or of an object with fields, are fields of the message."""
+    with capture_events(**stdlib_config()) as events:
+        library.warning(make(loss=1, level="mine"))
+        library.warning({0: 1.0})
+
+    event, numbered = own(events)
+    assert ("message", 1.0, '{"level":"mine"}') == (event["event"], event["loss"], event["extras"])
+    assert "message" not in event
+    assert 1.0 == numbered["0"]
+
+
+def test_records_of_structlog(library: logging.Logger) -> None:
+    """What structlog passes to its ProcessorFormatter, or as `extra`, is text and fields."""
+    with capture_events(**stdlib_config()) as events:
+        for last in (
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            structlog.stdlib.render_to_log_kwargs,
+        ):
+            log = structlog.wrap_logger(library, [last], structlog.stdlib.BoundLogger)
+            log.bind(a=1).warning("Saving", loss=0.5)
+            try:
+                raise ValueError("no such column")
+            except ValueError:
+                log.warning("Saving", exc_info=True)
+
+    for saved, failed in (own(events)[:2], own(events)[2:]):
+        assert ("Saving", NAME) == (saved["message"], saved["logger"])
+        assert {"a": 1.0, "loss": 0.5} == {
+            k: saved[k] for k in fields(saved).keys() & {"a", "loss"}
+        }
+        assert {"message", "source", "a", "loss"} == fields(saved).keys()
+        assert ("Saving", "ValueError") == (failed["message"], failed["exception/type"])
+
+
+def test_arguments_that_the_text_does_not_take(library: logging.Logger) -> None:
+    """A mapping for a text without placeholders is kept; a tensor as the message is its value."""
+    with capture_events(**stdlib_config()) as events:
+        library.warning("Saved", {"loss": 0.5})
+        library.warning("Saved with %(loss)s", {"loss": 0.5})
+        library.warning(torch.tensor(0.25))
+
+    saved, formatted, tensor = own(events)
+    assert ("Saved", 0.5) == (saved["message"], saved["args/loss"])
+    assert "Saved with 0.5" == formatted["message"]
+    assert {"message", "source"} == fields(formatted).keys()
+    assert "0.25" == tensor["message"]
 
 
 class Unprintable:

@@ -57,9 +57,9 @@ class TestStructlog:
     def test_get_logger(self) -> None:
         """After `initialize()`, structlog's own `get_logger` logs to the pipeline."""
         with capture_events() as events:
-            structlog.get_logger().bind(a=1).info("x")
+            structlog.get_logger().bind(a=1).info("x", b=1)
             structlog.get_logger("reward").info("y", b=2)
-            structlog.get_logger(42).info("z")
+            structlog.get_logger(42).info("z", b=3)
 
         assert [("training", "x"), ("reward", "y"), ("42", "z")] == [
             (e["logger"], e["event"]) for e in own(events)
@@ -69,18 +69,18 @@ class TestStructlog:
         """A module-level `structlog.get_logger()` uses the current configuration."""
         log = structlog.get_logger("model", a=1)
         with capture_events() as events:
-            log.info("x")
+            log.info("x", b=2)
 
-        assert ("model", {"a": 1}) == (only(events)["logger"], fields(only(events)))
+        assert ("model", {"a": 1, "b": 2}) == (only(events)["logger"], fields(only(events)))
 
     def test_context_variables(self) -> None:
         """Context variables are in every event; bound fields and arguments override them."""
         with capture_events() as events:
             with structlog.contextvars.bound_contextvars(a=1, b=1, c=1):
                 logflume.get_logger().bind(b=2).info("x", c=3)
-            logflume.get_logger().info("y")
+            logflume.get_logger().info("y", d=4)
 
-        assert [{"a": 1.0, "b": 2.0, "c": 3.0}, {}] == [fields(e) for e in own(events)]
+        assert [{"a": 1.0, "b": 2.0, "c": 3.0}, {"d": 4.0}] == [fields(e) for e in own(events)]
 
     def test_context_variables_are_copied(self) -> None:
         """A list in a context variable is logged as it was at the time of the call."""
@@ -97,7 +97,7 @@ class TestStructlog:
         with capture_events() as events:
             with structlog.testing.capture_logs() as captured:
                 log.info("x", a=[1])
-            log.info("y")
+            log.info("y", n=1)
 
         assert [{"event": "x", "log_level": "info", "a": [1]}] == captured
         assert "y" == only(events)["event"]
@@ -107,9 +107,11 @@ class TestStructlog:
         loggers = [logflume.get_logger("reward", a=1), structlog.get_logger("reward", a=1)]
         with capture_events() as events:
             for log in loggers:
-                pickle.loads(pickle.dumps(log)).info("x")
+                pickle.loads(pickle.dumps(log)).info("x", b=2)
 
-        assert [("reward", {"a": 1.0})] * 2 == [(e["logger"], fields(e)) for e in own(events)]
+        assert [("reward", {"a": 1.0, "b": 2.0})] * 2 == [
+            (e["logger"], fields(e)) for e in own(events)
+        ]
 
     def test_is_a_structlog_logger(self) -> None:
         """structlog's functions accept an `EventLogger`."""

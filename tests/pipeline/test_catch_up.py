@@ -121,8 +121,8 @@ def test_routing_applies(tmp_path: Path) -> None:
     """Level and event types of the sink, and the loggers' sinks, apply to added events too."""
     open_run(tmp_path, ONLY_JOURNAL)
     for event_type in ("x", "y"):
-        logflume.get_logger().info(event_type)
-        logflume.get_logger().warning(event_type)
+        logflume.get_logger().info(event_type, n=1)
+        logflume.get_logger().warning(event_type, n=1)
     logflume.shutdown()
     csv_sink = {**CONFIG["sinks"]["csv"], "level": "WARNING", "events": ["x"]}
     folder = open_run(tmp_path, csv=csv_sink)

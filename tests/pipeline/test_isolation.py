@@ -70,7 +70,7 @@ def test_a_shortage_at_the_end(error: Exception, tmp_path: Path) -> None:
 def test_fault_event(tmp_path: Path) -> None:
     """The event of a fault is an error with the name of the sink and the reason."""
     with log_to_two_sinks(tmp_path, FaultySink(always(ValueError("no such column")))) as healthy:
-        logflume.get_logger().info("x")
+        logflume.get_logger().info("x", n=1)
         assert wait_until(lambda: statuses(healthy.events))
 
     (event,) = (e for e in healthy.events if e["event"] == "pipeline" and e["status"] == "failed")

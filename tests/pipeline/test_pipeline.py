@@ -70,7 +70,7 @@ class TestShutdown:
     def test_twice(self) -> None:
         """The second call does nothing and returns True."""
         with capture_events() as events:
-            logflume.get_logger().info("x")
+            logflume.get_logger().info("x", n=1)
             assert [True, True] == [logflume.shutdown(), logflume.shutdown()]
 
         assert ["run_started", "x", "run_finished", "pipeline"] == [e["event"] for e in events]
@@ -78,7 +78,7 @@ class TestShutdown:
     def test_from_many_threads(self) -> None:
         """Concurrent calls all return True, and the run is finished once."""
         with capture_events() as events, ThreadPoolExecutor(8) as pool:
-            logflume.get_logger().info("x")
+            logflume.get_logger().info("x", n=1)
             assert all(pool.map(lambda _: logflume.shutdown(), range(8)))
 
         assert 4 == len(events)
@@ -145,7 +145,7 @@ class TestEarlyEvents:
         """Events logged before `initialize()` follow `run_started`, with their own timestamps."""
         logflume.get_logger().info("early", a=1)
         with capture_events() as events:
-            logflume.get_logger().info("late")
+            logflume.get_logger().info("late", n=1)
 
         assert ["run_started", "early", "late"] == [e["event"] for e in events[:3]]
         assert events[1]["timestamp"] < events[0]["timestamp"]
@@ -153,8 +153,8 @@ class TestEarlyEvents:
     def test_have_levels(self) -> None:
         """The configured levels apply to them."""
         for name in ("training", "model"):
-            logflume.get_logger(name).debug("low")
-            logflume.get_logger(name).error("high")
+            logflume.get_logger(name).debug("low", n=1)
+            logflume.get_logger(name).error("high", n=1)
         with capture_events(loggers={"model": {"level": "ERROR"}}) as events:
             pass
 
@@ -168,7 +168,7 @@ class TestEarlyEvents:
             logflume.get_logger().info("x", number=number)
         assert HELD_RECORDS + 1 == len(CHANNELS.buffer)
         with capture_events() as events:
-            logflume.get_logger().info("late")
+            logflume.get_logger().info("late", n=1)
 
         report = logflume.report()
         assert report is not None
@@ -181,7 +181,7 @@ def test_reports(tmp_path: Path) -> None:
     """`report()` has the counts during the run and after it; the last event has the same."""
     logflume.initialize(JOURNAL, dir=tmp_path, run="r")
     for _ in range(10):
-        logflume.get_logger().info("x")
+        logflume.get_logger().info("x", n=1)
     assert logflume.flush()
     during = logflume.report()
     logflume.shutdown()

@@ -20,9 +20,9 @@ class TestRuns:
         """A second `initialize()` finishes the first run; loggers continue in the second."""
         log = logflume.get_logger()
         first = logflume.initialize(JOURNAL, dir=tmp_path)
-        log.info("a")
+        log.info("a", n=1)
         second = logflume.initialize(JOURNAL, dir=tmp_path)
-        log.info("b")
+        log.info("b", n=1)
         logflume.shutdown()
 
         for run, name in ((first, "a"), (second, "b")):
@@ -62,7 +62,7 @@ class TestRuns:
         """The id of an existing run starts its next attempt: `seq` from 0, the same journal."""
         for _ in range(3):
             logflume.initialize(JOURNAL, dir=tmp_path, run="r")
-            logflume.get_logger().info("x")
+            logflume.get_logger().info("x", n=1)
             logflume.shutdown()
 
         events = read(tmp_path / "r" / "events.jsonl")
@@ -111,7 +111,7 @@ class TestRuns:
         }
         logflume.initialize(config, dir=tmp_path, run="r")
         for _ in range(100):
-            logflume.get_logger().info("x")
+            logflume.get_logger().info("x", n=1)
         logflume.shutdown()
 
         assert [] == missing

@@ -28,14 +28,14 @@ def test_events_have_the_current_step() -> None:
     """Each event has the step and mode at the time of the log call, not of its processing."""
     with capture_events("tag_step") as events:
         log = logflume.get_logger()
-        log.info("before")
+        log.info("before", n=1)
         for step in range(3):
             logflume.set_step(step, "train")
-            log.info("probe")
+            log.info("probe", n=1)
         logflume.set_step(2, "eval")
-        log.info("evaluated")
+        log.info("evaluated", n=1)
         logflume.set_step(None)
-        log.info("after")
+        log.info("after", n=1)
 
     expected = [(None, None), (0, "train"), (1, "train"), (2, "train"), (2, "eval"), (None, None)]
     assert expected == [step_and_mode(event) for event in own(events)]
@@ -67,7 +67,7 @@ def test_all_threads_are_tagged() -> None:
     """The step applies to all threads of the process."""
     with capture_events("tag_step") as events:
         logflume.set_step(5)
-        thread = threading.Thread(target=lambda: logflume.get_logger().info("probe"))
+        thread = threading.Thread(target=lambda: logflume.get_logger().info("probe", n=1))
         thread.start()
         thread.join()
 
@@ -85,7 +85,7 @@ def test_steps_in_other_forms(step: Any) -> None:
     """What is an integer in another form is understood, from `set_step` and in a call."""
     with capture_events("tag_step") as events:
         logflume.set_step(step)
-        logflume.get_logger().info("probe")
+        logflume.get_logger().info("probe", n=1)
         logflume.set_step(None)
         logflume.get_logger().info("probe", step=step)
 
@@ -97,7 +97,7 @@ def test_modes_by_other_names(mode: str) -> None:
     """The usual names of an evaluation are the mode `eval`."""
     with capture_events("tag_step") as events:
         logflume.set_step(1, mode)
-        logflume.get_logger().info("probe")
+        logflume.get_logger().info("probe", n=1)
 
     assert ["eval"] == [event["mode"] for event in own(events)]
 
@@ -110,7 +110,7 @@ def test_a_step_that_is_updated_in_place(make: Callable[[], Any]) -> None:
         for _ in range(3):
             step += 1
             logflume.set_step(step)
-            logflume.get_logger().info("probe")
+            logflume.get_logger().info("probe", n=1)
 
     assert [1, 2, 3] == [event["step"] for event in own(events)]
 
@@ -121,7 +121,7 @@ def test_invalid_steps(step: Any) -> None:
     with capture_events("tag_step") as events:
         logflume.set_step(step)
         for _ in range(3):
-            logflume.get_logger().info("probe")
+            logflume.get_logger().info("probe", n=1)
     logflume.set_step(None)
 
     assert [None] * 3 == [event["step"] for event in own(events)]

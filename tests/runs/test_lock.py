@@ -97,7 +97,7 @@ def test_a_forked_child_cant_write_the_parents_run(tmp_path: Path) -> None:
         os._exit(0)
 
     assert 3 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    logflume.get_logger().info("x")
+    logflume.get_logger().info("x", n=1)
     assert logflume.flush()
 
 
@@ -117,7 +117,7 @@ def test_runs_in_one_folder(tmp_path: Path) -> None:
     """Two simultaneous runs in one folder don't write to each other's files."""
     first = start_and_wait(tmp_path)
     run = logflume.initialize(JOURNAL, dir=tmp_path)
-    logflume.get_logger().info("x")
+    logflume.get_logger().info("x", n=1)
     logflume.shutdown()
     kill(first)
 

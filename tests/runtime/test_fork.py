@@ -28,7 +28,7 @@ stop = threading.Event()
 
 def flood():
     while not stop.is_set():
-        log.error("z")
+        log.error("z", n=1)
         logflume.get_logger("new-" + str(time.monotonic_ns() % 1_000))
 
 threads = [threading.Thread(target=flood, daemon=True) for _ in range(2)]

@@ -19,7 +19,7 @@ from tests.scripts import CHILDREN, WITH_PARQUET, Script, by_child, check_childr
 def test_the_tag_of_a_child(tmp_path: Path) -> None:
     """A child's events have its tag and are numbered from 0; the main process has no tag."""
     run = logflume.initialize(JOURNAL, dir=tmp_path)
-    logflume.get_logger().info("x")
+    logflume.get_logger().info("x", n=1)
     pid = os.fork()
     if pid == 0:
         logflume.get_logger().info("x", process="mine")
@@ -50,7 +50,7 @@ def test_a_reused_process_id(tmp_path: Path) -> None:
     if pid == 0:
         (run.folder / f"events-pid{os.getpid()}.jsonl").write_text("")
         (run.folder / f"events-pid{os.getpid()}-2.000001.jsonl.zst").write_text("")
-        logflume.get_logger().info("x")
+        logflume.get_logger().info("x", n=1)
         logflume.shutdown()
         os._exit(0)
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -65,7 +65,7 @@ def test_children_of_several_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     run = logflume.initialize(JOURNAL, dir=tmp_path)
     pid = os.fork()
     if pid == 0:
-        logflume.get_logger().info("x")
+        logflume.get_logger().info("x", n=1)
         logflume.shutdown()
         os._exit(0)
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

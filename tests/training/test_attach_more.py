@@ -163,3 +163,49 @@ def test_validation_samples(tmp_path: Path) -> None:
     assert {"validation/accuracy", "validation/seconds"} <= evaluations[0].keys()
     for before, after in zip(plain.model.parameters(), validated.model.parameters(), strict=True):
         assert torch.equal(before, after)
+
+
+class Mute:
+    """Has some of what a trainer has."""
+
+    callback_handler = None
+
+    def add_callback(self, callback: Any) -> None:
+        raise AssertionError("called")
+
+
+@pytest.mark.parametrize(
+    ("trainer", "message"),
+    [
+        (None, r"but got None, which has no add_callback"),
+        (object(), r"an object of the class object, which has no add_callback"),
+        ([Mute()], r"an object of the class list"),
+        (
+            Mute(),
+            r"Mute, which has no remove_callback or callback_handler\.callbacks\. Pass the object",
+        ),
+        (Mute, r"got the class Mute\. Pass an instance: attach\(Mute\(\.\.\.\)\)"),
+    ],
+)
+def test_what_is_no_trainer(trainer: Any, message: str) -> None:
+    """`attach` refuses what isn't a trainer, before the training starts, and says why."""
+    with pytest.raises(TypeError, match=message):
+        attach(trainer)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rollouts": "best"}, r"rollouts='best'.*'all' or a policy"),
+        ({"rollouts": 4}, r"rollouts=4"),
+        ({"columns": "difficulty"}, r"columns='difficulty'.*list of the names"),
+        ({"columns": [1]}, r"columns=\[1\]"),
+    ],
+)
+def test_odd_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    """An option of the wrong type is refused, and the trainer is unchanged."""
+    trainer = make_trainer(tmp_path)
+    before = dict(vars(trainer)), list(trainer.callback_handler.callbacks)
+    with pytest.raises(TypeError, match=message):
+        attach(trainer, **options)
+    assert before == (dict(vars(trainer)), list(trainer.callback_handler.callbacks))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import Trainer, TrainerState, TrainingArguments
@@ -123,12 +124,42 @@ def test_the_logs_of_the_trainer_are_not_modified() -> None:
     assert 1.0 == training["loss"]
 
 
+@pytest.mark.parametrize("kind", [EnhancedLoggingCallback, OptimizedLoggingCallback])
+def test_a_report_with_odd_names_and_values(tmp_path: Path, kind: Any) -> None:
+    """A report's names may be numbers, and its values may change later or be no numbers."""
+    torch.set_num_threads(1)
+    data = [{"x": torch.ones(1), "labels": torch.ones(1)}] * 2
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path), max_steps=1, report_to=[], use_cpu=True, save_strategy="no"
+    )
+    with capture_events() as events:
+        trainer = Trainer(model=Line(), args=arguments, train_dataset=data, callbacks=[kind()])
+        values = torch.ones(2)
+        report: Any = {0: 1.0, None: 2.0, "values": values, "scalar": np.float32(0.5)}
+        trainer.log(report)
+        values.zero_()
+        trainer.train()
+
+    event = of_type(events, "training")[0]
+    assert (1.0, 2.0, [1.0, 1.0], 0.5) == tuple(
+        event[name] for name in ("0", "None", "values", "scalar")
+    )
+
+
+def test_odd_arguments_of_a_trainer() -> None:
+    """Arguments that can't be read cost the start of the training no more than a note."""
+    with capture_events() as events:
+        EnhancedLoggingCallback().on_train_begin(object(), TrainerState(), None)
+
+    assert "AttributeError" in of_type(events, "run_started")[1]["problem"]
+
+
 def test_events_of_the_user_get_the_step_of_the_trainer(tmp_path: Path) -> None:
     """Any event that is logged within a step is tagged with the step that it leads to."""
 
     class SubstepCallback(EnhancedLoggingCallback):
         def on_substep_end(self, *args: Any, **kwargs: Any) -> None:
-            logflume.get_logger("mine").info("substep")
+            logflume.get_logger("mine").info("substep", n=1)
 
     events = train(tmp_path, SubstepCallback(), gradient_accumulation_steps=2)
     assert [1, 2, 3] == [event["step"] for event in of_type(events, "substep")]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-from collections import OrderedDict, deque, namedtuple
+from collections import OrderedDict, UserList, UserString, deque, namedtuple
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -66,7 +67,9 @@ def log(**values: Any) -> Event:
         (time(6, 30), "06:30:00"),
         (timedelta(minutes=1, milliseconds=500), 60.5),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
-        (Decimal("0.10"), "0.10"),
+        (Decimal("0.10"), 0.1),
+        (Decimal("1e400"), "1E+400"),
+        (Fraction(1, 4), 0.25),
         (1 + 2j, "(1+2j)"),
         (b"bytes", "bytes"),
         (b"\xff\x00", "\\xff\x00"),
@@ -78,7 +81,11 @@ def log(**values: Any) -> Event:
         ({1}, [1.0]),
         (frozenset({"a"}), ["a"]),
         (deque([1, 2]), [1.0, 2.0]),
-        (range(3), "range(0, 3)"),
+        (range(3), [0.0, 1.0, 2.0]),
+        (UserList([1, 2]), [1.0, 2.0]),
+        (UserString("1.5"), "1.5"),
+        ({"a": 1}.keys(), ["a"]),
+        ({"a": 1}.values(), [1.0]),
         (int, "<class 'int'>"),
         (torch.float16, "torch.float16"),
     ],
@@ -146,12 +153,13 @@ def test_tensors_without_values_are_marked(tensor: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("make", [np.zeros, torch.zeros])
-def test_huge_arrays_are_summarized(make: Any) -> None:
-    """An array beyond the limit is replaced by its type and shape; one at the limit is kept."""
-    event = log(allowed=make(MAX_ELEMENTS), huge=make((2, MAX_ELEMENTS)))
+def test_large_arrays_are_summarized(make: Any) -> None:
+    """An array beyond the limit becomes its summary; one at the limit is kept."""
+    event = log(allowed=make(MAX_ELEMENTS), large=make((2, MAX_ELEMENTS)))
 
     assert MAX_ELEMENTS == len(event["allowed"])
-    assert "[2, 100000]: too large to log>" in event["huge"]
+    assert [2.0, MAX_ELEMENTS] == event["large/shape"]
+    assert 2 * MAX_ELEMENTS == event["large/n"] == sum(event["large/histogram"])
 
 
 def test_a_mapping_flattens() -> None:
@@ -205,7 +213,7 @@ def test_keys_with_the_same_text() -> None:
 )
 def test_reserved_names_are_kept_in_extras(name: str) -> None:
     """A field can't replace a reserved name; it goes to `extras`."""
-    plain, event = log(), log(**{name: "mine"})
+    plain, event = log(x=1), log(x=1, **{name: "mine"})
 
     assert {name: "mine"} == json.loads(event["extras"])
     assert set(plain) == set(event) - {"extras"}

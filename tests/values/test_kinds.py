@@ -210,10 +210,10 @@ def test_ad_hoc_types_are_bounded() -> None:
     with capture_events() as events:
         log = logflume.get_logger()
         for number in range(MAX_ADHOC_TYPES):
-            log.info(f"type_{number}")
+            log.info(f"type_{number}", n=1)
         log.info("one_more", x=1)
         log.info("and_more", message="text")
-        log.info("type_0")
+        log.info("type_0", n=1)
         log.info("training", loss=1)
     *first, one_more, and_more, known, training = own(events)
 
@@ -241,9 +241,9 @@ def test_ad_hoc_types_are_bounded() -> None:
     ],
 )
 def test_an_identifier_is_the_type(first_argument: str, event: str, message: str | None) -> None:
-    """The first argument is the type if it is an identifier, else the text of a message."""
+    """The first argument of a call with fields is the type if it is an identifier, else text."""
     with capture_events() as events:
-        logflume.get_logger().info(first_argument)
+        logflume.get_logger().info(first_argument, n=1)
     (logged,) = own(events)
 
     assert (event, message) == (logged["event"], logged.get("message"))

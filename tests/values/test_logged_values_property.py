@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,9 @@ values = st.recursive(
     | st.timedeltas()
     | st.decimals()
     | st.uuids()
+    | st.fractions()
+    | st.builds(range, st.integers(-(10**9), 10**9))
+    | st.builds(array, st.just("d"), st.lists(st.floats()))
     | st.builds(Angry, st.sampled_from([ValueError("no"), KeyError(), Swearing()]))
     | st.builds(OddFloat, st.floats())
     | st.builds(np.float32, st.floats(width=32))
@@ -40,6 +45,7 @@ values = st.recursive(
         st.lists(inner, max_size=4)
         | st.tuples(inner, inner)
         | st.dictionaries(names | st.integers() | st.none(), inner, max_size=4)
+        | st.builds(SimpleNamespace, a=inner, b=inner)
         | st.builds(OddDict, st.dictionaries(names, inner, max_size=2))
     ),
     max_leaves=12,
@@ -59,7 +65,7 @@ def test_any_values(calls: list[tuple[Any, dict[str, Any]]], folder: Path) -> No
         log = logflume.get_logger()
         for event, given_fields in calls:
             log.info(event, **given_fields)
-            log.bind(**{k: v for k, v in given_fields.items() if k != "self"}).error("reward")
+            log.bind(**given_fields).error("reward")
 
     assert 2 * len(calls) == len(own(events))
     (folder / "events.jsonl").unlink(missing_ok=True)

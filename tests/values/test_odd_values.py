@@ -210,7 +210,7 @@ def test_a_processor_may_remove_the_header(name: str) -> None:
 
 def test_a_processor_may_turn_the_type_into_text() -> None:
     """An event type that isn't an identifier becomes the text of a message."""
-    event = process(lambda _log, _name, event: {**event, "event": "two words"})
+    event = process(lambda _log, _name, event: {**event, "event": "two words"}, n=1)
 
     assert ["message", "two words"] == [event["event"], event["message"]]
 

@@ -124,7 +124,7 @@ def test_signals_to_the_worker_process(tmp_path: Path) -> None:
     (worker,) = workers()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         worker.send_signal(number)
-    logflume.get_logger().info("x")
+    logflume.get_logger().info("x", n=1)
     assert logflume.shutdown()
     assert ["x"] == [e["event"] for e in own(read(run.folder / "events.jsonl"))]
     assert os.getsid(0) != worker.pid

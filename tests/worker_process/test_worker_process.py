@@ -98,7 +98,7 @@ def test_process_and_journal(tmp_path: Path) -> None:
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
     logflume.set_step(7, "train")
-    logflume.get_logger().debug("x")
+    logflume.get_logger().debug("x", n=1)
     logflume.get_logger().info("x", number=1)
     assert logflume.flush()
     assert [(7, "train", 1)] == [
@@ -125,7 +125,7 @@ def test_early_events(tmp_path: Path) -> None:
 def test_report(tmp_path: Path) -> None:
     """The report has the same counts as with a thread, during and after the run."""
     logflume.initialize(WORKER_PROCESS, dir=tmp_path)
-    logflume.get_logger().info("x")
+    logflume.get_logger().info("x", n=1)
     assert logflume.flush()
     running = logflume.runtime.lifecycle.report()
     assert running is not None
@@ -148,7 +148,7 @@ def test_a_sink_that_is_an_object(tmp_path: Path, capsys: pytest.CaptureFixture[
     sinks = {**WORKER_PROCESS["sinks"], "mine": sink}
     run = logflume.initialize({**WORKER_PROCESS, "root": root, "sinks": sinks}, dir=tmp_path)
     assert [] == workers()
-    logflume.get_logger().info("x")
+    logflume.get_logger().info("x", n=1)
     assert logflume.shutdown()
 
     assert ["x"] == [e["event"] for e in own(sink.events)]
@@ -205,7 +205,7 @@ def test_a_process_that_does_not_start(tmp_path: Path, monkeypatch: pytest.Monke
     """If no process starts, events are written on a thread, and one event reports it."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     run = logflume.initialize(WORKER_PROCESS, dir=tmp_path)
-    logflume.get_logger().info("x")
+    logflume.get_logger().info("x", n=1)
     assert logflume.shutdown()
     events = read(run.folder / "events.jsonl")
     (fault,) = (e for e in events if e.get("component") == "worker process")
@@ -300,7 +300,7 @@ def test_scheduling_policy(tmp_path: Path) -> None:
     """No thread of the worker process preempts a running thread."""
     logflume.initialize(WORKER_PROCESS, dir=tmp_path)
     (worker,) = workers()
-    logflume.get_logger("training").info("x")
+    logflume.get_logger("training").info("x", n=1)
     assert logflume.flush()
     policies = {os.sched_getscheduler(thread.id) for thread in worker.threads()}
     assert {os.SCHED_BATCH} == policies

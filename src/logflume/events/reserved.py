@@ -20,6 +20,7 @@ __all__ = [
     "Families",
     "TrainerEvent",
     "doc",
+    "is_metric_name",
     "is_type_name",
     "unit",
 ]
@@ -42,6 +43,8 @@ MAX_TYPE_LENGTH = 100
 
 _TYPE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
+_METRIC_NAME = re.compile(r"[^\W\d]\w*([./:@-]\w+)*")
+
 
 def is_type_name(text: str) -> bool:
     """Whether a text is a valid name of an event type.
@@ -51,6 +54,15 @@ def is_type_name(text: str) -> bool:
     """
     # The length is checked first, so that the cache never keeps long messages alive.
     return len(text) <= MAX_TYPE_LENGTH and _matches_type_name(text)
+
+
+def is_metric_name(text: str) -> bool:
+    """Whether a text is one word, such as a metric has as its name.
+
+    >>> is_metric_name("val/top-1"), is_metric_name("Loading...")
+    (True, False)
+    """
+    return len(text) <= MAX_TYPE_LENGTH and _METRIC_NAME.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=1024)

@@ -1,70 +1,78 @@
-"""Capturing a log call on the caller's thread: exceptions, arguments, mutable values."""
+"""Capturing a log call on the caller's thread: arguments, exceptions, mutable values."""
 
 from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
 import structlog
 from structlog.contextvars import _ASYNC_CALLING_STACK
 
+from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import is_type_name
-from logflume.guard import Failure, call_guarded, describe, type_name
-from logflume.values.snapshot import PendingArray, memory_bytes, snapshot
+from logflume.guard import Failure, call_guarded, describe
+from logflume.logger.arguments import max_elements, read_arguments, text_of
+from logflume.values.snapshot import memory_bytes, snapshot
 
 __all__ = ["capture", "exception_fields"]
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+_NO_FIELDS = frozenset({"exc_info", "stack_info", "event"})
+"""Keywords of a call that are no fields."""
 
 _EVERYWHERE = ("timestamp", "level", "logger", "message")
 """Names of fields that events have anyway, and that processors of structlog add, too."""
 
 
 def capture(
-    logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
+    logger: Any,
+    level: str,
+    event: Any,
+    args: tuple[Any, ...],
+    context: Mapping[str, Any],
+    fields: Mapping[str, Any],
 ) -> tuple[str, dict[str, Any], int] | None:
     """Take a snapshot of a log call. Never raises.
 
     A call that can't be processed is logged as it is, with the error in the field `problem`.
 
     Returns:
-        The event's text, a snapshot of its fields and their approximate size in bytes; None if a
-        processor in the caller dropped the event.
+        The event's type or text, a snapshot of its context and fields, and their approximate size
+        in bytes; None if a processor in the caller dropped the event.
     """
-    captured = call_guarded(_capture, logger, level, event, args, dict(fields))
+    merged = {**context, **fields}
+    captured = call_guarded(_capture, logger, level, event, args, dict(merged))
     if captured is None:
         return None
     if isinstance(captured, Failure):
-        copied = {name: snapshot(value) for name, value in fields.items()}
-        captured = _text(event), {**copied, "problem": describe(captured.error)}
+        copied = {name: snapshot(value) for name, value in merged.items()}
+        captured = text_of(event), {**copied, "problem": describe(captured.error)}
     text, copied = captured
+    if _NO_FIELDS.issuperset(fields) and text not in CATALOGUE and "message" not in copied:
+        # A word without fields is no type: it would be a table with nothing in it.
+        text, copied = "message", {"message": text, **copied}
     return text, copied, len(text) + memory_bytes(copied.values())
 
 
 def _capture(
     logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
 ) -> tuple[str, dict[str, Any]] | None:
-    if type(event) is not str:
-        copied = snapshot(event)
-        if isinstance(copied, PendingArray):
-            # Converted by the worker: the copy from the GPU may still be in flight.
-            event, fields = "message", {"message": copied, **fields}
-        else:
-            event = "" if event is None else _text(event)
-    if args:
-        event = _interpolate(event, args, fields)
+    event, fields = read_arguments(logger._logger.name, event, args, fields)
     if logger._processors:
         processed = _run_caller_processors(logger, level, {**fields, "event": event})
         if processed is None:
             return None
         fields = processed
-        event = _text(fields.pop("event", event))
+        event = text_of(fields.pop("event", event))
     exc_info = fields.pop("exc_info", None)
     if fields.pop("stack_info", None):
         fields["stack"] = "".join(traceback.format_stack(_find_caller()))
-    copied = {name: snapshot(value) for name, value in fields.items()}
+    limit = max_elements(event)
+    copied = {name: snapshot(value, limit) for name, value in fields.items()}
     if exc_info := _find_exception(exc_info):
         copied.update(exception_fields(exc_info))
     return event, copied
@@ -80,30 +88,6 @@ def _find_caller() -> FrameType | None:
 
 def _is_own(module: str) -> bool:
     return module.startswith("logflume.") and not module.startswith("logflume.demo.")
-
-
-def _text(event: Any) -> str:
-    """Return a log call's first argument as text."""
-    copied = snapshot(event)
-    text = (
-        call_guarded(str, copied, "utf-8", "replace")
-        if type(copied) is bytes
-        else call_guarded(str, copied)
-    )
-    if isinstance(text, Failure):
-        return f"<{type_name(event)} that could not be read: {describe(text.error)}>"
-    return text
-
-
-def _interpolate(event: str, args: tuple[Any, ...], fields: dict[str, Any]) -> str:
-    """Format `%s` placeholders as structlog does: by name from one mapping, else by position."""
-    values: Any = args[0] if len(args) == 1 and isinstance(args[0], dict) and args[0] else args
-    formatted = call_guarded(event.__mod__, values)
-    if isinstance(formatted, Failure):
-        fields["args"] = list(args)
-        fields["problem"] = describe(formatted.error)
-        return event
-    return str(formatted)
 
 
 def _run_caller_processors(logger: Any, level: str, fields: dict[str, Any]) -> Any:

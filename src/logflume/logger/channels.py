@@ -81,10 +81,10 @@ class Channels:
 
     def channel(self, name: str) -> Channel:
         """Return the channel of this name, always the same one for a name."""
+        name = key_text(name)
         channel = self._channels.get(name)
         if channel is not None:
             return channel
-        name = key_text(name)
         with self._lock:
             return self._channels.setdefault(name, Channel(name, self._level_of(name)))
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
+from logflume.logger.arguments import max_elements
 from logflume.logger.logger import EventLogger, get_logger
 from logflume.resources import machine_memory, process_memory, torch_memory
-from logflume.values.snapshot import key_text
+from logflume.values.snapshot import snapshot
 
 __all__ = [
     "get_metrics_logger",
@@ -85,7 +86,7 @@ def log_training_progress(step: int, metrics: Mapping[str, Any], **fields: Any) 
         metrics: Metric names and values: `{"loss": 0.5, "learning_rate": 5e-6}`.
         fields: Further fields.
     """
-    _TRAINING.info("training", **{**_as_fields(metrics), **fields, "step": step})
+    _TRAINING.info("training", **{**_as_fields(metrics, "training"), **fields, "step": step})
 
 
 def log_reward_metrics(
@@ -101,7 +102,7 @@ def log_reward_metrics(
             doesn't apply.
         fields: Further fields: `num_generations=8` (completions per prompt), `mode="eval"` …
     """
-    _REWARD.info("reward", **{**_as_fields(rewards_dict), **fields, "step": step})
+    _REWARD.info("reward", **{**_as_fields(rewards_dict, "reward"), **fields, "step": step})
 
 
 def log_memory_usage(**fields: Any) -> None:
@@ -109,10 +110,13 @@ def log_memory_usage(**fields: Any) -> None:
     _SYSTEM.info("system", **{**process_memory(), **machine_memory(), **torch_memory(), **fields})
 
 
-def _as_fields(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a mapping as keyword arguments. Never raises, even if it isn't a mapping."""
-    fields = call_guarded(lambda: {key_text(name): value for name, value in values.items()})
-    return {"problem": describe(fields.error)} if isinstance(fields, Failure) else fields
+def _as_fields(values: Any, event_type: str) -> dict[str, Any]:
+    """Return a mapping, or an object with fields, as keyword arguments. Never raises."""
+    fields = snapshot(values, max_elements(event_type))
+    if isinstance(fields, dict):
+        return fields
+    items = call_guarded(getattr, values, "items")
+    return {"problem": describe(items.error) if isinstance(items, Failure) else str(fields)}
 
 
 _TRAINING = get_training_logger()

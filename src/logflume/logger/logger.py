@@ -2,8 +2,8 @@
 
 structlog documents custom wrapper classes that override `_proxy_to_logger`; `EventLogger` is one.
 The level methods don't go through it: each function on the way, with its copy of the keyword
-arguments, costs as much as the rest of the call. `bind` is written out for the same reason.
-`unbind`, `try_unbind` and `new` are structlog's.
+arguments, costs as much as the rest of the call. `bind` is written out for the same reason, and
+`new` takes a field of any name. `unbind` and `try_unbind` are structlog's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import LEVELS
+from logflume.logger.arguments import parse_level
 from logflume.logger.capture import capture
 from logflume.logger.channels import CHANNELS
 from logflume.values.snapshot import ATOMIC_TYPES, NUMBER_TYPES, memory_bytes
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
         def __init__(self, logger: Any, processors: Any, context: dict[str, Any]) -> None: ...
         def unbind(self, *keys: str) -> Self: ...
         def try_unbind(self, *keys: str) -> Self: ...
-        def new(self, **new_values: Any) -> Self: ...
 
 else:
     _BoundLogger = structlog.make_filtering_bound_logger(0)
@@ -94,11 +95,13 @@ def _logs_at(level: str) -> Callable[[Method], Method]:
             except TypeError:
                 pass  # a metaclass that defines `__eq__` makes its classes unhashable
         if size_bytes is None:
-            captured = capture(self, level, event, args, {**context, **fields})
+            captured = capture(self, level, event, args, context, fields)
             if captured is None:
                 return
             event, fields, size_bytes = captured
             context = _NO_CONTEXT
+        elif not fields and event not in CATALOGUE and "message" not in context:
+            event, fields = "message", {"message": event}
         name, step_and_mode, buffer = channel.name, CHANNELS.step_and_mode, CHANNELS.buffer
         buffer.put((called_ns, name, level, event, context, fields, step_and_mode, size_bytes))
         if is_urgent:
@@ -128,7 +131,7 @@ class EventLogger(_BoundLogger):
     >>> log.info("reward", correctness=[2.0, 0.0], format=[0.5, 0.5])
     """
 
-    def bind(self, **new_values: Any) -> Self:
+    def bind(self, /, **new_values: Any) -> Self:
         """Return a logger with these fields added to those that are already bound."""
         context = self._context
         values = {**context, **new_values} if context else new_values
@@ -140,6 +143,10 @@ class EventLogger(_BoundLogger):
         bound._processors = self._processors
         bound._context = values
         return bound
+
+    def new(self, /, **new_values: Any) -> Self:
+        """Return a logger with these fields only."""
+        return type(self)(self._logger, self._processors, new_values)
 
     @_logs_at("debug")
     def debug(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
@@ -161,10 +168,22 @@ class EventLogger(_BoundLogger):
     def critical(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
         """Log at critical level. The worker writes it at once."""
 
-    def log(self, level: int, event: Any = None, /, *args: Any, **fields: Any) -> None:
-        """Log at a numeric level; one between two names counts as the lower."""
-        if self._logger.level <= level:
-            _, name = max((n, name) for name, n in LEVELS.items() if n <= max(level, 10))
+    def log(
+        self, level: int | str | None = None, event: Any = None, /, *args: Any, **fields: Any
+    ) -> None:
+        """Log at a level given as a number or a name; one between two counts as the lower.
+
+        What isn't a level is logged as info, with the reason in the field `problem`.
+        """
+        if level is None:
+            level = fields.pop("level", None)
+        number, problem = parse_level(level)
+        if self._logger.level <= number:
+            _, name = max((n, name) for name, n in LEVELS.items() if n <= max(number, 10))
+            if problem is not None:
+                if not (args or fields) and type(event) is str:
+                    event, fields = "message", {"message": event}
+                fields.setdefault("problem", problem)
             getattr(self, name)(event, *args, **fields)
 
     def exception(self, event: Any = None, /, *args: Any, **fields: Any) -> None:
@@ -201,16 +220,18 @@ class EventLogger(_BoundLogger):
         """Do what `exception` does, as a coroutine."""
 
     @_awaitable("log")
-    async def alog(self, level: int, event: Any = None, /, *args: Any, **fields: Any) -> None:
+    async def alog(
+        self, level: int | str | None = None, event: Any = None, /, *args: Any, **fields: Any
+    ) -> None:
         """Do what `log` does, as a coroutine."""
 
     amsg = ainfo
     awarn = awarning
     afatal = acritical
 
-    def is_enabled_for(self, level: int) -> bool:
-        """Whether a call of this level would be logged."""
-        return bool(level >= self._logger.level)
+    def is_enabled_for(self, level: int | str) -> bool:
+        """Whether a call of this level, a number or a name, would be logged."""
+        return bool(parse_level(level)[0] >= self._logger.level)
 
     def get_effective_level(self) -> int:
         """Return the number of the lowest level that is logged."""

@@ -16,11 +16,19 @@ from typing import Any
 from logflume.config.model import StdlibConfig
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
-from logflume.values.snapshot import snapshot
+from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
 
 __all__ = ["install", "uninstall"]
 
 _WARNINGS_LOGGER = "py.warnings"
+
+
+_OWN_ATTRIBUTES = {
+    *vars(logging.makeLogRecord({})),
+    *("message", "asctime", "taskName"),  # set by formatters and by Python 3.12
+    *("_logger", "_name"),  # set by structlog's ProcessorFormatter
+}
+"""Attributes of a record that are not fields of `extra`."""
 
 
 class _EventHandler(logging.Handler):
@@ -29,17 +37,37 @@ class _EventHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "logflume_emitted", False):
             return
+        extra = {name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES}
         record.logflume_emitted = True
-        text = call_guarded(record.getMessage)
-        if isinstance(text, Failure):
-            text = f"{snapshot(record.msg)} (its arguments don't match: {describe(text.error)})"
         fields: dict[str, Any] = {"source": f"{record.pathname}:{record.lineno}"}
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         if record.stack_info:
             fields["stack"] = record.stack_info
+        for name, value in (*_message_fields(record).items(), *extra.items()):
+            fields[unique_name(key_text(name), fields)] = value
         # The text is a field: as first argument, a single word would become the event type.
-        get_logger(record.name).log(record.levelno, "message", message=text.rstrip("\n"), **fields)
+        get_logger(record.name).log(record.levelno, "message", **fields)
+
+
+def _message_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return a record's message as fields: its text, or the entries of a mapping.
+
+    structlog passes a mapping to its `ProcessorFormatter`, with the text in `event`.
+    """
+    message = record.msg if isinstance(record.msg, str) else snapshot(record.msg)
+    args = {"args": record.args} if record.args else {}
+    if isinstance(message, dict):
+        named = {"message": message.pop("event")} if "event" in message else {}
+        return {**named, **message, **args}
+    if isinstance(message, PendingArray):
+        return {"message": message, **args}
+    text = call_guarded(record.getMessage)
+    if isinstance(text, Failure):
+        text = f"{message} (its arguments don't match: {describe(text.error)})"
+    elif "%" in str(message):
+        args = {}  # they are in the text; of a mapping, other text takes nothing, without an error
+    return {"message": text.rstrip("\n"), **args}
 
 
 class _Bridge:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from logflume.events.reserved import RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
+from logflume.events.reserved import (
+    RESERVED_FOR_PIPELINE,
+    STEP_AND_MODE,
+    is_metric_name,
+    is_type_name,
+)
 from logflume.events.times import format_time
 from logflume.pipeline.records import RecordColumns, RecordTuple
 from logflume.values.plain import PLAIN_TYPES, plain, plain_names, valid_text
@@ -13,14 +18,29 @@ from logflume.values.plain import PLAIN_TYPES, plain, plain_names, valid_text
 __all__ = ["to_event_columns", "to_event_dict"]
 
 _TEXTS = frozenset({str})
+_WITHOUT_TYPE = (
+    "a call with fields but without an event type is recorded as a message; "
+    'write log.info("training", loss=0.5) or log.info({"loss": 0.5})'
+)
+_NAMED = (
+    "{name} can't be an event type, which is an identifier such as val_loss, so it is recorded as "
+    "a message; for a metric write log.info({{{name}: 0.5}})"
+)
 _TAKEN = RESERVED_FOR_PIPELINE | {"message"}
 
 
-def to_event_dict(record: RecordTuple) -> dict[str, Any]:
+def to_event_dict(
+    record: RecordTuple, hint: Callable[[str, str], None] = lambda _kind, _advice: None
+) -> dict[str, Any]:
     """Return the event dict of a record, all values plain.
 
     The first argument of the call is the event type if it is an identifier (`reward`, `kl.spike`),
     else the text of a `message`. Fields with a reserved name are collected in the mapping `extras`.
+
+    Args:
+        record: The record.
+        hint: Called with the kind of call and advice, where a message was most likely meant to be a
+            metric.
     """
     time_ns, logger, level, event_type, context, fields, step_and_mode, _ = record
     fields = {**context, **fields} if context else fields
@@ -35,6 +55,10 @@ def to_event_dict(record: RecordTuple) -> dict[str, Any]:
     if not is_type_name(event_type):
         event["event"] = "message"
         event["message"] = valid_text(event_type)
+        if fields and not event_type:
+            hint("calls without an event type", _WITHOUT_TYPE)
+        elif fields and is_metric_name(event_type):
+            hint("messages", _NAMED.format(name=repr(event_type)))
     # All names are checked at once, because hardly ever is one reserved or not ASCII.
     if "".join(fields).isascii() and _TAKEN.isdisjoint(fields):
         event.update(fields)

@@ -87,7 +87,8 @@ class Worker:
         deliveries: All deliveries, in the order in which they are written.
         flush_interval_s: The longest that a record waits for its turn, in seconds.
         save_kinds: Called with the kinds of the fields before events with new ones are written.
-        report: Called with (component, status, reason) on the first bug of the worker's own.
+        report: Called with (component, status, reason) on the first bug of the worker's own, and on
+            the first messages that were most likely meant to be metrics.
         polls: Whether records arrive without waking the worker, so that it looks twice every
             `flush_interval_s`.
 
@@ -128,6 +129,7 @@ class Worker:
         self._end_lock = threading.Lock()
         self.is_given_up = False
         self._has_bug = False
+        self._hinted: set[str] = set()
         self._flush_interval_s = flush_interval_s
         self._polls = polls
 
@@ -296,7 +298,7 @@ class Worker:
 
     def _finish(self, record: RecordTuple) -> Event | None:
         """Return the finished event of a record; None if a processor dropped it."""
-        event_dict = self._chain.run(to_event_dict(record))
+        event_dict = self._chain.run(to_event_dict(record, self._hint))
         return None if event_dict is None else self._normalizer.finish(event_dict)
 
     def _is_wanted(self, record: RecordTuple) -> bool:
@@ -342,6 +344,12 @@ class Worker:
         result = call_guarded(call)
         if isinstance(result, Failure):
             self._report_bug(result)
+
+    def _hint(self, kind: str, advice: str) -> None:
+        """Report once for each kind of call that it is recorded otherwise than it suggests."""
+        if kind not in self._hinted:
+            self._hinted.add(kind)
+            self._report(kind, "limited", advice)
 
     def _report_bug(self, failure: Failure) -> None:
         if not self._has_bug:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from logflume.guard import Failure, call_guarded, type_name
 from logflume.logger.logger import get_logger
 from logflume.runtime.exits import set_ending
 from logflume.training.function_names import TOTAL
@@ -17,6 +19,8 @@ from logflume.training.wrapped_rewards import get_wrapped_reward_functions
 __all__ = ["Attachment", "attach"]
 
 _MARK = "_logflume_attachment"
+_REQUIRED = ("add_callback", "remove_callback", "callback_handler.callbacks")
+"""What a trainer has."""
 
 
 class Attachment:
@@ -106,10 +110,15 @@ def attach(
     Returns:
         The attachment, a context manager that detaches on exit.
 
+    Raises:
+        TypeError: An argument isn't what it has to be; the trainer is unchanged.
+        MissingExtraError: `transformers` is not installed.
+
     Example:
         >>> with attach(trainer):
         ...     trainer.train()
     """
+    _check(trainer, rollouts, columns)
     attachment: Attachment | None = getattr(trainer, _MARK, None)
     if attachment is None:
         keep = keep_all if rollouts == "all" else rollouts
@@ -117,6 +126,33 @@ def attach(
         _warn_about_names(getattr(trainer, "reward_func_names", []))
     attachment._install()
     return attachment
+
+
+def _check(trainer: Any, rollouts: Any, columns: Any) -> None:
+    if isinstance(trainer, type):
+        raise TypeError(
+            f"attach() requires a trainer, but got the class {trainer.__name__}. "
+            f"Pass an instance: attach({trainer.__name__}(...))."
+        )
+    missing = [
+        name for name in _REQUIRED if isinstance(call_guarded(attrgetter(name), trainer), Failure)
+    ]
+    if missing:
+        got = "None" if trainer is None else f"an object of the class {type_name(trainer)}"
+        raise TypeError(
+            "attach() requires a transformers Trainer, such as TRL's GRPOTrainer, but got "
+            f"{got}, which has no {' or '.join(missing)}. Pass the object whose train() you call."
+        )
+    if rollouts != "all" and not callable(rollouts):
+        raise TypeError(
+            f"attach(rollouts={rollouts!r}): it has to be 'all' or a policy, which is a function. "
+            "logflume.training.policies has some, such as every(10)."
+        )
+    if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
+        raise TypeError(
+            f"attach(columns={columns!r}): it has to be a list of the names of columns, "
+            'such as ["difficulty"].'
+        )
 
 
 def _warn_about_names(names: Sequence[str]) -> None:

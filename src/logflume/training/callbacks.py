@@ -19,6 +19,7 @@ from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.trainer_arguments import argument_fields
 from logflume.training.validation import Validation
 from logflume.values.mean_window import MeanWindow
+from logflume.values.snapshot import snapshot
 
 try:
     from transformers import TrainerCallback
@@ -67,7 +68,10 @@ class EnhancedLoggingCallback(TrainerCallback):
         STEP_TRACKER.outputs_every = self.outputs_every
         set_step(state.global_step)
         if state.is_world_process_zero:
-            get_logger("training").info("run_started", **argument_fields(args))
+            fields = call_guarded(argument_fields, args)
+            if isinstance(fields, Failure):
+                fields = {"problem": describe(fields.error)}
+            get_logger("training").info("run_started", **fields)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tag the events within a step with the step that it completes."""
@@ -89,7 +93,11 @@ class EnhancedLoggingCallback(TrainerCallback):
         if not logs or not state.is_world_process_zero:
             return
         CHANNELS.warn_if_held()
-        for event, metrics in split_report(logs).items():
+        # Names may be numbers, and values may change before a window of steps ends.
+        report = snapshot(logs)
+        if not isinstance(report, dict):
+            report = {"report": report}
+        for event, metrics in split_report(report).items():
             if event == "training":
                 self.log_training(state.global_step, metrics)
             else:

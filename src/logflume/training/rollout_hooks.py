@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -178,7 +179,7 @@ def _copy_values(tensor: Any) -> Any:
     The snapshot of a GPU tensor is an asynchronous copy, which doesn't wait for the GPU.
     """
     is_on_cpu = getattr(getattr(tensor, "device", None), "type", None) == "cpu"
-    return tensor.tolist() if is_on_cpu else snapshot(tensor)
+    return tensor.tolist() if is_on_cpu else snapshot(tensor, max_elements=sys.maxsize)
 
 
 def _lengths(mask: Any) -> Any:

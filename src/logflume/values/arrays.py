@@ -1,21 +1,28 @@
-"""NumPy arrays and torch tensors: copied at the call, read later.
+"""Arrays and tensors: copied at the call, read later.
 
-Neither library is imported here: a value can only be an array if its library is already loaded.
+No library is imported here: a value can only be an array if its library is already loaded. Arrays
+of NumPy and torch are handled here, those of other libraries by their protocols, in
+`foreign_arrays`.
 """
 
 from __future__ import annotations
 
-import math
 import sys
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["MAX_ELEMENTS", "PendingArray", "copy_array"]
+from logflume.values.array_summary import describe_shape, summarize_array
 
-MAX_ELEMENTS = 100_000
-"""Larger arrays are not copied: a text with type and shape takes their place."""
+__all__ = ["MAX_COPIED_BYTES", "MAX_ELEMENTS", "PendingArray", "copy_array"]
 
+MAX_ELEMENTS = 4_096
+"""An array with more values becomes its summary (`array_summary`)."""
+
+MAX_COPIED_BYTES = 2**26
+"""A larger array in the host's memory is summarized at the call: a copy would take too much."""
 
 _VALUE_BYTES = 8
+_SUMMARY_BYTES = 1_000
 
 
 class PendingArray:
@@ -24,28 +31,35 @@ class PendingArray:
     For a CUDA tensor the copy to the host runs on the GPU's stream while training goes on; `ready`
     is the CUDA event that marks its arrival.
 
-    Attributes:
+    Args:
+        read: Returns the values, or a summary of them.
         memory_bytes: About how much memory the values take.
+        ready: What to wait for before reading.
     """
 
-    __slots__ = ("_copy", "_ready", "memory_bytes")
+    __slots__ = ("_read", "_ready", "memory_bytes")
 
-    def __init__(self, copy: Any, ready: Any = None) -> None:
-        self.memory_bytes = _VALUE_BYTES * math.prod(copy.shape)
-        self._copy = copy
+    def __init__(self, read: Callable[[], Any], memory_bytes: int, ready: Any = None) -> None:
+        self._read = read
         self._ready = ready
+        self.memory_bytes = memory_bytes
 
-    def tolist(self) -> Any:
-        """Return the values as a number or nested lists, waiting for the GPU where needed."""
+    def read(self) -> Any:
+        """Return the values as a number, nested lists or a summary, waiting for the GPU."""
         if self._ready is not None:
             self._ready.synchronize()
-        return self._copy.tolist()
+        return self._read()
 
 
-def copy_array(value: Any) -> PendingArray | Any | None:
+def copy_array(value: Any, max_elements: int = MAX_ELEMENTS) -> PendingArray | Any | None:
     """Return a copy of an array or tensor, the Python value of a NumPy scalar, else None.
 
-    An array of Python objects comes back as lists of the same objects.
+    An array of Python objects comes back as lists of the same objects, a very large array as its
+    summary.
+
+    Args:
+        value: Any value.
+        max_elements: An array with more values becomes its summary.
 
     Raises:
         Exception: Whatever the library raises where an array can't be copied.
@@ -55,10 +69,10 @@ def copy_array(value: Any) -> PendingArray | Any | None:
         if isinstance(value, numpy.generic):
             return _scalar(numpy, value)
         if isinstance(value, numpy.ndarray):
-            return _summary(value) or _copy_ndarray(numpy, value)
+            return _copy_ndarray(numpy, value, max_elements)
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.Tensor):
-        return _summary(value) or _copy_tensor(torch, value.detach())
+        return _copy_tensor(torch, value.detach(), max_elements)
     return None
 
 
@@ -70,34 +84,70 @@ def _scalar(numpy: Any, value: Any) -> Any:
     return value.item()
 
 
-def _copy_ndarray(numpy: Any, array: Any) -> Any:
-    if array.dtype.kind == "O":
+def _copy_ndarray(numpy: Any, array: Any, max_elements: int) -> Any:
+    is_masked = hasattr(array, "mask")
+    if not is_masked:
+        # A subclass of the user's may override anything.
+        array = numpy.ndarray.view(array, numpy.ndarray)
+    kind = array.dtype.kind
+    if array.size > max_elements:
+        return _summarize_ndarray(numpy, array, is_masked)
+    if kind == "O":
         return array.tolist()
-    if array.dtype.kind in "mM":
-        return PendingArray(array.astype(str))  # lists of nanoseconds are bare numbers
-    if array.dtype == numpy.longdouble:
-        return PendingArray(array.astype(float))  # lists of long doubles hold long doubles
-    return PendingArray(array.copy())
+    if kind in "mM":
+        array = array.astype(str)  # lists of nanoseconds are bare numbers
+    elif array.dtype == numpy.longdouble:
+        array = array.astype(float)  # lists of long doubles hold long doubles
+    else:
+        array = array.copy()
+    return PendingArray(array.tolist, max(array.nbytes, _VALUE_BYTES * array.size))
 
 
-def _copy_tensor(torch: Any, tensor: Any) -> PendingArray | str:
+def _summarize_ndarray(numpy: Any, array: Any, is_masked: bool) -> Any:
+    is_extension = array.dtype.kind == "V" and array.dtype.names is None  # such as bfloat16
+    if array.dtype.kind not in "biuf" and not is_extension:
+        return describe_shape(array.shape, array.dtype)
+    if is_masked:
+        array = array.astype(float).filled(numpy.nan)
+    elif array.nbytes <= MAX_COPIED_BYTES:
+        array = array.copy()
+        return PendingArray(lambda: summarize_array(numpy, array)(), array.nbytes)
+    return summarize_array(numpy, array)()
+
+
+def _copy_tensor(torch: Any, tensor: Any, max_elements: int) -> Any:
     if hasattr(tensor, "to_local") and hasattr(tensor, "placements"):
         # A DTensor: to gather it would be a collective operation, for which other ranks may not be
         # ready. Replicated, each rank has all of it.
         if not all(placement.is_replicate() for placement in tensor.placements):
             return f"<DTensor {list(tensor.shape)}: sharded over several ranks, not gathered>"
         tensor = tensor.to_local()
+    count = tensor.numel()
+    if count > max_elements:
+        return _summarize_tensor(torch, tensor)
+    memory_bytes = _VALUE_BYTES * count
     if tensor.device.type != "cuda":
-        return PendingArray(tensor.clone())
+        return PendingArray(tensor.clone().tolist, memory_bytes)
     # With non_blocking torch copies into pinned memory and returns at once.
     copy = tensor.to("cpu", non_blocking=True)
+    return PendingArray(copy.tolist, memory_bytes, _arrival(torch, tensor.device))
+
+
+def _summarize_tensor(torch: Any, tensor: Any) -> Any:
+    if tensor.is_complex():
+        return describe_shape(tensor.shape, tensor.dtype)
+    if tensor.device.type == "cuda":
+        read = summarize_array(torch, tensor)
+        return PendingArray(read, _SUMMARY_BYTES, _arrival(torch, tensor.device))
+    size_bytes = tensor.numel() * tensor.element_size()
+    if tensor.device.type == "cpu" and size_bytes > MAX_COPIED_BYTES:
+        return summarize_array(torch, tensor)()
+    copy = tensor.clone()
+    return PendingArray(lambda: summarize_array(torch, copy.cpu())(), size_bytes)
+
+
+def _arrival(torch: Any, device: Any) -> Any:
+    """Return the CUDA event of everything that the GPU has been given to do by now."""
     ready = torch.cuda.Event()
-    ready.record(torch.cuda.current_stream(tensor.device))
-    return PendingArray(copy, ready)
-
-
-def _summary(array: Any) -> str | None:
-    size = math.prod(array.shape)
-    if size <= MAX_ELEMENTS:
-        return None
-    return f"<{type(array).__name__} {array.dtype} {list(array.shape)}: too large to log>"
+    ready.record(torch.cuda.current_stream(device))
+    return ready

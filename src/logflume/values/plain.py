@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from logflume.guard import Failure, call_guarded, describe, type_name
+from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
 
 __all__ = [
@@ -50,9 +50,9 @@ _LONG_BITS = 14_000
 def to_plain(value: Any) -> Any:
     """Return the plain form of any value. Never raises.
 
-    Dates become RFC 3339, a timedelta its seconds, bytes text, an array its lists; any other object
-    becomes its text. What has no plain form is replaced by a mark with its type and the reason.
-    Text is left as it is, lone surrogates included.
+    Dates become RFC 3339, a timedelta its seconds, bytes text, an array its lists or its summary;
+    any other object becomes its text. What has no plain form is replaced by a mark with its type
+    and the reason. Text is left as it is, lone surrogates included.
     """
     kind = type(value)
     if value is None or kind is str or kind is int or kind is float:
@@ -108,14 +108,14 @@ def _convert(value: Any) -> Any:
     result = call_guarded(_convert_object, value)
     if isinstance(result, Failure):
         name = "array" if kind is PendingArray else type_name(value)
-        return f"<{name} that could not be read: {describe(result.error)}>"
+        return unreadable(name, result.error)
     return result
 
 
 def _convert_object(value: Any) -> Any:
     # The methods of the base classes: a subclass of the user's may override them.
     if isinstance(value, PendingArray):
-        return _convert(snapshot(value.tolist()))
+        return _convert(snapshot(value.read()))
     if isinstance(value, bytes):
         return bytes.decode(value, "utf-8", "backslashreplace")
     if isinstance(value, datetime):

@@ -7,9 +7,11 @@ values is left to another thread.
 
 from __future__ import annotations
 
-import dataclasses
-from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+import math
+import operator
+import sys
+from collections import UserString
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -19,10 +21,10 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
-from logflume.guard import Failure, call_guarded, describe, type_name
-from logflume.values.arrays import PendingArray, copy_array
+from logflume.guard import Failure, call_guarded, type_name, unreadable
+from logflume.values.arrays import MAX_ELEMENTS, PendingArray, copy_array
+from logflume.values.foreign_arrays import copy_foreign_array
+from logflume.values.objects import as_container
 
 __all__ = [
     "ATOMIC_TYPES",
@@ -48,17 +50,25 @@ ATOMIC_TYPES = frozenset({str, int, float, bool, type(None), bytes})
 NUMBER_TYPES = frozenset({int, float, bool, type(None)})
 """The atomic types whose values have a small, bounded size."""
 
-_IMMUTABLE = (datetime, date, time, timedelta, Decimal, Fraction, PurePath, UUID, complex)
+_IMMUTABLE = (datetime, date, time, timedelta, PurePath, UUID, complex, PendingArray)
+
+_LARGE = 2**63
+"""Larger integral values of `Decimal` become floats: a short one may have a million digits."""
 
 
-def snapshot(value: Any) -> Any:
+def snapshot(value: Any, max_elements: int = MAX_ELEMENTS) -> Any:
     """Return a copy of `value` that no later change can reach. Never raises.
 
-    Containers become lists and dicts, arrays and tensors become `PendingArray`, dataclasses and
-    structs become dicts, other objects become their text. A value that can't be read is replaced by
-    a mark in angle brackets that states the reason.
+    Containers become lists and dicts, arrays and tensors become `PendingArray`, dataclasses,
+    models, namespaces and tables become dicts, what is a number (`Decimal`, `Fraction`) becomes
+    one, other objects become their text. A value that can't be read is replaced by a mark in angle
+    brackets that states the reason.
+
+    Args:
+        value: Any value.
+        max_elements: An array with more values becomes its summary.
     """
-    return _Copier().copy_guarded(value)
+    return _Copier(max_elements).copy_guarded(value)
 
 
 class _Copier:
@@ -68,14 +78,15 @@ class _Copier:
     expand exponentially.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_elements: int) -> None:
+        self._max_elements = max_elements
         self._remaining = MAX_ITEMS
         self._parents: list[int] = []
 
     def copy_guarded(self, value: Any) -> Any:
         copied = call_guarded(self._copy, value)
         if isinstance(copied, Failure):
-            return f"<{type_name(value)} that could not be read: {describe(copied.error)}>"
+            return unreadable(type_name(value), copied.error)
         return copied
 
     def _copy(self, value: Any) -> Any:
@@ -92,31 +103,39 @@ class _Copier:
             return self._copy(value.value)
         if isinstance(value, (str, bytes, int, float)):
             return _base_value(value)
-        if isinstance(value, (*_IMMUTABLE, PendingArray)):
-            return value
-        if isinstance(value, (bytearray, memoryview)):
+        if isinstance(value, _IMMUTABLE):
+            return None if _is_missing(value) else value
+        if isinstance(value, UserString):
+            return str.__str__(value.data)
+        if isinstance(value, bytearray) or (
+            isinstance(value, memoryview) and value.format in "Bbc"
+        ):
             return bytes(value)
-        if (array := copy_array(value)) is not None:
+        if (array := copy_array(value, self._max_elements)) is not None:
             return self._copy(array)
-        if (container := _as_container(value)) is not None:
-            return self._copy_inside(value, container)
-        return str.__str__(str(value))
+        if (container := as_container(value)) is not None:
+            return self._inside(value, self._copy_container, container)
+        if (values := copy_foreign_array(value)) is not None:
+            return self._inside(value, self._copy, values)
+        if _is_missing(value):
+            return None
+        number = call_guarded(_as_number, value)
+        return str.__str__(str(value)) if isinstance(number, Failure) else number
 
-    def _copy_inside(self, value: Any, container: Collection[Any]) -> Any:
+    def _inside(self, value: Any, copy: Callable[[Any], Any], content: Any) -> Any:
+        """Copy what a value contains, unless that is the value again."""
         if id(value) in self._parents:
             return "<cycle>"
         if len(self._parents) >= MAX_DEPTH:
             return f"<nested deeper than {MAX_DEPTH}>"
         self._parents.append(id(value))
         try:
-            return self._copy_container(container)
+            return copy(content)
         finally:
             self._parents.pop()
 
     def _copy_container(self, container: Collection[Any]) -> Any:
-        source = container.items() if isinstance(container, Mapping) else container
-        # A single call, because another thread may be changing the container.
-        items = list(islice(source, self._remaining))
+        items = _take(container, self._remaining)
         cut = len(container) - len(items) if len(items) == self._remaining else 0
         self._remaining -= len(items)
         if isinstance(container, Mapping):
@@ -124,14 +143,35 @@ class _Copier:
             for key, item in items:
                 copy[unique_name(key_text(key), copy)] = self.copy_guarded(item)
             return copy if cut <= 0 else {**copy, unique_name("<cut>", copy): f"<{cut} more>"}
-        copies = [self.copy_guarded(item) for item in items]
+        is_atomic = ATOMIC_TYPES.issuperset(map(type, items))
+        copies = items if is_atomic else [self.copy_guarded(item) for item in items]
         return copies if cut <= 0 else [*copies, f"<{cut} more>"]
+
+
+def _take(container: Collection[Any], count: int) -> list[Any]:
+    """Return the first items of a container, or entries of a mapping."""
+    # A single call, because another thread may be changing the container.
+    if not isinstance(container, Mapping):
+        return list(islice(container, count))
+    items = call_guarded(lambda: list(islice(container.items(), count)))
+    if not isinstance(items, Failure):
+        return items
+    # One value that can't be read, such as a missing one of OmegaConf, costs the others nothing.
+    entries = []
+    for key in list(islice(container, count)):
+        item = call_guarded(container.__getitem__, key)
+        if isinstance(item, Failure):
+            item = unreadable("value", item.error)
+        entries.append((key, item))
+    return entries
 
 
 def key_text(key: Any) -> str:
     """Return a mapping's key, of any type, as an exact str."""
     if type(key) is str:
         return key
+    if isinstance(key, Enum) and not isinstance(key, str):
+        return key_text(key.value)
     text = call_guarded(str.__str__ if isinstance(key, str) else str, key)
     return f"<{type_name(key)}>" if isinstance(text, Failure) else str.__str__(text)
 
@@ -160,18 +200,26 @@ def _base_value(value: Any) -> Any:
     return int.__index__(value) if isinstance(value, int) else float.__float__(value)
 
 
-def _as_container(value: Any) -> Collection[Any] | None:
-    if isinstance(value, Mapping):
-        return value
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return dict(zip(value._fields, value, strict=True))
-    if isinstance(value, (list, tuple, set, frozenset, deque)):
-        return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, msgspec.Struct):
-        return msgspec.structs.asdict(value)
-    return None
+def _is_missing(value: Any) -> bool:
+    """Whether a value is pandas' `NA` or `NaT`."""
+    pandas = sys.modules.get("pandas")
+    return value is getattr(pandas, "NA", None) or value is getattr(pandas, "NaT", None)
+
+
+def _as_number(value: Any) -> Any:
+    """Return a value that is a number as one, an integer exactly.
+
+    Raises:
+        Exception: It is no number, or too large for one.
+    """
+    if isinstance(value, Decimal) and not value.is_finite():
+        return math.nan if value.is_nan() else float(value)  # `float` takes no signaling NaN
+    if isinstance(value, (Decimal, Fraction)) and -_LARGE < value < _LARGE and value == int(value):
+        return int(value)
+    number = operator.index(value) if hasattr(type(value), "__index__") else float(value)
+    if isinstance(number, float) and math.isinf(number) and number != value:
+        raise OverflowError
+    return number
 
 
 def memory_bytes(values: Iterable[Any]) -> int:

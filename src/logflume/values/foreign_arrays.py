@@ -1,0 +1,175 @@
+"""Arrays and scalars of any library, read by the protocols that they offer.
+
+JAX, CuPy, MLX, TensorFlow, pandas, Polars, Arrow and others: what has `tolist`, `__array__`,
+`__array_interface__`, `__dlpack__` or `item` has values. None of the libraries is imported here.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+from array import array
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from logflume.guard import Failure, call_guarded, type_name
+from logflume.values.array_summary import describe_shape, summarize_values
+from logflume.values.arrays import MAX_COPIED_BYTES, MAX_ELEMENTS, PendingArray
+
+__all__ = ["copy_foreign_array"]
+
+_TO_LIST = ("tolist", "to_list", "to_pylist")
+_TO_SCALAR = ("as_py", "item")
+_PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
+
+_HOST_DEVICES = frozenset({1, 3})
+"""DLPack's numbers of the host's memory, and of such that is pinned for CUDA."""
+
+_NUMBERS = frozenset({bool, int, float})
+
+
+def copy_foreign_array(value: Any) -> Any | None:
+    """Return the values of an array or scalar of some library; None for anything else.
+
+    The result is a number, a list, an array of NumPy or torch, a summary, or a `PendingArray`:
+    values in the memory of a GPU, or still being computed, are copied there and read later.
+
+    Raises:
+        Exception: Whatever the library raises where an array can't be read.
+    """
+    has_values = _finds(value, _TO_LIST) or _finds(value, _PROTOCOLS)
+    if not has_values and not _finds(value, _TO_SCALAR):
+        return None
+    if not has_values and not hasattr(value, "dtype"):
+        # A method `item` may be anything: only one that returns a number reads a scalar.
+        scalar = call_guarded(_read, value)
+        return scalar if type(scalar) in _NUMBERS else None
+    jax = sys.modules.get("jax")
+    if isinstance(value, getattr(jax, "Array", ())):
+        return _copy_jax(jax, value)
+    return _read(value) if _is_on_host(value) else _copy_later(value)
+
+
+def _finds(value: Any, names: tuple[str, ...]) -> str | None:
+    """Return the first of the names that the value's type has.
+
+    Of an instance's attributes, only the array interface counts: a mock has any other.
+    """
+    kind = type(value)
+    for name in names:
+        if hasattr(kind, name) and not isinstance(getattr(kind, name), property):
+            return name
+        if name == "__array_interface__" and (
+            hasattr(kind, name) or name in getattr(value, "__dict__", ())
+        ):
+            return name
+    return None
+
+
+def _copy_jax(jax: Any, value: Any) -> PendingArray | str:
+    if isinstance(value, jax.core.Tracer):
+        return f"<{value.dtype}{list(value.shape)}: it has no values while JAX traces a function>"
+    if not value.is_fully_addressable:
+        if not value.is_fully_replicated:
+            return f"<{value.dtype}{list(value.shape)}: sharded over several processes>"
+        value = value.addressable_data(0)
+    return _copy_later(value)
+
+
+def _copy_later(value: Any) -> PendingArray:
+    """Return a copy that its device makes, and that is read off the caller's thread.
+
+    A very large array is not copied: that might take memory which the training needs.
+    """
+    size_bytes = min(8 * (_count(value) or 1), MAX_COPIED_BYTES)
+    if size_bytes < MAX_COPIED_BYTES:
+        if _finds(value, ("copy",)):
+            value = value.copy()
+        elif _finds(value, ("__copy__",)):
+            value = copy.copy(value)
+    return PendingArray(partial(_read, value), size_bytes)
+
+
+def _is_on_host(value: Any) -> bool:
+    """Whether reading the values waits for no device."""
+    if _finds(value, ("__dlpack_device__",)):
+        number = call_guarded(lambda: int(value.__dlpack_device__()[0]))
+        return isinstance(number, Failure) or number in _HOST_DEVICES
+    if hasattr(value, "__cuda_array_interface__"):
+        return False
+    device = getattr(value, "device", None)
+    return device is None or callable(device) or "cpu" in str(device).lower()
+
+
+def _read(value: Any) -> Any:
+    """Return the values by the first protocol that works.
+
+    Raises:
+        Exception: The first error, where none works.
+    """
+    count = _count(value)
+    is_small = count is not None and count <= MAX_ELEMENTS
+    # Lists have the types and nulls of the library; of a large array they would take long.
+    readers = (_as_list, _as_array) if is_small else (_as_array, _as_list)
+    first_error: BaseException | None = None
+    for read in (*readers, _as_scalar):
+        result = call_guarded(read, value)
+        if not isinstance(result, Failure):
+            if result is not None:
+                return result
+        elif first_error is None:
+            first_error = result.error
+    raise first_error or TypeError("no NumPy to read it with")
+
+
+def _count(value: Any) -> int | None:
+    """Return how many values there are, where the array knows."""
+    count: Any = call_guarded(lambda: math.prod([int(length) for length in value.shape]))
+    if isinstance(count, Failure):
+        count = call_guarded(len, value)
+    return None if isinstance(count, Failure) else count
+
+
+def _as_list(value: Any) -> Any:
+    name = _finds(value, _TO_LIST)
+    if name is None:
+        return None
+    values = _checked(value, getattr(value, name))
+    if not isinstance(values, list) or len(values) <= MAX_ELEMENTS:
+        return values
+    shape, dtype = getattr(value, "shape", (len(values),)), getattr(value, "dtype", "object")
+    if _NUMBERS.issuperset(map(type, values)):
+        return summarize_values(values, shape, dtype)
+    return describe_shape(shape, dtype)
+
+
+def _as_scalar(value: Any) -> Any:
+    name = _finds(value, _TO_SCALAR)
+    return None if name is None else _checked(value, getattr(value, name))
+
+
+def _checked(value: Any, read: Callable[[], Any]) -> Any:
+    values = read()
+    if type(values) is type(value):
+        raise TypeError(f"its values are another {type_name(value)}")
+    return values
+
+
+def _as_array(value: Any) -> Any:
+    """Return an array of NumPy or torch; it may share the memory of the value."""
+    if _finds(value, ("__array__",)):
+        values = value.__array__()
+        if not isinstance(values, sys.modules["numpy"].ndarray):
+            raise TypeError(f"__array__ returned a {type_name(values)}")
+        return values
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    if numpy is not None and (
+        isinstance(value, (array, memoryview)) or _finds(value, ("__array_interface__",))
+    ):
+        return numpy.asarray(value)
+    if _finds(value, ("__dlpack__",)):
+        library = torch if numpy is None or not _is_on_host(value) else numpy
+        return None if library is None else library.from_dlpack(value)
+    return None

@@ -1,0 +1,109 @@
+"""Objects with named or ordered parts, as the mappings and collections that they stand for."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections import UserString, deque
+from collections.abc import Callable, Collection, Mapping, Sequence, Set, ValuesView
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from logflume.guard import Failure, call_guarded, unreadable
+
+__all__ = ["as_container"]
+
+_COLLECTIONS = (list, tuple, Set, deque, ValuesView)
+
+Reader = Callable[[Any], Collection[Any] | None]
+
+
+def as_container(value: Any) -> Collection[Any] | None:
+    """Return what an object consists of, as a mapping or a collection; None for anything else.
+
+    Named tuples, dataclasses, msgspec structs, pydantic models, attrs classes, namespaces and
+    tables are mappings. So is what has `keys` and `[…]`, and a sequence is what is registered as
+    one: an object with a length alone may be a dataset, which isn't read here.
+    """
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return dict(zip(value._fields, value, strict=True))
+    if isinstance(value, _COLLECTIONS):
+        return value
+    if isinstance(value, type):
+        return None
+    for read in _READERS:
+        if (container := read(value)) is not None:
+            return container
+    return None
+
+
+def _sequence(value: Any) -> Collection[Any] | None:
+    if not isinstance(value, Sequence) or isinstance(value, UserString):
+        return None
+    return None if hasattr(type(value), "tolist") else value  # arrays are read otherwise
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """Return the declared fields of an object."""
+    kind = type(value)
+    if dataclasses.is_dataclass(value):
+        return _attributes(value, [field.name for field in dataclasses.fields(value)])
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
+    if isinstance(names := getattr(kind, "model_fields", None), dict):  # pydantic
+        return {**_attributes(value, names), **(getattr(value, "__pydantic_extra__", None) or {})}
+    if hasattr(kind, "__attrs_attrs__"):
+        return _attributes(value, [field.name for field in kind.__attrs_attrs__])
+    return None
+
+
+def _attributes(value: Any, names: Collection[str]) -> dict[str, Any]:
+    """Return attributes by name; one that can't be read costs the others nothing."""
+    attributes: dict[str, Any] = {}
+    for name in names:
+        attribute = call_guarded(getattr, value, name)
+        if not isinstance(attribute, Failure):
+            attributes[name] = attribute
+        elif not isinstance(attribute.error, AttributeError):  # else it was never set
+            attributes[name] = unreadable("value", attribute.error)
+    return attributes
+
+
+def _namespace(value: Any) -> dict[str, Any] | None:
+    is_namespace = isinstance(value, SimpleNamespace) or _is_of("argparse", "Namespace", value)
+    return dict(vars(value)) if is_namespace else None
+
+
+def _table(value: Any) -> dict[str, Any] | None:
+    """Return the columns of a table by name, unless two have one name."""
+    columns: list[tuple[str, Any]]
+    if _is_of("pandas", "DataFrame", value):
+        columns = list(value.items())
+    elif _is_of("polars", "DataFrame", value):
+        columns = [(column.name, column) for column in value.get_columns()]
+    elif _is_of("pyarrow", "Table", value):
+        columns = list(zip(value.column_names, value.columns, strict=True))
+    else:
+        return None
+    by_name = dict(columns)
+    return by_name if len(by_name) == len(columns) else None
+
+
+def _is_of(module: str, name: str, value: Any) -> bool:
+    """Whether a value is of a class of a library, which may not be loaded."""
+    return isinstance(value, getattr(sys.modules.get(module), name, ()))
+
+
+def _keyed(value: Any) -> dict[Any, Any] | None:
+    kind = type(value)
+    is_array = hasattr(kind, "__array__") or hasattr(kind, "tolist")
+    if is_array or not (hasattr(kind, "keys") and hasattr(kind, "__getitem__")):
+        return None
+    return {key: value[key] for key in value.keys()}  # noqa: SIM118 - it need not be iterable
+
+
+_READERS: tuple[Reader, ...] = (_table, _keyed, _sequence, _fields, _namespace)
