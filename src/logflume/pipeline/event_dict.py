@@ -20,6 +20,7 @@ def to_event_dict(record: RecordTuple) -> dict[str, Any]:
 
     The first argument of the call is the event type if it is an identifier (`reward`, `kl.spike`),
     else the text of a `message`. Fields with a reserved name are collected in the mapping `extras`.
+    An `evaluation` has the mode `eval`, unless the call or the logger gives another one.
     """
     time_ns, logger, level, event_type, context, fields, step_and_mode, _ = record
     fields = {**context, **fields} if context else fields
@@ -41,6 +42,8 @@ def to_event_dict(record: RecordTuple) -> dict[str, Any]:
             _make_plain(event, fields)
     else:
         _add_each(event, fields)
+    if event_type == "evaluation" and event.get("mode") is None:
+        event["mode"] = "eval"  # set here, so that `tag_step` doesn't add that of the training
     event[STEP_AND_MODE] = step_and_mode
     return event
 
