@@ -132,6 +132,7 @@ class Reward(TrainerEvent):
     num_generations: Annotated[
         int | None, doc("completions per group, for frac_zero_std", "last")
     ] = None
+    groups: Annotated[int | None, doc("number of this rank's groups", "sum")] = None
 
     families: ClassVar[Families] = {
         "rewards/*": (
