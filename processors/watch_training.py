@@ -66,8 +66,8 @@ class WatchTraining:
 
     Each signal raises one alert, and another one if it reappears after being absent for a window.
     The defaults prefer late alerts to false ones: all signals except the first two need a full
-    window of reports. A report is one event: with `logging_steps=10`, a window of 20 reports is 200 steps.
-    A trainer's `run_started` event resets all signals. Only rank 0 evaluates events.
+    window of reports. A report is one event: with `logging_steps=10`, a window of 20 reports is 200
+    steps. A trainer's `run_started` event resets all signals. Only rank 0 evaluates events.
 
     Args:
         window_reports: Length of the window in reports; at least 2.

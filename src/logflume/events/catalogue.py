@@ -44,7 +44,9 @@ class ModelOutput(TrainerEvent):
     )
     advantage: Annotated[float | None, doc("advantage used for the update")] = None
     prompt_tokens: Annotated[int | None, unit("tokens", "length of the prompt")] = None
-    completion_tokens: Annotated[int | None, unit("tokens", "length of the completion")] = None
+    completion_tokens: Annotated[int | None, unit("tokens", "tokens that the model produced")] = (
+        None
+    )
     truncated: Annotated[bool | None, doc("cut off at the length limit, without an end token")] = (
         None
     )

@@ -62,7 +62,10 @@ class Rollouts(msgspec.Struct, kw_only=True):
         weights: Weight of each function in the total; 1 if not given.
         advantages: Advantages used for the update.
         prompt_tokens: Lengths of the prompts in tokens.
-        completion_tokens: Lengths of the completions in tokens.
+        completion_tokens: Lengths of the completions in tokens; None where they may include tokens
+            that the model did not produce.
+        model_tokens: Numbers of tokens that the model produced, where the trainer distinguishes
+            them from others; 0 if unknown.
         truncated: Whether the completion was truncated at the length limit.
         columns: Columns of the dataset.
         group_size: Completions per prompt.
@@ -85,7 +88,8 @@ class Rollouts(msgspec.Struct, kw_only=True):
     weights: dict[str, float] = {}
     advantages: Any = None
     prompt_tokens: Any = None
-    completion_tokens: list[int] | None = None
+    completion_tokens: Sequence[int | None] | None = None
+    model_tokens: Any = None
     truncated: list[bool] | None = None
     columns: dict[str, list[Any]] = {}
     group_size: int | None = None
@@ -149,7 +153,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         return {
             "group": None if size is None else [index // size for index in indices],
             "index": None if size is None else [index % size for index in indices],
-            "completion_tokens": self.completion_tokens,
+            "completion_tokens": self._completion_tokens(),
             "truncated": self.truncated,
             **{
                 f"columns/{name}": v
@@ -157,6 +161,12 @@ class Rollouts(msgspec.Struct, kw_only=True):
                 if name not in _DECLARED_COLUMNS
             },
         }
+
+    def _completion_tokens(self) -> Sequence[int | None] | None:
+        if self.model_tokens is None or self.completion_tokens is None:
+            return self.completion_tokens
+        produced = _pad(plain(self.model_tokens), len(self.completion_tokens))
+        return [n or length for n, length in zip(produced, self.completion_tokens, strict=True)]
 
     def _true_answers(self) -> list[Any]:
         answers = _pad(self.columns.get("answer"), len(self.completions))
