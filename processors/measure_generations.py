@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from logflume.protocols import EventDict
 from logflume.training.texts import final_answer
+from logflume.values.columnar import rows
 
 from ._quality import (
     distinct_share,
@@ -99,6 +101,29 @@ class MeasureGenerations:
         ):
             event_dict.update(batch.means())
         return event_dict
+
+    def process_columns(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]] | None:
+        """Add the measures to several `model_output` events.
+
+        None if they differ in which measures they get, and for `generation`, one of a batch.
+        """
+        if columns["event"][0] != "model_output" or "model_output" not in columns:
+            return None
+        unwanted = [value is False for value in columns.pop("quality", ())]
+        if any(unwanted):
+            return columns if all(unwanted) else None
+        outputs = list(rows(columns))
+        if not all(isinstance(output["model_output"], str) for output in outputs):
+            return None
+        measures = [self._measure(output["model_output"], output) for output in outputs]
+        names = tuple(measures[0])
+        if any(tuple(measured) != names for measured in measures):
+            return None
+        columns |= {name: [measured[name] for measured in measures] for name in names}
+        for output, measured in zip(outputs, measures, strict=True):
+            measured["quality/truncated"] = _truncated(output)
+            self._open_batch(_batch_key(output)).add(measured)
+        return columns
 
     def _measure(self, text: str, event_dict: EventDict) -> dict[str, float | None]:
         _, answer_tag = self._tags

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -108,6 +108,17 @@ class RedactSecrets:
                 event_dict[name] = _redact(str(name), value, search)
         return event_dict
 
+    def process_columns(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+        """Replace the secrets of events by column."""
+        search = self._is_searched(columns["event"][0], columns)
+        for name, values in columns.items():
+            if search or _is_secret_name(name) or _has_containers(values):
+                columns[name] = [
+                    _redact(name, value, search) if isinstance(value, _CHECKED_TYPES) else value
+                    for value in values
+                ]
+        return columns
+
     def _is_searched(self, event_type: Any, names: Container[str]) -> bool:
         return event_type in self._searched or "exception/type" in names
 
@@ -124,7 +135,7 @@ def _redact(name: str, value: Any, search: bool) -> Any:
     return value
 
 
-def _has_containers(values: list[Any]) -> bool:
+def _has_containers(values: Iterable[Any]) -> bool:
     return not _CONTAINERS.isdisjoint(map(type, values))
 
 

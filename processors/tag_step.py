@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from logflume.events.reserved import STEP_AND_MODE
@@ -23,4 +24,21 @@ def tag_step(_logger: Any, _method_name: str, event_dict: dict[str, Any]) -> dic
     return event_dict
 
 
+def _process_columns(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """Do the same for events by column."""
+    pairs = columns.get(STEP_AND_MODE, ())
+    for index, name in enumerate(("step", "mode")):
+        current = [pair[index] for pair in pairs]
+        given = columns.get(name)
+        if given is None:
+            if current.count(None) < len(current):
+                columns[name] = current
+        elif None in given:
+            columns[name] = [
+                value if one is None else one for one, value in zip(given, current, strict=True)
+            ]
+    return columns
+
+
 tag_step.detachable = True  # type: ignore[attr-defined]
+tag_step.process_columns = _process_columns  # type: ignore[attr-defined]

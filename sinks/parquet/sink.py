@@ -6,7 +6,7 @@ options of this class and never needs it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from logflume.formats.parquet import folder_name
 from logflume.formats.positions import PositionSet
 from logflume.protocols import Event
 from logflume.runs.info import RunInfo
+from logflume.values.columnar import EventColumns
 
 from .staging import StagingFolder
 
@@ -88,10 +89,7 @@ class ParquetSink:
             OSError: A part could not be written; the batch was rejected as a whole.
         """
         self._rotate()
-        groups: dict[tuple[str, int], list[Event]] = {}
-        for event in events:
-            key = (event["event"], event.get("attempt", self._attempt))
-            groups.setdefault(key, []).append(event)
+        groups = self._group(events)
         tables = [self._table_of(str(event_type)) for event_type, _ in groups]
         for table, ((_, attempt), group) in zip(tables, groups.items(), strict=True):
             table.add(group, attempt)
@@ -150,6 +148,18 @@ class ParquetSink:
 
             self._tables[name] = TypeTable(name, self._path / name, self._staging)
         return self._tables[name]
+
+    def _group(self, events: Sequence[Event]) -> Mapping[tuple[str, int], Sequence[Event]]:
+        """Return the events by type and attempt."""
+        if isinstance(events, EventColumns):  # of one type and attempt
+            return {self._group_of(events[0]): events}
+        groups: dict[tuple[str, int], list[Event]] = {}
+        for event in events:
+            groups.setdefault(self._group_of(event), []).append(event)
+        return groups
+
+    def _group_of(self, event: Event) -> tuple[str, int]:
+        return event["event"], event.get("attempt", self._attempt)
 
     def _rotate(self) -> None:
         tables = self._tables.values()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from logflume.protocols import Event, Position
 from logflume.runs.info import RunInfo
 from logflume.values.arrow import Columns, widen
+from logflume.values.columnar import join, transpose
+from logflume.values.snapshot import memory_bytes
 
 from .folder import PartFolder, warn
 from .staging import StagingFolder
@@ -39,7 +42,8 @@ class Pending:
         self._columns = columns
         self._tables: list[pa.Table] = []
         self._tables_bytes = 0
-        self._latest: list[Event] = []
+        self._latest: list[Sequence[Event]] = []
+        self._latest_rows = 0
         self._latest_bytes = 0
 
     @property
@@ -50,17 +54,18 @@ class Pending:
     def add(self, events: Sequence[Event]) -> None:
         """Buffer events."""
         self.rows += len(events)
-        self._latest += events
+        self._latest.append(events)
+        self._latest_rows += len(events)
         # The size of a large batch is not needed: it is converted next in any case.
-        if len(self._latest) < _MANY_EVENTS:
-            self._latest_bytes += sum(map(_size_bytes, events))
+        if self._latest_rows < _MANY_EVENTS:
+            self._latest_bytes += sum(_size_bytes(values) for _, values in transpose(events))
 
     def convert(self) -> None:
         """Convert the latest events to Arrow, if there are enough to make it worthwhile.
 
         If each step logs a few events, this happens often, so that no training waits for long.
         """
-        if len(self._latest) >= _MANY_EVENTS or self._latest_bytes >= _CHUNK_BYTES:
+        if self._latest_rows >= _MANY_EVENTS or self._latest_bytes >= _CHUNK_BYTES:
             self._convert_all()
 
     def to_table(self) -> pa.Table:
@@ -71,23 +76,18 @@ class Pending:
 
     def _convert_all(self) -> None:
         # In pieces, because Arrow holds the GIL while it converts a column.
-        pieces = range(0, len(self._latest), _PIECE_EVENTS)
-        tables = [self._columns.to_table(self._latest[i : i + _PIECE_EVENTS]) for i in pieces]
+        latest = join(self._latest)
+        pieces = range(0, len(latest), _PIECE_EVENTS)
+        tables = [self._columns.to_table(latest[i : i + _PIECE_EVENTS]) for i in pieces]
         self._tables += tables
         self._tables_bytes += sum(table.nbytes for table in tables)
         self._latest = []
-        self._latest_bytes = 0
+        self._latest_rows = self._latest_bytes = 0
 
 
-def _size_bytes(event: Event) -> int:
-    """Return the approximate memory that the values of an event take in Arrow."""
-    size = 8 * len(event)
-    for value in event.values():
-        if type(value) is str:
-            size += len(value)
-        elif type(value) is list:
-            size += sum(len(item) if type(item) is str else 8 for item in value)
-    return size
+def _size_bytes(values: Sequence[Any]) -> int:
+    """Return the approximate memory that the values of a column take in Arrow."""
+    return 8 * len(values) + memory_bytes(values)
 
 
 _MAX_SMALL_PARTS = 64

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from logflume.protocols import Event, Position
 from logflume.runs.info import RunInfo
+from logflume.values.columnar import EventColumns
 
 if TYPE_CHECKING:
     from logflume.formats.tfevents import EventFileWriter
@@ -64,7 +65,9 @@ class TensorBoardSink:
             OSError: Nothing of the batch was written; it can be sent again.
         """
         encoder = self._encoder.copy()
-        if records := b"".join(map(encoder.records, events)):
+        # Of most completions nothing is shown: their events need not be made.
+        seen = events.views() if isinstance(events, EventColumns) else events
+        if records := b"".join(map(encoder.records, seen)):
             self.flush()
             self._file = self._file or self._create_file()
             self._file.append(records)

@@ -14,6 +14,7 @@ from logflume.runs.info import RunInfo
 __all__ = [
     "BackgroundSink",
     "ClosableProcessor",
+    "ColumnProcessor",
     "Event",
     "EventDict",
     "Journal",
@@ -66,6 +67,25 @@ class ClosableProcessor(Processor, Protocol):
 
 
 @runtime_checkable
+class ColumnProcessor(Processor, Protocol):
+    """A processor that also takes events by column: a batch of completions, for example.
+
+    Such a batch stays columns up to the sinks if all processors that are called for its event type
+    are of this protocol. The result is the same as that of a call for each event.
+    """
+
+    def process_columns(self, columns: dict[str, Sequence[Any]], /) -> Any:
+        """Return the columns for the next processor; None: call the processor for each event.
+
+        Args:
+            columns: The values of each field, one for each event. The events have the same names,
+                and the same `logger`, `level` and `event`. Replace columns; don't modify them.
+
+        Raising, or returning None, must come before any change of the processor's own state.
+        """
+
+
+@runtime_checkable
 class Sink(Protocol):
     """An output for events. Only one thread at a time calls a sink.
 
@@ -83,7 +103,12 @@ class Sink(Protocol):
     """
 
     def write(self, events: Sequence[Event]) -> None:
-        """Write one batch, in order."""
+        """Write one batch, in order.
+
+        Args:
+            events: The events. Those of one type may come as an `EventColumns`
+                (`logflume.values.columnar`), from which a sink can take the columns.
+        """
 
     def flush(self) -> None:
         """Return once other processes can read everything written so far."""

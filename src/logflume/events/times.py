@@ -1,11 +1,14 @@
-"""Formatting of timestamps."""
+"""Timestamps: formatting and recognizing them."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
-__all__ = ["format_time"]
+__all__ = ["format_time", "is_timestamp"]
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def format_time(time_ns: int) -> str:
@@ -25,3 +28,12 @@ def format_time(time_ns: int) -> str:
 @lru_cache(maxsize=64)
 def _format_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def is_timestamp(text: str) -> bool:
+    """Whether a text has the form of an RFC 3339 timestamp.
+
+    >>> is_timestamp("1970-01-01T00:00:01.000000Z"), is_timestamp("1970-01-01")
+    (True, False)
+    """
+    return _TIMESTAMP.fullmatch(text) is not None

@@ -1,15 +1,16 @@
-"""From a record in the buffer to the event dict that runs through the processor chain."""
+"""From records in the buffer to the event dicts that run through the processor chain."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from logflume.events.reserved import RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
 from logflume.events.times import format_time
-from logflume.pipeline.records import RecordTuple
+from logflume.pipeline.records import RecordColumns, RecordTuple
 from logflume.values.plain import PLAIN_TYPES, plain, plain_names, valid_text
 
-__all__ = ["to_event_dict"]
+__all__ = ["to_event_columns", "to_event_dict"]
 
 _TEXTS = frozenset({str})
 _TAKEN = RESERVED_FOR_PIPELINE | {"message"}
@@ -46,6 +47,31 @@ def to_event_dict(record: RecordTuple) -> dict[str, Any]:
         event["mode"] = "eval"  # set here, so that `tag_step` doesn't add that of the training
     event[STEP_AND_MODE] = step_and_mode
     return event
+
+
+def to_event_columns(records: RecordColumns) -> dict[str, Sequence[Any]] | None:
+    """Return the event dicts of records by column; None if their names need a look at each."""
+    names, event_type = records.names, records.event
+    has_plain_names = _TEXTS.issuperset(map(type, names)) and "".join(names).isascii()
+    if not (has_plain_names and _TAKEN.isdisjoint(names) and is_type_name(event_type)):
+        return None
+    count = len(records.times_ns)
+    timestamps = {time_ns: format_time(time_ns) for time_ns in set(records.times_ns)}
+    return {
+        "timestamp": [timestamps[time_ns] for time_ns in records.times_ns],
+        "level": [records.level] * count,
+        "logger": [records.logger] * count,
+        "event": [event_type] * count,
+        **dict(zip(names, map(_plain_column, records.columns), strict=True)),
+        STEP_AND_MODE: list(zip(records.steps, records.modes, strict=True)),
+    }
+
+
+def _plain_column(values: Sequence[Any]) -> Sequence[Any]:
+    kinds = set(map(type, values))
+    if kinds <= PLAIN_TYPES or (kinds == _TEXTS and all(map(str.isascii, values))):
+        return values
+    return [plain(value) for value in values]
 
 
 def _make_plain(event: dict[str, Any], fields: dict[str, Any]) -> None:

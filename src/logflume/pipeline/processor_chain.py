@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import structlog
 
 from logflume.guard import Failure, call_guarded, describe
-from logflume.protocols import ClosableProcessor, Processor
+from logflume.protocols import ClosableProcessor, ColumnProcessor, Processor
+from logflume.values.columnar import rows
 
 __all__ = ["NamedProcessor", "ProcessorChain"]
 
@@ -55,6 +56,33 @@ class ProcessorChain:
     def run(self, event_dict: dict[str, Any]) -> dict[str, Any] | None:
         """Return the event after all processors; None if one dropped it."""
         return self._run(event_dict, self._steps)
+
+    def takes_columns(self, event_type: str) -> bool:
+        """Whether every processor that is called for an event type takes columns."""
+        return all(
+            isinstance(step.process, ColumnProcessor)
+            for step in self._steps
+            if step.event_types is None or event_type in step.event_types
+        )
+
+    def run_columns(
+        self, columns: dict[str, Sequence[Any]]
+    ) -> dict[str, Sequence[Any]] | list[dict[str, Any]]:
+        """Return event dicts, given by column, after all processors.
+
+        They are one by one from the first processor on that needs them so, without those that one
+        dropped.
+        """
+        for index, step in enumerate(self._steps):
+            if step.event_types is not None and columns["event"][0] not in step.event_types:
+                continue
+            # A copy, so that changes made by a processor before it raises are discarded.
+            result = call_guarded(step.process.process_columns, columns.copy())  # type: ignore[attr-defined]
+            if not isinstance(result, dict) or len(set(map(len, result.values()))) != 1:
+                results = [self._run(fields, self._steps[index:]) for fields in rows(columns)]
+                return [fields for fields in results if fields is not None]
+            columns = result
+        return columns
 
     def close(self) -> list[dict[str, Any]]:
         """Close the processors in order and return the events they held back.

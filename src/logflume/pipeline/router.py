@@ -9,6 +9,7 @@ import msgspec
 
 from logflume.events.reserved import LEVELS
 from logflume.protocols import Event
+from logflume.values.columnar import EventColumns
 
 T = TypeVar("T")
 Target = TypeVar("Target", bound=Hashable)
@@ -42,8 +43,10 @@ class Router(Generic[Target]):
         self._routes = routes
         self._cache: dict[tuple[str, str, str], tuple[Target, ...]] = {}
 
-    def sort(self, events: Sequence[Event]) -> dict[Target, list[Event]]:
+    def sort(self, events: Sequence[Event]) -> Mapping[Target, Sequence[Event]]:
         """Return the events of each target, in order."""
+        if isinstance(events, EventColumns):
+            return dict.fromkeys(self.targets(events[0]), events)
         sorted_events: dict[Target, list[Event]] = {}
         for event in events:
             for target in self.targets(event):

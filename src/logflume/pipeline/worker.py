@@ -8,12 +8,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
+from typing import TypeVar
 
 from logflume.events.reserved import LEVELS
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.buffer import RecordSource, Wakeup
 from logflume.pipeline.delivery import Delivery
-from logflume.pipeline.event_dict import to_event_dict
+from logflume.pipeline.event_dict import to_event_columns, to_event_dict
 from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.records import (
     BufferItem,
@@ -28,6 +29,7 @@ from logflume.pipeline.records import (
 from logflume.pipeline.router import Router
 from logflume.protocols import Event, EventDict
 from logflume.threads import start_thread
+from logflume.values.columnar import rows
 from logflume.values.kinds import Kind
 from logflume.values.normalize import Normalizer
 
@@ -39,6 +41,9 @@ BATCH_RECORDS = 1024
 BATCH_BYTES = 4 * 2**20
 """Texts and arrays of the records taken at once."""
 
+FEWEST_IN_COLUMNS = 16
+"""From this many records of one shape on, columns take less time than rows."""
+
 LONGEST_SLEEP_S = 0.25
 """How long a worker that is woken by its source sleeps at most: not everything wakes it."""
 
@@ -47,6 +52,28 @@ UNREADABLE = "unreadable"
 
 SHUTDOWN_TIMEOUT = "shutdown_timeout"
 """Why records are dropped that a shutdown didn't wait for."""
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class _Batch:
+    """Events to write together: one list of those that came one by one, and batches by column."""
+
+    def __init__(self, size_bytes: int = 0) -> None:
+        self.size_bytes = size_bytes
+        self.parts: list[Sequence[Event]] = []
+        self.events = 0
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Add events."""
+        self.events += len(events)
+        last = self.parts[-1] if self.parts else None
+        if isinstance(events, list) and isinstance(last, list):
+            last += events
+        elif events:
+            self.parts.append(events)
 
 
 class Worker:
@@ -197,48 +224,72 @@ class Worker:
 
     def _process(self, items: Sequence[BufferItem]) -> None:
         """Write the events of some items; a received batch by itself, and then acknowledge it."""
-        events: list[Event] = []
-        size_bytes = 0
+        batch = _Batch()
         for item in items:
             if isinstance(item, ReceivedBatch):
-                self._write_some(events, size_bytes)
-                events, size_bytes = [], 0
-                received = [event for inner in item.items for event in self._read(inner)]
-                self._write_some(received, item.size_bytes)
+                self._write_batch(batch)
+                batch = _Batch(size_bytes=item.size_bytes)
+                for inner in item.items:
+                    self._read(inner, batch)
+                self._write_batch(batch)
                 item.on_written(self._normalizer.seq)
+                batch = _Batch()
             else:
-                events += self._read(item)
-                size_bytes += item_bytes(item)
-        self._write_some(events, size_bytes)
+                self._read(item, batch)
+                batch.size_bytes += item_bytes(item)
+        self._write_batch(batch)
 
-    def _write_some(self, events: Sequence[Event], size_bytes: int) -> None:
-        if events:
-            self.write(events, size_bytes)
+    def _write_batch(self, batch: _Batch) -> None:
+        for events in batch.parts:
+            self.write(events, batch.size_bytes * len(events) // batch.events)
 
-    def _read(self, item: BufferItem) -> list[Event]:
-        """Return the events of an item."""
+    def _read(self, item: BufferItem, batch: _Batch) -> None:
+        """Add the events of an item to a batch."""
         match item:
             case Dropped(count=count, reason=reason):
                 self._drop(count, reason)
-                return []
             case DeferredRecords():
                 made = call_guarded(item.expand)
                 if isinstance(made, Failure):
                     self._drop(item.record_count, UNREADABLE)
                     self._report_bug(made)
-                    return []
-                return [event for columns in made for event in self._read(columns)]
+                    return
+                for columns in made:
+                    self._read(columns, batch)
             case RecordColumns():
-                return self._read_records(item.records())
+                batch.add(self._read_columns(item))
             case _:
-                return self._read_records([item])  # type: ignore[list-item]
+                batch.add(self._read_records([item]))  # type: ignore[list-item]
+
+    def _read_columns(self, records: RecordColumns) -> Sequence[Event]:
+        """Return the events of records, by column if processors and values allow it."""
+        is_suited = (
+            len(records.times_ns) >= FEWEST_IN_COLUMNS
+            and min(records.times_ns) >= self._started_ns
+            and self._chain.takes_columns(records.event)
+        )
+        columns = self._try(to_event_columns, records) if is_suited else None
+        if columns is None:
+            return self._read_records(records.records())
+        processed = self._chain.run_columns(columns)
+        if isinstance(processed, dict):
+            finished = self._try(self._normalizer.finish_columns, processed)
+            if finished is not None:
+                self.taken += len(finished)
+                return finished
+            processed = list(rows(processed))
+        self.taken += len(records.times_ns) - len(processed)
+        return self._finish_each(processed, self._normalizer.finish)
 
     def _read_records(self, records: Iterable[RecordTuple]) -> list[Event]:
-        events = []
-        for record in records:
-            if record[0] < self._started_ns and not self._is_wanted(record):
-                continue
-            event = call_guarded(self._finish, record)
+        wanted = (r for r in records if r[0] >= self._started_ns or self._is_wanted(r))
+        return self._finish_each(wanted, self._finish)
+
+    def _finish_each(self, items: Iterable[T], finish: Callable[[T], Event | None]) -> list[Event]:
+        """Return the finished events of records or event dicts; one that fails costs no other."""
+        events: list[Event] = []
+        for item in items:
+            event = call_guarded(finish, item)
             if isinstance(event, Failure):
                 self._drop(1, UNREADABLE)
                 self._report_bug(event)
@@ -282,6 +333,14 @@ class Worker:
         self._buffer.announce()
         for call in self._on_end:
             self._guarded(call)
+
+    def _try(self, call: Callable[[T], R | None], item: T) -> R | None:
+        """Return the result of a call that only saves time; None if it fails."""
+        result = call_guarded(call, item)
+        if not isinstance(result, Failure):
+            return result
+        self._report_bug(result)
+        return None
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """Go on after an error; what may raise has a guard of its own, so it is a bug in here."""

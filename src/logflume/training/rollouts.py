@@ -16,7 +16,7 @@ from logflume.training.policies import Policy, keep_all
 from logflume.training.texts import final_answer, parse_answer
 from logflume.values.plain import plain
 
-__all__ = ["EventColumns", "Rollouts", "log_rollouts"]
+__all__ = ["ColumnsOfType", "Rollouts", "log_rollouts"]
 
 
 def log_rollouts(rollouts: Rollouts) -> None:
@@ -33,7 +33,7 @@ def log_rollouts(rollouts: Rollouts) -> None:
     )
 
 
-EventColumns = tuple[str, str, dict[str, Sequence[Any]]]
+ColumnsOfType = tuple[str, str, dict[str, Sequence[Any]]]
 """Logger, event type and fields of several events; each field has one value per event."""
 
 ParsedAnswer = tuple[str | None, str | None]
@@ -99,7 +99,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     keep: Policy = keep_all
     quality: bool = True
 
-    def columns_by_type(self) -> Iterator[EventColumns]:
+    def columns_by_type(self) -> Iterator[ColumnsOfType]:
         """Yield the events by type: `reward`, the selected `model_output`s, then `generation`."""
         common: dict[str, Any] = {"step": self.step, "mode": self.mode}
         common |= {"global_step": self.global_step, "generation": self.generation}

@@ -6,14 +6,13 @@ text, so no value is lost and no column has two types.
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
-from logflume.events.times import format_time
+from logflume.events.times import format_time, is_timestamp
 from logflume.protocols import Event
 from logflume.runs.info import RunInfo
 from logflume.values.coerce import (
@@ -23,7 +22,9 @@ from logflume.values.coerce import (
     truncate_field,
     truncate_name,
 )
+from logflume.values.columnar import EventColumns
 from logflume.values.declared import declared_kind
+from logflume.values.finish_columns import finish_columns
 from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
 from logflume.values.plain import clean_name, json_text, note_nonfinite, plain, plain_mapping
 from logflume.values.shapes import ShapeLimits, Shapes, find_limits
@@ -56,7 +57,6 @@ _EXACT: dict[Kind | None, type] = {
 }
 _PARSERS: dict[str, Callable[[Any], Any]] = {"step": parse_step, "mode": parse_mode}
 _CHECKED = RESERVED_FOR_PIPELINE | {"step", "mode"}
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Normalizer:
@@ -104,7 +104,7 @@ class Normalizer:
         event_dict.pop(STEP_AND_MODE, None)
         shape = _shape(event_dict)
         limits = self._limits.get(shape)
-        if limits is not None and _is_timestamp(event_dict["timestamp"]):
+        if limits is not None and is_timestamp(event_dict["timestamp"]):
             unchanged = self._finish_unchanged(limits, event_dict)
             if unchanged is not None:
                 return unchanged
@@ -114,6 +114,21 @@ class Normalizer:
         if (limits := find_limits(self._head, event_dict, event)) is not None:
             self._limits.add(shape, limits)
         return event
+
+    def finish_columns(self, columns: Mapping[str, Sequence[Any]]) -> EventColumns | None:
+        """Return finished events by column; None if they have to be finished one by one.
+
+        Args:
+            columns: The columns of at least one event dict.
+        """
+        event_type = columns["event"][0]
+        if event_type not in CATALOGUE and event_type not in self.kinds:
+            return None
+        head = {**self._head, "seq": self.seq, "step": None}
+        finished = finish_columns(columns, head, self.kinds.get(event_type, {}))
+        if finished is not None:
+            self.seq += len(finished)
+        return finished
 
     def _finish_unchanged(self, limits: ShapeLimits, event_dict: Event) -> dict[str, Any] | None:
         """Return the event with unchanged values and increment `seq`; None if one exceeds a limit.
@@ -137,7 +152,7 @@ class Normalizer:
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
             **self._head,
-            "timestamp": _checked(event_dict, "timestamp", extras, _is_timestamp) or _now(),
+            "timestamp": _checked(event_dict, "timestamp", extras, is_timestamp) or _now(),
             "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
             "logger": truncate_name(str(plain(event_dict.get("logger")))),
             "event": event_type,
@@ -248,10 +263,6 @@ def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: A
         return value
     extras[unique_name(name, extras)] = value
     return None
-
-
-def _is_timestamp(text: str) -> bool:
-    return _TIMESTAMP.fullmatch(text) is not None
 
 
 def _now() -> str:
