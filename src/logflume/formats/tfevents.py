@@ -27,6 +27,7 @@ __all__ = [
     "LastEvent",
     "PositionsUpTo",
     "delimited",
+    "drop_unfinished",
     "find_event_files",
     "find_files",
     "find_last_event",
@@ -260,6 +261,31 @@ def find_last_event(folder: Path, run: RunInfo) -> LastEvent | None:
             attempt, seq = POSITION.unpack(last[-POSITION.size :])
             return LastEvent(attempt, seq, Event.FromString(last).step)
     return None
+
+
+def drop_unfinished(folder: Path, run: RunInfo) -> None:
+    """Remove what follows the last record with a position in the last file of a run and rank.
+
+    The records of a step are appended together, and the last of them has the position. A kill while
+    they are written may leave only the first ones, whose events are added again.
+    """
+    for path in reversed(find_files(folder)):
+        records = read_records(path)
+        first = next(records, b"")
+        if not first.endswith(owner_field(run)):
+            continue
+        size_bytes = end_bytes = len(first) + FRAME_BYTES
+        for data in records:
+            size_bytes += len(data) + FRAME_BYTES
+            if data[-_POSITION_BYTES:].startswith(_POSITION_PREFIX):
+                end_bytes = size_bytes
+        if path.stat().st_size > end_bytes:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+            try:
+                os.ftruncate(descriptor, end_bytes)
+            finally:
+                os.close(descriptor)
+        return
 
 
 def _last_with_position(records: Iterator[bytes]) -> bytes | None:

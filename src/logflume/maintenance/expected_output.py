@@ -48,6 +48,10 @@ class ExpectedOutput:
         write_events(sink, events, self._sink_file.label)
         return self.path.read_bytes()[start:]
 
+    def end(self) -> None:
+        """Close the sink, which writes what it has kept."""
+        self._close_sink()
+
     def close(self) -> None:
         """Close the sink, and remove the temporary folder."""
         self._close_sink()

@@ -20,8 +20,9 @@ _UNREADABLE = "unreadable bytes at the end of the file"
 class TensorBoardCheck:
     """Verifies the checksums of all records, and that they are of the events that the sink writes.
 
-    The content of a record is not compared, because its checksum covers it. The constructor reads
-    the event files.
+    A record has the position of the last event that it shows. The sink writes it when the step is
+    over, so events are looked up then. The content of a record is not compared, because its
+    checksum covers it. The constructor reads the event files.
 
     Args:
         sink_file: The folder of event files.
@@ -34,6 +35,7 @@ class TensorBoardCheck:
         self._faults: list[Issue] = []
         self._expected = ExpectedOutput(sink_file)
         self._expected_files: dict[Path, EventFile] = {}
+        self._waiting: list[Event] = []
         for file in find_event_files(sink_file.path):
             if file.is_written_by(sink_file.run):
                 self._read(file, is_live)
@@ -51,15 +53,29 @@ class TensorBoardCheck:
     def compare(self, events: Sequence[Event]) -> None:
         """Look up the records of events of one attempt."""
         self._expected.write([event for event in events if self._sink_file.accepts(event)])
-        expected = self._new_expected_positions()
-        for event in events:
-            is_expected = (event["attempt"], event["seq"]) in expected
-            self._comparison.match(self._sink_file.label, event, is_expected, None)
+        self._waiting += events
+        self._match_written()
 
     def issues(self) -> list[Issue]:
         """Return what is wrong with the event files."""
+        self._expected.end()
+        self._match_written()
+        self._match(self._waiting, set())
         self._expected.close()
         return self._faults + self._comparison.issues()
+
+    def _match_written(self) -> None:
+        """Match the waiting events up to the last one that the sink has written."""
+        if expected := self._new_expected_positions():
+            last = max(expected)
+            written = [e for e in self._waiting if (e["attempt"], e["seq"]) <= last]
+            self._waiting = self._waiting[len(written) :]
+            self._match(written, expected)
+
+    def _match(self, events: Sequence[Event], expected: set[Position]) -> None:
+        for event in events:
+            is_expected = (event["attempt"], event["seq"]) in expected
+            self._comparison.match(self._sink_file.label, event, is_expected, None)
 
     def _read(self, file: EventFile, is_live: bool) -> None:
         for attempt, seq in file.new_positions():
