@@ -49,7 +49,7 @@ def test_several_events_of_a_step(tmp_path: Path) -> None:
         tags = {f"reward.{name}": prefix + name for name in statistics}
         tags |= {name: group + name for name in ("loss", "num_tokens")}
         for name, tag in tags.items():
-            expected = [(row["step"], pytest.approx(row[name])) for row in of_mode]
+            expected: Any = [(row["step"], pytest.approx(row[name])) for row in of_mode]
             assert expected == points(folder, tag), tag
         (first, second) = read(folder).Histograms(f"{prefix}rewards/f")
         assert (8, 8) == (first.histogram_value.num, second.histogram_value.num)
