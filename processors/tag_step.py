@@ -6,17 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from logflume.events.reserved import STEP_AND_MODE
+from logflume.logger.channels import CHANNELS
+from logflume.protocols import EventDict
+from logflume.values.plain import plain
+from logflume.values.steps import parse_mode, parse_step
 
 __all__ = ["tag_step"]
 
 
-def tag_step(_logger: Any, _method_name: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+def tag_step(logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
     """Set `step` and `mode` from `set_step`, unless the logger or the call provides them.
 
     The callbacks call `set_step` for the trainer, so log calls within a training don't need to
-    pass a step.
+    pass a step. Works the same in a chain of plain structlog.
     """
-    step, mode = event_dict.get(STEP_AND_MODE) or (None, None)
+    # The worker has names for loggers, and comes late: the record has the values of the call.
+    if isinstance(logger, str):
+        step, mode = event_dict.get(STEP_AND_MODE) or (None, None)
+    else:
+        step, mode = map(plain, CHANNELS.step_and_mode)
+        step, mode = parse_step(step), parse_mode(mode)
     if step is not None and event_dict.get("step") is None:
         event_dict["step"] = step
     if mode is not None and event_dict.get("mode") is None:

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+import structlog
+
+from logflume.logger.channels import CHANNELS
+from logflume.logger.logger import get_logger
 from logflume.protocols import EventDict
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import Getter, getter
@@ -233,9 +237,9 @@ class WatchTraining:
             self._alert(tracked.name, finding, event_dict.get("step"))
 
     def _alert(self, name: str, finding: Finding, step: Any) -> None:
-        from logflume import get_logger  # imported late: the pipeline imports this module
-
-        get_logger("training").warning(
+        # In a chain of plain structlog, the alert goes where the other events go.
+        make_logger = structlog.get_logger if CHANNELS.is_held else get_logger
+        make_logger("training").warning(
             "alert",
             **{
                 **finding.fields,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from logflume.formats.append import AppendFile, end_of_lines
-from logflume.protocols import Event
+from logflume.formats.append import AppendFile, end_of_lines, scan_lines
+from logflume.protocols import Event, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.terminal.lines import Painter, format_event
 from logflume.terminal.progress_bars import print_above_bars
@@ -31,6 +31,7 @@ class ConsoleSink:
     """
 
     detachable = True
+    output = "file"
 
     def __init__(self, path: Path | None = None, *, run: RunInfo) -> None:
         self._file = None if path is None else AppendFile(path, find_end=end_of_lines)
@@ -59,6 +60,17 @@ class ConsoleSink:
         painter = Painter(colours=_has_colours(stream))
         text = "".join([format_event(event, painter) + "\n" for event in events])
         print_above_bars(stream, text)
+
+    def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:  # noqa: ARG002
+        """Yield the lines of a file; see `logflume.protocols.ScannableSink`."""
+        return scan_lines(path)
+
+    def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
+        """Yield the lines of the events."""
+        plain = Painter(colours=False)
+        for event in events:
+            for _ in format_event(event, plain, in_full=True).split("\n"):
+                yield ScannedEvent(None)
 
     def flush(self) -> None:
         """Flush the terminal, or check that the file is still there."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from logflume.formats.append import AppendFile, read_at
-from logflume.formats.csv import column_cells, find_positions, object_cells, quoted
+from logflume.formats.append import AppendFile
+from logflume.formats.csv import (
+    column_cells,
+    encode_rows,
+    end_of_rows,
+    find_positions,
+    header_line,
+    object_cells,
+    read_header,
+    row_checksum,
+    scan_rows,
+)
 from logflume.formats.positions import PositionSet
-from logflume.protocols import Event
+from logflume.protocols import Event, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import transpose
 from logflume.values.declared import declared_columns
@@ -51,6 +58,7 @@ class CsvSink:
     """
 
     detachable = True
+    output = "file"
     threaded = True
 
     def __init__(
@@ -58,10 +66,10 @@ class CsvSink:
     ) -> None:
         self._path = path
         self._columns = _choose_columns(columns, events or [])
-        if path.exists():
-            self._columns = _read_header(path, self._columns)
+        if path.is_file():  # `AppendFile` refuses anything else that is there
+            self._columns = read_header(path, self._columns)
         self._known = {*self._columns, "nonfinite"}
-        self._file = AppendFile(path, find_end=_end_of_rows, header=_header_line(self._columns))
+        self._file = AppendFile(path, find_end=end_of_rows, header=header_line(self._columns))
 
     @property
     def loss(self) -> str | None:
@@ -74,11 +82,20 @@ class CsvSink:
         Raises:
             OSError: The rows can't be written; the file is unchanged.
         """
-        self._file.append(_encode(zip(*self._cells(events), strict=True)))
+        self._file.append(encode_rows(zip(*self._cells(events), strict=True)))
 
     def held(self, run: RunInfo) -> PositionSet | None:
         """Return the positions of a run's events in the file; None if it lacks these columns."""
         return find_positions(self._path, self._columns, run)
+
+    def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
+        """Yield the rows of a file; see `logflume.protocols.ScannableSink`."""
+        return scan_rows(path, self._columns, run)
+
+    def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
+        """Yield a row for each event."""
+        for event in events:
+            yield ScannedEvent((event["attempt"], event["seq"]), row_checksum(event))
 
     def flush(self) -> None:
         """Check that the file is still there: a written row is readable at once."""
@@ -124,47 +141,3 @@ def _choose_columns(columns: list[str] | None, events: list[str]) -> list[str]:
     for event_type in [] if columns else events:
         chosen += [name for name in declared_columns(event_type) if name not in chosen]
     return [*(name for name in dict.fromkeys(chosen) if name != "extras"), "extras"]
-
-
-def _read_header(path: Path, columns: list[str]) -> list[str]:
-    """Return the header of a file, or `columns` if it is empty or ends within the header."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        start = file.read(1 << 16)
-    header = next(csv.reader(io.StringIO(start)), [])
-    if header[-1:] == ["extras"]:
-        return header
-    if _header_line(columns).decode().startswith(start):
-        return columns
-    raise ValueError(
-        f"{path} was not written by logflume (its last column is not 'extras'): "
-        "choose another path or move the file"
-    )
-
-
-def _header_line(columns: list[str]) -> bytes:
-    return _encode([[quoted(name) for name in columns]])
-
-
-def _encode(rows: Iterable[Sequence[str]]) -> bytes:
-    # Row by row: encoding a batch of long texts in one call would block other Python threads.
-    return b"".join([(",".join(row) + "\n").encode() for row in rows])
-
-
-def _end_of_rows(file: int) -> int:
-    """Return the offset after the last newline outside quotes."""
-    end = position = 0
-    in_quotes = False
-    size = os.fstat(file).st_size
-    while position < size:
-        chunk = read_at(file, min(1 << 20, size - position), position)
-        segments = chunk.split(b'"')
-        offset = position
-        for index, segment in enumerate(segments):
-            if index:
-                in_quotes = not in_quotes
-                offset += 1
-            if not in_quotes and (newline := segment.rfind(b"\n")) >= 0:
-                end = offset + newline + 1
-            offset += len(segment)
-        position += len(chunk)
-    return end

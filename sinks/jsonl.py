@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Sequence
+from math import inf
 from pathlib import Path
 
 import orjson
@@ -25,27 +27,54 @@ class JsonlSink:
     that has reached `rotate_bytes` becomes `<name>.<number>.jsonl.zst`, compressed on a thread of
     its own. DuckDB reads `events*.jsonl*` directly.
 
+    What was written survives whatever ends the processes, but not the loss of the machine: the
+    system writes it to the disk some seconds later. With `fsync_interval_s` it is there after that
+    time at most, give or take a quarter of it and the time that `fsync` takes. The sink calls
+    `fsync` on the thread that writes, never on one of the training.
+
+    A failed `fsync` is a fault. It is not repeated, because the system may have given up what it
+    could not write, and would report success: what was written since the last `fsync` that
+    succeeded counts as a `loss`.
+
     Args:
         path: The file; its folder is created.
         rotate_bytes: Size in bytes at which a new file is started.
+        fsync_interval_s: Call `fsync` at most this often, in seconds, if something new was written;
+            also before rotating and at the end. None: never.
 
     Raises:
-        ValueError: `rotate_bytes` is not above 0.
+        ValueError: `rotate_bytes` or `fsync_interval_s` is not above 0.
     """
 
     detachable = True
+    output = "file"
     journal = True
 
-    def __init__(self, path: Path, *, rotate_bytes: int = 256_000_000) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        rotate_bytes: int = 256_000_000,
+        fsync_interval_s: float | None = None,
+    ) -> None:
         if rotate_bytes <= 0:
             raise ValueError(f"rotate_bytes must be above 0, not {rotate_bytes}")
+        if fsync_interval_s is not None and not fsync_interval_s > 0:
+            raise ValueError(f"fsync_interval_s must be above 0, not {fsync_interval_s}")
+        self.flush_every_s = min(1.0, (fsync_interval_s or inf) / 4)
         self._rotate_bytes = rotate_bytes
-        self._rotation = Rotation(path)
+        self._fsync_interval_s = fsync_interval_s
+        self._rotation = Rotation(path, syncs=fsync_interval_s is not None)
         self._file = AppendFile(path, end_of_lines, advice="rotate with `rotate_bytes` instead")
+        self._synced_at_s = time.monotonic()
+        self._unsynced_bytes = self._file.size
+        self._unsafe_bytes = 0
 
     @property
     def loss(self) -> str | None:
-        """What another process has removed of the file; None if nothing."""
+        """What another process has removed, or `fsync` has failed for; None if nothing."""
+        if self._unsafe_bytes:
+            return f"fsync failed: {self._unsafe_bytes:,} bytes may not survive a power failure"
         return self._file.loss
 
     def write(self, events: Sequence[Event]) -> None:
@@ -55,6 +84,7 @@ class JsonlSink:
             OSError: The events can't be written; the file is unchanged.
         """
         if self._file.size >= self._rotate_bytes:
+            self._sync()
             self._file.close()  # once compressed, it is removed: no loss
             self._rotation.rotate()
             self._file.reopen()
@@ -63,19 +93,46 @@ class JsonlSink:
         if not batch.isascii() or b"\x7f" in batch:
             batch = b"".join(map(_escape_line, lines))
         self._file.append(batch)
+        self._unsynced_bytes += len(batch)
 
     def read(self, run: RunInfo, first: Position) -> Iterator[list[Event]]:
         """Yield the events of a run and rank from `first` on; see `logflume.protocols.Journal`."""
         return read_batches(self._rotation.files, run, first)
 
     def flush(self) -> None:
-        """Check that the file is still there: a written batch is readable at once."""
+        """Check that the file is still there: a written batch is readable at once.
+
+        Raises:
+            OSError: It was time for an `fsync`, which failed.
+        """
         self._file.check()
+        if time.monotonic() - self._synced_at_s >= (self._fsync_interval_s or inf):
+            self._sync()
 
     def close(self) -> None:
-        """Close the file, and wait until all rotated files are compressed."""
-        self._file.close()
-        self._rotation.close()
+        """Close the file, and wait until all rotated files are compressed.
+
+        Raises:
+            OSError: The last `fsync` failed.
+        """
+        try:
+            self._sync()
+        finally:
+            self._file.close()
+            self._rotation.close()
+
+    def _sync(self) -> None:
+        """Write to the disk what is new, if that is configured. A failure is final."""
+        if self._fsync_interval_s is None or not self._unsynced_bytes:
+            return
+        new_bytes, self._unsynced_bytes = self._unsynced_bytes, 0
+        try:
+            self._file.sync()
+        except OSError:
+            self._unsafe_bytes += new_bytes
+            raise
+        finally:
+            self._synced_at_s = time.monotonic()
 
 
 _UNSAFE = re.compile(

@@ -6,16 +6,17 @@ options of this class and never needs it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logflume.formats.parquet import folder_name
+from logflume.formats.parquet import folder_name, list_parts, list_tables, scan_parts
 from logflume.formats.positions import PositionSet
-from logflume.protocols import Event
+from logflume.protocols import Event, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import EventColumns
+from logflume.values.event_checksum import event_checksum
 
 from .staging import StagingFolder
 
@@ -60,6 +61,7 @@ class ParquetSink:
     """
 
     detachable = True
+    output = "folder"
     threaded = True
 
     def __init__(
@@ -118,6 +120,30 @@ class ParquetSink:
                 positions.add(attempt, seq)
         return positions
 
+    def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
+        """Yield the rows of all parts; see `logflume.protocols.ScannableSink`."""
+        return scan_parts(path, run)
+
+    def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
+        """Yield a row for each event."""
+        for event in events:
+            position = (event["attempt"], event["seq"])
+            yield ScannedEvent(position, event_checksum(event), folder_name(event["event"]))
+
+    def own_files(self, path: Path, run: RunInfo) -> Iterator[Path]:  # noqa: ARG002
+        """Yield the parts in a folder: only one writer uses it."""
+        for event_type in list_tables(path):
+            for part in list_parts(path / event_type):
+                yield path / event_type / part.name
+
+    def compact(self) -> None:
+        """Merge small parts.
+
+        Raises:
+            OSError: At least one type could not be merged; its parts hold the same events.
+        """
+        self._call_for_each("write_parts", "finish")
+
     def flush(self) -> None:
         """Write all buffered events; when this returns, readers see them.
 
@@ -137,7 +163,7 @@ class ParquetSink:
         """
         try:
             # Everything is written before the first merge, which may take long.
-            self._call_for_each("write_parts", "finish")
+            self.compact()
         finally:
             self._staging.close()
 

@@ -48,18 +48,22 @@ class Encoder:
     Events of an earlier attempt, added by the catch-up, come first and belong to its curves.
 
     The records of a step are written when it is over: several events of it are one point. Only the
-    last of them has a position, that of the last event. So after a kill exactly the events that are
+    last of them has positions, those of all its events. So after a kill exactly the events that are
     not shown are added from the journal, once `drop_unfinished` has removed what has no position.
 
     Args:
         run_id: Id of the run.
         texts_per_step: Maximum number of completions shown for a step and mode.
         attempt: The attempt of the next event, as far as it is known.
+
+    Attributes:
+        shows_last: Whether TensorBoard shows something of the last event.
     """
 
     run_id: str
     texts_per_step: int
     attempt: int
+    shows_last: bool = False
     _step: int | None = None
     _started: bool = False
     _has_session: bool = False
@@ -90,7 +94,7 @@ class Encoder:
             self.attempt, self._step, self._started = attempt, None, False
         if step is not None:
             self._step = step
-        self._add(event)
+        self.shows_last = self._add(event)
         if self._step is None or self._open.unwritten >= MAX_EVENTS:
             records += self.end_step()
             self._open = OpenStep()
@@ -100,31 +104,33 @@ class Encoder:
         """Return the records of what is not written yet; empty if that is nothing."""
         if not self._open.unwritten:
             return b""
-        position = self._open.position
+        position, seqs = self._open.position, self._open.seqs
         shown = list(self._open.take(_curves))
         step = self._step or 0
         records = []
-        if self._knows_step() and not self._started:
+        if self.knows_step and not self._started:
             self._started = True
             records.append(_start(_time(shown[0].timestamp), step if self.attempt else 0))
         for timestamp, summary in shown[:-1]:
             records.append(frame(summary_event(_time(timestamp), step, summary)))
         timestamp, summary = shown[-1]
         # Only records after the start get a mark: a mark implies that the start is written.
-        mark = position_field(*position) if self._knows_step() else b""
+        mark = position_field(*position, also=seqs[:-1]) if self.knows_step else b""
         records.append(frame(summary_event(_time(timestamp), step, summary, mark)))
         return b"".join(records)
 
-    def _knows_step(self) -> bool:
+    @property
+    def knows_step(self) -> bool:
+        """Whether events are shown, and their records have a position."""
         return self._step is not None or self.attempt == 0
 
-    def _add(self, event: Event) -> None:
-        """Add what TensorBoard shows for an event to the present step."""
+    def _add(self, event: Event) -> bool:
+        """Add what TensorBoard shows for an event to the present step; return whether it does."""
         event_type = event["event"]
         if event_type in ("run_started", "run_finished"):
             summary = self._session(event)
-        elif not self._knows_step():
-            return
+        elif not self.knows_step:
+            return False
         elif event_type == "model_output":
             summary = self._text(event)
         else:
@@ -132,9 +138,10 @@ class Encoder:
             if summary and event["step"] is not None:
                 tag = prefix_of(event_type, event.get("mode"))
                 self._open.add_numbers(tag, event, summary)
-                return
+                return True
         if summary:
             self._open.add(event, summary)
+        return bool(summary)
 
     def _session(self, event: Event) -> bytes:
         wall_time_s = _time(event["timestamp"])

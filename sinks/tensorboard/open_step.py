@@ -36,21 +36,26 @@ class OpenStep:
     to be written before the step is over, and more follows, the later point is of all of them.
 
     Attributes:
-        unwritten: Number of events that are in no record yet.
+        seqs: The `seq` of each event that is in no record yet.
         position: Position of the last event.
     """
 
-    unwritten: int = 0
+    seqs: list[int] = field(default_factory=list)
     position: Position = (0, 0)
     _events: dict[str, list[Event]] = field(default_factory=dict)
     _curves: dict[str, Shown] = field(default_factory=dict)
     _others: list[Shown] = field(default_factory=list)
 
+    @property
+    def unwritten(self) -> int:
+        """Number of events that are in no record yet."""
+        return len(self.seqs)
+
     def copy(self) -> OpenStep:
         """Return a copy to add to, which leaves this one unchanged."""
         events = {tag: list(some) for tag, some in self._events.items()}
         curves, others = dict(self._curves), list(self._others)
-        return replace(self, _events=events, _curves=curves, _others=others)
+        return replace(self, seqs=[*self.seqs], _events=events, _curves=curves, _others=others)
 
     def add_numbers(self, tag: str, event: Event, summary: bytes) -> None:
         """Add an event whose numbers are points of the curves with this prefix of their tags."""
@@ -71,13 +76,13 @@ class OpenStep:
             events = self._events[tag]
             yield shown if len(events) == 1 else shown._replace(summary=encode(_merge(events)))
         yield from self._others
-        self.unwritten = 0
+        self.seqs = []
         self._curves.clear()
         self._others.clear()
 
     def _note(self, event: Event, summary: bytes) -> Shown:
-        self.unwritten += 1
         self.position = event.get("attempt", 0), event.get("seq", 0)
+        self.seqs.append(self.position[1])
         return Shown(event["timestamp"], summary)
 
 

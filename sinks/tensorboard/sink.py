@@ -7,11 +7,11 @@ it. `tags.py` defines the tag of each number.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logflume.protocols import Event, Position
+from logflume.protocols import Event, Position, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import EventColumns
 
@@ -43,6 +43,7 @@ class TensorBoardSink:
     """
 
     detachable = True
+    output = "folder"
 
     def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:
         from .encode import Encoder
@@ -98,6 +99,25 @@ class TensorBoardSink:
             return ()
         self._encoder = self._encoder.after(last)
         return PositionsUpTo((last.attempt, last.seq))
+
+    def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
+        """Yield the records of a folder; see `logflume.protocols.ScannableSink`."""
+        from logflume.formats.tfevents import scan_event_files
+
+        return scan_event_files(path, run)
+
+    def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
+        """Yield the events of which TensorBoard shows something at a known step."""
+        for event in events:
+            self._encoder.records(event)
+            if self._encoder.shows_last and self._encoder.knows_step:
+                yield ScannedEvent((event["attempt"], event["seq"]))
+
+    def own_files(self, path: Path, run: RunInfo) -> list[Path]:
+        """Return the event files in a folder that a run and rank has written."""
+        from logflume.formats.tfevents import find_own_files
+
+        return find_own_files(path, run)
 
     def flush(self) -> None:
         """Append what there is of the present step.

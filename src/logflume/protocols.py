@@ -7,7 +7,9 @@ A component is either registered in the entry-point groups `logflume.processors`
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from logflume.runs.info import RunInfo
 
@@ -17,10 +19,14 @@ __all__ = [
     "ColumnProcessor",
     "Event",
     "EventDict",
+    "FaultKind",
     "Journal",
     "Position",
     "Processor",
     "RebuildableSink",
+    "ScanFault",
+    "ScannableSink",
+    "ScannedEvent",
     "Sink",
     "is_journal",
 ]
@@ -99,7 +105,8 @@ class Sink(Protocol):
     `loss`, a text or None: it is reported once, and the run doesn't count as complete. A
     constructor parameter `run` receives the run's identity
     (`logflume.runs.info.RunInfo`). The class attribute `threaded = True` gives the sink a
-    thread of its own. `detachable = True` has the same meaning as for a `Processor`.
+    thread of its own. `detachable = True` has the same meaning as for a `Processor`. `output` says
+    what the option `path` leads to, `"file"` or `"folder"`: anything else there is an error.
     """
 
     def write(self, events: Sequence[Event]) -> None:
@@ -139,6 +146,78 @@ class RebuildableSink(Sink, Protocol):
 
         Called at most once, before the first `write` and on the same thread. Any container is
         accepted, such as a set.
+        """
+
+
+class ScannedEvent(NamedTuple):
+    """What an output has of an event.
+
+    Attributes:
+        position: The event's position; None where an output doesn't store it. Of such events only
+            the number is compared with the journal.
+        checksum: A checksum of the content without `attempt` and `seq`; None: only the presence of
+            the event is compared.
+        location: The file or folder within the output, such as `training`; empty for the output.
+    """
+
+    position: Position | None
+    checksum: int | None = None
+    location: str = ""
+
+
+class FaultKind(StrEnum):
+    """What a fault that a scan finds means."""
+
+    DAMAGE = "damage"
+    """Events may be unreadable."""
+    FOREIGN = "foreign"
+    """Content of no event of the run, which is normal where several runs share an output."""
+    LAYOUT = "layout"
+    """All events can be read, but not by every reader."""
+    TORN = "torn"
+    """An incomplete end, which is normal while the run is being written."""
+
+
+class ScanFault(NamedTuple):
+    """Something that is wrong with an output.
+
+    Attributes:
+        what: What is wrong, such as `torn last row`.
+        kind: What it means.
+        affected: The number of affected rows, lines or bytes.
+        location: As that of a `ScannedEvent`.
+    """
+
+    what: str
+    kind: FaultKind
+    affected: int = 1
+    location: str = ""
+
+
+@runtime_checkable
+class ScannableSink(Sink, Protocol):
+    """A sink whose output `logflume doctor` compares with the journal.
+
+    The output is at the option `path`. These optional methods complete the protocol:
+
+    - `expect(events)` yields a `ScannedEvent` for each event that `scan` finds after these events,
+      of one attempt, were written to an empty output. Without it, all events are expected, with
+      the checksum of `logflume.values.event_checksum`.
+    - `own_files(path, run)` yields the files in a folder that the sink has written for the run.
+      `logflume replay` keeps all others. Without it, all files are the sink's.
+    - `compact()` merges what can be merged, for `logflume compact`.
+    """
+
+    def scan(self, path: Path, run: RunInfo) -> Iterable[ScannedEvent | ScanFault]:
+        """Yield what an output has of a run and rank, without changing anything.
+
+        Args:
+            path: The output; it may be missing. It isn't that of the sink itself, which has the
+                same options and is never written to.
+            run: The run and rank.
+
+        Raises:
+            FileNotFoundError: A live run has replaced files meanwhile; the scan starts again.
         """
 
 

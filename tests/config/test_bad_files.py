@@ -156,8 +156,7 @@ def test_options_that_a_component_rejects() -> None:
 
 def test_an_unwritable_path() -> None:
     """A path that can't be opened is a RunError that names the sink."""
-    Path("file").write_text("")
-    config = {"root": {"sinks": ["jsonl"]}, "sinks": {"jsonl": {"path": "file/events.jsonl"}}}
+    config = {"root": {"sinks": ["jsonl"]}, "sinks": {"jsonl": {"path": "/proc/events.jsonl"}}}
 
     with pytest.raises(logflume.RunError, match=r"sinks\.jsonl: can't be opened: "):
         logflume.initialize(config, dir="elsewhere")

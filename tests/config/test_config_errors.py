@@ -55,7 +55,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             [
                 "my.yaml: bufer: unknown key",
                 "  allowed: version, dir, run, when_claimed, shutdown_timeout_s, worker, buffer, "
-                "root, loggers, processors, sinks, metrics, stdlib",
+                "root, loggers, caller_processors, processors, sinks, metrics, stdlib",
                 "  did you mean 'buffer'?",
             ],
         ),
@@ -119,7 +119,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "sinks: {jsonl: {path: x, rotate_byte: 5}}",
             [
                 "my.yaml: sinks.jsonl.rotate_byte: unknown option",
-                "  allowed: path, rotate_bytes",
+                "  allowed: path, rotate_bytes, fsync_interval_s",
                 "  did you mean 'rotate_bytes'?",
             ],
         ),
@@ -131,7 +131,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "sinks: {jsonl: }",
             [
                 "my.yaml: sinks.jsonl: missing option 'path'",
-                "  allowed: path, rotate_bytes",
+                "  allowed: path, rotate_bytes, fsync_interval_s",
             ],
         ),
         (

@@ -29,6 +29,15 @@ def test_import(tmp_path: Path) -> None:
     assert 6 == sum(logflume.open_run(tmp_path / "logs" / "history").types().values())
 
 
+def test_an_address_as_folder(tmp_path: Path) -> None:
+    """A run can't be imported into an object store, nor into a folder that is named like one."""
+    done = run(tmp_path, SAMPLES / "wandb-history.jsonl", "--dir", "s3://bucket/runs")
+
+    assert 1 == done.returncode
+    assert "is an address" in done.stderr
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_json(tmp_path: Path) -> None:
     """`--json` prints the folder, the format, counts by type and what was left out."""
     done = run(tmp_path, SAMPLES / "dpo_trainer_state.json", "--dir", "x", "--run", "r", "--json")

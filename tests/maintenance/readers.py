@@ -70,7 +70,7 @@ def read_tensorboard(folder: Path) -> dict[str, Any]:
 
 def read_log(folder: Path) -> dict[str, str]:
     """Return the text of every log file."""
-    return {path.name: path.read_text() for path in sorted(folder.glob("*.log"))}
+    return {path.name: path.read_text(errors="replace") for path in sorted(folder.glob("*.log"))}
 
 
 READERS = {

@@ -159,7 +159,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "12" in table
 
     assert "'jsonl' can't be rebuilt" in check_error(tmp_path, "replay", "r", "--to", "jsonl")
-    assert "'pdf' can't be rebuilt; allowed: csv" in check_error(
+    assert "'pdf' can't be rebuilt; allowed: console, csv" in check_error(
         tmp_path, "replay", "r", "--to", "pdf"
     )
     check_output(tmp_path, "replay", "r", "--to", "csv", "--out", "o")

@@ -37,8 +37,9 @@ class TestRuns:
         sinks: dict[str, Any] = {
             "a": {"type": "jsonl", "path": "{dir}/a"},
             "b": MemorySink(),
-            "c": {"type": "csv", "path": "/dev/null/nowhere"},
+            "c": {"type": "csv", "path": "{dir}/c"},
         }
+        (tmp_path / "c").write_text("not,ours\n")
         with pytest.raises(logflume.LogflumeError):
             logflume.initialize({"root": {"sinks": list(sinks)}, "sinks": sinks}, dir=tmp_path)
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 import torch
+from structlog.testing import LogCapture
 
 import logflume
 from logflume.processors.tag_step import tag_step
@@ -138,5 +140,23 @@ def test_invalid_mode() -> None:
 
 
 def test_outside_the_pipeline() -> None:
-    """In a plain structlog chain, an event passes unchanged."""
-    assert {"event": "probe", "x": 1} == tag_step(None, "info", {"event": "probe", "x": 1})
+    """In a chain of plain structlog, events get step and mode, too, and keep their own."""
+    captured = LogCapture()
+    structlog.configure(processors=[tag_step, captured], cache_logger_on_first_use=False)
+    log = structlog.get_logger()
+    log.info("probe")
+    logflume.set_step("3", "validation")
+    log.info("probe", x=1)
+    log.bind(step=4).info("probe", mode="train")
+
+    steps = [(e.get("step"), e.get("mode")) for e in captured.entries]
+    assert [(None, None), (3, "eval"), (4, "train")] == steps
+
+
+def test_in_the_caller() -> None:
+    """As a processor of the caller it tags events, too."""
+    with capture_events(caller_processors=["tag_step"]) as events:
+        logflume.set_step(torch.tensor(3), "train")
+        logflume.get_logger().info("probe")
+
+    assert [(3, "train")] == [step_and_mode(event) for event in own(events)]

@@ -8,10 +8,11 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from logflume.runs.identity import find_rank, find_run_id, random_run_id
+from logflume.runs.identity import find_division, find_rank, find_run_id, random_run_id
 from logflume.runs.info import RunInfo
 
 
@@ -89,6 +90,57 @@ def test_processes_of_one_launcher_agree(variables: dict[str, str], between: str
 
     assert 1 == len(runs)
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}\n", runs.pop())
+
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "unit"),
+    [
+        ({**TORCHRUN, "RANK": "0", "LOCAL_RANK": "0"}, "machine"),
+        ({**TORCHRUN, "RANK": "8", "LOCAL_RANK": "0"}, "machine"),
+        ({**TORCHRUN, "RANK": "9", "LOCAL_RANK": "1"}, None),
+        ({**TORCHRUN, "WORLD_SIZE": "8"}, None),
+        ({**TORCHRUN, "WORLD_SIZE": "x"}, None),
+        ({**TORCHRUN, "TORCHELASTIC_RUN_ID": "job"}, None),
+        ({**TORCHRUN, "LOGFLUME_RUN": "mine"}, None),
+        ({**TORCHRUN, "SLURM_JOB_ID": "7"}, None),
+        ({"PMI_RANK": "0", "PMI_SIZE": "4", "MPI_LOCALNRANKS": "2"}, "machine"),
+        ({"PMI_RANK": "0", "PMI_SIZE": "4", "MPI_LOCALNRANKS": "4"}, None),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, "of them"),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, None),
+        ({"OMPI_COMM_WORLD_SIZE": "4", "PMIX_NAMESPACE": "prterun-node-12@1"}, None),
+        ({}, None),
+    ],
+)
+def test_a_job_without_a_common_id(environ: dict[str, str], unit: str | None) -> None:
+    """The first process of each run gets the reason, which names the variable to set."""
+    reason = find_division(environ)
+
+    assert (reason is not None) == (unit is not None)
+    if reason is not None:
+        assert f"each {unit} writes a run of its own" in reason
+        assert "LOGFLUME_RUN" in reason
+
+
+@pytest.mark.parametrize("sinks", [{}, {"console": {}}])
+def test_the_warning(sinks: dict[str, Any], tmp_path: Path) -> None:
+    """One line on standard error warns of it, and not if the run has an id."""
+    sinks = {"jsonl": {"path": "{dir}/{run}/events.jsonl"}, **sinks}
+    config = {"root": {"sinks": list(sinks)}, "sinks": sinks}
+    script = f"import logflume; logflume.initialize({config!r}, dir={str(tmp_path)!r})"
+    environ = {**os.environ, **TORCHRUN, "RANK": "0", "LOCAL_RANK": "0"}
+    for name in ("LOGFLUME_RUN", "SLURM_JOB_ID"):
+        environ.pop(name, None)
+    lines = []
+    for run in ({}, {"LOGFLUME_RUN": "r"}):
+        done = subprocess.run(
+            [sys.executable, "-c", script], env={**environ, **run}, capture_output=True, text=True
+        )
+        lines.append([line for line in done.stderr.splitlines() if "LOGFLUME_RUN" in line])
+
+    assert [1, 0] == list(map(len, lines))
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,7 @@ os.chdir(sys.argv[1])
 logflume.initialize(config, dir={name!r}, run="r")
 log_numbers(300)
 log_in_child(0)
+logflume.shutdown()
 logflume.initialize(config, dir={name!r}, run="r")
 log_numbers(300, 400)
 """,

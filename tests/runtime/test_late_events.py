@@ -80,6 +80,41 @@ def test_without_initialize(tmp_path: Path) -> None:
     assert (0, expected) == script.end()
 
 
+NO_RUN = "logflume: no run is open, so nothing is recorded: call logflume.initialize() before "
+
+
+def test_more_than_is_kept(tmp_path: Path) -> None:
+    """When no more can be kept for `initialize()`, the line comes at once, and not again."""
+    script = Script(
+        tmp_path,
+        """
+        for number in range(10_000): log.info("x", number=number)
+        sys.stderr.write("full\\n")
+        for number in range(9): log.info("x", number=number)
+        sys.stderr.write("end\\n")
+        """,
+    )
+    code, errors = script.end()
+    first, line, last = errors.splitlines()
+
+    assert (0, "full", "end") == (code, first, last)
+    assert line.startswith(NO_RUN)
+
+
+def test_importing_says_nothing(tmp_path: Path) -> None:
+    """Creating loggers and setting steps without logging anything prints nothing."""
+    assert (0, "") == Script(tmp_path, "log.bind(a=1)\nlogflume.set_step(1)\n").end()
+
+
+def test_a_second_initialize(tmp_path: Path) -> None:
+    """Closing a run that goes on is said in one line; one that has ended is not mentioned."""
+    script = Script(
+        tmp_path, "start()\nstart()\nlogflume.shutdown()\nstart()\nlog.info('x', number=0)\n"
+    )
+
+    assert (0, "logflume: initialize() was called again: closing the run r\n") == script.end()
+
+
 def test_an_exception_after_the_run(tmp_path: Path) -> None:
     """An uncaught exception after `shutdown()` belongs to no run, and adds no line."""
     script = Script(tmp_path, "start()\nlogflume.shutdown()\nraise ValueError('later')\n")

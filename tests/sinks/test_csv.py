@@ -12,6 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logflume.formats.csv import row_checksum, scan_rows
+from logflume.protocols import ScannedEvent
+from logflume.runs.info import RunInfo
 from logflume.sinks.csv import CsvSink
 from logflume.values.declared import declared_columns
 from tests.csv_files import RESERVED, make_event, read, write
@@ -205,3 +208,55 @@ def test_a_batch_of_different_events(tmp_path: Path) -> None:
     assert [None if value is None else {"y": value} for value in (None, *values)] == [
         json.loads(row["extras"]) if row["extras"] else None for row in rows
     ]
+
+
+plain_values = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.lists(st.none() | st.floats(), max_size=3)
+    | st.lists(st.none() | st.text(max_size=3), max_size=3)
+)
+rows = st.dictionaries(st.sampled_from(["a", "b", "loss", "é", "with,comma"]), plain_values)
+some_extras = (
+    st.none()
+    | st.dictionaries(st.text(max_size=3), plain_values).map(json.dumps)
+    | st.text(max_size=4)
+)
+
+
+@given(
+    st.lists(st.tuples(rows, some_extras), max_size=5),
+    st.lists(st.sampled_from(["a", "loss", "é"]), unique=True),
+)
+def test_checksums_of_rows(
+    events: list[tuple[dict[str, Any], str | None]], columns: list[str]
+) -> None:
+    """A row has the checksum of its event, whichever fields have columns."""
+    logged = [
+        make_event(seq=seq, **fields, **({} if extras is None else {"extras": extras}))
+        for seq, (fields, extras) in enumerate(events)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        names = ["run", "rank", "attempt", "seq", *columns]
+        write(path, *logged, columns=names)
+        found = list(scan_rows(path, [*names, "extras"], RunInfo(run="r")))
+
+    expected = [ScannedEvent((0, event["seq"]), row_checksum(event)) for event in logged]
+    assert expected == found
+
+
+def test_a_header_of_an_earlier_version(tmp_path: Path) -> None:
+    """A file whose header has some of the present columns is right; one with others isn't."""
+    names = ["run", "rank", "attempt", "seq"]
+    write(tmp_path / "a.csv", make_event(loss=0.5), columns=names)
+    more = [*names, "loss", "extras"]
+
+    assert [ScannedEvent((0, 17), row_checksum(make_event(loss=0.5)))] == list(
+        scan_rows(tmp_path / "a.csv", more, RunInfo(run="r"))
+    )
+    (fault, _) = scan_rows(tmp_path / "a.csv", more[1:], RunInfo(run="r"))
+    assert "the header doesn't match the configuration" == fault[0]

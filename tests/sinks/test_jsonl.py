@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -20,6 +22,7 @@ import pytest
 
 import logflume
 from logflume.sinks.jsonl import JsonlSink
+from tests.fake_sinks import wait_until
 
 
 def make_event(seq: int = 0, **fields: Any) -> dict[str, Any]:
@@ -190,6 +193,7 @@ DISK_FULL = """
 import resource, sys
 from pathlib import Path
 from logflume.sinks.jsonl import JsonlSink
+from tests.fake_sinks import wait_until
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
 path = Path(sys.argv[1])
@@ -219,14 +223,6 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
     assert 0 < int(done.stdout)
     seqs = [json.loads(line)["seq"] for line in path.read_text().splitlines()]
     assert [50, 0, 0, 1, 1, 99] == seqs
-
-
-def test_a_full_device(tmp_path: Path) -> None:
-    """Each write to `/dev/full` raises."""
-    with closing(JsonlSink(Path("/dev/full"))) as sink:
-        for _ in range(2):
-            with pytest.raises(OSError, match="No space left"):
-                sink.write([make_event()])
 
 
 def test_a_limit_must_be_above_0(tmp_path: Path) -> None:
@@ -304,3 +300,89 @@ def test_an_incomplete_compression(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     assert ["events.000001.jsonl", "events.jsonl"] == names(tmp_path)
     assert [0, 1] == read_seqs(tmp_path)
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count the calls of `fsync` for files: a list with the size of the file at each."""
+    sizes: list[int] = []
+    fsync = os.fsync
+
+    def counted(file: int) -> None:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            sizes.append(os.fstat(file).st_size)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", counted)
+    return sizes
+
+
+def test_no_fsync_by_default(tmp_path: Path, synced: list[int]) -> None:
+    """Without `fsync_interval_s` the sink never waits for the disk."""
+    write(tmp_path / "events.jsonl", *range(5), rotate_bytes=1)
+
+    assert [] == synced
+
+
+def test_fsync_at_most_once_an_interval(tmp_path: Path, synced: list[int]) -> None:
+    """Within an interval only rotating and closing call `fsync`, and only for something new."""
+    path = tmp_path / "events.jsonl"
+    sink = JsonlSink(path, fsync_interval_s=3600.0, rotate_bytes=400)
+    for seq in range(3):
+        sink.write([make_event(seq)])
+        sink.flush()
+    assert [] == synced
+    rotated_bytes = path.stat().st_size
+    sink.write([make_event(3)])
+    sink.close()
+    (compressed,) = tmp_path.glob("events.*.zst")
+
+    assert rotated_bytes == synced[0]
+    assert {path.stat().st_size, compressed.stat().st_size} == set(synced[1:])
+
+
+def test_fsync_of_what_is_new(tmp_path: Path, synced: list[int]) -> None:
+    """After an interval a flush calls `fsync` once; without new events it doesn't."""
+    path = tmp_path / "events.jsonl"
+    with closing(JsonlSink(path, fsync_interval_s=1e-9)) as sink:
+        sink.write([make_event(0)])
+        sink.flush()
+        sink.flush()
+
+    assert [path.stat().st_size] == synced
+
+
+def test_a_failed_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed `fsync` is reported, and stays a loss although the next one succeeds."""
+    fsync, errors = os.fsync, [OSError(errno.EIO, os.strerror(errno.EIO))]
+
+    def failing_once(file: int) -> None:
+        if errors:
+            raise errors.pop()
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", failing_once)
+    journal = {"path": "{dir}/{run}/events.jsonl", "fsync_interval_s": 1e-3}
+    run = logflume.initialize(
+        {"root": {"sinks": ["jsonl"]}, "sinks": {"jsonl": journal}}, dir=tmp_path
+    )
+    logflume.get_logger().info("probe")
+    logflume.flush()
+    logflume.get_logger().info("probe")
+    assert wait_until(logflume.flush)
+
+    assert not logflume.shutdown()
+    assert [] == errors
+    events = list(logflume.open_run(run.folder))
+    assert 2 == sum(event["event"] == "probe" for event in events)
+    reports = [e for e in events if e["event"] == "pipeline" and e.get("component") == "jsonl"]
+    assert "failed" == reports[0]["status"]
+    assert "Input/output error" in reports[0]["reason"]
+    assert any("fsync failed" in e["reason"] for e in reports if e["status"] == "limited")
+
+
+@pytest.mark.parametrize("interval_s", [0, -1, float("nan")])
+def test_an_interval_must_be_above_0(tmp_path: Path, interval_s: float) -> None:
+    """An interval of 0 is rejected: it would be an `fsync` for every batch."""
+    with pytest.raises(ValueError, match="fsync_interval_s must be above 0"):
+        JsonlSink(tmp_path / "events.jsonl", fsync_interval_s=interval_s)

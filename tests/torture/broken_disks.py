@@ -1,4 +1,4 @@
-"""File system faults: a full disk, a deleted folder, a FIFO that nobody reads."""
+"""File system faults: a full disk, a file size limit, a deleted folder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from tests.torture.sink_file_readers import READERS
 
 __all__ = [
     "deleted_folder",
-    "fifo_without_reader",
     "file_size_limit",
-    "full_device",
     "full_disk",
     "read_only_folder",
 ]
@@ -46,16 +44,6 @@ def full_disk(result: ScenarioResult, random: Random, folder: Path) -> None:
         logflume.shutdown()
         _check_recovered(harness, folder)
     harness.expect(["failed", "recovered"], harness.statuses("jsonl"), "reports of the journal")
-
-
-def full_device(result: ScenarioResult, random: Random, folder: Path) -> None:
-    """A sink writes to a device that is always full: the fault is reported once."""
-    text = {"type": "console", "path": "/dev/full"}
-    with training(result, "/dev/full", folder, {**JOURNAL, "text": text}) as harness:
-        for _ in range(5):
-            harness.log(random.randint(1, 500))
-            logflume.flush(0.1)
-    harness.expect(["failed"], harness.statuses("text"), "reports")
 
 
 def file_size_limit(result: ScenarioResult, random: Random, folder: Path) -> None:
@@ -101,19 +89,6 @@ def deleted_folder(result: ScenarioResult, random: Random, folder: Path) -> None
         harness.log(random.randint(1, 500))
         logflume.shutdown()
         _check_recovered(harness, folder, first=first)
-
-
-def fifo_without_reader(result: ScenarioResult, random: Random, folder: Path) -> None:
-    """The text log is a named pipe without a reader: it fills up and blocks nothing else."""
-    fifo = folder / "pipe"
-    os.mkfifo(fifo)
-    text = {"type": "console", "path": str(fifo)}
-    with training(result, "a FIFO", folder, {**JOURNAL, "text": text}) as harness:
-        harness.log_until(
-            lambda: harness.statuses("text"), "the full pipe is reported", max_events=5_000
-        )
-        harness.log(random.randint(1, 500))
-    harness.expect(["failed"], harness.statuses("text"), "reports")
 
 
 def _check_recovered(harness: Harness, folder: Path, *names: str, first: int = 0) -> None:

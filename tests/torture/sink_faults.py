@@ -10,9 +10,7 @@ from random import Random
 
 from tests.torture.broken_disks import (
     deleted_folder,
-    fifo_without_reader,
     file_size_limit,
-    full_device,
     full_disk,
     read_only_folder,
 )
@@ -23,11 +21,9 @@ __all__ = ["inject_faults"]
 
 FAULTS: Sequence[Callable[[ScenarioResult, Random, Path], None]] = (
     full_disk,
-    full_device,
     file_size_limit,
     read_only_folder,
     deleted_folder,
-    fifo_without_reader,
     hanging_sink,
     failing_sink,
     flaky_sink,

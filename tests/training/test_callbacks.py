@@ -10,6 +10,7 @@ import torch
 from transformers import Trainer, TrainerState, TrainingArguments
 
 import logflume
+from logflume.logger.channels import CHANNELS
 from logflume.testing import capture_events
 from logflume.training.callbacks import EnhancedLoggingCallback, OptimizedLoggingCallback
 
@@ -132,3 +133,22 @@ def test_events_of_the_user_get_the_step_of_the_trainer(tmp_path: Path) -> None:
     events = train(tmp_path, SubstepCallback(), gradient_accumulation_steps=2)
     assert [1, 2, 3] == [event["step"] for event in of_type(events, "substep")]
     assert {"train"} == {event["mode"] for event in of_type(events, "substep")}
+
+
+def test_a_training_without_a_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first report of a trainer says, in one line, that no run is open; a run gets the rest."""
+    monkeypatch.setattr(CHANNELS, "has_warned", False)
+    callback = EnhancedLoggingCallback()
+    for step in range(3):
+        callback.on_log(None, TrainerState(global_step=step), None, {"loss": 0.5})
+    printed = capfd.readouterr().err
+
+    assert 1 == len(printed.splitlines())
+    assert "call logflume.initialize() before the training" in printed
+
+    with capture_events() as events:
+        callback.on_log(None, TrainerState(global_step=3), None, {"loss": 0.5})
+    assert 4 == len(of_type(events, "training"))
+    assert "no run" not in capfd.readouterr().err

@@ -188,14 +188,16 @@ def test_a_configured_thread(tmp_path: Path) -> None:
     assert [] == obstacles(run.folder)
 
 
+UNWRITABLE = {"sinks": {"jsonl": {"path": "/proc/events.jsonl"}}}
+
+
 def test_configuration_errors(tmp_path: Path) -> None:
     """Errors in the worker process are raised by `initialize()`, and no process remains."""
     invalid = {**WORKER_PROCESS, "processors": [{"sample_system": {"interval_s": -1}}]}
     with pytest.raises(ConfigError, match="interval_s must be a number of seconds above 0"):
         logflume.initialize(invalid, dir=tmp_path)
-    (tmp_path / "r" / "events.jsonl").mkdir(parents=True)
     with pytest.raises(RunError, match=r"sinks\.jsonl: can't be opened"):
-        logflume.initialize(WORKER_PROCESS, dir=tmp_path, run="r")
+        logflume.initialize({**WORKER_PROCESS, **UNWRITABLE}, dir=tmp_path)
     assert [] == workers()
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from logflume.config.load import load_config
+from logflume.config.paths import PathCheck
 
 __all__ = ["app"]
 
@@ -25,5 +26,5 @@ def check(
     ],
 ) -> None:
     """Check a configuration and report any error."""
-    config = load_config(source)
+    config = load_config(source, paths=PathCheck.WRITABLE)
     typer.echo(f"{source}: valid. Sinks: {', '.join(config.sinks)}.")

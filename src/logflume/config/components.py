@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from logflume.config.errors import config_error, nearest
+from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Config, SinkConfig
 from logflume.config.reader import join
-from logflume.config.registry import PROCESSORS, SINKS, check_options, find
+from logflume.config.registry import PROCESSORS, SINKS, check_options, find, find_processor
 
 __all__ = ["check_components"]
 
@@ -20,21 +20,23 @@ _PROVIDED = ("run", "metrics")
 _PLACEHOLDERS = ("{dir}", "{run}", "{rank}")
 
 
-def check_components(config: Config, where: str) -> None:
+def check_components(config: Config, where: str, errors: ErrorList) -> None:
     """Check that every component exists and accepts its options.
 
     Args:
         config: The configuration.
         where: Location in the configuration, for errors.
-
-    Raises:
-        ConfigError: A component is unknown, or its options are invalid.
+        errors: Where unknown components and invalid options are added.
     """
     for index, entry in enumerate(config.processors):
-        _check_processor(entry, join(where, f"processors[{index}]"))
+        with errors:
+            _check_processor(entry, join(where, f"processors[{index}]"))
+    for index, entry in enumerate(config.caller_processors):
+        with errors:
+            _check_caller_processor(entry, join(where, f"caller_processors[{index}]"))
     for name, sink in config.sinks.items():
         if sink.instance is None:
-            _check_sink(sink, join(where, f"sinks.{name}"))
+            _check_sink(sink, join(where, f"sinks.{name}"), errors)
 
 
 def _check_processor(entry: Any, where: str) -> None:
@@ -57,14 +59,23 @@ def _check_processor(entry: Any, where: str) -> None:
         raise config_error(where, "this processor is a function and takes no options")
 
 
-def _check_sink(sink: SinkConfig, where: str) -> None:
-    factory = find(SINKS, sink.type, f"{where}.type")
-    check_options(factory, sink.options, {*_PROVIDED, "events"}, where)
+def _check_caller_processor(entry: Any, where: str) -> None:
+    _check_processor(entry, where)
+    if hasattr(find_processor(entry) or entry, "close"):
+        problem = "this processor holds events back, so it has to be in `processors`"
+        raise config_error(where, problem)
+
+
+def _check_sink(sink: SinkConfig, where: str, errors: ErrorList) -> None:
+    with errors:
+        factory = find(SINKS, sink.type, f"{where}.type")
+        check_options(factory, sink.options, {*_PROVIDED, "events"}, where)
     for placeholder in re.findall(r"{\w*}", str(sink.options.get("path"))):
         if placeholder not in _PLACEHOLDERS:
-            raise config_error(
-                f"{where}.path",
-                f"unknown placeholder {placeholder}",
-                allowed=", ".join(_PLACEHOLDERS),
-                hint=nearest(placeholder, _PLACEHOLDERS),
-            )
+            with errors:
+                raise config_error(
+                    f"{where}.path",
+                    f"unknown placeholder {placeholder}",
+                    allowed=", ".join(_PLACEHOLDERS),
+                    hint=nearest(placeholder, _PLACEHOLDERS),
+                )

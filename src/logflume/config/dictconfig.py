@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from logflume.config.errors import config_error, nearest
+from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Level
 from logflume.config.reader import join, mapping, read
 
@@ -25,6 +25,9 @@ _DEFAULT_HANDLERS: dict[str, dict[str, Any]] = {
     "jsonl": {"type": "jsonl", "path": "{dir}/{run}/events.jsonl"},
 }
 """Handlers that the seed document's sample uses but doesn't define, with its paths."""
+
+_STAND_IN = _DEFAULT_HANDLERS["console"]
+"""Replaces an invalid handler, so that the search for further errors can go on."""
 
 _CLASSES: dict[str, str] = {
     "StreamHandler": "console",
@@ -54,7 +57,7 @@ def is_dictconfig(raw: Mapping[str, Any]) -> bool:
     return any(key in raw for key in ("handlers", "formatters", "disable_existing_loggers"))
 
 
-def translate(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+def translate(raw: Mapping[str, Any], where: str, errors: ErrorList) -> dict[str, Any]:
     """Translate a configuration to logflume's format, and add the journal to every logger.
 
     Formatters and filters have no counterpart, because sinks do their own formatting. Levels,
@@ -63,24 +66,30 @@ def translate(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
     Args:
         raw: The configuration.
         where: Location in the configuration, for errors.
-
-    Raises:
-        ConfigError: A handler class, handler name or level is unknown.
+        errors: Where unknown handler classes, handler names and levels are added.
     """
     result = {key: value for key, value in raw.items() if key not in _DROPPED_KEYS}
     sinks = {"jsonl": dict(_DEFAULT_HANDLERS["jsonl"])}
-    for name, handler in mapping(raw.get("handlers"), join(where, "handlers")).items():
-        sinks[str(name)] = _translate_handler(handler, join(where, f"handlers.{name}"))
-    sinks |= mapping(raw.get("sinks"), join(where, "sinks"))
-    root = _translate_logger(raw.get("root"), sinks, join(where, "root"))
+    with errors:
+        for name, handler in mapping(raw.get("handlers"), join(where, "handlers")).items():
+            sinks[str(name)] = dict(_STAND_IN)
+            with errors:
+                sinks[str(name)] = _translate_handler(handler, join(where, f"handlers.{name}"))
+    with errors:
+        sinks |= mapping(raw.get("sinks"), join(where, "sinks"))
+    root: dict[str, Any] = {"sinks": []}
+    with errors:
+        root = _translate_logger(raw.get("root"), sinks, join(where, "root"), errors)
     result["root"] = {"level": "INFO", **root, "sinks": _with_journal(root["sinks"])}
     result["loggers"] = {}
-    for name, table in mapping(raw.get("loggers"), join(where, "loggers")).items():
-        logger = _translate_logger(table, sinks, join(where, f"loggers.{name}"))
-        if table is None or table.get("propagate", True):
-            logger["sinks"] += [sink for sink in root["sinks"] if sink not in logger["sinks"]]
-        logger["sinks"] = _with_journal(logger["sinks"])
-        result["loggers"][str(name).removeprefix("logging.")] = logger
+    with errors:
+        for name, table in mapping(raw.get("loggers"), join(where, "loggers")).items():
+            with errors:
+                logger = _translate_logger(table, sinks, join(where, f"loggers.{name}"), errors)
+                if table is None or table.get("propagate", True):
+                    logger["sinks"] += [s for s in root["sinks"] if s not in logger["sinks"]]
+                logger["sinks"] = _with_journal(logger["sinks"])
+                result["loggers"][str(name).removeprefix("logging.")] = logger
     result["sinks"] = sinks
     result.setdefault("processors", list(_PROCESSORS))
     return result
@@ -90,28 +99,32 @@ def _with_journal(names: list[str]) -> list[str]:
     return ["jsonl", *(name for name in names if name != "jsonl")]
 
 
-def _translate_logger(raw: Any, sinks: dict[str, Any], where: str) -> dict[str, Any]:
+def _translate_logger(
+    raw: Any, sinks: dict[str, Any], where: str, errors: ErrorList
+) -> dict[str, Any]:
     """Return level and sinks of a logger; default handlers that it uses are added to `sinks`."""
     table = mapping(raw, where)
     for key in table:
         if key not in _LOGGER_KEYS:
-            raise config_error(
-                join(where, key),
-                "unknown key",
-                allowed=", ".join(_LOGGER_KEYS),
-                hint=nearest(str(key), _LOGGER_KEYS),
-            )
+            with errors:
+                raise config_error(
+                    join(where, key),
+                    "unknown key",
+                    allowed=", ".join(_LOGGER_KEYS),
+                    hint=nearest(str(key), _LOGGER_KEYS),
+                )
     handlers: list[str] = read(table.get("handlers") or [], list[str], join(where, "handlers"))
     for name in handlers:
         if name not in sinks and name not in _DEFAULT_HANDLERS:
             known = {*sinks, *_DEFAULT_HANDLERS}
-            raise config_error(
-                join(where, "handlers"),
-                f"there is no handler named {name!r}",
-                allowed=", ".join(sorted(known)),
-                hint=nearest(name, known),
-            )
-        sinks.setdefault(name, dict(_DEFAULT_HANDLERS.get(name, {})))
+            with errors:
+                raise config_error(
+                    join(where, "handlers"),
+                    f"there is no handler named {name!r}",
+                    allowed=", ".join(sorted(known)),
+                    hint=nearest(name, known),
+                )
+        sinks.setdefault(name, dict(_DEFAULT_HANDLERS.get(name, _STAND_IN)))
     return {**_translate_level(table, where), "sinks": list(handlers)}
 
 

@@ -1,13 +1,52 @@
-"""Construction of actionable error messages for the configuration."""
+"""Errors of the configuration: actionable messages, all of a file at once."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
 
 from logflume.exceptions import ConfigError
 
-__all__ = ["config_error", "nearest"]
+__all__ = ["ErrorList", "config_error", "nearest"]
+
+
+class ErrorList:
+    """Collects the errors of a configuration, so that one exception reports all of them.
+
+    >>> errors = ErrorList()
+    >>> with errors:
+    ...     raise config_error("my.yaml: bufer", "unknown key")
+    >>> errors.raise_any()
+    Traceback (most recent call last):
+    logflume.exceptions.ConfigError: my.yaml: bufer: unknown key
+    """
+
+    def __init__(self) -> None:
+        self._messages: dict[str, None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> bool:
+        if isinstance(error, ConfigError):
+            self._messages[str(error)] = None
+        return isinstance(error, ConfigError)
+
+    def raise_any(self) -> None:
+        """Raise what was collected.
+
+        Raises:
+            ConfigError: There were errors. Each is a paragraph of the message.
+        """
+        if self._messages:
+            raise ConfigError("\n".join(self._messages))
 
 
 def config_error(

@@ -10,11 +10,13 @@ from typing import Any
 
 import yaml
 
+from logflume.config.caller import move_to_caller
 from logflume.config.components import check_components
 from logflume.config.dictconfig import is_dictconfig, translate
-from logflume.config.errors import config_error, nearest
+from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Config, Level, SinkConfig
-from logflume.config.reader import join, mapping, read
+from logflume.config.paths import PathCheck, check_paths
+from logflume.config.reader import join, mapping, read, read_valid
 from logflume.config.safe_yaml import load_yaml
 from logflume.exceptions import ConfigError
 from logflume.protocols import Sink
@@ -34,8 +36,9 @@ def load_config(
     run: str | None = None,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - the key's name in the YAML
     level: str | None = None,
+    paths: PathCheck = PathCheck.KIND,
 ) -> Config:
-    """Load and check a configuration.
+    """Load and check a configuration, and the paths in it.
 
     Args:
         source: Path of a YAML file, name of a shipped configuration (`gemma`), or a dict of the
@@ -44,31 +47,41 @@ def load_config(
         dir: Overrides `LOGFLUME_DIR`, which overrides `dir` in the file.
         level: Level of the root logger, and of all loggers without a level of their own. Overrides
             `LOGFLUME_LEVEL`, which overrides the file.
+        paths: How to check the paths of sinks and runs.
 
     Raises:
-        ConfigError: The configuration is invalid; the message says where and how to fix it.
+        ConfigError: The configuration is invalid; the message says of each error where it is and
+            how to fix it.
     """
+    errors = ErrorList()
     if source is None:
         source = os.environ.get("LOGFLUME_CONFIG") or "default"
     if isinstance(source, Mapping):
         raw, where = dict(source), "configuration:"
     else:
-        raw, where = _read_yaml(os.fspath(source))
+        raw, where = _read_yaml(os.fspath(source), errors)
     if is_dictconfig(raw):
-        raw = translate(raw, where)
-    config = _read_config(raw, where)
+        raw = translate(raw, where, errors)
+    config = _read_config(raw, where, errors)
     config.run = run or os.environ.get("LOGFLUME_RUN") or config.run
-    config.dir = str(dir or os.environ.get("LOGFLUME_DIR") or config.dir)
     if chosen := level or os.environ.get("LOGFLUME_LEVEL"):
-        config.root.level = read(chosen, Level, "level" if level else "LOGFLUME_LEVEL")
-    for name, table in mapping(raw.get("loggers"), where).items():
-        if "level" not in mapping(table, where):
-            config.loggers[str(name)].level = config.root.level
-    check_components(config, where)
-    return config
+        with errors:
+            config.root.level = read(chosen, Level, "level" if level else "LOGFLUME_LEVEL")
+    for name, logger in config.loggers.items():
+        if "level" not in (raw["loggers"][name] or {}):
+            logger.level = config.root.level
+    check_components(config, where, errors)
+    where_dir = join(where, "dir")
+    if dir is not None:
+        config.dir, where_dir = str(dir), "dir"
+    elif folder := os.environ.get("LOGFLUME_DIR"):
+        config.dir, where_dir = folder, "LOGFLUME_DIR"
+    check_paths(config, where, where_dir, errors, paths)
+    errors.raise_any()
+    return move_to_caller(config)
 
 
-def _read_yaml(source: str) -> tuple[dict[str, Any], str]:
+def _read_yaml(source: str, errors: ErrorList) -> tuple[dict[str, Any], str]:
     path = Path(source)
     shipped = shipped_configs()
     text_file = path if path.is_file() else shipped.get(source)
@@ -79,8 +92,13 @@ def _read_yaml(source: str) -> tuple[dict[str, Any], str]:
             allowed=f"a path, or one of {', '.join(sorted(shipped))}",
             hint=nearest(source, shipped),
         )
+
+    def report(problem: str) -> None:
+        with errors:
+            raise config_error(source, problem)
+
     try:
-        raw = load_yaml(text_file.read_text(encoding="utf-8"))
+        raw = load_yaml(text_file.read_text(encoding="utf-8"), report)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: can't be read: {error}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2026-13-01
@@ -90,14 +108,15 @@ def _read_yaml(source: str) -> tuple[dict[str, Any], str]:
     return dict(mapping(raw, f"{source}:")), f"{source}:"
 
 
-def _read_config(raw: dict[str, Any], where: str) -> Config:
-    raw_sinks = mapping(raw.get("sinks"), join(where, "sinks"))
-    config: Config = read({k: v for k, v in raw.items() if k != "sinks"}, Config, where)
-    config.sinks = {
-        str(name): _read_sink(str(name), table, join(where, f"sinks.{name}"))
-        for name, table in raw_sinks.items()
-    }
-    _check_sink_names(config, where)
+def _read_config(raw: dict[str, Any], where: str, errors: ErrorList) -> Config:
+    without_sinks = {k: v for k, v in raw.items() if k != "sinks"}
+    config: Config = read_valid(without_sinks, Config, where, errors)
+    with errors:
+        raw_sinks = mapping(raw.get("sinks"), join(where, "sinks"))
+        for name, table in raw_sinks.items():
+            with errors:
+                config.sinks[str(name)] = _read_sink(str(name), table, join(where, f"sinks.{name}"))
+        _check_sink_names(config, [str(name) for name in raw_sinks], where, errors)
     return config
 
 
@@ -112,20 +131,21 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
         target = common if key in ("type", "level", "events", "queue") else options
         # A worker process gets texts, and the placeholders of a path are replaced in texts only.
         target[key] = str(value) if isinstance(value, PurePath) else value
+    common["type"] = read(common["type"], str, join(where, "type"))
     sink: SinkConfig = read(common, SinkConfig, where)
     sink.options = options
     return sink
 
 
-def _check_sink_names(config: Config, where: str) -> None:
-    known = list(config.sinks)
+def _check_sink_names(config: Config, known: list[str], where: str, errors: ErrorList) -> None:
     loggers = {"root": config.root, **{f"loggers.{k}": v for k, v in config.loggers.items()}}
     for key, logger in loggers.items():
         for name in logger.sinks or []:
-            if name not in config.sinks:
-                raise config_error(
-                    join(where, f"{key}.sinks"),
-                    f"there is no sink named {name!r}",
-                    allowed=", ".join(known) or "none: the section `sinks` is empty",
-                    hint=nearest(name, known),
-                )
+            if name not in known:
+                with errors:
+                    raise config_error(
+                        join(where, f"{key}.sinks"),
+                        f"there is no sink named {name!r}",
+                        allowed=", ".join(known) or "none: the section `sinks` is empty",
+                        hint=nearest(name, known),
+                    )

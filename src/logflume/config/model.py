@@ -138,6 +138,9 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
         run: Run id; None: `LOGFLUME_RUN`, the launcher's job id, or a new one.
         when_claimed: What happens if another process is writing the same run and rank: `error`
             raises, `next_attempt` starts a concurrent attempt with files of its own.
+        caller_processors: Processors that run in the thread that logs, before the snapshot of the
+            call: names, `{name: options}`, or objects. Those of structlog that have to see the
+            caller run here also if they are listed in `processors`.
         processors: The processor chain: names, `{name: options}`, or objects.
         sinks: The sinks, by names of your choice.
         shutdown_timeout_s: The longest that the end of the process waits for the sinks, in seconds.
@@ -154,7 +157,15 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
     buffer: BufferConfig = field(default_factory=BufferConfig)
     root: LoggerConfig = field(default_factory=LoggerConfig)
     loggers: dict[str, LoggerConfig] = field(default_factory=dict)
+    caller_processors: list[Any] = field(default_factory=list)
     processors: list[Any] = field(default_factory=list)
     sinks: dict[str, SinkConfig] = field(default_factory=dict)
     metrics: MetricsConfig = field(default_factory=MetricsConfig)
     stdlib: StdlibConfig | None = None
+
+    def used_sinks(self) -> list[str]:
+        """Return the sinks that at least one logger uses, in the order of the configuration."""
+        used = {
+            name for logger in (self.root, *self.loggers.values()) for name in logger.sinks or ()
+        }
+        return [name for name in self.sinks if name in used]

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from logflume.config.errors import config_error, nearest
+from logflume.config.errors import ErrorList, config_error, nearest
 
-__all__ = ["join", "mapping", "read"]
+__all__ = ["join", "mapping", "read", "read_valid"]
 
 
 def read(raw: Any, annotation: Any, where: str) -> Any:
@@ -23,19 +23,37 @@ def read(raw: Any, annotation: Any, where: str) -> Any:
         where: Location in the configuration, for errors.
 
     Raises:
-        ConfigError: A key is unknown, a type is wrong or a value is not allowed.
+        ConfigError: Keys are unknown, types are wrong or values are not allowed.
+    """
+    errors = ErrorList()
+    with errors:
+        value = read_valid(raw, annotation, where, errors)
+    errors.raise_any()
+    return value
+
+
+def read_valid(raw: Any, annotation: Any, where: str, errors: ErrorList) -> Any:
+    """Convert `raw`; keys of a mapping that are invalid are left out, and added to `errors`.
+
+    Raises:
+        ConfigError: `raw` itself has the wrong type or is not allowed.
     """
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
         (inner,) = (arg for arg in get_args(annotation) if arg is not NoneType)
-        return None if raw is None else read(raw, inner, where)
+        return None if raw is None else read_valid(raw, inner, where, errors)
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return _read_struct(raw, annotation, where)
+        return _read_struct(raw, annotation, where, errors)
     if origin is list and raw is None:
         return []
     if origin is dict:
-        inner = get_args(annotation)[1]
-        return {str(k): read(v, inner, join(where, k)) for k, v in mapping(raw, where).items()}
+        values = {}
+        for key, value in mapping(raw, where).items():
+            with errors:
+                values[str(key)] = read_valid(
+                    value, get_args(annotation)[1], join(where, key), errors
+                )
+        return values
     if choices := _choices(annotation):
         return _read_choice(raw, annotation, choices, where)
     try:
@@ -66,18 +84,19 @@ def join(where: str, key: Any) -> str:
     return f"{where} {key}" if where.endswith(":") else f"{where}.{key}"
 
 
-def _read_struct(raw: Any, struct: type[msgspec.Struct], where: str) -> Any:
+def _read_struct(raw: Any, struct: type[msgspec.Struct], where: str, errors: ErrorList) -> Any:
     hints = get_type_hints(struct, include_extras=True)
     values = {}
     for key, value in mapping(raw, where).items():
-        if key not in hints:
-            raise config_error(
-                join(where, key),
-                "unknown key",
-                allowed=", ".join(hints),
-                hint=nearest(str(key), hints),
-            )
-        values[key] = read(value, hints[key], join(where, key))
+        with errors:
+            if key not in hints:
+                raise config_error(
+                    join(where, key),
+                    "unknown key",
+                    allowed=", ".join(hints),
+                    hint=nearest(str(key), hints),
+                )
+            values[key] = read_valid(value, hints[key], join(where, key), errors)
     return struct(**values)
 
 

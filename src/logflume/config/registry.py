@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from logflume.config.errors import config_error, nearest
+from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.exceptions import ConfigError, RunError
 
 __all__ = ["PROCESSORS", "SINKS", "build", "check_options", "find", "find_processor"]
@@ -105,7 +105,7 @@ def check_options(
         where: Location in the configuration, for errors.
 
     Raises:
-        ConfigError: An option is unknown, missing or of the wrong type.
+        ConfigError: Options are unknown, missing or of the wrong type.
     """
     parameters = inspect.signature(factory).parameters.values()
     accepts_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
@@ -113,19 +113,24 @@ def check_options(
     allowed = [parameter.name for parameter in named if parameter.name not in provided]
     hints = _hints(factory)
     arguments = {}
+    errors = ErrorList()
     for name, value in options.items():
-        if name not in allowed and (name in provided or not accepts_any):
-            raise config_error(
-                f"{where}.{name}",
-                "unknown option",
-                allowed=", ".join(allowed) or "no options",
-                hint=nearest(str(name), allowed),
-            )
-        arguments[name] = _convert(value, hints.get(name, Any), f"{where}.{name}")
+        with errors:
+            if name not in allowed and (name in provided or not accepts_any):
+                raise config_error(
+                    f"{where}.{name}",
+                    "unknown option",
+                    allowed=", ".join(allowed) or "no options",
+                    hint=nearest(str(name), allowed),
+                )
+            arguments[name] = _convert(value, hints.get(name, Any), f"{where}.{name}")
     for parameter in named:
-        if parameter.name in {*arguments, *provided} or parameter.default is not parameter.empty:
+        if parameter.name in {*options, *provided} or parameter.default is not parameter.empty:
             continue
-        raise config_error(where, f"missing option {parameter.name!r}", allowed=", ".join(allowed))
+        with errors:
+            problem = f"missing option {parameter.name!r}"
+            raise config_error(where, problem, allowed=", ".join(allowed))
+    errors.raise_any()
     return arguments
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from logflume.formats.durable import sync, sync_entry
+from logflume.protocols import FaultKind, ScanFault, ScannedEvent
 from logflume.resources import open_file
 
-__all__ = ["AppendFile", "end_of_lines", "read_at"]
+__all__ = ["AppendFile", "end_of_lines", "read_at", "scan_lines"]
 
 
 _REMOVED = "removed by another process: {count:,} bytes are missing"
@@ -25,8 +27,8 @@ class AppendFile:
     """A file to which each append is written completely or not at all.
 
     If another process removes or truncates the file, the next append starts it again, and
-    `loss` says what is missing. Writing to a named pipe never blocks: a full pipe raises an
-    error, as a full disk does.
+    `loss` says what is missing. What is not a regular file is refused: writing to a named pipe
+    could block, and a device keeps nothing.
 
     Args:
         path: The file. Its folder is created if missing.
@@ -52,19 +54,24 @@ class AppendFile:
         self._advice = advice
         self._missing_bytes = 0
         self._how_lost = ""
-        self._pending = b""
         self._torn_bytes = 0
         self._file = -1
         self.size = 0
         self.reopen()
 
     def reopen(self) -> None:
-        """Open the path again, after the old file was moved away."""
+        """Open the path again, after the old file was moved away.
+
+        Raises:
+            OSError: It can't be opened, or is not a regular file.
+        """
         self.close()
         self.size = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = open_file(self._path, _FLAGS, 0o644)
         try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file", str(self._path))
             end = self._find_end(file)
             if end < os.fstat(file).st_size:
                 os.ftruncate(file, end)
@@ -72,7 +79,6 @@ class AppendFile:
             os.close(file)
             raise
         self._file, self.size, self._torn_bytes = file, end, 0
-        self._pending = b""
         if end == 0 and self._header:
             self._write(self._header)
 
@@ -85,25 +91,32 @@ class AppendFile:
         if self._file < 0 or self._is_cut():
             self.reopen()
         self._truncate_torn()
-        self._write_pending()
         self._write(data)
 
     def close(self) -> None:
         """Close the file. Further calls do nothing.
 
         Raises:
-            OSError: The remains of a failed append can't be truncated, or bytes pending for a pipe
-                can't be written.
+            OSError: The remains of a failed append can't be truncated.
         """
         if self._file >= 0:
             self.check()
             try:
                 self._truncate_torn()
-                self._write_pending()
             finally:
                 # The descriptor is invalid after `close`, even if `close` fails.
                 file, self._file = self._file, -1
                 os.close(file)
+
+    def sync(self) -> None:
+        """Return once the file, including its name, is on the disk.
+
+        Raises:
+            OSError: It is unknown how much of it is.
+        """
+        if self._file >= 0:
+            sync(self._file)
+            sync_entry(self._path)
 
     def check(self) -> None:
         """Notice whether another process has removed or truncated the file."""
@@ -124,7 +137,7 @@ class AppendFile:
             self._how_lost = _REMOVED
             self._count_missing(0)
             return True
-        if stat.S_ISREG(status.st_mode) and status.st_size < self.size:
+        if status.st_size < self.size:
             self._how_lost = _TRUNCATED + self._advice
             self._count_missing(status.st_size)
             return True
@@ -134,20 +147,11 @@ class AppendFile:
         self._missing_bytes += self.size - left_bytes
         self.size = left_bytes
 
-    def _write_pending(self) -> None:
-        while self._pending:
-            self._pending = self._pending[os.write(self._file, self._pending) :]
-
     def _write(self, data: bytes) -> None:
         written = 0
         try:
             while written < len(data):
                 written += os.write(self._file, data[written:] if written else data)
-        except BlockingIOError:
-            # Bytes in a pipe can't be taken back: the rest is written before the next append.
-            if not written:
-                raise
-            self._pending = data[written:]
         except OSError:
             self._torn_bytes = written
             self._truncate_torn()
@@ -194,3 +198,17 @@ def read_at(file: int, length: int, offset: int) -> bytes:
         length -= len(chunk)
         offset += len(chunk)
     return b"".join(chunks)
+
+
+def scan_lines(path: Path) -> Iterator[ScannedEvent | ScanFault]:
+    """Yield an event for each line of a text file; a line doesn't have its event's position.
+
+    Args:
+        path: The file; it may be missing.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            is_torn = not line.endswith(b"\n")
+            yield ScanFault("torn last line", FaultKind.TORN) if is_torn else ScannedEvent(None)

@@ -1,8 +1,13 @@
-"""CSV cells and rows: values as text, safe to open in a spreadsheet, and the rows read back."""
+"""CSV files: values as cells, safe to open in a spreadsheet, headers, and the rows read back."""
 
 from __future__ import annotations
 
+import csv
+import io
+import math
+import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,19 +15,81 @@ from typing import Any
 
 import orjson
 
+from logflume.formats.append import read_at
 from logflume.formats.positions import PositionSet
+from logflume.protocols import Event, FaultKind, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.values.kinds import KINDS, kind_of
-from logflume.values.plain import json_text
+from logflume.values.plain import json_text, nonfinite_name, read_object
 
-__all__ = ["CELL", "column_cells", "find_positions", "object_cells", "quoted", "read_rows"]
+__all__ = [
+    "column_cells",
+    "encode_rows",
+    "end_of_rows",
+    "find_positions",
+    "header_line",
+    "object_cells",
+    "read_header",
+    "row_checksum",
+    "scan_rows",
+]
 
 
-CELL = re.compile(rb'("(?:[^"]|"")*"|[^,]*)(?:,|$)')
+_CELL = re.compile(rb'("(?:[^"]|"")*"|[^,]*)(?:,|$)')
 """A cell of a row, with the comma or the end of the row after it."""
 
 
-def read_rows(lines: Iterable[bytes]) -> Iterator[bytes]:
+def header_line(columns: Iterable[str]) -> bytes:
+    """Return the first line of a file."""
+    return encode_rows([[_quoted(name) for name in columns]])
+
+
+def read_header(path: Path, columns: list[str]) -> list[str]:
+    """Return the columns of a file, or `columns` if it is empty or ends within the header.
+
+    Raises:
+        ValueError: The file was not written by logflume.
+    """
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        start = file.read(1 << 16)
+    header = next(csv.reader(io.StringIO(start)), [])
+    if header[-1:] == ["extras"]:
+        return header
+    if header_line(columns).decode().startswith(start):
+        return columns
+    raise ValueError(
+        f"{path} was not written by logflume (its last column is not 'extras'): "
+        "choose another path or move the file"
+    )
+
+
+def encode_rows(rows: Iterable[Sequence[str]]) -> bytes:
+    """Return the lines of rows, given their cells."""
+    # Row by row: encoding a batch of long texts in one call would block other Python threads.
+    return b"".join([(",".join(row) + "\n").encode() for row in rows])
+
+
+def end_of_rows(file: int) -> int:
+    """Return the offset after the last newline outside quotes; `file` is a descriptor."""
+    end = position = 0
+    in_quotes = False
+    size = os.fstat(file).st_size
+    while position < size:
+        chunk = read_at(file, min(1 << 20, size - position), position)
+        segments = chunk.split(b'"')
+        offset = position
+        for index, segment in enumerate(segments):
+            if index:
+                in_quotes = not in_quotes
+                offset += 1
+            if not in_quotes and (newline := segment.rfind(b"\n")) >= 0:
+                end = offset + newline + 1
+            offset += len(segment)
+        position += len(chunk)
+    return end
+
+
+def _read_rows(lines: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the rows of a file; a line break within quotes doesn't end a row.
 
     The last row may be torn. The `csv` module isn't used because it rejects cells of more than
@@ -81,10 +148,10 @@ def object_cells(columns: Mapping[str, Sequence[Any]]) -> list[str]:
         {name: value for name, value in zip(columns, row, strict=True) if value is not None}
         for row in zip(*columns.values(), strict=True)
     )
-    return [quoted(json_text(fields)) if fields else "" for fields in objects]
+    return [_quoted(json_text(fields)) if fields else "" for fields in objects]
 
 
-def quoted(cell: str) -> str:
+def _quoted(cell: str) -> str:
     """Return the cell, quoted if necessary."""
     if '"' in cell:
         return '"' + cell.replace('"', '""') + '"'
@@ -98,8 +165,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, str):
         return _text_cell(value)
     if isinstance(value, dict):  # what a journal of another version may have
-        return quoted(json_text(value))
-    return quoted(KINDS[kind_of(value)].text(value))
+        return _quoted(json_text(value))
+    return _quoted(KINDS[kind_of(value)].text(value))
 
 
 def _text_cell(text: str) -> str:
@@ -110,11 +177,15 @@ def _text_cell(text: str) -> str:
     >>> _text_cell("=HYPERLINK(1)"), _text_cell("-1.5")
     ("'=HYPERLINK(1)", '-1.5')
     """
+    return _quoted(_safe_text(text))
+
+
+def _safe_text(text: str) -> str:
     if "\0" in text:
         text = text.replace("\0", "\\x00")  # many readers stop at a NUL character
     if text and text[0] in _FORMULA_STARTS and not _NUMBER.fullmatch(text):
         text = "'" + text
-    return quoted(text)
+    return text
 
 
 def _float_text(values: Sequence[Any]) -> str:
@@ -136,6 +207,8 @@ def _float_text(values: Sequence[Any]) -> str:
 
 
 _KEYS = ("run", "attempt", "rank", "seq")
+_NO_CONTENT = frozenset({"attempt", "seq", "extras", "nonfinite"})
+_NONFINITE_CELLS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> PositionSet | None:
@@ -148,17 +221,106 @@ def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> Position
     """
     if not set(_KEYS) <= set(columns):
         return None
-    indexes = [columns.index(name) for name in _KEYS]
+    last = max(columns.index(name) for name in _KEYS) + 1
     positions = PositionSet()
-    wanted = [run.run.encode(), str(run.rank).encode()]
-    if not path.exists():
-        return positions
-    with path.open("rb") as file:
-        for row in islice(read_rows(file), 1, None):
-            cells = [match[1] for match in islice(CELL.finditer(row), max(indexes) + 1)]
-            if len(cells) <= max(indexes):
-                continue
-            run_id, attempt, rank, seq = (cells[index] for index in indexes)
-            if [run_id, rank] == wanted and attempt.isdigit() and seq.isdigit():
-                positions.add(int(attempt), int(seq))
+    if path.exists():
+        with path.open("rb") as file:
+            for row in islice(_read_rows(file), 1, None):
+                position = _find_position(_cells(row, columns, last), run)
+                if position is not None:
+                    positions.add(*position)
     return positions
+
+
+def scan_rows(
+    path: Path, columns: Sequence[str], run: RunInfo
+) -> Iterator[ScannedEvent | ScanFault]:
+    """Yield the events of a writer in a file, with the checksums of `row_checksum`, and faults.
+
+    Args:
+        path: The file; it may be missing.
+        columns: The header that it should have, or a part of which it has.
+        run: The run and rank.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        line = file.readline()
+        header = next(csv.reader([line.decode("utf-8", "replace")]), [])
+        # An earlier version may have declared fewer fields.
+        if (
+            line == header_line(header)
+            and header[-1:] == ["extras"]
+            and set(header) <= set(columns)
+        ):
+            columns = header
+        else:
+            yield ScanFault("the header doesn't match the configuration", FaultKind.DAMAGE)
+        if not set(_KEYS) <= set(columns):
+            yield ScanFault("columns that identify the events are missing", FaultKind.DAMAGE)
+            return
+        for row in _read_rows(file):
+            if not row.endswith(b"\n") or row.count(b'"') % 2:
+                yield ScanFault("torn last row", FaultKind.TORN)
+                continue
+            cells = _cells(row, columns)
+            position = _find_position(cells, run)
+            if position is None:
+                yield ScanFault("rows that belong to no event of this run", FaultKind.FOREIGN)
+            else:
+                yield ScannedEvent(position, _checksum(cells, cells.get("extras")))
+
+
+def row_checksum(event: Event) -> int:
+    """Return the checksum of an event's row, which is the same whatever columns the file has."""
+    return _checksum(event, event.get("extras"))
+
+
+def _checksum(fields: Mapping[str, Any], extras: Any) -> int:
+    """Return the checksum of values by column, or of their cells, and those of `extras`."""
+    pairs = [(name, value) for name, value in fields.items() if name not in _NO_CONTENT]
+    texts = [(name, _content(value)) for name, value in [*pairs, *_extras_pairs(extras)]]
+    content = sorted(pair for pair in texts if pair[1])
+    return zlib.crc32(repr(content).encode("utf-8", "backslashreplace"))
+
+
+def _extras_pairs(text: Any) -> list[tuple[str, Any]]:
+    """Return the fields in a cell of `extras`, including those of the event's own `extras`."""
+    fields = read_object(text or None)
+    own = fields.get("extras")
+    if not isinstance(own, str) or own == text:
+        return list(fields.items())
+    del fields["extras"]
+    return [*fields.items(), *_extras_pairs(own)]
+
+
+def _content(value: Any) -> str:
+    """Return the content of a cell with this value; of a cell, the content itself."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _NONFINITE_CELLS.get(value, _safe_text(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return nonfinite_name(value)
+    return KINDS[kind_of(value)].text(value)
+
+
+def _cells(row: bytes, columns: Sequence[str], count: int | None = None) -> dict[str, str]:
+    """Return the first cells of a row by column."""
+    cells = (match[1] for match in _CELL.finditer(row.rstrip(b"\r\n")))
+    return {
+        name: _unquoted(cell.decode("utf-8", "backslashreplace"))
+        for name, cell in zip(columns[:count], cells, strict=False)
+    }
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:-1].replace('""', '"') if cell.startswith('"') else cell
+
+
+def _find_position(cells: Mapping[str, str], run: RunInfo) -> tuple[int, int] | None:
+    """Return the position of a row's event; None if it isn't of this run and rank."""
+    run_id, attempt, rank, seq = (cells.get(name, "") for name in _KEYS)
+    if (run_id, rank) != (_safe_text(run.run), str(run.rank)):
+        return None
+    return (int(attempt), int(seq)) if attempt.isdecimal() and seq.isdecimal() else None

@@ -1,13 +1,14 @@
-"""Compact sets of event positions, for what a journal or a sink contains."""
+"""What a journal or a sink contains, by position: a compact set, and one with checksums."""
 
 from __future__ import annotations
 
+import re
 from array import array
-from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterator
 
-__all__ = ["PositionSet", "RowChecksums", "SeqRanges"]
+from logflume.protocols import Position
+
+__all__ = ["PositionSet", "RowChecksums"]
 
 
 _PAGE = 512
@@ -60,68 +61,9 @@ class RowChecksums:
             yield from filter(None, page)
 
 
-class SeqRanges:
-    """A set of positions, stored as ranges: a journal without gaps is one range per attempt."""
-
-    def __init__(self) -> None:
-        self._ranges: defaultdict[int, _Ranges] = defaultdict(_Ranges)
-
-    def add(self, attempt: int, seq: int) -> bool:
-        """Add the position of an event; False if it is already in the set."""
-        return self._ranges[attempt].add(seq)
-
-    def __contains__(self, position: tuple[int, int]) -> bool:
-        attempt, seq = position
-        return attempt in self._ranges and seq in self._ranges[attempt]
-
-    def gaps(self) -> dict[int, list[tuple[int, int]]]:
-        """Return the first and last `seq` of each gap, by attempt; `seq` counts from 0."""
-        return {attempt: gaps for attempt, r in self._ranges.items() if (gaps := r.gaps())}
-
-    @property
-    def latest_attempt(self) -> int:
-        """The highest attempt; -1 if there is none."""
-        return max(self._ranges, default=-1)
-
-
-class _Ranges:
-    """A set of numbers as sorted, half-open ranges."""
-
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._stops: list[int] = []
-
-    def add(self, number: int) -> bool:
-        if self._stops and number == self._stops[-1]:  # nearly always the next number
-            self._stops[-1] += 1
-            return True
-        index = bisect_right(self._starts, number)
-        if index and number < self._stops[index - 1]:
-            return False
-        follows = index > 0 and self._stops[index - 1] == number
-        precedes = index < len(self._starts) and self._starts[index] == number + 1
-        if follows and precedes:
-            self._stops[index - 1] = self._stops.pop(index)
-            del self._starts[index]
-        elif follows:
-            self._stops[index - 1] += 1
-        elif precedes:
-            self._starts[index] = number
-        else:
-            self._starts.insert(index, number)
-            self._stops.insert(index, number + 1)
-        return True
-
-    def __contains__(self, number: int) -> bool:
-        index = bisect_right(self._starts, number)
-        return index > 0 and number < self._stops[index - 1]
-
-    def gaps(self) -> list[tuple[int, int]]:
-        stops = [0, *self._stops]
-        return [(s, e - 1) for s, e in zip(stops, self._starts, strict=False) if s < e]
-
-
 _PAGE_BYTES = 4_096
+_FULL_PAGE = b"\xff" * _PAGE_BYTES
+_ONES = re.compile("1+")
 
 
 class PositionSet:
@@ -131,21 +73,56 @@ class PositionSet:
     """
 
     def __init__(self) -> None:
-        self._pages: defaultdict[tuple[int, int], bytearray] = defaultdict(
-            lambda: bytearray(_PAGE_BYTES)
-        )
+        self._pages: dict[Position, bytearray] = {}  # by attempt and number of the page
 
-    def add(self, attempt: int, seq: int) -> None:
-        """Add the position of an event; `seq` counts from 0."""
+    def add(self, attempt: int, seq: int) -> bool:
+        """Add the position of an event, `seq` from 0; False if it is already in the set."""
         byte, bit = divmod(seq, 8)
-        page, byte = divmod(byte, _PAGE_BYTES)
-        self._pages[attempt, page][byte] |= 1 << bit
+        number, byte = divmod(byte, _PAGE_BYTES)
+        page = self._pages.get((attempt, number))
+        if page is None:
+            page = self._pages[attempt, number] = bytearray(_PAGE_BYTES)
+        mask = 1 << bit
+        if page[byte] & mask:
+            return False
+        page[byte] |= mask
+        return True
 
     def __contains__(self, position: object) -> bool:
         if not isinstance(position, tuple):
             return False
         attempt, seq = position
         byte, bit = divmod(seq, 8)
-        page, byte = divmod(byte, _PAGE_BYTES)
-        bits = self._pages.get((attempt, page))
-        return bits is not None and bool(bits[byte] >> bit & 1)
+        number, byte = divmod(byte, _PAGE_BYTES)
+        page = self._pages.get((attempt, number))
+        return page is not None and bool(page[byte] >> bit & 1)
+
+    @property
+    def latest_attempt(self) -> int:
+        """The highest attempt; -1 if there is none."""
+        return max((attempt for attempt, _ in self._pages), default=-1)
+
+    def gaps(self) -> dict[int, list[tuple[int, int]]]:
+        """Return the first and last `seq` of each gap, by attempt; `seq` counts from 0."""
+        gaps: dict[int, list[tuple[int, int]]] = {}
+        stop = 0
+        previous_attempt = -1
+        for attempt, number in sorted(self._pages):
+            if attempt != previous_attempt:
+                previous_attempt, stop = attempt, 0
+            for first, end in self._ranges(attempt, number):
+                if first > stop:
+                    gaps.setdefault(attempt, []).append((stop, first - 1))
+                stop = end
+        return gaps
+
+    def _ranges(self, attempt: int, number: int) -> Iterator[tuple[int, int]]:
+        """Yield the half-open ranges of numbers in a page."""
+        page = self._pages[attempt, number]
+        base = 8 * _PAGE_BYTES * number
+        if page == _FULL_PAGE:
+            yield base, base + 8 * _PAGE_BYTES
+            return
+        bits = f"{int.from_bytes(page, 'little'):b}"[::-1]
+        for match in _ONES.finditer(bits):
+            yield base + match.start(), base + match.end()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from logflume.formats.durable import sync_entry, sync_file
 from logflume.guard import Failure, call_guarded
 from logflume.resources import open_file
 from logflume.threads import start_thread
@@ -29,10 +30,12 @@ class Rotation:
 
     Args:
         path: The file to rotate.
+        syncs: Whether a compressed copy has to be on the disk before it replaces the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, syncs: bool = False) -> None:
         self._path = path
+        self._syncs = syncs
         self._threads: list[threading.Thread] = []
         self._uncompressed: list[Path] = []
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,13 +104,13 @@ class Rotation:
     def _compress(self, rotated: Path) -> None:
         # Hidden, so that the documented pattern `events*.jsonl*` never matches it.
         draft = rotated.with_name(f".{rotated.name}.zst.tmp")
-        if isinstance(call_guarded(_compress, rotated, draft), Failure):
+        if isinstance(call_guarded(_compress, rotated, draft, self._syncs), Failure):
             # Disk or memory may be full. The uncompressed file stays until another try.
             call_guarded(draft.unlink, missing_ok=True)
             self._uncompressed.append(rotated)
 
 
-def _compress(rotated: Path, draft: Path) -> None:
+def _compress(rotated: Path, draft: Path, syncs: bool) -> None:
     # Imported here: pyarrow is slow to import, and most runs never rotate.
     import pyarrow as pa
 
@@ -119,5 +122,9 @@ def _compress(rotated: Path, draft: Path) -> None:
         shutil.copyfileobj(source, target, CHUNK_BYTES)
         if source.tell() != rotated.stat().st_size:
             raise OSError(errno.EIO, "the file was read only in part", str(rotated))
+    if syncs:
+        sync_file(draft)
     draft.replace(rotated.with_name(rotated.name + ".zst"))
+    if syncs:
+        sync_entry(rotated)
     rotated.unlink()

@@ -8,12 +8,12 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logflume.protocols import Position
+from logflume.protocols import FaultKind, Position, ScanFault, ScannedEvent
 from logflume.resources import open_file
 from logflume.runs.info import RunInfo
 
@@ -22,21 +22,21 @@ __all__ = [
     "OWNER_FIELD",
     "POSITION",
     "POSITION_FIELD",
-    "EventFile",
     "EventFileWriter",
     "LastEvent",
     "PositionsUpTo",
     "delimited",
     "drop_unfinished",
-    "find_event_files",
     "find_files",
     "find_last_event",
+    "find_own_files",
     "float32",
     "frame",
     "owner_field",
     "position_field",
     "read_records",
     "scalar_head",
+    "scan_event_files",
     "summary_event",
 ]
 
@@ -145,50 +145,47 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-OWNER_FIELD, POSITION_FIELD = 1000, 1001
+OWNER_FIELD, POSITION_FIELD, MORE_FIELD = 1000, 1001, 1002
 """Fields that are not in TensorBoard's schema: in a file's first record, and in those of events."""
 
 POSITION = struct.Struct("<QQ")
-"""The attempt and `seq` of a record's event."""
+"""The attempt and `seq` of the last event of a step. `MORE_FIELD` has the `seq`s of the others."""
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
 
 
-def find_event_files(folder: Path) -> list[EventFile]:
-    """Return the event files of a folder, in the order in which TensorBoard reads them."""
-    return [EventFile(path) for path in find_files(folder)]
+def find_own_files(folder: Path, run: RunInfo) -> list[Path]:
+    """Return the event files of a run and rank, and those without any readable record."""
+    return [path for path in find_files(folder) if _is_written_by(path, run)]
 
 
-class EventFile:
-    """An event file that is read incrementally.
+def scan_event_files(folder: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
+    """Yield the positions of the events of a writer in a folder of event files, and faults.
+
+    There are no checksums, because the format has its own for each record.
 
     Args:
-        path: The file.
-
-    Attributes:
-        path: As given.
+        folder: The folder; it may be missing.
+        run: The run and rank.
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._read_bytes = 0
-
-    def is_written_by(self, run: RunInfo) -> bool:
-        """Whether a run and rank wrote the file; also True if it has no readable record."""
-        first = next(read_records(self.path), None)
-        return first is None or _field(first, OWNER_FIELD) == f"{run.run}/{run.rank}".encode()
-
-    def new_positions(self) -> Iterator[tuple[int, int]]:
-        """Yield the positions of the records not read yet, as far as they have one."""
-        for record in read_records(self.path, self._read_bytes):
-            self._read_bytes += len(record) + FRAME_BYTES
+    for path in find_own_files(folder, run):
+        read_bytes = 0
+        for record in read_records(path):
+            read_bytes += len(record) + FRAME_BYTES
             position = _field(record, POSITION_FIELD)
             if position is not None and len(position) == POSITION.size:
-                yield POSITION.unpack(position)
+                attempt, seq = POSITION.unpack(position)
+                for one in (*_unpack_seqs(_field(record, MORE_FIELD) or b""), seq):
+                    yield ScannedEvent((attempt, one))
+        rest_bytes = path.stat().st_size - read_bytes
+        if rest_bytes:
+            what = "unreadable bytes at the end of the file"
+            yield ScanFault(what, FaultKind.TORN, rest_bytes, path.name)
 
-    def unread_bytes(self) -> int:
-        """Return the number of bytes after the last record that was read."""
-        return self.path.stat().st_size - self._read_bytes
+
+def _is_written_by(path: Path, run: RunInfo) -> bool:
+    first = next(read_records(path), None)
+    return first is None or _field(first, OWNER_FIELD) == f"{run.run}/{run.rank}".encode()
 
 
 def _field(record: bytes, number: int) -> bytes | None:
@@ -239,9 +236,20 @@ class PositionsUpTo:
         return isinstance(position, tuple) and position <= self._last
 
 
-def position_field(attempt: int, seq: int) -> bytes:
-    """Return the serialized field with the position of an event, the last one of its record."""
-    return _POSITION_PREFIX + POSITION.pack(attempt, seq)
+def position_field(attempt: int, seq: int, also: Sequence[int] = ()) -> bytes:
+    """Return the serialized fields with the positions of events, the last ones of their record.
+
+    Args:
+        attempt: The attempt of the events.
+        seq: The `seq` of the last one.
+        also: Those of the others.
+    """
+    more = delimited(MORE_FIELD, struct.pack(f"<{len(also)}Q", *also)) if also else b""
+    return more + _POSITION_PREFIX + POSITION.pack(attempt, seq)
+
+
+def _unpack_seqs(data: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(data) // 8}Q", data) if len(data) % 8 == 0 else ()
 
 
 def owner_field(run: RunInfo) -> bytes:

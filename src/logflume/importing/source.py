@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from logflume.config.paths import check_path
 from logflume.exceptions import RunError
 from logflume.importing.event_files import list_event_files
 from logflume.importing.names import ImportedEvent, Reader
@@ -67,7 +68,7 @@ def import_run(
         The new run, and the number of events that were imported and of items that were left out.
 
     Raises:
-        ConfigError: `run` is not a valid run id.
+        ConfigError: `run` is not a valid run id, or `dir` is not a local path.
         RunError: The source can't be read or has nothing to import, or the run already exists.
 
     Example:
@@ -78,6 +79,7 @@ def import_run(
     detected = format or find_format(path)
     info = RunInfo(run=run or derive_run_id(path.resolve()), dir=Path(dir))
     check_run_id(info.run)
+    check_path(str(dir), "dir")
     left_out: Counter[str] = Counter()
     events = READERS[detected](path, left_out)
     origin = {"path": str(path), "format": str(detected)}

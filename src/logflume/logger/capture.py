@@ -8,7 +8,9 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import structlog
+from structlog.contextvars import _ASYNC_CALLING_STACK
 
+from logflume.events.reserved import is_type_name
 from logflume.guard import Failure, call_guarded, describe, type_name
 from logflume.values.snapshot import PendingArray, memory_bytes, snapshot
 
@@ -16,7 +18,8 @@ __all__ = ["capture", "exception_fields"]
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
-_OWN_MODULES = frozenset({"logflume.logger.logger", "logflume.logger.capture", "logflume.guard"})
+_EVERYWHERE = ("timestamp", "level", "logger", "message")
+"""Names of fields that events have anyway, and that processors of structlog add, too."""
 
 
 def capture(
@@ -68,16 +71,25 @@ def _capture(
 
 
 def _find_caller() -> FrameType | None:
-    """Return the frame of the log call: the innermost one outside the logger's own modules."""
+    """Return the frame of the log call: the innermost one that isn't in this package."""
     frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_globals.get("__name__") in _OWN_MODULES:
+    while frame is not None and _is_own(str(frame.f_globals.get("__name__"))):
         frame = frame.f_back
     return frame
 
 
+def _is_own(module: str) -> bool:
+    return module.startswith("logflume.") and not module.startswith("logflume.demo.")
+
+
 def _text(event: Any) -> str:
     """Return a log call's first argument as text."""
-    text = call_guarded(str, snapshot(event))
+    copied = snapshot(event)
+    text = (
+        call_guarded(str, copied, "utf-8", "replace")
+        if type(copied) is bytes
+        else call_guarded(str, copied)
+    )
     if isinstance(text, Failure):
         return f"<{type_name(event)} that could not be read: {describe(text.error)}>"
     return text
@@ -95,13 +107,30 @@ def _interpolate(event: str, args: tuple[Any, ...], fields: dict[str, Any]) -> s
 
 
 def _run_caller_processors(logger: Any, level: str, fields: dict[str, Any]) -> Any:
+    """Return the fields after all processors; None if one dropped the event.
+
+    structlog's processors look for the caller from the frame in `_ASYNC_CALLING_STACK`, which is
+    how it hands the caller of a coroutine to another thread.
+    """
     processed: Any = fields
+    caller = _find_caller()
+    token = None if caller is None else _ASYNC_CALLING_STACK.set(caller)
     try:
         for processor in logger._processors:
             processed = processor(logger._logger, level, processed)
     except structlog.DropEvent:
         return None
-    return dict(processed)
+    finally:
+        if token is not None:
+            _ASYNC_CALLING_STACK.reset(token)
+    own = {"level": level, "logger": logger._logger.name}
+    if not is_type_name(fields["event"]):
+        own["message"] = fields["event"]  # as `EventRenamer("message")` has it, too
+    return {
+        name: value
+        for name, value in processed.items()
+        if name in fields or name not in _EVERYWHERE or value != own.get(name, value)
+    }
 
 
 def _find_exception(value: Any) -> ExcInfo | None:

@@ -11,6 +11,7 @@ from logflume.events.reserved import LEVELS
 from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.records import StepAndMode
 from logflume.pipeline.router import find_by_prefix
+from logflume.terminal.streams import print_line
 from logflume.values.snapshot import key_text
 
 __all__ = ["CHANNELS", "Channel", "Channels", "channel", "configure_channels"]
@@ -20,6 +21,12 @@ HELD_RECORDS = 10_000
 
 HELD_BYTES = BufferConfig().max_bytes
 """How much memory their texts and arrays may take."""
+
+
+_NO_RUN = (
+    "no run is open, so nothing is recorded: call logflume.initialize() before the training "
+    f"(the first {HELD_RECORDS:,} events are kept for it)"
+)
 
 
 class Channel:
@@ -32,9 +39,15 @@ class Channel:
 
     __slots__ = ("level", "name")
 
+    disabled = False
+
     def __init__(self, name: str, level: int) -> None:
         self.name = name
         self.level = level
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802 - named as in Python's logging
+        """Return the level, for structlog's `filter_by_level`."""
+        return self.level
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r})"
@@ -49,18 +62,22 @@ class Channels:
     Attributes:
         buffer: Where log calls put their records. While no pipeline runs it holds the first
             `HELD_RECORDS` for the next one.
+        is_held: Whether no pipeline runs.
+        has_warned: Whether a line has said that no run is open.
         step_and_mode: Step and mode that calls are stamped with, from `set_step`.
-        caller_processors: structlog's own list of processors, which run in the caller. It is empty
-            unless something like `structlog.testing.capture_logs` fills it.
+        caller_processors: structlog's own list of processors, which run in the caller: the chain of
+            those that are configured, or what `structlog.testing.capture_logs` puts there.
     """
 
     def __init__(self) -> None:
         self.buffer = Buffer(HELD_RECORDS, WhenFull.DROP_NEWEST, max_bytes=HELD_BYTES)
+        self.has_warned = False
         self.step_and_mode: StepAndMode = (None, None)
         self.caller_processors: list[Any] = []
         self._channels: dict[str, Channel] = {}
         self._level_of: Callable[[str], int] = _every_level
         self._lock = threading.RLock()
+        self.hold()
 
     def channel(self, name: str) -> Channel:
         """Return the channel of this name, always the same one for a name."""
@@ -84,8 +101,27 @@ class Channels:
 
     def hold(self) -> None:
         """Keep what is logged in the buffer until a pipeline runs again."""
-        self.buffer.configure(HELD_RECORDS, WhenFull.DROP_NEWEST, 0.0, HELD_BYTES)
+        self.is_held = True
+        self.buffer.configure(
+            HELD_RECORDS, WhenFull.DROP_NEWEST, 0.0, HELD_BYTES, lambda _count: self.warn_if_held()
+        )
         self.set_levels(_every_level)
+
+    def release(self, config: BufferConfig) -> None:
+        """Let a pipeline take what is logged, and what was held."""
+        self.is_held = self.has_warned = False
+        self.buffer.configure(
+            config.size, config.when_full, config.block_timeout_s, config.max_bytes
+        )
+
+    def warn_if_held(self) -> None:
+        """Say that no run is open, where that is so, and only once until one is.
+
+        Called when that can hardly be intended: a trainer reports, or there is no more room.
+        """
+        if self.is_held and not self.has_warned:
+            self.has_warned = True
+            print_line(_NO_RUN)
 
     def begin_in_child(self, starter: Callable[[], None]) -> None:
         """Release what belongs to the parent of this forked process.
@@ -113,7 +149,4 @@ def configure_channels(config: Config) -> None:
     """Give the process's buffer and loggers the configured limits and levels."""
     loggers = {"": config.root, **config.loggers}
     CHANNELS.set_levels(lambda name: LEVELS[find_by_prefix(loggers, name).level.lower()])
-    buffer = config.buffer
-    CHANNELS.buffer.configure(
-        buffer.size, buffer.when_full, buffer.block_timeout_s, buffer.max_bytes
-    )
+    CHANNELS.release(config.buffer)

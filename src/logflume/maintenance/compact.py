@@ -60,16 +60,15 @@ def compact(folder: Path) -> Iterator[Compacted]:
             if run is None or run.process is not None:
                 continue
             for sink_file in find_sink_files(run, folder, load_configs(writer, run)):
-                if sink_file.kind == "parquet" and sink_file.path.is_dir():
+                if sink_file.can_compact and sink_file.path.is_dir():
                     yield _compact(sink_file)
 
 
 def _compact(sink_file: SinkFile) -> Compacted:
     before = _measure(sink_file.path)
     try:
-        # Closing the sink merges the parts.
-        with closing(sink_file.open()):
-            pass
+        with closing(sink_file.open()) as sink:
+            sink.compact()
     except OSError as error:
         raise RunError(f"{sink_file.path}: the parts can't be merged: {error}") from error
     return Compacted(sink_file.path, *before, *_measure(sink_file.path))

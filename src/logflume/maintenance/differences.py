@@ -1,15 +1,14 @@
-"""Comparison of a sink file with the journal, row by row."""
+"""Comparison of a sink file with the journal, event by event."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable
 from functools import cached_property
 
 from logflume.formats.positions import RowChecksums
 from logflume.maintenance.verify import FIX, Issue
-from logflume.protocols import Event
+from logflume.protocols import Event, ScannedEvent
 
 __all__ = ["Comparison"]
 
@@ -20,77 +19,82 @@ _KEPT = (
 
 
 class Comparison:
-    """Compares the rows of a sink file with the events of the journal.
+    """Compares what a sink file has with what the journal says it should have.
 
-    First all rows are added with `add_row`, then all events are passed to `match`.
-
-    A location is the file or folder that an issue names, such as the Parquet folder of an event
-    type.
+    First everything in the sink file is passed to `add`, then all events to `match`.
 
     Args:
         label: Name of the sink file in messages.
-        is_live: Whether a process is writing the run: then events after the last row are not
+        is_live: Whether a process is writing the run: then events after the last one are not
             missing, only not written yet.
     """
 
     def __init__(self, label: str, is_live: bool) -> None:
         self._label = label
         self._is_live = is_live
-        self._rows = RowChecksums()
+        self._found = RowChecksums()
         self._last: dict[tuple[str, int], int] = {}
         self._missing: Counter[str] = Counter()
         self._missing_checksums = array("I")
         self._duplicates: Counter[str] = Counter()
         self._differing: Counter[str] = Counter()
+        self._surplus = 0  # events without a position, compared with those expected
 
     @property
     def unknown(self) -> int:
-        """Number of rows whose events are not in the journal."""
-        return len(self._rows) - self._misplaced
+        """Number of events in the sink file that are not in the journal."""
+        return len(self._found) - self._misplaced
 
-    def add_row(self, location: str, attempt: int, seq: int, checksum: int) -> None:
-        """Add a row of the sink file.
+    @property
+    def surplus(self) -> int:
+        """Number of events without a position that there are more of than expected."""
+        return 0 if self._is_live else max(0, self._surplus)
 
-        Args:
-            location: Where the row is.
-            attempt: The attempt of its event.
-            seq: The `seq` of its event.
-            checksum: Checksum of its content, without attempt and `seq`.
-        """
-        if not self._rows.add(attempt, seq, checksum):
+    def add(self, scanned: ScannedEvent) -> None:
+        """Add an event of the sink file."""
+        if scanned.position is None:
+            self._surplus += 1
+            return
+        attempt, seq = scanned.position
+        location = scanned.location
+        if not self._found.add(attempt, seq, scanned.checksum or 1):
             self._duplicates[location] += 1
         self._last[(location, attempt)] = max(seq, self._last.get((location, attempt), -1))
 
-    def match(
-        self, location: str, event: Event, is_expected: bool, checksum: Callable[[], int] | None
-    ) -> None:
-        """Look up the row of an event.
+    def match(self, event: Event, expected: ScannedEvent | None) -> None:
+        """Look up an event of the journal.
 
         Args:
-            location: Where the row should be.
             event: The event.
-            is_expected: Whether the event belongs in the sink file.
-            checksum: Returns the expected checksum of the row, without attempt and `seq`; None
-                accepts any.
+            expected: What the sink file should have of it; None: nothing, or nothing with a
+                position.
         """
         attempt, seq = event["attempt"], event["seq"]
-        actual = self._rows.pop(attempt, seq)
+        actual = self._found.pop(attempt, seq)
+        if expected is None:
+            return
+        checksum = None if expected.checksum is None else expected.checksum or 1
+        location = expected.location
         if actual is not None:
-            self._differing[location] += checksum is not None and actual != (checksum() or 1)
-        elif is_expected and not (self._is_live and seq > self._last.get((location, attempt), -1)):
+            self._differing[location] += checksum is not None and actual != checksum
+        elif not (self._is_live and seq > self._last.get((location, attempt), -1)):
             self._missing[location] += 1
-            if checksum is not None and len(self._rows):
-                self._missing_checksums.append(checksum() or 1)
+            if checksum is not None and len(self._found):
+                self._missing_checksums.append(checksum)
+
+    def expect_unplaced(self, count: int) -> None:
+        """Expect events without a position."""
+        self._surplus -= count
 
     @cached_property
     def _misplaced(self) -> int:
-        """Number of remaining rows with the content of a missing event: their position changed."""
-        return (Counter(self._missing_checksums) & Counter(self._rows.remaining())).total()
+        """Number of remaining events with the content of a missing one: their position changed."""
+        return (Counter(self._missing_checksums) & Counter(self._found.remaining())).total()
 
     def issues(self) -> list[Issue]:
         """Return what is wrong with the sink file."""
         issues = [
-            Issue(location, what, count, FIX)
+            Issue(self.label_of(location), what, count, FIX)
             for what, counts in (
                 ("events of the journal are missing", self._missing),
                 ("duplicate events", self._duplicates),
@@ -99,10 +103,19 @@ class Comparison:
             for location, count in sorted(counts.items())
             if count
         ]
-        if self._misplaced:
-            what = "events with the attempt or seq of another event"
-            issues.append(Issue(self._label, what, self._misplaced, FIX))
-        if self.unknown:
-            what = "events that are not in the journal"
-            issues.append(Issue(self._label, what, self.unknown, _KEPT))
+        others = {
+            "events with the attempt or seq of another event": (self._misplaced, FIX),
+            "events that are not in the journal": (self.unknown, _KEPT),
+            "lines that match no event of the journal": (self.surplus, FIX),
+            "lines of events of the journal are missing": (self._shortage, FIX),
+        }
+        issues += [Issue(self._label, what, n, do) for what, (n, do) in others.items() if n]
         return issues
+
+    def label_of(self, location: str) -> str:
+        """Return the name of a location in messages."""
+        return f"{self._label}/{location}" if location else self._label
+
+    @property
+    def _shortage(self) -> int:
+        return 0 if self._is_live else max(0, -self._surplus)

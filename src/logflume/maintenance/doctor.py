@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import psutil
 
 from logflume.exceptions import RunError
 from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
-from logflume.maintenance.csv_check import CsvCheck
-from logflume.maintenance.log_check import LogCheck
-from logflume.maintenance.parquet_check import ParquetCheck
+from logflume.maintenance.output_check import OutputCheck
 from logflume.maintenance.sink_files import SinkFile, find_sink_files, identify, load_configs
-from logflume.maintenance.tensorboard_check import TensorBoardCheck
 from logflume.maintenance.verify import Issue, JournalCheck, check_state, find_stale_files
 from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
@@ -24,32 +21,6 @@ from logflume.runs.info import RunInfo
 __all__ = ["CheckedSinkFile", "CheckedWriter", "check_writer", "diagnose", "is_live"]
 
 _BATCH_EVENTS = 1_024
-
-
-class Check(Protocol):
-    """Comparison of a sink file with the journal. Its constructor has read the sink file."""
-
-    @property
-    def unknown(self) -> int:
-        """Number of events in the sink file that are not in the journal."""
-
-    @property
-    def is_readable(self) -> bool:
-        """Whether the whole sink file could be read."""
-
-    def compare(self, events: Sequence[Event]) -> None:
-        """Look up events of one attempt."""
-
-    def issues(self) -> list[Issue]:
-        """Return what is wrong with the sink file. Called once, after all events."""
-
-
-_CHECKS: dict[str, type[Any]] = {
-    "csv": CsvCheck,
-    "console": LogCheck,
-    "parquet": ParquetCheck,
-    "tensorboard": TensorBoardCheck,
-}
 
 
 class CheckedSinkFile(NamedTuple):
@@ -136,9 +107,7 @@ def check_writer(writer: Writer, on_progress: OnProgress, is_live: bool) -> Chec
     configs = load_configs(writer, run)
     sink_files = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
     # Sink files are read first, so that the journal of a live run has all their events.
-    checks = [
-        (file, _CHECKS[file.kind](file, is_live)) for file in sink_files if _should_check(file)
-    ]
+    checks = [(file, OutputCheck(file, is_live)) for file in sink_files if _should_check(file)]
     journal = JournalCheck(writer, configs, is_live)
     for events in _read(writer, run, journal, on_progress):
         for _, check in checks:
@@ -168,7 +137,7 @@ def _read(
 def _should_check(sink_file: SinkFile) -> bool:
     """Whether a sink file has to be checked: it exists, or it should."""
     is_expected = sink_file.is_expected and not sink_file.is_shared
-    return sink_file.kind in _CHECKS and (is_expected or sink_file.path.exists())
+    return sink_file.can_scan and (is_expected or sink_file.path.exists())
 
 
 def is_live(writer: Writer) -> bool:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,13 @@ import msgspec
 
 from logflume.config.registry import SINKS, build, find
 from logflume.exceptions import RunError
-from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
-from logflume.formats.positions import SeqRanges
+from logflume.formats.journal import (
+    OnProgress,
+    ignore_progress,
+    read_batches,
+    read_journal_lines,
+)
+from logflume.formats.positions import PositionSet
 from logflume.maintenance.doctor import (
     CheckedSinkFile,
     CheckedWriter,
@@ -23,7 +29,7 @@ from logflume.maintenance.doctor import (
     diagnose,
     is_live,
 )
-from logflume.maintenance.replay import read_event_batches, rebuild
+from logflume.maintenance.replay import rebuild
 from logflume.maintenance.sink_files import (
     SinkFile,
     find_sink_files,
@@ -32,7 +38,8 @@ from logflume.maintenance.sink_files import (
     write_events,
 )
 from logflume.maintenance.verify import FIX, Issue, remove_stale_files
-from logflume.protocols import Event, Position, RebuildableSink
+from logflume.pipeline.catch_up import CatchUp
+from logflume.pipeline.counters import Counters
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
@@ -55,7 +62,7 @@ def remove_damaged_lines(writer: Writer, run: RunInfo, damaged: Collection[Path]
     Raises:
         OSError: A file can't be written; it is unchanged.
     """
-    seen = SeqRanges()
+    seen = PositionSet()
     drafts: dict[Path, Path] = {}
     with ExitStack() as stack:
         files: dict[Path, Any] = {}
@@ -164,21 +171,23 @@ def _can_rebuild(checked: CheckedWriter, result: CheckedSinkFile) -> bool:
 
 
 def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> None:
-    """Add the events that a sink file is missing, as the catch-up of the next attempt would.
+    """Add the events that a sink file is missing, by the catch-up of the next attempt.
 
     Opening the sink truncates torn ends.
     """
+    next_attempt = msgspec.structs.replace(run, attempt=sink_file.attempts[-1] + 1, first_seq=0)
     with closing(sink_file.open()) as sink:
-        held = sink.held(sink_file.run) if isinstance(sink, RebuildableSink) else None
-        if held is None:
-            return
-        for events in read_event_batches(writer, run):
-            missing = [e for e in events if sink_file.accepts(e) and _position(e) not in held]
-            write_events(sink, missing, sink_file.label)
-
-
-def _position(event: Event) -> Position:
-    return event["attempt"], event["seq"]
+        catch_up = CatchUp(
+            partial(read_batches, writer.journals),
+            lambda: False,
+            sink_file.accepts,
+            sink,
+            next_attempt,
+            Counters(),
+        )
+        catch_up.include_earlier(0)
+        while catch_up:
+            write_events(sink, catch_up.take(), sink_file.label)
 
 
 def _explain(issue: Issue) -> Issue:

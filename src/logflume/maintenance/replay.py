@@ -15,11 +15,8 @@ import msgspec
 from logflume.exceptions import RunError
 from logflume.formats.atomic import atomic_replacement, size_bytes
 from logflume.formats.journal import TORN, OnProgress, ignore_progress, read_journal_lines
-from logflume.formats.parquet import is_part_name
-from logflume.formats.positions import SeqRanges
-from logflume.formats.tfevents import find_event_files
+from logflume.formats.positions import PositionSet
 from logflume.maintenance.sink_files import (
-    KINDS,
     SinkFile,
     find_sink_files,
     identify,
@@ -31,7 +28,7 @@ from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
-__all__ = ["Rebuilt", "keep_foreign_files", "read_event_batches", "rebuild", "replay"]
+__all__ = ["Rebuilt", "keep_foreign_files", "rebuild", "replay"]
 
 
 _BATCH_EVENTS = 1_024
@@ -64,7 +61,8 @@ def replay(
 
     Args:
         folder: The run's folder.
-        kinds: Registered kinds of sinks: csv, parquet, tensorboard, console (the log file), jsonl.
+        kinds: Registered kinds of sinks: csv, parquet, tensorboard, console (the log file), jsonl,
+            and any other that the run has and that has a path.
         out: Folder to write to; None replaces the sink files in the run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
 
@@ -73,7 +71,6 @@ def replay(
             or the journal is damaged.
     """
     folder = folder.resolve()
-    _check_kinds(kinds, in_place=out is None)
     rebuilt: list[Rebuilt] = []
     with ExitStack() as stack:
         writers = find_writers(folder)
@@ -83,6 +80,7 @@ def replay(
             run = identify(writer)
             if run is not None and run.process is None:
                 sink_files = find_sink_files(run, folder, load_configs(writer, run))
+                _check_kinds(kinds, sink_files, in_place=out is None)
                 targets = [(file, _target(file, out)) for file in sink_files if file.kind in kinds]
                 rebuilt += rebuild(writer, run, targets, on_progress)
     return rebuilt
@@ -110,7 +108,7 @@ def rebuild(
             ]
             for copy in copies:
                 stack.callback(copy.close)
-            for events in read_event_batches(writer, run, on_progress):
+            for events in _read_event_batches(writer, run, on_progress):
                 for copy in copies:
                     copy.write(events)
             for copy in copies:
@@ -120,7 +118,7 @@ def rebuild(
     return [Rebuilt(copy.path, copy.events, size_bytes(copy.path)) for copy in copies]
 
 
-def read_event_batches(
+def _read_event_batches(
     writer: Writer, run: RunInfo, on_progress: OnProgress = ignore_progress
 ) -> Iterator[list[Event]]:
     """Yield the events of a journal in batches, each from one attempt.
@@ -137,7 +135,7 @@ def read_event_batches(
 
 
 def _read_events(writer: Writer, run: RunInfo, on_progress: OnProgress) -> Iterator[Event]:
-    seen = SeqRanges()
+    seen = PositionSet()
     for line in read_journal_lines(writer, run, on_progress):
         if line.event is None and line.fault != TORN:
             raise RunError(
@@ -185,11 +183,12 @@ class _Copy:
             keep_foreign_files(self._sink_file, self.path, self._staged)
 
 
-def _check_kinds(kinds: Sequence[str], in_place: bool) -> None:
-    allowed = [kind for kind in KINDS if kind != "jsonl" or not in_place]
+def _check_kinds(kinds: Sequence[str], sink_files: Sequence[SinkFile], in_place: bool) -> None:
+    allowed = sorted({f.kind for f in sink_files if not (in_place and f.is_journal)})
     for kind in kinds:
         if kind not in allowed:
-            more = " (jsonl: only with --out)" if kind == "jsonl" else ""
+            is_journal = any(f.is_journal and f.kind == kind for f in sink_files)
+            more = " (the journal: only with --out)" if is_journal else ""
             raise RunError(f"{kind!r} can't be rebuilt; allowed: {', '.join(allowed)}{more}")
 
 
@@ -233,11 +232,8 @@ def keep_foreign_files(sink_file: SinkFile, old: Path, new: Path) -> None:
 
 
 def _foreign_files(sink_file: SinkFile, folder: Path) -> Iterator[Path]:
-    event_files = find_event_files(folder)
-    own = {file.path for file in event_files if file.is_written_by(sink_file.run)}
+    own = sink_file.own_files(folder)
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)
-        if not path.is_file() or path in own or inside.parts[0].startswith("."):
-            continue
-        if sink_file.kind != "parquet" or len(inside.parts) != 2 or not is_part_name(path.name):
+        if path.is_file() and path not in own and not inside.parts[0].startswith("."):
             yield path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ import msgspec
 
 from logflume.config.load import load_config
 from logflume.config.model import Config, SinkConfig
+from logflume.config.paths import PathCheck
 from logflume.config.registry import SINKS, check_options, find
 from logflume.events.reserved import LEVELS
 from logflume.exceptions import ConfigError, RunError
@@ -26,7 +28,6 @@ from logflume.runs.info import RunInfo
 from logflume.runs.lock import acquire, find_holder
 
 __all__ = [
-    "KINDS",
     "SinkFile",
     "can_build",
     "expand_path",
@@ -176,10 +177,6 @@ def _locked_message(folder: Path, path: Path) -> str:
     )
 
 
-KINDS = ("csv", "parquet", "tensorboard", "console", "jsonl")
-"""Registered kinds of sinks whose files can be rebuilt; `console` is a log file."""
-
-
 class SinkFile:
     """A file or folder that one sink writes for one writer of a run.
 
@@ -194,6 +191,9 @@ class SinkFile:
 
     Attributes:
         kind: The registered kind of the sink.
+        can_scan: Whether it can be compared with the journal (`logflume.protocols.ScannableSink`).
+        can_compact: Whether the sink has a method `compact`.
+        is_journal: Whether it is the journal.
         run: As given.
         path: The file or folder.
         label: The path in messages, relative to the run's folder.
@@ -213,6 +213,10 @@ class SinkFile:
     ) -> None:
         self.run = run
         self.kind = latest.sinks[name].type
+        sink_class = find(SINKS, self.kind, f"sinks.{name}.type")
+        self.can_scan = hasattr(sink_class, "scan")
+        self.can_compact = hasattr(sink_class, "compact")
+        self.is_journal = is_journal(sink_class)
         self.path = expand_path(folder, run, str(latest.sinks[name].options["path"]))
         self.is_shared = not self.path.is_relative_to(folder)
         self.label = str(self.path if self.is_shared else self.path.relative_to(folder))
@@ -251,6 +255,25 @@ class SinkFile:
         run = msgspec.structs.replace(self.run, attempt=attempt)
         return self._sink(attempt).build(run, path or self.path)
 
+    def own_files(self, folder: Path) -> set[Path]:
+        """Return the files in a folder that the sink has written for the run."""
+        with tempfile.TemporaryDirectory(prefix="logflume-") as elsewhere:
+            sink = self.open(Path(elsewhere) / self.path.name)
+            try:
+                if hasattr(sink, "own_files"):
+                    return set(sink.own_files(folder, self.run))
+                return set(folder.rglob("*"))
+            finally:
+                sink.close()
+
+    @property
+    def attempts_by_options(self) -> list[int]:
+        """The attempts whose sinks differ in their options, one for each, latest first."""
+        by_options: dict[str, int] = {}
+        for attempt in reversed(self.attempts):
+            by_options.setdefault(self._sink(attempt).options_text, attempt)
+        return list(by_options.values())
+
     def _sink(self, attempt: int) -> _ConfiguredSink:
         return self._sinks.get(attempt, self._latest)
 
@@ -262,6 +285,11 @@ class _ConfiguredSink:
         self._name = name
         self._config = config
         self._router = build_router(config, {name: name for name in config.sinks})
+
+    @property
+    def options_text(self) -> str:
+        section = self._config.sinks[self._name]
+        return repr((sorted(section.options.items()), section.events))
 
     def accepts(self, event: Event) -> bool:
         return self._name in self._router.targets(event)
@@ -276,7 +304,7 @@ def find_sink_files(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -
 
     Of the default ones only those whose kind is not configured: a replay can add them to a run.
     """
-    default = load_config("default")
+    default = load_config("default", paths=PathCheck.NONE)
     own: dict[Path, SinkFile] = {}
     for _, config in sorted(configs.items(), reverse=True):
         for name in _rebuildable_sinks(config):
@@ -313,7 +341,7 @@ def _rebuildable_sinks(config: Config) -> Iterable[str]:
     return [
         name
         for name, sink in config.sinks.items()
-        if name in used and sink.type in KINDS and can_build(sink) and "path" in sink.options
+        if name in used and can_build(sink) and "path" in sink.options
     ]
 
 

@@ -14,7 +14,7 @@ from logflume.config.model import Config
 from logflume.exceptions import RunError
 from logflume.formats.atomic import STAGING_SUFFIX, clean_up
 from logflume.formats.journal import TORN, JournalLine
-from logflume.formats.positions import SeqRanges
+from logflume.formats.positions import PositionSet
 from logflume.maintenance.sink_files import SinkFile, has_all_events
 from logflume.runs.files import Writer
 from logflume.runs.info import RunInfo
@@ -68,7 +68,7 @@ class JournalCheck:
         self._configs = configs
         self._is_live = is_live
         self._has_lost_lines = False
-        self._seen = SeqRanges()
+        self._seen = PositionSet()
         self._faults: Counter[tuple[Path, str]] = Counter()
         self._started: set[int] = set()
         self._ended: set[int] = set()
@@ -181,7 +181,7 @@ def _find_files(folder: Path) -> list[Path]:
 
 def _find_work(folder: Path, sink_files: Sequence[SinkFile], suffixes: Sequence[str]) -> list[Path]:
     """Return the hidden files and folders next to the sink files."""
-    paths = [file.path for file in sink_files if file.kind != "jsonl"]
+    paths = [file.path for file in sink_files if not file.is_journal]
     hidden = [path.with_name(f".{path.name}{suffix}") for path in paths for suffix in suffixes]
     return [path for path in hidden if path.is_relative_to(folder) and path.exists()]
 

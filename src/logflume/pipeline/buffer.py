@@ -86,7 +86,6 @@ class Buffer:
         self._open_gap: Dropped | None = None
         self._stalled = False
         self._starter: Callable[[], None] | None = None
-        self._on_dropped: Callable[[int], None] | None = None
         self.configure(size, when_full, block_timeout_s, max_bytes)
 
     def __len__(self) -> int:
@@ -98,10 +97,24 @@ class Buffer:
         return self._bytes
 
     def configure(
-        self, size: int, when_full: WhenFull, block_timeout_s: float, max_bytes: float = inf
+        self,
+        size: int,
+        when_full: WhenFull,
+        block_timeout_s: float,
+        max_bytes: float = inf,
+        on_dropped: Callable[[int], None] | None = None,
     ) -> None:
-        """Change limits and policy; its content stays."""
+        """Change limits and policy; its content stays.
+
+        Args:
+            size: Records it holds.
+            when_full: What to do when it is full.
+            block_timeout_s: The longest that a call waits for room, in seconds.
+            max_bytes: Memory of texts and arrays that it holds.
+            on_dropped: Called for each new record that is dropped, with how many were in a row.
+        """
         self._starter = None
+        self._on_dropped = on_dropped
         self._consumer_id = 0
         self._size = size
         self._max_bytes = max_bytes
@@ -170,8 +183,7 @@ class Buffer:
     def refuse(self, on_dropped: Callable[[int], None]) -> None:
         """Take no more records; `on_dropped` is called with how many were refused by then."""
         self._reset()
-        self.configure(0, WhenFull.DROP_NEWEST, 0.0)
-        self._on_dropped = on_dropped
+        self.configure(0, WhenFull.DROP_NEWEST, 0.0, on_dropped=on_dropped)
 
     def wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
         """Wait for the taking thread until `is_done()`; False after `timeout_s`.
@@ -194,7 +206,6 @@ class Buffer:
         self._room = threading.Condition()
         self._open_gap = None
         self._stalled = False
-        self._on_dropped = None
 
     def _has_room(self, size_bytes: int) -> bool:
         if len(self._items) >= self._size:

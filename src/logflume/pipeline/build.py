@@ -30,7 +30,7 @@ from logflume.values.declared import read_kinds
 from logflume.values.kinds import Kind
 from logflume.values.normalize import Normalizer
 
-__all__ = ["KindStore", "build_pipeline", "build_router", "build_sink"]
+__all__ = ["KindStore", "build_caller_chain", "build_pipeline", "build_router", "build_sink"]
 
 
 class KindStore:
@@ -104,7 +104,7 @@ def build_pipeline(
     with ExitStack() as opened:
         processors = []
         for index, entry in enumerate(config.processors):
-            processors.append(_build_processor(entry, index, injected))
+            processors.append(_build_processor(entry, f"processors[{index}]", injected))
             opened.callback(ProcessorChain(processors[-1:], report).close)
         deliveries: dict[str, Delivery] = {}
         sinks: dict[str, Any] = {}
@@ -113,8 +113,8 @@ def build_pipeline(
             for name, number in full_attempts.items()
             if not _is_missing(name, config, run)
         }
-        has_journal = any(_is_named_journal(name, config) for name in _used_sinks(config))
-        for name in _used_sinks(config):
+        has_journal = any(_is_named_journal(name, config) for name in config.used_sinks())
+        for name in config.used_sinks():
             sinks[name] = build_sink(name, config.sinks[name], injected)
             deliveries[name] = _build_delivery(
                 name,
@@ -143,6 +143,20 @@ def build_pipeline(
         polls=not in_worker_process,
     )
     return Pipeline(worker, chain, ordered, source, start_fields, continued)
+
+
+def build_caller_chain(config: Config, run: RunInfo, source: RecordSource) -> ProcessorChain:
+    """Build the chain of the processors that run in the threads that log.
+
+    Raises:
+        ConfigError: A processor doesn't accept its options.
+    """
+    injected = {"run": run, "metrics": config.metrics}
+    processors = [
+        _build_processor(entry, f"caller_processors[{index}]", injected)
+        for index, entry in enumerate(config.caller_processors)
+    ]
+    return ProcessorChain(processors, partial(report_fault, source))
 
 
 def _is_named_journal(name: str, config: Config) -> bool:
@@ -183,8 +197,7 @@ def build_sink(
     )
 
 
-def _build_processor(entry: Any, index: int, injected: Mapping[str, Any]) -> NamedProcessor:
-    where = f"processors[{index}]"
+def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> NamedProcessor:
     if callable(entry):
         return NamedProcessor(getattr(entry, "__name__", type(entry).__name__), entry)
     if isinstance(entry, str):
@@ -247,7 +260,7 @@ def _attach_catch_ups(
         return
     for delivery in deliveries[1:]:
         catch_up = CatchUp(
-            journal,
+            journal.read,
             lambda: deliveries[0].fault is not None,
             partial(_is_routed_to, router, delivery),
             sinks[delivery.name],
@@ -265,14 +278,6 @@ def _is_missing(name: str, config: Config, run: RunInfo) -> bool:
     """Whether a sink's files were removed, or its path was changed to a new one."""
     path = config.sinks[name].options.get("path") if name in config.sinks else None
     return isinstance(path, str) and not run.expand(path).exists()
-
-
-def _used_sinks(config: Config) -> list[str]:
-    """Return the sinks that at least one logger uses, in the order of the configuration."""
-    used = set(config.root.sinks or [])
-    for logger in config.loggers.values():
-        used.update(logger.sinks or [])
-    return [name for name in config.sinks if name in used]
 
 
 def build_router(config: Config, targets: Mapping[str, Target]) -> Router[Target]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Container, Iterator
 
 from logflume.pipeline.counters import Counters
-from logflume.protocols import Event, Journal, Position, RebuildableSink, Sink
+from logflume.protocols import Event, Position, RebuildableSink, Sink
 from logflume.runs.info import RunInfo
 
 __all__ = ["CatchUp"]
@@ -23,7 +23,7 @@ class CatchUp:
     fails. It is true as long as something of it is left.
 
     Args:
-        journal: Where the events are.
+        read: Yields the events of a run and rank from a position on (`Journal.read`).
         journal_fails: Whether the journal fails at the moment, and may get more of the stretch yet.
         wants: Whether an event goes to the sink.
         sink: The sink.
@@ -33,14 +33,14 @@ class CatchUp:
 
     def __init__(
         self,
-        journal: Journal,
+        read: Callable[[RunInfo, Position], Iterator[list[Event]]],
         journal_fails: Callable[[], bool],
         wants: Callable[[Event], bool],
         sink: Sink,
         run: RunInfo,
         counters: Counters,
     ) -> None:
-        self._journal = journal
+        self._read = read
         self._journal_fails = journal_fails
         self._wants = wants
         self._sink = sink
@@ -96,7 +96,7 @@ class CatchUp:
             return []
         first, last = self._range
         # Kept only if reading succeeds: after an error the next call starts again at `first`.
-        batches, self._batches = self._batches or self._journal.read(self._run, first), None
+        batches, self._batches = self._batches or self._read(self._run, first), None
         batch = next(batches, None)
         self._batches = batches
         if batch is None or (batch and _position(batch[-1]) >= last):

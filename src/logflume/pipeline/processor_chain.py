@@ -25,6 +25,23 @@ class NamedProcessor(NamedTuple):
     process: Processor
 
 
+class _LoggerName(str):
+    """The name of a logger, with what processors of structlog use of one of Python's logging."""
+
+    __slots__ = ()
+
+    disabled = False
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return str(self)
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802 - named as in Python's logging
+        """Return 0: the call was let through."""
+        return 0
+
+
 class _Step(NamedTuple):
     """A processor of the chain, its name, and the event types it handles; None: all."""
 
@@ -53,9 +70,17 @@ class ProcessorChain:
         self._steps = [_make_step(*named) for named in processors]
         self._report = report
 
-    def run(self, event_dict: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the event after all processors; None if one dropped it."""
-        return self._run(event_dict, self._steps)
+    def run(
+        self, event_dict: dict[str, Any], logger: Any = None, method_name: str | None = None
+    ) -> dict[str, Any] | None:
+        """Return the event after all processors; None if one dropped it.
+
+        Args:
+            event_dict: The event.
+            logger: The logger that processors get; by default the one named in the event.
+            method_name: The name of the logger's method; by default the event's level.
+        """
+        return self._run(event_dict, self._steps, logger, method_name)
 
     def takes_columns(self, event_type: str) -> bool:
         """Whether every processor that is called for an event type takes columns."""
@@ -102,7 +127,14 @@ class ProcessorChain:
             finished += [result for result in results if result is not None]
         return finished
 
-    def _run(self, event_dict: dict[str, Any], steps: Sequence[_Step]) -> dict[str, Any] | None:
+    def _run(
+        self,
+        event_dict: dict[str, Any],
+        steps: Sequence[_Step],
+        logger: Any = None,
+        method_name: str | None = None,
+    ) -> dict[str, Any] | None:
+        logger = logger or _LoggerName(event_dict.get("logger"))
         for step in steps:
             name, process, event_types = step
             if event_types is not None and _has_other_type(event_dict, event_types):
@@ -110,18 +142,19 @@ class ProcessorChain:
             # A copy, so that changes made by a processor before it raises are discarded.
             result = call_guarded(
                 process,
-                event_dict.get("logger"),
-                event_dict.get("level", "info"),
+                logger,
+                method_name or event_dict.get("level", "info"),
                 event_dict.copy(),
             )
             if isinstance(result, Failure):
                 if isinstance(result.error, structlog.DropEvent):
                     return None
                 self._count(name, result)
-            elif type(result) is dict:
-                event_dict = result
             elif isinstance(result, Mapping):
-                event_dict = dict(result)
+                event_type = event_dict.get("event")
+                event_dict = result if type(result) is dict else dict(result)
+                if "event" not in event_dict:  # structlog's `EventRenamer`
+                    event_dict["event"] = event_type
             else:
                 kind = type(result).__name__
                 self._count(name, Failure(TypeError(f"it must return a dict, not {kind}")))

@@ -8,11 +8,18 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from logflume.exceptions import ConfigError
 
-__all__ = ["LATEST", "check_run_id", "find_rank", "find_run_id", "random_run_id"]
+__all__ = [
+    "LATEST",
+    "check_run_id",
+    "find_division",
+    "find_rank",
+    "find_run_id",
+    "random_run_id",
+]
 
 
 LATEST = "latest"
@@ -36,6 +43,32 @@ _MPI_JOB_VARIABLES = (
 
 _LAUNCHER_VARIABLES = ("TORCHELASTIC_RUN_ID", "PMI_RANK")
 """Set by launchers that may not provide a job id: a plain torchrun, and MPICH."""
+
+_WORLD_SIZE_VARIABLES = (
+    "WORLD_SIZE",  # torchrun, accelerate, DeepSpeed
+    "OMPI_COMM_WORLD_SIZE",
+    "PMI_SIZE",
+    "MV2_COMM_WORLD_SIZE",
+)
+
+_LOCAL_SIZE_VARIABLES = (
+    "LOCAL_WORLD_SIZE",  # torchrun
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",  # MPICH
+    "MV2_COMM_WORLD_LOCAL_SIZE",
+)
+
+_LOCAL_RANK_VARIABLES = (
+    "LOCAL_RANK",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+)
+
+_DIVISION = (
+    "the {size} processes of this job have no id in common, so each {unit} writes a run of its "
+    "own. Set LOGFLUME_RUN to the same id on every machine, or give torchrun an --rdzv-id"
+)
 
 _SLURM_SPECIAL_STEPS = 0xFFFF_FFF0
 """Step ids from here on are reserved, for the batch script of a job and the like."""
@@ -62,11 +95,7 @@ def check_run_id(run: str) -> None:
 def find_rank(environ: Mapping[str, str] | None = None) -> int:
     """Return the rank of this process as set by its launcher (torchrun, MPI, Slurm), else 0."""
     environ = os.environ if environ is None else environ
-    for name in _RANK_VARIABLES:
-        value = environ.get(name, "")
-        if value.isdecimal():
-            return int(value)
-    return 0
+    return _find_number(environ, _RANK_VARIABLES) or 0
 
 
 def find_run_id(environ: Mapping[str, str] | None = None) -> str | None:
@@ -78,15 +107,45 @@ def find_run_id(environ: Mapping[str, str] | None = None) -> str | None:
     that case.
     """
     environ = os.environ if environ is None else environ
+    if run := _find_shared_id(environ):
+        return run
+    for name in _LAUNCHER_VARIABLES:
+        if name in environ:
+            return _run_id_from_launcher(name)
+    return None
+
+
+def find_division(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return why the processes of this job write several runs instead of one; None if they don't.
+
+    Of the processes that write one run, only the first gets the reason: it is to be reported once.
+    """
+    environ = os.environ if environ is None else environ
+    size = _find_number(environ, _WORLD_SIZE_VARIABLES) or 1
+    if size == 1 or _find_shared_id(environ):
+        return None
+    if not any(name in environ for name in _LAUNCHER_VARIABLES):
+        return _DIVISION.format(size=size, unit="of them")
+    if size == (_find_number(environ, _LOCAL_SIZE_VARIABLES) or size):
+        return None
+    is_first = not _find_number(environ, _LOCAL_RANK_VARIABLES)
+    return _DIVISION.format(size=size, unit="machine") if is_first else None
+
+
+def _find_number(environ: Mapping[str, str], names: Iterable[str]) -> int | None:
+    """Return the first number among these variables."""
+    values = (environ.get(name, "") for name in names)
+    return next((int(value) for value in values if value.isdecimal()), None)
+
+
+def _find_shared_id(environ: Mapping[str, str]) -> str | None:
+    """Return the id that all processes of the job find in their environment, if there is one."""
     if run := environ.get("LOGFLUME_RUN"):
         return run
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", *_MPI_JOB_VARIABLES):
         job = environ.get(name, "none")
         if job not in ("", "none"):
             return job + _slurm_step(environ) if name == "SLURM_JOB_ID" else job
-    for name in _LAUNCHER_VARIABLES:
-        if name in environ:
-            return _run_id_from_launcher(name)
     return None
 
 

@@ -59,7 +59,8 @@ def initialize(
 ) -> RunInfo:
     """Start logging: build the pipeline and let every logger of the process feed it.
 
-    Calling it again closes the first pipeline and starts another run. With the id of a run that
+    Calling it again closes the first run, which one line on standard error says, and starts
+    another. With the id of a run that
     exists the run is continued, as its next attempt.
 
     Args:
@@ -103,6 +104,8 @@ def _initialize(
     refuse_green_threads()
     with _lock:
         checked = load_config(config, run=run, dir=folder, level=level)
+        if _running is not None:
+            print_line(f"initialize() was called again: closing the run {_running.run.run}")
         shutdown()
         _running = start(checked, _note_death, Path.cwd())
         _session_id = _current_session_id()
@@ -188,6 +191,7 @@ def _end_run(done: bool, deadline_s: float) -> bool:
         running.pipeline.give_up()
         count_unwritten(running)
     CHANNELS.hold()
+    CHANNELS.caller_processors.clear()
     status = running.pipeline.status()
     _last_report = status.report
     exits.report_losses(status, done)
@@ -361,7 +365,7 @@ def _at_exit() -> None:
 
     exits.run_at_exit()
     held = count_records(CHANNELS.buffer.clear())
-    if held:
+    if held and not CHANNELS.has_warned:
         print_line(f"{_events(held)} not written: no run was open (see initialize())")
     CHANNELS.buffer.refuse(_report_late)
 

@@ -14,21 +14,29 @@ from typing import Any
 import msgspec
 import structlog
 
-from logflume.config.eligibility import Obstacle, find_obstacle
+from logflume.config.eligibility import find_obstacle
 from logflume.config.model import Config
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger import stdlib_logging
+from logflume.logger.caller_chain import caller_processor
 from logflume.logger.channels import CHANNELS, channel, configure_channels
 from logflume.logger.logger import EventLogger
-from logflume.pipeline.build import KindStore, build_pipeline
+from logflume.pipeline.build import KindStore, build_caller_chain, build_pipeline
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Continued, Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns, count_records
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
-from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id, random_run_id
+from logflume.runs.identity import (
+    LATEST,
+    check_run_id,
+    find_division,
+    find_rank,
+    find_run_id,
+    random_run_id,
+)
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
 from logflume.runtime.describe import GitCommit, describe_run
@@ -100,11 +108,17 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         running = _build(config, attempt, lambda: describe_run(config, commit), on_death)
         undo.callback(running.pipeline.discard)
         attempt.begin()
+        if config.run is None and (reason := find_division()):
+            _report_limit(config, "run id", reason)
         if attempt.run_lock is not None and attempt.run_lock.fault:
             fault = _NO_LOCKS.format(fault=attempt.run_lock.fault)
             report_fault(CHANNELS, "run.lock", "failed", fault)
         commit.start()
         undo.callback(CHANNELS.hold)
+        if config.caller_processors:
+            undo.callback(CHANNELS.caller_processors.clear)
+            chain = build_caller_chain(config, running.run, CHANNELS)
+            CHANNELS.caller_processors[:] = [caller_processor(chain)]
         _connect(config, running.pipeline)
         undo.pop_all()
     if config.stdlib is not None:
@@ -151,7 +165,8 @@ def _build_remote(
     if config.worker == "thread":
         return None
     if obstacle := find_obstacle(config):
-        _report_obstacle(config, obstacle)
+        reason = _ON_A_THREAD.format(obstacle=obstacle.reason)
+        _report_limit(config, obstacle.component, reason)
         return None
 
     def note_kinds(kinds: Mapping[str, Mapping[str, str]]) -> None:
@@ -170,11 +185,10 @@ def _build_remote(
         return None
 
 
-def _report_obstacle(config: Config, obstacle: Obstacle) -> None:
-    """Say in an event, and on the console, why there is no worker process."""
-    reason = _ON_A_THREAD.format(obstacle=obstacle.reason)
-    report_fault(CHANNELS, obstacle.component, "limited", reason)
-    if not _has_console(config):
+def _report_limit(config: Config, component: str, reason: str) -> None:
+    """Say in an event, and on the terminal, that less is done than was configured."""
+    report_fault(CHANNELS, component, "limited", reason)
+    if not _has_console(config, "system"):
         print_line(reason)
 
 
@@ -303,9 +317,14 @@ def _reserve(folder: Path, undo: ExitStack) -> str:
     return folder.name
 
 
-def _has_console(config: Config) -> bool:
-    """Whether a sink prints events to standard error."""
-    return any(s.type == "console" and "path" not in s.options for s in config.sinks.values())
+def _has_console(config: Config, logger: str | None = None) -> bool:
+    """Whether a sink prints events to standard error: the warnings of this logger, if given."""
+    names = list(config.sinks)
+    if logger is not None:
+        own = config.loggers.get(logger, config.root).sinks
+        names = (config.root.sinks if own is None else own) or []
+    sinks = [config.sinks[name] for name in names]
+    return any(sink.type == "console" and "path" not in sink.options for sink in sinks)
 
 
 def _link_latest(run: RunInfo) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from logflume.events.trainer_names import split_report
 from logflume.exceptions import MissingExtraError
 from logflume.guard import Failure, call_guarded, describe
+from logflume.logger.channels import CHANNELS
 from logflume.logger.logger import get_logger
 from logflume.runtime.exits import forget_ending
 from logflume.runtime.lifecycle import current_config, set_step
@@ -87,6 +88,7 @@ class EnhancedLoggingCallback(TrainerCallback):
         """Log the trainer's report, as the event type that the names of its metrics imply."""
         if not logs or not state.is_world_process_zero:
             return
+        CHANNELS.warn_if_held()
         for event, metrics in split_report(logs).items():
             if event == "training":
                 self.log_training(state.global_step, metrics)

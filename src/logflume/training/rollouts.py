@@ -21,6 +21,7 @@ __all__ = ["ColumnsOfType", "Rollouts", "log_rollouts"]
 
 def log_rollouts(rollouts: Rollouts) -> None:
     """Log a batch of rollouts. Another thread creates its events, once GPU copies have arrived."""
+    CHANNELS.warn_if_held()
     texts = (*rollouts.prompts, *rollouts.completions)
     CHANNELS.buffer.put(
         DeferredRecords(

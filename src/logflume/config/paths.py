@@ -1,0 +1,220 @@
+"""Checks the paths of a configuration, before anything is opened or created.
+
+A sink writes to a regular file or a folder on this machine. Whatever else a path may lead to is
+an error: a named pipe would block, and an address such as `s3://logs` would become a local folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import NamedTuple
+
+from logflume.config.errors import ErrorList, config_error
+from logflume.config.model import Config
+from logflume.config.reader import join
+from logflume.config.registry import SINKS, find
+from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id
+from logflume.runs.info import RunInfo
+
+__all__ = ["PathCheck", "check_path", "check_paths"]
+
+# `Path` makes `s3:/logs` of `s3://logs`. One letter is a drive of Windows.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+
+_SHELL_NAMES = re.compile(r"~|.*\$\{?\w", re.DOTALL)
+
+_UNNAMED_RUN = "new"
+"""Stands for an id that is not known yet: a run that gets one is new, so its folder is empty."""
+
+_OWN_FILES = {
+    "{dir}/{run}/run.json": "the state of the run",
+    "{dir}/{run}/run.lock": "the lock of the run",
+    f"{{dir}}/{LATEST}": "the link to the newest run",
+}
+
+_KINDS = {
+    stat.S_IFREG: "a file",
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+_WANTED = {
+    "file": (stat.S_IFREG,),
+    "folder": (stat.S_IFDIR,),
+    None: (stat.S_IFREG, stat.S_IFDIR),
+}
+
+
+class PathCheck(Enum):
+    """How thoroughly the paths of a configuration are checked."""
+
+    NONE = auto()
+    """Not at all: nothing will be written there."""
+    KIND = auto()
+    """What they lead to, for `initialize`, which then opens them."""
+    WRITABLE = auto()
+    """Also whether they can be written to: a file is created, for a moment, in each folder."""
+
+
+class _Output(NamedTuple):
+    """What a sink writes: its path, where it is configured, and what the path has to be."""
+
+    path: Path
+    where: str
+    output: str | None
+
+
+def check_paths(
+    config: Config, where: str, where_dir: str, errors: ErrorList, check: PathCheck
+) -> None:
+    """Check the folder of the runs and the `path` of every sink that is used.
+
+    Args:
+        config: The configuration.
+        where: Location in the configuration, for errors.
+        where_dir: Where `dir` was set.
+        errors: Where unusable paths are added.
+        check: How.
+    """
+    if check is PathCheck.NONE:
+        return
+    with errors:
+        check_path(config.dir, where_dir)
+        run = _identify(config)
+        folders = [_Output(path, where_dir, "folder") for path in (run.dir, run.folder)]
+        sinks: list[_Output] = []
+        for name in config.used_sinks():
+            with errors:
+                sinks += _outputs(name, config, run, join(where, f"sinks.{name}.path"))
+        usable = []
+        for output in (*folders, *sinks):
+            with errors:
+                _check_output(output)
+                usable.append(output)
+        _check_apart([output for output in sinks if output in usable], run, errors)
+        if check is PathCheck.WRITABLE:
+            _probe(usable, errors)
+
+
+def _identify(config: Config) -> RunInfo:
+    run = config.run or find_run_id() or _UNNAMED_RUN
+    check_run_id(run)
+    working_dir = Path.cwd()
+    return RunInfo(run=run, rank=find_rank(), dir=working_dir / config.dir, working_dir=working_dir)
+
+
+def _outputs(name: str, config: Config, run: RunInfo, where: str) -> list[_Output]:
+    """Return what a sink writes: a list of one, or none without a `path`."""
+    sink = config.sinks[name]
+    path = sink.options.get("path")
+    if sink.instance is not None or not isinstance(path, str):
+        return []
+    check_path(path, where)
+    factory = find(SINKS, sink.type, f"{where.removesuffix('path')}type")
+    return [_Output(run.expand(path), where, getattr(factory, "output", None))]
+
+
+def check_path(path: str, where: str) -> None:
+    """Check that a text is a path that leads to where it seems to lead.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not path.strip():
+        raise config_error(where, "the path is empty; '.' is the current folder")
+    try:
+        encoded = os.fsencode(path)
+    except UnicodeError:
+        encoded = b"\0"
+    if b"\0" in encoded:
+        raise config_error(where, f"{path!r} has a character that no path can have")
+    if match := _ADDRESS.match(path):
+        if match[1].lower() == "file":
+            raise config_error(where, f"{path!r} is an address: write the path only")
+        raise config_error(
+            where,
+            f"{path!r} is an address, and logflume writes to local files only: write to a local "
+            "folder, and copy it from there (a `mirror` that does so is planned)",
+        )
+    if _SHELL_NAMES.match(path):
+        raise config_error(where, f"{path!r} has a name that only a shell expands: write it out")
+
+
+def _check_output(output: _Output) -> None:
+    path, where, wanted = output
+    for place in (path, *path.parents):
+        try:
+            kind = stat.S_IFMT(place.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            if place.is_symlink():
+                target = place.readlink()
+                raise config_error(
+                    where, f"{place} is a link to {target}, which does not exist"
+                ) from None
+            continue
+        except OSError as error:
+            raise config_error(where, f"{place} can't be used: {error.strerror}") from None
+        allowed = _WANTED[wanted if place is path else "folder"]
+        if kind not in allowed:
+            needed = " or ".join(_KINDS[kind] for kind in allowed)
+            raise config_error(
+                where, f"{place} is {_KINDS.get(kind, 'something else')}, and not {needed}"
+            )
+        return
+
+
+def _check_apart(outputs: Sequence[_Output], run: RunInfo, errors: ErrorList) -> None:
+    """Check that no two sinks write to one path, nor any to a file of the run itself."""
+    owners = {key: what for path, what in _OWN_FILES.items() for key in _keys(run.expand(path))}
+    files = [output for output in outputs if output.output == "file"]
+    for output in outputs:
+        owner = next((owners[key] for key in _keys(output.path) if key in owners), None)
+        with errors:
+            if owner is not None:
+                raise config_error(output.where, f"{output.path} is also {owner}")
+            for file in files:
+                if file.path in output.path.parents:
+                    problem = f"{output.path} is in {file.path}, which is a file: {file.where}"
+                    raise config_error(output.where, problem)
+        owners |= dict.fromkeys(_keys(output.path), f"the path of another sink: {output.where}")
+
+
+def _keys(path: Path) -> list[str]:
+    """Return what two paths have in common if they lead to one file.
+
+    Case is ignored, as macOS and Windows do: the folder may be copied there.
+    """
+    keys = [os.path.realpath(path).casefold()]
+    with suppress(OSError):
+        status = path.stat()
+        keys.append(f"{status.st_dev} {status.st_ino}")
+    return keys
+
+
+def _probe(outputs: Sequence[_Output], errors: ErrorList) -> None:
+    """Check that each folder can be written to, or the nearest one that exists."""
+    probed = set()
+    for path, where, _ in outputs:
+        if path.is_file() and not os.access(path, os.W_OK):
+            with errors:
+                raise config_error(where, f"{path} can't be written to: its mode forbids it")
+        folder = next(place for place in (path, *path.parents) if place.is_dir())
+        if folder in probed:
+            continue
+        probed.add(folder)
+        with errors:
+            try:
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                problem = f"{folder} can't be written to: {error.strerror}"
+                raise config_error(where, problem) from None
