@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from math import nan
+from collections.abc import Collection, Mapping, Sequence
+from math import nan, sqrt
 from typing import Any, TypeGuard
 
 from logflume.values.plain import are_floats
 
 from ._balance import Rewards
-from ._trend import is_usable
+from ._trend import Stats, is_usable
 
-__all__ = ["TRAINER_NAMES", "are_usable", "as_metric", "is_number", "read_rewards"]
+__all__ = [
+    "TRAINER_NAMES",
+    "are_usable",
+    "as_metric",
+    "is_number",
+    "read_rewards",
+    "spread_within_groups",
+]
 
 _MAX_FUNCTIONS = 16
 _PREFIX = "rewards/"
@@ -55,6 +62,26 @@ def read_rewards(event_dict: Mapping[str, Any]) -> Rewards:
         name: _apply_weight(columns[name], weights.get(name, 1.0))
         for name in list(columns)[:_MAX_FUNCTIONS]
     }
+
+
+def spread_within_groups(event_dict: Mapping[str, Any]) -> float | None:
+    """Return the mean standard deviation of the total reward within groups, as TRL reports it.
+
+    It is the standard deviation over the batch if the event (a flattened `reward` event) has no
+    groups; None if there is none either.
+    """
+    values, size = event_dict.get(_TOTAL), event_dict.get("num_generations")
+    if isinstance(values, list) and isinstance(size, int) and size > 1 and not len(values) % size:
+        groups = [values[i : i + size] for i in range(0, len(values), size)]
+        numbers = [[v for v in group if is_number(v) and is_usable(v)] for group in groups]
+        if spreads := [_sample_std(group) for group in numbers if len(group) > 1]:
+            return sum(spreads) / len(spreads)
+    std = event_dict.get(f"{_TOTAL}/std")
+    return std if is_number(std) else None
+
+
+def _sample_std(values: Sequence[float]) -> float:
+    return Stats(values).std * sqrt(len(values) / (len(values) - 1))
 
 
 def _weights(event_dict: Mapping[str, Any]) -> Mapping[str, float]:

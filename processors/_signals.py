@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Collection, Sequence
+from typing import TypeGuard
 
 from logflume.protocols import EventDict
 
@@ -16,7 +17,7 @@ from ._findings import Finding
 from ._trend import History, Row, WindowStats, fit_line, has_risen
 
 __all__ = [
-    "NonfiniteLoss",
+    "Nonfinite",
     "OffTrend",
     "VarianceCollapse",
     "ZeroSignal",
@@ -25,15 +26,27 @@ __all__ = [
 _ZERO_SHARE = "frac_reward_zero_std"
 
 
-class NonfiniteLoss:
-    """The loss is NaN or infinite. The report is the event itself."""
+class Nonfinite:
+    """A metric is NaN or infinite. The report is the event itself.
+
+    Args:
+        metric: The metric.
+        title: What it is, for the message.
+        cause: A metric whose non-finite value explains that of this one, so that there is only one
+            alert; None: none.
+    """
+
+    def __init__(self, metric: str, title: str, cause: str | None = None) -> None:
+        self._metric = metric
+        self._title = title
+        self._cause = cause
 
     def __call__(self, event_dict: EventDict) -> Finding | None:
         """Evaluate one event."""
-        loss = event_dict.get("loss")
-        if type(loss) is not float or math.isfinite(loss):
+        value = event_dict.get(self._metric)
+        if not _is_nonfinite(value) or _is_nonfinite(event_dict.get(self._cause or "")):
             return None
-        return Finding(f"The loss is {loss}.", {"metric": "loss", "value": loss})
+        return Finding(f"The {self._title} is {value}.", {"metric": self._metric, "value": value})
 
 
 class VarianceCollapse:
@@ -180,6 +193,10 @@ class OffTrend:
                 "threshold": threshold,
             },
         )
+
+
+def _is_nonfinite(value: object) -> TypeGuard[float]:
+    return type(value) is float and not math.isfinite(value)
 
 
 def _widest(windows: Sequence[WindowStats]) -> WindowStats:

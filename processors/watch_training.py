@@ -16,9 +16,16 @@ from logflume.values.columnar import Getter, getter
 
 from ._balance import AntiCorrelatedFunctions, DominatingFunction, Rewards
 from ._findings import Finding, MetricSignal, Report, Signal, TrackedSignal
-from ._reports import TRAINER_NAMES, are_usable, as_metric, is_number, read_rewards
+from ._reports import (
+    TRAINER_NAMES,
+    are_usable,
+    as_metric,
+    is_number,
+    read_rewards,
+    spread_within_groups,
+)
 from ._reward_signals import RewardWithoutCorrectness, RewardWithTruncation
-from ._signals import NonfiniteLoss, OffTrend, VarianceCollapse, ZeroSignal
+from ._signals import Nonfinite, OffTrend, VarianceCollapse, ZeroSignal
 from ._trend import Row
 
 __all__ = ["WatchTraining"]
@@ -48,6 +55,8 @@ class WatchTraining:
     unchanged. Place it after `flatten_rewards`. The signals:
 
     - `nonfinite_loss`: the loss is NaN or infinite.
+    - `nonfinite_gradient`: the norm of the gradient is NaN or infinite, but the loss isn't:
+      transformers reports a loss of 0.0 beside it.
     - `reward_with_truncation`: the reward rises while more completions are truncated at the length
       limit.
     - `reward_without_correctness`: the reward keeps rising, but correctness doesn't.
@@ -60,9 +69,9 @@ class WatchTraining:
       last window.
 
     Each signal raises one alert, and another one if it reappears after being absent for a window.
-    The defaults prefer late alerts to false ones: all signals except the first need a full window
-    of reports. A report is one event: with `logging_steps=10`, a window of 20 reports is 200 steps.
-    A trainer's `run_started` event resets all signals. Only rank 0 evaluates events.
+    The defaults prefer late alerts to false ones: all signals except the first two need a full
+    window of reports. A report is one event: with `logging_steps=10`, a window of 20 reports is 200
+    steps. A trainer's `run_started` event resets all signals. Only rank 0 evaluates events.
 
     Args:
         window_reports: Length of the window in reports; at least 2.
@@ -152,7 +161,12 @@ class WatchTraining:
             "dominating_function": DominatingFunction(window, self._dominating_share),
             "anti_correlated_functions": AntiCorrelatedFunctions(window, self._anti_correlation),
         }
-        self._event_signals = [TrackedSignal("nonfinite_loss", NonfiniteLoss(), window)]
+        self._event_signals = [
+            TrackedSignal("nonfinite_loss", Nonfinite("loss", "loss"), window),
+            TrackedSignal(
+                "nonfinite_gradient", Nonfinite("grad_norm", "norm of the gradient", "loss"), window
+            ),
+        ]
         self._metric_signals = [
             (signal, TrackedSignal(name, signal, window)) for name, signal in metric_signals.items()
         ]
@@ -192,9 +206,9 @@ class WatchTraining:
             (tracked, [metrics[metric] for metric in signal.select(metrics)])
             for signal, tracked in self._metric_signals
         ]
-        # The loss is read as well, because it has to be finite.
-        loss = [metrics["loss"]] if "loss" in metrics else []
-        read = list(dict.fromkeys(chain(loss, *(fields for _, fields in selected))))
+        # These are read as well, because they have to be finite.
+        finite = [metrics[name] for name in ("loss", "grad_norm") if name in metrics]
+        read = list(dict.fromkeys(chain(finite, *(fields for _, fields in selected))))
         signals = [(tracked, getter(fields)) for tracked, fields in selected if fields]
         return _ReadPlan(read, getter(read), signals)
 
@@ -202,7 +216,8 @@ class WatchTraining:
         self._reward_reports = number = self._reward_reports + 1
         self._evaluate(event_dict, number, self._reward_signals, read_rewards(event_dict))
         if not self._has_trainer:  # a trainer reports the same metrics itself
-            self._watch_metrics(event_dict, TRAINER_NAMES)
+            spread = {"reward_std": spread_within_groups(event_dict)}
+            self._watch_metrics({**spread, **event_dict}, TRAINER_NAMES)
 
     def _evaluate(
         self,

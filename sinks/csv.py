@@ -112,7 +112,8 @@ class CsvSink:
         columns = [
             column_cells(present[name]) if name in present else empty for name in self._columns
         ]
-        if overflow := {name: v for name, v in present.items() if name not in self._known}:
+        # Sorted, because the order of the events' names depends on the batch.
+        if overflow := {name: present[name] for name in sorted(present.keys() - self._known)}:
             columns[-1] = _extras_cells(overflow, present.get("extras"), columns[-1])
         return columns
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from logflume.protocols import Event, Position
 from logflume.runs.info import RunInfo
 from logflume.values.arrow import Columns, widen
-from logflume.values.columnar import join, transpose
+from logflume.values.columnar import EventColumns, join
 from logflume.values.snapshot import memory_bytes
 
 from .folder import PartFolder, warn
@@ -58,7 +58,7 @@ class Pending:
         self._latest_rows += len(events)
         # The size of a large batch is not needed: it is converted next in any case.
         if self._latest_rows < _MANY_EVENTS:
-            self._latest_bytes += sum(_size_bytes(values) for _, values in transpose(events))
+            self._latest_bytes += _size_bytes(events)
 
     def convert(self) -> None:
         """Convert the latest events to Arrow, if there are enough to make it worthwhile.
@@ -85,9 +85,14 @@ class Pending:
         self._latest_rows = self._latest_bytes = 0
 
 
-def _size_bytes(values: Sequence[Any]) -> int:
-    """Return the approximate memory that the values of a column take in Arrow."""
-    return 8 * len(values) + memory_bytes(values)
+def _size_bytes(events: Sequence[Event]) -> int:
+    """Return the approximate memory that the values of events take in Arrow."""
+    groups = events.columns.values() if isinstance(events, EventColumns) else map(_values, events)
+    return sum(8 * len(values) + memory_bytes(values) for values in groups)
+
+
+def _values(event: Event) -> Collection[Any]:
+    return event.values()
 
 
 _MAX_SMALL_PARTS = 64

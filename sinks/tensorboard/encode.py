@@ -27,9 +27,10 @@ from logflume.values.plain import are_floats
 
 from .hparams import session_end, session_start
 from .markdown import completion_markdown
+from .open_step import MAX_EVENTS, OpenStep
 from .panels import layout
 from .summaries import histogram, text
-from .tags import mode_tag, tag_of
+from .tags import mode_tag, prefix_of, tag_of
 
 __all__ = ["Encoder", "pack_scalars"]
 
@@ -46,66 +47,109 @@ class Encoder:
 
     Events of an earlier attempt, added by the catch-up, come first and belong to its curves.
 
+    The records of a step are written when it is over: several events of it are one point. Only the
+    last of them has positions, those of all its events. So after a kill exactly the events that are
+    not shown are added from the journal, once `drop_unfinished` has removed what has no position.
+
     Args:
         run_id: Id of the run.
         texts_per_step: Maximum number of completions shown for a step and mode.
         attempt: The attempt of the next event, as far as it is known.
+
+    Attributes:
+        shows_last: Whether TensorBoard shows something of the last event.
     """
 
     run_id: str
     texts_per_step: int
     attempt: int
+    shows_last: bool = False
     _step: int | None = None
     _started: bool = False
     _has_session: bool = False
     _texts: dict[str | None, tuple[int | None, int]] = field(default_factory=dict)
+    _open: OpenStep = field(default_factory=OpenStep)
+
+    @property
+    def unwritten(self) -> int:
+        """Number of events of the present step that are in no record yet."""
+        return self._open.unwritten
 
     def copy(self) -> Encoder:
         """Return a copy to encode further events with, which leaves this encoder unchanged."""
-        return replace(self, _texts=dict(self._texts))
+        return replace(self, _texts=dict(self._texts), _open=self._open.copy())
 
     def after(self, last: LastEvent) -> Encoder:
         """Return an encoder that continues where an earlier process stopped."""
         return replace(self, attempt=last.attempt, _step=last.step, _started=True)
 
     def records(self, event: Event) -> bytes:
-        """Return the records of an event; empty if TensorBoard has nothing to show for it."""
-        wall_time_s = datetime.fromisoformat(event["timestamp"]).timestamp()
-        attempt = event.get("attempt", self.attempt)
+        """Return the records that are complete with an event: those of the step before it."""
+        attempt, step = event.get("attempt", self.attempt), event["step"]
+        records = b""
+        if attempt != self.attempt or step not in (None, self._step):
+            records = self.end_step()
+            self._open = OpenStep()
         if attempt != self.attempt:
             self.attempt, self._step, self._started = attempt, None, False
-        if event["step"] is not None:
-            self._step = event["step"]
-        summary = self._summary(event, wall_time_s)
-        if not summary:
+        if step is not None:
+            self._step = step
+        self.shows_last = self._add(event)
+        if self._step is None or self._open.unwritten >= MAX_EVENTS:
+            records += self.end_step()
+            self._open = OpenStep()
+        return records
+
+    def end_step(self) -> bytes:
+        """Return the records of what is not written yet; empty if that is nothing."""
+        if not self._open.unwritten:
             return b""
+        position, seqs = self._open.position, self._open.seqs
+        shown = list(self._open.take(_curves))
         step = self._step or 0
-        if not self.knows_step:
-            return frame(summary_event(wall_time_s, step, summary))
+        records = []
+        if self.knows_step and not self._started:
+            self._started = True
+            records.append(_start(_time(shown[0].timestamp), step if self.attempt else 0))
+        for timestamp, summary in shown[:-1]:
+            records.append(frame(summary_event(_time(timestamp), step, summary)))
+        timestamp, summary = shown[-1]
         # Only records after the start get a mark: a mark implies that the start is written.
-        end = position_field(attempt, event.get("seq", 0))
-        record = frame(summary_event(wall_time_s, step, summary, end))
-        if self._started:
-            return record
-        self._started = True
-        return _start(wall_time_s, step if self.attempt else 0) + record
+        mark = position_field(*position, also=seqs[:-1]) if self.knows_step else b""
+        records.append(frame(summary_event(_time(timestamp), step, summary, mark)))
+        return b"".join(records)
 
     @property
     def knows_step(self) -> bool:
         """Whether events are shown, and their records have a position."""
         return self._step is not None or self.attempt == 0
 
-    def _summary(self, event: Event, wall_time_s: float) -> bytes:
+    def _add(self, event: Event) -> bool:
+        """Add what TensorBoard shows for an event to the present step; return whether it does."""
         event_type = event["event"]
-        if event_type == "run_started":
-            summary = session_start(event, self.run_id, wall_time_s)
-            self._has_session = self._has_session or bool(summary)
-            return summary
-        if event_type == "run_finished":
+        if event_type in ("run_started", "run_finished"):
+            summary = self._session(event)
+        elif not self.knows_step:
+            return False
+        elif event_type == "model_output":
+            summary = self._text(event)
+        else:
+            summary = _curves(event)
+            if summary and event["step"] is not None:
+                tag = prefix_of(event_type, event.get("mode"))
+                self._open.add_numbers(tag, event, summary)
+                return True
+        if summary:
+            self._open.add(event, summary)
+        return bool(summary)
+
+    def _session(self, event: Event) -> bytes:
+        wall_time_s = _time(event["timestamp"])
+        if event["event"] == "run_finished":
             return session_end(event, wall_time_s) if self._has_session else b""
-        if not self.knows_step:
-            return b""
-        return self._text(event) if event_type == "model_output" else _curves(event)
+        summary = session_start(event, self.run_id, wall_time_s)
+        self._has_session = self._has_session or bool(summary)
+        return summary
 
     def _text(self, event: Event) -> bytes:
         mode = event.get("mode")
@@ -115,6 +159,10 @@ class Encoder:
             return b""
         self._texts[mode] = (self._step, index + 1)
         return text(mode_tag(mode, f"model_output/{index}"), "text", completion_markdown(event))
+
+
+def _time(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
 
 
 def _curves(event: Event) -> bytes:

@@ -1,4 +1,4 @@
-"""The class `TensorBoardSink`, which writes one record per event.
+"""The class `TensorBoardSink`, which writes the records of a step once it is over.
 
 Neither torch nor TensorFlow is imported. TensorBoard itself is imported with the first instance:
 with `worker: process` the training process only reads the options of this class and never needs
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["TensorBoardSink"]
 
+_NEVER_S = 1e9
+_RETRY_S = 1.0
+
 
 class TensorBoardSink:
     """Writes an event file for TensorBoard, a new one for each process.
 
     TensorBoard stores numbers as float32, and by default shows a sample of long curves
     and of the texts (`tensorboard --samples_per_plugin=scalars=0,text=0` shows all).
-    An event without a step is shown at the last step seen.
+    An event without a step is shown at the last step seen. Several events of one step are one
+    point, by the same rules as in `metrics()` (`logflume.values.aggregates`), so a step is written
+    once it is over: with the first event of another step, by `flush`, or at the end.
 
     The file is created with the first record: TensorBoard's Python reader abandons a file once it
     finds a later one, so a process that has nothing to show must not create one.
@@ -48,6 +53,17 @@ class TensorBoardSink:
         self._missing_bytes = 0
         self._run = run
         self._encoder = Encoder(run.run, texts_per_step, run.attempt)
+        self._fails_to_flush = False
+
+    @property
+    def flush_every_s(self) -> float:
+        """Only on request, because a flush ends the step; but soon where that has failed."""
+        return _RETRY_S if self._fails_to_flush else _NEVER_S
+
+    @property
+    def unwritten(self) -> int:
+        """Number of events of the present step that are not in a file yet."""
+        return self._encoder.unwritten
 
     @property
     def loss(self) -> str | None:
@@ -60,7 +76,9 @@ class TensorBoardSink:
         )
 
     def write(self, events: Sequence[Event]) -> None:
-        """Append one batch. When this returns, readers see it and a kill loses none of it.
+        """Append the steps that are over. When this returns, readers see them.
+
+        A kill loses none of it: what is not in the file is added when the run is continued.
 
         Raises:
             OSError: Nothing of the batch was written; it can be sent again.
@@ -68,16 +86,14 @@ class TensorBoardSink:
         encoder = self._encoder.copy()
         # Of most completions nothing is shown: their events need not be made.
         seen = events.views() if isinstance(events, EventColumns) else events
-        if records := b"".join(map(encoder.records, seen)):
-            self.flush()
-            self._file = self._file or self._create_file()
-            self._file.append(records)
+        self._append(b"".join(map(encoder.records, seen)))
         self._encoder = encoder
 
     def held(self, run: RunInfo) -> Container[Position]:
         """Return the positions of a run's events: the last one in the folder and all before it."""
-        from logflume.formats.tfevents import PositionsUpTo, find_last_event
+        from logflume.formats.tfevents import PositionsUpTo, drop_unfinished, find_last_event
 
+        drop_unfinished(self._folder, run)
         last = find_last_event(self._folder, run)
         if last is None:
             return ()
@@ -93,7 +109,8 @@ class TensorBoardSink:
     def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
         """Yield the events of which TensorBoard shows something at a known step."""
         for event in events:
-            if self._encoder.records(event) and self._encoder.knows_step:
+            self._encoder.records(event)
+            if self._encoder.shows_last and self._encoder.knows_step:
                 yield ScannedEvent((event["attempt"], event["seq"]))
 
     def own_files(self, path: Path, run: RunInfo) -> list[Path]:
@@ -103,16 +120,35 @@ class TensorBoardSink:
         return find_own_files(path, run)
 
     def flush(self) -> None:
+        """Append what there is of the present step.
+
+        Raises:
+            OSError: Nothing was written; the next call tries again.
+        """
+        self._fails_to_flush = True
+        self._leave_removed_file()
+        encoder = self._encoder.copy()
+        self._append(encoder.end_step())
+        self._encoder = encoder
+        self._fails_to_flush = False
+
+    def close(self) -> None:
+        """Close the file, after what there is of the present step."""
+        self.flush()
+        self._close_file()
+
+    def _append(self, records: bytes) -> None:
+        if records:
+            self._leave_removed_file()
+            self._file = self._file or self._create_file()
+            self._file.append(records)
+
+    def _leave_removed_file(self) -> None:
         """Leave a file that another process has removed or truncated: the next is a new one."""
         missing_bytes = self._file.find_missing_bytes() if self._file else None
         if missing_bytes is not None:
             self._missing_bytes += missing_bytes
             self._close_file()
-
-    def close(self) -> None:
-        """Close the file."""
-        self.flush()
-        self._close_file()
 
     def _close_file(self) -> None:
         if self._file:

@@ -2,12 +2,13 @@
 
 The event type gives the prefix of a tag. TensorBoard groups tags by the part before the first `/`:
 
-| event        | field         | tag                                           |
-|--------------|---------------|-----------------------------------------------|
-| `training`   | any           | `train/<field>`                               |
-| `evaluation` | any           | `eval/<field>`                                |
-| `reward`     | `rewards/...` | the field itself; `eval/<field>` in mode eval |
-| other        | any           | `<event>/<field>`                             |
+| event        | field         | tag               | tag in mode eval       |
+|--------------|---------------|-------------------|------------------------|
+| `training`   | any           | `train/<field>`   | `eval/<field>`         |
+| `evaluation` | any           | `eval/<field>`    | `eval/<field>`         |
+| `reward`     | `rewards/...` | the field itself  | `eval/<field>`         |
+| `system`     | any           | `system/<field>`  | `system/<field>`       |
+| other        | any           | `<event>/<field>` | `eval/<event>/<field>` |
 
 The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
 The reserved names of an event (`seq`, `step` …) have no tag. Nor do the numbers of event types that
@@ -21,9 +22,9 @@ import msgspec
 
 from logflume.events.catalogue import EventBase
 
-__all__ = ["mode_tag", "tag_of"]
+__all__ = ["mode_tag", "prefix_of", "tag_of"]
 
-_PREFIXES = {"training": "train", "evaluation": "eval"}
+_WITHOUT_MODE = frozenset({"system", "summary", "checkpoint", "alert"})
 _WITHOUT_TAGS = frozenset(
     {"model_output", "run_started", "run_finished", "message", "pipeline", "exception"}
 )
@@ -42,7 +43,20 @@ def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
         return None
     if event_type == "reward" and field.startswith("rewards/"):
         return mode_tag(mode, field)
-    return f"{_PREFIXES.get(event_type, event_type)}/{field}"
+    return f"{prefix_of(event_type, mode)}/{field}"
+
+
+def prefix_of(event_type: str, mode: str | None) -> str:
+    """Return the prefix of the tags of an event.
+
+    >>> prefix_of("training", "eval"), prefix_of("generation", "eval")
+    ('eval', 'eval/generation')
+    """
+    if event_type == "evaluation" or (event_type == "training" and mode == "eval"):
+        return "eval"
+    if event_type == "training":
+        return "train"
+    return event_type if event_type in _WITHOUT_MODE else mode_tag(mode, event_type)
 
 
 def mode_tag(mode: str | None, tag: str) -> str:

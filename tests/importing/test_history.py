@@ -180,3 +180,26 @@ def test_an_invalid_step(tmp_path: Path) -> None:
     _, events = imported(tmp_path / "history.csv", tmp_path)
     rows = of_type(events, "training")
     assert [(1, 0.5), (1, 0.4), (1, 0.3), (3, 0.2)] == [(r["step"], r["loss"]) for r in rows]
+
+
+def test_rows_from_lightning(tmp_path: Path) -> None:
+    """`train_loss` without a final report is a curve, and `val_loss` belongs to an evaluation."""
+    rows = [{"step": s, "train_loss": 1 / s, "train_acc": 0.5} for s in (1, 2, 3)]
+    source = jsonl(tmp_path / "history.jsonl", *rows, {"step": 3, "val_loss": 2.0})
+    result, events = imported(source, tmp_path / "logs")
+    metrics = logflume.open_run(result.folder).metrics("train_loss", "val_loss", wide=True)
+
+    assert [] == of_type(events, "summary")
+    assert [(1, 1.0, None), (2, 0.5, None), (3, 1 / 3, None), (3, None, 2.0)] == [
+        (row["step"], row["train_loss"], row["val_loss"]) for row in metrics.to_pylist()
+    ]
+
+
+def test_reports_as_rows(tmp_path: Path) -> None:
+    """A row with the names of a trainer's evaluation is one as a whole, as in the callbacks."""
+    row = {"step": 10, "eval_loss": 1.0, "reward": 0.5, "eval_runtime": 2.0}
+    _, events = imported(jsonl(tmp_path / "logging.jsonl", row), tmp_path / "logs")
+    (evaluation,) = of_type(events, "evaluation")
+
+    assert {"loss": 1.0, "reward": 0.5, "runtime": 2.0} == fields(evaluation)
+    assert [] == of_type(events, "training")

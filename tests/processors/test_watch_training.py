@@ -68,6 +68,31 @@ def test_nonfinite_loss(loss: float) -> None:
     assert str(loss) == str(alert["value"])
 
 
+@pytest.mark.parametrize("norm", [math.nan, math.inf])
+def test_nonfinite_gradient(norm: float) -> None:
+    """A gradient that is not finite raises an alert, although the loss is reported as 0.0."""
+    (alert,) = watch(reports(loss=[1.0, 0.0, 0.0], grad_norm=[1.0, norm, norm]))
+    assert (1, "nonfinite_gradient", "grad_norm") == (
+        alert["step"],
+        alert["signal"],
+        alert["metric"],
+    )
+    assert str(norm) == str(alert["value"])
+    (alert,) = watch(reports(loss=[1.0, norm, norm], grad_norm=[1.0, norm, norm]))
+    assert "nonfinite_loss" == alert["signal"]
+
+
+@pytest.mark.parametrize("num_generations", [None, 4])
+def test_variance_collapse_without_a_trainer(num_generations: int | None) -> None:
+    """Rewards that are logged by hand collapse as well, with groups and without."""
+    spreads = noisy(1.0, 2 * WINDOW) + noisy(0.001, 2 * WINDOW)
+    groups = [[1.0, 1.0 + spread, 1.0 - spread, 1.0] * 4 for spread in spreads]
+    events = [{"f": group, "num_generations": num_generations} for group in groups]
+    alerts = signals(events, "reward")
+    assert ["variance_collapse"] == [name for name in alerts if name != "zero_signal"]
+    assert [] == signals(events[: 2 * WINDOW], "reward")
+
+
 def test_rising_entropy() -> None:
     """A sudden rise of the entropy is off the trend as well."""
     assert ["entropy_off_trend"] == signals(ENTROPY_JUMP)

@@ -11,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +148,11 @@ def test_any_number(numbers: list[tuple[int, float]]) -> None:
         )
         found = points(Path(folder), "train/x")
 
-    assert repr([(step, as_float32(value)) for step, value in numbers]) == repr(found)
+    steps = [(step, [v for _, v in some]) for step, some in groupby(numbers, itemgetter(0))]
+    assert [step for step, _ in steps] == [step for step, _ in found]
+    single = [(step, repr(as_float32(values[0]))) for step, values in steps if len(values) == 1]
+    several = [index for index, (_, values) in enumerate(steps) if len(values) > 1]
+    assert single == [(s, repr(v)) for i, (s, v) in enumerate(found) if i not in several]
 
 
 def test_no_step(tmp_path: Path) -> None:
@@ -157,25 +163,29 @@ def test_no_step(tmp_path: Path) -> None:
     assert [0, 5, 5, 6, 6] == [step for step, _ in points(tmp_path, "system/cpu_percent")]
 
 
-def test_readable_after_each_write(tmp_path: Path) -> None:
-    """Events are readable after each write, by a reader that stays open."""
+def test_readable_after_each_step(tmp_path: Path) -> None:
+    """A step is readable once it is over, or after `flush`, by a reader that stays open."""
     reader = EventAccumulator(str(tmp_path), size_guidance=EVERYTHING)
     with closing(TensorBoardSink(tmp_path, run=RunInfo(run="r"))) as sink:
         for step in range(3):
             sink.write([make_event("training", step=step, loss=1.0)])
             reader.Reload()
-            assert step + 1 == len(reader.Scalars("train/loss"))
+            assert step == len(reader.Tags()["scalars"] and reader.Scalars("train/loss"))
+            assert 1 == sink.unwritten
+        sink.flush()
+        reader.Reload()
+        assert (3, 0) == (len(reader.Scalars("train/loss")), sink.unwritten)
 
 
 def test_a_removed_file_is_created_again(tmp_path: Path) -> None:
     """After the folder was removed, later events are in a new file."""
     folder = tmp_path / "tensorboard"
     with closing(TensorBoardSink(folder, run=RunInfo(run="r"))) as sink:
-        sink.write([make_event("training", step=1, loss=1.0)])
+        sink.write([make_event("training", step=step, loss=1.0) for step in (1, 2)])
         shutil.rmtree(folder)
-        sink.write([make_event("training", step=2, loss=0.5)])
+        sink.write([make_event("training", step=3, loss=0.5)])
 
-        assert [(2, 0.5)] == points(folder, "train/loss")
+        assert [(2, 1.0)] == points(folder, "train/loss")
 
 
 def test_no_events_create_no_file(tmp_path: Path) -> None:
@@ -235,10 +245,11 @@ def test_failed_write_leaves_nothing(tmp_path: Path, room_bytes: int) -> None:
     batch = [make_event("model_output", step=2, model_output="x" * 5000), *second]
     with closing(TensorBoardSink(tmp_path, run=RunInfo(run="r"))) as sink:
         sink.write(first)
+        sink.flush()
         (path,) = tmp_path.iterdir()
         size_bytes = path.stat().st_size
         with full_disk(size_bytes + room_bytes), pytest.raises(OSError, match="too large"):
-            sink.write(batch)
+            sink.write([*batch, make_event("training", step=3, loss=3.0)])
         assert size_bytes == path.stat().st_size
         sink.write(batch)
 
@@ -263,9 +274,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_kill(tmp_path: Path) -> None:
-    """A killed process loses no written event, and doesn't import heavy packages."""
+    """A killed process loses no step that was over, and doesn't import heavy packages."""
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert (-signal.SIGKILL, "set()\n") == (ended.returncode, ended.stdout)
-    assert list(range(200)) == [step for step, _ in points(tmp_path, "train/loss")]
+    assert list(range(199)) == [step for step, _ in points(tmp_path, "train/loss")]

@@ -137,3 +137,50 @@ def test_retried_training(tmp_path: Path) -> None:
     (finished,) = of_type(events, "run_finished")
     assert "finished" == finished["status"]
     assert [] == [name for name in finished if name == "exception"]
+
+
+@pytest.mark.parametrize("masks_truncated", [False, True])
+def test_tokens_that_the_model_did_not_produce(tmp_path: Path, masks_truncated: bool) -> None:
+    """The results of tools, which a trainer masks, don't count as tokens of the completion."""
+    trainer = make_trainer(tmp_path, max_steps=1, mask_truncated_completions=masks_truncated)
+    end = trainer.processing_class.eos_token_id
+
+    def roll_out(prompts: list[Any], _trainer: Any) -> dict[str, Any]:
+        # Row n has n tokens of the model, three of a tool, and the model's end token or another.
+        rows = range(len(prompts))
+        return {
+            "prompt_ids": [[5, 6]] * len(prompts),
+            "completion_ids": [[7] * row + [8] * 3 + [end if row % 2 else 7] for row in rows],
+            "env_mask": [[1] * row + [0] * 3 + [1] for row in rows],
+            "logprobs": [[0.0] * (row + 4) for row in rows],
+        }
+
+    trainer.rollout_func = roll_out
+    outputs = of_type(train(trainer), "model_output")
+    unknown = masks_truncated  # what TRL masks as a whole has no mask of the tools any more
+    assert [row + 1 if row % 2 or not unknown else None for row in range(8)] == [
+        event.get("completion_tokens") for event in outputs
+    ]
+
+
+def test_tokens_after_tool_calls() -> None:
+    """In a batch with tools, a completion without their results has its length, masked or not."""
+    from logflume.training.rollouts import Rollouts
+
+    def tokens(counts: list[int], lengths: list[int | None]) -> list[Any]:
+        rollouts = Rollouts(
+            generation=0,
+            global_step=0,
+            step=1,
+            mode="train",
+            prompts=[""] * len(counts),
+            completions=[""] * len(counts),
+            names=["a"],
+            table=[[1.0]] * len(counts),
+            completion_tokens=lengths,
+            model_tokens=counts,
+        )
+        columns = {event: columns for _, event, columns in rollouts.columns_by_type()}
+        return list(columns["model_output"]["completion_tokens"])
+
+    assert [3, 5, None] == tokens([3, 0, 0], [None, 5, None])

@@ -62,13 +62,12 @@ def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
 def summarize_metrics(run: Run) -> dict[str, dict[str, Any]]:
     """Return for each metric its values by step, and the first, last, minimum and maximum value.
 
-    Metrics of evaluations are prefixed with `eval/`. NaN and infinities are omitted. Values of
-    several ranks are averaged.
+    Metrics of evaluations are prefixed with `eval/`. NaN and infinities are omitted.
     """
     table = run.metrics(*_PATTERNS, wide=True)
     rows = table.to_pylist()
     series: dict[str, list[float]] = {}
-    for mode, prefix in (("train", ""), (None, ""), ("eval", "eval/")):
+    for mode, prefix in (("train", ""), ("eval", "eval/")):
         of_mode = [row for row in rows if row["mode"] == mode]
         # The trainer's own metrics take precedence: their columns come first.
         for column in table.column_names[2:]:

@@ -18,6 +18,7 @@ from logflume.events.reserved import (
     EventBase,
     Families,
     TrainerEvent,
+    aggregated,
     doc,
     unit,
 )
@@ -43,7 +44,9 @@ class ModelOutput(TrainerEvent):
     )
     advantage: Annotated[float | None, doc("advantage used for the update")] = None
     prompt_tokens: Annotated[int | None, unit("tokens", "length of the prompt")] = None
-    completion_tokens: Annotated[int | None, unit("tokens", "length of the completion")] = None
+    completion_tokens: Annotated[int | None, unit("tokens", "tokens that the model produced")] = (
+        None
+    )
     truncated: Annotated[bool | None, doc("cut off at the length limit, without an end token")] = (
         None
     )
@@ -90,9 +93,9 @@ class Training(TrainerEvent):
     """Metrics of a training step."""
 
     loss: Annotated[float | None, doc("training loss")] = None
-    learning_rate: Annotated[float | None, doc("learning rate")] = None
+    learning_rate: Annotated[float | None, doc("learning rate", "last")] = None
     grad_norm: Annotated[float | None, doc("norm of the gradient before clipping")] = None
-    epoch: Annotated[float | None, unit("epochs", "passes over the data")] = None
+    epoch: Annotated[float | None, unit("epochs", "passes over the data", "last")] = None
     reward: Annotated[float | None, doc("mean total reward")] = None
     reward_std: Annotated[
         float | None, doc("standard deviation of the total reward within groups")
@@ -100,12 +103,14 @@ class Training(TrainerEvent):
     kl: Annotated[float | None, unit("nats", "KL divergence from the reference model")] = None
     entropy: Annotated[float | None, unit("nats", "mean entropy of the policy")] = None
     step_time: Annotated[float | None, unit("s", "duration of the step")] = None
-    num_tokens: Annotated[float | None, unit("tokens", "tokens processed so far")] = None
+    num_tokens: Annotated[float | None, unit("tokens", "tokens processed so far", "last")] = None
 
     families: ClassVar[Families] = {
         "rewards/*/mean": (float, "mean of one reward function"),
         "rewards/*/std": (float, "standard deviation of one reward function"),
         "completions/*": (float, "statistics of the completions"),
+        "completions/min_*": (Annotated[float, aggregated("min")], "length of the shortest"),
+        "completions/max_*": (Annotated[float, aggregated("max")], "length of the longest"),
         **GPU_FAMILIES,
     }
 
@@ -126,7 +131,10 @@ class Summary(TrainerEvent):
 class Reward(TrainerEvent):
     """The rewards of one batch of completions, with their statistics."""
 
-    num_generations: Annotated[int | None, doc("completions per group, for frac_zero_std")] = None
+    num_generations: Annotated[
+        int | None, doc("completions per group, for frac_zero_std", "last")
+    ] = None
+    groups: Annotated[int | None, doc("number of this rank's groups", "sum")] = None
 
     families: ClassVar[Families] = {
         "rewards/*": (
@@ -141,14 +149,17 @@ class Reward(TrainerEvent):
         "rewards/*/frac_zero_std": (float, "share of the groups whose values are all equal"),
         "frac_all_correct": (float, "share of this rank's groups in which all answers are correct"),
         "frac_none_correct": (float, "share of this rank's groups in which no answer is correct"),
-        "weights/*": (float, "weight of a reward function in the total; 1 if absent"),
+        "weights/*": (
+            Annotated[float, aggregated("last")],
+            "weight of a reward function in the total; 1 if absent",
+        ),
     }
 
 
 class Generation(TrainerEvent):
     """One batch of rollouts."""
 
-    rows: Annotated[int | None, doc("number of completions on this rank")] = None
+    rows: Annotated[int | None, doc("number of completions on this rank", "sum")] = None
     generate_s: Annotated[float | None, unit("s", "duration of the generation")] = None
 
     families: ClassVar[Families] = {
@@ -178,11 +189,17 @@ class System(EventBase):
     disk_free_bytes: Annotated[
         int | None, unit("bytes", "free space where the logs are written")
     ] = None
-    disk_read_bytes: Annotated[int | None, unit("bytes", "read by the process so far")] = None
-    disk_written_bytes: Annotated[int | None, unit("bytes", "written by the process so far")] = None
-    network_sent_bytes: Annotated[int | None, unit("bytes", "sent by the machine so far")] = None
+    disk_read_bytes: Annotated[int | None, unit("bytes", "read by the process so far", "last")] = (
+        None
+    )
+    disk_written_bytes: Annotated[
+        int | None, unit("bytes", "written by the process so far", "last")
+    ] = None
+    network_sent_bytes: Annotated[
+        int | None, unit("bytes", "sent by the machine so far", "last")
+    ] = None
     network_received_bytes: Annotated[
-        int | None, unit("bytes", "received by the machine so far")
+        int | None, unit("bytes", "received by the machine so far", "last")
     ] = None
 
     families: ClassVar[Families] = GPU_FAMILIES

@@ -16,9 +16,11 @@ __all__ = [
     "QUALITY_FAMILIES",
     "RESERVED_FOR_PIPELINE",
     "STEP_AND_MODE",
+    "Aggregate",
     "EventBase",
     "Families",
     "TrainerEvent",
+    "aggregated",
     "doc",
     "is_metric_name",
     "is_type_name",
@@ -73,14 +75,24 @@ def _matches_type_name(text: str) -> bool:
 Families = dict[str, tuple[Any, str]]
 
 
-def unit(name: str, text: str) -> Meta:
+Aggregate = Literal["mean", "min", "max", "sum", "std", "last"]
+"""How the values of a field in several events of one step become one (`values/aggregates.py`)."""
+
+
+def unit(name: str, text: str, aggregate: Aggregate = "mean") -> Meta:
     """Return the description of a field with a unit."""
-    return Meta(description=text, extra_json_schema={"unit": name}, extra={"unit": name})
+    extra = {"unit": name, "aggregate": aggregate}
+    return Meta(description=text, extra_json_schema={"unit": name}, extra=extra)
 
 
-def doc(text: str) -> Meta:
+def aggregated(aggregate: Aggregate) -> Meta:
+    """Return the annotation of a family whose fields are not aggregated by their mean."""
+    return Meta(extra={"aggregate": aggregate})
+
+
+def doc(text: str, aggregate: Aggregate = "mean") -> Meta:
     """Return the description of a field."""
-    return Meta(description=text)
+    return Meta(description=text, extra={"aggregate": aggregate})
 
 
 class EventBase(Struct, kw_only=True, omit_defaults=True):
@@ -127,11 +139,15 @@ class TrainerEvent(EventBase):
 
     global_step: Annotated[
         int | None,
-        doc("steps the trainer had completed; rollouts for training belong to the next one"),
+        doc(
+            "steps the trainer had completed; rollouts for training belong to the next one", "last"
+        ),
     ] = None
     generation: Annotated[
         int | None,
-        doc("number of the rollout batch within the attempt; of metrics, the latest trained on"),
+        doc(
+            "number of the rollout batch in the attempt; of metrics, the latest trained on", "last"
+        ),
     ] = None
 
 

@@ -1,19 +1,39 @@
-"""Splits a trainer's report into events by the names of its metrics."""
+"""Assigns what a trainer reports to event types, by the names of its metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["EVALUATION_PREFIX", "split_report"]
+__all__ = ["split_report"]
 
-EVALUATION_PREFIX = "eval_"
+_EVALUATION_PREFIX = "eval_"
+
+_OTHER_PREFIXES = ("test_", "predict_", "val_", "valid_", "validation_")
+"""Common values of `metric_key_prefix` other than `eval`."""
+
+_SPEED = ("samples_per_second", "steps_per_second", "tokens_per_second")
+"""What transformers reports after a prefix, in addition to the runtime."""
+
+_FINAL_NAMES = frozenset({"total_flos", "train_runtime", *(f"train_{name}" for name in _SPEED)})
+"""What makes a report the final one of a training."""
+
+_MEMORY = ("train_mem_", "init_mem_", "before_init_mem_")
+"""Prefixes of transformers' memory metrics, which the final report may have."""
 
 
 def split_report(
-    report: Mapping[str, Any], shared: Collection[str] = ("epoch",)
+    report: Mapping[Any, Any], shared: Collection[str] = ("epoch",)
 ) -> dict[str, dict[str, Any]]:
     """Split a report into the fields of `training`, `evaluation` and `summary` events.
+
+    - A report with an `eval_` name is an evaluation as a whole, because trainers prefix most of
+      its names, but not all. If a name occurs with and without the prefix, two reports were merged
+      into one, and each name is assigned on its own.
+    - Names with the prefix of another evaluation (`evaluate(metric_key_prefix="test")`) are
+      metrics of an evaluation, and keep the prefix.
+    - What only a trainer's final report has (`train_runtime`, `total_flos`, and beside them
+      `train_loss`) makes a summary. Any other `train_` name is a metric of the training.
 
     Args:
         report: What a `transformers` Trainer passes to `on_log`, or keeps in its `log_history`.
@@ -24,20 +44,44 @@ def split_report(
         The fields by event type, for the types that the report has metrics of.
 
     Example:
-        >>> split_report({"eval_loss": 0.5, "epoch": 1.0})
-        {'evaluation': {'loss': 0.5, 'epoch': 1.0}}
+        >>> split_report({"eval_loss": 0.5, "reward": 1.0, "epoch": 1.0})
+        {'evaluation': {'loss': 0.5, 'reward': 1.0, 'epoch': 1.0}}
+        >>> split_report({"test_loss": 0.5})
+        {'evaluation': {'test_loss': 0.5}}
+        >>> split_report({"train_accuracy": 0.5})
+        {'training': {'train_accuracy': 0.5}}
     """
+    common = {name: value for name, value in report.items() if name in shared}
+    metrics = {str(name): value for name, value in report.items() if name not in shared}
     by_type: dict[str, dict[str, Any]] = {"training": {}, "evaluation": {}, "summary": {}}
-    common: dict[str, Any] = {}
-    for name, value in report.items():
-        if name in shared:
-            common[name] = value
-        elif name.startswith(EVALUATION_PREFIX):
-            by_type["evaluation"][name.removeprefix(EVALUATION_PREFIX)] = value
-        elif name.startswith("train_") or name == "total_flos":
-            by_type["summary"][name] = value
-        else:
-            by_type["training"][name] = value
-    # The last report may contain training metrics as well as the summary.
+    is_evaluation = _is_evaluation(metrics)
+    is_final = not _FINAL_NAMES.isdisjoint(metrics)
+    for name, value in metrics.items():
+        event = "evaluation" if is_evaluation else _event_of(name, is_final)
+        by_type[event][name.removeprefix(_EVALUATION_PREFIX)] = value
+    # The final report may contain training metrics as well as the summary.
     events = {event: {**fields, **common} for event, fields in by_type.items() if fields}
     return events or {"training": common}
+
+
+def _is_evaluation(names: Collection[str]) -> bool:
+    """Whether a report with these names is the report of an evaluation as a whole."""
+    evaluated = [n.removeprefix(_EVALUATION_PREFIX) for n in names if _has_eval_prefix(n)]
+    if evaluated:
+        return set(evaluated).isdisjoint(names)
+    # A report of `evaluate`, whatever its prefix, has the speed of the evaluation.
+    prefixes = [name.removesuffix("_runtime") for name in names if name.endswith("_runtime")]
+    return any(f"{p}_{speed}" in names for p in prefixes if p != "train" for speed in _SPEED)
+
+
+def _event_of(name: str, is_final: bool) -> str:
+    """Return the event type of a single name, in the final report of a training or in another."""
+    if _has_eval_prefix(name) or name.startswith(_OTHER_PREFIXES):
+        return "evaluation"
+    if is_final and (name in _FINAL_NAMES or name == "train_loss" or name.startswith(_MEMORY)):
+        return "summary"
+    return "training"
+
+
+def _has_eval_prefix(name: str) -> bool:
+    return name.startswith(_EVALUATION_PREFIX)

@@ -8,7 +8,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ __all__ = [
     "LastEvent",
     "PositionsUpTo",
     "delimited",
+    "drop_unfinished",
     "find_files",
     "find_last_event",
     "find_own_files",
@@ -144,11 +145,11 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-OWNER_FIELD, POSITION_FIELD = 1000, 1001
+OWNER_FIELD, POSITION_FIELD, MORE_FIELD = 1000, 1001, 1002
 """Fields that are not in TensorBoard's schema: in a file's first record, and in those of events."""
 
 POSITION = struct.Struct("<QQ")
-"""The attempt and `seq` of a record's event."""
+"""The attempt and `seq` of the last event of a step. `MORE_FIELD` has the `seq`s of the others."""
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
 
@@ -173,7 +174,9 @@ def scan_event_files(folder: Path, run: RunInfo) -> Iterator[ScannedEvent | Scan
             read_bytes += len(record) + FRAME_BYTES
             position = _field(record, POSITION_FIELD)
             if position is not None and len(position) == POSITION.size:
-                yield ScannedEvent(POSITION.unpack(position))
+                attempt, seq = POSITION.unpack(position)
+                for one in (*_unpack_seqs(_field(record, MORE_FIELD) or b""), seq):
+                    yield ScannedEvent((attempt, one))
         rest_bytes = path.stat().st_size - read_bytes
         if rest_bytes:
             what = "unreadable bytes at the end of the file"
@@ -233,9 +236,20 @@ class PositionsUpTo:
         return isinstance(position, tuple) and position <= self._last
 
 
-def position_field(attempt: int, seq: int) -> bytes:
-    """Return the serialized field with the position of an event, the last one of its record."""
-    return _POSITION_PREFIX + POSITION.pack(attempt, seq)
+def position_field(attempt: int, seq: int, also: Sequence[int] = ()) -> bytes:
+    """Return the serialized fields with the positions of events, the last ones of their record.
+
+    Args:
+        attempt: The attempt of the events.
+        seq: The `seq` of the last one.
+        also: Those of the others.
+    """
+    more = delimited(MORE_FIELD, struct.pack(f"<{len(also)}Q", *also)) if also else b""
+    return more + _POSITION_PREFIX + POSITION.pack(attempt, seq)
+
+
+def _unpack_seqs(data: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(data) // 8}Q", data) if len(data) % 8 == 0 else ()
 
 
 def owner_field(run: RunInfo) -> bytes:
@@ -255,6 +269,31 @@ def find_last_event(folder: Path, run: RunInfo) -> LastEvent | None:
             attempt, seq = POSITION.unpack(last[-POSITION.size :])
             return LastEvent(attempt, seq, Event.FromString(last).step)
     return None
+
+
+def drop_unfinished(folder: Path, run: RunInfo) -> None:
+    """Remove what follows the last record with a position in the last file of a run and rank.
+
+    The records of a step are appended together, and the last of them has the position. A kill while
+    they are written may leave only the first ones, whose events are added again.
+    """
+    for path in reversed(find_files(folder)):
+        records = read_records(path)
+        first = next(records, b"")
+        if not first.endswith(owner_field(run)):
+            continue
+        size_bytes = end_bytes = len(first) + FRAME_BYTES
+        for data in records:
+            size_bytes += len(data) + FRAME_BYTES
+            if data[-_POSITION_BYTES:].startswith(_POSITION_PREFIX):
+                end_bytes = size_bytes
+        if path.stat().st_size > end_bytes:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+            try:
+                os.ftruncate(descriptor, end_bytes)
+            finally:
+                os.close(descriptor)
+        return
 
 
 def _last_with_position(records: Iterator[bytes]) -> bytes | None:

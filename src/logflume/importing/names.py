@@ -6,11 +6,13 @@
 | `eval/loss`, `eval_loss`               | `evaluation` | `loss`          |
 | `train/train_runtime`, `train_runtime` | `summary`    | `train_runtime` |
 | `system/cpu_percent`                   | `system`     | `cpu_percent`   |
-| any other, such as `test/loss`         | `training`   | the full name   |
+| `test/loss`, `test_loss`               | `evaluation` | `test_loss`     |
+| any other, such as `speed/loss`        | `training`   | the full name   |
 
-transformers writes `loss` as `train/loss` and `eval_loss` as `eval/loss`. This is reverted, and the
-report is then split as our callbacks split it. A name `<type>/<field>` is a field of that type if
-the type declares it: the event files of our own sink have such names.
+transformers writes `loss` as `train/loss`, `eval_loss` as `eval/loss` and `test_loss` as
+`test/loss`. This is reverted, and the names of each group are then split as our callbacks split a
+report. A name `<type>/<field>` is a field of that type if the type declares it: the event files of
+our own sink have such names.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from logflume.events.catalogue import CATALOGUE
-from logflume.events.trainer_names import EVALUATION_PREFIX, split_report
+from logflume.events.trainer_names import split_report
 from logflume.values.declared import declared_kind
 
 __all__ = [
@@ -61,6 +63,9 @@ Reader: TypeAlias = Callable[[Path, LeftOut], Iterator[ImportedEvent]]
 LOCATING_NAMES = frozenset({"epoch", "global_step", "_runtime", "_step"})
 """Names that locate a report. They are added to its events, but make no event on their own."""
 
+_GROUPS = frozenset({"train", "eval", "test"})
+"""The groups into which transformers' integrations put the names of a report."""
+
 _NONFINITE = {"NaN", "Infinity", "-Infinity"}
 
 
@@ -93,19 +98,26 @@ def parse_nonfinite(value: Any) -> Any:
 
 def _split(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     declared: dict[str, dict[str, Any]] = {}
-    reported: dict[str, Any] = {}
+    locating: dict[str, Any] = {}
+    by_group: dict[str, dict[str, Any]] = {}
     for name, value in report.items():
         event, _, field = name.partition("/")
         if event in CATALOGUE and field and declared_kind(event, field) is not None:
             declared.setdefault(event, {})[field] = value
+            continue
+        original = _original_name(name)
+        # A custom training script may log both `loss` and `train/loss`.
+        is_taken = original in report or any(original in group for group in by_group.values())
+        if original != name and is_taken:
+            original = name
+        if original in LOCATING_NAMES:
+            locating[original] = value
         else:
-            original = _original_name(name)
-            # A custom training script may log both `loss` and `train/loss`.
-            is_ambiguous = original != name and (original in report or original in reported)
-            reported[name if is_ambiguous else original] = value
-    if not reported:
-        return declared
-    by_type = split_report(reported, LOCATING_NAMES)
+            by_group.setdefault(event if event in _GROUPS else "", {})[original] = value
+    by_type: dict[str, dict[str, Any]] = {}
+    for group in by_group.values() or [{}] * bool(locating):
+        for event, fields in split_report({**group, **locating}, LOCATING_NAMES).items():
+            by_type[event] = {**by_type.get(event, {}), **fields}
     for event, fields in declared.items():
         by_type[event] = {**by_type.get(event, {}), **fields}
     return by_type
@@ -114,6 +126,6 @@ def _split(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def _original_name(name: str) -> str:
     """Revert the renaming that transformers' integrations apply to the names of a report."""
     group, _, rest = name.partition("/")
-    if not rest or group not in ("train", "eval"):
+    if not rest or group not in _GROUPS:
         return name
-    return rest if group == "train" else EVALUATION_PREFIX + rest
+    return rest if group == "train" else f"{group}_{rest}"

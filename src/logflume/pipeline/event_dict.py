@@ -36,6 +36,7 @@ def to_event_dict(
 
     The first argument of the call is the event type if it is an identifier (`reward`, `kl.spike`),
     else the text of a `message`. Fields with a reserved name are collected in the mapping `extras`.
+    An `evaluation` has the mode `eval`, unless the call or the logger gives another one.
 
     Args:
         record: The record.
@@ -66,15 +67,20 @@ def to_event_dict(
             _make_plain(event, fields)
     else:
         _add_each(event, fields)
+    if event_type == "evaluation" and event.get("mode") is None:
+        event["mode"] = "eval"  # set here, so that `tag_step` doesn't add that of the training
     event[STEP_AND_MODE] = step_and_mode
     return event
 
 
 def to_event_columns(records: RecordColumns) -> dict[str, Sequence[Any]] | None:
-    """Return the event dicts of records by column; None if their names need a look at each."""
+    """Return the event dicts of records by column; None if each has to be made by itself."""
     names, event_type = records.names, records.event
     has_plain_names = _TEXTS.issuperset(map(type, names)) and "".join(names).isascii()
-    if not (has_plain_names and _TAKEN.isdisjoint(names) and is_type_name(event_type)):
+    has_type = (
+        is_type_name(event_type) and event_type != "evaluation"
+    )  # which has a mode of its own
+    if not (has_type and has_plain_names and _TAKEN.isdisjoint(names)):
         return None
     count = len(records.times_ns)
     timestamps = {time_ns: format_time(time_ns) for time_ns in set(records.times_ns)}

@@ -58,13 +58,17 @@ def check(requested: Sequence[str] | None, available: Sequence[str], event_type:
 
 
 def join_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
-    """Return a schema with all columns; a column whose type differs becomes text."""
+    """Return a schema with all columns.
+
+    A column whose type differs becomes text, except that integers and numbers become numbers.
+    """
     types: dict[str, pa.DataType] = {}
     for schema in schemas:
         for field in schema:
             known = types.setdefault(field.name, field.type)
             if known != field.type:
-                types[field.name] = pa.string()
+                are_numbers = holds_numbers(known) and holds_numbers(field.type)
+                types[field.name] = pa.float64() if are_numbers else pa.string()
     return pa.schema(list(types.items()))
 
 

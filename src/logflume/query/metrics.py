@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,14 +11,30 @@ import pyarrow.compute as pc
 from logflume.config.errors import nearest
 from logflume.events.catalogue import EventBase
 from logflume.exceptions import QueryError
-from logflume.query.columns import PATTERN, holds_numbers
+from logflume.query.columns import PATTERN, holds_numbers, match
+from logflume.query.points import merge_events
 from logflume.values.declared import declared_columns
 
 __all__ = ["read_metrics"]
 
 _UNPREFIXED = ("training", "evaluation")
 _KEYS = ["step", "event", "mode", "run", "rank", "attempt", "timestamp"]
-_NOT_METRICS = frozenset({*declared_columns(EventBase.__name__), "global_step", "generation"})
+_RESERVED = frozenset(declared_columns(EventBase.__name__))
+_POSITIONS = frozenset({"global_step", "generation"})
+_BESIDE = ["n", "*/n", "num_generations", "groups"]
+"""The fields that the values of others are weighted by."""
+
+
+class _Metrics(NamedTuple):
+    """The events of one type, and which of their columns are the metrics that were requested.
+
+    Each event has a mode, so that those of one step have the same: `eval` for an `evaluation`, and
+    `train` for others that were logged without one.
+    """
+
+    event_type: str
+    events: pa.Table
+    names: list[str]
 
 
 def read_metrics(
@@ -38,100 +54,157 @@ def read_metrics(
     Raises:
         QueryError: There is no such metric.
     """
-    tables = [read(event_type, columns=_columns(event_type, names)) for event_type in types]
-    found = {name for table in tables for name in (*table.column_names, *_wide_names(table))}
-    if missing := [name for name in names if name not in found and not set(name) & PATTERN]:
-        known = {name for event_type in types for name in _find_metrics(read(event_type))}
-        hint = nearest(missing[0], known)
-        raise QueryError(
-            f"there is no metric {missing[0]!r}"
-            + (f"; did you mean {hint!r}?" if hint else f"; available: {', '.join(sorted(known))}")
-        )
-    return _to_long(tables) if wide_by is None else _to_wide(tables, list(wide_by))
+    found = [_read(read, event_type, names) for event_type in dict.fromkeys(types)]
+    _check(read, found, names)
+    return _to_long(found) if wide_by is None else _to_wide(found, names, list(wide_by))
+
+
+def _read(read: Callable[..., pa.Table], event_type: str, names: Sequence[str]) -> _Metrics:
+    events = read(event_type, columns=_columns(event_type, names), kinds=_is_needed)
+    modes: Any = events["mode"]
+    modes = pc.fill_null(modes, "train")
+    if event_type == "evaluation":  # has no mode of its own in runs of earlier versions
+        modes = pa.repeat(pa.scalar("eval", pa.string()), len(events))
+    events = events.set_column(events.column_names.index("mode"), "mode", modes)
+    return _Metrics(event_type, events, _find_metrics(event_type, events, names))
+
+
+def _is_needed(field: pa.Field[Any]) -> bool:
+    is_list = field.name.startswith("rewards/") and pa.types.is_list(field.type)
+    return field.name in _RESERVED or holds_numbers(field.type) or is_list
 
 
 def _columns(event_type: str, names: Sequence[str]) -> list[str] | None:
-    """Return the requested columns of a type. Names of the wide form are accepted, too."""
-    unprefixed = [name.removeprefix(f"{event_type}.") for name in names]
-    return [*_KEYS, *map(_as_pattern, unprefixed)] if names else None
+    """Return the columns to read: the requested ones, and those that their means depend on."""
+    if not names:
+        return None
+    requested = _own_names(event_type, names)
+    needed = [*_KEYS, *requested, *_BESIDE]
+    if any(name.endswith("std") or set(name) & PATTERN for name in requested):
+        needed += ["mean", "*/mean"]
+    if any("frac" in name or set(name) & PATTERN for name in requested):
+        needed.append("rewards/*")
+    return needed
 
 
-def _as_pattern(name: str) -> str:
-    """Return a pattern for a plain name, too: a pattern may match nothing, a name may not."""
-    return name if set(name) & PATTERN else f"[{name[:1]}]{name[1:]}"
+def _own_names(event_type: str, names: Sequence[str]) -> list[str]:
+    """Return names without the prefix that the wide form has, which is accepted, too."""
+    own = [(name, name.removeprefix(f"{event_type}.")) for name in names]
+    return list(dict.fromkeys(name for both in own for name in both))
 
 
-def _find_metrics(events: pa.Table) -> list[str]:
-    """Return the numeric columns that aren't identifiers or positions, and aren't all null."""
-    names = [f.name for f in events.schema if f.name not in _NOT_METRICS and holds_numbers(f.type)]
-    return [name for name in names if events[name].null_count < len(events)]
+def _find_metrics(event_type: str, events: pa.Table, names: Sequence[str]) -> list[str]:
+    """Return the requested metrics; without a request, all numbers that are no positions."""
+    numbers = [f.name for f in events.schema if holds_numbers(f.type) and f.name not in _RESERVED]
+    if not names:
+        return [n for n in numbers if n not in _POSITIONS and _has_values(events, n)]
+    own = _own_names(event_type, names)
+    return [
+        n
+        for n in match(own, numbers)
+        if n in own or (n not in _POSITIONS and _has_values(events, n))
+    ]
 
 
-def _to_long(events: Iterable[pa.Table]) -> pa.Table:
-    """Return one row for each number: `step`, `name`, `value`, and its origin."""
+def _has_values(events: pa.Table, name: str) -> bool:
+    return events[name].null_count < len(events)
+
+
+def _check(read: Callable[..., pa.Table], found: Sequence[_Metrics], names: Sequence[str]) -> None:
+    """Check that each requested name is that of a metric.
+
+    Raises:
+        QueryError: One is not.
+    """
+    known = {name for of_type in found for name in of_type.names}
+    known |= {f"{of_type.event_type}.{name}" for of_type in found for name in of_type.names}
+    for name in names:
+        if name in known or set(name) & PATTERN:
+            continue
+        for event_type, _, _ in found:
+            own = name.removeprefix(f"{event_type}.")
+            if own in (all_of_type := read(event_type)).column_names and own not in _RESERVED:
+                raise QueryError(
+                    f"{name!r} is not a number but {all_of_type.schema.field(own).type}, so it "
+                    f"is no metric; read it with events({event_type!r}, columns=[{own!r}])"
+                )
+        everything = [_read(read, of_type.event_type, ()) for of_type in found]
+        metrics = {name for of_type in everything for name in of_type.names}
+        hint = nearest(name, metrics)
+        raise QueryError(
+            f"there is no metric {name!r}"
+            + (
+                f"; did you mean {hint!r}?"
+                if hint
+                else f"; available: {', '.join(sorted(metrics))}"
+            )
+        )
+
+
+def _to_long(found: Iterable[_Metrics]) -> pa.Table:
+    """Return one row for each point: `step`, `name`, `value`, and its origin."""
     pieces = [_LONG.empty_table()]
-    for table in events:
-        table = table.take(pc.sort_indices(table, [(n, "ascending") for n in ("run", "step")]))
-        keys = table.select(_KEYS)
-        for name in _find_metrics(table):
-            values = table[name].cast(pa.float64())
-            piece = keys.append_column("name", pa.repeat(name, len(table)).cast(pa.string()))
+    for event_type, events, names in found:
+        table = events.take(pc.sort_indices(events, [(n, "ascending") for n in ("run", "step")]))
+        points = merge_events(event_type, table, ["run", "step", "mode", "rank", "attempt"], names)
+        keys = points.select(_KEYS)
+        for name in names:
+            values = points[name]
+            piece = keys.append_column("name", pa.repeat(name, len(points)).cast(pa.string()))
             piece = piece.append_column("value", values).filter(pc.is_valid(values))
             pieces.append(piece.select(_LONG.names).cast(_LONG))
     return pa.concat_tables(pieces)
 
 
-def _to_wide(events: Iterable[pa.Table], keys: list[str]) -> pa.Table:
+def _to_wide(found: Sequence[_Metrics], names: Sequence[str], keys: list[str]) -> pa.Table:
     """Return one row for each step and mode, with a column for each metric.
 
-    Metrics of `training` and `evaluation` keep their names; those of other types are prefixed with
-    the type: `reward.rewards/correctness/std`. If a step has several values of a metric (several
-    batches or attempts), the last one is used; values of several ranks are averaged. Events
-    without a step are omitted.
+    A metric that was requested by its name has that name. Otherwise metrics of `training` and
+    `evaluation` keep their names, and those of other types are prefixed with the type:
+    `reward.rewards/correctness/std`. Events without a step are omitted.
     """
-    modes: Any
-    wide = pa.table({name: pa.array([], _LONG.field(name).type) for name in keys})
-    for table in events:
-        metrics = _find_metrics(table)
-        # Nulls never match in a join.
-        modes = table["mode"]
-        table = _replace(table, "mode", pc.fill_null(modes, ""))
-        table = table.filter(pc.is_valid(table["step"]))
-        if len(table) and metrics:
-            rows = _last_by_key(table, keys, metrics).rename_columns([*keys, *_wide_names(table)])
-            wide = _join(wide, rows, keys)
-    modes = wide["mode"]
-    modes = pc.if_else(pc.equal(modes, pa.scalar("")), None, modes)
+    tables = [pa.schema([(name, _COLUMNS[name]) for name in keys]).empty_table()]
+    columns: dict[str, None] = {}
+    for of_type in found:
+        metrics = _name_columns(of_type, found, names)
+        columns.update(dict.fromkeys(metrics))
+        events = of_type.events.filter(pc.is_valid(of_type.events["step"]))
+        if metrics:
+            points = merge_events(of_type.event_type, events, keys, list(metrics.values()))
+            values = [points[name] for name in metrics.values()]
+            arrays = [points[key].cast(_COLUMNS[key]) for key in keys]
+            tables.append(pa.table([*arrays, *values], names=[*keys, *metrics]))
+    # Where two types have a column in common, the later type takes precedence.
+    rows = pa.concat_tables(reversed(tables), promote_options="default")
+    asked = [name for name in names if name in columns]
+    ordered = list(dict.fromkeys([*asked, *columns]))
+    merged = rows.group_by(keys, use_threads=False).aggregate([(n, "first") for n in ordered])
+    merged = merged.rename_columns([*keys, *ordered])
     order: list[Any] = [(n, "descending" if n == "mode" else "ascending") for n in keys]
-    return _replace(wide, "mode", modes).sort_by(order)
+    return merged.sort_by(order)
 
 
-def _join(wide: pa.Table, rows: pa.Table, keys: list[str]) -> pa.Table:
-    """Join both tables by key; for a metric in both, values of `rows` take precedence."""
-    joined = wide.join(rows, keys, join_type="full outer", right_suffix="/right")
-    for name in set(wide.column_names) & set(rows.column_names) - set(keys):
-        both = pc.coalesce(joined[f"{name}/right"], joined[name])
-        joined = _replace(joined, name, both).drop_columns([f"{name}/right"])
-    return joined
+def _name_columns(
+    of_type: _Metrics, found: Sequence[_Metrics], names: Sequence[str]
+) -> Mapping[str, str]:
+    """Return the metrics of a type by the names of their columns in the wide form."""
+    event_type = of_type.event_type
+    columns: dict[str, str] = {}
+    for metric in of_type.names:
+        prefixed = f"{event_type}.{metric}"
+        is_plain = event_type in _UNPREFIXED or (
+            metric in names and _owner(metric, found) is of_type
+        )
+        asked = [n for n in ((metric,) if is_plain else ()) + (prefixed,) if n in names]
+        for column in asked or [metric if is_plain else prefixed]:
+            columns.setdefault(column, metric)
+    return columns
 
 
-def _replace(table: pa.Table, name: str, column: Any) -> pa.Table:
-    return table.set_column(table.column_names.index(name), name, column)
-
-
-def _last_by_key(table: pa.Table, keys: list[str], metrics: list[str]) -> pa.Table:
-    """Return for each key the last value of each rank, averaged over ranks."""
-    by_rank = [*keys, "rank"]
-    rows = table.group_by(by_rank, use_threads=False).aggregate([(m, "last") for m in metrics])
-    rows = rows.rename_columns([*by_rank, *metrics])
-    return rows.group_by(keys).aggregate([(m, "mean") for m in metrics])
-
-
-def _wide_names(table: pa.Table) -> list[str]:
-    """Return the column names in wide form of the metrics of a table of one type."""
-    metrics = _find_metrics(table)
-    event_type = table["event"][0].as_py() if len(table) else None
-    return [m if event_type in _UNPREFIXED else f"{event_type}.{m}" for m in metrics]
+def _owner(metric: str, found: Sequence[_Metrics]) -> _Metrics:
+    """Return the first type that has values of a metric, or else the first that has the field."""
+    have = [of_type for of_type in found if metric in of_type.names]
+    return next((one for one in have if _has_values(one.events, metric)), have[0])
 
 
 _COLUMNS: dict[str, Any] = {

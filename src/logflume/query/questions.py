@@ -75,20 +75,25 @@ class Questions:
     ) -> Table:
         """Return the numbers of the events that are logged by step.
 
+        Several events of one type in one step and mode are one point: a mean is the mean of their
+        values, weighted by their numbers of values `n`, a minimum is the lowest, and so on; see
+        `logflume.values.aggregates`. The method `events` returns each of them. An event that was
+        logged without a mode counts as training, unless it is an `evaluation`.
+
         Args:
             names: Names and patterns: `loss`, `rewards/*/mean`. Without any, all are returned.
             wide: Whether to return one row for each step and mode, with a column for each metric.
-                Metrics of `training` and `evaluation` keep their names, those of other types are
-                named like `reward.rewards/total/std`. If a step has several values of a metric,
-                the last one is used; values of several ranks are averaged. Otherwise there is one
-                row for each value, with `step`, `name`, `value`, `event`, `mode`, `run`, `rank`,
-                `attempt` and `timestamp`.
+                A metric that is requested by its name has that name. Otherwise those of `training`
+                and `evaluation` keep their names, and those of other types are named like
+                `reward.rewards/total/std`. Values of several ranks are one value, too.
+                Without `wide` there is one row for each value, with `step`, `name`, `value`,
+                `event`, `mode`, `run`, `rank`, `attempt` and `timestamp`.
             steps: As for the method `events`.
             events: The event types to read. TRL's own metrics are in `training`; `reward` has the
                 statistics of each batch.
 
         Raises:
-            QueryError: There is no such metric.
+            QueryError: There is no such metric, or the field holds no numbers.
             RunError: A journal is damaged.
         """
         from logflume.query.metrics import read_metrics

@@ -12,7 +12,7 @@ import pyarrow as pa
 from logflume.query.columns import PATTERN, check, join_schemas, match
 from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.run_snapshot import Snapshot
-from logflume.query.sources import Source, find_sources, read_sources
+from logflume.query.sources import ScanResult, Source, find_sources, read_sources
 from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LatestAttempts
 from logflume.values.arrow import Columns, widen
 
@@ -65,6 +65,7 @@ def read_events(
     steps: Steps = None,
     seqs: Mapping[str, Collection[int]] | None = None,
     prefilter: Callable[[pa.Table], pa.Table] | None = None,
+    kinds: Callable[[pa.Field[Any]], bool] | None = None,
 ) -> pa.Table:
     """Return the events of a type, run by run.
 
@@ -79,6 +80,9 @@ def read_events(
             with the same `seq` are returned, too.
         prefilter: Reduces pieces of the result before they are concatenated, where possible. The
             caller has to apply it again to the whole result.
+        kinds: Selects the columns of each writer by their types, before those of several writers
+            are joined: a field may be text in one run and a number in another. Requested columns
+            may then be missing. None: all, of which differing ones become text.
 
     Raises:
         QueryError: There is no such column.
@@ -101,10 +105,15 @@ def read_events(
         return list(dict.fromkeys([*match(columns, available), *_ORDER_COLUMNS, *step_columns]))
 
     results = read_sources(sources, required, row_filter, None if latest_only else prefilter)
+    if kinds is not None:
+        results = [_select_kinds(result, kinds) for result in results]
     schema = join_schemas(result.schema for result in results)
     if not schema.names:
-        schema = _empty_schema(event_type, columns or ())
-    selected = check(columns, schema.names, event_type)
+        schema = _empty_schema(event_type, (columns or ()) if kinds is None else ())
+    if kinds is None:
+        selected = check(columns, schema.names, event_type)
+    else:
+        selected = match(columns, schema.names)
     tables = [pa.schema([schema.field(name) for name in selected]).empty_table()]
     remaining = zip(sources, (_in_order(result.events) for result in results), strict=True)
     for run in runs:
@@ -114,6 +123,12 @@ def read_events(
         else:
             tables += [events for _, events in of_run]
     return pa.concat_tables([widen(events, tables[0].schema) for events in tables])
+
+
+def _select_kinds(result: ScanResult, kinds: Callable[[pa.Field[Any]], bool]) -> ScanResult:
+    selected = [field.name for field in result.events.schema if kinds(field)]
+    schema = pa.schema([field for field in result.schema if kinds(field)])
+    return ScanResult(schema, result.events.select(selected))
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:

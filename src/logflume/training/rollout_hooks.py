@@ -159,7 +159,8 @@ class RolloutHooks:
             weights={} if weights is None else dict(zip(names, weights.tolist(), strict=True)),
             advantages=_copy_values(output["advantages"]),
             prompt_tokens=_lengths(output.get("prompt_mask")),
-            completion_tokens=[len(ids) for ids in token_ids],
+            completion_tokens=_completion_tokens(trainer, completions, token_ids, output),
+            model_tokens=_lengths(_model_mask(output)),
             truncated=[not len(ids) or ids[-1] not in end_tokens for ids in token_ids],
             columns=_columns(call, self._columns),
             group_size=_group_size(trainer, is_training),
@@ -185,6 +186,40 @@ def _copy_values(tensor: Any) -> Any:
 def _lengths(mask: Any) -> Any:
     """Return the number of tokens of each row, given a mask of shape [rows, tokens]."""
     return None if mask is None else _copy_values(mask.sum(dim=1))
+
+
+def _model_mask(output: dict[str, Any]) -> Any:
+    """Return the mask of the model's own tokens; None if there are no others.
+
+    The tool mask is 1 in the padding, too, so only its product with the completion mask counts.
+    """
+    tool_mask, completion_mask = output.get("tool_mask"), output.get("completion_mask")
+    if tool_mask is None or completion_mask is None:
+        return tool_mask
+    return tool_mask * completion_mask
+
+
+def _completion_tokens(
+    trainer: Any, completions: Sequence[Any], token_ids: Sequence[Any], output: dict[str, Any]
+) -> list[int | None]:
+    """Return the length of each completion; None if it may include tokens that aren't the model's.
+
+    Their number follows from the tool mask, unless TRL masks a truncated completion as a whole.
+    """
+    lengths: list[int | None] = [len(ids) for ids in token_ids]
+    if output.get("tool_mask") is None:
+        return lengths
+    if getattr(trainer, "rollout_func", None) is not None:
+        return [None] * len(lengths)
+    return [
+        None if _has_tool_result(completion) else length
+        for completion, length in zip(completions, lengths, strict=True)
+    ]
+
+
+def _has_tool_result(completion: Any) -> bool:
+    messages = completion if isinstance(completion, list) else ()
+    return any(isinstance(m, dict) and m.get("role") == "tool" for m in messages)
 
 
 def _end_tokens(trainer: Any) -> set[Any]:

@@ -58,11 +58,15 @@ class Rollouts(msgspec.Struct, kw_only=True):
         names: Names of the reward functions.
         table: Rewards of the completions of all ranks, shape [completions, functions], as lists or
             a `PendingArray`. None or NaN: the function does not apply.
-        logs_batch: Whether this rank logs the `reward` event, which covers all ranks.
+        logs_batch: Whether this rank logs the rewards of all ranks. The others log only the shares
+            of their groups that are correct.
         weights: Weight of each function in the total; 1 if not given.
         advantages: Advantages used for the update.
         prompt_tokens: Lengths of the prompts in tokens.
-        completion_tokens: Lengths of the completions in tokens.
+        completion_tokens: Lengths of the completions in tokens; None where they may include tokens
+            that the model did not produce.
+        model_tokens: Numbers of tokens that the model produced, where the trainer distinguishes
+            them from others; 0 if unknown.
         truncated: Whether the completion was truncated at the length limit.
         columns: Columns of the dataset.
         group_size: Completions per prompt.
@@ -85,7 +89,8 @@ class Rollouts(msgspec.Struct, kw_only=True):
     weights: dict[str, float] = {}
     advantages: Any = None
     prompt_tokens: Any = None
-    completion_tokens: list[int] | None = None
+    completion_tokens: Sequence[int | None] | None = None
+    model_tokens: Any = None
     truncated: list[bool] | None = None
     columns: dict[str, list[Any]] = {}
     group_size: int | None = None
@@ -109,10 +114,13 @@ class Rollouts(msgspec.Struct, kw_only=True):
         true_answers = self._true_answers()
         # The prefix distinguishes a function from a field of the same name.
         names = [f"rewards/{name}" for name in self.names]
+        shares = self._shares_correct(answers, true_answers)
         if self.logs_batch:
             values = {name: [row[i] for row in table] for i, name in enumerate(names)}
-            fields = {**values, **common, **self._batch_fields(answers, true_answers)}
+            fields = {**values, **common, **self._batch_fields(), **shares}
             yield "reward", "reward", _one_event(fields)
+        elif shares:  # which no other rank knows
+            yield "reward", "reward", _one_event({**common, **shares})
         columns = {
             **{name: [value] * len(rows) for name, value in common.items()},
             **self._texts(answers, true_answers),
@@ -146,7 +154,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         return {
             "group": None if size is None else [index // size for index in indices],
             "index": None if size is None else [index % size for index in indices],
-            "completion_tokens": self.completion_tokens,
+            "completion_tokens": self._completion_tokens(),
             "truncated": self.truncated,
             **{
                 f"columns/{name}": v
@@ -155,38 +163,48 @@ class Rollouts(msgspec.Struct, kw_only=True):
             },
         }
 
+    def _completion_tokens(self) -> Sequence[int | None] | None:
+        if self.model_tokens is None or self.completion_tokens is None:
+            return self.completion_tokens
+        produced = _pad(plain(self.model_tokens), len(self.completion_tokens))
+        return [n or length for n, length in zip(produced, self.completion_tokens, strict=True)]
+
     def _true_answers(self) -> list[Any]:
         answers = _pad(self.columns.get("answer"), len(self.completions))
         return [final_answer(answer) for answer in answers]
 
-    def _batch_fields(self, answers: list[ParsedAnswer], true_answers: list[Any]) -> dict[str, Any]:
-        """Return the fields for `flatten_rewards`, and the shares of groups with one outcome.
-
-        These are the shares of groups that are all correct, and of groups that are all wrong. They
-        are left out if the correctness of some completion is unknown, or if this rank's completions
-        don't form complete groups.
-        """
+    def _batch_fields(self) -> dict[str, Any]:
+        """Return the fields for `flatten_rewards`."""
         fields: dict[str, Any] = {}
         if any(weight != 1.0 for weight in self.weights.values()):
             fields["weights"] = self.weights
-        if self.group_size is None:
-            return fields
-        fields["num_generations"] = self.group_size
+        if self.group_size is not None:
+            fields["num_generations"] = self.group_size
+        return fields
+
+    def _shares_correct(
+        self, answers: list[ParsedAnswer], true_answers: list[Any]
+    ) -> dict[str, Any]:
+        """Return the shares of this rank's groups that are all correct, and that are all wrong.
+
+        Empty if the correctness of some completion is unknown, or if this rank's completions don't
+        form complete groups.
+        """
         correct = [
             None if true is None else answer == str(true).strip()
             for true, (_, answer) in zip(true_answers, answers, strict=True)
         ]
         size = self.group_size
+        if not size or not correct or None in correct or len(correct) % size:
+            return {}
+        if self.first_row % size:
+            return {}
         groups = [correct[i : i + size] for i in range(0, len(correct), size)]
-        if (
-            correct
-            and None not in correct
-            and len(correct) % size == 0
-            and self.first_row % size == 0
-        ):
-            fields["frac_all_correct"] = sum(all(group) for group in groups) / len(groups)
-            fields["frac_none_correct"] = sum(not any(group) for group in groups) / len(groups)
-        return fields
+        return {
+            "groups": len(groups),
+            "frac_all_correct": sum(all(group) for group in groups) / len(groups),
+            "frac_none_correct": sum(not any(group) for group in groups) / len(groups),
+        }
 
 
 def _one_event(fields: dict[str, Any]) -> dict[str, Sequence[Any]]:

@@ -253,8 +253,8 @@ class Columns:
 def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the table with exactly the columns of `schema`.
 
-    A missing column is added as nulls. A column of another type is converted to text: a field may
-    have different types in two runs.
+    A missing column is added as nulls. A column of another type is converted to text, or from
+    integers to numbers: a field may have different types in two runs.
     """
     if table.schema.equals(schema):
         return table
@@ -265,6 +265,8 @@ def widen(table: pa.Table, schema: pa.Schema) -> pa.Table:
             columns.append(pa.nulls(table.num_rows, field.type))
         elif present[field.name] == field.type:
             columns.append(table.column(field.name))
+        elif pa.types.is_floating(field.type) and pa.types.is_integer(present[field.name]):
+            columns.append(table.column(field.name).cast(field.type, safe=False))
         else:
             columns.append(_as_text(table.column(field.name)))
     return pa.Table.from_arrays(columns, schema=schema)

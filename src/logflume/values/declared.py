@@ -1,4 +1,4 @@
-"""Kinds of fields: those that the catalogue declares, and those stored in `run.json`.
+"""Kinds and aggregates of fields: those that the catalogue declares, and the kinds in `run.json`.
 
 A field that its event type declares (`logflume.events.catalogue`) has the declared kind. Any other
 field gets the kind of its first value and keeps it for the whole run.
@@ -15,11 +15,17 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import msgspec
 
 from logflume.events.catalogue import CATALOGUE
-from logflume.events.reserved import EXCEPTION_FAMILIES, EventBase
+from logflume.events.reserved import EXCEPTION_FAMILIES, Aggregate, EventBase
 from logflume.exceptions import RunError
 from logflume.values.kinds import KINDS, Kind
 
-__all__ = ["declared_columns", "declared_kind", "kind_of_annotation", "read_kinds"]
+__all__ = [
+    "declared_aggregate",
+    "declared_columns",
+    "declared_kind",
+    "kind_of_annotation",
+    "read_kinds",
+]
 
 
 def read_kinds(stored: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Kind]]:
@@ -91,6 +97,23 @@ def declared_kind(event_type: str, name: str) -> Kind | None:
         return kind
     if name in EXCEPTION_FAMILIES:
         return kind_of_annotation(EXCEPTION_FAMILIES[name][0])
+    family = _find_family(event_type, name)
+    return None if family is None else kind_of_annotation(family)
+
+
+@lru_cache(maxsize=8192)
+def declared_aggregate(event_type: str, name: str) -> Aggregate | None:
+    """Return the declared aggregate of a field, from families too; None if it declares none."""
+    declared = CATALOGUE.get(event_type, EventBase)
+    hints = get_type_hints(declared, include_extras=True)
+    fields = {item.encode_name: hints[item.name] for item in msgspec.structs.fields(declared)}
+    annotation = fields.get(name, _find_family(event_type, name))
+    metas = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((meta.extra["aggregate"] for meta in metas if meta.extra), None)
+
+
+def _find_family(event_type: str, name: str) -> Any:
+    """Return the annotation of the family of fields that a name belongs to; None if of none."""
     declared = CATALOGUE.get(event_type)
     if declared is None:
         return None
@@ -99,7 +122,7 @@ def declared_kind(event_type: str, name: str) -> Kind | None:
         return None
     # The most literal pattern wins: `rewards/*/mean` before `rewards/*`.
     best = max(matches, key=lambda key: len(key.replace("*", "")))
-    return kind_of_annotation(declared.families[best][0])
+    return declared.families[best][0]
 
 
 @lru_cache

@@ -1,0 +1,104 @@
+"""What TensorBoard shows for one step, collected until the step is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from logflume.protocols import Event, Position
+from logflume.values.aggregates import aggregate
+from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
+
+__all__ = ["MAX_EVENTS", "OpenStep", "Shown"]
+
+MAX_EVENTS = 10_000
+"""Events of one step after which what there is of it is written, which limits the memory."""
+
+
+class Shown(NamedTuple):
+    """What is shown for an event, or for several as one.
+
+    Attributes:
+        timestamp: The time of the last one.
+        summary: Serialized values of a `Summary`.
+    """
+
+    timestamp: str
+    summary: bytes
+
+
+@dataclass
+class OpenStep:
+    """The events of the present step, of which not all are written.
+
+    Curves have one point for a step, so what several events of it say is merged. If something has
+    to be written before the step is over, and more follows, the later point is of all of them.
+
+    Attributes:
+        seqs: The `seq` of each event that is in no record yet.
+        position: Position of the last event.
+    """
+
+    seqs: list[int] = field(default_factory=list)
+    position: Position = (0, 0)
+    _events: dict[str, list[Event]] = field(default_factory=dict)
+    _curves: dict[str, Shown] = field(default_factory=dict)
+    _others: list[Shown] = field(default_factory=list)
+
+    @property
+    def unwritten(self) -> int:
+        """Number of events that are in no record yet."""
+        return len(self.seqs)
+
+    def copy(self) -> OpenStep:
+        """Return a copy to add to, which leaves this one unchanged."""
+        events = {tag: list(some) for tag, some in self._events.items()}
+        curves, others = dict(self._curves), list(self._others)
+        return replace(self, seqs=[*self.seqs], _events=events, _curves=curves, _others=others)
+
+    def add_numbers(self, tag: str, event: Event, summary: bytes) -> None:
+        """Add an event whose numbers are points of the curves with this prefix of their tags."""
+        self._events.setdefault(tag, []).append(event)
+        self._curves[tag] = self._note(event, summary)
+
+    def add(self, event: Event, summary: bytes) -> None:
+        """Add an event that is shown by itself."""
+        self._others.append(self._note(event, summary))
+
+    def take(self, encode: Callable[[Event], bytes]) -> Iterator[Shown]:
+        """Yield what is not written yet, and note that it is.
+
+        Args:
+            encode: Returns the values of an event, serialized.
+        """
+        for tag, shown in self._curves.items():
+            events = self._events[tag]
+            yield shown if len(events) == 1 else shown._replace(summary=encode(_merge(events)))
+        yield from self._others
+        self.seqs = []
+        self._curves.clear()
+        self._others.clear()
+
+    def _note(self, event: Event, summary: bytes) -> Shown:
+        self.position = event.get("attempt", 0), event.get("seq", 0)
+        self.seqs.append(self.position[1])
+        return Shown(event["timestamp"], summary)
+
+
+def _merge(events: Sequence[Event]) -> Event:
+    """Return one event with the aggregate of each number, and with the joined lists.
+
+    Args:
+        events: Events of one type, in order.
+    """
+    merged = dict(events[0])
+    event_type = merged["event"]
+    for name in dict.fromkeys(name for event in events for name in event):
+        values = [value for event in events if (value := event.get(name)) is not None]
+        kinds = set(map(type, values))
+        if kinds and SCALAR_TYPES.issuperset(kinds):
+            merged[name] = aggregate(event_type, name, events)
+        elif kinds and HISTOGRAM_TYPES.issuperset(kinds):
+            merged[name] = [item for value in values for item in value]
+    return merged
