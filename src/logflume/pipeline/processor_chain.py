@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import structlog
 
@@ -103,7 +103,7 @@ class ProcessorChain:
                 continue
             # A copy, so that changes made by a processor before it raises are discarded.
             result = call_guarded(step.process.process_columns, columns.copy())  # type: ignore[attr-defined]
-            if not isinstance(result, dict) or len(set(map(len, result.values()))) != 1:
+            if not _are_columns(result):
                 results = [self._run(fields, self._steps[index:]) for fields in rows(columns)]
                 return [fields for fields in results if fields is not None]
             columns = result
@@ -150,7 +150,7 @@ class ProcessorChain:
                 if isinstance(result.error, structlog.DropEvent):
                     return None
                 self._count(name, result)
-            elif isinstance(result, Mapping):
+            elif type(result) is dict or isinstance(result, Mapping):
                 event_type = event_dict.get("event")
                 event_dict = result if type(result) is dict else dict(result)
                 if "event" not in event_dict:  # structlog's `EventRenamer`
@@ -170,6 +170,13 @@ def _make_step(name: str, process: Processor) -> _Step:
     types = getattr(process, "event_types", None)
     event_types = frozenset(types) if isinstance(types, (set, frozenset, list, tuple)) else None
     return _Step(name, process, event_types)
+
+
+def _are_columns(result: Any) -> TypeGuard[dict[str, Sequence[Any]]]:
+    """Whether a processor returned columns: of one length, and with the event type."""
+    if not isinstance(result, dict) or "event" not in result:
+        return False
+    return len(set(map(len, result.values()))) == 1
 
 
 def _has_other_type(event_dict: dict[str, Any], event_types: frozenset[str]) -> bool:

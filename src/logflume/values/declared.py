@@ -80,14 +80,19 @@ def declared_columns(event_type: str) -> dict[str, Kind]:
     An undeclared type has only the reserved names. `nonfinite` and `process` are not columns:
     the one is a mapping, and forked children, which have the other, write only the journal.
     """
-    columns: dict[str, Kind] = {}
+    kinds = {name: kind_of_annotation(one) for name, one in _annotations(event_type).items()}
+    return {name: kind for name, kind in kinds.items() if kind is not None and name != "process"}
+
+
+@lru_cache
+def _annotations(event_type: str) -> dict[str, Any]:
+    """Return the annotations of the fields that an event type declares, reserved names first."""
+    annotations: dict[str, Any] = {}
     for declared in (EventBase, CATALOGUE.get(event_type, EventBase)):
         hints = get_type_hints(declared, include_extras=True)
         for item in msgspec.structs.fields(declared):
-            kind = kind_of_annotation(hints[item.name])
-            if kind is not None and item.name != "process":
-                columns[item.encode_name] = kind
-    return columns
+            annotations[item.encode_name] = hints[item.name]
+    return annotations
 
 
 @lru_cache(maxsize=8192)
@@ -104,10 +109,7 @@ def declared_kind(event_type: str, name: str) -> Kind | None:
 @lru_cache(maxsize=8192)
 def declared_aggregate(event_type: str, name: str) -> Aggregate | None:
     """Return the declared aggregate of a field, from families too; None if it declares none."""
-    declared = CATALOGUE.get(event_type, EventBase)
-    hints = get_type_hints(declared, include_extras=True)
-    fields = {item.encode_name: hints[item.name] for item in msgspec.structs.fields(declared)}
-    annotation = fields.get(name, _find_family(event_type, name))
+    annotation = _annotations(event_type).get(name, _find_family(event_type, name))
     metas = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     return next((meta.extra["aggregate"] for meta in metas if meta.extra), None)
 

@@ -230,6 +230,8 @@ def memory_bytes(values: Iterable[Any]) -> int:
     total = 0
     for value in values:
         kind = type(value)
+        if kind in NUMBER_TYPES:
+            continue
         if kind is str or kind is bytes:
             total += len(value)
         elif kind is list:
