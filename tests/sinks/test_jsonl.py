@@ -366,9 +366,9 @@ def test_a_failed_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     run = logflume.initialize(
         {"root": {"sinks": ["jsonl"]}, "sinks": {"jsonl": journal}}, dir=tmp_path
     )
-    logflume.get_logger().info("probe")
+    logflume.get_logger().info("probe", x=1)
     logflume.flush()
-    logflume.get_logger().info("probe")
+    logflume.get_logger().info("probe", x=1)
     assert wait_until(logflume.flush)
 
     assert not logflume.shutdown()

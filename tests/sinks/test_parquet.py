@@ -75,7 +75,7 @@ def test_declared_columns_are_first_and_others_follow_with_their_first_value(
     write(tmp_path, make_event(0, "reward", a=None, b=[], c=[None], d=1.0, e=[None, "x"]))
     schema = pq.read_schema(next(tmp_path.glob("reward/*.parquet")))
     declared = ["timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"]
-    declared += ["mode", "extras", "global_step", "generation", "num_generations"]
+    declared += ["mode", "extras", "global_step", "generation", "num_generations", "groups"]
     assert [*declared, "d", "e"] == schema.names
     assert pa.timestamp("us", tz="UTC") == schema.field("timestamp").type
     assert pa.list_(pa.string()) == schema.field("e").type
