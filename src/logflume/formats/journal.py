@@ -6,10 +6,10 @@ import io
 import json
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from logflume.exceptions import RunError
 from logflume.formats.journal_lines import (
@@ -24,15 +24,15 @@ from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
 __all__ = [
+    "Line",
     "OnProgress",
     "ignore_progress",
     "journal_bytes",
     "open_files",
     "parse_line",
-    "parse_lines",
     "read_batches",
     "read_journal_lines",
-    "read_lines_from",
+    "read_lines",
 ]
 
 
@@ -84,81 +84,74 @@ def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[P
         time.sleep(_OPEN_INTERVAL_S)
 
 
-def parse_lines(
-    path: Path, lines: Iterable[bytes], is_wanted: Callable[[bytes], bool] | None = None
-) -> Iterator[dict[str, Any]]:
-    """Yield the events of a file's lines, without an incomplete last line.
+class Line(NamedTuple):
+    """A line of a journal, not parsed yet.
 
-    Args:
-        path: The file, for error messages.
-        lines: Its lines.
-        is_wanted: Selects the lines to parse; None: all.
-
-    Raises:
-        RunError: A line is not an event: the file was damaged, or changed by hand.
+    Attributes:
+        raw: Its bytes; an incomplete last line has no newline.
+        path: Its file.
+        number: Its number in the file, from 1; None: not known.
     """
-    with _reading(path):
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            if is_wanted is None or is_wanted(line):
-                yield parse_line(line, path, number)
+
+    raw: bytes
+    path: Path
+    number: int | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the line isn't torn, or just being written."""
+        return self.raw.endswith(b"\n")
 
 
-def read_lines_from(
-    files: list[tuple[Path, Any]], first: Position
-) -> Iterator[tuple[Position, bytes, Path]]:
-    """Yield the lines of a journal from a position on, with their positions and files.
+def read_lines(
+    files: Sequence[tuple[Path, Any]],
+    first: Position | None = None,
+    find: Callable[[bytes], Position | None] = find_position,
+) -> Iterator[Line]:
+    """Yield the lines of a journal: all, or those of its end that begins before a position.
 
     Events are sorted, so the start is found by binary search without reading the whole file.
 
     Args:
         files: The files, in order.
-        first: The position to start at.
+        first: The position of the first event that is wanted; None: all lines.
+        find: Returns the position of a line, None of one without.
 
     Raises:
         RunError: A file can't be read.
     """
-    starts = [_first_position(path, lines, find_position) for path, lines in files]
+    starts = [None if first is None else _first_position(*file, find) for file in files]
     for index, (path, lines) in enumerate(files):
-        following = [start for start in starts[index + 1 :] if start is not None][:1]
-        if following and following[0] <= first:
+        following = next((start for start in starts[index + 1 :] if start is not None), None)
+        if first is not None and following is not None and following <= first:
             continue  # all of its events are older
-        if path.suffix != ".zst":
-            _seek_before(lines, first)
         with _reading(path):
-            for line in lines:
-                position = find_position(line)
-                if position is not None and position >= first and line.endswith(b"\n"):
-                    yield position, line, path
+            is_whole = path.suffix == ".zst" or first is None or _seek_before(lines, first) == 0
+            for number, raw in enumerate(lines, 1):
+                yield Line(raw, path, number if is_whole else None)
 
 
-def parse_line(line: bytes, path: Path, number: int | None = None) -> dict[str, Any]:
+def parse_line(line: Line) -> dict[str, Any]:
     """Return the event of a line, with NaN and infinities restored.
 
-    Args:
-        line: The line.
-        path: Its file, for the error message.
-        number: Its number in the file, from 1; None: not known.
-
     Raises:
-        RunError: The line is not an event.
+        RunError: The line is not an event: the file was damaged, or changed by hand.
     """
     try:
-        return parse_event(line)
+        return parse_event(line.raw)
     except ValueError as error:
         what = "invalid JSON" if isinstance(error, json.JSONDecodeError) else "not an event"
         raise RunError(
-            f"{path}, line {number or _find_number(line, path)}: {what}: {error}. "
-            f"Check the run with `logflume doctor {path.parent}`"
+            f"{line.path}, line {line.number or _find_number(line)}: {what}: {error}. "
+            f"Check the run with `logflume doctor {line.path.parent}`"
         ) from error
 
 
-def _find_number(line: bytes, path: Path) -> int | str:
+def _find_number(line: Line) -> int | str:
     """Return the number of a line in its file, which may have been rotated meanwhile."""
     try:
-        with _open(path) as lines:
-            return next((n for n, other in enumerate(lines, 1) if other == line), "?")
+        with _open(line.path) as lines:
+            return next((n for n, other in enumerate(lines, 1) if other == line.raw), "?")
     except OSError:
         return "?"
 
@@ -176,8 +169,8 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _seek_before(file: Any, first: Position) -> None:
-    """Seek to the start of a line at or before a position."""
+def _seek_before(file: Any, first: Position) -> int:
+    """Seek to the start of a line at or before a position; return the offset."""
     low, high = 0, file.seek(0, io.SEEK_END)
     while high - low > _BISECT_BYTES:
         middle = (low + high) // 2
@@ -191,6 +184,7 @@ def _seek_before(file: Any, first: Position) -> None:
     file.seek(low)
     if low:
         file.readline()
+    return low
 
 
 def _open(path: Path) -> Any:
@@ -242,30 +236,28 @@ def read_journal_lines(
         is_wanted: Selects the lines to parse; None: all.
     """
     with ExitStack() as stack:
-        for path, lines in open_files(writer.journals, stack):
-            yield from _read_file(path, lines, run, on_progress, is_wanted)
+        for file in open_files(writer.journals, stack):
+            yield from _read_file(file, run, on_progress, is_wanted)
 
 
 def _read_file(
-    path: Path,
-    lines: Iterable[bytes],
+    file: tuple[Path, Any],
     run: RunInfo | None,
     on_progress: OnProgress,
     is_wanted: Callable[[bytes], bool] | None,
 ) -> Iterator[JournalLine]:
-    import pyarrow as pa
-
     # The progress within a compressed file is unknown, so it is reported at the end.
+    path, _ = file
     is_compressed, read_bytes, number = path.suffix == ".zst", 0, 0
     try:
-        for number, line in enumerate(lines, 1):
-            if is_wanted is None or is_wanted(line):
-                yield read_line(path, number, line, run)
-            read_bytes += len(line)
+        for number, line in enumerate(read_lines([file]), 1):
+            if is_wanted is None or is_wanted(line.raw):
+                yield read_line(path, number, line.raw, run)
+            read_bytes += len(line.raw)
             if read_bytes >= _PROGRESS_BYTES and not is_compressed:
                 on_progress(read_bytes)
                 read_bytes = 0
-    except (OSError, pa.ArrowException):
+    except RunError:
         yield JournalLine(path, number + 1, b"", None, _UNREADABLE)
     on_progress(path.stat().st_size if is_compressed and path.exists() else read_bytes)
 
@@ -286,19 +278,23 @@ def read_batches(
         run: The run and rank whose events are wanted.
         first: The position to start at.
     """
+
+    def find_own(line: bytes) -> Position | None:
+        return find_writer_position(line, run)
+
+    events: list[Event] = []
+    size_bytes = 0
     with ExitStack() as stack:
-        files = open_files(find, stack)
-
-        def find_own(line: bytes) -> Position | None:
-            return find_writer_position(line, run)
-
-        starts = [_first_position(path, lines, find_own) for path, lines in files]
-        for index, (_, lines) in enumerate(files):
-            following = [start for start in starts[index + 1 :] if start is not None][:1]
-            if following and following[0] <= first:
-                continue  # all of its events are older
-            while batch := lines.readlines(_BATCH_BYTES):
-                yield [event for line in batch if (event := _read(line, run, first)) is not None]
+        for line in read_lines(open_files(find, stack), first, find_own):
+            position = find_own(line.raw)
+            if position is not None and position >= first and line.is_complete:
+                with suppress(ValueError):
+                    events.append(parse_event(line.raw))
+            size_bytes += len(line.raw)
+            if size_bytes >= _BATCH_BYTES:
+                yield events
+                events, size_bytes = [], 0
+        yield events
 
 
 def _first_position(
@@ -307,13 +303,3 @@ def _first_position(
     """Return the position of the file's first event, if it is near the start."""
     with _reading(path):
         return find(lines.peek())
-
-
-def _read(line: bytes, run: RunInfo, first: Position) -> Event | None:
-    position = find_writer_position(line, run)
-    if position is None or position < first or not line.endswith(b"\n"):
-        return None
-    try:
-        return parse_event(line)
-    except ValueError:
-        return None

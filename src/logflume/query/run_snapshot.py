@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.formats.journal import open_files, parse_line, parse_lines, read_lines_from
-from logflume.formats.journal_lines import event_type_filter
+from logflume.formats.journal import Line, open_files, parse_line, read_lines
+from logflume.formats.journal_lines import event_type_filter, find_position
 from logflume.formats.parquet import (
     Part,
     count_values,
@@ -48,18 +48,20 @@ class MissingEvents:
     def __init__(self, attempts: Mapping[int, np.ndarray[Any, Any]]) -> None:
         self._stored = attempts
 
-    def read_lines(self, writer: Writer) -> Iterator[tuple[bytes, Path]]:
-        """Yield the journal lines of these events, in order, each with its file."""
+    def read_lines(self, writer: Writer) -> Iterator[Line]:
+        """Yield the journal lines of these events, in order."""
         for attempt, stored in self._stored.items():
             gaps = (~stored).nonzero()[0]
-            first = int(gaps[0]) if gaps.size else len(stored)
+            first = attempt, int(gaps[0]) if gaps.size else len(stored)
             with ExitStack() as stack:
-                files = open_files(writer.journals, stack)
-                for (line_attempt, seq), line, path in read_lines_from(files, (attempt, first)):
-                    if line_attempt != attempt:
+                for line in read_lines(open_files(writer.journals, stack), first):
+                    position = find_position(line.raw)
+                    if position is None or position < first or not line.is_complete:
+                        continue
+                    if position[0] != attempt:
                         break
-                    if seq >= len(stored) or not stored[seq]:
-                        yield line, path
+                    if position[1] >= len(stored) or not stored[position[1]]:
+                        yield line
 
 
 def find_missing_events(writer: Writer, state: RunState, parts: Parts) -> MissingEvents | None:
@@ -209,11 +211,7 @@ class Snapshot:
             events = read_journal(self._writer, is_wanted)
         else:
             lines = self._missing.read_lines(self._writer)
-            events = (
-                parse_line(line, path)
-                for line, path in lines
-                if is_wanted is None or is_wanted(line)
-            )
+            events = map(parse_line, filter(_selects(is_wanted), lines))
         return (e for e in events if event_type is None or e["event"] == event_type)
 
 
@@ -230,8 +228,12 @@ def read_journal(
         RunError: A line is not an event.
     """
     with ExitStack() as stack:
-        for path, lines in open_files(writer.journals, stack):
-            yield from parse_lines(path, lines, is_wanted)
+        lines = read_lines(open_files(writer.journals, stack))
+        yield from map(parse_line, filter(_selects(is_wanted), lines))
+
+
+def _selects(is_wanted: Callable[[bytes], bool] | None) -> Callable[[Line], bool]:
+    return lambda line: line.is_complete and (is_wanted is None or is_wanted(line.raw))
 
 
 def _chunks(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
