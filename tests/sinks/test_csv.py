@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logflume.formats.csv import row_checksum, scan_rows
@@ -227,6 +228,7 @@ some_extras = (
 )
 
 
+@example([({"a": math.inf, "b": -math.inf}, None), ({"b": "-Infinity"}, '{"c": "nan"}')], ["a"])
 @given(
     st.lists(st.tuples(rows, some_extras), max_size=5),
     st.lists(st.sampled_from(["a", "loss", "é"]), unique=True),
