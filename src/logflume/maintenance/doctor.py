@@ -145,15 +145,16 @@ def is_live(writer: Writer) -> bool:
 
     A forked child holds no file lock.
     """
-    tag = writer.suffix.partition("-pid")[2].partition("-")[0]
-    return psutil.pid_exists(int(tag)) if tag.isdecimal() else writer.is_live
+    if writer.process_id is None:
+        return writer.is_live
+    return psutil.pid_exists(writer.process_id)
 
 
 def _no_events(writer: Writer, is_live: bool) -> list[Issue]:
     """Return the issue of a journal without events; live ones and forked children may have none."""
-    name = f"events{writer.suffix}.jsonl"
+    name = writer.journal_name
     if is_live or (
-        "-pid" in writer.suffix and not any(p.stat().st_size for p in writer.journals())
+        writer.process is not None and not any(p.stat().st_size for p in writer.journals())
     ):
         return []
     what = "no line is a valid event" if writer.journals() else "the journal is missing"

@@ -85,7 +85,7 @@ def truncate_torn_line(writer: Writer) -> None:
     Raises:
         RunError: The journal can't be opened.
     """
-    path = writer.folder / f"events{writer.suffix}.jsonl"
+    path = writer.folder / writer.journal_name
     build(find(SINKS, "jsonl", "sinks"), {"path": str(path)}, {}, "sinks.jsonl").close()
 
 
@@ -141,7 +141,7 @@ def repair(folder: Path, on_progress: OnProgress = ignore_progress) -> list[Issu
 
 
 def _repair(writer: Writer, on_progress: OnProgress) -> None:
-    is_forked = "-pid" in writer.suffix
+    is_forked = writer.process is not None
     if is_forked and is_live(writer):
         return  # a forked child that outlived its parent
     checked = check_writer(writer, on_progress, is_live=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,8 +40,6 @@ __all__ = [
 ]
 
 
-_SUFFIX = re.compile(r"(?:-attempt(\d+))?(?:-(pid\d+(?:-\d+)?))?(?:-rank(\d+))?")
-
 _SAMPLE_LINES = 100
 
 _INJECTED = ("run", "metrics", "events")
@@ -60,15 +57,13 @@ def identify(writer: Writer) -> RunInfo | None:
     if not owners:
         return None
     (run, rank), _ = owners.most_common(1)[0]
-    match = _SUFFIX.fullmatch(writer.suffix)
-    attempt, process = (match[1], match[2]) if match else (None, None)
     return RunInfo(
         run=run,
         rank=rank,
-        attempt=int(attempt or 0),
+        attempt=writer.attempt or 0,
         dir=writer.folder.parent,
-        process=process,
-        is_concurrent=attempt is not None,
+        process=writer.process,
+        is_concurrent=writer.attempt is not None,
     )
 
 
@@ -160,9 +155,9 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
     Raises:
         RunError: The run is being written.
     """
-    suffixes = {"", *(w.suffix for w in writers if "-pid" not in w.suffix)}
+    names = {Writer(folder, "").lock_name, *(w.lock_name for w in writers if w.process is None)}
     with ExitStack() as stack:
-        for path in sorted(folder / f"run{suffix}.lock" for suffix in suffixes):
+        for path in sorted(folder / name for name in names):
             lock = acquire(path)
             if lock is None:
                 raise RunError(_locked_message(folder, path))

@@ -116,7 +116,7 @@ class JournalCheck:
         return faults + self._losses()
 
     def _losses(self) -> list[Issue]:
-        name = f"events{self._writer.suffix}.jsonl"
+        name = self._writer.journal_name
         return [
             Issue(name, _describe_gaps(attempt, gaps), sum(e - s + 1 for s, e in gaps), _LOST)
             for attempt, gaps in sorted(self._seen.gaps().items())
@@ -198,7 +198,7 @@ def check_state(writer: Writer, run: RunInfo, journal: JournalCheck, is_live: bo
         journal: The check of the journal, after all its lines.
         is_live: Whether a process is writing the run.
     """
-    name = f"run{writer.suffix}.json"
+    name = writer.state_name
     if run.process is not None:
         return []
     try:
@@ -215,5 +215,5 @@ def check_state(writer: Writer, run: RunInfo, journal: JournalCheck, is_live: bo
         return [Issue(name, what, 1, FIX)]
     if state.status in ENDED and journal.is_unfinished(state.attempt):
         what = f"attempt {state.attempt} has the status {state.status!r}, but no run_finished event"
-        return [Issue(f"events{writer.suffix}.jsonl", what, 1, "can't be recovered")]
+        return [Issue(writer.journal_name, what, 1, "can't be recovered")]
     return []

@@ -92,7 +92,7 @@ class _Follower:
 
     def read_new(self) -> Iterator[dict[str, Any]]:
         """Yield the events that were written since the previous read."""
-        path = self._writer.folder / f"events{self.suffix}.jsonl"
+        path = self._writer.folder / self._writer.journal_name
         try:
             stat = path.stat()
         except FileNotFoundError:

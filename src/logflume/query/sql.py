@@ -13,7 +13,7 @@ from logflume.events.catalogue import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, find_types, read_events
-from logflume.runs.latest_attempts import ATTEMPT_EVENTS
+from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LATEST_SQL
 from logflume.values.arrow import Columns
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from logflume.query.table import Table
 
 __all__ = ["run_sql"]
-
-_LATEST = "qualify step is null or attempt = max(attempt) over (partition by run, step, mode)"
 
 
 def run_sql(
@@ -171,7 +169,7 @@ def _create_view(
         group = [r for r in runs if (r.latest_only and name not in ATTEMPT_EVENTS) is latest_only]
         snapshots = [snapshot for run in group for snapshot in run.snapshots]
         if events := _select_all(connection, name, snapshots, f"{name}/{latest_only}"):
-            selects.append(f"select * from ({events}) {_LATEST if latest_only else ''}")
+            selects.append(f"select * from ({events}) {LATEST_SQL if latest_only else ''}")
     if not selects:
         connection.register(f"{name}/none", Columns(name).schema.empty_table())
         selects = [f'select * from "{name}/none"']

@@ -6,7 +6,6 @@ so configured, becomes a concurrent attempt with the attempt's number in the nam
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from logflume.exceptions import RunError
+from logflume.runs.files import find_writers
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import FileLock, LockHolder, acquire, find_holder
 from logflume.runs.state import RunState
@@ -28,7 +28,6 @@ LOCK_TIMEOUT_S = 2.0
 REPORT_AFTER_S = 1.0
 """How long to wait before a line says why."""
 
-_STATE = "{dir}/{run}/run.json"
 _LOCK = "{dir}/{run}/run.lock"
 
 
@@ -140,12 +139,12 @@ def _assign_number(run: RunInfo, run_lock: FileLock | None) -> Attempt:
 
 def _load_states(run: RunInfo) -> list[RunState]:
     """Return the states of the run and rank: of the latest attempt, and of concurrent ones."""
-    main = msgspec.structs.replace(run, is_concurrent=False).expand(_STATE)
-    pattern = re.compile(re.escape(main.stem).replace("run", r"run-attempt\d+", 1) + r"\.json")
-    concurrent = (
-        path for path in main.parent.glob("run-attempt*.json") if pattern.fullmatch(path.name)
-    )
-    return [state for path in (main, *concurrent) if (state := RunState.load(path)) is not None]
+    folder = run.folder
+    writers = find_writers(folder) if folder.is_dir() else []
+    own = [w for w in writers if w.rank == run.rank and w.process is None]
+    own.sort(key=lambda writer: writer.attempt is not None)  # `run.json` itself first
+    paths = (folder / writer.state_name for writer in own)
+    return [state for path in paths if (state := RunState.load(path)) is not None]
 
 
 def _next_number(states: list[RunState]) -> int:

@@ -17,17 +17,40 @@ __all__ = ["Writer", "find_writers"]
 _FILE = re.compile(r"(?:events((?:-[^.]*)?)(?:\.\d+)?\.jsonl(?:\.zst)?|run((?:-[^.]*)?)\.json)")
 
 
+_SUFFIX = re.compile(r"(?:-attempt(\d+))?(?:-(pid(\d+)(?:-\d+)?))?(?:-rank(\d+))?")
+
+
 class Writer:
     """The files of one writer of a run: a rank, a concurrent attempt, or a forked child.
 
     Args:
         folder: The run's folder.
-        suffix: The part that the writer's file names share: empty for rank 0, `-rank1`, `-pid77`.
+        suffix: The part that the writer's file names share, as `RunInfo.expand` makes it: empty for
+            rank 0, `-rank1`, `-pid77`.
+
+    Attributes:
+        folder, suffix: As given.
+        attempt: The number of a concurrent attempt; None for others.
+        rank: Its rank.
+        process: The tag of a forked child, such as `pid77`; None for others.
+        process_id: Its process id.
+        journal_name: Name of its journal; rotated files have a number before the extension.
+        state_name: Name of its run state.
+        lock_name: Name of its lock file.
     """
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self.folder = folder
         self.suffix = suffix
+        match = _SUFFIX.fullmatch(suffix)
+        attempt, process, process_id, rank = match.groups() if match else (None,) * 4
+        self.attempt = None if attempt is None else int(attempt)
+        self.rank = int(rank or 0)
+        self.process = process
+        self.process_id = None if process_id is None else int(process_id)
+        self.journal_name = f"events{suffix}.jsonl"
+        self.state_name = f"run{suffix}.json"
+        self.lock_name = f"run{suffix}.lock"
 
     @cached_property
     def state(self) -> RunState | None:
@@ -37,13 +60,13 @@ class Writer:
         slower.
         """
         with suppress(RunError):
-            return RunState.load(self.folder / f"run{self.suffix}.json")
+            return RunState.load(self.folder / self.state_name)
         return None
 
     @property
     def is_live(self) -> bool:
         """Whether the process is still writing."""
-        return is_locked(self.folder / f"run{self.suffix}.lock")
+        return is_locked(self.folder / self.lock_name)
 
     @property
     def parquet(self) -> Path:

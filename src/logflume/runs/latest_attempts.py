@@ -1,4 +1,7 @@
-"""The latest-attempts view of a continued run: each step from the latest attempt that logged it."""
+"""The latest-attempts view of a continued run: each step from the latest attempt that logged it.
+
+There is one rule in three forms: for dicts, for Arrow tables, and for DuckDB.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-__all__ = ["ATTEMPT_EVENTS", "LatestAttempts", "latest_events"]
+__all__ = ["ATTEMPT_EVENTS", "LATEST_SQL", "LatestAttempts", "latest_events"]
 
 ATTEMPT_EVENTS = frozenset({"run_started", "run_finished", "pipeline", "exception"})
 """Event types that describe an attempt rather than a step. They are kept for every attempt."""
+
+LATEST_SQL = "qualify step is null or attempt = max(attempt) over (partition by run, step, mode)"
+"""The end of a query for the events of one type that selects those of the latest attempts."""
 
 
 def latest_events(events: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
