@@ -31,7 +31,7 @@ from tests.benchmarks.cost.latency import latency_summary
 from tests.benchmarks.cost.measurement import Measurement
 from tests.benchmarks.cost.pace import WARM_UP, make_calls
 from tests.benchmarks.cost.workload import prepare
-from tests.benchmarks.peers.all_sinks import AllSinks
+from tests.benchmarks.peers.all_sinks import EVENTS_PER_STEP, AllSinks
 from tests.benchmarks.peers.peer_list import BASELINE
 
 __all__ = ["SOLO_BENCHMARKS"]
@@ -75,7 +75,7 @@ def sustained(events: int, folder: Path) -> dict[str, Any]:
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
     call, close = _start(folder)
     started_s = time.perf_counter()
-    for number in range(events):
+    for number in range(events // EVENTS_PER_STEP):
         call(number)
     logflume.flush(_TIMEOUT_S)
     duration_s = time.perf_counter() - started_s
@@ -99,14 +99,19 @@ def overload(events: int, folder: Path) -> dict[str, Any]:
 def _memory(events: int, folder: Path, rate: float | None) -> dict[str, Any]:
     idle_bytes = _idle_bytes()
     call, close = _start(folder)
-    process, interval, samples = psutil.Process(), max(1, events // _SAMPLES), []
+    steps = events // EVENTS_PER_STEP
+    process, interval, samples = psutil.Process(), max(1, steps // _SAMPLES), []
 
     started_s = time.perf_counter()
-    for number in range(events):
+    for number in range(steps):
         call(number)
         if number % interval == 0:
             samples.append(_used_bytes(process) - idle_bytes)
-        ahead_s = 0.0 if rate is None else started_s + number / rate - time.perf_counter()
+        ahead_s = (
+            0.0
+            if rate is None
+            else started_s + number * EVENTS_PER_STEP / rate - time.perf_counter()
+        )
         if ahead_s > 0.01:
             time.sleep(ahead_s)
     close()

@@ -1,8 +1,8 @@
-"""A benchmark of the CPU time of an event with 22 numbers, by processor and sink.
+"""A benchmark of the CPU time of a step, by processor and sink: 22 numbers, and 3 × 64 rewards.
 
     python -m tests.benchmarks.cost.stages
 
-Events are logged at full speed, with everything on threads of one process, so that the CPU time of
+Steps are logged at full speed, with everything on threads of one process, so that the CPU time of
 the process covers all of it. Each line is a configuration of its own: the cost of a processor or a
 sink is its line less `no processors, no sinks`. Each figure is the minimum of three rounds.
 """
@@ -20,7 +20,7 @@ from tests.benchmarks.peers.all_sinks import AllSinks, config
 
 __all__ = ["main"]
 
-EVENTS = 20_000
+STEPS = 10_000
 ROUNDS = 3
 
 
@@ -50,7 +50,7 @@ def _name(processor: Any) -> str:
 
 
 def _measure(processors: list[Any], sinks: list[str]) -> float:
-    """Return the CPU time per event in microseconds, with the final flush but without the close."""
+    """Return the CPU time per step in microseconds, with the final flush but without the close."""
     settings = config()
     settings |= {"worker": "thread", "processors": processors}
     settings["root"]["sinks"] = sinks
@@ -61,12 +61,12 @@ def _measure(processors: list[Any], sinks: list[str]) -> float:
         call(0)
         logflume.flush(60)
         started_s = time.process_time()
-        for step in range(1, EVENTS + 1):
+        for step in range(1, STEPS + 1):
             call(step)
         logflume.flush(60)
         duration_s = time.process_time() - started_s
         peer.close()
-    return duration_s / EVENTS * 1e6
+    return duration_s / STEPS * 1e6
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.cost.gpu_stub import gpu_stub
 from tests.benchmarks.cost.measurement import Measurement
 
 __all__ = ["import_s", "run_measurement", "run_module"]
@@ -40,7 +41,10 @@ def _environment(home: Path) -> dict[str, str]:
     inherited = {
         name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ
     }
-    return {**inherited, **_OFFLINE, **_ONE_THREAD, "HOME": str(home), "PYTHONPATH": str(_ROOT)}
+    stub = gpu_stub()
+    gpu = {} if stub is None else {"LD_LIBRARY_PATH": str(stub)}
+    own = {"HOME": str(home), "PYTHONPATH": str(_ROOT)}
+    return {**inherited, **_OFFLINE, **_ONE_THREAD, **gpu, **own}
 
 
 def run_measurement(name: str, measurement: Measurement) -> dict[str, Any]:
