@@ -1,7 +1,7 @@
 """Locates and reads the events of one type and writer, in Parquet files and in the journal.
 
-The files aren't read as one `pyarrow.dataset`: a field may have different types in two runs. Read one
-by one, its fragments take one and a half times the CPU time of `ParquetFile` here.
+The files aren't read as one `pyarrow.dataset`: a field may have different types in two runs.
+Read one by one, its fragments take one and a half times the CPU time of `ParquetFile` here.
 """
 
 from __future__ import annotations
