@@ -23,7 +23,7 @@ _MEMORY = ("train_mem_", "init_mem_", "before_init_mem_")
 
 
 def split_report(
-    report: Mapping[Any, Any], shared: Collection[str] = ("epoch",)
+    report: Mapping[Any, Any], shared: Collection[str] = ("epoch",), *, is_whole: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Split a report into the fields of `training`, `evaluation` and `summary` events.
 
@@ -34,11 +34,15 @@ def split_report(
       metrics of an evaluation, and keep the prefix.
     - What only a trainer's final report has (`train_runtime`, `total_flos`, and beside them
       `train_loss`) makes a summary. Any other `train_` name is a metric of the training.
+    - `evaluate(metric_key_prefix="train")` reports the same names as the end of a training, except
+      for `total_flos`. It is an evaluation, if it is certain that nothing of the report is missing.
 
     Args:
         report: What a `transformers` Trainer passes to `on_log`, or keeps in its `log_history`.
         shared: Names of fields that locate a report. Every event gets them, and they don't cause
             an event of their own if there is another.
+        is_whole: Whether the report is as transformers made it. transformers' `PrinterCallback`
+            removes `total_flos`.
 
     Returns:
         The fields by event type, for the types that the report has metrics of.
@@ -54,7 +58,7 @@ def split_report(
     common = {name: value for name, value in report.items() if name in shared}
     metrics = {str(name): value for name, value in report.items() if name not in shared}
     by_type: dict[str, dict[str, Any]] = {"training": {}, "evaluation": {}, "summary": {}}
-    is_evaluation = _is_evaluation(metrics)
+    is_evaluation = _is_evaluation(metrics, is_whole)
     is_final = not _FINAL_NAMES.isdisjoint(metrics)
     for name, value in metrics.items():
         event = "evaluation" if is_evaluation else _event_of(name, is_final)
@@ -64,14 +68,16 @@ def split_report(
     return events or {"training": common}
 
 
-def _is_evaluation(names: Collection[str]) -> bool:
+def _is_evaluation(names: Collection[str], is_whole: bool) -> bool:
     """Whether a report with these names is the report of an evaluation as a whole."""
     evaluated = [n.removeprefix(_EVALUATION_PREFIX) for n in names if _has_eval_prefix(n)]
     if evaluated:
         return set(evaluated).isdisjoint(names)
     # A report of `evaluate`, whatever its prefix, has the speed of the evaluation.
     prefixes = [name.removesuffix("_runtime") for name in names if name.endswith("_runtime")]
-    return any(f"{p}_{speed}" in names for p in prefixes if p != "train" for speed in _SPEED)
+    if not is_whole or "total_flos" in names:
+        prefixes = [prefix for prefix in prefixes if prefix != "train"]
+    return any(f"{prefix}_{speed}" in names for prefix in prefixes for speed in _SPEED)
 
 
 def _event_of(name: str, is_final: bool) -> str:
