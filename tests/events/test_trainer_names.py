@@ -50,6 +50,19 @@ FINAL = {"train_runtime": 9.0, "train_samples_per_second": 8.0, "train_steps_per
             },
         ),
         (
+            {
+                "loss": 1.0,
+                "reward": 2.0,
+                "a_loss": 0.5,
+                "a_runtime": 1.0,
+                "a_steps_per_second": 2.0,
+            },
+            {
+                "training": {"loss": 1.0, "reward": 2.0},
+                "evaluation": {"a_loss": 0.5, "a_runtime": 1.0, "a_steps_per_second": 2.0},
+            },
+        ),
+        (
             {"train_accuracy": 0.5, "train_loss": 1.0, "epoch": 1.0},
             {"training": {"train_accuracy": 0.5, "train_loss": 1.0}},
         ),
