@@ -92,7 +92,11 @@ def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
     """Return the weighted mean. Values without weight are left out, unless all are without."""
     terms = [(w, v) for w, v in zip(weights, values, strict=True) if w]
     terms = terms or [(1.0, value) for value in values]
-    return sum(w * v for w, v in terms) / sum(w for w, _ in terms)
+    total = sum(w for w, _ in terms)
+    mean = sum(w * v for w, v in terms) / total
+    if math.isfinite(mean):
+        return mean
+    return sum(w / total * v for w, v in terms)  # the sum of large numbers isn't finite
 
 
 def _weight(name: str, event: Mapping[str, Any]) -> float:
