@@ -212,3 +212,28 @@ def test_evaluations_on_the_training_data(tmp_path: Path) -> None:
     assert final.items() <= summary.items()
     for evaluation, report in zip(of_type(events, "evaluation"), reports, strict=True):
         assert {n.removeprefix("eval_"): v for n, v in report.items()}.items() <= evaluation.items()
+
+
+def test_a_second_training_in_a_run(tmp_path: Path) -> None:
+    """Metrics are those of the latest training that has the step; `events` has both."""
+    run = logflume.initialize(dir=tmp_path / "logs", run="twice")
+    trainer = make_trainer(tmp_path, EnhancedLoggingCallback(), eval_strategy="epoch")
+    trainer.train()
+    (first,) = [r["eval_loss"] for r in trainer.state.log_history if "eval_loss" in r]
+    trainer.train(resume_from_checkpoint=None)
+    logflume.get_logger().info("training", step=2, mode="train", own=1.0)
+    logflume.get_logger().info("training", step=2, mode="train", own=2.0)
+    assert logflume.shutdown()
+    opened = logflume.open_run(run.folder)
+    history = trainer.state.log_history
+    losses = {report["step"]: report["loss"] for report in history if "loss" in report}
+    for steps in (None, (3, 4)):
+        rows = opened.metrics("loss", steps=steps, events="training").to_pylist()
+        of_steps = [step for step in losses if steps is None or step in steps]
+        assert [(s, losses[s]) for s in of_steps] == [(r["step"], r["value"]) for r in rows]
+    wide = {(r["step"], r["mode"]): r for r in opened.metrics(wide=True).to_pylist()}
+    assert losses[2] == wide[2, "train"]["loss"]
+    assert 1.5 == wide[2, "train"]["own"]
+    (second,) = [r["eval_loss"] for r in history if "eval_loss" in r]
+    assert first != second == wide[6, "eval"]["loss"]
+    assert 12 == len(opened.events("training", columns=["loss"]).to_pylist()) - 2
