@@ -24,10 +24,10 @@ class AggregateMetrics:
 
     Each combination of logger, event type and mode has its own window. Events that already hold
     the means of a window (from `OptimizedLoggingCallback`) pass unchanged. A field that is not a
-    number keeps its last value. The mean of a field that is declared as an integer
-    (`gpu/0/memory_used_bytes`) is rounded. The event has the step and time of the last merged one,
-    and `window_steps`, the number of merged steps. Incomplete windows are logged at the end of the
-    run.
+    number keeps its last value, and so do counters, the epoch and the learning rate. The mean of a
+    field that is declared as an integer (`gpu/0/memory_used_bytes`) is rounded. The event has the
+    step and time of the last merged one, and `window_steps`, the number of merged steps. Incomplete
+    windows are logged at the end of the run.
 
     Args:
         every_steps: Length of the window; None uses `metrics.logging_frequency`.
@@ -60,7 +60,10 @@ class AggregateMetrics:
         if self._every_steps == 1 or not is_aggregated or "window_steps" in event_dict:
             return event_dict
         key = (event_dict.get("logger"), event_dict.get("event"), event_dict.get("mode"))
-        window = self._windows.setdefault(key, MeanWindow(self._every_steps, _LAST_VALUE_FIELDS))
+        if (window := self._windows.get(key)) is None:
+            event_type = str(event_dict["event"])
+            window = MeanWindow(self._every_steps, event_type, _LAST_VALUE_FIELDS)
+            self._windows[key] = window
         step = event_dict.get("step")
         means = window.add(step if isinstance(step, int) else None, event_dict)
         if means is None:

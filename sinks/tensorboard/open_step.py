@@ -12,6 +12,12 @@ from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
 
 __all__ = ["MAX_EVENTS", "OpenStep", "Shown"]
 
+_MAIN_PREFIXES = {"eval/reward": "eval"}
+"""Prefixes of events whose `rewards/...` share their tags with events of another prefix.
+
+Those are the trainer's own: a step of an evaluation has both its report and its `reward` events.
+"""
+
 MAX_EVENTS = 10_000
 """Events of one step after which what there is of it is written, which limits the memory."""
 
@@ -73,12 +79,26 @@ class OpenStep:
             encode: Returns the values of an event, serialized.
         """
         for tag, shown in self._curves.items():
-            events = self._events[tag]
-            yield shown if len(events) == 1 else shown._replace(summary=encode(_merge(events)))
+            events, taken = self._events[tag], self._names_of_the_main(tag)
+            if len(events) == 1 and taken.isdisjoint(events[0]):
+                yield shown
+            else:
+                merged = {n: v for n, v in _merge(events).items() if n not in taken}
+                yield shown._replace(summary=encode(merged))
         yield from self._others
         self.seqs = []
         self._curves.clear()
         self._others.clear()
+
+    def _names_of_the_main(self, tag: str) -> set[str]:
+        """Return the names whose tags are those of other events of the step, which are shown."""
+        main = self._events.get(_MAIN_PREFIXES.get(tag, ""), ())
+        return {
+            name
+            for event in main
+            for name, value in event.items()
+            if name.startswith("rewards/") and type(value) in SCALAR_TYPES
+        }
 
     def _note(self, event: Event, summary: bytes) -> Shown:
         self.position = event.get("attempt", 0), event.get("seq", 0)

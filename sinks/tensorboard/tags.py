@@ -10,6 +10,9 @@ The event type gives the prefix of a tag. TensorBoard groups tags by the part be
 | `system`     | any           | `system/<field>`  | `system/<field>`       |
 | other        | any           | `<event>/<field>` | `eval/<event>/<field>` |
 
+Where a step has both an `evaluation` and `reward` events of the mode eval, the tags that they share
+have the numbers of the `evaluation`, which are the trainer's.
+
 The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
 The reserved names of an event (`seq`, `step` …) have no tag. Nor do the numbers of event types that
 are texts or reports: `model_output`, `run_started`, `run_finished`, `message`, `pipeline`,

@@ -50,6 +50,19 @@ FINAL = {"train_runtime": 9.0, "train_samples_per_second": 8.0, "train_steps_per
             },
         ),
         (
+            {
+                "loss": 1.0,
+                "reward": 2.0,
+                "a_loss": 0.5,
+                "a_runtime": 1.0,
+                "a_steps_per_second": 2.0,
+            },
+            {
+                "training": {"loss": 1.0, "reward": 2.0},
+                "evaluation": {"a_loss": 0.5, "a_runtime": 1.0, "a_steps_per_second": 2.0},
+            },
+        ),
+        (
             {"train_accuracy": 0.5, "train_loss": 1.0, "epoch": 1.0},
             {"training": {"train_accuracy": 0.5, "train_loss": 1.0}},
         ),
@@ -109,3 +122,12 @@ def test_evaluations_beside_a_training(tmp_path: Path) -> None:
     assert ("eval", -0.003, 0.58, 0.5, 0.7) == tuple(
         evaluation[n] for n in ("mode", "loss", "reward", "rewards/a/mean", "test_loss")
     )
+
+
+def test_an_evaluation_on_the_training_data() -> None:
+    """What `evaluate(metric_key_prefix="train")` reports is no final report, if it is whole."""
+    report = {**FINAL, "train_loss": 1.0, "train_accuracy": 0.5}
+    assert {"evaluation": report} == split_report(report, is_whole=True)
+    assert {"train_accuracy": 0.5} == split_report(report)["training"]
+    final = split_report({**FINAL, "train_loss": 1.0, "total_flos": 0}, is_whole=True)
+    assert {"summary"} == final.keys()

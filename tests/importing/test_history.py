@@ -203,3 +203,36 @@ def test_reports_as_rows(tmp_path: Path) -> None:
 
     assert {"loss": 1.0, "reward": 0.5, "runtime": 2.0} == fields(evaluation)
     assert [] == of_type(events, "training")
+
+
+@pytest.mark.parametrize("form", [str, "{:04}".format, float])
+def test_steps_in_other_forms(tmp_path: Path, form: Any) -> None:
+    """A step that is a text is the same step as elsewhere; what is none is kept."""
+    rows = [{"step": form(step), "loss": 1 / step} for step in (1, 20)]
+    source = jsonl(tmp_path / "rows.jsonl", *rows, {"step": "2/40", "loss": 0.0})
+    training = of_type(imported(source, tmp_path)[1], "training")
+    assert [(1, 1.0), (20, 0.05), (20, 0.0)] == [(e["step"], e["loss"]) for e in training]
+    assert '{"step":"2/40"}' == training[-1]["extras"]
+
+
+def test_steps_of_other_trainers(tmp_path: Path) -> None:
+    """The trainer's own step counts, not that of W&B, for Lightning and verl, too."""
+    for name in ("trainer/global_step", "training/global_step"):
+        source = jsonl(
+            tmp_path / "rows.jsonl",
+            {"train_loss": 1.0, "epoch": 0, name: 49, "_step": 0},
+            {"val_loss": 0.9, "epoch": 0, name: 99, "_step": 1},
+        )
+        _, events = imported(source, tmp_path, run=name.replace("/", "-"))
+        training, evaluation = of_type(events, "training")[0], of_type(events, "evaluation")[0]
+        assert (49, 1.0) == (training["step"], training["train_loss"])
+        assert (99, 0.9) == (evaluation["step"], evaluation["val_loss"])
+
+
+def test_columns_of_one_name(tmp_path: Path) -> None:
+    """Of columns with the same name the last one counts, and the others are counted."""
+    source = tmp_path / "rows.csv"
+    source.write_text("step,loss,,,loss\n1,0.5,,,0.25\n")
+    result, events = imported(source, tmp_path)
+    assert [0.25] == [event["loss"] for event in of_type(events, "training")]
+    assert {"columns with the name of a later column": 1} == result.left_out

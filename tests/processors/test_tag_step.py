@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,3 +161,16 @@ def test_in_the_caller() -> None:
         logflume.get_logger().info("probe")
 
     assert [(3, "train")] == [step_and_mode(event) for event in own(events)]
+
+
+def test_a_step_ends_with_its_run(tmp_path: Path) -> None:
+    """The last step of a run is not the step of the next one's first events."""
+    for run in ("a", "b"):
+        logflume.initialize(dir=tmp_path, run=run)
+        logflume.get_logger().info("training", loss=1.0)
+        logflume.set_step(1000, "train")
+        logflume.get_logger().info("training", loss=0.5)
+        logflume.shutdown()
+    events = list(logflume.open_run(tmp_path / "b"))
+    assert [None, 1000] == [e["step"] for e in events if e["event"] == "training"]
+    assert [None] == [e["step"] for e in events if e["event"] == "run_started"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +217,14 @@ def test_what_is_no_metric(tmp_path: Path, name: str, reason: str) -> None:
     run = write(tmp_path, {"step": 1, "loss": 1.0, "status": "warm"})
     with pytest.raises(logflume.LogflumeError, match=reason):
         run.metrics(name)
+
+
+def test_the_mean_of_huge_numbers(tmp_path: Path) -> None:
+    """The mean of numbers is finite if they are, also where their sum isn't."""
+    huge = sys.float_info.max
+    run = logflume.initialize(dir=tmp_path)
+    for value in (huge, huge, -huge, huge):
+        logflume.get_logger().info("training", step=1, x=value, y=huge)
+    logflume.shutdown()
+    (row,) = logflume.open_run(run.folder).metrics(wide=True).to_pylist()
+    assert (pytest.approx(huge / 2), pytest.approx(huge)) == (row["x"], row["y"])

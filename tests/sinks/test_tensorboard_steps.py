@@ -20,18 +20,19 @@ from tests.sinks.test_tensorboard import make_event, points, read, write
 
 RUN = RunInfo(run="r")
 
+TENSORBOARD = {
+    "processors": CONFIG["processors"],
+    "root": {"sinks": ["jsonl", "tensorboard"]},
+    "sinks": {
+        "jsonl": CONFIG["sinks"]["jsonl"],
+        "tensorboard": {"path": "{dir}/{run}/tensorboard"},
+    },
+}
+
 
 def test_several_events_of_a_step(tmp_path: Path) -> None:
     """Curves and `metrics` agree on the values of a step, whatever the number of its events."""
-    config = {
-        "processors": CONFIG["processors"],
-        "root": {"sinks": ["jsonl", "tensorboard"]},
-        "sinks": {
-            "jsonl": CONFIG["sinks"]["jsonl"],
-            "tensorboard": {"path": "{dir}/{run}/tensorboard"},
-        },
-    }
-    run = logflume.initialize(config, dir=tmp_path, run="r")
+    run = logflume.initialize(TENSORBOARD, dir=tmp_path, run="r")
     for step in (1, 2):
         for mode in ("train", "eval"):
             logflume.set_step(step, mode)
@@ -144,3 +145,23 @@ def test_a_kill_anywhere(drawn: Any, killed: int, batch: int, torn: float) -> No
             held = continued.held(RUN)
             continued.write([e for e in events if (0, e["seq"]) not in held])
         assert shown(whole) == shown(folder)
+
+
+@pytest.mark.parametrize("flush_after", [0, 1, 2])
+def test_rewards_of_an_evaluation_and_its_report(tmp_path: Path, flush_after: int) -> None:
+    """Curves that both have show the numbers of the report, once."""
+    run = logflume.initialize(TENSORBOARD, dir=tmp_path, run="r")
+    for step in (1, 2):
+        logflume.set_step(step, "eval")
+        for rewards in ([0.0, 1.0], [1.0, 5.0]):
+            logflume.get_reward_logger().info("reward", f=rewards)
+        report = {"rewards/f/mean": 1.75, "rewards/f/std": 0.5, "loss": 2.0}
+        logflume.get_logger().info("evaluation", **report)
+        if step <= flush_after:
+            assert logflume.flush()
+    assert logflume.shutdown()
+    folder = run.folder / "tensorboard"
+    for name, value in report.items():
+        assert [(1, value), (2, value)] == points(folder, f"eval/{name}"), name
+    assert [(1, 5.0), (2, 5.0)] == points(folder, "eval/rewards/f/max")
+    assert [4, 4] == [h.histogram_value.num for h in read(folder).Histograms("eval/rewards/f")]

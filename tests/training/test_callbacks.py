@@ -28,27 +28,32 @@ class Line(torch.nn.Module):
         return {"loss": ((y - labels) ** 2).mean(), "logits": y}
 
 
-def train(folder: Path, callback: Any, **arguments: Any) -> list[Any]:
-    """Train for six steps with a callback, and return the events."""
+def make_trainer(folder: Path, callback: Any, **arguments: Any) -> Trainer:
+    """Return a trainer of six steps with a callback."""
     torch.set_num_threads(1)
     data = [{"x": torch.ones(1), "labels": 2 * torch.ones(1)} for _ in range(12)]
+    return Trainer(
+        model=Line(),
+        args=TrainingArguments(
+            output_dir=str(folder),
+            per_device_train_batch_size=2,
+            num_train_epochs=1,
+            logging_steps=1,
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+            **{"save_strategy": "no", **arguments},
+        ),
+        train_dataset=data,
+        eval_dataset=data[:4],
+        callbacks=[callback],
+    )
+
+
+def train(folder: Path, callback: Any, **arguments: Any) -> list[Any]:
+    """Train for six steps with a callback, and return the events."""
     with capture_events("tag_step") as events:
-        Trainer(
-            model=Line(),
-            args=TrainingArguments(
-                output_dir=str(folder),
-                per_device_train_batch_size=2,
-                num_train_epochs=1,
-                logging_steps=1,
-                report_to=[],
-                use_cpu=True,
-                disable_tqdm=True,
-                **{"save_strategy": "no", **arguments},
-            ),
-            train_dataset=data,
-            eval_dataset=data[:4],
-            callbacks=[callback],
-        ).train()
+        make_trainer(folder, callback, **arguments).train()
     return events
 
 
@@ -183,3 +188,52 @@ def test_a_training_without_a_run(
         callback.on_log(None, TrainerState(global_step=3), None, {"loss": 0.5})
     assert 4 == len(of_type(events, "training"))
     assert "no run" not in capfd.readouterr().err
+
+
+def test_windows_keep_the_last_value_of_counters() -> None:
+    """What the trainer itself doesn't average over steps is that of the last step."""
+    with capture_events() as events:
+        callback = OptimizedLoggingCallback(logging_frequency=2)
+        for step in (1, 2):
+            report = {"loss": 1 / step, "num_tokens": 100 * step, "epoch": step / 4}
+            callback.on_log(None, TrainerState(global_step=step), None, logs=report)
+    (training,) = of_type(events, "training")
+    assert (0.75, 200, 0.5) == tuple(training[n] for n in ("loss", "num_tokens", "epoch"))
+
+
+def test_evaluations_on_the_training_data(tmp_path: Path) -> None:
+    """Each evaluation keeps its prefix, also `train`; the summary has what the trainer reports."""
+    with capture_events() as events:
+        trainer = make_trainer(tmp_path, EnhancedLoggingCallback())
+        trainer.train()
+        (final,) = [dict(report) for report in trainer.state.log_history[-1:]]
+        reports = [trainer.evaluate(metric_key_prefix=p) for p in ("train", "eval", "held_out")]
+    (summary,) = of_type(events, "summary")
+    assert final.items() <= summary.items()
+    for evaluation, report in zip(of_type(events, "evaluation"), reports, strict=True):
+        assert {n.removeprefix("eval_"): v for n, v in report.items()}.items() <= evaluation.items()
+
+
+def test_a_second_training_in_a_run(tmp_path: Path) -> None:
+    """Metrics are those of the latest training that has the step; `events` has both."""
+    run = logflume.initialize(dir=tmp_path / "logs", run="twice")
+    trainer = make_trainer(tmp_path, EnhancedLoggingCallback(), eval_strategy="epoch")
+    trainer.train()
+    (first,) = [r["eval_loss"] for r in trainer.state.log_history if "eval_loss" in r]
+    trainer.train(resume_from_checkpoint=None)
+    logflume.get_logger().info("training", step=2, mode="train", own=1.0)
+    logflume.get_logger().info("training", step=2, mode="train", own=2.0)
+    assert logflume.shutdown()
+    opened = logflume.open_run(run.folder)
+    history = trainer.state.log_history
+    losses = {report["step"]: report["loss"] for report in history if "loss" in report}
+    for steps in (None, (3, 4)):
+        rows = opened.metrics("loss", steps=steps, events="training").to_pylist()
+        of_steps = [step for step in losses if steps is None or step in steps]
+        assert [(s, losses[s]) for s in of_steps] == [(r["step"], r["value"]) for r in rows]
+    wide = {(r["step"], r["mode"]): r for r in opened.metrics(wide=True).to_pylist()}
+    assert losses[2] == wide[2, "train"]["loss"]
+    assert 1.5 == wide[2, "train"]["own"]
+    (second,) = [r["eval_loss"] for r in history if "eval_loss" in r]
+    assert first != second == wide[6, "eval"]["loss"]
+    assert 12 == len(opened.events("training", columns=["loss"]).to_pylist()) - 2

@@ -204,3 +204,15 @@ def test_invalid_results_do_not_stop_the_training() -> None:
         assert 7 == wrap_reward(lambda **_: 7, "number")(**CALL)
     (message,) = [event for event in events if event["event"] == "message"]
     assert "number could not be logged" in message["message"]
+
+
+@pytest.mark.parametrize("role", ["tool", "user", "environment"])
+def test_tokens_of_others_are_not_the_models(role: str) -> None:
+    """The length of a completion that includes a tool's result or another's turn is unknown."""
+    turns = [{"role": "assistant", "content": "2+2?"}, {"role": role, "content": "4"}]
+    call = {**CALL, "completions": [turns, "four"], "completion_ids": [[1, 2, 3], [4]]}
+    with capture_events() as events:
+        (wrapped,) = get_wrapped_reward_functions([correctness])
+        wrapped(**call)
+    outputs = [event for event in events if event["event"] == "model_output"]
+    assert [None, 1] == [event["completion_tokens"] for event in outputs]

@@ -15,6 +15,9 @@ _OTHER_PREFIXES = ("test_", "predict_", "val_", "valid_", "validation_")
 _SPEED = ("samples_per_second", "steps_per_second", "tokens_per_second")
 """What transformers reports after a prefix, in addition to the runtime."""
 
+_OF_STEPS = frozenset({"loss", "grad_norm", "learning_rate"})
+"""What a report of training steps has, and that of an evaluation only with a prefix."""
+
 _FINAL_NAMES = frozenset({"total_flos", "train_runtime", *(f"train_{name}" for name in _SPEED)})
 """What makes a report the final one of a training."""
 
@@ -23,7 +26,7 @@ _MEMORY = ("train_mem_", "init_mem_", "before_init_mem_")
 
 
 def split_report(
-    report: Mapping[Any, Any], shared: Collection[str] = ("epoch",)
+    report: Mapping[Any, Any], shared: Collection[str] = ("epoch",), *, is_whole: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Split a report into the fields of `training`, `evaluation` and `summary` events.
 
@@ -31,14 +34,19 @@ def split_report(
       its names, but not all. If a name occurs with and without the prefix, two reports were merged
       into one, and each name is assigned on its own.
     - Names with the prefix of another evaluation (`evaluate(metric_key_prefix="test")`) are
-      metrics of an evaluation, and keep the prefix.
+      metrics of an evaluation, and keep the prefix. So are the other names of its report, unless
+      a report of the training was merged with it, which `loss` or `learning_rate` shows.
     - What only a trainer's final report has (`train_runtime`, `total_flos`, and beside them
       `train_loss`) makes a summary. Any other `train_` name is a metric of the training.
+    - `evaluate(metric_key_prefix="train")` reports the same names as the end of a training, except
+      for `total_flos`. It is an evaluation, if it is certain that nothing of the report is missing.
 
     Args:
         report: What a `transformers` Trainer passes to `on_log`, or keeps in its `log_history`.
         shared: Names of fields that locate a report. Every event gets them, and they don't cause
             an event of their own if there is another.
+        is_whole: Whether the report is as transformers made it. transformers' `PrinterCallback`
+            removes `total_flos`.
 
     Returns:
         The fields by event type, for the types that the report has metrics of.
@@ -54,24 +62,32 @@ def split_report(
     common = {name: value for name, value in report.items() if name in shared}
     metrics = {str(name): value for name, value in report.items() if name not in shared}
     by_type: dict[str, dict[str, Any]] = {"training": {}, "evaluation": {}, "summary": {}}
-    is_evaluation = _is_evaluation(metrics)
+    prefixes = _find_prefixes(metrics, is_whole)
+    is_evaluation = _is_evaluation(metrics, prefixes)
     is_final = not _FINAL_NAMES.isdisjoint(metrics)
     for name, value in metrics.items():
-        event = "evaluation" if is_evaluation else _event_of(name, is_final)
+        is_evaluated = is_evaluation or name.startswith(prefixes)
+        event = "evaluation" if is_evaluated else _event_of(name, is_final)
         by_type[event][name.removeprefix(_EVALUATION_PREFIX)] = value
     # The final report may contain training metrics as well as the summary.
     events = {event: {**fields, **common} for event, fields in by_type.items() if fields}
     return events or {"training": common}
 
 
-def _is_evaluation(names: Collection[str]) -> bool:
+def _find_prefixes(names: Collection[str], is_whole: bool) -> tuple[str, ...]:
+    """Return the prefixes of evaluations: `evaluate`, whatever the prefix, reports its speed."""
+    prefixes = [name.removesuffix("runtime") for name in names if name.endswith("_runtime")]
+    if not is_whole or "total_flos" in names:
+        prefixes = [prefix for prefix in prefixes if prefix != "train_"]
+    return tuple(p for p in prefixes if any(f"{p}{speed}" in names for speed in _SPEED))
+
+
+def _is_evaluation(names: Collection[str], prefixes: Collection[str]) -> bool:
     """Whether a report with these names is the report of an evaluation as a whole."""
     evaluated = [n.removeprefix(_EVALUATION_PREFIX) for n in names if _has_eval_prefix(n)]
     if evaluated:
         return set(evaluated).isdisjoint(names)
-    # A report of `evaluate`, whatever its prefix, has the speed of the evaluation.
-    prefixes = [name.removesuffix("_runtime") for name in names if name.endswith("_runtime")]
-    return any(f"{p}_{speed}" in names for p in prefixes if p != "train" for speed in _SPEED)
+    return bool(prefixes) and _OF_STEPS.isdisjoint(names)
 
 
 def _event_of(name: str, is_final: bool) -> str:

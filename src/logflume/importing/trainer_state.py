@@ -68,7 +68,7 @@ def read_trainer_state(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]
 def _events(report: dict[str, Any], time_s: float) -> Iterator[ImportedEvent]:
     metrics = {name: parse_nonfinite(value) for name, value in report.items() if name != "step"}
     step = report.get("step")
-    for event, fields in split_report(metrics).items():
+    for event, fields in split_report(metrics, is_whole=True).items():
         if fields:
             yield ImportedEvent(event, {"global_step": step, **fields}, step, time_s)
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from logflume.exceptions import RunError
 from logflume.importing.names import ImportedEvent, LeftOut, parse_nonfinite, split_reports
+from logflume.values.steps import parse_step
 
 __all__ = ["STEP_NAMES", "TIME_NAMES", "Row", "read_csv", "read_jsonl", "read_rows"]
 
@@ -40,6 +41,8 @@ def _csv_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
         try:
             header = next(rows, [])
             charts = _find_charts(header)
+            named = [name for name in header if name]
+            left_out["columns with the name of a later column"] += len(named) - len(set(named))
             for row in rows:
                 if len(row) > len(header):
                     left_out["cells beyond the header"] += len(row) - len(header)
@@ -92,8 +95,14 @@ def _parse_cell(cell: str) -> Any:
 Row: TypeAlias = Mapping[str, Mapping[str, Any]]
 """The values of a row by name, for each part of the source; an only part is named `""`."""
 
-STEP_NAMES = ("train/global_step", "global_step", "step", "Step", "_step")
-"""Names of the step in order of preference. W&B's own `_step` counts calls of `log`, not steps."""
+_FIELD_STEPS = ("train/global_step", "training/global_step", "global_step")
+"""Names of the step that are also the field `global_step`."""
+
+STEP_NAMES = (*_FIELD_STEPS, "trainer/global_step", "step", "Step", "_step")
+"""Names of the step in order of preference: those of transformers, Lightning and verl come first.
+
+W&B's own `_step` counts calls of `log`, not steps.
+"""
 
 TIME_NAMES = ("_timestamp", "timestamp")
 
@@ -116,7 +125,7 @@ def read_rows(rows: Iterable[Row]) -> Iterator[ImportedEvent]:
     step_name = next((name for name in STEP_NAMES if name in names), None)
     step = None
     for row in chain(first, rows):
-        steps = (report.get(step_name) for report in row.values() if step_name)
+        steps = (parse_step(report.get(step_name)) for report in row.values() if step_name)
         step = next(filter(_is_step, steps), step)
         time_s = next(filter(None, map(_find_time, row.values())), None)
         reports = {part: _drop_redundant(report, step_name) for part, report in row.items()}
@@ -133,7 +142,9 @@ def _is_step(value: Any) -> bool:
 
 def _drop_redundant(report: Mapping[str, Any], step_name: str | None) -> dict[str, Any]:
     """Return the report without what the event's step and timestamp already contain."""
-    redundant = set() if step_name is None or step_name.endswith("global_step") else {step_name}
+    redundant = set()
+    if step_name not in (None, *_FIELD_STEPS) and _is_step(parse_step(report.get(step_name))):
+        redundant.add(step_name)
     if _find_time(report) is not None:
         redundant.update(TIME_NAMES)
     return {name: value for name, value in report.items() if name not in redundant}

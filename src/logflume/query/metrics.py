@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +13,7 @@ from logflume.config.errors import nearest
 from logflume.events.catalogue import EventBase
 from logflume.exceptions import QueryError
 from logflume.query.columns import PATTERN, holds_numbers, match
-from logflume.query.points import merge_events
+from logflume.query.points import find_restarts, merge_events
 from logflume.values.declared import declared_columns
 
 __all__ = ["read_metrics"]
@@ -56,7 +57,10 @@ def read_metrics(
     """
     found = [_read(read, event_type, names) for event_type in dict.fromkeys(types)]
     _check(read, found, names)
-    return _to_long(found) if wide_by is None else _to_wide(found, names, list(wide_by))
+    merge = partial(merge_events, restarts=cache(lambda: find_restarts(read)))
+    if wide_by is None:
+        return _to_long(found, merge)
+    return _to_wide(found, names, list(wide_by), merge)
 
 
 def _read(read: Callable[..., pa.Table], event_type: str, names: Sequence[str]) -> _Metrics:
@@ -141,12 +145,16 @@ def _check(read: Callable[..., pa.Table], found: Sequence[_Metrics], names: Sequ
         )
 
 
-def _to_long(found: Iterable[_Metrics]) -> pa.Table:
+_Merge: TypeAlias = Callable[..., pa.Table]
+"""The function `merge_events`, for certain runs."""
+
+
+def _to_long(found: Iterable[_Metrics], merge: _Merge) -> pa.Table:
     """Return one row for each point: `step`, `name`, `value`, and its origin."""
     pieces = [_LONG.empty_table()]
     for event_type, events, names in found:
         table = events.take(pc.sort_indices(events, [(n, "ascending") for n in ("run", "step")]))
-        points = merge_events(event_type, table, ["run", "step", "mode", "rank", "attempt"], names)
+        points = merge(event_type, table, ["run", "step", "mode", "rank", "attempt"], names)
         keys = points.select(_KEYS)
         for name in names:
             values = points[name]
@@ -156,7 +164,9 @@ def _to_long(found: Iterable[_Metrics]) -> pa.Table:
     return pa.concat_tables(pieces)
 
 
-def _to_wide(found: Sequence[_Metrics], names: Sequence[str], keys: list[str]) -> pa.Table:
+def _to_wide(
+    found: Sequence[_Metrics], names: Sequence[str], keys: list[str], merge: _Merge
+) -> pa.Table:
     """Return one row for each step and mode, with a column for each metric.
 
     A metric that was requested by its name has that name. Otherwise metrics of `training` and
@@ -170,7 +180,7 @@ def _to_wide(found: Sequence[_Metrics], names: Sequence[str], keys: list[str]) -
         columns.update(dict.fromkeys(metrics))
         events = of_type.events.filter(pc.is_valid(of_type.events["step"]))
         if metrics:
-            points = merge_events(of_type.event_type, events, keys, list(metrics.values()))
+            points = merge(of_type.event_type, events, keys, list(metrics.values()))
             values = [points[name] for name in metrics.values()]
             arrays = [points[key].cast(_COLUMNS[key]) for key in keys]
             tables.append(pa.table([*arrays, *values], names=[*keys, *metrics]))

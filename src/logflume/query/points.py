@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.values.aggregates import aggregate
+from logflume.values.aggregates import TRAINING, aggregate
 
-__all__ = ["merge_events"]
+__all__ = ["find_restarts", "merge_events"]
+
+_OF_START = ["run", "attempt", "timestamp", "logger", "step"]
+
+
+def find_restarts(read: Callable[..., pa.Table]) -> list[dict[str, Any]]:
+    """Return the `run_started` of each training but the first one of an attempt.
+
+    Several trainings within an attempt log the same steps: that of another trainer, or another
+    call of `train()`. A trainer's `run_started` has the logger `training` and a step, in contrast
+    to that of the pipeline or of an import.
+
+    Args:
+        read: Returns the events of a type, with some of their columns.
+    """
+    events = read("run_started", columns=_OF_START, steps=None)
+    seen: set[tuple[Any, ...]] = set()
+    restarts = []
+    for start in events.sort_by("timestamp").to_pylist():
+        if start["logger"] != "training" or start["step"] is None:
+            continue
+        if (key := (start["run"], start["attempt"])) in seen:
+            restarts.append(start)
+        seen.add(key)
+    return restarts
 
 
 def merge_events(
-    event_type: str, events: pa.Table, keys: Sequence[str], metrics: Sequence[str]
+    event_type: str,
+    events: pa.Table,
+    keys: Sequence[str],
+    metrics: Sequence[str],
+    restarts: Callable[[], list[dict[str, Any]]],
 ) -> pa.Table:
     """Return one row for each step: its last event, with the aggregate of each metric.
 
@@ -27,6 +55,8 @@ def merge_events(
         events: The events, with all columns that the aggregates depend on.
         keys: The columns that are equal in the events of one point, among them `step`.
         metrics: The columns to aggregate, which become numbers (float64).
+        restarts: Returns the result of `find_restarts`, if it is needed. Of several trainings, the
+            latest one that has a value counts.
     """
     groups = _number_groups(events, keys)
     sizes = np.bincount(groups)
@@ -39,7 +69,7 @@ def merge_events(
     if not (sizes > 1).any():
         return points
     rows = np.flatnonzero(sizes[groups] > 1)
-    several = _without_lists(events.take(rows)).to_pylist()
+    several = _number_trainings(_without_lists(events.take(rows)), restarts()).to_pylist()
     by_group: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
     for group, event in zip(groups[rows].tolist(), several, strict=True):
         by_group[group].append(event)
@@ -64,6 +94,20 @@ def _number_groups(events: pa.Table, keys: Sequence[str]) -> Any:
     without_step = pc.is_null(events["step"]).to_numpy(zero_copy_only=False)
     groups[without_step] = len(groups) + np.arange(without_step.sum())
     return np.unique(groups, return_inverse=True)[1]
+
+
+def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> pa.Table:
+    """Add the number of the training within its attempt that each event belongs to."""
+    if not restarts:
+        return events
+    numbers = np.zeros(len(events), dtype=np.int64)
+    for start in restarts:
+        is_of_run = pc.and_(
+            pc.equal(events["run"], start["run"]), pc.equal(events["attempt"], start["attempt"])
+        )
+        is_later = pc.greater_equal(events["timestamp"], pa.scalar(start["timestamp"]))
+        numbers += pc.and_(is_of_run, is_later).to_numpy(zero_copy_only=False)
+    return events.append_column(TRAINING, pa.array(numbers))
 
 
 def _without_lists(events: pa.Table) -> pa.Table:

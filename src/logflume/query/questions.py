@@ -78,7 +78,8 @@ class Questions:
         Several events of one type in one step and mode are one point: a mean is the mean of their
         values, weighted by their numbers of values `n`, a minimum is the lowest, and so on; see
         `logflume.values.aggregates`. The method `events` returns each of them. An event that was
-        logged without a mode counts as training, unless it is an `evaluation`.
+        logged without a mode counts as training, unless it is an `evaluation`. If several trainings
+        of a run have the same steps (`train()` was called again), the latest one counts.
 
         Args:
             names: Names and patterns: `loss`, `rewards/*/mean`. Without any, all are returned.

@@ -187,6 +187,7 @@ def _end_run(done: bool, deadline_s: float) -> bool:
         count_unwritten(running)
     CHANNELS.hold()
     CHANNELS.caller_processors.clear()
+    CHANNELS.step_and_mode = (None, None)  # those of another run would be wrong in the next one
     status = running.pipeline.status()
     _last_report = status.report
     exits.report_losses(status, done)
@@ -233,7 +234,8 @@ def flush(timeout_s: float = 10.0) -> bool:
 def set_step(step: Any, mode: str | None = None) -> None:
     """Set the training step that following events are tagged with.
 
-    It holds for all threads of the process. A step bound to a logger, or given to a call, wins.
+    It holds for all threads of the process, until the run ends. A step bound to a logger, or given
+    to a call, wins.
 
     Args:
         step: The step: an integer, or what is one (`"3"`, `3.0`, a scalar of NumPy or torch), with

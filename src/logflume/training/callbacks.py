@@ -94,10 +94,11 @@ class EnhancedLoggingCallback(TrainerCallback):
             return
         CHANNELS.warn_if_held()
         # Names may be numbers, and values may change before a window of steps ends.
-        report = snapshot(logs)
+        whole = _find_whole(logs, state)
+        report = snapshot(whole or logs)
         if not isinstance(report, dict):
             report = {"report": report}
-        for event, metrics in split_report(report).items():
+        for event, metrics in split_report(report, is_whole=whole is not None).items():
             if event == "training":
                 self.log_training(state.global_step, metrics)
             else:
@@ -134,6 +135,9 @@ class EnhancedLoggingCallback(TrainerCallback):
 class OptimizedLoggingCallback(EnhancedLoggingCallback):
     """Logs less: means over several steps, and the completions of every n-th batch of rollouts.
 
+    Counters, the epoch and the learning rate are those of the last step, as in the trainer's own
+    reports over several steps.
+
     Args:
         logging_frequency: Means are over this many steps, and completions are logged for one in
             this many batches. None uses `metrics.logging_frequency` of the configuration, or 10 if
@@ -146,7 +150,7 @@ class OptimizedLoggingCallback(EnhancedLoggingCallback):
         configured = current_config().metrics.logging_frequency
         frequency = logging_frequency or (configured if configured > 1 else 10)
         self.outputs_every = frequency
-        self._window = MeanWindow(frequency)
+        self._window = MeanWindow(frequency, "training")
         self._step = 0
 
     def log_training(self, step: int, metrics: dict[str, Any]) -> None:
@@ -160,6 +164,18 @@ class OptimizedLoggingCallback(EnhancedLoggingCallback):
         if means := self._window.take():
             super().log_training(self._step, means)
         super().on_train_end(args, state, control, **kwargs)
+
+
+def _find_whole(logs: dict[str, Any], state: Any) -> dict[str, Any] | None:
+    """Return a report with what earlier callbacks have removed from it; None if it isn't known."""
+    history = getattr(state, "log_history", None)
+    last = history[-1] if isinstance(history, list) and history else None
+    if not isinstance(last, dict) or last.get("step") != state.global_step:
+        return None
+    kept = logs.keys() & last.keys()
+    if not kept or any(last[name] is not logs[name] for name in kept):
+        return None  # the history doesn't have this report, or a callback has changed it
+    return {**{name: value for name, value in last.items() if name != "step"}, **logs}
 
 
 def _trainer_fields(step: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from logflume.training.function_names import distinct_names
 from logflume.training.policies import Policy
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.step_tracker import STEP_TRACKER
-from logflume.training.texts import questions_of, text_of
+from logflume.training.texts import is_all_of_the_model, questions_of, text_of
 from logflume.training.wrapped_rewards import WrappedReward, wrap_reward
 from logflume.values.snapshot import snapshot
 
@@ -212,14 +212,9 @@ def _completion_tokens(
     if getattr(trainer, "rollout_func", None) is not None:
         return [None] * len(lengths)
     return [
-        None if _has_tool_result(completion) else length
+        length if is_all_of_the_model(completion) else None
         for completion, length in zip(completions, lengths, strict=True)
     ]
-
-
-def _has_tool_result(completion: Any) -> bool:
-    messages = completion if isinstance(completion, list) else ()
-    return any(isinstance(m, dict) and m.get("role") == "tool" for m in messages)
 
 
 def _end_tokens(trainer: Any) -> set[Any]:

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
-__all__ = ["final_answer", "parse_answer", "question_of", "questions_of", "text_of"]
+__all__ = [
+    "final_answer",
+    "is_all_of_the_model",
+    "parse_answer",
+    "question_of",
+    "questions_of",
+    "text_of",
+]
 
 
 def text_of(messages: Any) -> str:
@@ -24,6 +31,17 @@ def text_of(messages: Any) -> str:
     if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
         return str(messages)
     return "\n".join(f"{message.get('role', '')}: {_content(message)}" for message in messages)
+
+
+def is_all_of_the_model(completion: Any) -> bool:
+    """Whether the model wrote a whole completion: no message of it is of another role.
+
+    >>> is_all_of_the_model([{"role": "assistant"}, {"role": "tool", "content": "4"}])
+    False
+    """
+    messages = completion if isinstance(completion, list) else ()
+    roles = {m.get("role", "assistant") for m in messages if isinstance(m, dict)}
+    return roles <= {"assistant"}
 
 
 def question_of(prompt: Any) -> str:

@@ -17,7 +17,7 @@ from logflume.training.function_names import distinct_names, name_of
 from logflume.training.policies import every
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.step_tracker import STEP_TRACKER
-from logflume.training.texts import questions_of, text_of
+from logflume.training.texts import is_all_of_the_model, questions_of, text_of
 from logflume.values.snapshot import snapshot
 
 __all__ = [
@@ -91,12 +91,24 @@ class RewardBatch:
             completions=[text_of(completion) for completion in call.get("completions") or []],
             names=self._names,
             table=list(zip(*(self._values[name] for name in self._names), strict=True)),
-            completion_tokens=None if token_ids is None else [len(ids) for ids in token_ids],
+            completion_tokens=_completion_tokens(call.get("completions") or [], token_ids),
             columns=columns,
             reward_s=self._seconds,
             keep=every(STEP_TRACKER.outputs_every),
         )
         log_rollouts(rollouts)
+
+
+def _completion_tokens(
+    completions: Sequence[Any], token_ids: Sequence[Any] | None
+) -> list[int | None] | None:
+    """Return the length of each completion; None if it includes tokens that aren't the model's."""
+    if token_ids is None:
+        return None
+    return [
+        len(ids) if is_all_of_the_model(completion) else None
+        for completion, ids in zip(completions, token_ids, strict=False)
+    ]
 
 
 class WrappedReward:

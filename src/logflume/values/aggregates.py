@@ -27,7 +27,10 @@ from typing import Any
 from logflume.events.reserved import Aggregate
 from logflume.values.declared import declared_aggregate
 
-__all__ = ["aggregate", "aggregate_of"]
+__all__ = ["TRAINING", "aggregate", "aggregate_of"]
+
+TRAINING = "_training"
+"""The number of the training within its attempt, which readers add to events."""
 
 _STATISTICS: dict[str, Aggregate] = {"n": "sum", "min": "min", "max": "max", "std": "std"}
 _ZERO_STD = "/frac_zero_std"
@@ -51,8 +54,8 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
     Args:
         event_type: The type of the events.
         name: Name of the field.
-        events: The events, in order. If there are values of several attempts, those of the latest
-            one count.
+        events: The events, in order. If there are values of several attempts, or of several
+            trainings within one, those of the latest one count.
 
     Returns:
         The value; None if there is none. NaN if any of the values is.
@@ -64,7 +67,7 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
     how = aggregate_of(event_type, name)
     if how == "std" and len(events) > 1 and (pooled := _pooled_std(name, events)) is not None:
         return pooled
-    events = _of_latest_attempt([event for event in events if event.get(name) is not None])
+    events = _of_latest([event for event in events if event.get(name) is not None])
     values = [float(event[name]) for event in events]
     if how == "last":
         # Those of other ranks are other counters.
@@ -83,16 +86,24 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
     return _mean(values, [_weight(name, event) for event in events])
 
 
-def _of_latest_attempt(events: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    latest = max((event.get("attempt", 0) for event in events), default=0)
-    return [event for event in events if event.get("attempt", 0) == latest]
+def _of_latest(events: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    latest = max(map(_training, events), default=(0, 0))
+    return [event for event in events if _training(event) == latest]
+
+
+def _training(event: Mapping[str, Any]) -> tuple[int, int]:
+    return event.get("attempt", 0), event.get(TRAINING, 0)
 
 
 def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
     """Return the weighted mean. Values without weight are left out, unless all are without."""
     terms = [(w, v) for w, v in zip(weights, values, strict=True) if w]
     terms = terms or [(1.0, value) for value in values]
-    return sum(w * v for w, v in terms) / sum(w for w, _ in terms)
+    total = sum(w for w, _ in terms)
+    mean = sum(w * v for w, v in terms) / total
+    if math.isfinite(mean):
+        return mean
+    return sum(w / total * v for w, v in terms)  # the sum of large numbers isn't finite
 
 
 def _weight(name: str, event: Mapping[str, Any]) -> float:
@@ -139,7 +150,7 @@ def _pooled_std(name: str, events: Sequence[Mapping[str, Any]]) -> float | None:
     has_all = [e for e in events if e.get(f"{base}mean") is not None and e.get(f"{base}n")]
     parts = [
         (float(e[f"{base}n"]), float(e[f"{base}mean"]), float(e.get(name) or 0.0))
-        for e in _of_latest_attempt(has_all)
+        for e in _of_latest(has_all)
         if _is_count(e[f"{base}n"])
     ]
     count = sum(n for n, _, _ in parts)

@@ -5,21 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from logflume.values.aggregates import aggregate_of
+
 __all__ = ["MeanWindow"]
 
 
 class MeanWindow:
     """Averages the numeric fields of several events.
 
+    A field whose aggregate is `last`, such as a counter or the epoch, keeps its last value.
+
     Args:
         every_steps: Length of the window in steps. A window ends at each multiple of this number,
             so that the windows of all ranks and attempts coincide, or at the first step beyond
             one. Without steps, it ends after this number of events.
-        last_value_fields: Names of fields that keep their last value instead of a mean.
+        event_type: The type of the events, which declares the aggregates of its fields.
+        last_value_fields: Names of further fields that keep their last value instead of a mean.
     """
 
-    def __init__(self, every_steps: int, last_value_fields: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        every_steps: int,
+        event_type: str,
+        last_value_fields: frozenset[str] = frozenset(),
+    ) -> None:
         self._every_steps = every_steps
+        self._event_type = event_type
         self._last_value_fields = last_value_fields
         self._end: int | None = None
         self._clear()
@@ -32,7 +43,7 @@ class MeanWindow:
         self._steps.add(step)
         self._last.update(fields)
         for name, value in fields.items():
-            if name not in self._last_value_fields and _is_number(value):
+            if self._has_mean(name) and _is_number(value):
                 self._sums[name] = self._sums.get(name, 0.0) + value
                 self._counts[name] = self._counts.get(name, 0) + 1
         return self.take() if self._ends_at(step) else None
@@ -49,6 +60,11 @@ class MeanWindow:
         result = {**self._last, **means, "window_steps": len(self._steps)}
         self._clear()
         return result
+
+    def _has_mean(self, name: str) -> bool:
+        if name in self._last_value_fields:
+            return False
+        return aggregate_of(self._event_type, name) != "last"
 
     def _ends_at(self, step: int | None) -> bool:
         if step is None or step <= 0 or self._end is None:
