@@ -208,7 +208,12 @@ def _float_text(values: Sequence[Any]) -> str:
 
 _KEYS = ("run", "attempt", "rank", "seq")
 _NO_CONTENT = frozenset({"attempt", "seq", "extras", "nonfinite"})
-_NONFINITE_CELLS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+_NONFINITE_CELLS = {
+    "nan": "NaN",
+    "inf": "Infinity",
+    "-inf": "'-Infinity",  # a number as its own cell, but a text if it has no column
+    "'-inf": "'-Infinity",
+}
 
 
 def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> PositionSet | None:
@@ -301,7 +306,7 @@ def _content(value: Any) -> str:
     if isinstance(value, str):
         return _NONFINITE_CELLS.get(value, _safe_text(value))
     if isinstance(value, float) and not math.isfinite(value):
-        return nonfinite_name(value)
+        return _safe_text(nonfinite_name(value))
     return KINDS[kind_of(value)].text(value)
 
 
