@@ -106,7 +106,8 @@ class Sink(Protocol):
     constructor parameter `run` receives the run's identity
     (`logflume.runs.info.RunInfo`). The class attribute `threaded = True` gives the sink a
     thread of its own. `detachable = True` has the same meaning as for a `Processor`. `output` says
-    what the option `path` leads to, `"file"` or `"folder"`: anything else there is an error.
+    what the option `path` leads to, `"file"` or `"folder"`: anything else there is an error. The
+    folder that contains it is created before the sink.
     """
 
     def write(self, events: Sequence[Event]) -> None:
@@ -202,7 +203,7 @@ class ScannableSink(Sink, Protocol):
 
     - `expect(events)` yields a `ScannedEvent` for each event that `scan` finds after these events,
       of one attempt, were written to an empty output. Without it, all events are expected, with
-      the checksum of `logflume.values.event_checksum`.
+      the checksum that `logflume.values.event_checksum.event_checksum` returns for an event.
     - `own_files(path, run)` yields the files in a folder that the sink has written for the run.
       `logflume replay` keeps all others. Without it, all files are the sink's.
     - `compact()` merges what can be merged, for `logflume compact`.
@@ -218,6 +219,7 @@ class ScannableSink(Sink, Protocol):
 
         Raises:
             FileNotFoundError: A live run has replaced files meanwhile; the scan starts again.
+            Exception: The output can't be read, which counts as damage.
         """
 
 

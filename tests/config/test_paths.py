@@ -71,6 +71,7 @@ def test_addresses_as_folder(address: str, monkeypatch: pytest.MonkeyPatch) -> N
         ("$HOME/x", "only a shell expands"),
         ("logs/${USER}", "only a shell expands"),
         ("x" * 300, "File name too long"),
+        ("missing/" + "é" * 130 + "/x", "File name too long"),
     ],
 )
 def test_paths_of_sinks(name: str, path: str, problem: str) -> None:
@@ -165,6 +166,27 @@ def test_a_path_within_a_file() -> None:
     assert "which is a file: configuration: sinks.one.path" in error_of(
         {"root": {"sinks": list(sinks)}, "sinks": sinks}
     )
+
+
+def test_inside_of_the_link_to_the_newest_run() -> None:
+    """A path through `latest` would lead to another run, or put a folder in the link's place."""
+    path = "{dir}/latest/x.csv"
+    assert "latest: the link to the newest run" in error_of(with_path("csv", path))
+
+
+def test_what_latest_leads_to() -> None:
+    """The folder of the run is a path like any other, also while `latest` leads to it."""
+    for _ in range(2):
+        logflume.initialize(with_path("parquet", "{dir}/{run}"), run="r")
+        logflume.shutdown()
+
+    assert {"run_started", "run_finished"} <= {path.name for path in Path("logs/r").iterdir()}
+
+
+@pytest.mark.parametrize("folder", ["logs/{run}", "{dir}", "a/rank{rank}/b"])
+def test_placeholders_in_dir(folder: str) -> None:
+    """`dir` has no placeholders: a folder named `{run}` is never meant."""
+    assert "is replaced in the paths of sinks only" in error_of({}, dir=folder)
 
 
 @pytest.mark.parametrize("path", ["{dir}/{run}/run.json", "{dir}/{run}/run.lock", "{dir}/latest"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +41,17 @@ def test_any_late_fields(events: list[dict[str, Any]], flushed: set[int]) -> Non
                 logflume.flush()
         logflume.shutdown()
         assert [] == diagnose(run)
+
+
+@pytest.mark.parametrize("value", [-math.inf, math.inf, math.nan, "-inf", "-Infinity", "nan", "-"])
+def test_infinities(value: Any, tmp_path: Path) -> None:
+    """Infinities are sound with and without a column, and so are the texts that name them."""
+    run = start(tmp_path)
+    log = logflume.get_model_logger()
+    declared = {"advantage": value} if isinstance(value, float) else {"prompt": value}
+    log.info("model_output", model_output="x", late=value, **declared)
+    logflume.shutdown()
+    assert [] == diagnose(run)
 
 
 def write(folder: Path) -> Path:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from logflume.exceptions import RunError
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.repair import repair
 from logflume.maintenance.replay import replay
+from tests.maintenance.lines_sink import LinesSink
 from tests.maintenance.runs import CONFIG, write_run
 
 KIND = "tests.maintenance.lines_sink:LinesSink"
@@ -81,3 +85,74 @@ def test_catch_up(own: Path) -> None:
 
     assert set(before) < set(own.read_bytes().splitlines())
     assert [] == diagnose(own.parent)
+
+
+SQLITE_KIND = "tests.maintenance.sqlite_sink:SqliteSink"
+
+
+def sqlite_sink(worker: str = "thread") -> dict[str, Any]:
+    section = {"type": SQLITE_KIND, "path": "{dir}/{run}/more/own.db"}
+    return {**MORE, "worker": worker, "sinks": {**CONFIG["sinks"], "own": section}}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Return the database of a run with two attempts."""
+    return write_run(tmp_path, range(3), range(3, 5), **sqlite_sink()) / "more" / "own.db"
+
+
+def positions(path: Path) -> list[tuple[int, int]]:
+    rows = sqlite3.connect(path).execute("select attempt, seq from events order by 1, 2")
+    return rows.fetchall()
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 5_000)
+
+
+def replace_by_text(path: Path) -> None:
+    path.write_text("something else")
+
+
+def drop_table(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("drop table events")
+
+
+@pytest.mark.parametrize("damage", [truncate, replace_by_text, drop_table, Path.unlink])
+def test_doctor_reports_what_a_scan_raises(damage: Callable[[Path], None], database: Path) -> None:
+    """An error of `scan` is an issue like any other damage, and `--fix` rebuilds the output."""
+    before = positions(database)
+    assert [] == diagnose(database.parent.parent)
+    damage(database)
+    issues = {issue.what.partition(":")[0] for issue in diagnose(database.parent.parent)}
+    assert {"can't be read", "events of the journal are missing"} == issues
+
+    assert [] == repair(database.parent.parent)
+    assert before == positions(database)
+
+
+@pytest.mark.parametrize("worker", ["thread", "process"])
+def test_constructor_fails(database: Path, worker: str) -> None:
+    """A sink whose constructor raises is an error that names the sink; the run stays free."""
+    truncate(database)
+    folder = database.parent.parent
+    with pytest.raises(RunError, match=r"sinks\.own: can't be created: DatabaseError"):
+        write_run(folder.parent, range(5, 6), **sqlite_sink(worker))
+
+    assert [] == repair(folder)
+
+
+@pytest.mark.parametrize("method", ["expect", "close"])
+def test_failing_methods(own: Path, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Whatever a method of a sink raises becomes an error that names the output."""
+
+    def fail(sink: Any, *_: object) -> None:
+        if method == "close":
+            sink._file.close()
+        raise KeyError(method)
+
+    monkeypatch.setattr(LinesSink, method, fail)
+    own.unlink()
+    with pytest.raises(RunError, match=rf"own\.txt: the sink failed: KeyError: '{method}'"):
+        repair(own.parent)

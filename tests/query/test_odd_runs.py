@@ -141,6 +141,18 @@ def test_several_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [0.5, 0.5] == [row["reward.rewards/a/mean"] for row in wide]
 
 
+@pytest.mark.parametrize(("name", "other"), [("a*", "ab"), ("a?", "ab"), ("**", "b"), ("[a]", "a")])
+def test_sql_in_folders_named_like_patterns(name: str, other: str, tmp_path: Path) -> None:
+    """SQL reads the files of the run, and not those of another folder that its name matches."""
+    for number, folder in enumerate((name, other)):
+        logflume.initialize(dir=tmp_path / folder, run="r")
+        for step in range(number + 1):
+            logflume.get_training_logger().info("training", step=step, loss=0.5)
+        logflume.shutdown()
+    rows = logflume.open_run(tmp_path / name / "r").sql("select count(*) as n from training")
+    assert [{"n": 1}] == rows.to_pylist()
+
+
 @pytest.mark.parametrize("name", ["[lr=1e-3]", "a*", "b?", "[", "[!c]"])
 def test_folders_named_like_patterns(name: str, tmp_path: Path) -> None:
     """What exists is a path: a run, or the folder of runs in front of a pattern."""

@@ -30,13 +30,17 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 _SHELL_NAMES = re.compile(r"~|.*\$\{?\w", re.DOTALL)
 
+_LONGEST_NAME = 255
+"""In bytes, on any usual file system."""
+
+_PLACEHOLDER = re.compile("{(dir|run|rank)}")
+
 _UNNAMED_RUN = "new"
 """Stands for an id that is not known yet: a run that gets one is new, so its folder is empty."""
 
 _OWN_FILES = {
     "{dir}/{run}/run.json": "the state of the run",
     "{dir}/{run}/run.lock": "the lock of the run",
-    f"{{dir}}/{LATEST}": "the link to the newest run",
 }
 
 _KINDS = {
@@ -90,6 +94,9 @@ def check_paths(
         return
     with errors:
         check_path(config.dir, where_dir)
+        if match := _PLACEHOLDER.search(config.dir):
+            problem = f"{match[0]} is replaced in the paths of sinks only"
+            raise config_error(where_dir, f"{problem}: each run gets a folder in `dir` anyway")
         run = _identify(config)
         folders = [_Output(path, where_dir, "folder") for path in (run.dir, run.folder)]
         sinks: list[_Output] = []
@@ -153,6 +160,8 @@ def check_path(path: str, where: str) -> None:
 def _check_output(output: _Output) -> None:
     path, where, wanted = output
     for place in (path, *path.parents):
+        if len(os.fsencode(place.name)) > _LONGEST_NAME:
+            raise config_error(where, f"{place} can't be used: File name too long")
         try:
             kind = stat.S_IFMT(place.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
@@ -175,13 +184,19 @@ def _check_output(output: _Output) -> None:
 
 def _check_apart(outputs: Sequence[_Output], run: RunInfo, errors: ErrorList) -> None:
     """Check that no two sinks write to one path, nor any to a file of the run itself."""
-    owners = {key: what for path, what in _OWN_FILES.items() for key in _keys(run.expand(path))}
+    own_files = {run.expand(path): what for path, what in _OWN_FILES.items()}
+    owners = {key: what for path, what in own_files.items() for key in _keys(path)}
+    latest = run.dir / LATEST
+    own_files[latest] = owners[_place(latest)] = "the link to the newest run"
     files = [output for output in outputs if output.output == "file"]
     for output in outputs:
         owner = next((owners[key] for key in _keys(output.path) if key in owners), None)
         with errors:
             if owner is not None:
                 raise config_error(output.where, f"{output.path} is also {owner}")
+            for path, what in own_files.items():
+                if path in output.path.parents:
+                    raise config_error(output.where, f"{output.path} is in {path}: {what}")
             for file in files:
                 if file.path in output.path.parents:
                     problem = f"{output.path} is in {file.path}, which is a file: {file.where}"
@@ -194,11 +209,16 @@ def _keys(path: Path) -> list[str]:
 
     Case is ignored, as macOS and Windows do: the folder may be copied there.
     """
-    keys = [os.path.realpath(path).casefold()]
+    keys = [os.path.realpath(path).casefold(), _place(path)]
     with suppress(OSError):
         status = path.stat()
         keys.append(f"{status.st_dev} {status.st_ino}")
     return keys
+
+
+def _place(path: Path) -> str:
+    """Return where a path is, even if it is a link that leads elsewhere."""
+    return str(Path(os.path.realpath(path.parent)) / path.name).casefold()
 
 
 def _probe(outputs: Sequence[_Output], errors: ErrorList) -> None:

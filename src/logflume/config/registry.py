@@ -17,7 +17,8 @@ import msgspec
 
 from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import SinkConfig
-from logflume.exceptions import ConfigError, RunError
+from logflume.exceptions import ConfigError, LogflumeError, RunError
+from logflume.guard import Failure, call_guarded, describe
 from logflume.protocols import is_journal
 
 __all__ = [
@@ -103,17 +104,22 @@ def build(factory: Any, options: Mapping[str, Any], provided: Mapping[str, Any],
 
     Raises:
         ConfigError: An option is unknown, missing or of the wrong type.
-        RunError: A file or folder of the component can't be opened.
+        RunError: A file or folder of the component can't be opened, or its constructor failed.
     """
     arguments = check_options(factory, options, provided, where)
     parameters = inspect.signature(factory).parameters
     known = {name: value for name, value in provided.items() if name in parameters}
-    try:
-        return factory(**known, **arguments)
-    except ValueError as error:
+    result = call_guarded(factory, **known, **arguments)
+    if not isinstance(result, Failure):
+        return result
+    error = result.error
+    if isinstance(error, (LogflumeError, MemoryError)) or not isinstance(error, Exception):
+        raise error
+    if isinstance(error, ValueError):
         raise config_error(where, str(error)) from error
-    except OSError as error:
+    if isinstance(error, OSError):
         raise RunError(f"{where}: can't be opened: {error}") from error
+    raise RunError(f"{where}: can't be created: {describe(error)}") from error
 
 
 def check_options(

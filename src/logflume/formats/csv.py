@@ -208,7 +208,12 @@ def _float_text(values: Sequence[Any]) -> str:
 
 _KEYS = ("run", "attempt", "rank", "seq")
 _NO_CONTENT = frozenset({"attempt", "seq", "extras", "nonfinite"})
-_NONFINITE_CELLS = {"nan": "NaN", "inf": "Infinity", "-inf": "'-Infinity"}
+_NONFINITE_CELLS = {
+    "nan": "NaN",
+    "inf": "Infinity",
+    "-inf": "'-Infinity",  # a number as its own cell, but a text if it has no column
+    "'-inf": "'-Infinity",
+}
 
 
 def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> PositionSet | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -13,6 +12,7 @@ from logflume.formats.atomic import can_exchange
 from logflume.formats.parquet import is_part_name
 from logflume.maintenance.sink_files import (
     SinkFile,
+    call_sink,
     find_sink_files,
     identify,
     load_configs,
@@ -75,8 +75,11 @@ def _compact(sink_file: SinkFile) -> Compacted:
                 "exchange folders atomically, so that a reader could find rows twice. Copy the run "
                 "to a local disk, and merge its parts there"
             )
-        with closing(sink_file.open()) as sink:
-            sink.compact()
+        sink = sink_file.open()
+        try:
+            call_sink(sink_file.label, sink.compact)
+        finally:
+            call_sink(sink_file.label, sink.close)
     except OSError as error:
         raise RunError(f"{sink_file.path}: the parts can't be merged: {error}") from error
     return Compacted(sink_file.path, *before, *_measure(sink_file.path))

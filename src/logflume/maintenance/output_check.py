@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from logflume.exceptions import RunError
+from logflume.guard import Failure, call_guarded, describe
 from logflume.maintenance.differences import Comparison
-from logflume.maintenance.sink_files import SinkFile
+from logflume.maintenance.sink_files import SinkFile, call_sink
 from logflume.maintenance.verify import FIX, Issue
 from logflume.protocols import Event, FaultKind, ScannedEvent
 from logflume.values.event_checksum import event_checksum
@@ -58,7 +60,7 @@ class OutputCheck:
         expected: dict[Any, ScannedEvent] = {}
         unplaced = 0
         if accepted:
-            for item in _expect(self._sink(accepted[0]["attempt"]), accepted):
+            for item in self._expect(accepted):
                 if item.position is None:
                     unplaced += 1
                 else:
@@ -88,20 +90,46 @@ class OutputCheck:
     def _scan_patiently(self, sink: Any) -> tuple[Comparison, Counter[tuple[str, str, FaultKind]]]:
         for _ in range(_TRIES):
             try:
-                return self._scan_as(sink)
+                return self._scan_as(sink, is_last_try=False)
             except FileNotFoundError:
                 continue
-        return self._scan_as(sink)
+        return self._scan_as(sink, is_last_try=True)
 
-    def _scan_as(self, sink: Any) -> tuple[Comparison, Counter[tuple[str, str, FaultKind]]]:
+    def _scan_as(
+        self, sink: Any, *, is_last_try: bool
+    ) -> tuple[Comparison, Counter[tuple[str, str, FaultKind]]]:
         comparison = Comparison(self._sink_file.label, self._is_live)
         faults: Counter[tuple[str, str, FaultKind]] = Counter()
-        for item in sink.scan(self._sink_file.path, self._sink_file.run):
-            if isinstance(item, ScannedEvent):
-                comparison.add(item)
-            elif not self._is_normal(item.kind):
-                faults[(item.location, item.what, item.kind)] += item.affected
+
+        def scan() -> None:
+            for item in sink.scan(self._sink_file.path, self._sink_file.run):
+                if isinstance(item, ScannedEvent):
+                    comparison.add(item)
+                elif not self._is_normal(item.kind):
+                    faults[(item.location, item.what, item.kind)] += item.affected
+
+        result = call_guarded(scan)
+        if isinstance(result, Failure):
+            if isinstance(result.error, FileNotFoundError) and not is_last_try:
+                raise result.error
+            faults[("", f"can't be read: {describe(result.error)}", FaultKind.DAMAGE)] += 1
         return comparison, faults
+
+    def _expect(self, events: Sequence[Event]) -> list[ScannedEvent]:
+        """Return what the sink file should have of events of one attempt.
+
+        Raises:
+            RunError: The sink failed.
+        """
+        sink = self._sink(events[0]["attempt"])
+        if not hasattr(sink, "expect"):
+            positions = [(event["attempt"], event["seq"]) for event in events]
+            return list(map(ScannedEvent, positions, map(event_checksum, events)))
+        try:
+            return call_sink(self._sink_file.label, lambda: list(sink.expect(events)))
+        except RunError:
+            self._stack.close()
+            raise
 
     def _is_normal(self, kind: FaultKind) -> bool:
         is_foreign = kind is FaultKind.FOREIGN and self._sink_file.is_shared
@@ -111,13 +139,7 @@ class OutputCheck:
         """Return the sink of an attempt, with a path of its own."""
         if attempt not in self._sinks:
             path = self._folder / str(attempt) / self._sink_file.path.name
+            path.parent.mkdir(exist_ok=True)
             sink = self._sinks[attempt] = self._sink_file.open(path, attempt)
-            self._stack.callback(sink.close)
+            self._stack.callback(call_guarded, sink.close)
         return self._sinks[attempt]
-
-
-def _expect(sink: Any, events: Sequence[Event]) -> Iterable[ScannedEvent]:
-    if hasattr(sink, "expect"):
-        return sink.expect(events)  # type: ignore[no-any-return]
-    positions = [(event["attempt"], event["seq"]) for event in events]
-    return map(ScannedEvent, positions, map(event_checksum, events))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -32,6 +32,7 @@ from logflume.maintenance.doctor import (
 from logflume.maintenance.replay import rebuild
 from logflume.maintenance.sink_files import (
     SinkFile,
+    call_sink,
     find_sink_files,
     load_configs,
     lock_run,
@@ -176,7 +177,9 @@ def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> No
     Opening the sink truncates torn ends.
     """
     next_attempt = msgspec.structs.replace(run, attempt=sink_file.attempts[-1] + 1, first_seq=0)
-    with closing(sink_file.open()) as sink:
+    with ExitStack() as stack:
+        sink = sink_file.open()
+        stack.callback(call_sink, sink_file.label, sink.close)
         catch_up = CatchUp(
             partial(read_batches, writer.journals),
             lambda: False,
@@ -187,7 +190,7 @@ def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> No
         )
         catch_up.include_earlier(0)
         while catch_up:
-            write_events(sink, catch_up.take(), sink_file.label)
+            write_events(sink, call_sink(sink_file.label, catch_up.take), sink_file.label)
 
 
 def _explain(issue: Issue) -> Issue:

@@ -19,6 +19,7 @@ from logflume.formats.journal_lines import TORN
 from logflume.formats.positions import PositionSet
 from logflume.maintenance.sink_files import (
     SinkFile,
+    call_sink,
     find_sink_files,
     identify,
     load_configs,
@@ -176,7 +177,7 @@ class _Copy:
         """Close the sink. Further calls do nothing."""
         sink, self._sink = self._sink, None
         if sink is not None:
-            sink.close()
+            call_sink(str(self.path), sink.close)
 
     def finish(self) -> None:
         """Close the sink, and copy foreign files to the new folder."""

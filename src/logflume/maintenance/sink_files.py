@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from logflume.config.model import Config, SinkConfig
 from logflume.config.paths import PathCheck
 from logflume.config.registry import SINKS, check_options, find, is_journal_sink
 from logflume.events.reserved import LEVELS
-from logflume.exceptions import ConfigError, RunError
+from logflume.exceptions import ConfigError, LogflumeError, RunError
 from logflume.formats.journal import read_journal_lines
 from logflume.formats.journal_lines import event_type_filter
 from logflume.guard import Failure, call_guarded, describe
@@ -29,6 +29,7 @@ from logflume.runs.lock import acquire, find_holder
 
 __all__ = [
     "SinkFile",
+    "call_sink",
     "can_build",
     "expand_path",
     "find_sink_files",
@@ -39,6 +40,8 @@ __all__ = [
     "write_events",
 ]
 
+
+T = TypeVar("T")
 
 _SAMPLE_LINES = 100
 
@@ -257,10 +260,10 @@ class SinkFile:
             sink = self.open(Path(elsewhere) / self.path.name)
             try:
                 if hasattr(sink, "own_files"):
-                    return set(sink.own_files(folder, self.run))
+                    return call_sink(self.label, lambda: set(sink.own_files(folder, self.run)))
                 return set(folder.rglob("*"))
             finally:
-                sink.close()
+                call_guarded(sink.close)
 
     @property
     def attempts_by_options(self) -> list[int]:
@@ -324,9 +327,26 @@ def write_events(sink: Any, events: Sequence[Event], label: str) -> None:
     Raises:
         RunError: The sink failed.
     """
-    result = call_guarded(sink.write, events)
+    call_sink(label, sink.write, events)
+
+
+def call_sink(label: str, call: Callable[..., T], *args: Any) -> T:
+    """Call a method of a sink.
+
+    Args:
+        label: Name of the sink file, for the error message.
+        call: The method.
+        *args: Its arguments.
+
+    Raises:
+        RunError: The sink failed.
+    """
+    result = call_guarded(call, *args)
     if isinstance(result, Failure):
+        if isinstance(result.error, LogflumeError):
+            raise result.error
         raise RunError(f"{label}: the sink failed: {describe(result.error)}") from result.error
+    return result
 
 
 def _rebuildable_sinks(config: Config) -> Iterable[str]:

@@ -12,6 +12,7 @@ from logflume.config.errors import config_error
 from logflume.config.model import Config, LoggerConfig, SinkConfig
 from logflume.config.registry import PROCESSORS, SINKS, build, find, is_journal_sink
 from logflume.events.reserved import LEVELS
+from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.buffer import RecordSource
 from logflume.pipeline.catch_up import CatchUp
@@ -184,12 +185,17 @@ def build_sink(
         options["path"] = str(path)
     elif isinstance(options.get("path"), str):
         options["path"] = str(injected["run"].expand(options["path"]))
-    return build(
-        find(SINKS, config.type, f"{where}.type"),
-        options,
-        {**injected, "events": config.events},
-        where,
-    )
+    factory = find(SINKS, config.type, f"{where}.type")
+    if getattr(factory, "output", None) is not None and isinstance(options.get("path"), str):
+        _create_parent(Path(options["path"]), where)
+    return build(factory, options, {**injected, "events": config.events}, where)
+
+
+def _create_parent(path: Path, where: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{where}: can't be opened: {error}") from error
 
 
 def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> NamedProcessor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -205,7 +206,8 @@ def _select_all(
 
 
 def _scan(files: Sequence[Path]) -> str:
-    listed = ", ".join(_quote(str(path)) for path in files)
+    # DuckDB takes every path for a pattern.
+    listed = ", ".join(_quote(glob.escape(str(path))) for path in files)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
