@@ -8,13 +8,14 @@ from typing import Any
 
 from logflume.config.model import BufferConfig, Config, WhenFull
 from logflume.events.reserved import LEVELS
+from logflume.guard import call_guarded
 from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.records import StepAndMode
 from logflume.pipeline.router import find_by_prefix
 from logflume.terminal.streams import print_line
 from logflume.values.snapshot import key_text
 
-__all__ = ["CHANNELS", "Channel", "Channels", "channel", "configure_channels"]
+__all__ = ["CHANNELS", "Channel", "Channels", "as_channel", "channel", "configure_channels"]
 
 HELD_RECORDS = 10_000
 """How many records are kept while no pipeline runs."""
@@ -143,6 +144,14 @@ CHANNELS = Channels()
 def channel(name: str) -> Channel:
     """Return the process's channel of this name; this is structlog's logger factory."""
     return CHANNELS.channel(name)
+
+
+def as_channel(logger: Any) -> Channel:
+    """Return the channel of a logger of any library: that of its name, else `training`."""
+    if isinstance(logger, Channel):
+        return logger
+    name = call_guarded(getattr, logger, "name", None)
+    return channel(name if isinstance(name, str) else "training")
 
 
 def configure_channels(config: Config) -> None:

@@ -167,13 +167,17 @@ def _take(container: Collection[Any], count: int) -> list[Any]:
 
 
 def key_text(key: Any) -> str:
-    """Return a mapping's key, of any type, as an exact str."""
+    """Return a mapping's key, of any type, as an exact str. Never raises."""
     if type(key) is str:
         return key
-    if isinstance(key, Enum) and not isinstance(key, str):
-        return key_text(key.value)
-    text = call_guarded(str.__str__ if isinstance(key, str) else str, key)
-    return f"<{type_name(key)}>" if isinstance(text, Failure) else str.__str__(text)
+    text = call_guarded(_read_key, key)
+    return f"<{type_name(key)}>" if isinstance(text, Failure) else text
+
+
+def _read_key(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    return key_text(key.value) if isinstance(key, Enum) else str.__str__(str(key))
 
 
 def unique_name(name: str, taken: Collection[Any]) -> str:
