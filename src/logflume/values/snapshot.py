@@ -205,8 +205,11 @@ def _base_value(value: Any) -> Any:
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether a value is pandas' `NA` or `NaT`."""
+    """Whether a value is pandas' `NA` or `NaT`, or a null of Arrow."""
     pandas = sys.modules.get("pandas")
+    arrow_scalar: Any = getattr(sys.modules.get("pyarrow"), "Scalar", ())
+    if isinstance(value, arrow_scalar):
+        return not value.is_valid
     return value is getattr(pandas, "NA", None) or value is getattr(pandas, "NaT", None)
 
 
