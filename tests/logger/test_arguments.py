@@ -321,6 +321,8 @@ def test_names_that_cannot_be_read() -> None:
         logflume.get_logger(closed).info("probe", loss=1)
         logflume.get_logger().log(closed, "probe", loss=1)
         logflume.get_logger().info({closed: 1})
+        logflume.get_logger().info("value", closed)
 
-    assert ["<Closed>", "training", "training"] == [e["logger"] for e in own(events)]
-    assert 1.0 == own(events)[-1]["<Closed>"]
+    assert ["<Closed>", *["training"] * 3] == [e["logger"] for e in own(events)]
+    assert 1.0 == own(events)[2]["<Closed>"]
+    assert own(events)[3]["value"].startswith("<Closed that could not be read")

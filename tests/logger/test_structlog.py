@@ -149,6 +149,29 @@ class TestOtherLoggers:
 
         assert {"a": 1} == fields(only(events))
 
+    @pytest.mark.parametrize(
+        "wrapper",
+        [structlog.make_filtering_bound_logger(20), structlog.stdlib.BoundLogger],
+    )
+    def test_another_wrapper_class(self, wrapper: Any) -> None:
+        """A program that configures another wrapper class after `initialize` goes on logging."""
+        with capture_events() as events:
+            structlog.configure(wrapper_class=wrapper)
+            log = structlog.get_logger("library").bind(a=1)
+            log.info("probe", b=2)
+            log.warning("two words")
+            log.info("training", loss=0.5)
+            try:
+                raise ValueError("boom")
+            except ValueError:
+                log.exception("failed")
+        probe, words, training, failed = own(events)
+
+        assert ("library", 1, 2) == (probe["logger"], probe["a"], probe["b"])
+        assert ("warning", "two words") == (words["level"], words["message"])
+        assert ("training", 0.5) == (training["event"], training["loss"])
+        assert ("error", "boom") == (failed["level"], failed["exception/message"])
+
     def test_a_renderer(self) -> None:
         """A renderer costs nothing of what the other processors add, and is named."""
         stamp = structlog.processors.TimeStamper(fmt="%Y", key="year")

@@ -81,7 +81,7 @@ def read_arguments(
         return given, fields
     if _PLACEHOLDER in given:
         return _interpolate(given, args, fields)
-    if len(args) == 1 and not isinstance(args[0], BaseException):
+    if len(args) == 1 and not issubclass(type(args[0]), BaseException):
         value = snapshot(args[0], max_elements(own_type(logger)))
         if isinstance(value, dict) and given in CATALOGUE:
             return given, {**fields, **value, **keywords}

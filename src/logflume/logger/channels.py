@@ -30,6 +30,9 @@ _NO_RUN = (
 )
 
 
+_METHODS = frozenset({*LEVELS, "exception", "log", "msg", "warn", "fatal"})
+
+
 class Channel:
     """What all loggers of one name share.
 
@@ -49,6 +52,14 @@ class Channel:
     def getEffectiveLevel(self) -> int:  # noqa: N802 - named as in Python's logging
         """Return the level, for structlog's `filter_by_level`."""
         return self.level
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method that logs: the other wrapper classes of structlog call the logger's."""
+        if name not in _METHODS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        from logflume.logger.logger import EventLogger
+
+        return getattr(EventLogger(self, [], {}), name)
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r})"
@@ -148,10 +159,10 @@ def channel(name: str) -> Channel:
 
 def as_channel(logger: Any) -> Channel:
     """Return the channel of a logger of any library: that of its name, else `training`."""
-    if isinstance(logger, Channel):
+    if type(logger) is Channel:
         return logger
     name = call_guarded(getattr, logger, "name", None)
-    return channel(name if isinstance(name, str) else "training")
+    return channel(name if type(name) is str else "training")
 
 
 def configure_channels(config: Config) -> None:
