@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -280,3 +281,48 @@ def test_advice(call: Callable[[Any], None], advice: str, tmp_path: Path) -> Non
     assert 5 == sum(e["event"] == "message" and e["logger"] == "training" for e in events)
     (report,) = (e for e in events if e["event"] == "pipeline" and e["status"] == "limited")
     assert advice in report["reason"]
+
+
+def test_the_call_replaces_what_is_bound() -> None:
+    """A mapping or a value of the call counts more than a bound field of the same name."""
+    with capture_events("tag_step") as events:
+        bound = logflume.get_logger().bind(step=1, loss=1.0)
+        bound.info({"step": 2, "loss": 0.5})
+        bound.info("training", {"loss": 0.25}, step=3)
+        bound.info("loss", 0.125)
+
+    assert [(2, 0.5), (3, 0.25), (1, 0.125)] == [(e["step"], e["loss"]) for e in own(events)]
+
+
+@pytest.mark.parametrize("value", [True, math.nan, math.inf, Path("data"), [1, 2], 0.5])
+def test_a_value_is_no_event_type(value: Any) -> None:
+    """A first argument that isn't text is a message, also where its text is an identifier."""
+    event = log(value, loss=0.5)
+
+    assert ("message", str(value), 0.5) == (event["event"], event["message"], event["loss"])
+
+
+def test_a_value_beside_a_message() -> None:
+    """A value as first argument is kept if the call has a message, too."""
+    event = log(torch.tensor(0.25), message="norm")
+
+    assert ("norm", [0.25]) == (event["message"], event["args"])
+
+
+def test_names_that_cannot_be_read() -> None:
+    """No call raises because of an object whose every attribute raises."""
+
+    class Closed:
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError("closed")
+
+    closed: Any = Closed()
+    with capture_events() as events:
+        logflume.get_logger(closed).info("probe", loss=1)
+        logflume.get_logger().log(closed, "probe", loss=1)
+        logflume.get_logger().info({closed: 1})
+        logflume.get_logger().info("value", closed)
+
+    assert ["<Closed>", *["training"] * 3] == [e["logger"] for e in own(events)]
+    assert 1.0 == own(events)[2]["<Closed>"]
+    assert own(events)[3]["value"].startswith("<Closed that could not be read")

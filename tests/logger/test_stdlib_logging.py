@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import sys
@@ -302,3 +303,18 @@ def test_transformers() -> None:
     assert [("transformers.trainer", "Something to know"), ("transformers", "And more")] == [
         (e["logger"], e["message"]) for e in own(events)
     ]
+
+
+def test_names_that_are_taken(library: logging.Logger) -> None:
+    """A field whose name is taken is kept, always under the same name."""
+    with capture_events(**stdlib_config()) as events:
+        library.warning("x", extra={"source": "mine"})
+        library.warning("x", extra={"a": 1, "source": "mine", "_name": "n"})
+        library.warning({"a": 1, "source": "theirs"}, extra={"a": 2})
+        library.warning({"message": "text", "event": "other"})
+    first, second, third, fourth = own(events)
+
+    assert "mine" == first["extra/source"] == second["extra/source"]
+    assert "n" == second["_name"]
+    assert (1, 2, "theirs") == (third["a"], third["extra/a"], third["message/source"])
+    assert ("text", {"event": "other"}) == (fourth["message"], json.loads(fourth["extras"]))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 import structlog
 
 import logflume
@@ -119,3 +123,63 @@ class TestStructlog:
 
         assert isinstance(log, EventLogger)
         assert {"a": 1} == structlog.get_context(log)
+
+
+class TestOtherLoggers:
+    @pytest.mark.parametrize(
+        ("make", "name"),
+        [
+            (structlog.PrintLogger, "training"),
+            (lambda: None, "training"),
+            (lambda: logging.getLogger("library"), "library"),
+        ],
+    )
+    def test_wrap_logger(self, make: Callable[[], Any], name: str) -> None:
+        """What structlog wraps logs events, whatever it wraps."""
+        with capture_events() as events:
+            structlog.wrap_logger(make()).bind(a=1).info("probe", b=2)
+
+        assert (name, 1, 2) == tuple(only(events)[key] for key in ("logger", "a", "b"))
+
+    def test_another_factory(self) -> None:
+        """A program that configures another logger factory after `initialize` goes on."""
+        with capture_events() as events:
+            structlog.configure(logger_factory=structlog.PrintLoggerFactory())
+            structlog.get_logger().info("probe", a=1)
+
+        assert {"a": 1} == fields(only(events))
+
+    @pytest.mark.parametrize(
+        "wrapper",
+        [structlog.make_filtering_bound_logger(20), structlog.stdlib.BoundLogger],
+    )
+    def test_another_wrapper_class(self, wrapper: Any) -> None:
+        """A program that configures another wrapper class after `initialize` goes on logging."""
+        with capture_events() as events:
+            structlog.configure(wrapper_class=wrapper)
+            log = structlog.get_logger("library").bind(a=1)
+            log.info("probe", b=2)
+            log.warning("two words")
+            log.info("training", loss=0.5)
+            try:
+                raise ValueError("boom")
+            except ValueError:
+                log.exception("failed")
+        probe, words, training, failed = own(events)
+
+        assert ("library", 1, 2) == (probe["logger"], probe["a"], probe["b"])
+        assert ("warning", "two words") == (words["level"], words["message"])
+        assert ("training", 0.5) == (training["event"], training["loss"])
+        assert ("error", "boom") == (failed["level"], failed["exception/message"])
+
+    def test_a_renderer(self) -> None:
+        """A renderer costs nothing of what the other processors add, and is named."""
+        stamp = structlog.processors.TimeStamper(fmt="%Y", key="year")
+        for renderer in (structlog.processors.JSONRenderer(), structlog.dev.ConsoleRenderer()):
+            with capture_events() as events:
+                structlog.configure(processors=[stamp, renderer])
+                structlog.get_logger().info("probe", a=1)
+            name = type(renderer).__name__
+
+            assert {"a", "year", "problem"} == set(fields(only(events)))
+            assert f"{name} must return a dict, not str" == only(events)["problem"]

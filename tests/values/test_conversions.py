@@ -146,10 +146,11 @@ def test_torch_values(value: Any, plain: Any) -> None:
     assert {"x": plain} == fields(log(x=value))
 
 
-@pytest.mark.parametrize("tensor", [torch.ones(2, device="meta"), torch.ones(2).to_sparse()])
-def test_tensors_without_values_are_marked(tensor: torch.Tensor) -> None:
+def test_tensors_without_values_are_marked() -> None:
     """A tensor that can't be read is replaced by a mark with the reason."""
-    assert str(log(x=tensor)["x"]).startswith("<array that could not be read: ")
+    event = log(x=torch.ones(2, device="meta"))
+
+    assert str(event["x"]).startswith("<array that could not be read: ")
 
 
 @pytest.mark.parametrize("make", [np.zeros, torch.zeros])

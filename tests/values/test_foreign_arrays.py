@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import math
 import subprocess
 import sys
 from array import array
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -382,3 +386,137 @@ def test_large_tensors_on_a_gpu() -> None:
 
     event = only(events)
     assert (100_000.0, 99_999.0, 49_999.5) == (event["x/n"], event["x/max"], event["x/mean"])
+
+
+class Sparse(Wrapper):
+    shape: tuple[int, ...] = (2,)
+    dtype = "float64"
+
+    def todense(self) -> Any:
+        return self.values
+
+
+class VastSparse(Sparse):
+    shape = (10**6, 10**6)
+
+    def todense(self) -> Any:
+        raise MemoryError
+
+
+class RefusesArray(Wrapper):
+    """As CuPy and cuDF do: no implicit conversion."""
+
+    dtype = "float64"
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        raise TypeError("no implicit conversion")
+
+    def to_numpy(self) -> Any:
+        return self.values
+
+
+class OnlyNumpy(Wrapper):
+    def numpy(self) -> Any:
+        return self.values
+
+
+class ItemOfNumPy:
+    def item(self) -> Any:
+        return np.float32(0.25)
+
+
+class NumpyOfSomethingElse:
+    def numpy(self) -> Any:
+        return "version 2"
+
+    def __str__(self) -> str:
+        return "a report"
+
+
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+def test_sparse_arrays() -> None:
+    """A sparse array is dense if that takes little memory, else its shape and type."""
+    dense = [[1.0, 0.0], [0.0, 1.0]]
+    coo = torch.eye(2).to_sparse()
+    for sparse in (coo, coo.to_sparse_csr()):
+        assert dense == json.loads(log(x=sparse)["x"])
+    assert [0.25, 0.5] == log(x=Sparse())["x"]
+    assert 0.01 == log(x=torch.eye(100).to_sparse())["x/mean"]
+    vast = torch.sparse_coo_tensor(torch.zeros(2, 1), torch.ones(1), (10**6, 10**6))
+    for value in (vast, VastSparse()):
+        assert {"x/shape", "x/dtype", "x/n"} == set(log(x=value))
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors(layout: torch.layout) -> None:
+    """A nested tensor is the list of its tensors."""
+    nested = torch.nested.as_nested_tensor([torch.ones(1), torch.zeros(2)], layout=layout)
+
+    assert [[1.0], [0.0, 0.0]] == json.loads(log(x=nested)["x"])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_quantized_tensors() -> None:
+    """A quantized tensor has the values that it stands for."""
+    assert [0.5, 1.0] == log(
+        x=torch.quantize_per_tensor(torch.tensor([0.5, 1.0]), 0.5, 0, torch.quint8)
+    )["x"]
+
+
+def test_complex_long_doubles() -> None:
+    """A complex number of any precision is the text of a complex number."""
+    event = log(x=np.clongdouble(1 + 2j), xs=np.ones(1, np.clongdouble))
+
+    assert {"x": "(1+2j)", "xs": ["(1+0j)"]} == event
+
+
+@pytest.mark.parametrize("count", [2, MAX_ELEMENTS + 1])
+@pytest.mark.parametrize("kind", [RefusesArray, OnlyNumpy])
+def test_arrays_that_refuse_a_protocol(kind: type[Wrapper], count: int) -> None:
+    """If one protocol fails, another is used."""
+    event = log(x=kind([0.25] * count))
+
+    assert [0.25] * 2 == event["x"] if count == 2 else event["x/mean"] == 0.25
+
+
+def test_methods_that_return_anything() -> None:
+    """`item` and `numpy` count if they return a number or an array."""
+    assert {"a": 0.25, "b": "a report"} == log(a=ItemOfNumPy(), b=NumpyOfSomethingElse())
+
+
+def test_arrow_scalars() -> None:
+    """A scalar of Arrow is the value that it holds, a null too."""
+    moment = datetime(2024, 1, 1)
+
+    assert {"x": "2024-01-01T00:00:00"} == log(x=pa.scalar(moment))
+    assert {"x": 0.5, "y": "text"} == log(x=pa.scalar(Decimal("0.5")), y=pa.scalar("text"))
+    assert {"x": None, "y": None} == log(x=pa.nulls(1)[0], y=pa.array([1, None])[1])
+
+
+def test_ctypes() -> None:
+    """Arrays and scalars of ctypes are values."""
+    event = log(
+        array=(ctypes.c_float * 2)(0.25, 0.5),
+        scalar=ctypes.c_double(0.5),
+        text=ctypes.create_string_buffer(b"ab"),
+        large=(ctypes.c_int * (MAX_ELEMENTS + 1))(),
+    )
+
+    assert ([0.25, 0.5], 0.5, "ab") == (event["array"], event["scalar"], event["text"])
+    assert MAX_ELEMENTS + 1 == event["large/n"]
+
+
+def test_large_datasets() -> None:
+    """A large dataset is not read, which could take more than the memory."""
+
+    class Dataset:
+        shape = (10**9, 2)
+
+        def __len__(self) -> int:
+            return 10**9
+
+        def to_list(self) -> Any:
+            raise MemoryError
+
+    assert {"x/shape": [1e9, 2.0], "x/dtype": "object", "x/n": 2e9} == log(x=Dataset())

@@ -10,6 +10,7 @@ from collections.abc import Iterator, MutableSequence
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 import logflume
@@ -188,3 +189,16 @@ def test_what_is_not_read() -> None:
     assert "x/missing" not in event
     assert "Dataset object" in event["data"]
     assert "<class" in event["kind"]
+
+
+def test_pydantic_1() -> None:
+    """A model of the old pydantic, which pydantic still has, has its fields, too."""
+    pydantic = pytest.importorskip("pydantic.v1")
+    model = pydantic.create_model("Model", size=(int, 3), secret=(Any, pydantic.SecretStr("x")))
+
+    assert {"x/size": 3, "x/secret": "**********"} == log(x=model())
+
+
+def test_record_batch() -> None:
+    """A batch of Arrow's records has columns, as a table has."""
+    assert {"x/a": [1.0, 2.0]} == log(x=pa.record_batch({"a": [1, 2]}))

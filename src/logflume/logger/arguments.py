@@ -15,6 +15,7 @@ The level of `log` is interpreted here, too.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from logflume.events.catalogue import CATALOGUE
@@ -48,48 +49,62 @@ def max_elements(event_type: str) -> int:
 
 
 def read_arguments(
-    logger: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
+    logger: str,
+    event: Any,
+    args: tuple[Any, ...],
+    context: Mapping[str, Any],
+    keywords: Mapping[str, Any],
 ) -> tuple[str, dict[str, Any]]:
     """Return the event type or text of a call, and all of its fields.
 
-    Arguments that have no meaning are kept in the field `args`, with the reason in `problem`.
+    What the call says replaces what is bound, and a keyword replaces what a mapping says. Arguments
+    that have no meaning are kept in the field `args`, with the reason in `problem`.
 
     Args:
         logger: Name of the logger.
         event: First positional argument; None if there is none.
         args: Further positional arguments.
-        fields: Bound context and keyword arguments. It may be changed.
+        context: What is bound to the logger.
+        keywords: Keyword arguments of the call.
     """
-    if event is None and "event" in fields:
-        event = fields.pop("event")
+    if event is None:
+        event = {**context, **keywords}.get("event")
+        context = {name: value for name, value in context.items() if name != "event"}
+        keywords = {name: value for name, value in keywords.items() if name != "event"}
+    fields = {**context, **keywords}
     given = event if type(event) is str else snapshot(event, max_elements(own_type(logger)))
     if given is None:
         given = ""
     if type(given) is not str:
-        return _reject(args, *_read_object(logger, given, fields))
+        return _reject(args, *_read_object(logger, given, fields, keywords))
     if not args:
         return given, fields
     if _PLACEHOLDER in given:
         return _interpolate(given, args, fields)
-    if len(args) == 1 and not isinstance(args[0], BaseException):
+    if len(args) == 1 and not issubclass(type(args[0]), BaseException):
         value = snapshot(args[0], max_elements(own_type(logger)))
         if isinstance(value, dict) and given in CATALOGUE:
-            return given, {**value, **fields}
-        if given not in fields and is_metric_name(given):
-            return own_type(logger), {given: value, **fields}
+            return given, {**fields, **value, **keywords}
+        if given not in keywords and is_metric_name(given):
+            return own_type(logger), {**fields, given: value}
     return _reject(args, given, fields)
 
 
-def _read_object(logger: str, copied: Any, fields: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _read_object(
+    logger: str, copied: Any, fields: dict[str, Any], keywords: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """Interpret the snapshot of a first argument that isn't text."""
     if isinstance(copied, dict):
         event_type = copied.pop("event", None)
-        merged = {**copied, **fields}
+        merged = {**fields, **copied, **keywords}
         return own_type(logger) if event_type is None else text_of(event_type), merged
-    if isinstance(copied, PendingArray):
-        # Converted by the worker: the copy from the GPU may still be in flight.
-        return "message", {"message": copied, **fields}
-    return text_of(copied), fields
+    if isinstance(copied, bytes):
+        return text_of(copied), fields
+    # An array is converted by the worker: the copy from the GPU may still be in flight.
+    text = copied if isinstance(copied, PendingArray) else text_of(copied)
+    if "message" in fields:
+        return "message", {**fields, "args": [text]}
+    return "message", {"message": text, **fields}
 
 
 def _reject(

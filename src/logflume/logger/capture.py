@@ -13,7 +13,7 @@ from structlog.contextvars import _ASYNC_CALLING_STACK
 
 from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import is_type_name
-from logflume.guard import Failure, call_guarded, describe
+from logflume.guard import Failure, call_guarded, describe, type_name
 from logflume.logger.arguments import max_elements, read_arguments, text_of
 from logflume.values.snapshot import memory_bytes, snapshot
 
@@ -44,12 +44,11 @@ def capture(
         The event's type or text, a snapshot of its context and fields, and their approximate size
         in bytes; None if a processor in the caller dropped the event.
     """
-    merged = {**context, **fields}
-    captured = call_guarded(_capture, logger, level, event, args, dict(merged))
+    captured = call_guarded(_capture, logger, level, event, args, context, fields)
     if captured is None:
         return None
     if isinstance(captured, Failure):
-        copied = {name: snapshot(value) for name, value in merged.items()}
+        copied = {name: snapshot(value) for name, value in {**context, **fields}.items()}
         captured = text_of(event), {**copied, "problem": describe(captured.error)}
     text, copied = captured
     if _NO_FIELDS.issuperset(fields) and text not in CATALOGUE and "message" not in copied:
@@ -59,9 +58,14 @@ def capture(
 
 
 def _capture(
-    logger: Any, level: str, event: Any, args: tuple[Any, ...], fields: dict[str, Any]
+    logger: Any,
+    level: str,
+    event: Any,
+    args: tuple[Any, ...],
+    context: Mapping[str, Any],
+    keywords: Mapping[str, Any],
 ) -> tuple[str, dict[str, Any]] | None:
-    event, fields = read_arguments(logger._logger.name, event, args, fields)
+    event, fields = read_arguments(logger._logger.name, event, args, context, keywords)
     if logger._processors:
         processed = _run_caller_processors(logger, level, {**fields, "event": event})
         if processed is None:
@@ -90,18 +94,26 @@ def _is_own(module: str) -> bool:
     return module.startswith("logflume.") and not module.startswith("logflume.demo.")
 
 
-def _run_caller_processors(logger: Any, level: str, fields: dict[str, Any]) -> Any:
+def _run_caller_processors(
+    logger: Any, level: str, fields: dict[str, Any]
+) -> dict[str, Any] | None:
     """Return the fields after all processors; None if one dropped the event.
 
     structlog's processors look for the caller from the frame in `_ASYNC_CALLING_STACK`, which is
     how it hands the caller of a coroutine to another thread.
     """
-    processed: Any = fields
+    processed: Mapping[str, Any] = fields
+    problem = None
     caller = _find_caller()
     token = None if caller is None else _ASYNC_CALLING_STACK.set(caller)
     try:
         for processor in logger._processors:
-            processed = processor(logger._logger, level, processed)
+            result = processor(logger._logger, level, dict(processed))
+            if isinstance(result, Mapping):
+                processed = result
+            else:  # a renderer, such as structlog has as its last processor
+                name = getattr(processor, "__name__", type_name(processor))
+                problem = f"{name} must return a dict, not {type_name(result)}"
     except structlog.DropEvent:
         return None
     finally:
@@ -110,11 +122,12 @@ def _run_caller_processors(logger: Any, level: str, fields: dict[str, Any]) -> A
     own = {"level": level, "logger": logger._logger.name}
     if not is_type_name(fields["event"]):
         own["message"] = fields["event"]  # as `EventRenamer("message")` has it, too
-    return {
+    kept = {
         name: value
         for name, value in processed.items()
         if name in fields or name not in _EVERYWHERE or value != own.get(name, value)
     }
+    return kept if problem is None else {"problem": problem, **kept}
 
 
 def _find_exception(value: Any) -> ExcInfo | None:

@@ -8,13 +8,14 @@ from typing import Any
 
 from logflume.config.model import BufferConfig, Config, WhenFull
 from logflume.events.reserved import LEVELS
+from logflume.guard import call_guarded
 from logflume.pipeline.buffer import Buffer
 from logflume.pipeline.records import StepAndMode
 from logflume.pipeline.router import find_by_prefix
 from logflume.terminal.streams import print_line
 from logflume.values.snapshot import key_text
 
-__all__ = ["CHANNELS", "Channel", "Channels", "channel", "configure_channels"]
+__all__ = ["CHANNELS", "Channel", "Channels", "as_channel", "channel", "configure_channels"]
 
 HELD_RECORDS = 10_000
 """How many records are kept while no pipeline runs."""
@@ -27,6 +28,9 @@ _NO_RUN = (
     "no run is open, so nothing is recorded: call logflume.initialize() before the training "
     f"(the first {HELD_RECORDS:,} events are kept for it)"
 )
+
+
+_METHODS = frozenset({*LEVELS, "exception", "log", "msg", "warn", "fatal"})
 
 
 class Channel:
@@ -48,6 +52,14 @@ class Channel:
     def getEffectiveLevel(self) -> int:  # noqa: N802 - named as in Python's logging
         """Return the level, for structlog's `filter_by_level`."""
         return self.level
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method that logs: the other wrapper classes of structlog call the logger's."""
+        if name not in _METHODS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        from logflume.logger.logger import EventLogger
+
+        return getattr(EventLogger(self, [], {}), name)
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r})"
@@ -143,6 +155,14 @@ CHANNELS = Channels()
 def channel(name: str) -> Channel:
     """Return the process's channel of this name; this is structlog's logger factory."""
     return CHANNELS.channel(name)
+
+
+def as_channel(logger: Any) -> Channel:
+    """Return the channel of a logger of any library: that of its name, else `training`."""
+    if type(logger) is Channel:
+        return logger
+    name = call_guarded(getattr, logger, "name", None)
+    return channel(name if type(name) is str else "training")
 
 
 def configure_channels(config: Config) -> None:

@@ -19,7 +19,7 @@ from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import LEVELS
 from logflume.logger.arguments import parse_level
 from logflume.logger.capture import capture
-from logflume.logger.channels import CHANNELS
+from logflume.logger.channels import CHANNELS, as_channel
 from logflume.values.snapshot import ATOMIC_TYPES, NUMBER_TYPES, memory_bytes
 
 if TYPE_CHECKING:
@@ -130,6 +130,10 @@ class EventLogger(_BoundLogger):
     >>> log = get_logger("training").bind(step=3)
     >>> log.info("reward", correctness=[2.0, 0.0], format=[0.5, 0.5])
     """
+
+    def __init__(self, logger: Any, processors: Any, context: dict[str, Any]) -> None:
+        # structlog wraps any logger: of another one than ours, the name counts.
+        super().__init__(as_channel(logger), processors, context)
 
     def bind(self, /, **new_values: Any) -> Self:
         """Return a logger with these fields added to those that are already bound."""

@@ -11,6 +11,7 @@ import logging
 import logging.config
 import sys
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from logflume.config.model import StdlibConfig
@@ -26,9 +27,11 @@ _WARNINGS_LOGGER = "py.warnings"
 _OWN_ATTRIBUTES = {
     *vars(logging.makeLogRecord({})),
     *("message", "asctime", "taskName"),  # set by formatters and by Python 3.12
-    *("_logger", "_name"),  # set by structlog's ProcessorFormatter
 }
 """Attributes of a record that are not fields of `extra`."""
+
+_OF_STRUCTLOG = {"_logger", "_name"}
+"""What structlog's ProcessorFormatter adds to `extra`, beside a mapping as the message."""
 
 
 class _EventHandler(logging.Handler):
@@ -37,17 +40,29 @@ class _EventHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "logflume_emitted", False):
             return
-        extra = {name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES}
-        record.logflume_emitted = True
         fields: dict[str, Any] = {"source": f"{record.pathname}:{record.lineno}"}
         if record.exc_info:
             fields["exc_info"] = record.exc_info
         if record.stack_info:
             fields["stack"] = record.stack_info
-        for name, value in (*_message_fields(record).items(), *extra.items()):
-            fields[unique_name(key_text(name), fields)] = value
+        _add(fields, "message", _message_fields(record))
+        _add(fields, "extra", _extra_fields(record))
+        record.logflume_emitted = True
         # The text is a field: as first argument, a single word would become the event type.
         get_logger(record.name).log(record.levelno, "message", **fields)
+
+
+def _add(fields: dict[str, Any], origin: str, added: Mapping[Any, Any]) -> None:
+    """Add fields; one whose name is taken gets that of its origin in front, always the same."""
+    for key, value in added.items():
+        name = key_text(key)
+        fields[unique_name(f"{origin}/{name}" if name in fields else name, fields)] = value
+
+
+def _extra_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what `extra` added to a record."""
+    own = _OWN_ATTRIBUTES | (_OF_STRUCTLOG if isinstance(record.msg, dict) else set())
+    return {name: value for name, value in vars(record).items() if name not in own}
 
 
 def _message_fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -58,8 +73,9 @@ def _message_fields(record: logging.LogRecord) -> dict[str, Any]:
     message = record.msg if isinstance(record.msg, str) else snapshot(record.msg)
     args = {"args": record.args} if record.args else {}
     if isinstance(message, dict):
-        named = {"message": message.pop("event")} if "event" in message else {}
-        return {**named, **message, **args}
+        if "event" in message and "message" not in message:
+            message = {"message": message.pop("event"), **message}
+        return {**message, **args}
     if isinstance(message, PendingArray):
         return {"message": message, **args}
     text = call_guarded(record.getMessage)

@@ -36,7 +36,7 @@ def describe_shape(shape: Iterable[Any], dtype: Any) -> dict[str, Any]:
     lengths = [int(length) for length in shape]
     return {
         "shape": lengths,
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": str(dtype).removeprefix("torch.").removeprefix("mlx.core."),
         "n": math.prod(lengths),
     }
 

@@ -79,6 +79,8 @@ def copy_array(value: Any, max_elements: int = MAX_ELEMENTS) -> PendingArray | A
 def _scalar(numpy: Any, value: Any) -> Any:
     if isinstance(value, numpy.floating):
         return float(value)  # item() of a long double stays one
+    if isinstance(value, numpy.complexfloating):
+        return complex(value)
     if isinstance(value, (numpy.datetime64, numpy.timedelta64)):
         return str(value)  # item() of one in nanoseconds is a bare number
     return value.item()
@@ -98,6 +100,8 @@ def _copy_ndarray(numpy: Any, array: Any, max_elements: int) -> Any:
         array = array.astype(str)  # lists of nanoseconds are bare numbers
     elif array.dtype == numpy.longdouble:
         array = array.astype(float)  # lists of long doubles hold long doubles
+    elif array.dtype == numpy.clongdouble:
+        array = array.astype(complex)
     else:
         array = array.copy()
     return PendingArray(array.tolist, max(array.nbytes, _VALUE_BYTES * array.size))
@@ -122,7 +126,15 @@ def _copy_tensor(torch: Any, tensor: Any, max_elements: int) -> Any:
         if not all(placement.is_replicate() for placement in tensor.placements):
             return f"<DTensor {list(tensor.shape)}: sharded over several ranks, not gathered>"
         tensor = tensor.to_local()
+    if tensor.is_nested:
+        return [_copy_tensor(torch, part, max_elements) for part in tensor.unbind()]
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
     count = tensor.numel()
+    if tensor.layout != torch.strided:
+        if count * tensor.element_size() > MAX_COPIED_BYTES:
+            return describe_shape(tensor.shape, tensor.dtype)
+        tensor = tensor.to_dense()
     if count > max_elements:
         return _summarize_tensor(torch, tensor)
     memory_bytes = _VALUE_BYTES * count

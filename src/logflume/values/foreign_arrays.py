@@ -1,7 +1,8 @@
 """Arrays and scalars of any library, read by the protocols that they offer.
 
 JAX, CuPy, MLX, TensorFlow, pandas, Polars, Arrow and others: what has `tolist`, `__array__`,
-`__array_interface__`, `__dlpack__` or `item` has values. None of the libraries is imported here.
+`__array_interface__`, `__dlpack__`, `to_numpy` or `item` has values, and what has `toarray` or
+`todense` is a sparse array. None of the libraries is imported here.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import Any
 
 from logflume.guard import Failure, call_guarded, type_name
 from logflume.values.array_summary import describe_shape, summarize_values
-from logflume.values.arrays import MAX_COPIED_BYTES, MAX_ELEMENTS, PendingArray
+from logflume.values.arrays import MAX_COPIED_BYTES, MAX_ELEMENTS, PendingArray, copy_array
 
 __all__ = ["copy_foreign_array"]
 
 _TO_LIST = ("tolist", "to_list", "to_pylist")
 _TO_SCALAR = ("as_py", "item")
+_TO_NUMPY = ("to_numpy", "numpy", "asnumpy")
+_TO_DENSE = ("toarray", "todense")
 _PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
 
 _HOST_DEVICES = frozenset({1, 3})
@@ -39,13 +42,23 @@ def copy_foreign_array(value: Any) -> Any | None:
     Raises:
         Exception: Whatever the library raises where an array can't be read.
     """
+    if _finds(value, ("as_py",)):  # of Arrow, which knows the type
+        return value.as_py()
+    if (name := _finds(value, _TO_DENSE)) and hasattr(value, "shape"):
+        is_vast = 8 * (_count(value) or 0) > MAX_COPIED_BYTES
+        return describe_shape(value.shape, value.dtype) if is_vast else getattr(value, name)()
+    if (ctypes := sys.modules.get("ctypes")) and isinstance(
+        value, (ctypes.Array, ctypes._SimpleCData)
+    ):
+        return _read_ctypes(value)
     has_values = _finds(value, _TO_LIST) or _finds(value, _PROTOCOLS)
-    if not has_values and not _finds(value, _TO_SCALAR):
+    if not has_values and not _finds(value, (*_TO_SCALAR, *_TO_NUMPY)):
         return None
     if not has_values and not hasattr(value, "dtype"):
-        # A method `item` may be anything: only one that returns a number reads a scalar.
-        scalar = call_guarded(_read, value)
-        return scalar if type(scalar) in _NUMBERS else None
+        # A method `item` or `numpy` may be anything: only one that returns a number or an array
+        # reads the value.
+        read = call_guarded(_read, value)
+        return read if type(read) in _NUMBERS or copy_array(read) is not None else None
     jax = sys.modules.get("jax")
     if isinstance(value, getattr(jax, "Array", ())):
         return _copy_jax(jax, value)
@@ -112,7 +125,7 @@ def _read(value: Any) -> Any:
     count = _count(value)
     is_small = count is not None and count <= MAX_ELEMENTS
     # Lists have the types and nulls of the library; of a large array they would take long.
-    readers = (_as_list, _as_array) if is_small else (_as_array, _as_list)
+    readers = (_as_list, *_AS_ARRAY) if is_small else (*_AS_ARRAY, _as_list)
     first_error: BaseException | None = None
     for read in (*readers, _as_scalar):
         result = call_guarded(read, value)
@@ -136,6 +149,10 @@ def _as_list(value: Any) -> Any:
     name = _finds(value, _TO_LIST)
     if name is None:
         return None
+    is_array = hasattr(value, "dtype") or hasattr(value, "itemsize")
+    if not is_array and (_count(value) or 0) > MAX_ELEMENTS:
+        # No array of numbers, such as a dataset, which may be larger than the memory.
+        return describe_shape(getattr(value, "shape", (_count(value),)), "object")
     values = _checked(value, getattr(value, name))
     if not isinstance(values, list) or len(values) <= MAX_ELEMENTS:
         return values
@@ -157,19 +174,44 @@ def _checked(value: Any, read: Callable[[], Any]) -> Any:
     return values
 
 
-def _as_array(value: Any) -> Any:
-    """Return an array of NumPy or torch; it may share the memory of the value."""
-    if _finds(value, ("__array__",)):
-        values = value.__array__()
-        if not isinstance(values, sys.modules["numpy"].ndarray):
-            raise TypeError(f"__array__ returned a {type_name(values)}")
-        return values
-    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+def _read_ctypes(value: Any) -> Any:
+    if hasattr(value, "value"):  # a scalar, or a buffer of characters
+        return value.value
+    numpy = sys.modules.get("numpy")
+    return list(value) if numpy is None or len(value) <= MAX_ELEMENTS else numpy.asarray(value)
+
+
+def _by_array(value: Any) -> Any:
+    return _checked_array(value.__array__()) if _finds(value, ("__array__",)) else None
+
+
+def _by_interface(value: Any) -> Any:
+    numpy = sys.modules.get("numpy")
     if numpy is not None and (
         isinstance(value, (array, memoryview)) or _finds(value, ("__array_interface__",))
     ):
         return numpy.asarray(value)
-    if _finds(value, ("__dlpack__",)):
-        library = torch if numpy is None or not _is_on_host(value) else numpy
-        return None if library is None else library.from_dlpack(value)
     return None
+
+
+def _by_dlpack(value: Any) -> Any:
+    if not _finds(value, ("__dlpack__",)):
+        return None
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    library = torch if numpy is None or not _is_on_host(value) else numpy
+    return None if library is None else library.from_dlpack(value)
+
+
+def _by_numpy(value: Any) -> Any:
+    name = _finds(value, _TO_NUMPY)
+    return None if name is None else _checked_array(getattr(value, name)())
+
+
+def _checked_array(values: Any) -> Any:
+    if not isinstance(values, sys.modules["numpy"].ndarray):
+        raise TypeError(f"its array is a {type_name(values)}")
+    return values
+
+
+_AS_ARRAY = (_by_array, _by_interface, _by_dlpack, _by_numpy)
+"""Return an array of NumPy or torch, which may share the memory of the value; None without one."""

@@ -56,6 +56,8 @@ def _fields(value: Any) -> dict[str, Any] | None:
         return msgspec.structs.asdict(value)
     if isinstance(names := getattr(kind, "model_fields", None), dict):  # pydantic
         return {**_attributes(value, names), **(getattr(value, "__pydantic_extra__", None) or {})}
+    if hasattr(kind, "__fields_set__"):  # pydantic 1
+        return _attributes(value, vars(value))
     if hasattr(kind, "__attrs_attrs__"):
         return _attributes(value, [field.name for field in kind.__attrs_attrs__])
     return None
@@ -85,7 +87,7 @@ def _table(value: Any) -> dict[str, Any] | None:
         columns = list(value.items())
     elif _is_of("polars", "DataFrame", value):
         columns = [(column.name, column) for column in value.get_columns()]
-    elif _is_of("pyarrow", "Table", value):
+    elif _is_of("pyarrow", "Table", value) or _is_of("pyarrow", "RecordBatch", value):
         columns = list(zip(value.column_names, value.columns, strict=True))
     else:
         return None

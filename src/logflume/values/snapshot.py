@@ -167,13 +167,17 @@ def _take(container: Collection[Any], count: int) -> list[Any]:
 
 
 def key_text(key: Any) -> str:
-    """Return a mapping's key, of any type, as an exact str."""
+    """Return a mapping's key, of any type, as an exact str. Never raises."""
     if type(key) is str:
         return key
-    if isinstance(key, Enum) and not isinstance(key, str):
-        return key_text(key.value)
-    text = call_guarded(str.__str__ if isinstance(key, str) else str, key)
-    return f"<{type_name(key)}>" if isinstance(text, Failure) else str.__str__(text)
+    text = call_guarded(_read_key, key)
+    return f"<{type_name(key)}>" if isinstance(text, Failure) else text
+
+
+def _read_key(key: Any) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    return key_text(key.value) if isinstance(key, Enum) else str.__str__(str(key))
 
 
 def unique_name(name: str, taken: Collection[Any]) -> str:
@@ -201,8 +205,11 @@ def _base_value(value: Any) -> Any:
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether a value is pandas' `NA` or `NaT`."""
+    """Whether a value is pandas' `NA` or `NaT`, or a null of Arrow."""
     pandas = sys.modules.get("pandas")
+    arrow_scalar: Any = getattr(sys.modules.get("pyarrow"), "Scalar", ())
+    if isinstance(value, arrow_scalar):
+        return not value.is_valid
     return value is getattr(pandas, "NA", None) or value is getattr(pandas, "NaT", None)
 
 
