@@ -19,6 +19,7 @@ import torch
 import logflume
 from logflume.testing import capture_events
 from tests.event_helpers import fields, only, own
+from tests.raising_values import OddName
 
 NAME = "some_library"
 
@@ -303,6 +304,23 @@ def test_transformers() -> None:
     assert [("transformers.trainer", "Something to know"), ("transformers", "And more")] == [
         (e["logger"], e["message"]) for e in own(events)
     ]
+
+
+def test_messages_that_cannot_be_read(library: logging.Logger) -> None:
+    """A record whose message raises is an event, and raises nothing."""
+
+    class Closed:
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError("closed")
+
+    library.handlers.clear()
+    with capture_events(**stdlib_config()) as events:
+        library.warning(Closed())
+        library.warning(OddName("text"))
+    closed, odd = (event["message"] for event in own(events))
+
+    assert "Closed" in closed
+    assert odd.startswith("text")
 
 
 def test_names_that_are_taken(library: logging.Logger) -> None:

@@ -61,7 +61,7 @@ def _add(fields: dict[str, Any], origin: str, added: Mapping[Any, Any]) -> None:
 
 def _extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return what `extra` added to a record."""
-    own = _OWN_ATTRIBUTES | (_OF_STRUCTLOG if isinstance(record.msg, dict) else set())
+    own = _OWN_ATTRIBUTES | (_OF_STRUCTLOG if type(record.msg) is dict else set())
     return {name: value for name, value in vars(record).items() if name not in own}
 
 
@@ -70,7 +70,7 @@ def _message_fields(record: logging.LogRecord) -> dict[str, Any]:
 
     structlog passes a mapping to its `ProcessorFormatter`, with the text in `event`.
     """
-    message = record.msg if isinstance(record.msg, str) else snapshot(record.msg)
+    message = snapshot(record.msg)
     args = {"args": record.args} if record.args else {}
     if isinstance(message, dict):
         if "event" in message and "message" not in message:
