@@ -202,3 +202,9 @@ def test_pydantic_1() -> None:
 def test_record_batch() -> None:
     """A batch of Arrow's records has columns, as a table has."""
     assert {"x/a": [1.0, 2.0]} == log(x=pa.record_batch({"a": [1, 2]}))
+
+
+def test_long_sequences_that_are_computed() -> None:
+    """A sequence whose items are made as they are read isn't read if it is long."""
+    assert {"x": [0.0, 1.0, 2.0]} == log(x=range(3))
+    assert {"x/shape": [1e12], "x/dtype": "range", "x/n": 1e12} == log(x=range(10**12))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections import UserString, deque
+from collections import UserList, UserString, deque
 from collections.abc import Callable, Collection, Mapping, Sequence, Set, ValuesView
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 
-from logflume.guard import Failure, call_guarded, unreadable
+from logflume.guard import Failure, call_guarded, type_name, unreadable
+from logflume.values.array_summary import describe_shape
+from logflume.values.arrays import MAX_ELEMENTS
 
 __all__ = ["as_container"]
 
@@ -44,7 +46,12 @@ def as_container(value: Any) -> Collection[Any] | None:
 def _sequence(value: Any) -> Collection[Any] | None:
     if not isinstance(value, Sequence) or isinstance(value, UserString):
         return None
-    return None if hasattr(type(value), "tolist") else value  # arrays are read otherwise
+    if hasattr(type(value), "tolist"):  # an array, which is read otherwise
+        return None
+    if len(value) <= MAX_ELEMENTS or isinstance(value, UserList):
+        return value
+    # The items of a range, or of a column of a dataset, are made as they are read.
+    return describe_shape((len(value),), type_name(value))
 
 
 def _fields(value: Any) -> dict[str, Any] | None:
