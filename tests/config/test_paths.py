@@ -183,12 +183,6 @@ def test_what_latest_leads_to() -> None:
     assert {"run_started", "run_finished"} <= {path.name for path in Path("logs/r").iterdir()}
 
 
-@pytest.mark.parametrize("folder", ["logs/{run}", "{dir}", "a/rank{rank}/b"])
-def test_placeholders_in_dir(folder: str) -> None:
-    """`dir` has no placeholders: a folder named `{run}` is never meant."""
-    assert "is replaced in the paths of sinks only" in error_of({}, dir=folder)
-
-
 @pytest.mark.parametrize("path", ["{dir}/{run}/run.json", "{dir}/{run}/run.lock", "{dir}/latest"])
 def test_own_files(path: str) -> None:
     """A sink can't write to a file of the run itself."""

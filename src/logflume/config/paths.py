@@ -33,8 +33,6 @@ _SHELL_NAMES = re.compile(r"~|.*\$\{?\w", re.DOTALL)
 _LONGEST_NAME = 255
 """In bytes, on any usual file system."""
 
-_PLACEHOLDER = re.compile("{(dir|run|rank)}")
-
 _UNNAMED_RUN = "new"
 """Stands for an id that is not known yet: a run that gets one is new, so its folder is empty."""
 
@@ -94,9 +92,6 @@ def check_paths(
         return
     with errors:
         check_path(config.dir, where_dir)
-        if match := _PLACEHOLDER.search(config.dir):
-            problem = f"{match[0]} is replaced in the paths of sinks only"
-            raise config_error(where_dir, f"{problem}: each run gets a folder in `dir` anyway")
         run = _identify(config)
         folders = [_Output(path, where_dir, "folder") for path in (run.dir, run.folder)]
         sinks: list[_Output] = []
