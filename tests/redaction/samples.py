@@ -101,8 +101,8 @@ SECRETS = {
     "Sentry": ("SENTRY_DSN={}", "https://" + _hex(32) + "@o1.ingest.sentry.io/2"),
     "Slack": ("{}", "xoxb-" + "123456789012-123456789012-" + _some(24)),
     "Slack webhook": (
-        "https://hooks.slack.com/{}",
-        "services/T" + _upper(8) + "/B" + _upper(8) + "/" + _some(24),
+        "to {}",
+        "https://hooks.slack.com/services/T" + _upper(8) + "/B" + _upper(8) + "/" + _some(24),
     ),
     "Stripe": ("{}", "sk_" + "live_" + _some(24)),
     "Telegram": ("https://api.telegram.org/bot{}/sendMessage", "123456789:" + "AA" + _some(33)),

@@ -109,7 +109,7 @@ _OWN_RULES = [
     _Rule("Discord webhook", r"discord(?:app)?\.com/api/webhooks/(\d+/[\w-]{30,})", ["discord"]),
     _Rule("Discord bot", r"\b[MNO][\w-]{23,27}\.[\w-]{6,7}\.[\w-]{27,}", ["discord"]),
     _Rule("Telegram bot", r"\d{8,10}:AA[\w-]{32,}", [":aa"]),
-    _Rule("AWS", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b", ["akia", "asia", "abia", "acca"]),
+    _Rule("AWS", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}", ["akia", "asia", "abia", "acca"]),
     _Rule("Google", rf"\b(?:AIza{_KEY}{{35,}}|GOCSPX-{_KEY}{{20,}})", ["aiza", "gocspx-"]),
     _Rule("Google OAuth", r"\b(?:ya29\.[\w-]{20,}|1//0[\w-]{30,})", ["ya29.", "1//0"]),
     _Rule(
@@ -121,7 +121,7 @@ _OWN_RULES = [
         "Signed URL", r"(?i)[?&](?:sig|x-amz-signature|x-goog-signature)=([\w%+/-]{20,})", ["sig"]
     ),
     _Rule("SendGrid", rf"\bSG\.{_KEY}{{16,}}\.{_KEY}{{20,}}", ["sg."]),
-    _Rule("Mailgun", r"\bkey-[0-9a-f]{32}\b", ["key-"]),
+    _Rule("Mailgun", r"\bkey-[0-9a-f]{32}", ["key-"]),
     _Rule("DigitalOcean", r"\bdo[opr]_v1_[a-f0-9]{40,}", ["_v1_"]),
     _Rule("JSON web token", r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?", ["eyj"]),
     _Rule(
