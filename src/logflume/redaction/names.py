@@ -33,14 +33,15 @@ _OWNERS = (
 
 _CERTAIN = re.compile(
     rf"""
-    (?:^|_)
-    (?: passw(?:or)?ds? | passphrases? | passcode | pwd | contrase(?:n|ñ)a
+    passw(?:or)?ds?$
+    | (?:^|_)
+    (?: passphrases? | passcode | pwd | contrase(?:n|ñ)a
       | secrets? | credentials? | creds | (?:proxy_)?authorization | auth
       | dsn | jwt | (?:set_)?cookies? | sessionid | csrf_?token | connection_string | webhook_url
       | (?:api|access|account|admin|auth|client|database|db|encryption|license|master|priv|private
          |secret|service|signing|ssh|storage)_?keys?
       | (?:aws|openai|anthropic|cohere|gemini|hf|wandb|mistral|groq|nvidia)_key
-      | secret_key_base
+      | secret_key_base | client_key_data
       | (?:admin|database|db|ftp|key|mysql|pg|postgres|redis|root|smtp|sudo|user)_?pass
       | (?:{_OWNERS})_?tokens?
       | (?:github|gh|gitlab|gl|azure|ado|devops|bitbucket|docker|dockerhub|personal|git)_pat

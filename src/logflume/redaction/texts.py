@@ -23,7 +23,7 @@ _NAME = (
     r"(?:passw(?:or)?ds?|passphrases?|passcode|pwd|contrase(?:n|ñ)a|secrets?|credentials?|creds"
     r"|auth|authorization|dsn|jwt|cookies?|sessionid|pass|connection_string|webhook_url)"
 )
-_LONG = r"(?:tokens?|keys?|pat|secret_key_base)"
+_LONG = r"(?:tokens?|keys?|pat|secret_key_base|client-key-data)"
 """The end of names whose secrets are long, so that fewer of them have to be judged."""
 _ASSIGN = r"""\\{0,3}["']?\s{0,3}(?:=>|:=|=|:|\bis\b)\s{0,3}"""
 
