@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logflume
-from logflume.processors.redact_secrets import RedactSecrets, redact_text
+from logflume.processors.redact_secrets import RedactSecrets
+from logflume.redaction.texts import redact_text
 from logflume.testing import capture_events
 from tests.event_helpers import fields, only
 
@@ -125,7 +126,7 @@ def redacted(event: str, /, **values: Any) -> dict[str, Any]:
 
 
 SECRET_NAMES = (
-    "token hf_token HF_TOKEN hub-token api_key apiKey password db.password clientSecret"
+    "access_token hf_token HF_TOKEN hub-token api_key apiKey password db.password clientSecret"
     " aws_secret_access_key authorization credentials private_key"
 )
 OTHER_NAMES = (

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from logflume.runs.info import RunInfo
 from logflume.sinks.console import ConsoleSink
-from logflume.terminal.lines import Painter, escape, format_event
+from logflume.terminal.escape import escape
+from logflume.terminal.lines import Painter, format_event
 
 LOG = """
 import logflume

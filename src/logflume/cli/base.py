@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from logflume.cli.printing import echo
 from logflume.exceptions import LogflumeError, RunError
 from logflume.query.open_run import Run, Runs, is_run, open_run, open_runs
 from logflume.query.questions import Attempts
@@ -60,14 +61,14 @@ def main() -> None:
     try:
         app()
     except LogflumeError as error:
-        typer.echo(str(error), err=True)
+        echo(str(error), err=True)
         sys.exit(1)
     except OSError as error:
         # A reader such as `head` closed the pipe, the disk is full, or a file can't be read.
         if error.filename is not None:
-            typer.echo(str(error), err=True)
+            echo(str(error), err=True)
         elif not isinstance(error, BrokenPipeError):
-            typer.echo(f"standard output can't be written: {error}", err=True)
+            echo(f"standard output can't be written: {error}", err=True)
         # Discard buffered output: flushing it at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

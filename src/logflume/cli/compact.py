@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
-from logflume.cli.printing import print_json, size_text
+from logflume.cli.printing import echo, print_json, size_text
 from logflume.cli.progress import progress
 from logflume.maintenance.compact import compact as compact_run
 
@@ -27,9 +26,9 @@ def compact(run: RunArgument, json: JsonOption = False) -> None:
         return
     for one in done:
         if one.files == one.files_before:
-            typer.echo(f"{one.path}: {one.files:,} files, nothing to merge")
+            echo(f"{one.path}: {one.files:,} files, nothing to merge")
             continue
         before = f"{one.files_before:,} files, {size_text(one.bytes_before)}"
-        typer.echo(f"{one.path}: {before} -> {one.files:,} files, {size_text(one.size_bytes)}")
+        echo(f"{one.path}: {before} -> {one.files:,} files, {size_text(one.size_bytes)}")
     if not done:
-        typer.echo(f"{folder}: this run has no Parquet files")
+        echo(f"{folder}: this run has no Parquet files")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-
 from logflume.cli.base import FirstRun, JsonOption, SecondRun, find_run
-from logflume.cli.printing import cell, print_json, print_table
+from logflume.cli.printing import cell, echo, print_json, print_table
 from logflume.cli.show import summarize_metrics
 from logflume.query.open_run import Run, open_run
 from logflume.terminal.sparkline import sparkline
@@ -31,7 +29,7 @@ def compare(first: FirstRun, second: SecondRun, json: JsonOption = False) -> Non
         print_json({"runs": ids, "settings": settings, "metrics": metrics})
         return
     for letter, run in zip("AB", runs, strict=True):
-        typer.echo(f"{letter}: {run.info.run} ({run.info.status})")
+        echo(f"{letter}: {cell(run.info.run)} ({cell(run.info.status)})")
     if settings:
         rows = [{"setting": n, "A": _short(a), "B": _short(b)} for n, (a, b) in settings.items()]
         print_table(rows)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from logflume.cli.printing import echo
 from logflume.config.load import load_config
 from logflume.config.paths import PathCheck
 
@@ -27,4 +28,4 @@ def check(
 ) -> None:
     """Check a configuration and report any error."""
     config = load_config(source, paths=PathCheck.WRITABLE)
-    typer.echo(f"{source}: valid. Sinks: {', '.join(config.sinks)}.")
+    echo(f"{source}: valid. Sinks: {', '.join(config.sinks)}.")

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
-from logflume.cli.printing import print_json, print_table
+from logflume.cli.printing import echo, print_json, print_table
 from logflume.cli.progress import byte_progress
 from logflume.formats.journal import journal_bytes
 from logflume.maintenance.doctor import diagnose
@@ -43,6 +43,6 @@ def doctor(
     elif rows:
         print_table(rows)
     else:
-        typer.echo(f"{folder}: no issues")
+        echo(f"{folder}: no issues")
     if issues:
         raise typer.Exit(1)

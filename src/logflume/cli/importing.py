@@ -40,9 +40,11 @@ def import_source(
     """
     import msgspec
 
+    from logflume.cli.printing import echo
     from logflume.cli.progress import progress
     from logflume.importing import import_run
     from logflume.importing.source import SourceFormat
+    from logflume.terminal.escape import escape_json
 
     imported = import_run(
         source,
@@ -52,9 +54,9 @@ def import_source(
         follow=lambda found: progress(found, None, "importing"),
     )
     for reason, number in imported.left_out.items():
-        typer.echo(f"left out: {number:,} {reason}", err=True)
-    text = msgspec.json.encode(imported).decode() if json else _as_text(imported)
-    typer.echo(text)
+        echo(f"left out: {number:,} {reason}", err=True)
+    text = escape_json(msgspec.json.encode(imported).decode()) if json else _as_text(imported)
+    echo(text)
 
 
 def _as_text(imported: Imported) -> str:

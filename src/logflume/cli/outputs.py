@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import rich.console
 import rich.panel
 import rich.text
 import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
-from logflume.cli.printing import cell, print_json
+from logflume.cli.printing import cell, console, echo, print_json
 from logflume.exceptions import QueryError
 from logflume.query.open_run import open_run
-from logflume.terminal.lines import escape
+from logflume.terminal.escape import escape, escape_lines
 
 __all__ = ["outputs"]
 
@@ -51,13 +50,10 @@ def outputs(
     if json:
         print_json(completions)
         return
-    console = rich.console.Console(highlight=False)
-    if not console.is_terminal:
-        console = rich.console.Console(highlight=False, width=_WIDTH)
     for row in completions:
-        console.print(_panel(row))
+        console(_WIDTH).print(_panel(row))
     if not completions:
-        typer.echo("No completions match.", err=True)
+        echo("No completions match.", err=True)
 
 
 def _steps(text: str | None) -> int | tuple[int | None, int | None] | None:
@@ -79,11 +75,11 @@ def _panel(row: dict[str, Any]) -> rich.panel.Panel:
     text = rich.text.Text()
     for name in ("question", "prompt"):
         if row.get(name):
-            text.append(f"{_printable(row[name])}\n\n", style="dim")
+            text.append(f"{escape_lines(row[name])}\n\n", style="dim")
             break
-    text.append(_printable(row.get("model_output") or ""))
-    title = [f"step {row.get('step')}"]
-    title += [f"{name} {row[name]}" for name in ("mode", "group", "index") if name in row]
+    text.append(escape_lines(row.get("model_output") or ""))
+    title = [f"step {cell(row.get('step'))}"]
+    title += [f"{name} {cell(row[name])}" for name in ("mode", "group", "index") if name in row]
     text.append(f"\n\n{_scores(row)}", style="bold")
     return rich.panel.Panel(text, title=rich.text.Text(" · ".join(title)), title_align="left")
 
@@ -96,8 +92,3 @@ def _scores(row: dict[str, Any]) -> str:
         if field in row:
             scores.append(f"{name} {cell(row[field])}")
     return "   ".join(scores)
-
-
-def _printable(text: str) -> str:
-    """Return a text with its control characters escaped, except for newlines."""
-    return "\n".join(escape(line) for line in text.split("\n"))

@@ -10,13 +10,16 @@ import orjson
 import rich.box
 import rich.console
 import rich.table
+import rich.text
 import typer
 
-from logflume.terminal.lines import escape
+from logflume.terminal.escape import escape, escape_json, escape_lines
 
 __all__ = [
     "cell",
+    "console",
     "duration_text",
+    "echo",
     "json_bytes",
     "print_json",
     "print_records",
@@ -30,14 +33,20 @@ _UNLIMITED_WIDTH = 100_000
 """Width of the output if it is not a terminal, in columns: nothing is truncated."""
 
 
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a text, whatever it contains: all characters that a terminal obeys are escaped."""
+    typer.echo(escape_lines(text), err=err)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON. NaN and infinities become null, times are RFC 3339."""
-    typer.echo(json_bytes(value).decode())
+    echo(json_bytes(value).decode())
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return a value as indented JSON."""
-    return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
+    """Return a value as indented JSON, in which characters that a terminal obeys are escaped."""
+    encoded = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
+    return escape_json(encoded.decode()).encode()
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -49,10 +58,11 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for name in rows[0] if rows else ():
         is_number = all(isinstance(row[name], (*_NUMBERS, type(None))) for row in rows)
-        table.add_column(escape(name), justify="right" if is_number else "left", no_wrap=True)
+        heading = rich.text.Text(escape(name))
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(rich.markup.escape(cell(value)) for value in row.values()))
-    _console().print(table)
+        table.add_row(*(rich.text.Text(cell(value)) for value in row.values()))
+    console(_UNLIMITED_WIDTH).print(table)
 
 
 def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
@@ -65,33 +75,38 @@ def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> No
         names: The names of the columns.
     """
     if not rows:
-        typer.echo(f"no rows ({', '.join(map(escape, names))})")
+        echo(f"no rows ({', '.join(map(escape, names))})")
         return
-    console = _console()
-    if console.is_terminal:
+    target = console(_UNLIMITED_WIDTH)
+    if target.is_terminal:
         nonempty = [name for name in names if any(row[name] is not None for row in rows)]
         rows = [{name: row[name] for name in nonempty} for row in rows]
     widths = [max(len(cell(row[name])) for row in (*rows, {name: name})) + 3 for name in rows[0]]
-    if sum(widths) <= console.width:
+    if sum(widths) <= target.width:
         print_table(rows)
         return
     longest = max(map(len, rows[0]))
     for row in rows:
         for name, value in row.items():
-            typer.echo(f"{escape(name):{longest}}  {cell(value)}")
-        typer.echo("")
+            echo(f"{escape(name):{longest}}  {cell(value)}")
+        echo("")
 
 
 def terminal_width() -> int:
     """Return the width of the terminal in columns; a very large number without a terminal."""
-    return _console().width
+    return console(_UNLIMITED_WIDTH).width
 
 
-def _console() -> rich.console.Console:
-    console = rich.console.Console(highlight=False)
-    if console.is_terminal:
-        return console
-    return rich.console.Console(highlight=False, width=_UNLIMITED_WIDTH)
+def console(width: int) -> rich.console.Console:
+    """Return the console, which interprets nothing in texts.
+
+    Args:
+        width: Its width if it is not a terminal, in columns.
+    """
+    made = rich.console.Console(highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = width
+    return made
 
 
 def cell(value: Any) -> str:

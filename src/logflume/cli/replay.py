@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
-from logflume.cli.printing import print_json, print_table, size_text
+from logflume.cli.printing import echo, print_json, print_table, size_text
 from logflume.cli.progress import byte_progress
 from logflume.formats.journal import journal_bytes
 from logflume.maintenance.replay import Rebuilt
@@ -53,7 +53,7 @@ def replay(
     elif rebuilt:
         print_table([{**_as_dict(one), "size": size_text(one.size_bytes)} for one in rebuilt])
     else:
-        typer.echo(f"{folder}: no output was rebuilt")
+        echo(f"{folder}: no output was rebuilt")
 
 
 def _as_dict(output: Rebuilt) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from logflume.cli.base import JsonOption, runs_folder
-from logflume.cli.printing import cell, duration_text, print_json, print_table, size_text
+from logflume.cli.printing import cell, duration_text, echo, print_json, print_table, size_text
 from logflume.cli.progress import progress
 from logflume.exceptions import LogflumeError
 from logflume.formats.atomic import size_bytes
@@ -55,7 +55,7 @@ def _read_last(runs: Runs) -> dict[str, dict[str, Any]]:
             last |= _last_by_run(run)
         except LogflumeError as error:
             last[read_run_status(run.folder).run] = {"error": str(error)}
-            typer.echo(str(error), err=True)
+            echo(str(error), err=True)
     return last
 
 

@@ -6,10 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
-from logflume.cli.printing import cell, duration_text, print_json, print_table, terminal_width
+from logflume.cli.printing import cell, duration_text, echo, print_json, print_table, terminal_width
 from logflume.query.open_run import Run, open_run
 from logflume.terminal.sparkline import sparkline
 
@@ -51,12 +50,12 @@ def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
         print_json({"info": facts, "types": types, "metrics": metrics, "alerts": alerts})
         return
     for name, value in _facts(info).items():
-        typer.echo(f"{name:9}{value}")
+        echo(f"{name:9}{value}")
     if metrics:
         print_table([_as_row(name, of_name) for name, of_name in metrics.items()])
-    typer.echo("Events: " + ", ".join(f"{count:,} {name}" for name, count in sorted(types.items())))
+    echo("Events: " + ", ".join(f"{count:,} {cell(name)}" for name, count in sorted(types.items())))
     for alert in alerts[-_MAX_ALERTS:]:
-        typer.echo(f"Alert at step {alert['step']}: {cell(alert['message'])}")
+        echo(f"Alert at step {cell(alert['step'])}: {cell(alert['message'])}")
 
 
 def summarize_metrics(run: Run) -> dict[str, dict[str, Any]]:

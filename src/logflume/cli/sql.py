@@ -18,6 +18,9 @@ def sql(
     as_format: FormatOption = TableFormat.TABLE,
     out: OutOption = None,
     all_attempts: AllAttempts = False,
+    external: Annotated[
+        bool, typer.Option("--external", help="Allow other files, extensions and any statement.")
+    ] = False,
 ) -> None:
     """Query a run, or several ('logs/*'), in SQL.
 
@@ -28,4 +31,4 @@ def sql(
 
     Example: logflume sql 'logs/*' 'select run, max(reward) from training group by run'
     """
-    write_table(open_any(run, all_attempts).sql(query), as_format, out)
+    write_table(open_any(run, all_attempts).sql(query, external=external), as_format, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from logflume.cli.printing import json_bytes, print_records
+from logflume.cli.printing import echo, json_bytes, print_records
 from logflume.exceptions import QueryError
 from logflume.query.table import Table
 
@@ -55,10 +56,15 @@ def write_table(table: Table, as_format: TableFormat, out: Path | None) -> None:
     if as_format is TableFormat.TABLE:
         print_records(table.slice(0, _MAX_ROWS).to_pylist(), table.column_names)
         if len(table) > _MAX_ROWS:
-            typer.echo(f"{_MAX_ROWS:,} of {len(table):,} rows; use --format csv for all", err=True)
+            echo(f"{_MAX_ROWS:,} of {len(table):,} rows; use --format csv for all", err=True)
         return
     if as_format is TableFormat.PARQUET and out is None and sys.stdout.isatty():
         raise QueryError("Parquet can't be written to a terminal; give a file with --out")
+    if out is None and sys.stdout.isatty():
+        shown = io.BytesIO()
+        _write(table, as_format, shown)
+        echo(shown.getvalue().decode().removesuffix("\n"))
+        return
     try:
         with out.open("wb") if out else open(_STDOUT, "wb", closefd=False) as file:
             _write(table, as_format, file)
@@ -67,7 +73,7 @@ def write_table(table: Table, as_format: TableFormat, out: Path | None) -> None:
     except OSError as error:
         raise QueryError(f"{out or 'standard output'} can't be written: {error}") from error
     if out:
-        typer.echo(f"wrote {len(table):,} rows to {out}", err=True)
+        echo(f"wrote {len(table):,} rows to {out}", err=True)
 
 
 def _write(table: Table, as_format: TableFormat, file: IO[bytes]) -> None:

@@ -10,6 +10,7 @@ import typer
 from logflume.cli.base import RunArgument, find_run
 from logflume.exceptions import MissingExtraError, QueryError
 from logflume.query.follow import follow
+from logflume.terminal.escape import escape_json
 from logflume.terminal.lines import Painter, format_event
 from logflume.values.plain import note_nonfinite
 
@@ -95,7 +96,8 @@ def _as_json(event: dict[str, Any]) -> str:
     nonfinite: dict[str, str] = {}
     for name, value in event.items():
         note_nonfinite(nonfinite, name, value)
-    return orjson.dumps({**event, "nonfinite": nonfinite} if nonfinite else event).decode()
+    encoded = orjson.dumps({**event, "nonfinite": nonfinite} if nonfinite else event)
+    return escape_json(encoded.decode())
 
 
 def _as_line(event: dict[str, Any]) -> str:

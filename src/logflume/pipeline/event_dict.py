@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from logflume.events.reserved import (
@@ -13,6 +13,11 @@ from logflume.events.reserved import (
 )
 from logflume.events.times import format_time
 from logflume.pipeline.records import RecordColumns, RecordTuple
+from logflume.redaction.events import (
+    ALWAYS_SEARCHED_EVENTS,
+    ALWAYS_SEARCHED_FIELDS,
+    redact_always,
+)
 from logflume.values.plain import PLAIN_TYPES, plain, plain_names, valid_text
 
 __all__ = ["to_event_columns", "to_event_dict"]
@@ -36,6 +41,7 @@ def to_event_dict(
 
     The first argument of the call is the event type if it is an identifier (`reward`, `kl.spike`),
     else the text of a `message`. Fields with a reserved name are collected in the mapping `extras`.
+    Secrets in settings, command lines and exceptions are replaced.
     An `evaluation` has the mode `eval`, unless the call or the logger gives another one.
 
     Args:
@@ -69,6 +75,8 @@ def to_event_dict(
         _add_each(event, fields)
     if event_type == "evaluation" and event.get("mode") is None:
         event["mode"] = "eval"  # set here, so that `tag_step` doesn't add that of the training
+    if _is_always_searched(event["event"], fields):
+        redact_always(event)
     event[STEP_AND_MODE] = step_and_mode
     return event
 
@@ -82,6 +90,8 @@ def to_event_columns(records: RecordColumns) -> dict[str, Sequence[Any]] | None:
     )  # which has a mode of its own
     if not (has_type and has_plain_names and _TAKEN.isdisjoint(names)):
         return None
+    if _is_always_searched(event_type, names):
+        return None
     count = len(records.times_ns)
     timestamps = {time_ns: format_time(time_ns) for time_ns in set(records.times_ns)}
     return {
@@ -92,6 +102,10 @@ def to_event_columns(records: RecordColumns) -> dict[str, Sequence[Any]] | None:
         **dict(zip(names, map(_plain_column, records.columns), strict=True)),
         STEP_AND_MODE: list(zip(records.steps, records.modes, strict=True)),
     }
+
+
+def _is_always_searched(event_type: str, names: Iterable[str]) -> bool:
+    return event_type in ALWAYS_SEARCHED_EVENTS or not ALWAYS_SEARCHED_FIELDS.isdisjoint(names)
 
 
 def _plain_column(values: Sequence[Any]) -> Sequence[Any]:

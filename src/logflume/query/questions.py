@@ -163,11 +163,17 @@ class Questions:
             lambda read: read_completions(partial(read, steps=steps), wanted, columns)
         )
 
-    def sql(self, query: str) -> Table:
+    def sql(self, query: str, *, external: bool = False) -> Table:
         """Return the result of a query in DuckDB's SQL dialect.
 
         Each event type is a view (`select loss from training`), and so are `metrics`, `rewards`
-        and `outputs`, as returned by the methods of these names.
+        and `outputs`, as returned by the methods of these names. The query is a single one, and
+        reads nothing else: no other files, no extensions, no variables.
+
+        Args:
+            query: The query.
+            external: Whether any statement runs, with access to all files and to extensions: a join
+                with a file of your own, or `copy … to 'file.csv'`.
 
         Raises:
             MissingExtraError: DuckDB is not installed.
@@ -179,7 +185,9 @@ class Questions:
         from logflume.query.table import Table
 
         views = {"metrics": self.metrics, "rewards": self.rewards, "outputs": self.outputs}
-        return Table(retry_if_replaced(lambda: run_sql(query, self._run_files(), views)))
+        return Table(
+            retry_if_replaced(lambda: run_sql(query, self._run_files(), views, external=external))
+        )
 
     @property
     def _has_many_runs(self) -> bool:

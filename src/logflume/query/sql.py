@@ -27,7 +27,11 @@ __all__ = ["run_sql"]
 
 
 def run_sql(
-    query: str, runs: Sequence[RunFiles], views: Mapping[str, Callable[[], Table]]
+    query: str,
+    runs: Sequence[RunFiles],
+    views: Mapping[str, Callable[[], Table]],
+    *,
+    external: bool = False,
 ) -> pa.Table:
     """Return the result of a query.
 
@@ -35,6 +39,7 @@ def run_sql(
         query: SQL. Each event type is a view; only the views that the query names are created.
         runs: The files of all runs.
         views: Additional views, by name.
+        external: Whether any statement runs, with access to all files and to extensions.
 
     Raises:
         MissingExtraError: DuckDB is not installed.
@@ -43,18 +48,26 @@ def run_sql(
     """
     try:
         import duckdb
+
+        from logflume.query.connection import check_is_query, connect
     except ModuleNotFoundError as error:
         raise MissingExtraError("duckdb", "analysis") from error
     try:
-        with duckdb.connect() as connection:
-            # Keep DuckDB from resolving unknown names to Python variables of this module.
+        if not external:
+            check_is_query(query)
+        with duckdb.connect() if external else connect() as connection:
             connection.execute("set python_enable_replacements = false; set timezone = 'UTC'")
             try:
-                return _execute(connection, query, runs, views, _create_view)
+                return _execute(connection, query, runs, views, _create_view, external)
             except duckdb.ConversionException:
                 # SQL can't combine the kinds of a field that differ between runs. Use tables
                 # instead, in which such a field is text.
-                return _execute(connection, query, runs, views, _register_table)
+                return _execute(connection, query, runs, views, _register_table, external)
+    except duckdb.PermissionException as error:
+        raise QueryError(
+            f"{error}\nA query reads the events of the runs only, unless it is run with "
+            "`external=True`, or `logflume sql --external`"
+        ) from error
     except duckdb.IOException as error:
         if _all_exist(runs):
             raise QueryError(str(error)) from error
@@ -74,13 +87,21 @@ def _execute(
     runs: Sequence[RunFiles],
     views: Mapping[str, Callable[[], Table]],
     create_view: CreateView,
+    external: bool,
 ) -> pa.Table:
-    for name, event_type in _find_views(connection, query, runs, views).items():
-        connection.execute(f'drop view if exists "{name}"')
+    from logflume.query.connection import lock, quote_name
+
+    needed = _find_views(connection, query, runs, views)
+    for name, event_type in needed.items():
+        connection.execute(f"drop view if exists {quote_name(name)}")
         if event_type is None:
             connection.register(name, views[name]().arrow)
         else:
             create_view(connection, event_type, runs)
+    if not external:
+        snapshots = [snapshot for run in runs for snapshot in run.snapshots]
+        types = [event_type for event_type in needed.values() if event_type is not None]
+        lock(connection, (path for one in snapshots for name in types for path in one.files(name)))
     result = connection.sql(query)
     if result is None:
         raise QueryError("sql: this statement returns no result; use a query, such as a select")
@@ -165,6 +186,8 @@ def _create_view(
     connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]
 ) -> None:
     """Create the view of an event type."""
+    from logflume.query.connection import quote_name, quote_text
+
     selects = []
     for latest_only in (False, True):
         group = [r for r in runs if (r.latest_only and name not in ATTEMPT_EVENTS) is latest_only]
@@ -173,10 +196,10 @@ def _create_view(
             selects.append(f"select * from ({events}) {LATEST_SQL if latest_only else ''}")
     if not selects:
         connection.register(f"{name}/none", Columns(name).schema.empty_table())
-        selects = [f'select * from "{name}/none"']
+        selects = [f"select * from {quote_name(f'{name}/none')}"]
     connection.execute(
-        f'create view "{name}" as select * from ({" union all by name ".join(selects)}) '
-        f"where event = {_quote(name)}"
+        f"create view {quote_name(name)} as select * from ({' union all by name '.join(selects)}) "
+        f"where event = {quote_text(name)}"
     )
 
 
@@ -191,25 +214,25 @@ def _select_all(
     connection: duckdb.DuckDBPyConnection, name: str, snapshots: Sequence[Snapshot], prefix: str
 ) -> str:
     """Return the query for all events of a type; empty if there are none."""
+    from logflume.query.connection import quote_name, quote_text
+
     selects = []
     plain_files = [path for one in snapshots if not one.is_renamed for path in one.files(name)]
     if plain_files:
         selects.append(f"select * from {_scan(plain_files)}")
     for number, snapshot in enumerate(snapshots):
         if snapshot.is_renamed and (files := snapshot.files(name)):
-            run = _quote(snapshot.run or "")
+            run = quote_text(snapshot.run or "")
             selects.append(f"select * replace ({run} as run) from {_scan(files)}")
         if (journal_table := snapshot.journal_table(name)) is not None:
             connection.register(f"{prefix}/{number}", journal_table)
-            selects.append(f'select * from "{prefix}/{number}"')
+            selects.append(f"select * from {quote_name(f'{prefix}/{number}')}")
     return " union all by name ".join(selects)
 
 
 def _scan(files: Sequence[Path]) -> str:
+    from logflume.query.connection import quote_text
+
     # DuckDB takes every path for a pattern.
-    listed = ", ".join(_quote(glob.escape(str(path))) for path in files)
+    listed = ", ".join(quote_text(glob.escape(str(path))) for path in files)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from logflume.exceptions import QueryError
+from logflume.query.connection import check_is_query, connect, lock, quote_name
 from logflume.values.arrow import Columns
 
 __all__ = ["SqlFilter"]
@@ -34,7 +35,9 @@ class SqlFilter:
         self._missing: str | None = None
         self._applied = False
         try:
-            duckdb.extract_statements(f"select 1 where ({condition})")
+            check_is_query(self._query("1"))
+        except QueryError as error:
+            raise QueryError(f"--where {condition!r}: expected one condition") from error
         except duckdb.Error as error:
             raise self._explain(error) from error
 
@@ -48,7 +51,8 @@ class SqlFilter:
         for row, event in enumerate(events):
             by_type.setdefault(event["event"], []).append(row)
         matches: list[int] = []
-        with duckdb.connect() as connection:
+        with connect() as connection:
+            lock(connection)
             for event_type, rows in by_type.items():
                 table = Columns(event_type).to_table([events[row] for row in rows])
                 connection.register("events", table.append_column(_ROW, pa.array(rows)))
@@ -66,10 +70,13 @@ class SqlFilter:
                 f"--where {self._condition!r}: no event here has the field {self._missing!r}"
             )
 
+    def _query(self, selected: str) -> str:
+        # A line of its own: the condition may end in a comment.
+        return f"select {selected} from events where ({self._condition}\n)"
+
     def _match(self, connection: duckdb.DuckDBPyConnection) -> list[int]:
-        query = f'select "{_ROW}" from events where ({self._condition})'
         try:
-            rows = connection.execute(query).fetchall()
+            rows = connection.execute(self._query(quote_name(_ROW))).fetchall()
         except duckdb.BinderException as error:
             missing = _MISSING.search(str(error))
             if missing is None:

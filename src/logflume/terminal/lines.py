@@ -8,22 +8,18 @@ from typing import Any, NamedTuple
 
 from logflume.protocols import Event
 from logflume.terminal.console_fields import MAX_FIELDS, all_fields, console_fields
+from logflume.terminal.escape import escape
 from logflume.values.columnar import Getter, getter
 from logflume.values.kinds import KINDS, kind_of
 from logflume.values.plain import are_floats
 
-__all__ = ["Painter", "escape", "format_event"]
+__all__ = ["Painter", "format_event"]
 
 TEXT_WIDTH = 160
 """Maximum number of characters shown of a text field."""
 
 _CACHE_SIZE = 256
 """Number of line layouts that are cached: one per event type and sequence of field names."""
-
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
-"""Control characters, including line separators and bidirectional formatting characters."""
 
 _NEEDS_QUOTES = re.compile(r"[\s=\"]")
 
@@ -50,8 +46,9 @@ class Painter:
         self.colours = colours
 
     def __call__(self, text: str, style: str) -> str:
-        """Return the text in one of the styles of `_COLOURS`."""
-        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if self.colours and text else text
+        """Return the text in one of the styles of `_COLOURS`; unchanged in any other."""
+        has_style = self.colours and text and style in _COLOURS
+        return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m" if has_style else text
 
 
 def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
@@ -63,11 +60,11 @@ def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
     Control characters in the text of an event are escaped, so that it can neither move the cursor
     nor pose as another line.
     """
-    time, event_type, step = event["timestamp"], event["event"], event["step"]
+    time, event_type, step = escape(event["timestamp"]), event["event"], event["step"]
     start, title = _titles(event["level"], event["logger"], event_type, paint.colours)
     pieces = [paint(f"{time[:10]} {time[11:23]}" if in_full else time[11:19], "dim"), start]
     if step is not None:
-        pieces.append(f"step {step}")
+        pieces.append(f"step {step}" if type(step) is int else escape(f"step {step}"))
     if event.get("mode") == "eval":
         pieces.append("eval")
     if title:
@@ -79,26 +76,14 @@ def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
     return " ".join(pieces) + _traceback(event)
 
 
-def escape(text: str) -> str:
-    r"""Return text with control characters escaped: `\x1b`, `\n`.
-
-    >>> print(escape("one\ntwo"))
-    one\ntwo
-    """
-    # Fast path: most texts have no control characters other than newlines.
-    if text.isprintable() or (text := text.replace("\n", r"\n")).isprintable():
-        return text
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
-
-
 @lru_cache(_CACHE_SIZE)
 def _titles(level: str, logger: str, event_type: str, colours: bool) -> tuple[str, str]:
     """Return the start of the line, up to the step, and the title that follows the step."""
     paint = Painter(colours=colours)
-    start = paint(f"{level.upper():<8}", level)
+    start = paint(f"{escape(level.upper()):<8}", level)
     if logger != event_type:
         start += f" {paint(escape(logger), 'dim')}"
-    return start, "" if event_type == "message" else paint(event_type, "bold")
+    return start, "" if event_type == "message" else paint(escape(event_type), "bold")
 
 
 class _Fields(NamedTuple):

@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from logflume.guard import call_guarded
+from logflume.terminal.escape import escape_lines
 
 __all__ = ["is_terminal", "print_line", "print_text"]
 
@@ -32,4 +33,7 @@ def print_text(stream: Any, text: str) -> None:
 
 def print_line(text: str) -> None:
     """Print a line on standard error: what can't be logged, because logging is what is broken."""
-    call_guarded(print_text, sys.stderr, f"logflume: {text}\n")
+    # Imported here: only a run whose logging is broken needs it in the training process.
+    from logflume.redaction.texts import redact_text
+
+    call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(redact_text(text))}\n"))

@@ -1,0 +1,13 @@
+"""Finds and replaces secrets: passwords, tokens, keys, cookies.
+
+| module | contents |
+|---|---|
+| `texts.py` | secrets within a text, by their form and by the name that they are assigned to |
+| `names.py` | names of fields whose text is a secret |
+| `values.py` | secrets in the values of an event, at any depth |
+| `rules.py` | the patterns of known services, and the test of randomness |
+| `gitleaks.json` | the rules of gitleaks (MIT, see `LICENSE-gitleaks`), made by `vendor.py` |
+
+All patterns that see texts of any length are matched by RE2, whose time is linear in the length of
+the text.
+"""

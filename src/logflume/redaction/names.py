@@ -1,0 +1,74 @@
+"""Which names of fields, options and variables belong to secrets.
+
+The names are those of the deny lists of detect-secrets (its keyword detector) and of Sentry's SDK
+(its event scrubber), and more that are common in machine learning.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from functools import lru_cache
+
+__all__ = ["Secrecy", "is_folder", "secrecy"]
+
+
+class Secrecy(IntEnum):
+    """Whether a name belongs to a secret."""
+
+    NONE = 0
+    LIKELY = 1
+    """If its text looks random. `token` is also what a tokenizer's output is called."""
+    CERTAIN = 2
+
+
+_OWNERS = (
+    r"access|admin|api|app|auth|aws|azure|bearer|bitbucket|bot|buildkite|cf|circleci|cloudflare"
+    r"|clearml|client|cohere|comet|csrf|databricks|deploy|discord|docker|dockerhub|gh|git|github"
+    r"|gitlab|google|groq|hf|hub|hugging_?face|jwt|kaggle|kube|login|mistral|mlflow|modelscope"
+    r"|neptune|npm|nvidia|oauth2?|openai|anthropic|gemini|personal|private|pypi|refresh|registry"
+    r"|replicate|secret|security|service|session|slack|sso|swanlab|telegram|together|vault|wandb"
+    r"|webhook|xsrf"
+)
+
+_CERTAIN = re.compile(
+    rf"""
+    passw(?:or)?ds?$
+    | (?:^|_)
+    (?: passphrases? | passcode | pwd | contrase(?:n|ñ)a
+      | secrets? | credentials? | creds | (?:proxy_)?authorization | auth
+      | dsn | jwt | (?:set_)?cookies? | sessionid | csrf_?token | connection_string | webhook_url
+      | (?:api|access|account|admin|auth|client|database|db|encryption|license|master|priv|private
+         |secret|service|signing|ssh|storage)_?keys?
+      | (?:aws|openai|anthropic|cohere|gemini|hf|wandb|mistral|groq|nvidia)_key
+      | secret_key_base | client_key_data
+      | (?:admin|database|db|ftp|key|mysql|pg|postgres|redis|root|smtp|sudo|user)_?pass
+      | (?:{_OWNERS})_?tokens?
+      | (?:github|gh|gitlab|gl|azure|ado|devops|bitbucket|docker|dockerhub|personal|git)_pat
+    )$
+    """,
+    re.VERBOSE,
+)
+_LIKELY = re.compile(rf"(?:^|_)(?:token|pat|(?:{_OWNERS})_key)$")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SEPARATOR = re.compile(r"[^A-Za-z0-9ñ]+")
+_LONGEST = 100
+"""The last characters of a name that are checked."""
+
+
+@lru_cache(maxsize=4096)
+def secrecy(name: str) -> Secrecy:
+    """Return whether a name belongs to a secret.
+
+    >>> [secrecy(name).name for name in ("hf_token", "next_token", "num_tokens", "dbPassword")]
+    ['CERTAIN', 'LIKELY', 'NONE', 'CERTAIN']
+    """
+    words = _SEPARATOR.sub("_", _HUMP.sub("_", name[-_LONGEST:])).lower()
+    if _CERTAIN.search(words):
+        return Secrecy.CERTAIN
+    return Secrecy.LIKELY if _LIKELY.search(words) else Secrecy.NONE
+
+
+def is_folder(name: str, value: str) -> bool:
+    """Whether `pwd` is the working folder, as in the shell, and not a password."""
+    return name.lower().endswith("pwd") and value.startswith(("/", "~"))

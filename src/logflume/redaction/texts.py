@@ -1,0 +1,107 @@
+"""Replaces the secrets within a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from logflume.redaction.names import Secrecy, is_folder, secrecy
+from logflume.redaction.rules import find_known, is_random, pattern
+
+__all__ = ["REDACTED", "redact_text"]
+
+REDACTED = "[redacted]"
+
+_SHORTEST = 8
+"""Characters of the shortest text that can hold a secret and what it is recognized by."""
+
+_JUDGED_BYTES = 80
+"""The part of a value that decides whether it is a secret."""
+
+_OWNER = r"(?:(?:access|account|api|auth|bearer|client|encryption|private|secret|security) )?"
+_NAME = (
+    r"(?:passw(?:or)?ds?|passphrases?|passcode|pwd|contrase(?:n|ñ)a|secrets?|credentials?|creds"
+    r"|auth|authorization|dsn|jwt|cookies?|sessionid|pass|connection_string|webhook_url)"
+)
+_LONG = r"(?:tokens?|keys?|pat|secret_key_base|client-key-data)"
+"""The end of names whose secrets are long, so that fewer of them have to be judged."""
+_ASSIGN = r"""\\{0,3}["']?\s{0,3}(?:=>|:=|=|:|\bis\b)\s{0,3}"""
+
+_ASSIGNMENT = pattern(
+    rf"""(?i)({_OWNER}[\w.-]*{_NAME})({_ASSIGN})"""
+    rf"""|({_OWNER}[\w.-]*{_LONG})({_ASSIGN})\\{{0,3}}["']?[^\s"'&;,=]{{8}}"""
+    rf"""|(--[\w-]*(?:{_NAME}|{_LONG}))( {{1,3}})[^\s-]"""
+)
+"""Where a text assigns a value to a name: `password=`, `"api_key": `, `--hf-token `."""
+
+_VALUE = pattern(
+    r"""\\{1,3}"([^"\\\n]{3,})|"((?:[^"\\\n]|\\.){3,})"""
+    r"""|\\{1,3}'([^'\\\n]{3,})|'((?:[^'\\\n]|\\.){3,})"""
+    r"""|([^\s"'&;,})\\][^\s"'&;,})\]\\]{3,})"""
+)
+_BARE = 5
+_WORD = pattern(r"[A-Za-z-]+[.:!?]*")
+
+_NOT_SECRET = pattern(
+    r"""(?is)"""
+    r"""\[redacted.*"""
+    r"""|<[^>]*>.*|\{\w*\}?.*|%[(s].*|\*+|\.+|x+"""  # <token>, {token}, %s, ***, ...
+    r"""|(?-i:\$\{?[A-Z_][A-Z0-9_]*\}?)|\$\(.*"""  # $HF_TOKEN, $(cat token)
+    r"""|[a-z_][\w.]*[(\[{].*"""  # an expression: os.environ["KEY"]
+    r"""|(?:self|cls|os|args|config|cfg|settings|env|secrets)\..*"""
+    r"""|(?:[\w.]*_)?(?:tokens?|passw(?:or)?d|secret|key)"""  # password=password
+    r"""|none|null|true|false|str|string|bytes|optional|required|basic|bearer|digest|negotiate"""
+    r"""|[~./][\w./~-]*\.(?:pem|key|pub|crt|json|ya?ml|toml|txt|env|ini)"""  # where it is kept
+)
+"""Values that code and templates assign to such names, and that are not secrets."""
+
+
+def redact_text(text: str) -> str:
+    """Return a text with its secrets replaced.
+
+    >>> redact_text("connecting with password=hunter22 to https://me:pw@host/x")
+    'connecting with password=[redacted] to https://[redacted]@host/x'
+    """
+    if len(text) < _SHORTEST:
+        return text
+    encoded = text.encode("utf-8", "surrogatepass")
+    spans = sorted([*find_known(encoded), *_find_assigned(encoded)])
+    if not spans:
+        return text
+    pieces: list[bytes] = []
+    end = 0
+    for start, stop in spans:
+        if start >= end:
+            pieces += encoded[end:start], REDACTED.encode()
+        end = max(end, stop)
+    return b"".join([*pieces, encoded[end:]]).decode("utf-8", "surrogatepass")
+
+
+def _find_assigned(text: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the spans of the values that are assigned to names of secrets."""
+    end = 0
+    while (match := _ASSIGNMENT.search(text, end)) is not None:
+        group = match.lastindex
+        end = match.end(group)
+        name, operator = match[group - 1].decode(), match[group]
+        how = secrecy(name)
+        if how is Secrecy.NONE:
+            continue
+        judged = _VALUE.match(text, end, end + _JUDGED_BYTES)
+        if judged is None or not _is_secret(name, how, operator, judged):
+            continue
+        whole = _VALUE.match(text, end)
+        span = whole.span(whole.lastindex)
+        end = span[1]
+        yield span
+
+
+def _is_secret(name: str, how: Secrecy, operator: bytes, judged: Any) -> bool:
+    value = judged[judged.lastindex]
+    if _NOT_SECRET.fullmatch(value) or is_folder(name, value.decode(errors="replace")):
+        return False
+    if how is Secrecy.LIKELY:
+        return is_random(value)
+    # "The password: field" is prose.
+    is_prose = judged.lastindex == _BARE and operator.strip() in (b":", b"is")
+    return not (is_prose and _WORD.fullmatch(value))

@@ -1,0 +1,63 @@
+"""Replaces the secrets in the values of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from logflume.redaction.names import Secrecy, is_folder, secrecy
+from logflume.redaction.rules import is_random
+from logflume.redaction.texts import REDACTED, redact_text
+
+__all__ = ["has_containers", "redact_value"]
+
+_CONTAINERS = frozenset({list, dict})
+
+
+def redact_value(name: str, value: Any, *, search: bool) -> Any:
+    """Return a value without its secrets, at any depth of lists and mappings.
+
+    Args:
+        name: The name of the field, option or variable. If it is that of a secret, all texts of the
+            value are replaced.
+        value: The value.
+        search: Whether texts are searched for secrets, whatever the names.
+    """
+    if isinstance(value, str):
+        if _is_secret(name, value):
+            return REDACTED
+        return redact_text(value) if search else value
+    if isinstance(value, dict):
+        hidden = name if secrecy(name) is Secrecy.CERTAIN else None
+        return {
+            key: redact_value(hidden or str(key), item, search=search)
+            for key, item in value.items()
+        }
+    if isinstance(value, list) and (search or secrecy(name) or has_containers(value)):
+        if search and "--" in "".join(item[:2] for item in value if isinstance(item, str)):
+            return _redact_arguments(name, value)
+        return [redact_value(name, item, search=search) for item in value]
+    return value
+
+
+def has_containers(values: Iterable[Any]) -> bool:
+    """Whether there are lists or mappings among the values."""
+    return not _CONTAINERS.isdisjoint(map(type, values))
+
+
+def _is_secret(name: str, text: str) -> bool:
+    how = secrecy(name)
+    if not how or not text:
+        return False
+    if how is Secrecy.CERTAIN:
+        return not is_folder(name, text)
+    return is_random(text.encode("utf-8", "surrogatepass"))
+
+
+def _redact_arguments(name: str, values: list[Any]) -> list[Any]:
+    """Return the arguments of a command: each option names the argument after it."""
+    names = [name, *(str(value) if str(value)[:2] == "--" else name for value in values)]
+    return [
+        redact_value(option if str(value)[:1] != "-" else name, value, search=True)
+        for option, value in zip(names, values, strict=False)
+    ]

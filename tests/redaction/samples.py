@@ -1,0 +1,190 @@
+"""Invented secrets of known kinds, and harmless texts that resemble them.
+
+The secrets are put together here, so that secret scanners don't report them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import string
+
+__all__ = ["HARMLESS", "SECRETS"]
+
+_random = random.Random(17)
+
+
+def _some(length: int, alphabet: str = string.ascii_letters + string.digits) -> str:
+    return "".join(_random.choices(alphabet, k=length))
+
+
+def _hex(length: int) -> str:
+    return _some(length, "0123456789abcdef")
+
+
+def _upper(length: int) -> str:
+    return _some(length, string.ascii_uppercase + "234567")
+
+
+def _base64(text: str | bytes) -> str:
+    raw = text.encode() if isinstance(text, str) else text
+    return base64.b64encode(raw).decode()
+
+
+def _jwt() -> str:
+    parts = json.dumps({"alg": "HS256", "typ": "JWT"}), json.dumps({"sub": "1234567890"})
+    return ".".join([*(_base64(part).rstrip("=") for part in parts), _some(43)])
+
+
+_PEM = _base64(_some(120))
+
+SECRETS = {
+    # What the secret is: the text around it, and the secret itself.
+    "1Password": ("{}", "ops_" + "eyJ" + _some(260)),
+    "Anthropic": ("using {}", "sk-" + "ant-api03-" + _some(93) + "AA"),
+    "AWS id": ("id {}, region us-east-1", "AKIA" + _upper(16)),
+    "AWS key": ("aws_secret_access_key = {}", _some(40, string.ascii_letters + "0123456789/+")),
+    "Azure storage": ("AccountName=a;AccountKey={};X=1", _base64(_some(64))),
+    "Azure signed URL": ("https://a.blob.core.windows.net/c?sv=1&sig={}", _some(43) + "%3D"),
+    "Cloudflare": ("CLOUDFLARE_API_KEY={}", _hex(37)),
+    "Cohere": ("CO_API_KEY: {}", _some(40)),
+    "ClearML": ("CLEARML_API_SECRET_KEY={}", _some(50)),
+    "Comet": ("export COMET_API_KEY={}", _some(25)),
+    "Databricks": ("databricks at {}", "dapi" + _hex(32)),
+    "DigitalOcean": ("{} (droplet)", "dop_" + "v1_" + _hex(64)),
+    "Discord webhook": ("https://discord.com/api/webhooks/{}", "123456789012345678/" + _some(68)),
+    "Docker": ("docker login -p {}", "dckr_" + "pat_" + _some(27)),
+    "Fireworks": ("key is {}", "fw_" + "3Z" + _some(22)),
+    "GCP": ("?key={}&x=1", "AIza" + _some(35)),
+    "GitHub": ("remote: {}", "ghp_" + _some(36)),
+    "GitHub fine": ("token {} expired", "github_" + "pat_" + _some(22) + "_" + _some(59)),
+    "GitHub in URL": ("git clone https://{}@github.com/o/r", "x-access-token:" + _some(40)),
+    "GitLab": ("({})", "glpat-" + _some(20)),
+    "Google OAuth": ("'{}'", "ya29." + _some(60)),
+    "Google client": ("client_secret: {}", "GOCSPX-" + _some(28)),
+    "Grafana": ("[{}]", "glsa_" + _some(32) + "_" + _hex(8)),
+    "Groq": ("<{}>", "gsk_" + _some(52)),
+    "Heroku": ("HEROKU_API_KEY={}", "-".join(map(_hex, (8, 4, 4, 4, 12)))),
+    "Hugging Face": ("{},", "hf_" + _some(34, string.ascii_letters)),
+    "JSON web token": ("cookie {};", _jwt()),
+    "LangSmith": ("tracing to {}.", "lsv2_" + "pt_" + _hex(32) + "_" + _hex(10)),
+    "Linear": ("{}", "lin_" + "api_" + _some(40)),
+    "Mailgun": ("mail by {}", "key-" + _hex(32)),
+    "Mistral": ("MISTRAL_API_KEY='{}'", _some(32)),
+    "MongoDB": ("mongodb+srv://{}@cluster0.mongodb.net/db", "me:" + _some(14)),
+    "Neptune": ('NEPTUNE_API_TOKEN="{}"', _base64(json.dumps({"api_address": _some(30)}))),
+    "New Relic": ("new_relic = {}", "NRAK-" + _upper(27)),
+    "Notion": ("with {}", "ntn_" + _some(11, string.digits) + _some(35)),
+    "npm": ("//registry.npmjs.org/:_authToken={}", "npm_" + _some(36)),
+    "NVIDIA": ("NGC {}", "nvapi-" + _some(64)),
+    "OpenAI": (
+        "Incorrect API key provided: {}.",
+        "sk-" + "proj-" + _some(74) + "T3BlbkFJ" + _some(74),
+    ),
+    "OpenAI old": ("{}", "sk-" + _some(20) + "T3BlbkFJ" + _some(20)),
+    "OpenRouter": ("llm({})", "sk-" + "or-v1-" + _hex(64)),
+    "option": ("python train.py --hf-token {} --lr 1e-5", _some(20)),
+    "password": ("password={}", "hunter" + "22"),
+    "password in JSON": ('{{"user": "me", "password": "{}"}}', "let" + "mein!"),
+    "password in repr": ("Config(password='{}', n=1)", "correct " + "horse"),
+    "Perplexity": ("{}", "pplx-" + _some(48)),
+    "Postgres": ("postgresql+psycopg://{}@db:5432/x", "me:" + "p%40ss"),
+    "private key": (
+        "key:\n{}\n",
+        f"-----BEGIN RSA {'PRIVATE'} KEY-----\n{_PEM}\n-----END RSA {'PRIVATE'} KEY-----",
+    ),
+    "PyPI": ("TWINE_PASSWORD={}", "pypi-" + "AgEIcHlwaS5vcmc" + _some(70)),
+    "Redis": ("redis://{}@cache:6379/0", ":" + _some(12)),
+    "Replicate": ("{}", "r8_" + _some(37)),
+    "SendGrid": ("{}", "SG." + _some(22) + "." + _some(43)),
+    "Sentry": ("SENTRY_DSN={}", "https://" + _hex(32) + "@o1.ingest.sentry.io/2"),
+    "Slack": ("{}", "xoxb-" + "123456789012-123456789012-" + _some(24)),
+    "Slack webhook": (
+        "to {}",
+        "https://hooks.slack.com/services/T" + _upper(8) + "/B" + _upper(8) + "/" + _some(24),
+    ),
+    "Stripe": ("{}", "sk_" + "live_" + _some(24)),
+    "Telegram": ("https://api.telegram.org/bot{}/sendMessage", "123456789:" + "AA" + _some(33)),
+    "Together": ("{}", "tgp_" + "v1_" + _some(43)),
+    "Twilio": ("twilio {}", "SK" + _hex(32)),
+    "W&B": ("WANDB_API_KEY={}", _hex(40)),
+    "xAI": ("{}", "xai-" + _some(80)),
+    "bearer": ("Authorization: Bearer {}", _some(30)),
+    "basic": ("{{'Authorization': 'Basic {}'}}", _base64("me:" + _some(8))),
+    "cookie": ("Set-Cookie: {}", "session=" + _some(32)),
+    "query": ("GET /x?access_token={}&n=1", _some(24)),
+}
+
+_COMMIT = "9fceb02d0ae598e95dc970b74767f19372d61af8"
+_UUID = "123e4567-e89b-12d3-a456-426614174000"
+_PNG = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+HARMLESS = f"""\
+The password: field must not be empty
+Forgot your password? The key: work hard. Bearer of bad news.
+What is the secret: practice, practice, practice
+sk-learn-is-a-package-name, risk-adjusted, desk-bound-and-other-long-words
+sk-learn-pipeline-v2-final-model-3-and-more
+task-oriented-dialogue-with-20-turns sk-1
+Checked out {_COMMIT}
+git_commit={_COMMIT} branch=main
+commit: {_COMMIT}
+cache key: {_COMMIT}
+key={_UUID}
+primary_key={_UUID}, foreign_key: 17
+run {_UUID} started
+request_id={_UUID} trace_id={_COMMIT[:32]}
+data:image/png;base64,{_PNG}
+image={_PNG}
+sha256:{_COMMIT}{_COMMIT[:24]}
+model google/gemma-3-1b-it, Qwen/Qwen2.5-0.5B-Instruct, meta-llama/Llama-3.1-8B-Instruct
+meta-llama/Meta-Llama-3.1-405B-Instruct-FP8 deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B
+unsloth/gemma-3n-E4B-it-unsloth-bnb-4bit facebook/opt-125m cohere/command-r7b-12-2024
+num_tokens=50000 max_new_tokens: 128 tokens_per_second=1234.56789
+loss per token: 0.123456, time per token: 12.5ms, tokens: [1, 2, 3]
+next token: Paris; token='hello', token = 'antidisestablishment'
+{{"token": "Hello", "logprob": -0.5}} {{"token": " the", "bytes": [32, 116]}}
+eos_token=<|im_end|> pad_token: '<pad>' bos_token="<s>" unk_token=[UNK]
+The tokenizer has new PAD/BOS/EOS tokens: {{'eos_token_id': 106, 'pad_token': '<pad>'}}
+Setting `pad_token_id` to `eos_token_id`:2 for open-end generation.
+tokenizer=AutoTokenizer.from_pretrained('google/gemma-3-1b-it')
+password = os.environ["PASSWORD"]
+login(token=token, password=self.password, api_key=get_key())
+def connect(password: str, api_key: str | None = None, secret: Optional[str] = None):
+token = tokenizer.decode(ids[0])
+api_key=None, secret=False, hub_token='<HUB_TOKEN>', password=$PASSWORD, token={{token}}
+api_key = "${{OPENAI_API_KEY}}" and password: ******** and secret=...
+http://host:8080/path?x=a@b see me@host.org and 12:30@noon
+https://example.org/a/b?c=d#e git@github.com:owner/name.git ssh://git@host/x
+{{"a":"http://host","b":"x@y"}}
+hf_transfer, hf_hub_download, HF_HUB_ENABLE_HF_TRANSFER=1, ghp, AKIA, eyJ, gl-matrix
+/home/me/.cache/huggingface/hub/models--google--gemma-3-1b-it/snapshots/{_COMMIT}/config.json
+private_key=/etc/ssl/private/key.pem ssh_key: ~/.ssh/id_rsa.pub
+PWD=/home/me/project OLDPWD=/tmp
+C:\\Users\\me\\AppData\\Local\\Temp\\tmp8f3k2x.txt
+Author: me, authority=1, tokenization: fast, secretary=Ann, authenticated: yes
+auth: required, authorization: none, credentials: see the manual
+Basic arithmetic and bearer bonds, basic training, Bearer internationalization
+f(x) = 2 * x  # secret sauce
+\\frac{{\\partial L}}{{\\partial \\theta}}=\\sum_{{i=1}}^{{n}}\\nabla_\\theta\\log\\pi_\\theta(a|s)
+$E = mc^2$, \\alpha_{{0}} := \\beta^{{-1}}, $p(x \\mid y) \\propto p(y \\mid x)$
+for key, value in sorted(d.items()): print(f"{{key}}: {{value}}")
+KeyError: 'rewards/total' keyboard: qwerty monkey=banana turkey: sandwich
+torch==2.13.0+cu126 nvidia-cublas-cu12==12.6.4.1 sha1:2fd4e1c67a2d28fc
+CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 79.15 GiB total capacity)
+2026-11-30T15:02:36.123456Z step 1200 reward 0.4512345678901 kl 1.2345e-05
+The pass: 3 of 4; forward_pass=0.012345678 first_pass: 12345678
+cookie: a small sweet cake. cookies: enabled
+dict_keys(['loss', 'reward']) sort_key=step partition_key: dataset0001
+Passwords are like underwear: change them often.
+The access token expired; please log in again.
+jwt: JSON web token, dsn: data source name, pat: to touch gently
+curl -H "Accept: application/json" https://api.example.org/v1/models
+discord: 12 users online; slack: team; telegram: bot started; asana: yoga
+S. Author et al. s.t. x > 0, e.g. vectors.of.words.without.numbers
+AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA 00000000000000000000000000
+lr_scheduler=cosine_with_restarts_and_warmup_2 optim=adamw_torch_fused""".splitlines()
