@@ -147,7 +147,10 @@ def is_live(writer: Writer) -> bool:
     """
     if writer.process_id is None:
         return writer.is_live
-    return psutil.pid_exists(writer.process_id)
+    try:
+        return psutil.pid_exists(writer.process_id)
+    except OverflowError:  # no system has such an id
+        return False
 
 
 def _no_events(writer: Writer, is_live: bool) -> list[Issue]:

@@ -42,6 +42,7 @@ from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.counters import Counters
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import open_file
 from logflume.runs.state import RunState
 from logflume.values.declared import declared_kind
 from logflume.values.kinds import find_kind
@@ -68,7 +69,7 @@ def remove_damaged_lines(writer: Writer, run: RunInfo, damaged: Collection[Path]
         files: dict[Path, Any] = {}
         for path in damaged:
             drafts[path] = path.with_name(f".{path.name}.tmp")
-            files[path] = stack.enter_context(_open_draft(drafts[path]))
+            files[path] = _open_draft(drafts[path], stack)
         for line in read_journal_lines(writer, run):
             event = line.event
             is_valid = event is not None and seen.add(event["attempt"], event["seq"])
@@ -89,21 +90,22 @@ def truncate_torn_line(writer: Writer) -> None:
     build(find(SINKS, "jsonl", "sinks"), {"path": str(path)}, {}, "sinks.jsonl").close()
 
 
-def _open_draft(draft: Path) -> Any:
+def _open_draft(draft: Path, stack: ExitStack) -> Any:
+    file = stack.enter_context(open(draft, "wb", opener=open_file))
     if ".zst" not in draft.suffixes:
-        return draft.open("wb")
+        return file
     import pyarrow as pa
 
-    return pa.CompressedOutputStream(str(draft), "zstd")
+    return stack.enter_context(pa.CompressedOutputStream(file, "zstd"))
 
 
 def _back_up(path: Path) -> None:
     names = (f".{path.name}.damaged" + (f"-{n}" if n > 1 else "") for n in count(1))
-    backup = next(file for name in names if not (file := path.with_name(name)).exists())
+    backup = next(file for name in names if not os.path.lexists(file := path.with_name(name)))
     try:
         os.link(path, backup)
     except OSError:  # not every file system supports hard links
-        shutil.copy2(path, backup)
+        shutil.copy2(path, backup, follow_symlinks=False)
 
 
 _NOT_FIXED = (

@@ -230,7 +230,7 @@ def keep_foreign_files(sink_file: SinkFile, old: Path, new: Path) -> None:
         try:
             os.link(path, target)
         except OSError:  # not every file system supports hard links
-            shutil.copy2(path, target)
+            shutil.copy2(path, target, follow_symlinks=False)
 
 
 def _foreign_files(sink_file: SinkFile, folder: Path) -> Iterator[Path]:

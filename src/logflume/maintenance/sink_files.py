@@ -84,7 +84,7 @@ def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
             continue
         try:
             config = msgspec.json.decode(event["config"], type=Config)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             continue  # written by another version, or changed by a processor
         if _is_usable(config):
             configs[event["attempt"]] = config
