@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from logflume.config.model import Config
@@ -12,6 +13,11 @@ from logflume.config.registry import SINKS, find, find_processor
 from logflume.guard import type_name
 
 __all__ = ["Obstacle", "find_obstacle"]
+
+_ONLY_HERE = (
+    "is in the current folder, which a worker process doesn't import from: put the folder on "
+    "PYTHONPATH"
+)
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -45,8 +51,10 @@ def _find_obstacles(config: Config) -> Iterator[Obstacle]:
     for name, sink in config.sinks.items():
         if sink.instance is not None:
             yield Obstacle(name, f"the sink {name!r} is an object")
-        elif not _is_detachable(find(SINKS, sink.type, f"sinks.{name}")):
+        elif not _is_detachable(component := find(SINKS, sink.type, f"sinks.{name}")):
             yield Obstacle(name, f"the sink {name!r} ({sink.type}) is not detachable")
+        elif _is_only_here(component):
+            yield Obstacle(name, f"the sink {name!r} {_ONLY_HERE}")
         else:
             yield from _find_objects(name, f"sink {name!r}", sink.options)
     for entry in config.processors:
@@ -58,6 +66,8 @@ def _find_obstacles(config: Config) -> Iterator[Obstacle]:
         ((name, options),) = entry.items() if isinstance(entry, Mapping) else ((entry, None),)
         if not _is_detachable(component):
             yield Obstacle(name, f"the processor {name!r} is not detachable")
+        if _is_only_here(component):
+            yield Obstacle(name, f"the processor {name!r} {_ONLY_HERE}")
         yield from _find_objects(name, f"processor {name!r}", options or {})
 
 
@@ -73,6 +83,17 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     return type(value) in _PLAIN or isinstance(value, PurePath)
+
+
+def _is_only_here(component: Any) -> bool:
+    """Whether a component's module was found in the current folder only, as a relative entry."""
+    module = sys.modules.get(getattr(component, "__module__", ""))
+    file = Path(getattr(module, "__file__", None) or sys.prefix)
+    entries = [entry for entry in sys.path if isinstance(entry, str)]
+    has_relative = any(not Path(entry).is_absolute() for entry in entries)
+    return has_relative and not any(
+        file.is_relative_to(entry) for entry in (sys.prefix, *filter(os.path.isabs, entries))
+    )
 
 
 def _is_detachable(component: Any) -> bool:
