@@ -91,6 +91,9 @@ class OutputCheck:
                 return self._scan_as(sink)
             except FileNotFoundError:
                 continue
+            except OSError as error:  # no regular file, or one that no sink has written
+                fault = ("", f"can't be read: {error.strerror or error}", FaultKind.DAMAGE)
+                return Comparison(self._sink_file.label, self._is_live), Counter([fault])
         return self._scan_as(sink)
 
     def _scan_as(self, sink: Any) -> tuple[Comparison, Counter[tuple[str, str, FaultKind]]]:
