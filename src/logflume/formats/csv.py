@@ -194,7 +194,7 @@ def _text_cell(text: str) -> str:
 def _safe_text(text: str) -> str:
     if "\0" in text:
         text = text.replace("\0", "\\x00")  # many readers stop at a NUL character
-    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text.strip()):
         text = "'" + text
     return text
 
