@@ -135,6 +135,7 @@ def test_hard_link(name: str, run: Path, victim: Path) -> None:
         "{dir}",
         "{dir}/{run}",
         "/",
+        "a\0b",
         "{dir}/{run}/events.jsonl",
         "{dir}/{run}/run.json",
     ],

@@ -262,7 +262,9 @@ def test_components_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Mo
         log.info("x", number=0)
         """,
     )
-    assert (0, "") == script.end()
+    status, printed = script.end()
+    assert 0 == status
+    assert "'mine:tag' is in the current folder" in printed
     (event,) = own(script.events())
     assert 1 == event["tagged"]
     (obstacle,) = obstacles(script.folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
@@ -86,14 +85,12 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_only_here(component: Any) -> bool:
-    """Whether a component's module was found in the current folder only, as a relative entry."""
-    module = sys.modules.get(getattr(component, "__module__", ""))
-    file = Path(getattr(module, "__file__", None) or sys.prefix)
-    entries = [entry for entry in sys.path if isinstance(entry, str)]
-    has_relative = any(not Path(entry).is_absolute() for entry in entries)
-    return has_relative and not any(
-        file.is_relative_to(entry) for entry in (sys.prefix, *filter(os.path.isabs, entries))
-    )
+    """Whether a component's module comes from the current folder, by a relative entry only."""
+    name = str(getattr(component, "__module__", "")).partition(".")[0]
+    file = Path(getattr(sys.modules.get(name), "__file__", None) or sys.executable)
+    folder = file.parent.parent if file.name == "__init__.py" else file.parent
+    entries = [Path(entry) for entry in sys.path if isinstance(entry, str)]
+    return folder not in entries and folder in (entry.absolute() for entry in entries)
 
 
 def _is_detachable(component: Any) -> bool:

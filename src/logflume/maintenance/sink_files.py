@@ -406,7 +406,7 @@ def _rebuildable_sinks(config: Config) -> Iterable[str]:
 def _has_own_path(name: str, sink: SinkConfig) -> bool:
     """Whether a sink writes to a path, which is not that of the journal, the state or a lock."""
     path = sink.options.get("path")
-    if not isinstance(path, str):
+    if not isinstance(path, str) or "\0" in path:
         return False
     return is_journal_sink(name, sink) or not _is_own_name(PurePath(path).name)
 
