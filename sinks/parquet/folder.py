@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -11,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from logflume.formats.atomic import replace_folder
 from logflume.formats.parquet import (
     DamagedPartError,
     Part,
     is_part_name,
+    open_parquet,
     part_name,
     read_positions,
     read_tables,
@@ -25,6 +26,7 @@ from logflume.formats.parquet import (
 )
 from logflume.protocols import Position
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import make_folder
 from logflume.values.arrow import find_stored_kind
 from logflume.values.kinds import Kind
 
@@ -173,7 +175,7 @@ class PartFolder:
         staged = self._staging.new_folder()
         try:
             part = _write(staged, name, table.schema, [table])
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             (staged / _unfinished(name)).replace(self._folder / name)
         finally:
             shutil.rmtree(staged, ignore_errors=True)
@@ -201,7 +203,7 @@ class PartFolder:
             undo.callback(self._load)
             undo.callback(shutil.rmtree, staged, ignore_errors=True)
             parts = self._stage_all(staged, schema, groups, new)
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             replace_folder(self._folder, staged, self._parts)
             undo.pop_all()
         self._staging.retire(staged, self._folder, set(self._parts))
@@ -319,6 +321,8 @@ def scan_parts(folder: Path, staging: StagingFolder) -> FolderContents:
     columns: dict[str, Kind] = {}
     schemas: dict[str, pa.Schema] = {}
     damaged: list[Path] = []
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, "a link, which is not followed", str(folder))
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     for path in (path for path in paths if is_part_name(path.name)):
         opened = _open(path)
@@ -335,7 +339,7 @@ def scan_parts(folder: Path, staging: StagingFolder) -> FolderContents:
 
 def _open(path: Path) -> tuple[pa.Schema, int] | None:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_parquet(path) as file:
             return file.schema_arrow, file.metadata.num_rows
     except (OSError, pa.ArrowException):
         return None
@@ -373,7 +377,7 @@ def _contains_events_of(folder: Path, outer: Part, inner: Part) -> bool:
 
 def _read_keys(path: Path) -> set[tuple[Any, ...]]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_parquet(path) as file:
             table = file.read(columns=_KEYS, use_threads=False)
     except (OSError, pa.ArrowException):
         return set()

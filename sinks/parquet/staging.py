@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logflume.formats.atomic import can_exchange
+from logflume.runs.safe_files import make_folder
 
 __all__ = ["StagingFolder"]
 
@@ -48,7 +49,7 @@ class StagingFolder:
 
     def new_folder(self) -> Path:
         """Return a new, empty folder."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         # Readers may get this folder, but mkdtemp makes it private.
         folder.chmod(self._folder.stat().st_mode)
@@ -60,7 +61,7 @@ class StagingFolder:
         Raises:
             OSError: No folder can be created.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         return can_exchange(self._folder)
 
     def retire(self, content: Path, folder: Path, names: Collection[str]) -> None:
@@ -96,7 +97,7 @@ class StagingFolder:
     def set_aside(self, path: Path) -> Path:
         """Move a damaged part to where readers don't see it, and return its new path."""
         folder = self._damaged / path.parent.name
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return path.replace(folder / f"{path.name}.damaged")
 
     def close(self) -> None:

@@ -25,7 +25,6 @@ __all__ = [
     "above_standard_streams",
     "machine_memory",
     "note_torch_memory",
-    "open_file",
     "process_memory",
     "system_usage",
     "torch_memory",
@@ -186,8 +185,3 @@ def above_standard_streams(descriptor: int) -> int:
     duplicate: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     os.close(descriptor)
     return duplicate
-
-
-def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> int:
-    """Open a file as `os.open` does, above the standard streams. Also an `opener` for `open`."""
-    return above_standard_streams(os.open(path, flags, mode))

@@ -75,6 +75,37 @@ def test_check_of_an_invalid_configuration(text: str, error: str, tmp_path: Path
     assert "Traceback" not in done.stderr
 
 
+def test_check_imports_only_on_request(tmp_path: Path) -> None:
+    """A module that a configuration names is imported only with --import, from the folder, too."""
+    (tmp_path / "own.py").write_text(
+        "print('imported')\nclass Sink:\n    def __init__(self, path): ...\n"
+        "    def write(self, events): ...\n    def flush(self): ...\n    def close(self): ...\n"
+    )
+    (tmp_path / "my.yaml").write_text(
+        "root: {sinks: [out]}\nsinks: {out: {type: 'own:Sink', path: x}}"
+    )
+    unchecked = run(tmp_path, "config", "check", "my.yaml")
+    checked = run(tmp_path, "config", "check", "my.yaml", "--import")
+
+    assert (0, 0) == (unchecked.returncode, checked.returncode), checked.stderr
+    assert "imported" not in unchecked.stdout
+    assert "which runs their code: own:Sink" in unchecked.stdout
+    assert "imported\nmy.yaml: valid. Sinks: out.\n" == checked.stdout
+
+
+@pytest.mark.parametrize("target", ["os:system", "builtins:exec", "os:fspath", "sys:path"])
+@pytest.mark.parametrize(
+    "text", ["sinks: {x: {type: 'TARGET', path: x}}", "processors: ['TARGET']"]
+)
+def test_check_of_what_is_no_component(text: str, target: str, tmp_path: Path) -> None:
+    """A name that leads to something else than a sink or a processor is an error."""
+    (tmp_path / "my.yaml").write_text(text.replace("TARGET", target))
+    done = run(tmp_path, "config", "check", "my.yaml", "--import")
+
+    assert 1 == done.returncode
+    assert f"{target!r} is n" in done.stderr
+
+
 def test_check_of_a_missing_file(tmp_path: Path) -> None:
     """A missing file is reported, with a similar name as a suggestion."""
     done = run(tmp_path, "config", "check", "gema")

@@ -167,6 +167,13 @@ def test_cells(value: Any, expected: str, tmp_path: Path) -> None:
         "\uff1d1+1",
         "=",
         "-x",
+        " =1+1",
+        "\u200b=1+1",
+        "\ufeff =1+1",
+        ";=1+1",
+        " ;\u00a0|@x",
+        "\u3164=1+1",
+        "\ufe66x",
     ],
 )
 def test_formulas_are_neutralised(text: str, tmp_path: Path) -> None:
@@ -175,7 +182,7 @@ def test_formulas_are_neutralised(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-5", "+1.5", "-1,234.5", "-1e-5", "5 - 3", "a=b", "-12.5%", "'x"]
+    "text", ["-5", "+1.5", "-1,234.5", "-1e-5", "5 - 3", "a=b", "-12.5%", "'x", " -5", "\u200bx"]
 )
 def test_numbers_as_text_are_unchanged(text: str, tmp_path: Path) -> None:
     """A number as text, such as the answer -5, is not a formula."""

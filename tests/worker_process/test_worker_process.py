@@ -246,6 +246,31 @@ tag.detachable = True
     assert (os.environ["WORKER"] == "thread") == (training_id == event["pid"])
 
 
+def test_components_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker process imports nothing from the current folder, so such a component runs here."""
+    monkeypatch.setenv("WORKER", "process")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "mine.py").write_text(
+        "def tag(logger, method, event): return {**event, 'tagged': 1}\ntag.detachable = True\n"
+    )
+    script = Script(
+        tmp_path,
+        """
+        os.chdir(sys.argv[1] + "/here")
+        sys.path.insert(0, "")
+        start(processors=["mine:tag"])
+        log.info("x", number=0)
+        """,
+    )
+    status, printed = script.end()
+    assert 0 == status
+    assert "'mine:tag' is in the current folder" in printed
+    (event,) = own(script.events())
+    assert 1 == event["tagged"]
+    (obstacle,) = obstacles(script.folder)
+    assert "in the current folder" in str(obstacle)
+
+
 def test_console_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The training process prints console lines, to its current standard error."""
     config = {"worker": "process", "root": {"sinks": ["console"]}, "sinks": {"console": {}}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from logflume.cli.printing import echo
+from logflume.config.registry import SINKS, find
 from logflume.exceptions import LogflumeError, RunError
 from logflume.query.open_run import Run, Runs, is_run, open_run, open_runs
 from logflume.query.questions import Attempts
@@ -19,12 +20,15 @@ from logflume.query.questions import Attempts
 __all__ = [
     "AllAttempts",
     "FirstRun",
+    "ImportOption",
     "JsonOption",
     "RunArgument",
     "RunsArgument",
     "SecondRun",
     "app",
     "find_run",
+    "import_from_here",
+    "import_sinks",
     "main",
     "open_any",
     "runs_folder",
@@ -72,6 +76,23 @@ def main() -> None:
         # Discard buffered output: flushing it at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def import_from_here() -> None:
+    """Let imports find modules in the current folder, which the user has asked for."""
+    sys.path.insert(0, str(Path.cwd()))
+
+
+def import_sinks(names: Sequence[str]) -> None:
+    """Import sinks that the user names, so that runs that were written with them can use them.
+
+    Raises:
+        ConfigError: One can't be imported, or is no sink.
+    """
+    if names:
+        import_from_here()
+    for name in names:
+        find(SINKS, name, "--import")
 
 
 def runs_folder() -> Path:
@@ -140,6 +161,16 @@ RunArgument: TypeAlias = Annotated[str, _run_argument("RUN")]
 FirstRun: TypeAlias = Annotated[str, _run_argument("FIRST")]
 SecondRun: TypeAlias = Annotated[str, _run_argument("SECOND")]
 RunsArgument: TypeAlias = Annotated[str, _run_argument("RUN", "; or a pattern: 'logs/*'")]
+ImportOption: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE:NAME",
+        help="Import a sink of your own that the run was written with. Nothing is imported "
+        "because a run names it.",
+        show_default=False,
+    ),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 AllAttempts: TypeAlias = Annotated[
     bool,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, find_run
+from logflume.cli.base import ImportOption, JsonOption, RunArgument, find_run, import_sinks
 from logflume.cli.printing import echo, print_json, print_table
 from logflume.cli.progress import byte_progress
 from logflume.formats.journal import journal_bytes
@@ -22,6 +23,14 @@ def doctor(
     fix: Annotated[
         bool, typer.Option("--fix", help="Repair what the journal allows. The run must have ended.")
     ] = False,
+    outside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A sink file outside of the run's folder to include; others are left alone.",
+            show_default=False,
+        ),
+    ] = None,
+    imports: ImportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check every file of a run against its journal. The exit status is 1 if there are issues.
@@ -34,9 +43,15 @@ def doctor(
 
     Example: logflume doctor latest --fix
     """
+    import_sinks(imports or [])
     folder = find_run(run)
+    notes: dict[str, None] = {}  # a line about a sink file comes once for each rank
     with byte_progress(journal_bytes(folder), "Repair" if fix else "Check") as on_progress:
-        issues = (repair if fix else diagnose)(folder, on_progress)
+        issues = (repair if fix else diagnose)(
+            folder, on_progress, outside or (), lambda line: notes.update({line: None})
+        )
+    for note in notes:
+        echo(note, err=True)
     rows = [msgspec.structs.asdict(issue) for issue in issues]
     if json:
         print_json(rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, find_run
+from logflume.cli.base import ImportOption, JsonOption, RunArgument, find_run, import_sinks
 from logflume.cli.printing import echo, print_json, print_table, size_text
 from logflume.cli.progress import byte_progress
 from logflume.formats.journal import journal_bytes
@@ -33,6 +33,7 @@ def replay(
             show_default=False,
         ),
     ] = None,
+    imports: ImportOption = None,
     json: JsonOption = False,
 ) -> None:
     """Rebuild outputs of a run from its journal, using the same sinks.
@@ -44,6 +45,7 @@ def replay(
 
     Example: logflume replay latest --to csv --out /tmp/copy
     """
+    import_sinks(imports or [])
     folder = find_run(run)
     kinds = [kind.strip() for kind in to.split(",") if kind.strip()]
     with byte_progress(journal_bytes(folder), "Replay") as on_progress:

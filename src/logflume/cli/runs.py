@@ -10,11 +10,11 @@ import typer
 from logflume.cli.base import JsonOption, runs_folder
 from logflume.cli.printing import cell, duration_text, echo, print_json, print_table, size_text
 from logflume.cli.progress import progress
-from logflume.exceptions import LogflumeError
 from logflume.formats.atomic import size_bytes
+from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run, Runs, open_runs
 from logflume.query.questions import Questions
-from logflume.runs.status import read_run_status
+from logflume.runs.status import RunStatus, read_run_status
 
 __all__ = ["runs"]
 
@@ -46,17 +46,21 @@ def runs(
 
 def _read_last(runs: Runs) -> dict[str, dict[str, Any]]:
     """Return the same as `_last_by_run`, with the error for each run that can't be read."""
-    try:
-        return _last_by_run(runs)
-    except LogflumeError:
-        last: dict[str, dict[str, Any]] = {}
+    # Guarded: somebody else's files may have values that no reader expects, and one line for their
+    # run is better than no list.
+    last = call_guarded(_last_by_run, runs)
+    if not isinstance(last, Failure):
+        return last
+    found: dict[str, dict[str, Any]] = {}
     for run in runs:
-        try:
-            last |= _last_by_run(run)
-        except LogflumeError as error:
-            last[read_run_status(run.folder).run] = {"error": str(error)}
-            echo(str(error), err=True)
-    return last
+        of_run = call_guarded(_last_by_run, run)
+        if isinstance(of_run, Failure):
+            error = str(of_run.error) or describe(of_run.error)
+            found[str(run.folder)] = {"error": error}
+            echo(error if str(run.folder) in error else f"{run.folder}: {error}", err=True)
+        else:
+            found |= of_run
+    return found
 
 
 def _last_by_run(runs: Questions) -> dict[str, dict[str, Any]]:
@@ -82,7 +86,9 @@ def _last_by_run(runs: Questions) -> dict[str, dict[str, Any]]:
 
 
 def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    status = read_run_status(run.folder)
+    status = call_guarded(read_run_status, run.folder)
+    if isinstance(status, Failure):
+        status = RunStatus(run.folder.name, "damaged")
     # Runs that share an id are named by their folders.
     of_run = last.get(str(run.folder)) or last.get(status.run, {})
     ended = of_run.get("ended", {"attempt": None, "duration_s": None})

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from logflume.config.errors import ErrorList, config_error, nearest
-from logflume.config.model import Config, SinkConfig
-from logflume.config.reader import join
-from logflume.config.registry import PROCESSORS, SINKS, check_options, find, find_processor
+import msgspec
 
-__all__ = ["check_components"]
+from logflume.config.errors import ErrorList, config_error, nearest
+from logflume.config.model import Config, LoggerConfig, SinkConfig
+from logflume.config.reader import join
+from logflume.config.registry import (
+    PROCESSORS,
+    SINKS,
+    check_options,
+    find,
+    find_processor,
+    is_loaded,
+)
+
+__all__ = ["check_components", "without_imports"]
 
 
 _PROVIDED = ("run", "metrics")
@@ -37,6 +46,39 @@ def check_components(config: Config, where: str, errors: ErrorList) -> None:
     for name, sink in config.sinks.items():
         if sink.instance is None:
             _check_sink(sink, join(where, f"sinks.{name}"), errors)
+
+
+def without_imports(config: Config, left_out: Callable[[str], object]) -> Config:
+    """Return a configuration without the components that would have to be imported.
+
+    Args:
+        config: The configuration.
+        left_out: Called with the name of each.
+    """
+
+    def is_kept(group: str, names: Iterable[Any]) -> bool:
+        missing = [name for name in names if isinstance(name, str) and not is_loaded(group, name)]
+        for name in missing:
+            left_out(name)
+        return not missing
+
+    def reduce(logger: LoggerConfig) -> LoggerConfig:
+        names = None if logger.sinks is None else [name for name in logger.sinks if name in sinks]
+        return msgspec.structs.replace(logger, sinks=names)
+
+    def reduce_chain(entries: list[Any]) -> list[Any]:
+        return [e for e in entries if is_kept(PROCESSORS, e if isinstance(e, Mapping) else [e])]
+
+    kinds = {name: [] if sink.instance else [sink.type] for name, sink in config.sinks.items()}
+    sinks = {name: sink for name, sink in config.sinks.items() if is_kept(SINKS, kinds[name])}
+    return msgspec.structs.replace(
+        config,
+        caller_processors=reduce_chain(config.caller_processors),
+        processors=reduce_chain(config.processors),
+        sinks=sinks,
+        root=reduce(config.root),
+        loggers={name: reduce(logger) for name, logger in config.loggers.items()},
+    )
 
 
 def _check_processor(entry: Any, where: str) -> None:

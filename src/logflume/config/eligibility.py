@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from logflume.config.model import Config
@@ -12,6 +12,11 @@ from logflume.config.registry import SINKS, find, find_processor
 from logflume.guard import type_name
 
 __all__ = ["Obstacle", "find_obstacle"]
+
+_ONLY_HERE = (
+    "is in the current folder, which a worker process doesn't import from: put the folder on "
+    "PYTHONPATH"
+)
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -45,8 +50,10 @@ def _find_obstacles(config: Config) -> Iterator[Obstacle]:
     for name, sink in config.sinks.items():
         if sink.instance is not None:
             yield Obstacle(name, f"the sink {name!r} is an object")
-        elif not _is_detachable(find(SINKS, sink.type, f"sinks.{name}")):
+        elif not _is_detachable(component := find(SINKS, sink.type, f"sinks.{name}")):
             yield Obstacle(name, f"the sink {name!r} ({sink.type}) is not detachable")
+        elif _is_only_here(component):
+            yield Obstacle(name, f"the sink {name!r} {_ONLY_HERE}")
         else:
             yield from _find_objects(name, f"sink {name!r}", sink.options)
     for entry in config.processors:
@@ -58,6 +65,8 @@ def _find_obstacles(config: Config) -> Iterator[Obstacle]:
         ((name, options),) = entry.items() if isinstance(entry, Mapping) else ((entry, None),)
         if not _is_detachable(component):
             yield Obstacle(name, f"the processor {name!r} is not detachable")
+        if _is_only_here(component):
+            yield Obstacle(name, f"the processor {name!r} {_ONLY_HERE}")
         yield from _find_objects(name, f"processor {name!r}", options or {})
 
 
@@ -73,6 +82,15 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_is_plain, value))
     return type(value) in _PLAIN or isinstance(value, PurePath)
+
+
+def _is_only_here(component: Any) -> bool:
+    """Whether a component's module comes from the current folder, by a relative entry only."""
+    name = str(getattr(component, "__module__", "")).partition(".")[0]
+    file = Path(getattr(sys.modules.get(name), "__file__", None) or sys.executable)
+    folder = file.parent.parent if file.name == "__init__.py" else file.parent
+    entries = [Path(entry) for entry in sys.path if isinstance(entry, str)]
+    return folder not in entries and folder in (entry.absolute() for entry in entries)
 
 
 def _is_detachable(component: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path, PurePath
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from logflume.config.caller import move_to_caller
-from logflume.config.components import check_components
+from logflume.config.components import check_components, without_imports
 from logflume.config.dictconfig import is_dictconfig, translate
 from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Config, Level, SinkConfig
@@ -37,6 +37,7 @@ def load_config(
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - the key's name in the YAML
     level: str | None = None,
     paths: PathCheck = PathCheck.KIND,
+    left_out: Callable[[str], object] | None = None,
 ) -> Config:
     """Load and check a configuration, and the paths in it.
 
@@ -48,6 +49,8 @@ def load_config(
         level: Level of the root logger, and of all loggers without a level of their own. Overrides
             `LOGFLUME_LEVEL`, which overrides the file.
         paths: How to check the paths of sinks and runs.
+        left_out: If given, no module is imported that a component names: such components are left
+            out, and this is called with each of their names.
 
     Raises:
         ConfigError: The configuration is invalid; the message says of each error where it is and
@@ -70,6 +73,8 @@ def load_config(
     for name, logger in config.loggers.items():
         if "level" not in (raw["loggers"][name] or {}):
             logger.level = config.root.level
+    if left_out is not None:
+        config = without_imports(config, left_out)
     check_components(config, where, errors)
     where_dir = join(where, "dir")
     if dir is not None:

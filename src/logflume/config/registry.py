@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -29,6 +30,8 @@ __all__ = [
     "find",
     "find_processor",
     "is_journal_sink",
+    "is_known",
+    "is_loaded",
 ]
 
 PROCESSORS = "logflume.processors"
@@ -49,7 +52,7 @@ def find(group: str, name: str, where: str) -> Any:
         where: Location in the configuration, for errors.
 
     Raises:
-        ConfigError: The name is unknown, can't be imported, or is neither a class nor a function.
+        ConfigError: The name is unknown, can't be imported, or is neither a sink nor a processor.
     """
     entry = _registered(group).get(name)
     if entry is None and ":" not in name:
@@ -64,9 +67,57 @@ def find(group: str, name: str, where: str) -> Any:
         component = _import(name) if entry is None else entry.load()
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{where}: {name!r} can't be imported: {error}") from error
-    if not callable(component):
-        raise ConfigError(f"{where}: {name!r} is neither a class nor a function: {component!r}")
+    if problem := _find_problem(group, component):
+        raise ConfigError(f"{where}: {name!r} {problem}: {component!r}")
+    if entry is None:
+        _named.add((group, name))
     return component
+
+
+def _find_problem(group: str, component: Any) -> str | None:
+    """Return why an object can't be a component of a group; None if it can."""
+    if not callable(component):
+        return "is neither a class nor a function"
+    if group == SINKS:
+        is_sink = isinstance(component, type) and all(
+            callable(getattr(component, name, None)) for name in ("write", "flush", "close")
+        )
+        return None if is_sink else "is no sink: a class with write, flush and close"
+    return None if _is_processor(component) else "is no processor: it can't be called with an event"
+
+
+def _is_processor(component: Any) -> bool:
+    """Whether a class has callable objects, or a function takes what structlog passes."""
+    if isinstance(component, type):
+        return any("__call__" in vars(base) for base in component.__mro__)
+    if inspect.isbuiltin(component):  # `os.system`, `exec`
+        return False
+    try:
+        inspect.signature(component).bind(None, "info", {})
+    except TypeError:
+        return False
+    except ValueError:  # a compiled function may have no signature
+        return True
+    return True
+
+
+_named: set[tuple[str, str]] = set()
+"""The components `package.module:Name` that configurations of this process's user have named."""
+
+
+def is_known(group: str, name: str) -> bool:
+    """Whether a component is registered, or named by a configuration of this process's user.
+
+    The configuration in a journal is data: only what is known is looked up for it, so that nothing
+    is imported because somebody else's run names it.
+    """
+    return name in _registered(group) or (group, name) in _named
+
+
+def is_loaded(group: str, name: str) -> bool:
+    """Whether a name can be looked up without importing a module that isn't registered."""
+    module = name.partition(":")[0]
+    return ":" not in name or name in _registered(group) or module in sys.modules
 
 
 def find_processor(entry: Any) -> Any | None:

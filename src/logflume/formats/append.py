@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from logflume.formats.durable import sync, sync_entry
 from logflume.protocols import FaultKind, ScanFault, ScannedEvent
-from logflume.resources import open_file
+from logflume.runs.safe_files import bounded_lines, open_file
 
 __all__ = ["AppendFile", "end_of_lines", "read_at", "scan_lines"]
 
@@ -20,15 +19,14 @@ _TRUNCATED = (
     "truncated by another process (logrotate's copytruncate?): {count:,} bytes are missing; "
 )
 
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NONBLOCK", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
 class AppendFile:
     """A file to which each append is written completely or not at all.
 
     If another process removes or truncates the file, the next append starts it again, and
-    `loss` says what is missing. What is not a regular file is refused: writing to a named pipe
-    could block, and a device keeps nothing.
+    `loss` says what is missing. What is not a regular file is refused, and so is a link.
 
     Args:
         path: The file. Its folder is created if missing.
@@ -68,10 +66,8 @@ class AppendFile:
         self.close()
         self.size = 0
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = open_file(self._path, _FLAGS, 0o644)
+        file = open_file(self._path, _FLAGS)
         try:
-            if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", str(self._path))
             end = self._find_end(file)
             if end < os.fstat(file).st_size:
                 os.ftruncate(file, end)
@@ -208,7 +204,7 @@ def scan_lines(path: Path) -> Iterator[ScannedEvent | ScanFault]:
     """
     if not path.exists():
         return
-    with path.open("rb") as file:
-        for line in file:
+    with open(path, "rb", opener=open_file) as file:
+        for line in bounded_lines(file, path):
             is_torn = not line.endswith(b"\n")
             yield ScanFault("torn last line", FaultKind.TORN) if is_torn else ScannedEvent(None)

@@ -19,6 +19,7 @@ from logflume.formats.append import read_at
 from logflume.formats.positions import PositionSet
 from logflume.protocols import Event, FaultKind, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import MAX_LINE_BYTES, bounded_lines, open_file
 from logflume.values.kinds import KINDS, kind_of
 from logflume.values.plain import json_text, nonfinite_name, read_object
 
@@ -50,7 +51,7 @@ def read_header(path: Path, columns: list[str]) -> list[str]:
     Raises:
         ValueError: The file was not written by logflume.
     """
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with open(path, encoding="utf-8-sig", errors="replace", newline="", opener=open_file) as file:
         start = file.read(1 << 16)
     header = next(csv.reader(io.StringIO(start)), [])
     if header[-1:] == ["extras"]:
@@ -97,17 +98,27 @@ def _read_rows(lines: Iterable[bytes]) -> Iterator[bytes]:
     """
     row: list[bytes] = []
     in_quotes = False
+    size_bytes = 0
     for line in lines:
         row.append(line)
+        size_bytes += len(line)
         in_quotes ^= bool(line.count(b'"') % 2)
-        if not in_quotes:
+        if not in_quotes or size_bytes > MAX_LINE_BYTES:
             yield b"".join(row)
             row.clear()
+            in_quotes, size_bytes = False, 0
     if row:
         yield b"".join(row)
 
 
-_FORMULA_STARTS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+_FORMULA = re.compile(
+    # What spreadsheets skip before a formula, or take for the end of a cell: spaces, separators,
+    # control and invisible characters.
+    r"[\s;,|\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    r"\u2028-\u202f\u205f-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]*"
+    r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b]"
+    r"|[\t\r\n]"
+)
 
 _NUMBER = re.compile(r"[+-]?[\d.,]+([eE][+-]?\d+)?%?")
 
@@ -183,7 +194,7 @@ def _text_cell(text: str) -> str:
 def _safe_text(text: str) -> str:
     if "\0" in text:
         text = text.replace("\0", "\\x00")  # many readers stop at a NUL character
-    if text and text[0] in _FORMULA_STARTS and not _NUMBER.fullmatch(text):
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text.strip()):
         text = "'" + text
     return text
 
@@ -229,8 +240,8 @@ def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> Position
     last = max(columns.index(name) for name in _KEYS) + 1
     positions = PositionSet()
     if path.exists():
-        with path.open("rb") as file:
-            for row in islice(_read_rows(file), 1, None):
+        with open(path, "rb", opener=open_file) as file:
+            for row in islice(_read_rows(bounded_lines(file, path)), 1, None):
                 position = _find_position(_cells(row, columns, last), run)
                 if position is not None:
                     positions.add(*position)
@@ -249,8 +260,8 @@ def scan_rows(
     """
     if not path.exists():
         return
-    with path.open("rb") as file:
-        line = file.readline()
+    with open(path, "rb", opener=open_file) as file:
+        line = file.readline(MAX_LINE_BYTES)
         header = next(csv.reader([line.decode("utf-8", "replace")]), [])
         # An earlier version may have declared fewer fields.
         if (
@@ -264,7 +275,7 @@ def scan_rows(
         if not set(_KEYS) <= set(columns):
             yield ScanFault("columns that identify the events are missing", FaultKind.DAMAGE)
             return
-        for row in _read_rows(file):
+        for row in _read_rows(bounded_lines(file, path)):
             if not row.endswith(b"\n") or row.count(b'"') % 2:
                 yield ScanFault("torn last row", FaultKind.TORN)
                 continue

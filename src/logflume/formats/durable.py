@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from logflume.resources import open_file
+from logflume.resources import above_standard_streams
+from logflume.runs.safe_files import open_file
 
 __all__ = ["sync", "sync_entry", "sync_file"]
 
@@ -44,7 +45,7 @@ def sync_entry(path: Path) -> None:
     if sys.platform == "win32":
         return  # folders can't be opened
     for folder in (path.parent, path.parent.parent):
-        file = open_file(folder, os.O_RDONLY)
+        file = above_standard_streams(os.open(folder, os.O_RDONLY))
         try:
             os.fsync(file)
         except OSError as error:

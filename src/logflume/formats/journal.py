@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
-import stat
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +23,7 @@ from logflume.formats.journal_lines import (
 from logflume.protocols import Event, Position
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import MAX_LINE_BYTES, bounded_lines, open_file
 
 __all__ = [
     "Line",
@@ -38,6 +40,10 @@ __all__ = [
 
 _BISECT_BYTES = 1 << 16
 """Range at which the binary search for a line ends and lines are read one by one."""
+
+_LEAST_BYTES = 64 * 2**20
+_MAX_RATIO = 1_000
+"""A compressed file may have that many times its size, and at least 64 MB. Events reach a tenth."""
 
 _OPEN_TIMEOUT_S = 2.0
 """How long the same listed files may be missing: a rotation takes much less."""
@@ -127,7 +133,7 @@ def read_lines(
             continue  # all of its events are older
         with _reading(path):
             is_whole = path.suffix == ".zst" or first is None or _seek_before(lines, first) == 0
-            for number, raw in enumerate(lines, 1):
+            for number, raw in enumerate(bounded_lines(lines, path), 1):
                 yield Line(raw, path, number if is_whole else None)
 
 
@@ -151,7 +157,10 @@ def _find_number(line: Line) -> int | str:
     """Return the number of a line in its file, which may have been rotated meanwhile."""
     try:
         with _open(line.path) as lines:
-            return next((n for n, other in enumerate(lines, 1) if other == line.raw), "?")
+            return next(
+                (n for n, raw in enumerate(bounded_lines(lines, line.path), 1) if raw == line.raw),
+                "?",
+            )
     except OSError:
         return "?"
 
@@ -175,15 +184,15 @@ def _seek_before(file: Any, first: Position) -> int:
     while high - low > _BISECT_BYTES:
         middle = (low + high) // 2
         file.seek(middle)
-        file.readline()
-        position = find_position(file.readline())
+        file.readline(MAX_LINE_BYTES)
+        position = find_position(file.readline(MAX_LINE_BYTES))
         if position is not None and position < first:
             low = middle
         else:
             high = middle
     file.seek(low)
     if low:
-        file.readline()
+        file.readline(MAX_LINE_BYTES)
     return low
 
 
@@ -191,16 +200,44 @@ def _open(path: Path) -> Any:
     """Open a file of a journal.
 
     Raises:
-        OSError: It can't be opened.
-        RunError: It is no regular file: opening a FIFO would wait for ever.
+        OSError: It can't be opened, or is no regular file.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise RunError(f"{path}: not a regular file, so not a journal")
     if path.suffix != ".zst":
-        return path.open("rb")
-    import pyarrow as pa
+        return open(path, "rb", opener=open_file)
+    with open(path, "rb", opener=open_file) as compressed:
+        size_bytes = os.fstat(compressed.fileno()).st_size
+    return io.BufferedReader(_Decompressed(path, max(_LEAST_BYTES, _MAX_RATIO * size_bytes)))
 
-    return io.BufferedReader(pa.CompressedInputStream(str(path), "zstd"))
+
+class _Decompressed(io.RawIOBase):
+    """The content of a compressed file, up to a limit.
+
+    Args:
+        path: The file.
+        max_bytes: The limit; reading on raises an OSError.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        import pyarrow as pa
+
+        self._path = path
+        self._left_bytes = max_bytes
+        self._stream = pa.CompressedInputStream(str(path), "zstd")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = int(self._stream.readinto(buffer))
+        self._left_bytes -= count
+        if self._left_bytes < 0:
+            problem = f"more than {_MAX_RATIO:,} times its size when decompressed"
+            raise OSError(errno.EFBIG, problem, str(self._path))
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 OnProgress: TypeAlias = Callable[[int], None]

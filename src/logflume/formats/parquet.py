@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -15,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
 from logflume.protocols import FaultKind, Position, ScanFault, ScannedEvent
-from logflume.resources import open_file
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import open_file
 from logflume.values.event_checksum import event_checksum
 
 if TYPE_CHECKING:
@@ -24,14 +26,17 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 __all__ = [
+    "MAX_ROWS",
     "DamagedPartError",
     "Part",
     "count_values",
     "folder_name",
+    "has_parts",
     "is_part_name",
     "leaf_name",
     "list_parts",
     "list_tables",
+    "open_parquet",
     "open_part",
     "part_name",
     "read_column",
@@ -40,6 +45,30 @@ __all__ = [
     "scan_parts",
     "write_file",
 ]
+
+
+MAX_ROWS = 2_000_000
+"""Of a part. The sink merges parts up to half of it; a small file may claim any number of rows."""
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file.
+
+    Raises:
+        OSError: It is no regular file, or has more than `MAX_ROWS` rows.
+        pa.ArrowException: It is damaged.
+    """
+    # Not `read_table`, which takes a folder named `a=b`, such as a run's, for a partition column.
+    import pyarrow.parquet as pq
+
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
+    if file.metadata.num_rows > MAX_ROWS:
+        rows = file.metadata.num_rows
+        file.close()
+        raise OSError(errno.EFBIG, f"{rows:,} rows, of at most {MAX_ROWS:,}", str(path))
+    return file
 
 
 @contextmanager
@@ -52,11 +81,8 @@ def open_part(path: Path) -> Iterator[pq.ParquetFile]:
     """
     import pyarrow as pa
 
-    # Not `read_table`, which takes a folder named `a=b`, such as a run's, for a partition column.
-    import pyarrow.parquet as pq
-
     try:
-        with pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
+        with open_parquet(path) as file:
             yield file
     except FileNotFoundError:
         raise
@@ -162,8 +188,14 @@ def list_parts(folder: Path) -> list[Part]:
     """Return the parts in the folder of an event type, in order; rows and sizes are -1."""
     if not folder.is_dir():
         return []
-    names = sorted(path.name for path in folder.iterdir() if is_part_name(path.name))
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if is_part_name(entry.name))
     return [Part.of_name(name, -1, -1) for name in names]
+
+
+def has_parts(folder: Path) -> bool:
+    """Whether there is a part in any of the folders of parts."""
+    return any(list_parts(folder / name) for name in list_tables(folder))
 
 
 def is_part_name(name: str) -> bool:
@@ -266,13 +298,12 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
         DamagedPartError: The part can't be read.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from logflume.values.arrow import widen
 
     try:
         # One thread: the CPU cores belong to the training.
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_parquet(path) as file:
             for index in range(file.num_row_groups):
                 yield widen(file.read_row_group(index, use_threads=False), schema)
     except (OSError, pa.ArrowException) as error:
@@ -285,10 +316,9 @@ def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
     A part that is missing or can't be read yields none.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_parquet(path) as file:
             for index in range(file.num_row_groups):
                 rows = file.read_row_group(index, columns=_KEYS, use_threads=False)
                 for run_id, rank, attempt, seq in zip(
@@ -333,11 +363,10 @@ def _scan_part(
 ) -> Iterator[ScannedEvent | ScanFault]:
     """Yield the events of a part, and add its schema to `schema` if it can be read."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     location = path.parent.name
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with open_parquet(path) as file:
             if not set(file.schema_arrow.names) >= set(_KEYS):
                 raise pa.ArrowInvalid("columns of events are missing")
             for batch in file.iter_batches(_SCAN_ROWS, use_threads=False):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from logflume.formats.durable import sync_entry, sync_file
 from logflume.guard import Failure, call_guarded
-from logflume.resources import open_file
+from logflume.runs.safe_files import open_file
 from logflume.threads import start_thread
 
 __all__ = ["Rotation"]
@@ -116,7 +116,7 @@ def _compress(rotated: Path, draft: Path, syncs: bool) -> None:
     import pyarrow as pa
 
     with (
-        rotated.open("rb") as source,
+        open(rotated, "rb", opener=open_file) as source,
         open(draft, "wb", opener=open_file) as file,
         pa.CompressedOutputStream(file, "zstd") as target,
     ):

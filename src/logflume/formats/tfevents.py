@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from logflume.protocols import FaultKind, Position, ScanFault, ScannedEvent
-from logflume.resources import open_file
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import open_file
 
 __all__ = [
     "FRAME_BYTES",
@@ -61,7 +61,7 @@ def read_records(path: Path, offset: int = 0) -> Iterator[bytes]:
         path: The file.
         offset: Offset of a record in bytes.
     """
-    with path.open("rb") as file:
+    with open(path, "rb", opener=open_file) as file:
         file.seek(offset)
         while header := file.read(_RECORD_LENGTH.size + _CHECKSUM.size):
             length = header[: _RECORD_LENGTH.size]
@@ -69,6 +69,8 @@ def read_records(path: Path, offset: int = 0) -> Iterator[bytes]:
             if header[_RECORD_LENGTH.size :] != _checksum(length):
                 return
             (size,) = _RECORD_LENGTH.unpack(length)
+            if size > path.stat().st_size:  # the checksum is no proof of who wrote it
+                return
             data, checksum = file.read(size), file.read(_CHECKSUM.size)
             if checksum != _checksum(data):
                 return
@@ -288,7 +290,7 @@ def drop_unfinished(folder: Path, run: RunInfo) -> None:
             if data[-_POSITION_BYTES:].startswith(_POSITION_PREFIX):
                 end_bytes = size_bytes
         if path.stat().st_size > end_bytes:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+            descriptor = open_file(path, os.O_WRONLY)
             try:
                 os.ftruncate(descriptor, end_bytes)
             finally:

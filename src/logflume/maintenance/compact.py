@@ -62,7 +62,9 @@ def compact(folder: Path) -> Iterator[Compacted]:
             if run is None or run.process is not None:
                 continue
             for sink_file in find_sink_files(run, folder, load_configs(writer, run)):
-                if sink_file.can_compact and sink_file.path.is_dir():
+                is_own = sink_file.can_compact and not sink_file.is_shared
+                if is_own and sink_file.path.is_dir():
+                    sink_file.check_own()
                     yield _compact(sink_file)
 
 

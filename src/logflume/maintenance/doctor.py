@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import psutil
 
 from logflume.exceptions import RunError
 from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
 from logflume.maintenance.output_check import OutputCheck
-from logflume.maintenance.sink_files import SinkFile, find_sink_files, identify, load_configs
+from logflume.maintenance.sink_files import (
+    SinkFile,
+    find_sink_files,
+    identify,
+    load_configs,
+    note_unknown_kinds,
+    select_sink_files,
+)
 from logflume.maintenance.verify import Issue, JournalCheck, check_state, find_stale_files
 from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
-__all__ = ["CheckedSinkFile", "CheckedWriter", "check_writer", "diagnose", "is_live"]
+__all__ = [
+    "CheckedSinkFile",
+    "CheckedWriter",
+    "Note",
+    "check_writer",
+    "diagnose",
+    "ignore_note",
+    "is_live",
+]
 
 _BATCH_EVENTS = 1_024
 
@@ -68,7 +83,20 @@ class CheckedWriter(NamedTuple):
         return self.journal.is_complete and not any(checked.unknown for checked in self.sink_files)
 
 
-def diagnose(folder: Path, on_progress: OnProgress = ignore_progress) -> list[Issue]:
+Note: TypeAlias = Callable[[str], None]
+"""Called with a line about something that is not checked."""
+
+
+def ignore_note(_line: str) -> None:
+    """Do nothing."""
+
+
+def diagnose(
+    folder: Path,
+    on_progress: OnProgress = ignore_progress,
+    outside: Collection[Path] = (),
+    note: Note = ignore_note,
+) -> list[Issue]:
     """Check a run, and return its issues.
 
     In a run that is being written, events that are not written yet are not an issue.
@@ -76,6 +104,9 @@ def diagnose(folder: Path, on_progress: OnProgress = ignore_progress) -> list[Is
     Args:
         folder: The run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
+        outside: Sink files outside of the run's folder to include. Others there are not touched:
+            their paths are only what the journal says.
+        note: Called with a line about each sink file that is not checked.
 
     Returns:
         The issues; empty if everything is in order.
@@ -87,17 +118,27 @@ def diagnose(folder: Path, on_progress: OnProgress = ignore_progress) -> list[Is
     writers = find_writers(folder)
     if not writers:
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
-    results = [check_writer(writer, on_progress, is_live(writer)) for writer in writers]
+    results = [
+        check_writer(writer, on_progress, is_live(writer), outside, note) for writer in writers
+    ]
     return [issue for checked in results for issue in checked.issues]
 
 
-def check_writer(writer: Writer, on_progress: OnProgress, is_live: bool) -> CheckedWriter:
+def check_writer(
+    writer: Writer,
+    on_progress: OnProgress,
+    is_live: bool,
+    outside: Collection[Path] = (),
+    note: Note = ignore_note,
+) -> CheckedWriter:
     """Check the files of one writer.
 
     Args:
         writer: The writer.
         on_progress: Called with the number of bytes of journal that were read since the last call.
         is_live: Whether a process is writing the files.
+        outside: As for `diagnose`.
+        note: As for `diagnose`.
     """
     run = identify(writer)
     if run is None:
@@ -105,7 +146,9 @@ def check_writer(writer: Writer, on_progress: OnProgress, is_live: bool) -> Chec
             writer, None, JournalCheck(writer, {}, is_live), [], _no_events(writer, is_live)
         )
     configs = load_configs(writer, run)
-    sink_files = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
+    note_unknown_kinds(configs, note)
+    found = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
+    sink_files = select_sink_files(found, outside, note)
     # Sink files are read first, so that the journal of a live run has all their events.
     checks = [(file, OutputCheck(file, is_live)) for file in sink_files if _should_check(file)]
     journal = JournalCheck(writer, configs, is_live)
@@ -147,7 +190,10 @@ def is_live(writer: Writer) -> bool:
     """
     if writer.process_id is None:
         return writer.is_live
-    return psutil.pid_exists(writer.process_id)
+    try:
+        return psutil.pid_exists(writer.process_id)
+    except OverflowError:  # no system has such an id
+        return False
 
 
 def _no_events(writer: Writer, is_live: bool) -> list[Issue]:

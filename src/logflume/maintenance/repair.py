@@ -25,8 +25,10 @@ from logflume.formats.positions import PositionSet
 from logflume.maintenance.doctor import (
     CheckedSinkFile,
     CheckedWriter,
+    Note,
     check_writer,
     diagnose,
+    ignore_note,
     is_live,
 )
 from logflume.maintenance.replay import rebuild
@@ -43,6 +45,7 @@ from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.counters import Counters
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import open_file
 from logflume.runs.state import RunState
 from logflume.values.declared import declared_kind
 from logflume.values.kinds import find_kind
@@ -69,7 +72,7 @@ def remove_damaged_lines(writer: Writer, run: RunInfo, damaged: Collection[Path]
         files: dict[Path, Any] = {}
         for path in damaged:
             drafts[path] = path.with_name(f".{path.name}.tmp")
-            files[path] = stack.enter_context(_open_draft(drafts[path]))
+            files[path] = _open_draft(drafts[path], stack)
         for line in read_journal_lines(writer, run):
             event = line.event
             is_valid = event is not None and seen.add(event["attempt"], event["seq"])
@@ -90,21 +93,22 @@ def truncate_torn_line(writer: Writer) -> None:
     build(find(SINKS, "jsonl", "sinks"), {"path": str(path)}, {}, "sinks.jsonl").close()
 
 
-def _open_draft(draft: Path) -> Any:
+def _open_draft(draft: Path, stack: ExitStack) -> Any:
+    file = stack.enter_context(open(draft, "wb", opener=open_file))  # noqa: SIM115
     if ".zst" not in draft.suffixes:
-        return draft.open("wb")
+        return file
     import pyarrow as pa
 
-    return pa.CompressedOutputStream(str(draft), "zstd")
+    return stack.enter_context(pa.CompressedOutputStream(file, "zstd"))
 
 
 def _back_up(path: Path) -> None:
     names = (f".{path.name}.damaged" + (f"-{n}" if n > 1 else "") for n in count(1))
-    backup = next(file for name in names if not (file := path.with_name(name)).exists())
+    backup = next(file for name in names if not os.path.lexists(file := path.with_name(name)))
     try:
         os.link(path, backup)
     except OSError:  # not every file system supports hard links
-        shutil.copy2(path, backup)
+        shutil.copy2(path, backup, follow_symlinks=False)
 
 
 _NOT_FIXED = (
@@ -113,7 +117,12 @@ _NOT_FIXED = (
 )
 
 
-def repair(folder: Path, on_progress: OnProgress = ignore_progress) -> list[Issue]:
+def repair(
+    folder: Path,
+    on_progress: OnProgress = ignore_progress,
+    outside: Collection[Path] = (),
+    note: Note = ignore_note,
+) -> list[Issue]:
     """Repair a run, and return the remaining issues.
 
     Lines of the journal that are not valid events are removed, sink files that differ from the
@@ -123,32 +132,41 @@ def repair(folder: Path, on_progress: OnProgress = ignore_progress) -> list[Issu
     Args:
         folder: The run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
+        outside: Sink files outside of the run's folder to repair, too. They get missing events.
+        note: Called with a line about each sink file that is left alone.
 
     Returns:
         The issues that remain; empty if everything is in order.
 
     Raises:
-        RunError: The run is being written, or a file can't be written.
+        RunError: The run is being written, or a file can't be written: links are not followed.
     """
     folder = folder.resolve()
     writers = find_writers(folder)
     try:
         with lock_run(folder, writers):
             for writer in writers:
-                _repair(writer, on_progress)
+                _repair(writer, on_progress, outside)
     except OSError as error:
         raise RunError(f"{folder}: the run can't be repaired: {error}") from error
-    return [_explain(issue) for issue in diagnose(folder)]
+    return [_explain(issue) for issue in diagnose(folder, outside=outside, note=note)]
 
 
-def _repair(writer: Writer, on_progress: OnProgress) -> None:
+def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) -> None:
     is_forked = writer.process is not None
     if is_forked and is_live(writer):
         return  # a forked child that outlived its parent
-    checked = check_writer(writer, on_progress, is_live=False)
+    checked = check_writer(writer, on_progress, False, outside)
     run = checked.run
     if run is None or not checked.issues:
         return
+    sink_files = [
+        sink_file
+        for sink_file in find_sink_files(run, writer.folder, load_configs(writer, run))
+        if not sink_file.is_shared
+    ]
+    for sink_file in sink_files:
+        sink_file.check_own()
     if checked.journal.damaged:
         remove_damaged_lines(writer, run, checked.journal.damaged)
     truncate_torn_line(writer)
@@ -160,7 +178,6 @@ def _repair(writer: Writer, on_progress: OnProgress) -> None:
     for result in faulty:
         if result.sink_file not in rebuilt:
             _add_missing_events(result.sink_file, writer, run)
-    sink_files = find_sink_files(run, writer.folder, load_configs(writer, run))
     remove_stale_files(writer.folder, sink_files, checked.is_complete)
     repair_state(writer, run)
 

@@ -83,7 +83,11 @@ def replay(
             if run is not None and run.process is None:
                 sink_files = find_sink_files(run, folder, load_configs(writer, run))
                 _check_kinds(kinds, sink_files, in_place=out is None)
-                targets = [(file, _target(file, out)) for file in sink_files if file.kind in kinds]
+                chosen = [file for file in sink_files if file.kind in kinds]
+                targets = [(file, _target(file, out)) for file in chosen]
+                if out is None:
+                    for file in chosen:
+                        file.check_own()
                 rebuilt += rebuild(writer, run, targets, on_progress)
     return rebuilt
 
@@ -231,7 +235,7 @@ def keep_foreign_files(sink_file: SinkFile, old: Path, new: Path) -> None:
         try:
             os.link(path, target)
         except OSError:  # not every file system supports hard links
-            shutil.copy2(path, target)
+            shutil.copy2(path, target, follow_symlinks=False)
 
 
 def _foreign_files(sink_file: SinkFile, folder: Path) -> Iterator[Path]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from logflume.config.load import load_config
 from logflume.config.model import Config, SinkConfig
 from logflume.config.paths import PathCheck
-from logflume.config.registry import SINKS, check_options, find, is_journal_sink
+from logflume.config.registry import SINKS, check_options, find, is_journal_sink, is_known
 from logflume.events.reserved import LEVELS
 from logflume.exceptions import ConfigError, LogflumeError, RunError
 from logflume.formats.journal import read_journal_lines
@@ -26,6 +27,7 @@ from logflume.protocols import Event
 from logflume.runs.files import Writer
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import acquire, find_holder
+from logflume.runs.safe_files import check_entries, check_own, is_inside
 
 __all__ = [
     "SinkFile",
@@ -37,6 +39,8 @@ __all__ = [
     "identify",
     "load_configs",
     "lock_run",
+    "note_unknown_kinds",
+    "select_sink_files",
     "write_events",
 ]
 
@@ -73,7 +77,7 @@ def identify(writer: Writer) -> RunInfo | None:
 def expand_path(folder: Path, run: RunInfo, pattern: str) -> Path:
     """Expand a path of the configuration; the run's folder may have been moved or renamed since."""
     moved = msgspec.structs.replace(run, run=folder.name, dir=folder.parent)
-    return moved.expand(pattern)
+    return Path(os.path.abspath(moved.expand(pattern)))  # noqa: PTH100 - `..` is not resolved there
 
 
 def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
@@ -87,7 +91,7 @@ def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
             continue
         try:
             config = msgspec.json.decode(event["config"], type=Config)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             continue  # written by another version, or changed by a processor
         if _is_usable(config):
             configs[event["attempt"]] = config
@@ -127,8 +131,11 @@ def has_all_events(config: Config) -> bool:
 
 
 def can_build(sink: SinkConfig) -> bool:
-    """Whether a sink can be built here: it wasn't given as an object, and its kind is installed."""
-    if sink.instance is not None:
+    """Whether a sink can be built here: it wasn't given as an object, and its kind is installed.
+
+    Nothing is imported because a journal names it: the run may be somebody else's.
+    """
+    if sink.instance is not None or not is_known(SINKS, sink.type):
         return False
     try:
         find(SINKS, sink.type, "sinks")
@@ -156,8 +163,9 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
         writers: Its writers.
 
     Raises:
-        RunError: The run is being written.
+        RunError: The run is being written, or one of its files is a link.
     """
+    check_entries(folder, folder, _is_own_name)
     names = {Writer(folder, "").lock_name, *(w.lock_name for w in writers if w.process is None)}
     with ExitStack() as stack:
         for path in sorted(folder / name for name in names):
@@ -166,6 +174,11 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
                 raise RunError(_locked_message(folder, path))
             stack.callback(lock.release)
         yield
+
+
+def _is_own_name(name: str) -> bool:
+    """Whether a file in the run's folder is a journal, a run state or a lock, or a draft of one."""
+    return name.removeprefix(".").startswith(("events.", "events-", "run.", "run-"))
 
 
 def _locked_message(folder: Path, path: Path) -> str:
@@ -197,6 +210,7 @@ class SinkFile:
         path: The file or folder.
         label: The path in messages, relative to the run's folder.
         is_shared: Whether the path is outside of the run's folder, where other runs may write too.
+            Only the user can say that such a sink file is to be touched.
         is_expected: As given.
         attempts: The attempts whose configuration has the sink file; `[0]` if none has.
     """
@@ -217,7 +231,8 @@ class SinkFile:
         self.can_compact = hasattr(sink_class, "compact")
         self.is_journal = is_journal_sink(name, latest.sinks[name])
         self.path = expand_path(folder, run, str(latest.sinks[name].options["path"]))
-        self.is_shared = not self.path.is_relative_to(folder)
+        self.is_shared = not is_inside(folder, self.path)
+        self._folder = folder
         self.label = str(self.path if self.is_shared else self.path.relative_to(folder))
         self.is_expected = is_expected
         self._latest = _ConfiguredSink(name, latest)
@@ -253,6 +268,15 @@ class SinkFile:
         attempt = self.attempts[-1] if attempt is None else attempt
         run = msgspec.structs.replace(self.run, attempt=attempt)
         return self._sink(attempt).build(run, path or self.path)
+
+    def check_own(self) -> None:
+        """Check, before it is written, that a sink file in the run's folder is really there.
+
+        Raises:
+            RunError: A link leads there, or something else that is not written through.
+        """
+        if not self.is_shared:
+            check_own(self._folder, self.path)
 
     def own_files(self, folder: Path) -> set[Path]:
         """Return the files in a folder that the sink has written for the run."""
@@ -316,6 +340,44 @@ def find_sink_files(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -
     return [*own.values(), *(sink_file for sink_file in defaults if sink_file.kind not in kinds)]
 
 
+def select_sink_files(
+    sink_files: Sequence[SinkFile], outside: Collection[Path], note: Callable[[str], None]
+) -> list[SinkFile]:
+    """Return the sink files in the run's folder, and those outside of it that the user names.
+
+    Args:
+        sink_files: All sink files of a writer.
+        outside: The paths that the user names.
+        note: Called with a line about each sink file that is left out.
+    """
+    named = {path.resolve() for path in outside}
+    selected = []
+    for sink_file in sink_files:
+        if not sink_file.is_shared or sink_file.path.resolve() in named:
+            selected.append(sink_file)
+        elif sink_file.is_expected:
+            note(
+                f"{sink_file.path}: not checked, because it is not in the run's folder. "
+                "To include it: --outside with its path"
+            )
+    return selected
+
+
+def note_unknown_kinds(configs: Mapping[int, Config], note: Callable[[str], None]) -> None:
+    """Call `note` with a line about each sink that is left out because its kind isn't known."""
+    unknown = {
+        (name, sink.type)
+        for config in configs.values()
+        for name, sink in config.sinks.items()
+        if sink.instance is None and not is_known(SINKS, sink.type)
+    }
+    for name, kind in sorted(unknown):
+        note(
+            f"sinks.{name}: not checked, because no sink is registered as {kind!r}, and nothing is "
+            "imported because a journal names it. If you trust it: --import with that name"
+        )
+
+
 def write_events(sink: Any, events: Sequence[Event], label: str) -> None:
     """Write events to a sink.
 
@@ -357,8 +419,16 @@ def _rebuildable_sinks(config: Config) -> Iterable[str]:
     return [
         name
         for name, sink in config.sinks.items()
-        if name in used and can_build(sink) and "path" in sink.options
+        if name in used and can_build(sink) and _has_own_path(name, sink)
     ]
+
+
+def _has_own_path(name: str, sink: SinkConfig) -> bool:
+    """Whether a sink writes to a path, which is not that of the journal, the state or a lock."""
+    path = sink.options.get("path")
+    if not isinstance(path, str) or "\0" in path:
+        return False
+    return is_journal_sink(name, sink) or not _is_own_name(PurePath(path).name)
 
 
 def _find_sink(config: Config, folder: Path, run: RunInfo, path: Path) -> str | None:

@@ -164,7 +164,8 @@ def remove_stale_files(folder: Path, sink_files: Sequence[SinkFile], is_complete
         clean_up(sink_file.path)
     suffixes = _WORK_SUFFIXES if is_complete else (".tmp",)
     for path in [*_find_files(folder), *_find_work(folder, sink_files, suffixes)]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        is_folder = path.is_dir() and not path.is_symlink()
+        shutil.rmtree(path) if is_folder else path.unlink()
 
 
 def _find_files(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
@@ -26,6 +27,7 @@ from logflume.pipeline.threaded import Threaded
 from logflume.pipeline.worker import Worker
 from logflume.protocols import Event, Journal, is_journal
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import check_own, is_inside
 from logflume.runs.state import RunState
 from logflume.values.declared import read_kinds
 from logflume.values.kinds import Kind
@@ -165,7 +167,8 @@ def build_sink(
 ) -> Any:
     """Build one sink from its section of the configuration.
 
-    The placeholders `{dir}`, `{run}` and `{rank}` in its option `path` are expanded.
+    The placeholders `{dir}`, `{run}` and `{rank}` in its option `path` are expanded. In the run's
+    folder, which may be somebody else's, no link is followed; elsewhere the user's own links are.
 
     Args:
         name: Name of the sink, for error messages.
@@ -184,7 +187,7 @@ def build_sink(
     if path is not None:
         options["path"] = str(path)
     elif isinstance(options.get("path"), str):
-        options["path"] = str(injected["run"].expand(options["path"]))
+        options["path"] = str(_locate(injected["run"], options["path"]))
     factory = find(SINKS, config.type, f"{where}.type")
     if getattr(factory, "output", None) is not None and isinstance(options.get("path"), str):
         _create_parent(Path(options["path"]), where)
@@ -196,6 +199,20 @@ def _create_parent(path: Path, where: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{where}: can't be opened: {error}") from error
+
+
+def _locate(run: RunInfo, pattern: str) -> Path:
+    """Return the path of a sink.
+
+    Raises:
+        RunError: It is in the run's folder, and a link leads there.
+    """
+    # `..` is removed first: what is checked is what is opened.
+    path, folder = (Path(os.path.normpath(one)) for one in (run.expand(pattern), run.folder))
+    if not is_inside(folder, path):
+        return path.resolve() if path.is_symlink() else path
+    check_own(folder, path)
+    return path
 
 
 def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> NamedProcessor:

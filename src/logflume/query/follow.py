@@ -12,6 +12,7 @@ from logflume.formats.journal import open_files, parse_line, read_lines
 from logflume.formats.journal_lines import find_position
 from logflume.protocols import Position
 from logflume.runs.files import Writer, find_writers
+from logflume.runs.safe_files import bounded_lines
 
 __all__ = ["follow"]
 
@@ -123,7 +124,7 @@ def _find_last(files: list[tuple[Path, Any]]) -> Position | None:
         while position is None:
             at_start = path.suffix == ".zst" or lines.seek(0, 2) <= size_bytes
             lines.seek(0 if at_start else lines.tell() - size_bytes)
-            complete = (line for line in lines if line.endswith(b"\n"))
+            complete = (line for line in bounded_lines(lines, path) if line.endswith(b"\n"))
             position = max(filter(None, map(find_position, complete)), default=None)
             if at_start:
                 break

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from itertools import islice, pairwise
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from logflume.formats.parquet import (
     Part,
     count_values,
     folder_name,
+    has_parts,
     list_parts,
     list_tables,
     open_part,
@@ -41,27 +43,52 @@ class MissingEvents:
     every event up to it. Only if the counts differ are the `seq` columns read.
 
     Args:
-        attempts: For each attempt that may be incomplete: a mask, indexed by `seq`, of the events
-            that its parts have.
+        attempts: For the first attempt that may be incomplete, and each later one that has parts:
+            the `seq`s of the events that its parts have, sorted.
     """
 
-    def __init__(self, attempts: Mapping[int, np.ndarray[Any, Any]]) -> None:
+    def __init__(self, attempts: Mapping[int, StoredSeqs]) -> None:
         self._stored = attempts
 
     def read_lines(self, writer: Writer) -> Iterator[Line]:
         """Yield the journal lines of these events, in order."""
-        for attempt, stored in self._stored.items():
-            gaps = (~stored).nonzero()[0]
-            first = attempt, int(gaps[0]) if gaps.size else len(stored)
+        for attempt, following in pairwise([*self._stored, inf]):
+            stored = self._stored[int(attempt)]
+            first = int(attempt), stored.first_missing
             with ExitStack() as stack:
                 for line in read_lines(open_files(writer.journals, stack), first):
                     position = find_position(line.raw)
                     if position is None or position < first or not line.is_complete:
                         continue
-                    if position[0] != attempt:
+                    if position[0] >= following:
                         break
-                    if position[1] >= len(stored) or not stored[position[1]]:
+                    if position[0] != attempt or position[1] not in stored:
                         yield line
+
+
+class StoredSeqs:
+    """A set of `seq`s. A range takes no memory, because a file name may claim any number.
+
+    Args:
+        size: The `seq`s are those below it,
+        seqs: unless they are given here, sorted.
+
+    Attributes:
+        first_missing: The lowest `seq` that is not in the set.
+    """
+
+    def __init__(self, size: int, seqs: np.ndarray[Any, Any] | None = None) -> None:
+        self._seqs = seqs
+        self.first_missing = size
+        if seqs is not None:
+            gaps = (seqs != range(len(seqs))).nonzero()[0]
+            self.first_missing = int(gaps[0]) if gaps.size else len(seqs)
+
+    def __contains__(self, seq: int) -> bool:
+        if self._seqs is None or seq < self.first_missing:
+            return seq < self.first_missing
+        index = int(self._seqs.searchsorted(seq))
+        return index < len(self._seqs) and int(self._seqs[index]) == seq
 
 
 def find_missing_events(writer: Writer, state: RunState, parts: Parts) -> MissingEvents | None:
@@ -72,20 +99,24 @@ def find_missing_events(writer: Writer, state: RunState, parts: Parts) -> Missin
     """
     import numpy as np
 
-    open_attempts = range(state.complete.get(writer.parquet.name, 0), state.attempt + 1)
-    stored: dict[int, Any] = {}
-    for attempt in open_attempts:
+    empty = np.empty(0, np.int64)
+    # Only attempts with parts are visited: `run.json` may claim any number of them.
+    found = {part.attempt for some in parts.values() for part in some}
+    complete = state.complete.get(writer.parquet.name, 0)
+    first = complete if any(attempt < complete for attempt in found) else 0
+    stored: dict[int, StoredSeqs] = {}
+    for attempt in [first, *sorted(attempt for attempt in found if attempt > first)]:
         of_attempt = {
             name: [part for part in some if part.attempt == attempt] for name, some in parts.items()
         }
         size = 1 + max((p.last_seq for some in of_attempt.values() for p in some), default=-1)
         rows = _count_rows(writer, of_attempt)
-        stored[attempt] = np.full(size, rows == size)
+        stored[attempt] = StoredSeqs(size)
         if rows != size:
-            for seqs in _read_seqs(writer, of_attempt):
-                stored[attempt][seqs] = True
-            if stored[attempt].sum() != rows:
+            seqs = np.unique(np.concatenate([*_read_seqs(writer, of_attempt), empty]))
+            if len(seqs) != rows:
                 return None
+            stored[attempt] = StoredSeqs(size, seqs)
     return MissingEvents(stored)
 
 
@@ -129,12 +160,15 @@ class Snapshot:
         self._writer = writer
         self._parts: dict[str, list[Part]] = {}
         self._missing: MissingEvents | None = None
+        self._is_complete = False
         if writer.state is not None:
-            if not writer.is_complete:
-                self._parts = {
-                    t: list_parts(writer.parquet / t) for t in list_tables(writer.parquet)
-                }
-            self._missing = find_missing_events(writer, writer.state, self._parts)
+            self._is_complete = writer.is_complete and has_parts(writer.parquet)
+            if self._is_complete:
+                self._missing = MissingEvents({})
+            else:
+                tables = list_tables(writer.parquet)
+                self._parts = {t: list_parts(writer.parquet / t) for t in tables}
+                self._missing = find_missing_events(writer, writer.state, self._parts)
 
     def files(self, event_type: str) -> list[Path]:
         """Return the Parquet parts that have events of a type, in order."""
@@ -200,7 +234,7 @@ class Snapshot:
         if self._missing is None:
             return []
         folder = self._writer.parquet / table
-        parts = list_parts(folder) if self._writer.is_complete else self._parts.get(table, ())
+        parts = list_parts(folder) if self._is_complete else self._parts.get(table, ())
         return [folder / part.name for part in parts]
 
     def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:

@@ -106,7 +106,7 @@ def _read_config(text: str | None) -> dict[str, Any]:
     """Return the configuration; a processor may have changed its text."""
     try:
         return msgspec.json.decode(text or "{}", type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {}
 
 

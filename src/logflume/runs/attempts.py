@@ -140,7 +140,7 @@ def _assign_number(run: RunInfo, run_lock: FileLock | None) -> Attempt:
 def _load_states(run: RunInfo) -> list[RunState]:
     """Return the states of the run and rank: of the latest attempt, and of concurrent ones."""
     folder = run.folder
-    writers = find_writers(folder) if folder.is_dir() else []
+    writers = find_writers(folder, None) if folder.is_dir() else []
     own = [w for w in writers if w.rank == run.rank and w.process is None]
     own.sort(key=lambda writer: writer.attempt is not None)  # `run.json` itself first
     paths = (folder / writer.state_name for writer in own)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from functools import cached_property
-from glob import escape
 from pathlib import Path
 
 from logflume.exceptions import RunError
@@ -84,16 +84,40 @@ class Writer:
 
         If a compressed copy of a file already exists, only the copy is returned.
         """
-        names = {path.name for path in self.folder.glob(f"events{escape(self.suffix)}.*")}
+        start = f"events{self.suffix}."
+        names = {name for name in _list_names(self.folder) if name.startswith(start)}
         names = {name for name in names if name.endswith((".jsonl", ".jsonl.zst"))}
         return sorted((self.folder / n for n in names if f"{n}.zst" not in names), key=_file_key)
 
 
-def find_writers(folder: Path) -> list[Writer]:
-    """Return all writers of a run, rank 0 first."""
-    matches = (_FILE.fullmatch(path.name) for path in folder.iterdir())
+MAX_WRITERS = 4_096
+"""Of a run, for readers: each one lists the folder for itself."""
+
+
+def find_writers(folder: Path, max_writers: int | None = MAX_WRITERS) -> list[Writer]:
+    """Return all writers of a run, rank 0 first.
+
+    Args:
+        folder: The run's folder.
+        max_writers: The most that a run may have; None: any number.
+
+    Raises:
+        RunError: The run has more.
+    """
+    matches = map(_FILE.fullmatch, _list_names(folder))
     suffixes = {match[1] or match[2] or "" for match in matches if match}
+    if max_writers is not None and len(suffixes) > max_writers:
+        raise RunError(
+            f"{folder}: the files of {len(suffixes):,} writers (ranks, forked children, concurrent "
+            f"attempts), and a run with more than {max_writers:,} is not read. Move those of the "
+            "ranks that you don't need to another folder"
+        )
     return [Writer(folder, suffix) for suffix in sorted(suffixes, key=_suffix_key)]
+
+
+def _list_names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
 
 
 def _suffix_key(suffix: str) -> list[tuple[int, str]]:

@@ -27,7 +27,7 @@ import msgspec
 
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
-from logflume.resources import open_file
+from logflume.runs.safe_files import open_file, read_file
 from logflume.threads import start_thread
 
 if sys.platform != "win32":
@@ -42,6 +42,9 @@ BEAT_TIMEOUT_S = 7.0
 """How long another machine waits for that."""
 
 _POLL_INTERVAL_S = 0.05
+
+_MAX_BYTES = 65_536
+"""Of a lock file: what is larger was not written by a holder."""
 
 _HELD_ERRORS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
@@ -154,8 +157,8 @@ class FileLock:
                 return None
             # Opened again: over NFS that shows what other machines wrote, and closing sends this.
             try:
-                with self._path.open("r+b") as file:
-                    found = _decode(file.read())
+                with open(self._path, "r+b", opener=open_file) as file:
+                    found = _decode(file.read(_MAX_BYTES))
                     self._holder.beat += 1
                     file.seek(0)
                     file.write(msgspec.json.encode(self._holder) + b"\n")
@@ -191,7 +194,7 @@ def acquire(path: Path) -> FileLock | None:
         created = [folder for folder in path.parents if not folder.exists()]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = open_file(path, os.O_RDWR | os.O_CREAT, 0o644)
+            file = open_file(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise RunError(f"{path.parent}: runs can't be written here: {error}") from error
         fault = ""
@@ -211,10 +214,10 @@ def acquire(path: Path) -> FileLock | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a live process holds the lock; False where file locks are not supported."""
+    """Whether a live process holds the lock; False where that can't be known."""
     try:
-        file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        file = open_file(path, os.O_RDONLY)
+    except OSError:  # no such file, no lock file, or one that this user may not read
         return False
     try:
         _lock(file, is_shared=True)
@@ -228,7 +231,7 @@ def is_locked(path: Path) -> bool:
 def find_holder(path: Path) -> LockHolder | None:
     """Return the process that holds the lock; None if that is unknown."""
     try:
-        return _decode(path.read_bytes())
+        return _decode(read_file(path, _MAX_BYTES))
     except OSError:
         return None
 
@@ -237,7 +240,7 @@ def _decode(content: bytes) -> LockHolder | None:
     """Return the holder; None if it has only just acquired the lock, and not written the file."""
     try:
         return msgspec.json.decode(content, type=LockHolder)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
@@ -280,7 +283,7 @@ def _is_running(pid: int, started_by: str | None = None) -> bool:
             started_by is not None and started_s > datetime.fromisoformat(started_by).timestamp()
         )
         return not is_later and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, ValueError, OverflowError):  # or no such id, or no such time
         return False
     except psutil.Error:
         return True

@@ -7,15 +7,23 @@ does a concurrent attempt, `run-attempt<n>.json`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from logflume.exceptions import RunError
-from logflume.resources import open_file
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import open_file, read_file
 
 __all__ = ["RunState"]
+
+MAX_ATTEMPT = 1_000_000_000
+"""Of a run: a higher one is damage, and the next one would not fit its file names."""
+
+_MAX_BYTES = 64 * 2**20
+"""Of a state: the kinds of a million fields."""
 
 
 class RunState(msgspec.Struct, kw_only=True):
@@ -35,7 +43,7 @@ class RunState(msgspec.Struct, kw_only=True):
     """
 
     run: str
-    attempt: int
+    attempt: Annotated[int, msgspec.Meta(ge=0, le=MAX_ATTEMPT)]
     started: str
     status: str = "running"
     kinds: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
@@ -55,10 +63,13 @@ class RunState(msgspec.Struct, kw_only=True):
             RunError: The file exists, but can't be read.
         """
         try:
-            return msgspec.json.decode(path.read_bytes(), type=cls)
+            state = msgspec.json.decode(read_file(path, _MAX_BYTES), type=cls)
+            if datetime.fromisoformat(state.started).tzinfo is None:
+                raise ValueError(f"`started` has no time zone: {state.started!r}")
+            return state
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(
                 f"{path}: the state of the run can't be read ({error}). "
                 "Choose another run id, or remove the file to start attempt 0."

@@ -119,10 +119,13 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _module_path() -> list[str]:
-    """Return `sys.path` with absolute entries, without those that imports ignore: any but a str."""
-    folder = str(Path.cwd())
+    """Return the absolute entries of `sys.path`, without those that imports ignore: any but a str.
+
+    The current folder, which an interactive session has as an empty entry, is not one of them: what
+    lies there is not to be imported by a process that nobody sees.
+    """
     texts = (str.__str__(entry) for entry in sys.path if isinstance(entry, str))
-    return [os.path.join(folder, text) for text in texts]  # noqa: PTH118
+    return list(filter(os.path.isabs, texts))
 
 
 def _leave_to_parent() -> None:
