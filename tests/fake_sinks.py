@@ -59,10 +59,17 @@ class HangingSink:
 
     held: HeldSink
 
-    def __init__(self) -> None:
-        self.write = self.held.write
-        self.flush = self.held.flush
-        self.close = self.held.close
+    def write(self, events: Sequence[Event]) -> None:
+        """Delegate."""
+        self.held.write(events)
+
+    def flush(self) -> None:
+        """Delegate."""
+        self.held.flush()
+
+    def close(self) -> None:
+        """Delegate."""
+        self.held.close()
 
 
 class FaultySink:

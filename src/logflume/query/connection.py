@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from logflume.exceptions import QueryError
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["check_is_query", "connect", "lock", "quote_name", "quote_text"]
+__all__ = ["check_is_query", "connect", "lock", "quote_file", "quote_name", "quote_text"]
 
 _PIVOT = re.compile(r"\s*pivot\b", re.IGNORECASE)
 
@@ -36,8 +37,9 @@ def lock(connection: DuckDBPyConnection, files: Iterable[Path] = ()) -> None:
     """Limit the statements from here on to some files; no statement can lift the limit."""
     ((is_locked,),) = connection.execute("select current_setting('lock_configuration')").fetchall()
     if not is_locked:
-        paths = ", ".join(quote_text(str(path)) for path in files)
-        connection.execute(f"set allowed_paths = [{paths}]")
+        # The patterns that stand for the files are checked, and then the files.
+        allowed = [form for path in files for form in (quote_text(str(path)), quote_file(path))]
+        connection.execute(f"set allowed_paths = [{', '.join(dict.fromkeys(allowed))}]")
         connection.execute("set enable_external_access = false; set lock_configuration = true")
 
 
@@ -59,6 +61,11 @@ def check_is_query(query: str) -> None:
             "sql: expected a query, such as a select; "
             "other statements need `external=True`, or `logflume sql --external`"
         )
+
+
+def quote_file(path: Path) -> str:
+    """Return a file as a literal: DuckDB takes every path for a pattern."""
+    return quote_text(glob.escape(str(path)))
 
 
 def quote_name(name: str) -> str:

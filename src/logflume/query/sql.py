@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -231,8 +230,7 @@ def _select_all(
 
 
 def _scan(files: Sequence[Path]) -> str:
-    from logflume.query.connection import quote_text
+    from logflume.query.connection import quote_file
 
-    # DuckDB takes every path for a pattern.
-    listed = ", ".join(quote_text(glob.escape(str(path))) for path in files)
+    listed = ", ".join(map(quote_file, files))
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"

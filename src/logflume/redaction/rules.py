@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import re2
+import re2  # type: ignore[import-untyped]
 
 __all__ = ["find_known", "is_random", "pattern"]
 

@@ -32,8 +32,9 @@ def print_text(stream: Any, text: str) -> None:
 
 
 def print_line(text: str) -> None:
-    """Print a line on standard error: what can't be logged, because logging is what is broken."""
-    # Imported here: only a run whose logging is broken needs it in the training process.
-    from logflume.redaction.texts import redact_text
+    """Print a line on standard error: what can't be logged, because logging is what is broken.
 
-    call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(redact_text(text))}\n"))
+    Secrets are not replaced: daemon threads get here while the interpreter ends, which aborts the
+    process if it happens within RE2.
+    """
+    call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(text)}\n"))
