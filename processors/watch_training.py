@@ -56,7 +56,7 @@ class WatchTraining:
 
     - `nonfinite_loss`: the loss is NaN or infinite.
     - `nonfinite_gradient`: the norm of the gradient is NaN or infinite, but the loss isn't:
-      transformers reports a loss of 0.0 beside it.
+      transformers reports a loss of 0.0 with it.
     - `reward_with_truncation`: the reward rises while more completions are truncated at the length
       limit.
     - `reward_without_correctness`: the reward keeps rising, but correctness doesn't.

@@ -79,7 +79,7 @@ FINAL = {"train_runtime": 9.0, "train_samples_per_second": 8.0, "train_steps_per
     ],
 )
 def test_types_of_a_report(report: dict[Any, Any], expected: dict[str, Any]) -> None:
-    """Evaluations, summaries and metrics of the training are told apart by their names."""
+    """Evaluations, summaries and metrics of the training are distinguished by their names."""
     common = {"epoch": report["epoch"]} if "epoch" in report else {}
     assert {event: {**fields, **common} for event, fields in expected.items()} == (
         split_report(report)

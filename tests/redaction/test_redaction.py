@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logflume
-from logflume.redaction.names import Secrecy, secrecy
+from logflume.redaction.field_names import Secrecy, secrecy
 from logflume.redaction.texts import redact_text
 from logflume.testing import capture_events
 from tests.event_helpers import fields, only

@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def import_from_here() -> None:
-    """Let imports find modules in the current folder, which the user has asked for."""
+    """Let imports find modules in the current folder, as the user requested."""
     sys.path.insert(0, str(Path.cwd()))
 
 

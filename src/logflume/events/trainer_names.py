@@ -36,7 +36,7 @@ def split_report(
     - Names with the prefix of another evaluation (`evaluate(metric_key_prefix="test")`) are
       metrics of an evaluation, and keep the prefix. So are the other names of its report, unless
       a report of the training was merged with it, which `loss` or `learning_rate` shows.
-    - What only a trainer's final report has (`train_runtime`, `total_flos`, and beside them
+    - What only a trainer's final report has (`train_runtime`, `total_flos`, and with them
       `train_loss`) makes a summary. Any other `train_` name is a metric of the training.
     - `evaluate(metric_key_prefix="train")` reports the same names as the end of a training, except
       for `total_flos`. It is an evaluation, if it is certain that nothing of the report is missing.

@@ -31,7 +31,7 @@ _OWN_ATTRIBUTES = {
 """Attributes of a record that are not fields of `extra`."""
 
 _OF_STRUCTLOG = {"_logger", "_name"}
-"""What structlog's ProcessorFormatter adds to `extra`, beside a mapping as the message."""
+"""What structlog's ProcessorFormatter adds to `extra` for a mapping as the message."""
 
 
 class _EventHandler(logging.Handler):

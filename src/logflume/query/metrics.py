@@ -186,8 +186,8 @@ def _to_wide(
             tables.append(pa.table([*arrays, *values], names=[*keys, *metrics]))
     # Where two types have a column in common, the later type takes precedence.
     rows = pa.concat_tables(reversed(tables), promote_options="default")
-    asked = [name for name in names if name in columns]
-    ordered = list(dict.fromkeys([*asked, *columns]))
+    requested = [name for name in names if name in columns]
+    ordered = list(dict.fromkeys([*requested, *columns]))
     merged = rows.group_by(keys, use_threads=False).aggregate([(n, "first") for n in ordered])
     merged = merged.rename_columns([*keys, *ordered])
     order: list[Any] = [(n, "descending" if n == "mode" else "ascending") for n in keys]
@@ -205,8 +205,8 @@ def _name_columns(
         is_plain = event_type in _UNPREFIXED or (
             metric in names and _owner(metric, found) is of_type
         )
-        asked = [n for n in ((metric,) if is_plain else ()) + (prefixed,) if n in names]
-        for column in asked or [metric if is_plain else prefixed]:
+        requested = [n for n in ((metric,) if is_plain else ()) + (prefixed,) if n in names]
+        for column in requested or [metric if is_plain else prefixed]:
             columns.setdefault(column, metric)
     return columns
 

@@ -3,7 +3,7 @@
 | module | contents |
 |---|---|
 | `texts.py` | secrets within a text, by their form and by the name that they are assigned to |
-| `names.py` | names of fields whose text is a secret |
+| `field_names.py` | names of fields whose text is a secret |
 | `values.py` | secrets in the values of an event, at any depth |
 | `rules.py` | the patterns of known services, and the test of randomness |
 | `gitleaks.json` | the rules of gitleaks (MIT, see `LICENSE-gitleaks`), made by `vendor.py` |

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from logflume.redaction.names import Secrecy, is_folder, secrecy
+from logflume.redaction.field_names import Secrecy, is_folder, secrecy
 from logflume.redaction.rules import find_known, is_random, pattern
 
 __all__ = ["REDACTED", "redact_text"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from logflume.redaction.names import Secrecy, is_folder, secrecy
+from logflume.redaction.field_names import Secrecy, is_folder, secrecy
 from logflume.redaction.rules import is_random
 from logflume.redaction.texts import REDACTED, redact_text
 

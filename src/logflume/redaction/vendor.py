@@ -30,7 +30,7 @@ _PUBLIC = ("-client-id", "-access-id", "-api-id")
 
 
 def main() -> None:
-    """Write `gitleaks.json` beside this module."""
+    """Write `gitleaks.json` next to this module."""
     path, commit = sys.argv[1:]
     rules = tomllib.loads(Path(path).read_text())["rules"]
     vendored = {

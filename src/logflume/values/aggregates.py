@@ -12,7 +12,7 @@ becomes of the values of a field is its aggregate, declared in the catalogue:
 | `std`     | the standard deviation of all values, from `n`, `mean` and `std`: fields so named |
 | `last`    | the last value of each rank, of several ranks the mean: counters                  |
 
-A mean is weighted by the number of values that each event stands for: the field `n` beside it
+A mean is weighted by the number of values that each event stands for: the field `n` next to it
 (`rewards/form/n` for `rewards/form/mean`), or the nearest one above (`quality/n`, `n`). A share of
 groups is weighted by the number of groups. Readers and the TensorBoard sink use the same function.
 """
