@@ -35,6 +35,7 @@ __all__ = [
     "read_batches",
     "read_journal_lines",
     "read_lines",
+    "read_lines_from",
 ]
 
 
@@ -135,6 +136,20 @@ def read_lines(
             is_whole = path.suffix == ".zst" or first is None or _seek_before(lines, first) == 0
             for number, raw in enumerate(bounded_lines(lines, path), 1):
                 yield Line(raw, path, number if is_whole else None)
+
+
+def read_lines_from(
+    files: Sequence[tuple[Path, Any]], first: Position
+) -> Iterator[tuple[Position, Line]]:
+    """Yield the complete lines of events from a position on, each with its position.
+
+    Raises:
+        RunError: A file can't be read.
+    """
+    for line in read_lines(files, first):
+        position = find_position(line.raw)
+        if position is not None and position >= first and line.is_complete:
+            yield position, line
 
 
 def parse_line(line: Line) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from logflume.formats.journal import open_files, parse_line, read_lines
+from logflume.formats.journal import open_files, parse_line, read_lines_from
 from logflume.formats.journal_lines import find_position
 from logflume.protocols import Position
 from logflume.runs.files import Writer, find_writers
@@ -105,11 +105,7 @@ class _Follower:
     def _read(self, until: Position | None = None) -> Iterator[dict[str, Any]]:
         with ExitStack() as stack:
             files = open_files(self._writer.journals, stack)
-            first = self._next
-            for line in read_lines(files, first):
-                position = find_position(line.raw)
-                if position is None or position < first or not line.is_complete:
-                    continue
+            for position, line in read_lines_from(files, self._next):
                 if until is not None and position > until:
                     return
                 self._next = (position[0], position[1] + 1)

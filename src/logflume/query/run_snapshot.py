@@ -10,8 +10,8 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.formats.journal import Line, open_files, parse_line, read_lines
-from logflume.formats.journal_lines import event_type_filter, find_position
+from logflume.formats.journal import Line, open_files, parse_line, read_lines, read_lines_from
+from logflume.formats.journal_lines import event_type_filter
 from logflume.formats.parquet import (
     Part,
     count_values,
@@ -56,10 +56,8 @@ class MissingEvents:
             stored = self._stored[int(attempt)]
             first = int(attempt), stored.first_missing
             with ExitStack() as stack:
-                for line in read_lines(open_files(writer.journals, stack), first):
-                    position = find_position(line.raw)
-                    if position is None or position < first or not line.is_complete:
-                        continue
+                files = open_files(writer.journals, stack)
+                for position, line in read_lines_from(files, first):
                     if position[0] >= following:
                         break
                     if position[0] != attempt or position[1] not in stored:

@@ -19,13 +19,11 @@ from logflume.values.columnar import EventColumns
 from logflume.values.declared import declared_kind
 from logflume.values.kinds import INT64_MAX, KINDS, MISFIT, Kind
 from logflume.values.plain import MAX_TEXT, note_nonfinite, plain, valid_text
-from logflume.values.steps import parse_mode, parse_step
+from logflume.values.steps import MODES, PARSERS
 
 __all__ = ["finish_columns"]
 
 _HEADER = ("timestamp", "level", "logger", "event")
-_MODES = frozenset({"train", "eval"})
-_PARSERS = {"step": parse_step, "mode": parse_mode}
 
 
 def finish_columns(
@@ -92,15 +90,15 @@ def _fit(
         return values
     if kind is None:
         return None  # the first value determines it
-    is_checked_at_once = name not in _PARSERS and not KINDS[kind].is_list
+    is_checked_at_once = name not in PARSERS and not KINDS[kind].is_list
     if is_checked_at_once and types <= KINDS[kind].exact_types and _is_valid(values, kind):
         return values
     given = [plain(value) for value in values]
     if declared is not Kind.TEXT and any(type(value) is dict for value in given):
         return None  # a mapping has a field for each entry
-    if name in _PARSERS:
-        given = list(map(_PARSERS[name], given))
-    if name == "mode" and not all(type(value) is str and value in _MODES for value in given):
+    if name in PARSERS:
+        given = list(map(PARSERS[name], given))
+    if name == "mode" and not all(type(value) is str and value in MODES for value in given):
         return None
     coerced = [coerce(value, kind, declared is not None) for value in given]
     return coerced if all(map(_is_kept_whole, coerced)) else None

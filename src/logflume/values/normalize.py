@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from logflume.events.catalogue import CATALOGUE
-from logflume.events.reserved import RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
+from logflume.events.reserved import LEVELS, RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
 from logflume.events.times import format_time, is_timestamp
 from logflume.protocols import Event
 from logflume.runs.info import RunInfo
@@ -29,7 +29,7 @@ from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
 from logflume.values.plain import clean_name, json_text, note_nonfinite, plain, plain_mapping
 from logflume.values.shapes import ShapeLimits, Shapes, find_limits
 from logflume.values.snapshot import unique_name
-from logflume.values.steps import parse_mode, parse_step
+from logflume.values.steps import MODES, PARSERS
 
 __all__ = ["MAX_ADHOC_TYPES", "Normalizer"]
 
@@ -50,12 +50,9 @@ _TOO_MANY_FIELDS = (
 )
 
 _HEADER = frozenset({"timestamp", "level", "logger", "event", "extras"})
-_LEVELS = frozenset({"debug", "info", "warning", "error", "critical"})
-_MODES = frozenset({"train", "eval"})
 _EXACT: dict[Kind | None, type] = {
     kind: spec.python_type for kind, spec in KINDS.items() if not spec.is_list
 }
-_PARSERS: dict[str, Callable[[Any], Any]] = {"step": parse_step, "mode": parse_mode}
 _CHECKED = RESERVED_FOR_PIPELINE | {"step", "mode"}
 
 
@@ -124,7 +121,7 @@ class Normalizer:
         event_type = columns["event"][0]
         if event_type not in CATALOGUE and event_type not in self.kinds:
             return None
-        head = {**self._head, "seq": self.seq, "step": None}
+        head = {**self._head, "seq": self.seq}
         finished = finish_columns(columns, head, self.kinds.get(event_type, {}))
         if finished is not None:
             self.seq += len(finished)
@@ -139,7 +136,7 @@ class Normalizer:
         """
         self._head["seq"] = self.seq
         event = {**self._head, **event_dict}
-        if event["level"] not in _LEVELS or event.get("mode", "train") not in _MODES:
+        if event["level"] not in LEVELS or event.get("mode", "train") not in MODES:
             return None
         if not limits.apply(event):
             return None
@@ -153,7 +150,7 @@ class Normalizer:
         event: dict[str, Any] = {
             **self._head,
             "timestamp": _checked(event_dict, "timestamp", extras, is_timestamp) or _now(),
-            "level": _checked(event_dict, "level", extras, _LEVELS.__contains__) or "info",
+            "level": _checked(event_dict, "level", extras, LEVELS.__contains__) or "info",
             "logger": truncate_name(str(plain(event_dict.get("logger")))),
             "event": event_type,
         }
@@ -201,15 +198,15 @@ class Normalizer:
         if name in RESERVED_FOR_PIPELINE or (name in event and name != "step"):
             extras[unique_name(name, extras)] = value
             return
-        if name in _PARSERS:
-            value = _PARSERS[name](value)
+        if name in PARSERS:
+            value = PARSERS[name](value)
         coerced = self._coerce(event_type, name, value)
-        if name == "mode" and coerced is not None and coerced not in _MODES:
+        if name == "mode" and coerced is not None and coerced not in MODES:
             coerced = MISFIT
         if coerced is MISFIT:
             self.misfits += 1
             extras[unique_name(name, extras)] = value
-            if name in _PARSERS:
+            if name in PARSERS:
                 text = truncate_name(json_text(value))
                 self._report_once(name, f"invalid {name} {text}; it is kept in extras")
         elif name != "mode" or coerced is not None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["parse_mode", "parse_step"]
+__all__ = ["MODES", "PARSERS", "parse_mode", "parse_step"]
+
+MODES = frozenset({"train", "eval"})
+"""The modes of events."""
 
 _INTEGER = re.compile(r"\s*[+-]?\d{1,18}\s*", re.ASCII)
 
-_MODES = {
+_MODE_NAMES = {
     "train": "train",
     "training": "train",
     "eval": "eval",
@@ -44,4 +48,8 @@ def parse_mode(value: Any) -> Any:
     >>> parse_mode("Validation"), parse_mode("warmup")
     ('eval', 'warmup')
     """
-    return _MODES.get(value.strip().lower(), value) if isinstance(value, str) else value
+    return _MODE_NAMES.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+PARSERS: dict[str, Callable[[Any], Any]] = {"step": parse_step, "mode": parse_mode}
+"""By the field that a function parses."""
