@@ -31,12 +31,27 @@ SCHEMA_VERSION = 1  # incremented when a declared field changes its name, type o
 class ModelOutput(TrainerEvent):
     """One completion of the model."""
 
+    id: Annotated[
+        str | None, doc("id of the completion in its run: `<writer>-<attempt>-<n>`, n from 0")
+    ] = None
+    prompt_id: Annotated[
+        str | None, doc("id of the prompt, the same in all steps and runs: a hash of it")
+    ] = None
     question: Annotated[str | None, doc("question in the prompt")] = None
     true_answer: Annotated[str | None, doc("correct answer")] = None
-    model_output: Annotated[str | None, doc("complete text of the completion")] = None
-    reasoning: Annotated[str | None, doc("text between the reasoning tags")] = None
+    model_output: Annotated[
+        str | None, doc("complete text of the completion, with thinking, tool calls and results")
+    ] = None
+    messages: Annotated[
+        str | None, doc("the completion as the trainer had it, if it is a conversation: JSON text")
+    ] = None
+    reasoning: Annotated[str | None, doc("thinking, or the text between the reasoning tags")] = None
     answer: Annotated[str | None, doc("text between the answer tags")] = None
-    prompt: Annotated[str | None, doc("text of the prompt")] = None
+    prompt: Annotated[str | None, doc("text of the prompt, system messages included")] = None
+    prompt_messages: Annotated[
+        str | None, doc("the prompt as the trainer had it, if it is a conversation: JSON text")
+    ] = None
+    tools: Annotated[str | None, doc("definitions of the tools in the prompt, as JSON text")] = None
     group: Annotated[int | None, doc("number of the prompt within the generation")] = None
     index: Annotated[int | None, doc("number of the completion within the group")] = None
     total: Annotated[float | None, doc("weighted sum of the rewards")] = field(
@@ -50,6 +65,15 @@ class ModelOutput(TrainerEvent):
     truncated: Annotated[bool | None, doc("cut off at the length limit, without an end token")] = (
         None
     )
+    ended_by: Annotated[
+        str | None, doc("why it ended: stop, length, tool_limit, or filtered by the trainer")
+    ] = None
+    turns: Annotated[int | None, doc("messages of the model")] = None
+    tool_calls: Annotated[int | None, doc("tool calls that the model made")] = None
+    tool_failures: Annotated[int | None, doc("tool calls whose result reports a failure")] = None
+    policy_version: Annotated[
+        int | None, doc("version of the weights that generated it, of an asynchronous trainer")
+    ] = None
 
     families: ClassVar[Families] = {
         "rewards/*": (float, "reward from one reward function; null if it does not apply"),
