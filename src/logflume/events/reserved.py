@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 __all__ = [
     "EXCEPTION_FAMILIES",
     "GPU_FAMILIES",
+    "JSON_TEXT_FIELDS",
     "LEVELS",
     "MAX_TYPE_LENGTH",
     "QUALITY_FAMILIES",
@@ -70,6 +71,10 @@ def is_metric_name(text: str) -> bool:
 @lru_cache(maxsize=1024)
 def _matches_type_name(text: str) -> bool:
     return _TYPE_NAME.fullmatch(text) is not None
+
+
+JSON_TEXT_FIELDS = frozenset({"messages", "prompt_messages", "tools"})
+"""Fields whose text is JSON that a reader parses: what is done to it is done to its structure."""
 
 
 Families = dict[str, tuple[Any, str]]

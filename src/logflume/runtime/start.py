@@ -24,6 +24,7 @@ from logflume.logger.caller_chain import caller_processor
 from logflume.logger.channels import CHANNELS, channel, configure_channels
 from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_caller_chain, build_pipeline
+from logflume.pipeline.completion_ids import COMPLETION_IDS
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.pipeline import Continued, Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns
@@ -129,6 +130,7 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
             undo.callback(CHANNELS.caller_processors.clear)
             chain = build_caller_chain(config, running.run, CHANNELS)
             CHANNELS.caller_processors[:] = [caller_processor(chain)]
+        COMPLETION_IDS.start(running.run)
         _connect(config, running.pipeline)
         undo.pop_all()
     if config.stdlib is not None:
@@ -272,6 +274,7 @@ def start_after_fork(parent: Running) -> Running:
     known = parent.state.kinds if parent.state is not None else {}
     run = forked_run(parent.run, config)
     pipeline = build_pipeline(config, run, CHANNELS, known, _discard_kinds, None, {})
+    COMPLETION_IDS.start(run)
     _connect(config, pipeline)
     return Running(config, run, None, pipeline, None)
 

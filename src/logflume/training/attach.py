@@ -14,6 +14,7 @@ from logflume.runtime.exits import set_ending
 from logflume.training.function_names import TOTAL
 from logflume.training.policies import Policy, keep_all
 from logflume.training.rollout_hooks import RolloutHooks
+from logflume.training.trainer_batch import CaptureOptions
 from logflume.training.wrapped_rewards import get_wrapped_reward_functions
 
 __all__ = ["Attachment", "attach"]
@@ -29,13 +30,13 @@ class Attachment:
     Use it as a context manager, or call `detach()`.
     """
 
-    def __init__(self, trainer: Any, keep: Policy, columns: Sequence[str], quality: bool) -> None:
+    def __init__(self, trainer: Any, options: CaptureOptions) -> None:
         # Imported here because `import logflume.training` must not load transformers.
         from logflume.training.callbacks import EnhancedLoggingCallback
 
         self._trainer = trainer
         self._count = 0
-        hooks = RolloutHooks(trainer, keep, columns, quality)
+        hooks = RolloutHooks(trainer, options)
         self._hooks = hooks if RolloutHooks.supports(trainer) else None
         self._functions = getattr(trainer, "reward_funcs", None)
         callbacks = trainer.callback_handler.callbacks
@@ -90,6 +91,7 @@ def attach(
     rollouts: Policy | Literal["all"] = "all",
     columns: Sequence[str] = (),
     quality: bool = True,
+    prompt_id: str | None = None,
 ) -> Attachment:
     """Log the metrics of a trainer, and its rollouts with rewards and advantages.
 
@@ -106,6 +108,8 @@ def attach(
             `answer`.
         quality: Whether the processor `measure_generations`, if configured, measures the
             completions.
+        prompt_id: Column of the dataset that identifies the prompt of a completion; None: a hash of
+            the prompt.
 
     Returns:
         The attachment, a context manager that detaches on exit.
@@ -118,17 +122,18 @@ def attach(
         >>> with attach(trainer):
         ...     trainer.train()
     """
-    _check(trainer, rollouts, columns)
+    _check(trainer, rollouts, columns, prompt_id)
     attachment: Attachment | None = getattr(trainer, _MARK, None)
     if attachment is None:
         keep = keep_all if rollouts == "all" else rollouts
-        attachment = Attachment(trainer, keep, columns, quality)
+        attachment = Attachment(trainer, CaptureOptions(keep, tuple(columns), quality, prompt_id))
+        _warn_about_hooks(trainer)
         _warn_about_names(getattr(trainer, "reward_func_names", []))
     attachment._install()
     return attachment
 
 
-def _check(trainer: Any, rollouts: Any, columns: Any) -> None:
+def _check(trainer: Any, rollouts: Any, columns: Any, prompt_id: Any) -> None:
     if isinstance(trainer, type):
         raise TypeError(
             f"attach() requires a trainer, but got the class {trainer.__name__}. "
@@ -152,6 +157,18 @@ def _check(trainer: Any, rollouts: Any, columns: Any) -> None:
         raise TypeError(
             f"attach(columns={columns!r}): it has to be a list of the names of columns, "
             'such as ["difficulty"].'
+        )
+    if prompt_id is not None and not isinstance(prompt_id, str):
+        raise TypeError(f"attach(prompt_id={prompt_id!r}): it has to be the name of a column.")
+
+
+def _warn_about_hooks(trainer: Any) -> None:
+    """Say what is missing in a trainer that scores completions by other methods."""
+    if getattr(trainer, "reward_funcs", None) and not RolloutHooks.supports(trainer):
+        get_logger("training").warning(
+            f"{type(trainer).__name__} has other methods than TRL's GRPOTrainer, so its rollouts "
+            "are logged by its reward functions: without advantages, groups, lengths of prompts, "
+            "and the rewards of reward models."
         )
 
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.training.function_names import distinct_names
-from logflume.training.policies import Policy
-from logflume.training.rollouts import Rollouts, log_rollouts
-from logflume.training.step_tracker import STEP_TRACKER
-from logflume.training.texts import is_all_of_the_model, questions_of, text_of
+from logflume.training.log_extra import LogExtra, extra_columns
+from logflume.training.rollouts import log_rollouts
+from logflume.training.trainer_batch import CaptureOptions, ScoredBatch, read_batch
 from logflume.training.wrapped_rewards import WrappedReward, wrap_reward
-from logflume.values.snapshot import snapshot
 
 __all__ = ["RolloutHooks"]
 
 _SCORE = "_calculate_rewards"
 _GENERATE = "_generate_and_score_completions"
+_PENDING_EXTRAS = "_pending_extra_logs"
 
 
 class Stopwatch:
@@ -29,17 +27,21 @@ class Stopwatch:
 
     Attributes:
         seconds: Duration of each function's last call.
+        call: Arguments of the last call; None if no function was called.
+        extras: What the functions logged with `log_extra`.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.call: dict[str, Any] | None = None
+        self.extras: list[LogExtra] = []
         self._functions: list[Any] = []
         self._names: list[str] = []
         self._timed: list[Any] = []
 
     def timed(self, functions: Sequence[Any], names: list[str]) -> list[Any]:
         """Return the functions, wrapped to be timed; wrappers of the same functions are reused."""
-        self.seconds = {}
+        self.seconds, self.call, self.extras = {}, None, []
         if self._functions != functions or self._names != names:
             self._functions, self._names = list(functions), names
             originals = [f.function if isinstance(f, WrappedReward) else f for f in functions]
@@ -48,9 +50,12 @@ class Stopwatch:
             ]
         return list(self._timed)
 
-    def add(self, name: str, _values: Any, _call: dict[str, Any], seconds: float) -> None:
-        """Record the duration of a function."""
+    def add(self, name: str, _values: Any, call: dict[str, Any], seconds: float) -> None:
+        """Record the duration of a function, and what it was called with."""
         self.seconds[name] = seconds
+        self.call = call
+        if isinstance(log_extra := call.get("log_extra"), LogExtra):
+            self.extras.append(log_extra)
 
 
 class RolloutHooks:
@@ -62,21 +67,16 @@ class RolloutHooks:
 
     Args:
         trainer: A `GRPOTrainer`, `RLOOTrainer` or a subclass of one.
-        keep: Selects the completions that are logged.
-        columns: Columns of the dataset that are logged with each completion.
-        quality: Whether the quality of the completions is measured.
+        options: What is captured.
     """
 
-    def __init__(
-        self, trainer: Any, keep: Policy, columns: Sequence[str], quality: bool = True
-    ) -> None:
+    def __init__(self, trainer: Any, options: CaptureOptions) -> None:
         self._trainer = trainer
-        self._keep = keep
-        self._columns = columns
-        self._quality = quality
+        self._options = options
         self._stopwatch = Stopwatch()
-        self._scored: dict[str, Any] = {}
+        self._scored: list[ScoredBatch] = []
         self._originals: dict[str, Any] = {}
+        self._reported: set[str] = set()
 
     @staticmethod
     def supports(trainer: Any) -> bool:
@@ -104,142 +104,110 @@ class RolloutHooks:
         parameters = list(inspect.signature(original).parameters)
 
         def score(*args: Any, **kwargs: Any) -> Any:
-            functions = self._trainer.reward_funcs
-            names = distinct_names(self._trainer.reward_func_names)
+            functions: Any = getattr(self._trainer, "reward_funcs", None)
+            names = call_guarded(self._names_of, functions)
+            if isinstance(names, Failure):
+                self._report(f"The names of the reward functions: {describe(names.error)}")
+                return original(*args, **kwargs)
             self._trainer.reward_funcs = self._stopwatch.timed(functions, names)
             started_s = time.perf_counter()
             try:
                 rewards = original(*args, **kwargs)
             finally:
                 self._trainer.reward_funcs = functions
-            self._scored = {
-                "call": {**dict(zip(parameters, args, strict=False)), **kwargs},
-                "names": names,
-                "rewards": rewards,
-                "reward_s": self._stopwatch.seconds,
-                "score_s": time.perf_counter() - started_s,
-            }
+            arguments = {**dict(zip(parameters, args, strict=False)), **kwargs}
+            self._note(arguments, names, rewards, time.perf_counter() - started_s)
             return rewards
 
         return score
 
+    def _names_of(self, functions: Any) -> list[str]:
+        return distinct_names(self._trainer.reward_func_names)[: len(functions)]
+
+    def _note(
+        self, arguments: dict[str, Any], names: list[str], rewards: Any, score_s: float
+    ) -> None:
+        call = self._complete(arguments)
+        completions = call.get("completions")
+        if not isinstance(completions, (list, tuple)):
+            self._report(
+                f"{type(self._trainer).__name__}.{_SCORE} doesn't get `completions` where logflume "
+                "looks for them, so only the metrics of this trainer are logged"
+            )
+            return
+        extras, problems = extra_columns(self._stopwatch.extras, len(completions))
+        pending = getattr(self._trainer, _PENDING_EXTRAS, None)
+        if isinstance(pending, Mapping):  # logged without the argument `log_extra`
+            for name, values in pending.items():
+                if name not in extras and len(values) == len(completions):
+                    extras[name] = list(values)
+        seconds = self._stopwatch.seconds
+        self._scored.append(ScoredBatch(call, rewards, names, extras, problems, seconds, score_s))
+
+    def _complete(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments under their names in current versions of TRL.
+
+        What another version names differently is also passed to the reward functions.
+        """
+        passed = self._stopwatch.call or {}
+        known = {
+            "prompts": passed.get("prompts"),
+            "completions": passed.get("completions"),
+            "completion_ids_list": passed.get("completion_ids"),
+        }
+        return {**{name: value for name, value in known.items() if value is not None}, **arguments}
+
     def _wrap_generate(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def generate(*args: Any, **kwargs: Any) -> Any:
-            self._scored = {}
+            self._scored = []
+            # Read before: some trainers switch to evaluation while they generate.
+            mode, global_step = call_guarded(self._mode), call_guarded(self._global_step)
             started_s = time.perf_counter()
             output = original(*args, **kwargs)
-            result = call_guarded(self._log, output, time.perf_counter() - started_s)
+            elapsed_s = time.perf_counter() - started_s
+            scored, self._scored = self._scored, []
+            result = call_guarded(self._log, scored, output, mode, global_step, elapsed_s)
             if isinstance(result, Failure):
-                get_logger("training").warning(
-                    f"A batch of rollouts could not be logged: {describe(result.error)}"
-                )
+                self._report(f"A batch of rollouts could not be logged: {describe(result.error)}")
             return output
 
         return generate
 
-    def _log(self, output: dict[str, Any], elapsed_s: float) -> None:
-        trainer, call = self._trainer, self._scored["call"]
-        is_training = trainer.model.training
-        mode = "train" if is_training else "eval"
-        completions = call["completions"]
-        token_ids = call["completion_ids_list"]
-        end_tokens = _end_tokens(trainer)
-        weights = getattr(trainer, "reward_weights", None)
-        names = self._scored["names"]
-        rollouts = Rollouts(
-            generation=STEP_TRACKER.next_generation(mode),
-            global_step=trainer.state.global_step,
-            step=trainer.state.global_step + (1 if is_training else 0),
-            mode=mode,
-            prompts=[text_of(prompt) for prompt in call["prompts"]],
-            completions=[text_of(completion) for completion in completions],
-            names=names,
-            table=_copy_values(self._scored["rewards"]),
-            logs_batch=trainer.accelerator.is_main_process,
-            weights={} if weights is None else dict(zip(names, weights.tolist(), strict=True)),
-            advantages=_copy_values(output["advantages"]),
-            prompt_tokens=_lengths(output.get("prompt_mask")),
-            completion_tokens=_completion_tokens(trainer, completions, token_ids, output),
-            model_tokens=_lengths(_model_mask(output)),
-            truncated=[not len(ids) or ids[-1] not in end_tokens for ids in token_ids],
-            columns=_columns(call, self._columns),
-            group_size=_group_size(trainer, is_training),
-            first_row=trainer.accelerator.process_index * len(completions),
-            reward_s=self._scored["reward_s"],
-            generate_s=elapsed_s - self._scored["score_s"],
-            keep=self._keep,
-            quality=self._quality,
-        )
-        self._scored = {}
-        log_rollouts(rollouts)
+    def _mode(self) -> str:
+        return "train" if self._trainer.model.training else "eval"
 
+    def _global_step(self) -> int | None:
+        return int(self._trainer.state.global_step)
 
-def _copy_values(tensor: Any) -> Any:
-    """Return the values of a CPU tensor as lists; anything else is snapshotted.
+    def _log(
+        self, batches: Sequence[ScoredBatch], output: Any, mode: Any, step: Any, elapsed_s: float
+    ) -> None:
+        if not batches:
+            self._report(
+                f"{type(self._trainer).__name__}.{_GENERATE} doesn't call {_SCORE}, so its "
+                "rollouts are not logged"
+            )
+        generate_s = elapsed_s - sum(batch.score_s for batch in batches)
+        used = call_guarded(lambda: len(output["completion_ids"]))
+        scored = sum(len(batch.call["completions"]) for batch in batches)
+        is_partial = len(batches) > 1 or (type(used) is int and used != scored)
+        for batch in batches:
+            rollouts = read_batch(
+                self._trainer,
+                batch,
+                output,
+                mode="train" if isinstance(mode, Failure) else mode,
+                global_step=None if isinstance(step, Failure) else step,
+                generate_s=generate_s / len(batches),
+                is_partial=is_partial,
+                options=self._options,
+            )
+            log_rollouts(rollouts)
+            for problem in rollouts.problems:
+                self._report(f"{type(self._trainer).__name__}: {problem}")
 
-    The snapshot of a GPU tensor is an asynchronous copy, which doesn't wait for the GPU.
-    """
-    is_on_cpu = getattr(getattr(tensor, "device", None), "type", None) == "cpu"
-    return tensor.tolist() if is_on_cpu else snapshot(tensor, max_elements=sys.maxsize)
-
-
-def _lengths(mask: Any) -> Any:
-    """Return the number of tokens of each row, given a mask of shape [rows, tokens]."""
-    return None if mask is None else _copy_values(mask.sum(dim=1))
-
-
-def _model_mask(output: dict[str, Any]) -> Any:
-    """Return the mask of the model's own tokens; None if there are no others.
-
-    The tool mask is 1 in the padding, too, so only its product with the completion mask counts.
-    """
-    tool_mask, completion_mask = output.get("tool_mask"), output.get("completion_mask")
-    if tool_mask is None or completion_mask is None:
-        return tool_mask
-    return tool_mask * completion_mask
-
-
-def _completion_tokens(
-    trainer: Any, completions: Sequence[Any], token_ids: Sequence[Any], output: dict[str, Any]
-) -> list[int | None]:
-    """Return the length of each completion; None if it may include tokens that aren't the model's.
-
-    Their number follows from the tool mask, unless TRL masks a truncated completion as a whole.
-    """
-    lengths: list[int | None] = [len(ids) for ids in token_ids]
-    if output.get("tool_mask") is None:
-        return lengths
-    if getattr(trainer, "rollout_func", None) is not None:
-        return [None] * len(lengths)
-    return [
-        length if is_all_of_the_model(completion) else None
-        for completion, length in zip(completions, lengths, strict=True)
-    ]
-
-
-def _end_tokens(trainer: Any) -> set[Any]:
-    """Return the tokens that end a completion that was not truncated.
-
-    Current versions of TRL have several, in `eos_token_ids`. Older ones had `eos_token_id`, and
-    before that only the tokenizer had it.
-    """
-    tokenizer = getattr(trainer, "_tokenizer", None) or trainer.processing_class
-    ids = getattr(trainer, "eos_token_ids", None) or [getattr(trainer, "eos_token_id", None)]
-    if ids == [None]:
-        ids = [getattr(tokenizer, "eos_token_id", None)]
-    return {*ids, getattr(tokenizer, "pad_token_id", None)} - {None}
-
-
-def _columns(call: dict[str, Any], names: Sequence[str]) -> dict[str, list[Any]]:
-    inputs = call["inputs"]
-    selected = {"question", "answer", *names}
-    columns = {
-        name: snapshot([example.get(name) for example in inputs])
-        for name in selected & set(inputs[0])
-    }
-    return {**columns, "question": questions_of(call["prompts"], columns.get("question"))}
-
-
-def _group_size(trainer: Any, is_training: bool) -> int | None:
-    size = getattr(trainer, "num_generations", None)
-    return size if is_training else getattr(trainer, "num_generations_eval", size)
+    def _report(self, problem: str) -> None:
+        """Log what is missing, once."""
+        if problem not in self._reported:
+            self._reported.add(problem)
+            get_logger("training").warning(problem)

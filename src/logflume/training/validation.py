@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from logflume.logger.logger import get_logger
-from logflume.training.texts import final_answer, parse_answer, question_of, text_of
+from logflume.training.conversations import read_completion, readable
+from logflume.training.prompts import prompt_id, question_of
+from logflume.training.texts import final_answer
+from logflume.values.plain import to_plain
 
 __all__ = ["Validation"]
 
@@ -41,19 +44,20 @@ class Validation:
         common = {"step": step, "global_step": step, "mode": "eval"}
         correct: list[bool] = []
         for row, text in zip(self._rows, texts, strict=True):
-            reasoning, answer = parse_answer(text)
+            completion = read_completion(text)
             truth = final_answer(row.get("answer"))
             if truth is not None:
-                correct.append(answer == str(truth).strip())
+                correct.append(completion.answer == str(truth).strip())
             get_logger("model").info(
                 "model_output",
                 **common,
                 question=row.get("question", question_of(row["prompt"])),
                 true_answer=truth,
                 model_output=text,
-                reasoning=reasoning,
-                answer=answer,
-                prompt=text_of(row["prompt"]),
+                reasoning=completion.reasoning,
+                answer=completion.answer,
+                prompt=readable(row["prompt"]),
+                prompt_id=prompt_id(to_plain(row["prompt"])),
             )
         accuracy = sum(correct) / len(correct) if correct else None
         seconds = time.perf_counter() - started_s

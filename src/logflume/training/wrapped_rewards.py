@@ -13,11 +13,13 @@ from typing import Any, Protocol
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
+from logflume.training.conversations import is_all_of_the_model
 from logflume.training.function_names import distinct_names, name_of
+from logflume.training.images import copy_messages
+from logflume.training.log_extra import LogExtra, extra_columns
 from logflume.training.policies import every
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.step_tracker import STEP_TRACKER
-from logflume.training.texts import is_all_of_the_model, questions_of, text_of
 from logflume.values.snapshot import snapshot
 
 __all__ = [
@@ -48,6 +50,7 @@ class RewardBatch:
         self._names = list(names)
         self._values: dict[str, Any] = {}
         self._seconds: dict[str, float] = {}
+        self._extras: list[LogExtra] = []
 
     def add(self, name: str, values: Any, call: dict[str, Any], seconds: float) -> None:
         """Add the result of one function, and log the batch if it was the last.
@@ -63,6 +66,8 @@ class RewardBatch:
             self._clear()
         self._values[name] = list(values.tolist() if hasattr(values, "tolist") else values)
         self._seconds[name] = seconds
+        if isinstance(log_extra := call.get("log_extra"), LogExtra):
+            self._extras.append(log_extra)
         if len(self._values) == len(self._names):
             try:
                 self._log(call)
@@ -72,27 +77,30 @@ class RewardBatch:
     def _clear(self) -> None:
         self._values = {}
         self._seconds = {}
+        self._extras = []
 
     def _log(self, call: dict[str, Any]) -> None:
         global_step = getattr(call.get("trainer_state"), "global_step", None)
         step, mode = STEP_TRACKER.locate(global_step)
         token_ids = call.get("completion_ids")
-        prompts = call.get("prompts") or []
+        completions = list(call.get("completions") or [])
         columns: dict[str, list[Any]] = {
             name: snapshot(call[name]) for name in ("question", "answer") if name in call
         }
-        columns["question"] = questions_of(prompts, columns.get("question"))
+        extras, problems = extra_columns(self._extras, len(completions))
         rollouts = Rollouts(
             generation=STEP_TRACKER.next_generation(mode),
             global_step=global_step,
             step=step,
             mode=mode,
-            prompts=[text_of(prompt) for prompt in prompts],
-            completions=[text_of(completion) for completion in call.get("completions") or []],
+            prompts=[copy_messages(prompt) for prompt in call.get("prompts") or []],
+            completions=[copy_messages(completion) for completion in completions],
             names=self._names,
             table=list(zip(*(self._values[name] for name in self._names), strict=True)),
-            completion_tokens=_completion_tokens(call.get("completions") or [], token_ids),
+            completion_tokens=_completion_tokens(completions, token_ids),
             columns=columns,
+            extras=extras,
+            problems=problems,
             reward_s=self._seconds,
             keep=every(STEP_TRACKER.outputs_every),
         )
@@ -132,6 +140,7 @@ class WrappedReward:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, log its result and return it."""
+        kwargs = LogExtra.listen(kwargs)
         started_s = time.perf_counter()
         try:
             result = self.function(*args, **kwargs)
@@ -162,6 +171,7 @@ class AsyncWrappedReward(WrappedReward):
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Await the function, log its result and return it."""
+        kwargs = LogExtra.listen(kwargs)
         started_s = time.perf_counter()
         try:
             result = await self.function(*args, **kwargs)

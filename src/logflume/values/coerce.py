@@ -6,8 +6,9 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+from logflume.events.reserved import JSON_TEXT_FIELDS
 from logflume.values.kinds import INT64_MAX, KINDS, Kind
-from logflume.values.plain import MAX_TEXT, json_text
+from logflume.values.plain import MAX_JSON_TEXT, MAX_TEXT, json_text
 from logflume.values.snapshot import unique_name
 
 __all__ = [
@@ -49,10 +50,11 @@ def is_within_limits(value: Any) -> bool:
     return kind is bool or abs(value) <= INT64_MAX
 
 
-def truncate_field(value: Any) -> tuple[Any, dict[str, Any] | None]:
+def truncate_field(name: str, value: Any) -> tuple[Any, dict[str, Any] | None]:
     """Return what a field keeps of a coerced value, and a note for `extras` if that is not all."""
-    if type(value) is str and len(value) > MAX_TEXT:
-        return value[:MAX_TEXT], {"cut_to": MAX_TEXT, "length": len(value)}
+    limit = MAX_JSON_TEXT if name in JSON_TEXT_FIELDS else MAX_TEXT
+    if type(value) is str and len(value) > limit:
+        return value[:limit], {"cut_to": limit, "length": len(value)}
     # A coerced list holds floats or texts, and nulls.
     if type(value) is list and value and type(value[0]) is not float:
         long = {i: len(text) for i, text in enumerate(value) if _is_long(text)}

@@ -210,7 +210,7 @@ class Normalizer:
                 text = truncate_name(json_text(value))
                 self._report_once(name, f"invalid {name} {text}; it is kept in extras")
         elif name != "mode" or coerced is not None:
-            event[name], note = truncate_field(coerced)
+            event[name], note = truncate_field(name, coerced)
             if note is not None:
                 extras[unique_name(name, extras)] = note
 

@@ -18,11 +18,13 @@ from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
 
 __all__ = [
+    "MAX_JSON_TEXT",
     "MAX_TEXT",
     "PLAIN_TYPES",
     "are_floats",
     "clean_name",
     "json_text",
+    "json_writable",
     "nonfinite_name",
     "note_nonfinite",
     "plain",
@@ -35,6 +37,9 @@ __all__ = [
 
 MAX_TEXT = 1_000_000
 """Characters of a text that are kept; the length of a longer one is noted in `extras`."""
+
+MAX_JSON_TEXT = 16_000_000
+"""Characters of a field of `JSON_TEXT_FIELDS` that are kept."""
 
 PLAIN_TYPES = frozenset({int, float, bool, type(None)})
 """Types whose values are plain as they are. A text may have to be made valid."""
@@ -164,7 +169,7 @@ def json_text(value: Any) -> str:
     """Return a plain value as compact JSON text; NaN and infinities become strings."""
     if type(value) is dict and all(map(_is_simple, value.values())):
         return orjson.dumps(value).decode()
-    return json.dumps(_writable(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(json_writable(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_simple(value: Any) -> bool:
@@ -178,15 +183,16 @@ def _is_simple(value: Any) -> bool:
     )
 
 
-def _writable(value: Any) -> Any:
+def json_writable(value: Any) -> Any:
+    """Return a plain value as JSON can have it: NaN, infinities and very long integers as text."""
     if isinstance(value, float) and not math.isfinite(value):
         return nonfinite_name(value)
     if isinstance(value, int) and value.bit_length() > _LONG_BITS:
         return hex(value)
     if isinstance(value, list):
-        return [_writable(item) for item in value]
+        return [json_writable(item) for item in value]
     if isinstance(value, dict):
-        return {key: _writable(item) for key, item in value.items()}
+        return {key: json_writable(item) for key, item in value.items()}
     return value
 
 

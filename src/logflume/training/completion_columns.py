@@ -1,0 +1,221 @@
+"""The `model_output` events of a batch of rollouts, by column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from logflume.events.reserved import RESERVED_FOR_PIPELINE
+from logflume.pipeline.completion_ids import COMPLETION_IDS
+from logflume.training.conversations import Conversation, is_conversation
+from logflume.training.images import ImageStore
+from logflume.training.message_json import messages_json
+from logflume.training.prompts import read_prompts
+from logflume.values.plain import plain
+from logflume.values.snapshot import key_text
+
+if TYPE_CHECKING:
+    from logflume.training.rollouts import Rollouts
+
+__all__ = ["CompletionColumns", "completion_columns", "pad"]
+
+_LOCATED = frozenset({"step", "mode", "global_step", "generation", "message"})
+"""Fields that a completion has, or must not have, without being a column here."""
+
+_DECLARED_COLUMNS = frozenset({"question", "answer"})
+"""Columns of the dataset that are fields of a completion."""
+
+
+class CompletionColumns(NamedTuple):
+    """The fields of several completions.
+
+    Attributes:
+        columns: By name, one value for each completion.
+        problems: What could not be recorded.
+    """
+
+    columns: dict[str, Sequence[Any]]
+    problems: list[str]
+
+
+def completion_columns(
+    rollouts: Rollouts,
+    kept: Sequence[int],
+    conversations: Sequence[Conversation],
+    true_answers: Sequence[Any],
+    rewards: Mapping[str, Sequence[Any]],
+) -> CompletionColumns:
+    """Return the fields of the completions in the rows `kept`.
+
+    Args:
+        rollouts: The batch.
+        kept: The rows to log.
+        conversations: Each completion of the batch, as it was read.
+        true_answers: The correct answer of each.
+        rewards: The rewards of each, by the name of the field.
+    """
+    images = ImageStore()
+    rows = len(rollouts.completions)
+    used = None if rollouts.output_rows is None else rollouts.output_rows.find()
+
+    def of_rows(values: Any) -> list[Any]:
+        padded = pad(values, rows)
+        return [padded[row] for row in kept]
+
+    read = [conversations[row] for row in kept]
+    ends = [_ended_by(rollouts, conversations[row], row) for row in kept]
+    columns: dict[str, Sequence[Any]] = {
+        "id": COMPLETION_IDS.take(len(kept)),
+        **_prompt_columns(rollouts, kept, images),
+        "true_answer": of_rows(true_answers),
+        "model_output": [conversation.text for conversation in read],
+        **_message_columns(rollouts, kept, images),
+        "reasoning": [conversation.reasoning for conversation in read],
+        "answer": [conversation.answer for conversation in read],
+        **_group_columns(rollouts, kept),
+        "completion_tokens": of_rows(_completion_tokens(rollouts)),
+        "truncated": [None if end is None else end == "length" for end in ends],
+        "ended_by": _or_filtered(ends, kept, used),
+        "turns": [conversation.turns for conversation in read],
+        "tool_calls": [conversation.tool_calls for conversation in read],
+        "tool_failures": [conversation.tool_failures for conversation in read],
+        **{name: of_rows(values) for name, values in rewards.items()},
+        "advantage": _of_used(of_rows, plain(rollouts.advantages), kept, used),
+        "prompt_tokens": _of_used(of_rows, plain(rollouts.prompt_tokens), kept, used),
+    }
+    if rollouts.tools is not None:
+        columns["tools"] = of_rows(rollouts.tools)
+    if rollouts.policy_versions is not None:
+        columns["policy_version"] = of_rows(rollouts.policy_versions)
+    if not rollouts.quality:
+        columns["quality"] = [False] * len(kept)
+    for name, values in rollouts.columns.items():
+        if name not in _DECLARED_COLUMNS:
+            columns[f"columns/{name}"] = of_rows(values)
+    for name, values in rollouts.extras.items():
+        columns[_free_name(key_text(name), columns)] = of_rows(values)
+    return CompletionColumns(columns, images.problems)
+
+
+def pad(values: Any, rows: int) -> Sequence[Any]:
+    """Return one value per row, None where there is no value."""
+    if not isinstance(values, (list, tuple)):
+        return [None] * rows
+    return values[:rows] if len(values) >= rows else [*values, *[None] * (rows - len(values))]
+
+
+def _prompt_columns(
+    rollouts: Rollouts, kept: Sequence[int], images: ImageStore
+) -> dict[str, Sequence[Any]]:
+    prompts = pad(rollouts.prompts, len(rollouts.completions))
+    given = pad(rollouts.images, len(prompts))
+    plain_prompts = [images.plain(prompts[row]) for row in kept]
+    paths = [_paths(given[row], images) for row in kept]
+    read = read_prompts(plain_prompts, paths)
+    ids = pad(rollouts.prompt_ids, len(prompts))
+    questions = pad(rollouts.columns.get("question"), len(prompts))
+    columns: dict[str, Sequence[Any]] = {
+        "prompt_id": [
+            prompt.id if ids[row] is None else str(plain(ids[row]))
+            for prompt, row in zip(read, kept, strict=True)
+        ],
+        "question": [
+            prompt.question if questions[row] is None else questions[row]
+            for prompt, row in zip(read, kept, strict=True)
+        ],
+        "prompt": [prompt.text for prompt in read],
+        "prompt_messages": [prompt.messages for prompt in read],
+    }
+    if any(paths):
+        columns["images"] = [found or None for found in paths]
+    return columns
+
+
+def _paths(given: Any, images: ImageStore) -> list[str]:
+    one_or_more = given if isinstance(given, list) else [given]
+    return [images.path_of(image) for image in one_or_more if image is not None]
+
+
+def _message_columns(
+    rollouts: Rollouts, kept: Sequence[int], images: ImageStore
+) -> dict[str, Sequence[Any]]:
+    texts: list[str | None] = []
+    notes: list[str | None] = []
+    for row in kept:
+        completion = rollouts.completions[row]
+        found = messages_json(images.plain(completion)) if is_conversation(completion) else None
+        texts.append(None if found is None else found.text)
+        notes.append(None if found is None else found.note)
+    return {"messages": texts, **({"problem": notes} if any(notes) else {})}
+
+
+def _group_columns(rollouts: Rollouts, kept: Sequence[int]) -> dict[str, Sequence[Any]]:
+    size = rollouts.group_size
+    if rollouts.groups is not None:
+        seen: dict[Any, int] = {}
+        indices = []
+        for group in rollouts.groups:
+            indices.append(seen.get(group, 0))
+            seen[group] = indices[-1] + 1
+        return {
+            "group": [rollouts.groups[row] for row in kept],
+            "index": [indices[row] for row in kept],
+        }
+    rows = [rollouts.first_row + row for row in kept]
+    return {
+        "group": [None if not size else row // size for row in rows],
+        "index": [None if not size else row % size for row in rows],
+    }
+
+
+def _completion_tokens(rollouts: Rollouts) -> Sequence[int | None] | None:
+    if rollouts.model_tokens is None or rollouts.completion_tokens is None:
+        return rollouts.completion_tokens
+    produced = pad(plain(rollouts.model_tokens), len(rollouts.completion_tokens))
+    return [n or length for n, length in zip(produced, rollouts.completion_tokens, strict=True)]
+
+
+def _ended_by(rollouts: Rollouts, conversation: Conversation, row: int) -> str | None:
+    """Return why a completion ended; None if unknown.
+
+    A rollout that ends in a call or in a tool's result ended there for another reason than its
+    last token: the trainer returned no more results, or there was no room for them.
+    """
+    max_rounds, max_tokens = rollouts.max_tool_rounds, rollouts.max_tokens
+    length = pad(rollouts.lengths, len(rollouts.completions))[row]
+    is_full = length is not None and max_tokens is not None and length >= max_tokens
+    is_open = conversation.ends_with_result or conversation.ends_with_call
+    if max_rounds is not None and is_open:
+        if conversation.tool_rounds >= max_rounds:
+            return "tool_limit"
+        # TRL takes back results that don't fit, so the call remains, and its last token is an end.
+        return "length" if is_full or conversation.ends_with_call else "stop"
+    if conversation.ends_with_result:
+        return "length" if is_full else "stop"
+    truncated = pad(rollouts.truncated, len(rollouts.completions))[row]
+    return None if truncated is None else "length" if truncated else "stop"
+
+
+def _or_filtered(
+    ends: Sequence[str | None], kept: Sequence[int], used: Sequence[int | None] | None
+) -> list[str | None]:
+    if used is None:
+        return list(ends)
+    return ["filtered" if used[row] is None else end for end, row in zip(ends, kept, strict=True)]
+
+
+def _of_used(
+    of_rows: Any, values: Any, kept: Sequence[int], used: Sequence[int | None] | None
+) -> list[Any]:
+    """Return the values of the kept rows, from an array of the rows that the trainer uses."""
+    if used is None or not isinstance(values, list):
+        return list(of_rows(values))
+    places = [used[row] for row in kept]
+    return [None if place is None or place >= len(values) else values[place] for place in places]
+
+
+def _free_name(name: str, columns: Mapping[str, Any]) -> str:
+    """Return the name of a logged column, one that no other field has."""
+    if name in columns or name in RESERVED_FOR_PIPELINE or name in _LOCATED:
+        return f"columns/{name}"
+    return name

@@ -1,0 +1,177 @@
+"""Images in prompts and in the results of tools: stored once, and referred to by their path."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from logflume.formats.media import MEDIA, store
+from logflume.guard import Failure, call_guarded, describe
+from logflume.runtime.lifecycle import current_run
+from logflume.values.plain import to_plain
+from logflume.values.snapshot import ATOMIC_TYPES, snapshot
+
+__all__ = ["ImageStore", "copy_messages"]
+
+_PNG_MODES = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})
+
+_FAST = 1
+"""zlib's level of compression that costs least: half the size of the raw pixels, at 100 MB/s."""
+
+_SUFFIXES = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/bmp": ".bmp",
+}
+
+_MAX_PIXELS = 2**26
+"""Of an image that is stored: 64 million, 256 MB of raw pixels."""
+
+
+def is_image(value: Any) -> bool:
+    """Whether a value is an image of Pillow. Nothing is imported for it."""
+    return any(
+        base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(value).__mro__
+    )
+
+
+def copy_messages(value: Any) -> Any:
+    """Return a copy of a conversation that no later change reaches; images are shared, not copied.
+
+    Trainers decode an image for each batch and don't change it, and its pixels are most of a batch.
+    """
+    kind = type(value)
+    if kind in ATOMIC_TYPES:
+        return value
+    copied = call_guarded(_copy, value)
+    return snapshot(value) if isinstance(copied, Failure) else copied
+
+
+def _copy(value: Any) -> Any:
+    kind = type(value)
+    if kind in ATOMIC_TYPES or is_image(value):
+        return value
+    if kind is dict:
+        return {key: _copy(item) for key, item in value.items()}
+    if kind in (list, tuple):
+        return [_copy(item) for item in value]
+    return snapshot(value)
+
+
+class ImageStore:
+    """Stores the images of one batch, each content once.
+
+    Attributes:
+        problems: Why images could not be stored.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._paths: dict[int, str] = {}
+        self._kept: list[Any] = []
+
+    def plain(self, value: Any) -> Any:
+        """Return a copied conversation as plain values, each image replaced by its path."""
+        kind = type(value)
+        if kind is dict:
+            if kind_of_part := value.get("type"):
+                value = _with_content(value, kind_of_part)
+            return to_plain_keys({key: self.plain(item) for key, item in value.items()})
+        if kind is list:
+            return [self.plain(item) for item in value]
+        if is_image(value) or isinstance(value, _Encoded):
+            return self.path_of(value)
+        return to_plain(value)
+
+    def path_of(self, image: Any) -> str:
+        """Store an image, and return its path in the run's folder."""
+        if id(image) not in self._paths:
+            path = call_guarded(_store, image)
+            if isinstance(path, Failure):
+                self.problems.append(f"an image could not be stored: {describe(path.error)}")
+                path = f"<image: {describe(path.error)}>"
+            self._paths[id(image)] = path
+            self._kept.append(image)  # its id must not become another's
+        return self._paths[id(image)]
+
+
+def to_plain_keys(value: dict[Any, Any]) -> Any:
+    """Return a mapping with keys that JSON has."""
+    if all(type(key) is str for key in value):
+        return value
+    return to_plain(value)
+
+
+class _Encoded:
+    """The content of an image file, as datasets and data URLs have it."""
+
+    def __init__(self, content: bytes, suffix: str) -> None:
+        self.content = content
+        self.suffix = suffix
+
+
+def _with_content(part: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """Return a part of a content with the file that it contains, if it contains one."""
+    if kind not in ("image", "image_url"):
+        return part
+    return {key: _read_encoded(item) for key, item in part.items()}
+
+
+def _read_encoded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        content = value.get("bytes")
+        if isinstance(content, bytes):
+            return _Encoded(content, _suffix_of(content))
+        return {key: _read_encoded(item) for key, item in value.items()}
+    if isinstance(value, bytes):
+        return _Encoded(value, _suffix_of(value))
+    if isinstance(value, str) and value.startswith("data:image/"):
+        header, _, content = value.partition(",")
+        kind = header.removeprefix("data:").partition(";")[0]
+        try:
+            return _Encoded(base64.b64decode(content, validate=True), _SUFFIXES.get(kind, ".bin"))
+        except (binascii.Error, ValueError):
+            return value
+    return value
+
+
+def _suffix_of(content: bytes) -> str:
+    starts = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"GIF8": ".gif", b"BM": ".bmp"}
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return ".webp"
+    return next((s for start, s in starts.items() if content.startswith(start)), ".bin")
+
+
+def _store(image: Any) -> str:
+    if isinstance(image, _Encoded):
+        name = hashlib.sha256(image.content).hexdigest()[:32] + image.suffix
+        return _write(name, lambda: image.content)
+    if image.width * image.height > _MAX_PIXELS:
+        raise ValueError(f"{image.width} × {image.height} pixels are more than {_MAX_PIXELS:,}")
+    pixels = image.tobytes()
+    digest = hashlib.sha256(f"{image.mode} {image.size} ".encode() + pixels)
+    return _write(f"{digest.hexdigest()[:32]}.png", lambda: _png(image))
+
+
+def _write(name: str, make: Any) -> str:
+    """Store a file unless the run has it, and return its path; without a folder, only the path."""
+    run = current_run()
+    folder: Path | None = None if run is None else run.folder
+    if folder is None or not folder.is_dir() or (folder / MEDIA / name).is_file():
+        return f"{MEDIA}/{name}"
+    return store(folder, name, make())
+
+
+def _png(image: Any) -> bytes:
+    if image.mode not in _PNG_MODES:
+        image = image.convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=_FAST)
+    return buffer.getvalue()

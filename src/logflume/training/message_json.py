@@ -1,0 +1,102 @@
+"""Conversations as JSON text, of limited size and always complete JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from logflume.values.plain import MAX_JSON_TEXT, json_writable, valid_text
+
+__all__ = ["MessagesJson", "messages_json"]
+
+_SHORTEST = 64
+"""Characters that are kept of each text at least, before messages are left out."""
+
+
+class MessagesJson(NamedTuple):
+    """A conversation as JSON.
+
+    Attributes:
+        text: The JSON text.
+        note: What of it was left out; None if nothing was.
+    """
+
+    text: str
+    note: str | None = None
+
+
+def messages_json(messages: Any, max_characters: int = MAX_JSON_TEXT) -> MessagesJson:
+    r"""Return a conversation as JSON text that has everything: parsed, it equals the conversation.
+
+    Lone surrogates, which UTF-8 has no form for, are written as escapes, as are all characters
+    that aren't ASCII of a text with one. NaN and infinities become texts. In a conversation that
+    is too long, long texts are shortened, and end with a mark.
+
+    Args:
+        messages: The messages, as plain values.
+        max_characters: The most that the text has.
+
+    >>> messages_json([{"role": "assistant", "content": "\ud83d"}]).text
+    '[{"role":"assistant","content":"\\ud83d"}]'
+    """
+    text = _dump(messages)
+    if len(text) <= max_characters:
+        return MessagesJson(text)
+    return _shortened(messages, len(text), max_characters)
+
+
+def _shortened(messages: Any, length: int, max_characters: int) -> MessagesJson:
+    limit = max(map(len, _texts(messages)), default=0)
+    while limit > _SHORTEST:
+        limit //= 2
+        shortener = _Shortener(limit)
+        text = _dump(_map_texts(messages, shortener.shorten))
+        if len(text) <= max_characters:
+            count, removed = shortener.count, shortener.removed
+            return MessagesJson(text, f"{count} texts of messages were shortened by {removed:,}")
+    # Millions of short texts: the structure itself is too long.
+    note = f"the conversation of {length:,} characters is too long to be kept"
+    return MessagesJson(_dump([{"role": "logflume", "content": f"<{note}>"}]), note)
+
+
+class _Shortener:
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        self.removed = 0
+        self._limit = limit
+
+    def shorten(self, text: str) -> str:
+        removed = len(text) - self._limit
+        if removed <= 0:
+            return text
+        self.count += 1
+        self.removed += removed
+        return f"{text[: self._limit]}<{removed:,} more characters>"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_map_texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: _map_texts(item, change) for key, item in value.items()}
+    return value
+
+
+def _dump(value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except ValueError:  # NaN, infinities, or an integer of thousands of digits
+        value = json_writable(value)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if valid_text(text) is text else json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,96 @@
+"""Prompts: their text, question, id and messages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from logflume.training.conversations import content_text, readable
+from logflume.training.message_json import messages_json
+from logflume.values.plain import json_text, to_plain
+
+__all__ = ["Prompt", "prompt_id", "question_of", "read_prompts"]
+
+_ID_DIGITS = 16
+
+
+class Prompt(NamedTuple):
+    """What is recorded of a prompt; nothing of one that isn't known.
+
+    Attributes:
+        text: Its text, with the role of each message where there are several.
+        id: A hash of it.
+        question: Its last message, or its text.
+        messages: Its messages as JSON text; None where the text has everything.
+    """
+
+    text: str | None = None
+    id: str | None = None
+    question: str | None = None
+    messages: str | None = None
+
+
+def prompt_id(prompt: Any, images: Sequence[str] = ()) -> str:
+    """Return the id of a prompt: the first 16 hex digits of the SHA-256 of its canonical JSON.
+
+    Canonical JSON has sorted keys, no white space, and all characters as they are, in UTF-8. The
+    id is therefore the same in all steps, attempts, ranks and runs.
+
+    Args:
+        prompt: The prompt as the trainer has it: a text, or a list of messages; images are paths.
+        images: Paths of images that a prompt given as text comes with.
+
+    >>> prompt_id([{"role": "user", "content": "3 + 4?"}])
+    '331e2315b2ce65e4'
+    """
+    value = {"images": list(images), "prompt": prompt} if images else prompt
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_DIGITS]
+
+
+def question_of(prompt: Any) -> str:
+    """Return the question of a prompt: its last message, or its text."""
+    if isinstance(prompt, list) and prompt and isinstance(prompt[-1], dict):
+        return content_text(prompt[-1].get("content"))
+    return readable(prompt)
+
+
+def read_prompts(prompts: Sequence[Any], images: Sequence[Sequence[str]]) -> list[Prompt]:
+    """Return what is recorded of prompts. Those of a group are equal, and are read once.
+
+    Args:
+        prompts: The prompts as plain values.
+        images: For each prompt the paths of images that are not in its messages.
+    """
+    known: dict[str, Prompt] = {}
+    found = []
+    for prompt, paths in zip(prompts, images, strict=True):
+        key = f"{json_text(prompt)} {paths}"
+        if key not in known:
+            known[key] = _read(prompt, paths)
+        found.append(known[key])
+    return found
+
+
+def _read(prompt: Any, images: Sequence[str]) -> Prompt:
+    if prompt is None:
+        return Prompt()
+    is_text = isinstance(prompt, str) or _is_simple(prompt)
+    return Prompt(
+        text=readable(prompt),
+        id=prompt_id(to_plain(prompt), images),
+        question=question_of(prompt),
+        messages=None if is_text else messages_json(prompt).text,
+    )
+
+
+def _is_simple(prompt: Any) -> bool:
+    """Whether a prompt is one message of which the text has everything."""
+    if not isinstance(prompt, list) or len(prompt) != 1:
+        return False
+    (message,) = prompt
+    return message == {"role": "user", "content": message.get("content")} and isinstance(
+        message["content"], str
+    )

@@ -1,0 +1,290 @@
+"""Reads a batch of rollouts from what a trainer's methods were given and returned.
+
+The methods are private, so every part is read by itself: what another version of the trainer
+doesn't have is missing in the batch, and the rest is kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from logflume.guard import Failure, call_guarded, describe
+from logflume.training.conversations import is_all_of_the_model
+from logflume.training.images import copy_messages
+from logflume.training.output_rows import OutputRows
+from logflume.training.policies import Policy
+from logflume.training.rollouts import Rollouts
+from logflume.training.step_tracker import STEP_TRACKER
+from logflume.training.tools import tool_definitions
+from logflume.values.snapshot import snapshot
+
+__all__ = ["CaptureOptions", "ScoredBatch", "read_batch"]
+
+T = TypeVar("T")
+
+
+class CaptureOptions(NamedTuple):
+    """What `attach` captures.
+
+    Attributes:
+        keep: Selects the completions that are logged.
+        columns: Columns of the dataset that are logged with each completion.
+        quality: Whether the quality of the completions is measured.
+        prompt_id: Column of the dataset that identifies the prompt; None: a hash of the prompt.
+    """
+
+    keep: Policy
+    columns: Sequence[str] = ()
+    quality: bool = True
+    prompt_id: str | None = None
+
+
+class ScoredBatch(NamedTuple):
+    """One call of the method that scores completions.
+
+    Attributes:
+        call: Its arguments by name: `inputs`, `prompts`, `completions`, `completion_ids_list`.
+        rewards: What it returned: the rewards of all ranks, shape [completions, functions].
+        names: The names of the reward functions.
+        extras: The columns that reward functions logged with `log_extra`.
+        problems: What is wrong with others.
+        reward_s: The duration of each reward function.
+        score_s: The duration of the call.
+    """
+
+    call: Mapping[str, Any]
+    rewards: Any
+    names: list[str]
+    extras: dict[str, list[Any]]
+    problems: list[str]
+    reward_s: dict[str, float]
+    score_s: float
+
+
+class _Reader:
+    """Reads parts of a batch; one that fails is None, and a problem says so."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def read(self, what: str, function: Callable[..., T], *arguments: Any) -> T | None:
+        """Return what a function returns."""
+        result = call_guarded(function, *arguments)
+        if isinstance(result, Failure):
+            self.problems.append(f"{what} could not be read: {describe(result.error)}")
+            return None
+        return result
+
+
+def read_batch(
+    trainer: Any,
+    scored: ScoredBatch,
+    output: Any,
+    *,
+    mode: str,
+    global_step: int | None,
+    generate_s: float,
+    is_partial: bool,
+    options: CaptureOptions,
+) -> Rollouts:
+    """Return the rollouts of a batch.
+
+    Args:
+        trainer: The trainer.
+        scored: The completions and their rewards.
+        output: What the trainer makes of them: a mapping of tensors, one row for each completion.
+        mode: `train` or `eval`.
+        global_step: Steps that the trainer had completed.
+        generate_s: The duration of the generation.
+        is_partial: Whether the output may have other rows than the scored completions.
+        options: What is captured.
+
+    Raises:
+        KeyError: There are no completions among the arguments.
+    """
+    reader = _Reader()
+    call = scored.call
+    completions = [copy_messages(completion) for completion in call["completions"]]
+    count = len(completions)
+    prompts = reader.read("prompts", _copies, call.get("prompts"))
+    token_ids = call.get("completion_ids_list")
+    inputs = call.get("inputs")
+    fields = output if isinstance(output, Mapping) else {}
+    table = reader.read("rewards", _copy_table, scored.rewards, len(scored.names))
+    if table is None:
+        scored = scored._replace(names=[])
+    index = reader.read("the rank", lambda: int(trainer.accelerator.process_index)) or 0
+    weights = reader.read("reward weights", _weights, trainer, scored.names)
+    output_rows = None
+    if is_partial and token_ids is not None:
+        output_rows = reader.read("the discarded rows", _output_rows, token_ids, fields)
+    rollouts = Rollouts(
+        generation=STEP_TRACKER.next_generation(mode),
+        global_step=global_step,
+        step=None if global_step is None else global_step + (1 if mode == "train" else 0),
+        mode=mode,
+        prompts=prompts or [],
+        completions=completions,
+        names=scored.names,
+        table=[[]] * count if table is None else table,
+        logs_batch=reader.read("the rank", lambda: bool(trainer.accelerator.is_main_process))
+        is not False,
+        weights=weights or {},
+        advantages=reader.read("advantages", lambda: _copy_values(fields["advantages"])),
+        prompt_tokens=reader.read("lengths of prompts", _lengths, fields.get("prompt_mask")),
+        completion_tokens=reader.read(
+            "lengths", _completion_tokens, trainer, call["completions"], token_ids, fields
+        ),
+        model_tokens=reader.read("the tool mask", lambda: _lengths(_model_mask(fields))),
+        lengths=reader.read("lengths", _counts, token_ids),
+        truncated=reader.read("the last tokens", _truncated, trainer, token_ids),
+        max_tokens=_number(trainer, "max_completion_length"),
+        max_tool_rounds=_max_tool_rounds(trainer),
+        columns=reader.read("columns", _columns, inputs, options.columns) or {},
+        extras=scored.extras,
+        prompt_ids=reader.read("prompt ids", _prompt_ids, inputs, options.prompt_id),
+        tools=reader.read("tools", tool_definitions, trainer, count),
+        images=reader.read("images", _images, inputs, prompts),
+        output_rows=output_rows,
+        group_size=_group_size(trainer, mode),
+        first_row=index * count if table is not None else 0,
+        reward_s=scored.reward_s,
+        generate_s=generate_s,
+        keep=options.keep,
+        quality=options.quality,
+    )
+    rollouts.problems = [*dict.fromkeys([*reader.problems, *scored.problems])]
+    return rollouts
+
+
+def _copies(values: Any) -> list[Any]:
+    return [copy_messages(value) for value in values]
+
+
+def _copy_values(tensor: Any) -> Any:
+    """Return the values of a CPU tensor as lists; anything else is snapshotted.
+
+    The snapshot of a GPU tensor is an asynchronous copy, which doesn't wait for the GPU.
+    """
+    is_on_cpu = getattr(getattr(tensor, "device", None), "type", None) == "cpu"
+    return tensor.tolist() if is_on_cpu else snapshot(tensor, max_elements=sys.maxsize)
+
+
+def _copy_table(rewards: Any, functions: int) -> Any:
+    """Return a copy of the rewards, shape [completions, functions]."""
+    shape = tuple(rewards.shape)
+    if len(shape) != 2 or shape[1] != functions:
+        raise ValueError(f"rewards of shape {shape} for {functions} reward functions")
+    return _copy_values(rewards)
+
+
+def _weights(trainer: Any, names: Sequence[str]) -> dict[str, float]:
+    weights = getattr(trainer, "reward_weights", None)
+    return {} if weights is None else dict(zip(names, weights.tolist(), strict=True))
+
+
+def _lengths(mask: Any) -> Any:
+    """Return the number of tokens of each row, given a mask of shape [rows, tokens]."""
+    return None if mask is None else _copy_values(mask.sum(dim=1))
+
+
+def _counts(token_ids: Any) -> list[int] | None:
+    return None if token_ids is None else [len(ids) for ids in token_ids]
+
+
+def _model_mask(output: Mapping[str, Any]) -> Any:
+    """Return the mask of the model's own tokens; None if there are no others.
+
+    The tool mask is 1 in the padding, too, so only its product with the completion mask counts.
+    """
+    tool_mask, completion_mask = output.get("tool_mask"), output.get("completion_mask")
+    if tool_mask is None or completion_mask is None:
+        return tool_mask
+    return tool_mask * completion_mask
+
+
+def _completion_tokens(
+    trainer: Any, completions: Sequence[Any], token_ids: Any, output: Mapping[str, Any]
+) -> list[int | None] | None:
+    """Return the length of each completion; None if it may include tokens that aren't the model's.
+
+    Their number follows from the tool mask, unless TRL masks a truncated completion as a whole.
+    """
+    if token_ids is None:
+        return None
+    lengths: list[int | None] = [len(ids) for ids in token_ids]
+    if output.get("tool_mask") is None:
+        return lengths
+    if getattr(trainer, "rollout_func", None) is not None:
+        return [None] * len(lengths)
+    return [
+        length if is_all_of_the_model(completion) else None
+        for completion, length in zip(completions, lengths, strict=True)
+    ]
+
+
+def _truncated(trainer: Any, token_ids: Any) -> list[bool | None] | None:
+    """Return whether the last token of each completion is none that ends one.
+
+    Current versions of TRL have several that do, in `eos_token_ids`. Older ones had `eos_token_id`,
+    and before that only the tokenizer had it.
+    """
+    if token_ids is None:
+        return None
+    tokenizer = getattr(trainer, "_tokenizer", None) or getattr(trainer, "processing_class", None)
+    ids = getattr(trainer, "eos_token_ids", None) or [getattr(trainer, "eos_token_id", None)]
+    if ids == [None]:
+        ids = [getattr(tokenizer, "eos_token_id", None)]
+    ends = {*ids, getattr(tokenizer, "pad_token_id", None)} - {None}
+    if not ends:
+        return None
+    return [not len(tokens) or int(tokens[-1]) not in ends for tokens in token_ids]
+
+
+def _output_rows(token_ids: Any, output: Mapping[str, Any]) -> OutputRows:
+    used_ids = snapshot(output["completion_ids"], max_elements=sys.maxsize)
+    used_mask = snapshot(output["completion_mask"], max_elements=sys.maxsize)
+    return OutputRows([list(map(int, ids)) for ids in token_ids], used_ids, used_mask)
+
+
+def _columns(inputs: Any, names: Sequence[str]) -> dict[str, list[Any]]:
+    if not inputs:
+        return {}
+    selected = {"question", "answer", *names} & set(inputs[0])
+    return {name: snapshot([example.get(name) for example in inputs]) for name in sorted(selected)}
+
+
+def _prompt_ids(inputs: Any, column: str | None) -> list[Any] | None:
+    if column is None or not inputs:
+        return None
+    if column not in inputs[0]:
+        raise KeyError(f"the dataset has no column {column!r}")
+    return [snapshot(example.get(column)) for example in inputs]
+
+
+def _images(inputs: Any, prompts: Sequence[Any] | None) -> list[Any] | None:
+    """Return the images of prompts that are texts: others have them in their messages."""
+    if not inputs or not prompts or not isinstance(prompts[0], str):
+        return None
+    name = next((name for name in ("images", "image") if name in inputs[0]), None)
+    return None if name is None else [copy_messages(example.get(name)) for example in inputs]
+
+
+def _group_size(trainer: Any, mode: str) -> int | None:
+    size = _number(trainer, "num_generations")
+    return size if mode == "train" else _number(trainer, "num_generations_eval") or size
+
+
+def _number(trainer: Any, name: str) -> int | None:
+    value = getattr(trainer, name, None)
+    return value if type(value) is int else None
+
+
+def _max_tool_rounds(trainer: Any) -> int | None:
+    """Return how often results are returned to the model; None if the trainer calls no tools."""
+    if not getattr(trainer, "tools", None):
+        return None
+    limit = _number(trainer, "max_tool_calling_iterations")
+    return sys.maxsize if limit is None else limit
