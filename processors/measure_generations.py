@@ -143,6 +143,9 @@ class MeasureGenerations:
         }
         if truth := _answer_text(final_answer(event_dict.get("true_answer"))):
             given = answer or _answer_text(event_dict.get("answer"))
+            if isinstance(event_dict.get("messages"), str):
+                # The text has the results of tools, too; the answer is the model's.
+                given = _answer_text(event_dict.get("answer"))
             measures["quality/correct"] = given is not None and is_same(given, truth)
         return measures
 

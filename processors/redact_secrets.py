@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from logflume.events.reserved import RESERVED_FOR_PIPELINE
+from logflume.events.reserved import JSON_TEXT_FIELDS, RESERVED_FOR_PIPELINE
 from logflume.protocols import EventDict
 from logflume.redaction.events import ALWAYS_SEARCHED_FIELDS, MODEL_EVENTS, MODEL_FIELDS
-from logflume.redaction.values import redact_value
+from logflume.redaction.values import redact_json, redact_value
 
 __all__ = ["RedactSecrets"]
 
@@ -64,4 +64,6 @@ class RedactSecrets:
             if event_type in MODEL_EVENTS:
                 # A list is a conversation, or has what a tokenizer calls `token`.
                 return value if isinstance(value, list) else redact_value(name, value, search=False)
+        if name in JSON_TEXT_FIELDS and isinstance(value, str):
+            return redact_json(name, value, search=True)
         return redact_value(name, value, search=True)

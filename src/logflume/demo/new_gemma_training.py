@@ -40,8 +40,7 @@ def train(options: Options) -> list[float]:
     from trl import GRPOTrainer
 
     from logflume.demo.training import prepare, rewards_by_step, show_only_progress_bar
-    from logflume.training.callbacks import EnhancedLoggingCallback
-    from logflume.training.wrapped_rewards import get_wrapped_reward_functions
+    from logflume.training import attach
 
     log.info("Preparing the model", model=options.model or "tiny-gemma", seed=options.seed)
     setup = prepare(options)
@@ -51,12 +50,12 @@ def train(options: Options) -> list[float]:
         processing_class=setup.tokenizer,
         args=setup.config,
         train_dataset=setup.dataset,
-        reward_funcs=get_wrapped_reward_functions(rewards),
-        callbacks=[EnhancedLoggingCallback()],
+        reward_funcs=rewards,
     )
     show_only_progress_bar(trainer)
     log.info("Starting training run", steps=options.steps)
-    trainer.train()
+    with attach(trainer):
+        trainer.train()
     return rewards_by_step(trainer)
 
 

@@ -2,9 +2,10 @@
 
     python -m logflume.demo.optimized_gemma_training
 
-It differs from the standard script in two lines. The configuration `optimized` prints less on the
-console and writes larger files. `OptimizedLoggingCallback` logs means over ten steps and the
-completions of every tenth batch. In both scripts, events are written in the background.
+It differs from the standard script in three lines. The configuration `optimized` prints less on the
+console and writes larger files. `OptimizedLoggingCallback` logs means over ten steps, the policy
+`every(10)` the completions of every tenth batch. In both scripts, events are written in the
+background.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ def train(options: Options) -> list[float]:
     from trl import GRPOTrainer
 
     from logflume.demo.training import prepare, rewards_by_step, show_only_progress_bar
+    from logflume.training import attach
     from logflume.training.callbacks import OptimizedLoggingCallback
-    from logflume.training.wrapped_rewards import get_wrapped_reward_functions
+    from logflume.training.policies import every
 
     log.info("Preparing the model", model=options.model or "tiny-gemma", seed=options.seed)
     setup = prepare(options)
@@ -54,12 +56,13 @@ def train(options: Options) -> list[float]:
         processing_class=setup.tokenizer,
         args=setup.config,
         train_dataset=setup.dataset,
-        reward_funcs=get_wrapped_reward_functions(rewards),
+        reward_funcs=rewards,
         callbacks=[OptimizedLoggingCallback()],
     )
     show_only_progress_bar(trainer)
     log.info("Starting training run", steps=options.steps)
-    trainer.train()
+    with attach(trainer, rollouts=every(10)):
+        trainer.train()
     return rewards_by_step(trainer)
 
 

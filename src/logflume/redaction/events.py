@@ -35,7 +35,7 @@ MODEL_FIELDS = frozenset(
     {
         *("answer", "completion", "completions", "generated_text", "model_output", "output_text"),
         *("prompt", "prompts", "question", "reasoning", "response", "responses", "true_answer"),
-        *("conversation", "messages", "tool_calls"),
+        *("conversation", "messages", "prompt_messages", "tool_calls", "tools"),
         *("logprobs", "tokens", "top_logprobs"),
     }
 )

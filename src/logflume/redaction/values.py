@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +10,7 @@ from logflume.redaction.field_names import Secrecy, is_folder, secrecy
 from logflume.redaction.rules import is_random
 from logflume.redaction.texts import REDACTED, redact_text
 
-__all__ = ["has_containers", "redact_value"]
+__all__ = ["has_containers", "redact_json", "redact_value"]
 
 _CONTAINERS = frozenset({list, dict})
 
@@ -38,6 +39,25 @@ def redact_value(name: str, value: Any, *, search: bool) -> Any:
             return _redact_arguments(name, value)
         return [redact_value(name, item, search=search) for item in value]
     return value
+
+
+def redact_json(name: str, text: str, *, search: bool) -> str:
+    """Return a JSON text without the secrets in its values, still JSON.
+
+    Args:
+        name: The name of the field.
+        text: The text. One that is not JSON is redacted as a text.
+        search: As for `redact_value`.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return str(redact_value(name, text, search=search))
+    redacted = redact_value(name, value, search=search)
+    if redacted == value:
+        return text
+    # A lone surrogate is an escape in JSON, and has no other form in UTF-8.
+    return json.dumps(redacted, ensure_ascii="\\ud" in text, separators=(",", ":"))
 
 
 def has_containers(values: Iterable[Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
-from logflume.training.function_names import distinct_names
+from logflume.training.function_names import distinct_names, name_of
 from logflume.training.log_extra import LogExtra, extra_columns
 from logflume.training.rollouts import log_rollouts
 from logflume.training.trainer_batch import CaptureOptions, ScoredBatch, read_batch
@@ -45,9 +45,11 @@ class Stopwatch:
         if self._functions != functions or self._names != names:
             self._functions, self._names = list(functions), names
             originals = [f.function if isinstance(f, WrappedReward) else f for f in functions]
-            self._timed = [
+            timed = [
                 wrap_reward(f, name, batch=self) for f, name in zip(originals, names, strict=False)
             ]
+            # Functions without a name are not timed, but still there.
+            self._timed = [*timed, *functions[len(timed) :]]
         return list(self._timed)
 
     def add(self, name: str, _values: Any, call: dict[str, Any], seconds: float) -> None:
@@ -104,25 +106,31 @@ class RolloutHooks:
         parameters = list(inspect.signature(original).parameters)
 
         def score(*args: Any, **kwargs: Any) -> Any:
-            functions: Any = getattr(self._trainer, "reward_funcs", None)
-            names = call_guarded(self._names_of, functions)
-            if isinstance(names, Failure):
-                self._report(f"The names of the reward functions: {describe(names.error)}")
-                return original(*args, **kwargs)
-            self._trainer.reward_funcs = self._stopwatch.timed(functions, names)
+            functions = getattr(self._trainer, "reward_funcs", None)
+            is_timed = isinstance(functions, list)
+            found = call_guarded(self._names_of, functions)
+            names = [] if isinstance(found, Failure) else found
+            timed = self._stopwatch.timed(functions if is_timed else [], names)
+            if is_timed:
+                self._trainer.reward_funcs = timed
             started_s = time.perf_counter()
             try:
                 rewards = original(*args, **kwargs)
             finally:
-                self._trainer.reward_funcs = functions
+                if is_timed:
+                    self._trainer.reward_funcs = functions
+            score_s = time.perf_counter() - started_s
             arguments = {**dict(zip(parameters, args, strict=False)), **kwargs}
-            self._note(arguments, names, rewards, time.perf_counter() - started_s)
+            noted = call_guarded(self._note, arguments, names, rewards, score_s)
+            if isinstance(noted, Failure):
+                self._report(f"Rewards could not be logged: {describe(noted.error)}")
             return rewards
 
         return score
 
     def _names_of(self, functions: Any) -> list[str]:
-        return distinct_names(self._trainer.reward_func_names)[: len(functions)]
+        names = getattr(self._trainer, "reward_func_names", None)
+        return distinct_names(list(map(name_of, functions)) if names is None else names)
 
     def _note(
         self, arguments: dict[str, Any], names: list[str], rewards: Any, score_s: float
