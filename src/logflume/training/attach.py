@@ -128,7 +128,7 @@ def attach(
         keep = keep_all if rollouts == "all" else rollouts
         attachment = Attachment(trainer, CaptureOptions(keep, tuple(columns), quality, prompt_id))
         _warn_about_hooks(trainer)
-        _warn_about_names(getattr(trainer, "reward_func_names", []))
+        _warn_about_names(getattr(trainer, "reward_func_names", None) or [])
     attachment._install()
     return attachment
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 from logflume.guard import call_guarded
 from logflume.training.images import copy_messages
-from logflume.values.snapshot import key_text, unique_name
+from logflume.values.snapshot import key_text
 
 __all__ = ["LogExtra", "extra_columns"]
 
@@ -57,7 +58,13 @@ def extra_columns(calls: Iterable[LogExtra], rows: int) -> tuple[dict[str, list[
     for call in calls:
         for name, values in call.columns.items():
             if len(values) == rows:
-                columns[unique_name(name, columns)] = values
+                columns[_numbered(name, columns)] = values
             else:
                 problems.append(f"log_extra({name!r}): {len(values)} values for {rows} completions")
     return columns, problems
+
+
+def _numbered(name: str, taken: Collection[str]) -> str:
+    """Return the name with a number if another column has it, as for reward functions."""
+    names = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(one for one in names if one not in taken)

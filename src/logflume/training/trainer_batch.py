@@ -115,7 +115,8 @@ def read_batch(
     table = reader.read("rewards", _copy_table, scored.rewards, len(scored.names))
     if table is None:
         scored = scored._replace(names=[])
-    index = reader.read("the rank", lambda: int(trainer.accelerator.process_index)) or 0
+    rank = reader.read("the rank", _rank, trainer)
+    index, is_main = (0, True) if rank is None else rank
     weights = reader.read("reward weights", _weights, trainer, scored.names)
     output_rows = None
     if is_partial and token_ids is not None:
@@ -129,8 +130,7 @@ def read_batch(
         completions=completions,
         names=scored.names,
         table=[[]] * count if table is None else table,
-        logs_batch=reader.read("the rank", lambda: bool(trainer.accelerator.is_main_process))
-        is not False,
+        logs_batch=is_main,
         weights=weights or {},
         advantages=reader.read("advantages", lambda: _copy_values(fields["advantages"])),
         prompt_tokens=reader.read("lengths of prompts", _lengths, fields.get("prompt_mask")),
@@ -157,6 +157,11 @@ def read_batch(
     )
     rollouts.problems = [*dict.fromkeys([*reader.problems, *scored.problems])]
     return rollouts
+
+
+def _rank(trainer: Any) -> tuple[int, bool]:
+    accelerator = trainer.accelerator
+    return int(accelerator.process_index), bool(accelerator.is_main_process)
 
 
 def _copies(values: Any) -> list[Any]:
