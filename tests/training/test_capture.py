@@ -220,9 +220,7 @@ def test_other_names_of_arguments_are_found() -> None:
     are used, and nothing is missing but what they don't get."""
 
     class Renamed(StandIn):
-        def _calculate_rewards(  # type: ignore[override]
-            self, rows: Any, questions: Any, texts: Any, tokens: Any
-        ) -> Any:
+        def _calculate_rewards(self, rows: Any, questions: Any, texts: Any, tokens: Any) -> Any:
             return super()._calculate_rewards(rows, questions, texts, tokens)
 
     trainer = Renamed()

@@ -34,7 +34,7 @@ def call_of(name: str, arguments: str) -> str:
 
 def extracting_reward(
     completions: list[Any], log_extra: Callable[..., None], **_: Any
-) -> list[float]:
+) -> list[float | None]:
     """Reward the number of messages, and log the last content of each completion."""
     log_extra("last_content", [str(completion[-1].get("content")) for completion in completions])
     return [float(len(completion)) for completion in completions]
@@ -99,7 +99,7 @@ def make_tool_trainer(folder: Path, script: Sequence[Sequence[str]], **settings:
     def generate(_prompt_ids: Any, *_args: Any, **_kwargs: Any) -> tuple[list[list[int]], None]:
         return [_encode(tokenizer, text) for text in next(turns)], None
 
-    trainer._generate_single_turn = generate
+    vars(trainer)["_generate_single_turn"] = generate
     return trainer
 
 

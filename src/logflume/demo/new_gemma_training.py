@@ -50,7 +50,7 @@ def train(options: Options) -> list[float]:
         processing_class=setup.tokenizer,
         args=setup.config,
         train_dataset=setup.dataset,
-        reward_funcs=rewards,
+        reward_funcs=[*rewards],
     )
     show_only_progress_bar(trainer)
     log.info("Starting training run", steps=options.steps)

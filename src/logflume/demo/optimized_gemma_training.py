@@ -56,7 +56,7 @@ def train(options: Options) -> list[float]:
         processing_class=setup.tokenizer,
         args=setup.config,
         train_dataset=setup.dataset,
-        reward_funcs=rewards,
+        reward_funcs=[*rewards],
         callbacks=[OptimizedLoggingCallback()],
     )
     show_only_progress_bar(trainer)

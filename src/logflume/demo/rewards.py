@@ -19,7 +19,7 @@ __all__ = [
 Completion = str | list[dict[str, str]]
 """A completion as TRL passes it: plain text, or the messages of a chat."""
 
-RewardFunction = Callable[..., list[float]]
+RewardFunction = Callable[..., Any]  # TRL expects `list[float | None]`, and lists are invariant
 
 # Deliberately strict: `lenient_format_reward_func` shows what a lenient pattern leads to.
 _FORMAT = re.compile(r"<reasoning>\n[^<>]+\n</reasoning>\n<answer>\n[^<>\n]+\n</answer>\n*")

@@ -106,7 +106,7 @@ class RolloutHooks:
         parameters = list(inspect.signature(original).parameters)
 
         def score(*args: Any, **kwargs: Any) -> Any:
-            functions = getattr(self._trainer, "reward_funcs", None)
+            functions: Any = getattr(self._trainer, "reward_funcs", None)
             is_timed = isinstance(functions, list)
             found = call_guarded(self._names_of, functions)
             names = [] if isinstance(found, Failure) else found
