@@ -50,6 +50,10 @@ def make_trainer(folder: Path, kind: str = "grpo", rewards: Any = None, **settin
         for p in problems
     ]
     kinds = {"grpo": (GRPOTrainer, GRPOConfig), "rloo": (RLOOTrainer, RLOOConfig)}
+    if kind == "gmpo":
+        from trl.experimental.gmpo import GMPOConfig, GMPOTrainer
+
+        kinds["gmpo"] = (GMPOTrainer, GMPOConfig)
     trainer_class, config_class = kinds[kind]
     config = {
         "per_device_train_batch_size": 8,

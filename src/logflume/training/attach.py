@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from logflume.guard import Failure, call_guarded, type_name
 from logflume.logger.logger import get_logger
 from logflume.runtime.exits import set_ending
+from logflume.training.async_rollouts import AsyncRolloutHooks
 from logflume.training.function_names import TOTAL
 from logflume.training.policies import Policy, keep_all
 from logflume.training.rollout_hooks import RolloutHooks
@@ -22,6 +23,49 @@ __all__ = ["Attachment", "attach"]
 _MARK = "_logflume_attachment"
 _REQUIRED = ("add_callback", "remove_callback", "callback_handler.callbacks")
 """What a trainer has."""
+
+
+class _Hooks(Protocol):
+    """What captures the rollouts of a trainer."""
+
+    def install(self) -> None:
+        """Begin to capture."""
+
+    def remove(self) -> None:
+        """Leave the trainer as it was."""
+
+
+class _RewardHooks:
+    """Captures what the reward functions get and return, for trainers with methods of their own."""
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = trainer
+        self._functions = trainer.reward_funcs
+
+    def install(self) -> None:
+        """Wrap the functions; reward models are left alone."""
+        weights = call_guarded(lambda: [float(w) for w in self._trainer.reward_weights])
+        self._trainer.reward_funcs = get_wrapped_reward_functions(
+            self._functions, () if isinstance(weights, Failure) else weights
+        )
+        get_logger("training").warning(
+            f"{type(self._trainer).__name__} has other methods than TRL's GRPOTrainer, so its "
+            "rollouts are logged by its reward functions: without advantages, groups, lengths of "
+            "prompts, and the rewards of reward models."
+        )
+
+    def remove(self) -> None:
+        """Restore the functions."""
+        self._trainer.reward_funcs = self._functions
+
+
+def _choose_hooks(trainer: Any, options: CaptureOptions) -> _Hooks | None:
+    """Return what captures the rollouts of a trainer; None if it has none."""
+    if RolloutHooks.supports(trainer):
+        return RolloutHooks(trainer, options)
+    if AsyncRolloutHooks.supports(trainer):
+        return AsyncRolloutHooks(trainer, options)
+    return _RewardHooks(trainer) if getattr(trainer, "reward_funcs", None) else None
 
 
 class Attachment:
@@ -36,9 +80,7 @@ class Attachment:
 
         self._trainer = trainer
         self._count = 0
-        hooks = RolloutHooks(trainer, options)
-        self._hooks = hooks if RolloutHooks.supports(trainer) else None
-        self._functions = getattr(trainer, "reward_funcs", None)
+        self._hooks = _choose_hooks(trainer, options)
         callbacks = trainer.callback_handler.callbacks
         has_callback = any(isinstance(other, EnhancedLoggingCallback) for other in callbacks)
         self._callback = None if has_callback else EnhancedLoggingCallback()
@@ -55,8 +97,6 @@ class Attachment:
             self._trainer.remove_callback(self._callback)
         if self._hooks is not None:
             self._hooks.remove()
-        elif self._functions is not None:
-            self._trainer.reward_funcs = self._functions
         delattr(self._trainer, _MARK)
 
     def __enter__(self) -> Self:
@@ -81,8 +121,6 @@ class Attachment:
             self._trainer.add_callback(self._callback)
         if self._hooks is not None:
             self._hooks.install()
-        elif self._functions is not None:
-            self._trainer.reward_funcs = get_wrapped_reward_functions(self._functions)
 
 
 def attach(
@@ -96,12 +134,14 @@ def attach(
     """Log the metrics of a trainer, and its rollouts with rewards and advantages.
 
     Adds the callback and, if the trainer has rollouts, wraps the two methods that generate and
-    score them. For a trainer without these methods, the reward functions are wrapped. The training
-    itself is not changed, and `detach` removes everything. Attaching an attached trainer returns
-    the existing attachment.
+    score them. Of an `AsyncGRPOTrainer` the queue is wrapped that delivers its rollouts, and of a
+    trainer with other methods the reward functions; one line says what is missing then. The
+    training itself is not changed, and `detach` removes everything. Attaching an attached trainer
+    returns the existing attachment.
 
     Args:
-        trainer: TRL's `GRPOTrainer` or `RLOOTrainer`, or any `transformers` Trainer.
+        trainer: TRL's `GRPOTrainer`, `RLOOTrainer` or `AsyncGRPOTrainer`, or any `transformers`
+            Trainer.
         rollouts: Which completions are logged: all, or those that a policy of
             `logflume.training.policies` selects.
         columns: Columns of the dataset to log with each completion, in addition to `question` and
@@ -127,7 +167,6 @@ def attach(
     if attachment is None:
         keep = keep_all if rollouts == "all" else rollouts
         attachment = Attachment(trainer, CaptureOptions(keep, tuple(columns), quality, prompt_id))
-        _warn_about_hooks(trainer)
         _warn_about_names(getattr(trainer, "reward_func_names", None) or [])
     attachment._install()
     return attachment
@@ -160,16 +199,6 @@ def _check(trainer: Any, rollouts: Any, columns: Any, prompt_id: Any) -> None:
         )
     if prompt_id is not None and not isinstance(prompt_id, str):
         raise TypeError(f"attach(prompt_id={prompt_id!r}): it has to be the name of a column.")
-
-
-def _warn_about_hooks(trainer: Any) -> None:
-    """Say what is missing in a trainer that scores completions by other methods."""
-    if getattr(trainer, "reward_funcs", None) and not RolloutHooks.supports(trainer):
-        get_logger("training").warning(
-            f"{type(trainer).__name__} has other methods than TRL's GRPOTrainer, so its rollouts "
-            "are logged by its reward functions: without advantages, groups, lengths of prompts, "
-            "and the rewards of reward models."
-        )
 
 
 def _warn_about_names(names: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ They require `transformers`, which is installed with the extra `trl`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from logflume.events.trainer_names import split_report
@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise MissingExtraError("transformers", "trl") from error
 
-__all__ = ["EnhancedLoggingCallback", "OptimizedLoggingCallback"]
+__all__ = ["EnhancedLoggingCallback", "OptimizedLoggingCallback", "StepEndCallback"]
 
 
 class EnhancedLoggingCallback(TrainerCallback):
@@ -164,6 +164,21 @@ class OptimizedLoggingCallback(EnhancedLoggingCallback):
         if means := self._window.take():
             super().log_training(self._step, means)
         super().on_train_end(args, state, control, **kwargs)
+
+
+class StepEndCallback(TrainerCallback):
+    """Calls a function after each step.
+
+    Args:
+        call: The function, which must not raise.
+    """
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Call the function."""
+        self._call()
 
 
 def _find_whole(logs: dict[str, Any], state: Any) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from logflume.pipeline.completion_ids import COMPLETION_IDS
 from logflume.training.conversations import Conversation, is_conversation
 from logflume.training.images import ImageStore
 from logflume.training.message_json import messages_json
+from logflume.training.output_rows import KnownRows
 from logflume.training.prompts import read_prompts
 from logflume.values.plain import plain
 from logflume.values.snapshot import key_text
@@ -81,7 +82,9 @@ def completion_columns(
         "tool_failures": [conversation.tool_failures for conversation in read],
         **{name: of_rows(values) for name, values in rewards.items()},
         "advantage": _of_used(of_rows, plain(rollouts.advantages), kept, used),
-        "prompt_tokens": _of_used(of_rows, plain(rollouts.prompt_tokens), kept, used),
+        "prompt_tokens": of_rows(plain(rollouts.prompt_tokens))
+        if isinstance(rollouts.output_rows, KnownRows)
+        else _of_used(of_rows, plain(rollouts.prompt_tokens), kept, used),
     }
     if rollouts.tools is not None:
         columns["tools"] = of_rows(rollouts.tools)

@@ -10,7 +10,7 @@ import msgspec
 
 from logflume.values.plain import plain
 
-__all__ = ["OutputRows"]
+__all__ = ["KnownRows", "OutputRows"]
 
 
 class OutputRows(msgspec.Struct, frozen=True):
@@ -41,3 +41,17 @@ class OutputRows(msgspec.Struct, frozen=True):
             candidates = rows.get(tuple(map(int, ids)))
             found.append(candidates.popleft() if candidates else None)
         return found
+
+
+class KnownRows(msgspec.Struct, frozen=True):
+    """The completions that a trainer uses, where that is known.
+
+    Attributes:
+        rows: For each completion its row among those that have advantages; None: it is discarded.
+    """
+
+    rows: list[int | None]
+
+    def find(self) -> list[int | None]:
+        """Return `rows`."""
+        return self.rows

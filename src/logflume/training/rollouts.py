@@ -14,7 +14,7 @@ from logflume.pipeline.records import DeferredRecords
 from logflume.training.completion_columns import completion_columns, pad
 from logflume.training.conversations import Conversation, read_completion
 from logflume.training.function_names import TOTAL
-from logflume.training.output_rows import OutputRows
+from logflume.training.output_rows import KnownRows, OutputRows
 from logflume.training.policies import Policy, keep_all
 from logflume.training.texts import final_answer
 from logflume.values.plain import plain
@@ -111,7 +111,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     tools: Sequence[str | None] | None = None
     images: Sequence[Any] | None = None
     policy_versions: Sequence[int | None] | None = None
-    output_rows: OutputRows | None = None
+    output_rows: OutputRows | KnownRows | None = None
     group_size: int | None = None
     groups: Sequence[int | None] | None = None
     first_row: int = 0

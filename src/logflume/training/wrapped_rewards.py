@@ -44,10 +44,12 @@ class RewardBatch:
 
     Args:
         names: Names of the functions that are called for each batch.
+        weights: Weight of each function in the total; 1 if not given.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], weights: Sequence[float] = ()) -> None:
         self._names = list(names)
+        self._weights = dict(zip(names, weights, strict=False))
         self._values: dict[str, Any] = {}
         self._seconds: dict[str, float] = {}
         self._extras: list[LogExtra] = []
@@ -97,6 +99,7 @@ class RewardBatch:
             completions=[copy_messages(completion) for completion in completions],
             names=self._names,
             table=list(zip(*(self._values[name] for name in self._names), strict=True)),
+            weights=self._weights,
             completion_tokens=_completion_tokens(completions, token_ids),
             columns=columns,
             extras=extras,
@@ -204,16 +207,25 @@ def wrap_reward(function: Any, name: str | None = None, *, batch: Collector | No
     return kind(function, name, batch)
 
 
-def get_wrapped_reward_functions(functions: Sequence[Any]) -> list[Any]:
+def get_wrapped_reward_functions(
+    functions: Sequence[Any], weights: Sequence[float] = ()
+) -> list[Any]:
     """Return the reward functions wrapped, in order, for `GRPOTrainer(reward_funcs=…)`.
 
     Each batch of rollouts is logged as one `reward` event with the values of all functions, and
     one `model_output` event per completion with its rewards. The given list is not modified.
     If several functions have the same name, which TRL would merge into one metric, the second one
     is logged as `name_2`, and so on.
+
+    Args:
+        functions: The reward functions, as TRL takes them.
+        weights: Weight of each of them in the total; 1 if not given.
     """
     names = distinct_names([name_of(function) for function in functions if _is_function(function)])
-    batch = RewardBatch(names)
+    of_functions = [
+        weight for f, weight in zip(functions, weights, strict=False) if _is_function(f)
+    ]
+    batch = RewardBatch(names, of_functions)
     remaining = iter(names)
     return [
         wrap_reward(function, next(remaining), batch=batch) if _is_function(function) else function
