@@ -20,6 +20,7 @@ __all__ = [
     "content_text",
     "is_all_of_the_model",
     "is_conversation",
+    "only_content",
     "read_completion",
     "readable",
 ]
@@ -85,9 +86,10 @@ def read_completion(completion: Any) -> Conversation:
     >>> found.reasoning, found.answer, found.turns, found.tool_calls
     ('A sum.', '42', 2, 1)
     """
-    messages = _messages(completion)
+    text = only_content(completion)
+    messages = None if text is not None else _messages(completion)
     if messages is None:
-        text = completion if isinstance(completion, str) else _json(completion)
+        text = _json(completion) if text is None else text
         thinking, rest = split_thinking(text)
         reasoning, answer = parse_answer(rest)
         return Conversation(text, thinking or reasoning, answer, turns=1)
@@ -108,6 +110,20 @@ def read_completion(completion: Any) -> Conversation:
     )
 
 
+def only_content(value: Any) -> str | None:
+    """Return the text of a completion or prompt that is nothing but a text; None for others.
+
+    That is a text, or one message with a role and a text, as most are.
+    """
+    if type(value) is str:
+        return value
+    if type(value) is list and len(value) == 1 and type(value[0]) is dict:
+        content = value[0].get("content")
+        if type(content) is str and len(value[0]) == 2 and "role" in value[0]:
+            return content
+    return None
+
+
 def readable(messages: Any) -> str:
     """Return the text of a completion or prompt, given as a text or a list of messages.
 
@@ -117,6 +133,9 @@ def readable(messages: Any) -> str:
     >>> readable([{"role": "assistant", "content": "4"}])
     '4'
     """
+    text = only_content(messages)
+    if text is not None:
+        return text
     found = _messages(messages)
     if found is None:
         return messages if isinstance(messages, str) else _json(messages)

@@ -31,6 +31,8 @@ _SUFFIXES = {
     "image/bmp": ".bmp",
 }
 
+_TEXTS = frozenset({str})
+
 _MAX_PIXELS = 2**26
 """Of an image that is stored: 64 million, 256 MB of raw pixels."""
 
@@ -47,8 +49,7 @@ def copy_messages(value: Any) -> Any:
 
     Trainers decode an image for each batch and don't change it, and its pixels are most of a batch.
     """
-    kind = type(value)
-    if kind in ATOMIC_TYPES:
+    if type(value) in ATOMIC_TYPES:
         return value
     copied = call_guarded(_copy, value)
     return snapshot(value) if isinstance(copied, Failure) else copied
@@ -56,13 +57,15 @@ def copy_messages(value: Any) -> Any:
 
 def _copy(value: Any) -> Any:
     kind = type(value)
-    if kind in ATOMIC_TYPES or is_image(value):
+    if kind in ATOMIC_TYPES:
         return value
     if kind is dict:
+        if ATOMIC_TYPES.issuperset(map(type, value.values())):  # as most messages
+            return value.copy()
         return {key: _copy(item) for key, item in value.items()}
     if kind in (list, tuple):
         return [_copy(item) for item in value]
-    return snapshot(value)
+    return value if is_image(value) else snapshot(value)
 
 
 class ImageStore:
@@ -80,13 +83,17 @@ class ImageStore:
     def plain(self, value: Any) -> Any:
         """Return a copied conversation as plain values, each image replaced by its path."""
         kind = type(value)
-        if kind is dict:
-            if kind_of_part := value.get("type"):
-                value = _with_content(value, kind_of_part)
-            return to_plain_keys({key: self.plain(item) for key, item in value.items()})
+        if kind is str:
+            return value
         if kind is list:
             return [self.plain(item) for item in value]
-        if is_image(value) or isinstance(value, _Encoded):
+        if kind is dict:
+            if part := value.get("type"):
+                value = _with_content(value, part)
+            elif _is_plain(value):
+                return value
+            return _with_text_keys({key: self.plain(item) for key, item in value.items()})
+        if kind is _Encoded or is_image(value):
             return self.path_of(value)
         return to_plain(value)
 
@@ -102,11 +109,14 @@ class ImageStore:
         return self._paths[id(image)]
 
 
-def to_plain_keys(value: dict[Any, Any]) -> Any:
+def _is_plain(message: dict[Any, Any]) -> bool:
+    """Whether a message has only texts, as most have."""
+    return _TEXTS.issuperset(map(type, message)) and _TEXTS.issuperset(map(type, message.values()))
+
+
+def _with_text_keys(value: dict[Any, Any]) -> Any:
     """Return a mapping with keys that JSON has."""
-    if all(type(key) is str for key in value):
-        return value
-    return to_plain(value)
+    return value if _TEXTS.issuperset(map(type, value)) else to_plain(value)
 
 
 class _Encoded:

@@ -14,6 +14,9 @@ _SHORTEST = 64
 """Characters that are kept of each text at least, before messages are left out."""
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 class MessagesJson(NamedTuple):
     """A conversation as JSON.
 
@@ -95,8 +98,10 @@ def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
 
 def _dump(value: Any) -> str:
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _encode(value)
     except ValueError:  # NaN, infinities, or an integer of thousands of digits
         value = json_writable(value)
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text if valid_text(text) is text else json.dumps(value, separators=(",", ":"))
+    if valid_text(text) is text:
+        return text
+    return json.dumps(value, separators=(",", ":"))

@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from logflume.training.conversations import content_text, readable
+from logflume.training.conversations import content_text, only_content, readable
 from logflume.training.message_json import messages_json
-from logflume.values.plain import json_text, to_plain
+from logflume.values.plain import to_plain
 
 __all__ = ["Prompt", "prompt_id", "question_of", "read_prompts"]
 
@@ -64,14 +64,22 @@ def read_prompts(prompts: Sequence[Any], images: Sequence[Sequence[str]]) -> lis
         prompts: The prompts as plain values.
         images: For each prompt the paths of images that are not in its messages.
     """
-    known: dict[str, Prompt] = {}
+    known: dict[Any, Prompt] = {}
     found = []
     for prompt, paths in zip(prompts, images, strict=True):
-        key = f"{json_text(prompt)} {paths}"
+        key = (_key(prompt), tuple(paths))
         if key not in known:
             known[key] = _read(prompt, paths)
         found.append(known[key])
     return found
+
+
+def _key(prompt: Any) -> Any:
+    """Return what is the same for equal prompts, and only for them."""
+    text = only_content(prompt)
+    if text is None:
+        return ("", messages_json(prompt).text)
+    return text if isinstance(prompt, str) else (repr(prompt[0]["role"]), text)
 
 
 def _read(prompt: Any, images: Sequence[str]) -> Prompt:

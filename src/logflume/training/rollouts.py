@@ -12,7 +12,7 @@ import msgspec
 from logflume.logger.channels import CHANNELS
 from logflume.pipeline.records import DeferredRecords
 from logflume.training.completion_columns import completion_columns, pad
-from logflume.training.conversations import Conversation, read_completion
+from logflume.training.conversations import Conversation, only_content, read_completion
 from logflume.training.function_names import TOTAL
 from logflume.training.output_rows import KnownRows, OutputRows
 from logflume.training.policies import Policy, keep_all
@@ -32,9 +32,15 @@ def log_rollouts(rollouts: Rollouts) -> None:
             CHANNELS.step_and_mode,
             rollouts.columns_by_type,
             record_count=len(rollouts.completions) + 2,
-            size_bytes=memory_bytes((rollouts.prompts, rollouts.completions)),
+            size_bytes=sum(map(_size, rollouts.prompts)) + sum(map(_size, rollouts.completions)),
         )
     )
+
+
+def _size(value: Any) -> int:
+    """Return about how much memory a prompt or completion takes."""
+    text = only_content(value)
+    return memory_bytes((value,)) if text is None else len(text)
 
 
 ColumnsOfType = tuple[str, str, dict[str, Sequence[Any]]]
