@@ -9,19 +9,6 @@ from typing import Any
 
 from logflume.sinks.csv import CsvSink
 
-RESERVED = [
-    "timestamp",
-    "level",
-    "logger",
-    "event",
-    "run",
-    "attempt",
-    "rank",
-    "seq",
-    "step",
-    "mode",
-]
-
 
 def make_event(**fields: Any) -> dict[str, Any]:
     """Return a `model_output` event with the given fields."""

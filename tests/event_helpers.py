@@ -10,6 +10,20 @@ from typing import Any
 
 from logflume.protocols import Event
 
+RESERVED = (
+    "timestamp",
+    "level",
+    "logger",
+    "event",
+    "run",
+    "attempt",
+    "rank",
+    "seq",
+    "step",
+    "mode",
+)
+"""The reserved names of events of a process that is no forked child, in the documented order."""
+
 JOURNAL: dict[str, Any] = {
     "root": {"level": "INFO", "sinks": ["jsonl"]},
     "sinks": {"jsonl": {"path": "{dir}/{run}/events.jsonl"}},
@@ -23,9 +37,8 @@ def own(events: Sequence[Event]) -> list[Event]:
 
 
 def fields(event: Event) -> dict[str, Any]:
-    """Return the fields of an event, without the reserved names."""
-    reserved = {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"}
-    return {name: value for name, value in event.items() if name not in reserved}
+    """Return the fields of an event, `mode` included, without the other reserved names."""
+    return {k: v for k, v in event.items() if k == "mode" or k not in RESERVED}
 
 
 def only(events: Sequence[Event]) -> Event:

@@ -50,16 +50,15 @@ FULL = Plan(
     other_paces=[
         Measurement(rate=100.0, background="python", seconds=2.0),
         Measurement(rate=10_000.0, background="python", seconds=1.0),
-        Measurement(rate=100.0, background="matmul", seconds=2.0),
         Measurement(rate=1_000.0, background="matmul", seconds=2.0),
         Measurement(rate=10_000.0, background="matmul", seconds=1.0),
     ],
     repeats=5,
     import_repeats=3,
     worst_minutes=3.0,
-    memory_events=500_000,
-    overload_events=300_000,
-    sustained_events=200_000,
+    memory_events=120_000,
+    overload_events=100_000,
+    sustained_events=40_000,
     has_demo=True,
 )
 
@@ -73,8 +72,8 @@ QUICK = Plan(
     repeats=1,
     import_repeats=1,
     worst_minutes=0.1,
-    memory_events=50_000,
-    overload_events=50_000,
-    sustained_events=20_000,
+    memory_events=15_000,
+    overload_events=20_000,
+    sustained_events=10_000,
     has_demo=False,
 )

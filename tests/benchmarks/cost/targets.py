@@ -107,7 +107,8 @@ def _worst(ours: dict[str, Any]) -> Target:
 
 def _events(ours: dict[str, Any]) -> list[Target]:
     result = ours.get("sustained", {})
-    metric, target = "sustained rate on one core, nothing dropped", "≥ 20,000 events/s"
+    metric = "sustained rate on one core, nothing dropped (every second event has 192 rewards)"
+    target = "≥ 20,000 events/s"
     if "events_per_s" in result:
         rate, dropped = result["events_per_s"], result["dropped"]
         measured = f"{rate:,.0f} events/s" + (f", {dropped} dropped" if dropped else "")
