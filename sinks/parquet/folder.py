@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from logflume.formats.atomic import replace_folder
+from logflume.formats.atomic import link_or_copy, replace_folder
 from logflume.formats.parquet import (
     DamagedPartError,
     Part,
@@ -268,12 +267,9 @@ def _unfinished(name: str) -> str:
 
 def _link(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)
+        link_or_copy(source, target)
     except FileNotFoundError as error:
         raise DamagedPartError(source.name) from error
-    except OSError:
-        # Not every file system has hard links.
-        shutil.copyfile(source, target)
 
 
 def _warn_damaged(path: Path) -> None:

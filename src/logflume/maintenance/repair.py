@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection
 from contextlib import ExitStack
 from functools import partial
@@ -15,6 +14,7 @@ import msgspec
 
 from logflume.config.registry import SINKS, build, find
 from logflume.exceptions import RunError
+from logflume.formats.atomic import link_or_copy
 from logflume.formats.journal import (
     OnProgress,
     ignore_progress,
@@ -104,10 +104,7 @@ def _open_draft(draft: Path, stack: ExitStack) -> Any:
 def _back_up(path: Path) -> None:
     names = (f".{path.name}.damaged" + (f"-{n}" if n > 1 else "") for n in count(1))
     backup = next(file for name in names if not os.path.lexists(file := path.with_name(name)))
-    try:
-        os.link(path, backup)
-    except OSError:  # not every file system supports hard links
-        shutil.copy2(path, backup, follow_symlinks=False)
+    link_or_copy(path, backup)
 
 
 _NOT_FIXED = (

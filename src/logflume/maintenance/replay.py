@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import msgspec
 
 from logflume.exceptions import RunError
-from logflume.formats.atomic import atomic_replacement, size_bytes
+from logflume.formats.atomic import atomic_replacement, link_or_copy, size_bytes
 from logflume.formats.journal import (
     OnProgress,
     batch_by_attempt,
@@ -185,6 +183,7 @@ def _check_kinds(kinds: Sequence[str], sink_files: Sequence[SinkFile], in_place:
         if kind not in allowed:
             is_journal = any(f.is_journal and f.kind == kind for f in sink_files)
             more = " (the journal: only with --out)" if is_journal else ""
+            more += " (a sink that no package registers: with --import)" if ":" in kind else ""
             raise RunError(f"{kind!r} can't be rebuilt; allowed: {', '.join(allowed)}{more}")
 
 
@@ -221,10 +220,7 @@ def keep_foreign_files(sink_file: SinkFile, old: Path, new: Path) -> None:
     for path in _foreign_files(sink_file, old):
         target = new / path.relative_to(old)
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path, target)
-        except OSError:  # not every file system supports hard links
-            shutil.copy2(path, target, follow_symlinks=False)
+        link_or_copy(path, target)
 
 
 def _foreign_files(sink_file: SinkFile, folder: Path) -> Iterator[Path]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from logflume.exceptions import RunError
 from logflume.guard import call_guarded
 from logflume.runs.info import RunInfo
-from logflume.runs.lock import acquire, find_holder, is_locked
+from logflume.runs.lock import LOCK_FILE, acquire, find_holder, is_locked
 from logflume.terminal.streams import print_line
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def refuse_import(run: RunInfo) -> None:
     import psutil
 
     end_lock = run.expand("{dir}/{run}/.end.lock")
-    holder = find_holder(run.expand("{dir}/{run}/run.lock"))
+    holder = find_holder(run.expand(LOCK_FILE))
     ancestors = psutil.Process().parents()
     owner = next((one for one in ancestors if holder is not None and one.pid == holder.pid), None)
     if owner is None and not is_locked(end_lock) and not _is_orphan(process.name, ancestors):
