@@ -31,6 +31,22 @@ JOURNAL: dict[str, Any] = {
 """A configuration with the journal as the only sink."""
 
 
+def finished_event(event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
+    """Return a finished event of the run `r` with these fields, of which some may be reserved."""
+    return {
+        "timestamp": "2026-11-23T06:00:00.123456Z",
+        "level": "info",
+        "logger": "training",
+        "event": event_type,
+        "run": "r",
+        "attempt": 0,
+        "rank": 0,
+        "seq": 17,
+        "step": 3,
+        **fields,
+    }
+
+
 def own(events: Sequence[Event]) -> list[Event]:
     """Return the test's own events, without those that the pipeline logs about itself."""
     return [e for e in events if e["event"] not in ("run_started", "run_finished", "pipeline")]

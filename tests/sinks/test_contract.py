@@ -23,6 +23,7 @@ from logflume.pipeline.threaded import Threaded
 from logflume.protocols import Event, Position, ScanFault, ScannableSink, ScannedEvent, Sink
 from logflume.runs.info import RunInfo
 from logflume.values.event_checksum import event_checksum
+from tests.event_helpers import finished_event
 
 RUN = RunInfo(run="r")
 SINKS = [
@@ -70,19 +71,8 @@ READERS: dict[str, Callable[[Path], list[int]]] = {
 
 
 def make_event(number: int, /, **fields: Any) -> dict[str, Any]:
-    return {
-        "timestamp": f"2026-11-23T06:00:00.{number:06d}Z",
-        "level": "info",
-        "logger": "training",
-        "event": "training",
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": number,
-        "step": number,
-        "number": float(number),
-        **fields,
-    }
+    reserved = {"timestamp": f"2026-11-23T06:00:00.{number:06d}Z", "seq": number, "step": number}
+    return finished_event("training", **{**reserved, "number": float(number), **fields})
 
 
 ODD_EVENTS: list[Event] = [

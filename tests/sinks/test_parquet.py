@@ -20,7 +20,7 @@ from logflume.logger.channels import CHANNELS
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.folder import group_small
 from logflume.sinks.parquet.sink import ParquetSink
-from tests.event_helpers import RESERVED
+from tests.event_helpers import RESERVED, finished_event
 
 RUN = RunInfo(run="r")
 NAN, INF = math.nan, math.inf
@@ -28,18 +28,7 @@ MB = 2**20
 
 
 def make_event(seq: int, event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
-    reserved = {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "training",
-        "event": event_type,
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": seq,
-        "step": 3,
-    }
-    return reserved | fields
+    return finished_event(event_type, **{"seq": seq, **fields})
 
 
 def write(path: Path, *events: dict[str, Any]) -> None:
