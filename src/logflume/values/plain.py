@@ -19,6 +19,7 @@ from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_na
 
 __all__ = [
     "MAX_TEXT",
+    "NONFINITE_NAMES",
     "PLAIN_TYPES",
     "are_floats",
     "clean_name",
@@ -188,6 +189,10 @@ def _writable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _writable(item) for key, item in value.items()}
     return value
+
+
+NONFINITE_NAMES = frozenset({"NaN", "Infinity", "-Infinity"})
+"""The texts that stand for non-finite numbers, which JSON lacks."""
 
 
 def nonfinite_name(value: float) -> str:
