@@ -7,7 +7,7 @@
 # make torture      kill, break and overload runs for five minutes, and count lost events
 # make torture-long the same for an hour
 # make bench-read   compare queries of ten million events and of a thousand runs; 20 GB in DIR
-# make bench        compare the cost of logging, update README.md; 40 minutes, QUICK=1: 3
+# make bench        compare the cost of logging, update README.md; 15 minutes, QUICK=1: 2
 # make format       format the code and fix lint errors
 # make clean        remove .venv, logs and caches
 

@@ -26,19 +26,6 @@ from logflume.values.declared import declared_columns
 
 __all__ = ["CsvSink"]
 
-_DEFAULT_COLUMNS = (
-    "timestamp",
-    "level",
-    "logger",
-    "event",
-    "run",
-    "attempt",
-    "rank",
-    "seq",
-    "step",
-    "mode",
-)
-
 
 class CsvSink:
     """Writes one row per event under a fixed header, so the file stays rectangular.
@@ -137,7 +124,7 @@ def _extras_cells(
 
 
 def _choose_columns(columns: list[str] | None, events: list[str]) -> list[str]:
-    chosen = list(columns) if columns else [*_DEFAULT_COLUMNS]
+    chosen = list(columns) if columns else list(declared_columns(""))
     for event_type in [] if columns else events:
         chosen += [name for name in declared_columns(event_type) if name not in chosen]
     return [*(name for name in dict.fromkeys(chosen) if name != "extras"), "extras"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import structlog
 import logflume
 from logflume.logger.channels import CHANNELS
 from tests.demo.runs import DemoRun, run_demo
+from tests.maintenance.runs import write_run
 
 # Tests run in parallel, so more threads would only compete. Subprocesses inherit this; it has an
 # effect on libraries that are imported after it.
@@ -42,6 +45,18 @@ def _fresh_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def each_worker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the test twice: its programs use `worker: thread`, then `worker: process`."""
     monkeypatch.setenv("WORKER", request.param)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with every sink, which no test changes."""
+    return write_run(tmp_path_factory.mktemp("written"), range(2))
+
+
+@pytest.fixture
+def run(tmp_path: Path, written: Path) -> Path:
+    """A copy of that run, for one test."""
+    return Path(shutil.copytree(written, tmp_path / "r"))
 
 
 @pytest.fixture(scope="session")

@@ -8,35 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from logflume.sinks.csv import CsvSink
-
-RESERVED = [
-    "timestamp",
-    "level",
-    "logger",
-    "event",
-    "run",
-    "attempt",
-    "rank",
-    "seq",
-    "step",
-    "mode",
-]
+from tests.event_helpers import finished_event
 
 
 def make_event(**fields: Any) -> dict[str, Any]:
     """Return a `model_output` event with the given fields."""
-    return {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "model",
-        "event": "model_output",
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": 17,
-        "step": 3,
-        **fields,
-    }
+    return finished_event("model_output", **{"logger": "model", **fields})
 
 
 def write(path: Path, *events: dict[str, Any], **options: Any) -> None:

@@ -10,11 +10,41 @@ from typing import Any
 
 from logflume.protocols import Event
 
+RESERVED = (
+    "timestamp",
+    "level",
+    "logger",
+    "event",
+    "run",
+    "attempt",
+    "rank",
+    "seq",
+    "step",
+    "mode",
+)
+"""The reserved names of events of a process that is no forked child, in the documented order."""
+
 JOURNAL: dict[str, Any] = {
     "root": {"level": "INFO", "sinks": ["jsonl"]},
     "sinks": {"jsonl": {"path": "{dir}/{run}/events.jsonl"}},
 }
 """A configuration with the journal as the only sink."""
+
+
+def finished_event(event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
+    """Return a finished event of the run `r` with these fields, of which some may be reserved."""
+    return {
+        "timestamp": "2026-11-23T06:00:00.123456Z",
+        "level": "info",
+        "logger": "training",
+        "event": event_type,
+        "run": "r",
+        "attempt": 0,
+        "rank": 0,
+        "seq": 17,
+        "step": 3,
+        **fields,
+    }
 
 
 def own(events: Sequence[Event]) -> list[Event]:
@@ -23,9 +53,8 @@ def own(events: Sequence[Event]) -> list[Event]:
 
 
 def fields(event: Event) -> dict[str, Any]:
-    """Return the fields of an event, without the reserved names."""
-    reserved = {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"}
-    return {name: value for name, value in event.items() if name not in reserved}
+    """Return the fields of an event, `mode` included, without the other reserved names."""
+    return {k: v for k, v in event.items() if k == "mode" or k not in RESERVED}
 
 
 def only(events: Sequence[Event]) -> Event:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from logflume.formats.atomic import replace_folder
+from logflume.formats.atomic import link_or_copy, replace_folder
 from logflume.formats.parquet import (
     DamagedPartError,
     Part,
@@ -32,7 +31,7 @@ from logflume.values.kinds import Kind
 
 from .staging import StagingFolder
 
-__all__ = ["FolderContents", "PartFolder", "group_small", "scan_parts", "warn"]
+__all__ = ["PartFolder", "group_small", "warn"]
 
 
 _MAX_BYTES = 128 * 2**20
@@ -162,7 +161,7 @@ class PartFolder:
             pa.default_memory_pool().release_unused()
 
     def _load(self) -> None:
-        contents = scan_parts(self._folder, self._staging)
+        contents = _clean_up(self._folder, self._staging)
         self._parts, self._columns = contents.parts, contents.columns
         self._schema = contents.schema
         for path in contents.damaged:
@@ -268,12 +267,9 @@ def _unfinished(name: str) -> str:
 
 def _link(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)
+        link_or_copy(source, target)
     except FileNotFoundError as error:
         raise DamagedPartError(source.name) from error
-    except OSError:
-        # Not every file system has hard links.
-        shutil.copyfile(source, target)
 
 
 def _warn_damaged(path: Path) -> None:
@@ -291,7 +287,7 @@ def warn(text: str) -> None:
 _KEYS = ["attempt", "rank", "seq", "timestamp"]
 
 
-class FolderContents(NamedTuple):
+class _Contents(NamedTuple):
     """The contents of a folder of parts.
 
     Attributes:
@@ -307,7 +303,7 @@ class FolderContents(NamedTuple):
     damaged: list[Path]
 
 
-def scan_parts(folder: Path, staging: StagingFolder) -> FolderContents:
+def _clean_up(folder: Path, staging: StagingFolder) -> _Contents:
     """Clean up a folder and return its contents.
 
     A part that can't be read, or that has a column of another type than the others, is moved
@@ -334,7 +330,7 @@ def scan_parts(folder: Path, staging: StagingFolder) -> FolderContents:
     for name in _remove_copies(folder, parts):
         del schemas[name]
     same = {tuple(schema.names) for schema in schemas.values()} == {tuple(columns)}
-    return FolderContents(parts, columns, next(iter(schemas.values())) if same else None, damaged)
+    return _Contents(parts, columns, next(iter(schemas.values())) if same else None, damaged)
 
 
 def _open(path: Path) -> tuple[pa.Schema, int] | None:

@@ -11,7 +11,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from logflume.formats.parquet import folder_name, list_parts, list_tables, scan_parts
+from logflume.formats.parquet import folder_name, list_parts, list_tables
+from logflume.formats.parquet_scan import scan_parts
 from logflume.formats.positions import PositionSet
 from logflume.protocols import Event, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo

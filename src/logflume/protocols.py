@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 from logflume.runs.info import RunInfo
 
 __all__ = [
-    "BackgroundSink",
     "ClosableProcessor",
     "ColumnProcessor",
     "Event",
@@ -123,14 +122,6 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Flush, and release all resources. Called once."""
-
-
-@runtime_checkable
-class BackgroundSink(Sink, Protocol):
-    """A sink with a thread of its own: the thread that requests a flush waits for it."""
-
-    def drain(self, timeout_s: float) -> bool:
-        """Wait until everything written so far is flushed; False after `timeout_s`."""
 
 
 @runtime_checkable

@@ -25,7 +25,7 @@ from logflume.demo.options import parse_options, prepare_process
 from logflume.demo.rewards import REWARD_FUNCTIONS
 from logflume.training import attach
 
-PAIRS = 200
+PAIRS = 60
 BLOCK_STEPS = 6
 
 

@@ -11,25 +11,7 @@ import logflume
 from logflume.config.load import load_config
 from logflume.processors.flatten_rewards import FlattenRewards
 from logflume.testing import MemorySink
-
-
-@pytest.fixture(autouse=True)
-def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def error_of(source: Any, **options: Any) -> str:
-    """Return the message of the error from `initialize()`, and check that nothing is written."""
-    with pytest.raises(logflume.ConfigError) as raised:
-        logflume.initialize(source, **options)
-    assert not Path("logs").exists()
-    return str(raised.value)
-
-
-def error_in_file(content: str | bytes) -> str:
-    """Return the message of the error for a file with this content."""
-    Path("my.yaml").write_bytes(content.encode() if isinstance(content, str) else content)
-    return error_of("my.yaml")
+from tests.config.errors import error_in_file, error_of
 
 
 def test_a_missing_file() -> None:

@@ -17,11 +17,6 @@ from tests.event_helpers import own
 JSONL = {"path": "{dir}/{run}/events.jsonl"}
 
 
-@pytest.fixture(autouse=True)
-def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def write(text: str) -> str:
     """Write a configuration to a file and return its path."""
     Path("my.yaml").write_text(text)

@@ -3,31 +3,10 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-import logflume
-
-
-@pytest.fixture(autouse=True)
-def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def error_of(source: Any, **options: Any) -> str:
-    """Return the message of the error from `initialize()`, and check that nothing is written."""
-    with pytest.raises(logflume.ConfigError) as raised:
-        logflume.initialize(source, **options)
-    assert not Path("logs").exists()
-    return str(raised.value)
-
-
-def error_in_file(text: str) -> str:
-    """Return the message of the error for a YAML file with this text."""
-    Path("my.yaml").write_text(text)
-    return error_of("my.yaml")
+from tests.config.errors import error_in_file, error_of
 
 
 def registered(group: str) -> str:

@@ -69,11 +69,6 @@ loggers:
 """
 
 
-@pytest.fixture(autouse=True)
-def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def load(text: str) -> Config:
     """Load a configuration from YAML."""
     Path("my.yaml").write_text(text)

@@ -24,11 +24,6 @@ SINKS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _in_tmp_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def with_path(name: str, path: str | Path) -> dict[str, Any]:
     """Return a configuration in which one of all five sinks has this path."""
     sinks = {**SINKS, name: {**SINKS[name], "path": str(path)}}

@@ -17,6 +17,7 @@ from logflume.testing import capture_events
 from logflume.values.declared import declared_columns, declared_kind
 from logflume.values.kinds import Kind
 from logflume.values.schema import event_schema
+from tests.event_helpers import RESERVED, finished_event
 
 SCHEMA = event_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -26,18 +27,7 @@ NAMED_BY_TRAINERS = {"step_time", "train_runtime", "runtime"}
 
 def make_event(event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
     """Return a valid event with these fields."""
-    return {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "training",
-        "event": event_type,
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": 17,
-        "step": None,
-        **fields,
-    }
+    return finished_event(event_type, **{"step": None, **fields})
 
 
 def described_fields() -> list[tuple[str, str, msgspec.Meta]]:
@@ -91,20 +81,7 @@ def test_a_field_has_the_same_kind_in_all_types() -> None:
 
 def test_reserved_names_come_first() -> None:
     """The columns of every event type start with the reserved names, in the documented order."""
-    first = [
-        "timestamp",
-        "level",
-        "logger",
-        "event",
-        "run",
-        "attempt",
-        "rank",
-        "seq",
-        "step",
-        "mode",
-    ]
-
-    assert all(first == list(declared_columns(name))[:10] for name in [*CATALOGUE, "probe"])
+    assert all([*RESERVED] == list(declared_columns(name))[:10] for name in [*CATALOGUE, "probe"])
 
 
 def test_the_schema_is_valid() -> None:

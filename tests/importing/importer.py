@@ -7,11 +7,10 @@ from typing import Any
 
 import logflume
 from logflume.importing import Imported, import_run
+from tests.event_helpers import RESERVED
 
 SAMPLES = Path(__file__).parent / "samples"
 """Files modelled on public ones: GRPO, DPO and SFT runs, and a history and a chart of W&B."""
-
-RESERVED = {"timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"}
 
 
 def imported(source: Path, folder: Path, **options: Any) -> tuple[Imported, list[dict[str, Any]]]:
@@ -27,4 +26,4 @@ def of_type(events: list[dict[str, Any]], event_type: str) -> list[dict[str, Any
 
 def fields(event: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of an event, without the reserved names and nulls."""
-    return {k: v for k, v in event.items() if k not in RESERVED | {"mode"} and v is not None}
+    return {k: v for k, v in event.items() if k not in RESERVED and v is not None}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from logflume.maintenance.compact import compact
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.repair import repair
 from logflume.maintenance.replay import replay
-from tests.maintenance.runs import contents, write_run
+from tests.maintenance.runs import contents
 
 WRITING: dict[str, Callable[[Path], object]] = {
     "repair": repair,
@@ -36,16 +35,6 @@ def refusal(command: Callable[[Path], object], run: Path) -> str:
     except RunError as error:
         return str(error)
     return f"{run} a hard link outside of the run's folder"
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("written"), range(2))
-
-
-@pytest.fixture
-def run(tmp_path: Path, written: Path) -> Path:
-    return Path(shutil.copytree(written, tmp_path / "r"))
 
 
 @pytest.fixture

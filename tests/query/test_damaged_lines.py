@@ -21,6 +21,7 @@ from logflume.formats import journal
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.repair import repair
 from logflume.maintenance.replay import replay
+from tests.event_helpers import RESERVED
 from tests.length import examples
 from tests.query.training_run import write_run
 
@@ -68,16 +69,7 @@ VALUES = st.one_of(
 )
 NAMES = st.sampled_from(
     [
-        "timestamp",
-        "level",
-        "logger",
-        "event",
-        "run",
-        "attempt",
-        "rank",
-        "seq",
-        "step",
-        "mode",
+        *RESERVED,
         "process",
         "extras",
         "nonfinite",

@@ -23,16 +23,6 @@ from logflume.runs.lock import find_holder, is_locked
 from tests.maintenance.runs import write_run
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("written"), range(2))
-
-
-@pytest.fixture
-def run(tmp_path: Path, written: Path) -> Path:
-    return Path(shutil.copytree(written, tmp_path / "r"))
-
-
 def make_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as opened:
         here = Path.cwd()

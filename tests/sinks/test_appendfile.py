@@ -12,8 +12,6 @@ import pytest
 
 from logflume.formats.append import AppendFile, end_of_lines
 
-PIPE_BYTES = 1 << 16
-
 
 def end_of_file(file: int) -> int:
     return os.fstat(file).st_size

@@ -18,7 +18,8 @@ from logflume.protocols import ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.sinks.csv import CsvSink
 from logflume.values.declared import declared_columns
-from tests.csv_files import RESERVED, make_event, read, write
+from tests.csv_files import make_event, read, write
+from tests.event_helpers import RESERVED
 
 
 def cell(tmp_path: Path, value: Any) -> str:

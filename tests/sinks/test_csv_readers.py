@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import logflume
-from tests.csv_files import RESERVED, make_event, read, write
+from tests.csv_files import make_event, read, write
+from tests.event_helpers import RESERVED
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"]) | st.sampled_from("\",\r\n\0\t'=-;| "), max_size=8

@@ -22,22 +22,12 @@ import pytest
 
 import logflume
 from logflume.sinks.jsonl import JsonlSink
+from tests.event_helpers import finished_event
 from tests.fake_sinks import wait_until
 
 
 def make_event(seq: int = 0, **fields: Any) -> dict[str, Any]:
-    return {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "training",
-        "event": "probe",
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": seq,
-        "step": seq,
-        **fields,
-    }
+    return finished_event(**{"seq": seq, "step": seq, **fields})
 
 
 def write(path: Path, *seqs: int, rotate_bytes: int = 256_000_000) -> None:

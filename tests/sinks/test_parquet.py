@@ -20,6 +20,7 @@ from logflume.logger.channels import CHANNELS
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.folder import group_small
 from logflume.sinks.parquet.sink import ParquetSink
+from tests.event_helpers import RESERVED, finished_event
 
 RUN = RunInfo(run="r")
 NAN, INF = math.nan, math.inf
@@ -27,18 +28,7 @@ MB = 2**20
 
 
 def make_event(seq: int, event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
-    reserved = {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "training",
-        "event": event_type,
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": seq,
-        "step": 3,
-    }
-    return reserved | fields
+    return finished_event(event_type, **{"seq": seq, **fields})
 
 
 def write(path: Path, *events: dict[str, Any]) -> None:
@@ -74,8 +64,7 @@ def test_declared_columns_are_first_and_others_follow_with_their_first_value(
     """Declared fields are always columns; null and empty lists don't add any."""
     write(tmp_path, make_event(0, "reward", a=None, b=[], c=[None], d=1.0, e=[None, "x"]))
     schema = pq.read_schema(next(tmp_path.glob("reward/*.parquet")))
-    declared = ["timestamp", "level", "logger", "event", "run", "attempt", "rank", "seq", "step"]
-    declared += ["mode", "extras", "global_step", "generation", "num_generations", "groups"]
+    declared = [*RESERVED, "extras", "global_step", "generation", "num_generations", "groups"]
     assert [*declared, "d", "e"] == schema.names
     assert pa.timestamp("us", tz="UTC") == schema.field("timestamp").type
     assert pa.list_(pa.string()) == schema.field("e").type

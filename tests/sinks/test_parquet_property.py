@@ -19,24 +19,14 @@ from logflume.sinks.parquet.sink import ParquetSink
 from logflume.values.declared import declared_columns
 from logflume.values.kinds import find_kind
 from logflume.values.plain import nonfinite_name, plain, valid_text
+from tests.event_helpers import finished_event
 
 RUN = RunInfo(run="r")
 RESERVED = {*declared_columns("probe"), "nonfinite"}
 
 
 def make_event(seq: int, event_type: str, fields: dict[str, Any]) -> dict[str, Any]:
-    reserved = {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "training",
-        "event": event_type,
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": seq,
-        "step": 3,
-    }
-    return reserved | fields
+    return finished_event(event_type, **{"seq": seq, **fields})
 
 
 def read(folder: Path) -> dict[int, dict[str, Any]]:

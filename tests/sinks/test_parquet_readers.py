@@ -19,6 +19,7 @@ import pytest
 
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.sink import ParquetSink
+from tests.event_helpers import finished_event
 
 RUN = RunInfo(run="r")
 NAN = float("nan")
@@ -61,18 +62,7 @@ READERS: dict[str, Read] = {
 
 
 def make_event(seq: int, fields: dict[str, Any]) -> dict[str, Any]:
-    reserved = {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "training",
-        "event": "probe",
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": seq,
-        "step": 3,
-    }
-    return reserved | fields
+    return finished_event(**{"seq": seq, **fields})
 
 
 def write_parts(path: Path) -> None:

@@ -20,23 +20,14 @@ from logflume.formats import atomic
 from logflume.logger.channels import CHANNELS
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.sink import ParquetSink
+from tests.event_helpers import finished_event
 
 FIRST, SECOND = "part-a0000-000000000000-000000000000", "part-a0000-000000000001-000000000001"
 
 
 def make_event(seq: int, /, **fields: Any) -> dict[str, Any]:
-    reserved = {
-        "timestamp": f"2026-11-23T06:00:00.{seq:06d}Z",
-        "level": "info",
-        "logger": "training",
-        "event": "probe",
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": seq,
-        "step": 3,
-    }
-    return reserved | fields
+    timestamp = f"2026-11-23T06:00:00.{seq:06d}Z"
+    return finished_event(**{"timestamp": timestamp, "seq": seq, **fields})
 
 
 def open_sink(path: Path, attempt: int = 0) -> ParquetSink:

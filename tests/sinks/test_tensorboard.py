@@ -27,23 +27,13 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import (
 
 from logflume.runs.info import RunInfo
 from logflume.sinks.tensorboard.sink import TensorBoardSink
+from tests.event_helpers import finished_event
 
 EVERYTHING = {"scalars": 0, "histograms": 0, "tensors": 0}
 
 
 def make_event(event_type: str, /, **fields: Any) -> dict[str, Any]:
-    reserved = {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "training",
-        "event": event_type,
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": 17,
-        "step": 1,
-    }
-    return reserved | fields
+    return finished_event(event_type, **{"step": 1, **fields})
 
 
 def write(folder: Path, *events: dict[str, Any], attempt: int = 0) -> None:

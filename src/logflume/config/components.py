@@ -1,4 +1,4 @@
-"""Checks the processors and sinks of a configuration before any of them is built."""
+"""Checks the processors and sinks of a configuration before any is built, and where each runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
+import structlog
 
 from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Config, LoggerConfig, SinkConfig
@@ -20,7 +21,7 @@ from logflume.config.registry import (
     is_loaded,
 )
 
-__all__ = ["check_components", "without_imports"]
+__all__ = ["check_components", "move_to_caller", "without_imports"]
 
 
 _PROVIDED = ("run", "metrics")
@@ -121,3 +122,45 @@ def _check_sink(sink: SinkConfig, where: str, errors: ErrorList) -> None:
                     allowed=", ".join(_PLACEHOLDERS),
                     hint=nearest(placeholder, _PLACEHOLDERS),
                 )
+
+
+_CALLER_CLASSES = (
+    structlog.processors.CallsiteParameterAdder,
+    structlog.processors.EventRenamer,
+    structlog.processors.ExceptionPrettyPrinter,
+    structlog.processors.ExceptionRenderer,
+    structlog.processors.MaybeTimeStamper,
+    structlog.processors.StackInfoRenderer,
+    structlog.processors.TimeStamper,
+)
+
+_CALLER_FUNCTIONS = (
+    structlog.contextvars.merge_contextvars,
+    structlog.threadlocal.merge_threadlocal,
+)
+
+
+def move_to_caller(config: Config) -> Config:
+    """Move processors that look at the caller from `processors` to `caller_processors`.
+
+    On the worker they would see its stack, its clock and its context, the type of the event in
+    place of its text, and no exception.
+
+    Args:
+        config: A checked configuration.
+    """
+    moved = [entry for entry in config.processors if _needs_caller(entry)]
+    return msgspec.structs.replace(
+        config,
+        caller_processors=[*config.caller_processors, *moved],
+        processors=[entry for entry in config.processors if not _needs_caller(entry)],
+    )
+
+
+def _needs_caller(entry: Any) -> bool:
+    component = find_processor(entry) or entry
+    if isinstance(component, type):
+        return issubclass(component, _CALLER_CLASSES)
+    return isinstance(component, _CALLER_CLASSES) or any(
+        component is each for each in _CALLER_FUNCTIONS
+    )

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from logflume.config.model import Config
-from logflume.config.registry import SINKS, find, find_processor
+from logflume.config.registry import SINKS, find, find_processor, split_entry
 from logflume.guard import type_name
 
 __all__ = ["Obstacle", "find_obstacle"]
@@ -62,12 +62,12 @@ def _find_obstacles(config: Config) -> Iterator[Obstacle]:
             name = str(getattr(entry, "__name__", type_name(entry)))
             yield Obstacle(name, f"the processor {name!r} is an object")
             continue
-        ((name, options),) = entry.items() if isinstance(entry, Mapping) else ((entry, None),)
+        name, options = split_entry(entry)
         if not _is_detachable(component):
             yield Obstacle(name, f"the processor {name!r} is not detachable")
         if _is_only_here(component):
             yield Obstacle(name, f"the processor {name!r} {_ONLY_HERE}")
-        yield from _find_objects(name, f"processor {name!r}", options or {})
+        yield from _find_objects(name, f"processor {name!r}", options)
 
 
 def _find_objects(name: str, what: str, options: Mapping[str, Any]) -> Iterator[Obstacle]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import yaml
 
-from logflume.config.caller import move_to_caller
-from logflume.config.components import check_components, without_imports
+from logflume.config.components import check_components, move_to_caller, without_imports
 from logflume.config.dictconfig import is_dictconfig, translate
 from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Config, Level, SinkConfig

@@ -22,6 +22,8 @@ from logflume.config.reader import join
 from logflume.config.registry import SINKS, find
 from logflume.runs.identity import LATEST, check_run_id, find_rank, find_run_id
 from logflume.runs.info import RunInfo
+from logflume.runs.lock import LOCK_FILE
+from logflume.runs.state import STATE_FILE
 
 __all__ = ["PathCheck", "check_path", "check_paths"]
 
@@ -37,8 +39,8 @@ _UNNAMED_RUN = "new"
 """Stands for an id that is not known yet: a run that gets one is new, so its folder is empty."""
 
 _OWN_FILES = {
-    "{dir}/{run}/run.json": "the state of the run",
-    "{dir}/{run}/run.lock": "the lock of the run",
+    STATE_FILE: "the state of the run",
+    LOCK_FILE: "the lock of the run",
 }
 
 _KINDS = {

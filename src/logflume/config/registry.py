@@ -32,6 +32,7 @@ __all__ = [
     "is_journal_sink",
     "is_known",
     "is_loaded",
+    "split_entry",
 ]
 
 PROCESSORS = "logflume.processors"
@@ -126,9 +127,21 @@ def find_processor(entry: Any) -> Any | None:
     Args:
         entry: An entry that `check_components` has accepted.
     """
-    if isinstance(entry, Mapping):
-        (entry,) = entry
-    return find(PROCESSORS, entry, "processors") if isinstance(entry, str) else None
+    if not isinstance(entry, (str, Mapping)):
+        return None
+    return find(PROCESSORS, split_entry(entry)[0], "processors")
+
+
+def split_entry(entry: str | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return the name and the options of an entry of `processors` that isn't an object.
+
+    >>> split_entry("tag_step"), split_entry({"sample_system": {"interval_s": 10}})
+    (('tag_step', {}), ('sample_system', {'interval_s': 10}))
+    """
+    if isinstance(entry, str):
+        return entry, {}
+    ((name, options),) = entry.items()
+    return name, options or {}
 
 
 def is_journal_sink(name: str, sink: SinkConfig) -> bool:

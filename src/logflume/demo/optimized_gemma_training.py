@@ -2,7 +2,7 @@
 
     python -m logflume.demo.optimized_gemma_training
 
-It differs from the standard script in three lines. The configuration `optimized` prints less on the
+It differs from the standard script in two things. The configuration `optimized` prints less on the
 console and writes larger files. `OptimizedLoggingCallback` logs means over ten steps, the policy
 `every(10)` the completions of every tenth batch. In both scripts, events are written in the
 background.
@@ -12,58 +12,34 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from logflume import LogflumeError, get_training_logger, initialize, shutdown
-from logflume.demo.options import Options, parse_options, prepare_process
-from logflume.demo.rewards import choose_rewards
-from logflume.demo.summary import print_summary
+from logflume.demo.options import parse_options
+from logflume.demo.script import run_script
+
+if TYPE_CHECKING:
+    from logflume.training import Attachment
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the script and return its exit status."""
-    options = parse_options(
-        argv, description="Train Gemma with GRPO and log less, for long runs.", config="optimized"
+    return run_script(
+        parse_options(
+            argv,
+            description="Train Gemma with GRPO and log less, for long runs.",
+            config="optimized",
+        ),
+        _attach,
     )
-    prepare_process(options)
-    try:
-        run = initialize(options.config, dir=options.dir)
-        rewards = train(options)
-    except LogflumeError as error:  # an invalid configuration, or a model that can't be loaded
-        print(error, file=sys.stderr)
-        return 2
-    shutdown()
-    print_summary(run, rewards)
-    return 0
 
 
-def train(options: Options) -> list[float]:
-    """Train, and return the mean reward of each step."""
-    log = get_training_logger()
-    log.info("Loading torch and TRL")
-    # Imported late: these imports take seconds and read what `prepare_process` has set.
-    from trl import GRPOTrainer
-
-    from logflume.demo.training import prepare, rewards_by_step, show_only_progress_bar
+def _attach(trainer: Any) -> Attachment:
     from logflume.training import attach
     from logflume.training.callbacks import OptimizedLoggingCallback
     from logflume.training.policies import every
 
-    log.info("Preparing the model", model=options.model or "tiny-gemma", seed=options.seed)
-    setup = prepare(options)
-    rewards = choose_rewards(lenient_format=options.lenient_format)
-    trainer = GRPOTrainer(
-        model=setup.model,
-        processing_class=setup.tokenizer,
-        args=setup.config,
-        train_dataset=setup.dataset,
-        reward_funcs=[*rewards],
-        callbacks=[OptimizedLoggingCallback()],
-    )
-    show_only_progress_bar(trainer)
-    log.info("Starting training run", steps=options.steps)
-    with attach(trainer, rollouts=every(10)):
-        trainer.train()
-    return rewards_by_step(trainer)
+    trainer.add_callback(OptimizedLoggingCallback())
+    return attach(trainer, rollouts=every(10))
 
 
 if __name__ == "__main__":

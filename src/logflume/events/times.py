@@ -1,13 +1,15 @@
-"""Timestamps: formatting and recognizing them."""
+"""Timestamps: formatting, parsing and recognizing them."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-__all__ = ["format_time", "is_timestamp"]
+__all__ = ["format_time", "is_timestamp", "to_microseconds"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -28,6 +30,21 @@ def format_time(time_ns: int) -> str:
 @lru_cache(maxsize=64)
 def _format_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def to_microseconds(text: str) -> int:
+    """Return a timestamp as microseconds since 1970.
+
+    >>> to_microseconds("1970-01-01T01:00:01+01:00")
+    1000000
+
+    Raises:
+        ValueError: The text is not a timestamp, or has no time zone.
+    """
+    timestamp = datetime.fromisoformat(text)
+    if timestamp.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return (timestamp - _EPOCH) // _MICROSECOND
 
 
 def is_timestamp(text: str) -> bool:

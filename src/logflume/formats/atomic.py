@@ -19,7 +19,7 @@ __all__ = [
     "atomic_replacement",
     "can_exchange",
     "clean_up",
-    "exchange",
+    "link_or_copy",
     "replace_folder",
     "size_bytes",
 ]
@@ -70,6 +70,21 @@ def _find_renameat2() -> Any:
     if not sys.platform.startswith("linux"):
         return None
     return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name; where the file system has no hard links, copy it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        OSError: It can't be copied.
+    """
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def size_bytes(path: Path) -> int:

@@ -7,8 +7,9 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -28,6 +29,7 @@ from logflume.runs.safe_files import MAX_LINE_BYTES, bounded_lines, open_file
 __all__ = [
     "Line",
     "OnProgress",
+    "batch_by_attempt",
     "ignore_progress",
     "journal_bytes",
     "open_files",
@@ -312,6 +314,16 @@ def _read_file(
     except RunError:
         yield JournalLine(path, number + 1, b"", None, _UNREADABLE)
     on_progress(path.stat().st_size if is_compressed and path.exists() else read_bytes)
+
+
+_BATCH_EVENTS = 1_024
+
+
+def batch_by_attempt(events: Iterable[Event]) -> Iterator[list[Event]]:
+    """Yield events in batches of up to 1,024, each from one attempt."""
+    for _, of_attempt in groupby(events, lambda event: event["attempt"]):
+        while batch := list(islice(of_attempt, _BATCH_EVENTS)):
+            yield batch
 
 
 _BATCH_BYTES = 1 << 18

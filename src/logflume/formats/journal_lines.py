@@ -19,6 +19,7 @@ from logflume.runs.info import RunInfo
 from logflume.values.coerce import coerce
 from logflume.values.declared import declared_kind
 from logflume.values.kinds import INT64_MAX, MISFIT
+from logflume.values.plain import NONFINITE_NAMES
 
 __all__ = [
     "TORN",
@@ -129,9 +130,6 @@ def _check_flat(event: dict[str, Any]) -> None:
             raise ValueError(f"the value of {name!r} is nested")
 
 
-_NONFINITE = frozenset({"NaN", "Infinity", "-Infinity"})
-
-
 def _restore_value(event: dict[str, Any], name: str, text: str) -> None:
     """Restore one value: `name` is a field, or a field and an index in its list, as in `a.0`."""
     holder: Any = event
@@ -141,7 +139,7 @@ def _restore_value(event: dict[str, Any], name: str, text: str) -> None:
         holder, key = event.get(field), int(index) if index.isdecimal() else -1
         if not (type(holder) is list and 0 <= key < len(holder) and holder[key] is None):
             raise ValueError(f"`nonfinite` names {name!r}, which is no null of the event")
-    if name in _RESERVED or text not in _NONFINITE:
+    if name in _RESERVED or text not in NONFINITE_NAMES:
         raise ValueError(f"`nonfinite` has {text!r} for {name!r}")
     holder[key] = float(text)
 

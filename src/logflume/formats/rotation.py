@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import re
 import shutil
 import threading
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from logflume.formats.durable import sync_entry, sync_file
 from logflume.guard import Failure, call_guarded
+from logflume.runs.files import journal_files, rotated_files
 from logflume.runs.safe_files import open_file
 from logflume.threads import start_thread
 
@@ -40,7 +40,7 @@ class Rotation:
         self._threads: list[threading.Thread] = []
         self._uncompressed: list[Path] = []
         path.parent.mkdir(parents=True, exist_ok=True)
-        numbered = self._numbered()
+        numbered = rotated_files(path)
         # Counted in memory from here on: listing the folder again could fail, and reusing a number
         # would overwrite a file.
         self._last = max(numbered.values(), default=0)
@@ -55,11 +55,8 @@ class Rotation:
                 self._start_compression(rotated)
 
     def files(self) -> list[Path]:
-        """Return the files in order, the current one last; each compressed or not, never both."""
-        numbered = self._numbered()
-        rotated = [path for path in numbered if path.with_name(f"{path.name}.zst") not in numbered]
-        present = [self._path] if self._path.exists() else []
-        return [*sorted(rotated, key=numbered.__getitem__), *present]
+        """Return the files in order, the current one last; see `journal_files`."""
+        return journal_files(self._path)
 
     def rotate(self) -> None:
         """Rename the file and compress it on a thread of its own. A missing file is ignored."""
@@ -77,20 +74,6 @@ class Rotation:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-
-    def _numbered(self) -> dict[Path, int]:
-        """Return the rotated files with their numbers.
-
-        Raises:
-            OSError: The folder can't be read. (`glob` would report no files in that case.)
-        """
-        paths = self._path.parent.iterdir()
-        return {p: number for p in paths if (number := self._number(p)) is not None}
-
-    def _number(self, path: Path) -> int | None:
-        pattern = rf"{re.escape(self._path.stem)}\.(\d+){re.escape(self._path.suffix)}(\.zst)?"
-        match = re.fullmatch(pattern, path.name)
-        return int(match[1]) if match else None
 
     def _start_compression(self, rotated: Path) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]

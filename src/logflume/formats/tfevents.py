@@ -19,13 +19,9 @@ from logflume.runs.safe_files import open_file
 
 __all__ = [
     "FRAME_BYTES",
-    "OWNER_FIELD",
-    "POSITION",
-    "POSITION_FIELD",
     "EventFileWriter",
     "LastEvent",
     "PositionsUpTo",
-    "delimited",
     "drop_unfinished",
     "find_files",
     "find_last_event",

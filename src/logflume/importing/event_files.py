@@ -1,4 +1,4 @@
-"""TensorBoard event files, read with TensorBoard's own reader: numbers, texts, hyperparameters."""
+"""What TensorBoard event files hold: numbers, texts and hyperparameters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from logflume.formats.tfevents import FRAME_BYTES, read_records
 from logflume.importing.names import LeftOut
 
 if TYPE_CHECKING:
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from tensorboard.compat.proto.summary_pb2 import Summary
 
 __all__ = ["ValueReader", "list_event_files", "read_event_file"]
-
-_FRAME_BYTES = 16
-"""Size of a record without its data."""
 
 
 def list_event_files(path: Path) -> list[Path]:
@@ -29,12 +27,11 @@ def list_event_files(path: Path) -> list[Path]:
 def read_event_file(path: Path, left_out: LeftOut) -> Iterator[Event]:
     """Yield the events of a file, up to its end or to the first torn record."""
     from google.protobuf.message import DecodeError
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event
 
     complete_bytes = 0
-    for record in RawEventFileLoader(str(path)).Load():
-        complete_bytes += len(record) + _FRAME_BYTES
+    for record in read_records(path):
+        complete_bytes += len(record) + FRAME_BYTES
         try:
             yield Event.FromString(record)
         except DecodeError:

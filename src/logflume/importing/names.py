@@ -27,6 +27,7 @@ import msgspec
 from logflume.events.catalogue import CATALOGUE
 from logflume.events.trainer_names import split_report
 from logflume.values.declared import declared_kind
+from logflume.values.plain import NONFINITE_NAMES
 
 __all__ = [
     "LOCATING_NAMES",
@@ -66,8 +67,6 @@ LOCATING_NAMES = frozenset({"epoch", "global_step", "_runtime", "_step"})
 _GROUPS = frozenset({"train", "eval", "test"})
 """The groups into which transformers' integrations put the names of a report."""
 
-_NONFINITE = {"NaN", "Infinity", "-Infinity"}
-
 
 def split_reports(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the fields of each event type.
@@ -93,7 +92,7 @@ def split_reports(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[st
 
 def parse_nonfinite(value: Any) -> Any:
     """Return a number for the texts that represent NaN and infinities in JSON, else the value."""
-    return float(value) if isinstance(value, str) and value in _NONFINITE else value
+    return float(value) if isinstance(value, str) and value in NONFINITE_NAMES else value
 
 
 def _split(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -25,6 +25,7 @@ from logflume.importing.wandb_history import STEP_NAMES, TIME_NAMES, read_csv, r
 from logflume.importing.writing import write_run
 from logflume.runs.identity import check_run_id
 from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import MAX_LINE_BYTES
 
 __all__ = ["READERS", "Imported", "SourceFormat", "derive_run_id", "find_format", "import_run"]
 
@@ -109,8 +110,6 @@ READERS: dict[SourceFormat, Reader] = {
     SourceFormat.CSV: read_csv,
 }
 
-_MAX_LINE_BYTES = 1 << 28
-
 _GENERIC_NAMES = re.compile(
     r"checkpoint-\d+|trainer_state(\.json)?|events\.out\.tfevents.*|.*tfevents.*|runs|logs|files|tensorboard"
     r"|(wandb-)?(history|export).*|latest|metrics|logging|log_history|"
@@ -160,7 +159,7 @@ def _format_of_folder(path: Path) -> SourceFormat | None:
 def _format_of_file(path: Path) -> SourceFormat | None:
     try:
         with path.open("rb") as file:
-            line = file.readline(_MAX_LINE_BYTES)
+            line = file.readline(MAX_LINE_BYTES)
     except OSError as error:
         raise RunError(f"{path}: the file can't be read: {error}") from error
     if b"brain.Event:" in line[:64] or "tfevents" in path.name:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import psutil
 
 from logflume.exceptions import RunError
-from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
+from logflume.formats.journal import (
+    OnProgress,
+    batch_by_attempt,
+    ignore_progress,
+    read_journal_lines,
+)
 from logflume.maintenance.output_check import OutputCheck
 from logflume.maintenance.sink_files import (
     SinkFile,
@@ -21,7 +25,6 @@ from logflume.maintenance.sink_files import (
     select_sink_files,
 )
 from logflume.maintenance.verify import Issue, JournalCheck, check_state, find_stale_files
-from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
@@ -34,8 +37,6 @@ __all__ = [
     "ignore_note",
     "is_live",
 ]
-
-_BATCH_EVENTS = 1_024
 
 
 class CheckedSinkFile(NamedTuple):
@@ -152,7 +153,9 @@ def check_writer(
     # Sink files are read first, so that the journal of a live run has all their events.
     checks = [(file, OutputCheck(file, is_live)) for file in sink_files if _should_check(file)]
     journal = JournalCheck(writer, configs, is_live)
-    for events in _read(writer, run, journal, on_progress):
+    lines = read_journal_lines(writer, run, on_progress)
+    valid = (event for line in lines if (event := journal.add(line)) is not None)
+    for events in batch_by_attempt(valid):
         for _, check in checks:
             check.compare(events)
     results = [
@@ -162,19 +165,6 @@ def check_writer(
     stale = [] if is_live else find_stale_files(writer.folder, sink_files)
     state = check_state(writer, run, journal, is_live)
     return CheckedWriter(writer, run, journal, results, state + stale)
-
-
-def _read(
-    writer: Writer, run: RunInfo, journal: JournalCheck, on_progress: OnProgress
-) -> Iterator[Sequence[Event]]:
-    events = (
-        event
-        for line in read_journal_lines(writer, run, on_progress)
-        if (event := journal.add(line)) is not None
-    )
-    for _, of_attempt in groupby(events, lambda event: event["attempt"]):
-        while batch := list(islice(of_attempt, _BATCH_EVENTS)):
-            yield batch
 
 
 def _should_check(sink_file: SinkFile) -> bool:

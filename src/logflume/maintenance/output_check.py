@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded, describe
@@ -21,6 +21,9 @@ __all__ = ["OutputCheck"]
 
 _TRIES = 20
 """Scans of a live output whose files are replaced meanwhile."""
+
+Faults: TypeAlias = Counter[tuple[str, str, FaultKind]]
+"""What is affected, by location, fault and its kind."""
 
 
 class OutputCheck:
@@ -79,7 +82,7 @@ class OutputCheck:
         ]
         return faults + self._comparison.issues()
 
-    def _scan(self) -> tuple[Comparison, Counter[tuple[str, str, FaultKind]]]:
+    def _scan(self) -> tuple[Comparison, Faults]:
         """Scan as each attempt would that has other options: the output may be of any of them."""
         for attempt in self._sink_file.attempts_by_options:
             comparison, faults = self._scan_patiently(self._sink(attempt))
@@ -87,33 +90,23 @@ class OutputCheck:
                 break
         return comparison, faults
 
-    def _scan_patiently(self, sink: Any) -> tuple[Comparison, Counter[tuple[str, str, FaultKind]]]:
+    def _scan_patiently(self, sink: Any) -> tuple[Comparison, Faults]:
         for _ in range(_TRIES):
-            try:
-                return self._scan_as(sink, is_last_try=False)
-            except FileNotFoundError:
-                continue
-        return self._scan_as(sink, is_last_try=True)
-
-    def _scan_as(
-        self, sink: Any, *, is_last_try: bool
-    ) -> tuple[Comparison, Counter[tuple[str, str, FaultKind]]]:
-        comparison = Comparison(self._sink_file.label, self._is_live)
-        faults: Counter[tuple[str, str, FaultKind]] = Counter()
-
-        def scan() -> None:
-            for item in sink.scan(self._sink_file.path, self._sink_file.run):
-                if isinstance(item, ScannedEvent):
-                    comparison.add(item)
-                elif not self._is_normal(item.kind):
-                    faults[(item.location, item.what, item.kind)] += item.affected
-
-        result = call_guarded(scan)
-        if isinstance(result, Failure):
-            if isinstance(result.error, FileNotFoundError) and not is_last_try:
-                raise result.error
-            faults[("", f"can't be read: {describe(result.error)}", FaultKind.DAMAGE)] += 1
+            comparison = Comparison(self._sink_file.label, self._is_live)
+            faults: Faults = Counter()
+            scanned = call_guarded(self._scan_once, sink, comparison, faults)
+            if not (isinstance(scanned, Failure) and isinstance(scanned.error, FileNotFoundError)):
+                break
+        if isinstance(scanned, Failure):
+            faults[("", f"can't be read: {describe(scanned.error)}", FaultKind.DAMAGE)] += 1
         return comparison, faults
+
+    def _scan_once(self, sink: Any, comparison: Comparison, faults: Faults) -> None:
+        for item in sink.scan(self._sink_file.path, self._sink_file.run):
+            if isinstance(item, ScannedEvent):
+                comparison.add(item)
+            elif not self._is_normal(item.kind):
+                faults[(item.location, item.what, item.kind)] += item.affected
 
     def _expect(self, events: Sequence[Event]) -> list[ScannedEvent]:
         """Return what the sink file should have of events of one attempt.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import ExitStack
 from functools import partial
 from itertools import count
@@ -15,6 +14,7 @@ import msgspec
 
 from logflume.config.registry import SINKS, build, find
 from logflume.exceptions import RunError
+from logflume.formats.atomic import link_or_copy
 from logflume.formats.journal import (
     OnProgress,
     ignore_progress,
@@ -38,7 +38,6 @@ from logflume.maintenance.sink_files import (
     find_sink_files,
     load_configs,
     lock_run,
-    write_events,
 )
 from logflume.maintenance.verify import FIX, Issue, remove_stale_files
 from logflume.pipeline.catch_up import CatchUp
@@ -105,10 +104,7 @@ def _open_draft(draft: Path, stack: ExitStack) -> Any:
 def _back_up(path: Path) -> None:
     names = (f".{path.name}.damaged" + (f"-{n}" if n > 1 else "") for n in count(1))
     backup = next(file for name in names if not os.path.lexists(file := path.with_name(name)))
-    try:
-        os.link(path, backup)
-    except OSError:  # not every file system supports hard links
-        shutil.copy2(path, backup, follow_symlinks=False)
+    link_or_copy(path, backup)
 
 
 _NOT_FIXED = (
@@ -207,7 +203,8 @@ def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> No
         )
         catch_up.include_earlier(0)
         while catch_up:
-            write_events(sink, call_sink(sink_file.label, catch_up.take), sink_file.label)
+            events = call_sink(sink_file.label, catch_up.take)
+            call_sink(sink_file.label, sink.write, events)
 
 
 def _explain(issue: Issue) -> Issue:
@@ -240,7 +237,10 @@ def _derive_state(writer: Writer, run: RunInfo) -> RunState:
     """Return the run state derived from the journal, without the completeness of sinks."""
     kinds: dict[str, dict[str, str]] = {}
     state = RunState(run=run.run, attempt=-1, started="", status=_KILLED, kinds=kinds)
-    for event in _events(writer, run):
+    for line in read_journal_lines(writer, run):
+        event = line.event
+        if event is None:
+            continue
         if event["attempt"] > state.attempt:
             state.attempt, state.started = event["attempt"], event["timestamp"]
             state.status = _KILLED
@@ -254,8 +254,3 @@ def _derive_state(writer: Writer, run: RunInfo) -> RunState:
             if kind is not None:
                 of_type[name] = kind
     return state
-
-
-def _events(writer: Writer, run: RunInfo) -> Iterator[dict[str, Any]]:
-    lines = read_journal_lines(writer, run)
-    return (line.event for line in lines if line.event is not None)

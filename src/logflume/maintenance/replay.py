@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from logflume.exceptions import RunError
-from logflume.formats.atomic import atomic_replacement, size_bytes
-from logflume.formats.journal import OnProgress, ignore_progress, read_journal_lines
+from logflume.formats.atomic import atomic_replacement, link_or_copy, size_bytes
+from logflume.formats.journal import (
+    OnProgress,
+    batch_by_attempt,
+    ignore_progress,
+    read_journal_lines,
+)
 from logflume.formats.journal_lines import TORN
 from logflume.formats.positions import PositionSet
 from logflume.maintenance.sink_files import (
@@ -24,16 +26,12 @@ from logflume.maintenance.sink_files import (
     identify,
     load_configs,
     lock_run,
-    write_events,
 )
 from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
 __all__ = ["Rebuilt", "keep_foreign_files", "rebuild", "replay"]
-
-
-_BATCH_EVENTS = 1_024
 
 
 class Rebuilt(msgspec.Struct):
@@ -114,7 +112,7 @@ def rebuild(
             ]
             for copy in copies:
                 stack.callback(copy.close)
-            for events in _read_event_batches(writer, run, on_progress):
+            for events in batch_by_attempt(_read_events(writer, run, on_progress)):
                 for copy in copies:
                     copy.write(events)
             for copy in copies:
@@ -124,23 +122,12 @@ def rebuild(
     return [Rebuilt(copy.path, copy.events, size_bytes(copy.path)) for copy in copies]
 
 
-def _read_event_batches(
-    writer: Writer, run: RunInfo, on_progress: OnProgress = ignore_progress
-) -> Iterator[list[Event]]:
-    """Yield the events of a journal in batches, each from one attempt.
-
-    A torn last line and duplicates are skipped.
+def _read_events(writer: Writer, run: RunInfo, on_progress: OnProgress) -> Iterator[Event]:
+    """Yield the events of a journal; a torn last line and duplicates are skipped.
 
     Raises:
         RunError: A line is not a valid event.
     """
-    events = _read_events(writer, run, on_progress)
-    for _, of_attempt in groupby(events, lambda event: event["attempt"]):
-        while batch := list(islice(of_attempt, _BATCH_EVENTS)):
-            yield batch
-
-
-def _read_events(writer: Writer, run: RunInfo, on_progress: OnProgress) -> Iterator[Event]:
     seen = PositionSet()
     for line in read_journal_lines(writer, run, on_progress):
         if line.event is None and line.fault != TORN:
@@ -174,7 +161,7 @@ class _Copy:
             self.close()
             self._sink = self._sink_file.open(self._staged, attempt)
             self._attempt = attempt
-        write_events(self._sink, accepted, str(self.path))
+        call_sink(str(self.path), self._sink.write, accepted)
         self.events += len(accepted)
 
     def close(self) -> None:
@@ -196,6 +183,7 @@ def _check_kinds(kinds: Sequence[str], sink_files: Sequence[SinkFile], in_place:
         if kind not in allowed:
             is_journal = any(f.is_journal and f.kind == kind for f in sink_files)
             more = " (the journal: only with --out)" if is_journal else ""
+            more += " (a sink that no package registers: with --import)" if ":" in kind else ""
             raise RunError(f"{kind!r} can't be rebuilt; allowed: {', '.join(allowed)}{more}")
 
 
@@ -232,10 +220,7 @@ def keep_foreign_files(sink_file: SinkFile, old: Path, new: Path) -> None:
     for path in _foreign_files(sink_file, old):
         target = new / path.relative_to(old)
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path, target)
-        except OSError:  # not every file system supports hard links
-            shutil.copy2(path, target, follow_symlinks=False)
+        link_or_copy(path, target)
 
 
 def _foreign_files(sink_file: SinkFile, folder: Path) -> Iterator[Path]:

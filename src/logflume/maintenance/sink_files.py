@@ -41,7 +41,6 @@ __all__ = [
     "lock_run",
     "note_unknown_kinds",
     "select_sink_files",
-    "write_events",
 ]
 
 
@@ -376,20 +375,6 @@ def note_unknown_kinds(configs: Mapping[int, Config], note: Callable[[str], None
             f"sinks.{name}: not checked, because no sink is registered as {kind!r}, and nothing is "
             "imported because a journal names it. If you trust it: --import with that name"
         )
-
-
-def write_events(sink: Any, events: Sequence[Event], label: str) -> None:
-    """Write events to a sink.
-
-    Args:
-        sink: The sink.
-        events: The events.
-        label: Name of the sink file, for the error message.
-
-    Raises:
-        RunError: The sink failed.
-    """
-    call_sink(label, sink.write, events)
 
 
 def call_sink(label: str, call: Callable[..., T], *args: Any) -> T:

@@ -9,9 +9,15 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from logflume.config.errors import config_error
 from logflume.config.model import Config, LoggerConfig, SinkConfig
-from logflume.config.registry import PROCESSORS, SINKS, build, find, is_journal_sink
+from logflume.config.registry import (
+    SINKS,
+    build,
+    find,
+    find_processor,
+    is_journal_sink,
+    split_entry,
+)
 from logflume.events.reserved import LEVELS
 from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded, describe
@@ -216,19 +222,12 @@ def _locate(run: RunInfo, pattern: str) -> Path:
 
 
 def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> NamedProcessor:
-    if callable(entry):
+    factory = find_processor(entry)
+    if factory is None:
         return NamedProcessor(getattr(entry, "__name__", type(entry).__name__), entry)
-    if isinstance(entry, str):
-        entry = {entry: {}}
-    if not isinstance(entry, Mapping) or len(entry) != 1:
-        raise config_error(where, f"expected a name, or one name with its options, found {entry!r}")
-    ((name, options),) = entry.items()
-    factory = find(PROCESSORS, name, where)
-    where = f"{where}.{name}"
+    name, options = split_entry(entry)
     if isinstance(factory, type):
-        return NamedProcessor(name, build(factory, options or {}, injected, where))
-    if options:
-        raise config_error(where, "this processor is a function and takes no options")
+        return NamedProcessor(name, build(factory, options, injected, f"{where}.{name}"))
     return NamedProcessor(name, factory)
 
 

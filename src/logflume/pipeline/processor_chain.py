@@ -82,6 +82,19 @@ class ProcessorChain:
         """
         return self._run(event_dict, self._steps, logger, method_name)
 
+    def run_in_caller(
+        self, logger: Any, method_name: str, event_dict: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Do what `run` does, as one processor of structlog.
+
+        Raises:
+            structlog.DropEvent: A processor dropped the event.
+        """
+        processed = self.run(event_dict, logger, method_name)
+        if processed is None:
+            raise structlog.DropEvent
+        return processed
+
     def takes_columns(self, event_type: str) -> bool:
         """Whether every processor that is called for an event type takes columns."""
         return all(

@@ -17,7 +17,7 @@ import msgspec
 from logflume.exceptions import RunError
 from logflume.runs.files import find_writers
 from logflume.runs.info import RunInfo
-from logflume.runs.lock import FileLock, LockHolder, acquire, find_holder
+from logflume.runs.lock import LOCK_FILE, FileLock, LockHolder, acquire, find_holder
 from logflume.runs.state import RunState
 
 __all__ = ["Attempt", "open_attempt"]
@@ -27,8 +27,6 @@ LOCK_TIMEOUT_S = 2.0
 
 REPORT_AFTER_S = 1.0
 """How long to wait before a line says why."""
-
-_LOCK = "{dir}/{run}/run.lock"
 
 
 class Attempt(msgspec.Struct):
@@ -78,7 +76,7 @@ def open_attempt(
     Raises:
         RunError: Another process writes the run, or its folder can't be read or written.
     """
-    run_lock = _acquire_or_wait(run.expand(_LOCK), orphan_timeout_s, report)
+    run_lock = _acquire_or_wait(run.expand(LOCK_FILE), orphan_timeout_s, report)
     if run_lock is None:
         if when_claimed == "error":
             raise _refusal(run)
@@ -125,7 +123,9 @@ def _assign_number(run: RunInfo, run_lock: FileLock | None) -> Attempt:
     number = _next_number(states)
     while True:
         candidate = msgspec.structs.replace(run, attempt=number)
-        attempt_lock = acquire(msgspec.structs.replace(candidate, is_concurrent=True).expand(_LOCK))
+        attempt_lock = acquire(
+            msgspec.structs.replace(candidate, is_concurrent=True).expand(LOCK_FILE)
+        )
         if attempt_lock is None:
             number += 1
             continue
@@ -161,7 +161,7 @@ def _merge_kinds(states: list[RunState]) -> dict[str, dict[str, str]]:
 
 
 def _refusal(run: RunInfo) -> RunError:
-    path: Path = run.expand(_LOCK)
+    path: Path = run.expand(LOCK_FILE)
     holder = find_holder(path)
     if holder is None:
         who = "another process is writing it"

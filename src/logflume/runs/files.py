@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from logflume.exceptions import RunError
 from logflume.runs.lock import is_locked
 from logflume.runs.state import RunState
 
-__all__ = ["Writer", "find_writers"]
+__all__ = ["Writer", "find_writers", "journal_files", "rotated_files"]
 
 _FILE = re.compile(r"(?:events((?:-[^.]*)?)(?:\.\d+)?\.jsonl(?:\.zst)?|run((?:-[^.]*)?)\.json)")
 
@@ -80,14 +81,54 @@ class Writer:
         return state is not None and state.complete.get(self.parquet.name, 0) > state.attempt
 
     def journals(self) -> list[Path]:
-        """Return the files of its journal, in order.
+        """Return the files of its journal, in order; see `journal_files`."""
+        return journal_files(self.folder / self.journal_name)
 
-        If a compressed copy of a file already exists, only the copy is returned.
-        """
-        start = f"events{self.suffix}."
-        names = {name for name in _list_names(self.folder) if name.startswith(start)}
-        names = {name for name in names if name.endswith((".jsonl", ".jsonl.zst"))}
-        return sorted((self.folder / n for n in names if f"{n}.zst" not in names), key=_file_key)
+
+def rotated_files(path: Path) -> dict[Path, int]:
+    """Return the rotated files of a journal, compressed or not, with their numbers.
+
+    Args:
+        path: The file that is rotated: of `events.jsonl` they are `events.000001.jsonl` and so on,
+            and `events.000001.jsonl.zst`.
+
+    Raises:
+        OSError: The folder can't be read. (`glob` would report no files in that case.)
+    """
+    return _find_rotated(path, _list_names(path.parent))
+
+
+def journal_files(path: Path) -> list[Path]:
+    """Return the files of a journal in order: the rotated ones, then the one that is written.
+
+    Of a rotated file and its compressed copy only the copy is returned. The file that is written
+    may have been compressed by hand.
+
+    Args:
+        path: The file that is written.
+
+    Raises:
+        OSError: The folder can't be read.
+    """
+    names = _list_names(path.parent)
+    numbers = _find_rotated(path, names)
+    rotated = [file for file in numbers if _compressed(file) not in numbers]
+    current = [file for file in (path, _compressed(path)) if file.name in names]
+    return [*sorted(rotated, key=numbers.__getitem__), *current[:1]]
+
+
+def _find_rotated(path: Path, names: Iterable[str]) -> dict[Path, int]:
+    start, numbers = f"{path.stem}.", {}
+    for name in names:
+        if name.startswith(start):
+            number, _, suffix = name.removeprefix(start).removesuffix(".zst").partition(".")
+            if number.isdecimal() and f".{suffix}" == path.suffix:
+                numbers[path.with_name(name)] = int(number)
+    return numbers
+
+
+def _compressed(path: Path) -> Path:
+    return path.with_name(f"{path.name}.zst")
 
 
 MAX_WRITERS = 4_096
@@ -125,9 +166,3 @@ def _suffix_key(suffix: str) -> list[tuple[int, str]]:
     return [
         (int(text), "") if text.isdecimal() else (-1, text) for text in re.split(r"(\d+)", suffix)
     ]
-
-
-def _file_key(path: Path) -> tuple[int, str]:
-    """Return a sort key for `events.000001`, `events.000002`, `events`: the active file is last."""
-    number = path.name.partition(".")[2].partition(".")[0]
-    return (int(number) if number.isdecimal() else 1 << 62, path.name)

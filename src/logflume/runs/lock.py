@@ -33,7 +33,10 @@ from logflume.threads import start_thread
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FileLock", "LockHolder", "acquire", "find_holder", "is_locked"]
+__all__ = ["LOCK_FILE", "FileLock", "LockHolder", "acquire", "find_holder", "is_locked"]
+
+LOCK_FILE = "{dir}/{run}/run.lock"
+"""Path of the lock file of a run, for `RunInfo.expand`."""
 
 BEAT_INTERVAL_S = 2.0
 """How often the counter in the lock file is increased."""

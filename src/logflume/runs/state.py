@@ -17,7 +17,10 @@ from logflume.exceptions import RunError
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import open_file, read_file
 
-__all__ = ["RunState"]
+__all__ = ["STATE_FILE", "RunState"]
+
+STATE_FILE = "{dir}/{run}/run.json"
+"""Path of the state of a run, for `RunInfo.expand`."""
 
 MAX_ATTEMPT = 1_000_000_000
 """Of a run: a higher one is damage, and the next one would not fit its file names."""
@@ -53,7 +56,7 @@ class RunState(msgspec.Struct, kw_only=True):
     @staticmethod
     def path(run: RunInfo) -> Path:
         """Return the path of the state file of this run and rank."""
-        return run.expand("{dir}/{run}/run.json")
+        return run.expand(STATE_FILE)
 
     @classmethod
     def load(cls, path: Path) -> RunState | None:

@@ -31,7 +31,6 @@ __all__ = [
     "handle_signals",
     "install",
     "note_end_of_run",
-    "print_line",
     "report_losses",
     "run_at_exit",
     "set_ending",

@@ -97,7 +97,7 @@ def _initialize(
 ) -> RunInfo:
     from logflume.config.load import load_config
     from logflume.runtime import exits
-    from logflume.runtime.green_threads import refuse_green_threads
+    from logflume.runtime.refusals import refuse_green_threads
     from logflume.runtime.start import start
 
     global _running, _session_id

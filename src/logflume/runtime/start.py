@@ -20,7 +20,6 @@ from logflume.events.times import format_time
 from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger import stdlib_logging
-from logflume.logger.caller_chain import caller_processor
 from logflume.logger.channels import CHANNELS, channel, configure_channels
 from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_caller_chain, build_pipeline
@@ -43,7 +42,7 @@ from logflume.runs.lock import LockHolder
 from logflume.runs.state import RunState
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
-from logflume.runtime.spawned import refuse_import
+from logflume.runtime.refusals import refuse_import
 from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
 from logflume.terminal.streams import is_terminal, print_line
 from logflume.values.kinds import Kind
@@ -129,7 +128,7 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         if config.caller_processors:
             undo.callback(CHANNELS.caller_processors.clear)
             chain = build_caller_chain(config, running.run, CHANNELS)
-            CHANNELS.caller_processors[:] = [caller_processor(chain)]
+            CHANNELS.caller_processors[:] = [chain.run_in_caller]
         COMPLETION_IDS.start(running.run)
         _connect(config, running.pipeline)
         undo.pop_all()

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
+from logflume.events.times import to_microseconds
 from logflume.protocols import Event
 from logflume.values.coerce import coerce
 from logflume.values.columnar import transpose
@@ -27,10 +27,6 @@ __all__ = ["MAX_COLUMNS", "Column", "Columns", "find_stored_kind", "widen"]
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 _TYPES: dict[Kind, pa.DataType] = {kind: spec.arrow_type(pa) for kind, spec in KINDS.items()}
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,8 @@ class Column:
         if self.name == "timestamp":
             # Arrow can parse timestamps itself, but loads a 10 MB library that is needed for
             # nothing else.
-            return pa.array(list(map(_microseconds, values)), _TIMESTAMP)
+            instants = [None if value is None else to_microseconds(value) for value in values]
+            return pa.array(instants, _TIMESTAMP)
         if self.kind is Kind.TEXT and values and values.count(values[0]) == len(values):
             # Faster for constant columns such as `run` and `level`.
             constant: Any = pa.scalar(values[0], self.arrow_type)
@@ -113,25 +110,11 @@ def find_stored_kind(name: str, arrow_type: pa.DataType) -> Kind | None:
     return next((kind for kind, stored in _TYPES.items() if stored == arrow_type), None)
 
 
-def _microseconds(value: str | None) -> int | None:
-    """Return a timestamp as microseconds since 1970.
-
-    Raises:
-        ValueError: The text is not a timestamp, or has no time zone.
-    """
-    if value is None:
-        return None
-    timestamp = datetime.fromisoformat(value)
-    if timestamp.tzinfo is None:
-        raise ValueError(f"{value!r} has no time zone")
-    return (timestamp - _EPOCH) // _MICROSECOND
-
-
 def _coerce_timestamp(value: Any) -> Any:
     try:
-        _microseconds(value)
+        to_microseconds(value)
     except (TypeError, ValueError):
-        return MISFIT
+        return None if value is None else MISFIT
     return value
 
 

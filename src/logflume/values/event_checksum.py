@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
 from typing import Any
 
+from logflume.events.times import to_microseconds
 from logflume.values.plain import nonfinite_name, read_object
 
-__all__ = ["event_checksum", "microseconds"]
+__all__ = ["event_checksum"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _IGNORED = frozenset({"attempt", "seq", "extras", "nonfinite"})
 _INVALID_EXTRAS = "extras!"
 """Name for the content of an `extras` that is not a JSON object."""
@@ -35,18 +34,12 @@ def event_checksum(fields: Mapping[str, Any]) -> int:
     return zlib.crc32(repr(sorted(canonical.items())).encode("utf-8", "backslashreplace"))
 
 
-def microseconds(instant: str) -> int | str:
-    """Return a timestamp as microseconds since 1970; the text itself if it is not a timestamp."""
-    try:
-        return (datetime.fromisoformat(instant) - _EPOCH) // _MICROSECOND
-    except (ValueError, TypeError):
-        return instant
-
-
 def _normalize(name: str, value: Any) -> Any:
     """Return the canonical form of a value: 1.0 becomes 1, a list without values None."""
     if name == "timestamp" and isinstance(value, str):
-        return microseconds(value)
+        with suppress(ValueError):
+            return to_microseconds(value)
+        return value
     if isinstance(value, float):
         if not math.isfinite(value):
             return nonfinite_name(value)

@@ -27,7 +27,7 @@ from logflume.values.declared import declared_kind
 from logflume.values.finish_columns import finish_columns
 from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
 from logflume.values.plain import clean_name, json_text, note_nonfinite, plain, plain_mapping
-from logflume.values.shapes import ShapeLimits, Shapes, find_limits
+from logflume.values.shapes import MAX_SHAPES, ShapeLimits, find_limits
 from logflume.values.snapshot import unique_name
 from logflume.values.steps import MODES, PARSERS
 
@@ -91,7 +91,7 @@ class Normalizer:
             "seq": 0,
             "step": None,
         }
-        self._limits: Shapes[tuple[Any, ...], ShapeLimits] = Shapes()
+        self._limits: dict[tuple[Any, ...], ShapeLimits] = {}
         self._exact: dict[str, dict[str, type]] = {}
         self._report = report
         self._reported: set[str] = set()
@@ -109,7 +109,9 @@ class Normalizer:
         event = self._finish_by_field(event_dict)
         self.seq += 1
         if (limits := find_limits(self._head, event_dict, event)) is not None:
-            self._limits.add(shape, limits)
+            if len(self._limits) >= MAX_SHAPES:
+                self._limits.clear()
+            self._limits[shape] = limits
         return event
 
     def finish_columns(self, columns: Mapping[str, Sequence[Any]]) -> EventColumns | None:

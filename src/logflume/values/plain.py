@@ -20,6 +20,7 @@ from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_na
 __all__ = [
     "MAX_JSON_TEXT",
     "MAX_TEXT",
+    "NONFINITE_NAMES",
     "PLAIN_TYPES",
     "are_floats",
     "clean_name",
@@ -194,6 +195,10 @@ def json_writable(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: json_writable(item) for key, item in value.items()}
     return value
+
+
+NONFINITE_NAMES = frozenset({"NaN", "Infinity", "-Infinity"})
+"""The texts that stand for non-finite numbers, which JSON lacks."""
 
 
 def nonfinite_name(value: float) -> str:

@@ -8,15 +8,15 @@ next, as long as they are within the limits of the columns.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from logflume.values.coerce import MAX_NAME
 from logflume.values.columnar import getter
 from logflume.values.kinds import EXACT_MAX, INT64_MAX
 from logflume.values.plain import MAX_TEXT, PLAIN_TYPES, valid_text
 
-__all__ = ["MAX_FIELDS", "ShapeLimits", "Shapes", "find_limits"]
+__all__ = ["MAX_SHAPES", "ShapeLimits", "find_limits"]
 
 MAX_SHAPES = 512
 """Maximum number of cached shapes; the cache is cleared when one more is added."""
@@ -28,22 +28,6 @@ _TYPES = PLAIN_TYPES | {str}
 _CHECKED = frozenset({"timestamp", "level", "event"})  # checked by the caller
 
 Fields = Mapping[str, Any]
-Shape = TypeVar("Shape", bound=Hashable)
-Properties = TypeVar("Properties")
-
-
-class Shapes(Generic[Shape, Properties]):
-    """A bounded cache of properties that all events of a shape have in common."""
-
-    def __init__(self) -> None:
-        self._properties: dict[Shape, Properties] = {}
-        self.get = self._properties.get
-
-    def add(self, shape: Shape, properties: Properties) -> None:
-        """Store the properties of a shape."""
-        if len(self._properties) >= MAX_SHAPES:
-            self._properties.clear()
-        self._properties[shape] = properties
 
 
 class ShapeLimits:

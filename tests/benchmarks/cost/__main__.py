@@ -1,7 +1,7 @@
 """The command of `make bench`: runs the benchmark, and writes its JSON, Markdown and plot.
 
-python -m tests.benchmarks.cost                          # everything; 40 minutes
-python -m tests.benchmarks.cost --quick                  # a smoke test; 3 minutes
+python -m tests.benchmarks.cost                          # everything; 15 minutes
+python -m tests.benchmarks.cost --quick                  # a smoke test; 2 minutes
 python -m tests.benchmarks.cost --peers 'structlog' 'torch SummaryWriter'
 python -m tests.benchmarks.cost --only worst --minutes 10
 python -m tests.benchmarks.cost --only memory --events 10000000
@@ -22,7 +22,7 @@ from tests.benchmarks.cost.plan import FULL, QUICK, Plan
 from tests.benchmarks.cost.plot import draw
 from tests.benchmarks.cost.solo_runner import BENCHMARKS, run_solo
 from tests.benchmarks.cost.targets import evaluate_targets
-from tests.benchmarks.peers.peer_list import PEERS
+from tests.benchmarks.peers.peer_list import PEERS, TARGET_PEERS
 
 _ROOT = Path(__file__).parents[3]
 RESULTS = _ROOT / "tests" / "benchmarks" / "results" / "cost.json"
@@ -54,11 +54,13 @@ def main() -> None:
 def measure(plan: Plan, peers: list[str]) -> dict[str, Any]:
     """Return all results, in the form of the JSON file."""
     measurements, missing = measure_peers(plan.measurements, peers, plan.repeats)
+    compared = [peer for peer in peers if peer in TARGET_PEERS]
+    paced, _ = measure_peers(plan.other_paces, compared, repeats=1)
     ours = run_solo(plan)
     return {
         "machine": describe(),
         "versions": versions(),
-        "measurements": measurements,
+        "measurements": [*measurements, *paced],
         "import_s": measure_imports(plan.import_repeats, peers),
         "missing": missing,
         "ours": ours,

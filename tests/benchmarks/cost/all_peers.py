@@ -1,4 +1,4 @@
-"""All peers, measurement by measurement, each right after the baseline and logflume."""
+"""All peers, measurement by measurement, in rounds that begin with the baseline and logflume."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from tests.benchmarks.peers.peer_list import BASELINE, OURS, PEERS, TARGET_PEERS
 __all__ = ["measure_imports", "measure_peers", "peer_summary"]
 
 _REFERENCES = (BASELINE, OURS)
+_ROUND_SIZE = 4
+"""Peers that are measured once share the references of a round: at most this many."""
 
 
 def measure_peers(
     measurements: Sequence[Measurement], peers: Sequence[str], repeats: int
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Measure each peer right after the baseline and logflume, under the same conditions.
+    """Measure each peer in a round that begins with the baseline and logflume.
 
     Args:
         measurements: The measurements to make.
         peers: The names of the peers.
-        repeats: How often to measure a peer that a target refers to, because the CPU's clock speed
-            may change between two measurements that are compared.
+        repeats: How many rounds to make of the peers that a target refers to, because the CPU's
+            clock speed may change between two measurements that are compared.
 
     Returns:
         One entry per peer and measurement; by peer, why a measurement is missing.
@@ -37,19 +39,21 @@ def measure_peers(
     for measurement in measurements:
         print(f"\n{measurement.label()}", file=sys.stderr)
         results: dict[str, dict[int, dict[str, Any]]] = {}
-        others = [peer for peer in peers if peer not in _REFERENCES] or [OURS]
-        rounds = [
-            peer for peer in others for _ in range(repeats if _has_target(peer, measurement) else 1)
-        ]
-        for index, peer in enumerate(rounds):
-            for name in dict.fromkeys((*_REFERENCES, peer)):
+        for index, others in enumerate(_rounds(measurement, peers, repeats)):
+            for name in (*_REFERENCES, *others):
                 _measure_peer(name, measurement, index, results, missing)
         entries += [peer_summary(name, measurement, results) for name in results]
     return entries, missing
 
 
-def _has_target(peer: str, measurement: Measurement) -> bool:
-    return peer in TARGET_PEERS and measurement.label() in (SCALARS_BURST, GIL_BUSY)
+def _rounds(measurement: Measurement, peers: Sequence[str], repeats: int) -> list[list[str]]:
+    """Return the peers of each round, apart from the references; at least one round."""
+    others = [peer for peer in peers if peer not in _REFERENCES]
+    has_targets = measurement.label() in (SCALARS_BURST, GIL_BUSY)
+    repeated = [peer for peer in others if has_targets and peer in TARGET_PEERS]
+    once = [peer for peer in others if peer not in repeated]
+    batches = [once[n : n + _ROUND_SIZE] for n in range(0, len(once), _ROUND_SIZE)]
+    return [*([repeated] * repeats if repeated else []), *batches] or [[]]
 
 
 def _measure_peer(
@@ -78,7 +82,7 @@ def peer_summary(
     """Return the costs of a peer, over the calls of all its processes.
 
     `ours_p50` and `ours_cpu` are the ratios of logflume's costs to the peer's, as measured in the
-    same round; the median of all rounds.
+    same round: the lowest, the median and the highest of all rounds.
 
     Args:
         name: The peer.
@@ -99,8 +103,8 @@ def peer_summary(
         "label": measurement.label(),
         "processes": len(parts),
         **latency_summary(took_ns),
-        "ours_p50": _median_ratio(pairs, lambda part: statistics.median(part["took_ns"])),
-        "ours_cpu": _median_ratio(pairs, lambda part: part["cpu_s"] / len(part["took_ns"])),
+        "ours_p50": _ratios(pairs, lambda part: statistics.median(part["took_ns"])),
+        "ours_cpu": _ratios(pairs, lambda part: part["cpu_s"] / len(part["took_ns"])),
         "cpu_us_per_call": sum(part["cpu_s"] for part in parts) / calls * 1e6,
         "disk_bytes_per_call": sum(part["disk_bytes"] for part in parts) / calls,
         "peak_bytes": statistics.median(part["peak_bytes"] for part in parts),
@@ -109,12 +113,12 @@ def peer_summary(
     }
 
 
-def _median_ratio(
+def _ratios(
     pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]],
     cost: Callable[[dict[str, Any]], float],
-) -> float | None:
+) -> list[float] | None:
     ratios = [cost(ours) / cost(theirs) for ours, theirs in pairs]
-    return statistics.median(ratios) if ratios else None
+    return [min(ratios), statistics.median(ratios), max(ratios)] if ratios else None
 
 
 def measure_imports(repeats: int, peers: Sequence[str]) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.benchmarks.cost.gpu_stub import gpu_stub
 from tests.benchmarks.peers.peer_list import PEERS, version
 
 __all__ = ["describe", "versions"]
@@ -18,13 +19,14 @@ _SHARED = ("protobuf", "pyarrow", "numpy")
 
 
 def describe() -> dict[str, str | int]:
-    """Return processor, cores, memory, operating system, Python and date."""
+    """Return processor, cores, memory, GPU, operating system, Python and date."""
     return {
         "cpu": _first_match("/proc/cpuinfo", r"^model name\s*: (.+)$") or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gb": round(
             int(_first_match("/proc/meminfo", r"^MemTotal:\s*(\d+) kB$") or 0) / 2**20
         ),
+        "gpu": "none" if gpu_stub() is None else "a stub of its driver library",
         "os": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),

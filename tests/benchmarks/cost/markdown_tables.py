@@ -36,13 +36,15 @@ def markdown(results: dict[str, Any]) -> str:
     missing = [f"- {name}: {reason}" for name, reason in results["missing"].items()]
     parts = [
         f"`{results['command']}` on {machine['cores']} cores ({machine['cpu']}, {machine['os']}, "
-        f"{machine['python']}), {machine['date']}. Versions: {listed}.",
+        f"{machine['python']}; GPU: {machine['gpu']}), {machine['date']}. Versions: {listed}.",
+        "A step is 22 numbers. logflume logs it as a trainer does: `set_step`, an event with the "
+        "22 numbers, and one with the rewards of 64 completions by three functions, as lists.",
         target_table([Target(*entry) for entry in results["targets"]]),
-        "Time of a log call with 22 numbers, relative to the baseline's median in the same column "
-        "(the first row is in µs):",
+        "Time to log a step, relative to the baseline's median in the same column (the first row "
+        "is in µs):",
         latency_table(results["measurements"]),
-        "Other costs, relative to logflume's (whose row has the units). A step is 22 numbers; "
-        "texts are 64 completions of 1 kB:",
+        "Other costs, relative to logflume's (whose row has the units); texts are 64 completions "
+        "of 1 kB:",
         resource_table(results["measurements"], results["import_s"]),
     ]
     if missing:
@@ -58,14 +60,14 @@ def target_table(targets: Sequence[Target]) -> str:
 
 
 def latency_table(measurements: Sequence[Entry]) -> str:
-    """Return the table of call latencies, relative to the baseline's median."""
+    """Return the table of the times to log a step, relative to the baseline's median."""
     at = _by_label(measurements)
     columns: list[tuple[str, str, str]] = [
         (f"{pace}, {statistic}", label, key)
         for pace, label in (("full speed", SCALARS_BURST), ("1,000/s, GIL busy", GIL_BUSY))
         if label in at
         for statistic, key in (
-            ("calls", "calls"),
+            ("steps", "calls"),
             ("p50", "p50_us"),
             ("p99", "p99_us"),
             ("p99.9", "p999_us"),
@@ -103,7 +105,7 @@ def resource_table(measurements: Sequence[Entry], import_s: dict[str, float | No
         ("peak memory", burst, "peak_bytes", lambda size: f"{format_number(size / 1e6)} MB"),
         ("close", burst, "close_s", lambda s: f"{format_number(s)} s"),
         ("import", imports, "s", lambda s: f"{format_number(s * 1e3)} ms"),
-        ("texts: call, p50", texts, "p50_us", lambda us: f"{format_number(us)} µs"),
+        ("texts: p50", texts, "p50_us", lambda us: f"{format_number(us)} µs"),
         ("texts: CPU", texts, "cpu_us_per_call", lambda us: f"{format_number(us / 1e3)} ms"),
         (
             "texts: disk",

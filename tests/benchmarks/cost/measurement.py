@@ -19,15 +19,16 @@ class Measurement(NamedTuple):
         rate: Calls per second; None: without a pause.
         background: What another thread of the process does meanwhile.
         seconds: How long calls are made.
-        max_calls: The most calls. At full speed it limits the burst to what every queue can hold:
-            the cost of a call with a full queue is a separate question.
+        max_calls: The most calls. At full speed it limits the burst to what every queue can hold,
+            and what is written within a usual shutdown: the cost of a call with a full queue is a
+            separate question.
     """
 
     workload: Workload = "scalars"
     rate: float | None = None
     background: Load = "nothing"
     seconds: float = 2.0
-    max_calls: int = 20_000
+    max_calls: int = 5_000
 
     def label(self) -> str:
         """Return a short description, such as `scalars, 1,000/s, GIL busy`."""

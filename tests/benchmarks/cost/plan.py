@@ -20,7 +20,8 @@ class Plan(NamedTuple):
 
     Attributes:
         measurements: The measurements of each peer.
-        repeats: How often a peer that a target refers to is measured.
+        other_paces: Further measurements of the peers that a target refers to.
+        repeats: How often a peer is measured for a target that refers to it.
         import_repeats: Fresh interpreters per import; the median counts.
         worst_minutes: How long to search for the worst call.
         memory_events: Events over which memory has to stay flat.
@@ -30,6 +31,7 @@ class Plan(NamedTuple):
     """
 
     measurements: list[Measurement]
+    other_paces: list[Measurement]
     repeats: int
     import_repeats: int
     worst_minutes: float
@@ -39,26 +41,24 @@ class Plan(NamedTuple):
     has_demo: bool
 
 
-def _paced(seconds: dict[float, float]) -> list[Measurement]:
-    return [
-        Measurement(rate=rate, background=background, seconds=seconds[rate])
-        for rate in seconds
-        for background in ("python", "matmul")
-    ]
-
-
 FULL = Plan(
     measurements=[
         Measurement(seconds=2.0),
-        *_paced({100.0: 2.0, 1_000.0: 2.0, 10_000.0: 1.0}),
+        Measurement(rate=1_000.0, background="python", seconds=2.0),
         Measurement(workload="completions", seconds=2.0, max_calls=_TEXT_CALLS),
     ],
+    other_paces=[
+        Measurement(rate=100.0, background="python", seconds=2.0),
+        Measurement(rate=10_000.0, background="python", seconds=1.0),
+        Measurement(rate=1_000.0, background="matmul", seconds=2.0),
+        Measurement(rate=10_000.0, background="matmul", seconds=1.0),
+    ],
     repeats=5,
-    import_repeats=5,
-    worst_minutes=10.0,
-    memory_events=1_000_000,
-    overload_events=300_000,
-    sustained_events=200_000,
+    import_repeats=3,
+    worst_minutes=3.0,
+    memory_events=120_000,
+    overload_events=100_000,
+    sustained_events=40_000,
     has_demo=True,
 )
 
@@ -68,11 +68,12 @@ QUICK = Plan(
         Measurement(rate=1_000.0, background="python", seconds=0.5),
         Measurement(workload="completions", seconds=0.3, max_calls=10),
     ],
+    other_paces=[],
     repeats=1,
     import_repeats=1,
     worst_minutes=0.1,
-    memory_events=50_000,
-    overload_events=50_000,
-    sustained_events=20_000,
+    memory_events=15_000,
+    overload_events=20_000,
+    sustained_events=10_000,
     has_demo=False,
 )

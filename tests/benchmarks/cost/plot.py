@@ -1,4 +1,4 @@
-"""The README's plot of call latencies: median, 99th and 99.9th percentile of each peer."""
+"""The README's plot of the times to log a step: median, 99th and 99.9th percentile of each peer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OURS, _OTHERS = "#c2410c", "#475569"
 
 
 def draw(measurements: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the latencies at 1,000 calls per second while another thread holds the GIL.
+    """Draw the latencies at 1,000 steps per second while another thread holds the GIL.
 
     Args:
         measurements: The costs of all peers; the baseline is one of them.
@@ -54,10 +54,10 @@ def draw(measurements: Sequence[dict[str, Any]], path: Path) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("time of one call with 22 numbers, relative to the baseline's median")
+    axes.set_xlabel("time to log a step, relative to the baseline's median")
     axes.set_title(
-        "1,000 calls per second while a Python thread holds the GIL\n"
-        "● median   ○ 99 %   ◇ 99.9 % (if there are enough calls)",
+        "1,000 steps per second while a Python thread holds the GIL\n"
+        "● median   ○ 99 %   ◇ 99.9 % (if there are enough steps)",
         loc="left",
         fontsize=10,
     )

@@ -49,7 +49,7 @@ def evaluate_targets(measurements: list[dict[str, Any]], ours: dict[str, Any]) -
         _ratio(burst, WRITER, "ours_cpu", 1 / 25),
         _at_most("filtered call, no fields", ours, "filtered", "ns", 200, "ns"),
         *_events(ours),
-        _at_most("demo step, with / without capture", ours, "demo", "ratio", 1.005, "", digits=4),
+        _capture(ours.get("demo", {})),
         _at_most(
             "import, in addition to structlog", ours, "import", "added_s", 0.05, "s", digits=3
         ),
@@ -57,23 +57,23 @@ def evaluate_targets(measurements: list[dict[str, Any]], ours: dict[str, Any]) -
 
 
 def _ratio(entries: dict[str, dict[str, Any]], other: str, key: str, bound: float) -> Target:
-    cost = {"ours_p50": "p50 of a call", "ours_cpu": "CPU per step"}[key]
+    cost = {"ours_p50": "p50 of a step", "ours_cpu": "CPU per step"}[key]
     first = next(iter(entries.values()), None)
     label = first["label"].partition(", ")[2] if first else _NOT_MEASURED
     target = f"≤ {bound:g}" if bound >= 1 else f"≤ 1/{1 / bound:g}"
     metric = f"{cost}, relative to {other} ({label})"
-    ratio = entries.get(other, {}).get(key)
-    if ratio is None:
+    ratios = entries.get(other, {}).get(key)
+    if ratios is None:
         return Target(metric, target, _NOT_MEASURED, None)
-    measured = f"{ratio:.2f}" if bound >= 1 else f"1/{1 / ratio:.1f}"
-    return Target(metric, target, measured, ratio <= bound)
+    low, median, high = (f"{r:.2f}" if bound >= 1 else f"1/{1 / r:.1f}" for r in ratios)
+    return Target(metric, target, f"{median} ({low} to {high})", ratios[1] <= bound)
 
 
 def _tail(busy: dict[str, dict[str, Any]]) -> list[Target]:
     tails = {name: entry["p999_us"] for name, entry in busy.items() if entry["p999_us"]}
     ours = tails.pop(OURS, None)
     tails.pop(BASELINE, None)
-    metric = "p99.9 of a call (1,000/s, GIL busy)"
+    metric = "p99.9 of a step (1,000/s, GIL busy)"
     if ours is None or not tails:
         return [Target(metric, "≤ 100 µs", _NOT_MEASURED, None)]
     best = min(tails, key=lambda name: float(tails[name]))
@@ -94,8 +94,10 @@ def _cpu(burst: dict[str, dict[str, Any]]) -> Target:
 
 
 def _worst(ours: dict[str, Any]) -> Target:
-    target = _at_most("worst call (1,000/s)", ours, "worst", "worst_us", 5_000, "µs")
     result = ours.get("worst", {})
+    period = f" in {result['minutes']:g} minutes" if "minutes" in result else ""
+    metric = f"slowest step{period} (1,000/s)"
+    target = _at_most(metric, ours, "worst", "worst_us", 5_000, "µs")
     if "baseline" not in result:
         return target
     # The operating system interrupts both from time to time, whatever they do.
@@ -105,7 +107,8 @@ def _worst(ours: dict[str, Any]) -> Target:
 
 def _events(ours: dict[str, Any]) -> list[Target]:
     result = ours.get("sustained", {})
-    metric, target = "sustained rate on one core, nothing dropped", "≥ 20,000 events/s"
+    metric = "sustained rate on one core, nothing dropped (every second event has 192 rewards)"
+    target = "≥ 20,000 events/s"
     if "events_per_s" in result:
         rate, dropped = result["events_per_s"], result["dropped"]
         measured = f"{rate:,.0f} events/s" + (f", {dropped} dropped" if dropped else "")
@@ -127,6 +130,15 @@ def _flat_memory(result: dict[str, Any]) -> Target:
     )
     is_met = peak <= 150 and last <= first * 1.1
     return Target(metric, "flat (last tenth ≤ 1.1 × first), ≤ 150 MB", measured, is_met)
+
+
+def _capture(result: dict[str, Any]) -> Target:
+    metric, target = "demo step, with / without capture", "≤ 1.005"
+    if "ratio" not in result:
+        return Target(metric, target, _NOT_MEASURED, None)
+    low, ratio, high = (result[key] for key in ("ratio_low", "ratio", "ratio_high"))
+    measured = f"{ratio:.4f} (95 % interval: {low:.4f} to {high:.4f})"
+    return Target(metric, target, measured, ratio <= 1.005)
 
 
 def _at_most(

@@ -74,6 +74,8 @@ class AllSinks:
                 table=[[row["rewards"][name] for name in _FUNCTIONS] for row in rows],
                 advantages=[row["advantage"] for row in rows],
                 group_size=_GROUP,
+                reward_s=dict.fromkeys(_FUNCTIONS, 0.01),
+                generate_s=1.0,
             )
         )
 

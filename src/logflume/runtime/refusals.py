@@ -1,7 +1,8 @@
-"""Refuses runs in processes that `multiprocessing` spawns from a script without a `__main__` guard.
+"""Refuses runs where none can be written: under patched threads, and in an imported script.
 
-Such a process imports the script before its own work, and so calls `initialize()` again, for the
-run that its parent writes. It can't go on, and a pool would replace it for ever.
+A process that `multiprocessing` spawns from a script without a `__main__` guard imports the script
+before its own work, and so calls `initialize()` again, for the run that its parent writes. It can't
+go on, and a pool would replace it for ever.
 """
 
 from __future__ import annotations
@@ -17,13 +18,37 @@ from typing import TYPE_CHECKING
 from logflume.exceptions import RunError
 from logflume.guard import call_guarded
 from logflume.runs.info import RunInfo
-from logflume.runs.lock import acquire, find_holder, is_locked
+from logflume.runs.lock import LOCK_FILE, acquire, find_holder, is_locked
 from logflume.terminal.streams import print_line
 
 if TYPE_CHECKING:
     import psutil
 
-__all__ = ["refuse_import"]
+__all__ = ["refuse_green_threads", "refuse_import"]
+
+_PATCHED = (
+    ("gevent.monkey", "is_module_patched", "threading", "monkey.patch_all(thread=False)"),
+    ("eventlet.patcher", "is_monkey_patched", "thread", "eventlet.monkey_patch(thread=False)"),
+)
+
+
+def refuse_green_threads() -> None:
+    """Raise an error if threads are coroutines: they only run when the program yields to them.
+
+    The training would log into a buffer that nobody empties until it is full.
+
+    Raises:
+        RunError: gevent or eventlet has patched `threading`.
+    """
+    for module, is_patched, argument, call in _PATCHED:
+        patcher = sys.modules.get(module)
+        if patcher is not None and getattr(patcher, is_patched)(argument):
+            library = module.partition(".")[0]
+            raise RunError(
+                f"{library} has replaced Python's threads, and logflume needs real ones: "
+                f"patch without them ({call})"
+            )
+
 
 _END_TIMEOUT_S = 10.0
 """How long to wait for the end of the parent, so that only one process of the pool ends it."""
@@ -48,7 +73,7 @@ def refuse_import(run: RunInfo) -> None:
     import psutil
 
     end_lock = run.expand("{dir}/{run}/.end.lock")
-    holder = find_holder(run.expand("{dir}/{run}/run.lock"))
+    holder = find_holder(run.expand(LOCK_FILE))
     ancestors = psutil.Process().parents()
     owner = next((one for one in ancestors if holder is not None and one.pid == holder.pid), None)
     if owner is None and not is_locked(end_lock) and not _is_orphan(process.name, ancestors):
