@@ -34,6 +34,7 @@ MAX_PEAK_BYTES = 2.5 * 2**30
 """Resident memory of a command."""
 
 STATUSES = (0, 1)
+_TRACEBACK = re.compile("^Traceback", re.MULTILINE)
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 Tree = Mapping[str, tuple[object, ...]]
@@ -136,7 +137,7 @@ class _Case:
         require = self._result.require
         last = " | ".join(printed.splitlines()[-3:])[-300:]
         require(code in STATUSES, self._text(f"{text}: exit status {code}: {last}"))
-        require("Traceback" not in printed, self._text(f"{text}: {last}"))
+        require(not _TRACEBACK.search(printed), self._text(f"{text}: {last}"))
         require("Exception ignored" not in printed, self._text(f"{text}: {last}"))
         obeyed = _OBEYED.search(printed)
         require(obeyed is None, self._text(f"{text}: prints {obeyed and obeyed[0]!r}: {last}"))

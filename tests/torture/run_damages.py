@@ -256,6 +256,32 @@ def _parquet_bomb(random: Random, run: Path, _victim: Path) -> str:
     return f"{kind} in {path.name}"
 
 
+def _change_columns(random: Random, run: Path, _victim: Path) -> str:
+    """A part with a column of events that is missing, of another type, without values or odd."""
+    paths = [path for path in _files(run) if path.suffix == ".parquet"]
+    path = _pick(random, paths, run)
+    table = pq.ParquetFile(path).read()
+    number = random.randrange(table.num_columns)
+    name = table.column_names[number]
+    kind = random.choice(("drop", "text", "null", "rename", "double", "rows"))
+    texts = pa.array([_text(random) for _ in range(len(table))], pa.string())
+    if kind == "drop":
+        table = table.remove_column(number)
+    elif kind == "rename":
+        renamed = _text(random)
+        table = table.rename_columns(
+            [*table.column_names[:number], renamed, *table.column_names[number + 1 :]]
+        )
+    elif kind == "rows":
+        table = pa.concat_tables([table, table.slice(random.randrange(len(table)))])
+    else:
+        values = {"text": texts, "null": pa.nulls(len(table), table.schema.field(number).type)}
+        table = table.set_column(number, name, values.get(kind, pa.array([0.5] * len(table))))
+    _free(path)
+    pq.write_table(table, path, store_schema=random.random() < 0.5)
+    return f"{kind} {name} in {path.parent.name}/{path.name}"
+
+
 def _add_names(random: Random, run: Path, victim: Path) -> str:
     parents = [run, *(path for path in _entries(run) if path.is_dir() and not path.is_symlink())]
     parent, name = random.choice(parents), random.choice(NAMES)
@@ -360,6 +386,10 @@ def _absurd(random: Random, value: Any, depth: int = 2) -> Any:
     return changed
 
 
+def _text(random: Random) -> str:
+    return str(random.choice(ABSURD))[:99].encode("utf-8", "replace").decode()
+
+
 def _encode(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
@@ -375,6 +405,7 @@ DAMAGES: Mapping[str, Damage] = {
     "grow": _grow,
     "bomb": _bomb,
     "parquet bomb": _parquet_bomb,
+    "columns": _change_columns,
     "name": _add_names,
     "many": _add_many,
     "mode": _change_mode,

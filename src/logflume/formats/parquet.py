@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
+from logflume.formats.parquet_file import ParquetFile
 from logflume.protocols import FaultKind, Position, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import open_file
@@ -23,20 +23,19 @@ from logflume.values.event_checksum import event_checksum
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 __all__ = [
-    "MAX_ROWS",
     "DamagedPartError",
     "Part",
+    "are_there",
     "count_values",
     "folder_name",
     "has_parts",
     "is_part_name",
     "leaf_name",
+    "list_part_names",
     "list_parts",
     "list_tables",
-    "open_parquet",
     "open_part",
     "part_name",
     "read_column",
@@ -47,33 +46,9 @@ __all__ = [
 ]
 
 
-MAX_ROWS = 2_000_000
-"""Of a part. The sink merges parts up to half of it; a small file may claim any number of rows."""
-
-
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a Parquet file.
-
-    Raises:
-        OSError: It is no regular file, or has more than `MAX_ROWS` rows.
-        pa.ArrowException: It is damaged.
-    """
-    # Not `read_table`, which takes a folder named `a=b`, such as a run's, for a partition column.
-    import pyarrow.parquet as pq
-
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-    if file.metadata.num_rows > MAX_ROWS:
-        rows = file.metadata.num_rows
-        file.close()
-        raise OSError(errno.EFBIG, f"{rows:,} rows, of at most {MAX_ROWS:,}", str(path))
-    return file
-
-
 @contextmanager
-def open_part(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file for the duration of the block.
+def open_part(path: Path) -> Iterator[ParquetFile]:
+    """Open a part for the duration of the block.
 
     Raises:
         FileNotFoundError: The file was replaced meanwhile.
@@ -82,7 +57,8 @@ def open_part(path: Path) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
 
     try:
-        with open_parquet(path) as file:
+        with ParquetFile(path) as file:
+            _check_columns(file.schema_arrow)
             yield file
     except FileNotFoundError:
         raise
@@ -93,6 +69,28 @@ def open_part(path: Path) -> Iterator[pq.ParquetFile]:
         ) from error
 
 
+_RESERVED_TYPES = {
+    **dict.fromkeys(("event", "run", "mode"), "string"),
+    **dict.fromkeys(("attempt", "rank", "seq", "step"), "int64"),
+    "timestamp": "timestamp[us, tz=UTC]",
+}
+"""What queries rely on, of the columns that the sink writes."""
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    """Check that a file has the columns of events: it may be any Parquet file of that name.
+
+    Raises:
+        pa.ArrowInvalid: It hasn't.
+    """
+    import pyarrow as pa
+
+    types = dict(zip(schema.names, schema.types, strict=True))
+    for name, expected in _RESERVED_TYPES.items():
+        if str(types.get(name)) != expected:
+            raise pa.ArrowInvalid(f"the column {name} is not of type {expected}")
+
+
 def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
     """Return one column of a Parquet file.
 
@@ -100,7 +98,7 @@ def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
         FileNotFoundError: The file was replaced meanwhile.
     """
     with open_part(path) as file:
-        return file.read(columns=[name])[name]
+        return file.read([name])[name]
 
 
 def count_values(path: Path, name: str) -> Counter[str]:
@@ -121,7 +119,7 @@ def count_values(path: Path, name: str) -> Counter[str]:
             if _is_constant(statistics):
                 counts[statistics.min] += group.num_rows
             else:
-                values: Any = file.read_row_group(index, columns=[name])[name].value_counts()
+                values: Any = file.read([name], [index])[name].value_counts()
                 counts.update({row["values"]: row["counts"] for row in values.to_pylist()})
     return counts
 
@@ -196,6 +194,27 @@ def list_parts(folder: Path) -> list[Part]:
 def has_parts(folder: Path) -> bool:
     """Whether there is a part in any of the folders of parts."""
     return any(list_parts(folder / name) for name in list_tables(folder))
+
+
+def list_part_names(folder: Path) -> dict[str, list[str]]:
+    """Return the names of all parts, by the name of their folder."""
+    return {name: [part.name for part in list_parts(folder / name)] for name in list_tables(folder)}
+
+
+_MAX_MERGED = 100
+"""Former parts that are looked up in others."""
+
+
+def are_there(names: Iterable[str], parts: Sequence[Part]) -> bool:
+    """Whether the events of former parts are still there, by the names of the parts.
+
+    They may have been merged since. False, too, if so many were that opening the parts is as fast.
+    """
+    former = set(names).difference(part.name for part in parts)
+    return len(former) <= _MAX_MERGED and all(
+        is_part_name(name) and any(part.covers(Part.of_name(name, -1, -1)) for part in parts)
+        for name in former
+    )
 
 
 def is_part_name(name: str) -> bool:
@@ -302,10 +321,9 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     from logflume.values.arrow import widen
 
     try:
-        # One thread: the CPU cores belong to the training.
-        with open_parquet(path) as file:
-            for index in range(file.num_row_groups):
-                yield widen(file.read_row_group(index, use_threads=False), schema)
+        with ParquetFile(path) as file:
+            for index in range(file.metadata.num_row_groups):
+                yield widen(file.read(file.schema_arrow.names, [index]), schema)
     except (OSError, pa.ArrowException) as error:
         raise DamagedPartError(path.name) from error
 
@@ -318,9 +336,9 @@ def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
     import pyarrow as pa
 
     try:
-        with open_parquet(path) as file:
-            for index in range(file.num_row_groups):
-                rows = file.read_row_group(index, columns=_KEYS, use_threads=False)
+        with ParquetFile(path) as file:
+            for index in range(file.metadata.num_row_groups):
+                rows = file.read(_KEYS, [index])
                 for run_id, rank, attempt, seq in zip(
                     *(rows[name].to_pylist() for name in _KEYS), strict=True
                 ):
@@ -366,10 +384,10 @@ def _scan_part(
 
     location = path.parent.name
     try:
-        with open_parquet(path) as file:
+        with ParquetFile(path) as file:
             if not set(file.schema_arrow.names) >= set(_KEYS):
                 raise pa.ArrowInvalid("columns of events are missing")
-            for batch in file.iter_batches(_SCAN_ROWS, use_threads=False):
+            for batch in file.batches(_SCAN_ROWS):
                 for row in _rows(batch):
                     yield _scan_row(row, run, location)
             _read_with_duckdb(path)
