@@ -95,7 +95,7 @@ class ParquetFile:
         import pyarrow as pa
 
         groups = range(self.metadata.num_row_groups) if groups is None else groups
-        if max(self._worst_bytes(columns, groups), default=0) <= _BATCH_BYTES:
+        if sum(self._worst_bytes(columns, groups)) <= _BATCH_BYTES:
             # One thread: the CPU cores belong to the training.
             return self._file.read_row_groups(list(groups), list(columns), use_threads=False)
         schema = self._file.read_row_groups([], list(columns)).schema
