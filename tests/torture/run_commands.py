@@ -5,6 +5,8 @@ The commands come from the command line itself, so a new one takes part without 
 
 from __future__ import annotations
 
+import atexit
+import faulthandler
 import inspect
 import os
 import resource
@@ -116,8 +118,7 @@ def _option(random: Random, parameter: Any) -> list[str]:
 
 def _limit(usage: str) -> None:
     """Limit memory, time and files of this process; its peak of memory is written to a file."""
-    import atexit
-
+    faulthandler.enable()
     own_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limits = {
         resource.RLIMIT_AS: own_bytes + MEMORY_BYTES,

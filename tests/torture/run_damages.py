@@ -62,7 +62,10 @@ def damage(random: Random, run: Path, victim: Path) -> str:
     name = random.choice(list(DAMAGES))
     try:
         return f"{name}: {DAMAGES[name](random, run, victim)}"
-    except OSError as error:  # such as a file in place of a folder, of an earlier damage
+    except (
+        OSError,
+        pa.ArrowException,
+    ) as error:  # such as a file in place of a folder, of an earlier damage
         return f"{name}: not possible: {error}"
 
 
