@@ -50,7 +50,7 @@ def test_bomb(bomb: str, tmp_path: Path) -> None:
         assert file.metadata.num_rows == len(file.read(["b"]))
         with pytest.raises(OSError, match="more than 1,000 times its size"):
             file.read(["a"])
-    assert pa.default_memory_pool().max_memory() < 2 * 2**30
+    assert (pa.default_memory_pool().max_memory() or 0) < 2 * 2**30
 
 
 @pytest.mark.parametrize(
