@@ -17,12 +17,12 @@ from logflume.formats.parquet import (
     DamagedPartError,
     Part,
     is_part_name,
-    open_parquet,
     part_name,
     read_positions,
     read_tables,
     write_file,
 )
+from logflume.formats.parquet_file import ParquetFile
 from logflume.protocols import Position
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import make_folder
@@ -335,7 +335,7 @@ def _clean_up(folder: Path, staging: StagingFolder) -> _Contents:
 
 def _open(path: Path) -> tuple[pa.Schema, int] | None:
     try:
-        with open_parquet(path) as file:
+        with ParquetFile(path) as file:
             return file.schema_arrow, file.metadata.num_rows
     except (OSError, pa.ArrowException):
         return None
@@ -373,8 +373,8 @@ def _contains_events_of(folder: Path, outer: Part, inner: Part) -> bool:
 
 def _read_keys(path: Path) -> set[tuple[Any, ...]]:
     try:
-        with open_parquet(path) as file:
-            table = file.read(columns=_KEYS, use_threads=False)
+        with ParquetFile(path) as file:
+            table = file.read(_KEYS)
     except (OSError, pa.ArrowException):
         return set()
     return set(zip(*(column.to_pylist() for column in table.columns), strict=True))

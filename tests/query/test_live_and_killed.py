@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import logflume
+from logflume.maintenance.compact import compact
 from logflume.query.open_run import Run
 from tests.fake_sinks import wait_until
 from tests.query.independent import event_ids, journaled, latest
@@ -121,6 +122,31 @@ def test_missing_parts(tmp_path: Path, lost: str) -> None:
     logflume.flush()
     shutil.rmtree(folder / "parquet" / lost)
     check(folder)
+
+
+@pytest.mark.parametrize(
+    "lost", ["parquet/training", "parquet/reward", "parquet/*", "parquet/*/*a0001*"]
+)
+def test_missing_parts_of_a_finished_run(tmp_path: Path, lost: str) -> None:
+    """Also in a run that ended properly, missing parts are replaced by the journal."""
+    folder = write_run(tmp_path, range(1, 8), range(8, 12))
+    for path in folder.glob(lost):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    check(folder)
+
+    write_run(tmp_path, range(12, 14))
+    check(folder)
+
+
+def test_compacted_parts(tmp_path: Path) -> None:
+    """The journal isn't read for parts that were merged after the end of the run."""
+    folder = start(tmp_path, parquet={"rotate_events": 5}).folder
+    log_steps(range(1, 12))
+    logflume.shutdown()
+    list(compact(folder))
+    (folder / "events.jsonl").write_bytes(b"")
+
+    assert 11 == len(logflume.open_run(folder).events("training"))
 
 
 def test_duplicate_parts(tmp_path: Path) -> None:

@@ -110,6 +110,38 @@ SECRETS = {
     "Twilio": ("twilio {}", "SK" + _hex(32)),
     "W&B": ("WANDB_API_KEY={}", _hex(40)),
     "xAI": ("{}", "xai-" + _some(80)),
+    "Tailscale": ("up --authkey {}", "tskey-" + "auth-" + _some(17) + "-" + _some(32)),
+    "Supabase": ("({})", "sb_" + "secret_" + _some(22) + "_" + _some(8)),
+    "HF OAuth": ("{}", "hf_" + "oauth_" + _some(60)),
+    "Browserbase": ("{}", "bb_" + "live_" + _some(27)),
+    "Netlify": ("{}", "nfp_" + _some(36)),
+    "Fly": ("{}", "fm2_" + _base64(_some(60))),
+    "Sentry token": ("{}", "sntrys_" + _base64(_some(60))),
+    "Firecrawl": ("{}", "fc-" + _hex(32)),
+    "E2B": ("{}", "e2b_" + _hex(40)),
+    "Mapbox": ("{}", "sk." + "eyJ1" + _some(80) + "." + _some(22)),
+    "Dropbox": ("{}", "sl." + _some(140)),
+    "Okta": ("Authorization: SSWS {}", "00" + _some(40)),
+    "Bitbucket": ("{}", "ATBB" + _some(32)),
+    "Alibaba": ("{}", "LTAI" + "5t" + _some(18)),
+    "Zapier": ("https://hooks.zapier.com/hooks/catch/{}", "123456/" + _some(7)),
+    "Railway": ("RAILWAY_TOKEN={}", "-".join(map(_hex, (8, 4, 4, 4, 12)))),
+    "Datadog": ("DD-APPLICATION-KEY: {}", _hex(40)),
+    "Pushover": ("PUSHOVER_USER_KEY={}", _some(30)),
+    "PASS": ("PASS={}", "x7" + _some(12)),
+    "docker login": ("docker login -u me -p {} ghcr.io", "hunter" + "22"),
+    "sshpass": ("sshpass -p {} ssh me@host", "hunter" + "22"),
+    "mysql": ("mysql -u root -p{} db", "hunter" + "22"),
+    "set command": ("vastai set api-key {}", _hex(64)),
+    "setx": ("setx COMET_API_KEY {}", _some(25)),
+    "XML": ("<password>{}</password>", "hunter" + "22"),
+    "pydantic": ("Settings(key=SecretStr('{}'))", _some(20)),
+    "YAML block": ("password: >-\n  {}\n", _some(20)),
+    "arrow": ("api_key -> {}", _some(30)),
+    "was": ("Your API key was: {}", _some(32)),
+    "German": ("Passwort: {}", "geheim-" + _some(8)),
+    "French": ("mot de passe : {}", "secret-" + _some(8)),
+    "Chinese": ("\u5bc6\u7801\uff1a{}", "mima-" + _some(8)),
     "bearer": ("Authorization: Bearer {}", _some(30)),
     "basic": ("{{'Authorization': 'Basic {}'}}", _base64("me:" + _some(8))),
     "cookie": ("Set-Cookie: {}", "session=" + _some(32)),
@@ -187,4 +219,18 @@ curl -H "Accept: application/json" https://api.example.org/v1/models
 discord: 12 users online; slack: team; telegram: bot started; asana: yoga
 S. Author et al. s.t. x > 0, e.g. vectors.of.words.without.numbers
 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA 00000000000000000000000000
-lr_scheduler=cosine_with_restarts_and_warmup_2 optim=adamw_torch_fused""".splitlines()
+lr_scheduler=cosine_with_restarts_and_warmup_2 optim=adamw_torch_fused
+tool call call_9aBcD3fGh1JkLmN0pQrStUvW returned, id=chatcmpl-9aBcD3fGh1JkLmN0pQrStUvWxYz12
+toolu_01A09q90qw90lq917835lq9 file-9aBcD3fGh1JkLmN0pQrStU run_9aBcD3fGh1JkLmN0pQrStUvW
+model_key-LlamaForCausalLM2024WithValueHead sk_model_RandomForestClassifier100Trees
+kv_key_LayerNormWeightDecay2Float16 prod-eu-west-cluster-node-0123456789abcdef
+desk-RTX4090Workstation01 monkey_patch_for_LlamaAttention4Dmask
+missing key: base_model.model.model.layers.31.mlp.gate_proj.lora_A.default.weight
+cache-{_COMMIT[:16]}.arrow sha256-{_COMMIT}{_COMMIT[:24]} key_{_COMMIT[:8]}.py
+mysql -u root -p mydb; docker login -u me --password-stdin; redis-cli -p 6379
+pass=3 of 4, pass=True, pass@1=0.75 PASS=1; set api key in the settings
+the password was reset; the token was: Paris; the secret was: none; key -> value
+user_key=alice write_key=users/1 app_key: ctrl+c idempotency_key={_UUID}
+Passwort vergessen? Mot de passe oublié? <token>Hello</token> <key>value</key>
+public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ2b7Qm9Zk me@host
+https://drive.google.com/file/d/1aBcD3fGh1JkLmN0pQrStUvWxYz12345/view""".splitlines()

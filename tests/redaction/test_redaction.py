@@ -114,6 +114,23 @@ def test_settings_and_exceptions_without_the_processor(
     assert journal.count(R) > 8
 
 
+def test_lines_on_standard_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The line that says why a sink failed has no secret."""
+    secret = SECRETS["GitHub"][1]
+    sink = {"type": "tests.redaction.failing_sink:FailingSink", "secret": secret}
+    logflume.initialize(
+        {"root": {"sinks": ["broken"]}, "worker": "thread", "sinks": {"broken": sink}},
+        dir=tmp_path,
+    )
+    logflume.get_logger().info("probe", a=1)
+    logflume.shutdown()
+    printed = capfd.readouterr().err
+
+    assert "logflume: broken failed: " in printed
+    assert R in printed
+    assert secret not in printed
+
+
 PIECES = [
     *(secret for _, secret in SECRETS.values()),
     *("password", "token", "key", "=", ":", '"', "'", "://", "@", "eyJ-", "sk-", "curl -H "),

@@ -16,7 +16,7 @@ import pytest
 
 import logflume
 from logflume.exceptions import RunError
-from logflume.formats.parquet import MAX_ROWS
+from logflume.formats.parquet_file import MAX_ROWS
 from logflume.maintenance.doctor import diagnose
 from logflume.runs.files import MAX_WRITERS
 from logflume.runs.lock import find_holder, is_locked

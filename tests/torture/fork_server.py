@@ -20,6 +20,8 @@ from tests.torture.busy_run import CONFIG
 
 PRELOADED = (
     "concurrent.futures.thread",
+    "duckdb",
+    "logflume.cli",
     "logflume.runtime.start",
     "logflume.runtime.exits",
     "logflume.sinks.console",

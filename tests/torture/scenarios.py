@@ -10,6 +10,7 @@ from random import Random
 
 from logflume.guard import Failure, call_guarded
 from tests.torture.ends import end_runs, take_over
+from tests.torture.foreign_runs import attack_commands
 from tests.torture.kill import kill
 from tests.torture.libfiu import fail_calls
 from tests.torture.many_starts import starts
@@ -36,6 +37,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "restarts": restarts,
     "scarcity": lack_resources,
     "starts": starts,
+    "foreign": attack_commands,
 }
 
 
@@ -45,6 +47,7 @@ WEIGHTS: Mapping[str, float] = {
     "ends": 2.0,
     "scarcity": 2.0,
     "starts": 0.3,
+    "foreign": 2.0,
 }
 """The weight of a scenario when the time is divided; the default is 1."""
 

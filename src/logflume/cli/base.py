@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -62,6 +63,8 @@ def logflume(
 
 def main() -> None:
     """Run the command line. An error is printed to standard error, with exit status 1."""
+    if sys.argv[1:2] != ["demo"]:
+        _limit_memory()
     try:
         app()
     except LogflumeError as error:
@@ -76,6 +79,26 @@ def main() -> None:
         # Discard buffered output: flushing it at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except MemoryError:
+        echo("this takes more memory than three quarters of the machine's", err=True)
+        sys.exit(1)
+
+
+def _limit_memory() -> None:
+    """Limit the memory of this process to three quarters of the machine's.
+
+    What a run from somebody else makes of a command then ends this process, and no other one.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit, most = resource.getrlimit(resource.RLIMIT_DATA)
+    unlimited = resource.RLIM_INFINITY
+    bounds = [bound for bound in (limit, most) if bound != unlimited] + [machine_bytes // 4 * 3]
+    with suppress(ValueError, OSError):  # a system that knows no such limit
+        resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), most))
 
 
 def import_from_here() -> None:

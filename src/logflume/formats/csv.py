@@ -53,7 +53,7 @@ def read_header(path: Path, columns: list[str]) -> list[str]:
     """
     with open(path, encoding="utf-8-sig", errors="replace", newline="", opener=open_file) as file:
         start = file.read(1 << 16)
-    header = next(csv.reader(io.StringIO(start)), [])
+    header = _parse_header(start)
     if header[-1:] == ["extras"]:
         return header
     if header_line(columns).decode().startswith(start):
@@ -62,6 +62,14 @@ def read_header(path: Path, columns: list[str]) -> list[str]:
         f"{path} was not written by logflume (its last column is not 'extras'): "
         "choose another path or move the file"
     )
+
+
+def _parse_header(text: str) -> list[str]:
+    """Return the cells of the first row; none if that isn't CSV."""
+    try:
+        return next(csv.reader(io.StringIO(text, newline="")), [])
+    except csv.Error:
+        return []
 
 
 def encode_rows(rows: Iterable[Sequence[str]]) -> bytes:
@@ -262,7 +270,7 @@ def scan_rows(
         return
     with open(path, "rb", opener=open_file) as file:
         line = file.readline(MAX_LINE_BYTES)
-        header = next(csv.reader([line.decode("utf-8", "replace")]), [])
+        header = _parse_header(line.decode("utf-8", "replace"))
         # An earlier version may have declared fewer fields.
         if (
             line == header_line(header)
@@ -339,4 +347,5 @@ def _find_position(cells: Mapping[str, str], run: RunInfo) -> tuple[int, int] | 
     run_id, attempt, rank, seq = (cells.get(name, "") for name in _KEYS)
     if (run_id, rank) != (_safe_text(run.run), str(run.rank)):
         return None
-    return (int(attempt), int(seq)) if attempt.isdecimal() and seq.isdecimal() else None
+    numbers = [int(text) for text in (attempt, seq) if text.isdecimal() and len(text) < 20]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from math import inf
@@ -18,27 +17,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
+from logflume.formats.parquet_file import ParquetFile
 from logflume.protocols import Position
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import open_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 __all__ = [
     "KEYS",
-    "MAX_ROWS",
     "DamagedPartError",
     "Part",
+    "are_there",
     "count_values",
     "folder_name",
     "has_parts",
     "is_part_name",
     "leaf_name",
+    "list_part_names",
     "list_parts",
     "list_tables",
-    "open_parquet",
     "open_part",
     "part_name",
     "read_column",
@@ -48,33 +47,9 @@ __all__ = [
 ]
 
 
-MAX_ROWS = 2_000_000
-"""Of a part. The sink merges parts up to half of it; a small file may claim any number of rows."""
-
-
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a Parquet file.
-
-    Raises:
-        OSError: It is no regular file, or has more than `MAX_ROWS` rows.
-        pa.ArrowException: It is damaged.
-    """
-    # Not `read_table`, which takes a folder named `a=b`, such as a run's, for a partition column.
-    import pyarrow.parquet as pq
-
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
-    if file.metadata.num_rows > MAX_ROWS:
-        rows = file.metadata.num_rows
-        file.close()
-        raise OSError(errno.EFBIG, f"{rows:,} rows, of at most {MAX_ROWS:,}", str(path))
-    return file
-
-
 @contextmanager
-def open_part(path: Path) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file for the duration of the block.
+def open_part(path: Path) -> Iterator[ParquetFile]:
+    """Open a part for the duration of the block.
 
     Raises:
         FileNotFoundError: The file was replaced meanwhile.
@@ -83,7 +58,8 @@ def open_part(path: Path) -> Iterator[pq.ParquetFile]:
     import pyarrow as pa
 
     try:
-        with open_parquet(path) as file:
+        with ParquetFile(path) as file:
+            _check_columns(file.schema_arrow)
             yield file
     except FileNotFoundError:
         raise
@@ -94,6 +70,28 @@ def open_part(path: Path) -> Iterator[pq.ParquetFile]:
         ) from error
 
 
+_RESERVED_TYPES = {
+    **dict.fromkeys(("event", "run", "mode"), "string"),
+    **dict.fromkeys(("attempt", "rank", "seq", "step"), "int64"),
+    "timestamp": "timestamp[us, tz=UTC]",
+}
+"""What queries rely on, of the columns that the sink writes."""
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    """Check that a file has the columns of events: it may be any Parquet file of that name.
+
+    Raises:
+        pa.ArrowInvalid: It hasn't.
+    """
+    import pyarrow as pa
+
+    types = dict(zip(schema.names, schema.types, strict=True))
+    for name, expected in _RESERVED_TYPES.items():
+        if str(types.get(name)) != expected:
+            raise pa.ArrowInvalid(f"the column {name} is not of type {expected}")
+
+
 def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
     """Return one column of a Parquet file.
 
@@ -101,7 +99,7 @@ def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
         FileNotFoundError: The file was replaced meanwhile.
     """
     with open_part(path) as file:
-        return file.read(columns=[name])[name]
+        return file.read([name])[name]
 
 
 def count_values(path: Path, name: str) -> Counter[str]:
@@ -122,7 +120,7 @@ def count_values(path: Path, name: str) -> Counter[str]:
             if _is_constant(statistics):
                 counts[statistics.min] += group.num_rows
             else:
-                values: Any = file.read_row_group(index, columns=[name])[name].value_counts()
+                values: Any = file.read([name], [index])[name].value_counts()
                 counts.update({row["values"]: row["counts"] for row in values.to_pylist()})
     return counts
 
@@ -197,6 +195,27 @@ def list_parts(folder: Path) -> list[Part]:
 def has_parts(folder: Path) -> bool:
     """Whether there is a part in any of the folders of parts."""
     return any(list_parts(folder / name) for name in list_tables(folder))
+
+
+def list_part_names(folder: Path) -> dict[str, list[str]]:
+    """Return the names of all parts, by the name of their folder."""
+    return {name: [part.name for part in list_parts(folder / name)] for name in list_tables(folder)}
+
+
+_MAX_MERGED = 100
+"""Former parts that are looked up in others."""
+
+
+def are_there(names: Iterable[str], parts: Sequence[Part]) -> bool:
+    """Whether the events of former parts are still there, by the names of the parts.
+
+    They may have been merged since. False, too, if so many were that opening the parts is as fast.
+    """
+    former = set(names).difference(part.name for part in parts)
+    return len(former) <= _MAX_MERGED and all(
+        is_part_name(name) and any(part.covers(Part.of_name(name, -1, -1)) for part in parts)
+        for name in former
+    )
 
 
 def is_part_name(name: str) -> bool:
@@ -304,10 +323,9 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     from logflume.values.arrow import widen
 
     try:
-        # One thread: the CPU cores belong to the training.
-        with open_parquet(path) as file:
-            for index in range(file.num_row_groups):
-                yield widen(file.read_row_group(index, use_threads=False), schema)
+        with ParquetFile(path) as file:
+            for index in range(file.metadata.num_row_groups):
+                yield widen(file.read(file.schema_arrow.names, [index]), schema)
     except (OSError, pa.ArrowException) as error:
         raise DamagedPartError(path.name) from error
 
@@ -320,9 +338,9 @@ def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
     import pyarrow as pa
 
     try:
-        with open_parquet(path) as file:
-            for index in range(file.num_row_groups):
-                rows = file.read_row_group(index, columns=KEYS, use_threads=False)
+        with ParquetFile(path) as file:
+            for index in range(file.metadata.num_row_groups):
+                rows = file.read(KEYS, [index])
                 for run_id, rank, attempt, seq in zip(
                     *(rows[name].to_pylist() for name in KEYS), strict=True
                 ):

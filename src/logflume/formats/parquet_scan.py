@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.formats.parquet import KEYS, list_parts, list_tables, open_parquet
+from logflume.formats.parquet import KEYS, list_parts, list_tables
+from logflume.formats.parquet_file import ParquetFile
 from logflume.protocols import FaultKind, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.values.event_checksum import event_checksum
@@ -53,10 +54,10 @@ def _scan_part(
 
     location = path.parent.name
     try:
-        with open_parquet(path) as file:
+        with ParquetFile(path) as file:
             if not set(file.schema_arrow.names) >= set(KEYS):
                 raise pa.ArrowInvalid("columns of events are missing")
-            for batch in file.iter_batches(_SCAN_ROWS, use_threads=False):
+            for batch in file.batches(_SCAN_ROWS):
                 for row in _rows(batch):
                     yield _scan_row(row, run, location)
             _read_with_duckdb(path)

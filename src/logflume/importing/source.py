@@ -20,12 +20,12 @@ from logflume.exceptions import RunError
 from logflume.importing.event_files import list_event_files
 from logflume.importing.names import ImportedEvent, Reader
 from logflume.importing.tensorboard import read_tensorboard
-from logflume.importing.trainer_state import find_states, read_trainer_state
+from logflume.importing.trainer_state import MAX_STATE_BYTES, find_states, read_trainer_state
 from logflume.importing.wandb_history import STEP_NAMES, TIME_NAMES, read_csv, read_jsonl
 from logflume.importing.writing import write_run
 from logflume.runs.identity import check_run_id
 from logflume.runs.info import RunInfo
-from logflume.runs.safe_files import MAX_LINE_BYTES
+from logflume.runs.safe_files import MAX_LINE_BYTES, open_file, read_file
 
 __all__ = ["READERS", "Imported", "SourceFormat", "derive_run_id", "find_format", "import_run"]
 
@@ -158,15 +158,15 @@ def _format_of_folder(path: Path) -> SourceFormat | None:
 
 def _format_of_file(path: Path) -> SourceFormat | None:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=open_file) as file:
             line = file.readline(MAX_LINE_BYTES)
+        if b"brain.Event:" in line[:64] or "tfevents" in path.name:
+            return SourceFormat.TENSORBOARD
+        text = line.removeprefix(codecs.BOM_UTF8).strip()
+        if text.startswith((b"{", b"[")):
+            return _format_of_json(text, path)
     except OSError as error:
         raise RunError(f"{path}: the file can't be read: {error}") from error
-    if b"brain.Event:" in line[:64] or "tfevents" in path.name:
-        return SourceFormat.TENSORBOARD
-    text = line.removeprefix(codecs.BOM_UTF8).strip()
-    if text.startswith((b"{", b"[")):
-        return _format_of_json(text, path)
     return SourceFormat.CSV if _has_step(text) else None
 
 
@@ -175,7 +175,7 @@ def _format_of_json(first_line: bytes, path: Path) -> SourceFormat | None:
     line = _load(first_line)
     if isinstance(line, dict) and "log_history" not in line:
         return SourceFormat.JSONL
-    state = _load(path.read_bytes()) if line is None else line
+    state = _load(read_file(path, MAX_STATE_BYTES)) if line is None else line
     is_state = isinstance(state, dict) and "log_history" in state
     return SourceFormat.TRAINER_STATE if is_state or isinstance(state, list) else None
 
@@ -188,5 +188,8 @@ def _load(text: bytes) -> Any:
 
 
 def _has_step(text: bytes) -> bool:
-    header = next(csv.reader([text.decode("utf-8", "replace")]), [])
+    try:
+        header = next(csv.reader([text.decode("utf-8", "replace")]), [])
+    except csv.Error:
+        return False
     return len(header) > 1 and not set(header).isdisjoint((*STEP_NAMES, *TIME_NAMES))

@@ -19,10 +19,14 @@ from logflume.events.trainer_names import split_report
 from logflume.exceptions import RunError
 from logflume.importing.event_files import list_event_files
 from logflume.importing.names import ImportedEvent, LeftOut, parse_nonfinite
+from logflume.runs.safe_files import read_file
 
-__all__ = ["STATE_FILE", "find_states", "read_trainer_state"]
+__all__ = ["MAX_STATE_BYTES", "STATE_FILE", "find_states", "read_trainer_state"]
 
 STATE_FILE = "trainer_state.json"
+
+MAX_STATE_BYTES = 2**30
+"""Of such a file: the log of ten million steps."""
 
 _HYPERPARAMETERS = frozenset(
     {"eval_steps", "logging_steps", "max_steps", "num_train_epochs", "save_steps"}
@@ -110,7 +114,7 @@ def _progress(state: dict[str, Any]) -> tuple[int, int]:
 def _load(path: Path) -> dict[str, Any]:
     """Return a state. It may contain bare NaN and infinities, which strict JSON readers reject."""
     try:
-        state = json.loads(path.read_bytes())
+        state = json.loads(read_file(path, MAX_STATE_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path}: the file can't be read: {error}") from error
     if isinstance(state, list):  # `trainer.state.log_history`, saved by hand

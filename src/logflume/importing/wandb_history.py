@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, AnyStr, TypeAlias
 
 from logflume.exceptions import RunError
 from logflume.importing.names import ImportedEvent, LeftOut, parse_nonfinite, split_reports
+from logflume.runs.safe_files import MAX_LINE_BYTES, open_file
 from logflume.values.steps import parse_step
 
 __all__ = ["STEP_NAMES", "TIME_NAMES", "Row", "read_csv", "read_jsonl", "read_rows"]
@@ -36,8 +37,9 @@ def read_csv(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
 def _csv_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
     csv.field_size_limit(_MAX_CELL_CHARS)  # a cell may be a completion
     # Invalid UTF-8 is escaped, as the writers of such files do: it must not end the import.
-    with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
-        rows = csv.reader(file)
+    escaped: Any = {"encoding": "utf-8-sig", "errors": "backslashreplace", "newline": ""}
+    with open(path, **escaped, opener=open_file) as file:
+        rows = csv.reader(_bounded(file, path))
         try:
             header = next(rows, [])
             charts = _find_charts(header)
@@ -51,6 +53,18 @@ def _csv_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
                 yield _make_row({name: _parse_cell(cell) for name, cell in cells.items()}, charts)
         except csv.Error as error:
             raise RunError(f"{path}, line {rows.line_num}: not valid CSV: {error}") from error
+
+
+def _bounded(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
+    """Yield the lines of a file.
+
+    Raises:
+        RunError: A line is too long: a sparse file may have any size.
+    """
+    while line := file.readline(MAX_LINE_BYTES):
+        if len(line) == MAX_LINE_BYTES:
+            raise RunError(f"{path}: a line of more than {MAX_LINE_BYTES:,} characters")
+        yield line
 
 
 def _find_charts(header: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -174,8 +188,8 @@ def read_jsonl(path: Path, left_out: LeftOut) -> Iterator[ImportedEvent]:
 
 
 def _json_rows(path: Path, left_out: LeftOut) -> Iterator[Row]:
-    with path.open("rb") as lines:
-        for line in lines:
+    with open(path, "rb", opener=open_file) as file:
+        for line in _bounded(file, path):
             if not line.strip():
                 continue
             try:

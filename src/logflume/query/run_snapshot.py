@@ -14,6 +14,7 @@ from logflume.formats.journal import Line, open_files, parse_line, read_lines, r
 from logflume.formats.journal_lines import event_type_filter
 from logflume.formats.parquet import (
     Part,
+    are_there,
     count_values,
     folder_name,
     has_parts,
@@ -89,8 +90,13 @@ class StoredSeqs:
         return index < len(self._seqs) and int(self._seqs[index]) == seq
 
 
-def find_missing_events(writer: Writer, state: RunState, parts: Parts) -> MissingEvents | None:
+def find_missing_events(writer: Writer, complete: int, parts: Parts) -> MissingEvents | None:
     """Return the events that the parts lack; None if the parts have duplicates, so can't be used.
+
+    Args:
+        writer: The writer.
+        complete: The number of attempts, from the first, of which the parts have every event.
+        parts: The parts, by the name of their folder.
 
     Raises:
         FileNotFoundError: A part was replaced in the meantime.
@@ -100,7 +106,6 @@ def find_missing_events(writer: Writer, state: RunState, parts: Parts) -> Missin
     empty = np.empty(0, np.int64)
     # Only attempts with parts are visited: `run.json` may claim any number of them.
     found = {part.attempt for some in parts.values() for part in some}
-    complete = state.complete.get(writer.parquet.name, 0)
     first = complete if any(attempt < complete for attempt in found) else 0
     stored: dict[int, StoredSeqs] = {}
     for attempt in [first, *sorted(attempt for attempt in found if attempt > first)]:
@@ -164,16 +169,39 @@ class Snapshot:
             if self._is_complete:
                 self._missing = MissingEvents({})
             else:
-                tables = list_tables(writer.parquet)
-                self._parts = {t: list_parts(writer.parquet / t) for t in tables}
-                self._missing = find_missing_events(writer, writer.state, self._parts)
+                self._find_missing(writer.state)
+
+    def _find_missing(self, state: RunState) -> None:
+        """Find the events that Parquet lacks, although earlier attempts may have been complete."""
+        folder = self._writer.parquet
+        self._parts = {table: list_parts(folder / table) for table in list_tables(folder)}
+        recorded = state.parts.get(folder.name, {})
+        is_as_recorded = all(
+            are_there(names, self._parts.get(table, ())) for table, names in recorded.items()
+        )
+        complete = state.complete.get(folder.name, 0) if is_as_recorded else 0
+        self._missing = find_missing_events(self._writer, complete, self._parts)
+
+    def _check(self, table: str | None = None) -> None:
+        """Notice that parts of a complete run are gone, of one table or of any."""
+        state = self._writer.state
+        if not self._is_complete or state is None:
+            return
+        recorded = state.parts.get(self._writer.parquet.name, {})
+        for name in recorded if table is None else {table} & recorded.keys():
+            if not are_there(recorded[name], list_parts(self._writer.parquet / name)):
+                self._is_complete = False
+                self._find_missing(state)
+                return
 
     def files(self, event_type: str) -> list[Path]:
         """Return the Parquet parts that have events of a type, in order."""
+        self._check(folder_name(event_type))
         return self._files(folder_name(event_type))
 
     def count(self) -> Counter[str]:
         """Return the number of events of each type."""
+        self._check()
         counts = Counter(event["event"] for event in self._in_journal())
         for table in self._tables():
             for path in self._files(table):
@@ -182,12 +210,14 @@ class Snapshot:
 
     def types(self) -> set[str]:
         """Return the types of the events."""
+        self._check()
         return {*self._tables(), *(event["event"] for event in self._in_journal())}
 
     def last_step(self) -> int | None:
         """Return the highest step of the events written last."""
         import pyarrow.compute as pc
 
+        self._check()
         steps = [event.get("step") for event in self._in_journal()]
         newest = [path for table in self._tables() for path in self._files(table)[-1:]]
         steps += [pc.max(read_column(path, "step")).as_py() for path in newest]
@@ -202,6 +232,7 @@ class Snapshot:
 
         from logflume.values.arrow import Columns, widen
 
+        self._check(folder_name(event_type))
         columns = None
         tables = []
         for events in _chunks(self._in_journal(event_type)):

@@ -132,7 +132,7 @@ def _read_file(
         known = {"run"} & set(names) if run is not None else set()
         required = [n for n in dict.fromkeys([*names, *row_filter.columns]) if n not in known]
         groups = _find_groups(file.metadata, row_filter)
-        events = file.read_row_groups(groups, columns=required, use_threads=False)
+        events = file.read(required, groups)
     events = row_filter.apply(events)
     if known:
         events = events.append_column("run", pa.repeat(pa.scalar(run, pa.string()), len(events)))

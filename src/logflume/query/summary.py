@@ -69,7 +69,7 @@ def summarize(folder: Path) -> RunSummary:
     files = [RunFiles(snapshots, latest_only=False)]
     started = _of_latest(read_events(files, "run_started").to_pylist())
     finished = _of_latest(read_events(files, "run_finished").to_pylist())
-    first: dict[str, Any] = next((e for e in started if e["schema_version"] is not None), {})
+    first: dict[str, Any] = next((e for e in started if e.get("schema_version") is not None), {})
     status = read_run_status(folder).status
     attempt = first.get("attempt", 0)
     last: dict[str, Any] = next((e for e in finished if e["attempt"] == attempt), {})

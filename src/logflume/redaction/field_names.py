@@ -10,7 +10,7 @@ import re
 from enum import IntEnum
 from functools import lru_cache
 
-__all__ = ["Secrecy", "is_folder", "secrecy"]
+__all__ = ["FOREIGN_PASSWORDS", "Secrecy", "is_folder", "secrecy"]
 
 
 class Secrecy(IntEnum):
@@ -31,15 +31,21 @@ _OWNERS = (
     r"|webhook|xsrf"
 )
 
+FOREIGN_PASSWORDS = (
+    r"contrase(?:n|ñ)a|passwort|kennwort|mot[ _]de[ _]passe|senha|wachtwoord|l(?:o|ö)senord"
+    r"|has(?:l|ł)o|пароль|密码|密碼|パスワード|비밀번호"
+)
+"""What a password is called in other languages."""
+
 _CERTAIN = re.compile(
     rf"""
     passw(?:or)?ds?$
     | (?:^|_)
-    (?: passphrases? | passcode | pwd | contrase(?:n|ñ)a
+    (?: passphrases? | passcode | pwd | {FOREIGN_PASSWORDS.replace(" ", "")}
       | secrets? | credentials? | creds | (?:proxy_)?authorization | auth
       | dsn | jwt | (?:set_)?cookies? | sessionid | csrf_?token | connection_string | webhook_url
-      | (?:api|access|account|admin|auth|client|database|db|encryption|license|master|priv|private
-         |secret|service|signing|ssh|storage)_?keys?
+      | (?:api|app|application|access|account|admin|auth|client|database|db|encryption|license
+         |master|priv|private|secret|service|signing|ssh|storage)_?keys?
       | (?:aws|openai|anthropic|cohere|gemini|hf|wandb|mistral|groq|nvidia)_key
       | secret_key_base | client_key_data
       | (?:admin|database|db|ftp|key|mysql|pg|postgres|redis|root|smtp|sudo|user)_?pass
@@ -49,9 +55,12 @@ _CERTAIN = re.compile(
     """,
     re.VERBOSE,
 )
-_LIKELY = re.compile(rf"(?:^|_)(?:token|pat|(?:{_OWNERS})_key)$")
+_USES = (
+    r"user|team|project|write|read|server|sdk|ingest|integration|subscription|functions?|webhook"
+)
+_LIKELY = re.compile(rf"^pass$|(?:^|_)(?:token|pat|(?:{_OWNERS}|{_USES})_key)$")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_SEPARATOR = re.compile(r"[^A-Za-z0-9ñ]+")
+_SEPARATOR = re.compile(r"[\W_]+")
 _LONGEST = 100
 """The last characters of a name that are checked."""
 

@@ -34,6 +34,7 @@ class _Rule(msgspec.Struct, dict=True):
         group: The group of the pattern that is the secret; 0: the first that takes part.
         entropy: The bits per character that it has at least.
         is_assigned: Whether it is recognized by a name before it, so that it must look random.
+        is_mixed: Whether it must have capitals, small letters and digits, as no hash has.
         allowed: Patterns of texts that are no secrets.
     """
 
@@ -43,6 +44,7 @@ class _Rule(msgspec.Struct, dict=True):
     group: int = 0
     entropy: float = 0
     is_assigned: bool = False
+    is_mixed: bool = False
     allowed: list[str] = []
 
     @cached_property
@@ -62,6 +64,8 @@ class _Rule(msgspec.Struct, dict=True):
             secret = text[slice(*span)]
             if (self.is_assigned and not is_random(secret)) or _entropy(secret) < self.entropy:
                 continue
+            if self.is_mixed and not _is_mixed(secret):
+                continue
             if not any(one.search(secret) for one in self.compiled_allowed):
                 yield span[0], _TOKEN_REST.match(text, span[1]).end()
 
@@ -73,6 +77,9 @@ class _Vendored(msgspec.Struct):
 
 
 _KEY = r"[A-Za-z0-9_-]"
+
+_OF, _NAMED = ("api", "access", "auth"), ("key", "token")
+_MARKS = ("key", "secret", "token", "tkn", "auth", "jwt", "live", "prod", "pat", "pw", "sk")
 
 _OWN_RULES = [
     _Rule("Hugging Face", r"\b(?:hf|api_org)_[A-Za-z0-9]{30,}", ["hf_", "api_org_"]),
@@ -98,7 +105,11 @@ _OWN_RULES = [
     _Rule("Supabase, Figma", rf"\b(?:sbp|figd)_{_KEY}{{36,}}", ["sbp_", "figd_"]),
     _Rule("PostHog, Resend", r"\b(?:phx|re)_\w{20,}", ["phx_", "re_"], is_assigned=True),
     _Rule("Notion", r"\b(?:secret|ntn)_[A-Za-z0-9]{40,}", ["secret_", "ntn_"]),
-    _Rule("W&B login", r"(?i)\bwandb[. ]login\b[^\n]{0,60}?\b([a-f0-9]{40})\b", ["wandb"]),
+    _Rule(
+        "W&B login",
+        r"(?i)\bwandb\b[^\n]{0,40}?\b(?:login|key)\b[^\n]{0,60}?\b([a-f0-9]{40})\b",
+        ["wandb"],
+    ),
     _Rule("Voyage", rf"\bpa-{_KEY}{{40,}}", ["pa-"], is_assigned=True),
     _Rule("HubSpot", r"\bpat-[a-z]{2}\d-[0-9a-f-]{36}", ["pat-"]),
     _Rule("Airtable", r"\bpat[A-Za-z0-9]{14}\.[a-f0-9]{40,}", ["pat"]),
@@ -129,6 +140,71 @@ _OWN_RULES = [
     _Rule("Mailgun", r"\bkey-[0-9a-f]{32}", ["key-"]),
     _Rule("DigitalOcean", r"\bdo[opr]_v1_[a-f0-9]{40,}", ["_v1_"]),
     _Rule("JSON web token", r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?", ["eyj"]),
+    _Rule(
+        "marked as secret",  # tskey-auth-…, sb_secret_…, hf_oauth_…, bb_live_…, pscale_pw_…
+        r"\b(?:[a-z][a-z0-9]{0,11}[_-]){0,3}[a-z0-9]{0,8}"
+        rf"(?:{'|'.join(_MARKS)})[_-]([A-Za-z0-9_-]{{20,}})",
+        [f"{mark}{end}" for mark in _MARKS for end in "_-"],
+        is_mixed=True,
+    ),
+    _Rule("Netlify, Braintrust", rf"\b(?:nf[pc]_|bt-st-){_KEY}{{30,}}", ["nfp_", "nfc_", "bt-st-"]),
+    _Rule("Fly", r"\bfm\d[a-z]?_[A-Za-z0-9+/=_-]{30,}", ["fm1", "fm2"]),
+    _Rule("Sentry", r"\bsntry[su]_[A-Za-z0-9+/=_-]{30,}", ["sntry"]),
+    _Rule("Firecrawl, E2B", r"\b(?:fc-|e2b_|dtn_)[a-f0-9]{32,}", ["fc-", "e2b_", "dtn_"]),
+    _Rule("Helicone", r"\bsk-helicone-[a-z0-9-]{20,}", ["sk-helicone-"]),
+    _Rule("Anyscale", r"\besecret_[A-Za-z0-9]{30,}", ["esecret_"]),
+    _Rule("Mapbox", r"\b[st]k\.eyJ[\w-]{20,}\.[\w-]{16,}", [".eyj"]),
+    _Rule("Lambda", r"\bsecret_[\w-]{1,60}_[a-f0-9]{32}\.[A-Za-z0-9]{32}", ["secret_"]),
+    _Rule("Dropbox", r"\bsl\.(?:[a-z]\.)?[\w-]{100,}", ["sl."]),
+    _Rule("Bitbucket", r"\bATBB[A-Za-z0-9]{24,}", ["atbb"], is_mixed=True),
+    _Rule("Okta", r"\bSSWS\s{1,3}([\w-]{20,})", ["ssws"]),
+    _Rule("Alibaba", r"\bLTAI[A-Za-z0-9]{16,26}\b", ["ltai"], is_mixed=True),
+    _Rule("Tencent", r"\bAKID[A-Za-z0-9]{28,40}\b", ["akid"], is_mixed=True),
+    _Rule("Yandex", r"\bAQVN[\w-]{35,}", ["aqvn"]),
+    _Rule(
+        "webhook",
+        r"(?:hooks\.zapier\.com/hooks/catch|webhook\.office\.com/webhookb2)/([\w/@-]{8,})",
+        ["zapier.com", "webhook.office.com"],
+    ),
+    _Rule(
+        "password option",
+        r"(?i)\b(?:sshpass|(?:docker|podman|helm registry) login|mongo(?:sh)?)\b[^\n;|&]{0,120}?"
+        r"\s-p\s{0,3}([^\s-]\S{3,})",
+        ["sshpass", "login", "mongo"],
+    ),
+    _Rule(
+        "MySQL",
+        r"\b(?:mysql\w*|mariadb\w*)\s(?:[^\n;|&]{0,120}?\s)?-p(\w\S{3,})",
+        ["mysql", "mariadb"],
+    ),
+    _Rule("Redis", r"\bredis-cli\s(?:[^\n;|&]{0,80}?\s)?-a\s{0,3}([^\s-]\S{3,})", ["redis-cli"]),
+    _Rule("OpenAI session", r"\bsess-[A-Za-z0-9]{32,}", ["sess-"], is_mixed=True),
+    _Rule("pydantic", r"""SecretStr\(\\?['"]([^'"\\*]{4,})""", ["secretstr("]),
+    _Rule(
+        "element",
+        r"(?i)<(?:[\w.-]{0,30}(?:password|passwd|secret|api_?key|(?:access|auth)_?token))>"
+        r"([^<>\s]{4,})</",
+        ["</"],
+    ),
+    _Rule(
+        "name before",
+        r"(?i)\b(?:secret|password|(?:api|access|auth)[ _-](?:key|token))\s{1,3}"
+        r"([A-Za-z0-9+/=_-]{20,})",
+        ["secret ", "password ", *(f"{o}{s}{n} " for o in _OF for s in " _-" for n in _NAMED)],
+        is_mixed=True,
+    ),
+    _Rule(
+        "setx",
+        r"(?i)\bsetx\s{1,3}\w{0,40}(?:key|token|secret|password)\s{1,3}(\S{6,})",
+        ["setx"],
+    ),
+    _Rule(
+        "set command",
+        r"(?i)\bset\s{1,3}(?:\w{1,20}\s{1,3})?(?:api|access|auth|secret)[_-]?(?:key|token)\s{1,3}"
+        r"([^\s=:]{8,})",
+        ["api", "access", "auth", "secret"],
+        is_assigned=True,
+    ),
     _Rule(
         "private key",
         r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?"
@@ -169,10 +245,26 @@ def find_known(text: bytes) -> Iterator[tuple[int, int]]:
 
 def is_random(text: bytes) -> bool:
     """Whether a text has a part that looks random, unlike words, numbers and versions."""
+    if _UUID.search(text):
+        return True
     for match in _RUN.finditer(text):
         run = match[0]
         is_mixed = not (run.isalpha() or run.isdigit())
         if is_mixed and _entropy(run) >= _MIN_ENTROPY_BITS:
+            return True
+    return False
+
+
+def _is_mixed(text: bytes) -> bool:
+    """Whether a text has a long part of capitals, small letters and digits, unlike CamelCase."""
+    for match in _RUN.finditer(text):
+        run = match[0]
+        in_words = sum(len(word[0]) for word in _WORD_REST.finditer(run))
+        if (
+            len(run) >= _MIXED_LENGTH
+            and all(kind.search(run) for kind in _KINDS)
+            and in_words < _MAX_IN_WORDS * len(run)
+        ):
             return True
     return False
 
@@ -184,6 +276,12 @@ def _entropy(text: bytes) -> float:
 
 
 _RUN = pattern(r"[A-Za-z0-9]{10,}")
+_UUID = pattern(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
+_KINDS = [pattern(kind) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
+_WORD_REST = pattern("[a-z]{4,}")
+_MIXED_LENGTH = 16
+_MAX_IN_WORDS = 0.3
+"""Of random letters and digits a tenth is in such parts, of CamelCase more than half."""
 _TOKEN_REST = pattern(r"[\w-]*")
 
 

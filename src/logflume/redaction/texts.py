@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from logflume.redaction.field_names import Secrecy, is_folder, secrecy
+from logflume.redaction.field_names import FOREIGN_PASSWORDS, Secrecy, is_folder, secrecy
 from logflume.redaction.rules import find_known, is_random, pattern
 
 __all__ = ["REDACTED", "redact_text"]
@@ -20,12 +20,15 @@ _JUDGED_BYTES = 80
 
 _OWNER = r"(?:(?:access|account|api|auth|bearer|client|encryption|private|secret|security) )?"
 _NAME = (
-    r"(?:passw(?:or)?ds?|passphrases?|passcode|pwd|contrase(?:n|ñ)a|secrets?|credentials?|creds"
+    rf"(?:passw(?:or)?ds?|passphrases?|passcode|pwd|{FOREIGN_PASSWORDS}|secrets?|credentials?|creds"
     r"|auth|authorization|dsn|jwt|cookies?|sessionid|pass|connection_string|webhook_url)"
 )
 _LONG = r"(?:tokens?|keys?|pat|secret_key_base|client-key-data)"
 """The end of names whose secrets are long, so that fewer of them have to be judged."""
-_ASSIGN = r"""\\{0,3}["']?\s{0,3}(?:=>|:=|=|:|\bis\b)\s{0,3}"""
+_ASSIGN = (
+    r"""\\{0,3}["']?\s{0,3}"""
+    r"""(?:=>|->|:=|=|:\s?[>|][+-]?\s{0,3}\n|:|\x{ff1a}|\b(?:is|was)\b:?)\s{0,12}"""
+)
 
 _ASSIGNMENT = pattern(
     rf"""(?i)({_OWNER}[\w.-]*{_NAME})({_ASSIGN})"""
@@ -40,6 +43,7 @@ _VALUE = pattern(
     r"""|([^\s"'&;,})\\][^\s"'&;,})\]\\]{3,})"""
 )
 _BARE = 5
+_PROSE = (b":", "\uff1a".encode(), b"is", b"is:", b"was", b"was:")
 _WORD = pattern(r"[A-Za-z-]+[.:!?]*")
 
 _NOT_SECRET = pattern(
@@ -103,5 +107,5 @@ def _is_secret(name: str, how: Secrecy, operator: bytes, judged: Any) -> bool:
     if how is Secrecy.LIKELY:
         return is_random(value)
     # "The password: field" is prose.
-    is_prose = judged.lastindex == _BARE and operator.strip() in (b":", b"is")
+    is_prose = judged.lastindex == _BARE and operator.strip() in _PROSE
     return not (is_prose and _WORD.fullmatch(value))

@@ -43,6 +43,8 @@ class RunState(msgspec.Struct, kw_only=True):
         complete: By output (`parquet`: its path in the run's folder): the number of attempts,
             counted from the first, of which it has every event. Readers don't need the journal
             for these.
+        parts: By complete output and event type: the names of its Parquet parts at the end. Readers
+            notice by them that parts are gone.
     """
 
     run: str
@@ -52,6 +54,7 @@ class RunState(msgspec.Struct, kw_only=True):
     kinds: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
     whole: dict[str, int] = msgspec.field(default_factory=dict)
     complete: dict[str, int] = msgspec.field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, list[str]]] = msgspec.field(default_factory=dict)
 
     @staticmethod
     def path(run: RunInfo) -> Path:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,6 +211,11 @@ def _save_state(running: Running, status: Status, done: bool, deadline_s: float)
         state.note_whole(status.whole_sinks)
         state.note_complete(running.paths_of(status.complete_sinks))
     state.note_losses(status.losses, running.paths_of(list(status.losses)))
+    from logflume.formats.parquet import list_part_names
+
+    with suppress(OSError):
+        parts = {path: list_part_names(running.run.folder / path) for path in state.complete}
+        state.parts = {path: of_path for path, of_path in parts.items() if of_path}
     while isinstance(saved := call_guarded(state.save, running.run), Failure):
         if time.monotonic() >= deadline_s:
             print_line(describe(saved.error))

@@ -18,6 +18,7 @@ from logflume.config.eligibility import find_obstacle
 from logflume.config.model import Config
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
+from logflume.formats.parquet import are_there, list_parts
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger import stdlib_logging
 from logflume.logger.channels import CHANNELS, channel, configure_channels
@@ -152,8 +153,9 @@ def _build(
         started=format_time(time.time_ns()),
         kinds=attempt.kinds,
         whole=earlier.whole if earlier else {},
-        complete=_still_there(earlier.complete, run) if earlier else {},
     )
+    if earlier is not None:
+        _take_over(earlier, state, run)
     pipeline = _build_remote(config, attempt, state, opening, on_death) or build_pipeline(
         config, run, CHANNELS, state.kinds, KindStore(state, run, CHANNELS), opening, state.whole
     )
@@ -263,8 +265,19 @@ def count_unwritten(running: Running) -> None:
     running.pipeline.count_dropped(unwritten, CHANNELS.buffer.clear())
 
 
-def _still_there(complete: dict[str, int], run: RunInfo) -> dict[str, int]:
-    return {path: n for path, n in complete.items() if (run.folder / path).exists()}
+def _take_over(earlier: RunState, state: RunState, run: RunInfo) -> None:
+    """Take over which outputs earlier attempts have completed, without those that lost files."""
+    complete = {path: n for path, n in earlier.complete.items() if _is_there(path, earlier, run)}
+    state.complete = complete
+    state.parts = {path: parts for path, parts in earlier.parts.items() if path in complete}
+
+
+def _is_there(path: str, earlier: RunState, run: RunInfo) -> bool:
+    folder = run.folder / path
+    return folder.exists() and all(
+        are_there(names, list_parts(folder / table))
+        for table, names in earlier.parts.get(path, {}).items()
+    )
 
 
 def start_after_fork(parent: Running) -> Running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 from logflume.guard import call_guarded
@@ -34,7 +35,16 @@ def print_text(stream: Any, text: str) -> None:
 def print_line(text: str) -> None:
     """Print a line on standard error: what can't be logged, because logging is what is broken.
 
-    Secrets are not replaced: daemon threads get here while the interpreter ends, which aborts the
-    process if it happens within RE2.
+    Secrets are replaced, except on daemon threads: these may get here while the interpreter ends,
+    which aborts the process if it happens within RE2.
     """
-    call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(text)}\n"))
+    call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(_redacted(text))}\n"))
+
+
+def _redacted(text: str) -> str:
+    if threading.current_thread().daemon:
+        return text
+    # Imported here: it takes a fifth of a second, and most processes have nothing to print.
+    from logflume.redaction.texts import redact_text
+
+    return redact_text(text)

@@ -1,0 +1,181 @@
+"""Opens Parquet files, and reads their rows with limits on what a small file may become.
+
+In a few kilobytes a Parquet file can have billions of values: one long text in a dictionary and a
+run of indices of it, or lists that repeat one number. The footer states the number of values, and
+the size of a column's pages, but not that of its texts. So numbers are judged by the footer, and
+texts are read in batches that stay small even if each text is as long as the dictionary.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+__all__ = ["MAX_ROWS", "ParquetFile"]
+
+MAX_ROWS = 2_000_000
+"""Of a part. The sink merges parts up to half of it; a small file may claim any number of rows."""
+
+MAX_RATIO = 1_000
+LEAST_BYTES = 2**29
+"""Events may take that many times the size of their file in memory, and at least 512 MB. Each event
+has a time of its own, so its file has at least a few bytes for it."""
+
+_BATCH_BYTES = 2**28
+"""What a batch takes at most if all of its texts are as long as a dictionary's longest."""
+
+_VALUE_BYTES = 8
+"""Of a number in memory, at most."""
+
+
+class ParquetFile:
+    """An open Parquet file, whose rows are read within the limits.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        metadata: Its footer.
+        schema_arrow: Its columns.
+
+    Raises:
+        OSError: It is no regular file, or has more than `MAX_ROWS` rows.
+        pa.ArrowException: It is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # Not `read_table`, which takes a folder named `a=b`, such as a run's, for a partition
+        # column.
+        import pyarrow.parquet as pq
+
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        self._path = path
+        self._file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
+        self.metadata: pq.FileMetaData = self._file.metadata
+        self.schema_arrow: pa.Schema = self._file.schema_arrow
+        if self.metadata.num_rows > MAX_ROWS:
+            self.close()
+            raise self._refusal(f"{self.metadata.num_rows:,} rows, of at most {MAX_ROWS:,}")
+
+    def __enter__(self) -> ParquetFile:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, columns: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
+        """Return some columns.
+
+        Args:
+            columns: Their names.
+            groups: The row groups to read; None: all.
+
+        Raises:
+            OSError: They take more than the limit.
+            pa.ArrowException: The file is damaged.
+        """
+        import pyarrow as pa
+
+        groups = range(self.metadata.num_row_groups) if groups is None else groups
+        if sum(self._worst_bytes(columns, groups)) <= _BATCH_BYTES:
+            # One thread: the CPU cores belong to the training.
+            return self._file.read_row_groups(list(groups), list(columns), use_threads=False)
+        schema = self._file.read_row_groups([], list(columns)).schema
+        return pa.Table.from_batches(self.batches(MAX_ROWS, columns, groups), schema)
+
+    def batches(
+        self,
+        max_rows: int,
+        columns: Sequence[str] | None = None,
+        groups: Sequence[int] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows in batches.
+
+        Args:
+            max_rows: The most rows of a batch.
+            columns: Their names; None: all.
+            groups: The row groups to read; None: all.
+
+        Raises:
+            OSError: All of them together take more than the limit.
+            pa.ArrowException: The file is damaged.
+        """
+        names = None if columns is None else list(columns)
+        groups = range(self.metadata.num_row_groups) if groups is None else groups
+        left_bytes = self._max_bytes()
+        for group, worst_bytes in zip(groups, self._worst_bytes(columns, groups), strict=True):
+            rows = self.metadata.row_group(group).num_rows
+            size = max(1, min(max_rows, rows * _BATCH_BYTES // max(1, worst_bytes)))
+            for batch in self._file.iter_batches(size, [group], names, use_threads=False):
+                left_bytes -= batch.nbytes
+                if left_bytes < 0:
+                    raise self._refusal(_TOO_LARGE)
+                yield batch
+
+    def _max_bytes(self) -> int:
+        return max(LEAST_BYTES, MAX_RATIO * os.stat(self._path).st_size)  # noqa: PTH116 - fast
+
+    def _worst_bytes(self, columns: Sequence[str] | None, groups: Sequence[int]) -> list[int]:
+        """Return the most bytes that some columns may take in memory, for each row group.
+
+        Raises:
+            OSError: Their numbers alone, and the pages with their texts, exceed the limit.
+        """
+        numbers = self._column_numbers(columns)
+        certain_bytes = 0
+        worst = []
+        for index in groups:
+            group: Any = self.metadata.row_group(index)
+            of_group = texts_bytes = 0
+            for column in map(group.column, numbers):
+                of_group += column.total_uncompressed_size
+                if column.physical_type not in _TEXTS:
+                    of_group += column.num_values * _VALUE_BYTES
+                elif column.has_dictionary_page:
+                    texts_bytes += column.num_values * column.total_uncompressed_size
+            certain_bytes += of_group
+            worst.append(of_group + texts_bytes)
+        if certain_bytes > LEAST_BYTES and certain_bytes > self._max_bytes():
+            raise self._refusal(_TOO_LARGE)
+        return worst
+
+    def _column_numbers(self, columns: Sequence[str] | None) -> Sequence[int]:
+        """Return the numbers of the Parquet columns of some columns, with those nested in them."""
+        numbers = range(self.metadata.num_columns)
+        if columns is None:
+            return numbers
+        wanted, schema = set(columns), self.metadata.schema
+        return [n for n in numbers if not wanted.isdisjoint(_prefixes(schema.column(n).path))]
+
+    def _refusal(self, problem: str) -> OSError:
+        return OSError(errno.EFBIG, problem, str(self._path))
+
+
+_TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+_TOO_LARGE = f"more than {MAX_RATIO:,} times its size, and more than 512 MB, when it is read"
+
+
+def _prefixes(path: str) -> Iterator[str]:
+    """Yield the names that select a Parquet column: `a.b.c`, `a.b` and `a`."""
+    yield path
+    while "." in path:
+        path = path.rpartition(".")[0]
+        yield path

@@ -1,0 +1,183 @@
+"""Everything that can be done with a run: all commands, all queries, and continuing it.
+
+The commands come from the command line itself, so a new one takes part without being listed here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import faulthandler
+import inspect
+import os
+import resource
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import typer
+
+import logflume
+from logflume.cli import main
+from logflume.cli.base import app
+from logflume.exceptions import LogflumeError
+from logflume.query.open_run import Run
+
+__all__ = ["CPU_S", "MEMORY_BYTES", "READING", "command_lines", "continue_run", "query", "run_main"]
+
+MEMORY_BYTES = 4 * 2**30
+"""Address space that a command may need in addition to that of the libraries."""
+
+FILE_BYTES = 2 * 2**30
+"""Of one file that a command writes."""
+
+CPU_S = 60
+"""Seconds of CPU time of a command."""
+
+OMITTED = {
+    ("demo",): "trains a model, and reads no run",
+    ("config", "check"): "reads the user's own configuration, not a run",
+}
+
+READING = frozenset({"runs", "show", "tail", "sql", "outputs", "compare", "export", "schema"})
+"""Commands that change nothing in the run's folder; so does `doctor` without `--fix`."""
+
+VALUES: Mapping[str, Sequence[str]] = {
+    "query": ("select * from training", "select count(*) as n, min(step) from model_output"),
+    "what": ("training", "metrics", "wide", "rewards", "outputs", "odd"),
+    "types": ("training", "odd", "model_output"),
+    "where": ("step > 1", "loss < 1 or step is null"),
+    "last": ("1", "100000"),
+    "step": ("1", "0:3"),
+    "sort": ("reward", "right"),
+    "worst": ("2",),
+    "as_format": ("table", "json"),
+    "to": ("csv,parquet,tensorboard,console",),
+}
+"""Values of arguments and options, by the name of the parameter in Python."""
+
+REQUIRED = frozenset({"to"})
+FLAGS = frozenset({"fix", "json", "all_attempts", "is_following", "correct"})
+"""Flags that are tried. `--import` and `--external` are how a user permits more."""
+
+
+def command_lines(random: Random, run: Path, out: Path) -> Iterator[list[str]]:
+    """Yield the arguments of each command, with some of its options, in a random order.
+
+    Args:
+        random: Chooses the order and the options.
+        run: The run's folder.
+        out: An existing folder for what the user has written elsewhere.
+    """
+    commands = list(_commands(typer.main.get_command(app)))
+    for path, command in random.sample(commands, len(commands)):
+        positional: list[str] = []
+        options: list[str] = []
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                positional.append(_argument(random, parameter, run, out))
+            elif parameter.name in REQUIRED or random.random() < 0.4:
+                options += _option(random, parameter)
+        if path == ("doctor",) and random.random() < 0.5:
+            options += ["--fix"]
+        if path == ("import",):
+            options += ["--dir", str(out), "--run", f"imported{random.randrange(10**6)}"]
+        yield [*path, *positional, *dict.fromkeys(options)]
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        own = (*path, name)
+        if hasattr(command, "commands"):
+            yield from _commands(command, own)
+        elif own not in OMITTED:
+            yield own, command
+
+
+def _argument(random: Random, parameter: Any, run: Path, out: Path) -> str:
+    """Return a value for an argument: by its name or metavar, else the run."""
+    if parameter.name in VALUES:
+        return random.choice(VALUES[parameter.name])
+    if parameter.name == "out":
+        return str(out / f"export{random.randrange(10**6)}{random.choice(('.csv', '.json'))}")
+    if parameter.name == "folder":
+        return str(run.parent)
+    if parameter.name == "source":
+        return str(random.choice([run, *sorted(run.iterdir())]))
+    return str(run)
+
+
+def _option(random: Random, parameter: Any) -> list[str]:
+    name = next(option for option in parameter.opts if option.startswith("--"))
+    if parameter.name in FLAGS:
+        return [name]
+    return [f"{name}={random.choice(VALUES[parameter.name])}"] if parameter.name in VALUES else []
+
+
+def _limit(usage: str) -> None:
+    """Limit memory, time and files of this process; its peak of memory is written to a file."""
+    faulthandler.enable()
+    own_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limits = {
+        resource.RLIMIT_AS: own_bytes + MEMORY_BYTES,
+        resource.RLIMIT_CPU: CPU_S,
+        resource.RLIMIT_FSIZE: FILE_BYTES,
+        resource.RLIMIT_CORE: 0,
+    }
+    for limit, value in limits.items():
+        resource.setrlimit(limit, (value, value))
+
+    def note_peak() -> None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with suppress(OSError):
+            Path(usage).write_text(str(peak * 1024))
+
+    atexit.register(note_peak)
+
+
+def run_main(arguments: list[str], folder: str, usage: str) -> None:
+    """Run the command line in a folder, under limits."""
+    os.chdir(folder)
+    _limit(usage)
+    sys.argv = ["logflume", *arguments]
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # as in a terminal
+    sys.stderr.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    main()
+
+
+QUERIES: Mapping[str, tuple[Any, ...]] = {
+    "events": ("training",),
+    "sql": ("select count(*) from training",),
+}
+"""Arguments of the queries that need some."""
+
+
+def query(run: str, folder: str, usage: str) -> None:
+    """Call every public method and property of a run; only an error of logflume may come out."""
+    os.chdir(folder)
+    _limit(usage)
+    with suppress(LogflumeError):
+        opened = logflume.open_run(run)
+        for name, member in inspect.getmembers(Run):
+            if name.startswith("_"):
+                continue
+            with suppress(LogflumeError):
+                value = getattr(opened, name)
+                if inspect.isfunction(member):
+                    value(*QUERIES.get(name, ()))
+        for _ in opened:
+            pass
+
+
+def continue_run(dir: str, run: str, worker: str, folder: str, usage: str) -> None:  # noqa: A002
+    """Continue a run, as a user who trains in a copied folder does."""
+    os.chdir(folder)
+    _limit(usage)
+    from tests.maintenance.runs import CONFIG, log_steps
+
+    with suppress(LogflumeError):
+        logflume.initialize({**CONFIG, "worker": worker}, dir=dir, run=run)
+        log_steps(1, 2)
+        logflume.shutdown(60)
