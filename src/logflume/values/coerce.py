@@ -55,8 +55,8 @@ def truncate_field(name: str, value: Any) -> tuple[Any, dict[str, Any] | None]:
     limit = MAX_JSON_TEXT if name in JSON_TEXT_FIELDS else MAX_TEXT
     if type(value) is str and len(value) > limit:
         return value[:limit], {"cut_to": limit, "length": len(value)}
-    # A coerced list holds floats or texts, and nulls.
-    if type(value) is list and value and type(value[0]) is not float:
+    # A coerced list holds numbers or texts, and nulls.
+    if type(value) is list and value and type(value[0]) not in (int, float):
         long = {i: len(text) for i, text in enumerate(value) if _is_long(text)}
         if long:
             kept = [text[:MAX_TEXT] if i in long else text for i, text in enumerate(value)]
