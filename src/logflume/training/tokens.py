@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -30,14 +31,13 @@ _LOGPROBS = {
 """Fields, and what TRL's trainers name them."""
 
 _RATIO = "importance_sampling_ratio"
-_MASKS = ("tool_mask", "completion_mask")
-_COPIED = (*_LOGPROBS.values(), _RATIO, *_MASKS, "completion_ids")
+_MASK = "tool_mask"
+_COMPLETION_MASK = "completion_mask"
+_IDS = "completion_ids"
+_COPIED = (*_LOGPROBS.values(), _RATIO, _MASK, _IDS)
 
 _PER_UNIT = 10_000
 """Values are rounded to four decimals, which are more than a training's numerical noise."""
-
-_MAX_EXPONENT = 700.0
-"""`math.exp` of more overflows."""
 
 
 class Pieces:
@@ -55,9 +55,10 @@ class Pieces:
 
     def find(self, ids: Sequence[int]) -> list[Any]:
         """Return the text of each token; None where the vocabulary has none."""
+        with suppress(KeyError):  # after a few batches, most tokens are known
+            return [*map(self._known.__getitem__, ids)]
         unknown = [token for token in dict.fromkeys(ids) if token not in self._known]
-        if unknown:
-            self._known.update(zip(unknown, self._convert(unknown), strict=True))
+        self._known.update(zip(unknown, self._convert(unknown), strict=True))
         return [self._known[token] for token in ids]
 
     def _convert(self, ids: list[int]) -> list[Any]:
@@ -113,7 +114,8 @@ class TokenCapture:
         ids = [
             list(row) if isinstance(row, (list, tuple)) else _copy_lists(row) for row in token_ids
         ]
-        arrays = {name: _copy(output[name]) for name in _COPIED if output.get(name) is not None}
+        names = _COPIED if output.get(_MASK) is not None else (*_COPIED, _COMPLETION_MASK)
+        arrays = {name: _copy(output[name]) for name in names if output.get(name) is not None}
         return CopiedTokens(ids, arrays, self._policy, self._pieces)
 
     def missing(self, output: Any) -> list[str]:
@@ -157,7 +159,7 @@ class CopiedTokens(msgspec.Struct, frozen=True):
     @property
     def memory_bytes(self) -> int:
         """The approximate memory of the copies."""
-        return memory_bytes([self.token_ids, *self.arrays.values()])
+        return memory_bytes([*self.token_ids, *self.arrays.values()])
 
     def columns(
         self,
@@ -182,115 +184,152 @@ class CopiedTokens(msgspec.Struct, frozen=True):
         """
         rows = _TokenRows(self, used)
         by_ratio = isinstance(self.policy, ByRatio)
-        score = rows.largest_ratio if by_ratio else totals.__getitem__
-        scores = [score(row) if row in kept else None for row in range(len(totals))]
+        known = rows.largest_ratios(list(kept)) if by_ratio else {r: totals[r] for r in kept}
+        scores = [known.get(row) for row in range(len(totals))]
         policy = self.policy.policy if isinstance(self.policy, ByRatio) else self.policy
         selected = set(policy(generation, scores, group_size))
         chosen = [row for row in kept if row in selected]
         columns: dict[str, list[Any]] = {
             "id": [kept[row] for row in chosen],
-            "token_ids": [rows.ids(row) for row in chosen],
+            "token_ids": [rows.ids[row] for row in chosen],
         }
         if self.pieces is not None:
             columns["pieces"] = [self.pieces.find(ids) for ids in columns["token_ids"]]
-        fields = [rows.fields(row) for row in chosen]
-        names = dict.fromkeys(name for one in fields for name in one)
-        columns |= {name: [one.get(name) for one in fields] for name in names}
+        fields = rows.fields(chosen)
+        columns |= {name: [by_row.get(row) for row in chosen] for name, by_row in fields.items()}
         return TokenColumns(columns, rows.problems)
 
 
+ByRow: TypeAlias = dict[int, list[Any]]
+"""The values of a field, one for each token, by the row of the completion."""
+
+
 class _TokenRows:
-    """The tokens of a batch by completion, read when they are needed.
+    """The tokens of a batch of completions, of which rows are read.
+
+    The rows are those of the scored completions.
+
+    Args:
+        tokens: The tokens.
+        used: The row of each completion in the arrays, as for `CopiedTokens.columns`.
 
     Attributes:
+        ids: The tokens of each completion.
         problems: What could not be read.
     """
 
     def __init__(self, tokens: CopiedTokens, used: Sequence[int | None] | None) -> None:
+        self.ids: list[list[int]] = [
+            ids if type(ids) is list else to_plain(ids) for ids in tokens.token_ids
+        ]
         self.problems: list[str] = []
-        self._token_ids = [row if type(row) is list else to_plain(row) for row in tokens.token_ids]
-        self._used = used
-        self._arrays = {name: _read(array) for name, array in tokens.arrays.items()}
+        self._used = range(len(self.ids)) if used is None else used
+        self._arrays = {name: _matrix(_read(array)) for name, array in tokens.arrays.items()}
 
-    def ids(self, row: int) -> list[int]:
-        """Return the ids of the tokens of a completion."""
-        return list(map(int, self._token_ids[row]))
-
-    def fields(self, row: int) -> dict[str, list[Any]]:
-        """Return what is known about the tokens of a completion, by field."""
-        count = len(self._token_ids[row])
-        if count and not self._is_aligned(row):
+    def fields(self, rows: Sequence[int]) -> dict[str, ByRow]:
+        """Return what is known about the tokens of completions, by field."""
+        aligned = self._aligned(self._placed(rows))
+        if not aligned:
             return {}
-        found = {name: self._values(key, row) for name, key in _LOGPROBS.items()}
-        given = self._values(_RATIO, row)
-        log_ratio = self._log_ratio(row)
-        if given is not None:
-            found["ratio"] = given.expand(count) if len(given) == 1 else given
-        elif log_ratio is not None:
-            found["ratio"] = log_ratio.exp()
-        fields = {name: _rounded(v, count) for name, v in found.items() if v is not None}
-        mask = self._mask(row)
-        if mask is not None and ("tool_mask" in self._arrays or not mask.all()):
-            fields["mask"] = mask.long().tolist()
+        found = {name: self._values(key, aligned) for name, key in _LOGPROBS.items()}
+        found["ratio"] = self._ratios(aligned)
+        fields = {
+            name: self._lists(_round(v), aligned) for name, v in found.items() if v is not None
+        }
+        mask = self._mask(aligned)
+        if mask is not None:
+            masks = self._lists(mask.long(), aligned)
+            if _MASK in self._arrays or any(0 in values for values in masks.values()):
+                fields["mask"] = masks
         return fields
 
-    def largest_ratio(self, row: int) -> float | None:
-        """Return the largest ratio of a completion's tokens; None if it is unknown.
+    def largest_ratios(self, rows: Sequence[int]) -> dict[int, float]:
+        """Return the largest ratio of each completion's tokens, where it is known.
 
         It is the ratio before the trainer clips it, or masks a completion by setting it to 0: what
         is masked is suspicious.
         """
-        if not len(self._token_ids[row]) or not self._is_aligned(row):
-            return None
-        given, log_ratio = self._values(_RATIO, row), self._log_ratio(row)
-        if log_ratio is None:
-            return None if given is None else float(given.max())
-        is_per_sequence = given is not None and len(given) == 1
-        largest = log_ratio.sum() if is_per_sequence else log_ratio.max()
-        return math.exp(min(float(largest), _MAX_EXPONENT))
-
-    def _is_aligned(self, row: int) -> bool:
-        """Whether the arrays have a row for a completion, with the tokens that were scored."""
-        if self._place(row) is None:
-            return False
-        stored = self._values("completion_ids", row)
-        if stored is None or stored.long().tolist() == self.ids(row):
-            return True
-        problem = "some rows have other tokens than were scored, so they have no log-probabilities"
-        if problem not in self.problems:
-            self.problems.append(problem)
-        return False
-
-    def _place(self, row: int) -> int | None:
-        return row if self._used is None else self._used[row]
-
-    def _values(self, name: str, row: int) -> Any:
-        """Return a row of an array, without padding, as a tensor of float64."""
-        array, place = self._arrays.get(name), self._place(row)
-        if array is None or place is None or place >= len(array):
-            return None
+        placed = self._placed(rows)
+        given, logs = self._values(_RATIO, placed), self._log_ratios(placed)
+        if not placed or (given is None and logs is None):
+            return {}
         import torch
 
-        values = array[place]
-        if not isinstance(values, torch.Tensor):
-            items = values if isinstance(values, list) else [values]
-            values = torch.tensor([math.nan if item is None else float(item) for item in items])
-        return values.reshape(-1)[: len(self._token_ids[row])].double()
+        lengths = torch.tensor([len(self.ids[row]) for row in placed]).unsqueeze(1)
+        if logs is None:
+            padding = torch.arange(given.shape[1]) >= lengths
+            largest = given.masked_fill(padding, -math.inf).amax(1)
+        else:
+            padding = torch.arange(logs.shape[1]) >= lengths
+            is_per_completion = given is not None and given.shape[1] == 1
+            if is_per_completion:
+                largest = logs.masked_fill(padding, 0.0).sum(1).exp()
+            else:
+                largest = logs.masked_fill(padding, -math.inf).amax(1).exp()
+        return dict(zip(placed, largest.tolist(), strict=True))
 
-    def _mask(self, row: int) -> Any:
-        """Return 1 for each token of the model's own that counts; None if there are no masks."""
-        masks = [mask for name in _MASKS if (mask := self._values(name, row)) is not None]
-        return math.prod(masks[1:], start=masks[0]) if masks else None
+    def _placed(self, rows: Sequence[int]) -> list[int]:
+        """Return the rows of completions with tokens that have a row in the arrays."""
+        limit = min(map(len, self._arrays.values()), default=0)
+        places = ((row, self._used[row]) for row in rows if self.ids[row])
+        return [row for row, place in places if place is not None and place < limit]
 
-    def _log_ratio(self, row: int) -> Any:
+    def _aligned(self, rows: list[int]) -> list[int]:
+        """Return the rows in which the arrays have the tokens that were scored."""
+        stored = self._rows(_IDS, rows)
+        if stored is None:
+            return rows
+        tokens = self._lists(stored, rows)
+        aligned = [row for row in rows if tokens[row] == self.ids[row]]
+        if len(aligned) < len(rows):
+            self.problems.append(
+                "some rows have other tokens than were scored, so they have no log-probabilities"
+            )
+        return aligned
+
+    def _rows(self, name: str, rows: list[int]) -> Any:
+        """Return rows of an array, padded; None if there is no such array."""
+        array = self._arrays.get(name)
+        return None if array is None else array[[self._used[row] for row in rows]]
+
+    def _values(self, name: str, rows: list[int]) -> Any:
+        """Return rows of an array, padded, as float64; None if there is no such array."""
+        values = self._rows(name, rows)
+        return None if values is None else values.double()
+
+    def _lists(self, values: Any, rows: list[int]) -> ByRow:
+        """Return the values of each row without padding."""
+        lists = {}
+        for row, items in zip(rows, values.tolist(), strict=True):
+            count = len(self.ids[row])
+            missing = count - len(items)
+            lists[row] = [*items, *[None] * missing] if missing > 0 else items[:count]
+        return lists
+
+    def _mask(self, rows: list[int]) -> Any:
+        """Return 1 for each token of the model's own that counts; None if there is no mask."""
+        return self._rows(_MASK if _MASK in self._arrays else _COMPLETION_MASK, rows)
+
+    def _ratios(self, rows: list[int]) -> Any:
+        """Return the ratio of each token, as the trainer limits it; None if it is unknown."""
+        given = self._values(_RATIO, rows)
+        if given is None:
+            logs = self._log_ratios(rows)
+            return None if logs is None else logs.exp()
+        width = max(len(self.ids[row]) for row in rows)
+        return given.expand(-1, width) if given.shape[1] == 1 else given
+
+    def _log_ratios(self, rows: list[int]) -> Any:
         """Return the logarithm of each token's ratio, before clipping; None if it is unknown.
 
         As in TRL, it is 0 for tokens that don't count, and where the sampler's probability is NaN.
         """
-        trainer, sampler = (self._values(_LOGPROBS[n], row) for n in ("logprob", "sampler_logprob"))
+        trainer, sampler = (
+            self._values(_LOGPROBS[name], rows) for name in ("logprob", "sampler_logprob")
+        )
         if trainer is None or sampler is None:
             return None
-        mask = self._mask(row)
+        mask = self._mask(rows)
         difference = trainer - sampler if mask is None else (trainer - sampler) * mask
         return difference.nan_to_num(nan=0.0, posinf=math.inf, neginf=-math.inf)
 
@@ -312,9 +351,20 @@ def _read(copy: Any) -> Any:
     return to_plain(read) if isinstance(read, list) else read
 
 
-def _rounded(values: Any, count: int) -> list[float | None]:
-    """Return the values of a tensor of float64, rounded; None for tokens that have none."""
+def _matrix(values: Any) -> Any:
+    """Return a tensor of shape [rows, tokens], or [rows, 1], from a tensor or nested lists."""
+    import torch
+
+    if isinstance(values, torch.Tensor):
+        return values.reshape(len(values), -1)
+    rows = [row if isinstance(row, list) else [row] for row in values]
+    width = max(map(len, rows), default=0)
+    padded = [[*row, *[None] * (width - len(row))] for row in rows]
+    numbers = [[math.nan if item is None else float(item) for item in row] for row in padded]
+    return torch.tensor(numbers, dtype=torch.float64).reshape(len(rows), width)
+
+
+def _round(values: Any) -> Any:
     # The division by a whole number gives the float that is written with four decimals. Adding 0
     # makes a positive zero of a negative one.
-    rounded = ((values * _PER_UNIT).round() / _PER_UNIT + 0.0).tolist()
-    return [*rounded, *[None] * (count - len(rounded))]
+    return (values * _PER_UNIT).round() / _PER_UNIT + 0.0
