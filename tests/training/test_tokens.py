@@ -28,7 +28,7 @@ from logflume.training.policies import (
     ratio_above,
 )
 from logflume.training.rollouts import Rollouts, log_rollouts
-from logflume.training.tokens import TokenCapture
+from logflume.training.tokens import CopiedTokens, TokenCapture
 from tests.query.training_run import CONFIG, start
 from tests.training.test_attach import of_type
 from tests.training.tiny_trainers import GROUP, make_trainer
@@ -393,10 +393,11 @@ def test_policies_can_be_pickled() -> None:
 def test_what_is_no_policy(tmp_path: Path, policy: Any) -> None:
     """What isn't a policy is refused, and the trainer is as before."""
     trainer = make_trainer(tmp_path)
+    by_ratio: Any = ratio_above(2.0)  # which selects by tokens, not by reward
     with pytest.raises(TypeError, match=r"attach\(tokens=.*best_and_worst\(2\)"):
         attach(trainer, tokens=policy)
     with pytest.raises(TypeError, match=r"attach\(rollouts="):
-        attach(trainer, rollouts=ratio_above(2.0))
+        attach(trainer, rollouts=by_ratio)
     assert "_calculate_rewards" not in vars(trainer)
 
 
@@ -406,6 +407,64 @@ class Vocabulary:
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
         """Return words of 2 to 6 letters, most of them after a space."""
         return [f"{'Ġ' if token % 4 else ''}{'etaoin'[: 2 + token % 5]}" for token in ids]
+
+
+def copy_tokens(token_ids: list[list[int]], output: dict[str, Any]) -> CopiedTokens:
+    """Copy the tokens of completions, and what a trainer returns about them."""
+    capture = TokenCapture(SimpleNamespace(processing_class=Vocabulary()), keep_all)
+    return capture.copy(token_ids, output)
+
+
+def log_tokens(tokens: CopiedTokens) -> None:
+    """Log a batch whose tokens are all recorded."""
+    rows = len(tokens.token_ids)
+    log_rollouts(
+        Rollouts(
+            generation=0,
+            global_step=0,
+            step=1,
+            mode="train",
+            prompts=["?"] * rows,
+            completions=["!"] * rows,
+            names=[],
+            table=[[]] * rows,
+            tokens=tokens,
+        )
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, None])
+def test_arrays_of_any_type(tmp_path: Path, dtype: torch.dtype | None) -> None:
+    """Values may be tensors of any precision, or lists of the length of each completion."""
+    values = [[-0.125, -7.5, 0.0], [], [-2.25]]
+    masks = [[1, 0, 1], [], [1]]
+    output: dict[str, Any] = {"old_per_token_logps": values, "tool_mask": masks}
+    if dtype is not None:
+        padded = [[*row, *[9.0] * (3 - len(row))] for row in values]
+        output["old_per_token_logps"] = torch.tensor(padded, dtype=dtype)
+        output["tool_mask"] = torch.tensor([[1, 0, 1], [1, 1, 1], [1, 1, 1]], dtype=torch.bool)
+    with opened_run(tmp_path) as run:
+        log_tokens(copy_tokens([[5, 6, 7], [], [8]], output))
+    found = run.tokens()
+
+    assert [-0.125, -7.5, 0.0, -2.25] == found["logprob"].to_pylist()
+    assert [1, 0, 1, 1] == found["mask"].to_pylist()
+    assert ["rank0-0-0"] * 3 + ["rank0-0-2"] == found["id"].to_pylist()
+
+
+def test_tensors_that_change_after_the_call(tmp_path: Path) -> None:
+    """The values are those at the time of the call, whatever becomes of lists and tensors."""
+    logprobs, ids = torch.tensor([[-1.0, -2.0]]), [[5, 6]]
+    copied = copy_tokens(ids, {"old_per_token_logps": logprobs})
+    logprobs.zero_()
+    ids[0].clear()
+    with opened_run(tmp_path) as run:
+        log_tokens(copied)
+    found = run.tokens()
+
+    assert [(5, -1.0), (6, -2.0)] == list(
+        zip(found["token_id"].to_pylist(), found["logprob"].to_pylist(), strict=True)
+    )
 
 
 def test_the_size_of_tokens(tmp_path: Path) -> None:
@@ -429,21 +488,8 @@ def test_the_size_of_tokens(tmp_path: Path) -> None:
         "importance_sampling_ratio": (logprob - sampler).exp(),
         "tool_mask": (random(1.0) < 1.5).long(),
     }
-    capture = TokenCapture(SimpleNamespace(processing_class=Vocabulary()), keep_all)
     with opened_run(tmp_path) as run:
-        log_rollouts(
-            Rollouts(
-                generation=0,
-                global_step=0,
-                step=1,
-                mode="train",
-                prompts=["?"] * rows,
-                completions=["!"] * rows,
-                names=[],
-                table=[[]] * rows,
-                tokens=capture.copy(ids.tolist(), output),
-            )
-        )
+        log_tokens(copy_tokens(ids.tolist(), output))
     folder = run.folder / "parquet" / "tokens"
     (part,) = (folder / part.name for part in list_parts(folder))
     footer = pq.read_metadata(part)
