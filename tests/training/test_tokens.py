@@ -452,6 +452,18 @@ def test_arrays_of_any_type(tmp_path: Path, dtype: torch.dtype | None) -> None:
     assert ["rank0-0-0"] * 3 + ["rank0-0-2"] == found["id"].to_pylist()
 
 
+def test_a_very_long_completion(tmp_path: Path) -> None:
+    """A completion of any length is recorded whole."""
+    ids = list(range(120_000))
+    logprobs = [-token / 8 for token in ids]
+    with opened_run(tmp_path) as run:
+        log_tokens(copy_tokens([ids], {"old_per_token_logps": [logprobs]}))
+    found = run.tokens("rank0-0-0")
+
+    assert ids == found["token_id"].to_pylist()
+    assert logprobs == found["logprob"].to_pylist()
+
+
 def test_tensors_that_change_after_the_call(tmp_path: Path) -> None:
     """The values are those at the time of the call, whatever becomes of lists and tensors."""
     logprobs, ids = torch.tensor([[-1.0, -2.0]]), [[5, 6]]

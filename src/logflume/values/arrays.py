@@ -8,12 +8,20 @@ of NumPy and torch are handled here, those of other libraries by their protocols
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Callable
 from typing import Any
 
 from logflume.values.array_summary import describe_shape, summarize_array
 
-__all__ = ["MAX_COPIED_BYTES", "MAX_ELEMENTS", "PendingArray", "copy_array", "copy_tensor"]
+__all__ = [
+    "MAX_COPIED_BYTES",
+    "MAX_ELEMENTS",
+    "NumberList",
+    "PendingArray",
+    "copy_array",
+    "copy_tensor",
+]
 
 MAX_ELEMENTS = 4_096
 """An array with more values becomes its summary (`array_summary`)."""
@@ -49,6 +57,22 @@ class PendingArray:
         if self._ready is not None:
             self._ready.synchronize()
         return self._read()
+
+
+class NumberList(PendingArray):
+    """A long list of numbers as bytes, which the worker process makes a list of.
+
+    Args:
+        typecode: That of Python's module `array`: `q` for integers, `d` for floats.
+        data: The numbers, in the machine's byte order.
+    """
+
+    __slots__ = ("data", "typecode")
+
+    def __init__(self, typecode: str, data: bytes) -> None:
+        super().__init__(lambda: array(typecode, data).tolist(), len(data))
+        self.typecode = typecode
+        self.data = data
 
 
 def copy_array(value: Any, max_elements: int = MAX_ELEMENTS) -> PendingArray | Any | None:

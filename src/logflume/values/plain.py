@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from logflume.guard import Failure, call_guarded, type_name, unreadable
+from logflume.values.arrays import NumberList
 from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
 
 __all__ = [
@@ -121,6 +122,8 @@ def _convert(value: Any) -> Any:
 
 def _convert_object(value: Any) -> Any:
     # The methods of the base classes: a subclass of the user's may override them.
+    if isinstance(value, NumberList):
+        return value.read()
     if isinstance(value, PendingArray):
         return _convert(snapshot(value.read()))
     if isinstance(value, bytes):
