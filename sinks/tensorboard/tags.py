@@ -15,8 +15,8 @@ have the numbers of the `evaluation`, which are the trainer's.
 
 The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
 The reserved names of an event (`seq`, `step` …) have no tag. Nor do the numbers of event types that
-are texts or reports: `model_output`, `run_started`, `run_finished`, `message`, `pipeline`,
-`exception`.
+are texts, lists or reports: `model_output`, `tokens`, `run_started`, `run_finished`, `message`,
+`pipeline`, `exception`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["mode_tag", "prefix_of", "tag_of"]
 
 _WITHOUT_MODE = frozenset({"system", "summary", "checkpoint", "alert"})
 _WITHOUT_TAGS = frozenset(
-    {"model_output", "run_started", "run_finished", "message", "pipeline", "exception"}
+    {"model_output", "tokens", "run_started", "run_finished", "message", "pipeline", "exception"}
 )
 _RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(EventBase))
 

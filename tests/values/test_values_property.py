@@ -199,6 +199,7 @@ EXAMPLES = {
     Kind.INTEGER: 3,
     Kind.NUMBER: 0.5,
     Kind.TEXT: "text",
+    Kind.INTEGERS: [3],
     Kind.NUMBERS: [0.5],
     Kind.TEXTS: ["text"],
 }
@@ -221,8 +222,9 @@ def test_the_schema_and_the_columns_agree(event_type: str, name: str) -> None:
         other for other, value in EXAMPLES.items() if VALIDATOR.is_valid({**event, name: value})
     }
     expected = set(EXAMPLES) if kind is None else {kind}
-    # In JSON Schema, an integer is a number too.
+    # In JSON Schema, an integer is a number too, also in a list.
     expected |= {Kind.INTEGER} if kind is Kind.NUMBER else set()
+    expected |= {Kind.INTEGERS} if kind is Kind.NUMBERS else set()
 
     assert kind is None or kind in valid
     assert "\n" in name or valid == expected

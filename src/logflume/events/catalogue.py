@@ -81,6 +81,35 @@ class ModelOutput(TrainerEvent):
     }
 
 
+class Tokens(TrainerEvent):
+    """The tokens of one completion that was kept. All lists are as long as `token_ids`."""
+
+    id: Annotated[str | None, doc("id of the completion")] = None
+    token_ids: Annotated[
+        list[int | None] | None, doc("tokens of the completion, those of tools included")
+    ] = None
+    pieces: Annotated[
+        list[str | None] | None, doc("tokens as the tokenizer's vocabulary writes them")
+    ] = None
+    logprob: Annotated[
+        list[float | None] | None,
+        unit("nats", "log-probabilities by the trainer, before the update"),
+    ] = None
+    sampler_logprob: Annotated[
+        list[float | None] | None, unit("nats", "log-probabilities by the sampler, such as vLLM")
+    ] = None
+    ref_logprob: Annotated[
+        list[float | None] | None, unit("nats", "log-probabilities by the reference model")
+    ] = None
+    ratio: Annotated[
+        list[float | None] | None,
+        doc("importance ratio of trainer and sampler, as the trainer uses it"),
+    ] = None
+    mask: Annotated[
+        list[int | None] | None, doc("1: the model's own token, 0: one that does not count")
+    ] = None
+
+
 class RunStarted(EventBase):
     """A run was opened. A trainer logs another one, with its hyperparameters."""
 
@@ -306,6 +335,7 @@ class PipelineEvent(EventBase):
 
 CATALOGUE: dict[str, type[EventBase]] = {
     "model_output": ModelOutput,
+    "tokens": Tokens,
     "run_started": RunStarted,
     "run_finished": RunFinished,
     "training": Training,

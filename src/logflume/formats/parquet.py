@@ -275,9 +275,9 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
     that readers skip the groups without the step. The choices were measured with
     `tests/benchmarks/parquet_layout.py`. Smaller groups enlarge the footer, which every query
     reads. So do statistics of texts, which only help where a file has a single value, and the
-    Arrow schema, which the Parquet types already give. Dictionaries make texts and lists of
-    rewards smaller, but nearly all other numbers larger. Each page has a checksum, because nothing
-    else would detect a flipped bit in a number.
+    Arrow schema, which the Parquet types already give. Dictionaries make texts, integers and lists
+    of rewards smaller, but nearly all other numbers larger. Each page has a checksum, because
+    nothing else would detect a flipped bit in a number.
 
     Args:
         path: The file.
@@ -288,7 +288,7 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
     import pyarrow.parquet as pq
 
     # The type stubs don't accept a list of names.
-    with_dictionary: Any = [leaf_name(f) for f in schema if not pa.types.is_floating(f.type)]
+    with_dictionary: Any = [leaf_name(field) for field in schema if _has_dictionary(field)]
     rows = 0
     with (
         open(path, "wb", opener=open_file) as file,
@@ -363,6 +363,14 @@ def _merge(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
             pa.default_memory_pool().release_unused()
     if pending:
         yield pa.concat_tables(pending)
+
+
+def _has_dictionary(field: pa.Field[Any]) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_list(field.type) and pa.types.is_floating(field.type.value_type):
+        return field.name.startswith("rewards/")
+    return not pa.types.is_floating(field.type)
 
 
 def _has_statistics(field: pa.Field[Any]) -> bool:

@@ -163,6 +163,37 @@ class Questions:
             lambda read: read_completions(partial(read, steps=steps), wanted, columns)
         )
 
+    def tokens(
+        self,
+        id: str | None = None,  # noqa: A002 - the name of the field
+        *,
+        steps: Steps = None,
+    ) -> Table:
+        """Return one row for each token of completions, in order: the `tokens` events.
+
+        `attach(trainer, tokens=…)` records them. Columns: `run`, `step`, `mode` and `id` of the
+        completion, `position` of the token, from 0, `token_id`, `piece`, `logprob`,
+        `sampler_logprob`, `ref_logprob`, `ratio` and `mask`; null where the trainer doesn't know
+        a value.
+
+        Args:
+            id: The id of a completion, as in the column `id` of `outputs`; None: all that have
+                tokens.
+            steps: As for `events`.
+
+        Raises:
+            QueryError: The completion has no tokens.
+            RunError: A journal is damaged.
+
+        Example:
+            >>> run = logflume.open_run("logs/latest")
+            >>> (worst,) = run.outputs(worst=1)["id"].to_pylist()
+            >>> run.tokens(worst).to_pandas().plot("position", "logprob")
+        """
+        from logflume.query.tokens import read_tokens
+
+        return self._query(lambda read: read_tokens(partial(read, steps=steps), id))
+
     def sql(self, query: str, *, external: bool = False) -> Table:
         """Return the result of a query in DuckDB's SQL dialect.
 

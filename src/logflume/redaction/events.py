@@ -28,7 +28,7 @@ ALWAYS_SEARCHED_FIELDS = frozenset(
 )
 """Fields of every event that are searched whether or not the processor is configured."""
 
-MODEL_EVENTS = frozenset({"model_output"})
+MODEL_EVENTS = frozenset({"model_output", "tokens"})
 """Event types whose texts a model wrote."""
 
 MODEL_FIELDS = frozenset(

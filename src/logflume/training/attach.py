@@ -13,7 +13,7 @@ from logflume.logger.logger import get_logger
 from logflume.runtime.exits import set_ending
 from logflume.training.async_rollouts import AsyncRolloutHooks
 from logflume.training.function_names import TOTAL
-from logflume.training.policies import Policy, keep_all
+from logflume.training.policies import ByRatio, Policy, TokenPolicy, keep_all
 from logflume.training.rollout_hooks import RolloutHooks
 from logflume.training.trainer_batch import CaptureOptions
 from logflume.training.wrapped_rewards import get_wrapped_reward_functions
@@ -130,6 +130,7 @@ def attach(
     columns: Sequence[str] = (),
     quality: bool = True,
     prompt_id: str | None = None,
+    tokens: TokenPolicy | None = None,
 ) -> Attachment:
     """Log the metrics of a trainer, and its rollouts with rewards and advantages.
 
@@ -150,6 +151,9 @@ def attach(
             completions.
         prompt_id: Column of the dataset that identifies the prompt of a completion; None: a hash of
             the prompt.
+        tokens: The completions whose tokens are recorded, with what the trainer knows about each:
+            those that a policy of `logflume.training.policies` selects among the logged ones.
+            `open_run().tokens(id)` reads them. None: no tokens are copied.
 
     Returns:
         The attachment, a context manager that detaches on exit.
@@ -159,20 +163,22 @@ def attach(
         MissingExtraError: `transformers` is not installed.
 
     Example:
-        >>> with attach(trainer):
+        >>> with attach(trainer, tokens=best_and_worst(2)):
         ...     trainer.train()
     """
-    _check(trainer, rollouts, columns, prompt_id)
+    _check(trainer, rollouts, columns, prompt_id, tokens)
     attachment: Attachment | None = getattr(trainer, _MARK, None)
     if attachment is None:
         keep = keep_all if rollouts == "all" else rollouts
-        attachment = Attachment(trainer, CaptureOptions(keep, tuple(columns), quality, prompt_id))
+        options = CaptureOptions(keep, tuple(columns), quality, prompt_id, tokens)
+        attachment = Attachment(trainer, options)
+        _warn_about_tokens(trainer, tokens)
         _warn_about_names(getattr(trainer, "reward_func_names", None) or [])
     attachment._install()
     return attachment
 
 
-def _check(trainer: Any, rollouts: Any, columns: Any, prompt_id: Any) -> None:
+def _check(trainer: Any, rollouts: Any, columns: Any, prompt_id: Any, tokens: Any) -> None:
     if isinstance(trainer, type):
         raise TypeError(
             f"attach() requires a trainer, but got the class {trainer.__name__}. "
@@ -199,6 +205,19 @@ def _check(trainer: Any, rollouts: Any, columns: Any, prompt_id: Any) -> None:
         )
     if prompt_id is not None and not isinstance(prompt_id, str):
         raise TypeError(f"attach(prompt_id={prompt_id!r}): it has to be the name of a column.")
+    if tokens is not None and not isinstance(tokens, ByRatio) and not callable(tokens):
+        raise TypeError(
+            f"attach(tokens={tokens!r}): it has to be a policy, which is a function. "
+            "logflume.training.policies has some, such as best_and_worst(2) and ratio_above(2.0)."
+        )
+
+
+def _warn_about_tokens(trainer: Any, tokens: TokenPolicy | None) -> None:
+    if tokens is not None and not RolloutHooks.supports(trainer):
+        get_logger("training").warning(
+            f"{type(trainer).__name__} has other methods than TRL's GRPOTrainer, so "
+            "attach(tokens=...) records no tokens."
+        )
 
 
 def _warn_about_names(names: Sequence[str]) -> None:

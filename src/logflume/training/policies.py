@@ -1,16 +1,48 @@
-"""Policies that select which completions of a batch of rollouts are logged."""
+"""Policies that select which completions of a batch of rollouts are logged, and their tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-__all__ = ["Policy", "best_and_worst", "every", "first_groups", "keep_all"]
+__all__ = [
+    "ByRatio",
+    "Policy",
+    "TokenPolicy",
+    "best_and_worst",
+    "every",
+    "first_groups",
+    "keep_all",
+    "ratio_above",
+]
 
 Policy: TypeAlias = Callable[[int, list[float | None], int | None], list[int]]
 """Takes the number of the batch, the total reward of each completion and the size of a group;
 returns the rows to log, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByRatio:
+    """A policy for tokens that ranks completions by their largest ratio instead of their reward.
+
+    The ratio is that of the probabilities of a token by trainer and sampler, before the trainer
+    clips it. Where the trainer has one ratio for a whole completion, it is that.
+
+    Attributes:
+        policy: Takes the largest ratio of each completion, None if unknown, in place of its reward.
+
+    Example:
+        >>> most_extreme = ByRatio(best_and_worst(2))
+    """
+
+    policy: Policy
+
+
+TokenPolicy: TypeAlias = Policy | ByRatio
+"""Selects, among the completions that are logged, those whose tokens are recorded. For a completion
+that is not logged, a policy gets None in place of the reward or ratio."""
 
 
 def keep_all(_generation: int, totals: list[float | None], _group_size: int | None) -> list[int]:
@@ -31,6 +63,15 @@ def first_groups(count: int) -> Policy:
 def best_and_worst(count: int) -> Policy:
     """Log the `count` completions with the highest and the `count` with the lowest total reward."""
     return partial(_best_and_worst, count)
+
+
+def ratio_above(limit: float) -> ByRatio:
+    """Record the tokens of completions whose largest ratio of trainer and sampler passes `limit`.
+
+    Such a completion has a token that the trainer finds that many times as probable as the sampler
+    did: a sign of stale weights, or of a sampler that computes something else.
+    """
+    return ByRatio(partial(_above, limit))
 
 
 # Partials of module-level functions, not closures, so that policies can be sent to the process
@@ -55,3 +96,9 @@ def _best_and_worst(
     scored = [(total, row) for row, total in enumerate(totals) if total is not None]
     ranked = [row for _, row in sorted(scored)]
     return sorted({*ranked[:count], *ranked[-count:]} if count else set())
+
+
+def _above(
+    limit: float, _generation: int, scores: list[float | None], _group_size: int | None
+) -> list[int]:
+    return [row for row, score in enumerate(scores) if score is not None and score > limit]

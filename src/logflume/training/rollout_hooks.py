@@ -12,6 +12,7 @@ from logflume.logger.logger import get_logger
 from logflume.training.function_names import distinct_names, name_of
 from logflume.training.log_extra import LogExtra, extra_columns
 from logflume.training.rollouts import log_rollouts
+from logflume.training.tokens import TokenCapture
 from logflume.training.trainer_batch import CaptureOptions, ScoredBatch, read_batch
 from logflume.training.wrapped_rewards import WrappedReward, wrap_reward
 
@@ -75,6 +76,7 @@ class RolloutHooks:
     def __init__(self, trainer: Any, options: CaptureOptions) -> None:
         self._trainer = trainer
         self._options = options
+        self._tokens = None if options.tokens is None else TokenCapture(trainer, options.tokens)
         self._stopwatch = Stopwatch()
         self._scored: list[ScoredBatch] = []
         self._originals: dict[str, Any] = {}
@@ -209,10 +211,13 @@ class RolloutHooks:
                 generate_s=generate_s / len(batches),
                 is_partial=is_partial,
                 options=self._options,
+                token_capture=self._tokens,
             )
             log_rollouts(rollouts)
             for problem in rollouts.problems:
                 self._report(f"{type(self._trainer).__name__}: {problem}")
+        for missing in () if self._tokens is None else self._tokens.missing(output):
+            self._report(f"{type(self._trainer).__name__}: {missing}")
 
     def _report(self, problem: str) -> None:
         """Log what is missing, once."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
 from logflume.pipeline.records import DeferredRecords
 from logflume.training.completion_columns import completion_columns, pad
@@ -17,6 +18,7 @@ from logflume.training.function_names import TOTAL
 from logflume.training.output_rows import KnownRows, OutputRows
 from logflume.training.policies import Policy, keep_all
 from logflume.training.texts import final_answer
+from logflume.training.tokens import CopiedTokens, TokenColumns
 from logflume.values.plain import plain
 from logflume.values.snapshot import memory_bytes
 
@@ -32,7 +34,9 @@ def log_rollouts(rollouts: Rollouts) -> None:
             CHANNELS.step_and_mode,
             rollouts.columns_by_type,
             record_count=len(rollouts.completions) + 2,
-            size_bytes=sum(map(_size, rollouts.prompts)) + sum(map(_size, rollouts.completions)),
+            size_bytes=sum(map(_size, rollouts.prompts))
+            + sum(map(_size, rollouts.completions))
+            + (0 if rollouts.tokens is None else rollouts.tokens.memory_bytes),
         )
     )
 
@@ -83,6 +87,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         images: Images that belong to each prompt, and are not in its messages.
         policy_versions: Versions of the weights that generated the completions.
         output_rows: Which of the completions the trainer uses; None: all.
+        tokens: The tokens of the completions; None: they are not recorded.
         group_size: Completions per prompt.
         groups: Number of each completion's prompt; None: it follows from the row.
         first_row: Index of this rank's first completion among those of all ranks.
@@ -118,6 +123,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     images: Sequence[Any] | None = None
     policy_versions: Sequence[int | None] | None = None
     output_rows: OutputRows | KnownRows | None = None
+    tokens: CopiedTokens | None = None
     group_size: int | None = None
     groups: Sequence[int | None] | None = None
     first_row: int = 0
@@ -128,7 +134,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     problems: list[str] = []
 
     def columns_by_type(self) -> Iterator[ColumnsOfType]:
-        """Yield the events by type: `reward`, the selected `model_output`s, then `generation`."""
+        """Yield the events by type: `reward`, those of selected completions, then `generation`."""
         common: dict[str, Any] = {"step": self.step, "mode": self.mode}
         common |= {"global_step": self.global_step, "generation": self.generation}
         count = len(self.completions)
@@ -155,11 +161,29 @@ class Rollouts(msgspec.Struct, kw_only=True):
         made = completion_columns(self, kept, conversations, true_answers, rewards_of_rows)
         located = {name: [value] * len(kept) for name, value in common.items()}
         yield "model", "model_output", {**located, **made.columns}
+        problems = [*self.problems, *made.problems]
+        if self.tokens is not None:
+            ids = dict(zip(kept, made.columns["id"], strict=True))
+            of_tokens = self._token_columns(self.tokens, totals, ids)
+            problems += of_tokens.problems
+            if size := len(of_tokens.columns.get("id", ())):
+                located = {name: [value] * size for name, value in common.items()}
+                yield "model", "tokens", {**located, **of_tokens.columns}
         timings = {"generate_s": self.generate_s, "reward_s": self.reward_s}
         fields = {**common, "rows": count, **timings}
-        if problems := [*self.problems, *made.problems]:
+        if problems:
             fields["problem"] = "; ".join(dict.fromkeys(problems))
         yield "metrics", "generation", _one_event(fields)
+
+    def _token_columns(
+        self, tokens: CopiedTokens, totals: Sequence[float | None], ids: dict[int, Any]
+    ) -> TokenColumns:
+        """Return the fields of the `tokens` of completions with these ids, by row."""
+        used = None if self.output_rows is None else self.output_rows.find()
+        found = call_guarded(tokens.columns, self.generation, totals, self.group_size, ids, used)
+        if isinstance(found, Failure):
+            return TokenColumns({}, [f"tokens could not be recorded: {describe(found.error)}"])
+        return found
 
     def _batch_fields(self) -> dict[str, Any]:
         """Return the fields for `flatten_rewards`."""

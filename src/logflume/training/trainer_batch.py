@@ -14,9 +14,10 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.training.conversations import is_all_of_the_model
 from logflume.training.images import copy_messages
 from logflume.training.output_rows import OutputRows
-from logflume.training.policies import Policy
+from logflume.training.policies import Policy, TokenPolicy
 from logflume.training.rollouts import Rollouts
 from logflume.training.step_tracker import STEP_TRACKER
+from logflume.training.tokens import TokenCapture
 from logflume.training.tools import tool_definitions
 from logflume.values.snapshot import snapshot
 
@@ -33,12 +34,14 @@ class CaptureOptions(NamedTuple):
         columns: Columns of the dataset that are logged with each completion.
         quality: Whether the quality of the completions is measured.
         prompt_id: Column of the dataset that identifies the prompt; None: a hash of the prompt.
+        tokens: Selects the completions whose tokens are recorded; None: none.
     """
 
     keep: Policy
     columns: Sequence[str] = ()
     quality: bool = True
     prompt_id: str | None = None
+    tokens: TokenPolicy | None = None
 
 
 class ScoredBatch(NamedTuple):
@@ -88,6 +91,7 @@ def read_batch(
     generate_s: float,
     is_partial: bool,
     options: CaptureOptions,
+    token_capture: TokenCapture | None = None,
 ) -> Rollouts:
     """Return the rollouts of a batch.
 
@@ -100,6 +104,7 @@ def read_batch(
         generate_s: The duration of the generation.
         is_partial: Whether the output may have other rows than the scored completions.
         options: What is captured.
+        token_capture: Copies the tokens; None: they are not recorded.
 
     Raises:
         KeyError: There are no completions among the arguments.
@@ -121,6 +126,9 @@ def read_batch(
     output_rows = None
     if is_partial and token_ids is not None:
         output_rows = reader.read("the discarded rows", _output_rows, token_ids, fields)
+    tokens = None
+    if token_capture is not None:
+        tokens = reader.read("tokens", token_capture.copy, token_ids, fields)
     rollouts = Rollouts(
         generation=STEP_TRACKER.next_generation(mode),
         global_step=global_step,
@@ -148,6 +156,7 @@ def read_batch(
         tools=reader.read("tools", tool_definitions, trainer, count),
         images=reader.read("images", _images, inputs, prompts),
         output_rows=output_rows,
+        tokens=tokens,
         group_size=_group_size(trainer, mode),
         first_row=index * count if table is not None else 0,
         reward_s=scored.reward_s,

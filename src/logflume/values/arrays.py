@@ -8,12 +8,20 @@ of NumPy and torch are handled here, those of other libraries by their protocols
 from __future__ import annotations
 
 import sys
+from array import array
 from collections.abc import Callable
 from typing import Any
 
 from logflume.values.array_summary import describe_shape, summarize_array
 
-__all__ = ["MAX_COPIED_BYTES", "MAX_ELEMENTS", "PendingArray", "copy_array"]
+__all__ = [
+    "MAX_COPIED_BYTES",
+    "MAX_ELEMENTS",
+    "NumberList",
+    "PendingArray",
+    "copy_array",
+    "copy_tensor",
+]
 
 MAX_ELEMENTS = 4_096
 """An array with more values becomes its summary (`array_summary`)."""
@@ -51,6 +59,22 @@ class PendingArray:
         return self._read()
 
 
+class NumberList(PendingArray):
+    """A long list of numbers as bytes, which the worker process makes a list of.
+
+    Args:
+        typecode: That of Python's module `array`: `q` for integers, `d` for floats.
+        data: The numbers, in the machine's byte order.
+    """
+
+    __slots__ = ("data", "typecode")
+
+    def __init__(self, typecode: str, data: bytes) -> None:
+        super().__init__(lambda: array(typecode, data).tolist(), len(data))
+        self.typecode = typecode
+        self.data = data
+
+
 def copy_array(value: Any, max_elements: int = MAX_ELEMENTS) -> PendingArray | Any | None:
     """Return a copy of an array or tensor, the Python value of a NumPy scalar, else None.
 
@@ -74,6 +98,18 @@ def copy_array(value: Any, max_elements: int = MAX_ELEMENTS) -> PendingArray | A
     if torch is not None and isinstance(value, torch.Tensor):
         return _copy_tensor(torch, value.detach(), max_elements)
     return None
+
+
+def copy_tensor(tensor: Any) -> PendingArray:
+    """Return a copy of a tensor, which is read as a tensor in the host's memory.
+
+    For a reader that needs a few rows: only these become lists.
+
+    Args:
+        tensor: A strided tensor on one device.
+    """
+    copy, ready = _start_copy(sys.modules["torch"], tensor.detach())
+    return PendingArray(copy.cpu, copy.numel() * copy.element_size(), ready)
 
 
 def _scalar(numpy: Any, value: Any) -> Any:
@@ -137,12 +173,16 @@ def _copy_tensor(torch: Any, tensor: Any, max_elements: int) -> Any:
         tensor = tensor.to_dense()
     if count > max_elements:
         return _summarize_tensor(torch, tensor)
-    memory_bytes = _VALUE_BYTES * count
+    copy, ready = _start_copy(torch, tensor)
+    return PendingArray(copy.tolist, _VALUE_BYTES * count, ready)
+
+
+def _start_copy(torch: Any, tensor: Any) -> tuple[Any, Any]:
+    """Return a copy of a tensor, and what to wait for before it is read; None: nothing."""
     if tensor.device.type != "cuda":
-        return PendingArray(tensor.clone().tolist, memory_bytes)
+        return tensor.clone(), None
     # With non_blocking torch copies into pinned memory and returns at once.
-    copy = tensor.to("cpu", non_blocking=True)
-    return PendingArray(copy.tolist, memory_bytes, _arrival(torch, tensor.device))
+    return tensor.to("cpu", non_blocking=True), _arrival(torch, tensor.device)
 
 
 def _summarize_tensor(torch: Any, tensor: Any) -> Any:

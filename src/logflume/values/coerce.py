@@ -55,10 +55,11 @@ def truncate_field(name: str, value: Any) -> tuple[Any, dict[str, Any] | None]:
     limit = MAX_JSON_TEXT if name in JSON_TEXT_FIELDS else MAX_TEXT
     if type(value) is str and len(value) > limit:
         return value[:limit], {"cut_to": limit, "length": len(value)}
-    # A coerced list holds floats or texts, and nulls.
-    if type(value) is list and value and type(value[0]) is not float:
-        long = {i: len(text) for i, text in enumerate(value) if _is_long(text)}
-        if long:
+    # A coerced list holds numbers or texts, and nulls.
+    if type(value) is list and value and type(value[0]) not in (int, float):
+        texts = [text for text in value if type(text) is str]
+        if texts and max(map(len, texts)) > MAX_TEXT:
+            long = {i: len(text) for i, text in enumerate(value) if _is_long(text)}
             kept = [text[:MAX_TEXT] if i in long else text for i, text in enumerate(value)]
             lengths = {str(i): length for i, length in long.items()}
             return kept, {"cut_to": MAX_TEXT, "lengths": lengths}

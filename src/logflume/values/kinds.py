@@ -44,6 +44,7 @@ class Kind(StrEnum):
     INTEGER = "integer"
     NUMBER = "number"
     TEXT = "text"
+    INTEGERS = "integers"
     NUMBERS = "numbers"
     TEXTS = "texts"
 
@@ -92,6 +93,7 @@ class KindSpec:
 
 
 _NUMERIC = frozenset({int, float, bool, NoneType})
+_INTEGRAL = frozenset({int, NoneType})
 _TEXTUAL = frozenset({str, NoneType})
 _MAX_ITEMS_SHOWN = 8
 
@@ -120,6 +122,15 @@ def _coerce_text(value: Any) -> Any:
     if isinstance(value, str):
         return value
     return json_text(value) if isinstance(value, (list, dict)) else MISFIT
+
+
+def _coerce_integers(value: Any) -> Any:
+    if not isinstance(value, list):
+        return MISFIT
+    if _INTEGRAL.issuperset(map(type, value)):
+        return value if max(map(abs, filter(None, value)), default=0) <= INT64_MAX else MISFIT
+    items = [None if item is None else _coerce_integer(item) for item in value]
+    return MISFIT if MISFIT in items else items
 
 
 def _coerce_numbers(value: Any) -> Any:
@@ -196,6 +207,15 @@ KINDS: dict[Kind, KindSpec] = {
         json_schema={"type": ["string", "null"]},
         text=str,
         brief_text=lambda value, show_text: show_text(value),
+    ),
+    Kind.INTEGERS: KindSpec(
+        python_type=int,
+        is_list=True,
+        coerce=_coerce_integers,
+        arrow_type=lambda arrow: arrow.list_(arrow.int64()),
+        json_schema={"type": ["array", "null"], "items": {"type": ["integer", "null"]}},
+        text=json_text,
+        brief_text=_brief_list,
     ),
     Kind.NUMBERS: KindSpec(
         python_type=float,

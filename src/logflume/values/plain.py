@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from logflume.guard import Failure, call_guarded, type_name, unreadable
+from logflume.values.arrays import NumberList
 from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
 
 __all__ = [
@@ -48,6 +49,8 @@ PLAIN_TYPES = frozenset({int, float, bool, type(None)})
 _EXACT_TYPES = PLAIN_TYPES | {str}
 
 _FLOATS = frozenset({float})
+
+_TEXTS = frozenset({str, type(None)})
 
 _LONG_BITS = 14_000
 """Python refuses to write longer integers in decimal; these are written in hexadecimal."""
@@ -120,6 +123,8 @@ def _convert(value: Any) -> Any:
 
 def _convert_object(value: Any) -> Any:
     # The methods of the base classes: a subclass of the user's may override them.
+    if isinstance(value, NumberList):
+        return value.read()
     if isinstance(value, PendingArray):
         return _convert(snapshot(value.read()))
     if isinstance(value, bytes):
@@ -141,6 +146,8 @@ def _with_valid_text(value: Any) -> Any:
     if kind is str:
         return valid_text(value)
     if kind is list and not PLAIN_TYPES.issuperset(map(type, value)):
+        if _are_valid_texts(value):
+            return value
         return [_with_valid_text(item) for item in value]
     if kind is dict:
         copy: dict[str, Any] = {}
@@ -148,6 +155,14 @@ def _with_valid_text(value: Any) -> Any:
             copy[unique_name(valid_text(key), copy)] = _with_valid_text(item)
         return copy
     return value
+
+
+def _are_valid_texts(values: list[Any]) -> bool:
+    """Whether a list has only valid texts and nulls, at once: it may have many short ones."""
+    if not _TEXTS.issuperset(map(type, values)):
+        return False
+    text = "".join(filter(None, values))
+    return valid_text(text) is text
 
 
 def are_floats(values: Iterable[Any]) -> bool:
@@ -213,10 +228,18 @@ def note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
     if type(value) is float:
         if not math.isfinite(value):
             nonfinite[name] = nonfinite_name(value)
-    elif type(value) is list and value and type(value[0]) is not str:
+    elif type(value) is list and value and type(value[0]) is not str and not _is_finite(value):
         for index, item in enumerate(value):
             if type(item) is float and not math.isfinite(item):
                 nonfinite[f"{name}.{index}"] = nonfinite_name(item)
+
+
+def _is_finite(values: list[Any]) -> bool:
+    """Whether all numbers of a list are finite, at once; False if that would need a closer look."""
+    try:
+        return math.isfinite(sum(filter(None, values)))
+    except (TypeError, OverflowError):  # texts, or a very large integer
+        return False
 
 
 def read_object(text: Any) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The messages between the two processes, their encoding, and the pipes they go through.
 
 A message is its length (8 bytes, big-endian) and the marshalled tuple `(name, *arguments)`. Its
-arguments are plain data only: None, bool, int, float, str, and tuples, lists and dicts of these. So
-the worker process imports no class of a value, and nothing is unpickled.
+arguments are plain data only: None, bool, int, float, str, bytes, and tuples, lists and dicts of
+these. So the worker process imports no class of a value, and nothing is unpickled.
 
 To the worker process:
 
@@ -34,7 +34,7 @@ from __future__ import annotations
 import marshal
 import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Any, TypeAlias
@@ -48,6 +48,7 @@ from logflume.pipeline.records import (
     RecordColumns,
 )
 from logflume.pipeline.worker import UNREADABLE
+from logflume.values.arrays import NumberList
 from logflume.values.plain import plain_names, to_plain
 
 __all__ = [
@@ -64,11 +65,14 @@ __all__ = [
 Message: TypeAlias = tuple[Any, ...]
 
 PackedItem: TypeAlias = tuple[Any, ...]
-"""`("dropped", count, reason)`, or the attributes of a `RecordColumns` but for its size."""
+"""`("dropped", count, reason)`, or the attributes of a `RecordColumns` but for its size. A column
+with a `NumberList` is a dict: `{"numbers": [(typecode, data), …]}`, where a record without one has
+its value."""
 
 _LENGTH = struct.Struct("!Q")
 _CHUNK_BYTES = 65536
 _DROPPED = "dropped"
+_NUMBERS = "numbers"
 _DROPPED_LENGTH = 3
 _SEVERAL = (DeferredRecords, RecordColumns, Dropped, ReceivedBatch)
 _are_plain = frozenset({str, int, float, bool, type(None)}).issuperset
@@ -149,13 +153,31 @@ def _pack_several(
     if isinstance(item, Dropped):
         return [(_DROPPED, item.count, item.reason)]
     if isinstance(item, RecordColumns):
-        return [tuple(map(to_plain, map(_as_list, item[:-1])))]
+        *head, columns, _ = item
+        return [(*map(to_plain, map(_as_list, head)), [*map(_pack_column, columns)])]
     if isinstance(item, ReceivedBatch):
         return [packed for inner in item.items for packed in _pack_several(inner)]
     made = call_guarded(item.expand)
     if isinstance(made, Failure):
         return [(_DROPPED, item.record_count, UNREADABLE)]
     return [packed for columns in made for packed in _pack_several(columns)]
+
+
+def _pack_column(values: Sequence[Any]) -> Any:
+    if NumberList not in set(map(type, values)):
+        return to_plain(_as_list(values))
+    return {
+        _NUMBERS: [
+            (value.typecode, value.data) if type(value) is NumberList else to_plain(value)
+            for value in values
+        ]
+    }
+
+
+def _unpack_column(column: Any) -> Any:
+    if type(column) is not dict:
+        return column
+    return [NumberList(*value) if type(value) is tuple else value for value in column[_NUMBERS]]
 
 
 def _as_list(value: Any) -> Any:
@@ -165,7 +187,9 @@ def _as_list(value: Any) -> Any:
 def unpack(packed: Iterable[PackedItem]) -> list[RecordColumns | Dropped]:
     """Return what `pack` made of items, as items."""
     return [
-        Dropped(*item[1:]) if len(item) == _DROPPED_LENGTH else RecordColumns(*item)
+        Dropped(*item[1:])
+        if len(item) == _DROPPED_LENGTH
+        else RecordColumns(*item)._replace(columns=[*map(_unpack_column, item[-1])])
         for item in packed
     ]
 
