@@ -18,6 +18,7 @@ from logflume.logger.channels import CHANNELS
 from logflume.pipeline.records import count_records
 from logflume.terminal.streams import print_line
 from logflume.values.snapshot import snapshot
+from logflume.values.steps import parse_step
 
 # What starts and stops a pipeline is imported by `initialize`: a library that logs through
 # logflume must not make its users wait for it.
@@ -33,6 +34,9 @@ __all__ = ["current_config", "current_run", "flush", "initialize", "report", "se
 
 INCOMPLETE = "incomplete"
 """The status of a run whose journal lacks events, or whose shutdown took too long."""
+
+MAX_TOTAL_STEPS = 2**53
+"""What a training with more steps than this has, is no number of steps."""
 
 _MAX_LATE_LINES = 10
 """Events after the end of the run that are reported one by one."""
@@ -188,6 +192,7 @@ def _end_run(done: bool, deadline_s: float) -> bool:
     CHANNELS.hold()
     CHANNELS.caller_processors.clear()
     CHANNELS.step_and_mode = (None, None)  # those of another run would be wrong in the next one
+    CHANNELS.total_steps = None
     status = running.pipeline.status()
     _last_report = status.report
     exits.report_losses(status, done)
@@ -231,7 +236,7 @@ def flush(timeout_s: float = 10.0) -> bool:
     return running is not None and running.pipeline.flush(_bounded(timeout_s))
 
 
-def set_step(step: Any, mode: str | None = None) -> None:
+def set_step(step: Any, mode: str | None = None, total: int | None = None) -> None:
     """Set the training step that following events are tagged with.
 
     It holds for all threads of the process, until the run ends. A step bound to a logger, or given
@@ -241,7 +246,18 @@ def set_step(step: Any, mode: str | None = None) -> None:
         step: The step: an integer, or what is one (`"3"`, `3.0`, a scalar of NumPy or torch), with
             its value at this call. None for none.
         mode: `train` or `eval` (also `validation`, `val`, `test`); None for neither.
+        total: How many steps the training will have: the console shows the time that is left. It
+            holds until the run ends or another one is given; None changes nothing, nor does
+            anything that isn't a positive number.
+
+    Example:
+        >>> for step in range(1, 41):
+        ...     set_step(step, total=40)
     """
+    if total is not None:
+        number = parse_step(snapshot(total))
+        if isinstance(number, (int, float)) and 0 < number < MAX_TOTAL_STEPS:
+            CHANNELS.total_steps = int(number)
     CHANNELS.step_and_mode = (
         step if type(step) is int else snapshot(step),
         mode if type(mode) is str else snapshot(mode),

@@ -44,7 +44,7 @@ from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
 from logflume.runtime.spawned import refuse_import
 from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
-from logflume.terminal.streams import is_terminal, print_line
+from logflume.terminal.streams import print_line, terminal_columns
 from logflume.values.kinds import Kind
 from logflume.worker_process.client import RemotePipeline, start_message
 from logflume.worker_process.spawn import spawn
@@ -182,7 +182,7 @@ def _build_remote(
     def note_kinds(kinds: Mapping[str, Mapping[str, str]]) -> None:
         state.kinds = kinds
 
-    message = start_message(config, attempt.run, state, os.getpid(), is_terminal(sys.stderr))
+    message = start_message(config, attempt.run, state, os.getpid(), terminal_columns(sys.stderr))
     locks = [lock.descriptor for lock in (attempt.run_lock, attempt.attempt_lock) if lock]
     interval_s = config.buffer.flush_interval_s
     try:

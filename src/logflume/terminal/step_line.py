@@ -1,0 +1,169 @@
+"""The step line: one line for each training step, in columns that keep their places."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from logflume.terminal.cells import cell_len, fit
+from logflume.terminal.compact_numbers import compact_duration
+from logflume.terminal.escape import escape
+from logflume.terminal.lines import Painter
+from logflume.terminal.step_metrics import StepMetric
+
+__all__ = ["StepClock", "StepTable", "timing_texts"]
+
+GAP = "  "
+MAX_COLUMNS = 64
+"""Metrics of which a table keeps a column: a run may have any number."""
+
+MAX_NAME_WIDTH = 24
+"""Cells of a whole name."""
+
+_MIN_VALUE_WIDTH = 4
+"""Cells of a number with three digits; of a loss, which may be negative, one more."""
+
+_TIMING_RANKS = (3, 5)
+"""How many metrics are more important than the time left, and than the duration of a step."""
+
+_INTERVALS = 20
+"""Steps over which the duration of a step is averaged."""
+
+
+class StepClock:
+    """Measures the duration of a step from the times of the events.
+
+    Example:
+        >>> clock = StepClock()
+        >>> clock.note(1, 10.0)
+        >>> clock.note(3, 11.0)
+        >>> clock.step_s, clock.remaining_s(3, 43)
+        (0.5, 20.0)
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[int, float] | None = None
+        self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+
+    @property
+    def step_s(self) -> float | None:
+        """The mean duration of the latest steps, in seconds; None before the second one."""
+        return fmean(self._intervals) if self._intervals else None
+
+    def note(self, step: int, time_s: float) -> None:
+        """Note that a step was completed at this time."""
+        if self._last is not None:
+            last_step, last_s = self._last
+            if step < last_step:  # another training, or one that starts again from a checkpoint
+                self._intervals.clear()
+            elif step == last_step or time_s < last_s:
+                return
+            else:
+                self._intervals.append((time_s - last_s) / (step - last_step))
+        self._last = (step, time_s)
+
+    def remaining_s(self, step: int, total: int | None) -> float | None:
+        """Return how long the steps up to `total` will take, in seconds; None if unknown."""
+        step_s = self.step_s
+        return None if step_s is None or total is None else max(0, total - step) * step_s
+
+
+class _Column:
+    """A metric's column: its widths only grow, so the columns after it rarely move."""
+
+    def __init__(self, metric: StepMetric, label: str, order: int) -> None:
+        self.label = label
+        self.importance = (metric.importance, order)
+        self.place = (metric.place, order)
+        self.is_number = metric.is_number
+        is_signed = metric.is_number and "loss" in metric.name
+        self.value_width = _MIN_VALUE_WIDTH + is_signed if metric.is_number else 0
+
+    @property
+    def width(self) -> int:
+        return cell_len(self.label) + 1 + self.value_width
+
+    def note(self, metric: StepMetric) -> None:
+        self.value_width = max(self.value_width, cell_len(metric.text))
+
+    def format(self, metric: StepMetric | None, paint: Painter) -> str:
+        if metric is None:
+            return " " * self.width
+        space = " " * (self.value_width - cell_len(metric.text))
+        value = paint(metric.text, "bold" if metric.name == "reward" else "")
+        value = space + value if self.is_number else value + space
+        return f"{paint(self.label, 'name')} {value}"
+
+
+class StepTable:
+    """The columns of the step lines of one mode.
+
+    A line shows the most important metrics that fit. A metric keeps its column also in lines
+    without it.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, _Column] = {}
+
+    def format(
+        self, metrics: Iterable[StepMetric], timing: Sequence[str], width: int, paint: Painter
+    ) -> str:
+        """Return the columns of a line.
+
+        Args:
+            metrics: The metrics of the step.
+            timing: The texts for the end of the line, see `timing_texts`.
+            width: Cells of the whole.
+            paint: Adds the colours.
+        """
+        by_name = {metric.name: metric for metric in metrics}
+        for name, metric in by_name.items():
+            if name not in self._columns and len(self._columns) < MAX_COLUMNS:
+                self._columns[name] = _Column(metric, self._label(metric), len(self._columns))
+            if name in self._columns:
+                self._columns[name].note(metric)
+        shown, ends = self._select(timing, width)
+        pieces = [self._columns[name].format(by_name.get(name), paint) for name in shown]
+        return GAP.join([*pieces, *(paint(text, "dim") for text in ends)]).rstrip()
+
+    def _select(self, timing: Sequence[str], width: int) -> tuple[list[str], list[str]]:
+        """Return the names of the columns, and the texts after them, that fit, from the left."""
+        ranked = sorted(self._columns, key=lambda name: self._columns[name].importance)
+        items = [(name, self._columns[name].width, False) for name in ranked]
+        for index, text in zip(_TIMING_RANKS, timing, strict=False):
+            items.insert(index, (text, cell_len(text), True))
+        left = width + len(GAP)
+        shown, ends = [], []
+        for text, needed, is_timing in items:
+            if needed + len(GAP) <= left:
+                left -= needed + len(GAP)
+                (ends if is_timing else shown).append(text)
+        return sorted(shown, key=lambda name: self._columns[name].place), ends[::-1]
+
+    def _label(self, metric: StepMetric) -> str:
+        """Return the label of a new column: the whole name where another one has the short name."""
+        is_taken = any(column.label == metric.label for column in self._columns.values())
+        return fit(escape(metric.name), MAX_NAME_WIDTH) if is_taken else metric.label
+
+
+def timing_texts(step_s: float | None, remaining_s: float | None, has_total: bool) -> list[str]:
+    """Return the texts about time at the end of a line: the time left, and that of a step.
+
+    What isn't known yet is blank, so that the columns before it keep their places.
+
+    >>> timing_texts(0.5, 14.0, has_total=True)
+    ['ETA 14 s', '0.5 s/step']
+    """
+    rate = "" if step_s is None else _rate(step_s)
+    texts = [f"{rate:>10}"]
+    if has_total:
+        eta = "" if remaining_s is None else f"ETA {compact_duration(round(remaining_s))}"
+        texts.insert(0, f"{eta:<9}")
+    return texts
+
+
+def _rate(step_s: float) -> str:
+    if 0 < step_s < 0.05:
+        return f"{1 / step_s:.0f} steps/s"
+    return f"{compact_duration(step_s)}/step"
