@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from logflume.exceptions import RunError
+from logflume.runs.description import RunDescription
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import open_file, read_file
 
@@ -40,6 +41,8 @@ class RunState(msgspec.Struct, kw_only=True):
         complete: By output (`parquet`: its path in the run's folder): the number of attempts,
             counted from the first, of which it has every event. Readers don't need the journal
             for these.
+        hyperparameters, tags, notes: What `initialize` was given about the run, see
+            `RunDescription`.
     """
 
     run: str
@@ -49,6 +52,16 @@ class RunState(msgspec.Struct, kw_only=True):
     kinds: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
     whole: dict[str, int] = msgspec.field(default_factory=dict)
     complete: dict[str, int] = msgspec.field(default_factory=dict)
+    hyperparameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    notes: str | None = None
+
+    @property
+    def description(self) -> RunDescription:
+        """What the run is, in its user's words."""
+        return RunDescription(
+            hyperparameters=self.hyperparameters, tags=self.tags, notes=self.notes
+        )
 
     @staticmethod
     def path(run: RunInfo) -> Path:

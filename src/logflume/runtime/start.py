@@ -29,6 +29,7 @@ from logflume.pipeline.pipeline import Continued, Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
+from logflume.runs.description import RunDescription
 from logflume.runs.identity import (
     LATEST,
     check_run_id,
@@ -40,6 +41,7 @@ from logflume.runs.identity import (
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import LockHolder
 from logflume.runs.state import RunState
+from logflume.runtime.code_state import CodeState
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
 from logflume.runtime.spawned import refuse_import
@@ -74,6 +76,7 @@ class Running(msgspec.Struct):
         attempt: The attempt, with its file locks. A forked child has none.
         ending: The fields of `run_finished`, once the run is being closed.
         is_interrupted: Whether its worker process has ended and nothing could replace it so far.
+        code: What keeps the state of the code; None on other ranks and in forked children.
     """
 
     config: Config
@@ -83,6 +86,7 @@ class Running(msgspec.Struct):
     attempt: Attempt | None
     ending: dict[str, Any] | None = None
     is_interrupted: bool = False
+    code: CodeState | None = None
 
     def paths_of(self, sinks: Sequence[str]) -> list[str]:
         """Return the paths of what these sinks write within the run's folder, relative to it."""
@@ -92,13 +96,19 @@ class Running(msgspec.Struct):
         return [str(path.relative_to(folder)) for path in paths if path.is_relative_to(folder)]
 
 
-def start(config: Config, on_death: Callable[[RemotePipeline], None], working_dir: Path) -> Running:
+def start(
+    config: Config,
+    on_death: Callable[[RemotePipeline], None],
+    working_dir: Path,
+    description: RunDescription,
+) -> Running:
     """Start the pipeline of a run, or of its next attempt where the run exists.
 
     Args:
         config: A checked configuration.
         on_death: Called when the worker process ends unrequested.
         working_dir: Where relative paths of the configuration start.
+        description: What the run is, in its user's words.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
@@ -113,7 +123,7 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         orphan_timeout_s = config.shutdown_timeout_s + ORPHAN_MARGIN_S
         attempt = open_attempt(run, config.when_claimed, orphan_timeout_s, print_line)
         undo.callback(attempt.release)
-        running = _build(config, attempt, lambda: describe_run(config, commit), on_death)
+        running = _build(config, attempt, commit, description, on_death)
         undo.callback(running.pipeline.discard)
         attempt.begin()
         if config.run is None and (reason := find_division()):
@@ -124,6 +134,10 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         lock = attempt.run_lock or attempt.attempt_lock
         lock.watch(lambda other: _report_other(config, running.run, other))
         commit.start()
+        if running.run.rank == 0:
+            running.code = CodeState(running.run)
+            undo.callback(running.code.finish)
+            running.code.start()
         undo.callback(CHANNELS.hold)
         if config.caller_processors:
             undo.callback(CHANNELS.caller_processors.clear)
@@ -140,11 +154,18 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
 def _build(
     config: Config,
     attempt: Attempt,
-    opening: Callable[[], dict[str, Any]],
+    commit: GitCommit,
+    description: RunDescription,
     on_death: Callable[[RemotePipeline], None],
 ) -> Running:
     run = attempt.run
     earlier = RunState.load(RunState.path(run))
+    if earlier is not None:
+        description = description.after(earlier.description)
+
+    def opening() -> dict[str, Any]:
+        return describe_run(config, commit, description)
+
     state = RunState(
         run=run.run,
         attempt=run.attempt,
@@ -152,6 +173,9 @@ def _build(
         kinds=attempt.kinds,
         whole=earlier.whole if earlier else {},
         complete=_still_there(earlier.complete, run) if earlier else {},
+        hyperparameters=description.hyperparameters,
+        tags=description.tags,
+        notes=description.notes,
     )
     pipeline = _build_remote(config, attempt, state, opening, on_death) or build_pipeline(
         config, run, CHANNELS, state.kinds, KindStore(state, run, CHANNELS), opening, state.whole
@@ -214,6 +238,7 @@ def take_over(dead: Running) -> Running:
     """
     assert isinstance(dead.pipeline, RemotePipeline)
     assert dead.state is not None
+    state = dead.state
     items, events, seq = _compare_with_journal(dead, dead.pipeline)
     config = msgspec.structs.replace(dead.config, worker="thread")
     run = msgspec.structs.replace(dead.run, first_seq=find_first_seq(items, events, seq))
@@ -229,7 +254,7 @@ def take_over(dead: Running) -> Running:
             CHANNELS,
             dead.state.kinds,
             KindStore(dead.state, run, CHANNELS),
-            lambda: describe_run(config, GitCommit()),
+            lambda: describe_run(config, GitCommit(), state.description),
             dead.state.whole,
             continued=continued if run.first_seq > 0 else None,
         )
@@ -238,7 +263,7 @@ def take_over(dead: Running) -> Running:
         undo.callback(CHANNELS.buffer.take, len(unwritten))
         _connect(config, pipeline)
         undo.pop_all()
-    return Running(config, run, dead.state, pipeline, dead.attempt, dead.ending)
+    return Running(config, run, state, pipeline, dead.attempt, dead.ending, code=dead.code)
 
 
 def _compare_with_journal(

@@ -41,7 +41,7 @@ def wrap(text: str, width: int, used: int = 0) -> list[str]:
     lines, line, left = [], "", width - used
     for word in _words(text.strip(), width - len(indent)):
         joined = f"{line} {word}" if line else indent + word
-        if cell_len(joined) > left and (line or used and not lines):
+        if cell_len(joined) > left and (line or (used and not lines)):
             lines.append(line)
             joined, left = indent + word, width
         line = joined

@@ -98,7 +98,7 @@ def _append_fields(lines: list[str], event: Event, used: int, screen: Screen) ->
 
 
 def alert_lines(event: Event, screen: Screen) -> list[str]:
-    """Return an alert: its sentence, and what may be the cause and the remedy, where it has them."""
+    """Return an alert: its sentence, and its cause and remedy if it has them."""
     style = _SEVERITIES.get(str(event.get("severity")), event["level"])
     head, width = _head(event, "ALERT", style, screen.paint)
     text = event.get("message") or event.get("signal") or "alert"

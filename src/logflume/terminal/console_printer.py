@@ -67,9 +67,7 @@ class ConsolePrinter:
             return self._step_lines(self._collector.add(event), screen)
         if event_type == "run_started" and event.get("arguments") is not None:
             self._collector.note_trainer()
-        elif _is_in_start_or_end_line(event):
-            return []
-        elif event_type == "generation" and is_usual:
+        elif _is_in_start_or_end_line(event) or (event_type == "generation" and is_usual):
             return []
         # What came before stays before.
         lines = self._step_lines(self._collector.flush(), screen)

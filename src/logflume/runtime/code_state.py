@@ -1,0 +1,158 @@
+"""Keeps what a run's code was: the changes that are in no commit, and the installed packages."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from logflume.guard import Failure, call_guarded, describe
+from logflume.logger.channels import CHANNELS
+from logflume.pipeline.faults import report_fault
+from logflume.redaction.texts import redact_text
+from logflume.runs.info import RunInfo
+from logflume.runs.safe_files import make_folder, open_file
+from logflume.threads import start_thread
+
+__all__ = ["FOLDER", "CodeState"]
+
+FOLDER = "environment"
+"""The folder of these files, within the run's."""
+
+MAX_DIFF_BYTES = 1_000_000
+GIT_TIMEOUT_S = 30.0
+"""How long git may take, in seconds. Nobody waits for it before the run ends."""
+
+END_TIMEOUT_S = 0.5
+"""How long the end of the run waits, in seconds."""
+
+_CHUNK_BYTES = 65_536
+_CUT = "\n[cut here: the changes have more than {limit:,} bytes]\n"
+_DIFF = ("git", "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
+"""No program that the repository names is run for it."""
+
+_PACKAGE = re.compile(r"([^-]+)-([^-]+)(?:-[^-]+)*\.(?:dist|egg)-info")
+
+
+class CodeState:
+    """Writes `environment/git.diff` and `environment/packages.txt`, on a thread of its own.
+
+    The diff has the changes of tracked files since the last commit, without secrets, and at most a
+    megabyte. Of an attempt that continues the run, the names have its number.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: RunInfo) -> None:
+        self._folder = run.folder / FOLDER
+        self._tag = f"-attempt{run.attempt}" if run.attempt else ""
+        self._git: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._has_ended = threading.Event()
+
+    def start(self) -> None:
+        """Start git, on the thread that starts the run (see `GitCommit`), and the own thread."""
+        try:
+            self._git = subprocess.Popen(
+                _DIFF, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        except OSError:  # there is no git
+            self._git = None
+        self._thread = start_thread("environment", self._run)
+
+    def finish(self) -> None:
+        """Wait a moment until everything is written; what takes longer is given up."""
+        if self._thread is None:
+            return
+        self._thread.join(END_TIMEOUT_S)
+        self._has_ended.set()
+        if self._git is not None and self._git.poll() is None:
+            self._git.kill()
+        self._thread.join(END_TIMEOUT_S)
+
+    def _run(self) -> None:
+        for name, write in (("packages.txt", self._write_packages), ("git.diff", self._write_diff)):
+            result = call_guarded(write)
+            if isinstance(result, Failure):
+                report_fault(CHANNELS, f"{FOLDER}/{name}", "limited", describe(result.error))
+
+    def _write_packages(self) -> None:
+        found = sorted(installed_packages().items(), key=lambda item: item[0].lower())
+        lines = [f"# Python {platform.python_version()} on {platform.platform()}"]
+        self._write("packages", ".txt", "\n".join([*lines, *map("==".join, found), ""]))
+
+    def _write_diff(self) -> None:
+        if self._git is None:
+            return
+        with self._git as git:
+            content = self._read(git)
+            if self._has_ended.is_set():
+                raise TimeoutError("the run ended before git did, so the changes are not recorded")
+        if not content:
+            return
+        is_cut = len(content) > MAX_DIFF_BYTES
+        text = content[:MAX_DIFF_BYTES].decode(errors="replace")
+        redacted = "".join(self._redact(text))
+        self._write(
+            "git", ".diff", redacted + (_CUT.format(limit=MAX_DIFF_BYTES) if is_cut else "")
+        )
+        if is_cut:
+            reason = f"the changes have more than {MAX_DIFF_BYTES:,} bytes; the first are kept"
+            report_fault(CHANNELS, f"{FOLDER}/git.diff", "limited", reason)
+
+    def _read(self, git: subprocess.Popen[bytes]) -> bytes:
+        """Return what git prints, or its start; git is stopped where it prints or takes more."""
+        assert git.stdout is not None
+        timer = threading.Timer(GIT_TIMEOUT_S, git.kill)
+        timer.daemon = True
+        timer.start()
+        started_s = time.monotonic()
+        content = git.stdout.read(MAX_DIFF_BYTES + 1)
+        timer.cancel()
+        if len(content) > MAX_DIFF_BYTES:
+            git.kill()
+        elif time.monotonic() - started_s >= GIT_TIMEOUT_S:
+            raise TimeoutError(f"git took more than {GIT_TIMEOUT_S:.0f} s")
+        return content
+
+    def _redact(self, text: str) -> list[str]:
+        """Return a text without its secrets, in pieces of whole lines."""
+        pieces: list[str] = []
+        lines: list[str] = []
+        size = 0
+        for line in text.splitlines(keepends=True):
+            lines.append(line)
+            size += len(line)
+            if size >= _CHUNK_BYTES:
+                pieces.append(redact_text("".join(lines)))
+                lines, size = [], 0
+                # The interpreter must not end while a pattern is matched.
+                if self._has_ended.is_set():
+                    raise TimeoutError("the run ended before the changes were written")
+        return [*pieces, redact_text("".join(lines))]
+
+    def _write(self, stem: str, suffix: str, text: str) -> None:
+        make_folder(self._folder)
+        path = self._folder / f"{stem}{self._tag}{suffix}"
+        with open(path, "wb", opener=open_file) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def installed_packages() -> dict[str, str]:
+    """Return the versions of the installed packages by name, from the names of their folders.
+
+    Reading the metadata of a thousand packages would take a second.
+    """
+    found: dict[str, str] = {}
+    for folder in map(Path, sys.path):
+        names = call_guarded(os.listdir, folder)
+        for match in map(_PACKAGE.fullmatch, [] if isinstance(names, Failure) else names):
+            if match:
+                found.setdefault(match[1], match[2])
+    return found
