@@ -38,7 +38,8 @@ def wrap(text: str, width: int, used: int = 0) -> list[str]:
         return [text]
     indent = text[: len(text) - len(text.lstrip())]
     indent = indent if len(indent) < width // 2 else ""
-    lines, line, left = [], "", width - used
+    lines: list[str] = []
+    line, left = "", width - used
     for word in _words(text.strip(), width - len(indent)):
         joined = f"{line} {word}" if line else indent + word
         if cell_len(joined) > left and (line or (used and not lines)):

@@ -33,8 +33,6 @@ MIN_WIDTH = 40
 _LOGGERS = ("training", "system")
 """Loggers whose name a line doesn't show."""
 
-_SEVERITIES = {"info": "info", "warning": "warning", "critical": "critical"}
-
 
 class Screen(NamedTuple):
     """What lines are shown on.
@@ -99,7 +97,7 @@ def _append_fields(lines: list[str], event: Event, used: int, screen: Screen) ->
 
 def alert_lines(event: Event, screen: Screen) -> list[str]:
     """Return an alert: its sentence, and its cause and remedy if it has them."""
-    style = _SEVERITIES.get(str(event.get("severity")), event["level"])
+    style = str(event.get("severity") or event["level"])
     head, width = _head(event, "ALERT", style, screen.paint)
     text = event.get("message") or event.get("signal") or "alert"
     lines = _message_lines(str(text), width, screen)

@@ -134,7 +134,8 @@ class StepTable:
         for index, text in zip(_TIMING_RANKS, timing, strict=False):
             items.insert(index, (text, cell_len(text), True))
         left = width + len(GAP)
-        shown, ends = [], []
+        shown: list[str] = []
+        ends: list[str] = []
         for text, needed, is_timing in items:
             if needed + len(GAP) <= left:
                 left -= needed + len(GAP)

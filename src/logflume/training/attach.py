@@ -13,6 +13,7 @@ from logflume.logger.logger import get_logger
 from logflume.runtime.exits import set_ending
 from logflume.training.function_names import TOTAL
 from logflume.training.policies import Policy, keep_all
+from logflume.training.quiet import QuietReports
 from logflume.training.rollout_hooks import RolloutHooks
 from logflume.training.wrapped_rewards import get_wrapped_reward_functions
 
@@ -29,7 +30,9 @@ class Attachment:
     Use it as a context manager, or call `detach()`.
     """
 
-    def __init__(self, trainer: Any, keep: Policy, columns: Sequence[str], quality: bool) -> None:
+    def __init__(
+        self, trainer: Any, keep: Policy, columns: Sequence[str], quality: bool, quiet: bool
+    ) -> None:
         # Imported here because `import logflume.training` must not load transformers.
         from logflume.training.callbacks import EnhancedLoggingCallback
 
@@ -41,6 +44,7 @@ class Attachment:
         callbacks = trainer.callback_handler.callbacks
         has_callback = any(isinstance(other, EnhancedLoggingCallback) for other in callbacks)
         self._callback = None if has_callback else EnhancedLoggingCallback()
+        self._quiet = QuietReports(trainer) if quiet else None
 
     def detach(self) -> None:
         """Restore the trainer to its state before `attach`.
@@ -50,6 +54,8 @@ class Attachment:
         self._count -= 1
         if self._count != 0:
             return
+        if self._quiet is not None:
+            self._quiet.remove()
         if self._callback is not None:
             self._trainer.remove_callback(self._callback)
         if self._hooks is not None:
@@ -76,6 +82,8 @@ class Attachment:
         if self._count > 1:
             return
         setattr(self._trainer, _MARK, self)
+        if self._quiet is not None:
+            self._quiet.install()
         if self._callback is not None:
             self._trainer.add_callback(self._callback)
         if self._hooks is not None:
@@ -90,6 +98,7 @@ def attach(
     rollouts: Policy | Literal["all"] = "all",
     columns: Sequence[str] = (),
     quality: bool = True,
+    quiet: bool = True,
 ) -> Attachment:
     """Log the metrics of a trainer, and its rollouts with rewards and advantages.
 
@@ -106,6 +115,8 @@ def attach(
             `answer`.
         quality: Whether the processor `measure_generations`, if configured, measures the
             completions.
+        quiet: Whether the trainer's own lines and table of metrics are left out while the console
+            shows the same metrics. Its progress bar stays.
 
     Returns:
         The attachment, a context manager that detaches on exit.
@@ -122,7 +133,7 @@ def attach(
     attachment: Attachment | None = getattr(trainer, _MARK, None)
     if attachment is None:
         keep = keep_all if rollouts == "all" else rollouts
-        attachment = Attachment(trainer, keep, columns, quality)
+        attachment = Attachment(trainer, keep, columns, quality, quiet)
         _warn_about_names(getattr(trainer, "reward_func_names", []))
     attachment._install()
     return attachment
