@@ -61,7 +61,7 @@ YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't a
 class _DefaultGroup(typer.core.TyperGroup):
     """A group whose first command is run if no command is named: `logflume runs logs`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the name of the first command where there is none."""
         is_named = bool(args) and (args[0] in self.commands or args[0] in ("-h", "--help"))
         return super().parse_args(ctx, args if is_named else [_LIST, *args])

@@ -58,11 +58,10 @@ def print_end(config: Config, run: RunInfo, status: str, report: Report, started
     if not shows_on_console(config, run, "training", "training"):
         return
     took_s = time.time() - datetime.fromisoformat(started).timestamp()
-    verb = "is incomplete" if status == "incomplete" else status
     events = f"{report.written:,} event{'' if report.written == 1 else 's'} written"
     dropped = sum(sink["dropped"] for sink in report.sinks.values()) + report.dropped
     _print(
-        f"run {run.run} {verb} after {compact_duration(max(0.0, took_s))}: {events}, "
+        f"{status} after {compact_duration(max(0.0, took_s))}: {events}, "
         f"{f'{dropped:,}' if dropped else 'none'} dropped",
         f"next: `{command('logflume', 'show', short_path(run.folder))}`",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -30,7 +31,11 @@ DEFAULT_WIDTH = 80
 MIN_WIDTH = 40
 """The narrowest terminal that lines are made for, in cells."""
 
-_LOGGERS = ("training", "system")
+_PYTHON_WARNINGS = "py.warnings"
+_WARNING = re.compile(r"(?:.*/)?([^/\n]+):(\d+): (\w+): (.*?)(?:\n  [^\n]*)?\s*", re.DOTALL)
+"""What Python prints of a warning: file, line, class, text, and the line of code."""
+
+_LOGGERS = ("training", "system", _PYTHON_WARNINGS)
 """Loggers whose name a line doesn't show."""
 
 
@@ -74,6 +79,8 @@ def event_lines(event: Event, screen: Screen) -> list[str]:
     label = "" if level == "info" else level.upper()
     head, width = _head(event, label, level, paint)
     text = event.get("message")
+    if event["logger"] == _PYTHON_WARNINGS and isinstance(text, str):
+        text = _short_warning(text)
     has_text = isinstance(text, str) or event["event"] == "message"
     lines = _message_lines(str(text), width, screen) if has_text else [escape(event["event"])]
     used = cell_len(lines[-1]) + (width if len(lines) == 1 else len(INDENT))
@@ -82,6 +89,15 @@ def event_lines(event: Event, screen: Screen) -> list[str]:
     _append_fields(lines, event, used, screen)
     lines[0] = head + lines[0]
     return [lines[0], *(INDENT + line for line in [*lines[1:], *_trace_lines(event, screen)])]
+
+
+def _short_warning(text: str) -> str:
+    """Return what Python prints of a warning without folders and code, the file at the end."""
+    match = _WARNING.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    if match is None:
+        return text
+    file, line, kind, what = match.groups()
+    return f"{kind}: {what} ({file}:{line})"
 
 
 def _append_fields(lines: list[str], event: Event, used: int, screen: Screen) -> None:

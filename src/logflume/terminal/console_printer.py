@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
@@ -9,6 +10,7 @@ from itertools import chain
 from logflume.events.reserved import LEVELS
 from logflume.protocols import Event
 from logflume.terminal.cells import pad
+from logflume.terminal.compact_numbers import compact_duration
 from logflume.terminal.completion_panel import panel_lines
 from logflume.terminal.console_lines import Screen, alert_lines, event_lines, local_time
 from logflume.terminal.step_collector import STEP_EVENTS, CollectedStep, StepCollector
@@ -19,6 +21,17 @@ from logflume.values.columnar import EventColumns
 __all__ = ["ConsolePrinter"]
 
 _OF_THE_START_AND_END_LINES = frozenset({"run_started", "run_finished"})
+
+_HYPERPARAMETER = "hyperparameters/"
+
+_WELL_KNOWN = tuple(
+    _HYPERPARAMETER + name
+    for name in (
+        *("learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps"),
+        *("num_generations", "max_completion_length", "beta", "temperature", "seed"),
+    )
+)
+"""The trainer's arguments that the line about its start shows, as far as they fit."""
 
 _UNPRINTED = {"exception": "exception/traceback", "run_finished": "exception"}
 """The fields, by event type, that repeat what Python prints of an uncaught exception."""
@@ -67,6 +80,9 @@ class ConsolePrinter:
             return self._step_lines(self._collector.add(event), screen)
         if event_type == "run_started" and event.get("arguments") is not None:
             self._collector.note_trainer()
+            event = _as_message(event, _describe_training(event), _WELL_KNOWN)
+        elif event_type == "summary":
+            event = _as_message(event, _describe_end(event), ("train_loss",))
         elif _is_in_start_or_end_line(event) or (event_type == "generation" and is_usual):
             return []
         # What came before stays before.
@@ -129,8 +145,35 @@ class ConsolePrinter:
         if step_s is None and isinstance(reported_s, (int, float)) and reported_s >= 0:
             step_s = float(reported_s)
         total = self._find_total()
-        remaining_s = self._clock.remaining_s(step.step, total)
-        return timing_texts(step_s, remaining_s, has_total=total is not None)
+        return timing_texts(step_s, None if total is None else max(0, total - step.step))
+
+
+def _as_message(event: Event, text: str, names: Sequence[str]) -> Event:
+    """Return an event as a message with some of its fields."""
+    reserved = {"event": "message", "message": text, "step": None, "mode": None}
+    kept = {n: event[n] for n in ("timestamp", "level", "logger")}
+    fields = {name.removeprefix(_HYPERPARAMETER): event.get(name) for name in names}
+    return {**kept, **reserved, **fields}
+
+
+def _describe_training(event: Event) -> str:
+    steps = event.get("total_steps")
+    return (
+        f"The training of {steps:,} steps begins"
+        if isinstance(steps, int)
+        else "The training begins"
+    )
+
+
+def _describe_end(event: Event) -> str:
+    step, runtime_s = event["step"], event.get("train_runtime")
+    text = (
+        f"The training has ended after {step:,} steps"
+        if isinstance(step, int)
+        else "The training has ended"
+    )
+    is_known = isinstance(runtime_s, (int, float)) and math.isfinite(runtime_s)
+    return f"{text}, {compact_duration(float(runtime_s))}" if is_known else text
 
 
 def _is_in_start_or_end_line(event: Event) -> bool:

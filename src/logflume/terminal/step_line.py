@@ -24,8 +24,8 @@ MAX_NAME_WIDTH = 24
 _MIN_VALUE_WIDTH = 4
 """Cells of a number with three digits; of a loss, which may be negative, one more."""
 
-_TIMING_RANKS = (3, 5)
-"""How many metrics are more important than the time left, and than the duration of a step."""
+_TIMING_RANKS = (3, 7)
+"""Where these texts are among the metrics, by importance: the time left, the duration of a step."""
 
 _INTERVALS = 20
 """Steps over which the duration of a step is averaged."""
@@ -38,8 +38,8 @@ class StepClock:
         >>> clock = StepClock()
         >>> clock.note(1, 10.0)
         >>> clock.note(3, 11.0)
-        >>> clock.step_s, clock.remaining_s(3, 43)
-        (0.5, 20.0)
+        >>> clock.step_s
+        0.5
     """
 
     def __init__(self) -> None:
@@ -62,11 +62,6 @@ class StepClock:
             else:
                 self._intervals.append((time_s - last_s) / (step - last_step))
         self._last = (step, time_s)
-
-    def remaining_s(self, step: int, total: int | None) -> float | None:
-        """Return how long the steps up to `total` will take, in seconds; None if unknown."""
-        step_s = self.step_s
-        return None if step_s is None or total is None else max(0, total - step) * step_s
 
 
 class _Column:
@@ -148,18 +143,22 @@ class StepTable:
         return fit(escape(metric.name), MAX_NAME_WIDTH) if is_taken else metric.label
 
 
-def timing_texts(step_s: float | None, remaining_s: float | None, has_total: bool) -> list[str]:
+def timing_texts(step_s: float | None, remaining_steps: int | None) -> list[str]:
     """Return the texts about time at the end of a line: the time left, and that of a step.
 
     What isn't known yet is blank, so that the columns before it keep their places.
 
-    >>> timing_texts(0.5, 14.0, has_total=True)
-    ['ETA 14 s', '0.5 s/step']
+    Args:
+        step_s: The duration of a step, in seconds; None if unknown.
+        remaining_steps: The steps that are left; None if it isn't known how many there will be.
+
+    >>> timing_texts(0.5, 28)
+    ['ETA 14 s ', '0.5 s/step']
     """
     rate = "" if step_s is None else _rate(step_s)
     texts = [f"{rate:>10}"]
-    if has_total:
-        eta = "" if remaining_s is None else f"ETA {compact_duration(round(remaining_s))}"
+    if remaining_steps is not None:
+        eta = "" if step_s is None else f"ETA {compact_duration(round(remaining_steps * step_s))}"
         texts.insert(0, f"{eta:<9}")
     return texts
 

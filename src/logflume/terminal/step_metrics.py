@@ -41,9 +41,9 @@ _FIRST = (
     ("reward", "reward"),
     ("loss", "loss"),
     ("accuracy", "acc"),
-    ("mean_token_accuracy", "acc"),
     ("rewards/margins", "margin"),
     ("rewards/accuracies", "acc"),
+    ("mean_token_accuracy", "token acc"),
 )
 """The metrics that people look at first, and their labels; the reward functions follow."""
 
@@ -68,7 +68,7 @@ _LAST = (
 
 _BOOKKEEPING = re.compile(
     r"num_tokens|num_input_tokens_seen|completions/.*|clip_ratio/.*|sampling/.*|tools/.*|logps/.*"
-    r"|logits/.*|.*_(?:runtime|per_second|preparation_time)|runtime|total_flos"
+    r"|logits/.*|frac_(?:all|none)_correct|.*_(?:runtime|per_second|preparation_time)|runtime|total_flos"
 )
 """Names that come after all others."""
 
