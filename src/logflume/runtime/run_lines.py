@@ -45,11 +45,12 @@ def print_start(config: Config, run: RunInfo) -> None:
     if not shows_on_console(config, run, "training", "training"):
         return
     folder = short_path(run.folder)
+    look = f"look at it with `{command('logflume', 'show', folder)}`"
     attempt = f", attempt {run.attempt}" if run.attempt else ""
     _print(
         f"run {run.run}{attempt}, in {folder}",
         f"records {_outputs(config)}; times are {_zone()}",
-        f"look at it with `{command('logflume', 'show', folder)}`",
+        *([look] if _has_journal(config) else []),
     )
 
 
@@ -58,12 +59,13 @@ def print_end(config: Config, run: RunInfo, status: str, report: Report, started
     if not shows_on_console(config, run, "training", "training"):
         return
     took_s = time.time() - datetime.fromisoformat(started).timestamp()
+    following = f"next: `{command('logflume', 'show', short_path(run.folder))}`"
     events = f"{report.written:,} event{'' if report.written == 1 else 's'} written"
     dropped = sum(sink["dropped"] for sink in report.sinks.values()) + report.dropped
     _print(
         f"{status} after {compact_duration(max(0.0, took_s))}: {events}, "
         f"{f'{dropped:,}' if dropped else 'none'} dropped",
-        f"next: `{command('logflume', 'show', short_path(run.folder))}`",
+        *([following] if _has_journal(config) else []),
     )
 
 
@@ -71,6 +73,10 @@ def _zone() -> str:
     """Return the local time zone, in which the console shows times."""
     name, offset = time.strftime("%Z"), time.strftime("%z")
     return name if name == "UTC" else f"{name} (UTC{offset[:3]}:{offset[3:]})"
+
+
+def _has_journal(config: Config) -> bool:
+    return any(config.sinks[name].type == "jsonl" for name in config.used_sinks())
 
 
 def _outputs(config: Config) -> str:

@@ -99,6 +99,8 @@ class StepCollector:
         """Add an event of `STEP_EVENTS`, and yield the steps that are complete."""
         step, event_type = event["step"], event["event"]
         is_eval = event.get("mode") == "eval"
+        if is_eval and False in self._open and False not in self._ends_with:
+            yield from self._end(False)  # the step that is evaluated comes first
         current = self._open.get(is_eval)
         if current is not None and current.step != step:
             self._ends_with.setdefault(is_eval, current.last_type)
@@ -114,13 +116,13 @@ class StepCollector:
 
     def flush(self) -> Iterator[CollectedStep]:
         """Yield the steps of which it isn't known whether more comes."""
-        for is_eval in list(self._open):
+        for is_eval in sorted(self._open):
             if is_eval not in self._ends_with:
                 yield from self._end(is_eval)
 
     def close(self) -> Iterator[CollectedStep]:
         """Yield all steps that were not yielded."""
-        for is_eval in list(self._open):
+        for is_eval in sorted(self._open):
             yield from self._end(is_eval)
 
     def _learn(self, current: CollectedStep, event_type: str) -> None:

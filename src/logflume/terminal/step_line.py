@@ -120,7 +120,9 @@ class StepTable:
                 self._columns[name].note(metric)
         shown, ends = self._select(timing, width)
         pieces = [self._columns[name].format(by_name.get(name), paint) for name in shown]
-        return GAP.join([*pieces, *(paint(text, "dim") for text in ends)]).rstrip()
+        while ends and not ends[-1].strip():
+            ends.pop()
+        return GAP.join([*pieces, paint(GAP.join(ends).rstrip(), "dim")]).rstrip()
 
     def _select(self, timing: Sequence[str], width: int) -> tuple[list[str], list[str]]:
         """Return the names of the columns, and the texts after them, that fit, from the left."""
@@ -155,7 +157,7 @@ def timing_texts(step_s: float | None, remaining_steps: int | None) -> list[str]
     >>> timing_texts(0.5, 28)
     ['ETA 14 s ', '0.5 s/step']
     """
-    rate = "" if step_s is None else _rate(step_s)
+    rate = _rate(step_s) if step_s else ""
     texts = [f"{rate:>10}"]
     if remaining_steps is not None:
         eta = "" if step_s is None else f"ETA {compact_duration(round(remaining_steps * step_s))}"
