@@ -109,7 +109,11 @@ def _repair_latest(gone: Path) -> None:
         return
     with suppress(OSError):
         link.unlink()
-        states = [path for path in gone.parent.glob("*/run.json") if not path.parent.is_symlink()]
+        states = [
+            path
+            for path in gone.parent.glob("*/run.json")
+            if not path.parent.is_symlink() and path.parent.name[0] != "."
+        ]
         if states:
             newest = max(states, key=lambda path: path.stat().st_mtime)
             link.symlink_to(newest.parent.name, target_is_directory=True)
