@@ -19,7 +19,7 @@ from logflume.exceptions import ConfigError
 from logflume.logger.channels import CHANNELS
 from tests.event_helpers import JOURNAL, read
 
-CONSOLE = {
+CONSOLE: dict[str, Any] = {
     "root": {"sinks": ["console", "jsonl"]},
     "sinks": {"console": None, "jsonl": {"path": "{dir}/{run}/events.jsonl"}},
 }
@@ -254,3 +254,8 @@ def test_large_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert diff.read_text().endswith("[cut here: the changes have more than 1,000,000 bytes]\n")
     assert diff.stat().st_size < 1_001_000
+    assert ["environment/git.diff"] == [
+        event["component"]
+        for event in read(run.folder / "events.jsonl")
+        if event.get("status") == "limited"
+    ]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from logflume.guard import Failure, call_guarded, describe
@@ -17,6 +18,7 @@ from logflume.pipeline.faults import report_fault
 from logflume.redaction.texts import redact_text
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import make_folder, open_file
+from logflume.terminal.streams import print_line
 from logflume.threads import start_thread
 
 __all__ = ["FOLDER", "CodeState"]
@@ -55,6 +57,7 @@ class CodeState:
         self._git: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._has_ended = threading.Event()
+        self._is_over = False
 
     def start(self) -> None:
         """Start git, on the thread that starts the run (see `GitCommit`), and the own thread."""
@@ -66,21 +69,31 @@ class CodeState:
             self._git = None
         self._thread = start_thread("environment", self._run)
 
-    def finish(self) -> None:
-        """Wait a moment until everything is written; what takes longer is given up."""
-        if self._thread is None:
+    def finish(self, timeout_s: float = END_TIMEOUT_S) -> None:
+        """Wait a moment until everything is written; what takes longer is given up.
+
+        Call it before the pipeline is closed: what isn't recorded is an event of the run.
+        """
+        if self._thread is None or self._is_over:
             return
-        self._thread.join(END_TIMEOUT_S)
+        self._thread.join(min(timeout_s, END_TIMEOUT_S))
         self._has_ended.set()
         if self._git is not None and self._git.poll() is None:
             self._git.kill()
         self._thread.join(END_TIMEOUT_S)
+        self._is_over = True
 
     def _run(self) -> None:
         for name, write in (("packages.txt", self._write_packages), ("git.diff", self._write_diff)):
             result = call_guarded(write)
             if isinstance(result, Failure):
-                report_fault(CHANNELS, f"{FOLDER}/{name}", "limited", describe(result.error))
+                self._report(name, describe(result.error))
+
+    def _report(self, name: str, reason: str) -> None:
+        if self._is_over:  # an event would be one of the next run
+            print_line(f"{FOLDER}/{name}: {reason}")
+        else:
+            report_fault(CHANNELS, f"{FOLDER}/{name}", "limited", reason)
 
     def _write_packages(self) -> None:
         found = sorted(installed_packages().items(), key=lambda item: item[0].lower())
@@ -104,22 +117,27 @@ class CodeState:
         )
         if is_cut:
             reason = f"the changes have more than {MAX_DIFF_BYTES:,} bytes; the first are kept"
-            report_fault(CHANNELS, f"{FOLDER}/git.diff", "limited", reason)
+            self._report("git.diff", reason)
 
     def _read(self, git: subprocess.Popen[bytes]) -> bytes:
-        """Return what git prints, or its start; git is stopped where it prints or takes more."""
+        """Return what git prints, or its start; git is stopped where it prints or takes more.
+
+        Raises:
+            TimeoutError: Git takes too long.
+        """
         assert git.stdout is not None
-        timer = threading.Timer(GIT_TIMEOUT_S, git.kill)
-        timer.daemon = True
-        timer.start()
-        started_s = time.monotonic()
-        content = git.stdout.read(MAX_DIFF_BYTES + 1)
-        timer.cancel()
-        if len(content) > MAX_DIFF_BYTES:
-            git.kill()
-        elif time.monotonic() - started_s >= GIT_TIMEOUT_S:
-            raise TimeoutError(f"git took more than {GIT_TIMEOUT_S:.0f} s")
-        return content
+        deadline_s = time.monotonic() + GIT_TIMEOUT_S
+        content = bytearray()
+        while len(content) <= MAX_DIFF_BYTES:
+            if not wait([git.stdout], max(0.0, deadline_s - time.monotonic())):
+                git.kill()
+                raise TimeoutError(f"git took more than {GIT_TIMEOUT_S:.0f} s")
+            piece = os.read(git.stdout.fileno(), _CHUNK_BYTES)
+            if not piece:
+                return bytes(content)
+            content += piece
+        git.kill()
+        return bytes(content)
 
     def _redact(self, text: str) -> list[str]:
         """Return a text without its secrets, in pieces of whole lines."""

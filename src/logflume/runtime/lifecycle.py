@@ -157,6 +157,8 @@ def shutdown(timeout_s: float | None = None, *, status: str | None = None) -> bo
         _set_status(status)
         limit_s = _running.config.shutdown_timeout_s if timeout_s is None else timeout_s
         is_resumed = _running.ending is not None
+        if _running.code is not None:
+            _running.code.finish(_bounded(limit_s))
         deadline_s = time.monotonic() + _bounded(limit_s)
         done = None
         try:
@@ -231,8 +233,6 @@ def _end_run(done: bool, deadline_s: float) -> bool:
     status = running.pipeline.status()
     _last_report = status.report
     exits.report_losses(status, done)
-    if running.code is not None:
-        running.code.finish()
     is_saved = _save_state(running, status, done, deadline_s)
     if running.state is not None:
         print_end(

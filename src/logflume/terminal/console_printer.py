@@ -172,8 +172,9 @@ def _describe_end(event: Event) -> str:
         if isinstance(step, int)
         else "The training has ended"
     )
-    is_known = isinstance(runtime_s, (int, float)) and math.isfinite(runtime_s)
-    return f"{text}, {compact_duration(float(runtime_s))}" if is_known else text
+    if isinstance(runtime_s, (int, float)) and math.isfinite(runtime_s):
+        text += f", {compact_duration(float(runtime_s))}"
+    return text
 
 
 def _is_in_start_or_end_line(event: Event) -> bool:
