@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from logflume.protocols import Event
@@ -67,6 +68,11 @@ class Screen(NamedTuple):
 
 def local_time(timestamp: str) -> str:
     """Return the time of day of an event in the local time zone, to the second."""
+    return _local_second(timestamp[:19] + "Z")
+
+
+@lru_cache(maxsize=16)
+def _local_second(timestamp: str) -> str:
     try:
         return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S")
     except (ValueError, OverflowError, OSError):  # not one of this package's

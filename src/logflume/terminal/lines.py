@@ -138,6 +138,13 @@ def _format_fields(event: Event, fields: _Fields) -> list[str]:
     return pieces
 
 
+@lru_cache(_CACHE_SIZE)
+def _labels(event_type: str, names: tuple[str, ...]) -> list[tuple[str, str, bool]]:
+    """Return name, label, and whether a zero is omitted, for each field that may be shown."""
+    fields = console_fields(event_type, names)
+    return [(name, f"{escape(shown)}=", skips_zero) for name, shown, skips_zero in fields]
+
+
 def format_fields(event: Event, paint: Painter, room: int | None) -> str:
     """Return the most important fields of an event as far as they fit; empty without any.
 
@@ -148,12 +155,12 @@ def format_fields(event: Event, paint: Painter, room: int | None) -> str:
     """
     pieces: list[str] = []
     fields = [
-        (shown, event[name])
-        for name, shown, skips_zero in console_fields(event["event"], tuple(event))
+        (label, event[name])
+        for name, label, skips_zero in _labels(event["event"], tuple(event))
         if event[name] is not None and (event[name] or not skips_zero)
     ]
-    for number, (shown, value) in enumerate(fields[:MAX_FIELDS]):
-        label, text = f"{escape(shown)}=", _format_value(value)
+    for number, (label, value) in enumerate(fields[:MAX_FIELDS]):
+        text = _format_value(value)
         if room is not None:
             is_last = number + 1 == len(fields)
             left = room - cell_len(label) - (0 if is_last else 2)  # for a gap and the ellipsis

@@ -69,24 +69,31 @@ class _Column:
 
     def __init__(self, metric: StepMetric, label: str, order: int) -> None:
         self.label = label
+        self._label_width = cell_len(label)
         self.importance = (metric.importance, order)
         self.place = (metric.place, order)
         self.is_number = metric.is_number
+        self.is_reward = metric.name == "reward"
         is_signed = metric.is_number and "loss" in metric.name
         self.value_width = _MIN_VALUE_WIDTH + is_signed if metric.is_number else 0
 
     @property
     def width(self) -> int:
-        return cell_len(self.label) + 1 + self.value_width
+        return self._label_width + 1 + self.value_width
 
-    def note(self, metric: StepMetric) -> None:
-        self.value_width = max(self.value_width, cell_len(metric.text))
+    def note(self, text: str) -> bool:
+        """Make room for a value; return whether the column has become wider."""
+        needed = cell_len(text)
+        if needed <= self.value_width:
+            return False
+        self.value_width = needed
+        return True
 
-    def format(self, metric: StepMetric | None, paint: Painter) -> str:
-        if metric is None:
+    def format(self, text: str | None, paint: Painter) -> str:
+        if text is None:
             return " " * self.width
-        space = " " * (self.value_width - cell_len(metric.text))
-        value = paint(metric.text, "bold" if metric.name == "reward" else "")
+        space = " " * (self.value_width - cell_len(text))
+        value = paint(text, "bold" if self.is_reward else "")
         value = space + value if self.is_number else value + space
         return f"{paint(self.label, 'name')} {value}"
 
@@ -100,6 +107,7 @@ class StepTable:
 
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
+        self._selection: tuple[tuple[int, ...], list[str], list[int]] | None = None
 
     def format(
         self, metrics: Iterable[StepMetric], timing: Sequence[str], width: int, paint: Painter
@@ -116,27 +124,43 @@ class StepTable:
         for name, metric in by_name.items():
             if name not in self._columns and len(self._columns) < MAX_COLUMNS:
                 self._columns[name] = _Column(metric, self._label(metric), len(self._columns))
-            if name in self._columns:
-                self._columns[name].note(metric)
-        shown, ends = self._select(timing, width)
-        pieces = [self._columns[name].format(by_name.get(name), paint) for name in shown]
-        while ends and not ends[-1].strip():
-            ends.pop()
-        return GAP.join([*pieces, paint(GAP.join(ends).rstrip(), "dim")]).rstrip()
+                self._selection = None
+        request = (width, *map(len, timing))
+        texts: dict[str, str] = {}
+        while True:
+            if self._selection is None or self._selection[0] != request:
+                self._selection = request, *self._select(request[1:], width)
+            _, shown, ends = self._selection
+            texts |= {n: by_name[n].text for n in shown if n in by_name and n not in texts}
+            # A value that is wider than those before it may leave no room for another column.
+            if not sum(self._columns[n].note(texts[n]) for n in shown if n in texts):
+                break
+            self._selection = None
+        pieces = [self._columns[name].format(texts.get(name), paint) for name in shown]
+        end = GAP.join(timing[index] for index in ends).rstrip()
+        return GAP.join([*pieces, paint(end, "dim")]).rstrip()
 
-    def _select(self, timing: Sequence[str], width: int) -> tuple[list[str], list[str]]:
-        """Return the names of the columns, and the texts after them, that fit, from the left."""
+    def _select(self, timing: Sequence[int], width: int) -> tuple[list[str], list[int]]:
+        """Return the names of the columns that fit, and the indices of the texts, from the left.
+
+        Args:
+            timing: The lengths of the texts.
+            width: Cells of the whole.
+        """
         ranked = sorted(self._columns, key=lambda name: self._columns[name].importance)
-        items = [(name, self._columns[name].width, False) for name in ranked]
-        for index, text in zip(_TIMING_RANKS, timing, strict=False):
-            items.insert(index, (text, cell_len(text), True))
+        items: list[tuple[str | int, int]] = [(n, self._columns[n].width) for n in ranked]
+        for rank, (index, length) in zip(_TIMING_RANKS, enumerate(timing), strict=False):
+            items.insert(rank, (index, length))
         left = width + len(GAP)
         shown: list[str] = []
-        ends: list[str] = []
-        for text, needed, is_timing in items:
+        ends: list[int] = []
+        for item, needed in items:
             if needed + len(GAP) <= left:
                 left -= needed + len(GAP)
-                (ends if is_timing else shown).append(text)
+                if isinstance(item, int):
+                    ends.append(item)
+                else:
+                    shown.append(item)
         return sorted(shown, key=lambda name: self._columns[name].place), ends[::-1]
 
     def _label(self, metric: StepMetric) -> str:

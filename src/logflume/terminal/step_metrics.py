@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from logflume.events.reserved import EventBase
@@ -23,18 +24,28 @@ class StepMetric(NamedTuple):
     Attributes:
         name: Its name in the event.
         label: Its name in the line.
-        text: Its value.
+        value: Its value.
         importance: The lowest is shown first where there isn't room for all.
         place: The lowest is at the left.
-        is_number: Whether the value is aligned to the right.
     """
 
     name: str
     label: str
-    text: str
+    value: Any
     importance: float
     place: float
-    is_number: bool
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the value is a number, which is aligned to the right."""
+        return isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        if not self.is_number:
+            return _yes_or_no(self.value) or fit(escape(str(self.value)), MAX_TEXT_WIDTH)
+        return (compact_percent if _is_share(self.name) else compact_number)(self.value)
 
 
 _FIRST = (
@@ -106,17 +117,28 @@ def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
     found = []
     has_reward = event.get("reward") is not None
     for name, value in event.items():
-        if name in _RESERVED or value is None or isinstance(value, (list, dict)):
-            continue
         if name == _TOTAL and not has_reward:
             name = "reward"
-        if name == _TOTAL or _HIDDEN.fullmatch(name):
+        shown = _shown(name)
+        if shown is None or value is None or isinstance(value, (list, dict)):
             continue
-        label, importance, place = _rank(name)
-        text, is_number = _format(name, value)
-        label = fit(escape(label), MAX_LABEL_WIDTH)
-        found.append(StepMetric(name, label, text, importance, place, is_number))
+        found.append(StepMetric(name, shown.label, value, shown.importance, shown.place))
     return found
+
+
+class _Shown(NamedTuple):
+    label: str
+    importance: float
+    place: float
+
+
+@lru_cache(maxsize=1024)
+def _shown(name: str) -> _Shown | None:
+    """Return how a metric is shown; None if it isn't."""
+    if name in _RESERVED or name == _TOTAL or _HIDDEN.fullmatch(name):
+        return None
+    label, importance, place = _rank(name)
+    return _Shown(fit(escape(label), MAX_LABEL_WIDTH), importance, place)
 
 
 def _rank(name: str) -> tuple[str, float, float]:
@@ -140,10 +162,10 @@ def short_name(function: str) -> str:
     return _ABBREVIATIONS.get(name, name)
 
 
-def _format(name: str, value: Any) -> tuple[str, bool]:
-    if isinstance(value, bool):
-        return "yes" if value else "no", False
-    if isinstance(value, (int, float)):
-        is_percent = _PERCENT.fullmatch(name) is not None
-        return (compact_percent if is_percent else compact_number)(value), True
-    return fit(escape(str(value)), MAX_TEXT_WIDTH), False
+def _yes_or_no(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else ""
+
+
+@lru_cache(maxsize=1024)
+def _is_share(name: str) -> bool:
+    return _PERCENT.fullmatch(name) is not None
