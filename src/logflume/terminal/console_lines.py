@@ -92,7 +92,7 @@ def event_lines(event: Event, screen: Screen) -> list[str]:
     used = cell_len(lines[-1]) + (width if len(lines) == 1 else len(INDENT))
     if not has_text:
         lines[0] = paint(lines[0], "bold")
-    _append_fields(lines, event, used, screen)
+    _append_fields(lines, event, used, screen, gap="  " if has_text else " ")
     lines[0] = head + lines[0]
     return [lines[0], *(INDENT + line for line in [*lines[1:], *_trace_lines(event, screen)])]
 
@@ -106,15 +106,15 @@ def _short_warning(text: str) -> str:
     return f"{kind}: {what} ({file}:{line})"
 
 
-def _append_fields(lines: list[str], event: Event, used: int, screen: Screen) -> None:
+def _append_fields(lines: list[str], event: Event, used: int, screen: Screen, gap: str) -> None:
     """Append an event's fields to its last line, or as another one if there is little room."""
-    room = None if screen.columns is None else screen.width - used - 1
+    room = None if screen.columns is None else screen.width - used - len(gap)
     is_apart = room is not None and room < MIN_FIELDS_WIDTH
     fields = format_fields(event, screen.paint, screen.width - len(INDENT) if is_apart else room)
     if is_apart and fields:
         lines.append(fields)
     elif fields:
-        lines[-1] += f" {fields}"
+        lines[-1] += gap + fields
 
 
 def alert_lines(event: Event, screen: Screen) -> list[str]:

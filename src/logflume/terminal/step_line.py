@@ -22,7 +22,7 @@ MAX_NAME_WIDTH = 24
 """Cells of a whole name."""
 
 _MIN_VALUE_WIDTH = 4
-"""Cells of a number with three digits; of a loss, which may be negative, one more."""
+"""Cells of a number with three digits; of a loss, which may be negative and small, two more."""
 
 _TIMING_RANKS = (3, 7)
 """Where these texts are among the metrics, by importance: the time left, the duration of a step."""
@@ -75,7 +75,7 @@ class _Column:
         self.is_number = metric.is_number
         self.is_reward = metric.name == "reward"
         is_signed = metric.is_number and "loss" in metric.name
-        self.value_width = _MIN_VALUE_WIDTH + is_signed if metric.is_number else 0
+        self.value_width = _MIN_VALUE_WIDTH + 2 * is_signed if metric.is_number else 0
 
     @property
     def width(self) -> int:
