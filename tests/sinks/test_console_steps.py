@@ -113,7 +113,7 @@ EXPECTED = {
     80: "reward 1.70  corr 1.25  fmt .450  loss  -.018  ETA 14 s",
     100: "reward 1.70  corr 1.25  fmt .450  loss  -.018  len 15.7  clip   5%  ETA 14 s",
     140: "reward 1.70  corr 1.25  fmt .450  loss  -.018  len 15.7  clip   5%  kl .010  lr 1e-5  "
-    "epoch .500  0.5 s/step  ETA 14 s",
+    "0.5 s/step  ETA 14 s",
     None: "reward 1.70  corr 1.25  fmt .450  loss  -.018  ETA 14 s",
 }
 
