@@ -153,7 +153,7 @@ def test_rewards_and_metrics_of_a_step_share_its_line(screen: Screen) -> None:
     lines = screen.lines(*events)
 
     assert ["step 1", "step 2", "step 3", "step 4"] == [line[10:16] for line in lines]
-    assert {"reward 1.00  a .500  loss   .250"} == {line[18:50] for line in lines}
+    assert {"reward 1.00  a .500  loss   .250"} == {line[20:52] for line in lines}
 
 
 def test_the_other_order(screen: Screen) -> None:
@@ -165,7 +165,7 @@ def test_the_other_order(screen: Screen) -> None:
         event("reward", 2, **{"rewards/a/mean": 0.5}),
     )
 
-    assert ["a .500  loss   .250"] * 2 == [line[18:] for line in lines]
+    assert ["a .500  loss   .250"] * 2 == [line[20:] for line in lines]
 
 
 def test_several_reports_of_a_step_are_their_mean(screen: Screen) -> None:
@@ -174,7 +174,7 @@ def test_several_reports_of_a_step_are_their_mean(screen: Screen) -> None:
         *(event("training", step, loss=loss) for step in (1, 2, 3) for loss in (0.25, 0.75))
     )
 
-    assert ["step 3  loss   .500"] == [line[10:29] for line in lines if "step 3" in line]
+    assert ["step 3    loss   .500"] == [line[10:31] for line in lines if "step 3" in line]
 
 
 @pytest.mark.parametrize("screen", [120], indirect=True)
@@ -184,7 +184,7 @@ def test_an_evaluation_is_set_off(screen: Screen) -> None:
         event("training", 1, loss=0.5), event("evaluation", 1, mode="eval", accuracy=0.71)
     )
 
-    assert ["06:00:00  step 1  loss   .500", "06:00:00  eval 1  acc .710"] == lines
+    assert ["06:00:00  step 1    loss   .500", "06:00:00  eval 1    acc .710"] == lines
 
 
 def test_lines_of_a_message(screen: Screen) -> None:
@@ -274,7 +274,7 @@ def test_a_trainer_reports_its_rewards_itself(screen: Screen) -> None:
 
     assert [
         "06:00:00  The training of 4 steps begins  beta=0.5",
-        "06:00:00  step 4  a 1.00  loss   .500",
+        "06:00:00  step 4    a 1.00  loss   .500",
     ] == lines
 
 

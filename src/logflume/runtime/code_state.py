@@ -129,7 +129,7 @@ class CodeState:
         deadline_s = time.monotonic() + GIT_TIMEOUT_S
         content = bytearray()
         while len(content) <= MAX_DIFF_BYTES:
-            if not wait([git.stdout], max(0.0, deadline_s - time.monotonic())):
+            if not wait([git.stdout.fileno()], max(0.0, deadline_s - time.monotonic())):
                 git.kill()
                 raise TimeoutError(f"git took more than {GIT_TIMEOUT_S:.0f} s")
             piece = os.read(git.stdout.fileno(), _CHUNK_BYTES)

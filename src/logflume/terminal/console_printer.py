@@ -22,6 +22,9 @@ __all__ = ["ConsolePrinter"]
 
 _OF_THE_START_AND_END_LINES = frozenset({"run_started", "run_finished"})
 
+_STEP_WIDTH = len("step 999")
+"""Room for the step: most trainings that don't say how long they are reach three digits."""
+
 _HYPERPARAMETER = "hyperparameters/"
 
 _WELL_KNOWN = tuple(
@@ -120,7 +123,8 @@ class ConsolePrinter:
         timing = [] if step.is_eval else self._time(step, values.get("step_time"))
         start = local_time(step.timestamp) + "  "
         where = self._place(step)
-        self._step_width = max(self._step_width, len(where))
+        if where:
+            self._step_width = max(self._step_width, len(where), _STEP_WIDTH)
         where = pad(where, self._step_width) + "  " if self._step_width else ""
         room = screen.width - len(start) - len(where)
         table = self._tables[step.is_eval].format(metrics, timing, room, screen.paint)
