@@ -259,3 +259,21 @@ def test_large_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for event in read(run.folder / "events.jsonl")
         if event.get("status") == "limited"
     ]
+
+
+def test_a_private_key_in_the_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key is found wherever it is in a long diff, also where the text is searched in pieces."""
+    (tmp_path / "data.txt").write_text("")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "data.txt")
+    git(tmp_path, "commit", "-qm", "first")
+    body = "".join(f"MIIEpAIBAAKCAQEA{number:048}\n" for number in range(25))
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{body}-----END RSA PRIVATE KEY-----\n"
+    (tmp_path / "data.txt").write_text(("some line of text\n" * 40 + key) * 80)
+    monkeypatch.chdir(tmp_path)
+    run = logflume.initialize(JOURNAL, dir="logs", run="r")
+    logflume.shutdown()
+
+    diff = (run.folder / "environment" / "git.diff").read_text()
+    assert "some line of text" in diff
+    assert "MIIE" not in diff

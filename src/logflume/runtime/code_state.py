@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -30,10 +31,16 @@ MAX_DIFF_BYTES = 1_000_000
 GIT_TIMEOUT_S = 30.0
 """How long git may take, in seconds. Nobody waits for it before the run ends."""
 
-END_TIMEOUT_S = 0.5
-"""How long the end of the run waits, in seconds."""
+END_TIMEOUT_S = 5.0
+"""How long the end of a run waits, in seconds: a very short one, or one in a huge repository."""
+
+_STOP_TIMEOUT_S = 0.5
+"""How long it waits for what was given up, in seconds."""
 
 _CHUNK_BYTES = 65_536
+_MAX_KEY_LINES = 200
+"""Lines of a private key, in the longest form that there is, and some more."""
+
 _CUT = "\n[cut here: the changes have more than {limit:,} bytes]\n"
 _DIFF = ("git", "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
 """No program that the repository names is run for it."""
@@ -80,7 +87,7 @@ class CodeState:
         self._has_ended.set()
         if self._git is not None and self._git.poll() is None:
             self._git.kill()
-        self._thread.join(END_TIMEOUT_S)
+        self._thread.join(_STOP_TIMEOUT_S)
         self._is_over = True
 
     def _run(self) -> None:
@@ -139,27 +146,38 @@ class CodeState:
         git.kill()
         return bytes(content)
 
-    def _redact(self, text: str) -> list[str]:
-        """Return a text without its secrets, in pieces of whole lines."""
-        pieces: list[str] = []
-        lines: list[str] = []
-        size = 0
-        for line in text.splitlines(keepends=True):
-            lines.append(line)
-            size += len(line)
-            if size >= _CHUNK_BYTES:
-                pieces.append(redact_text("".join(lines)))
-                lines, size = [], 0
-                # The interpreter must not end while a pattern is matched.
-                if self._has_ended.is_set():
-                    raise TimeoutError("the run ended before the changes were written")
-        return [*pieces, redact_text("".join(lines))]
+    def _redact(self, text: str) -> Iterator[str]:
+        """Yield a text without its secrets, in pieces.
+
+        Raises:
+            TimeoutError: The run has ended: the interpreter must not end during a search.
+        """
+        for piece in _pieces(text):
+            if self._has_ended.is_set():
+                raise TimeoutError("the run ended before the changes were written")
+            yield redact_text(piece)
 
     def _write(self, stem: str, suffix: str, text: str) -> None:
         make_folder(self._folder)
         path = self._folder / f"{stem}{self._tag}{suffix}"
         with open(path, "wb", opener=open_file) as file:
             file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield a text in pieces of whole lines; a private key, of many lines, is in one of them."""
+    lines: list[str] = []
+    size, key_lines = 0, 0
+    for line in text.splitlines(keepends=True):
+        lines.append(line)
+        size += len(line)
+        if "-----BEGIN " in line:
+            key_lines = _MAX_KEY_LINES
+        key_lines = 0 if "-----END " in line else max(0, key_lines - 1)
+        if size >= _CHUNK_BYTES and not key_lines:
+            yield "".join(lines)
+            lines, size = [], 0
+    yield "".join(lines)
 
 
 def installed_packages() -> dict[str, str]:

@@ -158,7 +158,7 @@ def shutdown(timeout_s: float | None = None, *, status: str | None = None) -> bo
         limit_s = _running.config.shutdown_timeout_s if timeout_s is None else timeout_s
         is_resumed = _running.ending is not None
         if _running.code is not None:
-            _running.code.finish(_bounded(limit_s))
+            _running.code.finish(_bounded(limit_s / 2))
         deadline_s = time.monotonic() + _bounded(limit_s)
         done = None
         try:
