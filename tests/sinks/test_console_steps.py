@@ -288,7 +288,9 @@ def test_start_and_end_have_lines_of_their_own(screen: Screen) -> None:
 
 @pytest.mark.parametrize("screen", [60], indirect=True)
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=60,
 )
 @given(
     st.dictionaries(st.text(max_size=30), st.floats() | st.integers() | st.text(), max_size=8),
