@@ -79,12 +79,13 @@ _LAST = (
 
 _BOOKKEEPING = re.compile(
     r"num_tokens|num_input_tokens_seen|completions/.*|clip_ratio/.*|sampling/.*|tools/.*|logps/.*"
-    r"|logits/.*|frac_(?:all|none)_correct|.*_(?:runtime|per_second|preparation_time)|runtime|total_flos"
+    r"|logits/.*|frac_(?:all|none)_correct"
 )
 """Names that come after all others."""
 
 _HIDDEN = re.compile(
     r"gpu/.*|torch/.*|profiling/.*|memory/.*|quality/.*|nonfinite|extras|problem"
+    r"|(?:.*_)?(?:runtime|per_second|preparation_time)|total_flos"
     r"|global_step|generation|step_time|num_generations|groups|rows|weights/.*|reward_s/.*"
     r"|rewards/.*/(?:std|min|max|n|frac_zero_std)|exception/.*"
 )
