@@ -1,44 +1,60 @@
-"""The console sink: events as lines of text, on the terminal or in a log file."""
+"""The console sink: a training as people watch it on a terminal, or all events in a text log."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from logflume.exceptions import ConfigError
 from logflume.formats.append import AppendFile, end_of_lines, scan_lines
+from logflume.logger.channels import CHANNELS
 from logflume.protocols import Event, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
+from logflume.terminal.console_lines import Screen
+from logflume.terminal.console_printer import ConsolePrinter
 from logflume.terminal.lines import Painter, format_event
 from logflume.terminal.progress_bars import print_above_bars
-from logflume.terminal.streams import is_terminal, print_text
+from logflume.terminal.streams import is_terminal, print_text, terminal_columns
 
 __all__ = ["ConsoleSink"]
 
 
 class ConsoleSink:
-    """Prints one line per event: time, level, logger, step, then the event's fields.
+    """Shows on standard error what happens, on rank 0 only; or writes a text log, with `path`.
 
-    Lines go to standard error, on rank 0 only. On a terminal they are coloured, unless
-    `NO_COLOR` is set, and tqdm's progress bars stay in place below them. With `path`, the same
-    lines are written to a file instead, uncoloured and with the date.
+    The console has one line for each training step, with the metrics that fit the terminal in
+    columns, evaluations, messages, warnings and alerts, and now and then a completion with its
+    rewards. Times are local. On a terminal it is coloured, unless `NO_COLOR` is set, and tqdm's
+    progress bars stay in place below it.
+
+    With `path`, each event is one line of a file: uncoloured, all fields, with date and time in
+    UTC.
 
     Python itself prints an uncaught exception on standard error, so the line of its event there is
     without a traceback. The file has all of it.
 
     Args:
         path: A text file; None prints to standard error.
+        completions: A completion is shown in the first of this many steps each; 0: none is. No
+            matter for a file, which has all of them.
         run: The identity of the run, for its rank.
+
+    Raises:
+        ConfigError: `completions` is negative.
     """
 
     detachable = True
     output = "file"
 
-    def __init__(self, path: Path | None = None, *, run: RunInfo) -> None:
+    def __init__(self, path: Path | None = None, completions: int = 50, *, run: RunInfo) -> None:
+        if completions < 0:
+            raise ConfigError(f"completions: {completions} is negative\n  0 shows no completions")
         self._file = None if path is None else AppendFile(path, find_end=end_of_lines)
         self._silent = path is None and run.rank != 0
+        self._printer = ConsolePrinter(completions, lambda: CHANNELS.total_steps)
 
     @property
     def loss(self) -> str | None:
@@ -58,11 +74,14 @@ class ConsoleSink:
             lines = [format_event(event, plain, in_full=True) + "\n" for event in events]
             self._file.append("".join(lines).encode())
             return
+        self._print(lambda screen: self._printer.add(events, screen))
+
+    def _print(self, make_lines: Callable[[Screen], list[str]]) -> None:
         # Looked up at each write: test runners and notebooks replace `sys.stderr`.
         stream = sys.stderr
-        painter = Painter(colours=_has_colours(stream))
-        text = "".join([format_event(_unprinted(event), painter) + "\n" for event in events])
-        print_above_bars(stream, text)
+        screen = Screen(terminal_columns(stream), Painter(colours=_has_colours(stream)))
+        if lines := make_lines(screen):
+            print_above_bars(stream, "".join(f"{line}\n" for line in lines))
 
     def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:  # noqa: ARG002
         """Yield the lines of a file; see `logflume.protocols.ScannableSink`."""
@@ -80,6 +99,7 @@ class ConsoleSink:
         if self._file is not None:
             self._file.check()
         elif not self._silent:
+            self._print(self._printer.flush)
             print_text(sys.stderr, "")
 
     def close(self) -> None:
@@ -87,19 +107,8 @@ class ConsoleSink:
         self.flush()
         if self._file is not None:
             self._file.close()
-
-
-_PRINTED = {"exception": "exception/traceback", "run_finished": "exception"}
-"""The fields, by event type, that repeat what Python prints of an uncaught exception."""
-
-
-def _unprinted(event: Event) -> Event:
-    """Return an event without what Python prints on standard error by itself."""
-    name = _PRINTED.get(event["event"])
-    # An `exception` event with a thread is from the hooks, one without it from a log call.
-    if name is None or (name == "exception/traceback" and event.get("thread") is None):
-        return event
-    return {other: value for other, value in event.items() if other != name}
+        elif not self._silent:
+            self._print(self._printer.close)
 
 
 def _has_colours(stream: TextIO | None) -> bool:

@@ -100,7 +100,7 @@ def test_the_sample_of_the_seed_document(capfd: pytest.CaptureFixture[str]) -> N
     assert "reward" not in log
     assert 0.5 == curves.Scalars("train/loss")[0].value
     assert 100 == curves.Scalars("train/accuracy")[0].step
-    assert "correctness_reward_func/mean=1.333" in capfd.readouterr().err
+    assert "corr 1.33" in capfd.readouterr().err
     types = logflume.open_run(run.folder).types()
     assert {"message": 1, "training": 1, "reward": 1}.items() <= types.items()
 

@@ -62,7 +62,7 @@ def line_of(event_type: str = "probe", /, **fields: Any) -> str:
 def run_on_terminal(script: str, folder: Path, **environ: str) -> str:
     """Run a script with a terminal as standard error, and return what it wrote there."""
     terminal, end = pty.openpty()
-    termios.tcsetwinsize(end, (24, 300))
+    termios.tcsetwinsize(end, (24, 100))
     environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "RANK")}
     with subprocess.Popen(
         [sys.executable, "-c", script],
@@ -106,8 +106,8 @@ def test_a_terminal_has_colours(tmp_path: Path) -> None:
     written = run_on_terminal(LOG + 'log.warning("probe", x=1)', tmp_path)
 
     (line,) = [line for line in written.splitlines() if "probe" in line]
-    assert "\x1b[33mWARNING \x1b[0m" in line
-    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING  training step 3 probe x=1", COLOUR.sub("", line))
+    assert "\x1b[33mWARNING\x1b[0m" in line
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  WARNING  step 3  probe x=1", COLOUR.sub("", line))
 
 
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
@@ -115,7 +115,7 @@ def test_disabled_colours(environ: dict[str, str], tmp_path: Path) -> None:
     """`NO_COLOR` and a dumb terminal get plain lines."""
     written = run_on_terminal(LOG + 'log.error("probe", x=1)', tmp_path, **environ)
 
-    assert "ERROR    training step 3 probe x=1" in written
+    assert "ERROR  step 3  probe x=1" in written
     assert "\x1b" not in written
 
 
@@ -126,7 +126,7 @@ def test_other_streams_are_plain(tmp_path: Path) -> None:
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
 
-    assert "INFO     training step 3 probe text=\\x1b[2J" in done.stderr
+    assert "step 3  probe text=\\x1b[2J" in done.stderr
     assert "\x1b" not in done.stderr
     assert "" == done.stdout
 
@@ -137,7 +137,7 @@ def test_a_progress_bar(tmp_path: Path) -> None:
 
     lines = [line for line in shown if "probe" in line]
     assert [f"probe number={number}" for number in range(5)] == [
-        line.partition("step 3 ")[2] for line in lines
+        line.partition("step 3  ")[2] for line in lines
     ]
     (bar,) = [line for line in shown if line.startswith("training:")]
     assert bar.startswith("training: 100%|")
@@ -153,9 +153,8 @@ def test_only_rank_0_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         with closing(ConsoleSink(run.expand("{dir}/training.log"), run=run)) as file:
             file.write([make_event(number=rank)])
 
-    assert ["06:00:00 INFO     training step 3 probe number=0"] == (
-        capsys.readouterr().err.splitlines()
-    )
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("step 3  probe number=0")
     assert {"training.log", "training-rank1.log"} == {path.name for path in tmp_path.iterdir()}
 
 

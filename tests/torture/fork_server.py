@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from logflume.config.load import load_config
+from logflume.runs.description import RunDescription
 from logflume.runtime.describe import GitCommit, describe_run
 from tests.torture.busy_run import CONFIG
 
@@ -65,7 +66,7 @@ if __name__ == "__main__":
     for name in PRELOADED:
         importlib.import_module(name)
     # Fills the caches that Python keeps of the installed packages.
-    describe_run(load_config(CONFIG), GitCommit())
+    describe_run(load_config(CONFIG), GitCommit(), RunDescription())
     if (command := serve()) is not None:
         module, _, function = command["program"].partition(":")
         detach_from_server(command["arguments"])

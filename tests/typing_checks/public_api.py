@@ -73,8 +73,9 @@ def run_a_pipeline(folder: Path, processor: Processor) -> None:
     sink: Sink = MemorySink()
     config = {"processors": ["tag_step", processor], "sinks": {"memory": sink}}
     run = assert_type(logflume.initialize(config, run="r", dir=folder, level="INFO"), RunInfo)
+    logflume.initialize(hyperparameters={"lr": 1e-5}, tags=["a"], notes="b")
     assert_type(run.folder, Path)
-    logflume.set_step(1, "train")
+    logflume.set_step(1, "train", total=40)
     assert_type(logflume.report(), Report | None)
     assert_type(logflume.flush(timeout_s=1), bool)
     assert_type(logflume.shutdown(), bool)

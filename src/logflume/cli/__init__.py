@@ -26,7 +26,7 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     add_help_option=False,
 )(demo.demo)
-app.command()(runs.runs)
+app.add_typer(runs.app, name="runs")
 app.command()(show.show)
 app.command()(tail.tail)
 app.command()(sql.sql)

@@ -27,6 +27,7 @@ __all__ = [
     "RunsArgument",
     "SecondRun",
     "app",
+    "complete_run",
     "find_run",
     "import_from_here",
     "import_sinks",
@@ -165,7 +166,7 @@ def _known_runs(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if is_run(path)) if folder.is_dir() else []
 
 
-def _complete_run(incomplete: str) -> Iterable[str]:
+def complete_run(incomplete: str) -> Iterable[str]:
     """Return the matching runs: their ids, or their paths if a folder was typed."""
     parent, slash, start = incomplete.rpartition("/")
     known = _known_runs(Path(parent + slash) if slash else runs_folder())
@@ -176,7 +177,7 @@ def _run_argument(metavar: str, more: str = "") -> Any:
     return typer.Argument(
         metavar=metavar,
         help=f"A run: its folder, its id, or 'latest'{more}.",
-        autocompletion=_complete_run,
+        autocompletion=complete_run,
     )
 
 

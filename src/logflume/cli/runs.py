@@ -1,25 +1,81 @@
-"""`logflume runs`: lists runs."""
+"""`logflume runs`: lists runs, removes them, or sets them aside."""
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
+import typer.core
 
-from logflume.cli.base import JsonOption, runs_folder
-from logflume.cli.printing import cell, duration_text, echo, print_json, print_table, size_text
+from logflume.cli.base import JsonOption, complete_run, find_run, runs_folder
+from logflume.cli.printing import (
+    cell,
+    duration_text,
+    echo,
+    print_json,
+    print_table,
+    size_text,
+    terminal_width,
+)
 from logflume.cli.progress import progress
+from logflume.cli.run_selection import select_runs, sort_runs
+from logflume.exceptions import RunError
 from logflume.formats.atomic import size_bytes
 from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run, Runs, open_runs
 from logflume.query.questions import Questions
+from logflume.runs.removal import archive_run, check_removable, remove_run
 from logflume.runs.status import RunStatus, read_run_status
+from logflume.terminal.cells import cell_len
 
-__all__ = ["runs"]
+__all__ = ["app"]
+
+_LIST = "list"
+_HYPERPARAMETERS = "hyperparameters/"
+
+MAX_HYPERPARAMETERS = 5
+"""Columns of hyperparameters in the list."""
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+_COLUMNS = frozenset(
+    {"run", "status", "started", "took", "step", "reward", "size", "tags", "notes"}
+    | {"folder", "attempt", "duration_s", "last_step", "last_reward", "size_bytes"}
+)
+
+SeveralRuns: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN…",
+        help="Runs: their folders, their ids, or 'latest'.",
+        autocompletion=complete_run,
+    ),
+]
+YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 
 
-def runs(
+class _DefaultGroup(typer.core.TyperGroup):
+    """A group whose first command is run if no command is named: `logflume runs logs`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert the name of the first command where there is none."""
+        is_named = bool(args) and (args[0] in self.commands or args[0] in ("-h", "--help"))
+        return super().parse_args(ctx, args if is_named else [_LIST, *args])
+
+
+app = typer.Typer(
+    cls=_DefaultGroup,
+    help="List runs (`logflume runs [FOLDER]`), remove them, or set them aside.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command(_LIST)
+def list_runs(
     folder: Annotated[
         str | None,
         typer.Argument(
@@ -28,20 +84,96 @@ def runs(
             show_default=False,
         ),
     ] = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", help="Only runs with this tag; may be repeated.", show_default=False),
+    ] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="Only runs with this status, such as finished.", show_default=False),
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="Only runs that match this condition in SQL, of hyperparameters and columns: "
+            "'lr > 1e-5 and last_reward > 1'.",
+            show_default=False,
+        ),
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(help="A column, or a hyperparameter. The highest is at the end.")
+    ] = "started",
+    reverse: Annotated[
+        bool, typer.Option("--reverse", "-r", help="The highest is at the beginning.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """List runs, newest last, with status, last step, last reward and size.
+    """List runs, newest last, with status, last step, last reward, tags and hyperparameters.
 
-    Example: logflume runs logs
+    Example: logflume runs logs --tag baseline --where "lr > 1e-5" --sort reward
     """
     opened = open_runs(Path(folder or runs_folder()) / "*")
     last = _read_last(opened)
     listed = [_describe(run, last) for run in progress(opened, len(opened), "Runs")]
-    listed.sort(key=lambda run: str(run["started"]))
-    if folder is None or json:
-        print_json(listed) if json else print_table([_as_row(run, run["run"]) for run in listed])
-    else:
-        print_table([_as_row(run, f"{folder}/{Path(run['folder']).name}") for run in listed])
+    listed = select_runs(listed, tags or [], status, where)
+    sort_runs(listed, sort, reverse)
+    if json:
+        print_json(listed)
+        return
+    named = [name for name in (sort, *_WORD.findall(where or "")) if name not in _COLUMNS]
+    names = _named(listed, named) or _distinguishing(listed)
+    rows = []
+    for run in listed:
+        name = run["run"] if folder is None else f"{folder}/{Path(run['folder']).name}"
+        rows.append(_as_row(run, name, names))
+    print_table(_fitting(rows, names))
+
+
+@app.command("rm")
+def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
+    """Delete runs: their folders, with everything in them. A run that is written is refused.
+
+    Example: logflume runs rm logs/20261123-141502-a1b2
+    """
+    folders = [check_removable(find_run(name)) for name in runs]
+    for folder in folders:
+        echo(f"{folder}: {size_text(size_bytes(folder))}", err=True)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise RunError("rm deletes runs for good: give --yes where nobody can be asked")
+        count = f"{len(folders)} runs" if len(folders) > 1 else "this run"
+        typer.confirm(f"Delete {count} for good?", abort=True, err=True)
+    for folder in folders:
+        remove_run(folder)
+        echo(f"deleted {folder}")
+
+
+@app.command("archive")
+def archive(runs: SeveralRuns) -> None:
+    """Move runs to the folder `archive` next to them, where only their paths find them.
+
+    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is written is refused.
+
+    Example: logflume runs archive logs/20261123-141502-a1b2
+    """
+    for folder in [check_removable(find_run(name)) for name in runs]:
+        echo(f"moved {folder} to {archive_run(folder)}")
+
+
+def _named(listed: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
+    """Return those of the names that are hyperparameters."""
+    known = {name for run in listed for name in run["hyperparameters"]}
+    return [name for name in dict.fromkeys(names) if name in known][:MAX_HYPERPARAMETERS]
+
+
+def _distinguishing(listed: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the hyperparameters that differ between runs that have them."""
+    values: dict[str, list[Any]] = {}
+    for run in listed:
+        for name, value in run["hyperparameters"].items():
+            if value not in (seen := values.setdefault(name, [])):
+                seen.append(value)
+    return [name for name, seen in values.items() if len(seen) > 1][:MAX_HYPERPARAMETERS]
 
 
 def _read_last(runs: Runs) -> dict[str, dict[str, Any]]:
@@ -74,6 +206,7 @@ def _last_by_run(runs: Questions) -> dict[str, dict[str, Any]]:
         if row["mode"] != "eval" and row["step"] is not None
     ]
     rows += runs.events("run_finished", columns=["run", "attempt", "duration_s"]).to_pylist()
+    started = runs.events("run_started", columns=["run", f"{_HYPERPARAMETERS}*"]).to_pylist()
     last: dict[str, dict[str, Any]] = {}
     for row in rows:
         of_run = last.setdefault(row["run"], {})
@@ -82,6 +215,13 @@ def _last_by_run(runs: Questions) -> dict[str, dict[str, Any]]:
         of_run["reward"] = of_run.get("reward") if reward is None else reward
         if "duration_s" in row:
             of_run["ended"] = row
+    for row in started:
+        found = last.setdefault(row["run"], {}).setdefault("hyperparameters", {})
+        found |= {
+            name.removeprefix(_HYPERPARAMETERS): value
+            for name, value in row.items()
+            if name.startswith(_HYPERPARAMETERS) and value is not None
+        }
     return last
 
 
@@ -102,10 +242,16 @@ def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "last_step": of_run.get("step"),
         "last_reward": of_run.get("reward"),
         "size_bytes": size_bytes(run.folder),
+        "tags": list(status.description.tags),
+        "notes": status.description.notes,
+        "hyperparameters": {
+            **of_run.get("hyperparameters", {}),
+            **status.description.hyperparameters,
+        },
     }
 
 
-def _as_row(run: dict[str, Any], name: str) -> dict[str, Any]:
+def _as_row(run: dict[str, Any], name: str, hyperparameters: Sequence[str]) -> dict[str, Any]:
     """Return a row of the list. `name` is a name that other commands accept."""
     return {
         "run": name,
@@ -115,4 +261,22 @@ def _as_row(run: dict[str, Any], name: str) -> dict[str, Any]:
         "step": run["last_step"],
         "reward": run["last_reward"],
         "size": size_text(run["size_bytes"]),
+        "tags": ", ".join(run["tags"]),
+        **{f"{name} ": run["hyperparameters"].get(name) for name in hyperparameters},
     }
+
+
+def _fitting(rows: list[dict[str, Any]], hyperparameters: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows with the most important columns that fit the terminal."""
+    if not rows:
+        return rows
+    left, fitting = terminal_width(), set()
+    own = [f"{name} " for name in hyperparameters]
+    for name in ("run", "status", "step", "reward", *own, "tags", "started", "took", "size"):
+        if name == "tags" and not any(row["tags"] for row in rows):
+            continue
+        needed = 3 + max(cell_len(cell(value)) for value in (name, *(row[name] for row in rows)))
+        if needed <= left or name == "run":
+            left -= needed
+            fitting.add(name)
+    return [{n: value for n, value in row.items() if n in fitting} for row in rows]

@@ -64,6 +64,8 @@ def load_config(
         raw, where = _read_yaml(os.fspath(source), errors)
     if is_dictconfig(raw):
         raw = translate(raw, where, errors)
+    if isinstance(source, Mapping):
+        _check_keys(raw, errors)
     config = _read_config(raw, where, errors)
     config.run = run or os.environ.get("LOGFLUME_RUN") or config.run
     if chosen := level or os.environ.get("LOGFLUME_LEVEL"):
@@ -83,6 +85,33 @@ def load_config(
     check_paths(config, where, where_dir, errors, paths)
     errors.raise_any()
     return move_to_caller(config)
+
+
+_HYPERPARAMETERS = (
+    "  to record hyperparameters with the run: initialize(hyperparameters={{{example}}})"
+)
+
+
+def _check_keys(raw: Mapping[Any, Any], errors: ErrorList) -> None:
+    """Point out the argument for hyperparameters, where a dict seems to hold some.
+
+    Raises:
+        ConfigError: No key of the dict is one of a configuration.
+    """
+    unknown = [key for key in raw if key not in Config.__struct_fields__]
+    if not unknown:
+        return
+    hint = _HYPERPARAMETERS.format(example=f"{unknown[0]!r:.40}: …")
+    if len(unknown) == len(raw) and not any(
+        nearest(str(key), Config.__struct_fields__) for key in unknown
+    ):
+        names = ", ".join(f"{key!r:.40}" for key in unknown[:5]) + (", …" if unknown[5:] else "")
+        raise ConfigError(
+            f"configuration: unknown keys: {names}\n"
+            f"  allowed: {', '.join(Config.__struct_fields__)}\n{hint}"
+        )
+    with errors:
+        raise ConfigError(f"configuration: there are unknown keys\n{hint}")
 
 
 def _read_yaml(source: str, errors: ErrorList) -> tuple[dict[str, Any], str]:

@@ -126,9 +126,17 @@ class RunStarted(EventBase):
     )
     git_commit: Annotated[str | None, doc("Git commit of the working folder's repository")] = None
 
+    tags: Annotated[list[str | None] | None, doc("words to find the run by")] = None
+    notes: Annotated[str | None, doc("what the user noted about the run")] = None
+    total_steps: Annotated[int | None, doc("steps that the trainer is going to make")] = None
+
     families: ClassVar[Families] = {
         "versions/*": (str, "version of a package, or of Python"),
-        "hyperparameters/*": (Any, "trainer argument that is not at its default, or is well known"),
+        "hyperparameters/*": (
+            Any,
+            "given to initialize; of a trainer, an argument that is not at its default, or is well "
+            "known",
+        ),
     }
 
 

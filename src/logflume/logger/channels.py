@@ -77,6 +77,7 @@ class Channels:
         is_held: Whether no pipeline runs.
         has_warned: Whether a line has said that no run is open.
         step_and_mode: Step and mode that calls are stamped with, from `set_step`.
+        total_steps: How many steps the training will have, from `set_step`; None if unknown.
         caller_processors: structlog's own list of processors, which run in the caller: the chain of
             those that are configured, or what `structlog.testing.capture_logs` puts there.
     """
@@ -85,6 +86,7 @@ class Channels:
         self.buffer = Buffer(HELD_RECORDS, WhenFull.DROP_NEWEST, max_bytes=HELD_BYTES)
         self.has_warned = False
         self.step_and_mode: StepAndMode = (None, None)
+        self.total_steps: int | None = None
         self.caller_processors: list[Any] = []
         self._channels: dict[str, Channel] = {}
         self._level_of: Callable[[str], int] = _every_level

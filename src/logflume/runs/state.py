@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from logflume.exceptions import RunError
+from logflume.runs.description import RunDescription
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import open_file, read_file
 
@@ -45,6 +46,8 @@ class RunState(msgspec.Struct, kw_only=True):
             for these.
         parts: By complete output and event type: the names of its Parquet parts at the end. Readers
             notice by them that parts are gone.
+        hyperparameters, tags, notes: What `initialize` was given about the run, see
+            `RunDescription`.
     """
 
     run: str
@@ -55,6 +58,16 @@ class RunState(msgspec.Struct, kw_only=True):
     whole: dict[str, int] = msgspec.field(default_factory=dict)
     complete: dict[str, int] = msgspec.field(default_factory=dict)
     parts: Mapping[str, Mapping[str, list[str]]] = msgspec.field(default_factory=dict)
+    hyperparameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    notes: str | None = None
+
+    @property
+    def description(self) -> RunDescription:
+        """What the run is, in its user's words."""
+        return RunDescription(
+            hyperparameters=self.hyperparameters, tags=self.tags, notes=self.notes
+        )
 
     @staticmethod
     def path(run: RunInfo) -> Path:

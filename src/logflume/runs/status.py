@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from logflume.runs.description import RunDescription
 from logflume.runs.files import find_writers
 
 __all__ = ["RunStatus", "read_run_status"]
@@ -20,12 +21,14 @@ class RunStatus(NamedTuple):
             if it ended without recording how; `unknown` without `run.json`.
         attempt: The latest attempt.
         started: When it started, UTC.
+        description: What it is, in its user's words.
     """
 
     run: str
     status: str
     attempt: int = 0
     started: datetime | None = None
+    description: RunDescription = RunDescription()
 
 
 def read_run_status(folder: Path) -> RunStatus:
@@ -37,4 +40,5 @@ def read_run_status(folder: Path) -> RunStatus:
     status = state.status
     if status == "running" and not any(writer.is_live for writer in writers):
         status = "killed"
-    return RunStatus(state.run, status, state.attempt, datetime.fromisoformat(state.started))
+    started = datetime.fromisoformat(state.started)
+    return RunStatus(state.run, status, state.attempt, started, state.description)

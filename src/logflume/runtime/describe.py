@@ -19,6 +19,7 @@ import psutil
 
 from logflume.config.model import Config
 from logflume.events.catalogue import SCHEMA_VERSION
+from logflume.runs.description import RunDescription
 
 __all__ = ["GitCommit", "describe_run"]
 
@@ -75,7 +76,7 @@ class GitCommit:
         return commit.strip() if git.returncode == 0 else None
 
 
-def describe_run(config: Config, commit: GitCommit) -> dict[str, Any]:
+def describe_run(config: Config, commit: GitCommit, description: RunDescription) -> dict[str, Any]:
     """Return the fields of `run_started`. Takes several milliseconds."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -87,6 +88,7 @@ def describe_run(config: Config, commit: GitCommit) -> dict[str, Any]:
         "memory_total_bytes": psutil.virtual_memory().total,
         "git_commit": commit.result(),
         "versions": {"python": platform.python_version(), **_versions()},
+        **description.as_fields(),
     }
 
 

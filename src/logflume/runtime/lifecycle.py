@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,14 @@ from logflume.logger.channels import CHANNELS
 from logflume.pipeline.records import count_records
 from logflume.terminal.streams import print_line
 from logflume.values.snapshot import snapshot
+from logflume.values.steps import parse_step
 
 # What starts and stops a pipeline is imported by `initialize`: a library that logs through
 # logflume must not make its users wait for it.
 if TYPE_CHECKING:
     from logflume.config.model import Config
     from logflume.pipeline.pipeline import Report, Status
+    from logflume.runs.description import RunDescription
     from logflume.runs.info import RunInfo
     from logflume.runtime.start import Running
     from logflume.worker_process.client import RemotePipeline
@@ -32,8 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["current_config", "current_run", "flush", "initialize", "report", "set_step", "shutdown"]
 
 
+STATUSES = ("finished", "failed", "interrupted", "terminated")
+"""How a run can end."""
+
 INCOMPLETE = "incomplete"
 """The status of a run whose journal lacks events, or whose shutdown took too long."""
+
+MAX_TOTAL_STEPS = 2**53
+"""What a training with more steps than this has, is no number of steps."""
 
 _MAX_LATE_LINES = 10
 """Events after the end of the run that are reported one by one."""
@@ -57,6 +65,9 @@ def initialize(
     run: str | None = None,
     dir: str | os.PathLike[str] | None = None,  # noqa: A002 - named as in the YAML
     level: str | None = None,
+    hyperparameters: Any = None,
+    tags: Sequence[str] = (),
+    notes: str | None = None,
 ) -> RunInfo:
     """Start logging: build the pipeline and let every logger of the process feed it.
 
@@ -70,22 +81,30 @@ def initialize(
         run: Run id; None: `LOGFLUME_RUN`, the launcher's job id, or a new one.
         dir: Where runs live; None: `LOGFLUME_DIR`, else as configured (`logs`).
         level: Level of the root logger; None: `LOGFLUME_LEVEL`, else as configured.
+        hyperparameters: A mapping of names to values, also a nested one, or an object with fields,
+            such as a dataclass or an `argparse.Namespace`. Readers, `logflume runs` and TensorBoard
+            have them; secrets are replaced. A continued run keeps those that aren't given again.
+        tags: Short texts to find the run by, with `logflume runs --tag`.
+        notes: A text about the run.
 
     Returns:
         The run: its id, attempt, rank and folder.
 
     Raises:
-        ConfigError: The configuration can't be used.
+        ConfigError: The configuration, or an argument, can't be used.
         RunError: Another process writes the run, its folder can't be written to, or the system
             grants no further thread, file or memory now.
 
     Example:
-        >>> run = logflume.initialize()
+        >>> run = logflume.initialize(hyperparameters={"lr": 1e-5}, tags=["baseline"])
         >>> run.folder
         PosixPath('logs/20261123-141502-a1b2')
     """
+    from logflume.runtime.description import describe as describe_run
+
     try:
-        return _initialize(config, run, dir, level)
+        description = describe_run(hyperparameters, tags, notes)
+        return _initialize(config, run, dir, level, description)
     except (OSError, MemoryError) as error:
         raise RunError(f"logging can't start now, call it again: {describe(error)}") from error
 
@@ -95,10 +114,12 @@ def _initialize(
     run: str | None,
     folder: str | os.PathLike[str] | None,
     level: str | None,
+    description: RunDescription,
 ) -> RunInfo:
     from logflume.config.load import load_config
     from logflume.runtime import exits
     from logflume.runtime.refusals import refuse_green_threads
+    from logflume.runtime.run_lines import print_start
     from logflume.runtime.start import start
 
     global _running, _session_id
@@ -108,14 +129,15 @@ def _initialize(
         if _running is not None:
             print_line(f"initialize() was called again: closing the run {_running.run.run}")
         shutdown()
-        _running = start(checked, _note_death, Path.cwd())
+        _running = start(checked, _note_death, Path.cwd(), description)
         _session_id = _current_session_id()
         exits.install(shutdown)
         exits.handle_signals()
+        print_start(checked, _running.run)
         return _running.run
 
 
-def shutdown(timeout_s: float | None = None) -> bool:
+def shutdown(timeout_s: float | None = None, *, status: str | None = None) -> bool:
     """Write everything that was logged, and close every sink.
 
     It is also called when the process ends. What is logged afterwards is held for the next
@@ -123,6 +145,8 @@ def shutdown(timeout_s: float | None = None) -> bool:
 
     Args:
         timeout_s: The longest that this waits; None: `shutdown_timeout_s` of the configuration.
+        status: How the run ended: `finished`, `failed`, `interrupted` or `terminated`. None:
+            `failed` or `interrupted` where an exception is on its way, else `finished`.
 
     Returns:
         Whether everything is written. If that took longer, or a sink failed, the report counts what
@@ -131,8 +155,11 @@ def shutdown(timeout_s: float | None = None) -> bool:
     with _lock:
         if _running is None:
             return True
+        _set_status(status)
         limit_s = _running.config.shutdown_timeout_s if timeout_s is None else timeout_s
         is_resumed = _running.ending is not None
+        if _running.code is not None:
+            _running.code.finish(_bounded(limit_s / 2))
         deadline_s = time.monotonic() + _bounded(limit_s)
         done = None
         try:
@@ -143,6 +170,19 @@ def shutdown(timeout_s: float | None = None) -> bool:
             if done is None and is_resumed:
                 _end_run(False, deadline_s)
         return _end_run(done, deadline_s)
+
+
+def _set_status(status: str | None) -> None:
+    """Set how the run ends. A wrong name ends it like none, and one line says so."""
+    from logflume.runtime import exits
+
+    if status in STATUSES:
+        exits.set_ending(status)
+    elif status is not None:
+        print_line(
+            f"shutdown(status={status!r:.100}): there is no such status, so it isn't recorded. "
+            f"Give {', '.join(STATUSES[:-1])} or {STATUSES[-1]}"
+        )
 
 
 def _close(deadline_s: float) -> bool:
@@ -175,6 +215,7 @@ def _end_run(done: bool, deadline_s: float) -> bool:
     global _running, _last_report
     from logflume.logger import stdlib_logging
     from logflume.runtime import exits
+    from logflume.runtime.run_lines import print_end
     from logflume.runtime.start import count_unwritten
 
     running = _running
@@ -189,10 +230,15 @@ def _end_run(done: bool, deadline_s: float) -> bool:
     CHANNELS.hold()
     CHANNELS.caller_processors.clear()
     CHANNELS.step_and_mode = (None, None)  # those of another run would be wrong in the next one
+    CHANNELS.total_steps = None
     status = running.pipeline.status()
     _last_report = status.report
     exits.report_losses(status, done)
     is_saved = _save_state(running, status, done, deadline_s)
+    if running.state is not None:
+        print_end(
+            running.config, running.run, running.state.status, status.report, running.state.started
+        )
     if running.attempt is not None:
         running.pipeline.when_ended(running.attempt.release)
     # Only now: whoever interrupts this before can repeat it.
@@ -237,7 +283,7 @@ def flush(timeout_s: float = 10.0) -> bool:
     return running is not None and running.pipeline.flush(_bounded(timeout_s))
 
 
-def set_step(step: Any, mode: str | None = None) -> None:
+def set_step(step: Any, mode: str | None = None, total: int | None = None) -> None:
     """Set the training step that following events are tagged with.
 
     It holds for all threads of the process, until the run ends. A step bound to a logger, or given
@@ -247,7 +293,18 @@ def set_step(step: Any, mode: str | None = None) -> None:
         step: The step: an integer, or what is one (`"3"`, `3.0`, a scalar of NumPy or torch), with
             its value at this call. None for none.
         mode: `train` or `eval` (also `validation`, `val`, `test`); None for neither.
+        total: How many steps the training will have: the console shows the time that is left. It
+            holds until the run ends or another one is given; None changes nothing, nor does
+            anything that isn't a positive number.
+
+    Example:
+        >>> for step in range(1, 41):
+        ...     set_step(step, total=40)
     """
+    if total is not None:
+        number = parse_step(snapshot(total))
+        if isinstance(number, (int, float)) and 0 < number < MAX_TOTAL_STEPS:
+            CHANNELS.total_steps = int(number)
     CHANNELS.step_and_mode = (
         step if type(step) is int else snapshot(step),
         mode if type(mode) is str else snapshot(mode),
@@ -345,11 +402,13 @@ def _start_in_child() -> None:
 
 def _start_daemon(parent: Running) -> Running:
     """Continue the run of a process that has become a daemon, as its next attempt."""
+    from logflume.runs.description import RunDescription
     from logflume.runtime import exits
     from logflume.runtime.start import start
 
     config = msgspec.structs.replace(parent.config, run=parent.run.run)
-    daemon = start(config, _note_death, parent.run.working_dir)
+    description = RunDescription() if parent.state is None else parent.state.description
+    daemon = start(config, _note_death, parent.run.working_dir, description)
     exits.handle_signals()
     return daemon
 

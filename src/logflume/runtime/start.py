@@ -30,6 +30,7 @@ from logflume.pipeline.pipeline import Continued, Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
+from logflume.runs.description import RunDescription
 from logflume.runs.identity import (
     LATEST,
     check_run_id,
@@ -41,11 +42,12 @@ from logflume.runs.identity import (
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import LockHolder
 from logflume.runs.state import RunState
+from logflume.runtime.code_state import CodeState
 from logflume.runtime.describe import GitCommit, describe_run
 from logflume.runtime.fork import forked_config, forked_run
 from logflume.runtime.refusals import refuse_import
 from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
-from logflume.terminal.streams import is_terminal, print_line
+from logflume.terminal.streams import print_line, terminal_columns
 from logflume.values.kinds import Kind
 from logflume.worker_process.client import RemotePipeline, start_message
 from logflume.worker_process.spawn import spawn
@@ -75,6 +77,7 @@ class Running(msgspec.Struct):
         attempt: The attempt, with its file locks. A forked child has none.
         ending: The fields of `run_finished`, once the run is being closed.
         is_interrupted: Whether its worker process has ended and nothing could replace it so far.
+        code: What keeps the state of the code; None on other ranks and in forked children.
     """
 
     config: Config
@@ -84,6 +87,7 @@ class Running(msgspec.Struct):
     attempt: Attempt | None
     ending: dict[str, Any] | None = None
     is_interrupted: bool = False
+    code: CodeState | None = None
 
     def paths_of(self, sinks: Sequence[str]) -> list[str]:
         """Return the paths of what these sinks write within the run's folder, relative to it."""
@@ -93,13 +97,19 @@ class Running(msgspec.Struct):
         return [str(path.relative_to(folder)) for path in paths if path.is_relative_to(folder)]
 
 
-def start(config: Config, on_death: Callable[[RemotePipeline], None], working_dir: Path) -> Running:
+def start(
+    config: Config,
+    on_death: Callable[[RemotePipeline], None],
+    working_dir: Path,
+    description: RunDescription,
+) -> Running:
     """Start the pipeline of a run, or of its next attempt where the run exists.
 
     Args:
         config: A checked configuration.
         on_death: Called when the worker process ends unrequested.
         working_dir: Where relative paths of the configuration start.
+        description: What the run is, in its user's words.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
@@ -114,7 +124,7 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         orphan_timeout_s = config.shutdown_timeout_s + ORPHAN_MARGIN_S
         attempt = open_attempt(run, config.when_claimed, orphan_timeout_s, print_line)
         undo.callback(attempt.release)
-        running = _build(config, attempt, lambda: describe_run(config, commit), on_death)
+        running = _build(config, attempt, commit, description, on_death)
         undo.callback(running.pipeline.discard)
         attempt.begin()
         if config.run is None and (reason := find_division()):
@@ -125,6 +135,10 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
         lock = attempt.run_lock or attempt.attempt_lock
         lock.watch(lambda other: _report_other(config, running.run, other))
         commit.start()
+        if running.run.rank == 0:
+            running.code = CodeState(running.run)
+            undo.callback(running.code.finish)
+            running.code.start()
         undo.callback(CHANNELS.hold)
         if config.caller_processors:
             undo.callback(CHANNELS.caller_processors.clear)
@@ -142,17 +156,27 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
 def _build(
     config: Config,
     attempt: Attempt,
-    opening: Callable[[], dict[str, Any]],
+    commit: GitCommit,
+    description: RunDescription,
     on_death: Callable[[RemotePipeline], None],
 ) -> Running:
     run = attempt.run
     earlier = RunState.load(RunState.path(run))
+    if earlier is not None:
+        description = description.after(earlier.description)
+
+    def opening() -> dict[str, Any]:
+        return describe_run(config, commit, description)
+
     state = RunState(
         run=run.run,
         attempt=run.attempt,
         started=format_time(time.time_ns()),
         kinds=attempt.kinds,
         whole=earlier.whole if earlier else {},
+        hyperparameters=description.hyperparameters,
+        tags=description.tags,
+        notes=description.notes,
     )
     if earlier is not None:
         _take_over(earlier, state, run)
@@ -185,7 +209,7 @@ def _build_remote(
     def note_kinds(kinds: Mapping[str, Mapping[str, str]]) -> None:
         state.kinds = kinds
 
-    message = start_message(config, attempt.run, state, os.getpid(), is_terminal(sys.stderr))
+    message = start_message(config, attempt.run, state, os.getpid(), terminal_columns(sys.stderr))
     locks = [lock.descriptor for lock in (attempt.run_lock, attempt.attempt_lock) if lock]
     interval_s = config.buffer.flush_interval_s
     try:
@@ -217,6 +241,7 @@ def take_over(dead: Running) -> Running:
     """
     assert isinstance(dead.pipeline, RemotePipeline)
     assert dead.state is not None
+    state = dead.state
     items, events, seq = _compare_with_journal(dead, dead.pipeline)
     config = msgspec.structs.replace(dead.config, worker="thread")
     run = msgspec.structs.replace(dead.run, first_seq=find_first_seq(items, events, seq))
@@ -232,7 +257,7 @@ def take_over(dead: Running) -> Running:
             CHANNELS,
             dead.state.kinds,
             KindStore(dead.state, run, CHANNELS),
-            lambda: describe_run(config, GitCommit()),
+            lambda: describe_run(config, GitCommit(), state.description),
             dead.state.whole,
             continued=continued if run.first_seq > 0 else None,
         )
@@ -241,7 +266,7 @@ def take_over(dead: Running) -> Running:
         undo.callback(CHANNELS.buffer.take, len(unwritten))
         _connect(config, pipeline)
         undo.pop_all()
-    return Running(config, run, dead.state, pipeline, dead.attempt, dead.ending)
+    return Running(config, run, state, pipeline, dead.attempt, dead.ending, code=dead.code)
 
 
 def _compare_with_journal(

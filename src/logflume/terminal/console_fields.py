@@ -44,7 +44,7 @@ _METRICS = (
 )
 """The metrics that people look at first, in this order."""
 
-_RUN = ("host", "gpus", "git_commit", "hyperparameters/learning_rate", "hyperparameters/max_steps")
+_RUN = ("host", "gpus", "git_commit", "learning_rate", "max_steps", "per_device_train_batch_size")
 _OUTPUT = ("question", "true_answer", "answer", "model_output", "rewards/total", "advantage")
 
 
@@ -104,12 +104,20 @@ def _counts(fields: list[Field]) -> list[Field]:
     ]
 
 
+def _of_run(fields: list[Field]) -> list[Field]:
+    """Keep what identifies a run, and its hyperparameters, the well-known ones first."""
+    shown = [(name, name.removeprefix("hyperparameters/")) for name, *_ in fields]
+    kept = [Field(name, short) for name, short in shown if short in _RUN or short != name]
+    order = {name: index for index, name in enumerate(_RUN)}
+    return sorted(kept, key=lambda field: order.get(field.shown_as, len(order)))
+
+
 _SELECTORS: dict[str, Callable[[list[Field]], list[Field]]] = {
     "training": _by_importance,
     "evaluation": _by_importance,
     "reward": _means,
     "model_output": _named(*_OUTPUT),
-    "run_started": _named(*_RUN),
+    "run_started": _of_run,
     "pipeline": _counts,
     "message": lambda fields: [field for field in fields if field.name != "source"],
 }

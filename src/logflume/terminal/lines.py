@@ -7,16 +7,20 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from logflume.protocols import Event
+from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.console_fields import MAX_FIELDS, all_fields, console_fields
 from logflume.terminal.escape import escape
 from logflume.values.columnar import Getter, getter
 from logflume.values.kinds import KINDS, kind_of
 from logflume.values.plain import are_floats
 
-__all__ = ["Painter", "format_event"]
+__all__ = ["Painter", "format_event", "format_fields"]
 
 TEXT_WIDTH = 160
 """Maximum number of characters shown of a text field."""
+
+_SHORTEST_VALUE = 12
+"""Cells of a value that a field is shown for, cut, where there is no room for all of it."""
 
 _CACHE_SIZE = 256
 """Number of line layouts that are cached: one per event type and sequence of field names."""
@@ -32,6 +36,7 @@ _COLOURS = {
     "error": "31",
     "critical": "1;31",
     "name": "36",
+    "eval": "35",
 }
 
 
@@ -131,6 +136,40 @@ def _format_fields(event: Event, fields: _Fields) -> list[str]:
             break
         pieces.append(label + _format_value(value))
     return pieces
+
+
+@lru_cache(_CACHE_SIZE)
+def _labels(event_type: str, names: tuple[str, ...]) -> list[tuple[str, str, bool]]:
+    """Return name, label, and whether a zero is omitted, for each field that may be shown."""
+    fields = console_fields(event_type, names)
+    return [(name, f"{escape(shown)}=", skips_zero) for name, shown, skips_zero in fields]
+
+
+def format_fields(event: Event, paint: Painter, room: int | None) -> str:
+    """Return the most important fields of an event as far as they fit; empty without any.
+
+    Args:
+        event: The event.
+        paint: Adds colours.
+        room: The cells there are; None: any number.
+    """
+    pieces: list[str] = []
+    fields = [
+        (label, event[name])
+        for name, label, skips_zero in _labels(event["event"], tuple(event))
+        if event[name] is not None and (event[name] or not skips_zero)
+    ]
+    for number, (label, value) in enumerate(fields[:MAX_FIELDS]):
+        text = _format_value(value)
+        if room is not None:
+            is_last = number + 1 == len(fields)
+            left = room - cell_len(label) - (0 if is_last else 2)  # for a gap and the ellipsis
+            if left < min(cell_len(text), _SHORTEST_VALUE):
+                return " ".join([*pieces, "…"]) if pieces else "…"
+            text = fit(text, left)
+            room = left - cell_len(text) + (0 if is_last else 1)
+        pieces.append(paint(label[:-1], "name") + "=" + text)
+    return " ".join(pieces)
 
 
 def _traceback(event: Event) -> str:

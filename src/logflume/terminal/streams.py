@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any
 
-from logflume.guard import call_guarded
+from logflume.guard import Failure, call_guarded
 from logflume.terminal.escape import escape_lines
 
-__all__ = ["is_terminal", "print_line", "print_text"]
+__all__ = ["is_terminal", "print_line", "print_text", "terminal_columns"]
+
+_DEFAULT_COLUMNS = 80
+
+_NOTEBOOK = "ipykernel"
+"""Its streams say that they are terminals, and have the descriptors of the server's."""
 
 
 def is_terminal(stream: Any) -> bool:
     """Whether a stream is a terminal; False for one without `isatty`, and for None."""
     isatty = getattr(stream, "isatty", None)
     return isatty is not None and call_guarded(isatty) is True
+
+
+def terminal_columns(stream: Any) -> int | None:
+    """Return the width of the terminal that shows a stream, in cells; None if none does.
+
+    It is `COLUMNS`, else 80, where the terminal doesn't say, as in a notebook.
+    """
+    if not is_terminal(stream):
+        return None
+    own = getattr(stream, "columns", None)
+    if isinstance(own, int):
+        return own
+    if type(stream).__module__.partition(".")[0] != _NOTEBOOK:
+        size = call_guarded(lambda: os.get_terminal_size(stream.fileno()))
+        if not isinstance(size, Failure) and size.columns > 0:
+            return size.columns
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) > 0 else _DEFAULT_COLUMNS
 
 
 def print_text(stream: Any, text: str) -> None:

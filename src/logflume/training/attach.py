@@ -14,6 +14,7 @@ from logflume.runtime.exits import set_ending
 from logflume.training.async_rollouts import AsyncRolloutHooks
 from logflume.training.function_names import TOTAL
 from logflume.training.policies import ByRatio, Policy, TokenPolicy, keep_all
+from logflume.training.quiet import QuietReports
 from logflume.training.rollout_hooks import RolloutHooks
 from logflume.training.trainer_batch import CaptureOptions
 from logflume.training.wrapped_rewards import get_wrapped_reward_functions
@@ -74,7 +75,7 @@ class Attachment:
     Use it as a context manager, or call `detach()`.
     """
 
-    def __init__(self, trainer: Any, options: CaptureOptions) -> None:
+    def __init__(self, trainer: Any, options: CaptureOptions, quiet: bool) -> None:
         # Imported here because `import logflume.training` must not load transformers.
         from logflume.training.callbacks import EnhancedLoggingCallback
 
@@ -84,6 +85,7 @@ class Attachment:
         callbacks = trainer.callback_handler.callbacks
         has_callback = any(isinstance(other, EnhancedLoggingCallback) for other in callbacks)
         self._callback = None if has_callback else EnhancedLoggingCallback()
+        self._quiet = QuietReports(trainer) if quiet else None
 
     def detach(self) -> None:
         """Restore the trainer to its state before `attach`.
@@ -93,6 +95,8 @@ class Attachment:
         self._count -= 1
         if self._count != 0:
             return
+        if self._quiet is not None:
+            self._quiet.remove()
         if self._callback is not None:
             self._trainer.remove_callback(self._callback)
         if self._hooks is not None:
@@ -117,6 +121,8 @@ class Attachment:
         if self._count > 1:
             return
         setattr(self._trainer, _MARK, self)
+        if self._quiet is not None:
+            self._quiet.install()
         if self._callback is not None:
             self._trainer.add_callback(self._callback)
         if self._hooks is not None:
@@ -131,6 +137,7 @@ def attach(
     quality: bool = True,
     prompt_id: str | None = None,
     tokens: TokenPolicy | None = None,
+    quiet: bool = True,
 ) -> Attachment:
     """Log the metrics of a trainer, and its rollouts with rewards and advantages.
 
@@ -154,6 +161,8 @@ def attach(
         tokens: The completions whose tokens are recorded, with what the trainer knows about each:
             those that a policy of `logflume.training.policies` selects among the logged ones.
             `open_run().tokens(id)` reads them. None: no tokens are copied.
+        quiet: Whether the trainer's own lines and table of metrics are left out while the console
+            shows the same metrics. Its progress bar stays.
 
     Returns:
         The attachment, a context manager that detaches on exit.
@@ -171,7 +180,7 @@ def attach(
     if attachment is None:
         keep = keep_all if rollouts == "all" else rollouts
         options = CaptureOptions(keep, tuple(columns), quality, prompt_id, tokens)
-        attachment = Attachment(trainer, options)
+        attachment = Attachment(trainer, options, quiet)
         _warn_about_tokens(trainer, tokens)
         _warn_about_names(getattr(trainer, "reward_func_names", None) or [])
     attachment._install()

@@ -66,12 +66,13 @@ class EnhancedLoggingCallback(TrainerCallback):
         STEP_TRACKER.in_step = False
         STEP_TRACKER.last_trained = None
         STEP_TRACKER.outputs_every = self.outputs_every
-        set_step(state.global_step)
+        total_steps = getattr(state, "max_steps", None)
+        set_step(state.global_step, total=total_steps)
         if state.is_world_process_zero:
             fields = call_guarded(argument_fields, args)
             if isinstance(fields, Failure):
                 fields = {"problem": describe(fields.error)}
-            get_logger("training").info("run_started", **fields)
+            get_logger("training").info("run_started", total_steps=total_steps, **fields)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tag the events within a step with the step that it completes."""

@@ -43,7 +43,7 @@ END_TIMEOUT_S = 1.0
 
 
 def start_message(
-    config: Config, run: RunInfo, state: RunState, process_id: int, is_terminal: bool
+    config: Config, run: RunInfo, state: RunState, process_id: int, columns: int | None
 ) -> Message:
     """Return the message that says what to build.
 
@@ -52,10 +52,11 @@ def start_message(
         run: The run.
         state: What is kept of the run.
         process_id: The training process.
-        is_terminal: Whether the training's standard error is a terminal.
+        columns: The width of the terminal that shows the training's standard error, in cells; None
+            if none does.
     """
     built = (msgspec.to_builtins(value, enc_hook=str) for value in (config, run, state))
-    return ("start", *map(to_plain, built), process_id, is_terminal)
+    return ("start", *map(to_plain, built), process_id, columns)
 
 
 class RemotePipeline:

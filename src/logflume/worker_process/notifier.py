@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -19,6 +20,9 @@ __all__ = ["Notifier", "RemoteStderr"]
 
 DELAY_S = 0.2
 """The longest that a message is held back to be sent together with others, in seconds."""
+
+_STDERR = 2
+"""The descriptor of standard error, which this process has inherited."""
 
 URGENT_BYTES = MAX_UNWRITTEN_BYTES // 4
 """Written batches of this size in total are acknowledged at once, to make room for others."""
@@ -124,12 +128,18 @@ class RemoteStderr(io.TextIOBase):
 
     Args:
         notifier: Sends the text.
-        is_terminal: Whether a terminal shows it in the end.
+        columns: The width of the terminal that shows it in the end, in cells; None if none does.
     """
 
-    def __init__(self, notifier: Notifier, *, is_terminal: bool) -> None:
+    def __init__(self, notifier: Notifier, *, columns: int | None) -> None:
         self._notifier = notifier
-        self._is_terminal = is_terminal
+        self._columns = columns
+        self._is_inherited = columns is not None and _inherited_columns() == columns
+
+    @property
+    def columns(self) -> int | None:
+        """The width of the terminal now, where it is the one that this process has inherited."""
+        return _inherited_columns() or self._columns if self._is_inherited else self._columns
 
     def write(self, text: str) -> int:
         """Send a text, soon."""
@@ -138,4 +148,11 @@ class RemoteStderr(io.TextIOBase):
 
     def isatty(self) -> bool:
         """Whether a terminal shows it in the end."""
-        return self._is_terminal
+        return self._columns is not None
+
+
+def _inherited_columns() -> int | None:
+    try:
+        return os.get_terminal_size(_STDERR).columns
+    except OSError:
+        return None

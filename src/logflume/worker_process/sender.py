@@ -160,7 +160,8 @@ class Sender:
         if isinstance(packed, Failure):
             self._report_bug(packed)
             packed = [("dropped", count_records(items), UNREADABLE)]
-        encoded = encode(("records", packed, to_plain(CHANNELS.step_and_mode)))
+        step_and_mode = to_plain(CHANNELS.step_and_mode)
+        encoded = encode(("records", packed, step_and_mode, CHANNELS.total_steps))
         records = count_packed(packed)
         self.sent += records
         with self._unwritten_lock:

@@ -121,7 +121,7 @@ class Server:
     """
 
     def __init__(self, start: Message, connection: Connection, notifier: Notifier) -> None:
-        _, config, run, state, process_id, is_terminal = start
+        _, config, run, state, process_id, columns = start
         self._config = msgspec.convert(config, Config)
         self._state = msgspec.convert(state, RunState)
         self._process_id = process_id
@@ -129,7 +129,7 @@ class Server:
         self._notifier = notifier
         self._opening: dict[str, Any] = {}
         self._is_open = False
-        sys.stderr = RemoteStderr(notifier, is_terminal=is_terminal)
+        sys.stderr = RemoteStderr(notifier, columns=columns)
         watch_process(process_id)
         info = msgspec.convert(run, RunInfo, dec_hook=lambda _type, text: Path(text))
         self._kind_store = KindStore(self._state, info, CHANNELS)
@@ -163,7 +163,8 @@ class Server:
     def _handle(self, message: Message) -> bool:
         """Handle a message; False after the last."""
         match message:
-            case ("records", items, step_and_mode):
+            case ("records", items, step_and_mode, total_steps):
+                CHANNELS.total_steps = total_steps
                 self._add(items, step_and_mode)
             case ("open", fields):
                 self._opening = fields

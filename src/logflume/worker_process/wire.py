@@ -9,9 +9,9 @@ To the worker process:
 | message | meaning |
 |---|---|
 | `[path, …]` | `sys.path`, read by `__main__.py`; the only message without a name |
-| `start(config, run, state, process_id, is_terminal)` | what to build |
+| `start(config, run, state, process_id, columns)` | what to build |
 | `open(fields)` | the fields of `run_started`; the pipeline starts |
-| `records(items, step_and_mode)` | a batch, see `pack`; step and mode for the worker's own events |
+| `records(items, step_and_mode, total_steps)` | a batch, see `pack`; for the worker's own events |
 | `torch_memory(fields)` | readings of torch's allocator, which only the training process has |
 | `flush(number, timeout_s)` | answered with whether it was done in time |
 | `status(number)` | answered with a `Status` |

@@ -1,0 +1,119 @@
+"""Removes a run's folder, or sets it aside, if no process writes the run.
+
+A folder is renamed first: nobody finds half of a run. No link in it is followed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from logflume.exceptions import RunError
+from logflume.runs.files import find_writers
+from logflume.runs.identity import LATEST
+from logflume.runs.lock import acquire
+from logflume.runs.safe_files import make_folder
+
+__all__ = ["ARCHIVE", "archive_run", "check_removable", "remove_run"]
+
+ARCHIVE = "archive"
+"""Name of the folder for runs that were set aside, next to the others."""
+
+_LOCK = "run.lock"
+
+
+def remove_run(folder: Path) -> None:
+    """Delete a run's folder with everything in it.
+
+    Args:
+        folder: The folder, or the link `latest` next to it.
+
+    Raises:
+        RunError: A process writes the run, it isn't a run, or the folder is somewhere else.
+        OSError: The folder can't be deleted. What is left has a hidden name.
+    """
+    with _exclusive(folder) as own:
+        doomed = own.with_name(f".{own.name}.removed-{os.getpid()}")
+        own.rename(doomed)
+        _repair_latest(own)
+    shutil.rmtree(doomed)
+
+
+def archive_run(folder: Path) -> Path:
+    """Move a run's folder to the folder `archive` next to it, and return the new path.
+
+    Raises:
+        RunError: A process writes the run, it isn't a run, or the archive has one of this name.
+        OSError: The folder can't be moved.
+    """
+    with _exclusive(folder) as own:
+        archive = own.parent / ARCHIVE
+        if own.parent.name == ARCHIVE:
+            raise RunError(f"{own}: the run is in the archive; `mv` brings it back")
+        make_folder(archive)
+        target = archive / own.name
+        if os.path.lexists(target):
+            raise RunError(f"{target}: the archive has a run of this name; rename or remove it")
+        own.rename(target)
+        (target / _LOCK).unlink(missing_ok=True)
+        _repair_latest(own)
+    return target
+
+
+def check_removable(folder: Path) -> Path:
+    """Return the folder of a run that no process writes, with `latest` resolved.
+
+    Raises:
+        RunError: A process writes the run, it isn't a run, or the folder is somewhere else.
+    """
+    own = folder.resolve()
+    # An absolute path; but for the last part, links on the way are the user's own.
+    if folder.is_symlink() and own.parent != folder.parent.resolve():
+        raise RunError(f"{folder}: a link to another folder, {own}. Give that path, if you mean it")
+    writers = find_writers(own) if own.is_dir() else []
+    if not writers:
+        raise RunError(f"{folder}: there is no run here")
+    if live := next((writer for writer in writers if writer.is_live), None):
+        raise RunError(f"{folder}: a process writes this run (lock file: {live.lock_name})")
+    with os.scandir(own) as entries:
+        inner = [e.name for e in entries if e.is_dir(follow_symlinks=False) and _is_run(e.path)]
+    if inner:
+        raise RunError(f"{folder}: this folder contains other runs, such as {inner[0]}")
+    return own
+
+
+@contextmanager
+def _exclusive(folder: Path) -> Iterator[Path]:
+    """Hold the lock of a run that no process writes."""
+    own = check_removable(folder)
+    lock = acquire(own / _LOCK)
+    if lock is None:
+        raise RunError(f"{folder}: a process writes this run (lock file: {_LOCK})")
+    try:
+        yield own
+    finally:
+        lock.release()
+
+
+def _is_run(path: str) -> bool:
+    return Path(path, "events.jsonl").is_file() or Path(path, "run.json").is_file()
+
+
+def _repair_latest(gone: Path) -> None:
+    """Let the link `latest` lead to the newest run that is left, if it led to this one."""
+    link = gone.with_name(LATEST)
+    if not link.is_symlink() or link.parent / link.readlink() != gone:
+        return
+    with suppress(OSError):
+        link.unlink()
+        states = [
+            path
+            for path in gone.parent.glob("*/run.json")
+            if not path.parent.is_symlink() and path.parent.name[0] != "."
+        ]
+        if states:
+            newest = max(states, key=lambda path: path.stat().st_mtime)
+            link.symlink_to(newest.parent.name, target_is_directory=True)

@@ -1,0 +1,95 @@
+"""The lines on the console about the run itself: where it is, and what became of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+
+from logflume.config.model import Config
+from logflume.events.reserved import LEVELS
+from logflume.guard import call_guarded
+from logflume.pipeline.pipeline import Report
+from logflume.runs.info import RunInfo
+from logflume.terminal.commands import command, short_path
+from logflume.terminal.compact_numbers import compact_duration
+from logflume.terminal.escape import escape_lines
+from logflume.terminal.progress_bars import print_above_bars
+
+__all__ = ["print_end", "print_start", "shows_on_console"]
+
+_NAMES = {"jsonl": "journal", "csv": "CSV", "parquet": "Parquet", "tensorboard": "TensorBoard"}
+
+
+def shows_on_console(config: Config, run: RunInfo, logger: str, event_type: str) -> bool:
+    """Whether a console on standard error of this process shows such events of level info."""
+    if run.rank != 0 or run.process is not None:
+        return False
+    own = config.loggers.get(logger, config.root)
+    names = config.root.sinks if own.sinks is None else own.sinks
+    info = LEVELS["info"]
+    if LEVELS[own.level.lower()] > info:
+        return False
+    sinks = [config.sinks[name] for name in names or []]
+    return any(
+        sink.type == "console"
+        and "path" not in sink.options
+        and LEVELS[sink.level.lower()] <= info
+        and (sink.events is None or event_type in sink.events)
+        for sink in sinks
+    )
+
+
+def print_start(config: Config, run: RunInfo) -> None:
+    """Print which run begins, where it is, what is recorded, and how to look at it."""
+    if not shows_on_console(config, run, "training", "training"):
+        return
+    folder = short_path(run.folder)
+    look = f"look at it with `{command('logflume', 'show', folder)}`"
+    attempt = f", attempt {run.attempt}" if run.attempt else ""
+    _print(
+        f"run {run.run}{attempt}, in {folder}",
+        f"records {_outputs(config)}; times are {_zone()}",
+        *([look] if _has_journal(config) else []),
+    )
+
+
+def print_end(config: Config, run: RunInfo, status: str, report: Report, started: str) -> None:
+    """Print how a run ended, how many events there are and were dropped, and what to do next."""
+    if not shows_on_console(config, run, "training", "training"):
+        return
+    took_s = time.time() - datetime.fromisoformat(started).timestamp()
+    following = f"next: `{command('logflume', 'show', short_path(run.folder))}`"
+    events = f"{report.written:,} event{'' if report.written == 1 else 's'} written"
+    dropped = sum(sink["dropped"] for sink in report.sinks.values()) + report.dropped
+    _print(
+        f"{status} after {compact_duration(max(0.0, took_s))}: {events}, "
+        f"{f'{dropped:,}' if dropped else 'none'} dropped",
+        *([following] if _has_journal(config) else []),
+    )
+
+
+def _zone() -> str:
+    """Return the local time zone, in which the console shows times."""
+    name, offset = time.strftime("%Z"), time.strftime("%z")
+    return name if name == "UTC" else f"{name} (UTC{offset[:3]}:{offset[3:]})"
+
+
+def _has_journal(config: Config) -> bool:
+    return any(config.sinks[name].type == "jsonl" for name in config.used_sinks())
+
+
+def _outputs(config: Config) -> str:
+    """Return what is written to files, in the order of the configuration."""
+    used = [config.sinks[name] for name in config.used_sinks()]
+    names = [
+        "text log" if sink.type == "console" else _NAMES.get(sink.type, sink.type)
+        for sink in used
+        if sink.type != "console" or "path" in sink.options
+    ]
+    return ", ".join(dict.fromkeys(names)) or "nothing: no sink writes a file"
+
+
+def _print(*lines: str) -> None:
+    text = "".join(f"logflume: {escape_lines(line)}\n" for line in lines)
+    call_guarded(print_above_bars, sys.stderr, text)

@@ -1,0 +1,58 @@
+"""Text measured in the cells of a terminal: a Chinese character or an emoji takes two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.cells import cell_len, chop_cells, set_cell_size
+
+__all__ = ["cell_len", "fit", "pad", "wrap"]
+
+
+def fit(text: str, width: int) -> str:
+    """Return a text, cut to this many cells where it is longer; an ellipsis marks the cut.
+
+    >>> fit("correctness", 6), fit("loss", 6)
+    ('corre…', 'loss')
+    """
+    return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
+
+
+def pad(text: str, width: int) -> str:
+    """Return a text of exactly this many cells: filled with spaces, or cut."""
+    return set_cell_size(fit(text, width), width)
+
+
+def wrap(text: str, width: int, used: int = 0) -> list[str]:
+    """Return a text without newlines as lines of at most this many cells, broken between words.
+
+    Args:
+        text: The text. Lines that follow are indented as far as it is.
+        width: Cells of a line.
+        used: Cells of the first line that something else takes.
+
+    >>> wrap("the reward rises while the length falls", 20)
+    ['the reward rises', 'while the length', 'falls']
+    """
+    if used + cell_len(text) <= width:
+        return [text]
+    indent = text[: len(text) - len(text.lstrip())]
+    indent = indent if len(indent) < width // 2 else ""
+    lines: list[str] = []
+    line, left = "", width - used
+    for word in _words(text.strip(), width - len(indent)):
+        joined = f"{line} {word}" if line else indent + word
+        if cell_len(joined) > left and (line or (used and not lines)):
+            lines.append(line)
+            joined, left = indent + word, width
+        line = joined
+    return [*lines, line]
+
+
+def _words(text: str, width: int) -> Iterator[str]:
+    """Yield the words; one that is longer than a line in pieces."""
+    for word in text.split(" "):
+        if cell_len(word) <= width:
+            yield word
+        else:
+            yield from chop_cells(word, width)

@@ -1,0 +1,179 @@
+"""Events as lines of a console: as wide as the terminal, for people who watch a training."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from logflume.protocols import Event
+from logflume.terminal.cells import cell_len, wrap
+from logflume.terminal.escape import escape
+from logflume.terminal.lines import Painter, format_fields
+
+__all__ = ["Screen", "alert_lines", "event_lines", "local_time"]
+
+INDENT = " " * 10
+"""What precedes all lines of an event but the first: the width of the time and a gap."""
+
+MAX_LINES = 40
+"""Lines shown of a message or a traceback. The text log has all of it."""
+
+MAX_CHARACTERS = 20_000
+"""Characters shown of a message."""
+
+MIN_FIELDS_WIDTH = 24
+"""Cells that have to be left on a line for fields."""
+
+DEFAULT_WIDTH = 80
+"""Cells of a line whose columns are aligned, where there is no terminal."""
+
+MIN_WIDTH = 40
+"""The narrowest terminal that lines are made for, in cells."""
+
+_PYTHON_WARNINGS = "py.warnings"
+_WARNING = re.compile(r"(?:.*/)?([^/\n]+):(\d+): (\w+): (.*?)(?:\n  [^\n]*)?\s*", re.DOTALL)
+"""What Python prints of a warning: file, line, class, text, and the line of code."""
+
+_LOGGERS = ("training", "system", _PYTHON_WARNINGS)
+"""Loggers whose name a line doesn't show."""
+
+
+class Screen(NamedTuple):
+    """What lines are shown on.
+
+    Attributes:
+        columns: The cells of a line of the terminal; None where nothing limits them.
+        paint: Adds colours.
+    """
+
+    columns: int | None
+    paint: Painter
+
+    @property
+    def width(self) -> int:
+        """The cells that aligned columns may take."""
+        return DEFAULT_WIDTH if self.columns is None else max(MIN_WIDTH, self.columns)
+
+    def broken(self, text: str, used: int = 0) -> list[str]:
+        """Return a text in lines that fit after `INDENT`.
+
+        Args:
+            text: A text without newlines, escaped.
+            used: Cells of the first line that something else takes.
+        """
+        return [text] if self.columns is None else wrap(text, self.width - len(INDENT), used)
+
+
+def local_time(timestamp: str) -> str:
+    """Return the time of day of an event in the local time zone, to the second."""
+    return _local_second(timestamp[:19] + "Z")
+
+
+@lru_cache(maxsize=16)
+def _local_second(timestamp: str) -> str:
+    try:
+        return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S")
+    except (ValueError, OverflowError, OSError):  # not one of this package's
+        return escape(timestamp[11:19])
+
+
+def event_lines(event: Event, screen: Screen) -> list[str]:
+    """Return an event as lines: time, level if it matters, step, type or message, fields, trace."""
+    paint, level = screen.paint, event["level"]
+    label = "" if level == "info" else level.upper()
+    head, width = _head(event, label, level, paint)
+    text = event.get("message")
+    if event["logger"] == _PYTHON_WARNINGS and isinstance(text, str):
+        text = _short_warning(text)
+    has_text = isinstance(text, str) or event["event"] == "message"
+    lines = _message_lines(str(text), width, screen) if has_text else [escape(event["event"])]
+    used = cell_len(lines[-1]) + (width if len(lines) == 1 else len(INDENT))
+    if not has_text:
+        lines[0] = paint(lines[0], "bold")
+    _append_fields(lines, event, used, screen, gap="  " if has_text else " ")
+    lines[0] = head + lines[0]
+    return [lines[0], *(INDENT + line for line in [*lines[1:], *_trace_lines(event, screen)])]
+
+
+def _short_warning(text: str) -> str:
+    """Return what Python prints of a warning without folders and code, the file at the end."""
+    match = _WARNING.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
+    if match is None:
+        return text
+    file, line, kind, what = match.groups()
+    return f"{kind}: {what} ({file}:{line})"
+
+
+def _append_fields(lines: list[str], event: Event, used: int, screen: Screen, gap: str) -> None:
+    """Append an event's fields to its last line, or as another one if there is little room."""
+    room = None if screen.columns is None else screen.width - used - len(gap)
+    is_apart = room is not None and room < MIN_FIELDS_WIDTH
+    fields = format_fields(event, screen.paint, screen.width - len(INDENT) if is_apart else room)
+    if is_apart and fields:
+        lines.append(fields)
+    elif fields:
+        lines[-1] += gap + fields
+
+
+def alert_lines(event: Event, screen: Screen) -> list[str]:
+    """Return an alert: its sentence, and its cause and remedy if it has them."""
+    style = str(event.get("severity") or event["level"])
+    head, width = _head(event, "ALERT", style, screen.paint)
+    text = event.get("message") or event.get("signal") or "alert"
+    lines = _message_lines(str(text), width, screen)
+    for name, label in (("cause", "cause: "), ("try_next", "try: ")):
+        if isinstance(value := event.get(name), str) and value:
+            first, *rest = _message_lines(label + value, len(INDENT), screen)
+            lines += [screen.paint(label, "dim") + first.removeprefix(label), *rest]
+    return [head + lines[0], *(INDENT + line for line in lines[1:])]
+
+
+def _head(event: Event, label: str, style: str, paint: Painter) -> tuple[str, int]:
+    """Return the start of an event's first line, and its cells."""
+    time, step, logger = local_time(event["timestamp"]), event["step"], event["logger"]
+    pieces = [(time, "dim")]
+    if label:
+        pieces.append((label, style))
+    if logger not in (*_LOGGERS, event["event"]):
+        pieces.append((escape(logger), "dim"))
+    if step is not None:
+        where = "eval at step" if event.get("mode") == "eval" else "step"
+        pieces.append((escape(f"{where} {step}"), ""))
+    text = "".join(f"{paint(text, style)}  " for text, style in pieces)
+    return text, sum(cell_len(text) + 2 for text, _ in pieces)
+
+
+def _message_lines(text: str, first: int, screen: Screen) -> list[str]:
+    """Return a message, which may have several lines; `first` is where the first one begins."""
+    found: list[str] = []
+    for number, line in enumerate(text[:MAX_CHARACTERS].strip("\n").split("\n")):
+        used = max(0, first - len(INDENT)) if number == 0 else 0
+        found += screen.broken(escape(line.expandtabs(4)), used)
+    return _shortened(found)
+
+
+def _trace_lines(event: Event, screen: Screen) -> list[str]:
+    trace = event.get("exception/traceback")
+    if not trace:
+        return []
+    lines = [line for text in trace.rstrip().split("\n") for line in _broken_code(text, screen)]
+    return [lines[0], *_last_lines(lines[1:])]
+
+
+def _broken_code(text: str, screen: Screen) -> list[str]:
+    return screen.broken(escape(text.expandtabs(4)))
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    if len(lines) <= MAX_LINES:
+        return lines
+    return [*lines[: MAX_LINES - 1], f"… {len(lines) - MAX_LINES + 1} more lines in the log"]
+
+
+def _last_lines(lines: list[str]) -> list[str]:
+    """Return the end of a traceback, which says what happened."""
+    if len(lines) <= MAX_LINES:
+        return lines
+    return [f"… {len(lines) - MAX_LINES} more lines in the log", *lines[-MAX_LINES:]]

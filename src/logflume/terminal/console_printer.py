@@ -1,0 +1,197 @@
+"""What a console shows of a run's events: a line a step, messages, alerts, some completions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+
+from logflume.events.reserved import LEVELS
+from logflume.protocols import Event
+from logflume.terminal.cells import pad
+from logflume.terminal.compact_numbers import compact_duration
+from logflume.terminal.completion_panel import panel_lines
+from logflume.terminal.console_lines import Screen, alert_lines, event_lines, local_time
+from logflume.terminal.step_collector import STEP_EVENTS, CollectedStep, StepCollector
+from logflume.terminal.step_line import StepClock, StepTable, timing_texts
+from logflume.terminal.step_metrics import step_metrics
+from logflume.values.columnar import EventColumns
+
+__all__ = ["ConsolePrinter"]
+
+_OF_THE_START_AND_END_LINES = frozenset({"run_started", "run_finished"})
+
+_STEP_WIDTH = len("step 999")
+"""Room for the step: most trainings that don't say how long they are reach three digits."""
+
+_HYPERPARAMETER = "hyperparameters/"
+
+_WELL_KNOWN = tuple(
+    _HYPERPARAMETER + name
+    for name in (
+        *("learning_rate", "per_device_train_batch_size", "gradient_accumulation_steps"),
+        *("num_generations", "max_completion_length", "beta", "temperature", "seed"),
+    )
+)
+"""The trainer's arguments that the line about its start shows, as far as they fit."""
+
+_UNPRINTED = {"exception": "exception/traceback", "run_finished": "exception"}
+"""The fields, by event type, that repeat what Python prints of an uncaught exception."""
+
+
+class ConsolePrinter:
+    """Turns events into lines. It keeps the columns of the step lines, and the open steps.
+
+    Args:
+        completions: In the first of this many steps each, one completion is shown; 0: none is.
+        find_total: Returns the number of steps that the training will have; None if unknown.
+    """
+
+    def __init__(self, completions: int, find_total: Callable[[], int | None]) -> None:
+        self._completions = completions
+        self._find_total = find_total
+        self._collector = StepCollector()
+        self._tables = {False: StepTable(), True: StepTable()}
+        self._clock = StepClock()
+        self._step_width = 0
+        self._panels: list[Event] = []
+        self._last_period: int | None = None
+
+    def add(self, events: Sequence[Event], screen: Screen) -> list[str]:
+        """Return the lines that are due with these events."""
+        if isinstance(events, EventColumns) and events.columns["event"][:1] == ["model_output"]:
+            events = events[:1]  # the other completions of the batch aren't shown
+        return list(chain.from_iterable(self._lines(event, screen) for event in events))
+
+    def flush(self, screen: Screen) -> list[str]:
+        """Return the lines of the steps that nothing more is expected of."""
+        return self._step_lines(self._collector.flush(), screen)
+
+    def close(self, screen: Screen) -> list[str]:
+        """Return the lines of what is left."""
+        lines = self._step_lines(self._collector.close(), screen)
+        return lines + self._take_panels(screen)
+
+    def _lines(self, event: Event, screen: Screen) -> list[str]:
+        event_type = event["event"]
+        if event_type == "model_output":
+            self._note_completion(event)
+            return []
+        is_usual = LEVELS.get(event["level"], 0) <= LEVELS["info"]
+        if event_type in STEP_EVENTS and is_usual:
+            return self._step_lines(self._collector.add(event), screen)
+        if event_type == "run_started" and event.get("arguments") is not None:
+            self._collector.note_trainer()
+            event = _as_message(event, _describe_training(event), _WELL_KNOWN)
+        elif event_type == "summary":
+            event = _as_message(event, _describe_end(event), ("train_loss",))
+        elif _is_in_start_or_end_line(event) or (event_type == "generation" and is_usual):
+            return []
+        # What came before stays before.
+        lines = self._step_lines(self._collector.flush(), screen)
+        format_event = alert_lines if event_type == "alert" else event_lines
+        return lines + format_event(_unprinted(event), screen)
+
+    def _note_completion(self, event: Event) -> None:
+        """Keep a completion for the line of its step, if it is time for one."""
+        step = event["step"]
+        if not self._completions or not isinstance(step, int) or event.get("mode") == "eval":
+            return
+        period = step // self._completions
+        if period != self._last_period:
+            self._last_period = period
+            self._panels.append(event)
+
+    def _step_lines(self, steps: Iterable[CollectedStep], screen: Screen) -> list[str]:
+        lines: list[str] = []
+        for step in steps:
+            lines += self._step_line(step, screen)
+            if not step.is_eval:
+                lines += self._take_panels(screen)
+        return lines
+
+    def _take_panels(self, screen: Screen) -> list[str]:
+        panels, self._panels = self._panels, []
+        return list(chain.from_iterable(panel_lines(event, screen) for event in panels))
+
+    def _step_line(self, step: CollectedStep, screen: Screen) -> Iterator[str]:
+        values = step.values()
+        metrics = step_metrics(values)
+        if not metrics:
+            return
+        timing = [] if step.is_eval else self._time(step, values.get("step_time"))
+        start = local_time(step.timestamp) + "  "
+        where = self._place(step)
+        if where:
+            self._step_width = max(self._step_width, len(where), _STEP_WIDTH)
+        where = pad(where, self._step_width) + "  " if self._step_width else ""
+        room = screen.width - len(start) - len(where)
+        table = self._tables[step.is_eval].format(metrics, timing, room, screen.paint)
+        style = "eval" if step.is_eval else ""
+        yield screen.paint(start, "dim") + screen.paint(where, style) + table
+
+    def _place(self, step: CollectedStep) -> str:
+        name = "eval" if step.is_eval else "step"
+        if not isinstance(step.step, int):
+            return name if step.is_eval else ""
+        total = self._find_total()
+        if total is None:
+            return f"{name} {step.step}"
+        return f"{name} {step.step:>{len(str(total))}}/{total}"
+
+    def _time(self, step: CollectedStep, reported_s: object) -> list[str]:
+        """Return the texts about the duration of the steps, and note this one."""
+        if not isinstance(step.step, int):
+            return []
+        self._clock.note(step.step, datetime.fromisoformat(step.timestamp).timestamp())
+        step_s = self._clock.step_s
+        if step_s is None and isinstance(reported_s, (int, float)) and reported_s >= 0:
+            step_s = float(reported_s)
+        total = self._find_total()
+        return timing_texts(step_s, None if total is None else max(0, total - step.step))
+
+
+def _as_message(event: Event, text: str, names: Sequence[str]) -> Event:
+    """Return an event as a message with some of its fields."""
+    reserved = {"event": "message", "message": text, "step": None, "mode": None}
+    kept = {n: event[n] for n in ("timestamp", "level", "logger")}
+    fields = {name.removeprefix(_HYPERPARAMETER): event.get(name) for name in names}
+    return {**kept, **reserved, **fields}
+
+
+def _describe_training(event: Event) -> str:
+    steps = event.get("total_steps")
+    return (
+        f"The training of {steps:,} steps begins"
+        if isinstance(steps, int)
+        else "The training begins"
+    )
+
+
+def _describe_end(event: Event) -> str:
+    step, runtime_s = event["step"], event.get("train_runtime")
+    text = (
+        f"The training has ended after {step:,} steps"
+        if isinstance(step, int)
+        else "The training has ended"
+    )
+    if isinstance(runtime_s, (int, float)) and math.isfinite(runtime_s):
+        text += f", {compact_duration(float(runtime_s))}"
+    return text
+
+
+def _is_in_start_or_end_line(event: Event) -> bool:
+    """Whether the lines that the training process prints at start and end have an event's news."""
+    if event["event"] == "pipeline":
+        return event.get("status") == "report"
+    return event["event"] in _OF_THE_START_AND_END_LINES
+
+
+def _unprinted(event: Event) -> Event:
+    """Return an event without what Python prints on standard error by itself."""
+    name = _UNPRINTED.get(event["event"])
+    # An `exception` event with a thread is from the hooks, one without it from a log call.
+    if name is None or (name == "exception/traceback" and event.get("thread") is None):
+        return event
+    return {other: value for other, value in event.items() if other != name}

@@ -1,0 +1,172 @@
+"""Which metrics a step line shows, in which order, and under which short names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from logflume.events.reserved import EventBase
+from logflume.terminal.cells import fit
+from logflume.terminal.compact_numbers import compact_number, compact_percent
+from logflume.terminal.escape import escape
+
+__all__ = ["StepMetric", "short_name", "step_metrics"]
+
+MAX_LABEL_WIDTH = 12
+MAX_TEXT_WIDTH = 16
+
+
+class StepMetric(NamedTuple):
+    """A metric as a step line shows it.
+
+    Attributes:
+        name: Its name in the event.
+        label: Its name in the line.
+        value: Its value.
+        importance: The lowest is shown first where there isn't room for all.
+        place: The lowest is at the left.
+    """
+
+    name: str
+    label: str
+    value: Any
+    importance: float
+    place: float
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the value is a number, which is aligned to the right."""
+        return isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        if not self.is_number:
+            return _yes_or_no(self.value) or fit(escape(str(self.value)), MAX_TEXT_WIDTH)
+        return (compact_percent if _is_share(self.name) else compact_number)(self.value)
+
+
+_FIRST = (
+    ("reward", "reward"),
+    ("loss", "loss"),
+    ("accuracy", "acc"),
+    ("rewards/margins", "margin"),
+    ("rewards/accuracies", "acc"),
+    ("mean_token_accuracy", "token acc"),
+)
+"""The metrics that people look at first, and their labels; the reward functions follow."""
+
+_NEXT = (
+    ("completions/mean_length", "len"),
+    ("completions/clipped_ratio", "clip"),
+    ("rewards/chosen", "chosen"),
+    ("rewards/rejected", "rejected"),
+)
+"""Those that follow the metrics of the user's own."""
+
+_LAST = (
+    ("kl", "kl"),
+    ("entropy", "entropy"),
+    ("grad_norm", "grad"),
+    ("learning_rate", "lr"),
+    ("reward_std", "std"),
+    ("frac_reward_zero_std", "zero std"),
+    ("epoch", "epoch"),
+)
+"""What a trainer reports in addition."""
+
+_BOOKKEEPING = re.compile(
+    r"num_tokens|num_input_tokens_seen|completions/.*|clip_ratio/.*|sampling/.*|tools/.*|logps/.*"
+    r"|logits/.*|frac_(?:all|none)_correct"
+)
+"""Names that come after all others."""
+
+_HIDDEN = re.compile(
+    r"gpu/.*|torch/.*|profiling/.*|memory/.*|quality/.*|nonfinite|extras|problem"
+    r"|(?:.*_)?(?:runtime|per_second|preparation_time)|total_flos"
+    r"|global_step|generation|step_time|num_generations|groups|rows|weights/.*|reward_s/.*"
+    r"|rewards/.*/(?:std|min|max|n|frac_zero_std)|exception/.*"
+)
+
+_FUNCTION = re.compile(r"rewards/(.+)/mean")
+_TOTAL = "rewards/total/mean"
+_AFFIXES = re.compile(r"^reward_|_reward(?:s|_func|_fn|_function)?$|_(?:func|fn)$")
+_ABBREVIATIONS = {"correctness": "corr", "format": "fmt", "accuracy": "acc"}
+_PERCENT = re.compile(r"completions/clipped_ratio|frac_.*")
+
+_KNOWN = {
+    name: (label, float(index)) for index, (name, label) in enumerate((*_FIRST, *_NEXT, *_LAST))
+}
+_OF_FUNCTIONS = len(_FIRST) - 0.5
+_OF_OTHERS = len(_FIRST) - 0.25
+_OF_BOOKKEEPING = float(len(_KNOWN))
+_BEFORE_LOSS = 0.5
+"""The place of the reward functions: between the reward, which they add up to, and the loss."""
+
+_RESERVED = frozenset(EventBase.__struct_fields__)
+
+
+def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
+    """Return the metrics of a `training`, `evaluation` or `reward` event that a line may show.
+
+    Example:
+        >>> [(m.label, m.text) for m in step_metrics({"loss": 0.25, "rewards/format/mean": 0.5})]
+        [('loss', '.250'), ('fmt', '.500')]
+    """
+    found = []
+    has_reward = event.get("reward") is not None
+    for name, value in event.items():
+        if name == _TOTAL and not has_reward:
+            name = "reward"
+        shown = _shown(name)
+        if shown is None or value is None or isinstance(value, (list, dict)):
+            continue
+        found.append(StepMetric(name, shown.label, value, shown.importance, shown.place))
+    return found
+
+
+class _Shown(NamedTuple):
+    label: str
+    importance: float
+    place: float
+
+
+@lru_cache(maxsize=1024)
+def _shown(name: str) -> _Shown | None:
+    """Return how a metric is shown; None if it isn't."""
+    if name in _RESERVED or name == _TOTAL or _HIDDEN.fullmatch(name):
+        return None
+    label, importance, place = _rank(name)
+    return _Shown(fit(escape(label), MAX_LABEL_WIDTH), importance, place)
+
+
+def _rank(name: str) -> tuple[str, float, float]:
+    """Return the label of a metric, its importance and its place."""
+    if name in _KNOWN:
+        label, rank = _KNOWN[name]
+        return label, rank, rank
+    if match := _FUNCTION.fullmatch(name):
+        return short_name(match[1]), _OF_FUNCTIONS, _BEFORE_LOSS
+    rank = _OF_BOOKKEEPING if _BOOKKEEPING.fullmatch(name) else _OF_OTHERS
+    return name, rank, rank
+
+
+def short_name(function: str) -> str:
+    """Return a short name of a reward function.
+
+    >>> short_name("correctness_reward"), short_name("strict_format")
+    ('corr', 'strict_format')
+    """
+    name = _AFFIXES.sub("", function) or function
+    return _ABBREVIATIONS.get(name, name)
+
+
+def _yes_or_no(value: Any) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else ""
+
+
+@lru_cache(maxsize=1024)
+def _is_share(name: str) -> bool:
+    return _PERCENT.fullmatch(name) is not None
