@@ -67,7 +67,7 @@ def make_prompts_run(folder: Path, completions: int) -> None:
 
 
 def _events(run: GrpoRun, steps: int) -> Iterator[dict[str, Any]]:
-    """Yield the events of a GRPO run whose groups get a prompt each, with ids, levels and skills."""
+    """Yield the events of a GRPO run in which each group gets a prompt with an id and a level."""
     skills = np.random.default_rng(0).beta(0.6, 0.6, PROMPTS)
     order = np.random.default_rng(1).permutation(PROMPTS)
     for event in run.steps(steps):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,7 +19,8 @@ __all__ = ["VISIT", "Completion", "completions_of", "log_completions", "write_at
 VISIT = ["attempt", "step", "mode", "generation", "group", "prompt_id"]
 
 
-class Completion(NamedTuple):
+@dataclass(frozen=True)
+class Completion:
     """A completion as a trainer logs it.
 
     Attributes:

@@ -13,8 +13,8 @@ from logflume.exceptions import QueryError
 from logflume.query import estimates
 from logflume.query.columns import check
 from logflume.query.group_means import by_columns, label_visits, mean_over_groups
-from logflume.query.groupings import Array, group_rows, row_number_in_group
-from logflume.query.solved import SOLVED_COLUMNS, find_solved, rewards_of
+from logflume.query.groupings import Array, group_rows, numbers_of, row_number_in_group
+from logflume.query.solved import SOLVED_COLUMNS, find_solved
 from logflume.query.visits import Mode, Visits, optional, read_visits
 
 __all__ = ["AtK", "read_best_at", "read_majority_at", "read_pass_at"]
@@ -64,7 +64,7 @@ def read_best_at(read: Read, at_k: AtK, reward: str) -> pa.Table:
     """Return the expected highest reward of k completions. Those without the reward don't count."""
     visits = _read(read, at_k, [optional(reward)])
     check([reward], visits.completions.column_names, "model_output")
-    rewards = rewards_of(visits.completions, reward)
+    rewards = numbers_of(visits.completions, reward)
     has_reward = ~np.isnan(rewards)
     of_visit, rewards = visits.grouping.of_row[has_reward], rewards[has_reward]
     order = np.lexsort((rewards, of_visit))
@@ -122,10 +122,12 @@ def _count_votes(
     texts: Any = pa.nulls(len(rows), pa.string())
     if _ANSWER in rows.column_names:
         texts = pc.utf8_trim_whitespace(rows[_ANSWER].cast(pa.string()))
-    has_answer = pc.fill_null(pc.not_equal(texts, ""), False).to_numpy(zero_copy_only=False)
+    has_answer = pc.fill_null(pc.not_equal(texts, pa.scalar("")), False).to_numpy(
+        zero_copy_only=False
+    )
     if len(rows) and not has_answer.any():
         raise QueryError(f"{question}: no completion has an answer (the field `answer`)")
-    table = pa.table({"visit": visits.grouping.of_row, "answer": texts})
+    table = pa.table([pa.array(visits.grouping.of_row), texts], ["visit", "answer"])
     table = table.filter(pa.array(has_answer))
     answers = group_rows(table, ["visit", "answer"])
     counts = answers.sum()

@@ -172,7 +172,7 @@ def _is_number(values: Any) -> Any:
     return pc.and_(pc.is_valid(values), pc.invert(pc.is_nan(values)))
 
 
-def _is_in_groups(rows: pa.Table, groups: Sequence[int | Mapping[str, Any]]) -> pa.Array:
+def _is_in_groups(rows: pa.Table, groups: Sequence[int | Mapping[str, Any]]) -> Any:
     """Return whether each completion is in one of some groups."""
     rows = of_mode(rows, None)
     is_in = np.zeros(len(rows), bool)

@@ -63,7 +63,7 @@ def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> p
             continue
         is_kept = np.zeros(len(points), bool)
         is_valid = pc.is_valid(points[name]).to_numpy(zero_copy_only=False)
-        values = pc.fill_null(points[name], 0.0).to_numpy()
+        values = points[name].to_numpy()
         for number in np.unique(series).tolist():
             rows = np.flatnonzero((series == number) & is_valid)
             is_kept[rows[find_points(values[rows], max_points)]] = True

@@ -45,7 +45,7 @@ def read_questions(read: Callable[..., pa.Table], rows: pa.Table) -> Any:
 
 def _find(
     read: Callable[..., pa.Table], event_type: str, rows: pa.Table, columns: Sequence[str] | None
-) -> tuple[pa.Table, pa.Array]:
+) -> tuple[pa.Table, Any]:
     """Return events, and the index of the one for each row; null if there is none."""
     needed = None if columns is None else [*columns, *IDS, *OPTIONAL_IDS]
     events = read(event_type, columns=needed, seqs=_seqs_of(rows))

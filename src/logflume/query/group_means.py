@@ -80,7 +80,7 @@ def mean_over_groups(
         "groups": pa.array(groups),
         "skipped": pa.array(means.sum() - groups),
     }
-    table = labels.take(pa.array(means.first))
+    table = means.take_first(labels)
     for name, column in columns.items():
         table = table.append_column(name, column)
     return table
@@ -92,7 +92,7 @@ def _cluster(visits: Visits, means: Array, values: Array, counted: Array) -> tup
     # A group whose prompt is unknown counts as a prompt of its own.
     unknown = pc.is_null(visits.keys["prompt_id"]).to_numpy(zero_copy_only=False)
     prompts = np.where(unknown, len(prompts) + np.arange(len(prompts)), prompts)
-    table = pa.table({"mean": means[counted], "prompt": prompts[counted]})
+    table = pa.table([pa.array(means[counted]), pa.array(prompts[counted])], ["mean", "prompt"])
     clusters = group_rows(table, ["mean", "prompt"])
     of_mean = means[counted][clusters.first]
     found = Clusters(of_mean, clusters.sum(values[counted]), clusters.sum())
@@ -113,9 +113,9 @@ def _label(visits: Visits, name: str, question: str) -> Any:
     if pa.types.is_nested(visits.completions.schema.field(column).type):
         raise QueryError(f"{question}: by={name!r}: the field has lists, not single values")
     values = visits.completions[column]
-    table = pa.table({"visit": visits.grouping.of_row, "value": values})
+    table = pa.table([pa.array(visits.grouping.of_row), values], ["visit", "value"])
     if len(group_rows(table, ["visit", "value"])) != len(visits):
         raise QueryError(
             f"{question}: by={name!r}: it differs between completions of the same group"
         )
-    return values.take(pa.array(visits.grouping.first))
+    return values.take(pa.array(visits.grouping.first, pa.int64()))

@@ -1,4 +1,4 @@
-"""Numbers the distinct combinations of values in some columns of a table, with numpy.
+"""Columns of a table as numpy arrays: their numbers, and the groups of equal rows.
 
 Arrow's `group_by` doesn't return which group each row is in, and pandas is an extra.
 """
@@ -12,7 +12,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Array", "Grouping", "group_rows", "number_together", "row_number_in_group"]
+from logflume.exceptions import QueryError
+from logflume.query.columns import holds_numbers
+
+__all__ = [
+    "Array",
+    "Grouping",
+    "group_rows",
+    "integers_or_null",
+    "number_together",
+    "numbers_of",
+    "row_number_in_group",
+]
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -32,12 +43,36 @@ class Grouping(NamedTuple):
     of_row: Array
     first: Array
 
+    def take_first(self, rows: pa.Table) -> pa.Table:
+        """Return the first row of each group."""
+        return rows.take(pa.array(self.first, pa.int64()))
+
     def sum(self, values: Any = None) -> Array:
         """Return the sum of the values of each group's rows; of nothing, the number of rows."""
         return np.bincount(self.of_row, values, minlength=len(self.first))
 
     def __len__(self) -> int:
         return len(self.first)
+
+
+def numbers_of(table: pa.Table, name: str) -> Array:
+    """Return a column of numbers. Shape [rows], NaN where it is null or doesn't exist.
+
+    Raises:
+        QueryError: It holds no numbers.
+    """
+    if name not in table.column_names or table[name].null_count == len(table):
+        return np.full(len(table), np.nan)
+    column: Any = table[name]
+    if not holds_numbers(column.type):
+        raise QueryError(f"{name!r} is not a number but {column.type}")
+    return np.asarray(pc.fill_null(column.cast(pa.float64(), safe=False), np.nan).to_numpy())
+
+
+def integers_or_null(values: Array) -> Any:
+    """Return whole numbers as an Arrow array of integers, in which NaN is null."""
+    is_unknown = np.isnan(values)
+    return pa.array(np.where(is_unknown, 0, values).astype(np.int64), mask=is_unknown)
 
 
 def group_rows(table: pa.Table, columns: Sequence[str]) -> Grouping:
@@ -68,9 +103,10 @@ def row_number_in_group(of_row: Array) -> Array:
 
 
 def _with_columns(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    nulls = pa.nulls(len(table))
+    nulls: Any = pa.nulls(len(table))
     known = set(table.column_names)
-    return pa.table({name: table[name] if name in known else nulls for name in columns})
+    found: list[Any] = [table[name] if name in known else nulls for name in columns]
+    return pa.table(found, list(columns))
 
 
 def _combine(columns: Sequence[tuple[Array, int]], rows: int) -> Array:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from logflume.query.event_ids import read_questions
 from logflume.query.group_means import by_columns, label_visits
-from logflume.query.groupings import Array, group_rows
-from logflume.query.solved import SOLVED_COLUMNS, rewards_of, solved_or_null
+from logflume.query.groupings import Array, group_rows, integers_or_null, numbers_of
+from logflume.query.solved import SOLVED_COLUMNS, solved_or_null
 from logflume.query.visits import Mode, Visits, optional, read_visits
 
 __all__ = ["read_groups", "read_signal"]
@@ -32,7 +33,7 @@ def read_groups(
     """
     columns = [*SOLVED_COLUMNS, optional(_TOKENS), optional(_TRUNCATED)]
     visits = read_visits(read, mode=mode, columns=columns)
-    first = visits.completions.take(pa.array(visits.grouping.first))
+    first = visits.grouping.take_first(visits.completions)
     table = visits.keys.append_column("question", read_questions(read, first))
     for name, column in {**_counts(visits, solved), **_rewards(visits)}.items():
         table = table.append_column(name, column)
@@ -62,13 +63,13 @@ def read_signal(read: Callable[..., pa.Table], by: Sequence[str], *, mode: Mode 
     useful = rows.sum(np.where(has_signal, tokens, 0))
     with np.errstate(invalid="ignore", divide="ignore"):  # without any group or signal
         share, ratio = with_signal / groups, spent / useful
-    table = labels.take(pa.array(rows.first))
+    table = rows.take_first(labels)
     columns_of_result: dict[str, Any] = {
         "groups": pa.array(groups.astype(int)),
         "with_signal": pa.array(with_signal.astype(int)),
         "share": pa.array(share, from_pandas=True),
-        "tokens": _integers(spent),
-        "tokens_with_signal": _integers(useful),
+        "tokens": integers_or_null(spent),
+        "tokens_with_signal": integers_or_null(useful),
         "tokens_per_token_with_signal": pa.array(ratio, mask=~np.isfinite(ratio)),
         "skipped": pa.array((rows.sum() - groups).astype(int)),
     }
@@ -91,14 +92,15 @@ def _counts(visits: Visits, solved: float | None) -> dict[str, Any]:
     }
     rows = visits.completions
     if _TRUNCATED in rows.column_names and pa.types.is_boolean(rows.schema.field(_TRUNCATED).type):
-        truncated: Any = rows[_TRUNCATED].fill_null(False)
+        truncated: Any = rows[_TRUNCATED]
+        truncated = pc.fill_null(truncated, False)
         counts["truncated"] = pa.array(visits.sums(truncated.to_numpy()).astype(int))
     return counts
 
 
 def _rewards(visits: Visits) -> dict[str, Any]:
     """Return statistics of the total rewards of each group, and whether these differ."""
-    rewards = rewards_of(visits.completions, _TOTAL)
+    rewards = numbers_of(visits.completions, _TOTAL)
     has_reward = ~np.isnan(rewards)
     of_visit, rewards = visits.grouping.of_row[has_reward], rewards[has_reward]
     count = np.bincount(of_visit, minlength=len(visits))
@@ -118,7 +120,7 @@ def _rewards(visits: Visits) -> dict[str, Any]:
 
 def _has_signal(visits: Visits) -> Array:
     """Return whether the rewards of each group differ: equal ones have no advantage."""
-    rewards = rewards_of(visits.completions, _TOTAL)
+    rewards = numbers_of(visits.completions, _TOTAL)
     has_reward = ~np.isnan(rewards)
     low, high = _limits(visits.grouping.of_row[has_reward], rewards[has_reward], len(visits))
     return np.asarray(low < high)
@@ -134,9 +136,4 @@ def _limits(of_visit: Array, rewards: Array, count: int) -> tuple[Array, Array]:
 
 def _tokens(visits: Visits) -> Array:
     """Return the number of tokens of each group; NaN if that of a completion is unknown."""
-    return visits.sums(rewards_of(visits.completions, _TOKENS))
-
-
-def _integers(values: Array) -> pa.Array:
-    is_unknown = np.isnan(values)
-    return pa.array(np.where(is_unknown, 0, values).astype(int), mask=is_unknown)
+    return np.asarray(visits.sums(numbers_of(visits.completions, _TOKENS)))

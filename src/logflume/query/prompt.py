@@ -20,8 +20,9 @@ from logflume.query.visits import ORDER, Mode, add_ids, check_mode, of_mode, opt
 __all__ = ["read_prompt"]
 
 _TYPE = "model_output"
-_PROMPT_ID = optional("prompt_id")
-_KEYS = [*map(optional, ["generation", "group", "index", "id"]), *OPTIONAL_IDS]
+_KEYS = [*map(optional, ["generation", "group", "index", "prompt_id"])]
+_ORDER_OF_VISITS = [name for name in ORDER if name != "prompt_id"]
+_ORDER_IN_VISIT = ["index", "rank", "process", "seq"]
 
 
 def read_prompt(
@@ -46,45 +47,49 @@ def read_prompt(
         QueryError: There is no such prompt or column.
     """
     check_mode(mode)
-    rows = of_mode(_find(read, prompt_id, columns=[*IDS, *_KEYS, "step", "mode"]), mode)
-    if not len(rows):
+    rows = _find(read, prompt_id)
+    needed = None if columns is None else [*columns, *SOLVED_COLUMNS, *_KEYS, "step", "mode"]
+    _, events = read_same(read, _TYPE, rows, needed)
+    visits = add_ids(of_mode(events, None))
+    if "index" not in visits.column_names:
+        visits = visits.append_column("index", pa.nulls(len(visits), pa.int64()))
+    if mode is not None:
+        is_of_mode = pc.equal(visits["mode"], pa.scalar(mode))
+        events, visits = events.filter(is_of_mode), visits.filter(is_of_mode)
+    if not len(events):
         raise QueryError(
             f"prompt {prompt_id!r}: no completion has this prompt"
             + ("" if mode is None else f" in mode {mode!r}")
             + "; `prompts` lists the ids of all prompts"
         )
-    rows = _in_order_of_visits(rows)
-    needed = None if columns is None else [*columns, *SOLVED_COLUMNS]
-    rows, events = read_same(read, _TYPE, rows, needed)
-    names = (
-        list(events.column_names) if columns is None else check(columns, events.column_names, _TYPE)
-    )
-    names = [name for name in names if name not in ("visit", "solved")]
-    result = events.select(names).add_column(0, "visit", rows["visit"])
-    return result.add_column(1, "solved", solved_or_null(events, solved))
+    numbers = group_rows(visits, _ORDER_OF_VISITS).of_row
+    visits = visits.append_column("logflume/visit", pa.array(numbers))
+    order = group_rows(visits, ["logflume/visit", *_ORDER_IN_VISIT]).of_row
+    rank = pa.array(np.argsort(order, kind="stable"), pa.int64())
+    available = events.column_names
+    names = available if columns is None else check(columns, available, _TYPE)
+    result = events.select([name for name in names if name not in ("visit", "solved")])
+    result = result.add_column(0, "visit", pa.array(numbers))
+    return result.add_column(1, "solved", solved_or_null(events, solved)).take(rank)
 
 
-def _find(read: Callable[..., pa.Table], prompt_id: str, columns: Sequence[str]) -> pa.Table:
-    """Return the completions of a prompt. Texts of prompts are read only where ids are missing."""
+def _find(read: Callable[..., pa.Table], prompt_id: str) -> pa.Table:
+    """Return the ids of the completions of a prompt.
+
+    Texts of prompts are read only where their ids are missing.
+    """
 
     def may_match(rows: pa.Table) -> pa.Table:
         if "prompt_id" not in rows.column_names:
             return rows
         ids: Any = rows["prompt_id"].cast(pa.string())
-        return rows.filter(pc.fill_null(pc.equal(ids, prompt_id), True))
+        return rows.filter(pc.fill_null(pc.equal(ids, pa.scalar(prompt_id)), True))
 
     def matches(rows: pa.Table) -> pa.Table:
-        return rows.filter(pc.equal(prompt_ids(rows), prompt_id))
+        return rows.filter(pc.equal(prompt_ids(rows), pa.scalar(prompt_id)))
 
-    rows = may_match(read(_TYPE, columns=[*columns, _PROMPT_ID], prefilter=may_match))
+    columns = [*IDS, *OPTIONAL_IDS, optional("prompt_id")]
+    rows = may_match(read(_TYPE, columns=columns, prefilter=may_match))
     if "prompt_id" not in rows.column_names or rows["prompt_id"].null_count:
-        columns = [*columns, _PROMPT_ID, *TEXTS]
-        rows = matches(read(_TYPE, columns=columns, prefilter=matches))
-    return add_ids(rows)
-
-
-def _in_order_of_visits(rows: pa.Table) -> pa.Table:
-    """Return the rows with the numbers of their visits, sorted by these, group and index."""
-    rows = rows.append_column("visit", pa.array(group_rows(rows, ORDER).of_row))
-    order = group_rows(rows, ["visit", "index", "rank", "process", "attempt", "seq"]).of_row
-    return rows.take(pa.array(np.argsort(order, kind="stable")))
+        rows = matches(read(_TYPE, columns=[*columns, *TEXTS], prefilter=matches))
+    return rows

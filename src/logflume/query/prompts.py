@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
 from logflume.query.event_ids import read_questions
-from logflume.query.groupings import Array, Grouping, group_rows
-from logflume.query.solved import SOLVED_COLUMNS, find_solved, rewards_of
+from logflume.query.groupings import Array, Grouping, group_rows, numbers_of
+from logflume.query.solved import SOLVED_COLUMNS, find_solved
 from logflume.query.visits import Mode, Visits, read_visits
 
 __all__ = ["Change", "PromptFilter", "read_prompts"]
@@ -100,7 +100,9 @@ def _check(wanted: PromptFilter) -> None:
                 f"prompts: change={wanted.change!r}: expected one of {', '.join(_CHANGES)}"
             )
         if wanted.between is None:
-            raise QueryError(f"prompts: change={wanted.change!r} needs two steps, between=(…, …)")
+            raise QueryError(
+                f"prompts: change={wanted.change!r} needs two steps, between=(100, 400)"
+            )
     if wanted.limit is not None and wanted.limit < 0:
         raise QueryError(f"prompts: limit={wanted.limit}: expected a number of prompts, 0 or more")
 
@@ -111,7 +113,7 @@ def _summarize(visits: Visits, prompts: Grouping, is_solved: Array) -> pa.Table:
     completions = prompts.sum(visits.sums())
     correct = prompts.sum(visits.sums(is_solved))
     of_row = prompts.of_row[visits.grouping.of_row]
-    rewards = rewards_of(visits.completions, "rewards/total")
+    rewards = numbers_of(visits.completions, "rewards/total")
     order = np.arange(len(visits))
     picked = {
         "first": prompts.first,
@@ -119,10 +121,10 @@ def _summarize(visits: Visits, prompts: Grouping, is_solved: Array) -> pa.Table:
         "worst": _pick(prompts, (order, rates)),
         "latest": _pick(prompts, (-order,)),
     }
-    steps = visits.keys["step"]
+    steps, first = visits.keys["step"], pa.array(prompts.first, pa.int64())
     columns: dict[str, Any] = {
-        "run": visits.keys["run"].take(pa.array(prompts.first)),
-        "prompt_id": visits.keys["prompt_id"].take(pa.array(prompts.first)),
+        "run": visits.keys["run"].take(first),
+        "prompt_id": visits.keys["prompt_id"].take(first),
         "visits": pa.array(prompts.sum()),
         "completions": pa.array(completions.astype(int)),
         "solved": pa.array(correct.astype(int)),
@@ -143,7 +145,7 @@ def _pick(prompts: Grouping, keys: Sequence[Array]) -> Array:
     return order[first]
 
 
-def _rewards(of_row: Array, rewards: Array, count: int) -> tuple[pa.Array, pa.Array]:
+def _rewards(of_row: Array, rewards: Array, count: int) -> tuple[Any, Any]:
     """Return the mean and the maximum of the rewards of each prompt; null without any."""
     has_reward = ~np.isnan(rewards)
     numbers = np.bincount(of_row[has_reward], minlength=count)
@@ -165,7 +167,7 @@ def _compare(
     prompt that lacks one of the visits.
     """
     first, last = between
-    steps = pc.fill_null(visits.keys["step"].cast(pa.float64()), np.nan).to_numpy()
+    steps = numbers_of(visits.keys, "step")
     columns: dict[str, Any] = {"change": None}
     rate: dict[str, Array] = {}
     for name, is_in in (("before", steps <= first), ("after", (steps > first) & (steps <= last))):
@@ -186,12 +188,12 @@ def _compare(
 def _select(table: pa.Table, wanted: PromptFilter) -> pa.Table:
     """Return the prompts that match, in order."""
     if wanted.change is not None:
-        table = table.filter(pc.equal(table["change"], wanted.change))
+        table = table.filter(pc.equal(table["change"], pa.scalar(wanted.change)))
     if wanted.min_rate is not None:
-        table = table.filter(pc.greater_equal(table["solve_rate"], wanted.min_rate))
+        table = table.filter(pc.greater_equal(table["solve_rate"], pa.scalar(wanted.min_rate)))
     if wanted.max_rate is not None:
-        table = table.filter(pc.less_equal(table["solve_rate"], wanted.max_rate))
-    table = table.filter(pc.greater_equal(table["visits"], wanted.min_visits))
+        table = table.filter(pc.less_equal(table["solve_rate"], pa.scalar(wanted.max_rate)))
+    table = table.filter(pc.greater_equal(table["visits"], pa.scalar(wanted.min_visits)))
     table = table.sort_by(_sort_keys(wanted.order, table.column_names))
     return table if wanted.limit is None else table.slice(0, wanted.limit)
 

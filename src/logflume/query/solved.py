@@ -9,11 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
-from logflume.query.columns import holds_numbers
-from logflume.query.groupings import Array
+from logflume.query.groupings import Array, numbers_of
 from logflume.query.visits import optional
 
-__all__ = ["SOLVED_COLUMNS", "find_solved", "rewards_of", "solved_or_null"]
+__all__ = ["SOLVED_COLUMNS", "find_solved", "solved_or_null"]
 
 _CORRECT, _TOTAL = "quality/correct", "rewards/total"
 
@@ -51,29 +50,15 @@ def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
         correct = pa.concat_arrays(correct.chunks)
     if threshold is None or not correct.null_count:
         return correct
-    return pc.coalesce(correct, pa.array(rewards_of(completions, _TOTAL) >= threshold))
-
-
-def rewards_of(completions: pa.Table, name: str) -> Array:
-    """Return a column of rewards. Shape [completions], NaN where there is no reward.
-
-    Raises:
-        QueryError: It holds no numbers.
-    """
-    if name not in completions.column_names:
-        return np.full(len(completions), np.nan)
-    column: Any = completions[name]
-    if column.null_count < len(column) and not holds_numbers(column.type):
-        raise QueryError(f"{name!r} is not a number but {column.type}, so it is no reward")
-    return np.asarray(pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy())
+    return pc.coalesce(correct, pa.array(numbers_of(completions, _TOTAL) >= threshold))
 
 
 def _explain(question: str, unmeasured: int, completions: pa.Table) -> str:
-    totals = rewards_of(completions, _TOTAL)
+    totals = numbers_of(completions, _TOTAL)
     known = totals[~np.isnan(totals)]
     advice = (
-        f"give solved=, the lowest rewards/total of a solution (here from {known.min():g} to "
-        f"{known.max():g})"
+        f"give solved=… (--solved), the rewards/total from which one does; here it is "
+        f"{known.min():g} to {known.max():g}"
         if len(known)
         else "there are no rewards to decide it by, either: log `rewards`, or a `true_answer` "
         "for the processor measure_generations"

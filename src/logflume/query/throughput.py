@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.query.groupings import Array, Grouping, group_rows
+from logflume.query.groupings import Array, Grouping, group_rows, integers_or_null, numbers_of
 from logflume.query.metrics import read_metrics
-from logflume.query.solved import rewards_of
 from logflume.query.visits import of_mode, optional
 
 __all__ = ["read_throughput"]
@@ -30,7 +29,7 @@ def read_throughput(read: Callable[..., pa.Table]) -> pa.Table:
         read: Returns the events of a type, with some of their columns.
     """
     reports = read_metrics(read, ["training"], _METRICS, ["run", "step", "mode"])
-    reports = _complete(reports).filter(pc.equal(reports["mode"], "train"))
+    reports = _complete(reports).filter(pc.equal(reports["mode"], pa.scalar("train")))
     reports = reports.filter(pc.is_valid(reports["step_time"]))
     reports = reports.sort_by([("run", "ascending"), ("step", "ascending")])
     batches = _batch_seconds(read)
@@ -40,7 +39,7 @@ def read_throughput(read: Callable[..., pa.Table]) -> pa.Table:
     columns: dict[str, Any] = {
         "run": reports["run"],
         "step": reports["step"],
-        "steps": _integers(steps),
+        "steps": integers_or_null(steps),
         "step_s": reports["step_time"],
     }
     rest = np.maximum(step_s - sum(seconds.values()), 0.0)
@@ -49,7 +48,7 @@ def read_throughput(read: Callable[..., pa.Table]) -> pa.Table:
     with np.errstate(invalid="ignore", divide="ignore"):  # a step of no duration has no shares
         for phase, of_phase in {**seconds, "rest": rest}.items():
             columns[f"{phase}_share"] = _finite(of_phase / step_s)
-        columns["tokens"] = _integers(tokens)
+        columns["tokens"] = integers_or_null(tokens)
         columns["tokens_per_s"] = _finite(tokens / (step_s * steps))
     return pa.table(columns)
 
@@ -72,15 +71,15 @@ def _batch_seconds(read: Callable[..., pa.Table]) -> pa.Table:
     events = of_mode(read("generation", columns=[*names, "reward_s/*"]), "train")
     events = events.filter(pc.is_valid(events["step"]))
     names = [name for name in events.column_names if name.startswith("reward_s/")]
-    functions = [rewards_of(events, name) for name in names]
+    functions = [numbers_of(events, name) for name in names]
     is_known = ~np.isnan(functions).all(axis=0) if functions else np.zeros(len(events), bool)
     rewards = np.where(is_known, np.nansum(functions, axis=0) if functions else 0.0, np.nan)
     keys = [
         name for name in ("run", "step", "attempt", "generation") if name in events.schema.names
     ]
     batches = group_rows(events, keys)
-    table = events.select(["run", "step"]).take(pa.array(batches.first))
-    for phase, seconds in zip(_PHASES, (rewards_of(events, "generate_s"), rewards), strict=True):
+    table = batches.take_first(events.select(["run", "step"]))
+    for phase, seconds in zip(_PHASES, (numbers_of(events, "generate_s"), rewards), strict=True):
         table = table.append_column(phase, pa.array(_slowest(batches, seconds)))
     return table
 
@@ -93,7 +92,7 @@ def _slowest(batches: Grouping, seconds: Array) -> Array:
 
 def _since_report_before(reports: pa.Table, batches: pa.Table) -> tuple[Array, Array]:
     """Return the numbers of steps and tokens since the report before; NaN if unknown."""
-    step, tokens = reports["step"].to_numpy().astype(float), rewards_of(reports, "num_tokens")
+    step, tokens = reports["step"].to_numpy().astype(float), numbers_of(reports, "num_tokens")
     before, tokens_before = np.full(len(step), np.nan), np.full(len(step), np.nan)
     runs: Any = reports["run"].to_pylist()
     for row in range(len(step)):
@@ -139,13 +138,8 @@ def _number_runs(reports: pa.Table, batches: pa.Table) -> tuple[Array, Array]:
 
 
 def _combine(run: Array, step: Array) -> Array:
-    return run.astype(float) * 2.0**40 + step
+    return np.asarray(run.astype(float) * 2.0**40 + step)
 
 
-def _finite(values: Array) -> pa.Array:
+def _finite(values: Array) -> Any:
     return pa.array(values, mask=~np.isfinite(values))
-
-
-def _integers(values: Array) -> pa.Array:
-    is_unknown = np.isnan(values)
-    return pa.array(np.where(is_unknown, 0, values).astype(int), mask=is_unknown)

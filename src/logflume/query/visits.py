@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
-from logflume.query.groupings import Array, Grouping, group_rows, number_together
+from logflume.query.groupings import Array, Grouping, group_rows, number_together, numbers_of
 from logflume.query.prompt_ids import TEXTS, prompt_ids
 
 __all__ = [
@@ -45,8 +45,6 @@ _COLUMNS: dict[str, Any] = {
     "process": pa.string(),
     "generation": pa.int64(),
     "group": pa.int64(),
-    "index": pa.int64(),
-    "id": pa.string(),
 }
 
 
@@ -92,7 +90,7 @@ def read_visits(read: Read, *, mode: Mode | None = None, columns: Sequence[str] 
     completions = _read_completions(read, columns)
     completions = of_mode(completions, mode)
     grouping = group_rows(completions, ORDER)
-    keys = completions.select(VISIT).take(pa.array(grouping.first))
+    keys = grouping.take_first(completions.select(VISIT))
     return Visits(completions, grouping, keys, _find_partial(read, completions, grouping, mode))
 
 
@@ -122,9 +120,10 @@ def check_mode(mode: str | None) -> None:
 
 def of_mode(events: pa.Table, mode: Mode | None) -> pa.Table:
     """Return the events of a mode; those without one get `train`."""
-    modes: Any = pc.fill_null(events["mode"].cast(pa.string()), "train")
+    modes: Any = events["mode"].cast(pa.string())
+    modes = pc.fill_null(modes, "train")
     events = events.set_column(events.column_names.index("mode"), "mode", modes)
-    return events if mode is None else events.filter(pc.equal(modes, mode))
+    return events if mode is None else events.filter(pc.equal(modes, pa.scalar(mode)))
 
 
 def _read_completions(read: Read, columns: Sequence[str]) -> pa.Table:
@@ -150,7 +149,7 @@ def _find_partial(
     if "rows" not in batches.column_names or not len(batches):
         return np.zeros(len(grouping), bool)
     of_completion, of_batch, count = number_together(completions, batches, _BATCH)
-    rows = pc.fill_null(batches["rows"].cast(pa.float64()), 0).to_numpy()
+    rows = np.nan_to_num(numbers_of(batches, "rows"))
     generated = np.bincount(of_batch, rows, minlength=count)
     is_short = generated > np.bincount(of_completion, minlength=count)
     return grouping.sum(is_short[of_completion]) > 0
