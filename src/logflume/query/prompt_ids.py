@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,12 +16,13 @@ TEXTS = ["[p]rompt", "[q]uestion"]
 
 
 def hash_text(prompt: str) -> str:
-    """Return the id of a prompt that is a text: 16 hexadecimal digits.
+    """Return the id of a prompt that is a text: the same one that `attach` records for it.
 
     >>> hash_text("1 + 1?")
-    'f6bc96e9dc5b8a45'
+    '7de673454f53c1d2'
     """
-    return hashlib.sha256(orjson.dumps(prompt)).hexdigest()[:16]
+    text = json.dumps(prompt, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def prompt_ids(completions: pa.Table) -> Any:
