@@ -16,7 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import logflume
+from logflume.query.open_run import Run
+from tests.fake_sinks import wait_until
 from tests.query.rollout_runs import VISIT, Completion, completions_of, write_attempts
+from tests.scripts import Script, kill
 
 SOLVED = 0.5
 COMPLETIONS = st.builds(
@@ -43,26 +46,76 @@ def test_any_run(attempts: list[dict[int, list[Completion]]], view: Any) -> None
     """Prompts, groups, pass@k, best@k and majority@k of any run equal those of its journals."""
     with tempfile.TemporaryDirectory() as folder:
         run = logflume.open_run(write_attempts(Path(folder), attempts), attempts=view)
-        if not len(run.outputs()):
-            assert 0 == len(run.prompts(solved=SOLVED)) == len(run.groups())
-            return
-        frame = completions_of(run.folder, view)
-        measured = frame["quality/correct"]
-        by_reward = frame["rewards/total"] >= SOLVED
-        frame["solved"] = measured.where(measured.notna(), by_reward).astype(bool)
-        visits = [visit for _, visit in frame.groupby(VISIT, dropna=False)]
-        check_groups(run.groups(solved=SOLVED).to_pylist(), visits)
-        check_prompts(run.prompts(solved=SOLVED).to_pylist(), visits)
-        for k in (1, 2, 3):
-            check_estimates(run, visits, k)
-        for prompt_id in frame["prompt_id"].unique():
-            rows = run.prompt(prompt_id, solved=SOLVED)
-            expected = frame[frame["prompt_id"] == prompt_id]
-            assert expected["solved"].sum() == sum(rows["solved"].to_pylist())
-            ids = expected[["attempt", "rank", "seq"]].itertuples(index=False, name=None)
-            assert sorted(ids) == sorted(
-                (row["attempt"], row["rank"], row["seq"]) for row in rows.to_pylist()
-            )
+        check_run(run)
+
+
+LIVE = """
+start(root={"level": "INFO", "sinks": ["jsonl", "parquet"]})
+for step in range(1, 17):
+    for index in range(8):
+        group, correct = index // 4, (index * step) % 3 == 0
+        logflume.get_model_logger().info(
+            "model_output", step=step, mode="train", generation=step, group=group, index=index % 4,
+            prompt_id=f"p{(step + group) % 5}", question="q", completion_tokens=index,
+            answer=str(index % 3), **{"rewards/total": float(correct), "quality/correct": correct},
+        )
+    if step == 8:
+        logflume.flush()
+        log.error("written at once")
+log.error("written at once")
+say("done")
+wait()
+"""
+
+
+def test_a_live_and_a_killed_run(tmp_path: Path) -> None:
+    """A run that is written to, or was killed, has the results of what its journal has so far."""
+    script = Script(tmp_path, LIVE)
+    assert "done" == script.line()
+    run = logflume.open_run(script.folder)
+    assert wait_until(lambda: 16 == len(run.signal()))
+    assert list(script.folder.glob("parquet/model_output/*.parquet"))
+    check_run(run)
+    kill(script)
+    check_run(run)
+
+
+def check_run(run: Run) -> None:
+    """Compare all queries about prompts and groups with the journals of a run."""
+    if not len(run.outputs()):
+        assert 0 == len(run.prompts(solved=SOLVED)) == len(run.groups())
+        return
+    frame = completions_of(run.folder, run.attempts)
+    measured = frame["quality/correct"]
+    by_reward = frame["rewards/total"] >= SOLVED
+    frame["solved"] = measured.where(measured.notna(), by_reward).astype(bool)
+    visits = [visit for _, visit in frame.groupby(VISIT, dropna=False)]
+    check_groups(run.groups(solved=SOLVED).to_pylist(), visits)
+    check_signal(run.signal().to_pylist(), visits)
+    check_prompts(run.prompts(solved=SOLVED).to_pylist(), visits)
+    for k in (1, 2, 3):
+        check_estimates(run, visits, k)
+    for prompt_id in frame["prompt_id"].unique():
+        rows = run.prompt(prompt_id, solved=SOLVED)
+        expected = frame[frame["prompt_id"] == prompt_id]
+        assert expected["solved"].sum() == sum(rows["solved"].to_pylist())
+        ids = expected[["attempt", "rank", "seq"]].itertuples(index=False, name=None)
+        assert sorted(ids) == sorted(
+            (row["attempt"], row["rank"], row["seq"]) for row in rows.to_pylist()
+        )
+
+
+def check_signal(rows: list[dict[str, Any]], visits: list[pd.DataFrame]) -> None:
+    assert {key_of(visit)[1:3] for visit in visits} == {(r["step"], r["mode"]) for r in rows}
+    for row in rows:
+        of_step = [v for v in visits if key_of(v)[1:3] == (row["step"], row["mode"])]
+        useful = [v for v in of_step if v["rewards/total"].nunique() > 1]
+        tokens = [sum(v["completion_tokens"].sum() for v in some) for some in (of_step, useful)]
+        assert (len(of_step), len(useful)) == (row["groups"], row["with_signal"])
+        assert len(useful) / len(of_step) == pytest.approx(row["share"])
+        assert tokens == [row["tokens"], row["tokens_with_signal"]]
+        ratio = tokens[0] / tokens[1] if tokens[1] else None
+        assert ratio == row["tokens_per_token_with_signal"]
 
 
 def check_groups(rows: list[dict[str, Any]], visits: list[pd.DataFrame]) -> None:

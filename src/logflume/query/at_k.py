@@ -57,7 +57,7 @@ def read_pass_at(read: Read, at_k: AtK, solved: float | None) -> pa.Table:
             values[of_size] = estimates.pass_at(size, k)[correct[of_size]]
         return values
 
-    return _tabulate(visits, sizes, at_k, estimate, is_share=True)
+    return _tabulate(read, visits, sizes, at_k, estimate, is_share=True)
 
 
 def read_best_at(read: Read, at_k: AtK, reward: str) -> pa.Table:
@@ -83,7 +83,7 @@ def read_best_at(read: Read, at_k: AtK, reward: str) -> pa.Table:
         values = np.bincount(of_visit[used], weighted, minlength=len(visits))
         return np.where(sizes >= k, values, np.nan)
 
-    return _tabulate(visits, sizes, at_k, estimate, is_share=False)
+    return _tabulate(read, visits, sizes, at_k, estimate, is_share=False)
 
 
 def read_majority_at(read: Read, at_k: AtK, solved: float | None) -> pa.Table:
@@ -99,7 +99,7 @@ def read_majority_at(read: Read, at_k: AtK, solved: float | None) -> pa.Table:
             values[visit] = estimates.majority_at(votes[visit], blank[visit], k)
         return values
 
-    return _tabulate(visits, sizes, at_k, estimate, is_share=True)
+    return _tabulate(read, visits, sizes, at_k, estimate, is_share=True)
 
 
 def _read(read: Read, at_k: AtK, columns: Sequence[str]) -> Visits:
@@ -141,11 +141,12 @@ def _count_votes(
 
 
 def _tabulate(
-    visits: Visits, sizes: Array, at_k: AtK, estimate: Estimate, *, is_share: bool
+    read: Read, visits: Visits, sizes: Array, at_k: AtK, estimate: Estimate, *, is_share: bool
 ) -> pa.Table:
     """Return the means of an estimate, for each k.
 
     Args:
+        read: Returns the events of a type, with some of their columns.
         visits: The visits.
         sizes: The number of completions of each visit that count.
         at_k: What is estimated.
@@ -158,7 +159,7 @@ def _tabulate(
     largest = int(sizes[~visits.is_partial].max(initial=0))
     if len(visits) and max(at_k.sizes) > largest:
         raise QueryError(f"{at_k.name}: k={max(at_k.sizes)}{_explain(visits, largest)}")
-    labels = label_visits(visits, at_k.by, at_k.name)
+    labels = label_visits(read, visits, at_k.by, at_k.name)
     tables = []
     for k in at_k.sizes:
         # What a policy chose to keep of a group doesn't allow an unbiased estimate.

@@ -16,7 +16,7 @@ from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
 from logflume.query.groupings import number_together
 from logflume.query.prompt_ids import TEXTS
 from logflume.query.text_search import SEARCHED, check_pattern, contains
-from logflume.query.visits import VISIT, add_ids, of_mode, optional
+from logflume.query.visits import VISIT, add_ids, available_columns, of_mode, optional
 from logflume.values.declared import declared_columns
 
 if TYPE_CHECKING:
@@ -132,13 +132,9 @@ def _read_where(read: Callable[..., pa.Table], where: str) -> pa.Table:
     except ModuleNotFoundError as error:
         raise MissingExtraError("duckdb", "analysis") from error
     condition: SqlFilter = SqlFilter(where, "where")
-    available = read(_TYPE, columns=None, steps=_NO_STEPS).column_names
-    fields = condition.fields(available)
+    fields = condition.fields(available_columns(read))
     rows = read(_TYPE, columns=[*fields, *IDS, *OPTIONAL_IDS])
     return condition.select(rows) if len(rows) else rows
-
-
-_NO_STEPS = (1, 0)
 
 
 def _select(wanted: CompletionFilter, rows: pa.Table) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
 from logflume.query.groupings import Array, group_rows
 from logflume.query.intervals import Clusters, bootstrap_intervals
-from logflume.query.visits import Visits, optional
+from logflume.query.visits import Visits, available_columns, optional
 
 __all__ = ["by_columns", "label_visits", "mean_over_groups"]
 
@@ -25,10 +25,13 @@ def by_columns(by: Sequence[str]) -> list[str]:
     return [optional(name) for column in by for name in (_COLUMNS + column, column)]
 
 
-def label_visits(visits: Visits, by: Sequence[str], question: str) -> pa.Table:
+def label_visits(
+    read: Callable[..., pa.Table], visits: Visits, by: Sequence[str], question: str
+) -> pa.Table:
     """Return the run, the mode and the columns `by` of each visit.
 
     Args:
+        read: Returns the events of a type, with some of their columns.
         visits: The visits, with the columns `by_columns`.
         by: Names of columns: `step`, a column of the dataset, or another field of the completions.
         question: The name of the query, for error messages.
@@ -39,7 +42,7 @@ def label_visits(visits: Visits, by: Sequence[str], question: str) -> pa.Table:
     labels = visits.keys.select(["run", "mode"])
     for name in dict.fromkeys(by):
         if name not in labels.column_names:
-            labels = labels.append_column(name, _label(visits, name, question))
+            labels = labels.append_column(name, _label(read, visits, name, question))
     return labels
 
 
@@ -99,12 +102,13 @@ def _cluster(visits: Visits, means: Array, values: Array, counted: Array) -> tup
     return found, np.bincount(of_mean, minlength=int(means.max(initial=-1)) + 1)
 
 
-def _label(visits: Visits, name: str, question: str) -> Any:
+def _label(read: Callable[..., pa.Table], visits: Visits, name: str, question: str) -> Any:
     """Return a column of each visit."""
     available = visits.completions.column_names
     column = _COLUMNS + name if _COLUMNS + name in available else name
     if column not in available:
-        hint = nearest(name, [one.removeprefix(_COLUMNS) for one in available])
+        fields = available_columns(read)
+        hint = nearest(name, [field.removeprefix(_COLUMNS) for field in fields])
         raise QueryError(
             f"{question}: by={name!r}: completions have no such field, nor the dataset such a "
             "column; `attach(columns=[…])` logs more columns of the dataset"

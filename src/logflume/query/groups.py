@@ -53,7 +53,7 @@ def read_signal(read: Callable[..., pa.Table], by: Sequence[str], *, mode: Mode 
     """
     columns = [optional(_TOTAL), optional(_TOKENS), *by_columns(by)]
     visits = read_visits(read, mode=mode, columns=columns)
-    labels = label_visits(visits, by, "signal")
+    labels = label_visits(read, visits, by, "signal")
     rows = group_rows(labels, labels.column_names)
     counted, tokens = ~visits.is_partial, _tokens(visits)
     has_signal = counted & _has_signal(visits)

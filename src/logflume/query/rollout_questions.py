@@ -198,8 +198,8 @@ class RolloutQuestions:
         Columns: `run`, `mode`, those of `by`, `k`, `value`, the bounds of the interval `low` and
         `high`, and the numbers of `prompts` and `groups` that the value is the mean of, and of
         groups `skipped`: those with fewer than k completions, and those not recorded completely.
-        The bounds are null for a single prompt, and if all prompts have the same value other than
-        0 or 1.
+        The bounds are null if there is no spread to estimate them from, with a single prompt or
+        equal values, unless all values are 0 or 1.
 
         Args:
             k: One or more numbers of completions.

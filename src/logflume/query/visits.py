@@ -23,6 +23,7 @@ __all__ = [
     "Mode",
     "Visits",
     "add_ids",
+    "available_columns",
     "check_mode",
     "of_mode",
     "optional",
@@ -40,6 +41,7 @@ ORDER = ["run", "step", "attempt", "mode", "generation", "group", "prompt_id"]
 
 _TYPE = "model_output"
 _BATCH = ["run", "rank", "process", "attempt", "step", "mode", "generation"]
+_NO_STEPS = (1, 0)
 _RESERVED = ["run", "rank", "attempt", "seq", "step", "mode"]
 _COLUMNS: dict[str, Any] = {
     "process": pa.string(),
@@ -97,6 +99,11 @@ def read_visits(read: Read, *, mode: Mode | None = None, columns: Sequence[str] 
 def optional(name: str) -> str:
     """Return a pattern that only this column matches: unlike a name, it need not exist."""
     return f"[{name[0]}]{name[1:]}"
+
+
+def available_columns(read: Read) -> list[str]:
+    """Return the names of all columns that completions have."""
+    return read(_TYPE, columns=None, steps=_NO_STEPS).column_names
 
 
 def add_ids(completions: pa.Table) -> pa.Table:
