@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ def test_estimates_by_a_column_of_the_dataset(folder: Path) -> None:
 def test_errors_name_the_problem(folder: Path) -> None:
     """Errors of these queries say what is wrong and what is possible."""
     run = logflume.open_run(folder)
-    for message, query in {
+    queries: dict[str, Callable[[], object]] = {
         "pass_at: k=5, but the largest group has 4": lambda: run.pass_at([1, 5]),
         "k=0: expected a number of completions, 1 or more": lambda: run.best_at(0),
         "by='levle': .* Did you mean 'level'": lambda: run.majority_at(1, by="levle"),
@@ -132,7 +132,8 @@ def test_errors_name_the_problem(folder: Path) -> None:
         "the first step must be the lower one": lambda: run.prompts(between=(5, 5)),
         "mode='test': expected 'train' or 'eval'": lambda: run.groups(mode="test"),  # type: ignore[arg-type]
         "limit=-1": lambda: run.prompts(limit=-1),
-    }.items():
+    }
+    for message, query in queries.items():
         with pytest.raises(logflume.QueryError, match=message):
             query()
 
@@ -142,7 +143,8 @@ def test_a_threshold_is_required_where_nothing_was_measured(tmp_path: Path) -> N
     unmeasured = [Completion(0, 0, i, float(i), None, str(i)) for i in range(4)]
     measured = [Completion(1, 1, i, float(i), i == 0, str(i)) for i in range(4)]
     run = logflume.open_run(write_attempts(tmp_path, [{0: [*unmeasured, *measured]}]))
-    for query in (run.prompts, lambda: run.pass_at(1), lambda: run.majority_at(1)):
+    queries: list[Callable[[], object]] = [run.prompts, lambda: run.pass_at(1)]
+    for query in [*queries, lambda: run.majority_at(1)]:
         with pytest.raises(logflume.QueryError, match=r"4 of 8 .* solved=… \(--solved\).* 0 to 3"):
             query()
     assert [0.5, 0.25] == run.prompts(solved=2.0)["solve_rate"].to_pylist()
