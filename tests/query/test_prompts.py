@@ -143,8 +143,9 @@ def test_a_threshold_is_required_where_nothing_was_measured(tmp_path: Path) -> N
     unmeasured = [Completion(0, 0, i, float(i), None, str(i)) for i in range(4)]
     measured = [Completion(1, 1, i, float(i), i == 0, str(i)) for i in range(4)]
     run = logflume.open_run(write_attempts(tmp_path, [{0: [*unmeasured, *measured]}]))
-    queries: list[Callable[[], object]] = [run.prompts, lambda: run.pass_at(1)]
-    for query in [*queries, lambda: run.majority_at(1)]:
+    queries: list[Callable[[], object]] = [lambda: run.prompts(), lambda: run.pass_at(1)]
+    queries.append(lambda: run.majority_at(1))
+    for query in queries:
         with pytest.raises(logflume.QueryError, match=r"4 of 8 .* solved=… \(--solved\).* 0 to 3"):
             query()
     assert [0.5, 0.25] == run.prompts(solved=2.0)["solve_rate"].to_pylist()
