@@ -37,7 +37,7 @@ def read_groups(
     table = visits.keys.append_column("question", read_questions(read, first))
     for name, column in {**_counts(visits, solved), **_rewards(visits)}.items():
         table = table.append_column(name, column)
-    table = table.append_column("tokens", pa.array(_tokens(visits), from_pandas=True))
+    table = table.append_column("tokens", integers_or_null(_tokens(visits)))
     return table.append_column("partial", pa.array(visits.is_partial))
 
 
