@@ -58,7 +58,7 @@ def test_majority_of_many(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alpha", "beta", "size", "k"), [(1.0, 1.0, 8, 1), (0.5, 0.5, 8, 4), (0.3, 2.0, 8, 4)]
+    ("alpha", "beta", "size", "k"), [(1.0, 1.0, 8, 1), (0.5, 0.5, 8, 4), (0.3, 2.0, 8, 1)]
 )
 @pytest.mark.parametrize("prompts", [32, 100])
 def test_coverage(alpha: float, beta: float, size: int, k: int, prompts: int) -> None:
@@ -105,5 +105,6 @@ def test_the_interval_of_a_mean_does_not_depend_on_others() -> None:
     alone = Clusters(np.zeros(20, int), values[:20], np.ones(20, int))
     both = Clusters(np.repeat([0, 1], 20), values, np.ones(40, int))
     expected = bootstrap_intervals(alone, seed=3, is_share=True)[0]
-    assert expected.tolist() == bootstrap_intervals(both, seed=3, is_share=True)[0].tolist()
+    found = bootstrap_intervals(both, seed=3, is_share=True)[0]
+    assert expected.tolist() == pytest.approx(found.tolist())
     assert expected.tolist() != bootstrap_intervals(alone, seed=4, is_share=True)[0].tolist()

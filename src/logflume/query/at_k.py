@@ -13,7 +13,7 @@ from logflume.exceptions import QueryError
 from logflume.query import estimates
 from logflume.query.columns import check
 from logflume.query.group_means import by_columns, label_visits, mean_over_groups
-from logflume.query.groupings import Array, group_rows, numbers_of, row_number_in_group
+from logflume.query.groupings import Array, group_rows, numbers_of, row_number_in_group, texts_of
 from logflume.query.solved import SOLVED_COLUMNS, find_solved
 from logflume.query.visits import Mode, Visits, optional, read_visits
 
@@ -121,7 +121,7 @@ def _count_votes(
     rows = visits.completions
     texts: Any = pa.nulls(len(rows), pa.string())
     if _ANSWER in rows.column_names:
-        texts = pc.utf8_trim_whitespace(rows[_ANSWER].cast(pa.string()))
+        texts = pc.utf8_trim_whitespace(texts_of(rows, _ANSWER))
     has_answer = pc.fill_null(pc.not_equal(texts, pa.scalar("")), False).to_numpy(
         zero_copy_only=False
     )

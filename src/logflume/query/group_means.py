@@ -114,8 +114,6 @@ def _label(read: Callable[..., pa.Table], visits: Visits, name: str, question: s
             "column; `attach(columns=[…])` logs more columns of the dataset"
             + (f". Did you mean {hint!r}?" if hint else "")
         )
-    if pa.types.is_nested(visits.completions.schema.field(column).type):
-        raise QueryError(f"{question}: by={name!r}: the field has lists, not single values")
     values = visits.completions[column]
     table = pa.table([pa.array(visits.grouping.of_row), values], ["visit", "value"])
     if len(group_rows(table, ["visit", "value"])) != len(visits):

@@ -23,6 +23,7 @@ __all__ = [
     "number_together",
     "numbers_of",
     "row_number_in_group",
+    "texts_of",
 ]
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -75,8 +76,25 @@ def integers_or_null(values: Array) -> Any:
     return pa.array(np.where(is_unknown, 0, values).astype(np.int64), mask=is_unknown)
 
 
+def texts_of(table: pa.Table, name: str) -> Any:
+    """Return a column as texts.
+
+    Raises:
+        QueryError: It holds lists.
+    """
+    _check_single(table, name)
+    return table[name].cast(pa.string())
+
+
+def _check_single(table: pa.Table, name: str) -> None:
+    if pa.types.is_nested(table.schema.field(name).type):
+        raise QueryError(f"{name!r} has lists, not single values")
+
+
 def group_rows(table: pa.Table, columns: Sequence[str]) -> Grouping:
     """Group the rows of a table by some columns. Nulls are equal; training comes before `eval`."""
+    for name in columns:
+        _check_single(table, name)
     codes = _combine([_number(name, table[name]) for name in columns], len(table))
     _, first, of_row = np.unique(codes, return_index=True, return_inverse=True)
     return Grouping(of_row, first)

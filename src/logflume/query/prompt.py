@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 from logflume.exceptions import QueryError
 from logflume.query.columns import check
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
-from logflume.query.groupings import group_rows
+from logflume.query.groupings import group_rows, texts_of
 from logflume.query.prompt_ids import TEXTS, prompt_ids
 from logflume.query.solved import SOLVED_COLUMNS, solved_or_null
 from logflume.query.visits import ORDER, Mode, add_ids, check_mode, of_mode, optional
@@ -82,7 +81,7 @@ def _find(read: Callable[..., pa.Table], prompt_id: str) -> pa.Table:
     def may_match(rows: pa.Table) -> pa.Table:
         if "prompt_id" not in rows.column_names:
             return rows
-        ids: Any = rows["prompt_id"].cast(pa.string())
+        ids = texts_of(rows, "prompt_id")
         return rows.filter(pc.fill_null(pc.equal(ids, pa.scalar(prompt_id)), True))
 
     def matches(rows: pa.Table) -> pa.Table:

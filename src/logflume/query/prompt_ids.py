@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.groupings import texts_of
+
 __all__ = ["TEXTS", "hash_text", "prompt_ids", "question_texts"]
 
 TEXTS = ["[p]rompt", "[q]uestion"]
@@ -33,7 +35,7 @@ def prompt_ids(completions: pa.Table) -> Any:
     """
     known = completions.column_names
     if "prompt_id" in known and not completions["prompt_id"].null_count:
-        return completions["prompt_id"].cast(pa.string())
+        return texts_of(completions, "prompt_id")
     texts = _first_of(completions, ["prompt", "question"])
     encoded: Any = texts.combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
@@ -43,7 +45,7 @@ def prompt_ids(completions: pa.Table) -> Any:
     hashed: Any = hashes.take(encoded.indices)
     if "prompt_id" not in known:
         return hashed
-    return pc.coalesce(completions["prompt_id"].cast(pa.string()), hashed)
+    return pc.coalesce(texts_of(completions, "prompt_id"), hashed)
 
 
 def question_texts(completions: pa.Table) -> Any:
@@ -53,7 +55,7 @@ def question_texts(completions: pa.Table) -> Any:
 
 def _first_of(completions: pa.Table, names: list[str]) -> Any:
     known = set(completions.column_names)
-    columns: list[Any] = [completions[name].cast(pa.string()) for name in names if name in known]
+    columns: list[Any] = [texts_of(completions, name) for name in names if name in known]
     if not columns:
         return pa.chunked_array([pa.nulls(len(completions), pa.string())])
     return pc.coalesce(*columns)

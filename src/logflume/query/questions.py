@@ -149,7 +149,7 @@ class Questions(RolloutQuestions):
         search: str | None = None,
         regex: bool = False,
         where: str | None = None,
-        groups: Table | Sequence[int | Mapping[str, Any]] | None = None,
+        groups: Table | pa.Table | Sequence[int | Mapping[str, Any]] | None = None,
         columns: Sequence[str] | None = None,
     ) -> Table:
         """Return completions with their rewards: the `model_output` events.

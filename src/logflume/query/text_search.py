@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.groupings import texts_of
 from logflume.query.visits import optional
 
 __all__ = ["SEARCHED", "check_pattern", "contains"]
@@ -43,9 +44,9 @@ def contains(completions: pa.Table, search: str, *, regex: bool) -> Any:
         QueryError: It is not a regular expression of RE2.
     """
     masks = [
-        pc.fill_null(_match(completions[name], search, regex), False)
+        pc.fill_null(_match(texts_of(completions, name), search, regex), False)
         for name in _FIELDS
-        if name in completions.column_names and pa.types.is_string(completions[name].type)
+        if name in completions.column_names
     ]
     none = pa.array([False] * len(completions), pa.bool_())
     return reduce(pc.or_, masks, none)

@@ -14,7 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
-from logflume.query.groupings import Array, Grouping, group_rows, number_together, numbers_of
+from logflume.query.groupings import (
+    Array,
+    Grouping,
+    group_rows,
+    number_together,
+    numbers_of,
+    texts_of,
+)
 from logflume.query.prompt_ids import TEXTS, prompt_ids
 
 __all__ = [
@@ -127,8 +134,7 @@ def check_mode(mode: str | None) -> None:
 
 def of_mode(events: pa.Table, mode: Mode | None) -> pa.Table:
     """Return the events of a mode; those without one get `train`."""
-    modes: Any = events["mode"].cast(pa.string())
-    modes = pc.fill_null(modes, "train")
+    modes: Any = pc.fill_null(texts_of(events, "mode"), "train")
     events = events.set_column(events.column_names.index("mode"), "mode", modes)
     return events if mode is None else events.filter(pc.equal(modes, pa.scalar(mode)))
 
