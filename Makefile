@@ -6,7 +6,7 @@
 # make notebooks    execute the notebooks on new runs of the demo, and store their outputs
 # make torture      kill, break and overload runs for five minutes, and count lost events
 # make torture-long the same for an hour
-# make bench-read   compare queries of large runs, of a thousand runs and of many prompts; 21 GB in DIR
+# make bench-read   compare queries of ten million events and of a thousand runs; 20 GB in DIR
 # make bench        compare the cost of logging, update README.md; 40 minutes, QUICK=1: 3
 # make format       format the code and fix lint errors
 # make clean        remove .venv, logs and caches
