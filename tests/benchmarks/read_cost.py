@@ -2,11 +2,11 @@
 
     make bench-read        (or: python -m tests.benchmarks.read_cost --dir /data/big)
 
-It generates the runs of `big_runs`, and the same data for the other systems, if they don't exist
-yet. Each query runs three times in a fresh process; the minimum counts, so the files are in the
-page cache. The time of the imports has a column of its own. All systems must return the same
-result. Ratios refer to the first line of a query. pandas reads two of the journal files, in chunks,
-and its time is scaled up to all of them.
+It generates the runs of `big_runs` and `prompt_runs`, and the same data for the other systems, if
+they don't exist yet. Each query runs three times in a fresh process; the minimum counts, so the
+files are in the page cache. CPU time and the time of the imports have columns of their own. All
+systems must return the same result. Ratios refer to the first line of a query. pandas reads two of
+the journal files, in chunks, and its time is scaled up to all of them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 from tests.benchmarks.big_runs import EVENTS_OF_ONE, Sizes, make, parse_sizes
 from tests.benchmarks.grpo_events import EVENTS_PER_STEP
 from tests.benchmarks.peer_data import make_peers
+from tests.benchmarks.prompt_runs import make_prompts_run
 from tests.benchmarks.read_queries import QUERIES
 
 _TRIES = 3
@@ -33,10 +34,11 @@ def main() -> None:
     """Generate what is missing, run all queries, print the table and store it as JSON."""
     sizes = parse_sizes(argparse.ArgumentParser(description=__doc__.partition("\n")[0]))
     make(sizes)
+    make_prompts_run(sizes.folder, sizes.events // 10)
     pythons = {"trackio": make_peers(sizes)}
     costs = []
     for query, systems in QUERIES.items():
-        print(f"\n{query:32}{'time':>11}{'ratio':>9}{'imports':>10}{'memory':>10}")
+        print(f"\n{query:32}{'time':>11}{'ratio':>9}{'CPU':>10}{'imports':>10}{'memory':>10}")
         first: dict[str, Any] = {}
         for system in systems:
             python = pythons.get(system, Path(sys.executable))
@@ -57,7 +59,7 @@ def _line(system: str, cost: dict[str, Any], first: dict[str, Any]) -> str:
     ratio = cost["answer_s"] / first["answer_s"]
     return (
         f"  {system:30}{cost['answer_s']:9.3f} s{ratio:9.1f}"
-        f"{cost['import_s']:8.2f} s{cost['peak_mb']:7.0f} MB"
+        f"{cost['cpu_s']:8.2f} s{cost['import_s']:8.2f} s{cost['peak_mb']:7.0f} MB"
     )
 
 

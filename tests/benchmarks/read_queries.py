@@ -16,6 +16,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from logflume.query.estimates import pass_at
+from tests.benchmarks.grpo_events import GROUP_SIZE
+from tests.benchmarks.prompt_runs import PROMPTS_RUN, prompt_id_of
 from tests.benchmarks.query_engines import (
     MEANS,
     TOTAL,
@@ -78,6 +81,40 @@ def _worst(runs: str) -> dict[str, Query]:
     }
 
 
+def _prompts() -> dict[str, dict[str, Query]]:
+    """Return the queries about prompts, for logflume, and in SQL for DuckDB."""
+    completions = _parquet(PROMPTS_RUN, "model_output")
+    prompt, k = prompt_id_of(7), 4
+    shares = [float(share) for share in pass_at(GROUP_SIZE, k)]
+    groups = (
+        f"""(select step, "group", prompt_id, sum("quality/correct"::int) correct {completions} """
+        """group by all)"""
+    )
+    return {
+        "a million completions: prompts": {
+            "logflume": logflume_query(
+                lambda run, _: run.prompts(limit=None), PROMPTS_RUN, ["solve_rate"]
+            ),
+            "duckdb": duckdb_query(
+                f"""select avg("quality/correct"::int) solve_rate, any_value(question) """
+                f"""{completions} group by prompt_id""",
+                ["solve_rate"],
+            ),
+        },
+        "a million completions: a prompt": {
+            "logflume": logflume_query(lambda run, _: run.prompt(prompt), PROMPTS_RUN, TOTAL),
+            "duckdb": duckdb_query(f"{completions} where prompt_id = '{prompt}'", TOTAL),
+        },
+        "a million completions: pass@4": {
+            "logflume": logflume_query(lambda run, _: run.pass_at(k), PROMPTS_RUN, ["value"]),
+            "duckdb, no intervals": duckdb_query(
+                f"select avg({shares}[(correct + 1)::int]) as value from {groups} group by step",
+                ["value"],
+            ),
+        },
+    }
+
+
 QUERIES: dict[str, dict[str, Query]] = {
     "one run: open, info": {"logflume": logflume_query(lambda run, _: run.info.last_step, _ONE)},
     "one run: reward by function": _curve(_ONE, "big", "big"),
@@ -85,6 +122,7 @@ QUERIES: dict[str, dict[str, Query]] = {
     "all runs: open": {"logflume": logflume_query(lambda runs, _: len(runs), _MANY)},
     "all runs: reward by function": _curve(_MANY, "run-*", "many"),
     "all runs: worst 20 of a step": _worst(_MANY),
+    **_prompts(),
 }
 
 _MODULES = {
@@ -92,6 +130,7 @@ _MODULES = {
     "logflume, metrics": ["logflume", "pyarrow.dataset"],
     "logflume, sql": ["logflume", "pyarrow.dataset", "duckdb"],
     "duckdb": ["duckdb", "pyarrow.compute"],
+    "duckdb, no intervals": ["duckdb", "pyarrow.compute"],
     "tensorboard": ["tensorboard.backend.event_processing.event_accumulator"],
     "trackio": ["trackio.sqlite_storage"],
     "pandas": ["pandas", "pyarrow"],
@@ -103,14 +142,16 @@ def _measure(dataset: Dataset, query: str, system: str) -> dict[str, Any]:
     started_s = time.perf_counter()
     for module in _MODULES[system]:
         importlib.import_module(module)
-    imported_s = time.perf_counter()
+    imported_s, imported_cpu_s = time.perf_counter(), time.process_time()
     result = QUERIES[query][system](dataset)
     answer_s = (time.perf_counter() - imported_s) / result.share
+    cpu_s = (time.process_time() - imported_cpu_s) / result.share
     # Not `ru_maxrss`, which starts at the value of the parent process.
     peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     return {
         "import_s": imported_s - started_s,
         "answer_s": answer_s,
+        "cpu_s": cpu_s,
         "peak_mb": int(peak[1]) / 1024 if peak else None,
         **result._asdict(),
     }

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import logflume
+from logflume.query.prompt_ids import hash_text
 from logflume.terminal.escape import escape, escape_json
 
 EVIL = (
@@ -29,6 +30,10 @@ COMMANDS = {
     "tail --json": ["tail", "{run}", "-n", "50", "--json"],
     "outputs": ["outputs", "{run}"],
     "outputs --json": ["outputs", "{run}", "--json"],
+    "prompts": ["prompts", "{run}", "--solved", "1"],
+    "prompts --json": ["prompts", "{run}", "--solved", "1", "--json"],
+    "prompt": ["prompt", "{run}", hash_text(EVIL)],
+    "prompt --json": ["prompt", "{run}", hash_text(EVIL), "--json"],
     "compare": ["compare", "{run}", "{run}"],
     "runs": ["runs", "{dir}"],
     "doctor": ["doctor", "{run}"],

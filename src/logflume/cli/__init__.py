@@ -11,6 +11,8 @@ from logflume.cli import (
     export,
     importing,
     outputs,
+    prompt,
+    prompts,
     replay,
     runs,
     schema,
@@ -31,6 +33,8 @@ app.command()(show.show)
 app.command()(tail.tail)
 app.command()(sql.sql)
 app.command()(outputs.outputs)
+app.command()(prompts.prompts)
+app.command()(prompt.prompt)
 app.command()(compare.compare)
 app.command()(export.export)
 app.command()(replay.replay)

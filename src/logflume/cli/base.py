@@ -14,7 +14,7 @@ import typer
 
 from logflume.cli.printing import echo
 from logflume.config.registry import SINKS, find
-from logflume.exceptions import LogflumeError, RunError
+from logflume.exceptions import LogflumeError, QueryError, RunError
 from logflume.query.open_run import Run, Runs, is_run, open_run, open_runs
 from logflume.query.questions import Attempts
 
@@ -33,6 +33,7 @@ __all__ = [
     "import_sinks",
     "main",
     "open_any",
+    "parse_steps",
     "runs_folder",
 ]
 
@@ -160,6 +161,25 @@ def open_any(text: str, all_attempts: bool) -> Run | Runs:
     if set(text) & set("*?[") and not is_run(Path(text)):
         return open_runs(text, attempts=attempts)
     return open_run(find_run(text), attempts=attempts)
+
+
+def parse_steps(text: str | None) -> int | tuple[int | None, int | None] | None:
+    """Return the steps of the option `--step`: one, or a range.
+
+    Raises:
+        QueryError: It is neither.
+    """
+    if text is None:
+        return None
+    first, colon, last = text.partition(":")
+    try:
+        if colon:
+            return (int(first) if first else None, int(last) if last else None)
+        return int(first)
+    except ValueError:
+        raise QueryError(
+            f"--step {text}: expected a step (400) or a range (100:200, 100:, :200)"
+        ) from None
 
 
 def _known_runs(folder: Path) -> list[str]:

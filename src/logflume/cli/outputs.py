@@ -8,9 +8,8 @@ import rich.panel
 import rich.text
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, find_run
+from logflume.cli.base import JsonOption, RunArgument, find_run, parse_steps
 from logflume.cli.printing import cell, console, echo, print_json
-from logflume.exceptions import QueryError
 from logflume.query.open_run import open_run
 from logflume.terminal.escape import escape, escape_lines
 
@@ -42,7 +41,7 @@ def outputs(
     """
     by = "rewards/total" if sort == "reward" else f"rewards/{sort.removeprefix('rewards/')}"
     rows = open_run(find_run(run)).outputs(
-        steps=_steps(step), correct=correct, worst=worst, best=best, by=by
+        steps=parse_steps(step), correct=correct, worst=worst, best=best, by=by
     )
     if worst is None and best is None:
         rows = rows.slice(max(0, len(rows) - 5))
@@ -54,20 +53,6 @@ def outputs(
         console(_WIDTH).print(_panel(row))
     if not completions:
         echo("No completions match.", err=True)
-
-
-def _steps(text: str | None) -> int | tuple[int | None, int | None] | None:
-    if text is None:
-        return None
-    first, colon, last = text.partition(":")
-    try:
-        if colon:
-            return (int(first) if first else None, int(last) if last else None)
-        return int(first)
-    except ValueError:
-        raise QueryError(
-            f"--step {text}: expected a step (400) or a range (100:200, 100:, :200)"
-        ) from None
 
 
 def _panel(row: dict[str, Any]) -> rich.panel.Panel:

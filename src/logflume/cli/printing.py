@@ -20,6 +20,7 @@ __all__ = [
     "console",
     "duration_text",
     "echo",
+    "fit_text",
     "json_bytes",
     "print_json",
     "print_records",
@@ -31,6 +32,11 @@ __all__ = [
 _NUMBERS = (int, float)
 _UNLIMITED_WIDTH = 100_000
 """Width of the output if it is not a terminal, in columns: nothing is truncated."""
+
+_TABLE_WIDTH = 80
+"""Width of a table with long texts if it is not a terminal, in columns."""
+
+_MIN_TEXT_WIDTH = 12
 
 
 def echo(text: str, *, err: bool = False) -> None:
@@ -90,6 +96,20 @@ def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> No
         for name, value in row.items():
             echo(f"{escape(name):{longest}}  {cell(value)}")
         echo("")
+
+
+def fit_text(text: str | None, taken: int) -> str:
+    """Return a text as one line, cut off at the end of a terminal's line, or at 80 columns.
+
+    Args:
+        text: The text.
+        taken: The columns of the line that are taken.
+    """
+    width = console(_TABLE_WIDTH).width
+    room = max(width - taken, _MIN_TEXT_WIDTH)
+    # A prompt may be long: escape no more of it than can be shown.
+    line = escape(" ".join((text or "")[: 8 * room].split()))
+    return line if len(line) <= room else f"{line[: room - 1]}…"
 
 
 def terminal_width() -> int:

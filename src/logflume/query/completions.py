@@ -1,24 +1,31 @@
-"""Queries completions by step, correctness and reward."""
+"""Queries completions by step, correctness, reward, text, group, or a condition in SQL."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.exceptions import QueryError
+from logflume.exceptions import MissingExtraError, QueryError
 from logflume.query.columns import check, holds_numbers
+from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
+from logflume.query.groupings import number_together
+from logflume.query.prompt_ids import TEXTS
+from logflume.query.text_search import SEARCHED, check_pattern, contains
+from logflume.query.visits import VISIT, add_ids, available_columns, of_mode, optional
 from logflume.values.declared import declared_columns
+
+if TYPE_CHECKING:
+    from logflume.query.sql_filter import SqlFilter
 
 __all__ = ["CompletionFilter", "read_completions"]
 
-_ID_COLUMNS = ["run", "rank", "attempt", "seq"]
 _CORRECTNESS_COLUMNS = ["answer", "true_answer", "quality/correct*"]
 _TYPE = "model_output"
-_EventId: TypeAlias = tuple[Any, ...]
 
 
 class CompletionFilter(NamedTuple):
@@ -32,6 +39,10 @@ class CompletionFilter(NamedTuple):
         best: Only this number of completions, those with the highest reward, highest first.
         by: The column that holds the reward; the prefix `rewards/` of a reward function may be
             omitted.
+        search: Only those whose text, or whose prompt's text, contains this.
+        regex: Whether `search` is a regular expression.
+        where: Only those for which this condition in SQL is true.
+        groups: Only those of these groups: numbers of groups, or rows with columns of `VISIT`.
     """
 
     correct: bool | None = None
@@ -40,6 +51,10 @@ class CompletionFilter(NamedTuple):
     worst: int | None = None
     best: int | None = None
     by: str = "rewards/total"
+    search: str | None = None
+    regex: bool = False
+    where: str | None = None
+    groups: Sequence[int | Mapping[str, Any]] | None = None
 
 
 def read_completions(
@@ -56,32 +71,80 @@ def read_completions(
         columns: Names and patterns; None: all.
 
     Raises:
-        QueryError: There is no such column or reward.
+        QueryError: There is no such column or reward, or a filter is invalid.
     """
     if wanted == CompletionFilter(by=wanted.by):
         return read(_TYPE, columns=columns)
+    wanted = _check(wanted)
+    if wanted.where is not None:
+        # The condition may refer to all completions, so it is applied before the other filters.
+        rows = _read_where(read, wanted.where)
+        _, rows = read_same(read, _TYPE, rows, _filter_columns(wanted))
+        rows = _select(wanted, rows)
+    else:
+        select = partial(_select, wanted)
+        rows = select(read(_TYPE, columns=_filter_columns(wanted), prefilter=select))
+    _, events = read_same(read, _TYPE, rows, columns)
+    return events if columns is None else events.select(check(columns, events.column_names, _TYPE))
+
+
+def _check(wanted: CompletionFilter) -> CompletionFilter:
+    """Check a filter, and complete the name of the reward."""
     if wanted.worst is not None and wanted.best is not None:
         raise QueryError("outputs: worst and best can't be combined")
     if min(wanted.worst or 0, wanted.best or 0) < 0:
         raise QueryError("outputs: worst and best are numbers of completions, 0 or more")
+    if wanted.search is not None:
+        check_pattern(wanted.search, regex=wanted.regex)
+    elif wanted.regex:
+        raise QueryError("outputs: regex=True needs a pattern, search=…")
+    for group in wanted.groups or ():
+        if not isinstance(group, int) and not (isinstance(group, Mapping) and {*VISIT} & {*group}):
+            raise QueryError(
+                f"outputs: groups: {group!r} is neither the number of a group nor a row of "
+                f"`groups()`, with {', '.join(VISIT)}"
+            )
     if "/" not in wanted.by and wanted.by not in declared_columns(_TYPE):
-        wanted = wanted._replace(by=f"rewards/{wanted.by}")
-    filter_columns = ["step", *_ID_COLUMNS, "process*"]
+        return wanted._replace(by=f"rewards/{wanted.by}")
+    return wanted
+
+
+def _filter_columns(wanted: CompletionFilter) -> list[str]:
+    """Return the columns that a filter needs."""
+    columns = ["step", *IDS, *OPTIONAL_IDS]
     if wanted.correct is not None:
-        filter_columns += _CORRECTNESS_COLUMNS
+        columns += _CORRECTNESS_COLUMNS
     if wanted[1:5] != (None,) * 4:
-        filter_columns.append(wanted.by)
-    select = partial(_select, wanted)
-    rows = select(read(_TYPE, columns=filter_columns, prefilter=select))
-    output_columns = None if columns is None else [*columns, *_ID_COLUMNS, "process*"]
-    events = _in_order_of(rows, read(_TYPE, columns=output_columns, seqs=_seqs(rows)))
-    return events if columns is None else events.select(check(columns, events.column_names, _TYPE))
+        columns.append(wanted.by)
+    if wanted.search is not None:
+        columns += SEARCHED
+    if wanted.groups is not None:
+        columns += ["mode", *map(optional, ["generation", "group"])]
+        if any(isinstance(group, Mapping) for group in wanted.groups):
+            columns += [optional("prompt_id"), *TEXTS]
+    return columns
+
+
+def _read_where(read: Callable[..., pa.Table], where: str) -> pa.Table:
+    """Return the ids of the completions for which a condition is true."""
+    try:
+        from logflume.query.sql_filter import SqlFilter
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("duckdb", "analysis") from error
+    condition: SqlFilter = SqlFilter(where, "where")
+    fields = condition.fields(available_columns(read))
+    rows = read(_TYPE, columns=[*fields, *IDS, *OPTIONAL_IDS])
+    return condition.select(rows) if len(rows) else rows
 
 
 def _select(wanted: CompletionFilter, rows: pa.Table) -> pa.Table:
     """Return the rows that match, from a table with the columns that the filter needs."""
+    if wanted.groups is not None:
+        rows = rows.filter(_is_in_groups(rows, wanted.groups))
     if wanted.correct is not None:
         rows = rows.filter(pc.equal(_is_correct(rows), pa.scalar(wanted.correct)))
+    if wanted.search is not None:
+        rows = rows.filter(contains(rows, wanted.search, regex=wanted.regex))
     if wanted.by not in rows.column_names or not len(rows):
         return rows
     if not holds_numbers(rows.schema.field(wanted.by).type):
@@ -95,7 +158,7 @@ def _select(wanted: CompletionFilter, rows: pa.Table) -> pa.Table:
         if count is not None:
             # Sorting by everything that identifies an event makes the order of ties deterministic.
             keys: list[Any] = [(wanted.by, order)]
-            keys += [(name, "ascending") for name in ("step", *_ID_COLUMNS)]
+            keys += [(name, "ascending") for name in ("step", *IDS)]
             table: Any = rows.filter(_is_number(rows[wanted.by]))
             rows = table.take(pc.select_k_unstable(table, min(count, len(table)), keys))
     return rows
@@ -105,27 +168,23 @@ def _is_number(values: Any) -> Any:
     return pc.and_(pc.is_valid(values), pc.invert(pc.is_nan(values)))
 
 
-def _seqs(rows: pa.Table) -> dict[str, set[int]]:
-    """Return the `seq` numbers of the rows, by run."""
-    seqs: dict[str, set[int]] = {}
-    ids: Any = rows.select(["run", "seq"]).to_pylist()
-    for row in ids:
-        seqs.setdefault(row["run"], set()).add(row["seq"])
-    return seqs
-
-
-def _in_order_of(rows: pa.Table, events: pa.Table) -> pa.Table:
-    """Return the events that `rows` identifies, in the order of `rows`."""
-    indices = {event_id: index for index, event_id in enumerate(_event_ids(events))}
-    return events.take(pa.array([indices[one] for one in _event_ids(rows)], pa.int64()))
-
-
-def _event_ids(table: pa.Table) -> list[_EventId]:
-    # Forked children number their events separately; without any, the column doesn't exist.
-    columns = [table[name].to_pylist() for name in _ID_COLUMNS]
-    has_process = "process" in table.column_names
-    columns.append(table["process"].to_pylist() if has_process else [None] * len(table))
-    return list(zip(*columns, strict=True))
+def _is_in_groups(rows: pa.Table, groups: Sequence[int | Mapping[str, Any]]) -> Any:
+    """Return whether each completion is in one of some groups."""
+    rows = of_mode(rows, None)
+    is_in = np.zeros(len(rows), bool)
+    numbers = [group for group in groups if isinstance(group, int)]
+    if numbers and "group" in rows.column_names:
+        found: Any = pc.is_in(rows["group"], value_set=pa.array(numbers, pa.int64()))
+        is_in |= found.to_numpy(zero_copy_only=False)
+    described = [group for group in groups if isinstance(group, Mapping)]
+    by_columns: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for group in described:
+        by_columns.setdefault(tuple(name for name in VISIT if name in group), []).append(group)
+    for columns, same in by_columns.items():
+        table = pa.Table.from_pylist([{name: one[name] for name in columns} for one in same])
+        of_row, of_group, _ = number_together(add_ids(rows), table, columns)
+        is_in |= np.isin(of_row, of_group)
+    return pa.array(is_in)
 
 
 def _is_correct(rows: pa.Table) -> Any:

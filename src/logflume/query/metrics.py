@@ -13,6 +13,7 @@ from logflume.config.errors import nearest
 from logflume.events.catalogue import EventBase
 from logflume.exceptions import QueryError
 from logflume.query.columns import PATTERN, holds_numbers, match
+from logflume.query.downsample import check_max_points, downsample_long, downsample_wide
 from logflume.query.points import find_restarts, merge_events
 from logflume.values.declared import declared_columns
 
@@ -43,6 +44,7 @@ def read_metrics(
     types: Sequence[str],
     names: Sequence[str],
     wide_by: Sequence[str] | None,
+    max_points: int | None = None,
 ) -> pa.Table:
     """Return metrics in long or wide form.
 
@@ -51,16 +53,20 @@ def read_metrics(
         types: The event types.
         names: Names and patterns of metrics; empty: all.
         wide_by: The key columns of the wide form; None: long form.
+        max_points: The maximum number of points of a curve; None: all.
 
     Raises:
-        QueryError: There is no such metric.
+        QueryError: There is no such metric, or a curve can't have so few points.
     """
+    check_max_points(max_points)
     found = [_read(read, event_type, names) for event_type in dict.fromkeys(types)]
     _check(read, found, names)
     merge = partial(merge_events, restarts=cache(lambda: find_restarts(read)))
     if wide_by is None:
-        return _to_long(found, merge)
-    return _to_wide(found, names, list(wide_by), merge)
+        points = _to_long(found, merge)
+        return points if max_points is None else downsample_long(points, max_points)
+    points = _to_wide(found, names, list(wide_by), merge)
+    return points if max_points is None else downsample_wide(points, wide_by, max_points)
 
 
 def _read(read: Callable[..., pa.Table], event_type: str, names: Sequence[str]) -> _Metrics:

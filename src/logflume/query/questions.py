@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Attempts: TypeAlias = Literal["current", "all"]
 __all__ = ["Attempts", "Questions", "is_continued"]
 
 
-class Questions:
+class Questions(RolloutQuestions):
     """Queries on the events of runs, live or ended: all ranks and forked children, each event once.
 
     Every query is answered from what is on disk at that moment: from Parquet where it has the
@@ -72,6 +73,7 @@ class Questions:
         wide: bool = False,
         steps: Steps = None,
         events: str | Sequence[str] = ("training", "evaluation", "reward", "generation"),
+        max_points: int | None = None,
     ) -> Table:
         """Return the numbers of the events that are logged by step.
 
@@ -92,6 +94,11 @@ class Questions:
             steps: As for the method `events`.
             events: The event types to read. TRL's own metrics are in `training`; `reward` has the
                 statistics of each batch.
+            max_points: The maximum number of points of a curve, 5 or more, for a plot; None: all.
+                The points are split into stretches, of each of which the first, the last, the
+                lowest and the highest are kept, and one that is NaN. A curve has the points of one
+                metric, event type, mode, run, rank and attempt; in the wide form, those of a
+                column, mode and run. A value that is not kept is null there.
 
         Raises:
             QueryError: There is no such metric, or the field holds no numbers.
@@ -106,6 +113,7 @@ class Questions:
                 [events] if isinstance(events, str) else events,
                 names,
                 keys if wide else None,
+                max_points,
             )
         )
 
@@ -138,6 +146,10 @@ class Questions:
         worst: int | None = None,
         best: int | None = None,
         by: str = "rewards/total",
+        search: str | None = None,
+        regex: bool = False,
+        where: str | None = None,
+        groups: Table | pa.Table | Sequence[int | Mapping[str, Any]] | None = None,
         columns: Sequence[str] | None = None,
     ) -> Table:
         """Return completions with their rewards: the `model_output` events.
@@ -150,15 +162,29 @@ class Questions:
             worst: Only this number of completions, those with the lowest reward, lowest first.
             best: Only this number of completions, those with the highest reward, highest first.
             by: The column that holds the reward.
+            search: Only those that contain this text in `model_output`, `prompt` or `question`. Its
+                case is ignored.
+            regex: Whether `search` is a regular expression of RE2; `(?i)` ignores the case.
+            where: Only those for which this condition in SQL is true, as for `logflume tail`:
+                `"completion_tokens" > 500 and "columns/level" = 'hard'`.
+            groups: Only those of these groups: numbers of groups (`[0, 3]`), or rows of `groups()`,
+                of which the columns that identify a group count.
             columns: As for `events`.
 
         Raises:
-            QueryError: There is no such column or reward.
+            MissingExtraError: DuckDB, which `where` needs, is not installed.
+            QueryError: There is no such column or reward, or a filter is invalid.
             RunError: A journal is damaged.
+
+        Example:
+            >>> run.outputs(groups=run.groups(steps=40), search="therefore")
         """
         from logflume.query.completions import CompletionFilter, read_completions
 
-        wanted = CompletionFilter(correct, min_reward, max_reward, worst, best, by)
+        rows = groups if groups is None or isinstance(groups, Sequence) else groups.to_pylist()
+        wanted = CompletionFilter(
+            correct, min_reward, max_reward, worst, best, by, search, regex, where, rows
+        )
         return self._query(
             lambda read: read_completions(partial(read, steps=steps), wanted, columns)
         )

@@ -1,11 +1,13 @@
-"""Filters events that are not in a table by a condition in SQL, for `logflume tail --where`."""
+"""Filters events by a condition in SQL: those that `logflume tail` reads, and completions."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import duckdb
+import orjson
 import pyarrow as pa
 
 from logflume.exceptions import QueryError
@@ -25,19 +27,21 @@ class SqlFilter:
 
     Args:
         condition: The condition.
+        name: The name of the option or argument, for error messages.
 
     Raises:
         QueryError: The condition is not valid SQL.
     """
 
-    def __init__(self, condition: str) -> None:
+    def __init__(self, condition: str, name: str = "--where") -> None:
         self._condition = condition
+        self._label = f"{name} {condition!r}"
         self._missing: str | None = None
         self._applied = False
         try:
             check_is_query(self._query("1"))
         except QueryError as error:
-            raise QueryError(f"--where {condition!r}: expected one condition") from error
+            raise QueryError(f"{self._label}: expected one condition") from error
         except duckdb.Error as error:
             raise self._explain(error) from error
 
@@ -59,6 +63,30 @@ class SqlFilter:
                 matches += self._match(connection)
         return [events[row] for row in sorted(matches)]
 
+    def fields(self, available: Sequence[str]) -> list[str]:
+        """Return the fields that the condition uses, of those that are available."""
+        with connect() as connection:
+            tree: str
+            ((tree,),) = connection.execute(
+                "select json_serialize_sql(?)", [self._query("1")]
+            ).fetchall()
+        names = {name.casefold() for name in _field_names(orjson.loads(tree))}
+        return [name for name in available if "*" in names or name.casefold() in names]
+
+    def select(self, events: pa.Table) -> pa.Table:
+        """Return the rows that match, of a table with the events of one type.
+
+        Raises:
+            QueryError: There is no such field, or the condition can't be applied to its values.
+        """
+        with connect() as connection:
+            lock(connection)
+            rows = pa.array(range(len(events)), pa.int64())
+            connection.register("events", events.append_column(_ROW, rows))
+            matches = sorted(self._match(connection))
+        self.check_applied()
+        return events.take(pa.array(matches, pa.int64()))
+
     def check_applied(self) -> None:
         """Raise an error if no event type seen so far has the fields of the condition.
 
@@ -66,9 +94,7 @@ class SqlFilter:
             QueryError: None of them has.
         """
         if self._missing is not None and not self._applied:
-            raise QueryError(
-                f"--where {self._condition!r}: no event here has the field {self._missing!r}"
-            )
+            raise QueryError(f"{self._label}: no event here has the field {self._missing!r}")
 
     def _query(self, selected: str) -> str:
         # A line of its own: the condition may end in a comment.
@@ -90,4 +116,19 @@ class SqlFilter:
 
     def _explain(self, error: duckdb.Error) -> QueryError:
         """Return an error with the first line of DuckDB's message: the rest shows our own query."""
-        return QueryError(f"--where {self._condition!r}: {str(error).splitlines()[0]}")
+        return QueryError(f"{self._label}: {str(error).splitlines()[0]}")
+
+
+def _field_names(node: Any) -> Iterator[str]:
+    """Yield the names in a syntax tree that may be fields; `*` if there may be more."""
+    if isinstance(node, dict):
+        if node.get("type") == "STAR":
+            yield "*"
+        if node.get("type") == "COLUMN_REF":
+            yield from node["column_names"]
+            # The table itself, as a value.
+            yield from "*" * (node["column_names"] == ["events"])
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            yield from _field_names(inner)

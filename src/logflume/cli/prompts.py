@@ -1,0 +1,146 @@
+"""`logflume prompts`: lists the prompts of a run with their solve rates."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, TypeAlias, cast
+
+import typer
+
+from logflume.cli.base import JsonOption, RunArgument, find_run, parse_steps
+from logflume.cli.printing import echo, fit_text, print_json, print_table
+from logflume.exceptions import QueryError
+from logflume.query.open_run import open_run
+from logflume.query.prompts import Change
+from logflume.query.visits import Mode
+
+__all__ = ["ModeOption", "SolvedOption", "StepOption", "mode_of", "prompts"]
+
+_NUMBERS_WIDTH = 68
+"""Width of the columns before the question."""
+
+
+class _Mode(StrEnum):
+    TRAIN = "train"
+    EVAL = "eval"
+
+
+class _Change(StrEnum):
+    NEWLY_SOLVED = "newly_solved"
+    FORGOTTEN = "forgotten"
+    NEVER = "never"
+    ALWAYS = "always"
+
+
+SolvedOption: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        help="The total reward from which a completion solves its prompt, where its correctness "
+        "was not measured.",
+        show_default=False,
+    ),
+]
+StepOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="A step (400), or a range of steps (100:200).", show_default=False),
+]
+ModeOption: TypeAlias = Annotated[
+    _Mode | None, typer.Option(help="Only training or only evaluation.", show_default=False)
+]
+
+
+def prompts(
+    run: RunArgument = "latest",
+    solved: SolvedOption = None,
+    step: StepOption = None,
+    mode: ModeOption = None,
+    between: Annotated[
+        str | None, typer.Option(help="Two steps to compare (100:400).", show_default=False)
+    ] = None,
+    change: Annotated[
+        _Change | None,
+        typer.Option(help="Only prompts with this change between the two.", show_default=False),
+    ] = None,
+    min_rate: Annotated[
+        float | None, typer.Option(help="The minimum solve rate, 0 to 1.", show_default=False)
+    ] = None,
+    max_rate: Annotated[
+        float | None, typer.Option(help="The maximum solve rate, 0 to 1.", show_default=False)
+    ] = None,
+    min_visits: Annotated[int, typer.Option(help="The minimum number of visits.")] = 1,
+    order: Annotated[
+        str, typer.Option(help="The column of --json to sort by; -NAME: highest first.")
+    ] = "solve_rate",
+    limit: Annotated[int, typer.Option(min=1, help="The maximum number of prompts.")] = 20,
+    json: JsonOption = False,
+) -> None:
+    """List the prompts of a run: how often they were solved, and how that changed.
+
+    A visit is one group of completions of a prompt. `rate` is the share of all its completions that
+    solve it; the other columns are the share in its first, worst, best and latest visit.
+
+    Example: logflume prompts latest --max-rate 0 --min-visits 3
+
+    Example: logflume prompts latest --between 100:400 --change forgotten
+    """
+    table = open_run(find_run(run)).prompts(
+        solved=solved,
+        steps=parse_steps(step),
+        mode=mode_of(mode),
+        between=_parse_between(between),
+        change=cast("Change | None", change and change.value),
+        min_rate=min_rate,
+        max_rate=max_rate,
+        min_visits=min_visits,
+        order=order,
+        limit=limit + 1,
+    )
+    rows = table.slice(0, limit).to_pylist()
+    if json:
+        print_json(rows)
+    elif rows:
+        print_table([_as_row(row) for row in rows])
+    else:
+        echo("No prompts match.", err=True)
+    if len(table) > limit:
+        echo(f"More than {limit:,} prompts match; --limit shows more.", err=True)
+    if partial := sum(row["partial"] for row in rows):
+        visits = sum(row["visits"] for row in rows)
+        echo(
+            f"{partial:,} of {visits:,} visits were not recorded completely: rates are those of "
+            "the recorded completions.",
+            err=True,
+        )
+
+
+def mode_of(option: _Mode | None) -> Mode | None:
+    """Return the mode that an option names."""
+    return cast("Mode | None", option and option.value)
+
+
+def _parse_between(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        first, last = map(int, text.split(":"))
+    except ValueError:
+        raise QueryError(f"--between {text}: expected two steps (100:400)") from None
+    return first, last
+
+
+def _as_row(row: dict[str, Any]) -> dict[str, Any]:
+    names = ["first", "worst", "best", "latest"]
+    if "change" in row:
+        names = ["change", "before", "after"]
+    rates = {name: row[name] if name == "change" else _round(row[name]) for name in names}
+    return {
+        "prompt": row["prompt_id"],
+        "visits": row["visits"],
+        "rate": _round(row["solve_rate"]),
+        **rates,
+        "question": fit_text(row["question"], _NUMBERS_WIDTH),
+    }
+
+
+def _round(rate: float | None) -> float | None:
+    return None if rate is None else float(f"{rate:.2f}")

@@ -1,0 +1,98 @@
+"""Reduces a curve to fewer points without losing its extremes, for plots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logflume.exceptions import QueryError
+from logflume.query.groupings import Array, group_rows
+
+__all__ = ["check_max_points", "downsample_long", "downsample_wide"]
+
+_SERIES = ["run", "rank", "attempt", "event", "mode", "name"]
+_PER_BUCKET = 4
+"""The first, the last, the lowest and the highest point; NaN takes one more."""
+
+
+def check_max_points(max_points: int | None) -> None:
+    """Raise an error if a curve can't have this maximum of points.
+
+    Raises:
+        QueryError: It can't.
+    """
+    if max_points is not None and max_points < _PER_BUCKET + 1:
+        raise QueryError(
+            f"metrics: max_points={max_points}: expected {_PER_BUCKET + 1} or more, for the first, "
+            "last, lowest and highest point, and one that is NaN"
+        )
+
+
+def downsample_long(points: pa.Table, max_points: int) -> pa.Table:
+    """Return at most `max_points` rows for each metric, event type, mode, run, rank and attempt.
+
+    Args:
+        points: Metrics in long form. Rows of one series are in the order of their steps.
+        max_points: The maximum number of points of a series.
+    """
+    series = group_rows(points, _SERIES).of_row
+    values = points["value"].to_numpy()
+    is_kept = np.zeros(len(points), bool)
+    order = np.argsort(series, kind="stable")
+    starts = np.flatnonzero(np.diff(series[order], prepend=-1))
+    for rows in np.split(order, starts[1:]) if len(points) else []:
+        is_kept[rows[find_points(values[rows], max_points)]] = True
+    return points.filter(pa.array(is_kept))
+
+
+def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> pa.Table:
+    """Return at most `max_points` values for each metric, mode and run, and null for the others.
+
+    Args:
+        points: Metrics in wide form, in the order of their steps.
+        keys: The key columns.
+        max_points: The maximum number of values of each metric.
+    """
+    series = group_rows(points, [key for key in keys if key != "step"]).of_row
+    has_any = np.zeros(len(points), bool)
+    for name in points.column_names:
+        if name in keys:
+            continue
+        is_kept = np.zeros(len(points), bool)
+        is_valid = pc.is_valid(points[name]).to_numpy(zero_copy_only=False)
+        values = points[name].to_numpy()
+        for number in np.unique(series).tolist():
+            rows = np.flatnonzero((series == number) & is_valid)
+            is_kept[rows[find_points(values[rows], max_points)]] = True
+        column = pc.if_else(pa.array(is_kept), points[name], None)
+        points = points.set_column(points.column_names.index(name), name, column)
+        has_any |= is_kept
+    return points.filter(pa.array(has_any))
+
+
+def find_points(values: Array, max_points: int) -> Array:
+    """Return the indices of at most `max_points` values that show the shape of all of them.
+
+    The values are split into equally long stretches. Of each one the first, the last, the lowest
+    and the highest value are kept, and the first NaN.
+
+    Args:
+        values: Shape [points].
+        max_points: The maximum number of indices, at least 5.
+    """
+    if len(values) <= max_points:
+        return np.arange(len(values))
+    is_nan = np.isnan(values)
+    per_bucket = _PER_BUCKET + int(is_nan.any())
+    kept: set[int] = set()
+    for bucket in np.array_split(np.arange(len(values)), max_points // per_bucket):
+        kept.update((int(bucket[0]), int(bucket[-1])))
+        numbers, nans = bucket[~is_nan[bucket]], bucket[is_nan[bucket]]
+        kept.update(nans[:1].tolist())
+        if len(numbers):
+            kept.add(int(numbers[values[numbers].argmin()]))
+            kept.add(int(numbers[values[numbers].argmax()]))
+    return np.array(sorted(kept))

@@ -1,0 +1,217 @@
+"""Queries the prompts of a run: how often each one was solved, and how that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logflume.config.errors import nearest
+from logflume.exceptions import QueryError
+from logflume.query.event_ids import read_questions
+from logflume.query.groupings import Array, Grouping, group_rows, numbers_of
+from logflume.query.solved import SOLVED_COLUMNS, find_solved
+from logflume.query.visits import Mode, Visits, read_visits
+
+__all__ = ["Change", "PromptFilter", "read_prompts"]
+
+Change: TypeAlias = Literal["newly_solved", "forgotten", "never", "always"]
+"""What happened to a prompt between two steps."""
+
+_CHANGES = get_args(Change)
+_DEFAULT_ORDER = ("run", "first_step", "prompt_id")
+
+
+class PromptFilter(NamedTuple):
+    """Which prompts to return.
+
+    Attributes:
+        mode: Only visits of training or of evaluation; None: both.
+        between: Two steps to compare; None: none.
+        change: Only prompts with this change between the two steps; None: all.
+        min_rate: The minimum solve rate.
+        max_rate: The maximum solve rate.
+        min_visits: The minimum number of visits.
+        order: Columns of the result, with `-` in front for the highest first.
+        limit: The maximum number of prompts.
+    """
+
+    mode: Mode | None = None
+    between: tuple[int, int] | None = None
+    change: Change | None = None
+    min_rate: float | None = None
+    max_rate: float | None = None
+    min_visits: int = 1
+    order: Sequence[str] = ()
+    limit: int | None = None
+
+
+def read_prompts(
+    read: Callable[..., pa.Table], wanted: PromptFilter, solved: float | None
+) -> pa.Table:
+    """Return one row for each prompt. Completions whose prompt is unknown are omitted.
+
+    Args:
+        read: Returns the events of a type, with some of their columns.
+        wanted: Which prompts, and in which order.
+        solved: The total reward from which a completion solves its prompt, where correctness was
+            not measured.
+
+    Raises:
+        QueryError: A filter is invalid, or `solved` is required.
+    """
+    _check(wanted)
+    visits = read_visits(read, mode=wanted.mode, columns=SOLVED_COLUMNS)
+    known = pc.is_valid(visits.keys["prompt_id"]).to_numpy(zero_copy_only=False)
+    prompts = group_rows(visits.keys, ["run", "prompt_id"])
+    is_solved = find_solved(visits.completions, solved, "prompts")
+    table = _summarize(visits, prompts, is_solved)
+    if wanted.between is not None:
+        rates = visits.sums(is_solved) / visits.sums()
+        changes = _compare(visits, prompts, rates, wanted.between)
+        for name, column in changes.items():
+            table = table.append_column(name, column)
+    # The first completion of the first visit stands for the prompt.
+    table = table.append_column(_FIRST, pa.array(visits.grouping.first[prompts.first]))
+    table = table.filter(pa.array(known[prompts.first]))
+    table = _select(table, wanted)
+    return _with_questions(read, table, visits)
+
+
+_FIRST = "logflume/first"
+
+
+def _check(wanted: PromptFilter) -> None:
+    """Check the filters, as far as it doesn't take the prompts."""
+    if wanted.between is not None:
+        is_pair = isinstance(wanted.between, tuple) and len(wanted.between) == 2
+        if not is_pair or not all(isinstance(step, int) for step in wanted.between):
+            raise QueryError(f"prompts: between={wanted.between!r}: expected two steps (100, 400)")
+        if wanted.between[0] >= wanted.between[1]:
+            raise QueryError(
+                f"prompts: between={wanted.between!r}: the first step must be the lower one"
+            )
+    if wanted.change is not None:
+        if wanted.change not in _CHANGES:
+            raise QueryError(
+                f"prompts: change={wanted.change!r}: expected one of {', '.join(_CHANGES)}"
+            )
+        if wanted.between is None:
+            raise QueryError(
+                f"prompts: change={wanted.change!r} needs two steps, between=(100, 400)"
+            )
+    if wanted.limit is not None and wanted.limit < 0:
+        raise QueryError(f"prompts: limit={wanted.limit}: expected a number of prompts, 0 or more")
+
+
+def _summarize(visits: Visits, prompts: Grouping, is_solved: Array) -> pa.Table:
+    """Return one row for each prompt, from its visits in their order."""
+    rates = visits.sums(is_solved) / visits.sums()
+    completions = prompts.sum(visits.sums())
+    correct = prompts.sum(visits.sums(is_solved))
+    of_row = prompts.of_row[visits.grouping.of_row]
+    rewards = numbers_of(visits.completions, "rewards/total")
+    order = np.arange(len(visits))
+    picked = {
+        "first": prompts.first,
+        "best": _pick(prompts, (order, -rates)),
+        "worst": _pick(prompts, (order, rates)),
+        "latest": _pick(prompts, (-order,)),
+    }
+    steps, first = visits.keys["step"], pa.array(prompts.first, pa.int64())
+    columns: dict[str, Any] = {
+        "run": visits.keys["run"].take(first),
+        "prompt_id": visits.keys["prompt_id"].take(first),
+        "visits": pa.array(prompts.sum()),
+        "completions": pa.array(completions.astype(int)),
+        "solved": pa.array(correct.astype(int)),
+        "solve_rate": pa.array(correct / completions),
+    }
+    for name, visit in picked.items():
+        columns[name] = pa.array(rates[visit])
+        columns[f"{name}_step"] = steps.take(pa.array(visit))
+    columns["reward_mean"], columns["reward_max"] = _rewards(of_row, rewards, len(prompts))
+    columns["partial"] = pa.array(prompts.sum(visits.is_partial).astype(int))
+    return pa.table(columns)
+
+
+def _pick(prompts: Grouping, keys: Sequence[Array]) -> Array:
+    """Return for each prompt the visit that comes first by the keys, the last of them first."""
+    order = np.lexsort((*keys, prompts.of_row))
+    _, first = np.unique(prompts.of_row[order], return_index=True)
+    return order[first]
+
+
+def _rewards(of_row: Array, rewards: Array, count: int) -> tuple[Any, Any]:
+    """Return the mean and the maximum of the rewards of each prompt; null without any."""
+    has_reward = ~np.isnan(rewards)
+    numbers = np.bincount(of_row[has_reward], minlength=count)
+    totals = np.bincount(of_row[has_reward], rewards[has_reward], minlength=count)
+    highest = np.full(count, -np.inf)
+    np.maximum.at(highest, of_row[has_reward], rewards[has_reward])
+    with np.errstate(invalid="ignore"):  # prompts without any reward
+        means = totals / numbers
+    return pa.array(means, from_pandas=True), pa.array(highest, mask=numbers == 0)
+
+
+def _compare(
+    visits: Visits, prompts: Grouping, rates: Array, between: tuple[int, int]
+) -> dict[str, Any]:
+    """Return the columns that compare each prompt's solve rate between two steps.
+
+    Compared are the latest visit up to the first step, and the latest one after it up to the second
+    step. A visit is a success if any of its completions solves the prompt. The change is null for a
+    prompt that lacks one of the visits.
+    """
+    first, last = between
+    steps = numbers_of(visits.keys, "step")
+    columns: dict[str, Any] = {"change": None}
+    rate: dict[str, Array] = {}
+    for name, is_in in (("before", steps <= first), ("after", (steps > first) & (steps <= last))):
+        latest = np.full(len(prompts), -1)
+        latest[prompts.of_row[is_in]] = np.flatnonzero(is_in)  # in order: the last one counts
+        rate[name] = np.where(latest >= 0, rates[latest] if len(rates) else 0.0, np.nan)
+        columns[name] = pa.array(rate[name], from_pandas=True)
+        columns[f"{name}_step"] = visits.keys["step"].take(pa.array(latest, mask=latest < 0))
+    was_solved, is_solved = rate["before"] > 0, rate["after"] > 0
+    number = np.select(
+        [~was_solved & is_solved, was_solved & ~is_solved, ~was_solved & ~is_solved], [0, 1, 2], 3
+    )
+    is_unknown = np.isnan(rate["before"]) | np.isnan(rate["after"])
+    columns["change"] = pa.array(_CHANGES, pa.string()).take(pa.array(number, mask=is_unknown))
+    return columns
+
+
+def _select(table: pa.Table, wanted: PromptFilter) -> pa.Table:
+    """Return the prompts that match, in order."""
+    if wanted.change is not None:
+        table = table.filter(pc.equal(table["change"], pa.scalar(wanted.change)))
+    if wanted.min_rate is not None:
+        table = table.filter(pc.greater_equal(table["solve_rate"], pa.scalar(wanted.min_rate)))
+    if wanted.max_rate is not None:
+        table = table.filter(pc.less_equal(table["solve_rate"], pa.scalar(wanted.max_rate)))
+    table = table.filter(pc.greater_equal(table["visits"], pa.scalar(wanted.min_visits)))
+    table = table.sort_by(_sort_keys(wanted.order, table.column_names))
+    return table if wanted.limit is None else table.slice(0, wanted.limit)
+
+
+def _sort_keys(order: str | Sequence[str], available: Sequence[str]) -> list[Any]:
+    """Return the columns to sort by, each with its direction; prompts that tie by first visit."""
+    keys: dict[str, str] = {}
+    for text in [*([order] if isinstance(order, str) else order), *_DEFAULT_ORDER]:
+        name = text.removeprefix("-")
+        if name not in available or name == _FIRST:
+            hint = nearest(name, available) or ", ".join(n for n in available if n != _FIRST)
+            raise QueryError(f"prompts: order={text!r}: prompts have no such column; use {hint}")
+        keys.setdefault(name, "descending" if text.startswith("-") else "ascending")
+    return list(keys.items())
+
+
+def _with_questions(read: Callable[..., pa.Table], table: pa.Table, visits: Visits) -> pa.Table:
+    """Replace the number of the first completion with its question, as the third column."""
+    completions = visits.completions.take(table[_FIRST])
+    questions = read_questions(read, completions)
+    return table.drop_columns([_FIRST]).add_column(2, "question", questions)

@@ -1,0 +1,69 @@
+"""Which completions solve their prompt: by the measured correctness, or else by their reward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logflume.exceptions import QueryError
+from logflume.query.groupings import Array, numbers_of
+from logflume.query.visits import optional
+
+__all__ = ["SOLVED_COLUMNS", "find_solved", "solved_or_null"]
+
+_CORRECT, _TOTAL = "quality/correct", "rewards/total"
+
+SOLVED_COLUMNS = [optional(_CORRECT), optional(_TOTAL)]
+"""The columns that decide which completions solve their prompt."""
+
+
+def find_solved(completions: pa.Table, threshold: float | None, question: str) -> Array:
+    """Return whether each completion solves its prompt. Shape [completions], bool.
+
+    That is `quality/correct` where it was measured, else `rewards/total >= threshold`, which is
+    False without a reward.
+
+    Args:
+        completions: The completions, with `SOLVED_COLUMNS`.
+        threshold: The lowest total reward of a completion that solves its prompt.
+        question: The name of the query, for error messages.
+
+    Raises:
+        QueryError: The correctness of a completion was not measured, and there is no threshold.
+    """
+    solved = solved_or_null(completions, threshold)
+    if solved.null_count:
+        raise QueryError(_explain(question, solved.null_count, completions))
+    return np.asarray(solved.to_numpy(zero_copy_only=False), bool)
+
+
+def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
+    """Return the same as an Arrow array, null where correctness was not measured."""
+    correct: Any = pa.nulls(len(completions), pa.bool_())
+    if _CORRECT in completions.column_names:
+        column: Any = completions[_CORRECT]
+        correct = column.combine_chunks() if pa.types.is_boolean(column.type) else correct
+    if isinstance(correct, pa.ChunkedArray):
+        correct = pa.concat_arrays(correct.chunks)
+    if threshold is None or not correct.null_count:
+        return correct
+    return pc.coalesce(correct, pa.array(numbers_of(completions, _TOTAL) >= threshold))
+
+
+def _explain(question: str, unmeasured: int, completions: pa.Table) -> str:
+    totals = numbers_of(completions, _TOTAL)
+    known = totals[~np.isnan(totals)]
+    advice = (
+        f"give solved=… (--solved), the rewards/total from which one does; here it is "
+        f"{known.min():g} to {known.max():g}"
+        if len(known)
+        else "there are no rewards to decide it by, either: log `rewards`, or a `true_answer` "
+        "for the processor measure_generations"
+    )
+    return (
+        f"{question}: whether {unmeasured:,} of {len(totals):,} completions solve their prompt "
+        f"was not measured (quality/correct); {advice}"
+    )

@@ -1,0 +1,174 @@
+"""Groups completions into visits: what one generation sampled for one prompt.
+
+A visit is a group of the trainer. Its completions share step, mode, generation, number of the group
+and prompt, and may be spread over several ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logflume.exceptions import QueryError
+from logflume.query.groupings import (
+    Array,
+    Grouping,
+    group_rows,
+    number_together,
+    numbers_of,
+    texts_of,
+)
+from logflume.query.prompt_ids import TEXTS, prompt_ids
+
+__all__ = [
+    "ORDER",
+    "VISIT",
+    "Mode",
+    "Visits",
+    "add_ids",
+    "available_columns",
+    "check_mode",
+    "of_mode",
+    "optional",
+    "read_visits",
+]
+
+Mode: TypeAlias = Literal["train", "eval"]
+Read: TypeAlias = Callable[..., pa.Table]
+
+VISIT = ["run", "attempt", "step", "mode", "generation", "group", "prompt_id"]
+"""The columns that identify a visit."""
+
+ORDER = ["run", "step", "attempt", "mode", "generation", "group", "prompt_id"]
+"""The same columns in the order of time."""
+
+_TYPE = "model_output"
+_BATCH = ["run", "rank", "process", "attempt", "step", "mode", "generation"]
+_NO_STEPS = (1, 0)
+_RESERVED = ["run", "rank", "attempt", "seq", "step", "mode"]
+_COLUMNS: dict[str, Any] = {
+    "process": pa.string(),
+    "generation": pa.int64(),
+    "group": pa.int64(),
+}
+
+
+class Visits(NamedTuple):
+    """Completions and the visits that they belong to.
+
+    Attributes:
+        completions: One row for each completion, in the order they were logged.
+        grouping: The visit of each completion, in the order of `keys`.
+        keys: The identifying columns of each visit, in the order of run, step, attempt, mode,
+            generation and group.
+        is_partial: For each visit, whether completions of its batch were not recorded: those that
+            the policy of `attach` did not keep, or that the full buffer dropped.
+    """
+
+    completions: pa.Table
+    grouping: Grouping
+    keys: pa.Table
+    is_partial: Array
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def sums(self, values: Any = None) -> Array:
+        """Return the sum of a value over the completions of each visit, or their number."""
+        return self.grouping.sum(values)
+
+
+def read_visits(read: Read, *, mode: Mode | None = None, columns: Sequence[str] = ()) -> Visits:
+    """Read the completions of a run and group them.
+
+    Completions that were logged without a mode count as training, as metrics do.
+
+    Args:
+        read: Returns the events of a type, with some of their columns.
+        mode: Only visits of training or of evaluation; None: both.
+        columns: Names and patterns of further columns of the completions.
+
+    Raises:
+        QueryError: There is no such column, or no such mode.
+    """
+    check_mode(mode)
+    completions = _read_completions(read, columns)
+    completions = of_mode(completions, mode)
+    grouping = group_rows(completions, ORDER)
+    keys = grouping.take_first(completions.select(VISIT))
+    return Visits(completions, grouping, keys, _find_partial(read, completions, grouping, mode))
+
+
+def optional(name: str) -> str:
+    """Return a pattern that only this column matches: unlike a name, it need not exist."""
+    return f"[{name[0]}]{name[1:]}"
+
+
+def available_columns(read: Read) -> list[str]:
+    """Return the names of all columns that completions have."""
+    return read(_TYPE, columns=None, steps=_NO_STEPS).column_names
+
+
+def add_ids(completions: pa.Table) -> pa.Table:
+    """Return completions in which every column that identifies them exists, also the prompt."""
+    ids = prompt_ids(completions)
+    for name in [name for name in _COLUMNS if name not in completions.column_names]:
+        nulls = pa.nulls(len(completions), _COLUMNS[name])
+        completions = completions.append_column(name, nulls)
+    return _with_column(completions, "prompt_id", ids)
+
+
+def check_mode(mode: str | None) -> None:
+    """Raise an error for a mode that doesn't exist.
+
+    Raises:
+        QueryError: It doesn't.
+    """
+    if mode not in (None, "train", "eval"):
+        raise QueryError(f"mode={mode!r}: expected 'train' or 'eval', or None for both")
+
+
+def of_mode(events: pa.Table, mode: Mode | None) -> pa.Table:
+    """Return the events of a mode; those without one get `train`."""
+    modes: Any = pc.fill_null(texts_of(events, "mode"), "train")
+    events = events.set_column(events.column_names.index("mode"), "mode", modes)
+    return events if mode is None else events.filter(pc.equal(modes, pa.scalar(mode)))
+
+
+def _read_completions(read: Read, columns: Sequence[str]) -> pa.Table:
+    """Return the completions with the identifying columns, all of which exist afterwards."""
+    names = [*_RESERVED, *map(optional, [*_COLUMNS, "prompt_id"]), *columns]
+    rows = read(_TYPE, columns=names)
+    if "prompt_id" not in rows.column_names or rows["prompt_id"].null_count:
+        # Read all columns again: of a live run, there may be more rows by now.
+        rows = read(_TYPE, columns=[*names, *TEXTS])
+    return add_ids(rows)
+
+
+def _find_partial(
+    read: Read, completions: pa.Table, grouping: Grouping, mode: Mode | None
+) -> Array:
+    """Return for each visit whether its batch has fewer completions than its `generation` counts.
+
+    That event is logged after the completions of a rank, so without it, they may be incomplete
+    only because the run is live or was killed.
+    """
+    names = [*_RESERVED, *map(optional, ["process", "generation", "rows"])]
+    batches = of_mode(read("generation", columns=names), mode)
+    if "rows" not in batches.column_names or not len(batches):
+        return np.zeros(len(grouping), bool)
+    of_completion, of_batch, count = number_together(completions, batches, _BATCH)
+    rows = np.nan_to_num(numbers_of(batches, "rows"))
+    generated = np.bincount(of_batch, rows, minlength=count)
+    is_short = generated > np.bincount(of_completion, minlength=count)
+    return grouping.sum(is_short[of_completion]) > 0
+
+
+def _with_column(table: pa.Table, name: str, column: Any) -> pa.Table:
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, column)
+    return table.append_column(name, column)

@@ -1,0 +1,116 @@
+"""The commands `prompts` and `prompt`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import logflume
+from tests.cli.commands import check_error, check_output, run
+from tests.query.rollout_runs import Completion, log_completions, write_attempts
+from tests.query.training_run import start
+
+
+def words(line: str) -> str:
+    return " ".join(line.split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run in which prompt 0 is forgotten, and the others are solved ever better."""
+    here = tmp_path_factory.mktemp("here")
+    completions = [
+        Completion(prompt, prompt, index, 1.0, index < solved, "4" * index, step)
+        for step, solved in ((1, 1), (123_456, 3))
+        for prompt in range(4)
+        for index in range(4)
+        if prompt or step == 1
+    ]
+    forgotten = [Completion(0, 0, i, 0.0, False, "long " * 40, 123_456) for i in range(4)]
+    write_attempts(here / "logs", [{0: [*completions, *forgotten]}])
+    return here
+
+
+def test_prompts(folder: Path) -> None:
+    """`prompts` prints one line for each prompt that fits 80 columns, the hardest first."""
+    lines = check_output(folder, "prompts").splitlines()
+    assert ["prompt", "visits", "rate", "first", "worst", "best", "latest", "question"] == lines[
+        1
+    ].split()
+    assert ["0000000000000000", "2", "0.12", "0.25", "0", "0.25", "0", "question", "0"] == lines[
+        3
+    ].split()
+    assert [
+        "0000000000000001",
+        "2",
+        "0.5",
+        "0.25",
+        "0.25",
+        "0.75",
+        "0.75",
+        "question",
+        "1",
+    ] == lines[4].split()
+    assert max(map(len, lines)) <= 80
+
+
+def test_changes(folder: Path) -> None:
+    """`prompts --between` shows what changed, and `--change` selects one change."""
+    lines = check_output(folder, "prompts", "--between", "1:200000").splitlines()
+    assert ["0000000000000000", "2", "0.12", "forgotten", "0.25", "0", "question", "0"] == lines[
+        3
+    ].split()
+    assert max(map(len, lines)) <= 80
+    options = ["--between", "1:200000", "--change", "always", "--order", "-latest", "--json"]
+    rows = json.loads(check_output(folder, "prompts", "latest", *options))
+    assert [1, 2, 3] == [int(row["prompt_id"]) for row in rows]
+
+
+def test_json(folder: Path) -> None:
+    """With `--json` each row has all columns of the method."""
+    opened = logflume.open_run(folder / "logs" / "latest")
+    rows = json.loads(check_output(folder, "prompts", "latest", "--json", "--order", "prompt_id"))
+    assert opened.prompts(order="prompt_id").to_pylist() == rows
+    rows = json.loads(check_output(folder, "prompt", "latest", f"{2:016x}", "--json"))
+    expected = opened.prompt(f"{2:016x}")
+    assert expected.column_names == list(rows[0])
+    assert expected["model_output"].to_pylist() == [row["model_output"] for row in rows]
+
+
+def test_prompt(folder: Path) -> None:
+    """`prompt` prints the question, and one line for each completion that fits 80 columns."""
+    lines = check_output(folder, "prompt", "latest", f"{0:016x}").splitlines()
+    assert "question 0" == lines[0]
+    assert "visit step mode index solved reward answer" == words(lines[3])
+    assert "0 1 train 0 yes 1" == words(lines[5])
+    assert ["1", "123456", "train", "3", "no", "0", "long"] == lines[12].split()[:7]
+    assert max(map(len, lines)) <= 80
+
+
+def test_limits_are_reported(folder: Path, tmp_path: Path) -> None:
+    """What isn't listed, and visits that were not recorded completely, are reported."""
+    done = run(folder, "prompts", "--limit", "2")
+    assert "More than 2 prompts match; --limit shows more.\n" == done.stderr
+    assert "No prompts match.\n" == run(folder, "prompts", "--min-visits", "9").stderr
+    start(tmp_path / "logs")
+    log_completions([Completion(0, 0, 0, 1.0, True)])
+    logflume.get_metrics_logger().info("generation", step=1, mode="train", generation=1, rows=4)
+    logflume.shutdown()
+    done = run(tmp_path, "prompts")
+    assert "1 of 1 visits were not recorded completely" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["prompts", "latest", "--between", "5"], "--between 5: expected two steps (100:400)"),
+        (["prompts", "latest", "--order", "rat"], "order='rat'"),
+        (["prompts", "latest", "--step", "x"], "--step x"),
+        (["prompt", "latest", "none"], "prompt 'none': no completion has this prompt"),
+    ],
+)
+def test_errors(folder: Path, options: list[str], message: str) -> None:
+    """Errors name the option."""
+    assert message in check_error(folder, *options)
