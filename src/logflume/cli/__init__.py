@@ -11,6 +11,7 @@ from logflume.cli import (
     export,
     importing,
     outputs,
+    plot,
     replay,
     runs,
     schema,
@@ -32,6 +33,7 @@ app.command()(tail.tail)
 app.command()(sql.sql)
 app.command()(outputs.outputs)
 app.command()(compare.compare)
+app.command()(plot.plot)
 app.command()(export.export)
 app.command()(replay.replay)
 app.command()(doctor.doctor)

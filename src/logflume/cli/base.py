@@ -1,36 +1,40 @@
-"""The application that all commands share: finding runs, common options, and error reporting."""
+"""The application that all commands share: finding runs, common options, and error reporting.
+
+The modules of the commands import what takes long within their functions, because `logflume --help`
+imports all of them.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from logflume.cli.printing import echo
-from logflume.config.registry import SINKS, find
 from logflume.exceptions import LogflumeError, RunError
-from logflume.query.open_run import Run, Runs, is_run, open_run, open_runs
-from logflume.query.questions import Attempts
+
+if TYPE_CHECKING:
+    from logflume.query.open_run import Run, Runs
+    from logflume.query.questions import Attempts
 
 __all__ = [
     "AllAttempts",
-    "FirstRun",
     "ImportOption",
     "JsonOption",
     "RunArgument",
     "RunsArgument",
-    "SecondRun",
     "app",
+    "complete_run",
     "find_run",
     "import_from_here",
     "import_sinks",
     "main",
     "open_any",
+    "open_one",
     "runs_folder",
 ]
 
@@ -44,6 +48,8 @@ app = typer.Typer(
 
 def _print_version(is_requested: bool) -> None:
     if is_requested:
+        from importlib.metadata import version
+
         typer.echo(f"logflume {version('logflume')}")
         raise typer.Exit
 
@@ -89,8 +95,11 @@ def import_sinks(names: Sequence[str]) -> None:
     Raises:
         ConfigError: One can't be imported, or is no sink.
     """
-    if names:
-        import_from_here()
+    if not names:
+        return
+    from logflume.config.registry import SINKS, find
+
+    import_from_here()
     for name in names:
         find(SINKS, name, "--import")
 
@@ -109,6 +118,8 @@ def find_run(text: str) -> Path:
     Raises:
         RunError: There is no such run. The message names some existing runs.
     """
+    from logflume.query.open_run import is_run
+
     for folder in (Path(text), runs_folder() / text):
         if is_run(folder):
             return folder
@@ -126,23 +137,70 @@ def find_run(text: str) -> Path:
     )
 
 
+def open_one(text: str) -> Run:
+    """Open a run.
+
+    Raises:
+        RunError: There is no such run.
+    """
+    from logflume.query.open_run import open_run
+
+    folder = find_run(text)
+    _keep_pandas_out()
+    return open_run(folder)
+
+
 def open_any(text: str, all_attempts: bool) -> Run | Runs:
     """Open a run, or all runs that match a pattern.
 
     Raises:
         RunError: There is no run.
     """
+    from logflume.query.open_run import is_run, open_run, open_runs
+
+    _keep_pandas_out()
     attempts: Attempts = "all" if all_attempts else "current"
     if set(text) & set("*?[") and not is_run(Path(text)):
         return open_runs(text, attempts=attempts)
     return open_run(find_run(text), attempts=attempts)
 
 
+def _keep_pandas_out() -> None:
+    """Let pyarrow believe for a moment that pandas isn't installed.
+
+    pyarrow imports pandas the first time it converts anything, to recognize its objects. That takes
+    longer than most commands, none of which uses pandas. A later `to_pandas()` still imports it.
+    """
+    sys.meta_path.insert(0, _Hidden)
+    try:
+        import pyarrow as pa
+
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(_Hidden)
+
+
+class _Hidden:
+    """A finder that hides pandas."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """Refuse to find pandas.
+
+        Raises:
+            ModuleNotFoundError: pandas is to be imported.
+        """
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
 def _known_runs(folder: Path) -> list[str]:
+    from logflume.query.open_run import is_run
+
     return sorted(path.name for path in folder.iterdir() if is_run(path)) if folder.is_dir() else []
 
 
-def _complete_run(incomplete: str) -> Iterable[str]:
+def complete_run(incomplete: str) -> Iterable[str]:
     """Return the matching runs: their ids, or their paths if a folder was typed."""
     parent, slash, start = incomplete.rpartition("/")
     known = _known_runs(Path(parent + slash) if slash else runs_folder())
@@ -153,13 +211,11 @@ def _run_argument(metavar: str, more: str = "") -> Any:
     return typer.Argument(
         metavar=metavar,
         help=f"A run: its folder, its id, or 'latest'{more}.",
-        autocompletion=_complete_run,
+        autocompletion=complete_run,
     )
 
 
 RunArgument: TypeAlias = Annotated[str, _run_argument("RUN")]
-FirstRun: TypeAlias = Annotated[str, _run_argument("FIRST")]
-SecondRun: TypeAlias = Annotated[str, _run_argument("SECOND")]
 RunsArgument: TypeAlias = Annotated[str, _run_argument("RUN", "; or a pattern: 'logs/*'")]
 ImportOption: TypeAlias = Annotated[
     list[str] | None,
