@@ -227,7 +227,9 @@ ImportOption: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+JsonOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON, for scripts; see docs/json-output.md.")
+]
 AllAttempts: TypeAlias = Annotated[
     bool,
     typer.Option(
