@@ -18,6 +18,7 @@ from logflume.cli import (
     show,
     sql,
     tail,
+    tensorboard,
 )
 from logflume.cli.base import app, main
 
@@ -34,6 +35,9 @@ app.command()(sql.sql)
 app.command()(outputs.outputs)
 app.command()(compare.compare)
 app.command()(plot.plot)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    tensorboard.tensorboard
+)
 app.command()(export.export)
 app.command()(replay.replay)
 app.command()(doctor.doctor)

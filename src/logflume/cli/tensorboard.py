@@ -1,0 +1,143 @@
+"""`logflume tensorboard`: starts TensorBoard on runs, each of them once and by its id."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from logflume.cli.base import complete_run, find_run, runs_folder
+from logflume.cli.printing import echo
+from logflume.exceptions import RunError
+
+__all__ = ["tensorboard"]
+
+_REFRESH_S = 5.0
+_PINNED = ("train/reward", "rewards/total/mean", "train/loss", "eval/reward", "eval/loss")
+"""The curves that are on top of the page, as far as the runs have them."""
+
+_PORT = 6006
+
+
+def tensorboard(
+    context: typer.Context,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN …]",
+            help="Runs: folders, ids, 'latest', or folders of runs; by default all runs of "
+            "LOGFLUME_DIR, or logs.",
+            autocompletion=complete_run,
+            show_default=False,
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(help="The port of the page.")] = _PORT,
+) -> None:
+    """Start TensorBoard on runs: each of them once, without counting `latest`.
+
+    The runs are named by their ids, and runs that start later appear by themselves. Further options
+    are TensorBoard's own: logflume tensorboard latest --samples_per_plugin scalars=0
+
+    Example: logflume tensorboard
+
+    Example: logflume tensorboard logs/20261123-141502-a1b2 latest --port 6007
+    """
+    if any(one.startswith("--logdir") for one in context.args):
+        raise RunError("--logdir: give the runs as arguments: logflume tensorboard logs")
+    texts = [one for one in runs or () if not one.startswith("-")]
+    options = [*(one for one in runs or () if one.startswith("-")), *context.args]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # remove the links
+    with tempfile.TemporaryDirectory(prefix="logflume-tensorboard-") as name:
+        links = _Links(Path(name), texts)
+        links.update()
+        if not links.names:
+            raise RunError(
+                f"{' '.join(texts) or runs_folder()}: no run here has a folder `tensorboard`; "
+                "`logflume replay RUN --to tensorboard` makes one"
+            )
+        _serve(links, port, options)
+
+
+class _Links:
+    """A folder with a link to the `tensorboard` folder of each run.
+
+    Args:
+        folder: The folder, empty.
+        texts: Runs, and folders of runs; empty: the runs of the default folder.
+
+    Attributes:
+        names: The names of the links by the folder that they lead to.
+    """
+
+    def __init__(self, folder: Path, texts: Sequence[str]) -> None:
+        self.folder = folder
+        self.names: dict[Path, str] = {}
+        self._texts = texts
+
+    def update(self) -> None:
+        """Add links to runs that have started."""
+        for run in self._runs():
+            for source in sorted(run.glob("tensorboard*")):
+                target = source.resolve()
+                if target in self.names or not source.is_dir():
+                    continue
+                rank = source.name.removeprefix("tensorboard")
+                name = self._unused(f"{run.resolve().name}{rank}")
+                (self.folder / name).symlink_to(target, target_is_directory=True)
+                self.names[target] = name
+
+    def _runs(self) -> Iterator[Path]:
+        from logflume.query.open_run import is_run
+
+        for text in self._texts or [str(runs_folder())]:
+            path = Path(text)
+            if path.is_dir() and not is_run(path):
+                yield from (one for one in sorted(path.iterdir()) if is_run(one))
+            else:
+                yield find_run(text)
+
+    def _unused(self, name: str) -> str:
+        """Return the name; with a number if another folder has a run of the same name."""
+        taken = set(self.names.values())
+        names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
+        return next(one for one in names if one not in taken)
+
+
+def _serve(links: _Links, port: int, options: Sequence[str]) -> None:
+    """Run TensorBoard until it ends or Ctrl-C, and add runs meanwhile.
+
+    Raises:
+        typer.Exit: It ended with an error.
+    """
+    command = [sys.executable, "-m", "tensorboard.main", "--port", str(port), *options]
+    echo(f"{len(links.names)} runs. TensorBoard with the rewards on top: {_address(port)}")
+    with subprocess.Popen([*command, "--logdir", str(links.folder)]) as process:
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    status = process.wait(_REFRESH_S)
+                    if status:
+                        raise typer.Exit(status)
+                    return
+                with suppress(RunError):  # a run was removed
+                    links.update()
+        except KeyboardInterrupt:
+            return
+        finally:
+            process.terminate()
+
+
+def _address(port: int) -> str:
+    """Return the page with the main curves pinned; TensorBoard ignores those that no run has."""
+    cards = [{"plugin": "scalars", "tag": tag} for tag in _PINNED]
+    text = json.dumps(cards, separators=(",", ":"))
+    return f"http://localhost:{port}/?pinnedCards={quote(text, safe='')}#timeseries"
