@@ -70,14 +70,16 @@ alone takes longer to import than `logflume --help` may take.
 _SUBMODULES = ("exceptions", "protocols", "testing", "training")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
-        return import_module(f"logflume.{name}")
-    if name not in __all__:
-        raise AttributeError(f"module 'logflume' has no attribute {name!r}")
-    value = getattr(import_module(f"logflume.{_MODULES.get(name, 'logger.helpers')}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # for type checkers a name that doesn't exist stays an error
+
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            return import_module(f"logflume.{name}")
+        if name not in __all__:
+            raise AttributeError(f"module 'logflume' has no attribute {name!r}")
+        value = getattr(import_module(f"logflume.{_MODULES.get(name, 'logger.helpers')}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -18,12 +18,13 @@ import typer
 from logflume.cli.base import complete_run, find_run, runs_folder
 from logflume.cli.printing import echo
 from logflume.exceptions import RunError
+from logflume.guard import Failure, call_guarded
 
 __all__ = ["tensorboard"]
 
 _REFRESH_S = 5.0
-_PINNED = ("train/reward", "rewards/total/mean", "train/loss", "eval/reward", "eval/loss")
-"""The curves that are on top of the page, as far as the runs have them."""
+_MAX_PINNED = 10
+"""The number of curves that TensorBoard pins to the top of its page."""
 
 _PORT = 6006
 
@@ -75,11 +76,13 @@ class _Links:
         texts: Runs, and folders of runs; empty: the runs of the default folder.
 
     Attributes:
+        runs: The runs that have links.
         names: The names of the links by the folder that they lead to.
     """
 
     def __init__(self, folder: Path, texts: Sequence[str]) -> None:
         self.folder = folder
+        self.runs: list[Path] = []
         self.names: dict[Path, str] = {}
         self._texts = texts
 
@@ -94,6 +97,8 @@ class _Links:
                 name = self._unused(f"{run.resolve().name}{rank}")
                 (self.folder / name).symlink_to(target, target_is_directory=True)
                 self.names[target] = name
+                if run not in self.runs:
+                    self.runs.append(run)
 
     def _runs(self) -> Iterator[Path]:
         from logflume.query.open_run import is_run
@@ -101,7 +106,9 @@ class _Links:
         for text in self._texts or [str(runs_folder())]:
             path = Path(text)
             if path.is_dir() and not is_run(path):
-                yield from (one for one in sorted(path.iterdir()) if is_run(one))
+                # Links last: `latest` leads to one of the others.
+                inside = sorted(path.iterdir(), key=lambda one: (one.is_symlink(), one.name))
+                yield from filter(is_run, inside)
             else:
                 yield find_run(text)
 
@@ -119,7 +126,9 @@ def _serve(links: _Links, port: int, options: Sequence[str]) -> None:
         typer.Exit: It ended with an error.
     """
     command = [sys.executable, "-m", "tensorboard.main", "--port", str(port), *options]
-    echo(f"{len(links.names)} runs. TensorBoard with the rewards on top: {_address(port)}")
+    tags = call_guarded(_main_tags, links.runs)
+    address = _address(port, [] if isinstance(tags, Failure) else tags)  # a run may be damaged
+    echo(f"{len(links.runs)} runs. TensorBoard, with rewards and losses on top: {address}")
     with subprocess.Popen([*command, "--logdir", str(links.folder)]) as process:
         try:
             while True:
@@ -136,8 +145,30 @@ def _serve(links: _Links, port: int, options: Sequence[str]) -> None:
             process.terminate()
 
 
-def _address(port: int) -> str:
-    """Return the page with the main curves pinned; TensorBoard ignores those that no run has."""
-    cards = [{"plugin": "scalars", "tag": tag} for tag in _PINNED]
+def _address(port: int, tags: Sequence[str]) -> str:
+    """Return the page with the curves of some tags pinned to its top."""
+    cards = [{"plugin": "scalars", "tag": tag} for tag in tags[:_MAX_PINNED]]
     text = json.dumps(cards, separators=(",", ":"))
-    return f"http://localhost:{port}/?pinnedCards={quote(text, safe='')}#timeseries"
+    query = f"?pinnedCards={quote(text, safe='')}" if cards else ""
+    return f"http://localhost:{port}/{query}#timeseries"
+
+
+def _main_tags(runs: Sequence[Path]) -> list[str]:
+    """Return the tags of the rewards, losses and evaluations that the runs have."""
+    from logflume.query.open_run import open_runs
+
+    opened = open_runs(runs)
+
+    def find(event_type: str, prefix: str, *patterns: str) -> list[str]:
+        table = opened.events(event_type, columns=patterns).arrow
+        names = [n for n in table.column_names if table[n].null_count < len(table)]
+        return [prefix + name for name in names]
+
+    total = find("training", "train/", "rewar[d]")
+    of_functions = find("reward", "", "rewards/*/mean")
+    if total:
+        of_functions = [tag for tag in of_functions if tag != "rewards/total/mean"]
+    margins = find("training", "train/", "rewards/margin[s]", "rewards/accuracie[s]")
+    losses = find("training", "train/", "los[s]", "mean_token_accurac[y]")
+    evaluations = find("evaluation", "eval/", "rewar[d]", "los[s]")
+    return [*total, *of_functions[: _MAX_PINNED - 4], *margins, *losses, *evaluations]

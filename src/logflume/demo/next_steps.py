@@ -21,7 +21,7 @@ def next_commands(folder: Path) -> list[str]:
     commands = {"events.jsonl": [_tool("logflume"), "show", str(folder)]}
     if find_spec("duckdb"):  # installed with the extra `analysis`
         commands["parquet"] = [_tool("logflume"), "sql", str(folder), query]
-    commands["tensorboard"] = [_tool("tensorboard"), "--logdir", f"{folder}/tensorboard"]
+    commands["tensorboard"] = [_tool("logflume"), "tensorboard", str(folder)]
     return [shlex.join(words) for name, words in commands.items() if (folder / name).exists()]
 
 
