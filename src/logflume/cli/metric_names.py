@@ -100,8 +100,9 @@ def is_bookkeeping(name: str) -> bool:
 def position(name: str) -> tuple[int, str]:
     """Return a sort key: the reward, the loss, then evaluations, then the others by group.
 
-    A group is what has the same text before the first `/` or `.`. Within a group, and for names
-    without one, a stable sort keeps the order in which they were logged.
+    Of evaluations, what is known to be good or bad comes first, and the rest is last. A group is
+    what has the same text before the first `/` or `.`. Within a group, and for names without one, a
+    stable sort keeps the order in which they were logged.
 
     >>> sorted(["kl", "x/a", "loss", "eval/loss", "rewards/f/mean", "reward"], key=position)
     ['reward', 'rewards/f/mean', 'loss', 'eval/loss', 'kl', 'x/a']
@@ -109,7 +110,8 @@ def position(name: str) -> tuple[int, str]:
     own = name.removeprefix(_EVALUATION)
     rank = _rank(own)
     if own != name:
-        return 10 + rank, ""
+        is_main = rank < _OTHERS or better_values(own) is not None
+        return (10 + rank if is_main else 30), ""
     group = re.split(r"[/.]", name, maxsplit=1)[0] if re.search(r"[/.]", name) else ""
     return (rank, "") if rank < _OTHERS else (20, group)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,7 @@ __all__ = ["AllMetrics", "MetricOption", "ModeOption", "default_metrics", "show"
 
 _MAX_ALERTS = 10
 _LABEL_WIDTH = 9
+_MIN_ROOM = 20
 _INTERVAL_S = 2.0
 
 _COLUMNS = [Column("last", "bold"), *map(Column, ("best", "at step", "first", "min", "max"))]
@@ -144,9 +146,11 @@ class _View:
             text.append(f"{name:{_LABEL_WIDTH}}", style="dim").append(f"{value}\n")
         self._add_metrics(text, summarize_metrics(run, self._patterns, self._mode))
         counts = (f"{count:,} {escape(name)}" for name, count in sorted(run.types().items()))
-        text.append(f"{'Events':{_LABEL_WIDTH}}", style="dim").append(", ".join(counts))
+        text.append(f"{'Events':{_LABEL_WIDTH}}", style="dim")
+        text.append(_wrapped(", ".join(counts), self._width))
         for line in _alert_lines(_read_alerts(run)):
-            text.append(f"\n{'Alert':{_LABEL_WIDTH}}{line}", style="yellow")
+            alert = f"{'Alert':{_LABEL_WIDTH}}{_wrapped(line, self._width)}"
+            text.append(f"\n{alert}", style="yellow")
         return text
 
     def _add_metrics(self, text: rich.text.Text, metrics: Mapping[str, MetricSummary]) -> None:
@@ -158,14 +162,21 @@ class _View:
         if hidden := [name for name in metrics if name not in shown]:
             names = ", ".join(map(escape, hidden[:3]))
             more = f"{len(hidden)} more, such as {names}: --all, or --metric 'GLOB'"
-            text.append(f"{more}\n", style="dim")
+            text.append(f"{textwrap.fill(more, max(self._width, _MIN_ROOM))}\n", style="dim")
         text.append("\n")
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Return a text after a label, broken between words where the terminal ends."""
+    room = max(width - _LABEL_WIDTH, _MIN_ROOM)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return f"\n{'':{_LABEL_WIDTH}}".join(lines)
 
 
 def _facts(run: Run, width: int) -> dict[str, str]:
     """Return the known facts about a run, as text. Ids and paths are never cut."""
     info = run.info
-    room = max(width - _LABEL_WIDTH, 20)
+    room = max(width - _LABEL_WIDTH, _MIN_ROOM)
     versions = [f"{name} {value}" for name, value in info.versions.items() if name in _VERSIONS]
     facts = {
         "Run": f"{info.run}   ({info.folder})",
