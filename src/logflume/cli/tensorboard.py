@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -120,37 +120,38 @@ class _Links:
 
 
 def _serve(links: _Links, port: int, options: Sequence[str]) -> None:
-    """Run TensorBoard until it ends or Ctrl-C, and add runs meanwhile.
+    """Serve the runs until Ctrl-C, and add runs meanwhile.
+
+    TensorBoard runs in this process, so it can't outlive it.
 
     Raises:
-        typer.Exit: It ended with an error.
+        RunError: TensorBoard can't start.
     """
-    command = [sys.executable, "-m", "tensorboard.main", "--port", str(port), *options]
+    from tensorboard import default, program
+
+    server = program.TensorBoard(default.get_plugins())
+    server.configure(["tensorboard", "--logdir", str(links.folder), "--port", str(port), *options])
+    try:
+        url = server.launch()
+    except program.TensorBoardServerException as error:
+        raise RunError(f"TensorBoard can't start: {error.msg}") from error
     tags = call_guarded(_main_tags, links.runs)
-    address = _address(port, [] if isinstance(tags, Failure) else tags)  # a run may be damaged
-    echo(f"{len(links.runs)} runs. TensorBoard, with rewards and losses on top: {address}")
-    with subprocess.Popen([*command, "--logdir", str(links.folder)]) as process:
-        try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    status = process.wait(_REFRESH_S)
-                    if status:
-                        raise typer.Exit(status)
-                    return
-                with suppress(RunError):  # a run was removed
-                    links.update()
-        except KeyboardInterrupt:
-            return
-        finally:
-            process.terminate()
+    address = _address(url, [] if isinstance(tags, Failure) else tags)  # a run may be damaged
+    echo(f"TensorBoard shows {len(links.runs)} runs, with rewards and losses on top; Ctrl-C ends.")
+    echo(address, err=True)
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(_REFRESH_S)
+            with suppress(RunError):  # a run was removed
+                links.update()
 
 
-def _address(port: int, tags: Sequence[str]) -> str:
+def _address(url: str, tags: Sequence[str]) -> str:
     """Return the page with the curves of some tags pinned to its top."""
     cards = [{"plugin": "scalars", "tag": tag} for tag in tags[:_MAX_PINNED]]
     text = json.dumps(cards, separators=(",", ":"))
     query = f"?pinnedCards={quote(text, safe='')}" if cards else ""
-    return f"http://localhost:{port}/{query}#timeseries"
+    return f"{url}{query}#timeseries"
 
 
 def _main_tags(runs: Sequence[Path]) -> list[str]:
