@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import logflume
 from tests.demo.runs import DemoRun, run_demo
 from tests.notebooks import NOTEBOOKS, execute
 from tests.processors.conftest import compile_stub
@@ -57,6 +58,19 @@ def test_stored_outputs(path: Path) -> None:
     assert list(range(1, len(counts) + 1)) == counts
     assert path.stat().st_size < MAX_BYTES
     assert [] == faults(stored)
+
+
+@pytest.mark.parametrize("name", ["01_rewards", "02_completions", "03_system"])
+def test_a_run_of_a_plain_loop(tmp_path: Path, name: str) -> None:
+    """The notebooks run on a run without rewards and completions, and say what it lacks."""
+    logflume.initialize(dir=tmp_path / "logs", run="plain")
+    for step in range(5):
+        logflume.log_training_progress(step, {"loss": 1 / (step + 1)})
+    logflume.shutdown()
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    execute(notebook, tmp_path)
+    assert [] == faults(notebook)
+    assert "This run has no " in "".join(texts(notebook, "text/plain"))
 
 
 def test_the_reward_hack_is_visible(executed: dict[Path, nbformat.NotebookNode]) -> None:

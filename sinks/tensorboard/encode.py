@@ -25,12 +25,12 @@ from logflume.values.columnar import getter
 from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
 from logflume.values.plain import are_floats
 
-from .hparams import session_end, session_start
+from .hparams import Session, session_end
 from .markdown import completion_markdown
 from .open_step import MAX_EVENTS, OpenStep
 from .panels import layout
 from .summaries import histogram, text
-from .tags import mode_tag, prefix_of, tag_of
+from .tags import BY_SECOND, mode_tag, prefix_of, tag_of
 
 __all__ = ["Encoder", "pack_scalars"]
 
@@ -55,6 +55,7 @@ class Encoder:
         run_id: Id of the run.
         texts_per_step: Maximum number of completions shown for a step and mode.
         attempt: The attempt of the next event, as far as it is known.
+        started_s: When the run began, in seconds since 1970; None until an event says so.
 
     Attributes:
         shows_last: Whether TensorBoard shows something of the last event.
@@ -63,12 +64,17 @@ class Encoder:
     run_id: str
     texts_per_step: int
     attempt: int
+    started_s: float | None = None
     shows_last: bool = False
     _step: int | None = None
     _started: bool = False
-    _has_session: bool = False
+    _session: Session = field(init=False)
+    _by_second: list[bytes] = field(default_factory=list)
     _texts: dict[str | None, tuple[int | None, int]] = field(default_factory=dict)
     _open: OpenStep = field(default_factory=OpenStep)
+
+    def __post_init__(self) -> None:
+        self._session = Session(self.run_id)
 
     @property
     def unwritten(self) -> int:
@@ -77,15 +83,27 @@ class Encoder:
 
     def copy(self) -> Encoder:
         """Return a copy to encode further events with, which leaves this encoder unchanged."""
-        return replace(self, _texts=dict(self._texts), _open=self._open.copy())
+        copy = replace(self, _texts=dict(self._texts), _open=self._open.copy())
+        copy._by_second = list(self._by_second)
+        copy._session = self._session.copy()
+        return copy
 
-    def after(self, last: LastEvent) -> Encoder:
-        """Return an encoder that continues where an earlier process stopped."""
-        return replace(self, attempt=last.attempt, _step=last.step, _started=True)
+    def after(self, last: LastEvent, started_s: float | None) -> Encoder:
+        """Return an encoder that continues where an earlier process stopped.
+
+        Args:
+            last: The last event that it wrote.
+            started_s: When the run began, in seconds since 1970.
+        """
+        return replace(
+            self, attempt=last.attempt, _step=last.step, _started=True, started_s=started_s
+        )
 
     def records(self, event: Event) -> bytes:
         """Return the records that are complete with an event: those of the step before it."""
         attempt, step = event.get("attempt", self.attempt), event["step"]
+        if self.started_s is None:
+            self.started_s = _time(event["timestamp"])
         records = b""
         if attempt != self.attempt or step not in (None, self._step):
             records = self.end_step()
@@ -105,12 +123,21 @@ class Encoder:
         if not self._open.unwritten:
             return b""
         position, seqs = self._open.position, self._open.seqs
+        session = b""
+        if self._session.is_pending:
+            names = self._open.numbers()
+            tags = (tag_of(event["event"], event.get("mode"), name) for event, name in names)
+            session = self._session.end_step(filter(None, tags))
         shown = list(self._open.take(_curves))
         step = self._step or 0
         records = []
         if self.knows_step and not self._started:
             self._started = True
             records.append(_start(_time(shown[0].timestamp), step if self.attempt else 0))
+        records += self._by_second
+        self._by_second.clear()
+        if session:
+            records.append(frame(summary_event(_time(shown[0].timestamp), step, session)))
         for timestamp, summary in shown[:-1]:
             records.append(frame(summary_event(_time(timestamp), step, summary)))
         timestamp, summary = shown[-1]
@@ -127,14 +154,19 @@ class Encoder:
     def _add(self, event: Event) -> bool:
         """Add what TensorBoard shows for an event to the present step; return whether it does."""
         event_type = event["event"]
-        if event_type in ("run_started", "run_finished"):
-            summary = self._session(event)
+        if event_type == "run_started":
+            self._session.start(event, _time(event["timestamp"]))
+            return False
+        if event_type == "run_finished":
+            summary = self._end_session(event)
         elif not self.knows_step:
             return False
         elif event_type == "model_output":
             summary = self._text(event)
         else:
             summary = _curves(event)
+            if event_type == "system" and summary:
+                self._add_by_second(event)
             if summary and event["step"] is not None:
                 tag = prefix_of(event_type, event.get("mode"))
                 self._open.add_numbers(tag, event, summary)
@@ -143,13 +175,17 @@ class Encoder:
             self._open.add(event, summary)
         return bool(summary)
 
-    def _session(self, event: Event) -> bytes:
-        wall_time_s = _time(event["timestamp"])
-        if event["event"] == "run_finished":
-            return session_end(event, wall_time_s) if self._has_session else b""
-        summary = session_start(event, self.run_id, wall_time_s)
-        self._has_session = self._has_session or bool(summary)
-        return summary
+    def _end_session(self, event: Event) -> bytes:
+        session = self._session.take()
+        end = session_end(event, _time(event["timestamp"])) if self._session.is_written else b""
+        return session + end
+
+    def _add_by_second(self, event: Event) -> None:
+        """Add the point of a `system` event at the second of its time."""
+        time_s = _time(event["timestamp"])
+        second = max(0, int(time_s - (self.started_s or time_s)))
+        summary = _curves({**event, "event": BY_SECOND})
+        self._by_second.append(frame(summary_event(time_s, second, summary)))
 
     def _text(self, event: Event) -> bytes:
         mode = event.get("mode")

@@ -7,6 +7,8 @@ folder: a continued run is shown with the hyperparameters and the status of its 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -19,40 +21,116 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import (
     SessionStartInfo,
 )
 
+from logflume.events.trainer_names import main_hyperparameters
 from logflume.protocols import Event
 
 from .summaries import plugin_metadata
 
-__all__ = ["session_end", "session_start"]
+__all__ = ["Session", "session_end"]
 
 _PREFIX = "hyperparameters/"
-_METRICS = ("train/reward", "rewards/total/mean", "train/loss", "eval/reward", "eval/loss")
+_TRAINER = "training"
+_MAX_CHOSEN = 6
+_METRICS = (
+    "train/reward",
+    "rewards/total/mean",
+    "train/rewards/margins",
+    "train/rewards/accuracies",
+    "train/loss",
+    "train/mean_token_accuracy",
+    "train/accuracy",
+)
+"""The metrics of the table, as far as the run has them."""
+
+_OF_EVALUATIONS = ("reward", "loss")
+_WAIT_STEPS = 2
 _TYPES = {bool: api.DATA_TYPE_BOOL, float: api.DATA_TYPE_FLOAT64, str: api.DATA_TYPE_STRING}
 
 Hyperparameter = bool | float | str
 
 
-def session_start(event: Event, run_id: str, wall_time_s: float) -> bytes:
-    """Return the experiment and the start of its session as a serialized `Summary`.
+@dataclass
+class Session:
+    """The hyperparameters of a run, and its metrics as far as they are known.
 
-    It is empty if the event (`run_started`) has no hyperparameters.
+    The page shows a column for each metric that it is told of, even if no run has it. So it is
+    written once the first step has shown which ones there are. Of a trainer's many hyperparameters
+    the table has the six that matter most; those that the user gives to logflume are all shown.
+
+    Args:
+        run_id: Id of the run.
+
+    Attributes:
+        is_written: Whether it is in the file.
     """
-    hyperparameters = {
-        name.removeprefix(_PREFIX): _supported_value(value)
-        for name, value in event.items()
-        if name.startswith(_PREFIX) and value is not None
-    }
-    if not hyperparameters:
-        return b""
-    start = SessionStartInfo(group_name=run_id, start_time_secs=wall_time_s)
-    for name, value in hyperparameters.items():
-        _set_value(start.hparams[name], value)
-    experiment = _experiment(hyperparameters, wall_time_s)
-    values = [
-        _value("experiment", HParamsPluginData(experiment=experiment)),
-        _value("session_start_info", HParamsPluginData(session_start_info=start)),
-    ]
-    return bytes(Summary(value=values).SerializeToString())
+
+    run_id: str
+    is_written: bool = False
+    _hyperparameters: dict[str, Hyperparameter] = field(default_factory=dict)
+    _tags: set[str] = field(default_factory=set)
+    _steps: int = 0
+    _started_s: float = 0.0
+    _is_evaluated: bool = False
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._hyperparameters) and not self.is_written
+
+    def copy(self) -> Session:
+        """Return a copy to add to, which leaves this one unchanged."""
+        known = dict(self._hyperparameters)
+        return replace(self, _hyperparameters=known, _tags=set(self._tags))
+
+    def start(self, event: Event, wall_time_s: float) -> None:
+        """Add the hyperparameters of a `run_started` event; those that came first stay."""
+        own = {
+            name.removeprefix(_PREFIX): value
+            for name, value in event.items()
+            if name.startswith(_PREFIX) and value is not None
+        }
+        if own.get("eval_strategy", "no") != "no":
+            self._is_evaluated = True
+        if event.get("logger") == _TRAINER:
+            own = main_hyperparameters(own, _MAX_CHOSEN)
+        if own:
+            self._started_s = self._started_s or wall_time_s
+        for name, value in own.items():
+            self._hyperparameters.setdefault(name, _supported_value(value))
+
+    def end_step(self, tags: Iterable[str]) -> bytes:
+        """Return the session as a serialized `Summary` if its metrics are known; else nothing.
+
+        Args:
+            tags: The tags of the numbers of a step.
+        """
+        self._tags.update(tags)
+        self._steps += bool(self._tags)
+        is_known = not self._tags.isdisjoint(_METRICS)
+        return self.take() if is_known or self._steps >= _WAIT_STEPS else b""
+
+    def take(self) -> bytes:
+        """Return the session as a serialized `Summary`."""
+        if not self.is_pending:
+            return b""
+        self.is_written = True
+        start = SessionStartInfo(group_name=self.run_id, start_time_secs=self._started_s)
+        for name, value in self._hyperparameters.items():
+            _set_value(start.hparams[name], value)
+        experiment = _experiment(self._hyperparameters, self._metrics(), self._started_s)
+        values = [
+            _value("experiment", HParamsPluginData(experiment=experiment)),
+            _value("session_start_info", HParamsPluginData(session_start_info=start)),
+        ]
+        return bytes(Summary(value=values).SerializeToString())
+
+    def _metrics(self) -> list[str]:
+        known = [tag for tag in _METRICS if tag in self._tags]
+        if "train/reward" in known and "rewards/total/mean" in known:
+            known.remove("rewards/total/mean")  # the same numbers
+        if self._is_evaluated:
+            known += [f"eval/{n}" for n in _OF_EVALUATIONS if f"train/{n}" in self._tags]
+        return known
 
 
 def session_end(event: Event, wall_time_s: float) -> bytes:
@@ -79,7 +157,9 @@ def _set_value(target: object, value: Hyperparameter) -> None:
     setattr(target, field, value)
 
 
-def _experiment(hyperparameters: dict[str, Hyperparameter], wall_time_s: float) -> api.Experiment:
+def _experiment(
+    hyperparameters: Mapping[str, Hyperparameter], metrics: Sequence[str], wall_time_s: float
+) -> api.Experiment:
     # No domains: TensorBoard applies the experiment of one run to all runs in its `--logdir`, and
     # the values of this run don't limit theirs.
     return api.Experiment(
@@ -88,7 +168,7 @@ def _experiment(hyperparameters: dict[str, Hyperparameter], wall_time_s: float) 
             api.HParamInfo(name=name, type=_TYPES[type(value)])
             for name, value in hyperparameters.items()
         ],
-        metric_infos=[api.MetricInfo(name=api.MetricName(tag=tag)) for tag in _METRICS],
+        metric_infos=[api.MetricInfo(name=api.MetricName(tag=tag)) for tag in metrics],
     )
 
 

@@ -57,6 +57,14 @@ class OpenStep:
         """Number of events that are in no record yet."""
         return len(self.seqs)
 
+    def numbers(self) -> Iterator[tuple[Event, str]]:
+        """Yield the numbers of the step: the event, and the name of the field."""
+        for events in self._events.values():
+            for event in events:
+                for name, value in event.items():
+                    if type(value) in SCALAR_TYPES:
+                        yield event, name
+
     def copy(self) -> OpenStep:
         """Return a copy to add to, which leaves this one unchanged."""
         events = {tag: list(some) for tag, some in self._events.items()}

@@ -18,6 +18,8 @@ from logflume.values.columnar import EventColumns
 if TYPE_CHECKING:
     from logflume.formats.tfevents import EventFileWriter
 
+    from .encode import Encoder
+
 __all__ = ["TensorBoardSink"]
 
 _NEVER_S = 1e9
@@ -86,18 +88,24 @@ class TensorBoardSink:
         encoder = self._encoder.copy()
         # Of most completions nothing is shown: their events need not be made.
         seen = events.views() if isinstance(events, EventColumns) else events
-        self._append(b"".join(map(encoder.records, seen)))
+        self._append(b"".join(map(encoder.records, seen)), encoder)
         self._encoder = encoder
 
     def held(self, run: RunInfo) -> Container[Position]:
         """Return the positions of a run's events: the last one in the folder and all before it."""
-        from logflume.formats.tfevents import PositionsUpTo, drop_unfinished, find_last_event
+        from logflume.formats.tfevents import (
+            PositionsUpTo,
+            drop_unfinished,
+            find_last_event,
+            find_started_s,
+        )
 
         drop_unfinished(self._folder, run)
         last = find_last_event(self._folder, run)
         if last is None:
             return ()
-        self._encoder = self._encoder.after(last)
+        started_s = find_started_s(self._folder, run)
+        self._encoder = self._encoder.after(last, started_s)
         return PositionsUpTo((last.attempt, last.seq))
 
     def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
@@ -128,7 +136,7 @@ class TensorBoardSink:
         self._fails_to_flush = True
         self._leave_removed_file()
         encoder = self._encoder.copy()
-        self._append(encoder.end_step())
+        self._append(encoder.end_step(), encoder)
         self._encoder = encoder
         self._fails_to_flush = False
 
@@ -137,10 +145,10 @@ class TensorBoardSink:
         self.flush()
         self._close_file()
 
-    def _append(self, records: bytes) -> None:
+    def _append(self, records: bytes, encoder: Encoder) -> None:
         if records:
             self._leave_removed_file()
-            self._file = self._file or self._create_file()
+            self._file = self._file or self._create_file(encoder.started_s)
             self._file.append(records)
 
     def _leave_removed_file(self) -> None:
@@ -155,7 +163,7 @@ class TensorBoardSink:
             self._file.close()
             self._file = None
 
-    def _create_file(self) -> EventFileWriter:
+    def _create_file(self, started_s: float | None) -> EventFileWriter:
         from logflume.formats.tfevents import EventFileWriter, owner_field
 
-        return EventFileWriter(self._folder, owner_field(self._run))
+        return EventFileWriter(self._folder, owner_field(self._run), started_s)

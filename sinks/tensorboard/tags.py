@@ -7,30 +7,73 @@ The event type gives the prefix of a tag. TensorBoard groups tags by the part be
 | `training`   | any           | `train/<field>`   | `eval/<field>`         |
 | `evaluation` | any           | `eval/<field>`    | `eval/<field>`         |
 | `reward`     | `rewards/...` | the field itself  | `eval/<field>`         |
+| `generation` | any           | `train/generation/<field>` | `eval/generation/<field>` |
 | `system`     | any           | `system/<field>`  | `system/<field>`       |
 | other        | any           | `<event>/<field>` | `eval/<event>/<field>` |
+
+TensorBoard opens the first groups of a run. `generation` isn't a group of its own, so that these
+are `rewards` and, if there are evaluations, `eval`.
+
+The points of `system` events are also at `system_by_second/<field>`, where the step is the time in
+seconds since the run began: they are more frequent than steps, and TensorBoard's default loader
+keeps one point a step.
 
 Where a step has both an `evaluation` and `reward` events of the mode eval, the tags that they share
 have the numbers of the `evaluation`, which are the trainer's.
 
 The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
-The reserved names of an event (`seq`, `step` …) have no tag. Nor do the numbers of event types that
-are texts, lists or reports: `model_output`, `tokens`, `run_started`, `run_finished`, `message`,
-`pipeline`, `exception`.
+The reserved names of an event (`seq`, `step` …) have no tag. Nor do counters and other numbers
+whose curve says nothing (`num_tokens`, `global_step`, `rewards/*/n`), and the numbers of event
+types that are texts, lists or reports: `model_output`, `tokens`, `run_started`, `run_finished`,
+`summary`, `message`, `pipeline`, `exception`.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from logflume.events.catalogue import EventBase
+from logflume.events.catalogue import CATALOGUE, EventBase
 
-__all__ = ["mode_tag", "prefix_of", "tag_of"]
+__all__ = ["BY_SECOND", "mode_tag", "prefix_of", "tag_of"]
 
-_WITHOUT_MODE = frozenset({"system", "summary", "checkpoint", "alert"})
+BY_SECOND = "system_by_second"
+"""The prefix of `system` events by the time."""
+
+_WITHOUT_MODE = frozenset({"system", BY_SECOND, "checkpoint", "alert"})
 _WITHOUT_TAGS = frozenset(
-    {"model_output", "tokens", "run_started", "run_finished", "message", "pipeline", "exception"}
+    {
+        "model_output",
+        "tokens",
+        "run_started",
+        "run_finished",
+        "summary",
+        "message",
+        "pipeline",
+        "exception",
+    }
 )
+_NOT_DRAWN = frozenset(
+    {
+        "epoch",
+        "generation",
+        "global_step",
+        "groups",
+        "n",
+        "num_generations",
+        "num_input_tokens_seen",
+        "num_tokens",
+        "rows",
+        "total_flos",
+        "disk_read_bytes",
+        "disk_written_bytes",
+        "memory_total_bytes",
+        "network_received_bytes",
+        "network_sent_bytes",
+    }
+)
+"""Counters, constants and the step in other units: fields of any type, with or without a prefix."""
+
+_WEIGHTS = "weights/"
 _RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(EventBase))
 
 
@@ -42,7 +85,7 @@ def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
     >>> tag_of("reward", "eval", "rewards/correctness/mean")
     'eval/rewards/correctness/mean'
     """
-    if field in _RESERVED or event_type in _WITHOUT_TAGS:
+    if field in _RESERVED or event_type in _WITHOUT_TAGS or not _is_drawn(event_type, field):
         return None
     if event_type == "reward" and field.startswith("rewards/"):
         return mode_tag(mode, field)
@@ -59,7 +102,17 @@ def prefix_of(event_type: str, mode: str | None) -> str:
         return "eval"
     if event_type == "training":
         return "train"
+    if event_type == "generation" and mode != "eval":
+        return "train/generation"
     return event_type if event_type in _WITHOUT_MODE else mode_tag(mode, event_type)
+
+
+def _is_drawn(event_type: str, field: str) -> bool:
+    """Whether a field has a curve. What users name is theirs: only declared types are concerned."""
+    if event_type not in CATALOGUE and event_type != BY_SECOND:
+        return True
+    is_weight = event_type == "reward" and field.startswith(_WEIGHTS)
+    return field.rpartition("/")[2] not in _NOT_DRAWN and not is_weight
 
 
 def mode_tag(mode: str | None, tag: str) -> str:

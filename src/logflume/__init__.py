@@ -8,21 +8,26 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from logflume.exceptions import ConfigError, LogflumeError, MissingExtraError, QueryError, RunError
-from logflume.logger.helpers import (
-    get_metrics_logger,
-    get_model_logger,
-    get_reward_logger,
-    get_system_logger,
-    get_training_logger,
-    log_memory_usage,
-    log_model_output,
-    log_reward_metrics,
-    log_training_progress,
-)
-from logflume.logger.logger import get_logger
-from logflume.query.open_run import open_run, open_runs
-from logflume.runtime.lifecycle import flush, initialize, report, set_step, shutdown
+
+if TYPE_CHECKING:
+    from logflume.logger.helpers import (
+        get_metrics_logger,
+        get_model_logger,
+        get_reward_logger,
+        get_system_logger,
+        get_training_logger,
+        log_memory_usage,
+        log_model_output,
+        log_reward_metrics,
+        log_training_progress,
+    )
+    from logflume.logger.logger import get_logger
+    from logflume.query.open_run import open_run, open_runs
+    from logflume.runtime.lifecycle import flush, initialize, report, set_step, shutdown
 
 __version__ = "0.1.0"
 
@@ -50,3 +55,32 @@ __all__ = [
     "set_step",
     "shutdown",
 ]
+
+_MODULES = {
+    **dict.fromkeys(("flush", "initialize", "report", "set_step", "shutdown"), "runtime.lifecycle"),
+    **dict.fromkeys(("open_run", "open_runs"), "query.open_run"),
+    "get_logger": "logger.logger",
+}
+"""The modules of the public names; those of the other names are in `logger.helpers`.
+
+They are imported with the first use of a name: the command line needs none of them, and structlog
+alone takes longer to import than `logflume --help` may take.
+"""
+
+_SUBMODULES = ("exceptions", "protocols", "testing", "training")
+
+
+if not TYPE_CHECKING:  # for type checkers a name that doesn't exist stays an error
+
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            return import_module(f"logflume.{name}")
+        if name not in __all__:
+            raise AttributeError(f"module 'logflume' has no attribute {name!r}")
+        value = getattr(import_module(f"logflume.{_MODULES.get(name, 'logger.helpers')}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -182,7 +182,7 @@ def test_event_files_of_transformers(tmp_path: Path) -> None:
 
 
 def test_our_own_event_files(tmp_path: Path) -> None:
-    """Event files of our own sink are imported as the original events, in float32 precision."""
+    """Event files of our own sink are imported as the original events, without counters."""
     sinks = {"jsonl": {"path": "{dir}/{run}/e.jsonl"}, "tensorboard": {"path": "{dir}/{run}/tb"}}
     logflume.initialize(
         {"root": {"sinks": list(sinks)}, "sinks": sinks, "processors": ["flatten_rewards"]},
@@ -191,18 +191,16 @@ def test_our_own_event_files(tmp_path: Path) -> None:
     )
     logflume.log_training_progress(1, {"loss": 0.5, "rewards/a/mean": 0.25})
     logflume.log_reward_metrics(1, {"a": [1.0, 0.0]})
+    logflume.get_logger().info("generation", step=1, **{"quality/words/mean": 7.0})
     logflume.get_system_logger().info("system", step=1, cpu_percent=12.5, memory_used_bytes=1 << 33)
     logflume.shutdown()
     _, events = imported(tmp_path / "ours" / "tb", tmp_path / "logs", run="r")
 
     assert {"loss": 0.5, "rewards/a/mean": 0.25} == fields(of_type(events, "training")[0])
     reward = of_type(events, "reward")[0]
-    assert (0.5, 2, 1.0) == (
-        reward["rewards/a/mean"],
-        reward["rewards/a/n"],
-        reward["rewards/total/max"],
-    )
-    system = of_type(events, "system")[0]
+    assert (0.5, 1.0) == (reward["rewards/a/mean"], reward["rewards/total/max"])
+    assert {"quality/words/mean": 7.0} == fields(of_type(events, "generation")[0])
+    (system,) = of_type(events, "system")
     assert (12.5, 1 << 33) == (system["cpu_percent"], system["memory_used_bytes"])
 
 

@@ -65,8 +65,7 @@ def as_float32(value: float) -> float:
         (make_event("reward", **{"rewards/a/mean": 2.0}), "rewards/a/mean"),
         (make_event("reward", mode="train", **{"rewards/a/mean": 2.0}), "rewards/a/mean"),
         (make_event("reward", mode="eval", **{"rewards/a/mean": 2.0}), "eval/rewards/a/mean"),
-        (make_event("reward", num_generations=2), "reward/num_generations"),
-        (make_event("system", **{"gpu/0/power_watts": 2.0}), "system/gpu/0/power_watts"),
+        (make_event("generation", **{"quality/a/mean": 2.0}), "train/generation/quality/a/mean"),
         (make_event("my.own", größe=2.0), "my.own/größe"),
     ],
 )
@@ -88,13 +87,18 @@ def scalar_tags(folder: Path) -> list[str]:
         make_event("model_output", advantage=1.0, model_output="text"),
         make_event("run_started", cpu_count=2),
         make_event("run_finished", duration_s=2.0),
+        make_event("summary", train_loss=2.0),
         make_event("message", message="text", number=2.0),
         make_event("exception", number=2.0),
         make_event("pipeline", accepted=2),
+        make_event("training", num_tokens=2.0, epoch=2.0, global_step=2, generation=2),
+        make_event("reward", num_generations=2, **{"rewards/a/n": 2, "weights/a": 2.0}),
+        make_event("generation", rows=2, **{"quality/n": 2}),
+        make_event("system", network_sent_bytes=2, memory_total_bytes=2),
     ],
 )
 def test_no_scalars(tmp_path: Path, event: dict[str, Any]) -> None:
-    """Reserved names, values other than numbers and reports give no scalars."""
+    """Reserved names, values other than numbers, reports and counters give no scalars."""
     write(tmp_path, event, make_event("training", loss=1.0))
 
     assert ["train/loss"] == scalar_tags(tmp_path)
@@ -151,6 +155,28 @@ def test_no_step(tmp_path: Path) -> None:
     write(tmp_path, *(make_event("system", step=step, cpu_percent=1.0) for step in steps))
 
     assert [0, 5, 5, 6, 6] == [step for step, _ in points(tmp_path, "system/cpu_percent")]
+
+
+def test_system_by_second(tmp_path: Path) -> None:
+    """Each `system` event is also a point at the second since the run began, in all attempts."""
+
+    def seconds(*values: int, step: int) -> list[dict[str, Any]]:
+        time = "2026-11-23T06:00:{:02}Z"
+        return [
+            make_event("system", timestamp=time.format(value), step=step, cpu_percent=float(value))
+            for value in values
+        ]
+
+    began = make_event("run_started", timestamp="2026-11-23T06:00:00Z", step=None)
+    write(tmp_path, began, *seconds(1, 3, 5, 7, step=9))
+    continued = RunInfo(run="r", attempt=1)
+    with closing(TensorBoardSink(tmp_path, run=continued)) as sink:
+        sink.held(continued)
+        sink.write([event | {"attempt": 1} for event in seconds(30, 31, step=9)])
+
+    expected = [(second, second) for second in (1, 3, 5, 7, 30, 31)]
+    assert expected == points(tmp_path, "system_by_second/cpu_percent")
+    assert (9, 30.5) == points(tmp_path, "system/cpu_percent")[-1]
 
 
 def test_readable_after_each_step(tmp_path: Path) -> None:

@@ -142,31 +142,79 @@ def test_long_lines_are_broken(line: str) -> None:
     assert 120 >= max(map(len, lines))
 
 
+def session(reader: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the hyperparameters of the HPARAMS page, and the tags of its metrics."""
+    contents = reader.PluginTagToContent("hparams")
+    experiment = hparams.parse_experiment_plugin_data(contents[hparams.EXPERIMENT_TAG])
+    start = hparams.parse_session_start_info_plugin_data(contents[hparams.SESSION_START_INFO_TAG])
+    assert "my-run" == start.group_name
+    found = {name: getattr(v, v.WhichOneof("kind")) for name, v in start.hparams.items()}
+    assert set(found) == {info.name for info in experiment.hparam_infos}
+    return found, [info.name.tag for info in experiment.metric_infos]
+
+
+def started(**hyperparameters: Any) -> dict[str, Any]:
+    fields = {f"hyperparameters/{name}": value for name, value in hyperparameters.items()}
+    return {"event": "run_started", "step": None, **fields}
+
+
 def test_hyperparameters(tmp_path: Path) -> None:
     """Hyperparameters keep their types, and the first ones logged apply to the run."""
-    values = {
-        "lr": 1e-5,
-        "steps": 10,
-        "bf16": True,
-        "optim": "adamw",
-        "betas": [0.9, 0.99],
-        "x": None,
-    }
-    fields = {f"hyperparameters/{name}": value for name, value in values.items()}
-    started = {"event": "run_started", "step": None}
-    contents = write(
-        tmp_path, started, started | fields, started | {"hyperparameters/lr": 1.0}
-    ).PluginTagToContent("hparams")
-    experiment = hparams.parse_experiment_plugin_data(contents[hparams.EXPERIMENT_TAG])
-    session = hparams.parse_session_start_info_plugin_data(contents[hparams.SESSION_START_INFO_TAG])
+    values = {"lr": 1e-5, "steps": 10, "bf16": True, "optim": "adamw", "betas": [0.9, 0.99]}
+    training = {"event": "training", "loss": 1.0}
+    reader = write(tmp_path, started(), started(**values, x=None), started(lr=1.0), training)
 
-    found = {name: getattr(v, v.WhichOneof("kind")) for name, v in session.hparams.items()}
-    expected = {"lr": 1e-5, "steps": 10, "bf16": True, "optim": "adamw", "betas": "[0.9, 0.99]"}
-    assert expected == found
+    found, metrics = session(reader)
+    assert values | {"betas": "[0.9, 0.99]"} == found
     assert found["bf16"] is True
-    assert "my-run" == session.group_name
-    assert list(expected) == [info.name for info in experiment.hparam_infos]
-    assert {"train/reward", "train/loss"} <= {info.name.tag for info in experiment.metric_infos}
+    assert ["train/loss"] == metrics
+
+
+def test_chosen_hyperparameters(tmp_path: Path) -> None:
+    """Of a trainer's hyperparameters six are shown, and all that the user gives."""
+    many = {
+        "bf16": True,
+        "logging_steps": 1,
+        "learning_rate": 1e-5,
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "num_generations": 4,
+        "beta": 0.0,
+        "temperature": 1.0,
+        "seed": 0,
+    }
+    own = started(mine=1, logging_steps=2)
+    trainer = started(**many) | {"logger": "training"}
+    reader = write(tmp_path, own, trainer, {"event": "training", "reward": 1.0, "loss": 0.0})
+
+    assert {"mine", "logging_steps", *list(many)[2:8]} == set(session(reader)[0])
+
+
+@pytest.mark.parametrize(
+    ("events", "metrics"),
+    [
+        ([{"event": "training", "loss": 1.0}], ["train/loss", "eval/loss"]),
+        (
+            [
+                {"event": "reward", "rewards/total/mean": 1.0},
+                {"event": "training", "reward": 1.0, "loss": 0.0},
+            ],
+            ["train/reward", "train/loss", "eval/reward", "eval/loss"],
+        ),
+        (
+            [{"event": "training", "loss": 1.0, "rewards/margins": 1.0}],
+            ["train/rewards/margins", "train/loss", "eval/loss"],
+        ),
+        ([{"event": "mine", "speed": 1.0}, {"event": "mine", "speed": 1.0, "step": 2}], []),
+    ],
+)
+def test_metrics_of_the_hyperparameters(
+    tmp_path: Path, events: list[dict[str, Any]], metrics: list[str]
+) -> None:
+    """The HPARAMS page has columns for the metrics that the run has."""
+    reader = write(tmp_path, started(lr=1.0, eval_strategy="steps"), *events)
+
+    assert metrics == session(reader)[1]
 
 
 @pytest.mark.parametrize(

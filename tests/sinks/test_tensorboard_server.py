@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
+import logflume
 from logflume.runs.info import RunInfo
 from logflume.sinks.tensorboard.sink import TensorBoardSink
 
@@ -140,3 +142,29 @@ def test_custom_scalars(server: Server) -> None:
     chart = layout["category"][0]["chart"][0]["multiline"]["tag"][0]
     curves = server.get(f"custom_scalars/scalars?run=run&tag={chart}")["tag_to_events"]
     assert ["rewards/a/mean"] == list(curves)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """`logflume tensorboard` shows each run once, by its id, and pins the curves that matter."""
+    for name in ("first", "second"):
+        run = logflume.initialize(dir=tmp_path / "logs", run=name)
+        logflume.log_reward_metrics(1, {"right": [1.0, 0.0]})
+        logflume.log_training_progress(1, {"loss": 1.0, "reward": 0.5})
+        assert logflume.shutdown()
+        assert run.folder.name == name
+    console = tmp_path / "console.txt"
+    command = [sys.executable, "-m", "logflume", "tensorboard", "--port", "0"]
+    with console.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, cwd=tmp_path)
+    try:
+        address = wait_for(lambda: re.search(r"http://\S+:\d+/", console.read_text()))[0]
+        opener = build_opener(ProxyHandler({})).open
+        runs = wait_for(lambda: json.load(opener(f"{address}data/runs", timeout=DEADLINE_S)))
+        assert ["first", "second"] == sorted(runs)
+    finally:
+        process.terminate()
+        process.wait()
+    pinned = re.search(r"pinnedCards=(\S+)#", console.read_text())
+    assert pinned
+    tags = [card["tag"] for card in json.loads(unquote(pinned[1]))]
+    assert ["train/reward", "rewards/right/mean", "train/loss"] == tags

@@ -11,6 +11,7 @@ from logflume.cli import (
     export,
     importing,
     outputs,
+    plot,
     prompt,
     prompts,
     replay,
@@ -19,6 +20,7 @@ from logflume.cli import (
     show,
     sql,
     tail,
+    tensorboard,
 )
 from logflume.cli.base import app, main
 
@@ -36,6 +38,10 @@ app.command()(outputs.outputs)
 app.command()(prompts.prompts)
 app.command()(prompt.prompt)
 app.command()(compare.compare)
+app.command()(plot.plot)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    tensorboard.tensorboard
+)
 app.command()(export.export)
 app.command()(replay.replay)
 app.command()(doctor.doctor)

@@ -1,4 +1,8 @@
-"""The application that all commands share: finding runs, common options, and error reporting."""
+"""The application that all commands share: finding runs, common options, and error reporting.
+
+The modules of the commands import what takes long within their functions, because `logflume --help`
+imports all of them.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,24 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
 from logflume.cli.printing import echo
-from logflume.config.registry import SINKS, find
 from logflume.exceptions import LogflumeError, QueryError, RunError
-from logflume.query.open_run import Run, Runs, is_run, open_run, open_runs
-from logflume.query.questions import Attempts
+
+if TYPE_CHECKING:
+    from logflume.query.open_run import Run, Runs
+    from logflume.query.questions import Attempts
 
 __all__ = [
     "AllAttempts",
-    "FirstRun",
     "ImportOption",
     "JsonOption",
     "RunArgument",
     "RunsArgument",
-    "SecondRun",
     "app",
     "complete_run",
     "find_run",
@@ -33,6 +35,7 @@ __all__ = [
     "import_sinks",
     "main",
     "open_any",
+    "open_one",
     "parse_steps",
     "runs_folder",
 ]
@@ -47,6 +50,8 @@ app = typer.Typer(
 
 def _print_version(is_requested: bool) -> None:
     if is_requested:
+        from importlib.metadata import version
+
         typer.echo(f"logflume {version('logflume')}")
         raise typer.Exit
 
@@ -114,8 +119,11 @@ def import_sinks(names: Sequence[str]) -> None:
     Raises:
         ConfigError: One can't be imported, or is no sink.
     """
-    if names:
-        import_from_here()
+    if not names:
+        return
+    from logflume.config.registry import SINKS, find
+
+    import_from_here()
     for name in names:
         find(SINKS, name, "--import")
 
@@ -134,6 +142,8 @@ def find_run(text: str) -> Path:
     Raises:
         RunError: There is no such run. The message names some existing runs.
     """
+    from logflume.query.open_run import is_run
+
     for folder in (Path(text), runs_folder() / text):
         if is_run(folder):
             return folder
@@ -151,12 +161,28 @@ def find_run(text: str) -> Path:
     )
 
 
+def open_one(text: str) -> Run:
+    """Open a run.
+
+    Raises:
+        RunError: There is no such run.
+    """
+    from logflume.query.open_run import open_run
+
+    folder = find_run(text)
+    _keep_pandas_out()
+    return open_run(folder)
+
+
 def open_any(text: str, all_attempts: bool) -> Run | Runs:
     """Open a run, or all runs that match a pattern.
 
     Raises:
         RunError: There is no run.
     """
+    from logflume.query.open_run import is_run, open_run, open_runs
+
+    _keep_pandas_out()
     attempts: Attempts = "all" if all_attempts else "current"
     if set(text) & set("*?[") and not is_run(Path(text)):
         return open_runs(text, attempts=attempts)
@@ -182,7 +208,38 @@ def parse_steps(text: str | None) -> int | tuple[int | None, int | None] | None:
         ) from None
 
 
+def _keep_pandas_out() -> None:
+    """Let pyarrow believe for a moment that pandas isn't installed.
+
+    pyarrow imports pandas the first time it converts anything, to recognize its objects. That takes
+    longer than most commands, none of which uses pandas. A later `to_pandas()` still imports it.
+    """
+    sys.meta_path.insert(0, _Hidden)
+    try:
+        import pyarrow as pa
+
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(_Hidden)
+
+
+class _Hidden:
+    """A finder that hides pandas."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> None:
+        """Refuse to find pandas.
+
+        Raises:
+            ModuleNotFoundError: pandas is to be imported.
+        """
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
 def _known_runs(folder: Path) -> list[str]:
+    from logflume.query.open_run import is_run
+
     return sorted(path.name for path in folder.iterdir() if is_run(path)) if folder.is_dir() else []
 
 
@@ -202,8 +259,6 @@ def _run_argument(metavar: str, more: str = "") -> Any:
 
 
 RunArgument: TypeAlias = Annotated[str, _run_argument("RUN")]
-FirstRun: TypeAlias = Annotated[str, _run_argument("FIRST")]
-SecondRun: TypeAlias = Annotated[str, _run_argument("SECOND")]
 RunsArgument: TypeAlias = Annotated[str, _run_argument("RUN", "; or a pattern: 'logs/*'")]
 ImportOption: TypeAlias = Annotated[
     list[str] | None,
@@ -215,7 +270,9 @@ ImportOption: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+JsonOption: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON, for scripts; see docs/json-output.md.")
+]
 AllAttempts: TypeAlias = Annotated[
     bool,
     typer.Option(

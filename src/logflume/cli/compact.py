@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import echo, print_json, size_text
 from logflume.cli.progress import progress
-from logflume.maintenance.compact import compact as compact_run
 
 __all__ = ["compact"]
 
@@ -19,6 +16,10 @@ def compact(run: RunArgument, json: JsonOption = False) -> None:
 
     Example: logflume compact latest
     """
+    import msgspec
+
+    from logflume.maintenance.compact import compact as compact_run
+
     folder = find_run(run)
     done = list(progress(compact_run(folder), None, "Compact"))
     if json:

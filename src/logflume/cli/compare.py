@@ -1,50 +1,115 @@
-"""`logflume compare`: compares two runs."""
+"""`logflume compare`: compares runs."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Annotated, Any
 
-from logflume.cli.base import FirstRun, JsonOption, SecondRun, find_run
-from logflume.cli.printing import cell, echo, print_json, print_table
-from logflume.cli.show import summarize_metrics
-from logflume.query.open_run import Run, open_run
+import typer
+
+from logflume.cli.base import JsonOption, complete_run, open_one
+from logflume.cli.metric_names import better_values
+from logflume.cli.metric_summaries import (
+    MetricSummary,
+    merge_names,
+    select_names,
+    summarize_metrics,
+)
+from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, print_metrics, shorten
+from logflume.cli.printing import cell, console, duration_text, echo, number_text, print_json
+from logflume.cli.show import AllMetrics, MetricOption, ModeOption, default_metrics
+from logflume.exceptions import RunError
+from logflume.terminal.escape import escape
 from logflume.terminal.sparkline import sparkline
+
+if TYPE_CHECKING:
+    from logflume.query.open_run import Run
+    from logflume.query.summary import RunSummary
 
 __all__ = ["compare"]
 
-_WIDTH = 24
-_TEXT_WIDTH = 60
+_MIN_VALUE_WIDTH = 12
+_MIN_LINE_WIDTH, _MAX_LINE_WIDTH = 8, 24
+_BEST = "*"
+
+Summaries = Mapping[str, Sequence[MetricSummary | None]]
+"""The metrics by name: one summary for each run, None if it doesn't have the metric."""
 
 
-def compare(first: FirstRun, second: SecondRun, json: JsonOption = False) -> None:
-    """Compare two runs: their different settings, and their metrics.
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN RUN …",
+            help="Two or more runs: folders, ids, 'latest', or patterns: 'logs/*'.",
+            autocompletion=complete_run,
+        ),
+    ],
+    metric: MetricOption = None,
+    mode: ModeOption = None,
+    all_metrics: AllMetrics = False,
+    json: JsonOption = False,
+) -> None:
+    """Compare runs: their different settings, and the last value of each metric.
 
-    Example: logflume compare logs/20261123-141502-a1b2 latest
+    Columns on the right, as far as they fit: the difference between the last run and the first one,
+    and each run's best value.
+
+    Example: logflume compare logs/20261123-141502-a1b2 latest --metric 'eval/*'
     """
-    runs = [open_run(find_run(first)), open_run(find_run(second))]
-    settings = _differences(runs)
-    metrics = _metrics(runs)
+    opened = _open(runs)
+    infos = [run.info for run in opened]
+    settings = _differences(infos)
+    metrics = _merge([summarize_metrics(run, (), mode) for run in opened], metric or ())
     if json:
-        ids = [run.info.run for run in runs]
-        print_json({"runs": ids, "settings": settings, "metrics": metrics})
+        print_json(
+            {
+                "runs": [info.run for info in infos],
+                "settings": settings,
+                "metrics": {
+                    name: [one and one._asdict() for one in of_runs]
+                    for name, of_runs in metrics.items()
+                },
+            }
+        )
         return
-    for letter, run in zip("AB", runs, strict=True):
-        echo(f"{letter}: {cell(run.info.run)} ({cell(run.info.status)})")
-    if settings:
-        rows = [{"setting": n, "A": _short(a), "B": _short(b)} for n, (a, b) in settings.items()]
-        print_table(rows)
-    print_table([_as_row(name, metric) for name, metric in metrics.items()])
+    letters = _letters(len(opened))
+    _print_runs(infos, letters)
+    _print_settings(settings, letters)
+    _print_metrics(metrics, letters, is_chosen=all_metrics or bool(metric))
 
 
-def _short(value: Any) -> str:
-    text = cell(value)
-    return text if len(text) <= _TEXT_WIDTH else f"{text[: _TEXT_WIDTH - 1]}…"
+def _open(texts: Sequence[str]) -> list[Run]:
+    """Open the runs, each once, in the given order.
+
+    Raises:
+        RunError: A run doesn't exist, or there are fewer than two.
+    """
+    from logflume.query.open_run import is_run, open_runs
+
+    opened: list[Run] = []
+    for text in texts:
+        is_pattern = set(text) & set("*?[") and not is_run(Path(text))
+        opened += list(open_runs(text)) if is_pattern else [open_one(text)]
+    if len(opened) < 2:
+        raise RunError(f"{' '.join(texts)}: compare takes two runs or more, or a pattern: 'logs/*'")
+    return opened
 
 
-def _differences(runs: list[Run]) -> dict[str, list[Any]]:
+def _letters(count: int) -> list[str]:
+    """Return a short name for each run: A to Z, then A2 and so on."""
+    return [
+        ascii_uppercase[number % 26] + (str(number // 26 + 1) if number >= 26 else "")
+        for number in range(count)
+    ]
+
+
+def _differences(infos: Sequence[RunSummary]) -> dict[str, list[Any]]:
     """Return the hyperparameters, versions and other settings that differ, by name."""
     settings = []
-    for info in (run.info for run in runs):
+    for info in infos:
         versions = {f"version of {name}": value for name, value in info.versions.items()}
         settings.append(
             {
@@ -56,22 +121,114 @@ def _differences(runs: list[Run]) -> dict[str, list[Any]]:
                 "duration_s": info.duration_s,
             }
         )
-    names = dict.fromkeys([*settings[0], *settings[1]])
-    pairs = {name: [of_run.get(name) for of_run in settings] for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    names = dict.fromkeys(name for of_run in settings for name in of_run)
+    values = {name: [of_run.get(name) for of_run in settings] for name in names}
+    return {name: some for name, some in values.items() if any(one != some[0] for one in some)}
 
 
-def _metrics(runs: list[Run]) -> dict[str, list[dict[str, Any] | None]]:
-    summaries = [summarize_metrics(run) for run in runs]
-    names = dict.fromkeys([*summaries[0], *summaries[1]])
+def _merge(
+    summaries: Sequence[Mapping[str, MetricSummary]], patterns: Sequence[str]
+) -> dict[str, list[MetricSummary | None]]:
+    names = select_names(merge_names(summaries), patterns)
     return {name: [of_run.get(name) for of_run in summaries] for name in names}
 
 
-def _as_row(name: str, metric: list[dict[str, Any] | None]) -> dict[str, Any]:
-    row: dict[str, Any] = {"metric": name}
-    for letter, of_run in zip("AB", metric, strict=True):
-        row[letter] = sparkline(of_run["values"], _WIDTH) if of_run else ""
-        row[f"{letter} last"] = of_run and float(f"{of_run['last']:.4g}")
-    a, b = row["A last"], row["B last"]
-    row["B - A"] = None if a is None or b is None else float(f"{b - a:.4g}")
-    return row
+def _print_runs(infos: Sequence[RunSummary], letters: Sequence[str]) -> None:
+    longest = max(len(escape(info.run)) for info in infos)
+    for letter, info in zip(letters, infos, strict=True):
+        facts = [info.status, f"step {cell(info.last_step)}" if info.last_step is not None else ""]
+        facts.append(duration_text(info.duration_s))
+        echo(f"{letter}  {info.run:{longest}}  {', '.join(fact for fact in facts if fact)}")
+
+
+def _print_settings(settings: Mapping[str, Sequence[Any]], letters: Sequence[str]) -> None:
+    if not settings:
+        return
+    target = console(DEFAULT_WIDTH)
+    names = [escape(name) for name in settings]
+    name_width = min(max(map(len, names)), max(target.width // 3, 20))
+    room = (target.width - name_width) // len(letters) - 2
+    texts = [[_setting(value) for value in values] for values in settings.values()]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    widths = [min(max(width, 1), max(room, _MIN_VALUE_WIDTH)) for width in widths]
+    echo(f"\n{'setting':{name_width}}" + _in_columns(letters, widths))
+    for name, of_runs in zip(names, texts, strict=True):
+        echo(f"{shorten(name, name_width):{name_width}}" + _in_columns(of_runs, widths))
+
+
+def _in_columns(texts: Sequence[str], widths: Sequence[int]) -> str:
+    pairs = zip(texts, widths, strict=True)
+    return "".join(f"  {shorten(text, width):{width}}" for text, width in pairs).rstrip()
+
+
+def _setting(value: Any) -> str:
+    return number_text(value) if type(value) is float else cell(value)
+
+
+def _print_metrics(metrics: Summaries, letters: Sequence[str], *, is_chosen: bool) -> None:
+    anywhere = {name: next(one for one in some if one) for name, some in metrics.items()}
+    shown = default_metrics(anywhere, is_chosen=is_chosen)
+    if not shown:
+        return
+    has_reward = "reward" in metrics
+    rows = [_as_row(name, metrics[name], letters, has_reward=has_reward) for name in shown]
+    extra = [_change(letters), *(f"best {letter}" for letter in letters)]
+    _add_sparklines(rows, metrics, letters)
+    for some in _batches(letters, rows):
+        echo("")
+        columns = [Column(letter, "bold") for letter in some]
+        of_some = [row for row in rows if any(row.cells[letter] for letter in some)]
+        print_metrics(of_some, [*columns, *map(Column, extra if some == letters else ())])
+    if any(row.cells[letter].endswith(_BEST) for row in rows for letter in letters):
+        echo(f"{_BEST} the best of these runs")
+    if len(shown) < len(metrics):
+        echo(f"{len(metrics) - len(shown)} more: --all, or --metric 'GLOB'")
+
+
+def _add_sparklines(rows: Sequence[MetricRow], metrics: Summaries, letters: Sequence[str]) -> None:
+    """Put each run's sparkline before its number, if there is room for those of all runs."""
+    number_width = 2 + max(len(row.cells[letter]) for row in rows for letter in letters)
+    room = console(DEFAULT_WIDTH).width - max(len(escape(row.name)) for row in rows)
+    line_width = (room - number_width * (len(letters) + 1)) // len(letters) - 1
+    if line_width < _MIN_LINE_WIDTH:
+        return
+    for row in rows:
+        for letter, summary in zip(letters, metrics[row.name], strict=True):
+            if summary:
+                line = sparkline(summary.values, min(line_width, _MAX_LINE_WIDTH))
+                number = f"{row.cells[letter]:>{number_width - 2}}"
+                row.cells[letter] = f"{line} {number}"
+
+
+def _batches(letters: Sequence[str], rows: Sequence[MetricRow]) -> list[Sequence[str]]:
+    """Divide the runs so that the columns of each batch fit the terminal."""
+    cell_width = 2 + max(len(row.cells[letter]) for row in rows for letter in letters)
+    room = console(DEFAULT_WIDTH).width - max(len(escape(row.name)) for row in rows)
+    count = max(room // cell_width, 3)
+    return [letters[start : start + count] for start in range(0, len(letters), count)]
+
+
+def _change(letters: Sequence[str]) -> str:
+    return f"{letters[-1]} - {letters[0]}"
+
+
+def _as_row(
+    name: str,
+    of_runs: Sequence[MetricSummary | None],
+    letters: Sequence[str],
+    *,
+    has_reward: bool,
+) -> MetricRow:
+    cells = {}
+    for letter, summary in zip(letters, of_runs, strict=True):
+        cells[letter] = number_text(summary.last if summary else None)
+        cells[f"best {letter}"] = number_text(summary.best if summary else None)
+    first, last = of_runs[0], of_runs[-1]
+    cells[_change(letters)] = number_text(last.last - first.last) if first and last else ""
+    lasts = [summary.last for summary in of_runs if summary]
+    better = better_values(name, has_reward=has_reward)
+    if better and len(set(lasts)) > 1:
+        best = number_text(max(lasts) if better == "higher" else min(lasts))
+        for letter in letters:
+            cells[letter] += _BEST if cells[letter] == best else " " if cells[letter] else ""
+    return MetricRow(name, (), cells)

@@ -8,8 +8,6 @@ import typer
 
 from logflume.cli.base import import_from_here
 from logflume.cli.printing import echo
-from logflume.config.load import load_config
-from logflume.config.paths import PathCheck
 
 __all__ = ["app"]
 
@@ -36,6 +34,9 @@ def check(
     A configuration can run code, because `package.module:Name` imports the module. Without --import
     no module is imported, and such components are not checked.
     """
+    from logflume.config.load import load_config
+    from logflume.config.paths import PathCheck
+
     if imports:
         import_from_here()
     left_out: list[str] = []

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import runpy
 import sys
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
+from logflume.exceptions import MissingExtraError
+
 __all__ = ["demo"]
+
+_NEEDED = ("torch", "trl")
+"""Packages of the extra that the scripts need."""
 
 
 def demo(
@@ -19,6 +25,9 @@ def demo(
 
     Further options are passed to the script; see `logflume demo --help`.
     """
+    for package in _NEEDED:
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "trl")
     name = "optimized_gemma_training" if optimized else "new_gemma_training"
     sys.argv = [f"logflume demo{' --optimized' if optimized else ''}", *context.args]
     runpy.run_module(f"logflume.demo.{name}", run_name="__main__")

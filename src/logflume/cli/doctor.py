@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from logflume.cli.base import ImportOption, JsonOption, RunArgument, find_run, import_sinks
 from logflume.cli.printing import echo, print_json, print_table
 from logflume.cli.progress import byte_progress
-from logflume.formats.journal import journal_bytes
-from logflume.maintenance.doctor import diagnose
-from logflume.maintenance.repair import repair
 
 __all__ = ["doctor"]
 
@@ -43,6 +39,12 @@ def doctor(
 
     Example: logflume doctor latest --fix
     """
+    import msgspec
+
+    from logflume.formats.journal import journal_bytes
+    from logflume.maintenance.doctor import diagnose
+    from logflume.maintenance.repair import repair
+
     import_sinks(imports or [])
     folder = find_run(run)
     notes: dict[str, None] = {}  # a line about a sink file comes once for each rank

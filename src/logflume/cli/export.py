@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from logflume.cli.base import AllAttempts, RunsArgument, open_any
 from logflume.cli.tables import TableFormat, write_table
 from logflume.exceptions import QueryError
-from logflume.query.open_run import Run, Runs
-from logflume.query.table import Table
+
+if TYPE_CHECKING:
+    from logflume.query.open_run import Run, Runs
+    from logflume.query.table import Table
 
 __all__ = ["export"]
 

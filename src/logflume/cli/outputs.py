@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
-import rich.panel
-import rich.text
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, find_run, parse_steps
-from logflume.cli.printing import cell, console, echo, print_json
-from logflume.query.open_run import open_run
+from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps
+from logflume.cli.metric_summaries import Mode
+from logflume.cli.printing import cell, console, echo, number_text, print_json
+from logflume.exceptions import QueryError
 from logflume.terminal.escape import escape, escape_lines
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import rich.console
+    import rich.panel
+    import rich.text
+
+    from logflume.query.open_run import Run
 
 __all__ = ["outputs"]
 
 _WIDTH = 100
 """Width of the output if it is not a terminal, in columns."""
+
+_DEFAULT_COUNT = 5
+_SEARCHED = ("question", "prompt", "reasoning", "model_output", "answer")
+_LESS_OPTIONS = "FRX"
+"""For `less`, as git does: end if everything fits, colours, and leave the text on the screen."""
+
+Ranges = Mapping[str, tuple[float, float]]
+"""The lowest and the highest value of each reward function in the run."""
 
 
 def outputs(
@@ -25,55 +45,229 @@ def outputs(
         str | None,
         typer.Option(help="A step (400), or a range of steps (100:200).", show_default=False),
     ] = None,
+    mode: Annotated[
+        Mode | None, typer.Option(help="Only completions of the training, or of evaluations.")
+    ] = None,
+    group: Annotated[
+        int | None, typer.Option(help="Only this group: a prompt within a generation.")
+    ] = None,
+    grep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Only those whose prompt or text matches; '(?i)' at its start ignores case.",
+        ),
+    ] = None,
     sort: Annotated[
         str, typer.Option(help="The reward function to sort by; 'reward' is the total.")
     ] = "reward",
     worst: Annotated[int | None, typer.Option(min=1, help="Only this many, worst first.")] = None,
     best: Annotated[int | None, typer.Option(min=1, help="Only this many, best first.")] = None,
+    last: Annotated[
+        int, typer.Option("--last", "-n", min=1, help="Only this many, the last ones.")
+    ] = _DEFAULT_COUNT,
     correct: Annotated[
         bool | None, typer.Option("--correct/--wrong", help="Only correct, or only wrong answers.")
     ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Show this field, too: a name or a pattern ('quality/*'); may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    pager: Annotated[
+        bool, typer.Option(help="Show what doesn't fit the terminal in a pager.")
+    ] = True,
     json: JsonOption = False,
 ) -> None:
     """Show completions with their rewards: the last five, unless --worst or --best is given.
 
     Example: logflume outputs latest --step 400 --sort reward --worst 5
+
+    Example: logflume outputs latest --wrong --grep 'sorry|cannot' --column 'quality/*'
     """
+    opened = open_one(run)
     by = "rewards/total" if sort == "reward" else f"rewards/{sort.removeprefix('rewards/')}"
-    rows = open_run(find_run(run)).outputs(
-        steps=parse_steps(step), correct=correct, worst=worst, best=best, by=by
-    )
+    steps = parse_steps(step)
+    if (mode, group, grep) == (None, None, None):
+        rows = opened.outputs(steps=steps, correct=correct, worst=worst, best=best, by=by).arrow
+    else:
+        rows = opened.outputs(steps=steps, correct=correct).arrow
+        rows = _sorted(_filter(rows, mode, group, grep), worst, best, by)
     if worst is None and best is None:
-        rows = rows.slice(max(0, len(rows) - 5))
+        rows = rows.slice(max(0, len(rows) - last))
+    extra = _select_columns(rows, column or ())
     completions = [{n: v for n, v in row.items() if v is not None} for row in rows.to_pylist()]
     if json:
         print_json(completions)
         return
-    for row in completions:
-        console(_WIDTH).print(_panel(row))
     if not completions:
         echo("No completions match.", err=True)
+        return
+    target = console(_WIDTH)
+    ranges = _reward_ranges(opened) if target.is_terminal else {}
+    panels = [_panel(row, extra, grep, ranges) for row in completions]
+    _show(target, panels, with_pager=pager)
 
 
-def _panel(row: dict[str, Any]) -> rich.panel.Panel:
+def _filter(rows: pa.Table, mode: Mode | None, group: int | None, grep: str | None) -> pa.Table:
+    """Return the completions of a mode and group whose texts match a regular expression.
+
+    Raises:
+        QueryError: It isn't a regular expression.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if mode is not None:
+        modes: Any = rows["mode"]
+        modes = pc.fill_null(modes, "train")
+        rows = rows.filter(pc.equal(modes, pa.scalar(mode)))
+    if group is not None:
+        if rows["group"].null_count == len(rows):
+            raise QueryError("--group: the completions of this run were logged without a group")
+        rows = rows.filter(pc.equal(rows["group"], pa.scalar(group)))
+    if grep is None:
+        return rows
+    matches: Any = pa.repeat(pa.scalar(False), len(rows))
+    try:
+        for name in _SEARCHED:
+            found: Any = pc.match_substring_regex(rows[name], grep)
+            matches = pc.or_(matches, pc.fill_null(found, False))
+    except pa.ArrowInvalid as error:
+        raise QueryError(f"--grep {grep!r}: {error}") from error
+    return rows.filter(matches)
+
+
+def _sorted(rows: pa.Table, worst: int | None, best: int | None, by: str) -> pa.Table:
+    """Return the worst or the best completions, as `Run.outputs` does.
+
+    Raises:
+        QueryError: There is no such reward, or both are requested.
+    """
+    import pyarrow.compute as pc
+
+    from logflume.query.columns import check
+
+    count = worst if worst is not None else best
+    if count is None:
+        return rows
+    if worst is not None and best is not None:
+        raise QueryError("outputs: worst and best can't be combined")
+    check([by], rows.column_names, "model_output")
+    values: Any = rows[by]
+    rows = rows.filter(pc.and_(pc.is_valid(values), pc.invert(pc.is_nan(values))))
+    order: Any = [(by, "ascending" if best is None else "descending")]
+    order += [(name, "ascending") for name in ("step", "run", "rank", "attempt", "seq")]
+    return rows.sort_by(order).slice(0, count)
+
+
+def _select_columns(rows: pa.Table, patterns: Sequence[str]) -> list[str]:
+    """Return the columns to show in addition.
+
+    Raises:
+        QueryError: There is no such column.
+    """
+    from logflume.query.columns import check
+
+    return check(patterns, rows.column_names, "model_output") if patterns else []
+
+
+def _reward_ranges(run: Run) -> Ranges:
+    """Return the range of each reward in the run, for the colours."""
+    table = run.outputs(columns=["rewards/*"]).arrow
+    ranges: dict[str, tuple[float, float]] = {}
+    for name in table.column_names:
+        cells: list[Any] = table[name].to_pylist()
+        values = [value for value in cells if _is_finite(value)]
+        if values:
+            ranges[name] = min(values), max(values)
+    return ranges
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def _show(
+    target: rich.console.Console, panels: Sequence[rich.panel.Panel], *, with_pager: bool
+) -> None:
+    """Print panels, in a pager if they don't fit the terminal."""
+    height = sum(len(target.render_lines(panel)) for panel in panels)
+    if not with_pager or not target.is_terminal or height < target.height:
+        for panel in panels:
+            target.print(panel)
+        return
+    os.environ.setdefault("LESS", _LESS_OPTIONS)
+    with target.pager(styles=True):
+        for panel in panels:
+            target.print(panel)
+
+
+def _panel(
+    row: Mapping[str, Any], extra: Sequence[str], grep: str | None, ranges: Ranges
+) -> rich.panel.Panel:
     """Return a completion in a panel: its step and group on top, its rewards at the bottom."""
+    import rich.panel
+    import rich.text
+
     text = rich.text.Text()
     for name in ("question", "prompt"):
         if row.get(name):
             text.append(f"{escape_lines(row[name])}\n\n", style="dim")
             break
     text.append(escape_lines(row.get("model_output") or ""))
+    if grep is not None:
+        _highlight(text, grep)
+    text.append("\n\n").append_text(_scores(row, ranges))
+    for name in extra:
+        text.append(f"\n{escape(name)} ", style="dim").append(cell(row.get(name)))
     title = [f"step {cell(row.get('step'))}"]
     title += [f"{name} {cell(row[name])}" for name in ("mode", "group", "index") if name in row]
-    text.append(f"\n\n{_scores(row)}", style="bold")
     return rich.panel.Panel(text, title=rich.text.Text(" · ".join(title)), title_align="left")
 
 
-def _scores(row: dict[str, Any]) -> str:
+def _highlight(text: rich.text.Text, pattern: str) -> None:
+    # Arrow's syntax differs in a few points. The text matches all the same.
+    with suppress(re.error):
+        text.highlight_regex(pattern, "reverse")
+
+
+def _scores(row: Mapping[str, Any], ranges: Ranges) -> rich.text.Text:
     """Return the scores of a completion: the total, each reward function, the advantage."""
+    import rich.text
+
     names = sorted((n for n in row if n.startswith("rewards/")), key=lambda n: n != "rewards/total")
-    scores = [f"{escape(name.removeprefix('rewards/'))} {cell(row[name])}" for name in names]
-    for name, field in (("advantage", "advantage"), ("true answer", "true_answer")):
+    text = rich.text.Text()
+    for name in names:
+        style = f"bold {_colour(row[name], ranges.get(name))}".strip()
+        text.append(f"{escape(name.removeprefix('rewards/'))} ").append(
+            f"{number_text(row[name])}   ", style=style
+        )
+    for label, field in (
+        ("advantage", "advantage"),
+        ("answer", "answer"),
+        ("true answer", "true_answer"),
+    ):
         if field in row:
-            scores.append(f"{name} {cell(row[field])}")
-    return "   ".join(scores)
+            text.append(f"{label} ", style="dim").append(f"{_short(row[field])}   ")
+    text.rstrip()
+    return text
+
+
+def _short(value: Any) -> str:
+    return number_text(value) if isinstance(value, float) else cell(value)
+
+
+def _colour(value: Any, limits: tuple[float, float] | None) -> str:
+    """Return a colour: red for the lower third of what the run's rewards are, green for the upper.
+
+    Args:
+        value: The reward.
+        limits: The lowest and the highest one of the run.
+    """
+    if limits is None or limits[0] == limits[1] or not _is_finite(value):
+        return ""
+    share = (value - limits[0]) / (limits[1] - limits[0])
+    return "red" if share < 1 / 3 else "green" if share > 2 / 3 else "yellow"

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
-import rich.box
-import rich.console
-import rich.table
-import rich.text
 import typer
 
 from logflume.terminal.escape import escape, escape_json, escape_lines
+
+if TYPE_CHECKING:
+    import rich.console
 
 __all__ = [
     "cell",
@@ -22,6 +21,7 @@ __all__ = [
     "echo",
     "fit_text",
     "json_bytes",
+    "number_text",
     "print_json",
     "print_records",
     "print_table",
@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _NUMBERS = (int, float)
+_LARGE_UNITS = ((1e6, "M"), (1e9, "G"), (1e12, "T"))
+_SMALL = 1e-4
 _UNLIMITED_WIDTH = 100_000
 """Width of the output if it is not a terminal, in columns: nothing is truncated."""
 
@@ -51,6 +53,8 @@ def print_json(value: Any) -> None:
 
 def json_bytes(value: Any) -> bytes:
     """Return a value as indented JSON, in which characters that a terminal obeys are escaped."""
+    import orjson
+
     encoded = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
     return escape_json(encoded.decode()).encode()
 
@@ -61,6 +65,10 @@ def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
     Args:
         rows: The rows. The keys of the first row are the headings.
     """
+    import rich.box
+    import rich.table
+    import rich.text
+
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for name in rows[0] if rows else ():
         is_number = all(isinstance(row[name], (*_NUMBERS, type(None))) for row in rows)
@@ -112,6 +120,25 @@ def fit_text(text: str | None, taken: int) -> str:
     return line if len(line) <= room else f"{line[: room - 1]}…"
 
 
+def number_text(value: float | None) -> str:
+    """Return a number with up to four significant digits; empty for None.
+
+    >>> number_text(1.70312), number_text(-5.588e-09), number_text(463795200.0)
+    ('1.703', '-5.6e-09', '463.8M')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    size = abs(value)
+    for limit, unit in _LARGE_UNITS:
+        if limit <= size < limit * 1000:
+            return f"{value / limit:.4g}{unit}"
+    if 1000 <= size < 1e6:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if size >= _SMALL or not size else f"{value:.2g}"
+
+
 def terminal_width() -> int:
     """Return the width of the terminal in columns; a very large number without a terminal."""
     return console(_UNLIMITED_WIDTH).width
@@ -123,6 +150,8 @@ def console(width: int) -> rich.console.Console:
     Args:
         width: Its width if it is not a terminal, in columns.
     """
+    import rich.console
+
     made = rich.console.Console(highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = width

@@ -6,9 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import rich.console
-import rich.progress
-
 __all__ = ["byte_progress", "progress"]
 
 Item = TypeVar("Item")
@@ -22,6 +19,9 @@ def progress(items: Iterable[Item], total: int | None, what: str) -> Iterator[It
         total: Their number; None if it is unknown.
         what: A label for the progress bar.
     """
+    import rich.console
+    import rich.progress
+
     console = rich.console.Console(stderr=True)
     return iter(
         rich.progress.track(
@@ -40,6 +40,9 @@ def byte_progress(total_bytes: int, what: str) -> Iterator[Callable[[int], None]
         total_bytes: The total number of bytes.
         what: A label for the progress bar.
     """
+    import rich.console
+    import rich.progress
+
     console = rich.console.Console(stderr=True)
     columns = (
         rich.progress.TextColumn("{task.description}"),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from logflume.cli.base import ImportOption, JsonOption, RunArgument, find_run, import_sinks
 from logflume.cli.printing import echo, print_json, print_table, size_text
 from logflume.cli.progress import byte_progress
-from logflume.formats.journal import journal_bytes
-from logflume.maintenance.replay import Rebuilt
-from logflume.maintenance.replay import replay as replay_run
+
+if TYPE_CHECKING:
+    from logflume.maintenance.replay import Rebuilt
 
 __all__ = ["replay"]
 
@@ -45,6 +45,9 @@ def replay(
 
     Example: logflume replay latest --to csv --out /tmp/copy
     """
+    from logflume.formats.journal import journal_bytes
+    from logflume.maintenance.replay import replay as replay_run
+
     import_sinks(imports or [])
     folder = find_run(run)
     kinds = [kind.strip() for kind in to.split(",") if kind.strip()]

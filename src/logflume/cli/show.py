@@ -2,111 +2,273 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
+import typer
 
-from logflume.cli.base import JsonOption, RunArgument, find_run
-from logflume.cli.printing import cell, duration_text, echo, print_json, print_table, terminal_width
-from logflume.query.open_run import Run, open_run
-from logflume.terminal.sparkline import sparkline
+from logflume.cli.base import JsonOption, RunArgument, open_one
+from logflume.cli.metric_names import is_bookkeeping
+from logflume.cli.metric_summaries import MetricSummary, Mode, summarize_metrics
+from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, metric_table, shorten
+from logflume.cli.printing import cell, console, duration_text, number_text, print_json
+from logflume.events.trainer_names import main_hyperparameters
+from logflume.terminal.escape import escape, escape_lines
 
 if TYPE_CHECKING:
+    import rich.text
+
+    from logflume.query.open_run import Run
     from logflume.query.summary import RunSummary
 
-__all__ = ["show", "summarize_metrics"]
+__all__ = ["AllMetrics", "MetricOption", "ModeOption", "default_metrics", "show"]
 
-_METRICS = (
-    "reward",
-    "rewards/*/mean",
-    "loss",
-    "eval_loss",
-    "entropy",
-    "kl",
-    "grad_norm",
-    "accuracy",
-    "completions/mean_length",
-    "completions/clipped_ratio",
-)
-# As patterns, because a run need not have all of these metrics.
-_PATTERNS = [f"[{name[0]}]{name[1:]}" for name in _METRICS]
 _MAX_ALERTS = 10
-_ALL_NUMBERS_WIDTH = 110
-_NAME_WIDTH, _NUMBER_WIDTH = 43, 13
-_MIN_LINE_WIDTH, _MAX_LINE_WIDTH = 10, 40
+_LABEL_WIDTH = 9
+_MIN_ROOM = 20
+_INTERVAL_S = 2.0
+
+_COLUMNS = [Column("last", "bold"), *map(Column, ("best", "at step", "first", "min", "max"))]
+
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="GLOB",
+        help="Only these metrics: a name or a pattern ('rewards/*'); may be repeated.",
+        show_default=False,
+    ),
+]
+ModeOption = Annotated[
+    Mode | None,
+    typer.Option("--mode", help="Only metrics of the training, or of evaluations."),
+]
+AllMetrics = Annotated[
+    bool, typer.Option("--all", help="Include counters, durations and details of other metrics.")
+]
 
 
-def show(run: RunArgument = "latest", json: JsonOption = False) -> None:
-    """Show a run: its status, metrics as sparklines, number of events, and alerts.
+def show(
+    run: RunArgument = "latest",
+    metric: MetricOption = None,
+    mode: ModeOption = None,
+    all_metrics: AllMetrics = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Update the summary until the run ends.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show a run: its status and hyperparameters, its metrics as sparklines, and its alerts.
 
-    Example: logflume show latest
+    Example: logflume show latest --metric 'rewards/*'
     """
-    opened = open_run(find_run(run))
-    info, types, metrics = opened.info, opened.types(), summarize_metrics(opened)
-    alerts = opened.events("alert", columns=["step", "signal", "message"]).to_pylist()
+    opened = open_one(run)
     if json:
-        facts = msgspec.to_builtins(info, builtin_types=(), enc_hook=str)
-        print_json({"info": facts, "types": types, "metrics": metrics, "alerts": alerts})
+        print_json(_read_as_json(opened, metric or (), mode))
         return
-    for name, value in _facts(info).items():
-        echo(f"{name:9}{value}")
-    if metrics:
-        print_table([_as_row(name, of_name) for name, of_name in metrics.items()])
-    echo("Events: " + ", ".join(f"{count:,} {cell(name)}" for name, count in sorted(types.items())))
-    for alert in alerts[-_MAX_ALERTS:]:
-        echo(f"Alert at step {cell(alert['step'])}: {cell(alert['message'])}")
+    target = console(DEFAULT_WIDTH)
+    view = _View(metric or (), mode, all_metrics, target.width)
+    if not live or not target.is_terminal:
+        target.print(view.render(opened), soft_wrap=True)
+        return
+    import rich.live
+
+    with rich.live.Live(console=target, auto_refresh=False, vertical_overflow="crop") as display:
+        try:
+            is_running = True
+            while is_running:
+                is_running = opened.info.status == "running"
+                display.update(view.render(opened), refresh=True)
+                if is_running:
+                    time.sleep(_INTERVAL_S)
+        except KeyboardInterrupt:
+            pass  # the usual way to leave
 
 
-def summarize_metrics(run: Run) -> dict[str, dict[str, Any]]:
-    """Return for each metric its values by step, and the first, last, minimum and maximum value.
+def default_metrics(
+    metrics: Mapping[str, MetricSummary], *, is_chosen: bool
+) -> dict[str, MetricSummary]:
+    """Return the metrics to show: all chosen ones; otherwise those that are of interest.
 
-    Metrics of evaluations are prefixed with `eval/`. NaN and infinities are omitted.
+    Args:
+        metrics: The metrics.
+        is_chosen: Whether the user has chosen them.
     """
-    table = run.metrics(*_PATTERNS, wide=True)
-    rows = table.to_pylist()
-    series: dict[str, list[float]] = {}
-    for mode, prefix in (("train", ""), ("eval", "eval/")):
-        of_mode = [row for row in rows if row["mode"] == mode]
-        # The trainer's own metrics take precedence: their columns come first.
-        for column in table.column_names[2:]:
-            values = [row[column] for row in of_mode if row[column] is not None]
-            finite = [value for value in values if math.isfinite(value)]
-            if finite:
-                series.setdefault(prefix + column.removeprefix("reward."), finite)
+    shown = {name: of_name for name, of_name in metrics.items() if not is_bookkeeping(name)}
+    if not is_chosen:
+        for name in ("rewards/total/mean", "eval/rewards/total/mean"):
+            if name.replace("rewards/total/mean", "reward") in shown:
+                shown.pop(name, None)  # the same numbers
+    return dict(metrics) if is_chosen or not shown else shown
+
+
+def _read_as_json(run: Run, patterns: Sequence[str], mode: Mode | None) -> dict[str, Any]:
+    import msgspec
+
+    metrics = summarize_metrics(run, patterns, mode)
     return {
-        name: {
-            "first": values[0],
-            "last": values[-1],
-            "min": min(values),
-            "max": max(values),
-            "values": values,
-        }
-        for name, values in series.items()
+        "info": {
+            **msgspec.to_builtins(run.info, builtin_types=(), enc_hook=str),
+            "total_duration_s": _total_duration_s(run),
+        },
+        "types": run.types(),
+        "metrics": {name: of_name._asdict() for name, of_name in metrics.items()},
+        "alerts": _read_alerts(run),
     }
 
 
-def _facts(info: RunSummary) -> dict[str, str]:
-    """Return the known facts about a run, as text."""
+class _View:
+    """What of a run is shown, and how wide.
+
+    Args:
+        patterns: The metrics that the user has chosen; empty: the interesting ones.
+        mode: The mode; None: both.
+        all_metrics: Whether to show all metrics.
+        width: Width of the terminal, in columns.
+    """
+
+    def __init__(
+        self, patterns: Sequence[str], mode: Mode | None, all_metrics: bool, width: int
+    ) -> None:
+        self._patterns = patterns
+        self._mode: Mode | None = mode
+        self._is_chosen = all_metrics or bool(patterns)
+        self._width = width
+
+    def render(self, run: Run) -> rich.text.Text:
+        """Return the summary of a run."""
+        import rich.text
+
+        text = rich.text.Text()
+        for name, value in _facts(run, self._width).items():
+            text.append(f"{name:{_LABEL_WIDTH}}", style="dim").append(f"{value}\n")
+        self._add_metrics(text, summarize_metrics(run, self._patterns, self._mode))
+        counts = (f"{count:,} {escape(name)}" for name, count in sorted(run.types().items()))
+        text.append(f"{'Events':{_LABEL_WIDTH}}", style="dim")
+        text.append(_wrapped(", ".join(counts), self._width))
+        for line in _alert_lines(_read_alerts(run)):
+            alert = f"{'Alert':{_LABEL_WIDTH}}{_wrapped(line, self._width)}"
+            text.append(f"\n{alert}", style="yellow")
+        return text
+
+    def _add_metrics(self, text: rich.text.Text, metrics: Mapping[str, MetricSummary]) -> None:
+        shown = default_metrics(metrics, is_chosen=self._is_chosen)
+        if not shown:
+            return
+        rows = [_as_row(name, of_name) for name, of_name in shown.items()]
+        text.append("\n").append_text(metric_table(rows, _COLUMNS, self._width)).append("\n")
+        if hidden := [name for name in metrics if name not in shown]:
+            names = ", ".join(map(escape, hidden[:3]))
+            more = f"{len(hidden)} more, such as {names}: --all, or --metric 'GLOB'"
+            text.append(f"{textwrap.fill(more, max(self._width, _MIN_ROOM))}\n", style="dim")
+        text.append("\n")
+
+
+def _wrapped(text: str, width: int) -> str:
+    """Return a text after a label, broken between words where the terminal ends."""
+    room = max(width - _LABEL_WIDTH, _MIN_ROOM)
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return f"\n{'':{_LABEL_WIDTH}}".join(lines)
+
+
+def _facts(run: Run, width: int) -> dict[str, str]:
+    """Return the known facts about a run, as text. Ids and paths are never cut."""
+    info = run.info
+    room = max(width - _LABEL_WIDTH, _MIN_ROOM)
+    versions = [f"{name} {value}" for name, value in info.versions.items() if name in _VERSIONS]
     facts = {
         "Run": f"{info.run}   ({info.folder})",
         "Status": info.status + (f" after {info.exception}" if info.exception else ""),
-        "Attempt": str(info.attempt) if info.attempt else None,
+        "Attempt": f"{info.attempt + 1} of {info.attempt + 1}" if info.attempt else None,
         "Ranks": str(len(info.ranks)) if len(info.ranks) > 1 else None,
         "Started": cell(info.started),
-        "Took": duration_text(info.duration_s),
+        "Took": _duration(run, info),
         "Step": cell(info.last_step),
-        "Host": info.host,
+        "Host": " · ".join([info.host or "", *versions]).strip(" ·"),
         "Command": info.command,
         "Commit": info.git_commit,
+        "Settings": _settings(info, room),
     }
-    return {name: cell(value) for name, value in facts.items() if value}
+    shown = {name: escape_lines(value) for name, value in facts.items() if value}
+    return shown | {"Command": shorten(shown["Command"], room)} if "Command" in shown else shown
 
 
-def _as_row(name: str, metric: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of the table, without the columns that don't fit a narrow terminal."""
-    width = terminal_width()
-    numbers = ("first", "last", "min", "max") if width >= _ALL_NUMBERS_WIDTH else ("first", "last")
-    room = width - _NAME_WIDTH - _NUMBER_WIDTH * len(numbers)
-    line = sparkline(metric["values"], min(max(room, _MIN_LINE_WIDTH), _MAX_LINE_WIDTH))
-    return {"metric": name, "": line, **{n: float(f"{metric[n]:.4g}") for n in numbers}}
+_VERSIONS = ("torch", "transformers", "trl")
+
+
+def _settings(info: RunSummary, room: int) -> str | None:
+    """Return the hyperparameters that matter most, as far as they fit two lines."""
+    chosen = main_hyperparameters(info.hyperparameters)
+    texts = [f"{name} {_short(value)}" for name, value in chosen.items()]
+    while len(" · ".join(texts)) > 2 * room - 20:
+        texts.pop()
+    missing = len(info.hyperparameters) - len(texts)
+    lines = [""]
+    for text in [*texts, *([f"{missing} more with --json"] if missing else [])]:
+        joined = f"{lines[-1]} · {text}" if lines[-1] else text
+        if len(joined) <= room or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(text)
+    return f"\n{'':{_LABEL_WIDTH}}".join(lines) or None
+
+
+def _short(value: Any) -> str:
+    return number_text(value) if type(value) in (int, float) else shorten(escape(str(value)), 30)
+
+
+def _duration(run: Run, info: RunSummary) -> str:
+    own, total = info.duration_s, _total_duration_s(run)
+    if not info.attempt or total is None:
+        return duration_text(own if own is not None else total)
+    of_all = f"{duration_text(total)} in {info.attempt + 1} attempts"
+    return of_all if own is None else f"{of_all}, the latest {duration_text(own)}"
+
+
+def _total_duration_s(run: Run) -> float | None:
+    """Return the time that all attempts took, in seconds; None if nothing was recorded.
+
+    An attempt that was killed, or still runs, took the time up to its last recorded report.
+    """
+    from logflume.query.open_run import open_run
+
+    everything = open_run(run.folder, attempts="all")
+    limits: dict[int, tuple[Any, Any]] = {}
+    for event_type in ("run_started", "run_finished", "training", "evaluation", "system"):
+        for row in everything.events(event_type, columns=["attempt", "timestamp"]).to_pylist():
+            first, last = limits.get(row["attempt"], (row["timestamp"], row["timestamp"]))
+            limits[row["attempt"]] = min(first, row["timestamp"]), max(last, row["timestamp"])
+    times_s = [(last - first).total_seconds() for first, last in limits.values()]
+    return sum(times_s) if times_s else None
+
+
+def _read_alerts(run: Run) -> list[dict[str, Any]]:
+    columns = ["step", "level", "signal", "message", "severity*"]
+    return run.events("alert", columns=columns).to_pylist()
+
+
+def _alert_lines(alerts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each signal that raised an alert: its last message, and since when."""
+    by_signal: dict[Any, list[Mapping[str, Any]]] = {}
+    for alert in alerts:
+        by_signal.setdefault(alert["signal"] or alert["message"], []).append(alert)
+    latest = sorted(by_signal.values(), key=lambda some: some[-1]["step"] or 0)
+    return [
+        f"step {cell(some[-1]['step'])}: {cell(some[-1]['message'])}"
+        + (f" ({len(some)} times since step {cell(some[0]['step'])})" if len(some) > 1 else "")
+        for some in latest[-_MAX_ALERTS:]
+    ]
+
+
+def _as_row(name: str, metric: MetricSummary) -> MetricRow:
+    cells = {
+        "last": number_text(metric.last),
+        "best": number_text(metric.best),
+        "at step": cell(metric.best_step),
+        "first": number_text(metric.first),
+        "min": number_text(metric.min),
+        "max": number_text(metric.max),
+    }
+    return MetricRow(name, metric.values, cells)

@@ -12,10 +12,11 @@ import typer
 
 from logflume.cli.printing import echo, json_bytes, print_records
 from logflume.exceptions import QueryError
-from logflume.query.table import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from logflume.query.table import Table
 
 __all__ = ["FormatOption", "OutOption", "TableFormat", "write_table"]
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 
 from logflume.cli.base import RunArgument, find_run
+from logflume.cli.printing import echo
 from logflume.exceptions import MissingExtraError, QueryError
-from logflume.query.follow import follow
-from logflume.terminal.escape import escape_json
-from logflume.terminal.lines import Painter, format_event
-from logflume.values.plain import note_nonfinite
 
 if TYPE_CHECKING:
     from logflume.query.sql_filter import SqlFilter
@@ -43,11 +39,15 @@ def tail(
 
     Example: logflume tail latest -f --type reward --where "step > 100"
     """
+    from logflume.query.follow import follow
+
     format_line = _as_json if json else _as_line
     select = _EventFilter(types, where)
-    for events in follow(find_run(run), select, last, is_following):
+    for number, events in enumerate(follow(find_run(run), select, last, is_following)):
         for event in events:
             typer.echo(format_line(event))
+        if is_following and number == 0:
+            select.warn_of_types()
     if not is_following:
         select.check_matches()
 
@@ -64,9 +64,11 @@ class _EventFilter:
         self._types = types
         self._where = None if where is None else _sql_filter(where)
         self._type_matches = 0
+        self._seen_types: set[str] = set()
 
     def __call__(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the events that match."""
+        self._seen_types.update(event["event"] for event in events)
         of_types = [e for e in events if not self._types or e["event"] in self._types]
         self._type_matches += len(of_types)
         return of_types if self._where is None else self._where(of_types)
@@ -78,9 +80,24 @@ class _EventFilter:
             QueryError: No event had one of the types, or none had the fields of the condition.
         """
         if self._types and not self._type_matches:
-            raise QueryError(f"no event here is of type {' or '.join(map(repr, self._types))}")
+            raise QueryError(f"no event here is of type {self._explain_types()}")
         if self._where is not None:
             self._where.check_applied()
+
+    def warn_of_types(self) -> None:
+        """Print a line if there is no event of the types yet, because they may be misspelled."""
+        if self._types and not self._type_matches:
+            echo(f"no event is of type {self._explain_types()}; waiting for one", err=True)
+
+    def _explain_types(self) -> str:
+        """Return the types that were requested, and the nearest existing ones."""
+        from logflume.config.errors import nearest
+
+        requested = self._types or []
+        hints = [hint for name in requested if (hint := nearest(name, self._seen_types))]
+        names = ", ".join(sorted(self._seen_types))
+        rest = f"did you mean {' or '.join(map(repr, hints))}?" if hints else f"types here: {names}"
+        return f"{' or '.join(map(repr, requested))}; {rest}"
 
 
 def _sql_filter(where: str) -> SqlFilter:
@@ -93,6 +110,11 @@ def _sql_filter(where: str) -> SqlFilter:
 
 def _as_json(event: dict[str, Any]) -> str:
     """Return the event as JSON, as it is in the journal."""
+    import orjson
+
+    from logflume.terminal.escape import escape_json
+    from logflume.values.plain import note_nonfinite
+
     nonfinite: dict[str, str] = {}
     for name, value in event.items():
         note_nonfinite(nonfinite, name, value)
@@ -101,6 +123,8 @@ def _as_json(event: dict[str, Any]) -> str:
 
 
 def _as_line(event: dict[str, Any]) -> str:
+    from logflume.terminal.lines import Painter, format_event
+
     # typer.echo removes the colours if the output is not a terminal.
     message = event.get("message")
     if isinstance(message, str) and len(message) > _TEXT_WIDTH:

@@ -20,5 +20,5 @@ def next_commands(folder: Path) -> list[str]:
     commands = {"events.jsonl": command("logflume", "show", str(folder))}
     if find_spec("duckdb"):  # installed with the extra `analysis`
         commands["parquet"] = command("logflume", "sql", str(folder), query)
-    commands["tensorboard"] = command("tensorboard", "--logdir", f"{folder}/tensorboard")
+    commands["tensorboard"] = command("logflume", "tensorboard", str(folder))
     return [text for name, text in commands.items() if (folder / name).exists()]

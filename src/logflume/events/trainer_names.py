@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["split_report"]
+__all__ = ["main_hyperparameters", "split_report"]
+
+_MAIN_HYPERPARAMETERS = (
+    "learning_rate",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "num_generations",
+    "beta",
+    "temperature",
+    "max_completion_length",
+    "loss_type",
+    "max_length",
+    "num_train_epochs",
+    "max_steps",
+    "seed",
+)
+"""What runs of the same trainer differ in, most telling first."""
 
 _EVALUATION_PREFIX = "eval_"
 
@@ -72,6 +88,24 @@ def split_report(
     # The final report may contain training metrics as well as the summary.
     events = {event: {**fields, **common} for event, fields in by_type.items() if fields}
     return events or {"training": common}
+
+
+def main_hyperparameters(
+    hyperparameters: Mapping[str, Any], limit: int | None = None
+) -> dict[str, Any]:
+    """Return the hyperparameters that matter most, and if none of them is known, all.
+
+    Args:
+        hyperparameters: The hyperparameters by name.
+        limit: The maximum number of the known ones; None: no maximum.
+
+    Example:
+        >>> main_hyperparameters({"logging_steps": 1, "seed": 0, "learning_rate": 1e-3})
+        {'learning_rate': 0.001, 'seed': 0}
+    """
+    known = [name for name in _MAIN_HYPERPARAMETERS if hyperparameters.get(name) is not None]
+    chosen = known[:limit] or list(hyperparameters)
+    return {name: hyperparameters[name] for name in chosen}
 
 
 def _find_prefixes(names: Collection[str], is_whole: bool) -> tuple[str, ...]:

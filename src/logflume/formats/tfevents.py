@@ -26,6 +26,7 @@ __all__ = [
     "find_files",
     "find_last_event",
     "find_own_files",
+    "find_started_s",
     "float32",
     "frame",
     "owner_field",
@@ -269,6 +270,19 @@ def find_last_event(folder: Path, run: RunInfo) -> LastEvent | None:
     return None
 
 
+def find_started_s(folder: Path, run: RunInfo) -> float | None:
+    """Return when a run began, in seconds since 1970, as its first file in a folder says.
+
+    Args:
+        folder: The folder.
+        run: The run and rank.
+    """
+    for path in find_own_files(folder, run):
+        if first := next(read_records(path), b""):
+            return float(_WALL_TIME.unpack_from(first)[1])
+    return None
+
+
 def drop_unfinished(folder: Path, run: RunInfo) -> None:
     """Remove what follows the last record with a position in the last file of a run and rank.
 
@@ -317,10 +331,12 @@ class EventFileWriter:
     Args:
         folder: Folder for the file. TensorBoard shows all event files of a folder as one run.
         owner: The last field of the first record, from `owner_field`.
+        started_s: The time of the first record, in seconds since 1970: when the run began.
     """
 
-    def __init__(self, folder: Path, owner: bytes) -> None:
+    def __init__(self, folder: Path, owner: bytes, started_s: float | None = None) -> None:
         self._owner = owner
+        self._started_s = started_s
         folder.mkdir(parents=True, exist_ok=True)
         self._file = open(_new_path(folder), "xb", buffering=0, opener=open_file)  # noqa: SIM115
         self._size_bytes = 0
@@ -341,7 +357,7 @@ class EventFileWriter:
         """
         self._truncate_torn()
         if self._size_bytes == 0:
-            records = frame(_version() + self._owner) + records
+            records = frame(_version(self._started_s) + self._owner) + records
         try:
             self._write(records)
         except OSError:
@@ -381,12 +397,12 @@ def _new_path(folder: Path) -> Path:
     return folder / name
 
 
-def _version() -> bytes:
+def _version(started_s: float | None) -> bytes:
     from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata
 
     # From version 2 on, readers drop orphaned points at `SessionLog.START` only.
     event = Event(
-        wall_time=time.time(),
+        wall_time=time.time() if started_s is None else started_s,
         file_version="brain.Event:2",
         source_metadata=SourceMetadata(writer="logflume"),
     )

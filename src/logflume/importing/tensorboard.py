@@ -111,6 +111,8 @@ class Points:
 
 _TEXT_SUFFIX = "/text_summary"  # appended to the tag by the writers of torch and tensorboardX
 
+_BY_SECOND, _GENERATION = "system_by_second/", "train/generation/"  # tags of our own sink
+
 _STATUSES = {1: "finished", 2: "failed"}  # status codes of the hparams plugin: success, failure
 
 
@@ -147,6 +149,8 @@ def _read_event(
         tag = item.tag.removesuffix(_TEXT_SUFFIX)
         if isinstance(value, str) and tag == "args" and (arguments := _arguments(value)):
             yield ImportedEvent("run_started", arguments, None, event.wall_time)
+        elif tag.startswith(_BY_SECOND):
+            left_out["points of system_by_second, which system has by step"] += 1
         elif isinstance(value, int | float | str):
             points.add(Point(folder, event.step, event.wall_time, tag, value))
         elif value is not None:
@@ -205,7 +209,9 @@ def _join_points(points: Points, prefixes: dict[int, str]) -> Iterator[ImportedE
 
 
 def _field_name(tag: str) -> str:
-    """Return the tag, with the prefix `reward/` for reward statistics, where our sink omits it."""
+    """Return the tag as `<type>/<field>` where our sink has another prefix, or none."""
+    if tag.startswith(_GENERATION):
+        return tag.removeprefix("train/")
     is_statistic = declared_kind("reward", tag) in (Kind.NUMBER, Kind.INTEGER)
     return f"reward/{tag}" if tag.startswith("rewards/") and is_statistic else tag
 

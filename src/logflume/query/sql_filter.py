@@ -10,6 +10,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 
+from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
 from logflume.query.connection import check_is_query, connect, lock, quote_name
 from logflume.values.arrow import Columns
@@ -37,6 +38,7 @@ class SqlFilter:
         self._condition = condition
         self._label = f"{name} {condition!r}"
         self._missing: str | None = None
+        self._names: set[str] = set()
         self._applied = False
         try:
             check_is_query(self._query("1"))
@@ -59,6 +61,7 @@ class SqlFilter:
             lock(connection)
             for event_type, rows in by_type.items():
                 table = Columns(event_type).to_table([events[row] for row in rows])
+                self._names.update(table.column_names)
                 connection.register("events", table.append_column(_ROW, pa.array(rows)))
                 matches += self._match(connection)
         return [events[row] for row in sorted(matches)]
@@ -94,7 +97,16 @@ class SqlFilter:
             QueryError: None of them has.
         """
         if self._missing is not None and not self._applied:
-            raise QueryError(f"{self._label}: no event here has the field {self._missing!r}")
+            raise QueryError(
+                f"{self._label}: no event here has the field {self._missing!r}"
+                f"{self._suggest(self._missing)}"
+            )
+
+    def _suggest(self, missing: str) -> str:
+        """Return the field that is probably meant; a name with a `/` has to be quoted in SQL."""
+        longer = sorted(name for name in self._names if name.startswith(f"{missing}/"))
+        hint = longer[0] if longer else nearest(missing, self._names)
+        return f"; did you mean {quote_name(hint) if '/' in hint else hint}?" if hint else ""
 
     def _query(self, selected: str) -> str:
         # A line of its own: the condition may end in a comment.

@@ -1,0 +1,175 @@
+"""Summaries of all metrics that a run has, for `show` and `compare`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from logflume.cli.metric_names import better_values, position
+from logflume.exceptions import QueryError
+
+if TYPE_CHECKING:
+    from logflume.query.open_run import Run
+
+__all__ = ["MetricSummary", "Mode", "merge_names", "select_names", "summarize_metrics"]
+
+Mode: TypeAlias = Literal["train", "eval"]
+
+_FIRST_TYPES = ("training", "evaluation", "reward", "generation")
+"""Where two types have a metric of the same name, that of the first one is shown."""
+
+_UNPREFIXED = ("training", "evaluation")
+
+_NO_METRICS = frozenset(
+    {
+        "model_output",
+        "tokens",
+        "run_started",
+        "run_finished",
+        "message",
+        "exception",
+        "pipeline",
+        "alert",
+        "checkpoint",
+        "summary",
+        "system",
+    }
+)
+"""Types that don't report on a step."""
+
+_MAX_LISTED = 12
+
+Point: TypeAlias = tuple[int | None, float]
+"""The step and the value."""
+
+
+class MetricSummary(NamedTuple):
+    """A metric in one mode. NaN and infinities are left out.
+
+    Attributes:
+        first: The first value.
+        last: The last value.
+        min: The lowest value.
+        max: The highest value.
+        best: The best value; None if the name doesn't say which values are better.
+        best_step: Its step.
+        steps: The step of each value; 0, 1, 2 … if they were logged without one.
+        values: All values.
+    """
+
+    first: float
+    last: float
+    min: float
+    max: float
+    best: float | None
+    best_step: int | None
+    steps: list[int]
+    values: list[float]
+
+
+def summarize_metrics(
+    run: Run, patterns: Sequence[str] = (), mode: Mode | None = None
+) -> dict[str, MetricSummary]:
+    """Return the metrics of a run in the order in which they are shown.
+
+    Args:
+        run: The run.
+        patterns: Names and patterns (`rewards/*`) of metrics; empty: all.
+        mode: Only the metrics of the training, or of evaluations; None: both.
+
+    Returns:
+        The summaries by name; those of evaluations are prefixed with `eval/`.
+
+    Raises:
+        QueryError: No metric has one of the names, or matches one of the patterns.
+    """
+    found: dict[str, list[Point]] = {}
+    for name, points in _read(run):
+        if mode is None or name.startswith("eval/") == (mode == "eval"):
+            finite = [(step, value) for step, value in points if math.isfinite(value)]
+            if finite:
+                found.setdefault(name, finite)
+    names = select_names(sorted(found, key=position), patterns)
+    has_reward = "reward" in found
+    return {name: _summarize(name, found[name], has_reward=has_reward) for name in names}
+
+
+def merge_names(summaries: Iterable[Iterable[str]]) -> list[str]:
+    """Return the metrics that any of several runs has, in the order in which they are shown."""
+    return sorted(dict.fromkeys(name for of_run in summaries for name in of_run), key=position)
+
+
+def select_names(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Return the names that match one of the patterns; all of them if there are no patterns.
+
+    Raises:
+        QueryError: A pattern matches no name.
+    """
+    for pattern in patterns:
+        if not any(_matches(name, pattern) for name in names):
+            raise QueryError(_explain_missing(pattern, names))
+    return [n for n in names if not patterns or any(_matches(n, p) for p in patterns)]
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a name matches; a pattern without the prefix `eval/` matches both modes."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix("eval/"), pattern)
+
+
+def _explain_missing(pattern: str, names: Sequence[str]) -> str:
+    from logflume.config.errors import nearest
+
+    hint = nearest(pattern, names)
+    listed = [*names[:_MAX_LISTED], *["…"] * (len(names) > _MAX_LISTED)]
+    rest = f"did you mean {hint!r}?" if hint else f"available: {', '.join(listed) or 'none'}"
+    return f"no metric matches {pattern!r}; {rest}"
+
+
+def _read(run: Run) -> Iterator[tuple[str, list[Point]]]:
+    """Yield the points of each metric by its name, those of the trainer's own metrics first."""
+    types = [name for name in run.types() if name not in _NO_METRICS]
+    ordered = [*(t for t in _FIRST_TYPES if t in types), *sorted(set(types) - {*_FIRST_TYPES})]
+    table = run.metrics(wide=True, events=ordered)
+    columns = {name: table.arrow[name].to_pylist() for name in table.column_names}
+    modes, steps = columns.pop("mode"), columns.pop("step")
+    for mode, prefix in (("train", ""), ("eval", "eval/")):
+        rows = [row for row, of_row in enumerate(modes) if of_row == mode]
+        for name, values in columns.items():
+            points = [(steps[row], values[row]) for row in rows if values[row] is not None]
+            yield prefix + name.removeprefix("reward."), points
+    for event_type in ordered:
+        if not _has_points(event_type, columns):
+            yield from _read_without_steps(run, event_type)
+
+
+def _has_points(event_type: str, columns: Mapping[str, Sequence[float | None]]) -> bool:
+    """Whether a table of metrics has a value of a type, whose columns have its name as a prefix."""
+    names = [name for name in columns if name.startswith(f"{event_type}.")]
+    if event_type in _UNPREFIXED:
+        names = [name for name in columns if "." not in name.partition("/")[0]]
+    return any(value is not None for name in names for value in columns[name])
+
+
+def _read_without_steps(run: Run, event_type: str) -> Iterator[tuple[str, list[Point]]]:
+    """Yield the points of metrics that were logged without a step, in the order of their events."""
+    by_name: dict[str, list[Point]] = {}
+    for row in run.metrics(events=event_type).to_pylist():
+        if row["step"] is None:
+            prefix = "eval/" if row["mode"] == "eval" else ""
+            own = "" if event_type in (*_UNPREFIXED, "reward") else f"{event_type}."
+            by_name.setdefault(f"{prefix}{own}{row['name']}", []).append((None, row["value"]))
+    yield from by_name.items()
+
+
+def _summarize(name: str, points: Sequence[Point], *, has_reward: bool) -> MetricSummary:
+    values = [value for _, value in points]
+    better = better_values(name, has_reward=has_reward)
+    choose: Callable[..., Any] = max if better == "higher" else min
+    # Of equal values the first one counts: from then on nothing was better.
+    best_step, best = choose(points, key=lambda point: point[1]) if better else (None, None)
+    steps = [number if step is None else step for number, (step, _) in enumerate(points)]
+    return MetricSummary(
+        values[0], values[-1], min(values), max(values), best, best_step, steps, values
+    )

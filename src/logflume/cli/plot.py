@@ -1,0 +1,113 @@
+"""`logflume plot`: draws metrics as curves in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from logflume.cli.base import JsonOption, RunsArgument, open_any
+from logflume.cli.metric_summaries import (
+    MetricSummary,
+    Mode,
+    merge_names,
+    select_names,
+    summarize_metrics,
+)
+from logflume.cli.metric_table import DEFAULT_WIDTH
+from logflume.cli.printing import console, number_text, print_json
+from logflume.terminal.escape import escape
+from logflume.terminal.line_chart import Points, draw_lines
+
+if TYPE_CHECKING:
+    import rich.text
+
+    from logflume.query.open_run import Run, Runs
+
+__all__ = ["plot"]
+
+_HEIGHT = 16
+_COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue", "bright_black", "white")
+_EVALUATION = "eval/"
+
+
+def plot(
+    run: RunsArgument,
+    metrics: Annotated[
+        list[str],
+        typer.Argument(metavar="METRIC …", help="Names or patterns of metrics: loss 'rewards/*'."),
+    ],
+    mode: Annotated[
+        Mode | None, typer.Option(help="Only points of the training, or of evaluations.")
+    ] = None,
+    height: Annotated[
+        int, typer.Option(min=4, max=200, help="Height of a chart, in lines.")
+    ] = _HEIGHT,
+    json: JsonOption = False,
+) -> None:
+    """Draw metrics of a run, or of several ('logs/*'), as curves: one chart for each metric.
+
+    The points of the training and those of evaluations are curves of the same chart.
+
+    Example: logflume plot latest loss 'rewards/*/mean'
+    """
+    summaries = _summarize(open_any(run, all_attempts=False), mode)
+    names = select_names(merge_names(summaries.values()), metrics)
+    if json:
+        print_json(
+            [
+                {"run": run_id, "metric": name, "steps": one.steps, "values": one.values}
+                for name in names
+                for run_id, of_run in summaries.items()
+                if (one := of_run.get(name))
+            ]
+        )
+        return
+    target = console(DEFAULT_WIDTH)
+    for chart in dict.fromkeys(name.removeprefix(_EVALUATION) for name in names):
+        of_chart = [name for name in names if name.removeprefix(_EVALUATION) == chart]
+        lines = _lines(summaries, of_chart)
+        target.print(_render(chart, lines, target.width, height), soft_wrap=True)
+
+
+def _summarize(opened: Run | Runs, mode: Mode | None) -> dict[str, Mapping[str, MetricSummary]]:
+    """Return the metrics of each run, by the id of the run."""
+    from logflume.query.open_run import Run
+
+    runs = [opened] if isinstance(opened, Run) else list(opened)
+    return {str(run.folder.resolve().name): summarize_metrics(run, (), mode) for run in runs}
+
+
+def _lines(
+    summaries: Mapping[str, Mapping[str, MetricSummary]], names: Sequence[str]
+) -> dict[str, Points]:
+    """Return the curves of a chart by their labels, which say only what differs."""
+    lines: dict[str, Points] = {}
+    for run_id, of_run in summaries.items():
+        for name in names:
+            if name in of_run:
+                mode = "eval" if name.startswith(_EVALUATION) else "train"
+                parts = [run_id] * (len(summaries) > 1) + [mode] * (len(names) > 1)
+                metric = of_run[name]
+                label = " ".join(parts) or name
+                lines[label] = list(zip(metric.steps, metric.values, strict=True))
+    return lines
+
+
+def _render(title: str, lines: Mapping[str, Points], width: int, height: int) -> rich.text.Text:
+    import rich.text
+
+    labels = list(lines)
+    colours = {label: _COLOURS[index % len(_COLOURS)] for index, label in enumerate(labels)}
+    text = rich.text.Text(f"{escape(title)}\n", style="")
+    text.stylize("bold")
+    for row in draw_lines(lines, width, height, number_text):
+        for characters, label in row:
+            text.append(characters, style=colours[label] if label else "dim")
+        text.append("\n")
+    if len(labels) > 1 or labels[0] != title:
+        for label in labels:
+            text.append("  ━━ ", style=colours[label]).append(escape(label), style="default")
+        text.append("\n")
+    return text
