@@ -125,7 +125,8 @@ class PartFolder:
             OSError: The part could not be added.
         """
         numbers = [seq for seq in table["seq"].to_pylist() if seq is not None]
-        name = self._free_name(attempt, min(numbers, default=0), max(numbers, default=0))
+        first_seq, last_seq = min(numbers, default=0), max(numbers, default=0)
+        name = self._free_name(attempt, first_seq, last_seq, len(table))
         if self._parts and table.schema != self._schema:
             self._rebuild(table.schema, self._singles(), (name, table))
         else:
@@ -236,14 +237,20 @@ class PartFolder:
         name = group[0].name
         if len(group) > 1:
             last_seq = max(part.last_seq for part in group)
-            name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, used_names)
+            rows = sum(part.rows for part in group)
+            name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, rows, used_names)
         tables = (read_tables(self._folder / part.name, schema) for part in group)
         return _write(staged, name, schema, chain.from_iterable(tables))
 
     def _free_name(
-        self, attempt: int, first_seq: int, last_seq: int, used_names: Container[str] = ()
+        self,
+        attempt: int,
+        first_seq: int,
+        last_seq: int,
+        rows: int,
+        used_names: Container[str] = (),
     ) -> str:
-        names = (part_name(attempt, first_seq, last_seq, copy) for copy in count())
+        names = (part_name(attempt, first_seq, last_seq, rows, copy) for copy in count())
         return next(
             name for name in names if name not in used_names and not (self._folder / name).exists()
         )

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from logflume.formats.parquet import Part, open_part
 from logflume.query.columns import join_schemas
+from logflume.query.journal_tables import JournalEvents, convert_journals
 from logflume.query.row_filter import Limits, RowFilter
 from logflume.query.run_snapshot import Snapshot
 from logflume.values.arrow import widen
@@ -37,18 +38,23 @@ _CHUNKS_PER_THREAD = 8
 """Few, because each chunk has a cost, but enough for all threads to finish together."""
 
 
-class Source(NamedTuple):
+class Source:
     """The events of one type and writer.
+
+    Args:
+        snapshot: The events of the writer.
+        event_type: The type.
 
     Attributes:
         run: The run's id; None if unknown.
         files: Parquet files, in order.
-        journal_table: The events that only the journal has, if any.
+        journal: The events that only the journal has.
     """
 
-    run: str | None
-    files: Sequence[Path]
-    journal_table: pa.Table | None
+    def __init__(self, snapshot: Snapshot, event_type: str) -> None:
+        self.run = snapshot.run
+        self.files = snapshot.files(event_type)
+        self.journal = JournalEvents(snapshot, event_type)
 
 
 class ScanResult(NamedTuple):
@@ -65,10 +71,7 @@ class ScanResult(NamedTuple):
 
 def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]:
     """Return the sources of the events of a type, one for each writer."""
-    return [
-        Source(snapshot.run, snapshot.files(event_type), snapshot.journal_table(event_type))
-        for snapshot in snapshots
-    ]
+    return [Source(snapshot, event_type) for snapshot in snapshots]
 
 
 def read_sources(
@@ -95,15 +98,25 @@ def read_sources(
 
     files = [(path, source) for source in sources for path in source.files]
     pieces = iter(_map_in_threads(read, files))
-    results = []
-    for source in sources:
-        of_source = list(islice(pieces, len(source.files)))
-        if source.journal_table is not None:
-            events = filter_for(source).apply(source.journal_table)
+    of_sources = [list(islice(pieces, len(source.files))) for source in sources]
+    newest = zip(sources, (of_source[-1:] for of_source in of_sources), strict=True)
+    convert_journals([(source.journal, _newest_schema(source, last)) for source, last in newest])
+    for source, of_source in zip(sources, of_sources, strict=True):
+        if source.journal.table is not None:
+            events = filter_for(source).apply(source.journal.table)
             names = select_columns(events.column_names)
             of_source.append(ScanResult(events.schema, events.select(names)))
-        results.append(_concat(of_source))
-    return results
+    return [_concat(of_source) for of_source in of_sources]
+
+
+def _newest_schema(source: Source, newest: Sequence[ScanResult]) -> pa.Schema | None:
+    """Return the schema of a source's newest file, which has all columns so far."""
+    if not newest or source.journal.is_converted:
+        return None
+    if newest[0].schema.names:
+        return newest[0].schema
+    with open_part(source.files[-1]) as file:  # its name ruled out matching events
+        return file.schema_arrow
 
 
 def _concat(results: Sequence[ScanResult]) -> ScanResult:
@@ -123,7 +136,7 @@ def _read_file(
     The run's id is the same in all of its files, so the column isn't read where the id is known. A
     file whose name rules out matching events isn't opened.
     """
-    part = Part.of_name(path.name, -1, -1)
+    part = Part.of_name(path.name)
     if not row_filter.may_match(None, (part.first_seq, part.last_seq)):
         return ScanResult(pa.schema([]), pa.table({}))
     with open_part(path) as file:
