@@ -235,6 +235,9 @@ _ROW_GROUP_ROWS = 122_880
 
 _ZSTD_LEVEL = 3
 
+_SMALL_BYTES = 1 << 18
+"""Tables up to this size are compressed with Snappy: as small, but read in half of the time."""
+
 _BUFFER_BYTES = 2**20
 """Written at once: Arrow writes through Python, so each write waits for the interpreter's lock."""
 
@@ -277,6 +280,14 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
     # The type stubs don't accept a list of names.
     with_dictionary: Any = [leaf_name(f) for f in schema if not pa.types.is_floating(f.type)]
     rows = 0
+    merged = _merge(tables)
+    first = next(merged, None)
+    is_small = first is None or first.nbytes <= _SMALL_BYTES
+    codec: Any = (
+        {"compression": "snappy"}
+        if is_small
+        else {"compression": "zstd", "compression_level": _ZSTD_LEVEL}
+    )
     with (
         open(path, "wb", opener=open_file) as file,
         pa.PythonFile(file, "w") as unbuffered,
@@ -284,18 +295,19 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
         pq.ParquetWriter(
             stream,
             schema,
-            compression="zstd",
-            compression_level=_ZSTD_LEVEL,
+            **codec,
             use_dictionary=with_dictionary,
             write_statistics=[field.name for field in schema if _has_statistics(field)],
             store_schema=False,
             write_page_checksum=True,
         ) as writer,
     ):
-        for table in _merge(tables):
+        table, first = first, None
+        while table is not None:
             writer.write_table(_sort_by_step(table), row_group_size=_row_group_rows(table))
             rows += table.num_rows
             del table  # freed before the next one is built
+            table = next(merged, None)
     return rows
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from logflume.formats.journal import open_files, parse_line, read_lines_from
+from logflume.formats.journal import open_journal, parse_line, read_lines_from
 from logflume.formats.journal_lines import find_position
 from logflume.protocols import Position
 from logflume.runs.files import Writer, find_writers
@@ -46,11 +46,10 @@ def follow(
     is_live = forever
     while is_live:
         # Checked before reading, so that the events written just before the end aren't missed.
-        is_live = any(writer.is_live for writer in find_writers(folder))
+        writers = find_writers(folder)
+        is_live = any(writer.is_live for writer in writers)
         known = {one.suffix for one in followers}
-        followers += [
-            _Follower(writer) for writer in find_writers(folder) if writer.suffix not in known
-        ]
+        followers += [_Follower(writer) for writer in writers if writer.suffix not in known]
         events = [event for one in followers for event in one.read_new()]
         if events:
             yield select(sorted(events, key=_time))
@@ -77,7 +76,7 @@ class _Follower:
     def read_last(self, select: Select, count: int) -> list[dict[str, Any]]:
         """Return the last matching events; `read_new` continues after them."""
         with ExitStack() as stack:
-            files = open_files(self._writer.journals, stack)
+            files = open_journal(self._writer, stack)
             newest = _find_last(files)
         if newest is None:
             return []
@@ -104,7 +103,7 @@ class _Follower:
 
     def _read(self, until: Position | None = None) -> Iterator[dict[str, Any]]:
         with ExitStack() as stack:
-            files = open_files(self._writer.journals, stack)
+            files = open_journal(self._writer, stack)
             for position, line in read_lines_from(files, self._next):
                 if until is not None and position > until:
                     return
