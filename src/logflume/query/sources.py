@@ -25,7 +25,7 @@ from logflume.values.arrow import widen
 
 __all__ = ["ScanResult", "Source", "find_sources", "read_sources"]
 
-SelectColumns: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+SelectColumns: TypeAlias = Callable[[pa.Schema], Sequence[str]]
 Prefilter: TypeAlias = Callable[[pa.Table], pa.Table]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -84,14 +84,17 @@ def read_sources(
 
     Args:
         sources: The sources.
-        select_columns: Returns the columns to read, of those that a file has.
+        select_columns: Returns the columns to read, of those that a file has. Called once for all
+            files with equal schemas.
         filter_for: Returns the row filter for a source.
         prefilter: Reduces the events read from each file; None: they are kept as they are.
     """
 
+    columns = _KnownSchemas(select_columns)
+
     def read(file: tuple[Path, Source]) -> ScanResult:
         path, source = file
-        result = _read_file(path, source.run, select_columns, filter_for(source))
+        result = _read_file(path, source.run, columns, filter_for(source))
         if prefilter is None or len(result.events) < _PREFILTER_ROWS:
             return result
         return result._replace(events=prefilter(result.events))
@@ -104,8 +107,8 @@ def read_sources(
     for source, of_source in zip(sources, of_sources, strict=True):
         if source.journal.table is not None:
             events = filter_for(source).apply(source.journal.table)
-            names = select_columns(events.column_names)
-            of_source.append(ScanResult(events.schema, events.select(names)))
+            schema, names = columns.find(events.schema)
+            of_source.append(ScanResult(schema, events.select(names)))
     return [_concat(of_source) for of_source in of_sources]
 
 
@@ -119,17 +122,39 @@ def _newest_schema(source: Source, newest: Sequence[ScanResult]) -> pa.Schema | 
         return file.schema_arrow
 
 
+class _KnownSchemas:
+    """The schemas met so far: a thousand ranks have few different ones.
+
+    Args:
+        select_columns: As for `read_sources`.
+    """
+
+    def __init__(self, select_columns: SelectColumns) -> None:
+        self._select_columns = select_columns
+        self._known: list[tuple[pa.Schema, list[str]]] = []
+
+    def find(self, schema: pa.Schema) -> tuple[pa.Schema, list[str]]:
+        """Return the first schema that equals this one, and the columns to read."""
+        for known in self._known:
+            if known[0].equals(schema):
+                return known
+        self._known.append((schema, list(self._select_columns(schema))))
+        return self._known[-1]
+
+
 def _concat(results: Sequence[ScanResult]) -> ScanResult:
+    """Return the results of one source as one."""
+    if not results:
+        return ScanResult(pa.schema([]), pa.table({}))
     if len(results) == 1:
         return results[0]
     schema = join_schemas(result.events.schema for result in results)
-    tables = [widen(result.events, schema) for result in results]
-    events = pa.concat_tables([schema.empty_table(), *tables])
+    events = pa.concat_tables([widen(result.events, schema) for result in results])
     return ScanResult(join_schemas(result.schema for result in results), events)
 
 
 def _read_file(
-    path: Path, run: str | None, select_columns: SelectColumns, row_filter: RowFilter
+    path: Path, run: str | None, columns: _KnownSchemas, row_filter: RowFilter
 ) -> ScanResult:
     """Return the matching events of a file, skipping row groups without any.
 
@@ -140,8 +165,7 @@ def _read_file(
     if not row_filter.may_match(None, (part.first_seq, part.last_seq)):
         return ScanResult(pa.schema([]), pa.table({}))
     with open_part(path) as file:
-        schema = file.schema_arrow
-        names = list(select_columns(schema.names))
+        schema, names = columns.find(file.schema_arrow)
         known = {"run"} & set(names) if run is not None else set()
         required = [n for n in dict.fromkeys([*names, *row_filter.columns]) if n not in known]
         groups = _find_groups(file.metadata, row_filter)
