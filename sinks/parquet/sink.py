@@ -28,6 +28,11 @@ __all__ = ["ParquetSink"]
 _PART_BYTES = 64 * 2**20
 _MAX_MEMORY_BYTES = 256 * 2**20
 
+_FIRST_ROTATE_S = 10.0
+_OTHER_ROTATE_S = 60.0
+_FIRST_TINY_PARTS = 64
+_OTHER_TINY_PARTS = 1
+
 
 class ParquetSink:
     """Writes `<path>/<event>/part-….parquet`: closed files, with one schema per event type.
@@ -51,8 +56,9 @@ class ParquetSink:
     Args:
         path: The folder, created if missing. Parts and columns of earlier attempts are kept;
             stale files that a crash has left there are removed.
-        rotate_s: Interval in seconds at which the pipeline flushes. Readers may lag behind by this
-            much.
+        rotate_s: Interval in seconds at which the pipeline flushes. Plain readers of the parts may
+            lag behind by this much. None: 10 on the first rank of a machine, and 60 on the others,
+            which write fewer, larger parts: a run of many ranks is limited by its number of files.
         rotate_events: Number of events of one type that make a part.
         run: The identity of the run. Its attempt is used for events without one.
 
@@ -68,11 +74,15 @@ class ParquetSink:
         self,
         path: Path,
         *,
-        rotate_s: float = 10.0,
+        rotate_s: float | None = None,
         rotate_events: int = 10_000,
         run: RunInfo,
     ) -> None:
+        is_first = run.local_rank == 0
+        if rotate_s is None:
+            rotate_s = _FIRST_ROTATE_S if is_first else _OTHER_ROTATE_S
         self.flush_every_s = rotate_s
+        self._max_tiny_parts = _FIRST_TINY_PARTS if is_first else _OTHER_TINY_PARTS
         self._rotate_events = rotate_events
         self._attempt = run.attempt
         path.mkdir(parents=True, exist_ok=True)
@@ -172,7 +182,9 @@ class ParquetSink:
         if name not in self._tables:
             from .table import TypeTable
 
-            self._tables[name] = TypeTable(name, self._path / name, self._staging)
+            self._tables[name] = TypeTable(
+                name, self._path / name, self._staging, self._max_tiny_parts
+            )
         return self._tables[name]
 
     def _group(self, events: Sequence[Event]) -> Mapping[tuple[str, int], Sequence[Event]]:

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from logflume.config.eligibility import find_obstacle
+from logflume.config.components import for_rank
 from logflume.config.model import Config
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
@@ -33,6 +34,7 @@ from logflume.runs.identity import (
     LATEST,
     check_run_id,
     find_division,
+    find_local_rank,
     find_rank,
     find_run_id,
     random_run_id,
@@ -108,6 +110,7 @@ def start(config: Config, on_death: Callable[[RemotePipeline], None], working_di
     commit = GitCommit()
     with ExitStack() as undo:
         run = _identify(config, working_dir, undo)
+        config = for_rank(config, run)
         if config.when_claimed == "error":
             refuse_import(run)
         orphan_timeout_s = config.shutdown_timeout_s + ORPHAN_MARGIN_S
@@ -305,7 +308,13 @@ def _identify(config: Config, working_dir: Path, undo: ExitStack) -> RunInfo:
         with suppress(FileExistsError):
             run = _reserve(folder / candidate, undo)
     check_run_id(run)
-    return RunInfo(run=run, rank=find_rank(), dir=folder, working_dir=working_dir)
+    return RunInfo(
+        run=run,
+        rank=find_rank(),
+        local_rank=find_local_rank(),
+        dir=folder,
+        working_dir=working_dir,
+    )
 
 
 def _reserve(folder: Path, undo: ExitStack) -> str:
