@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from logflume.formats.parquet import open_part
 from logflume.protocols import Event
 from logflume.query.run_snapshot import Snapshot
 from logflume.values.arrow import Columns, find_stored_kind, widen
 from logflume.values.kinds import Kind
 
-__all__ = ["JournalEvents", "convert_journals"]
+__all__ = ["JournalEvents", "convert_journals", "read_journal_tables"]
 
 _CHUNK_EVENTS = 10_000
 
@@ -74,6 +76,28 @@ def convert_journals(journals: Sequence[tuple[JournalEvents, pa.Schema | None]])
             batch.add(journal, first)
     for batch in batches:
         batch.convert()
+
+
+def read_journal_tables(snapshots: Sequence[Snapshot], event_type: str) -> list[pa.Table]:
+    """Return the events of a type that only the journals have: one table for each schema."""
+    journals = [JournalEvents(snapshot, event_type) for snapshot in snapshots]
+    schemas = [_newest_schema(snapshot.files(event_type)) for snapshot in snapshots]
+    convert_journals(list(zip(journals, schemas, strict=True)))
+    groups: list[list[pa.Table]] = []
+    for table in (journal.table for journal in journals if journal.table is not None):
+        group = next((one for one in groups if one[0].schema.equals(table.schema)), None)
+        if group is None:
+            groups.append([table])
+        else:
+            group.append(table)
+    return [pa.concat_tables(group) for group in groups]
+
+
+def _newest_schema(files: Sequence[Path]) -> pa.Schema | None:
+    for path in files[-1:]:
+        with open_part(path) as file:
+            return file.schema_arrow
+    return None
 
 
 class _Batch:

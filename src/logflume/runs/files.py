@@ -74,7 +74,7 @@ class Writer:
         """Whether the process is still writing."""
         return is_locked(self.folder / self.lock_name)
 
-    @property
+    @cached_property
     def parquet(self) -> Path:
         """The folder of its Parquet parts; a forked child has none."""
         return self.folder / f"parquet{self.suffix}"

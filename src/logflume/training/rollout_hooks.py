@@ -12,6 +12,7 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.training.function_names import distinct_names
 from logflume.training.policies import Policy
+from logflume.training.rank_report import RANK_REPORT
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.texts import is_all_of_the_model, questions_of, text_of
@@ -140,6 +141,9 @@ class RolloutHooks:
     def _log(self, output: dict[str, Any], elapsed_s: float) -> None:
         trainer, call = self._trainer, self._scored["call"]
         is_training = trainer.model.training
+        if is_training:
+            score_s, rewards_s = self._scored["score_s"], sum(self._scored["reward_s"].values())
+            RANK_REPORT.add_rollouts(elapsed_s - score_s, rewards_s, score_s - rewards_s)
         mode = "train" if is_training else "eval"
         completions = call["completions"]
         token_ids = call["completion_ids_list"]
