@@ -12,6 +12,7 @@ import rich.console
 import rich.table
 import rich.text
 import typer
+from rich.cells import cell_len
 
 from logflume.terminal.escape import escape, escape_json, escape_lines
 
@@ -76,8 +77,8 @@ def _print_lines(rows: Sequence[Mapping[str, Any]]) -> bool:
     names = list(rows[0])
     cells = [list(map(escape, names)), *([cell(value) for value in row.values()] for row in rows)]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    width = sum(widths) + 3 * len(widths) - 1
-    if width > console(_UNLIMITED_WIDTH).width:
+    width = sum(widths) + 3 * (len(widths) - 1)
+    if width + 2 > console(_UNLIMITED_WIDTH).width:
         return False
     numbers = (*_NUMBERS, type(None))
     is_number = [all(isinstance(row[name], numbers) for row in rows) for name in names]
@@ -90,7 +91,7 @@ def _print_lines(rows: Sequence[Mapping[str, Any]]) -> bool:
         )
         return f" {'   '.join(padded)} "
 
-    rule = f" {'─' * (width - 1)} "
+    rule = f" {'─' * width} "
     echo("\n".join(["", line(cells[0]), rule, *map(line, cells[1:]), ""]))
     return True
 
