@@ -129,7 +129,9 @@ def make_many_ranks(source: Path, folder: Path, ranks: int) -> Path:
     tables = {
         part: _read(part)
         for table in list_tables(writer.parquet)
-        for part in (writer.parquet / table / one.name for one in list_parts(writer.parquet / table))
+        for part in (
+            writer.parquet / table / one.name for one in list_parts(writer.parquet / table)
+        )
     }
     for rank in range(1, ranks):
         copy = Writer(folder, f"-rank{rank}")

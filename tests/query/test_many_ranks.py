@@ -21,6 +21,7 @@ import logflume
 from logflume.formats.journal import open_journal, read_lines
 from logflume.maintenance.doctor import diagnose
 from logflume.query.last_values import read_last_values
+from logflume.query.open_run import Run
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState
@@ -32,7 +33,7 @@ from tests.query.independent import journaled, without_nulls
 from tests.query.test_reading_property import as_journaled, as_text
 from tests.query.training_run import log_steps, start, write_run
 
-QUESTIONS: dict[str, Callable[[logflume.Run], Any]] = {
+QUESTIONS: dict[str, Callable[[Run], Any]] = {
     "info": lambda run: run.info,
     "types": lambda run: run.types(),
     "metrics": lambda run: run.metrics(),
@@ -265,9 +266,7 @@ SINKS = {
 }
 
 
-def test_each_rank_writes_what_is_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_rank_writes_what_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text log and a CSV for each machine, and TensorBoard for the job; doctor misses nothing."""
     for rank, local_rank in ((0, 0), (1, 1), (8, 0)):
         monkeypatch.setenv("RANK", str(rank))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +14,8 @@ from logflume.formats.atomic import size_bytes
 from logflume.guard import Failure, call_guarded, describe
 from logflume.query.last_values import LastValues, read_last_values
 from logflume.query.open_run import Run, open_runs
-from logflume.runs.files import Writer, find_writers
-from logflume.runs.status import RunStatus, status_of
+from logflume.runs.files import find_writers
+from logflume.runs.status import RunStatus, read_run_status
 
 __all__ = ["runs"]
 
@@ -48,21 +47,19 @@ def runs(
 def _describe(run: Run) -> dict[str, Any]:
     # Guarded: somebody else's files may have values that no reader expects, and one line for their
     # run is better than no list.
-    writers = call_guarded(find_writers, run.folder)
-    status = writers
-    if not isinstance(writers, Failure):
-        status = call_guarded(status_of, run.folder, writers)
-    last = status if isinstance(status, Failure) else call_guarded(_read_last, run, writers)
-    if isinstance(last, Failure):
-        error = str(last.error) or describe(last.error)
-        echo(error if str(run.folder) in error else f"{run.folder}: {error}", err=True)
+    status = call_guarded(read_run_status, run.folder)
     if isinstance(status, Failure):
         status = RunStatus(run.folder.name, "damaged")
-    values = LastValues(None, None, None) if isinstance(last, Failure) else last
+    values = call_guarded(_read_last, run)
+    if isinstance(values, Failure):
+        error = str(values.error) or describe(values.error)
+        echo(error if str(run.folder) in error else f"{run.folder}: {error}", err=True)
+        status = status._replace(status="damaged")
+        values = LastValues(None, None, None)
     return {
         "run": status.run,
         "folder": str(run.folder),
-        "status": "damaged" if isinstance(last, Failure) else status.status,
+        "status": status.status,
         "attempt": status.attempt,
         "started": status.started,
         "duration_s": values.duration_s,
@@ -72,8 +69,8 @@ def _describe(run: Run) -> dict[str, Any]:
     }
 
 
-def _read_last(run: Run, writers: Sequence[Writer]) -> LastValues:
-    return read_last_values(writers) or _query_last(run)
+def _read_last(run: Run) -> LastValues:
+    return read_last_values(find_writers(run.folder)) or _query_last(run)
 
 
 def _query_last(run: Run) -> LastValues:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,4 +64,4 @@ def check_in_processes(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer) as pool:
         chunk = max(1, len(writers) // (8 * processes))
-        yield from pool.map(partial(check, outside=outside), writers, chunksize=chunk)
+        yield from pool.map(check, writers, repeat(outside), chunksize=chunk)

@@ -106,7 +106,7 @@ def read_events(
         return [n for n in dict.fromkeys(names) if kinds is None or kinds(available.field(n))]
 
     results = read_sources(sources, required, row_filter, None if latest_only else prefilter)
-    schemas = {id(result.schema): result.schema for result in results}.values()
+    schemas = list({id(result.schema): result.schema for result in results}.values())
     if kinds is not None:
         schemas = [pa.schema([field for field in schema if kinds(field)]) for schema in schemas]
     schema = join_schemas(schemas)

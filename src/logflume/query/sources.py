@@ -89,7 +89,6 @@ def read_sources(
         filter_for: Returns the row filter for a source.
         prefilter: Reduces the events read from each file; None: they are kept as they are.
     """
-
     columns = _KnownSchemas(select_columns)
 
     def read(file: tuple[Path, Source]) -> ScanResult:

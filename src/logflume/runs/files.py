@@ -42,9 +42,7 @@ class Writer:
         lock_name: Name of its lock file.
     """
 
-    def __init__(
-        self, folder: Path, suffix: str, listed: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, suffix: str, listed: Mapping[str, int] | None = None) -> None:
         self.folder = folder
         self.suffix = suffix
         self.listed = listed

@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from logflume.config.eligibility import find_obstacle
 from logflume.config.components import for_rank
+from logflume.config.eligibility import find_obstacle
 from logflume.config.model import Config
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
