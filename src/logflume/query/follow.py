@@ -17,7 +17,9 @@ from logflume.runs.safe_files import bounded_lines
 __all__ = ["follow"]
 
 _INTERVAL_S = 0.2
-_TAIL_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 14
+_LOOKBACK_EVENTS = 32
+"""Of each rank, to find the last events that match; more if these are too few."""
 
 Select = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -81,7 +83,7 @@ class _Follower:
         if newest is None:
             return []
         attempt, seq = newest
-        lookback = max(1_000, count)
+        lookback = max(_LOOKBACK_EVENTS, count)
         while True:
             first = (attempt, seq - lookback) if seq > lookback else (0, 0)
             self._next = first

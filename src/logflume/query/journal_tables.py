@@ -134,17 +134,14 @@ class _Batch:
         together = list(chain.from_iterable(events for _, events in members))
         table = _convert(event_type, self._schema, together)
         # A field that is a number of one writer and a text of another fits only one's columns.
-        if len(members) > 1 and _count_extras(together) != len(table) - table["extras"].null_count:
+        own_extras = [event.get("extras") for event in together]
+        if len(members) > 1 and own_extras != table["extras"].to_pylist():
             for journal, events in members:
                 journal.put(_convert(event_type, self._schema, events))
             return
         starts = accumulate((len(events) for _, events in members), initial=0)
         for (journal, events), start in zip(members, starts, strict=False):
             journal.put(table.slice(start, len(events)))
-
-
-def _count_extras(events: Sequence[Event]) -> int:
-    return sum(event.get("extras") is not None for event in events)
 
 
 def _convert(event_type: str, schema: pa.Schema | None, events: Iterable[Event]) -> pa.Table:

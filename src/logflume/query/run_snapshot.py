@@ -182,7 +182,9 @@ class Snapshot:
         counts = Counter(event["event"] for event in self._in_journal())
         for table in self._tables():
             for path in self._files(table):
-                counts += count_values(path, "event")
+                # Only a name with `_` may stand for several types: see `folder_name`.
+                rows = Part.of_name(path.name).rows if "_" not in table else -1
+                counts += Counter({table: rows}) if rows >= 0 else count_values(path, "event")
         return counts
 
     def types(self) -> set[str]:
