@@ -39,7 +39,9 @@ _MAX_BYTES = 128 * 2**20
 _MAX_ROWS = 1_000_000
 
 
-def group_small(parts: Sequence[Part], more_than: int) -> list[list[Part]]:
+def group_small(
+    parts: Sequence[Part], more_than: int, max_bytes: int = _MAX_BYTES
+) -> list[list[Part]]:
     """Group the parts of a folder; each group is to be merged into one part.
 
     A part of at least half the maximum size is left alone, so that no event is copied again and
@@ -48,32 +50,33 @@ def group_small(parts: Sequence[Part], more_than: int) -> list[list[Part]]:
     Args:
         parts: All parts of a folder, sorted by name.
         more_than: Parts are only merged if more than this number are small.
+        max_bytes: The maximum size; by default 128 MB.
 
     Returns:
-        Groups of adjacent parts of one attempt, up to 128 MB and a million events each; empty if
+        Groups of adjacent parts of one attempt, up to this size and a million events each; empty if
         there is nothing to merge.
     """
-    if sum(map(_is_small, parts)) <= more_than:
+    if sum(_is_small(part, max_bytes) for part in parts) <= more_than:
         return []
     groups: list[list[Part]] = []
     for part in parts:
-        if groups and _can_join(groups[-1], part):
+        if groups and _can_join(groups[-1], part, max_bytes):
             groups[-1].append(part)
         else:
             groups.append([part])
     return groups if len(groups) < len(parts) else []
 
 
-def _is_small(part: Part) -> bool:
-    return part.size_bytes < _MAX_BYTES // 2 and part.rows < _MAX_ROWS // 2
+def _is_small(part: Part, max_bytes: int) -> bool:
+    return part.size_bytes < max_bytes // 2 and part.rows < _MAX_ROWS // 2
 
 
-def _can_join(group: list[Part], part: Part) -> bool:
+def _can_join(group: list[Part], part: Part, max_bytes: int) -> bool:
     merged = [*group, part]
     return (
         group[0].attempt == part.attempt
-        and all(map(_is_small, merged))
-        and sum(one.size_bytes for one in merged) <= _MAX_BYTES
+        and all(_is_small(one, max_bytes) for one in merged)
+        and sum(one.size_bytes for one in merged) <= max_bytes
         and sum(one.rows for one in merged) <= _MAX_ROWS
     )
 
@@ -124,7 +127,8 @@ class PartFolder:
             OSError: The part could not be added.
         """
         numbers = [seq for seq in table["seq"].to_pylist() if seq is not None]
-        name = self._free_name(attempt, min(numbers, default=0), max(numbers, default=0))
+        first_seq, last_seq = min(numbers, default=0), max(numbers, default=0)
+        name = self._free_name(attempt, first_seq, last_seq, len(table))
         if self._parts and table.schema != self._schema:
             self._rebuild(table.schema, self._singles(), (name, table))
         else:
@@ -145,8 +149,8 @@ class PartFolder:
         if self._parts and self._schema is None:
             self._rebuild(schema, self._singles())
 
-    def compact(self, more_than: int) -> None:
-        """Merge small parts, if there are more than `more_than` of them.
+    def compact(self, more_than: int, max_bytes: int = _MAX_BYTES) -> None:
+        """Merge small parts, if there are more than `more_than` of them, up to `max_bytes`.
 
         Where folders can't be exchanged atomically the parts are left as they are: a reader, or a
         kill, could come between the appearance of a merged part and the removal of the others.
@@ -154,7 +158,7 @@ class PartFolder:
         Raises:
             OSError: It failed; the parts hold the same events as before.
         """
-        groups = group_small(sorted(self._parts.values()), more_than)
+        groups = group_small(sorted(self._parts.values()), more_than, max_bytes)
         if groups and self._schema is not None and self._staging.can_exchange():
             self._rebuild(self._schema, groups)
             # Merging takes more memory than the next parts need.
@@ -235,14 +239,20 @@ class PartFolder:
         name = group[0].name
         if len(group) > 1:
             last_seq = max(part.last_seq for part in group)
-            name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, used_names)
+            rows = sum(part.rows for part in group)
+            name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, rows, used_names)
         tables = (read_tables(self._folder / part.name, schema) for part in group)
         return _write(staged, name, schema, chain.from_iterable(tables))
 
     def _free_name(
-        self, attempt: int, first_seq: int, last_seq: int, used_names: Container[str] = ()
+        self,
+        attempt: int,
+        first_seq: int,
+        last_seq: int,
+        rows: int,
+        used_names: Container[str] = (),
     ) -> str:
-        names = (part_name(attempt, first_seq, last_seq, copy) for copy in count())
+        names = (part_name(attempt, first_seq, last_seq, rows, copy) for copy in count())
         return next(
             name for name in names if name not in used_names and not (self._folder / name).exists()
         )

@@ -6,6 +6,8 @@ options of this class and never needs it.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -15,6 +17,7 @@ from logflume.formats.parquet import folder_name, list_parts, list_tables
 from logflume.formats.parquet_scan import scan_parts
 from logflume.formats.positions import PositionSet
 from logflume.protocols import Event, ScanFault, ScannedEvent
+from logflume.resources import watched_process_id
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import EventColumns
 from logflume.values.event_checksum import event_checksum
@@ -28,6 +31,28 @@ __all__ = ["ParquetSink"]
 
 _PART_BYTES = 64 * 2**20
 _MAX_MEMORY_BYTES = 256 * 2**20
+
+_FIRST_ROTATE_S = 10.0
+_OTHER_ROTATE_S = 60.0
+_FIRST_TINY_PARTS = 64
+_OTHER_TINY_PARTS = 1
+
+
+def _forgo_pandas() -> None:
+    """Keep pyarrow from importing pandas in the worker process, which takes 25 MB.
+
+    With its first array pyarrow looks once whether pandas is installed, to recognize a Series.
+    Whatever needs pandas can still import it.
+    """
+    if watched_process_id() == os.getpid() or "pandas" in sys.modules:
+        return
+    sys.modules["pandas"] = None  # type: ignore[assignment]  # an import then fails
+    try:
+        import pyarrow as pa
+
+        pa.array([0])
+    finally:
+        del sys.modules["pandas"]
 
 
 class ParquetSink:
@@ -52,8 +77,9 @@ class ParquetSink:
     Args:
         path: The folder, created if missing. Parts and columns of earlier attempts are kept;
             stale files that a crash has left there are removed.
-        rotate_s: Interval in seconds at which the pipeline flushes. Readers may lag behind by this
-            much.
+        rotate_s: Interval in seconds at which the pipeline flushes. Plain readers of the parts may
+            lag behind by this much. None: 10 on the first rank of a machine, and 60 on the others,
+            which write fewer, larger parts: a run of many ranks is limited by its number of files.
         rotate_events: Number of events of one type that make a part.
         run: The identity of the run. Its attempt is used for events without one.
 
@@ -69,11 +95,15 @@ class ParquetSink:
         self,
         path: Path,
         *,
-        rotate_s: float = 10.0,
+        rotate_s: float | None = None,
         rotate_events: int = 10_000,
         run: RunInfo,
     ) -> None:
+        is_first = run.local_rank == 0
+        if rotate_s is None:
+            rotate_s = _FIRST_ROTATE_S if is_first else _OTHER_ROTATE_S
         self.flush_every_s = rotate_s
+        self._max_tiny_parts = _FIRST_TINY_PARTS if is_first else _OTHER_TINY_PARTS
         self._rotate_events = rotate_events
         self._attempt = run.attempt
         path.mkdir(parents=True, exist_ok=True)
@@ -171,9 +201,12 @@ class ParquetSink:
     def _table_of(self, event_type: str) -> TypeTable:
         name = folder_name(event_type)
         if name not in self._tables:
+            _forgo_pandas()
             from .table import TypeTable
 
-            self._tables[name] = TypeTable(name, self._path / name, self._staging)
+            self._tables[name] = TypeTable(
+                name, self._path / name, self._staging, self._max_tiny_parts
+            )
         return self._tables[name]
 
     def _group(self, events: Sequence[Event]) -> Mapping[tuple[str, int], Sequence[Event]]:

@@ -96,6 +96,8 @@ def _values(event: Event) -> Collection[Any]:
 
 
 _MAX_SMALL_PARTS = 64
+_TINY_BYTES = 2**19
+"""Parts of less than half of it are tiny, and merged to this size."""
 
 
 class TypeTable:
@@ -105,9 +107,13 @@ class TypeTable:
         event_type: Name of the event type.
         folder: The folder of its parts.
         staging: Where parts are written before readers see them.
+        max_tiny: How many tiny parts are left alone.
     """
 
-    def __init__(self, event_type: str, folder: Path, staging: StagingFolder) -> None:
+    def __init__(
+        self, event_type: str, folder: Path, staging: StagingFolder, max_tiny: int
+    ) -> None:
+        self._max_tiny = max_tiny
         self._parts = PartFolder(folder, staging)
         self._columns = Columns(event_type, self._parts.columns, warn)
         self._pending: dict[int, Pending] = {}
@@ -165,6 +171,7 @@ class TypeTable:
         """
         self._parts.unify(self._columns.schema)
         self._parts.compact(more_than)
+        self._parts.compact(self._max_tiny, _TINY_BYTES)
 
     def finish(self) -> None:
         """Merge all small parts.

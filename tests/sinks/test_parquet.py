@@ -53,9 +53,9 @@ def test_each_type_has_a_folder_of_parts_named_after_their_range(tmp_path: Path)
     with closing(ParquetSink(tmp_path / "parquet", run=RUN)) as sink:
         sink.write([make_event(7), make_event(8, "other", attempt=2), make_event(9)])
         sink.flush()
-        assert ["part-a0000-000000000007-000000000009.parquet"] == names(tmp_path / "parquet")
+        assert ["part-a0000-000000000007-000000000009-n2.parquet"] == names(tmp_path / "parquet")
         others = names(tmp_path / "parquet", "other")
-        assert ["part-a0002-000000000008-000000000008.parquet"] == others
+        assert ["part-a0002-000000000008-000000000008-n1.parquet"] == others
 
 
 def test_declared_columns_are_first_and_others_follow_with_their_first_value(
@@ -147,9 +147,9 @@ def test_a_part_is_due_after_enough_events_or_memory(tmp_path: Path) -> None:
         sink.write([make_event(seq) for seq in range(10)])
         assert not (tmp_path / "probe").exists()
         sink.write([make_event(10), *(make_event(i, "big", text="x" * 2**24) for i in range(4))])
-        assert ["part-a0000-000000000000-000000000009.parquet"] == names(tmp_path)
+        assert ["part-a0000-000000000000-000000000009-n10.parquet"] == names(tmp_path)
         sink.write([])
-        assert ["part-a0000-000000000000-000000000003.parquet"] == names(tmp_path, "big")
+        assert ["part-a0000-000000000000-000000000003-n4.parquet"] == names(tmp_path, "big")
 
 
 def test_small_parts_are_merged(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_small_parts_are_merged(tmp_path: Path) -> None:
             sink.write([make_event(seq, number=seq)])
             sink.flush()
         assert 6 == len(names(tmp_path))
-    assert ["part-a0000-000000000000-000000000069.parquet"] == names(tmp_path)
+    assert ["part-a0000-000000000000-000000000069-n70.parquet"] == names(tmp_path)
     assert list(range(70)) == pq.read_table(tmp_path / "probe")["number"].to_pylist()
     assert ["probe"] == [path.name for path in tmp_path.iterdir()]
 

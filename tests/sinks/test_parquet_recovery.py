@@ -22,7 +22,8 @@ from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.sink import ParquetSink
 from tests.event_helpers import finished_event
 
-FIRST, SECOND = "part-a0000-000000000000-000000000000", "part-a0000-000000000001-000000000001"
+FIRST = "part-a0000-000000000000-000000000000-n1"
+SECOND = "part-a0000-000000000001-000000000001-n1"
 
 
 def make_event(seq: int, /, **fields: Any) -> dict[str, Any]:
@@ -72,8 +73,8 @@ def test_a_continued_run_keeps_its_columns(path: Path) -> None:
     with closing(open_sink(path, attempt=1)) as sink:
         write_parts(sink, make_event(0, attempt=1, b=2.0))
     assert [
-        "part-a0000-000000000000-000000000001",
-        "part-a0001-000000000000-000000000000",
+        "part-a0000-000000000000-000000000001-n2",
+        "part-a0001-000000000000-000000000000-n1",
     ] == names(path)
     table = pl.read_parquet(path / "probe/*.parquet")
     assert [1.0, None, None] == table["a"].to_list()
@@ -142,7 +143,7 @@ def test_duplicate_parts_are_removed(path: Path, tmp_path: Path) -> None:
     assert [0, 0, 1, 1] == seqs(path)
     open_sink(path)
     assert [0, 1] == seqs(path)
-    assert ["part-a0000-000000000000-000000000001"] == names(path)
+    assert ["part-a0000-000000000000-000000000001-n2"] == names(path)
 
 
 def test_a_range_inside_another_is_not_a_duplicate(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,13 +46,13 @@ def doctor(
     from logflume.maintenance.doctor import diagnose
     from logflume.maintenance.repair import repair
 
-    import_sinks(imports or [])
+    load = partial(import_sinks, imports or [])
+    load()
     folder = find_run(run)
     notes: dict[str, None] = {}  # a line about a sink file comes once for each rank
     with byte_progress(journal_bytes(folder), "Repair" if fix else "Check") as on_progress:
-        issues = (repair if fix else diagnose)(
-            folder, on_progress, outside or (), lambda line: notes.update({line: None})
-        )
+        check = repair if fix else partial(diagnose, processes=None, initializer=load)
+        issues = check(folder, on_progress, outside or (), lambda line: notes.update({line: None}))
     for note in notes:
         echo(note, err=True)
     rows = [msgspec.structs.asdict(issue) for issue in issues]

@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, find_run, parse_steps
+from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps
 from logflume.cli.printing import echo, fit_text, print_json, print_table
 from logflume.cli.prompts import ModeOption, SolvedOption, StepOption, mode_of
-from logflume.query.open_run import open_run
 
 __all__ = ["prompt"]
 
@@ -32,7 +31,7 @@ def prompt(
     Example: logflume prompt latest 9f86d081884c7d65
     """
     rows = (
-        open_run(find_run(run))
+        open_one(run)
         .prompt(prompt_id, solved=solved, steps=parse_steps(step), mode=mode_of(mode))
         .to_pylist()
     )

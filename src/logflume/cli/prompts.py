@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, find_run, parse_steps
+from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps
 from logflume.cli.printing import echo, fit_text, print_json, print_table
 from logflume.exceptions import QueryError
-from logflume.query.open_run import open_run
-from logflume.query.prompts import Change
-from logflume.query.visits import Mode
+
+if TYPE_CHECKING:
+    from logflume.query.prompts import Change
+    from logflume.query.visits import Mode
 
 __all__ = ["ModeOption", "SolvedOption", "StepOption", "mode_of", "prompts"]
 
@@ -83,7 +84,7 @@ def prompts(
 
     Example: logflume prompts latest --between 100:400 --change forgotten
     """
-    table = open_run(find_run(run)).prompts(
+    table = open_one(run).prompts(
         solved=solved,
         steps=parse_steps(step),
         mode=mode_of(mode),

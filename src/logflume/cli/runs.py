@@ -26,8 +26,9 @@ from logflume.cli.run_selection import select_runs, sort_runs
 from logflume.exceptions import RunError
 from logflume.formats.atomic import size_bytes
 from logflume.guard import Failure, call_guarded, describe
-from logflume.query.open_run import Run, Runs, open_runs
-from logflume.query.questions import Questions
+from logflume.query.last_values import LastValues, read_hyperparameters, read_last_values
+from logflume.query.open_run import Run, open_runs
+from logflume.runs.files import find_writers
 from logflume.runs.removal import archive_run, check_removable, remove_run
 from logflume.runs.status import RunStatus, read_run_status
 from logflume.terminal.cells import cell_len
@@ -113,8 +114,7 @@ def list_runs(
     Example: logflume runs logs --tag baseline --where "lr > 1e-5" --sort reward
     """
     opened = open_runs(Path(folder or runs_folder()) / "*")
-    last = _read_last(opened)
-    listed = [_describe(run, last) for run in progress(opened, len(opened), "Runs")]
+    listed = [_describe(run) for run in progress(opened, len(opened), "Runs")]
     listed = select_runs(listed, tags or [], status, where)
     sort_runs(listed, sort, reverse)
     if json:
@@ -176,79 +176,60 @@ def _distinguishing(listed: Sequence[dict[str, Any]]) -> list[str]:
     return [name for name, seen in values.items() if len(seen) > 1][:MAX_HYPERPARAMETERS]
 
 
-def _read_last(runs: Runs) -> dict[str, dict[str, Any]]:
-    """Return the same as `_last_by_run`, with the error for each run that can't be read."""
+def _describe(run: Run) -> dict[str, Any]:
     # Guarded: somebody else's files may have values that no reader expects, and one line for their
     # run is better than no list.
-    last = call_guarded(_last_by_run, runs)
-    if not isinstance(last, Failure):
-        return last
-    found: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        of_run = call_guarded(_last_by_run, run)
-        if isinstance(of_run, Failure):
-            error = str(of_run.error) or describe(of_run.error)
-            found[str(run.folder)] = {"error": error}
-            echo(error if str(run.folder) in error else f"{run.folder}: {error}", err=True)
-        else:
-            found |= of_run
-    return found
+    status = call_guarded(read_run_status, run.folder)
+    if isinstance(status, Failure):
+        status = RunStatus(run.folder.name, "damaged")
+    read = call_guarded(_read_journal, run)
+    if isinstance(read, Failure):
+        error = str(read.error) or describe(read.error)
+        echo(error if str(run.folder) in error else f"{run.folder}: {error}", err=True)
+        status = status._replace(status="damaged")
+        read = LastValues(None, None, None), {}
+    values, hyperparameters = read
+    return {
+        "run": status.run,
+        "folder": str(run.folder),
+        "status": status.status,
+        "attempt": status.attempt,
+        "started": status.started,
+        "duration_s": values.duration_s,
+        "last_step": values.step,
+        "last_reward": values.reward,
+        "size_bytes": size_bytes(run.folder),
+        "tags": list(status.description.tags),
+        "notes": status.description.notes,
+        "hyperparameters": {**hyperparameters, **status.description.hyperparameters},
+    }
 
 
-def _last_by_run(runs: Questions) -> dict[str, dict[str, Any]]:
-    """Return the last step, mean reward and duration by run, with one query for all runs."""
-    columns = ["run", "step", "mode", "rewar[d]", "rewards/total/mea[n]"]
+def _read_journal(run: Run) -> tuple[LastValues, dict[str, Any]]:
+    """Return the last values of a run, and the hyperparameters of its trainer."""
+    writers = find_writers(run.folder)
+    return read_last_values(writers) or _query_last(run), read_hyperparameters(writers)
+
+
+def _query_last(run: Run) -> LastValues:
+    """Return the last values by a query, which reads all journals or tables."""
+    columns = ["step", "mode", "rewar[d]", "rewards/total/mea[n]"]
     # The trainer's own value of the reward is read last, so it takes precedence.
     rows = [
         row
         for event_type in ("reward", "training")
-        for row in runs.events(event_type, columns=columns).to_pylist()
+        for row in run.events(event_type, columns=columns).to_pylist()
         if row["mode"] != "eval" and row["step"] is not None
     ]
-    rows += runs.events("run_finished", columns=["run", "attempt", "duration_s"]).to_pylist()
-    started = runs.events("run_started", columns=["run", f"{_HYPERPARAMETERS}*"]).to_pylist()
-    last: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        of_run = last.setdefault(row["run"], {})
-        of_run["step"] = max(row.get("step", 0), of_run.get("step") or 0) or None
-        reward = row.get("reward", row.get("rewards/total/mean"))
-        of_run["reward"] = of_run.get("reward") if reward is None else reward
-        if "duration_s" in row:
-            of_run["ended"] = row
-    for row in started:
-        found = last.setdefault(row["run"], {}).setdefault("hyperparameters", {})
-        found |= {
-            name.removeprefix(_HYPERPARAMETERS): value
-            for name, value in row.items()
-            if name.startswith(_HYPERPARAMETERS) and value is not None
-        }
-    return last
-
-
-def _describe(run: Run, last: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    status = call_guarded(read_run_status, run.folder)
-    if isinstance(status, Failure):
-        status = RunStatus(run.folder.name, "damaged")
-    # Runs that share an id are named by their folders.
-    of_run = last.get(str(run.folder)) or last.get(status.run, {})
-    ended = of_run.get("ended", {"attempt": None, "duration_s": None})
-    return {
-        "run": status.run,
-        "folder": str(run.folder),
-        "status": "damaged" if "error" in of_run else status.status,
-        "attempt": status.attempt,
-        "started": status.started,
-        "duration_s": ended["duration_s"] if ended["attempt"] == status.attempt else None,
-        "last_step": of_run.get("step"),
-        "last_reward": of_run.get("reward"),
-        "size_bytes": size_bytes(run.folder),
-        "tags": list(status.description.tags),
-        "notes": status.description.notes,
-        "hyperparameters": {
-            **of_run.get("hyperparameters", {}),
-            **status.description.hyperparameters,
-        },
-    }
+    rewards = [row.get("reward", row.get("rewards/total/mean")) for row in rows]
+    ended = run.events("run_finished", columns=["attempt", "duration_s"]).to_pylist()
+    attempt = run.info.attempt
+    durations = [row["duration_s"] for row in ended if row["attempt"] == attempt]
+    return LastValues(
+        max((row["step"] for row in rows), default=None),
+        next((reward for reward in reversed(rewards) if reward is not None), None),
+        durations[0] if durations else None,
+    )
 
 
 def _as_row(run: dict[str, Any], name: str, hyperparameters: Sequence[str]) -> dict[str, Any]:

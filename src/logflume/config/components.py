@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from logflume.config.errors import ErrorList, config_error, nearest
-from logflume.config.model import Config, LoggerConfig, SinkConfig
+from logflume.config.model import Config, LoggerConfig, Ranks, SinkConfig
 from logflume.config.reader import join
 from logflume.config.registry import (
     PROCESSORS,
@@ -20,8 +20,9 @@ from logflume.config.registry import (
     find_processor,
     is_loaded,
 )
+from logflume.runs.info import RunInfo
 
-__all__ = ["check_components", "move_to_caller", "without_imports"]
+__all__ = ["check_components", "for_rank", "move_to_caller", "without_imports"]
 
 
 _PROVIDED = ("run", "metrics")
@@ -63,23 +64,39 @@ def without_imports(config: Config, left_out: Callable[[str], object]) -> Config
             left_out(name)
         return not missing
 
-    def reduce(logger: LoggerConfig) -> LoggerConfig:
-        names = None if logger.sinks is None else [name for name in logger.sinks if name in sinks]
-        return msgspec.structs.replace(logger, sinks=names)
-
     def reduce_chain(entries: list[Any]) -> list[Any]:
         return [e for e in entries if is_kept(PROCESSORS, e if isinstance(e, Mapping) else [e])]
 
     kinds = {name: [] if sink.instance else [sink.type] for name, sink in config.sinks.items()}
     sinks = {name: sink for name, sink in config.sinks.items() if is_kept(SINKS, kinds[name])}
     return msgspec.structs.replace(
-        config,
+        _with_sinks(config, sinks),
         caller_processors=reduce_chain(config.caller_processors),
         processors=reduce_chain(config.processors),
-        sinks=sinks,
-        root=reduce(config.root),
-        loggers={name: reduce(logger) for name, logger in config.loggers.items()},
     )
+
+
+def for_rank(config: Config, run: RunInfo) -> Config:
+    """Return a configuration without the sinks that this rank doesn't have."""
+    own = {
+        name: sink
+        for name, sink in config.sinks.items()
+        if sink.ranks is Ranks.ALL
+        or (sink.ranks is Ranks.NODE and run.local_rank == 0)
+        or run.rank == 0
+    }
+    return _with_sinks(config, own)
+
+
+def _with_sinks(config: Config, sinks: dict[str, SinkConfig]) -> Config:
+    """Return a configuration with only these sinks, for all loggers."""
+
+    def reduce(logger: LoggerConfig) -> LoggerConfig:
+        names = None if logger.sinks is None else [name for name in logger.sinks if name in sinks]
+        return msgspec.structs.replace(logger, sinks=names)
+
+    loggers = {name: reduce(logger) for name, logger in config.loggers.items()}
+    return msgspec.structs.replace(config, sinks=sinks, root=reduce(config.root), loggers=loggers)
 
 
 def _check_processor(entry: Any, where: str) -> None:

@@ -161,7 +161,7 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
     common: dict[str, Any] = {"type": name}
     options: dict[str, Any] = {}
     for key, value in mapping(table, where).items():
-        target = common if key in ("type", "level", "events", "queue") else options
+        target = common if key in ("type", "level", "events", "ranks", "queue") else options
         # A worker process gets texts, and the placeholders of a path are replaced in texts only.
         target[key] = str(value) if isinstance(value, PurePath) else value
     common["type"] = read(common["type"], str, join(where, "type"))

@@ -14,6 +14,7 @@ __all__ = [
     "LoggerConfig",
     "MetricsConfig",
     "QueueConfig",
+    "Ranks",
     "SinkConfig",
     "StdlibConfig",
     "WhenFull",
@@ -83,6 +84,17 @@ class QueueConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     when_full: WhenFull = WhenFull.BLOCK
 
 
+class Ranks(StrEnum):
+    """Which ranks of a run a sink is for."""
+
+    ALL = "all"
+    """Every rank, each with files of its own."""
+    NODE = "node"
+    """The first rank of each machine."""
+    FIRST = "first"
+    """Rank 0."""
+
+
 class SinkConfig(Struct, kw_only=True):
     """A sink.
 
@@ -90,6 +102,7 @@ class SinkConfig(Struct, kw_only=True):
         type: Registered name of the sink's class.
         level: Minimum level of its events.
         events: Event types that it receives; None for all.
+        ranks: The ranks that have this sink. The journal of every rank has everything.
         queue: If set, the sink runs on a thread of its own, even if its class isn't `threaded`.
         options: Options for its class.
         instance: The sink itself, if it was given to `initialize()` as an object.
@@ -98,6 +111,7 @@ class SinkConfig(Struct, kw_only=True):
     type: str
     level: Level = "DEBUG"
     events: list[str] | None = None
+    ranks: Ranks = Ranks.ALL
     queue: QueueConfig | None = None
     options: dict[str, Any] = field(default_factory=dict)
     instance: Any = None

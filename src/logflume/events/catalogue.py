@@ -266,6 +266,23 @@ class System(EventBase):
     families: ClassVar[Families] = GPU_FAMILIES
 
 
+class Rank(EventBase):
+    """What one rank did in a step. Every rank logs it; `run.ranks()` compares them."""
+
+    host: Annotated[str | None, doc("host name of the machine")] = None
+    local_rank: Annotated[int | None, doc("rank of the process on its machine", "last")] = None
+    generate_s: Annotated[float | None, unit("s", "time of the generation")] = None
+    rewards_s: Annotated[float | None, unit("s", "time of the reward functions")] = None
+    wait_s: Annotated[float | None, unit("s", "time of gathering, mostly waiting for others")] = (
+        None
+    )
+    step_s: Annotated[float | None, unit("s", "duration of the step")] = None
+    memory_bytes: Annotated[int | None, unit("bytes", "resident memory of the process")] = None
+    gpu_peak_bytes: Annotated[
+        int | None, unit("bytes", "peak of the memory that torch has allocated on one GPU")
+    ] = None
+
+
 class Checkpoint(TrainerEvent):
     """A checkpoint was saved."""
 
@@ -352,6 +369,7 @@ CATALOGUE: dict[str, type[EventBase]] = {
     "reward": Reward,
     "generation": Generation,
     "system": System,
+    "rank": Rank,
     "checkpoint": Checkpoint,
     "alert": Alert,
     "message": Message,

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,9 +89,19 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def size_bytes(path: Path) -> int:
     """Return the size of a file, or of all files of a folder."""
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size
+    if not path.is_dir():
+        return path.stat().st_size
+    total_bytes = 0
+    folders = [os.fspath(path)]
+    while folders:
+        # A live run may replace folders and files meanwhile.
+        with suppress(FileNotFoundError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif entry.is_file():
+                    total_bytes += entry.stat().st_size
+    return total_bytes
 
 
 STAGING_SUFFIX = ".replay"

@@ -33,6 +33,7 @@ __all__ = [
     "ignore_progress",
     "journal_bytes",
     "open_files",
+    "open_journal",
     "parse_line",
     "read_batches",
     "read_journal_lines",
@@ -91,6 +92,25 @@ def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[P
         if time.monotonic() >= deadline_s:
             raise RunError(f"The journal can't be opened: {fault}")
         time.sleep(_OPEN_INTERVAL_S)
+
+
+def open_journal(writer: Writer, stack: ExitStack) -> list[tuple[Path, Any]]:
+    """Open all files of a writer's journal consistently, as `open_files` does.
+
+    The folder is only listed if the files have changed since `find_writers` has listed it.
+
+    Raises:
+        RunError: A file can't be opened.
+    """
+    paths = writer.listed_journals()
+    if paths is not None and writer.listed is not None:
+        with ExitStack() as opened, suppress(OSError):
+            files = [(path, opened.enter_context(_open(path))) for path in paths]
+            # The folder may be listed before or after a rotation, but not the files in between.
+            if all(os.stat(path).st_ino == writer.listed[path.name] for path in paths):  # noqa: PTH116
+                stack.push(opened.pop_all())
+                return files
+    return open_files(writer.journals, stack)
 
 
 class Line(NamedTuple):
@@ -290,7 +310,7 @@ def read_journal_lines(
         is_wanted: Selects the lines to parse; None: all.
     """
     with ExitStack() as stack:
-        for file in open_files(writer.journals, stack):
+        for file in open_journal(writer, stack):
             yield from _read_file(file, run, on_progress, is_wanted)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "JournalLine",
     "event_type_filter",
     "find_position",
+    "find_step",
     "find_writer_position",
     "parse_event",
     "read_line",
@@ -43,6 +44,15 @@ def find_position(line: bytes) -> Position | None:
     """Return the position of a journal line; None if logflume didn't write the line."""
     match = _POSITION.search(line)
     return None if match is None else (int(match[1]), int(match[2]))
+
+
+_STEP = re.compile(rb'"seq":\d{1,19},"step":(-?\d{1,19})[,}]')
+
+
+def find_step(line: bytes) -> int | None:
+    """Return the step of a journal line; None if it has none, or logflume didn't write it."""
+    match = _STEP.search(line)
+    return None if match is None else int(match[1])
 
 
 # As with `_POSITION`, the first match is the event's own.

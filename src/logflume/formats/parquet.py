@@ -131,18 +131,19 @@ def _is_constant(statistics: Any) -> bool:
     return bool(statistics.min == statistics.max)
 
 
-_NAME = re.compile(r"part-a(\d{4,})-(\d{12,})-(\d{12,})(?:-\d+)?\.parquet")
+_NAME = re.compile(r"part-a(\d{4,})-(\d{12,})-(\d{12,})(?:-n(\d{1,18}))?(?:-\d+)?\.parquet")
 
 
 class Part(NamedTuple):
     """A part, as its file name describes it.
 
     Attributes:
-        name: Name of the file, such as `part-a0000-000000000000-000000009999.parquet`.
+        name: Name of the file, such as `part-a0000-000000000000-000000009999-n140.parquet`.
         attempt: The attempt of its events.
         first_seq: Its lowest `seq`.
         last_seq: Its highest `seq`. Some numbers in between belong to events of other types.
-        rows: Number of events; -1 if not read.
+        rows: Number of events, which the names that earlier versions gave don't have: -1 if they
+            were not read.
         size_bytes: Size of the file; -1 if not read.
     """
 
@@ -154,8 +155,8 @@ class Part(NamedTuple):
     size_bytes: int
 
     @classmethod
-    def of_name(cls, name: str, rows: int, size_bytes: int) -> Part:
-        """Return the part with this file name.
+    def of_name(cls, name: str, rows: int = -1, size_bytes: int = -1) -> Part:
+        """Return the part with this file name. `rows` is what the name says, unless given.
 
         Raises:
             ValueError: It is not the name of a part.
@@ -163,7 +164,9 @@ class Part(NamedTuple):
         match = _NAME.fullmatch(name)
         if match is None:
             raise ValueError(f"{name!r} is not the name of a part")
-        attempt, first_seq, last_seq = map(int, match.groups())
+        attempt, first_seq, last_seq = map(int, match.groups()[:3])
+        if rows < 0 and match[4] is not None:
+            rows = int(match[4])
         return cls(name, attempt, first_seq, last_seq, rows, size_bytes)
 
     def covers(self, other: Part) -> bool:
@@ -177,19 +180,21 @@ class Part(NamedTuple):
 
 def list_tables(folder: Path) -> list[str]:
     """Return the names of the folders of parts, one for each event type."""
-    if not folder.is_dir():
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    folders = (path for path in folder.iterdir() if path.is_dir())
-    return sorted(path.name for path in folders if not path.name.startswith("."))
 
 
 def list_parts(folder: Path) -> list[Part]:
-    """Return the parts in the folder of an event type, in order; rows and sizes are -1."""
-    if not folder.is_dir():
+    """Return the parts in the folder of an event type, in order, as their names describe them."""
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if is_part_name(entry.name))
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if is_part_name(entry.name))
-    return [Part.of_name(name, -1, -1) for name in names]
+    return [Part.of_name(name) for name in names]
 
 
 def has_parts(folder: Path) -> bool:
@@ -223,14 +228,17 @@ def is_part_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def part_name(attempt: int, first_seq: int, last_seq: int, copy: int = 0) -> str:
+def part_name(attempt: int, first_seq: int, last_seq: int, rows: int, copy: int = 0) -> str:
     """Return the file name of a part. Names sort in the order of the events.
 
-    >>> part_name(0, 17, 9999)
-    'part-a0000-000000000017-000000009999.parquet'
+    With the number of rows in the names, readers need not open the parts to know that none is
+    missing.
+
+    >>> part_name(0, 17, 9999, 140)
+    'part-a0000-000000000017-000000009999-n140.parquet'
     """
     suffix = f"-{copy}" if copy else ""
-    return f"part-a{attempt:04d}-{first_seq:012d}-{last_seq:012d}{suffix}.parquet"
+    return f"part-a{attempt:04d}-{first_seq:012d}-{last_seq:012d}-n{rows}{suffix}.parquet"
 
 
 def folder_name(event_type: str) -> str:
@@ -246,6 +254,9 @@ _ROW_GROUP_BYTES = 8 * 2**20
 _ROW_GROUP_ROWS = 122_880
 
 _ZSTD_LEVEL = 3
+
+_SMALL_BYTES = 1 << 18
+"""Tables up to this size are compressed with Snappy: as small, but read in half of the time."""
 
 _BUFFER_BYTES = 2**20
 """Written at once: Arrow writes through Python, so each write waits for the interpreter's lock."""
@@ -290,6 +301,14 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
     # The type stubs don't accept a list of names.
     with_dictionary: Any = [leaf_name(field) for field in schema if _has_dictionary(field)]
     rows = 0
+    merged = _merge(tables)
+    first = next(merged, None)
+    is_small = first is None or first.nbytes <= _SMALL_BYTES
+    codec: Any = (
+        {"compression": "snappy"}
+        if is_small
+        else {"compression": "zstd", "compression_level": _ZSTD_LEVEL}
+    )
     with (
         open(path, "wb", opener=open_file) as file,
         pa.PythonFile(file, "w") as unbuffered,
@@ -297,18 +316,19 @@ def write_file(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> int
         pq.ParquetWriter(
             stream,
             schema,
-            compression="zstd",
-            compression_level=_ZSTD_LEVEL,
+            **codec,
             use_dictionary=with_dictionary,
             write_statistics=[field.name for field in schema if _has_statistics(field)],
             store_schema=False,
             write_page_checksum=True,
         ) as writer,
     ):
-        for table in _merge(tables):
+        table, first = first, None
+        while table is not None:
             writer.write_table(_sort_by_step(table), row_group_size=_row_group_rows(table))
             rows += table.num_rows
             del table  # freed before the next one is built
+            table = next(merged, None)
     return rows
 
 

@@ -16,6 +16,7 @@ from logflume.formats.journal import (
     read_journal_lines,
 )
 from logflume.maintenance.output_check import OutputCheck
+from logflume.maintenance.parallel import WriterResult, check_in_processes, worth_processes
 from logflume.maintenance.sink_files import (
     SinkFile,
     find_sink_files,
@@ -97,6 +98,9 @@ def diagnose(
     on_progress: OnProgress = ignore_progress,
     outside: Collection[Path] = (),
     note: Note = ignore_note,
+    *,
+    processes: int | None = 1,
+    initializer: Callable[[], object] | None = None,
 ) -> list[Issue]:
     """Check a run, and return its issues.
 
@@ -108,6 +112,9 @@ def diagnose(
         outside: Sink files outside of the run's folder to include. Others there are not touched:
             their paths are only what the journal says.
         note: Called with a line about each sink file that is not checked.
+        processes: How many processes check the writers; None: one for each core, if there is enough
+            to read. They are spawned, so a script that calls this needs a `__main__` guard.
+        initializer: Called in each of these processes first.
 
     Returns:
         The issues; empty if everything is in order.
@@ -119,10 +126,31 @@ def diagnose(
     writers = find_writers(folder)
     if not writers:
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
-    results = [
-        check_writer(writer, on_progress, is_live(writer), outside, note) for writer in writers
-    ]
-    return [issue for checked in results for issue in checked.issues]
+    processes = worth_processes(writers) if processes is None else processes
+    if processes == 1:
+        results = [
+            check_writer(writer, on_progress, is_live(writer), outside, note) for writer in writers
+        ]
+        return [issue for checked in results for issue in checked.issues]
+    issues = []
+    for result in check_in_processes(_check, writers, outside, processes, initializer):
+        issues += result.issues
+        on_progress(result.read_bytes)
+        for line in result.notes:
+            note(line)
+    return issues
+
+
+def _check(writer: Writer, outside: Collection[Path]) -> WriterResult:
+    notes: list[str] = []
+    read_bytes = 0
+
+    def on_progress(size_bytes: int) -> None:
+        nonlocal read_bytes
+        read_bytes += size_bytes
+
+    checked = check_writer(writer, on_progress, is_live(writer), outside, notes.append)
+    return WriterResult(checked.issues, notes, read_bytes)
 
 
 def check_writer(

@@ -62,8 +62,14 @@ def join_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
 
     A column whose type differs becomes text, except that integers and numbers become numbers.
     """
-    types: dict[str, pa.DataType] = {}
+    distinct: list[pa.Schema] = []
     for schema in schemas:
+        if not any(schema.equals(known) for known in distinct):
+            distinct.append(schema)
+    if len(distinct) == 1 and distinct[0].metadata is None:
+        return distinct[0]
+    types: dict[str, pa.DataType] = {}
+    for schema in distinct:
         for field in schema:
             known = types.setdefault(field.name, field.type)
             if known != field.type:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from logflume.formats.journal import open_files, parse_line, read_lines_from
+from logflume.formats.journal import open_journal, parse_line, read_lines_from
 from logflume.formats.journal_lines import find_position
 from logflume.protocols import Position
 from logflume.runs.files import Writer, find_writers
@@ -17,7 +17,9 @@ from logflume.runs.safe_files import bounded_lines
 __all__ = ["follow"]
 
 _INTERVAL_S = 0.2
-_TAIL_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 14
+_LOOKBACK_EVENTS = 32
+"""Of each rank, to find the last events that match; more if these are too few."""
 
 Select = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -46,11 +48,10 @@ def follow(
     is_live = forever
     while is_live:
         # Checked before reading, so that the events written just before the end aren't missed.
-        is_live = any(writer.is_live for writer in find_writers(folder))
+        writers = find_writers(folder)
+        is_live = any(writer.is_live for writer in writers)
         known = {one.suffix for one in followers}
-        followers += [
-            _Follower(writer) for writer in find_writers(folder) if writer.suffix not in known
-        ]
+        followers += [_Follower(writer) for writer in writers if writer.suffix not in known]
         events = [event for one in followers for event in one.read_new()]
         if events:
             yield select(sorted(events, key=_time))
@@ -77,12 +78,12 @@ class _Follower:
     def read_last(self, select: Select, count: int) -> list[dict[str, Any]]:
         """Return the last matching events; `read_new` continues after them."""
         with ExitStack() as stack:
-            files = open_files(self._writer.journals, stack)
+            files = open_journal(self._writer, stack)
             newest = _find_last(files)
         if newest is None:
             return []
         attempt, seq = newest
-        lookback = max(1_000, count)
+        lookback = max(_LOOKBACK_EVENTS, count)
         while True:
             first = (attempt, seq - lookback) if seq > lookback else (0, 0)
             self._next = first
@@ -104,7 +105,7 @@ class _Follower:
 
     def _read(self, until: Position | None = None) -> Iterator[dict[str, Any]]:
         with ExitStack() as stack:
-            files = open_files(self._writer.journals, stack)
+            files = open_journal(self._writer, stack)
             for position, line in read_lines_from(files, self._next):
                 if until is not None and position > until:
                     return

@@ -220,6 +220,28 @@ class Questions(RolloutQuestions):
 
         return self._query(lambda read: read_tokens(partial(read, steps=steps), id))
 
+    def ranks(self, *, steps: Steps = None) -> Table:
+        """Return which rank is slow: one row for each step, from the `rank` events of all ranks.
+
+        Columns: `run`, `step`, `ranks` (the number that reported), `slowest` (the rank that was
+        busy longest before the ranks wait for each other, with `slowest_host` and
+        `slowest_local_rank`), and `/min`, `/median` and `/max` over the ranks of `busy_s`
+        (generation and rewards), `generate_s`, `rewards_s`, `wait_s`, `step_s` (seconds),
+        `memory_bytes` and `gpu_peak_bytes` (bytes).
+
+        Args:
+            steps: As for `events`.
+
+        Raises:
+            RunError: A journal is damaged.
+
+        Example:
+            >>> run.ranks(steps=(100, None)).to_pandas()["slowest"].value_counts()
+        """
+        from logflume.query.ranks import read_ranks
+
+        return self._query(lambda read: read_ranks(partial(read, steps=steps)))
+
     def sql(self, query: str, *, external: bool = False) -> Table:
         """Return the result of a query in DuckDB's SQL dialect.
 

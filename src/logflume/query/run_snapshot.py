@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import islice, pairwise
+from itertools import chain, pairwise
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.formats.journal import Line, open_files, parse_line, read_lines, read_lines_from
-from logflume.formats.journal_lines import event_type_filter
+from logflume.formats.journal import Line, open_journal, parse_line, read_lines, read_lines_from
+from logflume.formats.journal_lines import event_type_filter, find_step
 from logflume.formats.parquet import (
     Part,
     are_there,
@@ -25,11 +25,9 @@ from logflume.formats.parquet import (
 )
 from logflume.runs.files import Writer
 from logflume.runs.state import RunState
-from logflume.values.kinds import Kind
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
 __all__ = ["MissingEvents", "Snapshot", "find_missing_events"]
 
@@ -57,7 +55,7 @@ class MissingEvents:
             stored = self._stored[int(attempt)]
             first = int(attempt), stored.first_missing
             with ExitStack() as stack:
-                files = open_files(writer.journals, stack)
+                files = open_journal(writer, stack)
                 for position, line in read_lines_from(files, first):
                     if position[0] >= following:
                         break
@@ -125,10 +123,15 @@ def find_missing_events(writer: Writer, complete: int, parts: Parts) -> MissingE
 
 def _count_rows(writer: Writer, parts: Parts) -> int:
     rows = 0
-    for path in _paths(writer, parts):
-        with open_part(path) as file:
-            rows += file.metadata.num_rows
+    for name, some in parts.items():
+        for part in some:
+            rows += part.rows if part.rows >= 0 else _read_rows(writer.parquet / name / part.name)
     return rows
+
+
+def _read_rows(path: Path) -> int:
+    with open_part(path) as file:
+        return file.metadata.num_rows
 
 
 def _read_seqs(writer: Writer, parts: Parts) -> Iterator[Any]:
@@ -139,7 +142,8 @@ def _paths(writer: Writer, parts: Parts) -> Iterator[Path]:
     return (writer.parquet / name / part.name for name, some in parts.items() for part in some)
 
 
-_CHUNK_EVENTS = 10_000
+_KEPT_BYTES = 1 << 17
+"""Of a journal's lines that Parquet lacks: a question that reads several types reads them once."""
 
 
 class Snapshot:
@@ -163,6 +167,7 @@ class Snapshot:
         self._writer = writer
         self._parts: dict[str, list[Part]] = {}
         self._missing: MissingEvents | None = None
+        self._kept_lines: list[Line] | None = None
         self._is_complete = False
         if writer.state is not None:
             self._is_complete = writer.is_complete and has_parts(writer.parquet)
@@ -205,7 +210,9 @@ class Snapshot:
         counts = Counter(event["event"] for event in self._in_journal())
         for table in self._tables():
             for path in self._files(table):
-                counts += count_values(path, "event")
+                # Only a name with `_` may stand for several types: see `folder_name`.
+                rows = Part.of_name(path.name).rows if "_" not in table else -1
+                counts += Counter({table: rows}) if rows >= 0 else count_values(path, "event")
         return counts
 
     def types(self) -> set[str]:
@@ -218,45 +225,22 @@ class Snapshot:
         import pyarrow.compute as pc
 
         self._check()
-        steps = [event.get("step") for event in self._in_journal()]
-        newest = [path for table in self._tables() for path in self._files(table)[-1:]]
-        steps += [pc.max(read_column(path, "step")).as_py() for path in newest]
-        return max((step for step in steps if step is not None), default=None)
+        steps = [step for line in self._lines() if (step := find_step(line.raw)) is not None]
+        if not steps:
+            newest = [path for table in self._tables() for path in self._files(table)[-1:]]
+            found = [pc.max(read_column(path, "step")).as_py() for path in newest]
+            steps = [step for step in found if step is not None]
+        return max(steps, default=None)
 
-    def journal_table(self, event_type: str) -> pa.Table | None:
-        """Return the events of a type that only the journal has; None if there are none.
-
-        The table also has the columns of the type's Parquet parts.
-        """
-        import pyarrow as pa
-
-        from logflume.values.arrow import Columns, widen
-
+    def journal_events(self, event_type: str) -> Iterator[dict[str, Any]]:
+        """Yield the events of a type that only the journal has."""
         self._check(folder_name(event_type))
-        columns = None
-        tables = []
-        for events in _chunks(self._in_journal(event_type)):
-            if columns is None:
-                columns = Columns(event_type, self._stored_kinds(event_type))
-            tables.append(columns.to_table(events))
-        if columns is None:
-            return None
-        schema = columns.schema
-        table = pa.concat_tables([widen(chunk, schema) for chunk in tables])
-        if self.is_renamed:
-            names = pa.repeat(pa.scalar(self.run, pa.string()), len(table))
-            table = table.set_column(table.column_names.index("run"), "run", names)
-        return table
-
-    def _stored_kinds(self, event_type: str) -> dict[str, Kind]:
-        """Return the kinds of the columns of a type's newest part, which has all columns so far."""
-        for path in self.files(event_type)[-1:]:
-            with open_part(path) as file:
-                return _kinds(file.schema_arrow)
-        return {}
+        return self._in_journal(event_type)
 
     def _tables(self) -> list[str]:
-        return [] if self._missing is None else list_tables(self._writer.parquet)
+        if self._is_complete:
+            return list_tables(self._writer.parquet)
+        return list(self._parts) if self._missing is not None else []
 
     def _files(self, table: str) -> list[Path]:
         """Return the Parquet files of a table: the same ones that `_missing` was computed from."""
@@ -269,43 +253,37 @@ class Snapshot:
     def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the events that Parquet lacks."""
         is_wanted = None if event_type is None else event_type_filter(event_type)
-        events: Iterable[dict[str, Any]]
+        lines = (line for line in self._lines() if is_wanted is None or is_wanted(line.raw))
+        return (e for e in map(parse_line, lines) if event_type is None or e["event"] == event_type)
+
+    def _lines(self) -> Iterable[Line]:
+        """Return the lines that Parquet lacks."""
+        if self._kept_lines is not None:
+            return self._kept_lines
         if self._missing is None:
-            events = read_journal(self._writer, is_wanted)
+            lines = read_complete_lines(self._writer)
         else:
             lines = self._missing.read_lines(self._writer)
-            events = map(parse_line, filter(_selects(is_wanted), lines))
-        return (e for e in events if event_type is None or e["event"] == event_type)
+        kept, kept_bytes = [], 0
+        for line in lines:
+            kept.append(line)
+            kept_bytes += len(line.raw)
+            if kept_bytes > _KEPT_BYTES:
+                return chain(kept, lines)
+        self._kept_lines = kept
+        return kept
 
 
-def read_journal(
-    writer: Writer, is_wanted: Callable[[bytes], bool] | None = None
-) -> Iterator[dict[str, Any]]:
+def read_complete_lines(writer: Writer) -> Iterator[Line]:
+    """Yield the lines of a writer's journal, except an incomplete last one."""
+    with ExitStack() as stack:
+        yield from (line for line in read_lines(open_journal(writer, stack)) if line.is_complete)
+
+
+def read_journal(writer: Writer) -> Iterator[dict[str, Any]]:
     """Yield the events of a writer's journal.
-
-    Args:
-        writer: The writer.
-        is_wanted: Whether a line is to be read; None: all are.
 
     Raises:
         RunError: A line is not an event.
     """
-    with ExitStack() as stack:
-        lines = read_lines(open_files(writer.journals, stack))
-        yield from map(parse_line, filter(_selects(is_wanted), lines))
-
-
-def _selects(is_wanted: Callable[[bytes], bool] | None) -> Callable[[Line], bool]:
-    return lambda line: line.is_complete and (is_wanted is None or is_wanted(line.raw))
-
-
-def _chunks(events: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    while chunk := list(islice(events, _CHUNK_EVENTS)):
-        yield chunk
-
-
-def _kinds(schema: Iterable[pa.Field[Any]]) -> dict[str, Kind]:
-    from logflume.values.arrow import find_stored_kind
-
-    kinds = {field.name: find_stored_kind(field.name, field.type) for field in schema}
-    return {name: kind for name, kind in kinds.items() if kind is not None}
+    return map(parse_line, read_complete_lines(writer))

@@ -12,7 +12,7 @@ import pyarrow as pa
 from logflume.query.columns import PATTERN, check, join_schemas, match
 from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.run_snapshot import Snapshot
-from logflume.query.sources import ScanResult, Source, find_sources, read_sources
+from logflume.query.sources import Source, find_sources, read_sources
 from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LatestAttempts
 from logflume.values.arrow import Columns, widen
 
@@ -101,13 +101,15 @@ def read_events(
     latest_only = any(run.latest_only for run in runs)
     step_columns = _STEP_COLUMNS if latest_only else []
 
-    def required(available: Sequence[str]) -> list[str]:
-        return list(dict.fromkeys([*match(columns, available), *_ORDER_COLUMNS, *step_columns]))
+    def required(available: pa.Schema) -> list[str]:
+        names = [*match(columns, available.names), *_ORDER_COLUMNS, *step_columns]
+        return [n for n in dict.fromkeys(names) if kinds is None or kinds(available.field(n))]
 
     results = read_sources(sources, required, row_filter, None if latest_only else prefilter)
+    schemas = list({id(result.schema): result.schema for result in results}.values())
     if kinds is not None:
-        results = [_select_kinds(result, kinds) for result in results]
-    schema = join_schemas(result.schema for result in results)
+        schemas = [pa.schema([field for field in schema if kinds(field)]) for schema in schemas]
+    schema = join_schemas(schemas)
     if not schema.names:
         schema = _empty_schema(event_type, (columns or ()) if kinds is None else ())
     if kinds is None:
@@ -123,12 +125,6 @@ def read_events(
         else:
             tables += [events for _, events in of_run]
     return pa.concat_tables([widen(events, tables[0].schema) for events in tables])
-
-
-def _select_kinds(result: ScanResult, kinds: Callable[[pa.Field[Any]], bool]) -> ScanResult:
-    selected = [field.name for field in result.events.schema if kinds(field)]
-    schema = pa.schema([field for field in result.schema if kinds(field)])
-    return ScanResult(schema, result.events.select(selected))
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:
@@ -162,7 +158,7 @@ def _latest(
     The latest attempts are determined from all events of these steps, not only from the requested
     ones.
     """
-    results = read_sources(sources, lambda _available: _STEP_COLUMNS, lambda _source: step_filter)
+    results = read_sources(sources, lambda _schema: _STEP_COLUMNS, lambda _source: step_filter)
     keys = [result.events for result in results if len(result.events)]
     latest = LatestAttempts(pa.concat_tables(keys)) if keys else None
     return [one if latest is None or not len(one) else latest.filter(one) for one in events]

@@ -18,13 +18,14 @@ import pyarrow.parquet as pq
 
 from logflume.formats.parquet import Part, open_part
 from logflume.query.columns import join_schemas
+from logflume.query.journal_tables import JournalEvents, convert_journals
 from logflume.query.row_filter import Limits, RowFilter
 from logflume.query.run_snapshot import Snapshot
 from logflume.values.arrow import widen
 
 __all__ = ["ScanResult", "Source", "find_sources", "read_sources"]
 
-SelectColumns: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+SelectColumns: TypeAlias = Callable[[pa.Schema], Sequence[str]]
 Prefilter: TypeAlias = Callable[[pa.Table], pa.Table]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,18 +38,23 @@ _CHUNKS_PER_THREAD = 8
 """Few, because each chunk has a cost, but enough for all threads to finish together."""
 
 
-class Source(NamedTuple):
+class Source:
     """The events of one type and writer.
+
+    Args:
+        snapshot: The events of the writer.
+        event_type: The type.
 
     Attributes:
         run: The run's id; None if unknown.
         files: Parquet files, in order.
-        journal_table: The events that only the journal has, if any.
+        journal: The events that only the journal has.
     """
 
-    run: str | None
-    files: Sequence[Path]
-    journal_table: pa.Table | None
+    def __init__(self, snapshot: Snapshot, event_type: str) -> None:
+        self.run = snapshot.run
+        self.files = snapshot.files(event_type)
+        self.journal = JournalEvents(snapshot, event_type)
 
 
 class ScanResult(NamedTuple):
@@ -65,10 +71,7 @@ class ScanResult(NamedTuple):
 
 def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]:
     """Return the sources of the events of a type, one for each writer."""
-    return [
-        Source(snapshot.run, snapshot.files(event_type), snapshot.journal_table(event_type))
-        for snapshot in snapshots
-    ]
+    return [Source(snapshot, event_type) for snapshot in snapshots]
 
 
 def read_sources(
@@ -81,54 +84,87 @@ def read_sources(
 
     Args:
         sources: The sources.
-        select_columns: Returns the columns to read, of those that a file has.
+        select_columns: Returns the columns to read, of those that a file has. Called once for all
+            files with equal schemas.
         filter_for: Returns the row filter for a source.
         prefilter: Reduces the events read from each file; None: they are kept as they are.
     """
+    columns = _KnownSchemas(select_columns)
 
     def read(file: tuple[Path, Source]) -> ScanResult:
         path, source = file
-        result = _read_file(path, source.run, select_columns, filter_for(source))
+        result = _read_file(path, source.run, columns, filter_for(source))
         if prefilter is None or len(result.events) < _PREFILTER_ROWS:
             return result
         return result._replace(events=prefilter(result.events))
 
     files = [(path, source) for source in sources for path in source.files]
     pieces = iter(_map_in_threads(read, files))
-    results = []
-    for source in sources:
-        of_source = list(islice(pieces, len(source.files)))
-        if source.journal_table is not None:
-            events = filter_for(source).apply(source.journal_table)
-            names = select_columns(events.column_names)
-            of_source.append(ScanResult(events.schema, events.select(names)))
-        results.append(_concat(of_source))
-    return results
+    of_sources = [list(islice(pieces, len(source.files))) for source in sources]
+    newest = zip(sources, (of_source[-1:] for of_source in of_sources), strict=True)
+    convert_journals([(source.journal, _newest_schema(source, last)) for source, last in newest])
+    for source, of_source in zip(sources, of_sources, strict=True):
+        if source.journal.table is not None:
+            events = filter_for(source).apply(source.journal.table)
+            schema, names = columns.find(events.schema)
+            of_source.append(ScanResult(schema, events.select(names)))
+    return [_concat(of_source) for of_source in of_sources]
+
+
+def _newest_schema(source: Source, newest: Sequence[ScanResult]) -> pa.Schema | None:
+    """Return the schema of a source's newest file, which has all columns so far."""
+    if not newest or source.journal.is_converted:
+        return None
+    if newest[0].schema.names:
+        return newest[0].schema
+    with open_part(source.files[-1]) as file:  # its name ruled out matching events
+        return file.schema_arrow
+
+
+class _KnownSchemas:
+    """The schemas met so far: a thousand ranks have few different ones.
+
+    Args:
+        select_columns: As for `read_sources`.
+    """
+
+    def __init__(self, select_columns: SelectColumns) -> None:
+        self._select_columns = select_columns
+        self._known: list[tuple[pa.Schema, list[str]]] = []
+
+    def find(self, schema: pa.Schema) -> tuple[pa.Schema, list[str]]:
+        """Return the first schema that equals this one, and the columns to read."""
+        for known in self._known:
+            if known[0].equals(schema):
+                return known
+        self._known.append((schema, list(self._select_columns(schema))))
+        return self._known[-1]
 
 
 def _concat(results: Sequence[ScanResult]) -> ScanResult:
+    """Return the results of one source as one."""
+    if not results:
+        return ScanResult(pa.schema([]), pa.table({}))
     if len(results) == 1:
         return results[0]
     schema = join_schemas(result.events.schema for result in results)
-    tables = [widen(result.events, schema) for result in results]
-    events = pa.concat_tables([schema.empty_table(), *tables])
+    events = pa.concat_tables([widen(result.events, schema) for result in results])
     return ScanResult(join_schemas(result.schema for result in results), events)
 
 
 def _read_file(
-    path: Path, run: str | None, select_columns: SelectColumns, row_filter: RowFilter
+    path: Path, run: str | None, columns: _KnownSchemas, row_filter: RowFilter
 ) -> ScanResult:
     """Return the matching events of a file, skipping row groups without any.
 
     The run's id is the same in all of its files, so the column isn't read where the id is known. A
     file whose name rules out matching events isn't opened.
     """
-    part = Part.of_name(path.name, -1, -1)
+    part = Part.of_name(path.name)
     if not row_filter.may_match(None, (part.first_seq, part.last_seq)):
         return ScanResult(pa.schema([]), pa.table({}))
     with open_part(path) as file:
-        schema = file.schema_arrow
-        names = list(select_columns(schema.names))
+        schema, names = columns.find(file.schema_arrow)
         known = {"run"} & set(names) if run is not None else set()
         required = [n for n in dict.fromkeys([*names, *row_filter.columns]) if n not in known]
         groups = _find_groups(file.metadata, row_filter)

@@ -11,6 +11,7 @@ import orjson
 
 from logflume.events.catalogue import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
+from logflume.query.journal_tables import read_journal_tables
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, find_types, read_events
 from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LATEST_SQL
@@ -219,13 +220,13 @@ def _select_all(
     plain_files = [path for one in snapshots if not one.is_renamed for path in one.files(name)]
     if plain_files:
         selects.append(f"select * from {_scan(plain_files)}")
-    for number, snapshot in enumerate(snapshots):
+    for snapshot in snapshots:
         if snapshot.is_renamed and (files := snapshot.files(name)):
             run = quote_text(snapshot.run or "")
             selects.append(f"select * replace ({run} as run) from {_scan(files)}")
-        if (journal_table := snapshot.journal_table(name)) is not None:
-            connection.register(f"{prefix}/{number}", journal_table)
-            selects.append(f"select * from {quote_name(f'{prefix}/{number}')}")
+    for number, table in enumerate(read_journal_tables(snapshots, name)):
+        connection.register(f"{prefix}/{number}", table)
+        selects.append(f"select * from {quote_name(f'{prefix}/{number}')}")
     return " union all by name ".join(selects)
 
 

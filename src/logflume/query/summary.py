@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import msgspec
 
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
-from logflume.runs.files import find_writers
-from logflume.runs.status import read_run_status
+from logflume.runs.files import Writer, find_writers
+from logflume.runs.status import status_of
 
 __all__ = ["RunSummary", "summarize"]
 
@@ -66,11 +67,12 @@ def summarize(folder: Path) -> RunSummary:
     """
     writers = find_writers(folder)
     snapshots = [Snapshot(writer) for writer in writers]
-    files = [RunFiles(snapshots, latest_only=False)]
+    leading = [snapshots[index] for index in _find_leading(writers)]
+    files = [RunFiles(leading, latest_only=False)]
     started = _of_latest(read_events(files, "run_started").to_pylist())
     finished = _of_latest(read_events(files, "run_finished").to_pylist())
     first: dict[str, Any] = next((e for e in started if e.get("schema_version") is not None), {})
-    status = read_run_status(folder).status
+    status = status_of(folder, writers).status
     attempt = first.get("attempt", 0)
     last: dict[str, Any] = next((e for e in finished if e["attempt"] == attempt), {})
     merged = {
@@ -81,7 +83,7 @@ def summarize(folder: Path) -> RunSummary:
         folder=folder,
         status=last.get("status", "unknown") if status == "unknown" else status,
         attempt=attempt,
-        ranks=sorted({event["rank"] for event in started}),
+        ranks=_find_ranks(writers, started),
         started=first.get("timestamp"),
         ended=last.get("timestamp"),
         duration_s=last.get("duration_s"),
@@ -94,6 +96,36 @@ def summarize(folder: Path) -> RunSummary:
         hyperparameters=_with_prefix(merged, "hyperparameters/"),
         config=_read_config(first.get("config")),
     )
+
+
+def _find_leading(writers: Sequence[Writer]) -> list[int]:
+    """Return the indices of the writers whose events describe the latest attempt.
+
+    Their states show who they are: the lowest rank, and the first rank that has ended. Without the
+    states, it may be any writer.
+    """
+    states = [writer.state for writer in writers]
+    if not _are_known(writers):
+        return list(range(len(writers)))
+    latest = max((state.attempt for state in states if state is not None), default=0)
+    current = [i for i, state in enumerate(states) if state and state.attempt == latest]
+    lowest = min((writers[index].rank for index in current), default=0)
+    ended = [i for i in current if (state := states[i]) and state.status != "running"]
+    return sorted({*(i for i in current if writers[i].rank == lowest), *ended[:1]})
+
+
+def _find_ranks(writers: Sequence[Writer], started: Sequence[dict[str, Any]]) -> list[int]:
+    """Return the ranks that have started the latest attempt."""
+    if not _are_known(writers):
+        return sorted({event["rank"] for event in started})
+    states = [(writer.rank, writer.state) for writer in writers]
+    latest = max((state.attempt for _, state in states if state), default=0)
+    return sorted({rank for rank, state in states if state and state.attempt == latest})
+
+
+def _are_known(writers: Sequence[Writer]) -> bool:
+    """Whether the state of every writer that has one can be read."""
+    return all(writer.state is not None or writer.process is not None for writer in writers)
 
 
 def _of_latest(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +28,11 @@ class Writer:
         folder: The run's folder.
         suffix: The part that the writer's file names share, as `RunInfo.expand` makes it: empty for
             rank 0, `-rank1`, `-pid77`.
+        listed: The files of its journal when the folder was listed, with their inodes; None if it
+            wasn't.
 
     Attributes:
-        folder, suffix: As given.
+        folder, suffix, listed: As given.
         attempt: The number of a concurrent attempt; None for others.
         rank: Its rank.
         process: The tag of a forked child, such as `pid77`; None for others.
@@ -40,9 +42,10 @@ class Writer:
         lock_name: Name of its lock file.
     """
 
-    def __init__(self, folder: Path, suffix: str) -> None:
+    def __init__(self, folder: Path, suffix: str, listed: Mapping[str, int] | None = None) -> None:
         self.folder = folder
         self.suffix = suffix
+        self.listed = listed
         match = _SUFFIX.fullmatch(suffix)
         attempt, process, process_id, rank = match.groups() if match else (None,) * 4
         self.attempt = None if attempt is None else int(attempt)
@@ -69,7 +72,7 @@ class Writer:
         """Whether the process is still writing."""
         return is_locked(self.folder / self.lock_name)
 
-    @property
+    @cached_property
     def parquet(self) -> Path:
         """The folder of its Parquet parts; a forked child has none."""
         return self.folder / f"parquet{self.suffix}"
@@ -81,8 +84,27 @@ class Writer:
         return state is not None and state.complete.get(self.parquet.name, 0) > state.attempt
 
     def journals(self) -> list[Path]:
-        """Return the files of its journal, in order; see `journal_files`."""
+        """List the folder, and return the files of the journal, in order; see `journal_files`."""
         return journal_files(self.folder / self.journal_name)
+
+    def listed_journals(self) -> list[Path] | None:
+        """Return the same without listing the folder; None if that may miss files.
+
+        A file that is renamed while the folder is listed may appear under neither name. But then
+        the numbers of the rotated files have a gap, or there is a next one, or a new active file.
+        """
+        if self.listed is None:
+            return None
+        path = self.folder / self.journal_name
+        numbers = sorted(set(_find_rotated(path, self.listed).values()))
+        following = f"{self.folder}/events{self.suffix}.{len(numbers) + 1:06d}.jsonl"
+        unlisted = [following, f"{following}.zst"]
+        if self.journal_name not in self.listed:
+            unlisted.append(str(path))
+        is_whole = numbers == list(range(1, len(numbers) + 1))
+        if not is_whole or any(map(os.path.lexists, unlisted)):
+            return None
+        return _in_order(path, self.listed)
 
 
 def rotated_files(path: Path) -> dict[Path, int]:
@@ -110,7 +132,15 @@ def journal_files(path: Path) -> list[Path]:
     Raises:
         OSError: The folder can't be read.
     """
-    names = _list_names(path.parent)
+    return _in_order(path, _list_names(path.parent))
+
+
+def _list_names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+def _in_order(path: Path, names: Collection[str]) -> list[Path]:
     numbers = _find_rotated(path, names)
     rotated = [file for file in numbers if _compressed(file) not in numbers]
     current = [file for file in (path, _compressed(path)) if file.name in names]
@@ -132,11 +162,11 @@ def _compressed(path: Path) -> Path:
 
 
 MAX_WRITERS = 4_096
-"""Of a run, for readers: each one lists the folder for itself."""
+"""Of a run, for readers."""
 
 
 def find_writers(folder: Path, max_writers: int | None = MAX_WRITERS) -> list[Writer]:
-    """Return all writers of a run, rank 0 first.
+    """List the folder of a run, and return all its writers, rank 0 first.
 
     Args:
         folder: The run's folder.
@@ -145,20 +175,20 @@ def find_writers(folder: Path, max_writers: int | None = MAX_WRITERS) -> list[Wr
     Raises:
         RunError: The run has more.
     """
-    matches = map(_FILE.fullmatch, _list_names(folder))
-    suffixes = {match[1] or match[2] or "" for match in matches if match}
-    if max_writers is not None and len(suffixes) > max_writers:
+    found: dict[str, dict[str, int]] = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if match := _FILE.fullmatch(entry.name):
+                of_writer = found.setdefault(match[1] or match[2] or "", {})
+                if entry.name.startswith("events"):
+                    of_writer[entry.name] = entry.inode()
+    if max_writers is not None and len(found) > max_writers:
         raise RunError(
-            f"{folder}: the files of {len(suffixes):,} writers (ranks, forked children, concurrent "
+            f"{folder}: the files of {len(found):,} writers (ranks, forked children, concurrent "
             f"attempts), and a run with more than {max_writers:,} is not read. Move those of the "
             "ranks that you don't need to another folder"
         )
-    return [Writer(folder, suffix) for suffix in sorted(suffixes, key=_suffix_key)]
-
-
-def _list_names(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in entries]
+    return [Writer(folder, suffix, found[suffix]) for suffix in sorted(found, key=_suffix_key)]
 
 
 def _suffix_key(suffix: str) -> list[tuple[int, str]]:

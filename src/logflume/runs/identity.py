@@ -16,6 +16,7 @@ __all__ = [
     "LATEST",
     "check_run_id",
     "find_division",
+    "find_local_rank",
     "find_rank",
     "find_run_id",
     "random_run_id",
@@ -96,6 +97,17 @@ def find_rank(environ: Mapping[str, str] | None = None) -> int:
     """Return the rank of this process as set by its launcher (torchrun, MPI, Slurm), else 0."""
     environ = os.environ if environ is None else environ
     return _find_number(environ, _RANK_VARIABLES) or 0
+
+
+def find_local_rank(environ: Mapping[str, str] | None = None) -> int:
+    """Return the rank of this process on its machine, as set by its launcher.
+
+    Where the launcher doesn't set it, it is the rank: one machine is assumed.
+    """
+    environ = os.environ if environ is None else environ
+    # Slurm's last, as with the rank.
+    local = _find_number(environ, (*_LOCAL_RANK_VARIABLES, "SLURM_LOCALID"))
+    return find_rank(environ) if local is None else local
 
 
 def find_run_id(environ: Mapping[str, str] | None = None) -> str | None:

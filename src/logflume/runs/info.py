@@ -17,6 +17,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         run: Run id, the same for all ranks and attempts.
         attempt: 0 at first, then 1, 2 … each time the run is continued.
         rank: Rank of the process, 0 on one machine.
+        local_rank: Rank of the process on its machine. Readers of a run don't know it: it is 0.
         dir: The folder that contains the runs; the run's own folder is `folder`.
         process: Tag of a forked child, `pid<pid>`; None in every other process.
         is_concurrent: Whether this is a concurrent attempt: another process writes the same run
@@ -30,6 +31,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     attempt: int = 0
     rank: int = 0
+    local_rank: int = 0
     dir: Path = Path("logs")
     process: str | None = None
     is_concurrent: bool = False

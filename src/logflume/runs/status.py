@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from logflume.runs.description import RunDescription
-from logflume.runs.files import find_writers
+from logflume.runs.files import Writer, find_writers
 
-__all__ = ["RunStatus", "read_run_status"]
+__all__ = ["RunStatus", "read_run_status", "status_of"]
 
 
 class RunStatus(NamedTuple):
@@ -33,7 +34,11 @@ class RunStatus(NamedTuple):
 
 def read_run_status(folder: Path) -> RunStatus:
     """Return the status of the run in a folder."""
-    writers = find_writers(folder)
+    return status_of(folder, find_writers(folder))
+
+
+def status_of(folder: Path, writers: Sequence[Writer]) -> RunStatus:
+    """Return the status of a run whose writers are known already."""
     state = next((writer.state for writer in writers if writer.state is not None), None)
     if state is None:
         return RunStatus(folder.resolve().name, "unknown")

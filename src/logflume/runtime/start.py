@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from logflume.config.components import for_rank
 from logflume.config.eligibility import find_obstacle
 from logflume.config.model import Config
 from logflume.events.times import format_time
@@ -35,6 +36,7 @@ from logflume.runs.identity import (
     LATEST,
     check_run_id,
     find_division,
+    find_local_rank,
     find_rank,
     find_run_id,
     random_run_id,
@@ -119,6 +121,7 @@ def start(
     commit = GitCommit()
     with ExitStack() as undo:
         run = _identify(config, working_dir, undo)
+        config = for_rank(config, run)
         if config.when_claimed == "error":
             refuse_import(run)
         orphan_timeout_s = config.shutdown_timeout_s + ORPHAN_MARGIN_S
@@ -345,7 +348,13 @@ def _identify(config: Config, working_dir: Path, undo: ExitStack) -> RunInfo:
         with suppress(FileExistsError):
             run = _reserve(folder / candidate, undo)
     check_run_id(run)
-    return RunInfo(run=run, rank=find_rank(), dir=folder, working_dir=working_dir)
+    return RunInfo(
+        run=run,
+        rank=find_rank(),
+        local_rank=find_local_rank(),
+        dir=folder,
+        working_dir=working_dir,
+    )
 
 
 def _reserve(folder: Path, undo: ExitStack) -> str:

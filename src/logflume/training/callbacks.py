@@ -15,6 +15,7 @@ from logflume.logger.channels import CHANNELS
 from logflume.logger.logger import get_logger
 from logflume.runtime.exits import forget_ending
 from logflume.runtime.lifecycle import current_config, set_step
+from logflume.training.rank_report import RANK_REPORT
 from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.trainer_arguments import argument_fields
 from logflume.training.validation import Validation
@@ -77,11 +78,13 @@ class EnhancedLoggingCallback(TrainerCallback):
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tag the events within a step with the step that it completes."""
         STEP_TRACKER.in_step = True
+        RANK_REPORT.begin_step()
         set_step(state.global_step + 1, "train")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Reset the mode, because an evaluation may follow, and run the validation if it is due."""
         STEP_TRACKER.in_step = False
+        RANK_REPORT.end_step(state.global_step)
         set_step(state.global_step)
         is_due = self._has_prompts and state.global_step % self._frequency == 0
         if is_due and state.is_world_process_zero:

@@ -11,6 +11,7 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.training.function_names import distinct_names, name_of
 from logflume.training.log_extra import LogExtra, extra_columns
+from logflume.training.rank_report import RANK_REPORT
 from logflume.training.rollouts import log_rollouts
 from logflume.training.tokens import TokenCapture
 from logflume.training.trainer_batch import CaptureOptions, ScoredBatch, read_batch
@@ -197,7 +198,11 @@ class RolloutHooks:
                 f"{type(self._trainer).__name__}.{_GENERATE} doesn't call {_SCORE}, so its "
                 "rollouts are not logged"
             )
-        generate_s = elapsed_s - sum(batch.score_s for batch in batches)
+        score_s = sum(batch.score_s for batch in batches)
+        generate_s = elapsed_s - score_s
+        if mode == "train":
+            rewards_s = sum(sum(batch.reward_s.values()) for batch in batches)
+            RANK_REPORT.add_rollouts(generate_s, rewards_s, score_s - rewards_s)
         used = call_guarded(lambda: len(output["completion_ids"]))
         scored = sum(len(batch.call["completions"]) for batch in batches)
         is_partial = len(batches) > 1 or (type(used) is int and used != scored)

@@ -23,11 +23,13 @@ _SCRIPT = Path(__file__).with_name("__main__.py")
 _ALLOCATORS = {
     "MALLOC_TRIM_THRESHOLD_": "8388608",
     "MALLOC_MMAP_THRESHOLD_": "1048576",
-    "MIMALLOC_PURGE_DELAY": "0",
+    "MALLOC_ARENA_MAX": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 """What becomes of free memory. The C library keeps 8 MB for the next batch of events: requesting it
-from the system each time takes a sixth of all CPU. Arrow's allocator returns it at once, because
-the next table comes much later."""
+from the system each time takes a sixth of all CPU. Arrow uses the C library, too, and all threads
+one arena: each allocator and arena keeps memory of its own, and a machine has a worker process for
+each of its ranks."""
 
 _PIPE_BYTES = 2**20
 """What Linux grants to every user: more than most batches. With a smaller pipe the sender waits for

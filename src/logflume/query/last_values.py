@@ -1,0 +1,155 @@
+"""What a list of runs shows, from both ends of one journal: it must not read them all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from logflume.formats.journal import Line, open_journal, parse_line, read_lines
+from logflume.formats.journal_lines import event_type_filter
+from logflume.runs.files import Writer
+
+__all__ = ["LastValues", "read_hyperparameters", "read_last_values"]
+
+HYPERPARAMETERS = "hyperparameters/"
+
+_FIRST_BYTES = 1 << 15
+_GROWTH = 8
+_MAX_BYTES = 1 << 21
+"""Of the end of a journal: a step with many long completions."""
+
+
+class LastValues(NamedTuple):
+    """The values of the last step that was trained.
+
+    Attributes:
+        step: The step.
+        reward: The mean reward, as the trainer reports it; else that of rank 0's completions.
+        duration_s: How long the latest attempt took, in seconds; None if it hasn't ended.
+    """
+
+    step: int | None
+    reward: float | None
+    duration_s: float | None
+
+
+def read_last_values(writers: Sequence[Writer]) -> LastValues | None:
+    """Return what a run logged last, from the end of the journal of its first rank.
+
+    Args:
+        writers: All writers of the run.
+
+    Returns:
+        The values; None if the end of the journal doesn't have them, for example just after a
+        rotation.
+
+    Raises:
+        RunError: The journal can't be read, or is damaged at its end.
+    """
+    writer = max(writers, key=_attempt, default=None)  # of equal ones, the lowest rank is first
+    if writer is None:
+        return None
+    with ExitStack() as stack:
+        files = open_journal(writer, stack)
+        if not files or files[-1][0].suffix == ".zst":
+            return None
+        path, file = files[-1]
+        size_bytes = file.seek(0, os.SEEK_END)
+        tail_bytes = _FIRST_BYTES
+        while True:
+            start = max(0, size_bytes - tail_bytes)
+            file.seek(start)
+            end = _End(path, file.read(size_bytes - start), is_whole=start == 0)
+            values = end.values(_attempt(writer))
+            if end.has_training or (start == 0 and len(files) == 1):
+                return values
+            if start == 0 or tail_bytes >= _MAX_BYTES:
+                return None if values.step is None else values
+            tail_bytes *= _GROWTH
+
+
+_FIRST_LINES = 200
+"""A trainer reports its arguments before its first step."""
+
+
+def read_hyperparameters(writers: Sequence[Writer]) -> dict[str, Any]:
+    """Return the hyperparameters in the beginning of the journal of a run's first rank.
+
+    Args:
+        writers: All writers of the run.
+
+    Raises:
+        RunError: The journal can't be read, or is damaged there.
+    """
+    may_match = event_type_filter("run_started")
+    found: dict[str, Any] = {}
+    with ExitStack() as stack:
+        files = open_journal(writers[0], stack) if writers else []
+        for line in islice(read_lines(files), _FIRST_LINES):
+            if line.is_complete and may_match(line.raw):
+                found |= {
+                    name.removeprefix(HYPERPARAMETERS): value
+                    for name, value in parse_line(line).items()
+                    if name.startswith(HYPERPARAMETERS) and value is not None
+                }
+    return found
+
+
+def _attempt(writer: Writer) -> int:
+    return -1 if writer.state is None else writer.state.attempt
+
+
+class _End:
+    """The end of a journal.
+
+    Args:
+        path: The file.
+        data: Its last bytes.
+        is_whole: Whether these are all.
+
+    Attributes:
+        has_training: Whether it has a report of the trainer with a reward.
+    """
+
+    def __init__(self, path: Path, data: bytes, is_whole: bool) -> None:
+        self._path = path
+        first = 0 if is_whole else data.find(b"\n") + 1
+        self._data = data[first : data.rfind(b"\n") + 1]
+        self._training = self._find("training", "reward")
+        self._reward = self._find("reward", "rewards/total/mean")
+        self.has_training = self._training.get("reward") is not None
+
+    def values(self, attempt: int) -> LastValues:
+        """Return the values, with the duration of this attempt."""
+        steps = [event["step"] for event in (self._training, self._reward) if event]
+        reward = self._training.get("reward")
+        ended = self._find("run_finished", "duration_s", has_step=False)
+        return LastValues(
+            max(steps, default=None),
+            self._reward.get("rewards/total/mean") if reward is None else reward,
+            ended.get("duration_s") if ended.get("attempt") == attempt else None,
+        )
+
+    def _find(self, event_type: str, field: str, *, has_step: bool = True) -> dict[str, Any]:
+        """Return the last event of a type with a field; without one, the last of the type.
+
+        Events of an evaluation don't count.
+        """
+        # Quotes within texts are escaped, so what is found is the event's own type.
+        pattern = b'"event":"%s",' % event_type.encode()
+        last: dict[str, Any] = {}
+        end = len(self._data)
+        while (position := self._data.rfind(pattern, 0, end)) >= 0:
+            end = self._data.rfind(b"\n", 0, position) + 1
+            raw = self._data[end : self._data.find(b"\n", position) + 1]
+            event = parse_line(Line(raw, self._path, None))
+            if has_step and (event.get("mode") == "eval" or event.get("step") is None):
+                continue
+            last = last or event
+            if event.get(field) is not None:
+                return {**event, "step": last["step"]}
+        return last
