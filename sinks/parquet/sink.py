@@ -7,7 +7,6 @@ options of this class and never needs it.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -19,6 +18,7 @@ from logflume.formats.positions import PositionSet
 from logflume.protocols import Event, ScanFault, ScannedEvent
 from logflume.resources import watched_process_id
 from logflume.runs.info import RunInfo
+from logflume.values.arrow_startup import start_arrow
 from logflume.values.columnar import EventColumns
 from logflume.values.event_checksum import event_checksum
 
@@ -36,23 +36,6 @@ _FIRST_ROTATE_S = 10.0
 _OTHER_ROTATE_S = 60.0
 _FIRST_TINY_PARTS = 64
 _OTHER_TINY_PARTS = 1
-
-
-def _forgo_pandas() -> None:
-    """Keep pyarrow from importing pandas in the worker process, which takes 25 MB.
-
-    With its first array pyarrow looks once whether pandas is installed, to recognize a Series.
-    Whatever needs pandas can still import it.
-    """
-    if watched_process_id() == os.getpid() or "pandas" in sys.modules:
-        return
-    sys.modules["pandas"] = None  # type: ignore[assignment]  # an import then fails
-    try:
-        import pyarrow as pa
-
-        pa.array([0])
-    finally:
-        del sys.modules["pandas"]
 
 
 class ParquetSink:
@@ -201,7 +184,8 @@ class ParquetSink:
     def _table_of(self, event_type: str) -> TypeTable:
         name = folder_name(event_type)
         if name not in self._tables:
-            _forgo_pandas()
+            if watched_process_id() != os.getpid():  # the training process may use pandas
+                start_arrow()
             from .table import TypeTable
 
             self._tables[name] = TypeTable(

@@ -13,6 +13,7 @@ import typer.main
 
 import logflume
 from logflume.cli import base
+from logflume.training.prompts import prompt_id
 from tests.cli.commands import check_output, run
 from tests.query.training_run import log_steps, start, write_run
 
@@ -91,12 +92,16 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+PROMPT_ID = prompt_id("1 + 1?")
+
 ARGUMENTS = {
     "runs": [],
     "show": ["second"],
     "compare": ["first", "second"],
     "plot": ["second", "loss", "rewards/*/mean"],
     "outputs": ["first", "-n", "100"],
+    "prompts": ["first", "--solved", "1"],
+    "prompt": ["first", PROMPT_ID, "--solved", "1"],
     "compact": ["first"],
     "replay": ["first", "--to", "csv", "--out", "replayed"],
     "import": ["trainer_state.json"],
@@ -133,6 +138,8 @@ def test_every_command_is_documented() -> None:
     """Each command that has `--json` has a section."""
     group = typer.main.get_command(base.app)
     commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]
+    # `logflume runs` is a group, whose command `list` runs if none is named.
+    commands |= {"runs": commands["runs"].commands["list"]}
     with_json = {
         name
         for name, command in commands.items()

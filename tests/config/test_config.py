@@ -214,7 +214,7 @@ def test_columns_of_a_csv(tmp_path: Path) -> None:
     logflume.shutdown()
     header, row = (tmp_path / "out.csv").read_text().splitlines()
 
-    assert ",question,true_answer,model_output,reasoning,answer," in header
+    assert ",question,true_answer,model_output,messages,reasoning,answer," in header
     assert "model_output" in row
 
 

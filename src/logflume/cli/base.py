@@ -17,6 +17,7 @@ import typer
 
 from logflume.cli.printing import echo
 from logflume.exceptions import LogflumeError, QueryError, RunError
+from logflume.values.arrow_startup import start_arrow
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run, Runs
@@ -170,7 +171,7 @@ def open_one(text: str) -> Run:
     from logflume.query.open_run import open_run
 
     folder = find_run(text)
-    _keep_pandas_out()
+    start_arrow()
     return open_run(folder)
 
 
@@ -182,7 +183,7 @@ def open_any(text: str, all_attempts: bool) -> Run | Runs:
     """
     from logflume.query.open_run import is_run, open_run, open_runs
 
-    _keep_pandas_out()
+    start_arrow()
     attempts: Attempts = "all" if all_attempts else "current"
     if set(text) & set("*?[") and not is_run(Path(text)):
         return open_runs(text, attempts=attempts)
@@ -206,35 +207,6 @@ def parse_steps(text: str | None) -> int | tuple[int | None, int | None] | None:
         raise QueryError(
             f"--step {text}: expected a step (400) or a range (100:200, 100:, :200)"
         ) from None
-
-
-def _keep_pandas_out() -> None:
-    """Let pyarrow believe for a moment that pandas isn't installed.
-
-    pyarrow imports pandas the first time it converts anything, to recognize its objects. That takes
-    longer than most commands, none of which uses pandas. A later `to_pandas()` still imports it.
-    """
-    sys.meta_path.insert(0, _Hidden)
-    try:
-        import pyarrow as pa
-
-        pa.array([0])
-    finally:
-        sys.meta_path.remove(_Hidden)
-
-
-class _Hidden:
-    """A finder that hides pandas."""
-
-    @staticmethod
-    def find_spec(name: str, *_: object) -> None:
-        """Refuse to find pandas.
-
-        Raises:
-            ModuleNotFoundError: pandas is to be imported.
-        """
-        if name == "pandas":
-            raise ModuleNotFoundError(name)
 
 
 def _known_runs(folder: Path) -> list[str]:
