@@ -77,6 +77,9 @@ if not TYPE_CHECKING:  # for type checkers a name that doesn't exist stays an er
             return import_module(f"logflume.{name}")
         if name not in __all__:
             raise AttributeError(f"module 'logflume' has no attribute {name!r}")
+        if name not in ("open_run", "open_runs"):
+            # It reports at exit what was logged without a run, and takes care of forks.
+            import_module("logflume.runtime.lifecycle")
         value = getattr(import_module(f"logflume.{_MODULES.get(name, 'logger.helpers')}"), name)
         globals()[name] = value
         return value
