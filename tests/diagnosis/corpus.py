@@ -100,7 +100,8 @@ def healthy_runs(half: Half, runs: int, count: int = 1000) -> Iterator[LabelledR
 
 def failing_runs(half: Half, runs_each: int, *kinds: str) -> Iterator[LabelledRun]:
     """Yield runs of each failure (or of those named), with shapes and onsets in turn."""
-    for index, kind in enumerate(kinds or FAILURES):
+    for kind in kinds or FAILURES:
+        index = list(FAILURES).index(kind)
         failure = FAILURES[kind]
         shapes = [s for s in SHAPES[half] if s in failure.shapes] or list(failure.shapes)
         for number in range(runs_each):

@@ -26,8 +26,9 @@ FIELDS = (
 
 _KEPT = 256
 _SHOWN = 5
-_TAIL_CHARACTERS = 400
+_TAIL_CHARACTERS = 800
 _PROBE_CHARACTERS = 12
+_PROBES_FROM_END = (12, 60)
 _LOOP_TIMES = 5
 _REPEATED_SHARE = 0.5
 _MIN_GROUP = 2
@@ -150,7 +151,8 @@ class Completions:
 def is_looping(text: str) -> bool:
     """Whether the end of a text repeats itself.
 
-    Its last characters occur at least five times in its last 400 characters.
+    Twelve of its last characters occur at least five times in the last 800: those at the end, or
+    those before an answer that follows the loop.
 
     >>> is_looping("so it is so it is so it is so it is so it is so it is so it is so it is")
     True
@@ -158,8 +160,11 @@ def is_looping(text: str) -> bool:
     False
     """
     tail = text[-_TAIL_CHARACTERS:].rstrip()
-    probe = tail[-_PROBE_CHARACTERS:]
-    return len(probe) == _PROBE_CHARACTERS and tail.count(probe) >= _LOOP_TIMES
+    for start in _PROBES_FROM_END:
+        probe = tail[-start:][:_PROBE_CHARACTERS]
+        if len(probe) == _PROBE_CHARACTERS and tail.count(probe) >= _LOOP_TIMES:
+            return True
+    return False
 
 
 def _duplicate_share(batch: Iterable[Completion]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 from logflume.diagnosis.completions import Condition
-from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
+from logflume.diagnosis.error_rate import BLOCK_REPORTS
 from logflume.diagnosis.finding import Evidence, Severity
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series
@@ -71,22 +71,9 @@ def risen(series: Series, *, level: float, rise: float, reports: int) -> Change 
     value = series.level(reports)
     if not (value >= level and value - bottom.level >= rise):  # NaN: too few reports
         return None
-    if not exceeds_block(series, value - bottom.level, reports):
+    if not series.is_significant(value - bottom.level, reports / BLOCK_REPORTS):
         return None
     return Change(bottom.level, value)
-
-
-def exceeds_block(series: Series, change: float, reports: int) -> bool:
-    """Whether a change from a block to the last few reports exceeds noise.
-
-    Where there are too few blocks to estimate the noise of their levels, the spread of the values
-    within blocks is used, and successive reports are taken for independent.
-    """
-    if len(series.blocks) > 2 * BLOCK_REPORTS:
-        return series.is_significant(change, 1, 1)
-    spread = max(block.std for block in series.blocks[:-1] or series.blocks)
-    error = spread * (1 / reports + 1 / BLOCK_REPORTS) ** 0.5
-    return change > critical_value(BLOCK_REPORTS - 1) * error
 
 
 def has_gained(series: Series, report: int, *, share: float) -> bool:

@@ -5,14 +5,14 @@ reports. This budget is divided by the number of tests in such a run (Bonferroni
 times the blocks of ten reports that each of them looks at. A change counts as significant if it
 exceeds the quantile of Student's t distribution for that probability.
 
-Two assumptions make these tests valid for the metrics of a training:
+The metrics of a training are neither independent nor normal. So
 
-- Values are compared as medians or means of blocks of ten reports, so that the correlation of
-  successive reports and single outliers have little effect (batch means).
-- The noise of a block is estimated from the differences of successive blocks, by their median
-  absolute deviation. A slow drift hardly changes that estimate. Its efficiency is 37 % that of the
-  standard deviation (Rousseeuw and Croux 1993, doi:10.1080/01621459.1993.10476408), which reduces
-  the degrees of freedom accordingly.
+- values are compared as medians of blocks of ten reports, which single outliers don't change and
+  in which the correlation of successive reports averages out (batch means);
+- the noise of such a level is the larger of two estimates. One is made of the spread within blocks,
+  and doubled, which covers a correlation of successive reports of up to 0.6. The other one is made
+  of the differences of successive blocks, by their median absolute deviation, and covers longer
+  correlations. A slow drift hardly changes either.
 
 A significant change may still be a healthy one, so every detector requires a minimum effect as
 well.
@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-__all__ = ["BLOCK_REPORTS", "FALSE_ALARMS_PER_RUN", "critical_value", "robust_freedom"]
+__all__ = ["BLOCK_REPORTS", "CORRELATION_FACTOR", "FALSE_ALARMS_PER_RUN", "critical_value"]
 
 FALSE_ALARMS_PER_RUN = 0.01
 """Wanted number of false alarms in a healthy run of 1,000 reports, of all detectors together."""
@@ -33,26 +33,24 @@ BLOCK_REPORTS = 10
 
 _TESTS_PER_RUN = 40 * 1_000 // BLOCK_REPORTS
 _MAX_FREEDOM = 200
-_MAD_EFFICIENCY = 0.37
 
-
-def robust_freedom(blocks: int) -> int:
-    """Return the degrees of freedom of the noise that is estimated from a number of blocks."""
-    return max(1, int(_MAD_EFFICIENCY * (blocks - 1)))
+CORRELATION_FACTOR = 2.0
+"""How much the standard error of a mean may be larger than without correlation: AR(1), 0.6."""
 
 
 @lru_cache(maxsize=256)
-def critical_value(freedom: int) -> float:
+def critical_value(freedom: int, conditions: int = 1) -> float:
     """Return how many standard errors a change has to exceed, one-sided.
 
     Args:
         freedom: Degrees of freedom of the estimated standard error, at least 1.
+        conditions: Number of changes in independent metrics that have to exceed it at once.
 
     >>> round(critical_value(10), 1), round(critical_value(200), 1)
-    (9.1, 4.7)
+    (8.8, 4.7)
     """
     freedom = min(max(freedom, 1), _MAX_FREEDOM)
-    probability = FALSE_ALARMS_PER_RUN / _TESTS_PER_RUN
+    probability = (FALSE_ALARMS_PER_RUN / _TESTS_PER_RUN) ** (1 / conditions)
     low, high = 0.0, 1e6
     for _ in range(80):
         middle = (low + high) / 2

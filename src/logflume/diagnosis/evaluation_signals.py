@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from logflume.diagnosis.detector import Detector
-from logflume.diagnosis.error_rate import critical_value, robust_freedom
+from logflume.diagnosis.error_rate import critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series, median
@@ -158,7 +158,6 @@ def _is_significant(values: Sequence[float], change: float) -> bool:
     """Whether a change of means of three values exceeds the noise of the values."""
     changes = [abs(b - a) for a, b in zip(values, values[1:], strict=False)]
     noise = 1.4826 / math.sqrt(2) * median(changes)
-    # There are far fewer evaluations than reports: 20 in a run of 1,000.
-    return change > min(critical_value(robust_freedom(len(values))), 6.0) * noise * math.sqrt(
-        2 / _MEAN_OF
-    )
+    # The level of the training, or the order of the gaps, is a second condition.
+    critical = critical_value(len(values), conditions=2)
+    return change > critical * noise * math.sqrt(2 / _MEAN_OF)

@@ -89,10 +89,10 @@ class GroupsWithoutSignal(Detector):
 
     def _kind(self, history: History) -> str:
         metric = find_correctness(history, CORRECTNESS)
-        place = position(history, metric) if metric else None
+        place = position(history, metric, blocks=2) if metric else None
         if place is None:
             metric = "reward"
-            place = position(history, metric)
+            place = position(history, metric, blocks=2)
         rewards = history[metric or "reward"]
         if place is None and rewards.top is not None and rewards.top.level > 0:
             place = rewards.blocks[-1].level / rewards.top.level

@@ -40,11 +40,11 @@ class _Plan(NamedTuple):
     """What to read from events with a certain set of fields.
 
     Attributes:
-        fields: The fields, with our names of their metrics.
+        fields: The fields, with our names of their metrics and the series.
         metrics: The same names.
     """
 
-    fields: tuple[tuple[str, str], ...]
+    fields: tuple[tuple[str, str, Series], ...]
     metrics: frozenset[str]
 
 
@@ -78,7 +78,7 @@ class History:
         return self._series.get(metric) or _EMPTY
 
     def __contains__(self, metric: str) -> bool:
-        return metric in self._series
+        return self[metric].count > 0
 
     def metrics(self, prefix: str) -> list[str]:
         """Return the metrics whose names begin with a prefix."""
@@ -152,12 +152,12 @@ class History:
                 metric, preference = found
                 if metric not in chosen or preference < chosen[metric][0]:
                     chosen[metric] = (preference, name)
-        fields = tuple(
-            (name, metric) for metric, (_, name) in chosen.items() if self._accepts(metric)
-        )
-        for name, metric in fields:
-            self._names.setdefault(metric, name)
-        return _Plan(fields, frozenset(metric for _, metric in fields))
+        fields = []
+        for metric, (_, name) in chosen.items():
+            if self._accepts(metric):
+                self._names.setdefault(metric, name)
+                fields.append((name, metric, self._series.setdefault(metric, Series())))
+        return _Plan(tuple(fields), frozenset(metric for _, metric, _ in fields))
 
     def _accepts(self, metric: str) -> bool:
         """Whether there is room for a metric: somebody may report ten thousand of them."""
@@ -170,22 +170,24 @@ class History:
         return metric in self._series or len(self._series) < _MAX_SERIES
 
     def _read(self, event: Mapping[str, Any], plan: _Plan) -> None:
-        for name, metric in plan.fields:
+        report, completed = self.reports, self.completed
+        for name, metric, series in plan.fields:
             value = event[name]
-            if type(value) is float:
-                if -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE:
-                    self._append(metric, value)
-                elif not math.isfinite(value):
-                    self.nonfinite[metric] = value
-            elif type(value) is int and -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE:
-                self._append(metric, float(value))
+            if type(value) is not float:
+                if type(value) is not int or not -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE:
+                    continue
+                value = float(value)
+            if -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE:
+                if series.append(value, report):
+                    completed.add(metric)
+            elif not math.isfinite(value):
+                self.nonfinite[metric] = value
 
     def _append(self, metric: str, value: float) -> None:
-        series = self._series.get(metric)
-        if series is None:
-            series = self._series[metric] = Series()
-        if series.append(value, self.reports):
-            self.completed.add(metric)
+        if metric in self._series or len(self._series) < _MAX_SERIES:
+            series = self._series.setdefault(metric, Series())
+            if series.append(value, self.reports):
+                self.completed.add(metric)
 
     def _derive_seconds_per_token(self, event: Mapping[str, Any]) -> None:
         """Divide the duration of the step by the tokens of the step, where both are known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logflume.diagnosis.detector import Detector, has_gained, risen
+from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 
@@ -14,7 +15,7 @@ class LengthGrowth(Detector):
 
     The mean length of the last three blocks is compared with three blocks 50, 100, 200 and 400
     reports before. It has to grow by `factor`, and by more than noise. The gain of the reward over
-    the same time, including one standard error, has to be below 5 %.
+    the same time, including one standard error of independent reports, has to be below 5 %.
 
     Args:
         factor: The growth.
@@ -49,7 +50,7 @@ class LengthGrowth(Detector):
             reward_before = rewards.mean_at(lengths.blocks[-1 - lag].end)
             reward = rewards.mean(3)
             limit = self._MAX_GAIN * max(abs(reward), abs(reward_before))
-            if not reward - reward_before + rewards.error(3, 3) < limit:
+            if not reward - reward_before + rewards.error(3, 3) / CORRELATION_FACTOR < limit:
                 continue
             name = history.name(self.reads[0])
             return Evidence(
@@ -93,7 +94,8 @@ class LengthCollapse(Detector):
         value, limit = lengths.level(10), self._share * top.level
         if value > limit or not lengths.is_significant(top.level - value):
             return None
-        if value > limit / 2 and has_gained(history["reward"], top.end, share=self._GAIN):
+        long = lengths.crossing(0.8 * top.level, is_rise=False)
+        if value > limit / 2 and has_gained(history["reward"], long, share=self._GAIN):
             return None
         name = history.name(self.reads[0])
         return Evidence(

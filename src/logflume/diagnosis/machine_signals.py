@@ -19,8 +19,8 @@ class ThroughputDecay(Detector):
     The last two blocks are compared with the fastest three successive ones. The duration has to grow
     by `factor`, and so does the duration for each token, where tokens are reported. Without tokens,
     longer completions explain a longer step, and a step that takes longer at once may be a larger
-    batch: it counts only if the duration has reached four new maxima, one after another. A reported
-    throughput has to fall by the same factor.
+    batch: no jump may explain half of the growth. A reported throughput has to fall by the same
+    factor.
 
     Args:
         factor: The growth of the duration.
@@ -37,8 +37,6 @@ class ThroughputDecay(Detector):
     )
 
     _MIN_BLOCKS = 6
-    _NEW_MAXIMA = 4
-    _STEP = 1.05
 
     def __init__(self, *, factor: float = 1.5) -> None:
         self._factor = factor
@@ -83,14 +81,12 @@ class ThroughputDecay(Detector):
         growth = 1.0
         if lengths.bottom is not None and lengths.bottom.level > 0:
             growth = max(1.0, lengths.mean(2) / lengths.bottom.level)
+        levels = [block.level for block in times.blocks]
         fastest = min(_means_of_three(times))
-        if times.blocks[-1].level < self._factor * growth * fastest:
+        if levels[-1] < self._factor * growth * fastest:
             return False
-        maximum, maxima = fastest, 0
-        for block in times.blocks:
-            if block.level > self._STEP * maximum:
-                maximum, maxima = block.level, maxima + 1
-        return maxima >= self._NEW_MAXIMA
+        jump = max(b / a for a, b in zip(levels, levels[2:], strict=False) if a > 0)
+        return jump * jump < levels[-1] / fastest
 
     def _found(self, history: History, metric: str, before: float, value: float) -> Evidence:
         name = history.name(metric)

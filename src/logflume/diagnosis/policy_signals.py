@@ -120,24 +120,34 @@ class EntropyCollapse(Detector):
     def __init__(self, *, share: float = 0.12, level: float = 0.15) -> None:
         self._share = share
         self._level = level
+        self._limits: list[tuple[float, float, int]] = []
+        self._limits_at = 0
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the highest block and the last ones."""
         series = history["entropy"]
-        top, last = series.top, series.last
-        if top is None or top.level <= 0 or len(series.blocks) < 3:
-            return None
-        limit = min(self._share * top.level, self._level)
-        before = series.mean_at(series.blocks[-1].end - 10 * self._FAST_BLOCKS)
-        fast_limit = min(self._FAST_SHARE * before, before - self._FAST_FALL)
-        if last > limit and not last < fast_limit:
-            return None
-        value = series.level(10)
-        if value <= limit and series.is_significant(top.level - value):
-            return self._found(history, top.level, value, limit)
-        if value < fast_limit and series.is_significant(before - value, 1, 3):
-            return self._found(history, before, value, fast_limit)
+        if len(series.blocks) != self._limits_at:
+            self._limits_at = len(series.blocks)
+            self._limits = self._find_limits(series)
+        for before, limit, blocks in self._limits:
+            if series.last > limit:
+                continue
+            value = series.level(10)
+            if value <= limit and series.is_significant(before - value, 1, blocks):
+                return self._found(history, before, value, limit)
         return None
+
+    def _find_limits(self, series: Series) -> list[tuple[float, float, int]]:
+        """Return the levels before, the limits, and the number of blocks of these levels."""
+        top = series.top
+        if top is None or top.level <= 0 or len(series.blocks) < 3:
+            return []
+        slow = top.level, min(self._share * top.level, self._level), 1
+        before = series.mean_at(series.blocks[-1].end - 10 * self._FAST_BLOCKS)
+        if before != before:  # NaN: not so many reports
+            return [slow]
+        fast_limit = min(self._FAST_SHARE * before, before - self._FAST_FALL)
+        return [slow, (before, fast_limit, 3)]
 
     def _found(self, history: History, before: float, value: float, limit: float) -> Evidence:
         name = history.name("entropy")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from logflume.diagnosis.detector import Detector, exceeds_block, has_gained
+import math
+from typing import NamedTuple
+
+from logflume.diagnosis.detector import Detector, has_gained
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.scale import find_correctness, position
@@ -26,7 +30,7 @@ _READ_COMPLETIONS = "Read the named completions, and change the reward function 
 class RewardPlateau(Detector):
     """The reward is flat over `reports` reports, although there is much left to gain.
 
-    Flat means that the whole confidence interval of the gain (three standard errors), from the first
+    Flat means that the whole confidence interval of the gain (two standard errors), from the first
     half to the second, is below 5 % of the reward. Left to gain means that the reward is below half
     of its maximum, as estimated by `position`, or that it never rose since the start. A reward that
     doesn't change at all is flat after a sixth of the reports.
@@ -45,6 +49,7 @@ class RewardPlateau(Detector):
     )
 
     _MAX_GAIN = 0.05
+    _MAX_RANGE = 7.0  # in standard deviations of the noise
     _SOLVED = 0.5
     _CONSTANT_SHARE = 6
 
@@ -67,8 +72,11 @@ class RewardPlateau(Detector):
             return None
         before, value = rewards.mean(half, before=half), rewards.mean(half)
         margin = self._MAX_GAIN * max(abs(before), abs(value))
-        if abs(value - before) + 3 * rewards.error(half, half) >= margin:
+        if abs(value - before) + 2 * rewards.error(half, half) >= margin:
             return None
+        levels = [block.level for block in rewards.blocks[-2 * half :]]
+        if max(levels) - min(levels) > self._MAX_RANGE * rewards.noise:
+            return None  # it rises and falls, as with a curriculum
         if self._is_explained(history, value, margin):
             return None
         return Evidence(
@@ -134,8 +142,9 @@ class RewardCollapse(Detector):
 class RewardWithTruncation(Detector):
     """The reward rises while more completions are truncated at the length limit.
 
-    The mean of three reports is compared with the block that had the least truncation. This is
-    typical of a policy that is rewarded for repeating itself.
+    The mean of three reports is compared with the block that had the least truncation. The total
+    reward has to rise; or that of one function, if the total doesn't fall. This is typical of a
+    policy that is rewarded for repeating itself.
 
     Args:
         rise: Minimum rise of the share of truncated completions, 0 to 1.
@@ -169,26 +178,58 @@ class RewardWithTruncation(Detector):
         before = truncated.bottom
         if share < self._level - self._rise / 3 or share - before.level < self._rise:
             return None
-        if not exceeds_block(truncated, share - before.level, self._REPORTS):
+        if not truncated.is_significant(share - before.level, self._REPORTS / BLOCK_REPORTS):
             return None
-        reward = sum(rewards.recent(self._REPORTS)) / self._REPORTS
-        reward_before = rewards.mean_at(before.end)
-        gain = reward - reward_before
-        if not gain > self._GAIN * max(abs(reward), abs(reward_before)):
+        report = truncated.crossing((before.level + share) / 2, is_rise=True)
+        correctness = find_correctness(history, CORRECTNESS)
+        names = {function: f"rewards/{function}/mean" for function in history.functions}
+        rises = {
+            name: _Rise.of(history[metric], report)
+            for name, metric in names.items()
+            if metric != correctness
+        }
+        total = _Rise.of(rewards, report)
+        paid = [name for name, rise in rises.items() if rise.is_clear(self._GAIN)]
+        if not (total.is_clear(self._GAIN) or (paid and total.gain > -total.error)):
             return None
-        if not exceeds_block(rewards, gain, self._REPORTS):
-            return None
-        function = _fastest(history, before.end)
+        function = max(paid, key=lambda name: rises[name].gain / rises[name].error, default=None)
+        name, rise = (function, rises[function]) if function else ("The reward", total)
         return Evidence(
-            f"The reward rose from {reward_before:.3g} to {reward:.3g} while truncated completions "
+            f"{name} rose from {rise.before:.3g} to {rise.value:.3g} while truncated completions "
             f"rose from {before.level:.0%} to {share:.0%}: the policy may be gaming "
             f"{function or 'a reward function'}.",
             history.name(self.reads[0]),
             share,
             before.level,
             before.level + self._rise,
-            fields={"reward_before": reward_before, "reward": reward, "function": function},
+            fields={"reward_before": total.before, "reward": total.value, "function": function},
         )
+
+
+class _Rise(NamedTuple):
+    """How the mean of three reports differs from an earlier level."""
+
+    before: float
+    value: float
+    error: float
+
+    @classmethod
+    def of(cls, series: Series, report: int) -> _Rise:
+        recent = series.recent(3)
+        value = sum(recent) / len(recent) if recent else math.nan
+        error = series.error(3 / BLOCK_REPORTS, 1) if series.noise else math.inf
+        return cls(series.mean_at(report), value, error)
+
+    @property
+    def gain(self) -> float:
+        return self.value - self.before
+
+    def is_clear(self, share: float) -> bool:
+        """Whether it exceeds a share of the level, and twice the standard error.
+
+        That is enough, because the truncation alone exceeds the strict limit.
+        """
+        return self.gain > max(share * max(abs(self.before), abs(self.value)), 2 * self.error)
 
 
 class RewardWithoutCorrectness(Detector):
@@ -252,13 +293,15 @@ class RewardWithoutCorrectness(Detector):
         gain = reward - reward_before
         if gain < self._GAIN * max(abs(reward_before), abs(reward)):
             return None
-        if not rewards.is_significant(gain, 3, 3):
+        if not rewards.is_significant(gain, 3, 3, conditions=2):
             return None
         if len(correct.blocks) < 3:
             return None
         before, value = correct.mean_at(report), correct.mean(3)
         change = value - before
-        has_fallen = -change > self._FALL * abs(before) and correct.is_significant(-change, 3, 3)
+        has_fallen = -change > self._FALL * abs(before) and correct.is_significant(
+            -change, 3, 3, conditions=2
+        )
         if not has_fallen and not self._is_flat(history, metric, change, gain, lag):
             return None
         function = _fastest(history, report, other_than=metric)
@@ -278,7 +321,7 @@ class RewardWithoutCorrectness(Detector):
         rewards, correct = history["reward"], history[metric]
         if len(rewards.blocks) < self._FORMAT_BLOCKS or lag < 2 * self._LAGS[0]:
             return False
-        if change + correct.error(3, 3) >= self._FLAT * gain:
+        if change + correct.error(3, 3) / CORRELATION_FACTOR >= self._FLAT * gain:
             return False
         kept = min(block.level for block in rewards.blocks[-self._LAGS[0] :])
         if kept < rewards.mean(3, before=lag) + gain / 2:
@@ -304,6 +347,7 @@ class VarianceCollapse(Detector):
     shows = "has the same text as another completion of its group"
 
     _GAIN = 0.05
+    _SOLVED = 0.9
 
     def __init__(self, *, share: float = 0.08) -> None:
         self._share = share
@@ -315,7 +359,13 @@ class VarianceCollapse(Detector):
         if top is None or spreads.last >= self._share * top.level:
             return None
         value, limit = spreads.level(20), self._share * top.level
-        if not value < limit or has_gained(history["reward"], top.end, share=self._GAIN):
+        if not value < limit:
+            return None
+        wide = spreads.crossing(top.level / 2, is_rise=False)
+        if has_gained(history["reward"], wide, share=self._GAIN):
+            return None
+        place = position(history, find_correctness(history, CORRECTNESS) or "reward")
+        if place is not None and place > self._SOLVED:
             return None
         name = history.name("reward_std")
         return Evidence(

@@ -87,12 +87,13 @@ class DuplicateAnswers(Detector):
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten batches with the lowest block."""
         series = history["duplicates"]
-        if series.last < self._share or series.bottom is None:
+        if series.last < self._share:
             return None
         change = risen(series, level=self._share, rise=self._RISE, reports=10)
         if change is None:
             return None
-        if has_gained(history["reward"], series.bottom.end, share=self._GAIN):
+        varied = series.crossing((change.before + change.value) / 2, is_rise=True)
+        if has_gained(history["reward"], varied, share=self._GAIN):
             return None
         return Evidence(
             f"In their groups, {change.value:.0%} of the completions are copies of another one, "

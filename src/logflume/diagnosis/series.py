@@ -6,16 +6,20 @@ import math
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
-from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value, robust_freedom
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
 
 __all__ = ["Block", "Series", "median"]
 
 _TAIL = 50
 _MAX_BLOCKS = 600
 _NOISE_BLOCKS = 60
+_MEDIAN_ERROR = 1.25 * CORRELATION_FACTOR / math.sqrt(BLOCK_REPORTS)
+"""Standard error of a block's median, in standard deviations of its values."""
+
+_FREEDOM_PER_BLOCK = 4
 _MAD_TO_STD = 1.4826 / math.sqrt(2)  # of the difference of two values, to that of one
 
 
@@ -44,23 +48,19 @@ class Series:
     Attributes:
         count: Number of values so far.
         last: The last value.
-        constant: Number of successive values that equal the last one.
-        first: The first value.
-        highest, lowest: The highest and lowest value so far.
         tail: The last values.
         blocks: The completed blocks.
         top, bottom: The completed blocks with the highest and the lowest level; None without any.
+        highest, lowest: The highest and lowest value in completed blocks.
     """
 
     __slots__ = (
+        "_constant",
         "_noise",
         "_noise_at",
-        "_open",
         "blocks",
         "bottom",
-        "constant",
         "count",
-        "first",
         "highest",
         "last",
         "lowest",
@@ -69,53 +69,59 @@ class Series:
     )
 
     def __init__(self) -> None:
-        self.count = self.constant = 0
-        self.first = self.last = math.nan
-        self.highest, self.lowest = -math.inf, math.inf
+        self.count = 0
+        self.last = math.nan
         self.tail: deque[float] = deque(maxlen=_TAIL)
         self.blocks: list[Block] = []
         self.top: Block | None = None
         self.bottom: Block | None = None
-        self._open: list[float] = []
+        self.highest, self.lowest = -math.inf, math.inf
+        self._constant = 0
         self._noise = 0.0
         self._noise_at = 0
 
     def append(self, value: float, report: int) -> bool:
         """Add a finite value; return whether that completes a block."""
-        if value == self.last:
-            self.constant += 1
-        else:
-            self.constant = 1
-            self.last = value
-            if value > self.highest:
-                self.highest = value
-            if value < self.lowest:
-                self.lowest = value
-        self.count += 1
+        self.last = value
         self.tail.append(value)
-        values = self._open
-        values.append(value)
-        if len(values) < BLOCK_REPORTS:
+        self.count += 1
+        if self.count % BLOCK_REPORTS:
             return False
-        self._complete(values, report)
+        self._complete(self.recent(BLOCK_REPORTS), report)
         return True
 
     def _complete(self, values: list[float], report: int) -> None:
-        if not self.blocks:
-            self.first = values[0]
+        ordered = sorted(values)
+        lowest, highest = ordered[0], ordered[-1]
+        self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
+        self._constant = self._count_constant(values)
         mean = sum(values) / BLOCK_REPORTS
-        deviations = [value - mean for value in values]
-        std = math.sqrt(sum(d * d for d in deviations) / (BLOCK_REPORTS - 1))
-        block = Block(report, median(values), mean, std)
+        std = math.sqrt(sum([(v - mean) * (v - mean) for v in values]) / (BLOCK_REPORTS - 1))
+        block = Block(report, ordered[(BLOCK_REPORTS - 1) // 2], mean, std)
         self.blocks.append(block)
         if self.top is None or block.level > self.top.level:
             self.top = block
         if self.bottom is None or block.level < self.bottom.level:
             self.bottom = block
-        self._open = []
         if len(self.blocks) > _MAX_BLOCKS:
             half = _MAX_BLOCKS // 2
             self.blocks = self.blocks[:half:2] + self.blocks[half:]
+
+    @property
+    def constant(self) -> int:
+        """Number of successive values up to the last one that equal it."""
+        return self._count_constant(self.recent(self.count % BLOCK_REPORTS))
+
+    def _count_constant(self, values: list[float]) -> int:
+        """Count the values that equal the last one, given those after the last completed block."""
+        equal = 0
+        for value in reversed(values):
+            if value != self.last:
+                return equal
+            equal += 1
+        before = self.count - len(values)
+        is_continued = before > 0 and self._constant and self.tail[-1 - equal] == self.last
+        return equal + self._constant if is_continued else equal
 
     def recent(self, reports: int) -> list[float]:
         """Return the last values, oldest first; fewer if there are not so many."""
@@ -141,37 +147,59 @@ class Series:
         chosen = self.blocks[max(0, end - blocks) : end]
         return sum(block.level for block in chosen) / len(chosen) if chosen else math.nan
 
+    def crossing(self, level: float, *, is_rise: bool) -> int:
+        """Return the last report at which a level was on the other side of a limit; 0 if never.
+
+        Args:
+            level: The limit.
+            is_rise: Whether the series is above the limit now.
+        """
+        for block in reversed(self.blocks):
+            if (block.level < level) if is_rise else (block.level > level):
+                return block.end
+        return 0
+
     @property
     def noise(self) -> float:
-        """The standard deviation of a block's level around a slow drift.
-
-        From the differences of successive levels; infinite for fewer than three blocks.
-        """
+        """The standard deviation of a block's level around a slow drift; infinite without any."""
         count = len(self.blocks)
-        if count < 3:
-            return math.inf
         if self._noise_at != count or count >= _MAX_BLOCKS // 2:
-            levels = [block.level for block in self.blocks[-_NOISE_BLOCKS:]]
-            changes = [abs(b - a) for a, b in zip(levels, levels[1:], strict=False)]
-            self._noise = _MAD_TO_STD * median(changes)
-            if not self._noise:  # most levels are the same, such as zeros
-                self._noise = math.sqrt(sum(c * c for c in changes) / len(changes) / 2)
-            self._noise_at = count
+            self._noise, self._noise_at = self._estimate_noise(), count
         return self._noise
 
-    def error(self, now: int, before: int) -> float:
-        """Return the standard error of the difference of two means of levels of blocks."""
+    def _estimate_noise(self) -> float:
+        blocks = self.blocks[-_NOISE_BLOCKS:]
+        if not blocks:
+            return math.inf
+        within = _MEDIAN_ERROR * median([block.std for block in blocks])
+        if len(blocks) < 3:
+            return within
+        changes = [abs(b.level - a.level) for a, b in pairwise(blocks)]
+        between = _MAD_TO_STD * median(changes)
+        if not between and not within:  # most values are the same, such as zeros
+            between = math.sqrt(sum(c * c for c in changes) / len(changes) / 2)
+        return max(within, between)
+
+    def error(self, now: float, before: float) -> float:
+        """Return the standard error of the difference of two means of levels.
+
+        Args:
+            now, before: Number of blocks in each of the means; less than 1 for fewer reports.
+        """
         return self.noise * math.sqrt(1 / now + 1 / before)
 
-    def is_significant(self, change: float, now: int = 1, before: int = 1) -> bool:
+    def is_significant(
+        self, change: float, now: float = 1, before: float = 1, conditions: int = 1
+    ) -> bool:
         """Whether a change of mean levels exceeds what noise explains.
 
         Args:
             change: The change, in the direction that is tested.
-            now, before: Number of blocks in each of the means.
+            now, before: Number of blocks in each of the means; less than 1 for fewer reports.
+            conditions: Number of metrics whose changes have to be significant at once.
         """
-        count = min(len(self.blocks), _NOISE_BLOCKS)
-        return change > critical_value(robust_freedom(count)) * self.error(now, before)
+        freedom = _FREEDOM_PER_BLOCK * min(len(self.blocks), _NOISE_BLOCKS)
+        return change > critical_value(freedom, conditions) * self.error(now, before)
 
 
 def median(values: Sequence[float] | Iterable[float]) -> float:
