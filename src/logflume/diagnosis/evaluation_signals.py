@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from logflume.diagnosis.detector import Detector
-from logflume.diagnosis.error_rate import critical_value
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series, median
@@ -14,7 +14,7 @@ from logflume.diagnosis.series import Series, median
 __all__ = ["EvaluationFalling", "EvaluationGap"]
 
 _MEAN_OF = 3
-_MIN_EVALUATIONS = 6
+_MIN_EVALUATIONS = 7
 
 
 class _Points:
@@ -31,7 +31,8 @@ class _Points:
             return False
         self.count = evaluations.count
         self.evaluated.append(evaluations.last)
-        self.trained.append(training.mean(_MEAN_OF))
+        recent = training.recent(2 * BLOCK_REPORTS)
+        self.trained.append(sum(recent) / len(recent))
         return len(self.evaluated) >= _MIN_EVALUATIONS
 
 
@@ -98,7 +99,7 @@ class EvaluationGap(Detector):
     """The reward of the training moves away from that of evaluations.
 
     The gap between the two, as a mean over three evaluations, has grown since the first three by
-    `share` of the training's reward, and by more than noise.
+    `share` of the training's reward, by half of the gain of that, and by more than noise.
 
     Args:
         share: Growth of the gap, as a share of the training's reward.
@@ -113,7 +114,9 @@ class EvaluationGap(Detector):
     try_next = "Add problems; raise `beta`; compare the reward functions of both."
     literature = "Gao et al. 2023, arXiv:2210.10760"
 
-    def __init__(self, *, share: float = 0.25) -> None:
+    _SHARE_OF_GAIN = 0.5
+
+    def __init__(self, *, share: float = 0.3) -> None:
         self._share = share
         self._points = {metric: _Points() for metric in self.reads}
 
@@ -133,7 +136,8 @@ class EvaluationGap(Detector):
         limit = before + self._share * abs(points.trained[-1])
         if value <= limit or not _is_significant(gaps, value - before):
             return None
-        if points.trained[-1] <= points.trained[_MEAN_OF - 1]:
+        gain = points.trained[-1] - points.trained[_MEAN_OF - 1]
+        if gain <= 0 or value - before < self._SHARE_OF_GAIN * gain:
             return None
         name = history.name(metric)
         return Evidence(

@@ -100,7 +100,8 @@ class GradientSpikes(Detector):
     A report is a spike if its norm is at least `factor` times the median of the reports before, and
     far outside of their usual spread (four robust standard deviations of its logarithm, but at most
     25 times the median). Norms have heavy tails, so that single spikes are normal: up to one in two
-    hundred reports. Then four within 50 reports have a probability of 1 in 10,000.
+    hundred reports. Then four within 50 reports have a probability of 1 in 10,000. One of 100 times
+    the median counts twice.
 
     Args:
         factor: The smallest spike, as a multiple of the median norm.
@@ -118,6 +119,7 @@ class GradientSpikes(Detector):
     _WINDOW = 50
     _MAX_FACTOR = 25.0
     _DEVIATIONS = 4.0
+    _HUGE = 100.0
     _MIN_BLOCKS = 3
 
     def __init__(self, *, factor: float = 10.0, spikes: int = 4) -> None:
@@ -135,14 +137,15 @@ class GradientSpikes(Detector):
             self._limit_at = len(norms.blocks)
             self._set_limit([block.level for block in norms.blocks[-12:-1]], norms.recent(50))
         if norms.last >= self._limit and "grad_norm" not in history.nonfinite:
-            self._spikes.append((norms.count, norms.last))
+            is_huge = norms.last >= self._HUGE * self._usual
+            self._spikes.extend([(norms.count, norms.last)] * (2 if is_huge else 1))
         if len(self._spikes) < self._count or norms.count - self._spikes[0][0] >= self._WINDOW:
             return None
         highest = max(norm for _, norm in self._spikes)
         return Evidence(
-            f"The norm of the gradient reached {self._limit / self._usual:.3g} times its median of "
-            f"{self._usual:.3g} in {self._count} of the last {self._WINDOW} reports, and "
-            f"{highest:.3g} at most.",
+            f"The norm of the gradient exceeded {self._limit / self._usual:.3g} times its median of "
+            f"{self._usual:.3g} again and again in the last {self._WINDOW} reports; the highest "
+            f"was {highest:.3g}.",
             history.name("grad_norm"),
             highest,
             self._usual,

@@ -30,10 +30,12 @@ _READ_COMPLETIONS = "Read the named completions, and change the reward function 
 class RewardPlateau(Detector):
     """The reward is flat over `reports` reports, although there is much left to gain.
 
-    Flat means that the whole confidence interval of the gain (two standard errors), from the first
-    half to the second, is below 5 % of the reward. Left to gain means that the reward is below half
-    of its maximum, as estimated by `position`, or that it never rose since the start. A reward that
-    doesn't change at all is flat after a sixth of the reports.
+    Flat means that the difference of the first half and the second, including two standard errors
+    of independent reports, is below 5 % of the reward, if that never rose since the start. If it
+    did, the difference has to be below 2 %, including two standard errors of correlated reports,
+    and the reward below 40 % of its maximum, as estimated by `position`. A reward that rises and
+    falls, as with a curriculum, is not flat. One that doesn't change at all is flat after a sixth of
+    the reports.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -42,15 +44,17 @@ class RewardPlateau(Detector):
     signal = "reward_plateau"
     severity = "info"
     reads = ("reward",)
-    meaning = "The reward has been flat for hundreds of reports, below half of what is possible."
+    meaning = "The reward has been flat for hundreds of reports, far below what is possible."
     cause = "Too little signal: a small learning rate, few groups with a spread, a noisy reward."
     try_next = (
         "Raise `learning_rate` or `num_generations`; filter problems that are too easy or hard."
     )
 
     _MAX_GAIN = 0.05
+    _MAX_LATE_GAIN = 0.02
     _MAX_RANGE = 7.0  # in standard deviations of the noise
     _SOLVED = 0.5
+    _HALFWAY = 0.4
     _CONSTANT_SHARE = 6
 
     def __init__(self, *, reports: int = 300) -> None:
@@ -67,35 +71,33 @@ class RewardPlateau(Detector):
                 rewards.last,
                 rewards.last,
             )
-        half = self._reports // 20
+        half = self._reports // (2 * BLOCK_REPORTS)
         if len(rewards.blocks) < 2 * half:
             return None
         before, value = rewards.mean(half, before=half), rewards.mean(half)
-        margin = self._MAX_GAIN * max(abs(before), abs(value))
-        if abs(value - before) + 2 * rewards.error(half, half) >= margin:
+        level = max(abs(before), abs(value))
+        gain, error = abs(value - before), 2 * rewards.error(half, half)
+        if gain + error / CORRELATION_FACTOR >= self._MAX_GAIN * level:
             return None
         levels = [block.level for block in rewards.blocks[-2 * half :]]
         if max(levels) - min(levels) > self._MAX_RANGE * rewards.noise:
-            return None  # it rises and falls, as with a curriculum
-        if self._is_explained(history, value, margin):
+            return None
+        start = sum(block.level for block in rewards.blocks[:3]) / 3
+        has_learned = value - start >= self._MAX_GAIN * level
+        place = position(history, find_correctness(history, CORRECTNESS) or "reward", blocks=half)
+        if has_learned:
+            is_low = place is not None and place < self._HALFWAY
+            if gain + error >= self._MAX_LATE_GAIN * level or not is_low:
+                return None
+        elif place is not None and place >= self._SOLVED:
             return None
         return Evidence(
             f"{name} went from {before:.3g} to {value:.3g} over {self._reports} reports.",
             name,
             value,
             before,
-            before + margin,
+            before + self._MAX_GAIN * level,
         )
-
-    def _is_explained(self, history: History, value: float, margin: float) -> bool:
-        """Whether the reward has risen before, and may be near its maximum."""
-        rewards = history["reward"]
-        metric = find_correctness(history, CORRECTNESS) or "reward"
-        place = position(history, metric)
-        if place is not None:
-            return place >= self._SOLVED
-        start = sum(block.level for block in rewards.blocks[:3]) / 3
-        return value - start > margin
 
 
 class RewardCollapse(Detector):
@@ -235,14 +237,15 @@ class _Rise(NamedTuple):
 class RewardWithoutCorrectness(Detector):
     """The reward rises, but the share of correct answers doesn't.
 
-    The last three blocks are compared with three blocks 50, 100, 200 and 400 reports before, the
-    first 50 reports of the run excepted, in which the format is learned. The reward has to rise by a
-    fifth, and by more than noise.
+    The last three blocks are compared with three blocks 30, 50, 100, 200 and 400 reports before. The
+    reward has to rise by a fifth, and by more than noise.
 
     - Correctness falls by a seventh, and by more than noise: found at once.
-    - Correctness is flat: its gain, including one standard error, is less than a tenth of the
-      reward's. The reward has to keep that gain for 50 reports, and correctness must have room: it
-      is below 85 % of its maximum. In the first 300 reports of a run this is normal.
+    - Correctness is flat: its gain, including one standard error of independent reports, is less
+      than a tenth of the reward's over 100 reports or more. The reward has to keep its gain for 50
+      reports, and correctness must have room: it is below 85 % of its maximum. In the first 200
+      reports this is normal, because the format is learned first; up to 300, the limit is a
+      twentieth.
 
     Args:
         correctness: Texts, one of which the name of the function for correctness contains, in any
@@ -260,13 +263,16 @@ class RewardWithoutCorrectness(Detector):
     literature = "Gao et al. 2023, arXiv:2210.10760; Pan et al. 2022, arXiv:2201.03544"
     shows = "highest rewards of the last completions"
 
-    _LAGS = (5, 10, 20, 40)
-    _SKIPPED = 5
+    _LAGS = (3, 5, 10, 20, 40)
+    _FLAT_LAG = 10
+    _KEPT_BLOCKS = 5
     _GAIN = 0.2
     _FALL = 1 / 7
     _FLAT = 0.1
     _ROOM = 0.85
-    _FORMAT_BLOCKS = 30
+    _FORMAT_BLOCKS = 20
+    _EARLY_BLOCKS = 30
+    _EARLY_FLAT = 0.05
 
     def __init__(self, *, correctness: str | tuple[str, ...] = CORRECTNESS) -> None:
         parts = (correctness,) if isinstance(correctness, str) else tuple(correctness)
@@ -279,7 +285,7 @@ class RewardWithoutCorrectness(Detector):
             return None
         rewards, correct = history["reward"], history[metric]
         for lag in self._LAGS:
-            if len(rewards.blocks) < lag + 3 + self._SKIPPED:
+            if len(rewards.blocks) < lag + 3:
                 return None
             if (found := self._compare(history, metric, rewards, correct, lag)) is not None:
                 return found
@@ -319,11 +325,13 @@ class RewardWithoutCorrectness(Detector):
         self, history: History, metric: str, change: float, gain: float, lag: int
     ) -> bool:
         rewards, correct = history["reward"], history[metric]
-        if len(rewards.blocks) < self._FORMAT_BLOCKS or lag < 2 * self._LAGS[0]:
+        if len(rewards.blocks) < self._FORMAT_BLOCKS or lag < self._FLAT_LAG:
             return False
-        if change + correct.error(3, 3) / CORRELATION_FACTOR >= self._FLAT * gain:
+        is_early = len(rewards.blocks) < self._EARLY_BLOCKS
+        limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
+        if change + correct.error(3, 3) / CORRELATION_FACTOR >= limit:
             return False
-        kept = min(block.level for block in rewards.blocks[-self._LAGS[0] :])
+        kept = min(block.level for block in rewards.blocks[-self._KEPT_BLOCKS :])
         if kept < rewards.mean(3, before=lag) + gain / 2:
             return False
         place = position(history, metric)
