@@ -32,6 +32,8 @@ _PROBES_FROM_END = (12, 60)
 _LOOP_TIMES = 5
 _REPEATED_SHARE = 0.5
 _MIN_GROUP = 2
+_MAX_COUNT = 1e12
+_NUMBERS = frozenset({int, float})
 _MIN_DUPLICATE_CHARACTERS = 40
 
 Condition: TypeAlias = Literal[
@@ -101,21 +103,19 @@ class Completions:
         self._key = key
         if type(text) is not str:
             text = ""
-        if type(repetition) is float and repetition >= _REPEATED_SHARE:
-            looping = True
-        else:
-            looping = is_looping(text)
-        self._calls += calls if type(calls) is int else 0
+        is_repeated = type(repetition) is float and repetition >= _REPEATED_SHARE
+        self._calls += _count(calls)
+        is_dated = type(version) in _NUMBERS and type(step) is int
         completion = Completion(
             completion_id if type(completion_id) is str else None,
-            reward if type(reward) is float else None,
-            tokens if type(tokens) is int else len(text),
+            reward if type(reward) in _NUMBERS else None,
+            _count(tokens) or len(text),
             truncated is True,
-            looping,
-            failures if type(failures) is int else 0,
-            step - version if type(version) is int and type(step) is int else None,
+            is_repeated or is_looping(text),
+            _count(failures),
+            step - version if is_dated else None,
             hash(text) if len(text) >= _MIN_DUPLICATE_CHARACTERS else 0,
-            (key, group) if type(group) is int else (),
+            (key, group) if type(group) in _NUMBERS else (),
         )
         self._batch.append(completion)
         self._kept.append(completion)
@@ -146,6 +146,11 @@ class Completions:
         known = [completion for completion in reversed(self._kept) if completion.id is not None]
         chosen = _SELECT[condition](known)
         return tuple(c.id for c in chosen[:_SHOWN] if c.id is not None)
+
+
+def _count(value: Any) -> int:
+    """Return a count, which a trainer of one's own may have logged as a float; 0 if unknown."""
+    return int(value) if type(value) in _NUMBERS and 0 <= value < _MAX_COUNT else 0
 
 
 def is_looping(text: str) -> bool:
@@ -192,9 +197,7 @@ def _duplicates(completions: list[Completion]) -> list[Completion]:
     for c in completions:
         if c.text_hash and c.group:
             seen[*c.group, c.text_hash] = seen.get((*c.group, c.text_hash), 0) + 1
-    return [
-        c for c in completions if c.text_hash and c.group and seen[*c.group, c.text_hash] > 1
-    ]
+    return [c for c in completions if c.text_hash and c.group and seen[*c.group, c.text_hash] > 1]
 
 
 def _best(completions: list[Completion]) -> list[Completion]:

@@ -1,4 +1,4 @@
-"""The interface of detectors, and the comparison that most of them make: has a level risen?"""
+"""The interface of detectors, and the comparison that most of them make."""
 
 from __future__ import annotations
 

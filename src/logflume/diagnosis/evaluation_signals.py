@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
@@ -85,7 +86,8 @@ class EvaluationFalling(Detector):
             return None
         name = history.name(metric)
         return Evidence(
-            f"{name} of evaluations went from {sign * before:.3g} to {sign * value:.3g}, while that "
+            f"{name} of evaluations went from {sign * before:.3g} to {sign * value:.3g}, while "
+            f"that "
             f"of the training went from {points.trained[best + _MEAN_OF - 1]:.3g} to "
             f"{points.trained[-1]:.3g}.",
             f"eval_{name.removeprefix('eval_')}",
@@ -160,7 +162,7 @@ def _means(values: Sequence[float]) -> list[float]:
 
 def _is_significant(values: Sequence[float], change: float) -> bool:
     """Whether a change of means of three values exceeds the noise of the values."""
-    changes = [abs(b - a) for a, b in zip(values, values[1:], strict=False)]
+    changes = [abs(b - a) for a, b in pairwise(values)]
     noise = 1.4826 / math.sqrt(2) * median(changes)
     # The level of the training, or the order of the gaps, is a second condition.
     critical = critical_value(len(values), conditions=2)

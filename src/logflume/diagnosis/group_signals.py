@@ -13,7 +13,12 @@ from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
 from logflume.diagnosis.reward_signals import CORRECTNESS
 from logflume.diagnosis.scale import find_correctness, position
 
-__all__ = ["AntiCorrelatedFunctions", "ConstantFunction", "DominatingFunction", "GroupsWithoutSignal"]
+__all__ = [
+    "AntiCorrelatedFunctions",
+    "ConstantFunction",
+    "DominatingFunction",
+    "GroupsWithoutSignal",
+]
 
 _TOO_EASY = "groups_too_easy"
 _TOO_HARD = "groups_too_hard"
@@ -115,7 +120,9 @@ class ConstantFunction(Detector):
     severity = "info"
     reads = ("reward",)
     meaning = "A reward function is constant, so that it doesn't influence the training."
-    cause = "It is broken (an exception handled, a pattern that never matches), or satisfied always."
+    cause = (
+        "It is broken (an exception handled, a pattern that never matches), or satisfied always."
+    )
     try_next = "Call it with a few completions; remove it if it is satisfied always."
 
     def __init__(self, *, reports: int = 100) -> None:
@@ -138,7 +145,8 @@ class ConstantFunction(Detector):
             if is_from_start or has_broken:
                 metric = history.name(f"rewards/{name}/mean")
                 return Evidence(
-                    f"{name} has been {one.last:.3g} for all completions of {one.constant} reports.",
+                    f"{name} has been {one.last:.3g} for all completions of {one.constant} "
+                    f"reports.",
                     metric,
                     one.last,
                     usual if has_broken else one.last,
@@ -262,9 +270,7 @@ class AntiCorrelatedFunctions(Detector):
             fields={"function": first, "other_function": second},
         )
 
-    def _correlations_of_changes(
-        self, history: History
-    ) -> Iterator[tuple[tuple[str, ...], float]]:
+    def _correlations_of_changes(self, history: History) -> Iterator[tuple[tuple[str, ...], float]]:
         """Add the changes of the last block to the sums, and yield the correlations."""
         changes = {}
         for name in history.functions:

@@ -22,11 +22,15 @@ _SHARES = frozenset({"frac_all_correct", "frac_none_correct", "repetition"})
 _EVALUATED = frozenset({"reward", "loss", "accuracy"})
 
 _MACHINE_PREFIXES = ("gpu/", "torch/")
-_MACHINE_SUFFIXES = ("/utilization_percent", "memory_used_bytes", "process_memory_bytes")
+_MACHINE_SUFFIXES = (
+    "/utilization_percent",
+    "/memory_used_bytes",
+    "/process_memory_bytes",
+    "/allocated_bytes",
+)
 _MACHINE_NAMES = frozenset(
     {
         "process_memory_bytes",
-        "torch/allocated_bytes",
         "perf/max_memory_allocated_gb",
         "perf/peak_memory",
     }
@@ -97,7 +101,7 @@ class History:
         self.reports += 1
         self._read(event, plan)
         if "step_time" in plan.metrics:
-            self._derive_seconds_per_token(event)
+            self._derive_seconds_per_token()
         return plan.metrics
 
     def add_shares(self, event: Mapping[str, Any]) -> frozenset[str]:
@@ -184,12 +188,13 @@ class History:
                 self.nonfinite[metric] = value
 
     def _append(self, metric: str, value: float) -> None:
-        if metric in self._series or len(self._series) < _MAX_SERIES:
+        has_room = metric in self._series or len(self._series) < _MAX_SERIES
+        if has_room and -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE:
             series = self._series.setdefault(metric, Series())
             if series.append(value, self.reports):
                 self.completed.add(metric)
 
-    def _derive_seconds_per_token(self, event: Mapping[str, Any]) -> None:
+    def _derive_seconds_per_token(self) -> None:
         """Divide the duration of the step by the tokens of the step, where both are known."""
         total = self["num_tokens"].last
         tokens, self._last_tokens = total - self._last_tokens, total

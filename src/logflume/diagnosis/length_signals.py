@@ -24,12 +24,16 @@ class LengthGrowth(Detector):
     signal = "length_growth"
     reads = ("completions/mean_length",)
     meaning = "Completions grow without a gain in reward."
-    cause = "The loss favours long wrong answers (a length bias), or a reward function pays for length."
+    cause = (
+        "The loss favours long wrong answers (a length bias), or a reward function pays for length."
+    )
     try_next = (
         "Set `loss_type=dr_grpo` or `dapo` (TRL), `loss_agg_mode` (verl), or a penalty on overlong "
         "completions."
     )
-    literature = "Liu et al. 2025, Dr. GRPO, arXiv:2503.20783; Singhal et al. 2023, arXiv:2310.03716"
+    literature = (
+        "Liu et al. 2025, Dr. GRPO, arXiv:2503.20783; Singhal et al. 2023, arXiv:2310.03716"
+    )
     shows = "longest of the last completions"
 
     _LAGS = (5, 10, 20, 40)
@@ -106,8 +110,8 @@ class LengthCollapse(Detector):
 class Truncation(Detector):
     """Most completions are truncated at the length limit.
 
-    The median share over 20 reports is at least `share`, and has risen by half of it from its lowest
-    block; or it has been above 80 % for 100 reports from the start, without falling.
+    The median share over 20 reports is at least `share`, and has risen by half of it from its
+    lowest block; or it has been above 80 % for 100 reports from the start, without falling.
 
     Args:
         share: Share of truncated completions, 0 to 1.

@@ -1,4 +1,4 @@
-"""Problems of the optimization: values that are not finite, exploding gradients, no learning rate."""
+"""Problems of the optimization: values that are not finite, exploding gradients, no updates."""
 
 from __future__ import annotations
 
@@ -68,13 +68,11 @@ class NonfiniteGradient(Detector):
         value = history.nonfinite.get("grad_norm")
         if value is None or "loss" in history.nonfinite:
             return None
-        return Evidence(
-            f"The norm of the gradient is {value}.", history.name("grad_norm"), value
-        )
+        return Evidence(f"The norm of the gradient is {value}.", history.name("grad_norm"), value)
 
 
 class NonfiniteMetric(Detector):
-    """KL divergence, entropy or importance ratio are NaN or infinite, but loss and gradient aren't."""
+    """A metric of the policy is NaN or infinite, but loss and gradient aren't."""
 
     signal = "nonfinite_metric"
     reads = ("kl", "entropy", "sampling/importance_sampling_ratio/mean")
@@ -82,7 +80,9 @@ class NonfiniteMetric(Detector):
     each_report = True
     meaning = "A metric of the policy is NaN or infinite, although loss and gradient are not."
     cause = "Log probabilities of minus infinity: a token that one of the policies can't produce."
-    try_next = "Compare the log probabilities of both policies; set `temperature` and `top_k` alike."
+    try_next = (
+        "Compare the log probabilities of both policies; set `temperature` and `top_k` alike."
+    )
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at the latest report only."""
@@ -143,7 +143,8 @@ class GradientSpikes(Detector):
             return None
         highest = max(norm for _, norm in self._spikes)
         return Evidence(
-            f"The norm of the gradient exceeded {self._limit / self._usual:.3g} times its median of "
+            f"The norm of the gradient exceeded {self._limit / self._usual:.3g} times its median "
+            f"of "
             f"{self._usual:.3g} again and again in the last {self._WINDOW} reports; the highest "
             f"was {highest:.3g}.",
             history.name("grad_norm"),

@@ -28,9 +28,9 @@ class KlRunaway(Detector):
 
     A divergence that starts at zero and grows at a constant rate doubles from the middle of a
     training to its end, and one that approaches a plateau grows less. So one that is `factor` times
-    as high as in the middle is accelerating. It also has to exceed a level: `level` nats a token for
-    the divergence from the reference, a fifth of it for that of one update or of the sampler. At six
-    times the level, one that has grown by 30 % in 50 reports is enough.
+    as high as in the middle is accelerating. It also has to exceed a level: `level` nats a token
+    for the divergence from the reference, a fifth of it for that of one update or of the sampler. At
+    six times the level, one that has grown by 30 % in 50 reports is enough.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.
@@ -105,7 +105,9 @@ class EntropyCollapse(Detector):
     reads = ("entropy",)
     each_report = True
     meaning = "The policy has become nearly deterministic, so that it explores no more."
-    cause = "Updates that sharpen the policy and never flatten it: no entropy bonus, tight clipping."
+    cause = (
+        "Updates that sharpen the policy and never flatten it: no entropy bonus, tight clipping."
+    )
     try_next = (
         "Raise `epsilon_high` (TRL) or `clip_ratio_high` (verl), `temperature`, or the entropy "
         "bonus `entropy_coeff`; lower `learning_rate`."

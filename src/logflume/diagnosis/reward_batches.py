@@ -111,7 +111,7 @@ def _spread_within_groups(event: Mapping[str, Any]) -> float | None:
         if spreads := [_sample_std(group) for group in numbers if len(group) > 1]:
             return sum(spreads) / len(spreads)
     std = event.get(f"{_TOTAL}/std")
-    return float(std) if _is_number(std) else None
+    return std if type(std) is float and _is_number(std) else None
 
 
 def _sample_std(values: Sequence[float]) -> float:

@@ -34,8 +34,8 @@ class RewardPlateau(Detector):
     of independent reports, is below 5 % of the reward, if that never rose since the start. If it
     did, the difference has to be below 2 %, including two standard errors of correlated reports,
     and the reward below 40 % of its maximum, as estimated by `position`. A reward that rises and
-    falls, as with a curriculum, is not flat. One that doesn't change at all is flat after a sixth of
-    the reports.
+    falls, as with a curriculum, is not flat. One that doesn't change at all is flat after a sixth
+    of the reports.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -237,8 +237,8 @@ class _Rise(NamedTuple):
 class RewardWithoutCorrectness(Detector):
     """The reward rises, but the share of correct answers doesn't.
 
-    The last three blocks are compared with three blocks 30, 50, 100, 200 and 400 reports before. The
-    reward has to rise by a fifth, and by more than noise.
+    The last three blocks are compared with three blocks 30, 50, 100, 200 and 400 reports before.
+    The reward has to rise by a fifth, and by more than noise.
 
     - Correctness falls by a seventh, and by more than noise: found at once.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
@@ -254,10 +254,13 @@ class RewardWithoutCorrectness(Detector):
 
     signal = "reward_without_correctness"
     reads = ("reward",)
-    meaning = "The reward rises while correctness is flat or falls: the policy learns something else."
+    meaning = (
+        "The reward rises while correctness is flat or falls: the policy learns something else."
+    )
     cause = "A function other than correctness, such as format or style, is easier to raise."
     try_next = (
-        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it to correct answers "
+        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it to correct "
+        f"answers "
         "only."
     )
     literature = "Gao et al. 2023, arXiv:2210.10760; Pan et al. 2022, arXiv:2201.03544"
@@ -321,9 +324,7 @@ class RewardWithoutCorrectness(Detector):
             fields={"reward_before": reward_before, "reward": reward, "function": function},
         )
 
-    def _is_flat(
-        self, history: History, metric: str, change: float, gain: float, lag: int
-    ) -> bool:
+    def _is_flat(self, history: History, metric: str, change: float, gain: float, lag: int) -> bool:
         rewards, correct = history["reward"], history[metric]
         if len(rewards.blocks) < self._FORMAT_BLOCKS or lag < self._FLAT_LAG:
             return False
@@ -394,7 +395,5 @@ def _fastest(history: History, report: int, other_than: str | None = None) -> st
         if metric != other_than and series.count:
             recent = series.recent(3)
             rises[function] = sum(recent) / len(recent) - series.mean_at(report)
-    function = max(rises, key=lambda name: rises[name], default=None)
-    return function if function is not None and rises[function] > 0 else None
-
-
+    fastest = max(rises, key=lambda name: rises[name], default=None)
+    return fastest if fastest is not None and rises[fastest] > 0 else None

@@ -8,6 +8,7 @@ from logflume.diagnosis.history import History
 
 __all__ = ["find_correctness", "position"]
 
+
 def find_correctness(history: History, parts: tuple[str, ...]) -> str | None:
     """Return the metric that says how many answers are correct; None if there is none.
 

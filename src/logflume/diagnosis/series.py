@@ -184,7 +184,8 @@ class Series:
         """Return the standard error of the difference of two means of levels.
 
         Args:
-            now, before: Number of blocks in each of the means; less than 1 for fewer reports.
+            now: Number of blocks in the later mean; less than 1 for fewer reports.
+            before: Number of blocks in the earlier mean.
         """
         return self.noise * math.sqrt(1 / now + 1 / before)
 
@@ -195,7 +196,8 @@ class Series:
 
         Args:
             change: The change, in the direction that is tested.
-            now, before: Number of blocks in each of the means; less than 1 for fewer reports.
+            now: Number of blocks in the later mean; less than 1 for fewer reports.
+            before: Number of blocks in the earlier mean.
             conditions: Number of metrics whose changes have to be significant at once.
         """
         freedom = _FREEDOM_PER_BLOCK * min(len(self.blocks), _NOISE_BLOCKS)
