@@ -17,10 +17,10 @@ class ThroughputDecay(Detector):
     """A step takes longer, for the same number of tokens.
 
     The last two blocks are compared with the fastest three successive ones. The duration has to
-    grow by `factor`, and so does the duration for each token, where tokens are reported. Without tokens,
-    longer completions explain a longer step, and a step that takes longer at once may be a larger
-    batch: no jump may explain half of the growth. A reported throughput has to fall by the same
-    factor.
+    grow by `factor`, and so does the duration for each token, where tokens are reported. Without
+    tokens, longer completions explain a longer step, and a step that takes longer at once may be a
+    larger batch: no jump may explain half of the growth. A reported throughput has to fall by the
+    same factor.
 
     Args:
         factor: The growth of the duration.

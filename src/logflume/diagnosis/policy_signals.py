@@ -29,8 +29,9 @@ class KlRunaway(Detector):
     A divergence that starts at zero and grows at a constant rate doubles from the middle of a
     training to its end, and one that approaches a plateau grows less. So one that is `factor` times
     as high as in the middle is accelerating. It also has to exceed a level: `level` nats a token
-    for the divergence from the reference, a fifth of it for that of one update or of the sampler. At
-    six times the level, one that has grown by 30 % in 50 reports is enough.
+    for the divergence from the reference, a fifth of it for that of one update or of the sampler,
+    40 times as much for a sum over completions. At six times the level, one that has grown by 30 %
+    in 50 reports is enough.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.

@@ -71,7 +71,7 @@ class RewardPlateau(Detector):
                 rewards.last,
                 rewards.last,
             )
-        half = self._reports // (2 * BLOCK_REPORTS)
+        half = max(1, self._reports // (2 * BLOCK_REPORTS))
         if len(rewards.blocks) < 2 * half:
             return None
         before, value = rewards.mean(half, before=half), rewards.mean(half)

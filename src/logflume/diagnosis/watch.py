@@ -22,7 +22,7 @@ EVENT_TYPES = frozenset(
 _QUIET_REPORTS = 100
 """Reports for which a signal has to be absent before it is raised again."""
 
-_MAX_NEGLIGIBLE = 256
+_MAX_SUBSCRIPTIONS = 256
 
 
 class _Subscribers(NamedTuple):
@@ -67,6 +67,11 @@ class Diagnosis:
         self._has_trainer = False
         self._last_present: dict[Detector, int] = {}
         self._subscribers: dict[frozenset[str], _Subscribers] = {}
+
+    @property
+    def reports(self) -> int:
+        """Number of reports of the current training so far."""
+        return self._history.reports
 
     def observe(self, event: Mapping[str, Any]) -> list[Finding]:
         """Add an event, and return what it reveals. Events of other types reveal nothing."""
@@ -118,7 +123,7 @@ class Diagnosis:
         history = self._history
         subscribers = self._subscribers.get(metrics)
         if subscribers is None:
-            if len(self._subscribers) >= _MAX_NEGLIGIBLE:
+            if len(self._subscribers) >= _MAX_SUBSCRIPTIONS:
                 self._subscribers.clear()
             subscribers = self._subscribers[metrics] = self._subscribe(metrics)
         findings: list[Finding] = []
