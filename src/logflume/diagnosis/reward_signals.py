@@ -54,6 +54,7 @@ class RewardPlateau(Detector):
     _MAX_LATE_GAIN = 0.02
     _MAX_RANGE = 7.0  # in standard deviations of the noise
     _SOLVED = 0.5
+    _ALL_SOLVED = 0.95
     _HALFWAY = 0.4
     _CONSTANT_SHARE = 6
 
@@ -64,7 +65,11 @@ class RewardPlateau(Detector):
         """Compare the second half of the window with the first one."""
         rewards = history["reward"]
         name = history.name("reward")
+        metric = find_correctness(history, CORRECTNESS) or "reward"
         if rewards.constant >= self._reports / self._CONSTANT_SHARE:
+            place = position(history, metric)
+            if place is not None and place > self._ALL_SOLVED:
+                return None
             return Evidence(
                 f"{name} has been {rewards.last:.3g} exactly for {rewards.constant} reports.",
                 name,
@@ -84,7 +89,7 @@ class RewardPlateau(Detector):
             return None
         start = sum(block.level for block in rewards.blocks[:3]) / 3
         has_learned = value - start >= self._MAX_GAIN * level
-        place = position(history, find_correctness(history, CORRECTNESS) or "reward", blocks=half)
+        place = position(history, metric, blocks=half)
         if has_learned:
             is_low = place is not None and place < self._HALFWAY
             if gain + error >= self._MAX_LATE_GAIN * level or not is_low:
