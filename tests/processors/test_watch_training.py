@@ -104,7 +104,7 @@ def test_variance_collapse_without_a_trainer(num_generations: int | None) -> Non
 
 
 def test_a_recurring_condition_raises_another_alert() -> None:
-    """A condition that recurs after a hundred reports raises another alert, after less it doesn't."""
+    """A condition that recurs after a hundred reports raises another alert, not after fewer."""
     good, bad = [{"loss": 1.0}], [{"loss": math.nan}]
     assert 1 == len(signals(bad + good * 99 + bad))
     assert 2 == len(signals(bad + good * 100 + bad))
@@ -145,7 +145,7 @@ def test_the_thresholds_can_be_set() -> None:
     ("detectors", "message"),
     [
         ({"kl_runway": {}}, "there is no signal 'kl_runway'"),
-        ({"kl_runaway": {"leval": 1.0}}, "leval: there is no such option; there are: factor, level"),
+        ({"kl_runaway": {"leval": 1.0}}, "leval: there is no such option; there are: factor"),
         ({"kl_runaway": {"level": "high"}}, "level must be a number, above 0, not 'high'"),
         ({"reward_plateau": {"reports": 1}}, "reports must be an integer from 2"),
         ({"reward_without_correctness": {"correctness": 3}}, "must be a text or a list of texts"),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from logflume.diagnosis.diagnose_run import RecordedFinding, diagnose_run
 from logflume.diagnosis.finding import SEVERITIES
 from logflume.events.metric_names import METRIC_NAMES, find_metric
 from logflume.query.open_run import Run
-from logflume.query.summary import RunSummary
+
+if TYPE_CHECKING:
+    from logflume.query.summary import RunSummary
 
 __all__ = ["MAX_TOKENS", "count_tokens", "make_brief"]
 

@@ -63,7 +63,7 @@ def risen(series: Series, *, level: float, rise: float, reports: int) -> Change 
         series: The metric.
         level: The median of the last reports has to be at least this,
         rise: exceed the level of the lowest block by at least this, and by more than noise.
-        reports: Number of reports of that median, 10 or fewer.
+        reports: Number of reports of that median.
     """
     bottom = series.bottom
     if series.last < level or bottom is None:

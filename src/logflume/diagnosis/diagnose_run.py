@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from logflume.diagnosis.slow_rank import SlowRank
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
 from logflume.formats.journal_lines import event_type_filter
 from logflume.query.open_run import Run
-from logflume.query.run_snapshot import read_journal
 from logflume.runs.files import Writer, find_writers
 
 __all__ = ["RecordedFinding", "RunDiagnosis", "diagnose_run", "open_findings"]
@@ -63,7 +63,7 @@ class RunDiagnosis:
     notes: list[str]
 
 
-def diagnose_run(folder: Path) -> RunDiagnosis:
+def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
     """Diagnose a run, from its journals.
 
     The events of each writer of rank 0 and of each of its attempts go to the detectors in the order
@@ -80,7 +80,7 @@ def diagnose_run(folder: Path) -> RunDiagnosis:
     findings: list[RecordedFinding] = []
     reports = 0
     slow_rank = SlowRank()
-    writers = find_writers(folder)
+    writers = find_writers(Path(folder))
     has_ranks = len({writer.rank for writer in writers}) > 1
     for writer in writers:
         watcher = _Watcher(writer, lambda line: notes.update({line: None}))
@@ -146,6 +146,8 @@ class _Watcher:
 
 
 def _read_events(writer: Writer, types: frozenset[str]) -> Iterator[dict[str, Any]]:
+    from logflume.query.run_snapshot import read_journal
+
     filters = [event_type_filter(event_type) for event_type in sorted(types)]
     events = read_journal(writer, lambda line: any(may_match(line) for may_match in filters))
     return (event for event in events if event["event"] in types)

@@ -203,7 +203,7 @@ class EntropyExplosion(Detector):
 
 
 class ClipSaturation(Detector):
-    """A large share of the tokens is clipped.
+    """A large share of the tokens is clipped: the median of twenty reports.
 
     Args:
         share: Share of clipped tokens, 0 to 1.
@@ -221,9 +221,9 @@ class ClipSaturation(Detector):
         self._share = share
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the median of the last ten reports with the share, and the lowest block."""
+        """Compare the median of the last twenty reports with the share, and the lowest block."""
         series = history[self.reads[0]]
-        change = risen(series, level=self._share, rise=self._share / 2, reports=10)
+        change = risen(series, level=self._share, rise=self._share / 2, reports=20)
         if change is None:
             return None
         name = history.name(self.reads[0])
