@@ -109,8 +109,9 @@ class GroupsWithoutSignal(Detector):
 class ConstantFunction(Detector):
     """A reward function returns the same value for every completion, while others vary.
 
-    From the start: for `reports` reports. Later: for a third of them, below its usual values. A
-    function that reaches its maximum is not reported.
+    From the start: for `reports` reports, with another value than 1, which is that of a function
+    that is satisfied always. Later: for a third of them, below its usual values. A function that
+    reaches its maximum is not reported.
 
     Args:
         reports: Number of reports.
@@ -124,6 +125,8 @@ class ConstantFunction(Detector):
         "It is broken (an exception handled, a pattern that never matches), or satisfied always."
     )
     try_next = "Call it with a few completions; remove it if it is satisfied always."
+
+    _SATISFIED = 1.0
 
     def __init__(self, *, reports: int = 100) -> None:
         self._reports = reports
@@ -139,7 +142,11 @@ class ConstantFunction(Detector):
             spread = history[f"rewards/{name}/std"]
             if spread.count and spread.last > 0:
                 continue
-            is_from_start = one.constant == one.count and one.constant >= self._reports
+            is_from_start = (
+                one.constant == one.count
+                and one.constant >= self._reports
+                and one.last != self._SATISFIED
+            )
             usual = one.blocks[len(one.blocks) // 4].level if one.blocks else one.last
             has_broken = one.constant < one.count and one.last < min(usual, 0.9 * one.highest)
             if is_from_start or has_broken:

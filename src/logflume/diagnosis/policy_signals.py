@@ -31,7 +31,7 @@ class KlRunaway(Detector):
     as high as in the middle is accelerating. It also has to exceed a level: `level` nats a token
     for the divergence from the reference, a fifth of it for that of one update or of the sampler,
     40 times as much for a sum over completions. At six times the level, one that has grown by 30 %
-    in 50 reports is enough.
+    in 50 reports is enough, where rewards are reported.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.
@@ -64,7 +64,11 @@ class KlRunaway(Detector):
         """Compare the median of the last ten reports with the middle of the training."""
         for metric, level in self._levels.items():
             series = history[metric]
-            if series.last >= level and (change := self._grown(series, level)) is not None:
+            if series.last < level:
+                continue
+            # Trainers without rewards, such as KTO, report sums over completions under this name.
+            far = self._FAR * level if "reward" in history else math.inf
+            if (change := self._grown(series, level, far)) is not None:
                 name = history.name(metric)
                 return Evidence(
                     f"{name} rose from {change.before:.3g} to {change.value:.3g}, and grows faster "
@@ -76,7 +80,7 @@ class KlRunaway(Detector):
                 )
         return None
 
-    def _grown(self, series: Series, level: float) -> Change | None:
+    def _grown(self, series: Series, level: float, far: float) -> Change | None:
         blocks = series.blocks
         value = series.level(10)
         if len(blocks) < 3 or value < level:
@@ -87,7 +91,7 @@ class KlRunaway(Detector):
         if value >= self._factor * middle and series.is_significant(value - middle, 1, 3):
             return Change(middle, value)
         before = series.mean_at(blocks[-1].end - 50)
-        is_far = value >= self._FAR * level and value >= self._GROWTH * before
+        is_far = value >= far and value >= self._GROWTH * before
         return Change(before, value) if is_far else None
 
 
