@@ -1,7 +1,8 @@
 """Labelled runs, as the events that a training would log, in two halves.
 
-The half `tuning` is there to look at. The half `held_out` has other seeds, another learning curve
-and other drifts: it is for the final measurement only (`make bench-diagnosis`).
+The half `tuning` is there to look at. The half `held_out` has other seeds, other learning curves
+and other drifts: it is for the final measurement only (`make bench-diagnosis`). Once a measurement
+has led to a change, its half is no longer held out: set aside other seeds and shapes.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from tests.diagnosis.healthy import GROUP_SIZE, HEALTHY, Columns, base
 Half: TypeAlias = Literal["tuning", "held_out"]
 
 SHAPES: dict[Half, tuple[str, ...]] = {
-    "tuning": ("step", "linear"),
-    "held_out": ("step", "exponential", "sigmoid"),
+    "tuning": ("step", "linear", "exponential", "sigmoid"),
+    "held_out": ("step", "decelerating", "staircase"),
 }
-_LEARNING: dict[Half, str] = {"tuning": "saturating", "held_out": "s_shaped"}
-_FIRST_SEED: dict[Half, int] = {"tuning": 0, "held_out": 500_000}
+_LEARNING: dict[Half, tuple[str, ...]] = {
+    "tuning": ("saturating", "s_shaped"),
+    "held_out": ("logarithmic", "delayed"),
+}
+_FIRST_SEED: dict[Half, int] = {"tuning": 0, "held_out": 900_000}
 ONSETS = (120, 300, 600)
 
 _GROUPS = 2
@@ -93,7 +97,7 @@ def healthy_runs(half: Half, runs: int, count: int = 1000) -> Iterator[LabelledR
     kinds = list(HEALTHY)
     for number in range(runs):
         kind, seed = kinds[number % len(kinds)], _FIRST_SEED[half] + number
-        columns = base(seed, _LEARNING[half], count)
+        columns = base(seed, _learning(half, number // len(kinds)), count)
         HEALTHY[kind](columns)
         yield LabelledRun(f"{kind}-{seed}", kind, frozenset(), to_events(columns, seed))
 
@@ -113,11 +117,16 @@ def failing_runs(half: Half, runs_each: int, *kinds: str) -> Iterator[LabelledRu
             full = onset + duration + failure.settling
             if kind in ("reward_plateau", "constant_function"):
                 onset, full = 0, failure.settling
-            columns = base(seed, _LEARNING[half], max(full, onset) + 150)
+            columns = base(seed, _learning(half, number), max(full, onset) + 150)
             drift = DRIFTS[shape](columns.count, onset, max(duration, 1))
             failure.inject(columns, drift)
             events = to_events(columns, seed)
             yield LabelledRun(f"{kind}-{shape}-{seed}", kind, failure.signals, events, onset, full)
+
+
+def _learning(half: Half, number: int) -> str:
+    curves = _LEARNING[half]
+    return curves[number % len(curves)]
 
 
 def to_events(columns: Columns, seed: int) -> list[dict[str, Any]]:

@@ -36,11 +36,25 @@ def sigmoid(count: int, onset: int, duration: int) -> Curve:
     return (1 / (1 + np.exp(-8 * (progress - 0.5))) - edge) / (1 - 2 * edge)
 
 
+def decelerating(count: int, onset: int, duration: int) -> Curve:
+    """Fast at first, then slower and slower."""
+    progress = np.clip((np.arange(count) - onset) / duration, 0, 1)
+    return np.expm1(-3 * progress) / np.expm1(-3)
+
+
+def staircase(count: int, onset: int, duration: int) -> Curve:
+    """In four steps of the same height, the first one at the onset."""
+    progress = np.clip((np.arange(count) - onset) / duration, -1, 1)
+    return np.clip(np.floor(3 * progress + 1e-9) + 1, 0, 4) / 4
+
+
 DRIFTS: dict[str, Drift] = {
     "step": step,
     "linear": linear,
     "exponential": exponential,
     "sigmoid": sigmoid,
+    "decelerating": decelerating,
+    "staircase": staircase,
 }
 
 
@@ -53,6 +67,27 @@ def s_shaped(count: int, time_constant: float) -> Curve:
     """A learning curve from 0 to 1 with a slow start; its middle is at twice the constant."""
     progress = np.arange(count) / time_constant
     return (1 / (1 + np.exp(4 - 2 * progress)) - 1 / (1 + np.exp(4))) / (1 - 1 / (1 + np.exp(4)))
+
+
+def logarithmic(count: int, time_constant: float) -> Curve:
+    """A learning curve from 0 to 1: fast at first, and never quite flat."""
+    progress = np.arange(count) / time_constant
+    return np.log1p(10 * progress) / np.log1p(10 * max(count / time_constant, 1))
+
+
+def delayed(count: int, time_constant: float) -> Curve:
+    """A learning curve from 0 to 1: nothing at first, then at a rate that decreases."""
+    progress = np.maximum(0, np.arange(count) - time_constant / 4) / time_constant
+    return 1 - np.exp(-progress)
+
+
+LEARNING = {
+    "saturating": saturating,
+    "s_shaped": s_shaped,
+    "logarithmic": logarithmic,
+    "delayed": delayed,
+}
+"""The learning curves by name."""
 
 
 def noise(rng: np.random.Generator, count: int, correlation: float = 0.0) -> Curve:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tests.diagnosis.curves import Curve, noise
+from tests.diagnosis.curves import DRIFTS, Curve, noise
 from tests.diagnosis.healthy import Columns, machine, with_texts
 
 Inject = Callable[[Columns, Curve], None]
@@ -32,7 +32,7 @@ class Failure:
 
     inject: Inject
     signals: frozenset[str]
-    shapes: tuple[str, ...] = ("step", "linear", "exponential", "sigmoid")
+    shapes: tuple[str, ...] = tuple(DRIFTS)
     duration: tuple[int, int] = (20, 200)
     settling: int = 0
 
@@ -300,6 +300,7 @@ def _kind(inject: Inject, *more: str, **options: object) -> tuple[str, Failure]:
 
 
 _AT_ONCE = {"shapes": ("step",)}
+_GRADUAL = tuple(shape for shape in DRIFTS if shape != "step")
 
 FAILURES: dict[str, Failure] = dict(
     [
@@ -328,7 +329,7 @@ FAILURES: dict[str, Failure] = dict(
         _kind(constant_function, settling=100, **_AT_ONCE),
         _kind(broken_function, "constant_function", settling=30, **_AT_ONCE),
         _kind(overfitting, "evaluation_falling", "evaluation_gap", duration=(50, 200), settling=75),
-        _kind(throughput_decay, shapes=("linear", "exponential", "sigmoid")),
+        _kind(throughput_decay, shapes=_GRADUAL),
         _kind(learning_rate_zero, settling=10, **_AT_ONCE),
         _kind(tool_failures),
         _kind(gpu_idle),

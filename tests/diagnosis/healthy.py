@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.diagnosis.curves import Curve, heavy_tailed, noise, s_shaped, saturating
+from tests.diagnosis.curves import LEARNING, Curve, heavy_tailed, noise, saturating
 
 GROUP_SIZE = 8
 
@@ -24,7 +24,7 @@ class Columns:
     Attributes:
         rng: Source of all randomness of the run.
         count: Number of reports.
-        learning: "saturating" or "s_shaped".
+        learning: Name of the learning curve.
         noise: Relative noise of the metrics.
         correlation: Correlation of the noise of successive reports.
         metrics: Values by metric, in TRL's names.
@@ -52,8 +52,7 @@ class Columns:
 
     def learn(self, time_constant: float) -> Curve:
         """Return a learning curve from 0 to 1."""
-        shape = saturating if self.learning == "saturating" else s_shaped
-        return shape(self.count, time_constant)
+        return LEARNING[self.learning](self.count, time_constant)
 
 
 def base(seed: int, learning: str, count: int = 1000) -> Columns:

@@ -27,9 +27,9 @@ _TOO_HARD = "groups_too_hard"
 class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
 
-    The median share of such groups over 20 reports is at least `share`, and has risen by a fifth
-    from its lowest block; or it has been that high for 200 reports from the start. A rising reward
-    excuses it, unless the groups are too easy: sparse rewards begin like this.
+    The median share of such groups over 20 reports is at least `share`, and has risen by a quarter
+    from its lowest block; or it has been that high from the start for 500 reports, or nearly 1 for
+    150. A rising reward excuses it, unless the groups are too easy: sparse rewards begin like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -50,8 +50,10 @@ class GroupsWithoutSignal(Detector):
     literature = "Yu et al. 2025, DAPO (dynamic sampling), arXiv:2503.14476"
 
     _REPORTS = 20
-    _RISE = 0.2
-    _FROM_START_BLOCKS = 20
+    _RISE = 0.25
+    _FROM_START_BLOCKS = 50
+    _NEARLY_ALL = 0.98
+    _NEARLY_ALL_BLOCKS = 15
 
     def __init__(self, *, share: float = 0.8) -> None:
         self._share = share
@@ -72,7 +74,9 @@ class GroupsWithoutSignal(Detector):
         if not share >= self._share:
             return None
         has_risen = share - lowest >= self._RISE and series.is_significant(share - lowest)
-        if not has_risen and len(series.blocks) < self._FROM_START_BLOCKS:
+        is_all = lowest >= self._NEARLY_ALL
+        enough = self._NEARLY_ALL_BLOCKS if is_all else self._FROM_START_BLOCKS
+        if not has_risen and len(series.blocks) < enough:
             return None
         kind = kind or self._kind(history)
         rewards = history["reward"]

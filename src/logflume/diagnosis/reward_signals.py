@@ -248,8 +248,8 @@ class RewardWithoutCorrectness(Detector):
     - Correctness falls by a seventh, and by more than noise: found at once.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
       than a tenth of the reward's over 100 reports or more. The reward has to keep its gain for 50
-      reports, and correctness must have room: it is below 85 % of its maximum. In the first 200
-      reports this is normal, because the format is learned first; up to 300, the limit is a
+      reports, and correctness must have room: it is below 85 % of its maximum. In the first 300
+      reports this is normal, because the format is learned first; up to 400, the limit is a
       twentieth.
 
     Args:
@@ -278,8 +278,8 @@ class RewardWithoutCorrectness(Detector):
     _FALL = 1 / 7
     _FLAT = 0.1
     _ROOM = 0.85
-    _FORMAT_BLOCKS = 20
-    _EARLY_BLOCKS = 30
+    _FORMAT_BLOCKS = 30
+    _EARLY_BLOCKS = 40
     _EARLY_FLAT = 0.05
 
     def __init__(self, *, correctness: str | tuple[str, ...] = CORRECTNESS) -> None:
