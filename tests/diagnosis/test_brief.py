@@ -38,7 +38,7 @@ def test_the_limit_holds_whatever_the_run_contains(tmp_path: Path, max_tokens: i
     long = "長い" * 4_000
     settings = {f"setting_{n}_{'x' * 500}": long for n in range(100)}
     functions = {f"rewards/{'f' * 100}{n}/mean": 0.5 for n in range(100)}
-    events = [
+    events: list[dict[str, Any]] = [
         {"event": "run_started", "hyperparameters": settings},
         *({"event": "training", "step": n, "reward": 0.5, **functions} for n in range(3)),
         *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from logflume.diagnosis.detectors import DETECTORS
 from logflume.diagnosis.slow_rank import SlowRank
@@ -12,10 +13,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 
 def table() -> str:
     """Return the table of the page, as Markdown."""
+    signals: list[Any] = [*DETECTORS, SlowRank]
     rows = ["| signal | means | likely cause | what to try |", "|---|---|---|---|"]
     rows += [
-        f"| `{one.signal}` | {one.meaning} | {one.cause} | {one.try_next} |"
-        for one in (*DETECTORS, SlowRank)
+        f"| `{one.signal}` | {one.meaning} | {one.cause} | {one.try_next} |" for one in signals
     ]
     return "\n".join(rows)
 

@@ -7,7 +7,7 @@ import pytest
 
 from logflume.diagnosis.error_rate import critical_value
 from logflume.diagnosis.series import Series, median
-from tests.diagnosis.curves import heavy_tailed, noise
+from tests.diagnosis.curves import Curve, heavy_tailed, noise
 from tests.length import examples
 
 
@@ -36,7 +36,7 @@ def test_heavy_tails_are_not_significant() -> None:
     assert 0 == sum(_significant(heavy_tailed(rng, 1_000, 2.0)) for _ in range(200))
 
 
-def _significant(values: np.ndarray) -> int:  # type: ignore[type-arg]
+def _significant(values: Curve) -> int:
     """Count the blocks that differ significantly from the ten before."""
     series = Series()
     count = 0

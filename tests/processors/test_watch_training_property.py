@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,6 +99,8 @@ def test_any_values(events: list[tuple[str, Report]], repeats: int) -> None:
 def test_completions_by_column(outputs: list[Report]) -> None:
     """Completions of any values pass by column as well, and none of them raises."""
     with capture_events():
-        columns = {name: [output.get(name) for output in outputs] for name in FIELDS}
+        columns: dict[str, Sequence[Any]] = {
+            name: [output.get(name) for output in outputs] for name in FIELDS
+        }
         columns["event"] = ["model_output"] * len(outputs)
         assert columns is WatchTraining().process_columns(columns)

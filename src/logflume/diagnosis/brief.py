@@ -172,8 +172,9 @@ def _examples(run: Run, info: RunSummary) -> Iterator[str]:
     steps = (max(0, (info.last_step or 0) - 10), None)
     columns = ["step", "rewards/total*", "prompt*", "model_output*", "[i]d"]
     shown: set[str] = set()
-    for title, options in (("highest", {"best": 1}), ("lowest", {"worst": 1})):
-        for row in run.outputs(steps=steps, columns=columns, **options).to_pylist():
+    for title, best, worst in (("highest", 1, None), ("lowest", None, 1)):
+        chosen = run.outputs(steps=steps, columns=columns, best=best, worst=worst)
+        for row in chosen.to_pylist():
             text = _excerpt(row.get("model_output"))
             if text in shown:
                 continue
