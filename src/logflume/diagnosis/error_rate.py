@@ -52,7 +52,7 @@ def critical_value(freedom: int, conditions: int = 1) -> float:
     freedom = min(max(freedom, 1), _MAX_FREEDOM)
     probability = (FALSE_ALARMS_PER_RUN / _TESTS_PER_RUN) ** (1 / conditions)
     low, high = 0.0, 1e6
-    for _ in range(80):
+    for _ in range(45):
         middle = (low + high) / 2
         if _tail(middle, freedom) > probability:
             low = middle

@@ -188,11 +188,13 @@ class History:
                 self.nonfinite[metric] = value
 
     def _append(self, metric: str, value: float) -> None:
-        has_room = metric in self._series or len(self._series) < _MAX_SERIES
-        if has_room and -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE:
-            series = self._series.setdefault(metric, Series())
-            if series.append(value, self.reports):
-                self.completed.add(metric)
+        series = self._series.get(metric)
+        if series is None:
+            if len(self._series) >= _MAX_SERIES:
+                return
+            series = self._series[metric] = Series()
+        if -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE and series.append(value, self.reports):
+            self.completed.add(metric)
 
     def _derive_seconds_per_token(self) -> None:
         """Divide the duration of the step by the tokens of the step, where both are known."""

@@ -95,17 +95,17 @@ class NonfiniteMetric(Detector):
 
 
 class GradientSpikes(Detector):
-    """Several spikes of the gradient norm within 50 reports.
+    """More spikes of the gradient norm than usual within 50 reports.
 
     A report is a spike if its norm is at least `factor` times the median of the reports before, and
     far outside of their usual spread (four robust standard deviations of its logarithm, but at most
-    25 times the median). Norms have heavy tails, so that single spikes are normal: up to one in two
-    hundred reports. Then four within 50 reports have a probability of 1 in 10,000. One of 100 times
-    the median counts twice.
+    25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so that
+    single spikes are normal: the usual rate is that of the reports before, and at least one in 200.
+    The number of spikes has to have a probability of less than 1 in 5,000 at that rate (Poisson):
+    four at the lowest rate.
 
     Args:
         factor: The smallest spike, as a multiple of the median norm.
-        spikes: Number of spikes.
     """
 
     signal = "gradient_spikes"
@@ -121,34 +121,44 @@ class GradientSpikes(Detector):
     _DEVIATIONS = 4.0
     _HUGE = 100.0
     _MIN_BLOCKS = 3
+    _RATES = (1 / 200, 1 / 25)
+    _PROBABILITY = 1 / 5_000
 
-    def __init__(self, *, factor: float = 10.0, spikes: int = 4) -> None:
+    def __init__(self, *, factor: float = 10.0) -> None:
         self._factor = factor
-        self._count = spikes
-        self._spikes: deque[tuple[int, float]] = deque(maxlen=spikes)
+        self._spikes: deque[tuple[int, float]] = deque()
+        self._earlier = self._seen = 0
         self._limit_at = 0
         self._limit = math.inf
         self._usual = math.nan
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the latest norm with those of the blocks before."""
+        """Compare the latest norm with those of the blocks before, and count the spikes."""
         norms = history["grad_norm"]
         if len(norms.blocks) != self._limit_at:
             self._limit_at = len(norms.blocks)
             self._set_limit([block.level for block in norms.blocks[-12:-1]], norms.recent(50))
-        if norms.last >= self._limit and "grad_norm" not in history.nonfinite:
-            is_huge = norms.last >= self._HUGE * self._usual
-            self._spikes.extend([(norms.count, norms.last)] * (2 if is_huge else 1))
-        if len(self._spikes) < self._count or norms.count - self._spikes[0][0] >= self._WINDOW:
+        spikes = self._spikes
+        while spikes and spikes[0][0] <= norms.count - self._WINDOW:
+            spikes.popleft()
+            self._earlier += 1
+        is_new, self._seen = norms.count > self._seen, norms.count
+        if norms.last < self._limit or not is_new:
             return None
-        highest = max(norm for _, norm in self._spikes)
+        is_huge = norms.last >= self._HUGE * self._usual
+        spikes.extend([(norms.count, norms.last)] * (2 if is_huge else 1))
+        lowest, highest = self._RATES
+        rate = self._earlier / max(norms.count - self._WINDOW, self._WINDOW)
+        expected = self._WINDOW * min(max(rate, lowest), highest)
+        if _poisson_tail(len(spikes), expected) > self._PROBABILITY:
+            return None
+        worst = max(norm for _, norm in spikes)
         return Evidence(
-            f"The norm of the gradient exceeded {self._limit / self._usual:.3g} times its median "
-            f"of "
-            f"{self._usual:.3g} again and again in the last {self._WINDOW} reports; the highest "
-            f"was {highest:.3g}.",
+            f"In the last {self._WINDOW} reports the norm of the gradient exceeded "
+            f"{self._limit / self._usual:.3g} times its median of {self._usual:.3g} again and "
+            f"again; the highest was {worst:.3g}.",
             history.name("grad_norm"),
-            highest,
+            worst,
             self._usual,
             self._limit,
         )
@@ -322,3 +332,12 @@ class NoGradient(Detector):
             history.name("grad_norm"),
             0.0,
         )
+
+
+def _poisson_tail(count: int, expected: float) -> float:
+    """Return the probability of at least `count` events."""
+    term = total = math.exp(-expected)
+    for index in range(1, count):
+        term *= expected / index
+        total += term
+    return 1 - total if count else 1.0

@@ -85,9 +85,10 @@ class KlRunaway(Detector):
         value = series.level(10)
         if len(blocks) < 3 or value < level:
             return None
-        middle = series.mean_at(blocks[-1].end // 2)
-        if middle != middle:  # the middle was before the first report of it
-            middle = blocks[0].level
+        # The block at half the distance of the last ten reports from the start, and its neighbours.
+        index = round((len(blocks) - 1) / 2 - 0.25)
+        near = blocks[max(0, index - 1) : index + 2]
+        middle = sum(block.level for block in near) / len(near)
         if value >= self._factor * middle and series.is_significant(value - middle, 1, 3):
             return Change(middle, value)
         before = series.mean_at(blocks[-1].end - 50)
