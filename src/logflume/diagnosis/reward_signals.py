@@ -248,9 +248,9 @@ class RewardWithoutCorrectness(Detector):
     - Correctness falls by a seventh, and by more than noise: found at once.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
       than a tenth of the reward's over 100 reports or more. The reward has to keep its gain for 50
-      reports, and correctness must have room: it is below 85 % of its maximum. In the first 300
-      reports this is normal, because the format is learned first; up to 400, the limit is a
-      twentieth.
+      reports, and correctness must have room: it is below 85 % of its maximum. A rise that begins
+      in the first 80 reports is normal for 300 reports, because the format is learned first. Up to
+      400 reports, the limit is a twentieth.
 
     Args:
         correctness: Texts, one of which the name of the function for correctness contains, in any
@@ -278,6 +278,7 @@ class RewardWithoutCorrectness(Detector):
     _FALL = 1 / 7
     _FLAT = 0.1
     _ROOM = 0.85
+    _FIRST_BLOCKS = 8
     _FORMAT_BLOCKS = 30
     _EARLY_BLOCKS = 40
     _EARLY_FLAT = 0.05
@@ -331,7 +332,10 @@ class RewardWithoutCorrectness(Detector):
 
     def _is_flat(self, history: History, metric: str, change: float, gain: float, lag: int) -> bool:
         rewards, correct = history["reward"], history[metric]
-        if len(rewards.blocks) < self._FORMAT_BLOCKS or lag < self._FLAT_LAG:
+        if lag < self._FLAT_LAG:
+            return False
+        is_first_rise = len(rewards.blocks) - lag < self._FIRST_BLOCKS
+        if is_first_rise and len(rewards.blocks) < self._FORMAT_BLOCKS:
             return False
         is_early = len(rewards.blocks) < self._EARLY_BLOCKS
         limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
