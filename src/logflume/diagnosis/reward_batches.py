@@ -28,8 +28,8 @@ def measure_reward_batch(event: Mapping[str, Any]) -> dict[str, float]:
     """Return measures of a `reward` event with one value of each function for each completion.
 
     - `variance_share/<function>`: the covariance of its weighted values with the total reward,
-      divided by the variance of the total; the shares add up to 1. Only where another function
-      varies, by more than a quarter of its largest value.
+      divided by the variance of the total; at most its share of the functions' variances. Only
+      where another function varies, by more than a quarter of its largest value.
     - `correlation/<function>/<function>`: Pearson's, over the completions that both apply to.
     - `spread_within_groups`: the mean standard deviation of the total within groups.
 
@@ -70,7 +70,13 @@ def _variance_shares(columns: Columns) -> dict[str, float]:
     totals = [sum(row) for row in zip(*filled.values(), strict=True)]
     if len(filled) < 2 or len(totals) < _MIN_ROWS or not (variance := _covary(totals, totals)):
         return {}
-    shares = {name: _covary(values, totals) / variance for name, values in filled.items()}
+    variances = {name: _covary(values, values) for name, values in filled.items()}
+    own = sum(variances.values())
+    # Functions that cancel each other have covariances that say nothing about their influence.
+    shares = {
+        name: min(_covary(values, totals) / variance, variances[name] / own)
+        for name, values in filled.items()
+    }
     name = max(shares, key=lambda name: shares[name])
     if not any(_is_active(values) for other, values in filled.items() if other != name):
         return {}

@@ -171,14 +171,14 @@ class Series:
         blocks = self.blocks[-_NOISE_BLOCKS:]
         if not blocks:
             return math.inf
-        within = _MEDIAN_ERROR * median([block.std for block in blocks])
+        spreads = [block.std for block in blocks]
+        # Of a metric that is usually constant, such as a share that is zero, the others count.
+        typical = median(spreads) or median([spread for spread in spreads if spread] or [0.0])
+        within = _MEDIAN_ERROR * typical
         if len(blocks) < 3:
             return within
         changes = [abs(b.level - a.level) for a, b in pairwise(blocks)]
-        between = _MAD_TO_STD * median(changes)
-        if not between and not within:  # most values are the same, such as zeros
-            between = math.sqrt(sum(c * c for c in changes) / len(changes) / 2)
-        return max(within, between)
+        return max(within, _MAD_TO_STD * median(changes))
 
     def error(self, now: float, before: float) -> float:
         """Return the standard error of the difference of two means of levels.
