@@ -89,6 +89,31 @@ def test_completions_that_show_it() -> None:
         assert len(set(pairs)) < len(pairs) / 2
 
 
+@pytest.mark.parametrize("prefix", ["eval_", "eval/"])
+def test_evaluations_within_the_reports(prefix: str) -> None:
+    """Evaluations that a trainer reports with the metrics of the training are read as well."""
+    (run,) = failing_runs("tuning", 1, "overfitting")
+    diagnosis = Diagnosis()
+    found = []
+    for event in run.events:
+        if event["event"] == "evaluation":
+            metrics = {f"{prefix}{k}": v for k, v in event.items() if k.startswith("reward")}
+            event = {"event": "training", "mode": "train", "step": event["step"], **metrics}
+        found += diagnosis.observe(event)
+    assert run.signals & {finding.signal for finding in found}
+
+
+def test_rewards_besides_a_trainer_without_them() -> None:
+    """Where only the loss is reported by a trainer, the rewards are those of `reward` events."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(300):
+        reward = {"event": "reward", "step": step, "rewards/total/mean": 1.0 if step < 150 else 0.1}
+        found += diagnosis.observe(reward)
+        found += diagnosis.observe({"event": "training", "step": step, "loss": 0.01 * (step % 3)})
+    assert "reward_collapse" in {finding.signal for finding in found}
+
+
 def test_reports_without_a_metric_are_skipped() -> None:
     """A metric that only every third report has is judged by those reports."""
     (run,) = failing_runs("tuning", 1, "kl_runaway")

@@ -34,7 +34,7 @@ _REPEATED_SHARE = 0.5
 _MIN_GROUP = 2
 _MAX_COUNT = 1e12
 _NUMBERS = frozenset({int, float})
-_MIN_DUPLICATE_CHARACTERS = 40
+_MIN_DUPLICATE_CHARACTERS = 8
 
 Condition: TypeAlias = Literal[
     "truncated at the length limit",

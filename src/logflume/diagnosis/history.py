@@ -21,6 +21,8 @@ _SHARES = frozenset({"frac_all_correct", "frac_none_correct", "repetition"})
 
 _EVALUATED = frozenset({"reward", "loss", "accuracy"})
 
+_EVALUATION_PREFIXES = ("eval_", "eval/", "val/", "val-core/")
+
 _MACHINE_PREFIXES = ("gpu/", "torch/")
 _MACHINE_SUFFIXES = (
     "/utilization_percent",
@@ -111,11 +113,21 @@ class History:
         self._read(event, plan)
         return plan.metrics
 
-    def add_evaluation(self, event: Mapping[str, Any]) -> frozenset[str]:
-        """Add the metrics of an evaluation, as `eval/<metric>`; return which it has."""
-        plan = self._plan(event, "evaluation", _evaluation_metric)
-        self._begin(event)
-        self._read(event, plan)
+    def add_evaluation(
+        self, event: Mapping[str, Any], *, is_prefixed: bool = False
+    ) -> frozenset[str]:
+        """Add the metrics of an evaluation, as `eval/<metric>`; return which it has.
+
+        Args:
+            event: The event.
+            is_prefixed: Whether only metrics with the prefix of an evaluation are one's: some
+                trainers report them with those of the training.
+        """
+        find = _prefixed_evaluation_metric if is_prefixed else _evaluation_metric
+        plan = self._plan(event, find.__name__, find)
+        if plan.fields:
+            self._begin(event)
+            self._read(event, plan)
         return plan.metrics
 
     def add_sample(self, event: Mapping[str, Any]) -> frozenset[str]:
@@ -215,10 +227,14 @@ def _share_metric(name: str) -> tuple[str, int] | None:
 def _evaluation_metric(name: str) -> tuple[str, int] | None:
     if name.startswith("val-core/"):  # verl: val-core/<data>/<score>/mean@<n>
         return ("eval/reward", 9) if "/mean@" in name or "/acc" in name else None
-    found = find_metric(name.removeprefix("eval_"))
+    found = find_metric(name.removeprefix("eval_").removeprefix("eval/").removeprefix("val/"))
     if found is None or found[0] not in _EVALUATED:
         return None
     return f"eval/{found[0]}", found[1]
+
+
+def _prefixed_evaluation_metric(name: str) -> tuple[str, int] | None:
+    return _evaluation_metric(name) if name.startswith(_EVALUATION_PREFIXES) else None
 
 
 def _machine_metric(name: str) -> tuple[str, int] | None:

@@ -62,7 +62,7 @@ class Repetition(Detector):
 class DuplicateAnswers(Detector):
     """Most completions of a group have the same text, without a gain in reward.
 
-    Texts of 40 characters and more, within one group. The median share over ten batches is at least
+    Texts of 8 characters and more, within one group. The median share over ten batches is at least
     `share`, and has risen by a third from its lowest block.
 
     Args:

@@ -101,10 +101,12 @@ class Diagnosis:
         return self._evaluate(self._history.add_values(measures)) if measures else []
 
     def _observe_report(self, event: Mapping[str, Any]) -> list[Finding]:
-        if not self._has_trainer and "reward" in self._history:
-            self._has_trainer = True
-        findings = self._evaluate(self._history.add_report(event))
-        return findings + self._evaluate(self._history.add_sample(event))
+        history = self._history
+        metrics = history.add_report(event)
+        self._has_trainer = self._has_trainer or "reward" in metrics
+        findings = self._evaluate(metrics)
+        findings += self._evaluate(history.add_evaluation(event, is_prefixed=True))
+        return findings + self._evaluate(history.add_sample(event))
 
     def _observe_rewards(self, event: Mapping[str, Any]) -> list[Finding]:
         measures = measure_reward_batch(event)
