@@ -252,3 +252,17 @@ def test_events_pass_unchanged() -> None:
         before = dict(event)
         assert event is processor(None, "info", event)
         assert before == event
+
+
+def test_problems_that_are_too_easy_are_information() -> None:
+    """A training that has solved its problems ends with groups of equal rewards: level info."""
+    solved = reports(
+        reward=noisy(0.5) + noisy(0.97, noise=0.01),
+        frac_reward_zero_std=noisy(0.2) + noisy(0.9, noise=0.03),
+    )
+    (alert,) = watch(solved)
+    assert ("groups_too_easy", "info", "info") == (
+        alert["signal"],
+        alert["severity"],
+        alert["level"],
+    )

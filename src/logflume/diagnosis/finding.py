@@ -25,6 +25,7 @@ class Evidence:
         before: Its value before.
         threshold: The limit that was crossed.
         signal: A more specific name than that of the detector.
+        severity: Another severity than that of the detector.
         fields: More fields of the `alert` event.
     """
 
@@ -34,6 +35,7 @@ class Evidence:
     before: float | None = None
     threshold: float | None = None
     signal: str | None = None
+    severity: Severity | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 

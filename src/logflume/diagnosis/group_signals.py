@@ -30,6 +30,7 @@ class GroupsWithoutSignal(Detector):
     The median share of such groups over 20 reports is at least `share`, and has risen by a quarter
     from its lowest block; or it has been that high from the start for 500 reports, or nearly 1 for
     150. A rising reward excuses it, unless the groups are too easy: sparse rewards begin like this.
+    That they are too easy is information: so does a training end that has solved its problems.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -94,6 +95,7 @@ class GroupsWithoutSignal(Detector):
             lowest,
             self._share,
             signal=kind,
+            severity="info" if kind == _TOO_EASY else None,
         )
 
     def _kind(self, history: History) -> str:

@@ -164,7 +164,7 @@ class Diagnosis:
         findings.append(
             Finding(
                 signal=evidence.signal or detector.signal,
-                severity=detector.severity,
+                severity=evidence.severity or detector.severity,
                 step=self._history.step,
                 evidence=evidence,
                 cause=detector.cause,
