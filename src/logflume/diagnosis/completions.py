@@ -32,7 +32,7 @@ _PROBES_FROM_END = (12, 60)
 _LOOP_TIMES = 5
 _REPEATED_SHARE = 0.5
 _MIN_GROUP = 2
-_MAX_COUNT = 1e12
+_MAX_NUMBER = 1e15
 _NUMBERS = frozenset({int, float})
 _MIN_DUPLICATE_CHARACTERS = 8
 
@@ -105,10 +105,10 @@ class Completions:
             text = ""
         is_repeated = type(repetition) is float and repetition >= _REPEATED_SHARE
         self._calls += _count(calls)
-        is_dated = type(version) in _NUMBERS and type(step) is int
+        is_dated = _is_number(version) and _is_number(step)
         completion = Completion(
             completion_id if type(completion_id) is str else None,
-            reward if type(reward) in _NUMBERS else None,
+            reward if _is_number(reward) else None,
             _count(tokens) or len(text),
             truncated is True,
             is_repeated or is_looping(text),
@@ -148,9 +148,14 @@ class Completions:
         return tuple(c.id for c in chosen[:_SHOWN] if c.id is not None)
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number of a usable size; NaN isn't."""
+    return type(value) in _NUMBERS and -_MAX_NUMBER < value < _MAX_NUMBER
+
+
 def _count(value: Any) -> int:
     """Return a count, which a trainer of one's own may have logged as a float; 0 if unknown."""
-    return int(value) if type(value) in _NUMBERS and 0 <= value < _MAX_COUNT else 0
+    return int(value) if _is_number(value) and value > 0 else 0
 
 
 def is_looping(text: str) -> bool:
