@@ -311,6 +311,28 @@ def heavy_gradients(columns: Columns) -> None:
     columns.metrics["grad_norm"] = 0.5 * np.exp(0.35 * tails)
 
 
+def one_group(columns: Columns) -> None:
+    """One group of eight completions a report: shares are 0 or 1, and half of the gradients 0."""
+    rng, metrics = columns.rng, columns.metrics
+    accuracy = 0.3 + 0.35 * columns.learn(300)
+    # The problems differ in difficulty, so that many groups are solved by all or by none.
+    difficulty = rng.beta(0.7 * accuracy, 0.7 * (1 - accuracy))
+    correct = rng.binomial(GROUP_SIZE, difficulty) / GROUP_SIZE
+    metrics["rewards/correctness/mean"] = correct
+    metrics["rewards/correctness/std"] = np.sqrt(correct * (1 - correct) * 8 / 7)
+    for name in ("rewards/format/mean", "rewards/format/std"):
+        del metrics[name]
+    metrics["reward"] = correct
+    metrics["reward_std"] = metrics["rewards/correctness/std"]
+    is_equal = metrics["reward_std"] == 0
+    metrics["frac_reward_zero_std"] = is_equal.astype(float)
+    metrics["grad_norm"] = np.where(is_equal, 0.0, metrics["grad_norm"])
+    metrics["loss"] = np.where(is_equal, 0.0, metrics["loss"])
+    metrics["completions/mean_length"] = 250 * np.exp(0.3 * noise(rng, columns.count))
+    metrics["completions/clipped_ratio"] = rng.binomial(8, 0.05, columns.count) / 8
+    machine(columns)
+
+
 def with_texts(columns: Columns) -> None:
     """The completions are logged as well, some of which repeat themselves or are truncated."""
     columns.texts = {
@@ -339,6 +361,7 @@ HEALTHY: dict[str, Callable[[Columns], None]] = {
         concise,
         exploring,
         heavy_gradients,
+        one_group,
         with_texts,
     )
 }

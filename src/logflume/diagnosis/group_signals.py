@@ -27,10 +27,12 @@ _TOO_HARD = "groups_too_hard"
 class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
 
-    The median share of such groups over 20 reports is at least `share`, and has risen by a quarter
+    The mean share of such groups over 30 reports is at least `share`, and has risen by a quarter
     from its lowest block; or it has been that high from the start for 500 reports, or nearly 1 for
-    150. A rising reward excuses it, unless the groups are too easy: sparse rewards begin like this.
-    That they are too easy is information: so does a training end that has solved its problems.
+    150. Of reports with few groups the mean is uncertain: it has to exceed `share` less 0.1 by 2.5
+    standard errors. A rising reward excuses it, unless the groups are too easy: sparse rewards
+    begin like this. That they are too easy is information: a training that has solved its problems
+    ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -50,7 +52,9 @@ class GroupsWithoutSignal(Detector):
     )
     literature = "Yu et al. 2025, DAPO (dynamic sampling), arXiv:2503.14476"
 
-    _REPORTS = 20
+    _REPORTS = 30
+    _ERRORS = 2.5
+    _MARGIN = 0.1
     _RISE = 0.25
     _FROM_START_BLOCKS = 50
     _NEARLY_ALL = 0.98
@@ -69,11 +73,12 @@ class GroupsWithoutSignal(Detector):
 
     def _evaluate(self, history: History, metric: str, kind: str | None) -> Evidence | None:
         series = history[metric]
-        if series.last < self._share or series.bottom is None:
+        share, error = series.mean_and_error(self._REPORTS)
+        if not share >= self._share:  # NaN: too few reports
             return None
-        share, lowest = series.level(self._REPORTS), series.bottom.level
-        if not share >= self._share:
+        if share - self._ERRORS * error < self._share - self._MARGIN:
             return None
+        lowest = min(block.mean for block in series.blocks)
         has_risen = share - lowest >= self._RISE and series.is_significant(share - lowest)
         is_all = lowest >= self._NEARLY_ALL
         enough = self._NEARLY_ALL_BLOCKS if is_all else self._FROM_START_BLOCKS

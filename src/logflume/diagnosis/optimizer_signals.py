@@ -319,7 +319,7 @@ class NoGradient(Detector):
     cause = "All groups have equal rewards, all tokens are masked, or no parameter is trainable."
     try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
 
-    def __init__(self, *, reports: int = 30) -> None:
+    def __init__(self, *, reports: int = 50) -> None:
         self._reports = reports
 
     def evaluate(self, history: History) -> Evidence | None:

@@ -351,6 +351,9 @@ class RewardWithoutCorrectness(Detector):
 class VarianceCollapse(Detector):
     """The spread of the reward within groups has collapsed without a gain in reward.
 
+    The mean spread of 30 reports is compared with the highest block. Since the block that was last
+    at half of that, the reward has not gained 5 %.
+
     Args:
         share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.
     """
@@ -371,12 +374,12 @@ class VarianceCollapse(Detector):
         self._share = share
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the median of the last twenty reports with the highest block."""
+        """Compare the mean of the last thirty reports with the highest block."""
         spreads = history["reward_std"]
         top = spreads.top
         if top is None or spreads.last >= self._share * top.level:
             return None
-        value, limit = spreads.level(20), self._share * top.level
+        (value, _), limit = spreads.mean_and_error(30), self._share * top.level
         if not value < limit:
             return None
         wide = spreads.crossing(top.level / 2, is_rise=False)

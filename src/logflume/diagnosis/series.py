@@ -132,6 +132,18 @@ class Series:
         """Return the median of the last values; NaN if there are not so many."""
         return median(self.recent(reports)) if self.count >= reports else math.nan
 
+    def mean_and_error(self, reports: int) -> tuple[float, float]:
+        """Return the mean of the last values and its standard error; NaN if there are not so many.
+
+        For values that are often 0 or 1, whose median says little.
+        """
+        if self.count < reports:
+            return math.nan, math.nan
+        values = self.recent(reports)
+        mean = sum(values) / reports
+        variance = sum([(value - mean) * (value - mean) for value in values]) / (reports - 1)
+        return mean, math.sqrt(variance / reports)
+
     def mean(self, blocks: int, before: int = 0) -> float:
         """Return the mean level of some blocks, the last of which is `before` blocks ago.
 
