@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from logflume.diagnosis.finding import SEVERITIES, Finding
 from logflume.diagnosis.options import read_options
 from logflume.diagnosis.slow_rank import SlowRank
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
+from logflume.formats.journal import open_files, parse_line, read_lines
 from logflume.formats.journal_lines import event_type_filter
 from logflume.query.open_run import Run
 from logflume.runs.files import Writer, find_writers
@@ -146,8 +148,11 @@ class _Watcher:
 
 
 def _read_events(writer: Writer, types: frozenset[str]) -> Iterator[dict[str, Any]]:
-    from logflume.query.run_snapshot import read_journal
-
+    """Yield the events of these types in a writer's journal, in order."""
     filters = [event_type_filter(event_type) for event_type in sorted(types)]
-    events = read_journal(writer, lambda line: any(may_match(line) for may_match in filters))
-    return (event for event in events if event["event"] in types)
+    with ExitStack() as stack:
+        for line in read_lines(open_files(writer.journals, stack)):
+            if line.is_complete and any(may_match(line.raw) for may_match in filters):
+                event = parse_line(line)
+                if event["event"] in types:
+                    yield event
