@@ -8,6 +8,7 @@
 # make torture-long the same for an hour
 # make bench-read   compare queries of ten million events and of a thousand runs; 20 GB in DIR
 # make bench        compare the cost of logging, update README.md; 15 minutes, QUICK=1: 2
+# make bench-diagnosis  measure recall, delay and false alarms of the diagnosis on labelled runs
 # make format       format the code and fix lint errors
 # make clean        remove .venv, logs and caches
 
@@ -17,7 +18,7 @@ WORKERS ?= auto
 DIR ?= logs-big
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-pythons test-compat notebooks torture torture-long bench bench-read format clean
+.PHONY: demo test test-long test-pythons test-compat notebooks torture torture-long bench bench-read bench-diagnosis format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -69,6 +70,9 @@ torture-long: .venv/dev
 # The compared libraries have a virtual environment of their own: they limit protobuf and pyarrow.
 bench: .venv/bench/installed
 	.venv/bench/bin/python -m tests.benchmarks.cost $(if $(QUICK),--quick)
+
+bench-diagnosis: .venv/dev
+	$(BIN)/python -m tests.diagnosis.bench
 
 bench-read: .venv/dev
 	$(BIN)/python -m tests.benchmarks.read_cost --dir $(DIR)

@@ -1,252 +1,121 @@
-"""Raises an alert when the metrics or rewards of a training indicate a problem."""
+"""Raises an alert when the metrics, rewards or completions of a training indicate a problem."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
+from logflume.diagnosis.completions import FIELDS
+from logflume.diagnosis.finding import Finding, Severity
+from logflume.diagnosis.options import with_shorthands
+from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
 from logflume.logger.channels import CHANNELS
 from logflume.logger.logger import get_logger
 from logflume.protocols import EventDict
 from logflume.runs.info import RunInfo
-from logflume.values.columnar import Getter, getter
-
-from ._balance import AntiCorrelatedFunctions, DominatingFunction, Rewards
-from ._findings import Finding, MetricSignal, Report, Signal, TrackedSignal
-from ._reports import (
-    TRAINER_NAMES,
-    are_usable,
-    as_metric,
-    is_number,
-    read_rewards,
-    spread_within_groups,
-)
-from ._reward_signals import RewardWithoutCorrectness, RewardWithTruncation
-from ._signals import Nonfinite, OffTrend, VarianceCollapse, ZeroSignal
-from ._trend import Row
 
 __all__ = ["WatchTraining"]
 
-_MAX_CACHED_PLANS = 256
-"""Number of distinct sets of field names whose plans are cached."""
-
-
-class _ReadPlan(NamedTuple):
-    """Which fields to read from events with a certain set of fields, and for which signals.
-
-    Attributes:
-        names: The fields that are read.
-        get: Returns their values.
-        signals: The signals that read any of them, each with a getter for its row.
-    """
-
-    names: Sequence[str]
-    get: Getter
-    signals: list[tuple[TrackedSignal[Row], Getter]]
+_LEVELS: Mapping[Severity, str] = {"info": "info", "warning": "warning", "critical": "critical"}
+_COMMON_TYPES = frozenset({int, float, str, bool, type(None), list})
 
 
 class WatchTraining:
-    """A processor that logs an `alert` event, at level warning, when a training shows a problem.
+    """A processor that logs an `alert` event when a training shows a problem.
 
-    It evaluates `training` and `reward` events, except those of evaluations, and passes all events
-    unchanged. Place it after `flatten_rewards`. The signals:
+    It passes all events unchanged. Place it last but for `aggregate_metrics`, after the processors
+    whose fields it reads: `flatten_rewards`, `measure_generations`, `inject_gpu_stats`. The same
+    detectors diagnose a recorded run (`logflume diagnose`); docs/diagnosis.md lists them, with what
+    each of them means and compares.
 
-    - `nonfinite_loss`: the loss is NaN or infinite.
-    - `nonfinite_gradient`: the norm of the gradient is NaN or infinite, but the loss isn't:
-      transformers reports a loss of 0.0 with it.
-    - `reward_with_truncation`: the reward rises while more completions are truncated at the length
-      limit.
-    - `reward_without_correctness`: the reward keeps rising, but correctness doesn't.
-    - `variance_collapse`: the spread of the reward within groups has collapsed without a gain in
-      reward.
-    - `zero_signal`: in most groups, all completions have the same reward.
-    - `dominating_function`: one reward function determines the reward although others vary.
-    - `anti_correlated_functions`: two reward functions work against each other.
-    - `kl_off_trend`, `entropy_off_trend`: the metric suddenly leaves the range expected from its
-      last window.
+    An alert has the signal, its severity (which is the level of the event), a message with the
+    numbers, the likely cause, what to try next, and the ids of completions that show it.
 
-    Each signal raises one alert, and another one if it reappears after being absent for a window.
-    The defaults prefer late alerts to false ones: all signals except the first two need a full
-    window of reports. A report is one event: with `logging_steps=10`, a window of 20 reports is 200
-    steps. A trainer's `run_started` event resets all signals. Only rank 0 evaluates events.
+    Each signal raises one alert, and another one if it reappears after it was absent for 100
+    reports. A report is one event: with `logging_steps=10`, 50 reports are 500 steps. A trainer's
+    `run_started` event begins another training. Only rank 0 evaluates events.
 
     Args:
-        window_reports: Length of the window in reports; at least 2.
-        truncation_rise: Minimum rise of the share of truncated completions, 0 to 1.
-        flat_windows: Number of windows in which correctness has to be flat while the reward rises;
-            at least 2.
-        correctness: Text that the name of the reward function for correctness contains.
-        variance_share: Share of the widest spread below which the variance has collapsed, 0 to 1.
-        zero_signal_share: Share of groups without spread at which there is no signal, 0 to 1.
-        dominating_share: Share of the variance at which a function dominates, 0 to 1.
-        anti_correlation: Correlation below which two functions work against each other, -1 to 0.
-        off_trend_factor: Factor above or below the expected range at which a metric is off its
-            trend.
+        detectors: Options of detectors by signal, such as `{"entropy_collapse": {"share": 0.05}}`.
+        correctness: Text that the name of the reward function for correctness contains; None: one
+            of the usual ones.
+        truncation_rise, variance_share, zero_signal_share, dominating_share, anti_correlation:
+            Short for options of `reward_with_truncation` (`rise`), `variance_collapse` (`share`),
+            `groups_without_signal` (`share`), `dominating_function` (`share`) and
+            `anti_correlated_functions` (`correlation`).
         run: The run that is logged; determines the rank.
 
     Raises:
-        ValueError: `window_reports` or `flat_windows` is below 2.
+        ValueError: There is no such signal, or its detector has no such option.
 
     Example:
-        >>> processors = ["tag_step", "flatten_rewards", {"watch_training": {"window_reports": 50}}]
+        >>> processors = ["tag_step", "flatten_rewards", {"watch_training": {"correctness": "f1"}}]
     """
 
     detachable = True
-    event_types = frozenset({"training", "reward", "run_started"})
+    event_types = EVENT_TYPES
 
     def __init__(
         self,
         *,
-        window_reports: int = 20,
-        truncation_rise: float = 0.3,
-        flat_windows: int = 5,
-        correctness: str = "correct",
-        variance_share: float = 0.05,
-        zero_signal_share: float = 0.9,
-        dominating_share: float = 0.995,
-        anti_correlation: float = -0.5,
-        off_trend_factor: float = 3.0,
+        detectors: Mapping[str, Mapping[str, Any]] | None = None,
+        correctness: str | None = None,
+        truncation_rise: float | None = None,
+        variance_share: float | None = None,
+        zero_signal_share: float | None = None,
+        dominating_share: float | None = None,
+        anti_correlation: float | None = None,
         run: RunInfo | None = None,
     ) -> None:
-        if window_reports < 2 or flat_windows < 2:
-            raise ValueError(
-                f"A trend needs at least 2 values: window_reports is {window_reports} and "
-                f"flat_windows is {flat_windows}."
-            )
-        self._window_reports = window_reports
-        self._truncation_rise = truncation_rise
-        self._flat_windows = flat_windows
-        self._correctness = correctness
-        self._variance_share = variance_share
-        self._zero_signal_share = zero_signal_share
-        self._dominating_share = dominating_share
-        self._anti_correlation = anti_correlation
-        self._off_trend_factor = off_trend_factor
+        options = with_shorthands(
+            detectors or {},
+            correctness=correctness,
+            truncation_rise=truncation_rise,
+            variance_share=variance_share,
+            zero_signal_share=zero_signal_share,
+            dominating_share=dominating_share,
+            anti_correlation=anti_correlation,
+        )
+        self._diagnosis = Diagnosis(options)
         self._is_watching = run is None or run.rank == 0
-        self._reset()
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
         """Evaluate the event, and return it unchanged."""
-        if self._is_watching and event_dict.get("mode") != "eval":
-            event_type = event_dict.get("event")
-            if event_type == "training":
-                self._watch_metrics(event_dict, {})
-            elif event_type == "reward":
-                self._watch_rewards(event_dict)
-            elif event_type == "run_started":
-                self._reset()
+        if self._is_watching:
+            self._report(self._diagnosis.observe(_flat(event_dict)))
         return event_dict
 
-    def _reset(self) -> None:
-        """Discard all state: another training begins."""
-        window = self._window_reports
-        factor = self._off_trend_factor
-        self._has_trainer = False
-        self._metric_reports = self._reward_reports = 0
-        self._plans: dict[tuple[Any, tuple[str, ...]], _ReadPlan] = {}
-        metric_signals: dict[str, MetricSignal] = {
-            "reward_with_truncation": RewardWithTruncation(window, self._truncation_rise),
-            "reward_without_correctness": RewardWithoutCorrectness(
-                window, self._flat_windows, self._correctness
-            ),
-            "variance_collapse": VarianceCollapse(window, self._variance_share),
-            "zero_signal": ZeroSignal(window, self._zero_signal_share),
-            "kl_off_trend": OffTrend("kl", window, factor, is_fall_bad=False),
-            "entropy_off_trend": OffTrend("entropy", window, factor, is_fall_bad=True),
-        }
-        reward_signals: dict[str, Signal[Rewards]] = {
-            "dominating_function": DominatingFunction(window, self._dominating_share),
-            "anti_correlated_functions": AntiCorrelatedFunctions(window, self._anti_correlation),
-        }
-        self._event_signals = [
-            TrackedSignal("nonfinite_loss", Nonfinite("loss", "loss"), window),
-            TrackedSignal(
-                "nonfinite_gradient", Nonfinite("grad_norm", "norm of the gradient", "loss"), window
-            ),
-        ]
-        self._metric_signals = [
-            (signal, TrackedSignal(name, signal, window)) for name, signal in metric_signals.items()
-        ]
-        self._reward_signals = [
-            TrackedSignal(name, signal, window) for name, signal in reward_signals.items()
-        ]
+    def process_columns(self, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]] | None:
+        """Evaluate several `model_output` events; None for other types."""
+        if columns["event"][0] != "model_output":
+            return None
+        if self._is_watching:
+            absent = [None] * len(columns["event"])
+            modes = columns.get("mode", absent)
+            selected = zip(*[columns.get(name, absent) for name in FIELDS], strict=True)
+            for mode, values in zip(modes, selected, strict=True):
+                if mode != "eval":
+                    self._report(self._diagnosis.observe_completion(values))
+        return columns
 
-    def _watch_metrics(self, event_dict: EventDict, trainer_names: Mapping[str, str]) -> None:
-        """Evaluate the metrics of an event.
+    def _report(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            # In a chain of plain structlog, the alert goes where the other events go.
+            make_logger = structlog.get_logger if CHANNELS.is_held else get_logger
+            log = getattr(make_logger("training"), _LEVELS[finding.severity])
+            log("alert", **finding.fields, step=finding.step, mode="train")
 
-        Args:
-            event_dict: The event.
-            trainer_names: Fields of the event whose metrics a trainer reports under other names.
-        """
-        event_type = event_dict.get("event")
-        if not self._has_trainer and event_type == "training":
-            self._has_trainer = is_number(event_dict.get("reward"))
-        key = (event_type, tuple(event_dict))
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self._plan(event_dict, trainer_names)
-        self._metric_reports = number = self._metric_reports + 1
-        numbers: Mapping[str, Any] = event_dict
-        if not are_usable(plan.get(event_dict)):
-            self._evaluate(event_dict, number, self._event_signals, event_dict)
-            numbers = {name: as_metric(event_dict[name]) for name in plan.names}
-        for tracked, get in plan.signals:
-            if (finding := tracked.signal(get(numbers))) is not None:
-                self._report(tracked, number, finding, event_dict)
 
-    def _plan(self, names: Iterable[str], trainer_names: Mapping[str, str]) -> _ReadPlan:
-        """Return which fields to read from events with these fields, and for which signals."""
-        if len(self._plans) >= _MAX_CACHED_PLANS:
-            self._plans.clear()
-        metrics = {trainer_names.get(name, name): name for name in names}
-        selected = [
-            (tracked, [metrics[metric] for metric in signal.select(metrics)])
-            for signal, tracked in self._metric_signals
-        ]
-        # These are read as well, because they have to be finite.
-        finite = [metrics[name] for name in ("loss", "grad_norm") if name in metrics]
-        read = list(dict.fromkeys(chain(finite, *(fields for _, fields in selected))))
-        signals = [(tracked, getter(fields)) for tracked, fields in selected if fields]
-        return _ReadPlan(read, getter(read), signals)
-
-    def _watch_rewards(self, event_dict: EventDict) -> None:
-        self._reward_reports = number = self._reward_reports + 1
-        self._evaluate(event_dict, number, self._reward_signals, read_rewards(event_dict))
-        if not self._has_trainer:  # a trainer reports the same metrics itself
-            spread = {"reward_std": spread_within_groups(event_dict)}
-            self._watch_metrics({**spread, **event_dict}, TRAINER_NAMES)
-
-    def _evaluate(
-        self,
-        event_dict: EventDict,
-        number: int,
-        signals: Iterable[TrackedSignal[Report]],
-        report: Report,
-    ) -> None:
-        for tracked in signals:
-            if (finding := tracked.signal(report)) is not None:
-                self._report(tracked, number, finding, event_dict)
-
-    def _report(
-        self, tracked: TrackedSignal[Any], number: int, finding: Finding, event_dict: EventDict
-    ) -> None:
-        if tracked.is_new(number):
-            self._alert(tracked.name, finding, event_dict.get("step"))
-
-    def _alert(self, name: str, finding: Finding, step: Any) -> None:
-        # In a chain of plain structlog, the alert goes where the other events go.
-        make_logger = structlog.get_logger if CHANNELS.is_held else get_logger
-        make_logger("training").warning(
-            "alert",
-            **{
-                **finding.fields,
-                "signal": name,
-                "message": finding.message,
-                "window_reports": self._window_reports,
-                "step": step,
-                "mode": "train",
-            },
-        )
+def _flat(event_dict: EventDict) -> Mapping[str, Any]:
+    """Return the event as it is recorded: a mapping becomes fields with a `/`."""
+    if _COMMON_TYPES.issuperset(map(type, event_dict.values())):
+        return event_dict
+    flat: dict[str, Any] = {}
+    for name, value in event_dict.items():
+        if isinstance(value, Mapping) and name != "weights":
+            flat.update({f"{name}/{key}": inner for key, inner in value.items()})
+        else:
+            flat[name] = value
+    return flat

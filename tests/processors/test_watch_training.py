@@ -18,13 +18,15 @@ HACK = reports(
     reward=noisy(1.0) + noisy(2.0),
     completions__clipped_ratio=noisy(0.05) + noisy(0.9),
 )
-REWARD_WITHOUT_CORRECTNESS = reports(
-    reward=rising(1.0, 3.0, 6 * WINDOW),
-    rewards__correctness__mean=noisy(0.6, 6 * WINDOW),
-    rewards__correctness__std=[0.9] * (6 * WINDOW),
+WITHOUT_CORRECTNESS = reports(
+    reward=noisy(1.0, 10 * WINDOW) + rising(1.0, 3.0, 10 * WINDOW) + noisy(3.0, 10 * WINDOW),
+    rewards__correctness__mean=noisy(0.6, 30 * WINDOW),
+    rewards__correctness__std=[0.9] * (30 * WINDOW),
 )
 COLLAPSE = reports(reward=noisy(1.0) + noisy(0.9), reward_std=noisy(1.0) + noisy(0.01))
-NO_SIGNAL = reports(frac_reward_zero_std=noisy(0.2) + noisy(0.95, noise=0.03))
+NO_SIGNAL = reports(
+    reward=noisy(0.5) + noisy(0.02), frac_reward_zero_std=noisy(0.2) + noisy(0.95, noise=0.03)
+)
 KL_JUMP = reports(kl=noisy(0.05) + noisy(1.0))
 ENTROPY_FALL = reports(entropy=noisy(1.5) + noisy(0.02))
 ENTROPY_JUMP = reports(entropy=noisy(0.5) + noisy(4.0))
@@ -32,37 +34,46 @@ ENTROPY_JUMP = reports(entropy=noisy(0.5) + noisy(4.0))
 CASES = {
     "nonfinite_loss": NAN_LOSS,
     "reward_with_truncation": HACK,
-    "reward_without_correctness": REWARD_WITHOUT_CORRECTNESS,
+    "reward_without_correctness": WITHOUT_CORRECTNESS,
     "variance_collapse": COLLAPSE,
-    "zero_signal": NO_SIGNAL,
-    "kl_off_trend": KL_JUMP,
-    "entropy_off_trend": ENTROPY_FALL,
+    "groups_too_hard": NO_SIGNAL,
+    "kl_runaway": KL_JUMP,
+    "entropy_collapse": ENTROPY_FALL,
+    "entropy_explosion": ENTROPY_JUMP,
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_each_signal_raises_one_alert(name: str) -> None:
-    """A lasting condition raises one alert of its signal, and none of any other."""
-    assert [name] == signals(CASES[name])
+    """A lasting condition raises one alert of its signal."""
+    assert 1 == signals(CASES[name]).count(name)
 
 
 def test_fields_of_an_alert() -> None:
-    """An alert is a warning of the logger `training` with a message, the step and the numbers."""
-    (alert,) = watch(HACK)
+    """An alert has a level, a message with the numbers, a cause and what to try."""
+    (alert, *_) = watch(HACK)
     assert ("warning", "training", "train") == (alert["level"], alert["logger"], alert["mode"])
-    assert 3 * WINDOW < alert["step"] < 4 * WINDOW
+    assert "warning" == alert["severity"]
+    assert 3 * WINDOW <= alert["step"] <= 3 * WINDOW + 3
     assert "completions/clipped_ratio" == alert["metric"]
     assert alert["before"] + 0.3 <= alert["value"]
-    assert 0.3 == alert["threshold"]
+    assert alert["before"] + 0.3 == pytest.approx(alert["threshold"])
     assert 1.0 == pytest.approx(alert["reward_before"], abs=0.05)
     assert alert["reward_before"] < alert["reward"]
-    assert WINDOW == alert["window_reports"]
-    assert f"rose from {alert['reward_before']:.3g} to {alert['reward']:.3g}" in alert["message"]
+    assert f"{alert['value']:.0%}" in alert["message"]
+    assert "mask_truncated_completions" in alert["try_next"]
+    assert alert["cause"]
+
+
+def test_the_level_is_the_severity() -> None:
+    """A critical alert has the level critical, so that alerts can be routed by it."""
+    (alert,) = watch(NAN_LOSS)
+    assert ("critical", "critical") == (alert["level"], alert["severity"])
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_nonfinite_loss(loss: float) -> None:
-    """NaN and both infinities raise an alert at that step, without waiting for a window."""
+    """NaN and both infinities raise an alert at that step, without waiting for others."""
     (alert,) = watch(reports(loss=[1.0, loss, 1.0]))
     assert 1 == alert["step"]
     assert str(loss) == str(alert["value"])
@@ -86,26 +97,20 @@ def test_nonfinite_gradient(norm: float) -> None:
 def test_variance_collapse_without_a_trainer(num_generations: int | None) -> None:
     """Rewards that are logged by hand collapse as well, with groups and without."""
     spreads = noisy(1.0, 2 * WINDOW) + noisy(0.001, 2 * WINDOW)
-    groups = [[1.0, 1.0 + spread, 1.0 - spread, 1.0] * 4 for spread in spreads]
+    groups = [[3.0, 3.0 + spread, 3.0 - spread, 3.0] * 4 for spread in spreads]
     events = [{"f": group, "num_generations": num_generations} for group in groups]
-    alerts = signals(events, "reward")
-    assert ["variance_collapse"] == [name for name in alerts if name != "zero_signal"]
-    assert [] == signals(events[: 2 * WINDOW], "reward")
-
-
-def test_rising_entropy() -> None:
-    """A sudden rise of the entropy is off the trend as well."""
-    assert ["entropy_off_trend"] == signals(ENTROPY_JUMP)
+    assert "variance_collapse" in signals(events, "reward")
+    assert "variance_collapse" not in signals(events[: 2 * WINDOW], "reward")
 
 
 def test_a_recurring_condition_raises_another_alert() -> None:
-    """A condition that recurs after a full window raises another alert, after less it doesn't."""
+    """A condition that recurs after a hundred reports raises another alert, not after fewer."""
     good, bad = [{"loss": 1.0}], [{"loss": math.nan}]
-    assert 1 == len(signals(bad + good * (WINDOW - 1) + bad))
-    assert 2 == len(signals(bad + good * WINDOW + bad))
+    assert 1 == len(signals(bad + good * 99 + bad))
+    assert 2 == len(signals(bad + good * 100 + bad))
 
 
-def test_run_started_resets_the_signals() -> None:
+def test_run_started_begins_another_training() -> None:
     """Reports before a trainer's `run_started` don't affect the training after it."""
     with capture_events(WatchTraining()) as events:
         log = logflume.get_logger("training")
@@ -113,41 +118,47 @@ def test_run_started_resets_the_signals() -> None:
             log.info("run_started")
             for report in part:
                 log.info("training", **report)
-    assert [] == [event for event in events if event["event"] == "alert"]
+    assert "reward_with_truncation" not in {event.get("signal") for event in events}
 
 
-def test_evaluations_are_ignored() -> None:
-    """Events with the mode `eval` raise no alert."""
+def test_evaluations_are_no_reports() -> None:
+    """Reports with the mode `eval` raise no alert of the training."""
     assert [] == signals([{**report, "mode": "eval"} for report in NAN_LOSS])
 
 
 def test_the_thresholds_can_be_set() -> None:
-    """Other thresholds suppress alerts of the defaults, or raise additional ones."""
-    assert [] == signals(HACK, truncation_rise=0.95)
-    assert [] == signals(NO_SIGNAL, zero_signal_share=0.99)
-    assert [] == signals(KL_JUMP, off_trend_factor=50)
-    assert ["variance_collapse"] == signals(
-        reports(reward=noisy(1.0) * 2, reward_std=noisy(1.0) + noisy(0.2)), variance_share=0.5
-    )
-    assert ["zero_signal"] == signals(NO_SIGNAL[:5], window_reports=5, zero_signal_share=0.1)
-    mathematics = [
-        {k.replace("correctness", "maths"): v for k, v in r.items()}
-        for r in REWARD_WITHOUT_CORRECTNESS
+    """Options of the detectors, and their short forms, suppress alerts or raise more of them."""
+    assert "reward_with_truncation" not in signals(HACK, truncation_rise=0.95)
+    assert "groups_too_hard" not in signals(NO_SIGNAL, zero_signal_share=0.99)
+    assert [] == signals(KL_JUMP, detectors={"kl_runaway": {"level": 2.0}})
+    less = reports(reward=noisy(1.0) * 2, reward_std=noisy(1.0) + noisy(0.2))
+    assert [] == signals(less)
+    assert ["variance_collapse"] == signals(less, variance_share=0.5)
+    renamed = [
+        {k.replace("correctness", "f1"): v for k, v in r.items()} for r in WITHOUT_CORRECTNESS
     ]
-    assert [] == signals(mathematics)
-    assert ["reward_without_correctness"] == signals(mathematics, correctness="math")
+    assert "reward_without_correctness" not in signals(renamed)
+    assert "reward_without_correctness" in signals(renamed, correctness="f1")
 
 
-@pytest.mark.parametrize("option", ["window_reports", "flat_windows"])
-def test_a_trend_needs_two_values(option: str) -> None:
-    """A window of one report is rejected; the error names the option."""
-    options: dict[str, Any] = {option: 1}
-    with pytest.raises(ValueError, match=f"{option} is 1"):
-        WatchTraining(**options)
+@pytest.mark.parametrize(
+    ("detectors", "message"),
+    [
+        ({"kl_runway": {}}, "there is no signal 'kl_runway'"),
+        ({"kl_runaway": {"leval": 1.0}}, "leval: there is no such option; there are: factor"),
+        ({"kl_runaway": {"level": "high"}}, "level must be a number, above 0, not 'high'"),
+        ({"reward_plateau": {"reports": 1}}, "reports must be an integer from 2"),
+        ({"reward_without_correctness": {"correctness": 3}}, "must be a text or a list of texts"),
+    ],
+)
+def test_wrong_options(detectors: dict[str, Any], message: str) -> None:
+    """A wrong option is rejected; the error names the signal, the option and what is allowed."""
+    with pytest.raises(ValueError, match=message):
+        WatchTraining(detectors=detectors)
 
 
 def test_learning_the_format_first_raises_no_alert() -> None:
-    """A reward that rises for two windows while correctness is flat, and then stays, is fine."""
+    """A reward that rises at first while correctness is flat, which then follows, is fine."""
     assert [] == signals(
         reports(
             reward=rising(0.1, 0.6, 2 * WINDOW) + noisy(0.6, 6 * WINDOW),
@@ -160,12 +171,15 @@ def test_learning_the_format_first_raises_no_alert() -> None:
 def test_correctness_near_its_maximum_raises_no_alert() -> None:
     """If nearly all answers are correct, only the other rewards can rise."""
     near_maximum = {"rewards/correctness/mean": 1.95, "rewards/correctness/std": 0.3}
-    assert [] == signals([{**report, **near_maximum} for report in REWARD_WITHOUT_CORRECTNESS])
+    series = [{**report, **near_maximum} for report in WITHOUT_CORRECTNESS]
+    assert "reward_without_correctness" not in signals(series)
 
 
-def test_truncation_alone_raises_no_alert() -> None:
-    """More truncation without more reward raises no alert."""
-    assert [] == signals([{**report, "reward": 1.0} for report in HACK])
+def test_truncation_without_a_gain_is_named_so() -> None:
+    """More truncation without more reward is no reward hack."""
+    assert ["truncation"] == signals(
+        [{**report, "reward": reward} for report, reward in zip(HACK, noisy(1.0) * 2, strict=True)]
+    )
 
 
 def batch(rng: random.Random, correct: float, **others: list[float]) -> Report:
@@ -190,7 +204,7 @@ def test_a_saturated_function_is_not_dominated() -> None:
     """A function with nearly constant values is expected to leave the variance to the others."""
     rng = random.Random(0)
     batches = [batch(rng, 0.5, format=[0.5] * 31 + [0.0]) for _ in range(3 * WINDOW)]
-    assert [] == signals(batches, "reward")
+    assert "dominating_function" not in signals(batches, "reward")
 
 
 def test_anti_correlated_functions() -> None:
@@ -204,16 +218,24 @@ def test_anti_correlated_functions() -> None:
         rewards["brevity"] = [
             b - c for b, c in zip(rewards["brevity"], rewards["correctness"], strict=True)
         ]
-    (alert,) = watch(batches, "reward")
-    assert "anti_correlated_functions" == alert["signal"]
-    assert ("brevity", "correctness") == (alert["function"], alert["other_function"])
+    alert = next(a for a in watch(batches, "reward") if a["signal"] == "anti_correlated_functions")
+    assert {"brevity", "correctness"} == {alert["function"], alert["other_function"]}
     assert alert["value"] < -0.9
 
 
 def test_rewards_without_a_trainer() -> None:
     """A training loop that only logs rewards is evaluated as well."""
-    groups = [{"a": [1.0, 1.0, 0.0, 0.0], "num_generations": 2}] * (2 * WINDOW)
-    assert ["zero_signal"] == signals(groups, "reward")
+    groups = [{"a": [1.0, 1.0, 0.0, 0.0], "num_generations": 2}] * (12 * WINDOW)
+    found = signals(groups, "reward")
+    assert {"groups_too_easy", "reward_plateau"} == set(found)
+
+
+def test_mappings_are_read_as_they_are_recorded() -> None:
+    """A mapping in a report is the fields that it becomes in the record."""
+    nested = [{"completions": {"clipped_ratio": r["completions/clipped_ratio"]}, **r} for r in HACK]
+    for report in nested:
+        del report["completions/clipped_ratio"]
+    assert signals(HACK) == signals(nested)
 
 
 def test_other_ranks_raise_no_alert() -> None:
@@ -230,3 +252,17 @@ def test_events_pass_unchanged() -> None:
         before = dict(event)
         assert event is processor(None, "info", event)
         assert before == event
+
+
+def test_problems_that_are_too_easy_are_information() -> None:
+    """A training that has solved its problems ends with groups of equal rewards: level info."""
+    solved = reports(
+        reward=noisy(0.5) + noisy(0.97, noise=0.01),
+        frac_reward_zero_std=noisy(0.2) + noisy(0.9, noise=0.03),
+    )
+    (alert,) = watch(solved)
+    assert ("groups_too_easy", "info", "info") == (
+        alert["signal"],
+        alert["severity"],
+        alert["level"],
+    )

@@ -1,15 +1,20 @@
-"""`watch_training`: no alerts on noise or genuine gains, and no errors on any input."""
+"""`watch_training`: no errors on any input, and silence about what can't be judged."""
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logflume.diagnosis.completions import FIELDS
+from logflume.events.metric_names import METRIC_NAMES
 from logflume.processors.watch_training import WatchTraining
 from logflume.testing import capture_events
+from tests.length import examples
 from tests.processors.watching import WINDOW, Report, reports, rising, signals
 
 
@@ -19,12 +24,12 @@ def noise(seed: int, level: float, spread: float, count: int) -> list[float]:
     return [level + rng.gauss(0, spread) for _ in range(count)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     gain=st.floats(0, 3),
-    spread=st.floats(0, 0.3),
-    kl_at_end=st.floats(0, 0.5),
+    spread=st.floats(0.001, 0.3),
+    kl_at_end=st.floats(0, 0.4),
 )
 def test_noise_and_genuine_gains_raise_no_alert(
     seed: int, gain: float, spread: float, kl_at_end: float
@@ -59,38 +64,43 @@ ANY_VALUE = st.one_of(
     st.dictionaries(st.sampled_from(["a", "correctness"]), st.floats(), max_size=2),
 )
 NAMES = [
-    "loss",
-    "reward",
-    "reward_std",
-    "frac_reward_zero_std",
-    "kl",
-    "entropy",
-    "completions/clipped_ratio",
+    *METRIC_NAMES,
+    *FIELDS,
     "rewards/correctness/mean",
     "rewards/correctness/std",
     "rewards/total",
     "rewards/a",
     "rewards/b",
     "weights",
+    "num_generations",
     "mode",
-    "step",
+    "gpu/0/utilization_percent",
+    "process_memory_bytes",
 ]
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["training", "reward", "run_started"]),
-            st.dictionaries(st.sampled_from(NAMES), ANY_VALUE, max_size=8),
-        ),
-        max_size=15,
-    )
+TYPES = ["training", "reward", "generation", "evaluation", "system", "model_output", "run_started"]
+EVENTS = st.tuples(
+    st.sampled_from(TYPES), st.dictionaries(st.sampled_from(NAMES), ANY_VALUE, max_size=8)
 )
-def test_any_values(events: list[tuple[str, Report]]) -> None:
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(EVENTS, max_size=15), st.integers(1, 40))
+def test_any_values(events: list[tuple[str, Report]], repeats: int) -> None:
     """The processor returns any event unchanged and never raises."""
     with capture_events():
-        processor = WatchTraining(window_reports=2, flat_windows=2)
-        for event_type, fields in events:
+        processor = WatchTraining()
+        for event_type, fields in events * repeats:
             event = {"event": event_type, **fields}
             assert event is processor(None, "info", event)
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(FIELDS), ANY_VALUE, max_size=8), min_size=1))
+def test_completions_by_column(outputs: list[Report]) -> None:
+    """Completions of any values pass by column as well, and none of them raises."""
+    with capture_events():
+        columns: dict[str, Sequence[Any]] = {
+            name: [output.get(name) for output in outputs] for name in FIELDS
+        }
+        columns["event"] = ["model_output"] * len(outputs)
+        assert columns is WatchTraining().process_columns(columns)

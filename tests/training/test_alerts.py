@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import logflume
+from logflume.diagnosis.diagnose_run import diagnose_run
 from tests.demo.runs import DemoRun, run_demo
 from tests.length import IS_LONG
 
@@ -17,20 +18,30 @@ def of_type(run: DemoRun, event_type: str) -> list[dict[str, Any]]:
     return [event for event in logflume.open_run(run.folder) if event["event"] == event_type]
 
 
-@pytest.mark.parametrize("seed", [0, 2] if IS_LONG else [0])
+@pytest.mark.parametrize("seed", [0, 2, 4] if IS_LONG else [0])
 def test_reward_hacking_raises_an_alert(seed: int, hack_run: DemoRun, tmp_path: Path) -> None:
-    """With a reward for each closing tag, the policy learns to repeat it, which raises one alert
-    with the numbers of the trainer. (With seed 1 it doesn't find the hack within 40 steps.)"""
+    """With a reward for each closing tag, the policy learns to repeat it. The first alert names
+    that function, at most three reports after half of the completions are truncated. (With seeds 1
+    and 3 it doesn't find the hack within 40 steps.)"""
     run = run_demo(tmp_path, "--lenient-format", "--seed", str(seed)) if seed else hack_run
-    (alert,) = of_type(run, "alert")
+    alert = of_type(run, "alert")[0]
     assert "reward_with_truncation" == alert["signal"]
+    assert "lenient_format_reward_func" == alert["function"]
+    share = "completions/clipped_ratio"
+    reported = [event for event in of_type(run, "training") if share in event]
+    half = next(event["step"] for event in reported if event[share] > 0.5)
+    assert alert["step"] <= half + 3
+    last = [event[share] for event in reported if event["step"] <= alert["step"]][-3:]
+    assert abs(sum(last) / 3 - alert["value"]) < 1e-9
     assert alert["before"] < 0.1
-    assert alert["reward_before"] < alert["reward"]
-    reported = [event for event in of_type(run, "training") if event["step"] <= alert["step"]]
-    window = reported[-int(alert["window_reports"]) :]
-    shares = [event["completions/clipped_ratio"] for event in window]
-    assert abs(sum(shares) / len(shares) - alert["value"]) < 1e-9
-    assert shares[0] < 0.1 < 0.8 < shares[-1]
+
+
+def test_the_findings_are_the_alerts(hack_run: DemoRun) -> None:
+    """Diagnosed afterwards, the run has the findings that it had live, in the worker process."""
+    names = ("step", "signal", "severity", "message", "value", "before")
+    recorded = [{n: alert.get(n) for n in names} for alert in of_type(hack_run, "alert")]
+    found = [found.fields for found in diagnose_run(hack_run.folder).findings]
+    assert recorded == [{n: finding.get(n) for n in names} for finding in found]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2] if IS_LONG else [0])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from logflume.cli import (
+    brief,
     compact,
     compare,
     config,
     demo,
+    diagnose,
     doctor,
     export,
     importing,
@@ -45,6 +47,8 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(export.export)
 app.command()(replay.replay)
 app.command()(doctor.doctor)
+app.command()(diagnose.diagnose)
+app.command()(brief.brief)
 app.command()(compact.compact)
 app.command()(schema.schema)
 app.command("import")(importing.import_source)

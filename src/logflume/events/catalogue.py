@@ -293,6 +293,7 @@ class Alert(EventBase):
     """A problem in a running training that needs attention."""
 
     signal: Annotated[str | None, doc("name of the signal, such as reward_with_truncation")] = None
+    severity: Annotated[str | None, doc("info, warning or critical")] = None
     message: Annotated[
         str | None, doc("one sentence that describes the problem, with its numbers")
     ] = None
@@ -304,13 +305,20 @@ class Alert(EventBase):
         float | None, doc("value in an earlier window, or expected from the trend")
     ] = None
     threshold: Annotated[float | None, doc("limit that was crossed")] = None
+    cause: Annotated[str | None, doc("likely cause")] = None
+    try_next: Annotated[str | None, doc("what to try, with keys of trainers' configurations")] = (
+        None
+    )
+    completions: Annotated[
+        list[str | None] | None, doc("ids of completions that satisfy the condition")
+    ] = None
+    condition: Annotated[str | None, doc("what is true of these completions")] = None
     reward: Annotated[float | None, doc("mean reward of the last window")] = None
     reward_before: Annotated[float | None, doc("mean reward of the earlier window")] = None
     function: Annotated[str | None, doc("reward function that the alert is about")] = None
     other_function: Annotated[
         str | None, doc("second reward function, if the alert is about two")
     ] = None
-    window_reports: Annotated[int | None, unit("reports", "length of the window")] = None
 
 
 class Message(EventBase):

@@ -1,0 +1,73 @@
+"""`logflume diagnose`: says what goes wrong in a training, and what to try."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from logflume.cli.base import JsonOption, RunArgument, find_run
+from logflume.cli.printing import cell, echo, print_json
+from logflume.diagnosis.diagnose_run import RecordedFinding, diagnose_run
+from logflume.diagnosis.finding import SEVERITIES
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    run: RunArgument = "latest",
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            help="Exit with status 1 if a finding is this severe: info, warning or critical.",
+            show_default=False,
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Diagnose a training: what goes wrong, the likely cause, what to try, and completions.
+
+    The detectors are those of `watch_training`, with the options that the run has on record. They
+    are listed in docs/diagnosis.md.
+
+    Example: logflume diagnose latest
+
+    Example: logflume diagnose latest --json --fail-on critical
+    """
+    if fail_on is not None and fail_on not in SEVERITIES:
+        raise typer.BadParameter(
+            f"{fail_on!r} is none of {', '.join(SEVERITIES)}", param_hint="--fail-on"
+        )
+    folder = find_run(run)
+    diagnosis = diagnose_run(folder)
+    for note in diagnosis.notes:
+        echo(note, err=True)
+    if json:
+        print_json([found.fields for found in diagnosis.findings])
+    else:
+        for found in diagnosis.findings:
+            _print(found)
+        if not diagnosis.findings and diagnosis.reports:
+            echo(f"{folder}: nothing found in {diagnosis.reports:,} reports")
+    if fail_on is not None:
+        severe = SEVERITIES[SEVERITIES.index(fail_on) :]
+        if any(found.finding.severity in severe for found in diagnosis.findings):
+            raise typer.Exit(1)
+
+
+def _print(found: RecordedFinding) -> None:
+    finding = found.finding
+    places = [
+        "" if finding.step is None else f"step {finding.step}",
+        f"attempt {found.attempt}" if found.attempt else "",
+        "over ranks" if found.rank is None else "",
+        found.process or "",
+    ]
+    where = ", ".join(place for place in places if place)
+    echo(f"{finding.severity}: {finding.signal}" + (f" ({where})" if where else ""))
+    echo(f"  {cell(finding.evidence.message)}")
+    echo(f"  Likely cause: {finding.cause}")
+    echo(f"  Try: {finding.try_next}")
+    if finding.completions:
+        echo(f"  Completions ({finding.condition}): {cell(', '.join(finding.completions))}")
+    echo("")

@@ -1,0 +1,203 @@
+"""A brief of a run in Markdown, small enough for the context of a language model."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from logflume.diagnosis.diagnose_run import RecordedFinding, diagnose_run
+from logflume.diagnosis.finding import SEVERITIES
+from logflume.events.metric_names import METRIC_NAMES, find_metric
+from logflume.query.open_run import Run
+
+if TYPE_CHECKING:
+    from logflume.query.summary import RunSummary
+
+__all__ = ["MAX_TOKENS", "count_tokens", "make_brief"]
+
+MAX_TOKENS = 2_000
+
+_MAX_FINDINGS = 8
+_MAX_CURVES = 16
+_MAX_SETTINGS = 24
+_MAX_VALUE_CHARACTERS = 60
+_MAX_TEXT_CHARACTERS = 320
+_POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+_FIRST = ("reward", "kl", "entropy", "loss", "grad_norm", "learning_rate")
+"""The curves that come first; functions of the reward follow."""
+
+_PIECE = re.compile(r"[A-Za-z]+|\d|\n+|[^\w\s]|_|[^\x00-\x7f]")
+
+
+def count_tokens(text: str) -> int:
+    """Return an upper estimate of the tokens of a text, whatever the tokenizer.
+
+    Each digit and each sign is a token, each three letters are one, and each byte of a letter that
+    is not ASCII.
+
+    >>> count_tokens("kl: 0.25")
+    6
+    """
+    total = 0
+    for piece in _PIECE.findall(text):
+        if not piece.isascii():
+            total += len(piece.encode(errors="replace"))
+        else:
+            total += math.ceil(len(piece) / 3) if piece.isalpha() else 1
+    return total
+
+
+def make_brief(run: Run, max_tokens: int = MAX_TOKENS) -> str:
+    """Return what a person or a program needs to know about a run, in Markdown.
+
+    Status, findings, configuration, curves in numbers, and examples of completions; what doesn't
+    fit the limit is left out from the end, and a line says so.
+
+    Args:
+        run: The run.
+        max_tokens: The limit, as estimated by `count_tokens`.
+
+    Raises:
+        RunError: A journal is damaged.
+    """
+    info = run.info
+    diagnosis = diagnose_run(run.folder)
+    lines = [
+        *_status(info),
+        *_findings(diagnosis.findings),
+        *_settings(info),
+        *_curves(run),
+        *_examples(run, info),
+    ]
+    return _fit(lines, max_tokens)
+
+
+def _fit(lines: Iterable[str], max_tokens: int) -> str:
+    kept: list[str] = []
+    ending = "(The rest is left out.)"
+    left = max_tokens - count_tokens(ending) - 1
+    for line in lines:
+        left -= count_tokens(line) + 1  # its line break
+        if left < 0:
+            kept.append(ending)
+            break
+        kept.append(line)
+    return "\n".join(kept)
+
+
+def _status(info: RunSummary) -> Iterator[str]:
+    yield f"# Run {_short(info.run)}"
+    facts = {
+        "status": info.status,
+        "exception": info.exception,
+        "attempt": info.attempt or None,
+        "ranks": len(info.ranks) if len(info.ranks) > 1 else None,
+        "last step": info.last_step,
+        "duration (s)": None if info.duration_s is None else round(info.duration_s),
+    }
+    yield "; ".join(f"{name} {_short(v)}" for name, v in facts.items() if v is not None)
+
+
+def _findings(findings: Sequence[RecordedFinding]) -> Iterator[str]:
+    yield "## Findings"
+    ordered = sorted(findings, key=lambda f: -SEVERITIES.index(f.finding.severity))
+    for found in ordered[:_MAX_FINDINGS]:
+        finding = found.finding
+        where = f"step {finding.step}" + (f", attempt {found.attempt}" if found.attempt else "")
+        yield f"- {finding.severity}, {where}: {finding.signal}. {finding.evidence.message}"
+        yield f"  Try: {finding.try_next}"
+        if finding.completions:
+            yield f"  Completions: {', '.join(finding.completions[:3])}"
+    if len(findings) > _MAX_FINDINGS:
+        yield f"- and {len(findings) - _MAX_FINDINGS} more (`logflume diagnose`)"
+    if not findings:
+        yield "none"
+
+
+def _settings(info: RunSummary) -> Iterator[str]:
+    settings = sorted(info.hyperparameters.items(), key=lambda item: _is_minor(item[1]))
+    if not settings:
+        return
+    yield "## Configuration"
+    text = ", ".join(f"{name}={_short(value)}" for name, value in settings[:_MAX_SETTINGS])
+    more = len(settings) - _MAX_SETTINGS
+    yield text + (f", and {more} more" if more > 0 else "")
+
+
+def _is_minor(value: Any) -> bool:
+    """Whether a setting says little: switches, lists and mappings come after numbers and texts."""
+    return isinstance(value, (bool, list, dict, type(None)))
+
+
+def _curves(run: Run) -> Iterator[str]:
+    names = [name for metric, others in METRIC_NAMES.items() for name in (metric, *others)]
+    # As patterns, because a run need not have all of these metrics.
+    patterns = [f"[{name[0]}]{name[1:]}" for name in [*names, "rewards/*/mean"]]
+    table = run.metrics(*patterns, wide=True, events=("training", "evaluation"))
+    rows = [row for row in table.to_pylist() if row["mode"] == "train"]
+    evaluated = [row for row in table.to_pylist() if row["mode"] == "eval"]
+    columns = sorted(table.column_names[2:], key=_order)[:_MAX_CURVES]
+    series = {name: _finite(rows, name) for name in columns}
+    series |= {f"eval {name}": _finite(evaluated, name) for name in columns if name in _FIRST}
+    series = {name: values for name, values in series.items() if values}
+    if not series:
+        return
+    yield "## Curves"
+    yield "metric: at 0, 25, 50, 75, 100 % of its points; min, max"
+    for name, values in series.items():
+        last = len(values) - 1
+        points = ", ".join(f"{values[round(last * point)]:.3g}" for point in _POINTS)
+        yield f"- {_short(name)}: {points}; {min(values):.3g}, {max(values):.3g}"
+
+
+def _order(name: str) -> tuple[int, str]:
+    found = find_metric(name)
+    metric = found[0] if found else name
+    if metric in _FIRST:
+        return _FIRST.index(metric), name
+    return len(_FIRST) + (not metric.startswith("rewards/")), name
+
+
+def _finite(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
+    values = [row[name] for row in rows]
+    return [v for v in values if isinstance(v, (int, float)) and math.isfinite(v)]
+
+
+def _examples(run: Run, info: RunSummary) -> Iterator[str]:
+    if "model_output" not in run.types():
+        return
+    steps = (max(0, (info.last_step or 0) - 10), None)
+    columns = ["step", "rewards/total*", "prompt*", "model_output*", "[i]d"]
+    shown: set[str] = set()
+    for title, best, worst in (("highest", 1, None), ("lowest", None, 1)):
+        chosen = run.outputs(steps=steps, columns=columns, best=best, worst=worst)
+        for row in chosen.to_pylist():
+            text = _excerpt(row.get("model_output"))
+            if text in shown:
+                continue
+            if not shown:
+                yield "## Completions of the last steps"
+            shown.add(text)
+            name = f" {_short(row['id'])}" if row.get("id") else ""
+            reward = row.get("rewards/total")
+            yield f"- {title} reward {reward:.3g}, step {row['step']}{name}"
+            yield f"  Prompt: {_excerpt(row.get('prompt'))}"
+            yield f"  Completion: {text}"
+
+
+def _excerpt(text: Any) -> str:
+    """Return the beginning and the end of a text, on one line."""
+    flat = " ".join(str(text or "").split())
+    if len(flat) <= _MAX_TEXT_CHARACTERS:
+        return flat
+    half = _MAX_TEXT_CHARACTERS // 2
+    return f"{flat[:half]} … {flat[-half:]}"
+
+
+def _short(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    is_long = len(text) > _MAX_VALUE_CHARACTERS
+    return f"{text[:_MAX_VALUE_CHARACTERS]}…" if is_long else text

@@ -1,0 +1,91 @@
+"""The interface of detectors, and the comparison that most of them make."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+from logflume.diagnosis.completions import Condition
+from logflume.diagnosis.error_rate import BLOCK_REPORTS
+from logflume.diagnosis.finding import Evidence, Severity
+from logflume.diagnosis.history import History
+from logflume.diagnosis.series import Series
+
+__all__ = ["Change", "Detector", "has_gained", "risen"]
+
+
+class Detector:
+    """Detects one kind of problem in the metrics of a training.
+
+    A detector is silent about what it cannot judge: metrics that are missing, or too few reports.
+    Its options are the keyword arguments of its constructor.
+
+    Attributes:
+        signal: Name of the signal.
+        severity: How severe the problem is.
+        reads: The metrics it reads, by our names; one that ends in `/` is the prefix of several. It
+            is called when one of the first `triggers` of them is reported.
+        triggers: Number of metrics whose report causes a call.
+        each_report: Whether it is called for each report, instead of for each completed block.
+        meaning: What the signal means, in one sentence.
+        cause: The likely cause.
+        try_next: What to try, with the keys of the trainers' configurations.
+        literature: Where the failure is described.
+        shows: What is true of the completions that show it; None if completions can't.
+    """
+
+    signal: ClassVar[str]
+    severity: ClassVar[Severity] = "warning"
+    reads: ClassVar[tuple[str, ...]]
+    triggers: ClassVar[int] = 1
+    each_report: ClassVar[bool] = False
+    meaning: ClassVar[str]
+    cause: ClassVar[str]
+    try_next: ClassVar[str]
+    literature: ClassVar[str] = ""
+    shows: ClassVar[Condition | None] = None
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Return the evidence for the problem while it persists, else None."""
+        raise NotImplementedError
+
+
+class Change(NamedTuple):
+    """The level of a metric before and now."""
+
+    before: float
+    value: float
+
+
+def risen(series: Series, *, level: float, rise: float, reports: int) -> Change | None:
+    """Return how a level has risen from its lowest block; None if it hasn't.
+
+    Args:
+        series: The metric.
+        level: The median of the last reports has to be at least this,
+        rise: exceed the level of the lowest block by at least this, and by more than noise.
+        reports: Number of reports of that median.
+    """
+    bottom = series.bottom
+    if series.last < level or bottom is None:
+        return None
+    value = series.level(reports)
+    if not (value >= level and value - bottom.level >= rise):  # NaN: too few reports
+        return None
+    if not series.is_significant(value - bottom.level, reports / BLOCK_REPORTS):
+        return None
+    return Change(bottom.level, value)
+
+
+def has_gained(series: Series, report: int, *, share: float) -> bool:
+    """Whether a level has risen since a report, by more than a share of it and more than noise.
+
+    Args:
+        series: The metric, such as the reward.
+        report: Number of that report.
+        share: The minimum rise, as a share of the larger level.
+    """
+    before, now = series.mean_at(report), series.mean(min(3, len(series.blocks)))
+    if before != before or now != now:  # NaN: not reported
+        return False
+    gain = now - before
+    return gain > share * max(abs(before), abs(now)) and gain > 2 * series.error(3, 3)

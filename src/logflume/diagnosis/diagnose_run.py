@@ -1,0 +1,158 @@
+"""Diagnoses a recorded run, with the detectors that watch a live one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from logflume.diagnosis.finding import SEVERITIES, Finding
+from logflume.diagnosis.options import read_options
+from logflume.diagnosis.slow_rank import SlowRank
+from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
+from logflume.formats.journal import open_files, parse_line, read_lines
+from logflume.formats.journal_lines import event_type_filter
+from logflume.query.open_run import Run
+from logflume.runs.files import Writer, find_writers
+
+__all__ = ["RecordedFinding", "RunDiagnosis", "diagnose_run", "open_findings"]
+
+
+@dataclass(frozen=True)
+class RecordedFinding:
+    """A finding in a recorded run.
+
+    Attributes:
+        finding: The finding.
+        attempt: The attempt.
+        rank: The rank; None if the finding is over ranks.
+        process: The tag of a forked child, such as `pid77`; None for others.
+    """
+
+    finding: Finding
+    attempt: int
+    rank: int | None
+    process: str | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The finding as JSON: the fields of an alert, and where it is from."""
+        return {
+            "step": self.finding.step,
+            "attempt": self.attempt,
+            "rank": self.rank,
+            **({"process": self.process} if self.process else {}),
+            "is_over_ranks": self.rank is None,
+            **self.finding.fields,
+        }
+
+
+@dataclass(frozen=True)
+class RunDiagnosis:
+    """The diagnosis of a recorded run.
+
+    Attributes:
+        findings: By attempt, then in the order in which they were found.
+        reports: Number of reports with metrics that were read.
+        notes: Lines that say what was judged with less than there could be.
+    """
+
+    findings: list[RecordedFinding]
+    reports: int
+    notes: list[str]
+
+
+def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
+    """Diagnose a run, from its journals.
+
+    The events of each writer of rank 0 and of each of its attempts go to the detectors in the order
+    of its journal, with the options on record, as they did while the run was live. `generation`
+    events of all ranks are compared with each other.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        RunError: A journal is damaged.
+    """
+    notes: dict[str, None] = {}
+    findings: list[RecordedFinding] = []
+    reports = 0
+    slow_rank = SlowRank()
+    writers = find_writers(Path(folder))
+    has_ranks = len({writer.rank for writer in writers}) > 1
+    for writer in writers:
+        watcher = _Watcher(writer, lambda line: notes.update({line: None}))
+        types = EVENT_TYPES if writer.rank == 0 else frozenset({"generation"})
+        for event in _read_events(writer, types):
+            if has_ranks and event["event"] == "generation":
+                slow_rank.add(writer.rank, event["attempt"], event)
+            if writer.rank == 0:
+                findings += watcher.observe(event)
+        reports += watcher.reports
+    findings += [RecordedFinding(found, attempt, None) for attempt, found in slow_rank.findings()]
+    if not reports:
+        notes[f"{folder}: the journal has no reports with metrics that can be judged"] = None
+    return RunDiagnosis(sorted(findings, key=lambda f: f.attempt), reports, list(notes))
+
+
+def open_findings(run: Run) -> list[dict[str, Any]]:
+    """Return the alerts of a run that are on record, the most severe first, one of each signal.
+
+    Those of the latest attempt of each step; of several alerts of one signal the last one. Faster
+    than `diagnose_run`, because nothing is judged again.
+
+    Args:
+        run: The run.
+
+    Returns:
+        `step`, `signal`, `severity` and `message` of each.
+    """
+    names = ["step", "signal", "severity", "message"]
+    table = run.events("alert")
+    rows = table.select([name for name in names if name in table.column_names]).to_pylist()
+    latest = {row.get("signal"): {**dict.fromkeys(names), **row} for row in rows}
+    return sorted(latest.values(), key=lambda row: -_rank_of(row["severity"]))
+
+
+def _rank_of(severity: Any) -> int:
+    # Alerts of earlier versions have no severity; they were warnings.
+    return SEVERITIES.index(severity) if severity in SEVERITIES else SEVERITIES.index("warning")
+
+
+class _Watcher:
+    """Feeds the events of one writer to a diagnosis, a new one for each attempt."""
+
+    def __init__(self, writer: Writer, note: Callable[[str], None]) -> None:
+        self.reports = 0
+        self._writer = writer
+        self._note = note
+        self._attempt: int | None = None
+        self._diagnosis = Diagnosis()
+
+    def observe(self, event: dict[str, Any]) -> Iterator[RecordedFinding]:
+        """Add an event, and yield what it reveals."""
+        has_config = event["event"] == "run_started" and event.get("config") is not None
+        if event["attempt"] != self._attempt or has_config:
+            options = read_options(event.get("config"), self._note)
+            self._attempt, self._diagnosis = event["attempt"], Diagnosis(options)
+        before = self._diagnosis.reports
+        found = self._diagnosis.observe(event)
+        self.reports += max(0, self._diagnosis.reports - before)
+        writer = self._writer
+        for finding in found:
+            yield RecordedFinding(finding, event["attempt"], writer.rank, writer.process)
+
+
+def _read_events(writer: Writer, types: frozenset[str]) -> Iterator[dict[str, Any]]:
+    """Yield the events of these types in a writer's journal, in order."""
+    filters = [event_type_filter(event_type) for event_type in sorted(types)]
+    with ExitStack() as stack:
+        for line in read_lines(open_files(writer.journals, stack)):
+            if line.is_complete and any(may_match(line.raw) for may_match in filters):
+                event = parse_line(line)
+                if event["event"] in types:
+                    yield event

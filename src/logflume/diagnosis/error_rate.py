@@ -1,0 +1,77 @@
+"""The wanted rate of false alarms, and the thresholds that follow from it.
+
+All detectors together are to raise a false alarm in at most one of a hundred healthy runs of 1,000
+reports. This budget is divided by the number of tests in such a run (Bonferroni): the detectors,
+times the blocks of ten reports that each of them looks at. A change counts as significant if it
+exceeds the quantile of Student's t distribution for that probability.
+
+The metrics of a training are neither independent nor normal. So
+
+- values are compared as medians of blocks of ten reports, which single outliers don't change and
+  in which the correlation of successive reports averages out (batch means);
+- the noise of such a level is the larger of two estimates. One is made of the spread within blocks,
+  and doubled, which covers a correlation of successive reports of up to 0.6. The other one is made
+  of the differences of successive blocks, by their median absolute deviation, and covers longer
+  correlations. A slow drift hardly changes either.
+
+A significant change may still be a healthy one, so every detector requires a minimum effect as
+well.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+__all__ = ["BLOCK_REPORTS", "CORRELATION_FACTOR", "FALSE_ALARMS_PER_RUN", "critical_value"]
+
+FALSE_ALARMS_PER_RUN = 0.01
+"""Wanted number of false alarms in a healthy run of 1,000 reports, of all detectors together."""
+
+BLOCK_REPORTS = 10
+"""Number of successive reports that become one block."""
+
+_TESTS_PER_RUN = 40 * 1_000 // BLOCK_REPORTS
+_MAX_FREEDOM = 200
+
+CORRELATION_FACTOR = 2.0
+"""How much the standard error of a mean may be larger than without correlation: AR(1), 0.6."""
+
+
+@lru_cache(maxsize=256)
+def critical_value(freedom: int, conditions: int = 1) -> float:
+    """Return how many standard errors a change has to exceed, one-sided.
+
+    Args:
+        freedom: Degrees of freedom of the estimated standard error, at least 1.
+        conditions: Number of changes in independent metrics that have to exceed it at once.
+
+    >>> round(critical_value(10), 1), round(critical_value(200), 1)
+    (8.8, 4.7)
+    """
+    freedom = min(max(freedom, 1), _MAX_FREEDOM)
+    probability = (FALSE_ALARMS_PER_RUN / _TESTS_PER_RUN) ** (1 / conditions)
+    low, high = 0.0, 1e6
+    for _ in range(45):
+        middle = (low + high) / 2
+        if _tail(middle, freedom) > probability:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _tail(value: float, freedom: int) -> float:
+    """Return P(T > value) of Student's t distribution, for an integer number of degrees.
+
+    The finite series of Abramowitz and Stegun, 26.7.3 and 26.7.4.
+    """
+    angle = math.atan(value / math.sqrt(freedom))
+    cosine, sine = math.cos(angle), math.sin(angle)
+    term = cosine if freedom % 2 else 1.0
+    total = term if freedom > 1 else 0.0
+    for index in range(3 if freedom % 2 else 2, freedom - 1, 2):
+        term *= cosine * cosine * (index - 1) / index
+        total += term
+    inside = 2 / math.pi * (angle + sine * total) if freedom % 2 else sine * total
+    return (1 - inside) / 2

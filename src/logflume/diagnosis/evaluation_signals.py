@@ -1,0 +1,169 @@
+"""Problems that evaluations show: what is learned doesn't carry over to other problems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import History
+from logflume.diagnosis.series import Series, median
+
+__all__ = ["EvaluationFalling", "EvaluationGap"]
+
+_MEAN_OF = 3
+_MIN_EVALUATIONS = 7
+
+
+class _Points:
+    """The evaluations of one metric, each with the level of the training at that time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.evaluated: list[float] = []
+        self.trained: list[float] = []
+
+    def add(self, evaluations: Series, training: Series) -> bool:
+        """Add the latest evaluation, if there is one; return whether there is."""
+        if evaluations.count == self.count or len(training.blocks) < _MEAN_OF:
+            return False
+        self.count = evaluations.count
+        self.evaluated.append(evaluations.last)
+        recent = training.recent(2 * BLOCK_REPORTS)
+        self.trained.append(sum(recent) / len(recent))
+        return len(self.evaluated) >= _MIN_EVALUATIONS
+
+
+class EvaluationFalling(Detector):
+    """The reward of evaluations falls while that of the training doesn't; or their loss rises.
+
+    The mean of the last three evaluations is compared with the best three. The difference has to
+    exceed `share` of the best (a tenth of the loss, if that is what is evaluated), and more than
+    noise, which is estimated from the differences of successive evaluations.
+
+    Args:
+        share: The fall of the reward, as a share of the best.
+    """
+
+    signal = "evaluation_falling"
+    reads = ("eval/reward", "eval/accuracy", "eval/loss")
+    triggers = 3
+    each_report = True
+    meaning = "Evaluations become worse while the training becomes better: overfitting."
+    cause = "The policy memorizes the problems, or exploits a reward that evaluations don't share."
+    try_next = "Stop at the best evaluation; add problems, raise `beta`, lower `num_train_epochs`."
+    literature = "Cobbe et al. 2021, arXiv:2110.14168; Gao et al. 2023, arXiv:2210.10760"
+
+    _LOSS_SHARE = 0.1
+
+    def __init__(self, *, share: float = 0.15) -> None:
+        self._shares = {"eval/reward": share, "eval/accuracy": share, "eval/loss": self._LOSS_SHARE}
+        self._points = {metric: _Points() for metric in self._shares}
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the last three evaluations with the best three."""
+        found = None
+        for metric, share in self._shares.items():
+            trained = metric.removeprefix("eval/")
+            if self._points[metric].add(history[metric], history[trained]) and found is None:
+                found = self._compare(history, metric, share)
+        return found
+
+    def _compare(self, history: History, metric: str, share: float) -> Evidence | None:
+        points = self._points[metric]
+        sign = -1.0 if metric == "eval/loss" else 1.0
+        evaluated = _means([sign * value for value in points.evaluated])
+        best = max(range(len(evaluated) - 1), key=lambda index: evaluated[index])
+        before, value = evaluated[best], evaluated[-1]
+        limit = before - share * abs(before)
+        if value >= limit or not _is_significant(points.evaluated, before - value):
+            return None
+        trained = [sign * value for value in points.trained]
+        if trained[-1] < trained[best + _MEAN_OF - 1] - 0.02 * abs(trained[best + _MEAN_OF - 1]):
+            return None
+        name = history.name(metric)
+        return Evidence(
+            f"{name} of evaluations went from {sign * before:.3g} to {sign * value:.3g}, while "
+            f"that "
+            f"of the training went from {points.trained[best + _MEAN_OF - 1]:.3g} to "
+            f"{points.trained[-1]:.3g}.",
+            f"eval_{name.removeprefix('eval_')}",
+            sign * value,
+            sign * before,
+            sign * limit,
+        )
+
+
+class EvaluationGap(Detector):
+    """The reward of the training moves away from that of evaluations.
+
+    The gap between the two, as a mean over three evaluations, has grown since the first three by
+    `share` of the training's reward, by half of the gain of that, and by more than noise.
+
+    Args:
+        share: Growth of the gap, as a share of the training's reward.
+    """
+
+    signal = "evaluation_gap"
+    reads = ("eval/reward", "eval/accuracy")
+    triggers = 2
+    each_report = True
+    meaning = "The training's reward rises, but that of evaluations stays behind."
+    cause = "The policy memorizes the problems, or exploits a reward that evaluations don't share."
+    try_next = "Add problems; raise `beta`; compare the reward functions of both."
+    literature = "Gao et al. 2023, arXiv:2210.10760"
+
+    _SHARE_OF_GAIN = 0.5
+
+    def __init__(self, *, share: float = 0.3) -> None:
+        self._share = share
+        self._points = {metric: _Points() for metric in self.reads}
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the gap at the last three evaluations with that at the first three."""
+        found = None
+        for metric, points in self._points.items():
+            trained = history[metric.removeprefix("eval/")]
+            if points.add(history[metric], trained) and found is None:
+                found = self._compare(history, metric, points)
+        return found
+
+    def _compare(self, history: History, metric: str, points: _Points) -> Evidence | None:
+        gaps = [t - e for t, e in zip(points.trained, points.evaluated, strict=True)]
+        means = _means(gaps)
+        before, value = means[0], means[-1]
+        limit = before + self._share * abs(points.trained[-1])
+        if value <= limit or not _is_significant(gaps, value - before):
+            return None
+        gain = points.trained[-1] - points.trained[_MEAN_OF - 1]
+        if gain <= 0 or value - before < self._SHARE_OF_GAIN * gain:
+            return None
+        name = history.name(metric)
+        return Evidence(
+            f"The training's {history.name(metric.removeprefix('eval/'))} exceeds that of "
+            f"evaluations by {value:.3g}, after {before:.3g} at first.",
+            f"eval_{name.removeprefix('eval_')}",
+            value,
+            before,
+            limit,
+        )
+
+
+def _means(values: Sequence[float]) -> list[float]:
+    """Return the mean of each three successive values."""
+    return [
+        sum(values[index : index + _MEAN_OF]) / _MEAN_OF
+        for index in range(len(values) - _MEAN_OF + 1)
+    ]
+
+
+def _is_significant(values: Sequence[float], change: float) -> bool:
+    """Whether a change of means of three values exceeds the noise of the values."""
+    changes = [abs(b - a) for a, b in pairwise(values)]
+    noise = 1.4826 / math.sqrt(2) * median(changes)
+    # The level of the training, or the order of the gaps, is a second condition.
+    critical = critical_value(len(values), conditions=2)
+    return change > critical * noise * math.sqrt(2 / _MEAN_OF)

@@ -1,0 +1,85 @@
+"""What a detector finds, and the `alert` event that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+__all__ = ["SEVERITIES", "Evidence", "Finding", "Severity"]
+
+Severity: TypeAlias = Literal["info", "warning", "critical"]
+
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+"""From the least to the most severe."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a detector sees in the reports.
+
+    Attributes:
+        message: One sentence with the numbers.
+        metric: The metric that the numbers refer to, by the name that the trainer reports it under.
+        value: Its current value.
+        before: Its value before.
+        threshold: The limit that was crossed.
+        signal: A more specific name than that of the detector.
+        severity: Another severity than that of the detector.
+        fields: More fields of the `alert` event.
+    """
+
+    message: str
+    metric: str | None = None
+    value: float | None = None
+    before: float | None = None
+    threshold: float | None = None
+    signal: str | None = None
+    severity: Severity | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem that a detector has found.
+
+    Attributes:
+        signal: Name of the signal.
+        severity: `critical`: the training is lost or about to be; `warning`: it goes wrong;
+            `info`: it may be intended.
+        step: Training step of the report; None if unknown.
+        evidence: The numbers.
+        cause: The likely cause.
+        try_next: What to try, with keys of the trainer's configuration.
+        completions: Ids of completions that show it.
+        condition: What is true of these completions.
+    """
+
+    signal: str
+    severity: Severity
+    step: int | None
+    evidence: Evidence
+    cause: str
+    try_next: str
+    completions: tuple[str, ...] = ()
+    condition: str | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the `alert` event, without those that are None."""
+        evidence = self.evidence
+        fields = {
+            "signal": self.signal,
+            "severity": self.severity,
+            "message": evidence.message,
+            "metric": evidence.metric,
+            "value": evidence.value,
+            "before": evidence.before,
+            "threshold": evidence.threshold,
+            "cause": self.cause,
+            "try_next": self.try_next,
+            "completions": list(self.completions) or None,
+            "condition": self.condition if self.completions else None,
+            **evidence.fields,
+        }
+        return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,310 @@
+"""Problems of groups and reward functions: no signal, or a signal from one function only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+
+from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import History
+from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
+from logflume.diagnosis.reward_signals import CORRECTNESS
+from logflume.diagnosis.scale import find_correctness, position
+
+__all__ = [
+    "AntiCorrelatedFunctions",
+    "ConstantFunction",
+    "DominatingFunction",
+    "GroupsWithoutSignal",
+]
+
+_TOO_EASY = "groups_too_easy"
+_TOO_HARD = "groups_too_hard"
+
+
+class GroupsWithoutSignal(Detector):
+    """In most groups, all completions have the same reward, so nothing is learned from them.
+
+    The mean share of such groups over 30 reports is at least `share`, and has risen by a quarter
+    from its lowest block; or it has been that high from the start for 500 reports, or nearly 1 for
+    150. Of reports with few groups the mean is uncertain: it has to exceed `share` less 0.1 by 2.5
+    standard errors. A rising reward excuses it, unless the groups are too easy: sparse rewards
+    begin like this. That they are too easy is information: a training that has solved its problems
+    ends like this.
+
+    Args:
+        share: Share of such groups, 0 to 1.
+    """
+
+    signal = "groups_without_signal"
+    reads = ("frac_reward_zero_std", "frac_all_correct", "frac_none_correct")
+    triggers = 3
+    meaning = (
+        "In most groups all completions have the same reward. Named `groups_too_easy` or "
+        "`groups_too_hard` where it is known which."
+    )
+    cause = "The problems are too easy or too hard for the policy, or its answers are all the same."
+    try_next = (
+        "Filter the dataset by the share of solved completions; raise `num_generations` or "
+        "`temperature`; filter such groups (`filter_groups` in verl)."
+    )
+    literature = "Yu et al. 2025, DAPO (dynamic sampling), arXiv:2503.14476"
+
+    _REPORTS = 30
+    _ERRORS = 2.5
+    _MARGIN = 0.1
+    _RISE = 0.25
+    _FROM_START_BLOCKS = 50
+    _NEARLY_ALL = 0.98
+    _NEARLY_ALL_BLOCKS = 15
+
+    def __init__(self, *, share: float = 0.8) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Look at the share of groups without a spread, then at those all right or all wrong."""
+        for metric, kind in zip(self.reads, (None, _TOO_EASY, _TOO_HARD), strict=True):
+            found = self._evaluate(history, metric, kind)
+            if found is not None:
+                return found
+        return None
+
+    def _evaluate(self, history: History, metric: str, kind: str | None) -> Evidence | None:
+        series = history[metric]
+        share, error = series.mean_and_error(self._REPORTS)
+        if not share >= self._share:  # NaN: too few reports
+            return None
+        if share - self._ERRORS * error < self._share - self._MARGIN:
+            return None
+        lowest = min(block.mean for block in series.blocks)
+        has_risen = share - lowest >= self._RISE and series.is_significant(share - lowest)
+        is_all = lowest >= self._NEARLY_ALL
+        enough = self._NEARLY_ALL_BLOCKS if is_all else self._FROM_START_BLOCKS
+        if not has_risen and len(series.blocks) < enough:
+            return None
+        kind = kind or self._kind(history)
+        rewards = history["reward"]
+        lag = min(10, len(rewards.blocks) - 1)
+        gain = rewards.mean(3) - rewards.mean_at(rewards.blocks[-1 - lag].end) if lag > 0 else 0.0
+        if kind != _TOO_EASY and gain > 2 * rewards.error(3, 3):
+            return None
+        name = history.name(metric)
+        what = {_TOO_EASY: "too easy", _TOO_HARD: "too hard"}.get(kind, "too easy or too hard")
+        return Evidence(
+            f"In {share:.0%} of the groups, all completions have the same reward: the problems are "
+            f"{what} to learn from.",
+            name,
+            share,
+            lowest,
+            self._share,
+            signal=kind,
+            severity="info" if kind == _TOO_EASY else None,
+        )
+
+    def _kind(self, history: History) -> str:
+        metric = find_correctness(history, CORRECTNESS)
+        place = position(history, metric, blocks=2) if metric else None
+        if place is None:
+            metric = "reward"
+            place = position(history, metric, blocks=2)
+        rewards = history[metric or "reward"]
+        if place is None and rewards.top is not None and rewards.top.level > 0:
+            place = rewards.blocks[-1].level / rewards.top.level
+        if place is None:
+            return self.signal
+        return _TOO_EASY if place >= 0.5 else _TOO_HARD
+
+
+class ConstantFunction(Detector):
+    """A reward function returns the same value for every completion, while others vary.
+
+    From the start: for `reports` reports, with another value than 1, which is that of a function
+    that is satisfied always. Later: for a third of them, below its usual values. A function that
+    reaches its maximum is not reported.
+
+    Args:
+        reports: Number of reports.
+    """
+
+    signal = "constant_function"
+    severity = "info"
+    reads = ("reward",)
+    meaning = "A reward function is constant, so that it doesn't influence the training."
+    cause = (
+        "It is broken (an exception handled, a pattern that never matches), or satisfied always."
+    )
+    try_next = "Call it with a few completions; remove it if it is satisfied always."
+
+    _SATISFIED = 1.0
+
+    def __init__(self, *, reports: int = 100) -> None:
+        self._reports = reports
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Look at how long each function has been constant."""
+        series = {name: history[f"rewards/{name}/mean"] for name in history.functions}
+        if not any(one.constant == 1 for one in series.values()):
+            return None
+        for name, one in series.items():
+            if one.constant < self._reports // 3:
+                continue
+            spread = history[f"rewards/{name}/std"]
+            if spread.count and spread.last > 0:
+                continue
+            is_from_start = (
+                one.constant == one.count
+                and one.constant >= self._reports
+                and one.last != self._SATISFIED
+            )
+            usual = one.blocks[len(one.blocks) // 4].level if one.blocks else one.last
+            has_broken = one.constant < one.count and one.last < min(usual, 0.9 * one.highest)
+            if is_from_start or has_broken:
+                metric = history.name(f"rewards/{name}/mean")
+                return Evidence(
+                    f"{name} has been {one.last:.3g} for all completions of {one.constant} "
+                    f"reports.",
+                    metric,
+                    one.last,
+                    usual if has_broken else one.last,
+                    fields={"function": name},
+                )
+        return None
+
+
+class DominatingFunction(Detector):
+    """One function determines the reward although other functions vary.
+
+    From `reward` events, whose lists have the value of each completion: the mean of a function's
+    share of the variance (see `measure_reward_batch`) over 50 batches. From the means and standard
+    deviations of the functions: its variance divided by the sum of all; a function varies if its
+    standard deviation exceeds 40 % of its mean. One that nearly all completions satisfy is expected
+    to leave the variance to the others.
+
+    Args:
+        share: Share of the variance at which a function dominates, 0 to 1.
+    """
+
+    signal = "dominating_function"
+    severity = "info"
+    reads = (VARIANCE_SHARE, "reward")
+    triggers = 2
+    meaning = "One reward function accounts for the whole variance of the reward."
+    cause = "The functions have very different scales."
+    try_next = "Set `reward_weights`, or bring the functions to the same scale."
+    shows = "highest rewards of the last completions"
+
+    _BLOCKS = 5
+    _ACTIVE = 0.4
+
+    def __init__(self, *, share: float = 0.995) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Look at the shares of the last five blocks."""
+        prefix = f"{VARIANCE_SHARE}/"
+        shares = {
+            metric.removeprefix(prefix): history[metric].mean(self._BLOCKS)
+            for metric in history.metrics(prefix)
+        }
+        shares = shares or self._shares_of_spreads(history)
+        name = max(shares, key=lambda name: shares[name], default=None)
+        if name is None or not shares[name] >= self._share:  # NaN: too few blocks
+            return None
+        return Evidence(
+            f"{name} accounts for {shares[name]:.1%} of the variance of the reward: the other "
+            f"functions vary, but have practically no influence on it.",
+            None,
+            shares[name],
+            None,
+            self._share,
+            fields={"function": name},
+        )
+
+    def _shares_of_spreads(self, history: History) -> dict[str, float]:
+        variances: dict[str, float] = {}
+        active = 0
+        for name in history.functions:
+            spreads, means = history[f"rewards/{name}/std"], history[f"rewards/{name}/mean"]
+            if len(spreads.blocks) < self._BLOCKS or len(means.blocks) < self._BLOCKS:
+                continue
+            spread = spreads.mean(self._BLOCKS)
+            variances[name] = spread * spread
+            active += spread > self._ACTIVE * abs(means.mean(self._BLOCKS))
+        total = sum(variances.values())
+        if active < 2 or not total > 0:
+            return {}
+        return {name: variance / total for name, variance in variances.items()}
+
+
+class AntiCorrelatedFunctions(Detector):
+    """Two reward functions work against each other.
+
+    From `reward` events, whose lists have the value of each completion: the mean correlation
+    (Pearson) of two functions over 50 batches. From the means of the functions: the correlation of
+    their changes from report to report, over about 100 reports. Changes, not levels: functions
+    with opposite trends are not correlated.
+
+    Args:
+        correlation: The correlation below which two functions are reported, -1 to 0.
+    """
+
+    signal = "anti_correlated_functions"
+    reads = (CORRELATION, "reward")
+    triggers = 2
+    meaning = "What one reward function rewards, another one penalizes."
+    cause = "The functions contradict each other, such as a bonus for length and one for brevity."
+    try_next = "Remove one of them, or grant it on a condition; set `reward_weights`."
+
+    _BLOCKS = 5
+    _MIN_CHANGES = 60
+    _FORGET = 0.9
+
+    def __init__(self, *, correlation: float = -0.5) -> None:
+        self._limit = correlation
+        self._sums: dict[tuple[str, str], list[float]] = {}
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Look at the lowest correlation."""
+        prefix = f"{CORRELATION}/"
+        correlations = {
+            tuple(metric.removeprefix(prefix).split("/", 1)): history[metric].mean(self._BLOCKS)
+            for metric in history.metrics(prefix)
+        }
+        if not correlations and "reward" in history.completed:
+            correlations = dict(self._correlations_of_changes(history))
+        pair = min(correlations, key=lambda pair: correlations[pair], default=None)
+        if pair is None or not correlations[pair] <= self._limit:
+            return None
+        first, second = pair
+        return Evidence(
+            f"The rewards of {first} and {second} have a correlation of {correlations[pair]:.2f}: "
+            f"the two functions work against each other.",
+            None,
+            correlations[pair],
+            None,
+            self._limit,
+            fields={"function": first, "other_function": second},
+        )
+
+    def _correlations_of_changes(self, history: History) -> Iterator[tuple[tuple[str, ...], float]]:
+        """Add the changes of the last block to the sums, and yield the correlations."""
+        changes = {}
+        for name in history.functions:
+            values = history[f"rewards/{name}/mean"].recent(11)
+            if len(values) == 11:
+                changes[name] = [b - a for a, b in pairwise(values)]
+        for first, second in combinations(sorted(changes), 2):
+            sums = self._sums.setdefault((first, second), [0.0] * 4)
+            pairs = list(zip(changes[first], changes[second], strict=True))
+            news = (
+                sum(a * b for a, b in pairs),
+                sum(a * a for a, _ in pairs),
+                sum(b * b for _, b in pairs),
+                len(pairs),
+            )
+            sums[:] = [self._FORGET * old + new for old, new in zip(sums, news, strict=True)]
+            scale = math.sqrt(sums[1]) * math.sqrt(sums[2])
+            if sums[3] >= self._MIN_CHANGES and scale > 0:
+                yield (first, second), sums[0] / scale

@@ -1,0 +1,247 @@
+"""The metrics of one training so far, read from its events."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from logflume.diagnosis.series import Series
+from logflume.events.metric_names import find_metric
+
+__all__ = ["History"]
+
+_MAX_FUNCTIONS = 16
+_MAX_SERIES = 128
+_MAX_PLANS = 256
+_MAX_MAGNITUDE = 1e150  # squares of larger values overflow to infinity
+
+_SHARES = frozenset({"frac_all_correct", "frac_none_correct", "repetition"})
+"""Metrics of `reward` and `generation` events that no trainer reports itself."""
+
+_EVALUATED = frozenset({"reward", "loss", "accuracy"})
+
+_EVALUATION_PREFIXES = ("eval_", "eval/", "val/", "val-core/")
+
+_MACHINE_PREFIXES = ("gpu/", "torch/")
+_MACHINE_SUFFIXES = (
+    "/utilization_percent",
+    "/memory_used_bytes",
+    "/process_memory_bytes",
+    "/allocated_bytes",
+)
+_MACHINE_NAMES = frozenset(
+    {
+        "process_memory_bytes",
+        "perf/max_memory_allocated_gb",
+        "perf/peak_memory",
+    }
+)
+
+SECONDS_PER_TOKEN = "seconds_per_token"
+"""Derived: the duration of a step divided by the tokens that it processed."""
+
+
+class _Plan(NamedTuple):
+    """What to read from events with a certain set of fields.
+
+    Attributes:
+        fields: The fields, with our names of their metrics and the series.
+        metrics: The same names.
+    """
+
+    fields: tuple[tuple[str, str, Series], ...]
+    metrics: frozenset[str]
+
+
+class History:
+    """The metrics of one training so far.
+
+    A value that is missing, not a number or not finite is not added to its series. So each series
+    has only the reports with a value.
+
+    Attributes:
+        reports: Number of reports so far.
+        step: Step of the latest event; None if unknown.
+        nonfinite: NaN and infinities of the latest report by metric.
+        completed: The metrics of which the latest report completed a block.
+        functions: Names of the reward functions, in the order of their first report.
+    """
+
+    def __init__(self) -> None:
+        self.reports = 0
+        self.step: int | None = None
+        self.nonfinite: dict[str, float] = {}
+        self.completed: set[str] = set()
+        self.functions: list[str] = []
+        self._series: dict[str, Series] = {}
+        self._names: dict[str, str] = {}
+        self._plans: dict[tuple[str, tuple[str, ...]], _Plan] = {}
+        self._last_tokens = math.nan
+
+    def __getitem__(self, metric: str) -> Series:
+        """Return the series of a metric, which is empty if it was never reported."""
+        return self._series.get(metric) or _EMPTY
+
+    def __contains__(self, metric: str) -> bool:
+        return self[metric].count > 0
+
+    def metrics(self, prefix: str) -> list[str]:
+        """Return the metrics whose names begin with a prefix."""
+        return [metric for metric in self._series if metric.startswith(prefix)]
+
+    def name(self, metric: str) -> str:
+        """Return the name under which the trainer reports a metric."""
+        return self._names.get(metric, metric)
+
+    def add_report(self, event: Mapping[str, Any]) -> frozenset[str]:
+        """Add the metrics of a `training`, `reward` or `generation` event; return which it has."""
+        plan = self._plan(event, "report", find_metric)
+        if not plan.fields:
+            return plan.metrics
+        self._begin(event)
+        self.reports += 1
+        self._read(event, plan)
+        if "step_time" in plan.metrics:
+            self._derive_seconds_per_token()
+        return plan.metrics
+
+    def add_shares(self, event: Mapping[str, Any]) -> frozenset[str]:
+        """Add what only a `reward` event has, where a trainer reports the rewards as well."""
+        plan = self._plan(event, "shares", _share_metric)
+        self._begin(event)
+        self._read(event, plan)
+        return plan.metrics
+
+    def add_evaluation(
+        self, event: Mapping[str, Any], *, is_prefixed: bool = False
+    ) -> frozenset[str]:
+        """Add the metrics of an evaluation, as `eval/<metric>`; return which it has.
+
+        Args:
+            event: The event.
+            is_prefixed: Whether only metrics with the prefix of an evaluation are one's: some
+                trainers report them with those of the training.
+        """
+        find = _prefixed_evaluation_metric if is_prefixed else _evaluation_metric
+        plan = self._plan(event, find.__name__, find)
+        if plan.fields:
+            self._begin(event)
+            self._read(event, plan)
+        return plan.metrics
+
+    def add_sample(self, event: Mapping[str, Any]) -> frozenset[str]:
+        """Add what an event says about the machine; return which metrics it has."""
+        plan = self._plan(event, "sample", _machine_metric)
+        if plan.fields:
+            self._begin(event)
+            self._read(event, plan)
+        return plan.metrics
+
+    def add_values(self, values: Mapping[str, float]) -> frozenset[str]:
+        """Add metrics that were computed, such as those of a batch of completions."""
+        self.completed.clear()
+        self.nonfinite.clear()
+        for metric, value in values.items():
+            self._append(metric, value)
+        return frozenset(values)
+
+    def _begin(self, event: Mapping[str, Any]) -> None:
+        step = event.get("step")
+        self.step = step if type(step) is int else None
+        self.completed.clear()
+        self.nonfinite.clear()
+
+    def _plan(self, event: Mapping[str, Any], kind: str, find: Any) -> _Plan:
+        key = (kind, tuple(event))
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            plan = self._plans[key] = self._make_plan(event, find)
+        return plan
+
+    def _make_plan(self, names: Iterable[str], find: Any) -> _Plan:
+        chosen: dict[str, tuple[int, str]] = {}
+        for name in names:
+            if (found := find(name)) is not None:
+                metric, preference = found
+                if metric not in chosen or preference < chosen[metric][0]:
+                    chosen[metric] = (preference, name)
+        fields = []
+        for metric, (_, name) in chosen.items():
+            if self._accepts(metric):
+                self._names.setdefault(metric, name)
+                fields.append((name, metric, self._series.setdefault(metric, Series())))
+        return _Plan(tuple(fields), frozenset(metric for _, metric, _ in fields))
+
+    def _accepts(self, metric: str) -> bool:
+        """Whether there is room for a metric: somebody may report ten thousand of them."""
+        if metric.startswith("rewards/"):
+            function, _, statistic = metric.removeprefix("rewards/").rpartition("/")
+            if function not in self.functions:
+                if len(self.functions) >= _MAX_FUNCTIONS or statistic != "mean":
+                    return False
+                self.functions.append(function)
+        return metric in self._series or len(self._series) < _MAX_SERIES
+
+    def _read(self, event: Mapping[str, Any], plan: _Plan) -> None:
+        report, completed = self.reports, self.completed
+        for name, metric, series in plan.fields:
+            value = event[name]
+            if type(value) is not float:
+                if type(value) is not int or not -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE:
+                    continue
+                value = float(value)
+            if -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE:
+                if series.append(value, report):
+                    completed.add(metric)
+            elif not math.isfinite(value):
+                self.nonfinite[metric] = value
+
+    def _append(self, metric: str, value: float) -> None:
+        series = self._series.get(metric)
+        if series is None:
+            if len(self._series) >= _MAX_SERIES:
+                return
+            series = self._series[metric] = Series()
+        if -_MAX_MAGNITUDE < value < _MAX_MAGNITUDE and series.append(value, self.reports):
+            self.completed.add(metric)
+
+    def _derive_seconds_per_token(self) -> None:
+        """Divide the duration of the step by the tokens of the step, where both are known."""
+        total = self["num_tokens"].last
+        tokens, self._last_tokens = total - self._last_tokens, total
+        if "num_tokens" not in self:
+            tokens = self["tokens_per_step"].last
+        seconds = self["step_time"].last
+        if tokens > 0 and seconds > 0:
+            self._append(SECONDS_PER_TOKEN, seconds / tokens)
+
+
+def _share_metric(name: str) -> tuple[str, int] | None:
+    found = find_metric(name)
+    return found if found is not None and found[0] in _SHARES else None
+
+
+def _evaluation_metric(name: str) -> tuple[str, int] | None:
+    if name.startswith("val-core/"):  # verl: val-core/<data>/<score>/mean@<n>
+        return ("eval/reward", 9) if "/mean@" in name or "/acc" in name else None
+    found = find_metric(name.removeprefix("eval_").removeprefix("eval/").removeprefix("val/"))
+    if found is None or found[0] not in _EVALUATED:
+        return None
+    return f"eval/{found[0]}", found[1]
+
+
+def _prefixed_evaluation_metric(name: str) -> tuple[str, int] | None:
+    return _evaluation_metric(name) if name.startswith(_EVALUATION_PREFIXES) else None
+
+
+def _machine_metric(name: str) -> tuple[str, int] | None:
+    is_machine = name in _MACHINE_NAMES or (
+        name.startswith(_MACHINE_PREFIXES) and name.endswith(_MACHINE_SUFFIXES)
+    )
+    return (f"machine/{name}", 0) if is_machine else None
+
+
+_EMPTY = Series()

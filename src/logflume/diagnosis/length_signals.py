@@ -1,0 +1,167 @@
+"""Problems of the lengths of completions."""
+
+from __future__ import annotations
+
+from logflume.diagnosis.detector import Detector, has_gained, risen
+from logflume.diagnosis.error_rate import CORRELATION_FACTOR
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import History
+
+__all__ = ["LengthCollapse", "LengthGrowth", "Truncation"]
+
+
+class LengthGrowth(Detector):
+    """Completions become longer, but the reward doesn't rise.
+
+    The mean length of the last three blocks is compared with three blocks 50, 100, 200 and 400
+    reports before. It has to grow by `factor`, and by more than noise. The gain of the reward over
+    the same time, including one standard error of independent reports, has to be below 5 %.
+
+    Args:
+        factor: The growth.
+    """
+
+    signal = "length_growth"
+    reads = ("completions/mean_length",)
+    meaning = "Completions grow without a gain in reward."
+    cause = (
+        "The loss favours long wrong answers (a length bias), or a reward function pays for length."
+    )
+    try_next = (
+        "Set `loss_type=dr_grpo` or `dapo` (TRL), `loss_agg_mode` (verl), or a penalty on overlong "
+        "completions."
+    )
+    literature = (
+        "Liu et al. 2025, Dr. GRPO, arXiv:2503.20783; Singhal et al. 2023, arXiv:2310.03716"
+    )
+    shows = "longest of the last completions"
+
+    _LAGS = (5, 10, 20, 40)
+    _MAX_GAIN = 0.05
+
+    def __init__(self, *, factor: float = 1.6) -> None:
+        self._factor = factor
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the last three blocks with earlier ones."""
+        lengths, rewards = history[self.reads[0]], history["reward"]
+        for lag in self._LAGS:
+            if len(lengths.blocks) < lag + 3 or len(rewards.blocks) < 3:
+                return None
+            before, value = lengths.mean(3, before=lag), lengths.mean(3)
+            if value < self._factor * before or not lengths.is_significant(value - before, 3, 3):
+                continue
+            reward_before = rewards.mean_at(lengths.blocks[-1 - lag].end)
+            reward = rewards.mean(3)
+            limit = self._MAX_GAIN * max(abs(reward), abs(reward_before))
+            if not reward - reward_before + rewards.error(3, 3) / CORRELATION_FACTOR < limit:
+                continue
+            name = history.name(self.reads[0])
+            return Evidence(
+                f"Over {10 * lag} reports {name} grew from {before:.4g} to {value:.4g} while the "
+                f"reward went from {reward_before:.3g} to {reward:.3g}.",
+                name,
+                value,
+                before,
+                self._factor * before,
+                fields={"reward_before": reward_before, "reward": reward},
+            )
+        return None
+
+
+class LengthCollapse(Detector):
+    """Completions have become much shorter, without a gain in reward.
+
+    Args:
+        share: Share of the longest block. Half of it is reported whatever the reward does.
+    """
+
+    signal = "length_collapse"
+    reads = ("completions/mean_length",)
+    each_report = True
+    meaning = "Completions have become very short."
+    cause = "The policy stops reasoning: short answers are rewarded as well, or it ends at once."
+    try_next = "Check penalties on length and the end token; raise `beta`; require a reasoning."
+    shows = "shortest of the last completions"
+
+    _GAIN = 0.05
+
+    def __init__(self, *, share: float = 0.35) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the highest block."""
+        lengths = history[self.reads[0]]
+        top = lengths.top
+        if top is None or lengths.last > self._share * top.level or len(lengths.blocks) < 3:
+            return None
+        value, limit = lengths.level(10), self._share * top.level
+        if value > limit or not lengths.is_significant(top.level - value):
+            return None
+        long = lengths.crossing(0.8 * top.level, is_rise=False)
+        if value > limit / 2 and has_gained(history["reward"], long, share=self._GAIN):
+            return None
+        name = history.name(self.reads[0])
+        return Evidence(
+            f"{name} fell from {top.level:.4g} to {value:.4g}.", name, value, top.level, limit
+        )
+
+
+class Truncation(Detector):
+    """Most completions are truncated at the length limit.
+
+    The median share over 20 reports is at least `share`, and has risen by half of it from its
+    lowest block; or it has been above 80 % for 100 reports from the start, without falling.
+
+    Args:
+        share: Share of truncated completions, 0 to 1.
+    """
+
+    signal = "truncation"
+    reads = ("completions/clipped_ratio", "rollouts/truncated")
+    triggers = 2
+    each_report = True
+    meaning = "Most completions reach the length limit before they end."
+    cause = "The limit is too low for the problems, or the policy no longer ends its answers."
+    try_next = (
+        "Raise `max_completion_length` (TRL) or `max_response_length` (verl); set "
+        "`mask_truncated_completions`."
+    )
+    literature = "Yu et al. 2025, DAPO (overlong filtering), arXiv:2503.14476"
+    shows = "truncated at the length limit"
+
+    _REPORTS = 20
+    _FROM_START_BLOCKS = 10
+    _FROM_START_SHARE = 0.8
+
+    def __init__(self, *, share: float = 0.5) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last twenty reports with the lowest block."""
+        metric = next((metric for metric in self.reads if metric in history), self.reads[0])
+        series = history[metric]
+        if series.last < self._share:
+            return None
+        change = risen(series, level=self._share, rise=self._share / 2, reports=self._REPORTS)
+        name = history.name(metric)
+        if change is not None:
+            return Evidence(
+                f"{name} rose from {change.before:.0%} to {change.value:.0%} of the completions.",
+                name,
+                change.value,
+                change.before,
+                self._share,
+            )
+        if len(series.blocks) < self._FROM_START_BLOCKS:
+            return None
+        value, start = series.level(self._REPORTS), series.blocks[0].level
+        if value < max(self._FROM_START_SHARE, start - 2 * series.noise):
+            return None
+        return Evidence(
+            f"{name} is {value:.0%} of the completions since the start of the training.",
+            name,
+            value,
+            start,
+            self._FROM_START_SHARE,
+        )

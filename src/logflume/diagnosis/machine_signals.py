@@ -1,0 +1,186 @@
+"""Problems of the machine: steps that take longer, a GPU that idles, memory that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import SECONDS_PER_TOKEN, History
+from logflume.diagnosis.series import Series
+
+__all__ = ["GpuIdle", "MemoryGrowth", "ThroughputDecay"]
+
+
+class ThroughputDecay(Detector):
+    """A step takes longer, for the same number of tokens.
+
+    The last two blocks are compared with the fastest three successive ones. The duration has to
+    grow by `factor`, and so does the duration for each token, where tokens are reported. Without
+    tokens, longer completions explain a longer step, and a step that takes longer at once may be a
+    larger batch: no jump may explain half of the growth. A reported throughput has to fall by the
+    same factor.
+
+    Args:
+        factor: The growth of the duration.
+    """
+
+    signal = "throughput_decay"
+    reads = ("step_time", "throughput")
+    triggers = 2
+    meaning = "Steps take longer and longer for the same work."
+    cause = "A memory leak, a throttled GPU, a slow disk or network, or a slow reward function."
+    try_next = (
+        "Compare the times of generation, rewards and update; check clocks and temperature of the "
+        "GPUs and the memory of the process."
+    )
+
+    _MIN_BLOCKS = 6
+
+    def __init__(self, *, factor: float = 1.5) -> None:
+        self._factor = factor
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the last two blocks with the fastest three."""
+        if "throughput" in history:
+            rate = history["throughput"]
+            if (change := self._fallen(rate)) is None:
+                return None
+            times = history["step_time"]
+            if times.blocks and self._grown(times) is None:
+                return None
+            return self._found(history, "throughput", *change)
+        times = history["step_time"]
+        if (change := self._grown(times)) is None:
+            return None
+        if SECONDS_PER_TOKEN in history:
+            if self._grown(history[SECONDS_PER_TOKEN]) is None:
+                return None
+        elif not self._is_gradual(times, history["completions/mean_length"]):
+            return None
+        return self._found(history, "step_time", *change)
+
+    def _grown(self, times: Series) -> tuple[float, float] | None:
+        if len(times.blocks) < self._MIN_BLOCKS:
+            return None
+        fastest = min(_means_of_three(times))
+        value = min(block.level for block in times.blocks[-2:])
+        is_slow = value >= self._factor * fastest > 0
+        return (fastest, value) if is_slow and times.is_significant(value - fastest, 2, 3) else None
+
+    def _fallen(self, rates: Series) -> tuple[float, float] | None:
+        if len(rates.blocks) < self._MIN_BLOCKS:
+            return None
+        highest = max(_means_of_three(rates))
+        value = max(block.level for block in rates.blocks[-2:])
+        is_slow = self._factor * value <= highest
+        return (highest, value) if is_slow and rates.is_significant(highest - value, 2, 3) else None
+
+    def _is_gradual(self, times: Series, lengths: Series) -> bool:
+        growth = 1.0
+        if lengths.bottom is not None and lengths.bottom.level > 0:
+            growth = max(1.0, lengths.mean(2) / lengths.bottom.level)
+        levels = [block.level for block in times.blocks]
+        fastest = min(_means_of_three(times))
+        if levels[-1] < self._factor * growth * fastest:
+            return False
+        jump = max(b / a for a, b in zip(levels, levels[2:], strict=False) if a > 0)
+        return jump * jump < levels[-1] / fastest
+
+    def _found(self, history: History, metric: str, before: float, value: float) -> Evidence:
+        name = history.name(metric)
+        return Evidence(
+            f"{name} went from {before:.3g} to {value:.3g} for the same work.",
+            name,
+            value,
+            before,
+            before * self._factor if metric == "step_time" else before / self._factor,
+        )
+
+
+def _means_of_three(series: Series) -> Iterator[float]:
+    levels = [block.level for block in series.blocks]
+    return (sum(levels[index : index + 3]) / 3 for index in range(len(levels) - 2))
+
+
+class GpuIdle(Detector):
+    """A GPU that was busy has become idle.
+
+    Args:
+        percent: Highest median utilization of an idle GPU over 20 samples.
+    """
+
+    signal = "gpu_idle"
+    reads = ("machine/gpu/",)
+    meaning = "A GPU is idle most of the time."
+    cause = "The training waits for something else: data, rewards, generation, another rank."
+    try_next = "Compare the times of generation and rewards; check the other GPUs and ranks."
+
+    _BUSY_PERCENT = 40.0
+
+    def __init__(self, *, percent: float = 15.0) -> None:
+        self._percent = percent
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last 20 samples of each GPU with its highest block."""
+        for metric in history.metrics("machine/gpu/"):
+            series = history[metric]
+            if not metric.endswith("/utilization_percent") or series.top is None:
+                continue
+            value = series.level(20)
+            if series.top.level >= self._BUSY_PERCENT and value <= self._percent:
+                name = history.name(metric)
+                return Evidence(
+                    f"{name} fell from {series.top.level:.0f} to {value:.0f} %.",
+                    name,
+                    value,
+                    series.top.level,
+                    self._percent,
+                )
+        return None
+
+
+class MemoryGrowth(Detector):
+    """The memory of a process or a GPU grows at a constant rate.
+
+    Over the last 100 samples it grew by `share`, in each of the last eight blocks, and as fast in
+    the second half as in the first. A cache that fills up grows more slowly in the end.
+
+    Args:
+        share: Growth over 100 samples, as a share of the memory in use.
+    """
+
+    signal = "memory_growth"
+    reads = ("machine/",)
+    meaning = "Memory use grows without an end."
+    cause = "A leak: tensors kept with their graph, growing caches, completions kept in a list."
+    try_next = "Look for lists that grow; detach tensors that are kept; restart from a checkpoint."
+
+    _BLOCKS = 10
+    _SECOND_HALF = 0.6
+
+    def __init__(self, *, share: float = 0.15) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Look at the last ten blocks of each memory metric."""
+        for metric in history.metrics("machine/"):
+            levels = [block.level for block in history[metric].blocks[-self._BLOCKS - 1 :]]
+            if metric.endswith("percent") or len(levels) <= self._BLOCKS or levels[0] <= 0:
+                continue
+            if levels[-1] < (1 + self._share) * levels[0]:
+                continue
+            middle = levels[self._BLOCKS // 2]
+            is_steady = levels[-1] - middle >= self._SECOND_HALF * (middle - levels[0])
+            if is_steady and sum(b > a for a, b in pairwise(levels)) >= self._BLOCKS - 1:
+                name = history.name(metric)
+                return Evidence(
+                    f"{name} grew from {levels[0]:.3g} to {levels[-1]:.3g} over "
+                    f"{10 * self._BLOCKS} samples, and doesn't slow down.",
+                    name,
+                    levels[-1],
+                    levels[0],
+                    (1 + self._share) * levels[0],
+                )
+        return None

@@ -1,0 +1,343 @@
+"""Problems of the optimization: values that are not finite, exploding gradients, no updates."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import History
+from logflume.diagnosis.series import median
+
+__all__ = [
+    "GradientExplosion",
+    "GradientSpikes",
+    "LearningRateZero",
+    "LossDivergence",
+    "NoGradient",
+    "NonfiniteGradient",
+    "NonfiniteLoss",
+    "NonfiniteMetric",
+]
+
+_LOWER_PRECISION = (
+    "Resume from a checkpoint before it; lower `learning_rate` or `max_grad_norm`, and use `bf16` "
+    "instead of `fp16`."
+)
+
+
+class NonfiniteLoss(Detector):
+    """The loss is NaN or infinite."""
+
+    signal = "nonfinite_loss"
+    severity = "critical"
+    reads = ("loss", "value_loss")
+    triggers = 2
+    each_report = True
+    meaning = "The loss is NaN or infinite."
+    cause = "An overflow, a division by zero, or a learning rate that is too high."
+    try_next = _LOWER_PRECISION
+    literature = "Micikevicius et al. 2018, Mixed Precision Training, arXiv:1710.03740"
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Look at the latest report only."""
+        for metric in self.reads:
+            if (value := history.nonfinite.get(metric)) is not None:
+                return Evidence(f"The loss is {value}.", history.name(metric), value)
+        return None
+
+
+class NonfiniteGradient(Detector):
+    """The norm of the gradient is NaN or infinite, but the loss isn't.
+
+    transformers reports a loss of 0.0 in such a step.
+    """
+
+    signal = "nonfinite_gradient"
+    severity = "critical"
+    reads = ("grad_norm",)
+    each_report = True
+    meaning = "The norm of the gradient is NaN or infinite, whatever loss is reported."
+    cause = "An overflow in the backward pass; the step is skipped, or spoils the weights."
+    try_next = _LOWER_PRECISION
+    literature = "Micikevicius et al. 2018, Mixed Precision Training, arXiv:1710.03740"
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Look at the latest report only."""
+        value = history.nonfinite.get("grad_norm")
+        if value is None or "loss" in history.nonfinite:
+            return None
+        return Evidence(f"The norm of the gradient is {value}.", history.name("grad_norm"), value)
+
+
+class NonfiniteMetric(Detector):
+    """A metric of the policy is NaN or infinite, but loss and gradient aren't."""
+
+    signal = "nonfinite_metric"
+    reads = ("kl", "entropy", "sampling/importance_sampling_ratio/mean")
+    triggers = 3
+    each_report = True
+    meaning = "A metric of the policy is NaN or infinite, although loss and gradient are not."
+    cause = "Log probabilities of minus infinity: a token that one of the policies can't produce."
+    try_next = (
+        "Compare the log probabilities of both policies; set `temperature` and `top_k` alike."
+    )
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Look at the latest report only."""
+        if not history.nonfinite or not history.nonfinite.keys().isdisjoint({"loss", "grad_norm"}):
+            return None
+        for metric in self.reads:
+            if (value := history.nonfinite.get(metric)) is not None:
+                return Evidence(f"{history.name(metric)} is {value}.", history.name(metric), value)
+        return None
+
+
+class GradientSpikes(Detector):
+    """More spikes of the gradient norm than usual within 50 reports.
+
+    A report is a spike if its norm is at least `factor` times the median of the reports before, and
+    far outside of their usual spread (four robust standard deviations of its logarithm, but at most
+    25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so that
+    single spikes are normal: the usual rate is that of the reports before, and at least one in 200.
+    The number of spikes has to have a probability of less than 1 in 5,000 at that rate (Poisson):
+    four at the lowest rate.
+
+    Args:
+        factor: The smallest spike, as a multiple of the median norm.
+    """
+
+    signal = "gradient_spikes"
+    reads = ("grad_norm",)
+    each_report = True
+    meaning = "The norm of the gradient spikes again and again."
+    cause = "Outliers in the data or in the importance ratios, or a learning rate that is too high."
+    try_next = "Lower `max_grad_norm` or `learning_rate`; look at the prompts of these steps."
+    literature = "Zhao et al. 2022, PaLM (loss spikes), arXiv:2204.02311, section 5.1"
+
+    _WINDOW = 50
+    _MAX_FACTOR = 25.0
+    _DEVIATIONS = 4.0
+    _HUGE = 100.0
+    _MIN_BLOCKS = 3
+    _RATES = (1 / 200, 1 / 25)
+    _PROBABILITY = 1 / 5_000
+
+    def __init__(self, *, factor: float = 10.0) -> None:
+        self._factor = factor
+        self._spikes: deque[tuple[int, float]] = deque()
+        self._earlier = self._seen = 0
+        self._limit_at = 0
+        self._limit = math.inf
+        self._usual = math.nan
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the latest norm with those of the blocks before, and count the spikes."""
+        norms = history["grad_norm"]
+        if len(norms.blocks) != self._limit_at:
+            self._limit_at = len(norms.blocks)
+            self._set_limit([block.level for block in norms.blocks[-12:-1]], norms.recent(50))
+        spikes = self._spikes
+        while spikes and spikes[0][0] <= norms.count - self._WINDOW:
+            spikes.popleft()
+            self._earlier += 1
+        is_new, self._seen = norms.count > self._seen, norms.count
+        if norms.last < self._limit or not is_new:
+            return None
+        is_huge = norms.last >= self._HUGE * self._usual
+        spikes.extend([(norms.count, norms.last)] * (2 if is_huge else 1))
+        lowest, highest = self._RATES
+        rate = self._earlier / max(norms.count - self._WINDOW, self._WINDOW)
+        expected = self._WINDOW * min(max(rate, lowest), highest)
+        if _poisson_tail(len(spikes), expected) > self._PROBABILITY:
+            return None
+        worst = max(norm for _, norm in spikes)
+        return Evidence(
+            f"In the last {self._WINDOW} reports the norm of the gradient exceeded "
+            f"{self._limit / self._usual:.3g} times its median of {self._usual:.3g} again and "
+            f"again; the highest was {worst:.3g}.",
+            history.name("grad_norm"),
+            worst,
+            self._usual,
+            self._limit,
+        )
+
+    def _set_limit(self, levels: list[float], values: list[float]) -> None:
+        if len(levels) < self._MIN_BLOCKS or (usual := median(levels)) <= 0:
+            return
+        logarithms = [math.log(value) for value in values if value > 0]
+        middle = median(logarithms)
+        deviation = 1.4826 * median([abs(value - middle) for value in logarithms])
+        outside = math.exp(min(self._DEVIATIONS * deviation, 50.0))
+        self._usual = usual
+        self._limit = usual * max(self._factor, min(outside, self._MAX_FACTOR))
+
+
+class GradientExplosion(Detector):
+    """The gradient norm has risen to many times its usual value, and stays there.
+
+    Its median over ten reports is at least `factor` times the lower quartile of all blocks, and
+    above 1, the usual limit of gradient clipping.
+
+    Args:
+        factor: The rise.
+    """
+
+    signal = "gradient_explosion"
+    reads = ("grad_norm",)
+    each_report = True
+    meaning = "The norm of the gradient has risen by more than an order of magnitude."
+    cause = "The policy has become unstable: updates are larger than the data supports."
+    try_next = "Lower `learning_rate` or `max_grad_norm`; resume from a checkpoint before the rise."
+    literature = "Pascanu et al. 2013, arXiv:1211.5063"
+
+    _CLIPPING = 1.0
+
+    def __init__(self, *, factor: float = 20.0) -> None:
+        self._factor = factor
+        self._limit = math.inf
+        self._usual = math.nan
+        self._limit_at = 0
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the quartile of all blocks."""
+        norms = history["grad_norm"]
+        if len(norms.blocks) != self._limit_at:
+            self._limit_at = len(norms.blocks)
+            if self._limit_at >= 3:
+                levels = sorted(block.level for block in norms.blocks)
+                self._usual = levels[len(levels) // 4]
+                self._limit = max(self._factor * self._usual, self._CLIPPING)
+        if norms.last < self._limit or self._usual <= 0 or norms.level(10) < self._limit:
+            return None
+        value = norms.level(10)
+        return Evidence(
+            f"The norm of the gradient rose from {self._usual:.3g} to {value:.3g}.",
+            history.name("grad_norm"),
+            value,
+            self._usual,
+            self._limit,
+        )
+
+
+class LossDivergence(Detector):
+    """The loss has risen far above its lowest level.
+
+    The median of ten reports is at least `rise` above the lowest block, twice as high as any of the
+    first blocks, and outside of the noise.
+
+    Args:
+        rise: The minimum rise of the loss.
+    """
+
+    signal = "loss_divergence"
+    severity = "critical"
+    reads = ("loss",)
+    each_report = True
+    meaning = "The loss has risen far above its lowest level, and stays there."
+    cause = "A learning rate that is too high, or a policy far from the one that was sampled."
+    try_next = "Lower `learning_rate`; lower `num_iterations` or `steps_per_generation`."
+
+    def __init__(self, *, rise: float = 1.0) -> None:
+        self._rise = rise
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the lowest block and the first ones."""
+        losses = history["loss"]
+        bottom = losses.bottom
+        if bottom is None or losses.last < bottom.level + self._rise or len(losses.blocks) < 3:
+            return None
+        value = losses.level(10)
+        first = max(abs(block.level) for block in losses.blocks[:3])
+        limit = max(bottom.level + self._rise, 2 * first)
+        if value < limit or not losses.is_significant(value - bottom.level):
+            return None
+        return Evidence(
+            f"The loss rose from {bottom.level:.3g} to {value:.3g}.",
+            history.name("loss"),
+            value,
+            bottom.level,
+            limit,
+        )
+
+
+class LearningRateZero(Detector):
+    """The learning rate is zero, and neither a warm-up nor the end of the schedule explains it.
+
+    Exactly zero, after higher values: at once if it fell from more than a tenth of its maximum,
+    after `reports` otherwise. From the first report on: after `reports`.
+
+    Args:
+        reports: Number of reports that a schedule may be at zero.
+    """
+
+    signal = "learning_rate_zero"
+    severity = "critical"
+    reads = ("learning_rate",)
+    each_report = True
+    meaning = "The learning rate is zero, so that nothing is learned any more."
+    cause = "A schedule that is shorter than the training, or a scheduler that is set up twice."
+    try_next = "Compare `max_steps` with the schedule's length; check `lr_scheduler_type`."
+
+    _AT_ONCE_REPORTS = 3
+    _HIGH = 0.1
+
+    def __init__(self, *, reports: int = 20) -> None:
+        self._reports = reports
+        self._before = math.nan
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Count the reports with a rate of zero."""
+        rates = history["learning_rate"]
+        if rates.last != 0.0:
+            self._before = rates.last
+            return None
+        has_dropped = self._before > self._HIGH * rates.highest
+        if rates.constant < (self._AT_ONCE_REPORTS if has_dropped else self._reports):
+            return None
+        before = f"after {self._before:.3g} " if self._before == self._before else ""
+        return Evidence(
+            f"The learning rate has been zero for {rates.constant} reports {before}".rstrip() + ".",
+            history.name("learning_rate"),
+            0.0,
+            None if self._before != self._before else self._before,
+        )
+
+
+class NoGradient(Detector):
+    """The norm of the gradient is exactly zero for many reports.
+
+    Args:
+        reports: Number of reports in a row.
+    """
+
+    signal = "no_gradient"
+    reads = ("grad_norm",)
+    each_report = True
+    meaning = "The gradient is zero, so that nothing is learned."
+    cause = "All groups have equal rewards, all tokens are masked, or no parameter is trainable."
+    try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
+
+    def __init__(self, *, reports: int = 50) -> None:
+        self._reports = reports
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Count the reports with a norm of zero."""
+        norms = history["grad_norm"]
+        if norms.last != 0.0 or norms.constant < self._reports:
+            return None
+        return Evidence(
+            f"The norm of the gradient has been zero for {norms.constant} reports.",
+            history.name("grad_norm"),
+            0.0,
+        )
+
+
+def _poisson_tail(count: int, expected: float) -> float:
+    """Return the probability of at least `count` events."""
+    term = total = math.exp(-expected)
+    for index in range(1, count):
+        term *= expected / index
+        total += term
+    return 1 - total if count else 1.0

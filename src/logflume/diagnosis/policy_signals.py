@@ -1,0 +1,296 @@
+"""Problems of the policy: its distance from the reference, its entropy, its updates."""
+
+from __future__ import annotations
+
+import math
+
+from logflume.diagnosis.detector import Change, Detector, risen
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import History
+from logflume.diagnosis.series import Series
+
+__all__ = [
+    "ClipSaturation",
+    "EntropyCollapse",
+    "EntropyExplosion",
+    "ImportanceRatioOff",
+    "KlRunaway",
+]
+
+_KEEP_CLOSE = (
+    "Raise `beta` (TRL), `actor.kl_loss_coef` (verl) or `init_kl_coef` (OpenRLHF); lower "
+    "`learning_rate`."
+)
+
+
+class KlRunaway(Detector):
+    """The KL divergence grows faster than a drift at a constant rate.
+
+    A divergence that starts at zero and grows at a constant rate doubles from the middle of a
+    training to its end, and one that approaches a plateau grows less. So one that is `factor` times
+    as high as in the middle is accelerating. It also has to exceed a level: `level` nats a token
+    for the divergence from the reference, a fifth of it for that of one update or of the sampler,
+    40 times as much for a sum over completions. At six times the level, one that has grown by 30 %
+    in 50 reports is enough, where rewards are reported.
+
+    Args:
+        factor: The smallest ratio of the current value to that in the middle.
+        level: The smallest divergence from the reference, in nats a token.
+    """
+
+    signal = "kl_runaway"
+    reads = ("kl", "update_kl", "mismatch_kl", "objective/kl")
+    triggers = 4
+    each_report = True
+    meaning = "The KL divergence grows faster and faster."
+    cause = "The policy leaves the reference: the penalty is too weak for this learning rate."
+    try_next = _KEEP_CLOSE
+    literature = "Gao et al. 2023, arXiv:2210.10760; Schulman 2020, Approximating KL Divergence"
+    shows = "highest rewards of the last completions"
+
+    _FAR = 6.0
+    _GROWTH = 1.3
+
+    def __init__(self, *, factor: float = 4.0, level: float = 0.5) -> None:
+        self._factor = factor
+        self._levels = {
+            "kl": level,
+            "update_kl": level / 5,
+            "mismatch_kl": level / 5,
+            "objective/kl": 40 * level,  # a sum over the tokens of a completion
+        }
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the middle of the training."""
+        for metric, level in self._levels.items():
+            series = history[metric]
+            if series.last < level:
+                continue
+            # Trainers without rewards, such as KTO, report sums over completions under this name.
+            far = self._FAR * level if "reward" in history else math.inf
+            if (change := self._grown(series, level, far)) is not None:
+                name = history.name(metric)
+                return Evidence(
+                    f"{name} rose from {change.before:.3g} to {change.value:.3g}, and grows faster "
+                    f"and faster.",
+                    name,
+                    change.value,
+                    change.before,
+                    level,
+                )
+        return None
+
+    def _grown(self, series: Series, level: float, far: float) -> Change | None:
+        blocks = series.blocks
+        value = series.level(10)
+        if len(blocks) < 3 or value < level:
+            return None
+        # The block at half the distance of the last ten reports from the start, and its neighbours.
+        index = round((len(blocks) - 1) / 2 - 0.25)
+        near = blocks[max(0, index - 1) : index + 2]
+        middle = sum(block.level for block in near) / len(near)
+        if value >= self._factor * middle and series.is_significant(value - middle, 1, 3):
+            return Change(middle, value)
+        before = series.mean_at(blocks[-1].end - 50)
+        is_far = value >= far and value >= self._GROWTH * before
+        return Change(before, value) if is_far else None
+
+
+class EntropyCollapse(Detector):
+    """The entropy has fallen to a small share of its highest level.
+
+    Slowly: the median of ten reports is below `share` of the highest block and below `level`.
+    Fast: it is a quarter of what it was 50 reports before or less, and at least 0.2 nats lower.
+
+    Args:
+        share: Share of the highest level.
+        level: Highest entropy of a collapsed policy, in nats.
+    """
+
+    signal = "entropy_collapse"
+    reads = ("entropy",)
+    each_report = True
+    meaning = "The policy has become nearly deterministic, so that it explores no more."
+    cause = (
+        "Updates that sharpen the policy and never flatten it: no entropy bonus, tight clipping."
+    )
+    try_next = (
+        "Raise `epsilon_high` (TRL) or `clip_ratio_high` (verl), `temperature`, or the entropy "
+        "bonus `entropy_coeff`; lower `learning_rate`."
+    )
+    literature = "Cui et al. 2025, arXiv:2505.22617; Yu et al. 2025, DAPO, arXiv:2503.14476"
+    shows = "has the same text as another completion of its group"
+
+    _FAST_SHARE = 0.25
+    _FAST_FALL = 0.2
+    _FAST_BLOCKS = 5
+
+    def __init__(self, *, share: float = 0.12, level: float = 0.15) -> None:
+        self._share = share
+        self._level = level
+        self._limits: list[tuple[float, float, int]] = []
+        self._limits_at = 0
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the highest block and the last ones."""
+        series = history["entropy"]
+        if len(series.blocks) != self._limits_at:
+            self._limits_at = len(series.blocks)
+            self._limits = self._find_limits(series)
+        for before, limit, blocks in self._limits:
+            if series.last > limit:
+                continue
+            value = series.level(10)
+            if value <= limit and series.is_significant(before - value, 1, blocks):
+                return self._found(history, before, value, limit)
+        return None
+
+    def _find_limits(self, series: Series) -> list[tuple[float, float, int]]:
+        """Return the levels before, the limits, and the number of blocks of these levels."""
+        top = series.top
+        if top is None or top.level <= 0 or len(series.blocks) < 3:
+            return []
+        slow = top.level, min(self._share * top.level, self._level), 1
+        before = series.mean_at(series.blocks[-1].end - 10 * self._FAST_BLOCKS)
+        if before != before:  # NaN: not so many reports
+            return [slow]
+        fast_limit = min(self._FAST_SHARE * before, before - self._FAST_FALL)
+        return [slow, (before, fast_limit, 3)]
+
+    def _found(self, history: History, before: float, value: float, limit: float) -> Evidence:
+        name = history.name("entropy")
+        return Evidence(
+            f"{name} fell from {before:.3g} to {value:.3g} nats.", name, value, before, limit
+        )
+
+
+class EntropyExplosion(Detector):
+    """The entropy has risen to several times its lowest level, and by at least `rise`.
+
+    Args:
+        factor: The smallest ratio to the lowest block.
+        rise: The smallest rise, in nats.
+    """
+
+    signal = "entropy_explosion"
+    reads = ("entropy",)
+    each_report = True
+    meaning = "The policy has become nearly random."
+    cause = "An entropy bonus that outweighs the reward, or training on noise."
+    try_next = (
+        "Lower `entropy_coeff` (verl), `entropy_coef` (TRL), `learning_rate` or `epsilon_high`; "
+        "check the advantages."
+    )
+    literature = "Cui et al. 2025, arXiv:2505.22617"
+    shows = "longest of the last completions"
+
+    def __init__(self, *, factor: float = 3.0, rise: float = 1.0) -> None:
+        self._factor = factor
+        self._rise = rise
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the lowest block."""
+        series = history["entropy"]
+        if series.bottom is None:
+            return None
+        limit = max(self._factor * series.bottom.level, self._rise)
+        change = risen(series, level=limit, rise=self._rise, reports=10)
+        if change is None:
+            return None
+        name = history.name("entropy")
+        return Evidence(
+            f"{name} rose from {change.before:.3g} to {change.value:.3g} nats.",
+            name,
+            change.value,
+            change.before,
+            limit,
+        )
+
+
+class ClipSaturation(Detector):
+    """A large share of the tokens is clipped: the median of twenty reports.
+
+    Args:
+        share: Share of clipped tokens, 0 to 1.
+    """
+
+    signal = "clip_saturation"
+    reads = ("clip_ratio/region_mean",)
+    each_report = True
+    meaning = "Most updates are cut off by the clipping of the importance ratio."
+    cause = "The policy moves too far on one batch: a high learning rate, or many updates a batch."
+    try_next = "Lower `learning_rate`, `num_iterations` (TRL) or `ppo_epochs` (verl)."
+    literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
+
+    def __init__(self, *, share: float = 0.3) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last twenty reports with the share, and the lowest block."""
+        series = history[self.reads[0]]
+        change = risen(series, level=self._share, rise=self._share / 2, reports=20)
+        if change is None:
+            return None
+        name = history.name(self.reads[0])
+        return Evidence(
+            f"{name} rose from {change.before:.1%} to {change.value:.1%} of the tokens.",
+            name,
+            change.value,
+            change.before,
+            self._share,
+        )
+
+
+class ImportanceRatioOff(Detector):
+    """The mean importance ratio is far from 1, or the log probabilities differ by a lot.
+
+    Args:
+        factor: The smallest factor above or below 1 of the median of ten reports.
+        difference: The smallest mean difference of log probabilities, in nats; it also has to be
+            four times that of the lowest block.
+    """
+
+    signal = "importance_ratio_off"
+    reads = (
+        "sampling/importance_sampling_ratio/mean",
+        "sampling/sampling_logp_difference/mean",
+    )
+    triggers = 2
+    each_report = True
+    meaning = "The sampler and the trainer disagree on the probabilities of tokens."
+    cause = "Stale weights in the sampler, another precision or kernel, or a mismatch of templates."
+    try_next = (
+        "Compare both log probabilities of one batch; enable `vllm_importance_sampling_correction` "
+        "(TRL) or `rollout_is` (verl); synchronize the weights more often."
+    )
+    literature = "Yao et al. 2025, Your Efficient RL Framework Secretly Brings You Off-Policy RL"
+
+    def __init__(self, *, factor: float = 1.3, difference: float = 0.2) -> None:
+        self._factor = factor
+        self._difference = difference
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the medians of the last ten reports with 1, and with the lowest block."""
+        ratios = history[self.reads[0]]
+        last = ratios.last
+        if last > 0 and not 1 / self._factor < last < self._factor and len(ratios.blocks) >= 2:
+            value = ratios.level(10)
+            distance = abs(math.log(value)) if value > 0 else math.inf
+            if distance >= math.log(self._factor):
+                name = history.name(self.reads[0])
+                return Evidence(
+                    f"{name} is {value:.3g}, where 1 is expected.", name, value, 1.0, self._factor
+                )
+        series = history[self.reads[1]]
+        level = self._difference
+        change = risen(series, level=level, rise=level / 2, reports=10)
+        if change is None or change.value < 4 * change.before:
+            return None
+        name = history.name(self.reads[1])
+        return Evidence(
+            f"{name} rose from {change.before:.3g} to {change.value:.3g} nats.",
+            name,
+            change.value,
+            change.before,
+            level,
+        )

@@ -1,0 +1,411 @@
+"""Problems of the reward: it doesn't rise, falls, or rises for the wrong reasons."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from logflume.diagnosis.detector import Detector, has_gained
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import History
+from logflume.diagnosis.scale import find_correctness, position
+from logflume.diagnosis.series import Series
+
+__all__ = [
+    "CORRECTNESS",
+    "RewardCollapse",
+    "RewardPlateau",
+    "RewardWithTruncation",
+    "RewardWithoutCorrectness",
+    "VarianceCollapse",
+]
+
+CORRECTNESS = ("correct", "accura", "exact", "solve", "success", "gold", "truth", "answer", "math")
+"""Texts that the names of reward functions for correctness contain."""
+
+_READ_COMPLETIONS = "Read the named completions, and change the reward function that they exploit"
+
+
+class RewardPlateau(Detector):
+    """The reward is flat over `reports` reports, although there is much left to gain.
+
+    Flat means that the difference of the first half and the second, including two standard errors
+    of independent reports, is below 5 % of the reward, if that never rose since the start. If it
+    did, the difference has to be below 2 %, including two standard errors of correlated reports,
+    and the reward below 40 % of its maximum, as estimated by `position`. A reward that rises and
+    falls, as with a curriculum, is not flat. One that doesn't change at all is flat after a sixth
+    of the reports.
+
+    Args:
+        reports: Length of the plateau; at least 60.
+    """
+
+    signal = "reward_plateau"
+    severity = "info"
+    reads = ("reward",)
+    meaning = "The reward has been flat for hundreds of reports, far below what is possible."
+    cause = "Too little signal: a small learning rate, few groups with a spread, a noisy reward."
+    try_next = (
+        "Raise `learning_rate` or `num_generations`; filter problems that are too easy or hard."
+    )
+
+    _MAX_GAIN = 0.05
+    _MAX_LATE_GAIN = 0.02
+    _MAX_RANGE = 7.0  # in standard deviations of the noise
+    _SOLVED = 0.5
+    _ALL_SOLVED = 0.95
+    _HALFWAY = 0.4
+    _CONSTANT_SHARE = 6
+
+    def __init__(self, *, reports: int = 300) -> None:
+        self._reports = reports
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the second half of the window with the first one."""
+        rewards = history["reward"]
+        name = history.name("reward")
+        metric = find_correctness(history, CORRECTNESS) or "reward"
+        if rewards.constant >= self._reports / self._CONSTANT_SHARE:
+            place = position(history, metric)
+            if place is not None and place > self._ALL_SOLVED:
+                return None
+            return Evidence(
+                f"{name} has been {rewards.last:.3g} exactly for {rewards.constant} reports.",
+                name,
+                rewards.last,
+                rewards.last,
+            )
+        half = max(1, self._reports // (2 * BLOCK_REPORTS))
+        if len(rewards.blocks) < 2 * half:
+            return None
+        before, value = rewards.mean(half, before=half), rewards.mean(half)
+        level = max(abs(before), abs(value))
+        gain, error = abs(value - before), 2 * rewards.error(half, half)
+        if gain + error / CORRELATION_FACTOR >= self._MAX_GAIN * level:
+            return None
+        levels = [block.level for block in rewards.blocks[-2 * half :]]
+        if max(levels) - min(levels) > self._MAX_RANGE * rewards.noise:
+            return None
+        start = sum(block.level for block in rewards.blocks[:3]) / 3
+        has_learned = value - start >= self._MAX_GAIN * level
+        place = position(history, metric, blocks=half)
+        if has_learned:
+            is_low = place is not None and place < self._HALFWAY
+            if gain + error >= self._MAX_LATE_GAIN * level or not is_low:
+                return None
+        elif place is not None and place >= self._SOLVED:
+            return None
+        return Evidence(
+            f"{name} went from {before:.3g} to {value:.3g} over {self._reports} reports.",
+            name,
+            value,
+            before,
+            before + self._MAX_GAIN * level,
+        )
+
+
+class RewardCollapse(Detector):
+    """The reward has lost most of what it had.
+
+    The level of the last two blocks is `share` of the way from the best three blocks down to zero,
+    or to the lowest block where that is below zero.
+
+    Args:
+        share: Share of the reward that is lost.
+    """
+
+    signal = "reward_collapse"
+    severity = "critical"
+    reads = ("reward",)
+    meaning = "The reward has fallen far below its best level, and stays there."
+    cause = "The policy has degenerated, or the reward function or the environment is broken."
+    try_next = (
+        "Resume from the best checkpoint with a lower `learning_rate` or a higher `beta`; check "
+        "that the reward function still works."
+    )
+
+    def __init__(self, *, share: float = 0.6) -> None:
+        self._share = share
+        self._best = -float("inf")
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the last two blocks with the best three."""
+        rewards = history["reward"]
+        if len(rewards.blocks) < 5 or rewards.bottom is None:
+            return None
+        self._best = max(self._best, rewards.mean(3, before=2))
+        value = max(block.level for block in rewards.blocks[-2:])
+        floor = min(0.0, rewards.bottom.level)
+        limit = self._best - self._share * (self._best - floor)
+        if value >= limit or not rewards.is_significant(self._best - value, 2, 3):
+            return None
+        name = history.name("reward")
+        return Evidence(
+            f"{name} fell from {self._best:.3g} to {value:.3g}.", name, value, self._best, limit
+        )
+
+
+class RewardWithTruncation(Detector):
+    """The reward rises while more completions are truncated at the length limit.
+
+    The mean of three reports is compared with the block that had the least truncation. The total
+    reward has to rise; or that of one function, if the total doesn't fall. This is typical of a
+    policy that is rewarded for repeating itself.
+
+    Args:
+        rise: Minimum rise of the share of truncated completions, 0 to 1.
+        level: Minimum share of truncated completions, 0 to 1.
+    """
+
+    signal = "reward_with_truncation"
+    reads = ("completions/clipped_ratio",)
+    each_report = True
+    meaning = "The reward rises while more and more completions are truncated: a reward hack."
+    cause = "A reward function pays for repetition or length, whether or not an answer is given."
+    try_next = (
+        f"{_READ_COMPLETIONS}; set `mask_truncated_completions` (TRL) or an overlong penalty."
+    )
+    literature = "Skalse et al. 2022, arXiv:2209.13085; Yu et al. 2025, DAPO, arXiv:2503.14476"
+    shows = "truncated at the length limit"
+
+    _REPORTS = 3
+    _GAIN = 0.05
+
+    def __init__(self, *, rise: float = 0.3, level: float = 0.5) -> None:
+        self._rise = rise
+        self._level = level
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the last three reports with the block that had the least truncation."""
+        truncated, rewards = history[self.reads[0]], history["reward"]
+        if truncated.last < self._level or truncated.bottom is None or not rewards.blocks:
+            return None
+        share = sum(truncated.recent(self._REPORTS)) / self._REPORTS
+        before = truncated.bottom
+        if share < self._level - self._rise / 3 or share - before.level < self._rise:
+            return None
+        if not truncated.is_significant(share - before.level, self._REPORTS / BLOCK_REPORTS):
+            return None
+        report = truncated.crossing((before.level + share) / 2, is_rise=True)
+        correctness = find_correctness(history, CORRECTNESS)
+        names = {function: f"rewards/{function}/mean" for function in history.functions}
+        rises = {
+            name: _Rise.of(history[metric], report)
+            for name, metric in names.items()
+            if metric != correctness
+        }
+        total = _Rise.of(rewards, report)
+        paid = [name for name, rise in rises.items() if rise.is_clear(self._GAIN)]
+        if not (total.is_clear(self._GAIN) or (paid and total.gain > -total.error)):
+            return None
+        function = max(paid, key=lambda name: rises[name].gain / rises[name].error, default=None)
+        name, rise = (function, rises[function]) if function else ("The reward", total)
+        return Evidence(
+            f"{name} rose from {rise.before:.3g} to {rise.value:.3g} while truncated completions "
+            f"rose from {before.level:.0%} to {share:.0%}: the policy may be gaming "
+            f"{function or 'a reward function'}.",
+            history.name(self.reads[0]),
+            share,
+            before.level,
+            before.level + self._rise,
+            fields={"reward_before": total.before, "reward": total.value, "function": function},
+        )
+
+
+class _Rise(NamedTuple):
+    """How the mean of three reports differs from an earlier level."""
+
+    before: float
+    value: float
+    error: float
+
+    @classmethod
+    def of(cls, series: Series, report: int) -> _Rise:
+        recent = series.recent(3)
+        value = sum(recent) / len(recent) if recent else math.nan
+        error = series.error(3 / BLOCK_REPORTS, 1) if series.noise else math.inf
+        return cls(series.mean_at(report), value, error)
+
+    @property
+    def gain(self) -> float:
+        return self.value - self.before
+
+    def is_clear(self, share: float) -> bool:
+        """Whether it exceeds a share of the level, and twice the standard error.
+
+        That is enough, because the truncation alone exceeds the strict limit.
+        """
+        return self.gain > max(share * max(abs(self.before), abs(self.value)), 2 * self.error)
+
+
+class RewardWithoutCorrectness(Detector):
+    """The reward rises, but the share of correct answers doesn't.
+
+    The last three blocks are compared with three blocks 30, 50, 100, 200 and 400 reports before.
+    The reward has to rise by a fifth, and by more than noise.
+
+    - Correctness falls by a seventh, and by more than noise: found at once.
+    - Correctness is flat: its gain, including one standard error of independent reports, is less
+      than a tenth of the reward's over 100 reports or more. The reward has to keep its gain for 50
+      reports, and correctness must have room: it is below 85 % of its maximum. A rise that begins
+      in the first 80 reports is normal for 300 reports, because the format is learned first. Up to
+      400 reports, the limit is a twentieth.
+
+    Args:
+        correctness: Texts, one of which the name of the function for correctness contains, in any
+            case. The first such function is used; without one, a metric such as `accuracy`.
+    """
+
+    signal = "reward_without_correctness"
+    reads = ("reward",)
+    meaning = (
+        "The reward rises while correctness is flat or falls: the policy learns something else."
+    )
+    cause = "A function other than correctness, such as format or style, is easier to raise."
+    try_next = (
+        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it to correct "
+        f"answers "
+        "only."
+    )
+    literature = "Gao et al. 2023, arXiv:2210.10760; Pan et al. 2022, arXiv:2201.03544"
+    shows = "highest rewards of the last completions"
+
+    _LAGS = (3, 5, 10, 20, 40)
+    _FLAT_LAG = 10
+    _KEPT_BLOCKS = 5
+    _GAIN = 0.2
+    _FALL = 1 / 7
+    _FLAT = 0.1
+    _ROOM = 0.85
+    _FIRST_BLOCKS = 8
+    _FORMAT_BLOCKS = 30
+    _EARLY_BLOCKS = 40
+    _EARLY_FLAT = 0.05
+
+    def __init__(self, *, correctness: str | tuple[str, ...] = CORRECTNESS) -> None:
+        parts = (correctness,) if isinstance(correctness, str) else tuple(correctness)
+        self._parts = tuple(part.lower() for part in parts)
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the last three blocks with earlier ones."""
+        metric = find_correctness(history, self._parts)
+        if metric is None:
+            return None
+        rewards, correct = history["reward"], history[metric]
+        for lag in self._LAGS:
+            if len(rewards.blocks) < lag + 3:
+                return None
+            if (found := self._compare(history, metric, rewards, correct, lag)) is not None:
+                return found
+        return None
+
+    def _compare(
+        self, history: History, metric: str, rewards: Series, correct: Series, lag: int
+    ) -> Evidence | None:
+        report = rewards.blocks[-1 - lag].end
+        reward_before, reward = rewards.mean(3, before=lag), rewards.mean(3)
+        gain = reward - reward_before
+        if gain < self._GAIN * max(abs(reward_before), abs(reward)):
+            return None
+        if not rewards.is_significant(gain, 3, 3, conditions=2):
+            return None
+        if len(correct.blocks) < 3:
+            return None
+        before, value = correct.mean_at(report), correct.mean(3)
+        change = value - before
+        has_fallen = -change > self._FALL * abs(before) and correct.is_significant(
+            -change, 3, 3, conditions=2
+        )
+        if not has_fallen and not self._is_flat(history, metric, change, gain, lag):
+            return None
+        function = _fastest(history, report, other_than=metric)
+        return Evidence(
+            f"Over {10 * lag} reports the reward rose from {reward_before:.3g} to {reward:.3g} "
+            f"while {history.name(metric)} went from {before:.3g} to {value:.3g}"
+            f"{f': the policy learns {function} instead' if function else ''}.",
+            history.name(metric),
+            value,
+            before,
+            fields={"reward_before": reward_before, "reward": reward, "function": function},
+        )
+
+    def _is_flat(self, history: History, metric: str, change: float, gain: float, lag: int) -> bool:
+        rewards, correct = history["reward"], history[metric]
+        if lag < self._FLAT_LAG:
+            return False
+        is_first_rise = len(rewards.blocks) - lag < self._FIRST_BLOCKS
+        if is_first_rise and len(rewards.blocks) < self._FORMAT_BLOCKS:
+            return False
+        is_early = len(rewards.blocks) < self._EARLY_BLOCKS
+        limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
+        if change + correct.error(3, 3) / CORRELATION_FACTOR >= limit:
+            return False
+        kept = min(block.level for block in rewards.blocks[-self._KEPT_BLOCKS :])
+        if kept < rewards.mean(3, before=lag) + gain / 2:
+            return False
+        place = position(history, metric)
+        return place is None or place < self._ROOM
+
+
+class VarianceCollapse(Detector):
+    """The spread of the reward within groups has collapsed without a gain in reward.
+
+    The mean spread of 30 reports is compared with the highest block. Since the block that was last
+    at half of that, the reward has not gained 5 %.
+
+    Args:
+        share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.
+    """
+
+    signal = "variance_collapse"
+    reads = ("reward_std",)
+    each_report = True
+    meaning = "All completions of a group get nearly the same reward, without a gain in reward."
+    cause = "The policy gives one kind of answer, or the reward function no longer distinguishes."
+    try_next = "Raise `temperature` or `num_generations`; check the reward function."
+    literature = "Yu et al. 2025, DAPO (dynamic sampling), arXiv:2503.14476"
+    shows = "has the same text as another completion of its group"
+
+    _GAIN = 0.05
+    _SOLVED = 0.9
+
+    def __init__(self, *, share: float = 0.08) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the mean of the last thirty reports with the highest block."""
+        spreads = history["reward_std"]
+        top = spreads.top
+        if top is None or spreads.last >= self._share * top.level:
+            return None
+        (value, _), limit = spreads.mean_and_error(30), self._share * top.level
+        if not value < limit:
+            return None
+        wide = spreads.crossing(top.level / 2, is_rise=False)
+        if has_gained(history["reward"], wide, share=self._GAIN):
+            return None
+        place = position(history, find_correctness(history, CORRECTNESS) or "reward")
+        if place is not None and place > self._SOLVED:
+            return None
+        name = history.name("reward_std")
+        return Evidence(
+            f"{name} fell from {top.level:.3g} to {value:.3g} without a gain in reward.",
+            name,
+            value,
+            top.level,
+            limit,
+        )
+
+
+def _fastest(history: History, report: int, other_than: str | None = None) -> str | None:
+    """Return the reward function that has risen most since a report; None if none has."""
+    rises = {}
+    for function in history.functions:
+        metric = f"rewards/{function}/mean"
+        series = history[metric]
+        if metric != other_than and series.count:
+            recent = series.recent(3)
+            rises[function] = sum(recent) / len(recent) - series.mean_at(report)
+    fastest = max(rises, key=lambda name: rises[name], default=None)
+    return fastest if fastest is not None and rises[fastest] > 0 else None

@@ -1,0 +1,181 @@
+"""Problems that completions show: repetition, equal answers, failing tools, old weights."""
+
+from __future__ import annotations
+
+from logflume.diagnosis.detector import Detector, has_gained, risen
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import History
+
+__all__ = ["DuplicateAnswers", "Repetition", "Staleness", "ToolFailures"]
+
+
+class Repetition(Detector):
+    """Many completions repeat themselves.
+
+    The median share over five batches of completions that end in a loop, or half of whose word
+    n-grams are repeated, has risen by a fifth from its lowest block and is at least `share`. So for
+    the mean share of repeated n-grams that is reported, over ten reports.
+
+    Args:
+        share: Share of such completions, or mean share of repeated n-grams, 0 to 1.
+    """
+
+    signal = "repetition"
+    reads = ("looping", "repetition")
+    triggers = 2
+    each_report = True
+    meaning = "Many completions end in a loop, or repeat the same words."
+    cause = "A reward function pays for length or for the repeated text, or the policy degenerates."
+    try_next = (
+        "Read the named completions; set `repetition_penalty`, or a penalty on repeated n-grams; "
+        "raise `beta`."
+    )
+    literature = "Welleck et al. 2020, arXiv:1908.04319; Holtzman et al. 2020, arXiv:1904.09751"
+    shows = "ends in a loop, or half of its word n-grams are repeated"
+
+    _RISE = 0.2
+
+    def __init__(self, *, share: float = 0.3) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last batches with the lowest block."""
+        for metric, reports, what in (
+            ("looping", 5, "completions that repeat themselves"),
+            ("repetition", 10, "repeated n-grams"),
+        ):
+            series = history[metric]
+            if series.last < self._share:
+                continue
+            change = risen(series, level=self._share, rise=self._RISE, reports=reports)
+            if change is not None:
+                return Evidence(
+                    f"The share of {what} rose from {change.before:.0%} to {change.value:.0%}.",
+                    "model_output" if metric == "looping" else history.name(metric),
+                    change.value,
+                    change.before,
+                    self._share,
+                )
+        return None
+
+
+class DuplicateAnswers(Detector):
+    """Most completions of a group have the same text, without a gain in reward.
+
+    Texts of 8 characters and more, within one group. The median share over ten batches is at least
+    `share`, and has risen by a third from its lowest block.
+
+    Args:
+        share: Share of completions whose text occurs again in their group, 0 to 1.
+    """
+
+    signal = "duplicate_answers"
+    reads = ("duplicates",)
+    each_report = True
+    meaning = "The completions of a group are copies of each other, so nothing is compared."
+    cause = "The policy has collapsed to one answer a prompt, or sampling is nearly greedy."
+    try_next = "Raise `temperature`; check `top_p`, `top_k` and the seed of the sampler."
+    literature = "Kirk et al. 2024, arXiv:2310.06452"
+    shows = "has the same text as another completion of its group"
+
+    _RISE = 1 / 3
+    _GAIN = 0.1
+
+    def __init__(self, *, share: float = 0.6) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten batches with the lowest block."""
+        series = history["duplicates"]
+        if series.last < self._share:
+            return None
+        change = risen(series, level=self._share, rise=self._RISE, reports=10)
+        if change is None:
+            return None
+        varied = series.crossing((change.before + change.value) / 2, is_rise=True)
+        if has_gained(history["reward"], varied, share=self._GAIN):
+            return None
+        return Evidence(
+            f"In their groups, {change.value:.0%} of the completions are copies of another one, "
+            f"after {change.before:.0%} before.",
+            "model_output",
+            change.value,
+            change.before,
+            self._share,
+        )
+
+
+class ToolFailures(Detector):
+    """More and more tool calls fail.
+
+    Args:
+        share: Share of the calls that fail, 0 to 1.
+    """
+
+    signal = "tool_failures"
+    reads = ("tools/failure_frequency", "rollouts/tool_failures")
+    triggers = 2
+    each_report = True
+    meaning = "Many tool calls fail."
+    cause = "The tool or its server is broken or overloaded, or the policy calls it wrongly."
+    try_next = "Read the failed calls; check timeouts and limits of the tool's server."
+    shows = "has a tool call that failed"
+
+    _RISE = 0.2
+
+    def __init__(self, *, share: float = 0.3) -> None:
+        self._share = share
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with the lowest block."""
+        for metric in self.reads:
+            change = risen(history[metric], level=self._share, rise=self._RISE, reports=10)
+            if change is not None:
+                return Evidence(
+                    f"The share of tool calls that fail rose from {change.before:.0%} to "
+                    f"{change.value:.0%}.",
+                    history.name(metric),
+                    change.value,
+                    change.before,
+                    self._share,
+                )
+        return None
+
+
+class Staleness(Detector):
+    """Completions were generated by weights that are many steps old.
+
+    Args:
+        steps: Mean number of steps; it also has to be three times that of the lowest block.
+    """
+
+    signal = "staleness"
+    reads = ("staleness",)
+    each_report = True
+    meaning = "The training uses completions of a policy that is many steps old."
+    cause = "Generation is too slow for the training, or weights are no longer synchronized."
+    try_next = (
+        "Lower `max_async_level` (prime-rl), `max_staleness` (TRL); add generation workers; check "
+        "the synchronization of weights."
+    )
+    literature = "Noukhovitch et al. 2025, Asynchronous RLHF, arXiv:2410.18252"
+    shows = "generated by weights of an earlier step"
+
+    _FACTOR = 3.0
+
+    def __init__(self, *, steps: float = 4.0) -> None:
+        self._steps = steps
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten batches with the lowest block."""
+        series = history["staleness"]
+        change = risen(series, level=self._steps, rise=self._steps / 2, reports=10)
+        if change is None or change.value < self._FACTOR * change.before:
+            return None
+        return Evidence(
+            f"Completions are {change.value:.3g} steps old, after {change.before:.3g} before.",
+            history.name("staleness"),
+            change.value,
+            change.before,
+            self._steps,
+        )

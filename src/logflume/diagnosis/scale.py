@@ -1,0 +1,45 @@
+"""Where a reward lies between its minimum and its maximum, which no trainer reports."""
+
+from __future__ import annotations
+
+import math
+
+from logflume.diagnosis.history import History
+
+__all__ = ["find_correctness", "position"]
+
+
+def find_correctness(history: History, parts: tuple[str, ...]) -> str | None:
+    """Return the metric that says how many answers are correct; None if there is none.
+
+    Args:
+        history: The metrics.
+        parts: Texts, one of which the name of the reward function contains, in lower case.
+    """
+    for function in history.functions:
+        if any(part in function.lower() for part in parts):
+            return f"rewards/{function}/mean"
+    return "accuracy" if "accuracy" in history else None
+
+
+def position(history: History, metric: str, blocks: int = 5) -> float | None:
+    """Estimate where the mean of a reward lies between 0 and the maximum, 0 to 1.
+
+    A function with two values, 0 and the maximum M, has the variance m (M - m) around its mean m,
+    so that M = m + s² / m. Without a standard deviation, a mean that never left [0, 1] is taken for
+    a share. None if neither applies. The mean is that of the last blocks.
+    """
+    series = history[metric]
+    if not series.blocks:
+        return None
+    blocks = min(blocks, len(series.blocks))
+    mean = series.mean(blocks)
+    spread = history[metric.removesuffix("mean") + "std"]
+    if metric.startswith("rewards/") and len(spread.blocks) >= blocks and mean > 0:
+        maximum = mean + spread.mean(blocks) ** 2 / mean
+        return mean / max(maximum, series.highest)
+    if series.lowest >= 0 and series.highest <= 1:
+        return mean
+    if series.lowest >= 0 and not math.isinf(series.highest) and mean == 0:
+        return 0.0
+    return None

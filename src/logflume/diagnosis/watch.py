@@ -1,0 +1,179 @@
+"""Feeds the events of a training to the detectors, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from logflume.diagnosis.completions import FIELDS, Completions
+from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.detectors import make_detectors
+from logflume.diagnosis.finding import Evidence, Finding
+from logflume.diagnosis.history import History
+from logflume.diagnosis.reward_batches import measure_reward_batch
+
+__all__ = ["EVENT_TYPES", "Diagnosis"]
+
+EVENT_TYPES = frozenset(
+    {"training", "reward", "generation", "evaluation", "system", "model_output", "run_started"}
+)
+"""The types of the events that are read."""
+
+_QUIET_REPORTS = 100
+"""Reports for which a signal has to be absent before it is raised again."""
+
+_MAX_SUBSCRIPTIONS = 256
+
+
+class _Subscribers(NamedTuple):
+    """The detectors to call for a set of metrics.
+
+    Attributes:
+        each: Those that are called for each report.
+        by_block: Those that are called if a block of one of these metrics is complete.
+    """
+
+    each: list[Detector]
+    by_block: list[tuple[Detector, frozenset[str]]]
+
+
+class Diagnosis:
+    """The diagnosis of one training, event by event.
+
+    The same class diagnoses a live training (`watch_training`) and a recorded one
+    (`logflume diagnose`). A signal is raised when its detector finds evidence, and again if there
+    was none for 100 reports. A `run_started` event begins another training.
+
+    Args:
+        options: Options of detectors, by the names of their signals.
+
+    Raises:
+        ValueError: There is no such signal or option.
+
+    Example:
+        >>> diagnosis = Diagnosis()
+        >>> [f.signal for f in diagnosis.observe({"event": "training", "loss": float("nan")})]
+        ['nonfinite_loss']
+    """
+
+    def __init__(self, options: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self._options = options or {}
+        self._begin()
+
+    def _begin(self) -> None:
+        self._detectors = make_detectors(self._options)
+        self._history = History()
+        self._completions = Completions()
+        self._has_trainer = False
+        self._last_present: dict[Detector, int] = {}
+        self._subscribers: dict[frozenset[str], _Subscribers] = {}
+
+    @property
+    def reports(self) -> int:
+        """Number of reports of the current training so far."""
+        return self._history.reports
+
+    def observe(self, event: Mapping[str, Any]) -> list[Finding]:
+        """Add an event, and return what it reveals. Events of other types reveal nothing."""
+        event_type = event.get("event")
+        if event_type == "run_started":
+            self._begin()
+            return []
+        if event_type == "evaluation":
+            return self._evaluate(self._history.add_evaluation(event))
+        if event_type == "system":
+            return self._evaluate(self._history.add_sample(event))
+        if event.get("mode") == "eval":
+            return []
+        if event_type == "training":
+            return self._observe_report(event)
+        if event_type == "reward":
+            return self._observe_rewards(event)
+        if event_type == "generation":
+            return self._evaluate(self._history.add_shares(event))
+        if event_type == "model_output":
+            return self.observe_completion([event.get(name) for name in FIELDS])
+        return []
+
+    def observe_completion(self, values: Sequence[Any]) -> list[Finding]:
+        """Add a completion of the training, given by the values of `FIELDS`."""
+        measures = self._completions.add(values)
+        return self._evaluate(self._history.add_values(measures)) if measures else []
+
+    def _observe_report(self, event: Mapping[str, Any]) -> list[Finding]:
+        history = self._history
+        metrics = history.add_report(event)
+        self._has_trainer = self._has_trainer or "reward" in metrics
+        findings = self._evaluate(metrics)
+        findings += self._evaluate(history.add_evaluation(event, is_prefixed=True))
+        return findings + self._evaluate(history.add_sample(event))
+
+    def _observe_rewards(self, event: Mapping[str, Any]) -> list[Finding]:
+        measures = measure_reward_batch(event)
+        spread = measures.pop("spread_within_groups", None)
+        if self._has_trainer:  # it reports the same metrics itself
+            findings = self._evaluate(self._history.add_shares(event))
+        else:
+            extra = {} if spread is None else {"reward_std": spread}
+            findings = self._evaluate(self._history.add_report({**extra, **event}))
+        return findings + self._evaluate(self._history.add_values(measures))
+
+    def _evaluate(self, metrics: frozenset[str]) -> list[Finding]:
+        """Call the detectors that read one of the metrics."""
+        if not metrics:
+            return []
+        history = self._history
+        subscribers = self._subscribers.get(metrics)
+        if subscribers is None:
+            if len(self._subscribers) >= _MAX_SUBSCRIPTIONS:
+                self._subscribers.clear()
+            subscribers = self._subscribers[metrics] = self._subscribe(metrics)
+        findings: list[Finding] = []
+        for detector in subscribers.each:
+            if (evidence := detector.evaluate(history)) is not None:
+                self._raise(detector, evidence, findings)
+        completed = history.completed
+        if completed:
+            for detector, read in subscribers.by_block:
+                if read.isdisjoint(completed):
+                    continue
+                if (evidence := detector.evaluate(history)) is not None:
+                    self._raise(detector, evidence, findings)
+        return findings
+
+    def _subscribe(self, metrics: Iterable[str]) -> _Subscribers:
+        each: list[Detector] = []
+        by_block: list[tuple[Detector, frozenset[str]]] = []
+        for detector in self._detectors:
+            triggers = detector.reads[: detector.triggers]
+            read = frozenset(m for m in metrics if any(_is_trigger(t, m) for t in triggers))
+            if read and detector.each_report:
+                each.append(detector)
+            elif read:
+                by_block.append((detector, read))
+        return _Subscribers(each, by_block)
+
+    def _raise(self, detector: Detector, evidence: Evidence, findings: list[Finding]) -> None:
+        """Add a finding, if the signal was absent for long enough."""
+        number = self._history.reports
+        last = self._last_present.get(detector)
+        self._last_present[detector] = number
+        if last is not None and number - last <= _QUIET_REPORTS:
+            return
+        shown = self._completions.show(detector.shows) if detector.shows else ()
+        findings.append(
+            Finding(
+                signal=evidence.signal or detector.signal,
+                severity=evidence.severity or detector.severity,
+                step=self._history.step,
+                evidence=evidence,
+                cause=detector.cause,
+                try_next=detector.try_next,
+                completions=shown,
+                condition=detector.shows if shown else None,
+            )
+        )
+
+
+def _is_trigger(trigger: str, metric: str) -> bool:
+    return metric.startswith(trigger) if trigger.endswith("/") else metric == trigger

@@ -1,0 +1,178 @@
+"""The names under which trainers report the metrics that mean the same.
+
+One table over TRL, verl, OpenRLHF and prime-rl, read in their sources. The first name of a metric
+is ours, which is TRL's where TRL reports it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+__all__ = ["METRIC_NAMES", "find_metric"]
+
+METRIC_NAMES: dict[str, tuple[str, ...]] = {
+    "loss": ("policy_loss", "actor/pg_loss", "actor/loss", "loss/mean", "train_loss"),
+    "value_loss": ("critic/vf_loss", "critic_loss", "vf_loss", "loss/value_avg"),
+    "grad_norm": ("actor/grad_norm", "actor_grad_norm", "optim/grad_norm", "gradient_norm"),
+    "learning_rate": ("actor/lr", "actor_lr", "optim/lr", "lr"),
+    "reward": (
+        "critic/rewards/mean",
+        "critic/score/mean",
+        "reward/all/mean",
+        "reward/mean",
+        "reward_mean",
+        "mean_reward",
+        "rewards/mean",
+        "rewards/total/mean",
+        "objective/rlhf_reward",
+        "objective/scores",
+    ),
+    "reward_std": ("reward/std", "reward/all/std", "critic/score/std", "critic/rewards/std"),
+    "frac_reward_zero_std": ("rewards/total/frac_zero_std", "reward/frac_zero_std"),
+    "frac_all_correct": ("solve_all", "batch/solve_all", "solve_all/all/mean"),
+    "frac_none_correct": ("solve_none", "batch/solve_none", "solve_none/all/mean"),
+    "accuracy": (
+        "acc",
+        "accuracy/mean",
+        "critic/acc/mean",
+        "train_accuracy",
+        "correctness",
+        "pass_rate",
+        "solve_rate",
+        "success_rate",
+        "exact_match",
+        "pass@1",
+        "gold_reward",
+    ),
+    "kl": (
+        "actor/kl_loss",
+        "actor/reward_kl_penalty",
+        "critic/kl",
+        "kl_loss",
+        "kl/mean",
+        "kl_divergence",
+        "ref_kl/all/mean",
+    ),
+    "objective/kl": (),
+    "update_kl": ("actor/ppo_kl", "ppo_kl", "approx_kl", "policy/approxkl_avg"),
+    "mismatch_kl": (
+        "mismatch_kl/all/mean",
+        "mismatch_kl/mean",
+        "vllm_kl",
+        "rollout_corr/kl",
+        "rollout_corr/k3_kl",
+    ),
+    "entropy": (
+        "actor/entropy",
+        "actor/entropy_loss",
+        "entropy_loss",
+        "entropy/all/mean",
+        "entropy/mean",
+        "policy_entropy",
+        "policy/entropy_avg",
+    ),
+    "clip_ratio/region_mean": (
+        "actor/pg_clipfrac",
+        "ppo_clip_ratio",
+        "clip_ratio",
+        "clip_fraction",
+        "clipfrac",
+        "cispo_clip_ratio",
+        "policy/clipfrac_avg",
+        "is_masked/all/mean",
+        "is_masked/mean",
+    ),
+    "sampling/importance_sampling_ratio/mean": (
+        "rollout_corr/rollout_is_mean",
+        "importance_ratio/all/mean",
+        "importance_ratio/mean",
+        "importance_ratio",
+        "actor/ratio_mean",
+        "ratio/mean",
+        "ratio",
+        "val/ratio",
+    ),
+    "sampling/sampling_logp_difference/mean": ("training/rollout_probs_diff_mean",),
+    "completions/mean_length": (
+        "response_length/mean",
+        "response_length",
+        "completion_length",
+        "completions/length",
+        "seq_len/all/mean",
+        "decode_len/all/mean",
+        "mean_length",
+    ),
+    "completions/clipped_ratio": (
+        "response_length/clip_ratio",
+        "is_truncated/all/mean",
+        "is_truncated/mean",
+        "truncated_rate",
+        "quality/truncated/mean",
+    ),
+    "step_time": (
+        "timing_s/step",
+        "perf/time_per_step",
+        "timing/step_total",
+        "time/step",
+        "perf/step_s",
+    ),
+    "num_tokens": (),
+    "tokens_per_step": ("perf/total_num_tokens",),
+    "throughput": (
+        "perf/throughput",
+        "tokens_per_second",
+        "train_tokens_per_second",
+        "perf/throughput_per_gpu",
+        "samples_per_second",
+    ),
+    "tools/failure_frequency": ("tool_failure_rate", "tools/error_rate"),
+    "staleness": (
+        "off_policy/mean",
+        "off_policy_level/all/mean",
+        "sample/staleness_mean",
+        "dispatcher/off_policy/mean",
+    ),
+    "repetition": ("quality/repetition/mean", "repetition_rate", "repetition_ratio"),
+}
+"""Our name of each metric, and the other names for it, in order of preference."""
+
+_BY_NAME = {
+    name: (metric, preference)
+    for metric, others in METRIC_NAMES.items()
+    for preference, name in enumerate((metric, *others))
+}
+
+_PREFIXES = ("train/", "training/")
+
+_FUNCTION = re.compile(r"rewards?/(?P<function>[^/]+(?:/[^/]+)*?)(?:/(?P<statistic>mean|std))?")
+_NO_FUNCTIONS = frozenset(
+    {"chosen", "rejected", "margins", "accuracies", "total", "all", "mean", "std", "min", "max"}
+)
+"""What trainers report under `rewards/` that is not a reward function (DPO, for example)."""
+
+_STATISTICS = ("/min", "/max", "/n", "/frac_zero_std")
+
+
+@lru_cache(maxsize=4096)
+def find_metric(name: str) -> tuple[str, int] | None:
+    """Return our name of a reported metric, and how preferable its name is; None if unknown.
+
+    A lower preference wins where a report has several names of one metric. The mean and the
+    standard deviation of a reward function are `rewards/<function>/mean` and `/std`.
+
+    >>> find_metric("actor/grad_norm"), find_metric("train/loss")
+    (('grad_norm', 1), ('loss', 0))
+    >>> find_metric("rewards/format/mean"), find_metric("rewards/margins")
+    (('rewards/format/mean', 0), None)
+    """
+    for prefix in _PREFIXES:
+        if name not in _BY_NAME:
+            name = name.removeprefix(prefix)
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    match = _FUNCTION.fullmatch(name)
+    if match is None or match["function"] in _NO_FUNCTIONS or name.endswith(_STATISTICS):
+        return None
+    statistic = match["statistic"]
+    return f"rewards/{match['function']}/{statistic or 'mean'}", 0 if statistic else 1

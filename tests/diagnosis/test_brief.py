@@ -1,0 +1,53 @@
+"""`logflume brief`: what matters about a run, within its limit of tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from logflume.diagnosis.brief import MAX_TOKENS, count_tokens, make_brief
+from tests.cli.commands import run as run_command
+from tests.diagnosis.corpus import failing_runs
+from tests.diagnosis.test_diagnose_run import record
+
+STARTED: dict[str, Any] = {
+    "event": "run_started",
+    "hyperparameters": {"learning_rate": 1e-6, "beta": 0.04, "bf16": True},
+}
+
+
+def test_what_a_brief_contains(tmp_path: Path) -> None:
+    """A brief has the status, the findings, the configuration, curves and completions."""
+    (run,) = failing_runs("tuning", 1, "repetition")
+    folder = record(tmp_path, [STARTED, *run.events])
+    text = run_command(tmp_path, "brief", str(folder)).stdout
+    assert "status finished" in text
+    assert "repetition. The share of completions that repeat themselves rose" in text
+    assert "beta=0.04" in text
+    assert "- reward: " in text or "rewards/mean: " in text or "reward/all/mean: " in text
+    assert "highest reward 1" in text
+    assert count_tokens(text) <= MAX_TOKENS
+
+
+@pytest.mark.parametrize("max_tokens", [50, 300, MAX_TOKENS])
+def test_the_limit_holds_whatever_the_run_contains(tmp_path: Path, max_tokens: int) -> None:
+    """Long names, many functions and long texts are cut, and a line says so."""
+    long = "長い" * 4_000
+    settings = {f"setting_{n}_{'x' * 500}": long for n in range(100)}
+    functions = {f"rewards/{'f' * 100}{n}/mean": 0.5 for n in range(100)}
+    events: list[dict[str, Any]] = [
+        {"event": "run_started", "hyperparameters": settings},
+        *({"event": "training", "step": n, "reward": 0.5, **functions} for n in range(3)),
+        *(
+            {"event": "model_output", "step": 2, "model_output": f"{n}{long}", "rewards/total": n}
+            for n in (0.5, 1.5)
+        ),
+    ]
+    folder = record(tmp_path, events)
+    text = make_brief(logflume.open_run(folder), max_tokens)
+    assert count_tokens(text) <= max_tokens
+    assert text.startswith("# Run ")
+    assert text.endswith("(The rest is left out.)")

@@ -1,0 +1,158 @@
+"""The detectors on labelled runs: each failure is named, and healthy runs raise nothing.
+
+On the half of the runs that thresholds were chosen with; `make bench-diagnosis` measures the other.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.detectors import DETECTORS
+from logflume.diagnosis.finding import SEVERITIES
+from logflume.diagnosis.watch import Diagnosis
+from logflume.events.metric_names import METRIC_NAMES, find_metric
+from tests.diagnosis.corpus import failing_runs, healthy_runs
+from tests.diagnosis.failing import FAILURES
+from tests.diagnosis.feeding import diagnose, judge
+from tests.diagnosis.healthy import HEALTHY
+from tests.length import IS_LONG
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_a_failure_is_named(kind: str) -> None:
+    """A failure at its minimum strength is named within 50 reports, and never before its onset."""
+    for run in failing_runs("tuning", 10 if IS_LONG else 1, kind):
+        outcome = judge(run)
+        assert outcome.delay is not None, run.name
+        assert outcome.delay <= 50, run.name
+        assert [] == outcome.early, run.name
+
+
+def test_healthy_runs_raise_nothing() -> None:
+    """No kind of healthy training raises an alarm."""
+    kinds = len(HEALTHY)
+    runs = healthy_runs("tuning", 5 * kinds if IS_LONG else kinds, 1000 if IS_LONG else 400)
+    assert {} == {run.name: found for run in runs if (found := diagnose(run))}
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.signal)
+def test_a_detector_explains_itself(detector: type[Detector]) -> None:
+    """Each detector says what it means, the cause and what to try, and documents its options."""
+    assert detector.severity in SEVERITIES
+    for text in (detector.meaning, detector.cause, detector.try_next):
+        assert re.fullmatch(r"[A-Z].*\.", text)
+    documentation = inspect.getdoc(detector) or ""
+    for option in inspect.signature(detector).parameters:
+        assert f"{option}: " in documentation
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.signal)
+def test_each_metric_has_names(detector: type[Detector]) -> None:
+    """A detector reads metrics of the table of names, or what is computed for it."""
+    computed = {
+        "looping",
+        "duplicates",
+        "correlation",
+        "variance_share",
+        "rollouts/truncated",
+        "rollouts/tool_failures",
+    }
+    for metric in detector.reads:
+        name = metric.removeprefix("eval/")
+        assert name in METRIC_NAMES or name in computed or name.startswith("machine/")
+
+
+def test_names_are_unambiguous() -> None:
+    """No name of a trainer stands for two metrics, and each is found."""
+    names = [name for metric, others in METRIC_NAMES.items() for name in (metric, *others)]
+    assert len(names) == len(set(names))
+    for metric, others in METRIC_NAMES.items():
+        assert {metric} == {found[0] for n in (metric, *others) if (found := find_metric(n))}
+
+
+def test_completions_that_show_it() -> None:
+    """A finding names the ids of completions that satisfy its condition."""
+    (run,) = failing_runs("tuning", 1, "repetition")
+    outputs = {event["id"]: event for event in run.events if event["event"] == "model_output"}
+    (finding,) = (f for _, f in diagnose(run) if f.signal == "repetition")
+    assert "ends in a loop, or half of its word n-grams are repeated" == finding.condition
+    assert 1 <= len(finding.completions) <= 5
+    for completion in finding.completions:
+        words = outputs[completion]["model_output"].split()
+        pairs = list(pairwise(words))
+        assert len(set(pairs)) < len(pairs) / 2
+
+
+@pytest.mark.parametrize("prefix", ["eval_", "eval/"])
+def test_evaluations_within_the_reports(prefix: str) -> None:
+    """Evaluations that a trainer reports with the metrics of the training are read as well."""
+    (run,) = failing_runs("tuning", 1, "overfitting")
+    diagnosis = Diagnosis()
+    found = []
+    for event in run.events:
+        if event["event"] == "evaluation":
+            metrics = {f"{prefix}{k}": v for k, v in event.items() if k.startswith("reward")}
+            event = {"event": "training", "mode": "train", "step": event["step"], **metrics}
+        found += diagnosis.observe(event)
+    assert run.signals & {finding.signal for finding in found}
+
+
+def test_rewards_besides_a_trainer_without_them() -> None:
+    """Where only the loss is reported by a trainer, the rewards are those of `reward` events."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(300):
+        reward = {"event": "reward", "step": step, "rewards/total/mean": 1.0 if step < 150 else 0.1}
+        found += diagnosis.observe(reward)
+        found += diagnosis.observe({"event": "training", "step": step, "loss": 0.01 * (step % 3)})
+    assert "reward_collapse" in {finding.signal for finding in found}
+
+
+def test_reports_without_a_metric_are_skipped() -> None:
+    """A metric that only every third report has is judged by those reports."""
+    (run,) = failing_runs("tuning", 1, "kl_runaway")
+    diagnosis = Diagnosis()
+    found = []
+    for number, event in enumerate(run.events):
+        sparse = {**event, "filler": 1.0}
+        if number % 3:
+            sparse = {k: v for k, v in sparse.items() if find_metric(k) != ("kl", 0)}
+        found += diagnosis.observe(sparse)
+    assert {"kl_runaway"} == {finding.signal for finding in found}
+
+
+@pytest.mark.parametrize("value", [None, "0.5", True, [0.5], {"a": 1.0}, float("nan")])
+def test_values_that_are_no_numbers(value: Any) -> None:
+    """Reports whose values are no numbers are silent."""
+    names = set(METRIC_NAMES) - {"loss", "grad_norm", "value_loss", "kl", "entropy"}
+    names.discard("sampling/importance_sampling_ratio/mean")
+    diagnosis = Diagnosis()
+    report = {"event": "training", "step": 1, **dict.fromkeys(names, value)}
+    assert [] == [found for _ in range(100) for found in diagnosis.observe(report)]
+
+
+def test_ten_thousand_names() -> None:
+    """Reports with ten thousand unknown names, and as many functions, are silent and bounded."""
+    diagnosis = Diagnosis()
+    names = {f"rewards/f{n}/mean": float(n) for n in range(5_000)}
+    names |= {f"custom/{n}": float(n) for n in range(5_000)}
+    report = {"event": "training", "mode": "train", "reward": 1.0, **names}
+    for step in range(30):
+        report["reward"] = step * 0.1
+        assert [] == diagnosis.observe({**report, "step": step})
+    assert 30 == diagnosis.reports
+
+
+def test_duplicates_and_resets_are_silent() -> None:
+    """Steps that are reported twice, and steps that begin again after a resume, are silent."""
+    (run,) = healthy_runs("tuning", 1, count=300)
+    training = [event for event in run.events if event["event"] == "training"]
+    diagnosis = Diagnosis()
+    events = [event for event in training for _ in range(2)] + training[100:]
+    assert [] == [found for event in events for found in diagnosis.observe(event)]

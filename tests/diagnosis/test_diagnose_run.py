@@ -1,0 +1,176 @@
+"""`logflume diagnose` on runs on disk: the same findings as live, ranks, attempts, the command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from logflume.diagnosis.diagnose_run import diagnose_run, open_findings
+from logflume.importing import import_run
+from tests.cli.commands import run as run_command
+from tests.diagnosis.corpus import failing_runs, healthy_runs
+
+ALERT_FIELDS = ("signal", "severity", "message", "step", "cause", "try_next")
+
+
+def config(folder: Path, *watching: Any) -> dict[str, Any]:
+    """Return a configuration with a journal, and `watch_training`."""
+    chain = [
+        "tag_step",
+        "flatten_rewards",
+        "measure_generations",
+        *(watching or ["watch_training"]),
+    ]
+    return {
+        "version": 1,
+        "dir": str(folder),
+        "worker": "thread",
+        "processors": chain,
+        "root": {"sinks": ["jsonl"]},
+        "sinks": {"jsonl": {"path": "{dir}/{run}/events.jsonl"}},
+    }
+
+
+def record(
+    folder: Path, events: Iterable[Mapping[str, Any]], *watching: Any, run: str = "a"
+) -> Path:
+    """Log the events of a labelled run, and return the run's folder."""
+    info = logflume.initialize(config(folder, *watching), run=run)
+    for event in events:
+        fields = dict(event)
+        logflume.get_logger("training").info(fields.pop("event"), **fields)
+    logflume.shutdown()
+    return info.folder
+
+
+def alerts(folder: Path) -> list[dict[str, Any]]:
+    """Return the alerts that were raised while the run was live, without what identifies events."""
+    events = list(logflume.open_run(folder, attempts="all"))
+    return [
+        {name: event[name] for name in ALERT_FIELDS}
+        for event in events
+        if event["event"] == "alert"
+    ]
+
+
+def findings(folder: Path) -> list[dict[str, Any]]:
+    """Return the findings afterwards, with the same fields."""
+    found = [found.fields for found in diagnose_run(folder).findings]
+    return [{name: finding[name] for name in ALERT_FIELDS} for finding in found]
+
+
+@pytest.mark.parametrize("kind", ["kl_runaway", "repetition", "overfitting", "gpu_idle"])
+def test_the_same_findings_as_live(kind: str, tmp_path: Path) -> None:
+    """The findings afterwards are the alerts of the live run, whatever the detectors read."""
+    (run,) = failing_runs("tuning", 1, kind)
+    folder = record(tmp_path, run.events)
+    assert run.signals & {alert["signal"] for alert in alerts(folder)}
+    assert alerts(folder) == findings(folder)
+
+
+def test_the_options_on_record_are_used(tmp_path: Path) -> None:
+    """A run that was watched with other options is diagnosed with them."""
+    (run,) = failing_runs("tuning", 1, "kl_runaway")
+    strict = {"watch_training": {"detectors": {"kl_runaway": {"level": 50.0}}}}
+    folder = record(tmp_path, run.events, strict)
+    assert [] == alerts(folder) == findings(folder)
+
+
+def test_options_on_record_that_are_wrong(tmp_path: Path) -> None:
+    """Options of another version, or that make no sense, are ignored; a line says so."""
+    (run,) = failing_runs("tuning", 1, "kl_runaway")
+    folder = record(tmp_path, run.events)
+    journal = folder / "events.jsonl"
+    text = journal.read_text().replace(
+        r"\"watch_training\"",
+        r"{\"watch_training\":{\"window_reports\":9,"
+        r"\"detectors\":{\"kl_runaway\":{\"level\":\"high\"}}}}",
+    )
+    journal.write_text(text)
+    diagnosis = diagnose_run(folder)
+    assert ["kl_runaway"] == [found.finding.signal for found in diagnosis.findings]
+    first, second = diagnosis.notes
+    assert "ignored options on record: window_reports" in first
+    assert "level must be a number" in second
+
+
+def test_each_attempt_is_diagnosed_on_its_own(tmp_path: Path) -> None:
+    """A continued run begins again with each attempt, as it did while it was live."""
+    (run,) = failing_runs("tuning", 1, "nonfinite_loss")
+    for _ in range(2):
+        folder = record(tmp_path, run.events)
+    found = diagnose_run(folder).findings
+    assert [(0, "nonfinite_loss"), (1, "nonfinite_loss")] == [
+        (one.attempt, one.finding.signal) for one in found
+    ]
+    assert alerts(folder) == findings(folder)
+
+
+def test_a_slow_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank that takes longer before the others wait for it is a finding over ranks."""
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        seconds = 3.0 if rank == 2 else 2.0
+        folder = record(
+            tmp_path,
+            ({"event": "generation", "step": n, "generate_s": seconds} for n in range(60)),
+        )
+    (found,) = diagnose_run(folder).findings
+    assert (None, "slow_rank") == (found.rank, found.finding.signal)
+    assert found.fields["is_over_ranks"]
+    assert "Rank 2 takes 3 s" in found.finding.evidence.message
+
+
+def test_imported_runs(tmp_path: Path) -> None:
+    """A run that was imported from another tool's file is diagnosed as well."""
+    history = [
+        {"step": n, "loss": 0.5, "reward": 0.5, "kl": 0.05 if n < 100 else 3.0} for n in range(200)
+    ]
+    source = tmp_path / "trainer_state.json"
+    source.write_text(json.dumps({"log_history": history, "global_step": 200}))
+    imported = import_run(source, dir=tmp_path / "logs")
+    found = [found.finding.signal for found in diagnose_run(imported.folder).findings]
+    assert "kl_runaway" in found
+
+
+def test_open_findings(tmp_path: Path) -> None:
+    """The open findings are the last alert of each signal, the most severe first."""
+    (run,) = failing_runs("tuning", 1, "kl_runaway")
+    nan = {"event": "training", "step": 9_999, "loss": float("nan")}
+    folder = record(tmp_path, [*run.events, nan])
+    found = open_findings(logflume.open_run(folder))
+    assert [("critical", "nonfinite_loss"), ("warning", "kl_runaway")] == [
+        (one["severity"], one["signal"]) for one in found
+    ]
+    (healthy,) = healthy_runs("tuning", 1, count=300)
+    assert [] == open_findings(logflume.open_run(record(tmp_path, healthy.events, run="b")))
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """The command prints findings with cause and advice, as JSON too, and fails if requested."""
+    (run,) = failing_runs("tuning", 1, "kl_runaway")
+    folder = str(record(tmp_path, run.events))
+    text = run_command(tmp_path, "diagnose", folder)
+    assert 0 == text.returncode
+    assert "warning: kl_runaway (step " in text.stdout
+    assert "Likely cause: " in text.stdout
+    assert "`learning_rate`" in text.stdout
+    (found,) = json.loads(run_command(tmp_path, "diagnose", folder, "--json").stdout)
+    assert ("kl_runaway", 0, False) == (found["signal"], found["rank"], found["is_over_ranks"])
+    assert 0 == run_command(tmp_path, "diagnose", folder, "--fail-on", "critical").returncode
+    assert 1 == run_command(tmp_path, "diagnose", folder, "--fail-on", "warning").returncode
+    assert 2 == run_command(tmp_path, "diagnose", folder, "--fail-on", "fatal").returncode
+
+
+def test_nothing_found(tmp_path: Path) -> None:
+    """The command says how many reports it has read, or that there were none."""
+    (run,) = healthy_runs("tuning", 1, count=300)
+    output = run_command(tmp_path, "diagnose", str(record(tmp_path, run.events))).stdout
+    assert "nothing found in 300 reports" in output
+    empty = run_command(tmp_path, "diagnose", str(record(tmp_path, [], run="b")))
+    assert "no reports with metrics" in empty.stdout + empty.stderr
