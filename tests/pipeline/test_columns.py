@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -93,11 +93,21 @@ def log(batches: Sequence[RecordColumns], folder: Path, *, by_column: bool) -> d
     run = logflume.initialize(config, dir=folder, run="r")
     logflume.flush()  # `run_started` comes first
     for batch in batches:
-        received = ReceivedBatch([batch], on_written=lambda _seq: None)
-        for item in [received] if by_column else batch.records():
-            CHANNELS.buffer.put(item)
+        for item in [batch] if by_column else one_by_one(batch):
+            CHANNELS.buffer.put(ReceivedBatch([item], on_written=lambda _seq: None))
     logflume.shutdown()
     return read_outputs(run.folder)
+
+
+def one_by_one(batch: RecordColumns) -> Iterator[RecordColumns]:
+    """Yield the records of a batch, each as it comes if it is sent alone."""
+    for row, time_ns in enumerate(batch.times_ns):
+        yield batch._replace(
+            times_ns=[time_ns],
+            steps=[batch.steps[row]],
+            modes=[batch.modes[row]],
+            columns=[[column[row]] for column in batch.columns],
+        )
 
 
 def read_outputs(folder: Path) -> dict[str, Any]:

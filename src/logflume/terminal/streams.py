@@ -59,14 +59,14 @@ def print_text(stream: Any, text: str) -> None:
 def print_line(text: str) -> None:
     """Print a line on standard error: what can't be logged, because logging is what is broken.
 
-    Secrets are replaced, except on daemon threads: these may get here while the interpreter ends,
-    which aborts the process if it happens within RE2.
+    Secrets are replaced, except on daemon threads and while the interpreter ends, which aborts the
+    process if it happens within RE2.
     """
     call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(_redacted(text))}\n"))
 
 
 def _redacted(text: str) -> str:
-    if threading.current_thread().daemon:
+    if threading.current_thread().daemon or sys.is_finalizing():  # nothing can be imported then
         return text
     # Imported here: it takes a fifth of a second, and most processes have nothing to print.
     from logflume.redaction.texts import redact_text
