@@ -255,7 +255,7 @@ _ROW_GROUP_ROWS = 122_880
 
 _ZSTD_LEVEL = 3
 
-_SMALL_BYTES = 1 << 18
+_SMALL_BYTES = 1 << 16
 """Tables up to this size are compressed with Snappy: as small, but read in half of the time."""
 
 _BUFFER_BYTES = 2**20

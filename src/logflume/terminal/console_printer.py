@@ -22,6 +22,9 @@ __all__ = ["ConsolePrinter"]
 
 _OF_THE_START_AND_END_LINES = frozenset({"run_started", "run_finished"})
 
+_PARTS_OF_A_STEP = frozenset({"generation", "rank", "tokens"})
+"""Events that are logged in each step, and whose numbers are for queries."""
+
 _STEP_WIDTH = len("step 999")
 """Room for the step: most trainings that don't say how long they are reach three digits."""
 
@@ -86,7 +89,7 @@ class ConsolePrinter:
             event = _as_message(event, _describe_training(event), _WELL_KNOWN)
         elif event_type == "summary":
             event = _as_message(event, _describe_end(event), ("train_loss",))
-        elif _is_in_start_or_end_line(event) or (event_type == "generation" and is_usual):
+        elif _is_in_start_or_end_line(event) or (event_type in _PARTS_OF_A_STEP and is_usual):
             return []
         # What came before stays before.
         lines = self._step_lines(self._collector.flush(), screen)
