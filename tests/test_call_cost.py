@@ -37,7 +37,8 @@ CALLER = 0.57
 
 WORKER_THREADS = 30.7
 """Instructions per event of the worker and the threads of all five sinks, relative to
-structlog's call. The line that the console makes of a report takes a third, the diagnosis another."""
+structlog's call. The line that the console makes of a report takes a third of them, the diagnosis
+another."""
 
 SENDER_THREADS = 0.40
 """The same in the training process, when a worker process does the work."""
