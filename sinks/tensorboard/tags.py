@@ -56,6 +56,7 @@ _NOT_DRAWN = frozenset(
     {
         "epoch",
         "generation",
+        "local_rank",
         "global_step",
         "groups",
         "n",

@@ -165,6 +165,22 @@ def test_the_start_and_end_lines(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert f"logflume show {tmp_path}/r`" in following
 
 
+@pytest.mark.parametrize("worker", ["thread", "process"])
+def test_the_end_line_names_alerts(
+    worker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Signals that were raised are named at the end, each once, with the command that explains."""
+    logflume.initialize({**CONSOLE, "worker": worker}, dir=tmp_path, run="r")
+    for signal in ("kl_runaway", "truncation", "kl_runaway"):
+        logflume.get_training_logger().warning("alert", signal=signal, message="m")
+    logflume.shutdown()
+
+    *_, alerts, following = capsys.readouterr().err.splitlines()
+    assert alerts.startswith("logflume: alerts: kl_runaway, truncation; explained by `")
+    assert alerts.endswith(f"logflume diagnose {tmp_path}/r`")
+    assert "logflume: next: " in following
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -26,6 +26,7 @@ _NO_METRICS = frozenset(
     {
         "model_output",
         "tokens",
+        "rank",  # `run.ranks()` compares them
         "run_started",
         "run_finished",
         "message",

@@ -31,6 +31,7 @@ class Report(msgspec.Struct, kw_only=True):
         misfits: Values that are in `extras` because they did not fit their column.
         sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`, `filled_in`.
         processors: By processor: calls that raised.
+        alerts: Alerts by signal, in the order in which they were first raised.
     """
 
     accepted: int = 0
@@ -40,11 +41,13 @@ class Report(msgspec.Struct, kw_only=True):
     misfits: int = 0
     sinks: dict[str, dict[str, int]] = {}
     processors: dict[str, int] = {}
+    alerts: dict[str, int] = {}
 
     def as_fields(self) -> dict[str, Any]:
         """Return the report as the fields of a `pipeline` event."""
         fields = msgspec.structs.asdict(self)
         reasons = fields.pop("dropped_by_reason")
+        del fields["alerts"]  # they are events themselves
         fields |= {f"dropped/{reason}": count for reason, count in reasons.items()}
         fields["processors"] = {k: {"failed": v} for k, v in self.processors.items()}
         return {"status": "report", **{k: v for k, v in fields.items() if v != {}}}
@@ -189,6 +192,7 @@ class Pipeline:
             misfits=self._worker.misfits,
             sinks={d.name: self._counts(d, earlier) for d in self._deliveries},
             processors=dict(self._chain.failed),
+            alerts=dict(self._worker.alerts),
         )
 
     def _counts(self, delivery: Delivery, earlier: int) -> dict[str, int]:

@@ -96,6 +96,7 @@ class Worker:
     Attributes:
         dropped: Records that the full buffer dropped, or that could not become events, by reason.
         finished: Events that left the processor chain.
+        alerts: Alerts among them, by signal.
         is_given_up: Whether nobody waits for the thread any longer: it takes nothing more.
     """
 
@@ -113,6 +114,7 @@ class Worker:
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self.finished = 0
+        self.alerts: Counter[str] = Counter()
         self._source = source
         self._buffer = source.buffer
         self._normalizer = normalizer
@@ -301,7 +303,12 @@ class Worker:
     def _finish(self, record: RecordTuple) -> Event | None:
         """Return the finished event of a record; None if a processor dropped it."""
         event_dict = self._chain.run(to_event_dict(record, self._hint))
-        return None if event_dict is None else self._normalizer.finish(event_dict)
+        if event_dict is None:
+            return None
+        event = self._normalizer.finish(event_dict)
+        if event["event"] == "alert":
+            self.alerts[str(event.get("signal"))] += 1
+        return event
 
     def _is_wanted(self, record: RecordTuple) -> bool:
         """Whether a record from before the configuration has a level that is logged."""

@@ -65,8 +65,17 @@ def print_end(config: Config, run: RunInfo, status: str, report: Report, started
     _print(
         f"{status} after {compact_duration(max(0.0, took_s))}: {events}, "
         f"{f'{dropped:,}' if dropped else 'none'} dropped",
+        *_describe_alerts(run, report),
         *([following] if _has_journal(config) else []),
     )
+
+
+def _describe_alerts(run: RunInfo, report: Report) -> list[str]:
+    """Return a line that names the signals of the run's alerts, if there are any."""
+    if not report.alerts:
+        return []
+    look = command("logflume", "diagnose", short_path(run.folder))
+    return [f"alerts: {', '.join(report.alerts)}; explained by `{look}`"]
 
 
 def _zone() -> str:
