@@ -65,12 +65,12 @@ def test_texts_of_each_event_have_no_statistics(tmp_path: Path) -> None:
 
 def test_single_numbers_have_no_dictionary(tmp_path: Path) -> None:
     """Texts and lists of rewards have a dictionary; for numbers it would hold nearly all values."""
-    fields: dict[str, Any] = {"number": 0.25, "text": "x", "rewards": [1.0, 0.0, 1.0]}
+    fields: dict[str, Any] = {"number": 0.25, "text": "x", "rewards/f": [1.0, 0.0, 1.0]}
     with closing(ParquetSink(tmp_path, run=RUN)) as sink:
         sink.write([make_event(seq, **fields) for seq in range(10)])
     group = _only_part(tmp_path / "probe").metadata.row_group(0)
     columns = [group.column(index) for index in range(group.num_columns)]
     has_dictionary = {c.path_in_schema.split(".")[0]: c.has_dictionary_page for c in columns}
-    assert {"number": False, "text": True, "rewards": True} == {
+    assert {"number": False, "text": True, "rewards/f": True} == {
         name: has_dictionary[name] for name in fields
     }

@@ -147,11 +147,13 @@ def run_main(arguments: list[str], folder: str, usage: str) -> None:
     main()
 
 
-QUERIES: Mapping[str, tuple[Any, ...]] = {
-    "events": ("training",),
-    "sql": ("select count(*) from training",),
+ARGUMENTS: Mapping[str, Any] = {
+    "event_type": "training",
+    "query": "select count(*) from training",
+    "k": 2,
+    "prompt_id": "331e2315b2ce65e4",
 }
-"""Arguments of the queries that need some."""
+"""Values of the parameters that queries need, by name."""
 
 
 def query(run: str, folder: str, usage: str) -> None:
@@ -166,7 +168,9 @@ def query(run: str, folder: str, usage: str) -> None:
             with suppress(LogflumeError):
                 value = getattr(opened, name)
                 if inspect.isfunction(member):
-                    value(*QUERIES.get(name, ()))
+                    parameters = inspect.signature(value).parameters
+                    needed = [p for p, one in parameters.items() if one.default is one.empty]
+                    value(*(ARGUMENTS[p] for p in needed if p in ARGUMENTS))
         for _ in opened:
             pass
 

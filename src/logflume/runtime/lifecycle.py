@@ -100,9 +100,9 @@ def initialize(
         >>> run.folder
         PosixPath('logs/20261123-141502-a1b2')
     """
-    from logflume.runtime.description import describe as describe_run
-
     try:
+        from logflume.runtime.description import describe as describe_run
+
         description = describe_run(hyperparameters, tags, notes)
         return _initialize(config, run, dir, level, description)
     except (OSError, MemoryError) as error:
