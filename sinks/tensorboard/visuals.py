@@ -1,0 +1,103 @@
+"""What TensorBoard shows of an event besides its numbers: images, histograms and tables.
+
+They are found by their form: an image is the path of a PNG under `media/`; a histogram is what
+`logflume.Histogram` and large arrays become; a table is a mapping of lists of one length, which a
+data frame becomes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from logflume.events.catalogue import CATALOGUE
+from logflume.guard import Failure, call_guarded
+from logflume.protocols import Event
+from logflume.runs.safe_files import read_file
+
+from .markdown import table_markdown
+from .summaries import histogram_of_counts, image, text
+from .tags import tag_of
+
+__all__ = ["Visual", "find_visuals"]
+
+_PATH = re.compile(r"media/[0-9a-f]{32}\.png")
+_MAX_BYTES = 2**24
+_OF_SUMMARIES = ("histogram", "shape")
+
+
+class Visual(NamedTuple):
+    """Something to see.
+
+    Attributes:
+        tag: Its tag.
+        is_image: Whether it is an image: of these a step may have several with one tag.
+        encode: Returns it as a serialized `Summary`, given the tag; empty if it can't be shown.
+    """
+
+    tag: str
+    is_image: bool
+    encode: Callable[[str], bytes]
+
+
+def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
+    """Yield what an event has to show.
+
+    That doesn't depend on the files: an image that is missing or damaged is encoded as nothing.
+
+    Args:
+        event: A finished event.
+        folder: The run's folder.
+    """
+    lists = {name: value for name, value in event.items() if type(value) is list and value}
+    texts = {n: [v] for n, v in event.items() if type(v) is str and v.startswith("media/")}
+    if not (lists or texts):
+        return
+    event_type, mode = event["event"], event.get("mode")
+    for name, values in [*texts.items(), *lists.items()]:
+        if type(values[0]) is str and all(map(_is_path, values)):
+            lists.pop(name, None)
+            if tag := tag_of(event_type, mode, name):
+                for path in values:
+                    yield Visual(tag, True, lambda tag, path=path: _read_image(tag, folder / path))
+    for name, values in lists.items():
+        base, _, last = name.rpartition("/")
+        tag = tag_of(event_type, mode, base) if last == "histogram" else None
+        if tag and type(event.get(f"{base}/min")) is float:
+            numbers = [event.get(f"{base}/{field}") for field in ("min", "max", "mean", "std")]
+            yield Visual(
+                tag, False, lambda tag, n=numbers, v=values: histogram_of_counts(tag, *n, v)
+            )
+    if event_type not in CATALOGUE or event_type == "training":
+        for base, columns in _tables(event, lists):
+            if tag := tag_of(event_type, mode, base):
+                yield Visual(
+                    tag, False, lambda tag, c=columns: text(tag, "text", table_markdown(c))
+                )
+
+
+def _is_path(value: Any) -> bool:
+    return type(value) is str and _PATH.fullmatch(value) is not None
+
+
+def _read_image(tag: str, path: Path) -> bytes:
+    content = call_guarded(read_file, path, _MAX_BYTES)
+    return b"" if isinstance(content, Failure) else image(tag, content)
+
+
+def _tables(
+    event: Event, lists: Mapping[str, list[Any]]
+) -> Iterator[tuple[str, dict[str, list[Any]]]]:
+    """Yield the names of tables with their columns."""
+    tables: defaultdict[str, dict[str, list[Any]]] = defaultdict(dict)
+    for name, values in lists.items():
+        base, _, column = name.rpartition("/")
+        is_summary = column in _OF_SUMMARIES and f"{base}/n" in event
+        if base and not is_summary:
+            tables[base][column] = values
+    for base, columns in tables.items():
+        if len(set(map(len, columns.values()))) == 1:
+            yield base, columns
