@@ -7,11 +7,14 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import isfinite
+from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
+
+from logflume.values.plain import are_floats
 
 __all__ = ["histogram", "histogram_of_counts", "image", "plugin_metadata", "text"]
 
@@ -56,7 +59,7 @@ def _limits(low: float, high: float) -> list[float]:
 
 
 def histogram_of_counts(
-    tag: str, low: float, high: float, mean: float, std: float, counts: Sequence[float | None]
+    tag: str, low: Any, high: Any, mean: Any, std: Any, counts: Sequence[Any]
 ) -> bytes:
     """Return the histogram of an array's summary, as `logflume.values.array_summary` makes it.
 
@@ -64,11 +67,11 @@ def histogram_of_counts(
         A serialized `Summary` with one value; an empty one if the numbers are no such summary.
     """
     numbers = (low, high, mean, std, *counts)
-    if any(number is None or not isfinite(number) for number in numbers) or low > high:
+    if not are_floats(numbers) or not all(map(isfinite, numbers)) or low > high:
         return b""
     size = len(counts)
     width = high / size - low / size
-    total = sum(count or 0.0 for count in counts)
+    total = sum(counts)
     proto = HistogramProto(
         min=low,
         max=high,
@@ -76,7 +79,7 @@ def histogram_of_counts(
         sum=mean * total,
         sum_squares=(std * std + mean * mean) * total,
         bucket_limit=[*(min(low + width * i, high) for i in range(1, size)), high],
-        bucket=[count or 0.0 for count in counts],
+        bucket=counts,
     )
     return _summary(Summary.Value(tag=tag, histo=proto))
 

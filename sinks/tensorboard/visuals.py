@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,30 +63,35 @@ def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
             lists.pop(name, None)
             if tag := tag_of(event_type, mode, name):
                 for path in values:
-                    yield Visual(tag, True, lambda tag, path=path: _read_image(tag, folder / path))
-    for name, values in lists.items():
+                    yield Visual(tag, True, partial(_encode_image, folder / path))
+    for name in lists:
         base, _, last = name.rpartition("/")
         tag = tag_of(event_type, mode, base) if last == "histogram" else None
         if tag and type(event.get(f"{base}/min")) is float:
-            numbers = [event.get(f"{base}/{field}") for field in ("min", "max", "mean", "std")]
-            yield Visual(
-                tag, False, lambda tag, n=numbers, v=values: histogram_of_counts(tag, *n, v)
-            )
+            yield Visual(tag, False, partial(_encode_histogram, event, base))
     if event_type not in CATALOGUE or event_type == "training":
         for base, columns in _tables(event, lists):
             if tag := tag_of(event_type, mode, base):
-                yield Visual(
-                    tag, False, lambda tag, c=columns: text(tag, "text", table_markdown(c))
-                )
+                yield Visual(tag, False, partial(_encode_table, columns))
 
 
 def _is_path(value: Any) -> bool:
     return type(value) is str and _PATH.fullmatch(value) is not None
 
 
-def _read_image(tag: str, path: Path) -> bytes:
+def _encode_image(path: Path, tag: str) -> bytes:
     content = call_guarded(read_file, path, _MAX_BYTES)
     return b"" if isinstance(content, Failure) else image(tag, content)
+
+
+def _encode_histogram(event: Event, base: str, tag: str) -> bytes:
+    names = ("min", "max", "mean", "std")
+    low, high, mean, std = (event.get(f"{base}/{name}") for name in names)
+    return histogram_of_counts(tag, low, high, mean, std, event[f"{base}/histogram"])
+
+
+def _encode_table(columns: Mapping[str, Sequence[Any]], tag: str) -> bytes:
+    return text(tag, "text", table_markdown(columns))
 
 
 def _tables(

@@ -121,7 +121,9 @@ def _read_encoded(value: Any) -> Any:
         header, _, content = value.partition(",")
         kind = header.removeprefix("data:").partition(";")[0]
         try:
-            return EncodedImage(base64.b64decode(content, validate=True), _SUFFIXES.get(kind, ".bin"))
+            return EncodedImage(
+                base64.b64decode(content, validate=True), _SUFFIXES.get(kind, ".bin")
+            )
         except (binascii.Error, ValueError):
             return value
     return value
