@@ -7,7 +7,6 @@ data frame becomes.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from logflume.events.catalogue import CATALOGUE
 from logflume.guard import Failure, call_guarded
 from logflume.protocols import Event
 from logflume.runs.safe_files import read_file
+from logflume.values.pixels import is_image_path
 
 from .markdown import table_markdown
 from .summaries import histogram_of_counts, image, text
@@ -25,7 +25,6 @@ from .tags import tag_of
 
 __all__ = ["Visual", "find_visuals"]
 
-_PATH = re.compile(r"media/[0-9a-f]{32}\.png")
 _MAX_BYTES = 2**24
 _OF_SUMMARIES = ("histogram", "shape")
 
@@ -59,7 +58,7 @@ def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
         return
     event_type, mode = event["event"], event.get("mode")
     for name, values in [*texts.items(), *lists.items()]:
-        if type(values[0]) is str and all(map(_is_path, values)):
+        if type(values[0]) is str and all(map(is_image_path, values)):
             lists.pop(name, None)
             if tag := tag_of(event_type, mode, name):
                 for path in values:
@@ -73,10 +72,6 @@ def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
         for base, columns in _tables(event, lists):
             if tag := tag_of(event_type, mode, base):
                 yield Visual(tag, False, partial(_encode_table, columns))
-
-
-def _is_path(value: Any) -> bool:
-    return type(value) is str and _PATH.fullmatch(value) is not None
 
 
 def _encode_image(path: Path, tag: str) -> bytes:

@@ -92,7 +92,8 @@ def _table(value: Any) -> dict[str, Any] | None:
     """Return the columns of a table by name, unless two have one name."""
     columns: list[tuple[str, Any]]
     if _is_of("pandas", "DataFrame", value):
-        columns = list(_first_rows(value, value.head).items())
+        first = _first_rows(value, value.head)
+        columns = [(name, _with_nulls(column)) for name, column in first.items()]
     elif _is_of("polars", "DataFrame", value):
         first = _first_rows(value, value.head)
         columns = [(column.name, column) for column in first.get_columns()]
@@ -103,6 +104,13 @@ def _table(value: Any) -> dict[str, Any] | None:
         return None
     by_name = dict(columns)
     return by_name if len(by_name) == len(columns) else None
+
+
+def _with_nulls(column: Any) -> Any:
+    """Return a column of pandas where missing texts, dates and the like are None, and not NaN."""
+    if column.dtype.kind in "biufc" or not column.hasnans:
+        return column
+    return column.astype(object).where(column.notna(), None)
 
 
 def _first_rows(table: Any, head: Callable[[int], Any]) -> Any:

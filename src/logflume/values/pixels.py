@@ -6,6 +6,7 @@ No library is imported for the copy: a value can only be a picture if its librar
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -15,13 +16,23 @@ from logflume.guard import type_name
 from logflume.values.arrays import MAX_COPIED_BYTES, PendingArray, copy_tensor
 from logflume.values.foreign_arrays import copy_foreign_array
 
-__all__ = ["MAX_PIXELS", "EncodedImage", "copy_picture", "is_figure", "is_pillow", "to_pillow"]
+__all__ = [
+    "MAX_PIXELS",
+    "EncodedImage",
+    "copy_picture",
+    "find_layout",
+    "is_figure",
+    "is_image_path",
+    "is_pillow",
+    "to_pillow",
+]
 
 MAX_PIXELS = 2**26
 """Of an image that is kept: 64 million, 256 MB of raw pixels."""
 
 _MAX_BYTES = 4 * MAX_COPIED_BYTES
 _CHANNELS = frozenset({1, 3, 4})
+_PATH = re.compile(r"media/[0-9a-f]{32}\.png")
 _NOT_A_PICTURE = (
     "{name} is not a picture: give an image of Pillow, a figure of matplotlib, or an array of "
     "NumPy, torch or the like"
@@ -43,6 +54,11 @@ class EncodedImage:
     def __init__(self, content: bytes, suffix: str) -> None:
         self.content = content
         self.suffix = suffix
+
+
+def is_image_path(value: Any) -> bool:
+    """Whether a value of an event is what an image became: its path within the run."""
+    return type(value) is str and _PATH.fullmatch(value) is not None
 
 
 def is_pillow(value: Any) -> bool:
