@@ -52,10 +52,15 @@ def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
         event: A finished event.
         folder: The run's folder.
     """
-    lists = {name: value for name, value in event.items() if type(value) is list and value}
-    texts = {n: [v] for n, v in event.items() if type(v) is str and v.startswith("media/")}
-    if not (lists or texts):
+    found = [
+        (name, value)
+        for name, value in event.items()
+        if (type(value) is list and value) or (type(value) is str and value.startswith("media/"))
+    ]
+    if not found:
         return
+    lists = {name: value for name, value in found if type(value) is list}
+    texts = {name: [value] for name, value in found if type(value) is str}
     event_type, mode = event["event"], event.get("mode")
     for name, values in [*texts.items(), *lists.items()]:
         if type(values[0]) is str and all(map(is_image_path, values)):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from logflume.events.reserved import EventBase
 from logflume.terminal.cells import fit
 from logflume.terminal.compact_numbers import compact_number, compact_percent
+from logflume.terminal.console_fields import histogram_details
 from logflume.terminal.escape import escape
 from logflume.values.pixels import is_image_path
 
@@ -106,10 +107,6 @@ _OF_BOOKKEEPING = float(len(_KNOWN))
 _BEFORE_LOSS = 0.5
 """The place of the reward functions: between the reward, which they add up to, and the loss."""
 
-_COUNTS = "/histogram"
-_OF_HISTOGRAMS = ("/n", "/nonfinite", "/min", "/max", "/std", "/dtype")
-"""What a line doesn't show of a histogram: all but the mean."""
-
 _RESERVED = frozenset(EventBase.__struct_fields__)
 
 
@@ -122,8 +119,7 @@ def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
     """
     found = []
     has_reward = event.get("reward") is not None
-    counts = [name for name, value in event.items() if name.endswith(_COUNTS) and value]
-    hidden = {name.removesuffix(_COUNTS) + field for name in counts for field in _OF_HISTOGRAMS}
+    hidden = histogram_details(event)
     for name, value in event.items():
         if name == _TOTAL and not has_reward:
             name = "reward"
