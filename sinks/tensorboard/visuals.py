@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logflume.events.catalogue import CATALOGUE
+import msgspec
+
+from logflume.events.catalogue import CATALOGUE, EventBase
 from logflume.guard import Failure, call_guarded
 from logflume.protocols import Event
 from logflume.runs.safe_files import read_file
@@ -26,6 +28,8 @@ from .tags import tag_of
 __all__ = ["Visual", "find_visuals"]
 
 _MAX_BYTES = 2**24
+_SHAPES = 256
+_RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(EventBase))
 _OF_SUMMARIES = ("histogram", "shape")
 
 
@@ -52,15 +56,11 @@ def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
         event: A finished event.
         folder: The run's folder.
     """
-    found = [
-        (name, value)
-        for name, value in event.items()
-        if (type(value) is list and value) or (type(value) is str and value.startswith("media/"))
-    ]
-    if not found:
+    names = _candidates(tuple(event), tuple(map(type, event.values())))
+    if not names:
         return
-    lists = {name: value for name, value in found if type(value) is list}
-    texts = {name: [value] for name, value in found if type(value) is str}
+    lists = {name: event[name] for name in names if type(event[name]) is list and event[name]}
+    texts = {name: [event[name]] for name in names if is_image_path(event[name])}
     event_type, mode = event["event"], event.get("mode")
     for name, values in [*texts.items(), *lists.items()]:
         if type(values[0]) is str and all(map(is_image_path, values)):
@@ -77,6 +77,16 @@ def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
         for base, columns in _tables(event, lists):
             if tag := tag_of(event_type, mode, base):
                 yield Visual(tag, False, partial(_encode_table, columns))
+
+
+@lru_cache(_SHAPES)
+def _candidates(names: tuple[str, ...], types: tuple[type, ...]) -> list[str]:
+    """Return the fields that are lists or texts: of most events there are none."""
+    return [
+        name
+        for name, kind in zip(names, types, strict=True)
+        if kind in (list, str) and name not in _RESERVED
+    ]
 
 
 def _encode_image(path: Path, tag: str) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from logflume.events.reserved import EventBase
@@ -71,20 +72,21 @@ def console_fields(event_type: str, names: Sequence[str]) -> list[Field]:
         event_type: The type of the event.
         names: Its field names, in order.
     """
-    details = histogram_details(names)
+    details = histogram_details(tuple(names))
     fields = [field for field in all_fields(names) if field.name not in details]
     select = _SELECTORS.get(event_type)
     return select(fields) if select else fields
 
 
-def histogram_details(names: Iterable[str]) -> set[str]:
+@lru_cache(maxsize=256)
+def histogram_details(names: tuple[str, ...]) -> frozenset[str]:
     """Return the fields that a line omits of histograms: all but their means.
 
-    >>> sorted(histogram_details(["loss", "a/n", "a/mean", "a/histogram"]) & {"a/n", "a/mean"})
+    >>> sorted(histogram_details(("loss", "a/n", "a/mean", "a/histogram")) & {"a/n", "a/mean"})
     ['a/n']
     """
     bases = [name.removesuffix("/histogram") for name in names if name.endswith("/histogram")]
-    return {f"{base}/{detail}" for base in bases for detail in _OF_HISTOGRAMS}
+    return frozenset(f"{base}/{detail}" for base in bases for detail in _OF_HISTOGRAMS)
 
 
 def _by_importance(fields: list[Field]) -> list[Field]:
