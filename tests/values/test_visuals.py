@@ -334,7 +334,7 @@ def test_missing_texts_of_a_table(tmp_path: Path) -> None:
         {
             "text": ["x", None],
             "category": pd.Series(["x", None], dtype="category"),
-            "time": pd.to_datetime(["2026-01-02", None]),
+            "time": pd.to_datetime(pd.Series(["2026-01-02", None])),
             "count": pd.Series([1, None], dtype="Int64"),
         }
     )
