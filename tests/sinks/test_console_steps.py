@@ -155,7 +155,7 @@ def test_of_a_histogram_and_an_image_a_step_has_the_mean(screen: Screen) -> None
         event("probe", 2, image=image, **histogram),
     )
 
-    assert "step 1 loss .250 a/mean .500".split() == step[10:].split()
+    assert ["step", "1", "loss", ".250", "a/mean", ".500"] == step[10:].split()
     assert "step 2  probe image=media/01234567….png a/mean=0.5" == probe[10:]
 
 
