@@ -17,6 +17,8 @@ def test_the_public_names() -> None:
     """`logflume` exports exactly these names, so that no name is added or removed by accident."""
     assert [
         "ConfigError",
+        "Histogram",
+        "Image",
         "LogflumeError",
         "MissingExtraError",
         "QueryError",

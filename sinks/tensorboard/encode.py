@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 
@@ -27,10 +28,11 @@ from logflume.values.plain import are_floats
 
 from .hparams import Session, session_end
 from .markdown import completion_markdown
-from .open_step import MAX_EVENTS, OpenStep
+from .open_step import MAX_EVENTS, MAX_VISUAL_BYTES, OpenStep
 from .panels import layout
 from .summaries import histogram, text
 from .tags import BY_SECOND, mode_tag, prefix_of, tag_of
+from .visuals import find_visuals
 
 __all__ = ["Encoder", "pack_scalars"]
 
@@ -56,6 +58,7 @@ class Encoder:
         texts_per_step: Maximum number of completions shown for a step and mode.
         attempt: The attempt of the next event, as far as it is known.
         started_s: When the run began, in seconds since 1970; None until an event says so.
+        folder: The run's folder, for its images.
 
     Attributes:
         shows_last: Whether TensorBoard shows something of the last event.
@@ -65,6 +68,7 @@ class Encoder:
     texts_per_step: int
     attempt: int
     started_s: float | None = None
+    folder: Path = Path()
     shows_last: bool = False
     _step: int | None = None
     _started: bool = False
@@ -113,7 +117,8 @@ class Encoder:
         if step is not None:
             self._step = step
         self.shows_last = self._add(event)
-        if self._step is None or self._open.unwritten >= MAX_EVENTS:
+        is_full = self._open.unwritten >= MAX_EVENTS or self._open.visual_bytes >= MAX_VISUAL_BYTES
+        if self._step is None or is_full:
             records += self.end_step()
             self._open = OpenStep()
         return records
@@ -164,16 +169,25 @@ class Encoder:
         elif event_type == "model_output":
             summary = self._text(event)
         else:
-            summary = _curves(event)
-            if event_type == "system" and summary:
-                self._add_by_second(event)
-            if summary and event["step"] is not None:
-                tag = prefix_of(event_type, event.get("mode"))
-                self._open.add_numbers(tag, event, summary)
-                return True
+            return self._add_values(event)
         if summary:
             self._open.add(event, summary)
         return bool(summary)
+
+    def _add_values(self, event: Event) -> bool:
+        """Add the numbers of an event, and what else it has to show."""
+        summary = _curves(event)
+        if event["event"] == "system" and summary:
+            self._add_by_second(event)
+        if summary and event["step"] is not None:
+            tag = prefix_of(event["event"], event.get("mode"))
+            self._open.add_numbers(tag, event, summary)
+        elif summary:
+            self._open.add(event, summary)
+        visuals = list(find_visuals(event, self.folder))
+        if visuals:
+            self._open.add_visuals(event, visuals, is_added=bool(summary))
+        return bool(summary or visuals)
 
     def _end_session(self, event: Event) -> bytes:
         session = self._session.take()

@@ -1,12 +1,15 @@
-"""Completions as Markdown, for the Text tab of TensorBoard."""
+"""Completions and tables as Markdown, for the Text tab of TensorBoard."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 from logflume.protocols import Event
 
-__all__ = ["completion_markdown"]
+__all__ = ["completion_markdown", "table_markdown"]
 
 _TEXTS = {
     "question": "Question",
@@ -17,6 +20,10 @@ _TEXTS = {
 _WIDTH = 120
 _WRAPPED_LINE = re.compile(rf".{{1,{_WIDTH}}}$|.{{0,{_WIDTH - 1}}}[ \t]|.{{{_WIDTH}}}")
 _BACKTICKS = re.compile("`+")
+_MAX_ROWS = 50
+_MAX_COLUMNS = 30
+_MAX_CELL = 500
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|<>&~:/@.-]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -34,6 +41,41 @@ def completion_markdown(event: Event) -> bytes:
     if scores := _scores(event):
         blocks.append(f"**Scores**\n\n{_fenced(scores)}")
     return "\n\n".join(blocks).encode()
+
+
+def table_markdown(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """Return the first 50 rows and 30 columns of a table as Markdown.
+
+    Punctuation is written as HTML entities, so none of the data is interpreted as markup.
+    """
+    names = list(islice(columns, _MAX_COLUMNS))
+    values = [columns[name] for name in names]
+    count = len(values[0])
+    lines = [_row(names), "|" + " --- |" * len(names)]
+    lines += [_row(cells) for cells in islice(zip(*values, strict=True), _MAX_ROWS)]
+    left_out = []
+    if count > _MAX_ROWS:
+        left_out.append(f"{count - _MAX_ROWS:,} more rows")
+    if len(columns) > _MAX_COLUMNS:
+        left_out.append(f"{len(columns) - _MAX_COLUMNS:,} more columns")
+    if left_out:
+        lines += ["", " and ".join(left_out)]
+    return "\n".join(lines).encode()
+
+
+def _row(cells: Sequence[Any]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:g}".replace("-", "&#45;")
+    text = str(value)
+    short = text if len(text) <= _MAX_CELL else f"{text[:_MAX_CELL]}…"
+    plain = _CONTROL.sub(_escape, short.replace("\n", " "))
+    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", plain)
 
 
 def _scores(event: Event) -> str:

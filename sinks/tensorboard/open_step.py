@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -10,7 +10,9 @@ from logflume.protocols import Event, Position
 from logflume.values.aggregates import aggregate
 from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
 
-__all__ = ["MAX_EVENTS", "OpenStep", "Shown"]
+from .visuals import Visual
+
+__all__ = ["MAX_EVENTS", "MAX_VISUAL_BYTES", "OpenStep", "Shown"]
 
 _MAIN_PREFIXES = {"eval/reward": "eval"}
 """Prefixes of events whose `rewards/...` share their tags with events of another prefix.
@@ -20,6 +22,12 @@ Those are the trainer's own: a step of an evaluation has both its report and its
 
 MAX_EVENTS = 10_000
 """Events of one step after which what there is of it is written, which limits the memory."""
+
+MAX_VISUAL_BYTES = 2**26
+"""Size of the images and the like of one step after which the same is done."""
+
+MAX_IMAGES = 4
+"""Images shown of one field in one step."""
 
 
 class Shown(NamedTuple):
@@ -44,6 +52,7 @@ class OpenStep:
     Attributes:
         seqs: The `seq` of each event that is in no record yet.
         position: Position of the last event.
+        visual_bytes: Size of the images, histograms and tables that are in no record yet.
     """
 
     seqs: list[int] = field(default_factory=list)
@@ -51,6 +60,8 @@ class OpenStep:
     _events: dict[str, list[Event]] = field(default_factory=dict)
     _curves: dict[str, Shown] = field(default_factory=dict)
     _others: list[Shown] = field(default_factory=list)
+    _visuals: dict[str, Shown] = field(default_factory=dict)
+    visual_bytes: int = 0
 
     @property
     def unwritten(self) -> int:
@@ -69,7 +80,9 @@ class OpenStep:
         """Return a copy to add to, which leaves this one unchanged."""
         events = {tag: list(some) for tag, some in self._events.items()}
         curves, others = dict(self._curves), list(self._others)
-        return replace(self, seqs=[*self.seqs], _events=events, _curves=curves, _others=others)
+        copied = replace(self, seqs=[*self.seqs], _events=events, _curves=curves, _others=others)
+        copied._visuals = dict(self._visuals)
+        return copied
 
     def add_numbers(self, tag: str, event: Event, summary: bytes) -> None:
         """Add an event whose numbers are points of the curves with this prefix of their tags."""
@@ -79,6 +92,27 @@ class OpenStep:
     def add(self, event: Event, summary: bytes) -> None:
         """Add an event that is shown by itself."""
         self._others.append(self._note(event, summary))
+
+    def add_visuals(self, event: Event, visuals: Iterable[Visual], is_added: bool) -> None:
+        """Add what an event has to show: of each tag the last one, but the first images of a step.
+
+        Args:
+            event: The event.
+            visuals: What it has to show.
+            is_added: Whether the event was added for its numbers.
+        """
+        if not is_added:
+            self._others.append(self._note(event, b""))
+        for visual in visuals:
+            tags = [visual.tag]
+            if visual.is_image:
+                tags += [f"{visual.tag}/{number}" for number in range(1, MAX_IMAGES)]
+                tags = [tag for tag in tags if tag not in self._visuals][:1]
+            for tag in tags:
+                summary = visual.encode(tag)
+                if summary:
+                    self._visuals[tag] = Shown(event["timestamp"], summary)
+                    self.visual_bytes += len(summary)
 
     def take(self, encode: Callable[[Event], bytes]) -> Iterator[Shown]:
         """Yield what is not written yet, and note that it is.
@@ -93,8 +127,11 @@ class OpenStep:
             else:
                 merged = {n: v for n, v in _merge(events).items() if n not in taken}
                 yield shown._replace(summary=encode(merged))
+        yield from self._visuals.values()
         yield from self._others
         self.seqs = []
+        self._visuals.clear()
+        self.visual_bytes = 0
         self._curves.clear()
         self._others.clear()
 

@@ -35,6 +35,10 @@ class TensorBoardSink:
     point, by the same rules as in `metrics()` (`logflume.values.aggregates`), so a step is written
     once it is over: with the first event of another step, by `flush`, or at the end.
 
+    Images (`logflume.Image`), histograms (`logflume.Histogram`, large arrays) and tables (data
+    frames) are shown, too: of each field the last one of a step, and up to four images of up to
+    16 MB.
+
     The file is created with the first record: TensorBoard's Python reader abandons a file once it
     finds a later one, so a process that has nothing to show must not create one.
 
@@ -54,7 +58,7 @@ class TensorBoardSink:
         self._file: EventFileWriter | None = None
         self._missing_bytes = 0
         self._run = run
-        self._encoder = Encoder(run.run, texts_per_step, run.attempt)
+        self._encoder = Encoder(run.run, texts_per_step, run.attempt, folder=run.folder)
         self._fails_to_flush = False
 
     @property

@@ -1,20 +1,26 @@
-"""Histograms and texts as serialized values of a `Summary`."""
+"""Histograms, images and texts as serialized values of a `Summary`."""
 
 from __future__ import annotations
 
+import struct
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
+from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 
-__all__ = ["histogram", "plugin_metadata", "text"]
+from logflume.values.plain import are_floats
+
+__all__ = ["histogram", "histogram_of_counts", "image", "plugin_metadata", "text"]
 
 _BUCKETS = 30
+_PNG = struct.Struct(">8s4x4sIIxB")
+_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 
 def histogram(tag: str, values: Iterable[float | None]) -> bytes:
@@ -50,6 +56,48 @@ def _limits(low: float, high: float) -> list[float]:
     # Divided first, because the difference of two large numbers may be infinite.
     width = high / _BUCKETS - low / _BUCKETS
     return [min(low + width * index, high) for index in range(1, _BUCKETS)] + [high]
+
+
+def histogram_of_counts(
+    tag: str, low: Any, high: Any, mean: Any, std: Any, counts: Sequence[Any]
+) -> bytes:
+    """Return the histogram of an array's summary, as `logflume.values.array_summary` makes it.
+
+    Returns:
+        A serialized `Summary` with one value; an empty one if the numbers are no such summary.
+    """
+    numbers = (low, high, mean, std, *counts)
+    if not are_floats(numbers) or not all(map(isfinite, numbers)) or low > high:
+        return b""
+    size = len(counts)
+    width = high / size - low / size
+    total = sum(counts)
+    proto = HistogramProto(
+        min=low,
+        max=high,
+        num=total,
+        sum=mean * total,
+        sum_squares=(std * std + mean * mean) * total,
+        bucket_limit=[*(min(low + width * i, high) for i in range(1, size)), high],
+        bucket=counts,
+    )
+    return _summary(Summary.Value(tag=tag, histo=proto))
+
+
+def image(tag: str, content: bytes) -> bytes:
+    """Return a PNG file as a serialized `Summary`; an empty one if it is no PNG."""
+    if len(content) < _PNG.size:
+        return b""
+    start, chunk, width, height, color_type = _PNG.unpack_from(content)
+    if (start, chunk) != (b"\x89PNG\r\n\x1a\n", b"IHDR") or color_type not in _CHANNELS:
+        return b""
+    proto = Summary.Image(
+        width=width,
+        height=height,
+        colorspace=_CHANNELS[color_type],
+        encoded_image_string=content,
+    )
+    return _summary(Summary.Value(tag=tag, image=proto))
 
 
 def text(tag: str, plugin_name: str, data: bytes) -> bytes:

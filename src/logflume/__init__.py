@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from logflume.logger.logger import get_logger
     from logflume.query.open_run import open_run, open_runs
     from logflume.runtime.lifecycle import flush, initialize, report, set_step, shutdown
+    from logflume.values.visuals import Histogram, Image
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ConfigError",
+    "Histogram",
+    "Image",
     "LogflumeError",
     "MissingExtraError",
     "QueryError",
@@ -58,6 +61,7 @@ __all__ = [
 
 _MODULES = {
     **dict.fromkeys(("flush", "initialize", "report", "set_step", "shutdown"), "runtime.lifecycle"),
+    **dict.fromkeys(("Histogram", "Image"), "values.visuals"),
     **dict.fromkeys(("open_run", "open_runs"), "query.open_run"),
     "get_logger": "logger.logger",
 }

@@ -144,6 +144,21 @@ def test_columns_keep_their_places(screen: Screen) -> None:
     assert lines[0].index("len") == lines[2].index("len")
 
 
+@pytest.mark.parametrize("screen", [140], indirect=True)
+def test_of_a_histogram_and_an_image_a_step_has_the_mean(screen: Screen) -> None:
+    """Other lines have the start of an image's path, too."""
+    image = "media/0123456789abcdef0123456789abcdef.png"
+    histogram = {"a/n": 9, "a/nonfinite": 0, "a/mean": 0.5, "a/std": 2.0, "a/histogram": [9.0]}
+    step, _, probe = screen.lines(
+        event("training", loss=0.25, image=image, **histogram),
+        event("training", 2, loss=0.25),
+        event("probe", 2, image=image, **histogram),
+    )
+
+    assert ["step", "1", "loss", ".250", "a/mean", ".500"] == step[10:].split()
+    assert "step 2  probe image=media/01234567….png a/mean=0.5" == probe[10:]
+
+
 def test_rewards_and_metrics_of_a_step_share_its_line(screen: Screen) -> None:
     """In a plain loop, a step whose rewards and metrics come in two events is still one line."""
     events = []

@@ -54,6 +54,8 @@ _BOOKKEEPING = (
     "generation.reward_s/*",
     "generation.generate_s",
     "generation.quality/n",
+    "*/nonfinite",
+    "*.*/n",
     "gpu/*",
     "sampling/*",
 )

@@ -5,6 +5,7 @@ doctor.py             checks every file of a run: the journal itself, then each 
   verify.py             the journal, the run state and stale files
   output_check.py       a sink file, by the `scan` of its sink (`ScannableSink`)
   differences.py        what the scan found, compared with the journal event by event
+  media_check.py        the files under `media/`, by the paths that the journals name
 repair.py             repairs what the doctor finds
 replay.py             rebuilds sink files from the journal, through the same sinks
 compact.py            merges small Parquet parts

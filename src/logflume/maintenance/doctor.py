@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -15,17 +15,20 @@ from logflume.formats.journal import (
     ignore_progress,
     read_journal_lines,
 )
+from logflume.maintenance.media_check import NamedMedia, check_media, find_media_names
 from logflume.maintenance.output_check import OutputCheck
 from logflume.maintenance.parallel import WriterResult, check_in_processes, worth_processes
 from logflume.maintenance.sink_files import (
     SinkFile,
     find_sink_files,
+    has_all_events,
     identify,
     load_configs,
     note_unknown_kinds,
     select_sink_files,
 )
 from logflume.maintenance.verify import Issue, JournalCheck, check_state, find_stale_files
+from logflume.protocols import Event
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 
@@ -65,6 +68,7 @@ class CheckedWriter(NamedTuple):
         journal: The check of the journal.
         sink_files: The results for the sink files.
         other_issues: What is wrong with other files.
+        media: The media files that the journal names.
     """
 
     writer: Writer
@@ -72,6 +76,7 @@ class CheckedWriter(NamedTuple):
     journal: JournalCheck
     sink_files: list[CheckedSinkFile]
     other_issues: list[Issue]
+    media: NamedMedia
 
     @property
     def issues(self) -> list[Issue]:
@@ -131,14 +136,16 @@ def diagnose(
         results = [
             check_writer(writer, on_progress, is_live(writer), outside, note) for writer in writers
         ]
-        return [issue for checked in results for issue in checked.issues]
-    issues = []
+        issues = [issue for checked in results for issue in checked.issues]
+        return issues + check_media(folder, [checked.media for checked in results])
+    issues, media = [], []
     for result in check_in_processes(_check, writers, outside, processes, initializer):
         issues += result.issues
+        media.append(result.media)
         on_progress(result.read_bytes)
         for line in result.notes:
             note(line)
-    return issues
+    return issues + check_media(folder, media)
 
 
 def _check(writer: Writer, outside: Collection[Path]) -> WriterResult:
@@ -150,7 +157,7 @@ def _check(writer: Writer, outside: Collection[Path]) -> WriterResult:
         read_bytes += size_bytes
 
     checked = check_writer(writer, on_progress, is_live(writer), outside, notes.append)
-    return WriterResult(checked.issues, notes, read_bytes)
+    return WriterResult(checked.issues, notes, read_bytes, checked.media)
 
 
 def check_writer(
@@ -171,9 +178,8 @@ def check_writer(
     """
     run = identify(writer)
     if run is None:
-        return CheckedWriter(
-            writer, None, JournalCheck(writer, {}, is_live), [], _no_events(writer, is_live)
-        )
+        nothing, issues = JournalCheck(writer, {}, is_live), _no_events(writer, is_live)
+        return CheckedWriter(writer, None, nothing, [], issues, NamedMedia(set(), not issues))
     configs = load_configs(writer, run)
     note_unknown_kinds(configs, note)
     found = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
@@ -182,8 +188,15 @@ def check_writer(
     checks = [(file, OutputCheck(file, is_live)) for file in sink_files if _should_check(file)]
     journal = JournalCheck(writer, configs, is_live)
     lines = read_journal_lines(writer, run, on_progress)
-    valid = (event for line in lines if (event := journal.add(line)) is not None)
-    for events in batch_by_attempt(valid):
+    names: set[str] = set()
+
+    def valid_events() -> Iterator[Event]:
+        for line in lines:
+            if (event := journal.add(line)) is not None:
+                find_media_names(line.raw, names)
+                yield event
+
+    for events in batch_by_attempt(valid_events()):
         for _, check in checks:
             check.compare(events)
     results = [
@@ -192,7 +205,9 @@ def check_writer(
     ]
     stale = [] if is_live else find_stale_files(writer.folder, sink_files)
     state = check_state(writer, run, journal, is_live)
-    return CheckedWriter(writer, run, journal, results, state + stale)
+    is_whole = not is_live and journal.is_complete and all(map(has_all_events, configs.values()))
+    media = NamedMedia(names, is_whole)
+    return CheckedWriter(writer, run, journal, results, state + stale, media)
 
 
 def _should_check(sink_file: SinkFile) -> bool:

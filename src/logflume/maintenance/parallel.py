@@ -10,6 +10,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
+from logflume.maintenance.media_check import NamedMedia
 from logflume.maintenance.verify import Issue
 from logflume.runs.files import Writer
 
@@ -26,11 +27,13 @@ class WriterResult(NamedTuple):
         issues: What is wrong.
         notes: Lines about what is not checked.
         read_bytes: The bytes of journal that were read.
+        media: The media files that the journal names.
     """
 
     issues: list[Issue]
     notes: list[str]
     read_bytes: int
+    media: NamedMedia
 
 
 Check = Callable[[Writer, Collection[Path]], WriterResult]

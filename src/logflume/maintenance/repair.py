@@ -31,6 +31,7 @@ from logflume.maintenance.doctor import (
     ignore_note,
     is_live,
 )
+from logflume.maintenance.media_check import NamedMedia, find_stale_media
 from logflume.maintenance.replay import rebuild
 from logflume.maintenance.sink_files import (
     SinkFile,
@@ -141,21 +142,23 @@ def repair(
     writers = find_writers(folder)
     try:
         with lock_run(folder, writers):
-            for writer in writers:
-                _repair(writer, on_progress, outside)
+            media = [_repair(writer, on_progress, outside) for writer in writers]
+            for path in find_stale_media(folder, media):
+                path.unlink()
     except OSError as error:
         raise RunError(f"{folder}: the run can't be repaired: {error}") from error
     return [_explain(issue) for issue in diagnose(folder, outside=outside, note=note)]
 
 
-def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) -> None:
+def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) -> NamedMedia:
+    """Repair the files of a writer, and return the media files that its journal names."""
     is_forked = writer.process is not None
     if is_forked and is_live(writer):
-        return  # a forked child that outlived its parent
+        return NamedMedia(set(), False)  # a forked child that outlived its parent
     checked = check_writer(writer, on_progress, False, outside)
     run = checked.run
     if run is None or not checked.issues:
-        return
+        return checked.media
     sink_files = [
         sink_file
         for sink_file in find_sink_files(run, writer.folder, load_configs(writer, run))
@@ -167,7 +170,7 @@ def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) 
         remove_damaged_lines(writer, run, checked.journal.damaged)
     truncate_torn_line(writer)
     if is_forked:
-        return
+        return checked.media
     faulty = [result for result in checked.sink_files if result.issues]
     rebuilt = [result.sink_file for result in faulty if _can_rebuild(checked, result)]
     rebuild(writer, run, [(sink_file, sink_file.path) for sink_file in rebuilt], on_progress)
@@ -176,6 +179,7 @@ def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) 
             _add_missing_events(result.sink_file, writer, run)
     remove_stale_files(writer.folder, sink_files, checked.is_complete)
     repair_state(writer, run)
+    return checked.media
 
 
 def _can_rebuild(checked: CheckedWriter, result: CheckedSinkFile) -> bool:

@@ -265,7 +265,8 @@ class SinkFile:
             RunError: The file or folder can't be opened.
         """
         attempt = self.attempts[-1] if attempt is None else attempt
-        run = msgspec.structs.replace(self.run, attempt=attempt)
+        moved = {"dir": self._folder.parent, "folder_name": self._folder.name}
+        run = msgspec.structs.replace(self.run, attempt=attempt, **moved)
         return self._sink(attempt).build(run, path or self.path)
 
     def check_own(self) -> None:

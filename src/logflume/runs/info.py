@@ -26,6 +26,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
             `dir` absolute, because the training may change its working directory later.
         first_seq: The `seq` of the first event that the pipeline writes: not 0 where a thread has
             taken over from a worker process in the middle of the attempt.
+        folder_name: The name of the run's folder where that was renamed; None: the run id.
     """
 
     run: str
@@ -37,11 +38,12 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     is_concurrent: bool = False
     working_dir: Path = Path()
     first_seq: int = 0
+    folder_name: str | None = None
 
     @property
     def folder(self) -> Path:
         """The folder of the run."""
-        return self.dir / self.run
+        return self.dir / (self.folder_name or self.run)
 
     def expand(self, pattern: str) -> Path:
         """Replace `{dir}`, `{run}` and `{rank}` in a configured path.

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from logflume.config.eligibility import find_obstacle
 from logflume.config.model import Config
 from logflume.events.times import format_time
 from logflume.exceptions import RunError
+from logflume.formats.media import store_image
 from logflume.formats.parquet import are_there, list_parts
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger import stdlib_logging
@@ -51,6 +53,8 @@ from logflume.runtime.refusals import refuse_import
 from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
 from logflume.terminal.streams import print_line, terminal_columns
 from logflume.values.kinds import Kind
+from logflume.values.reports import VALUE_REPORTS
+from logflume.values.visuals import IMAGE_FOLDER
 from logflume.worker_process.client import RemotePipeline, start_message
 from logflume.worker_process.spawn import spawn
 
@@ -147,7 +151,7 @@ def start(
             undo.callback(CHANNELS.caller_processors.clear)
             chain = build_caller_chain(config, running.run, CHANNELS)
             CHANNELS.caller_processors[:] = [chain.run_in_caller]
-        COMPLETION_IDS.start(running.run)
+        _start_values(config, running.run)
         _connect(config, running.pipeline)
         undo.pop_all()
     if config.stdlib is not None:
@@ -314,9 +318,16 @@ def start_after_fork(parent: Running) -> Running:
     known = parent.state.kinds if parent.state is not None else {}
     run = forked_run(parent.run, config)
     pipeline = build_pipeline(config, run, CHANNELS, known, _discard_kinds, None, {})
-    COMPLETION_IDS.start(run)
+    _start_values(config, run)
     _connect(config, pipeline)
     return Running(config, run, None, pipeline, None)
+
+
+def _start_values(config: Config, run: RunInfo) -> None:
+    """Let what this process makes of logged values belong to the run: ids, images, reports."""
+    COMPLETION_IDS.start(run)
+    IMAGE_FOLDER.start(partial(store_image, run.folder))
+    VALUE_REPORTS.start(partial(_report_limit, config, "values"))
 
 
 def _connect(config: Config, pipeline: Pipeline | RemotePipeline) -> None:

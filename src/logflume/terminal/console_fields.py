@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from logflume.events.reserved import EventBase
 
-__all__ = ["MAX_FIELDS", "Field", "all_fields", "console_fields"]
+__all__ = ["MAX_FIELDS", "Field", "all_fields", "console_fields", "histogram_details"]
 
 MAX_FIELDS = 8
 """Maximum number of fields shown for one event on the console."""
@@ -44,6 +45,8 @@ _METRICS = (
 )
 """The metrics that people look at first, in this order."""
 
+_OF_HISTOGRAMS = ("shape", "dtype", "n", "nonfinite", "min", "max", "std", "histogram")
+
 _RUN = ("host", "gpus", "git_commit", "learning_rate", "max_steps", "per_device_train_batch_size")
 _OUTPUT = ("question", "true_answer", "answer", "model_output", "rewards/total", "advantage")
 
@@ -69,9 +72,21 @@ def console_fields(event_type: str, names: Sequence[str]) -> list[Field]:
         event_type: The type of the event.
         names: Its field names, in order.
     """
-    fields = all_fields(names)
+    details = histogram_details(tuple(names))
+    fields = [field for field in all_fields(names) if field.name not in details]
     select = _SELECTORS.get(event_type)
     return select(fields) if select else fields
+
+
+@lru_cache(maxsize=256)
+def histogram_details(names: tuple[str, ...]) -> frozenset[str]:
+    """Return the fields that a line omits of histograms: all but their means.
+
+    >>> sorted(histogram_details(("loss", "a/n", "a/mean", "a/histogram")) & {"a/n", "a/mean"})
+    ['a/n']
+    """
+    bases = [name.removesuffix("/histogram") for name in names if name.endswith("/histogram")]
+    return frozenset(f"{base}/{detail}" for base in bases for detail in _OF_HISTOGRAMS)
 
 
 def _by_importance(fields: list[Field]) -> list[Field]:
@@ -119,5 +134,6 @@ _SELECTORS: dict[str, Callable[[list[Field]], list[Field]]] = {
     "model_output": _named(*_OUTPUT),
     "run_started": _of_run,
     "pipeline": _counts,
+    "exception": lambda fields: [field for field in fields if field.name != "thread"],
     "message": lambda fields: [field for field in fields if field.name != "source"],
 }

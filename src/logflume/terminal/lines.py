@@ -12,6 +12,7 @@ from logflume.terminal.console_fields import MAX_FIELDS, all_fields, console_fie
 from logflume.terminal.escape import escape
 from logflume.values.columnar import Getter, getter
 from logflume.values.kinds import KINDS, kind_of
+from logflume.values.pixels import is_image_path
 from logflume.values.plain import are_floats
 
 __all__ = ["Painter", "format_event", "format_fields"]
@@ -25,6 +26,7 @@ _SHORTEST_VALUE = 12
 _CACHE_SIZE = 256
 """Number of line layouts that are cached: one per event type and sequence of field names."""
 
+_PATH_START = len("media/") + 8
 _NEEDS_QUOTES = re.compile(r"[\s=\"]")
 
 _COLOURS = {
@@ -162,6 +164,8 @@ def format_fields(event: Event, paint: Painter, room: int | None) -> str:
     for number, (label, value) in enumerate(fields[:MAX_FIELDS]):
         text = _format_value(value)
         if room is not None:
+            if is_image_path(value):
+                text = f"{value[:_PATH_START]}….png"
             is_last = number + 1 == len(fields)
             left = room - cell_len(label) - (0 if is_last else 2)  # for a gap and the ellipsis
             if left < min(cell_len(text), _SHORTEST_VALUE):

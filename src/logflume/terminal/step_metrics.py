@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from logflume.events.reserved import EventBase
 from logflume.terminal.cells import fit
 from logflume.terminal.compact_numbers import compact_number, compact_percent
+from logflume.terminal.console_fields import histogram_details
 from logflume.terminal.escape import escape
+from logflume.values.pixels import is_image_path
 
 __all__ = ["StepMetric", "short_name", "step_metrics"]
 
@@ -105,6 +108,7 @@ _OF_BOOKKEEPING = float(len(_KNOWN))
 _BEFORE_LOSS = 0.5
 """The place of the reward functions: between the reward, which they add up to, and the loss."""
 
+_VALUE = attrgetter("value")
 _RESERVED = frozenset(EventBase.__struct_fields__)
 
 
@@ -117,6 +121,8 @@ def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
     """
     found = []
     has_reward = event.get("reward") is not None
+    if hidden := histogram_details(tuple(event)):
+        event = {name: value for name, value in event.items() if name not in hidden}
     for name, value in event.items():
         if name == _TOTAL and not has_reward:
             name = "reward"
@@ -124,6 +130,8 @@ def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
         if shown is None or value is None or isinstance(value, (list, dict)):
             continue
         found.append(StepMetric(name, shown.label, value, shown.importance, shown.place))
+    if str in set(map(type, map(_VALUE, found))):  # of few events, and a check a field would cost
+        return [metric for metric in found if not is_image_path(metric.value)]
     return found
 
 

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from logflume.formats.media import MEDIA, store
+from logflume.formats.media import store_image
 from logflume.guard import Failure, call_guarded, describe
 from logflume.runtime.lifecycle import current_run
+from logflume.values.pixels import MAX_PIXELS, EncodedImage, is_pillow
 from logflume.values.plain import to_plain
 from logflume.values.snapshot import ATOMIC_TYPES, snapshot
 
 __all__ = ["ImageStore", "copy_messages"]
-
-_PNG_MODES = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})
-
-_FAST = 1
-"""zlib's level of compression that costs least: half the size of the raw pixels, at 100 MB/s."""
 
 _SUFFIXES = {
     "image/png": ".png",
@@ -32,16 +25,6 @@ _SUFFIXES = {
 }
 
 _TEXTS = frozenset({str})
-
-_MAX_PIXELS = 2**26
-"""Of an image that is stored: 64 million, 256 MB of raw pixels."""
-
-
-def is_image(value: Any) -> bool:
-    """Whether a value is an image of Pillow. Nothing is imported for it."""
-    return any(
-        base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(value).__mro__
-    )
 
 
 def copy_messages(value: Any) -> Any:
@@ -65,7 +48,7 @@ def _copy(value: Any) -> Any:
         return {key: _copy(item) for key, item in value.items()}
     if kind in (list, tuple):
         return [_copy(item) for item in value]
-    return value if is_image(value) else snapshot(value)
+    return value if is_pillow(value) else snapshot(value)
 
 
 class ImageStore:
@@ -93,7 +76,7 @@ class ImageStore:
             elif _is_plain(value):
                 return value
             return _with_text_keys({key: self.plain(item) for key, item in value.items()})
-        if kind is _Encoded or is_image(value):
+        if kind is EncodedImage or is_pillow(value):
             return self.path_of(value)
         return to_plain(value)
 
@@ -119,14 +102,6 @@ def _with_text_keys(value: dict[Any, Any]) -> Any:
     return value if _TEXTS.issuperset(map(type, value)) else to_plain(value)
 
 
-class _Encoded:
-    """The content of an image file, as datasets and data URLs have it."""
-
-    def __init__(self, content: bytes, suffix: str) -> None:
-        self.content = content
-        self.suffix = suffix
-
-
 def _with_content(part: dict[str, Any], kind: Any) -> dict[str, Any]:
     """Return a part of a content with the file that it contains, if it contains one."""
     if kind not in ("image", "image_url"):
@@ -138,15 +113,17 @@ def _read_encoded(value: Any) -> Any:
     if isinstance(value, Mapping):
         content = value.get("bytes")
         if isinstance(content, bytes):
-            return _Encoded(content, _suffix_of(content))
+            return EncodedImage(content, _suffix_of(content))
         return {key: _read_encoded(item) for key, item in value.items()}
     if isinstance(value, bytes):
-        return _Encoded(value, _suffix_of(value))
+        return EncodedImage(value, _suffix_of(value))
     if isinstance(value, str) and value.startswith("data:image/"):
         header, _, content = value.partition(",")
         kind = header.removeprefix("data:").partition(";")[0]
         try:
-            return _Encoded(base64.b64decode(content, validate=True), _SUFFIXES.get(kind, ".bin"))
+            return EncodedImage(
+                base64.b64decode(content, validate=True), _SUFFIXES.get(kind, ".bin")
+            )
         except (binascii.Error, ValueError):
             return value
     return value
@@ -160,28 +137,7 @@ def _suffix_of(content: bytes) -> str:
 
 
 def _store(image: Any) -> str:
-    if isinstance(image, _Encoded):
-        name = hashlib.sha256(image.content).hexdigest()[:32] + image.suffix
-        return _write(name, lambda: image.content)
-    if image.width * image.height > _MAX_PIXELS:
-        raise ValueError(f"{image.width} × {image.height} pixels are more than {_MAX_PIXELS:,}")
-    pixels = image.tobytes()
-    digest = hashlib.sha256(f"{image.mode} {image.size} ".encode() + pixels)
-    return _write(f"{digest.hexdigest()[:32]}.png", lambda: _png(image))
-
-
-def _write(name: str, make: Any) -> str:
-    """Store a file unless the run has it, and return its path; without a folder, only the path."""
+    if not isinstance(image, EncodedImage) and image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{image.width} × {image.height} pixels are more than {MAX_PIXELS:,}")
     run = current_run()
-    folder: Path | None = None if run is None else run.folder
-    if folder is None or not folder.is_dir() or (folder / MEDIA / name).is_file():
-        return f"{MEDIA}/{name}"
-    return store(folder, name, make())
-
-
-def _png(image: Any) -> bytes:
-    if image.mode not in _PNG_MODES:
-        image = image.convert("RGB")
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=_FAST)
-    return buffer.getvalue()
+    return store_image(None if run is None else run.folder, image)

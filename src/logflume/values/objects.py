@@ -14,6 +14,7 @@ import msgspec
 from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.values.array_summary import describe_shape
 from logflume.values.arrays import MAX_ELEMENTS
+from logflume.values.reports import VALUE_REPORTS
 
 __all__ = ["as_container"]
 
@@ -91,15 +92,36 @@ def _table(value: Any) -> dict[str, Any] | None:
     """Return the columns of a table by name, unless two have one name."""
     columns: list[tuple[str, Any]]
     if _is_of("pandas", "DataFrame", value):
-        columns = list(value.items())
+        first = _first_rows(value, value.head)
+        columns = [(name, _with_nulls(column)) for name, column in first.items()]
     elif _is_of("polars", "DataFrame", value):
-        columns = [(column.name, column) for column in value.get_columns()]
+        first = _first_rows(value, value.head)
+        columns = [(column.name, column) for column in first.get_columns()]
     elif _is_of("pyarrow", "Table", value) or _is_of("pyarrow", "RecordBatch", value):
-        columns = list(zip(value.column_names, value.columns, strict=True))
+        first = _first_rows(value, lambda count: value.slice(0, count))
+        columns = list(zip(first.schema.names, first.columns, strict=True))
     else:
         return None
     by_name = dict(columns)
     return by_name if len(by_name) == len(columns) else None
+
+
+def _with_nulls(column: Any) -> Any:
+    """Return a column of pandas where missing texts, dates and the like are None, and not NaN."""
+    if column.dtype.kind in "biufc" or not column.hasnans:
+        return column
+    return column.astype(object).where(column.notna(), None)
+
+
+def _first_rows(table: Any, head: Callable[[int], Any]) -> Any:
+    """Return as many rows of a table as a list may have, and say what is left out."""
+    count = int(table.shape[0])
+    if count <= MAX_ELEMENTS:
+        return table
+    VALUE_REPORTS.once(
+        "rows", f"of a table with {count:,} rows the first {MAX_ELEMENTS:,} are kept"
+    )
+    return head(MAX_ELEMENTS)
 
 
 def _is_of(module: str, name: str, value: Any) -> bool:

@@ -25,6 +25,8 @@ from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.values.arrays import MAX_ELEMENTS, PendingArray, copy_array
 from logflume.values.foreign_arrays import copy_foreign_array
 from logflume.values.objects import as_container
+from logflume.values.pixels import is_figure, is_pillow
+from logflume.values.reports import VALUE_REPORTS
 
 __all__ = [
     "ATOMIC_TYPES",
@@ -49,6 +51,10 @@ ATOMIC_TYPES = frozenset({str, int, float, bool, type(None), bytes})
 
 NUMBER_TYPES = frozenset({int, float, bool, type(None)})
 """The atomic types whose values have a small, bounded size."""
+
+_BARE_PICTURE = (
+    "a picture is recorded as numbers or text: to keep it as an image, log logflume.Image(picture)"
+)
 
 _IMMUTABLE = (datetime, date, time, timedelta, PurePath, UUID, complex, PendingArray)
 
@@ -115,6 +121,8 @@ class _Copier:
             return self._copy(array)
         if (container := as_container(value)) is not None:
             return self._inside(value, self._copy_container, container)
+        if is_pillow(value) or is_figure(value):
+            VALUE_REPORTS.once("bare picture", _BARE_PICTURE)
         if (values := copy_foreign_array(value)) is not None:
             return self._inside(value, self._copy, values)
         if _is_missing(value):
@@ -247,6 +255,6 @@ def memory_bytes(values: Iterable[Any]) -> int:
                 total += memory_bytes(value)
         elif kind is dict:
             total += 100 * len(value) + memory_bytes(value) + memory_bytes(value.values())
-        elif kind is PendingArray:
+        elif isinstance(value, PendingArray):
             total += value.memory_bytes
     return total
