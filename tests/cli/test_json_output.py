@@ -127,6 +127,17 @@ def test_issues_are_as_documented(tmp_path: Path) -> None:
     assert [] == list(mismatches(issues, documented()["doctor"]))
 
 
+def test_findings_are_as_documented(tmp_path: Path) -> None:
+    """The findings of `diagnose` are documented."""
+    start(tmp_path / "logs", "r")
+    for step in range(1, 12):
+        logflume.get_training_logger().info("training", step=step, loss=float("nan"))
+    logflume.shutdown()
+    findings = json.loads(check_output(tmp_path, "diagnose", "r", "--json"))
+    assert findings
+    assert [] == list(mismatches(findings, documented()["diagnose"]))
+
+
 def test_the_check_finds_differences() -> None:
     """A value of another type, an unknown key and a missing one are found."""
     rows = documented()["compact"]
