@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from logflume.guard import Failure, call_guarded, unreadable
 from logflume.values.plain import MAX_JSON_TEXT, json_writable, valid_text
 
 __all__ = ["MessagesJson", "messages_json"]
@@ -43,7 +44,9 @@ def messages_json(messages: Any, max_characters: int = MAX_JSON_TEXT) -> Message
     >>> messages_json([{"role": "assistant", "content": "\ud83d"}]).text
     '[{"role":"assistant","content":"\\ud83d"}]'
     """
-    text = _dump(messages)
+    text = call_guarded(_dump, messages)
+    if isinstance(text, Failure):  # nested too deeply for this thread's stack
+        return _replaced(unreadable("conversation", text.error)[1:-1])
     if len(text) <= max_characters:
         return MessagesJson(text)
     return _shortened(messages, len(text), max_characters)
@@ -59,7 +62,10 @@ def _shortened(messages: Any, length: int, max_characters: int) -> MessagesJson:
             count, removed = shortener.count, shortener.removed
             return MessagesJson(text, f"{count} texts of messages were shortened by {removed:,}")
     # Millions of short texts: the structure itself is too long.
-    note = f"the conversation of {length:,} characters is too long to be kept"
+    return _replaced(f"the conversation of {length:,} characters is too long to be kept")
+
+
+def _replaced(note: str) -> MessagesJson:
     return MessagesJson(_dump([{"role": "logflume", "content": f"<{note}>"}]), note)
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from logflume.guard import Failure, call_guarded
-from logflume.training.policies import ByRatio, TokenPolicy
+from logflume.training.policies import ByRatio, TokenPolicy, valid_rows
 from logflume.values.arrays import NumberList, PendingArray, copy_tensor
 from logflume.values.plain import to_plain
 from logflume.values.snapshot import memory_bytes, snapshot
@@ -186,8 +186,10 @@ class CopiedTokens(msgspec.Struct, frozen=True):
         known = rows.largest_ratios(list(kept)) if by_ratio else {r: totals[r] for r in kept}
         scores = [known.get(row) for row in range(len(totals))]
         policy = self.policy.policy if isinstance(self.policy, ByRatio) else self.policy
-        selected = set(policy(generation, scores, group_size))
-        chosen = [row for row in kept if row in selected]
+        selected, is_valid = valid_rows(policy(generation, scores, group_size), len(totals))
+        if not is_valid:
+            rows.problems.append("the policy for tokens selects rows that the batch doesn't have")
+        chosen = sorted({*kept} & {*selected})
         columns: dict[str, list[Any]] = {
             "id": [kept[row] for row in chosen],
             "token_ids": [_packed_ids(rows.ids[row]) for row in chosen],
