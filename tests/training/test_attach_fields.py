@@ -148,6 +148,8 @@ def test_tokens_that_the_model_did_not_produce(tmp_path: Path, masks_truncated: 
             "completion_ids": [[7] * row + [8] * 3 + [end if row % 2 else 7] for row in rows],
             "env_mask": [[1] * row + [0] * 3 + [1] for row in rows],
             "logprobs": [[0.0] * (row + 4) for row in rows],
+            "board": [{"moves": row} for row in rows],
+            "opponent": "random",
         }
 
     trainer.rollout_func = roll_out
@@ -155,6 +157,10 @@ def test_tokens_that_the_model_did_not_produce(tmp_path: Path, masks_truncated: 
     unknown = masks_truncated  # what TRL masks as a whole has no mask of the tools any more
     assert [row + 1 if row % 2 or not unknown else None for row in range(8)] == [
         event.get("completion_tokens") for event in outputs
+    ]
+    # Whatever else the function returns is recorded by row.
+    assert [(row, "random") for row in range(8)] == [
+        (event["board/moves"], event["opponent"]) for event in outputs
     ]
 
 

@@ -48,7 +48,7 @@ class AsyncRolloutHooks:
         self._pending: list[Any] = []
         self._used: list[bool] = []
         self._step: int | None = None
-        self._has_failed = False
+        self._reported: set[str] = set()
 
     @staticmethod
     def supports(trainer: Any) -> bool:
@@ -142,15 +142,20 @@ class AsyncRolloutHooks:
             groups=groups,
             keep=self._options.keep,
             quality=self._options.quality,
+            report=self._report,
         )
+
+    def _report(self, problem: str) -> None:
+        """Log a problem, once for each kind: the reason may vary."""
+        kind, _, _ = problem.partition(":")
+        if kind not in self._reported:
+            self._reported.add(kind)
+            get_logger("training").warning(f"{type(self._trainer).__name__}: {problem}")
 
     def _guarded(self, call: Callable[[], None]) -> None:
         result = call_guarded(call)
-        if isinstance(result, Failure) and not self._has_failed:
-            self._has_failed = True
-            get_logger("training").warning(
-                f"Rollouts of the queue could not be logged: {describe(result.error)}"
-            )
+        if isinstance(result, Failure):
+            self._report(f"rollouts of the queue could not be logged: {describe(result.error)}")
 
 
 def _is_same_conversation(last: Any, sample: Any) -> bool:
