@@ -64,7 +64,8 @@ def completion_columns(
         return [padded[row] for row in kept]
 
     read = [conversations[row] for row in kept]
-    ends = [_ended_by(rollouts, conversations[row], row) for row in kept]
+    lengths, truncated = pad(rollouts.lengths, rows), pad(rollouts.truncated, rows)
+    ends = [_ended_by(rollouts, conversations[row], lengths[row], truncated[row]) for row in kept]
     columns: dict[str, Sequence[Any]] = {
         "id": COMPLETION_IDS.take(len(kept)),
         **_prompt_columns(rollouts, kept, images),
@@ -112,9 +113,8 @@ def _prompt_columns(
 ) -> dict[str, Sequence[Any]]:
     prompts = pad(rollouts.prompts, len(rollouts.completions))
     given = pad(rollouts.images, len(prompts))
-    plain_prompts = [images.plain(prompts[row]) for row in kept]
     paths = [_paths(given[row], images) for row in kept]
-    read = read_prompts(plain_prompts, paths)
+    read = read_prompts([prompts[row] for row in kept], paths, images.plain)
     ids = pad(rollouts.prompt_ids, len(prompts))
     questions = pad(rollouts.columns.get("question"), len(prompts))
     columns: dict[str, Sequence[Any]] = {
@@ -178,14 +178,15 @@ def _completion_tokens(rollouts: Rollouts) -> Sequence[int | None] | None:
     return [n or length for n, length in zip(produced, rollouts.completion_tokens, strict=True)]
 
 
-def _ended_by(rollouts: Rollouts, conversation: Conversation, row: int) -> str | None:
+def _ended_by(
+    rollouts: Rollouts, conversation: Conversation, length: int | None, truncated: bool | None
+) -> str | None:
     """Return why a completion ended; None if unknown.
 
     A rollout that ends in a call or in a tool's result ended there for another reason than its
     last token: the trainer returned no more results, or there was no room for them.
     """
     max_rounds, max_tokens = rollouts.max_tool_rounds, rollouts.max_tokens
-    length = pad(rollouts.lengths, len(rollouts.completions))[row]
     is_full = length is not None and max_tokens is not None and length >= max_tokens
     is_open = conversation.ends_with_result or conversation.ends_with_call
     if max_rounds is not None and is_open:
@@ -195,7 +196,6 @@ def _ended_by(rollouts: Rollouts, conversation: Conversation, row: int) -> str |
         return "length" if is_full or conversation.ends_with_call else "stop"
     if conversation.ends_with_result:
         return "length" if is_full else "stop"
-    truncated = pad(rollouts.truncated, len(rollouts.completions))[row]
     return None if truncated is None else "length" if truncated else "stop"
 
 

@@ -55,6 +55,10 @@ def copy_messages(value: Any) -> Any:
     """
     if type(value) in ATOMIC_TYPES:
         return value
+    if type(value) is list and len(value) == 1 and type(value[0]) is dict:
+        (message,) = value
+        if ATOMIC_TYPES.issuperset(map(type, message.values())):  # as most are
+            return [message.copy()]
     copied = call_guarded(_Copier().copy, value)
     return snapshot(value) if isinstance(copied, Failure) else copied
 

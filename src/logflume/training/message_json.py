@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import orjson
+
 from logflume.guard import Failure, call_guarded, unreadable
 from logflume.values.plain import MAX_JSON_TEXT, json_writable, valid_text
 
@@ -14,6 +16,8 @@ __all__ = ["MessagesJson", "messages_json"]
 _SHORTEST = 64
 """Characters that are kept of each text at least, before messages are left out."""
 
+
+_TEXTS = frozenset({str})
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -44,7 +48,7 @@ def messages_json(messages: Any, max_characters: int = MAX_JSON_TEXT) -> Message
     >>> messages_json([{"role": "assistant", "content": "\ud83d"}]).text
     '[{"role":"assistant","content":"\\ud83d"}]'
     """
-    text = call_guarded(_dump, messages)
+    text = call_guarded(_dump_texts if _has_only_texts(messages) else _dump, messages)
     if isinstance(text, Failure):  # nested too deeply for this thread's stack
         return _replaced(unreadable("conversation", text.error)[1:-1])
     if len(text) <= max_characters:
@@ -100,6 +104,21 @@ def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {key: _map_texts(item, change) for key, item in value.items()}
     return value
+
+
+def _has_only_texts(messages: Any) -> bool:
+    """Whether a conversation is one message that has only texts, as most have."""
+    if type(messages) is not list or len(messages) != 1 or type(messages[0]) is not dict:
+        return False
+    (message,) = messages
+    return _TEXTS.issuperset(map(type, message)) and _TEXTS.issuperset(map(type, message.values()))
+
+
+def _dump_texts(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # a lone surrogate
+        return _dump(value)
 
 
 def _dump(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from logflume.guard import Failure, call_guarded, unreadable
@@ -65,30 +65,31 @@ def question_of(prompt: Any) -> str:
     return readable(prompt)
 
 
-def read_prompts(prompts: Sequence[Any], images: Sequence[Sequence[str]]) -> list[Prompt]:
+def read_prompts(
+    prompts: Sequence[Any], images: Sequence[Sequence[str]], plain_form: Callable[[Any], Any]
+) -> list[Prompt]:
     """Return what is recorded of prompts. Those of a group are equal, and are read once.
 
     Args:
-        prompts: The prompts as plain values.
+        prompts: The copied prompts.
         images: For each prompt the paths of images that are not in its messages.
+        plain_form: Returns a prompt as plain values.
     """
     known: dict[Any, Prompt] = {}
     found = []
     for prompt, paths in zip(prompts, images, strict=True):
-        key = (_key(prompt), tuple(paths))
+        text = only_content(prompt)
+        if text is None:
+            prompt = plain_form(prompt)
+            key: Any = ("", messages_json(prompt).text, *paths)
+        else:
+            role = None if type(prompt) is str else repr(prompt[0]["role"])
+            key = (role, text, *paths)
         if key not in known:
-            read = call_guarded(_read, prompt, paths)
+            read = call_guarded(_read, plain_form(prompt), paths)
             known[key] = _unreadable(read) if isinstance(read, Failure) else read
         found.append(known[key])
     return found
-
-
-def _key(prompt: Any) -> Any:
-    """Return what is the same for equal prompts, and only for them."""
-    text = only_content(prompt)
-    if text is None:
-        return ("", messages_json(prompt).text)
-    return text if isinstance(prompt, str) else (repr(prompt[0]["role"]), text)
 
 
 def _read(prompt: Any, images: Sequence[str]) -> Prompt:

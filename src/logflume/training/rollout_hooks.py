@@ -9,7 +9,6 @@ from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
-from logflume.training.conversations import only_content
 from logflume.training.function_names import distinct_names, name_of
 from logflume.training.images import copy_messages
 from logflume.training.log_extra import LogExtra, LogMetric, listeners, logged_columns
@@ -294,7 +293,14 @@ def _copies(values: Any) -> list[Any] | None:
 
 
 def _differ(copy: Any, value: Any) -> bool:
-    """Whether a completion is no longer what was copied: by its text or its number of messages."""
-    if type(copy) is list and type(value) is list and len(copy) != len(value):
-        return True
-    return only_content(copy) != only_content(value)
+    """Whether a completion is no longer what was copied: by its texts or its number of messages."""
+    if type(copy) is not list or type(value) is not list:
+        return type(copy) is str and type(value) is str and copy != value
+    return len(copy) != len(value) or any(map(_differs_in_text, copy, value))
+
+
+def _differs_in_text(copy: Any, message: Any) -> bool:
+    if type(copy) is not dict or type(message) is not dict:
+        return False
+    before, now = copy.get("content"), message.get("content")
+    return type(before) is str and before is not now and before != now
