@@ -223,6 +223,7 @@ def test_images_are_stored_once_by_content(tmp_path: Path) -> None:
     assert f"[image {path}]Which color?" == rows[0]["prompt"]
     (shown,) = json.loads(rows[1]["messages"])[0]["content"]
     assert third[0]["content"][0]["image"] == shown["image"]
+    assert f"[image {shown['image']}]" == rows[1]["model_output"]
     linked_path = fourth[0]["content"][0]["image_url"]["url"]
     assert encoded.getvalue() == (run.folder / linked_path).read_bytes()
     assert [[path], [shown["image"]]] == [row["images"] for row in rows[4:]]

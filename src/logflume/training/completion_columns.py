@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.events.reserved import RESERVED_FOR_PIPELINE
 from logflume.pipeline.completion_ids import COMPLETION_IDS
-from logflume.training.conversations import Conversation, is_conversation
+from logflume.training.conversations import Conversation, is_conversation, readable
 from logflume.training.images import ImageStore
 from logflume.training.message_json import messages_json
 from logflume.training.output_rows import KnownRows
@@ -70,8 +70,7 @@ def completion_columns(
         "id": COMPLETION_IDS.take(len(kept)),
         **_prompt_columns(rollouts, kept, images),
         "true_answer": of_rows(true_answers),
-        "model_output": [conversation.text for conversation in read],
-        **_message_columns(rollouts, kept, images),
+        **_message_columns(rollouts, kept, read, images),
         "reasoning": [conversation.reasoning for conversation in read],
         "answer": [conversation.answer for conversation in read],
         **_group_columns(rollouts, kept),
@@ -140,16 +139,23 @@ def _paths(given: Any, images: ImageStore) -> list[str]:
 
 
 def _message_columns(
-    rollouts: Rollouts, kept: Sequence[int], images: ImageStore
+    rollouts: Rollouts,
+    kept: Sequence[int],
+    conversations: Sequence[Conversation],
+    images: ImageStore,
 ) -> dict[str, Sequence[Any]]:
-    texts: list[str | None] = []
-    notes: list[str | None] = []
-    for row in kept:
+    texts = [conversation.text for conversation in conversations]
+    messages: list[str | None] = [None] * len(kept)
+    notes: list[str | None] = [None] * len(kept)
+    for i, row in enumerate(kept):
         completion = rollouts.completions[row]
-        found = messages_json(images.plain(completion)) if is_conversation(completion) else None
-        texts.append(None if found is None else found.text)
-        notes.append(None if found is None else found.note)
-    return {"messages": texts, **({"problem": notes} if any(notes) else {})}
+        if is_conversation(completion):
+            plain_form = images.plain(completion)
+            messages[i], notes[i] = messages_json(plain_form)
+            if "[image]" in texts[i]:  # which has a path now
+                texts[i] = readable(plain_form)
+    columns: dict[str, Sequence[Any]] = {"model_output": texts, "messages": messages}
+    return {**columns, "problem": notes} if any(notes) else columns
 
 
 def _group_columns(rollouts: Rollouts, kept: Sequence[int]) -> dict[str, Sequence[Any]]:
