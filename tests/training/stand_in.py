@@ -38,6 +38,7 @@ class StandIn:
         self.num_generations = 2
         self.max_completion_length = 100
         self._pending_extra_logs: dict[str, list[Any]] = defaultdict(list)
+        self._pending_metrics: dict[str, list[Any]] = defaultdict(list)
         self.next: list[dict[str, Any]] = []
         vars(self).update(attributes)
 
@@ -52,6 +53,10 @@ class StandIn:
     def log_completion_extra(self, column: str, values: Sequence[Any]) -> None:
         """Collect a column, as TRL's `log_extra`."""
         self._pending_extra_logs[column].extend(values)
+
+    def log_metric(self, name: str, value: Any) -> None:
+        """Collect a value of a metric, as TRL's `log_metric`."""
+        self._pending_metrics[name].append(value)
 
     def step(
         self,
@@ -83,6 +88,7 @@ class StandIn:
                 completion_ids=completion_ids_list,
                 trainer_state=self.state,
                 log_extra=self.log_completion_extra,
+                log_metric=self.log_metric,
             )
             for function in self.reward_funcs
         ]

@@ -12,6 +12,7 @@ import pytest
 
 from logflume.testing import capture_events
 from logflume.training import attach
+from logflume.training.policies import first_groups
 from tests.training.test_attach import of_type
 
 accelerate = pytest.importorskip("accelerate")
@@ -117,6 +118,27 @@ def test_rows_of_one_conversation_are_one_completion() -> None:
     with capture_events() as events, attach(trainer):
         trainer.train([4])
     assert [1, 2, 2] == [event["group"] for event in of_type(events, "model_output")]
+
+
+def test_tokens_of_the_queue() -> None:
+    """The tokens of a completion begin where the model's do, with the sampler's log-probabilities
+    and without those of tools; of a discarded completion there are only the ids."""
+    short, long = make_sample(7, 1.0, 4), make_sample(7, 0.0, 4, tokens=[1, 2, 6, 7, 8, 9])
+    stale = make_sample(8, 0.5, 1)
+    long.completion_mask[3] = 0
+    long.old_log_probs[:] = [0, 0, -1.5, 0, -0.25, -0.125]
+    trainer = AsyncTrainer([short, long, stale, make_sample(8, 0.25, 4)])
+    policy = first_groups(3)
+    with capture_events() as events, attach(trainer, tokens=policy):
+        trainer.train([3])
+    outputs, tokens = of_type(events, "model_output"), of_type(events, "tokens")
+    lines = [event["message"] for event in of_type(events, "message")]
+
+    assert [event["id"] for event in outputs[: len(tokens)]] == [event["id"] for event in tokens]
+    assert [[3, 4, 5], [6, 7, 8, 9], [3, 4, 5]] == [event["token_ids"] for event in tokens[:3]]
+    assert [-1.5, 0.0, -0.25, -0.125] == tokens[1]["sampler_logprob"]
+    assert [[1, 1, 1], [1, 0, 1, 1], None] == [event["mask"] for event in tokens[:3]]
+    assert ["there is no tokenizer"] == [line.partition(": ")[2][:21] for line in lines]
 
 
 def test_detach_restores_the_queue() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from logflume.testing import capture_events
 from logflume.training import attach
+from tests.training.stand_in import StandIn
 from tests.training.test_attach import of_type
 from tests.training.tiny_trainers import GROUP, make_trainer
 
@@ -64,26 +65,20 @@ def test_tokens_of_prompts_are_counted(tmp_path: Path) -> None:
         assert len(ids["input_ids"]) == event["prompt_tokens"]
 
 
-def test_groups_that_are_all_correct_or_all_wrong(tmp_path: Path) -> None:
+def test_groups_that_are_all_correct_or_all_wrong() -> None:
     """The shares of groups with only, and with no correct answers match the completions."""
-
-    def write_answer(completions: list[Any], answer: list[str], **_: Any) -> list[float]:
-        # All of the first group is correct, one completion of the second, none of the rest.
-        for row, completion in enumerate(completions):
-            is_correct = row // GROUP == 0 or row == GROUP
-            truth = answer[row].rpartition("####")[2].strip()
-            completion[0]["content"] = f"<answer>{truth if is_correct else 'no'}</answer>"
-        return [0.0 for _ in completions]
-
-    trainer = make_trainer(
-        tmp_path, rewards=[write_answer], max_steps=1, per_device_train_batch_size=4 * GROUP
-    )
-    events = train(trainer)
+    # All of the first group is correct, one completion of the second, none of the rest.
+    correct = [*[True] * 3, *[False] * 5]
+    trainer = StandIn(num_generations=2)
+    with capture_events() as events, attach(trainer):
+        trainer.step(
+            [f"<answer>{7 if is_correct else 'no'}</answer>" for is_correct in correct],
+            inputs=[{"prompt": "3 + 4?", "answer": "3 + 4 = 7 #### 7"}] * len(correct),
+        )
     (reward,) = of_type(events, "reward")
     assert (0.25, 0.5) == (reward["frac_all_correct"], reward["frac_none_correct"])
     outputs = of_type(events, "model_output")
-    correct = [event["answer"] == event["true_answer"] for event in outputs]
-    assert [*[True] * (GROUP + 1), *[False] * (3 * GROUP - 1)] == correct
+    assert correct == [event["answer"] == event["true_answer"] for event in outputs]
 
 
 @pytest.mark.parametrize("name", ["total", "step", "generation", "weights", "num_generations"])
@@ -153,6 +148,8 @@ def test_tokens_that_the_model_did_not_produce(tmp_path: Path, masks_truncated: 
             "completion_ids": [[7] * row + [8] * 3 + [end if row % 2 else 7] for row in rows],
             "env_mask": [[1] * row + [0] * 3 + [1] for row in rows],
             "logprobs": [[0.0] * (row + 4) for row in rows],
+            "board": [{"moves": row} for row in rows],
+            "opponent": "random",
         }
 
     trainer.rollout_func = roll_out
@@ -160,6 +157,10 @@ def test_tokens_that_the_model_did_not_produce(tmp_path: Path, masks_truncated: 
     unknown = masks_truncated  # what TRL masks as a whole has no mask of the tools any more
     assert [row + 1 if row % 2 or not unknown else None for row in range(8)] == [
         event.get("completion_tokens") for event in outputs
+    ]
+    # Whatever else the function returns is recorded by row.
+    assert [(row, "random") for row in range(8)] == [
+        (event["board/moves"], event["opponent"]) for event in outputs
     ]
 
 

@@ -76,6 +76,37 @@ def test_log_extra_columns_are_recorded_by_row() -> None:
     assert "log_extra('short'): 1 values for 2 completions" in message
 
 
+def test_metrics_that_are_logged_for_each_completion_are_recorded_by_row() -> None:
+    """A metric with a value for each completion is a field of theirs; the mean of others is with
+    the batch. The trainer gets all of them."""
+
+    def judge(completions: list[Any], log_metric: Callable[..., None], **_: Any) -> list[float]:
+        for row, _completion in enumerate(completions):
+            log_metric("length", torch.tensor(row + 1.0))
+            log_metric("answer", row)
+        log_metric("once", 5)
+        return [1.0] * len(completions)
+
+    def critic(completions: list[Any], log_metric: Callable[..., None], **_: Any) -> list[float]:
+        log_metric("once", 7)
+        log_metric("broken", "text")
+        for _completion in completions:
+            log_metric("length", 9.0)
+        return [0.0] * len(completions)
+
+    trainer = StandIn([judge, critic])
+    with capture_events("flatten_rewards") as events, attach(trainer):
+        trainer.step(["a", "b"])
+    outputs = of_type(events, "model_output")
+    (generation,) = of_type(events, "generation")
+
+    assert [(1.0, 9.0, 0), (2.0, 9.0, 1)] == [
+        (event["length"], event["length_2"], event["columns/answer"]) for event in outputs
+    ]
+    assert 6.0 == generation["metrics/once"]
+    assert [1.0, 2.0, 9.0, 9.0] == trainer._pending_metrics["length"]
+
+
 def test_columns_that_a_trainer_has_pending_are_recorded() -> None:
     """Columns that were logged without the argument `log_extra` are found in the trainer."""
 
@@ -192,6 +223,7 @@ def test_images_are_stored_once_by_content(tmp_path: Path) -> None:
     assert f"[image {path}]Which color?" == rows[0]["prompt"]
     (shown,) = json.loads(rows[1]["messages"])[0]["content"]
     assert third[0]["content"][0]["image"] == shown["image"]
+    assert f"[image {shown['image']}]" == rows[1]["model_output"]
     linked_path = fourth[0]["content"][0]["image_url"]["url"]
     assert encoded.getvalue() == (run.folder / linked_path).read_bytes()
     assert [[path], [shown["image"]]] == [row["images"] for row in rows[4:]]

@@ -203,10 +203,11 @@ def test_a_conversation_that_is_too_long_stays_json() -> None:
 
 def test_secrets_are_redacted_within_the_structure() -> None:
     """Where model texts are searched, secrets are replaced in the values, and JSON stays JSON."""
+    token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
     call = {"name": "login", "arguments": {"user": "me", "password": 'hunter"22\\x'}}
     conversation = [
         {"role": "assistant", "content": "\ud83d", "tool_calls": [{"function": call}]},
-        {"role": "tool", "content": 'token="ghp_abcdefghijklmnopqrstuvwxyz0123456789"'},
+        {"role": "tool", "content": f'token="{token}"', "of_tokens": {token: 1, token[:-1]: 2}},
     ]
     trainer = StandIn()
     processor = {"redact_secrets": {"events": ["model_output"]}}
@@ -217,6 +218,7 @@ def test_secrets_are_redacted_within_the_structure() -> None:
         arguments = messages[0]["tool_calls"][0]["function"]["arguments"]
         assert {"user": "me", "password": "[redacted]"} == arguments
         assert "\ud83d" == messages[0]["content"]
+        assert [1, 2] == list(messages[1]["of_tokens"].values())
         assert "ghp_" not in event["messages"]
 
 

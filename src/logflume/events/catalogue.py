@@ -225,6 +225,7 @@ class Generation(TrainerEvent):
 
     families: ClassVar[Families] = {
         "reward_s/*": (float, "duration of one reward function, in seconds"),
+        "metrics/*": (float, "mean of what reward functions logged with log_metric for the batch"),
         "quality/*/mean": (
             float,
             "mean over the logged completions; for booleans, the share that is true",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import count
 from typing import Any
 
 from logflume.redaction.field_names import Secrecy, is_folder, secrecy
@@ -11,6 +12,9 @@ from logflume.redaction.rules import is_random
 from logflume.redaction.texts import REDACTED, redact_text
 
 __all__ = ["has_containers", "redact_json", "redact_value"]
+
+_SHORTEST_KEY = 16
+"""Characters of a key that is searched; what is recognized without a name is longer."""
 
 _CONTAINERS = frozenset({list, dict})
 
@@ -30,10 +34,11 @@ def redact_value(name: str, value: Any, *, search: bool) -> Any:
         return redact_text(value) if search else value
     if isinstance(value, dict):
         hidden = name if secrecy(name) is Secrecy.CERTAIN else None
-        return {
-            key: redact_value(hidden or str(key), item, search=search)
-            for key, item in value.items()
-        }
+        redacted: dict[Any, Any] = {}
+        for key, item in value.items():
+            shown = _redact_key(key, redacted) if search else key
+            redacted[shown] = redact_value(hidden or str(key), item, search=search)
+        return redacted
     if isinstance(value, list) and (search or secrecy(name) or has_containers(value)):
         if search and "--" in "".join(item[:2] for item in value if isinstance(item, str)):
             return _redact_arguments(name, value)
@@ -63,6 +68,16 @@ def redact_json(name: str, text: str, *, search: bool) -> str:
 def has_containers(values: Iterable[Any]) -> bool:
     """Whether there are lists or mappings among the values."""
     return not _CONTAINERS.isdisjoint(map(type, values))
+
+
+def _redact_key(key: Any, taken: Collection[Any]) -> Any:
+    """Return a key without secrets, one that no other key has become."""
+    if not isinstance(key, str) or len(key) < _SHORTEST_KEY:
+        return key
+    shown = redact_text(key)
+    if shown == key or shown not in taken:
+        return shown
+    return next(name for n in count(2) if (name := f"{shown}_{n}") not in taken)
 
 
 def _is_secret(name: str, text: str) -> bool:

@@ -16,6 +16,7 @@ from logflume.training.images import copy_messages
 from logflume.training.output_rows import KnownRows
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.step_tracker import STEP_TRACKER
+from logflume.training.tokens import SAMPLER_LOGPROBS, TOOL_MASK, CopiedTokens, TokenCapture
 from logflume.training.trainer_batch import CaptureOptions
 
 __all__ = ["AsyncRolloutHooks"]
@@ -42,13 +43,14 @@ class AsyncRolloutHooks:
     def __init__(self, trainer: Any, options: CaptureOptions) -> None:
         self._trainer = trainer
         self._options = options
+        self._tokens = None if options.tokens is None else TokenCapture(trainer, options.tokens)
         self._queue: Any = None
         self._original: Any = None
         self._callback: Any = None
         self._pending: list[Any] = []
         self._used: list[bool] = []
         self._step: int | None = None
-        self._has_failed = False
+        self._reported: set[str] = set()
 
     @staticmethod
     def supports(trainer: Any) -> bool:
@@ -123,6 +125,11 @@ class AsyncRolloutHooks:
         groups = [int(sample.group_id) for sample in samples]
         masks = [list(map(int, sample.completion_mask)) for sample in samples]
         step = self._step
+        starts = [mask.index(1) if 1 in mask else len(mask) for mask in masks]
+        tokens = call_guarded(self._copy_tokens, samples, masks, starts)
+        if isinstance(tokens, Failure):
+            self._report(f"tokens could not be read: {describe(tokens.error)}")
+            tokens = None
         return Rollouts(
             generation=STEP_TRACKER.next_generation("train"),
             global_step=step,
@@ -134,23 +141,50 @@ class AsyncRolloutHooks:
             table=[[sample.metrics.get(_REWARD + name) for name in names] for sample in samples],
             weights=dict(zip(names, map(float, weights), strict=False)),
             advantages=[float(sample.advantage) for sample in samples],
-            prompt_tokens=[mask.index(1) if 1 in mask else len(mask) for mask in masks],
+            prompt_tokens=starts,
             completion_tokens=[sum(mask) for mask in masks],
             policy_versions=[int(sample.model_version) for sample in samples],
             output_rows=KnownRows([row if is_used else None for row, is_used in enumerate(used)]),
+            tokens=tokens,
             group_size=_group_size(groups),
             groups=groups,
             keep=self._options.keep,
             quality=self._options.quality,
+            report=self._report,
         )
+
+    def _copy_tokens(
+        self, samples: Sequence[Any], masks: Sequence[list[int]], starts: Sequence[int]
+    ) -> CopiedTokens | None:
+        """Return the tokens from the model's first one on, with the sampler's log-probabilities."""
+        if self._tokens is None:
+            return None
+        token_ids = [
+            list(map(int, sample.input_ids[start:]))
+            for sample, start in zip(samples, starts, strict=True)
+        ]
+        output = {
+            SAMPLER_LOGPROBS: [
+                list(map(float, sample.old_log_probs[start:]))
+                for sample, start in zip(samples, starts, strict=True)
+            ],
+            TOOL_MASK: [mask[start:] for mask, start in zip(masks, starts, strict=True)],
+        }
+        for missing in self._tokens.missing(output):
+            self._report(missing)
+        return self._tokens.copy(token_ids, output)
+
+    def _report(self, problem: str) -> None:
+        """Log a problem, once for each kind: the reason may vary."""
+        kind, _, _ = problem.partition(":")
+        if kind not in self._reported:
+            self._reported.add(kind)
+            get_logger("training").warning(f"{type(self._trainer).__name__}: {problem}")
 
     def _guarded(self, call: Callable[[], None]) -> None:
         result = call_guarded(call)
-        if isinstance(result, Failure) and not self._has_failed:
-            self._has_failed = True
-            get_logger("training").warning(
-                f"Rollouts of the queue could not be logged: {describe(result.error)}"
-            )
+        if isinstance(result, Failure):
+            self._report(f"rollouts of the queue could not be logged: {describe(result.error)}")
 
 
 def _is_same_conversation(last: Any, sample: Any) -> bool:

@@ -222,7 +222,8 @@ def _check(trainer: Any, rollouts: Any, columns: Any, prompt_id: Any, tokens: An
 
 
 def _warn_about_tokens(trainer: Any, tokens: TokenPolicy | None) -> None:
-    if tokens is not None and not RolloutHooks.supports(trainer):
+    kinds = (RolloutHooks, AsyncRolloutHooks)
+    if tokens is not None and not any(kind.supports(trainer) for kind in kinds):
         get_logger("training").warning(
             f"{type(trainer).__name__} has other methods than TRL's GRPOTrainer, so "
             "attach(tokens=...) records no tokens."

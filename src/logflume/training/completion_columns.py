@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.events.reserved import RESERVED_FOR_PIPELINE
 from logflume.pipeline.completion_ids import COMPLETION_IDS
-from logflume.training.conversations import Conversation, is_conversation
+from logflume.training.conversations import Conversation, is_conversation, readable
 from logflume.training.images import ImageStore
 from logflume.training.message_json import messages_json
 from logflume.training.output_rows import KnownRows
@@ -64,13 +64,13 @@ def completion_columns(
         return [padded[row] for row in kept]
 
     read = [conversations[row] for row in kept]
-    ends = [_ended_by(rollouts, conversations[row], row) for row in kept]
+    lengths, truncated = pad(rollouts.lengths, rows), pad(rollouts.truncated, rows)
+    ends = [_ended_by(rollouts, conversations[row], lengths[row], truncated[row]) for row in kept]
     columns: dict[str, Sequence[Any]] = {
         "id": COMPLETION_IDS.take(len(kept)),
         **_prompt_columns(rollouts, kept, images),
         "true_answer": of_rows(true_answers),
-        "model_output": [conversation.text for conversation in read],
-        **_message_columns(rollouts, kept, images),
+        **_message_columns(rollouts, kept, read, images),
         "reasoning": [conversation.reasoning for conversation in read],
         "answer": [conversation.answer for conversation in read],
         **_group_columns(rollouts, kept),
@@ -112,9 +112,8 @@ def _prompt_columns(
 ) -> dict[str, Sequence[Any]]:
     prompts = pad(rollouts.prompts, len(rollouts.completions))
     given = pad(rollouts.images, len(prompts))
-    plain_prompts = [images.plain(prompts[row]) for row in kept]
     paths = [_paths(given[row], images) for row in kept]
-    read = read_prompts(plain_prompts, paths)
+    read = read_prompts([prompts[row] for row in kept], paths, images.plain)
     ids = pad(rollouts.prompt_ids, len(prompts))
     questions = pad(rollouts.columns.get("question"), len(prompts))
     columns: dict[str, Sequence[Any]] = {
@@ -140,16 +139,23 @@ def _paths(given: Any, images: ImageStore) -> list[str]:
 
 
 def _message_columns(
-    rollouts: Rollouts, kept: Sequence[int], images: ImageStore
+    rollouts: Rollouts,
+    kept: Sequence[int],
+    conversations: Sequence[Conversation],
+    images: ImageStore,
 ) -> dict[str, Sequence[Any]]:
-    texts: list[str | None] = []
-    notes: list[str | None] = []
-    for row in kept:
+    texts = [conversation.text for conversation in conversations]
+    messages: list[str | None] = [None] * len(kept)
+    notes: list[str | None] = [None] * len(kept)
+    for i, row in enumerate(kept):
         completion = rollouts.completions[row]
-        found = messages_json(images.plain(completion)) if is_conversation(completion) else None
-        texts.append(None if found is None else found.text)
-        notes.append(None if found is None else found.note)
-    return {"messages": texts, **({"problem": notes} if any(notes) else {})}
+        if is_conversation(completion):
+            plain_form = images.plain(completion)
+            messages[i], notes[i] = messages_json(plain_form)
+            if "[image]" in texts[i]:  # which has a path now
+                texts[i] = readable(plain_form)
+    columns: dict[str, Sequence[Any]] = {"model_output": texts, "messages": messages}
+    return {**columns, "problem": notes} if any(notes) else columns
 
 
 def _group_columns(rollouts: Rollouts, kept: Sequence[int]) -> dict[str, Sequence[Any]]:
@@ -178,14 +184,15 @@ def _completion_tokens(rollouts: Rollouts) -> Sequence[int | None] | None:
     return [n or length for n, length in zip(produced, rollouts.completion_tokens, strict=True)]
 
 
-def _ended_by(rollouts: Rollouts, conversation: Conversation, row: int) -> str | None:
+def _ended_by(
+    rollouts: Rollouts, conversation: Conversation, length: int | None, truncated: bool | None
+) -> str | None:
     """Return why a completion ended; None if unknown.
 
     A rollout that ends in a call or in a tool's result ended there for another reason than its
     last token: the trainer returned no more results, or there was no room for them.
     """
     max_rounds, max_tokens = rollouts.max_tool_rounds, rollouts.max_tokens
-    length = pad(rollouts.lengths, len(rollouts.completions))[row]
     is_full = length is not None and max_tokens is not None and length >= max_tokens
     is_open = conversation.ends_with_result or conversation.ends_with_call
     if max_rounds is not None and is_open:
@@ -195,7 +202,6 @@ def _ended_by(rollouts: Rollouts, conversation: Conversation, row: int) -> str |
         return "length" if is_full or conversation.ends_with_call else "stop"
     if conversation.ends_with_result:
         return "length" if is_full else "stop"
-    truncated = pad(rollouts.truncated, len(rollouts.completions))[row]
     return None if truncated is None else "length" if truncated else "stop"
 
 

@@ -13,7 +13,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
+from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.training.texts import parse_answer, split_thinking
+from logflume.values.plain import json_writable, to_plain
 
 __all__ = [
     "Conversation",
@@ -72,6 +74,8 @@ class Conversation(NamedTuple):
 def read_completion(completion: Any) -> Conversation:
     """Return what a completion consists of, given as a text or a list of messages.
 
+    One that can't be read is a text that says why.
+
     >>> call = {"type": "function", "function": {"name": "add", "arguments": {"a": 40, "b": 2}}}
     >>> found = read_completion([
     ...     {"role": "assistant", "reasoning_content": "A sum.", "tool_calls": [call]},
@@ -86,6 +90,13 @@ def read_completion(completion: Any) -> Conversation:
     >>> found.reasoning, found.answer, found.turns, found.tool_calls
     ('A sum.', '42', 2, 1)
     """
+    read = call_guarded(_read, completion)
+    if isinstance(read, Failure):
+        return Conversation(unreadable("completion", read.error), None, None, turns=1)
+    return read
+
+
+def _read(completion: Any) -> Conversation:
     text = only_content(completion)
     messages = None if text is not None else _messages(completion)
     if messages is None:
@@ -310,7 +321,7 @@ def _parse(text: str) -> Any:
 
 
 def _json(value: Any) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False, default=str)
-    except (TypeError, ValueError, RecursionError):
-        return str(value)
+    text = call_guarded(json.dumps, value, ensure_ascii=False, default=to_plain)
+    if isinstance(text, Failure):  # an integer of thousands of digits, a cycle, deep nesting
+        text = call_guarded(lambda: json.dumps(json_writable(to_plain(value)), ensure_ascii=False))
+    return unreadable(type_name(value), text.error) if isinstance(text, Failure) else text

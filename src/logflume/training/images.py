@@ -26,6 +26,10 @@ _SUFFIXES = {
 
 _TEXTS = frozenset({str})
 
+_MAX_CONTAINERS = 250_000
+"""Lists and mappings of a conversation. A few lists that contain each other repeatedly would
+otherwise be copied without end."""
+
 
 def copy_messages(value: Any) -> Any:
     """Return a copy of a conversation that no later change reaches; images are shared, not copied.
@@ -34,21 +38,44 @@ def copy_messages(value: Any) -> Any:
     """
     if type(value) in ATOMIC_TYPES:
         return value
-    copied = call_guarded(_copy, value)
+    if type(value) is list and len(value) == 1 and type(value[0]) is dict:
+        (message,) = value
+        if ATOMIC_TYPES.issuperset(map(type, message.values())):  # as most are
+            return [message.copy()]
+    copied = call_guarded(_Copier().copy, value)
     return snapshot(value) if isinstance(copied, Failure) else copied
 
 
-def _copy(value: Any) -> Any:
-    kind = type(value)
-    if kind in ATOMIC_TYPES:
-        return value
-    if kind is dict:
-        if ATOMIC_TYPES.issuperset(map(type, value.values())):  # as most messages
-            return value.copy()
-        return {key: _copy(item) for key, item in value.items()}
-    if kind in (list, tuple):
-        return [_copy(item) for item in value]
-    return value if is_pillow(value) else snapshot(value)
+class _Copier:
+    """Copies one conversation in full, where a snapshot has limits of its own."""
+
+    __slots__ = ("_remaining",)
+
+    def __init__(self) -> None:
+        self._remaining = _MAX_CONTAINERS
+
+    def copy(self, value: Any) -> Any:
+        """Return a copy.
+
+        Raises:
+            OverflowError: It has too many containers.
+            RecursionError: It is nested too deeply, or contains itself.
+        """
+        kind = type(value)
+        if kind in ATOMIC_TYPES:
+            return value
+        if kind not in (dict, list, tuple):
+            return value if is_pillow(value) else snapshot(value)
+        self._remaining -= 1
+        if self._remaining < 0:
+            raise OverflowError(f"more than {_MAX_CONTAINERS:,} lists and mappings")
+        if kind is dict:
+            if ATOMIC_TYPES.issuperset(map(type, value.values())):  # as most messages
+                return value.copy()
+            return {key: self.copy(item) for key, item in value.items()}
+        if ATOMIC_TYPES.issuperset(map(type, value)):
+            return list(value)
+        return [self.copy(item) for item in value]
 
 
 class ImageStore:

@@ -1,16 +1,25 @@
-"""Columns that reward functions log with the `log_extra` that TRL passes them."""
+"""What reward functions log with the `log_extra` and `log_metric` that TRL passes them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
-from logflume.guard import call_guarded
+from logflume.guard import Failure, call_guarded
 from logflume.training.images import copy_messages
-from logflume.values.snapshot import key_text
+from logflume.values.plain import plain
+from logflume.values.snapshot import key_text, snapshot
 
-__all__ = ["LogExtra", "extra_columns"]
+__all__ = [
+    "LogExtra",
+    "LogMetric",
+    "LoggedColumns",
+    "listen",
+    "listeners",
+    "logged_columns",
+    "mean_metrics",
+]
 
 
 class LogExtra:
@@ -27,13 +36,6 @@ class LogExtra:
         self._log_extra = log_extra
         self.columns: dict[str, list[Any]] = {}
 
-    @classmethod
-    def listen(cls, call: dict[str, Any]) -> dict[str, Any]:
-        """Return the arguments of a reward function with a `LogExtra`, if it gets `log_extra`."""
-        if not callable(call.get("log_extra")):
-            return call
-        return {**call, "log_extra": cls(call["log_extra"])}
-
     def __call__(self, column: str, values: Any) -> Any:
         """Log a column of one value for each completion."""
         if not isinstance(values, Sequence) and isinstance(values, Iterable):
@@ -45,23 +47,92 @@ class LogExtra:
         self.columns.setdefault(key_text(column), []).extend(map(copy_messages, values))
 
 
-def extra_columns(calls: Iterable[LogExtra], rows: int) -> tuple[dict[str, list[Any]], list[str]]:
-    """Return the columns of a batch, and what is wrong with those that don't have a value a row.
+class LogMetric:
+    """Stands for the `log_metric` of one call of a reward function, and keeps what it logs.
+
+    Args:
+        log_metric: The trainer's own, which is called with the same arguments.
+
+    Attributes:
+        columns: The logged values, by the name of the metric.
+    """
+
+    def __init__(self, log_metric: Any) -> None:
+        self._log_metric = log_metric
+        self.columns: dict[str, list[Any]] = {}
+
+    def __call__(self, name: str, value: Any) -> Any:
+        """Log one value of a metric, of which the trainer reports the mean."""
+        call_guarded(self._keep, name, value)
+        return self._log_metric(name, value)
+
+    def _keep(self, name: str, value: Any) -> None:
+        self.columns.setdefault(key_text(name), []).append(snapshot(value))
+
+
+_LISTENERS = {"log_extra": LogExtra, "log_metric": LogMetric}
+
+
+def listen(call: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a reward function, with what keeps the columns that it logs."""
+    found = {
+        name: kind(call[name]) for name, kind in _LISTENERS.items() if callable(call.get(name))
+    }
+    return {**call, **found} if found else call
+
+
+def listeners(call: Mapping[str, Any]) -> list[LogExtra | LogMetric]:
+    """Return what `listen` has put among the arguments of a reward function."""
+    found = map(call.get, _LISTENERS)
+    return [one for one in found if isinstance(one, (LogExtra, LogMetric))]
+
+
+class LoggedColumns(NamedTuple):
+    """What the reward functions logged about a batch.
+
+    Attributes:
+        columns: By name, one value for each completion.
+        metrics: By name, the values of metrics that have another number of them.
+        problems: What is wrong with columns that don't have a value for each completion.
+    """
+
+    columns: dict[str, list[Any]]
+    metrics: dict[str, list[Any]]
+    problems: list[str]
+
+
+def logged_columns(calls: Iterable[LogExtra | LogMetric], rows: int) -> LoggedColumns:
+    """Return what the reward functions logged about a batch.
+
+    A metric that a function logs once for each completion, in order, is a column.
 
     Args:
         calls: What each reward function logged. Where two have logged a column of one name, the
             second gets a number.
         rows: The number of completions.
     """
-    columns: dict[str, list[Any]] = {}
-    problems: list[str] = []
+    logged = LoggedColumns({}, {}, [])
     for call in calls:
         for name, values in call.columns.items():
             if len(values) == rows:
-                columns[_numbered(name, columns)] = values
+                logged.columns[_numbered(name, logged.columns)] = values
+            elif isinstance(call, LogMetric):
+                logged.metrics.setdefault(name, []).extend(values)
             else:
-                problems.append(f"log_extra({name!r}): {len(values)} values for {rows} completions")
-    return columns, problems
+                logged.problems.append(
+                    f"log_extra({name!r}): {len(values)} values for {rows} completions"
+                )
+    return logged
+
+
+def mean_metrics(metrics: Mapping[str, Sequence[Any]]) -> dict[str, float]:
+    """Return the mean of each metric, as the trainer reports it; of numbers only."""
+    means = {name: call_guarded(_mean, values) for name, values in metrics.items()}
+    return {name: mean for name, mean in means.items() if not isinstance(mean, Failure)}
+
+
+def _mean(values: Sequence[Any]) -> float:
+    return sum(map(float, plain(values))) / len(values)
 
 
 def _numbered(name: str, taken: Collection[str]) -> str:

@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import orjson
+
+from logflume.guard import Failure, call_guarded, unreadable
 from logflume.values.plain import MAX_JSON_TEXT, json_writable, valid_text
 
 __all__ = ["MessagesJson", "messages_json"]
@@ -13,6 +16,8 @@ __all__ = ["MessagesJson", "messages_json"]
 _SHORTEST = 64
 """Characters that are kept of each text at least, before messages are left out."""
 
+
+_TEXTS = frozenset({str})
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -43,7 +48,9 @@ def messages_json(messages: Any, max_characters: int = MAX_JSON_TEXT) -> Message
     >>> messages_json([{"role": "assistant", "content": "\ud83d"}]).text
     '[{"role":"assistant","content":"\\ud83d"}]'
     """
-    text = _dump(messages)
+    text = call_guarded(_dump_texts if _has_only_texts(messages) else _dump, messages)
+    if isinstance(text, Failure):  # nested too deeply for this thread's stack
+        return _replaced(unreadable("conversation", text.error)[1:-1])
     if len(text) <= max_characters:
         return MessagesJson(text)
     return _shortened(messages, len(text), max_characters)
@@ -59,7 +66,10 @@ def _shortened(messages: Any, length: int, max_characters: int) -> MessagesJson:
             count, removed = shortener.count, shortener.removed
             return MessagesJson(text, f"{count} texts of messages were shortened by {removed:,}")
     # Millions of short texts: the structure itself is too long.
-    note = f"the conversation of {length:,} characters is too long to be kept"
+    return _replaced(f"the conversation of {length:,} characters is too long to be kept")
+
+
+def _replaced(note: str) -> MessagesJson:
     return MessagesJson(_dump([{"role": "logflume", "content": f"<{note}>"}]), note)
 
 
@@ -94,6 +104,21 @@ def _map_texts(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
         return {key: _map_texts(item, change) for key, item in value.items()}
     return value
+
+
+def _has_only_texts(messages: Any) -> bool:
+    """Whether a conversation is one message that has only texts, as most have."""
+    if type(messages) is not list or len(messages) != 1 or type(messages[0]) is not dict:
+        return False
+    (message,) = messages
+    return _TEXTS.issuperset(map(type, message)) and _TEXTS.issuperset(map(type, message.values()))
+
+
+def _dump_texts(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # a lone surrogate
+        return _dump(value)
 
 
 def _dump(value: Any) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from logflume.values.plain import plain
+
+_RowsByTokens: TypeAlias = dict[tuple[int, ...], deque[int]]
 
 __all__ = ["KnownRows", "OutputRows"]
 
@@ -31,16 +33,43 @@ class OutputRows(msgspec.Struct, frozen=True):
 
     def find(self) -> list[int | None]:
         """Return for each scored completion the row in which it is used; None: it is discarded."""
-        rows: dict[tuple[Any, ...], deque[int]] = defaultdict(deque)
-        used = zip(plain(self.used_ids), plain(self.used_mask), strict=True)
-        for row, (ids, mask) in enumerate(used):
+        used_ids = plain(self.used_ids)
+        rows: _RowsByTokens = defaultdict(deque)
+        for row, (ids, mask) in enumerate(zip(used_ids, plain(self.used_mask), strict=True)):
             kept = tuple(int(token) for token, is_token in zip(ids, mask, strict=True) if is_token)
             rows[kept].append(row)
-        found: list[int | None] = []
-        for ids in self.token_ids:
-            candidates = rows.get(tuple(map(int, ids)))
-            found.append(candidates.popleft() if candidates else None)
+        scored = [tuple(map(int, ids)) for ids in self.token_ids]
+        found = [_take(rows, ids) for ids in scored]
+        if len(set(found) - {None}) < min(len(scored), len(used_ids)):
+            self._find_masked(scored, found, used_ids)
         return found
+
+    def _find_masked(
+        self, scored: list[tuple[int, ...]], found: list[int | None], used_ids: list[list[Any]]
+    ) -> None:
+        """Find the completions whose tokens the trainer masks, such as those that are truncated.
+
+        Their rows are the tokens, then padding, of which it is only known that it repeats a token.
+        """
+        missing = {ids for ids, row in zip(scored, found, strict=True) if row is None}
+        lengths = sorted(set(map(len, missing)), reverse=True)
+        rows: _RowsByTokens = defaultdict(deque)
+        for row in sorted(set(range(len(used_ids))) - set(found)):
+            ids = tuple(map(int, used_ids[row]))
+            shortest = len(ids)
+            while shortest and ids[shortest - 1] == ids[-1]:
+                shortest -= 1
+            candidates = (ids[:n] for n in lengths if shortest <= n <= len(ids))
+            if match := next((tokens for tokens in candidates if tokens in missing), None):
+                rows[match].append(row)
+        for index, ids in enumerate(scored):
+            if found[index] is None:
+                found[index] = _take(rows, ids)
+
+
+def _take(rows: _RowsByTokens, ids: tuple[int, ...]) -> int | None:
+    candidates = rows.get(ids)
+    return candidates.popleft() if candidates else None
 
 
 class KnownRows(msgspec.Struct, frozen=True):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from operator import index
+from typing import Any, TypeAlias
+
+from logflume.guard import call_guarded
 
 __all__ = [
     "ByRatio",
@@ -16,6 +19,7 @@ __all__ = [
     "first_groups",
     "keep_all",
     "ratio_above",
+    "valid_rows",
 ]
 
 Policy: TypeAlias = Callable[[int, list[float | None], int | None], list[int]]
@@ -72,6 +76,18 @@ def ratio_above(limit: float) -> ByRatio:
     did: a sign of stale weights, or of a sampler that computes something else.
     """
     return ByRatio(partial(_above, limit))
+
+
+def valid_rows(selected: Iterable[Any], count: int) -> tuple[list[int], bool]:
+    """Return the rows that a policy has selected, each once, and whether a batch has all of them.
+
+    Args:
+        selected: What the policy returned.
+        count: The number of completions in the batch.
+    """
+    indices = [call_guarded(index, row) for row in selected]
+    valid = [row for row in indices if isinstance(row, int) and 0 <= row < count]
+    return list(dict.fromkeys(valid)), len(valid) == len(indices)
 
 
 # Partials of module-level functions, not closures, so that policies can be sent to the process

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from logflume.guard import Failure, call_guarded, unreadable
 from logflume.training.conversations import content_text, only_content, readable
 from logflume.training.message_json import messages_json
-from logflume.values.plain import to_plain
+from logflume.values.plain import json_writable, to_plain
 
 __all__ = ["Prompt", "prompt_id", "question_of", "read_prompts"]
 
@@ -46,8 +47,15 @@ def prompt_id(prompt: Any, images: Sequence[str] = ()) -> str:
     '331e2315b2ce65e4'
     """
     value = {"images": list(images), "prompt": prompt} if images else prompt
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = _canonical_json(value)
+    except ValueError:  # an integer of thousands of digits
+        text = _canonical_json(json_writable(value))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_DIGITS]
+
+
+def _canonical_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def question_of(prompt: Any) -> str:
@@ -57,29 +65,31 @@ def question_of(prompt: Any) -> str:
     return readable(prompt)
 
 
-def read_prompts(prompts: Sequence[Any], images: Sequence[Sequence[str]]) -> list[Prompt]:
+def read_prompts(
+    prompts: Sequence[Any], images: Sequence[Sequence[str]], plain_form: Callable[[Any], Any]
+) -> list[Prompt]:
     """Return what is recorded of prompts. Those of a group are equal, and are read once.
 
     Args:
-        prompts: The prompts as plain values.
+        prompts: The copied prompts.
         images: For each prompt the paths of images that are not in its messages.
+        plain_form: Returns a prompt as plain values.
     """
     known: dict[Any, Prompt] = {}
     found = []
     for prompt, paths in zip(prompts, images, strict=True):
-        key = (_key(prompt), tuple(paths))
+        text = only_content(prompt)
+        if text is None:
+            prompt = plain_form(prompt)
+            key: Any = ("", messages_json(prompt).text, *paths)
+        else:
+            role = None if type(prompt) is str else repr(prompt[0]["role"])
+            key = (role, text, *paths)
         if key not in known:
-            known[key] = _read(prompt, paths)
+            read = call_guarded(_read, plain_form(prompt), paths)
+            known[key] = _unreadable(read) if isinstance(read, Failure) else read
         found.append(known[key])
     return found
-
-
-def _key(prompt: Any) -> Any:
-    """Return what is the same for equal prompts, and only for them."""
-    text = only_content(prompt)
-    if text is None:
-        return ("", messages_json(prompt).text)
-    return text if isinstance(prompt, str) else (repr(prompt[0]["role"]), text)
 
 
 def _read(prompt: Any, images: Sequence[str]) -> Prompt:
@@ -92,6 +102,10 @@ def _read(prompt: Any, images: Sequence[str]) -> Prompt:
         question=question_of(prompt),
         messages=None if is_text else messages_json(prompt).text,
     )
+
+
+def _unreadable(failure: Failure) -> Prompt:
+    return Prompt(text=unreadable("prompt", failure.error))
 
 
 def _is_simple(prompt: Any) -> bool:

@@ -10,7 +10,8 @@ from typing import Any
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.logger import get_logger
 from logflume.training.function_names import distinct_names, name_of
-from logflume.training.log_extra import LogExtra, extra_columns
+from logflume.training.images import copy_messages
+from logflume.training.log_extra import LogExtra, LogMetric, listeners, logged_columns
 from logflume.training.rank_report import RANK_REPORT
 from logflume.training.rollouts import log_rollouts
 from logflume.training.tokens import TokenCapture
@@ -30,20 +31,20 @@ class Stopwatch:
     Attributes:
         seconds: Duration of each function's last call.
         call: Arguments of the last call; None if no function was called.
-        extras: What the functions logged with `log_extra`.
+        logged: What the functions logged with `log_extra` and `log_metric`.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.call: dict[str, Any] | None = None
-        self.extras: list[LogExtra] = []
+        self.logged: list[LogExtra | LogMetric] = []
         self._functions: list[Any] = []
         self._names: list[str] = []
         self._timed: list[Any] = []
 
     def timed(self, functions: Sequence[Any], names: list[str]) -> list[Any]:
         """Return the functions, wrapped to be timed; wrappers of the same functions are reused."""
-        self.seconds, self.call, self.extras = {}, None, []
+        self.seconds, self.call, self.logged = {}, None, []
         if self._functions != functions or self._names != names:
             self._functions, self._names = list(functions), names
             originals = [f.function if isinstance(f, WrappedReward) else f for f in functions]
@@ -58,8 +59,7 @@ class Stopwatch:
         """Record the duration of a function, and what it was called with."""
         self.seconds[name] = seconds
         self.call = call
-        if isinstance(log_extra := call.get("log_extra"), LogExtra):
-            self.extras.append(log_extra)
+        self.logged += listeners(call)
 
 
 class RolloutHooks:
@@ -82,6 +82,8 @@ class RolloutHooks:
         self._scored: list[ScoredBatch] = []
         self._originals: dict[str, Any] = {}
         self._reported: set[str] = set()
+        self._dataset_columns: set[str] | None = None
+        self._returned_columns: set[str] = set()
 
     @staticmethod
     def supports(trainer: Any) -> bool:
@@ -116,6 +118,10 @@ class RolloutHooks:
             timed = self._stopwatch.timed(functions if is_timed else [], names)
             if is_timed:
                 self._trainer.reward_funcs = timed
+            arguments = {**dict(zip(parameters, args, strict=False)), **kwargs}
+            # Before the reward functions can change them.
+            completions = call_guarded(_copies, arguments.get("completions"))
+            prompts = call_guarded(_copies, arguments.get("prompts"))
             started_s = time.perf_counter()
             try:
                 rewards = original(*args, **kwargs)
@@ -123,8 +129,9 @@ class RolloutHooks:
                 if is_timed:
                     self._trainer.reward_funcs = functions
             score_s = time.perf_counter() - started_s
-            arguments = {**dict(zip(parameters, args, strict=False)), **kwargs}
-            noted = call_guarded(self._note, arguments, names, rewards, score_s)
+            noted = call_guarded(
+                self._note, arguments, completions, prompts, names, rewards, score_s
+            )
             if isinstance(noted, Failure):
                 self._report(f"Rewards could not be logged: {describe(noted.error)}")
             return rewards
@@ -136,24 +143,63 @@ class RolloutHooks:
         return distinct_names(list(map(name_of, functions)) if names is None else names)
 
     def _note(
-        self, arguments: dict[str, Any], names: list[str], rewards: Any, score_s: float
+        self,
+        arguments: dict[str, Any],
+        completions: Any,
+        prompts: Any,
+        names: list[str],
+        rewards: Any,
+        score_s: float,
     ) -> None:
         call = self._complete(arguments)
-        completions = call.get("completions")
-        if not isinstance(completions, (list, tuple)):
+        scored = call.get("completions")
+        if not isinstance(scored, (list, tuple)):
             self._report(
                 f"{type(self._trainer).__name__}.{_SCORE} doesn't get `completions` where logflume "
                 "looks for them, so only the metrics of this trainer are logged"
             )
             return
-        extras, problems = extra_columns(self._stopwatch.extras, len(completions))
+        completions = completions if isinstance(completions, list) else _copies(scored)
+        prompts = prompts if isinstance(prompts, list) else _copies(call.get("prompts"))
+        if any(map(_differ, completions, scored)):
+            self._report(
+                "A reward function changes the completions that it gets. They are logged as they "
+                "were before, and the trainer and other functions have the changed ones."
+            )
+        logged = logged_columns(self._stopwatch.logged, len(completions))
         pending = getattr(self._trainer, _PENDING_EXTRAS, None)
         if isinstance(pending, Mapping):  # logged without the argument `log_extra`
             for name, values in pending.items():
-                if name not in extras and len(values) == len(completions):
-                    extras[name] = list(values)
-        seconds = self._stopwatch.seconds
-        self._scored.append(ScoredBatch(call, rewards, names, extras, problems, seconds, score_s))
+                if name not in logged.columns and len(values) == len(completions):
+                    logged.columns[name] = [*map(copy_messages, values)]
+        returned = call_guarded(self._columns_of_rollout_func, call.get("inputs"))
+        if not isinstance(returned, Failure):
+            for name, values in returned.items():
+                logged.columns.setdefault(name, values)
+        self._scored.append(
+            ScoredBatch(
+                call=call,
+                rewards=rewards,
+                names=names,
+                completions=completions,
+                prompts=prompts,
+                logged=logged,
+                reward_s=self._stopwatch.seconds,
+                score_s=score_s,
+            )
+        )
+
+    def _columns_of_rollout_func(self, inputs: Any) -> dict[str, list[Any]]:
+        """Return the fields that a `rollout_func` has returned for each completion.
+
+        TRL adds them to the rows of the dataset, in place.
+        """
+        if not inputs or self._dataset_columns is None:
+            return {}
+        # A row that the dataset hands out again still has them.
+        self._returned_columns |= set(inputs[0]) - self._dataset_columns
+        selected = self._returned_columns - set(self._options.columns)
+        return {name: [copy_messages(row.get(name)) for row in inputs] for name in sorted(selected)}
 
     def _complete(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments under their names in current versions of TRL.
@@ -171,6 +217,8 @@ class RolloutHooks:
     def _wrap_generate(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def generate(*args: Any, **kwargs: Any) -> Any:
             self._scored = []
+            columns = call_guarded(lambda: set((args or [*kwargs.values()])[0][0]))
+            self._dataset_columns = None if isinstance(columns, Failure) else columns
             # Read before: some trainers switch to evaluation while they generate.
             mode, global_step = call_guarded(self._mode), call_guarded(self._global_step)
             started_s = time.perf_counter()
@@ -204,7 +252,7 @@ class RolloutHooks:
             rewards_s = sum(sum(batch.reward_s.values()) for batch in batches)
             RANK_REPORT.add_rollouts(generate_s, rewards_s, score_s - rewards_s)
         used = call_guarded(lambda: len(output["completion_ids"]))
-        scored = sum(len(batch.call["completions"]) for batch in batches)
+        scored = sum(len(batch.completions) for batch in batches)
         is_partial = len(batches) > 1 or (type(used) is int and used != scored)
         for batch in batches:
             rollouts = read_batch(
@@ -217,6 +265,7 @@ class RolloutHooks:
                 is_partial=is_partial,
                 options=self._options,
                 token_capture=self._tokens,
+                report=self._report_late,
             )
             log_rollouts(rollouts)
             for problem in rollouts.problems:
@@ -224,8 +273,34 @@ class RolloutHooks:
         for missing in () if self._tokens is None else self._tokens.missing(output):
             self._report(f"{type(self._trainer).__name__}: {missing}")
 
+    def _report_late(self, problem: str) -> None:
+        """Log a problem of a later thread, once for each kind: the reason may vary."""
+        kind, _, _ = problem.partition(":")
+        if kind not in self._reported:
+            self._reported.add(kind)
+            get_logger("training").warning(f"{type(self._trainer).__name__}: {problem}")
+
     def _report(self, problem: str) -> None:
         """Log what is missing, once."""
         if problem not in self._reported:
             self._reported.add(problem)
             get_logger("training").warning(problem)
+
+
+def _copies(values: Any) -> list[Any] | None:
+    """Return copies of prompts or completions; None if they are no list."""
+    return [*map(copy_messages, values)] if isinstance(values, (list, tuple)) else None
+
+
+def _differ(copy: Any, value: Any) -> bool:
+    """Whether a completion is no longer what was copied: by its texts or its number of messages."""
+    if type(copy) is not list or type(value) is not list:
+        return type(copy) is str and type(value) is str and copy != value
+    return len(copy) != len(value) or any(map(_differs_in_text, copy, value))
+
+
+def _differs_in_text(copy: Any, message: Any) -> bool:
+    if type(copy) is not dict or type(message) is not dict:
+        return False
+    before, now = copy.get("content"), message.get("content")
+    return type(before) is str and before is not now and before != now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -15,8 +15,9 @@ from logflume.pipeline.records import DeferredRecords
 from logflume.training.completion_columns import completion_columns, pad
 from logflume.training.conversations import Conversation, only_content, read_completion
 from logflume.training.function_names import TOTAL
+from logflume.training.log_extra import mean_metrics
 from logflume.training.output_rows import KnownRows, OutputRows
-from logflume.training.policies import Policy, keep_all
+from logflume.training.policies import Policy, keep_all, valid_rows
 from logflume.training.texts import final_answer
 from logflume.training.tokens import CopiedTokens, TokenColumns
 from logflume.values.plain import plain
@@ -81,7 +82,8 @@ class Rollouts(msgspec.Struct, kw_only=True):
         max_tool_rounds: How often results of tools are returned to the model at most; None if the
             trainer calls no tools.
         columns: Columns of the dataset.
-        extras: Columns that reward functions log with TRL's `log_extra`.
+        extras: Columns of values that reward functions and `rollout_func` add to completions.
+        metrics: Values that reward functions log with `log_metric`, not one for each completion.
         prompt_ids: Ids of the prompts, where a column has them.
         tools: Definitions of the tools in each prompt, as JSON text.
         images: Images that belong to each prompt, and are not in its messages.
@@ -96,6 +98,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         keep: Selects the completions that are logged.
         quality: Whether `measure_generations` measures the completions.
         problems: What could not be read from the trainer.
+        report: Takes each problem that appears only when the events are made.
     """
 
     generation: int
@@ -118,6 +121,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     max_tool_rounds: int | None = None
     columns: dict[str, list[Any]] = {}
     extras: dict[str, list[Any]] = {}
+    metrics: dict[str, list[Any]] = {}
     prompt_ids: Sequence[Any] | None = None
     tools: Sequence[str | None] | None = None
     images: Sequence[Any] | None = None
@@ -132,6 +136,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     keep: Policy = keep_all
     quality: bool = True
     problems: list[str] = []
+    report: Callable[[str], None] | None = None
 
     def columns_by_type(self) -> Iterator[ColumnsOfType]:
         """Yield the events by type: `reward`, those of selected completions, then `generation`."""
@@ -141,7 +146,10 @@ class Rollouts(msgspec.Struct, kw_only=True):
         # Lists are plain already; tuples would each be copied.
         rewards = [*map(list, self.table)] if isinstance(self.table, list) else self.table
         table = [[_number(value) for value in row] for row in plain(rewards)]
-        rows = table[self.first_row : self.first_row + count]
+        # A trainer that doesn't gather the rewards has those of this rank only.
+        first = self.first_row if self.first_row + count <= len(table) else 0
+        rows = table[first : first + count]
+        rows += [[None] * len(self.names)] * (count - len(rows))
         weights = [self.weights.get(name, 1.0) for name in self.names]
         totals = [_weighted_sum(row, weights) for row in rows]
         conversations = [read_completion(completion) for completion in self.completions]
@@ -155,13 +163,13 @@ class Rollouts(msgspec.Struct, kw_only=True):
             yield "reward", "reward", _one_event(fields)
         elif shares:  # which no other rank knows
             yield "reward", "reward", _one_event({**common, **shares})
-        kept = list(self.keep(self.generation, totals, self.group_size))
+        kept, problems = self._kept(totals)
         rewards_of_rows = {name: [row[i] for row in rows] for i, name in enumerate(names)}
         rewards_of_rows[f"rewards/{TOTAL}"] = totals
         made = completion_columns(self, kept, conversations, true_answers, rewards_of_rows)
         located = {name: [value] * len(kept) for name, value in common.items()}
         yield "model", "model_output", {**located, **made.columns}
-        problems = [*self.problems, *made.problems]
+        problems += made.problems
         if self.tokens is not None:
             ids = dict(zip(kept, made.columns["id"], strict=True))
             of_tokens = self._token_columns(self.tokens, totals, ids)
@@ -171,9 +179,25 @@ class Rollouts(msgspec.Struct, kw_only=True):
                 yield "model", "tokens", {**located, **of_tokens.columns}
         timings = {"generate_s": self.generate_s, "reward_s": self.reward_s}
         fields = {**common, "rows": count, **timings}
-        if problems:
+        if means := mean_metrics(self.metrics):
+            fields["metrics"] = means
+        if self.report is not None:
+            for problem in problems:
+                self.report(problem)
+        if problems := [*self.problems, *problems]:
             fields["problem"] = "; ".join(dict.fromkeys(problems))
         yield "metrics", "generation", _one_event(fields)
+
+    def _kept(self, totals: list[float | None]) -> tuple[list[int], list[str]]:
+        """Return the rows that the policy selects, and what is wrong with it; then, all rows."""
+        selected = call_guarded(lambda: [*self.keep(self.generation, totals, self.group_size)])
+        rows = range(len(totals))
+        if isinstance(selected, Failure):
+            why = describe(selected.error)
+            return list(rows), [f"the policy for rollouts failed, so all are logged: {why}"]
+        kept, is_valid = valid_rows(selected, len(rows))
+        missing = "the policy for rollouts selects rows that the batch doesn't have"
+        return kept, [] if is_valid else [missing]
 
     def _token_columns(
         self, tokens: CopiedTokens, totals: Sequence[float | None], ids: dict[int, Any]

@@ -17,25 +17,27 @@ from typing import Any, TypeAlias
 import msgspec
 
 from logflume.guard import Failure, call_guarded
-from logflume.training.policies import ByRatio, TokenPolicy
+from logflume.training.policies import ByRatio, TokenPolicy, valid_rows
 from logflume.values.arrays import NumberList, PendingArray, copy_tensor
 from logflume.values.plain import to_plain
 from logflume.values.snapshot import memory_bytes, snapshot
 
-__all__ = ["CopiedTokens", "TokenCapture", "TokenColumns"]
+__all__ = ["SAMPLER_LOGPROBS", "TOOL_MASK", "CopiedTokens", "TokenCapture", "TokenColumns"]
+
+SAMPLER_LOGPROBS = "sampling_per_token_logps"
+TOOL_MASK = "tool_mask"
 
 _LOGPROBS = {
     "logprob": "old_per_token_logps",
-    "sampler_logprob": "sampling_per_token_logps",
+    "sampler_logprob": SAMPLER_LOGPROBS,
     "ref_logprob": "ref_per_token_logps",
 }
 """Fields, and what TRL's trainers name them."""
 
 _RATIO = "importance_sampling_ratio"
-_MASK = "tool_mask"
 _COMPLETION_MASK = "completion_mask"
 _IDS = "completion_ids"
-_COPIED = (*_LOGPROBS.values(), _RATIO, _MASK, _IDS)
+_COPIED = (*_LOGPROBS.values(), _RATIO, TOOL_MASK, _IDS)
 
 _PER_UNIT = 10_000
 """Values are rounded to four decimals, which are more than a training's numerical noise."""
@@ -113,7 +115,7 @@ class TokenCapture:
         if token_ids is None:
             raise TypeError("the trainer doesn't pass the tokens of completions on")
         ids = [_copy_row(row) for row in token_ids]
-        names = _COPIED if output.get(_MASK) is not None else (*_COPIED, _COMPLETION_MASK)
+        names = _COPIED if output.get(TOOL_MASK) is not None else (*_COPIED, _COMPLETION_MASK)
         arrays = {name: _copy(output[name]) for name in names if output.get(name) is not None}
         return CopiedTokens(ids, arrays, self._policy, self._pieces)
 
@@ -186,8 +188,10 @@ class CopiedTokens(msgspec.Struct, frozen=True):
         known = rows.largest_ratios(list(kept)) if by_ratio else {r: totals[r] for r in kept}
         scores = [known.get(row) for row in range(len(totals))]
         policy = self.policy.policy if isinstance(self.policy, ByRatio) else self.policy
-        selected = set(policy(generation, scores, group_size))
-        chosen = [row for row in kept if row in selected]
+        selected, is_valid = valid_rows(policy(generation, scores, group_size), len(totals))
+        if not is_valid:
+            rows.problems.append("the policy for tokens selects rows that the batch doesn't have")
+        chosen = sorted({*kept} & {*selected})
         columns: dict[str, list[Any]] = {
             "id": [kept[row] for row in chosen],
             "token_ids": [_packed_ids(rows.ids[row]) for row in chosen],
@@ -239,7 +243,7 @@ class _TokenRows:
             if values is not None
         }
         mask = self._mask(aligned)
-        if mask is not None and (_MASK in self._arrays or self._has_zero(mask, aligned)):
+        if mask is not None and (TOOL_MASK in self._arrays or self._has_zero(mask, aligned)):
             fields["mask"] = self._packed("q", mask.long(), aligned)
         return fields
 
@@ -313,7 +317,7 @@ class _TokenRows:
 
     def _mask(self, rows: list[int]) -> Any:
         """Return 1 for each token of the model's own that counts; None if there is no mask."""
-        return self._rows(_MASK if _MASK in self._arrays else _COMPLETION_MASK, rows)
+        return self._rows(TOOL_MASK if TOOL_MASK in self._arrays else _COMPLETION_MASK, rows)
 
     def _ratios(self, rows: list[int]) -> Any:
         """Return the ratio of each token, as the trainer limits it; None if it is unknown."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from logflume.guard import Failure, call_guarded, describe
 from logflume.training.conversations import is_all_of_the_model
 from logflume.training.images import copy_messages
+from logflume.training.log_extra import LoggedColumns
 from logflume.training.output_rows import OutputRows
 from logflume.training.policies import Policy, TokenPolicy
 from logflume.training.rollouts import Rollouts
@@ -51,8 +52,9 @@ class ScoredBatch(NamedTuple):
         call: Its arguments by name: `inputs`, `prompts`, `completions`, `completion_ids_list`.
         rewards: What it returned: the rewards of all ranks, shape [completions, functions].
         names: The names of the reward functions.
-        extras: The columns that reward functions logged with `log_extra`.
-        problems: What is wrong with others.
+        completions: Copies of the completions, as they were before the reward functions had them.
+        prompts: Copies of the prompts, likewise; None if they could not be copied.
+        logged: What the reward functions logged.
         reward_s: The duration of each reward function.
         score_s: The duration of the call.
     """
@@ -60,8 +62,9 @@ class ScoredBatch(NamedTuple):
     call: Mapping[str, Any]
     rewards: Any
     names: list[str]
-    extras: dict[str, list[Any]]
-    problems: list[str]
+    completions: list[Any]
+    prompts: list[Any] | None
+    logged: LoggedColumns
     reward_s: dict[str, float]
     score_s: float
 
@@ -92,6 +95,7 @@ def read_batch(
     is_partial: bool,
     options: CaptureOptions,
     token_capture: TokenCapture | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Rollouts:
     """Return the rollouts of a batch.
 
@@ -105,15 +109,12 @@ def read_batch(
         is_partial: Whether the output may have other rows than the scored completions.
         options: What is captured.
         token_capture: Copies the tokens; None: they are not recorded.
-
-    Raises:
-        KeyError: There are no completions among the arguments.
+        report: Takes each problem that appears only when the events are made.
     """
     reader = _Reader()
     call = scored.call
-    completions = [copy_messages(completion) for completion in call["completions"]]
+    completions, prompts = scored.completions, scored.prompts
     count = len(completions)
-    prompts = reader.read("prompts", _copies, call.get("prompts"))
     token_ids = call.get("completion_ids_list")
     inputs = call.get("inputs")
     fields = output if isinstance(output, Mapping) else {}
@@ -151,7 +152,8 @@ def read_batch(
         max_tokens=_number(trainer, "max_completion_length"),
         max_tool_rounds=_max_tool_rounds(trainer),
         columns=reader.read("columns", _columns, inputs, options.columns) or {},
-        extras=scored.extras,
+        extras=scored.logged.columns,
+        metrics=scored.logged.metrics,
         prompt_ids=reader.read("prompt ids", _prompt_ids, inputs, options.prompt_id),
         tools=reader.read("tools", tool_definitions, trainer, count),
         images=reader.read("images", _images, inputs, prompts),
@@ -163,18 +165,15 @@ def read_batch(
         generate_s=generate_s,
         keep=options.keep,
         quality=options.quality,
+        report=report,
     )
-    rollouts.problems = [*dict.fromkeys([*reader.problems, *scored.problems])]
+    rollouts.problems = [*dict.fromkeys([*reader.problems, *scored.logged.problems])]
     return rollouts
 
 
 def _rank(trainer: Any) -> tuple[int, bool]:
     accelerator = trainer.accelerator
     return int(accelerator.process_index), bool(accelerator.is_main_process)
-
-
-def _copies(values: Any) -> list[Any]:
-    return [copy_messages(value) for value in values]
 
 
 def _copy_values(tensor: Any) -> Any:

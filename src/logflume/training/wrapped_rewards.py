@@ -16,7 +16,7 @@ from logflume.logger.logger import get_logger
 from logflume.training.conversations import is_all_of_the_model
 from logflume.training.function_names import distinct_names, name_of
 from logflume.training.images import copy_messages
-from logflume.training.log_extra import LogExtra, extra_columns
+from logflume.training.log_extra import LogExtra, LogMetric, listen, listeners, logged_columns
 from logflume.training.policies import every
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.step_tracker import STEP_TRACKER
@@ -52,7 +52,7 @@ class RewardBatch:
         self._weights = dict(zip(names, weights, strict=False))
         self._values: dict[str, Any] = {}
         self._seconds: dict[str, float] = {}
-        self._extras: list[LogExtra] = []
+        self._logged: list[LogExtra | LogMetric] = []
 
     def add(self, name: str, values: Any, call: dict[str, Any], seconds: float) -> None:
         """Add the result of one function, and log the batch if it was the last.
@@ -68,8 +68,7 @@ class RewardBatch:
             self._clear()
         self._values[name] = list(values.tolist() if hasattr(values, "tolist") else values)
         self._seconds[name] = seconds
-        if isinstance(log_extra := call.get("log_extra"), LogExtra):
-            self._extras.append(log_extra)
+        self._logged += listeners(call)
         if len(self._values) == len(self._names):
             try:
                 self._log(call)
@@ -79,7 +78,7 @@ class RewardBatch:
     def _clear(self) -> None:
         self._values = {}
         self._seconds = {}
-        self._extras = []
+        self._logged = []
 
     def _log(self, call: dict[str, Any]) -> None:
         global_step = getattr(call.get("trainer_state"), "global_step", None)
@@ -89,7 +88,7 @@ class RewardBatch:
         columns: dict[str, list[Any]] = {
             name: snapshot(call[name]) for name in ("question", "answer") if name in call
         }
-        extras, problems = extra_columns(self._extras, len(completions))
+        logged = logged_columns(self._logged, len(completions))
         rollouts = Rollouts(
             generation=STEP_TRACKER.next_generation(mode),
             global_step=global_step,
@@ -102,8 +101,9 @@ class RewardBatch:
             weights=self._weights,
             completion_tokens=_completion_tokens(completions, token_ids),
             columns=columns,
-            extras=extras,
-            problems=problems,
+            extras=logged.columns,
+            metrics=logged.metrics,
+            problems=logged.problems,
             reward_s=self._seconds,
             keep=every(STEP_TRACKER.outputs_every),
         )
@@ -143,7 +143,7 @@ class WrappedReward:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, log its result and return it."""
-        kwargs = LogExtra.listen(kwargs)
+        kwargs = listen(kwargs)
         started_s = time.perf_counter()
         try:
             result = self.function(*args, **kwargs)
@@ -174,7 +174,7 @@ class AsyncWrappedReward(WrappedReward):
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Await the function, log its result and return it."""
-        kwargs = LogExtra.listen(kwargs)
+        kwargs = listen(kwargs)
         started_s = time.perf_counter()
         try:
             result = await self.function(*args, **kwargs)
