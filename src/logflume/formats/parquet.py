@@ -86,9 +86,9 @@ def _check_columns(schema: pa.Schema) -> None:
     """
     import pyarrow as pa
 
-    types = dict(zip(schema.names, schema.types, strict=True))
     for name, expected in _RESERVED_TYPES.items():
-        if str(types.get(name)) != expected:
+        index = schema.get_field_index(name)  # -1 also if there are several
+        if index < 0 or str(schema.field(index).type) != expected:
             raise pa.ArrowInvalid(f"the column {name} is not of type {expected}")
 
 
