@@ -155,6 +155,7 @@ class Snapshot:
 
     Attributes:
         run: The name of the run; None if its id is unknown.
+        rank: The rank of the writer; None if the names of its files don't have it.
         is_renamed: Whether that name differs from the run's id.
 
     Raises:
@@ -163,6 +164,7 @@ class Snapshot:
 
     def __init__(self, writer: Writer, name: str | None = None) -> None:
         self.run = name or (None if writer.state is None else writer.state.run)
+        self.rank = writer.rank if writer.has_known_rank else None
         self.is_renamed = name is not None
         self._writer = writer
         self._parts: dict[str, list[Part]] = {}

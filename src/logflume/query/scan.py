@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 
 from logflume.query.columns import PATTERN, check, join_schemas, match
+from logflume.query.extremes import Extremes
 from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.sources import Source, find_sources, read_sources
@@ -63,8 +64,9 @@ def read_events(
     *,
     columns: Sequence[str] | None = None,
     steps: Steps = None,
-    seqs: Mapping[str, Collection[int]] | None = None,
+    seqs: Mapping[tuple[str, int], Collection[int]] | None = None,
     prefilter: Callable[[pa.Table], pa.Table] | None = None,
+    extremes: Extremes | None = None,
     kinds: Callable[[pa.Field[Any]], bool] | None = None,
 ) -> pa.Table:
     """Return the events of a type, run by run.
@@ -76,10 +78,11 @@ def read_events(
         event_type: The type.
         columns: Names and patterns of the columns to read; None: all.
         steps: The steps.
-        seqs: The requested `seq` numbers, by run; None: all. Events of other ranks or attempts
-            with the same `seq` are returned, too.
+        seqs: The requested `seq` numbers, by run and rank; None: all. Events of other attempts or
+            forked children with the same `seq` are returned, too.
         prefilter: Reduces pieces of the result before they are concatenated, where possible. The
             caller has to apply it again to the whole result.
+        extremes: The events that `prefilter` selects, if it selects those with extreme values.
         kinds: Selects the columns of each writer by their types, before those of several writers
             are joined: a field may be text in one run and a number in another. Requested columns
             may then be missing. None: all, of which differing ones become text.
@@ -88,15 +91,17 @@ def read_events(
         QueryError: There is no such column.
         RunError: A journal is damaged.
     """
-    runs = [run for run in runs if seqs is None or run.id is None or run.id in seqs]
+    if seqs is not None:
+        of_runs = {run for run, _ in seqs}
+        runs = [run for run in runs if run.id is None or run.id in of_runs]
     sources = find_sources([snapshot for run in runs for snapshot in run.snapshots], event_type)
     step_filter = RowFilter.from_steps(steps)
     columns = [columns] if isinstance(columns, str) else columns
 
     def row_filter(source: Source) -> RowFilter:
-        return (
-            step_filter if seqs is None else step_filter._replace(seqs=seqs.get(source.run or ""))
-        )
+        if seqs is None or source.run is None or source.rank is None:
+            return step_filter
+        return step_filter._replace(seqs=seqs.get((source.run, source.rank), ()))
 
     latest_only = any(run.latest_only for run in runs)
     step_columns = _STEP_COLUMNS if latest_only else []
@@ -105,7 +110,8 @@ def read_events(
         names = [*match(columns, available.names), *_ORDER_COLUMNS, *step_columns]
         return [n for n in dict.fromkeys(names) if kinds is None or kinds(available.field(n))]
 
-    results = read_sources(sources, required, row_filter, None if latest_only else prefilter)
+    reduced = (None, None) if latest_only else (prefilter, extremes)
+    results = read_sources(sources, required, row_filter, *reduced)
     schemas = list({id(result.schema): result.schema for result in results}.values())
     if kinds is not None:
         schemas = [pa.schema([field for field in schema if kinds(field)]) for schema in schemas]
