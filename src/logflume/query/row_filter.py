@@ -59,14 +59,14 @@ class RowFilter(NamedTuple):
         has_limits = (self.first, self.last) != (None, None)
         return ["step"] * has_limits + ["seq"] * (self.seqs is not None)
 
-    def may_match(self, steps: Limits, seqs: Limits) -> bool:
+    def may_match(self, steps: Limits = None, seqs: Limits = None) -> bool:
         """Whether events whose columns have these limits may include matching ones."""
         if steps and self.first is not None and steps[1] < self.first:
             return False
         if steps and self.last is not None and steps[0] > self.last:
             return False
         if seqs is None or self.seqs is None:
-            return True
+            return self.seqs is None or len(self.seqs) > 0
         return any(seqs[0] <= seq <= seqs[1] for seq in self.seqs)
 
     def apply(self, events: pa.Table) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -26,17 +26,28 @@ _STEP_COLUMNS = ["step", "mode", "attempt"]
 _RETRIES = 20
 
 
-class RunFiles(NamedTuple):
-    """The files of one run.
+class RunFiles:
+    """The files of one run. A query that reads them several times converts a journal only once.
 
-    Attributes:
+    Args:
         snapshots: One for each writer.
         latest_only: Whether to return only the latest attempt of each step. False if the run has
             only one attempt.
+
+    Attributes:
+        snapshots, latest_only: As given.
     """
 
-    snapshots: list[Snapshot]
-    latest_only: bool
+    def __init__(self, snapshots: list[Snapshot], latest_only: bool) -> None:
+        self.snapshots = snapshots
+        self.latest_only = latest_only
+        self._sources: dict[str, list[Source]] = {}
+
+    def sources(self, event_type: str) -> list[Source]:
+        """Return the sources of the events of a type, one for each writer."""
+        if event_type not in self._sources:
+            self._sources[event_type] = find_sources(self.snapshots, event_type)
+        return self._sources[event_type]
 
     @property
     def id(self) -> str | None:
@@ -94,7 +105,7 @@ def read_events(
     if seqs is not None:
         of_runs = {run for run, _ in seqs}
         runs = [run for run in runs if run.id is None or run.id in of_runs]
-    sources = find_sources([snapshot for run in runs for snapshot in run.snapshots], event_type)
+    sources = [source for run in runs for source in run.sources(event_type)]
     step_filter = RowFilter.from_steps(steps)
     columns = [columns] if isinstance(columns, str) else columns
 

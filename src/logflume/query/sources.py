@@ -51,6 +51,7 @@ class Source:
         rank: The rank of the writer; None if unknown.
         files: Parquet files, in order.
         journal: The events that only the journal has.
+        schema: All columns of the files, once they have been read; None before.
     """
 
     def __init__(self, snapshot: Snapshot, event_type: str) -> None:
@@ -58,6 +59,7 @@ class Source:
         self.rank = snapshot.rank
         self.files = snapshot.files(event_type)
         self.journal = JournalEvents(snapshot, event_type)
+        self.schema: pa.Schema | None = None
 
 
 class ScanResult(NamedTuple):
@@ -108,21 +110,16 @@ def read_sources(
         read = _map_in_threads(lambda file: _read_file(file, columns, prefilter), files)
     pieces = iter(read)
     of_sources = [list(islice(pieces, len(source.files))) for source in sources]
-    newest = zip(sources, (of_source[-1:] for of_source in of_sources), strict=True)
-    convert_journals([(source.journal, _newest_schema(source, last)) for source, last in newest])
+    for source, of_source in zip(sources, of_sources, strict=True):
+        source.schema = of_source[-1].schema if of_source else None
+    convert_journals([(s.journal, s.schema) for s in sources if filter_for(s).may_match()])
     for source, of_source in zip(sources, of_sources, strict=True):
         if source.journal.table is not None:
             events = filter_for(source).apply(source.journal.table)
             schema, names = columns.find(events.schema)
             of_source.append(ScanResult(schema, events.select(names)))
-    return [_concat(of_source) for of_source in of_sources]
-
-
-def _newest_schema(source: Source, newest: Sequence[ScanResult]) -> pa.Schema | None:
-    """Return the schema of a source's newest file, which has all columns so far."""
-    if not newest or source.journal.is_converted:
-        return None
-    return newest[0].schema
+    join = _Join()
+    return [join.concat(of_source) for of_source in of_sources]
 
 
 class _KnownSchemas:
@@ -145,15 +142,26 @@ class _KnownSchemas:
         return self._known[-1]
 
 
-def _concat(results: Sequence[ScanResult]) -> ScanResult:
-    """Return the results of one source as one."""
-    if not results:
-        return ScanResult(pa.schema([]), pa.table({}))
-    if len(results) == 1:
-        return results[0]
-    schema = join_schemas(result.events.schema for result in results)
-    events = pa.concat_tables([widen(result.events, schema) for result in results])
-    return ScanResult(join_schemas(result.schema for result in results), events)
+class _Join:
+    """Joins the results of a source. The schemas of a thousand sources are joined few times."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[int, bool], ...], tuple[pa.Schema, pa.Schema]] = {}
+
+    def concat(self, results: Sequence[ScanResult]) -> ScanResult:
+        """Return the results of one source as one."""
+        if not results:
+            return ScanResult(pa.schema([]), pa.table({}))
+        if len(results) == 1:
+            return results[0]
+        # Equal schemas are the same object here, and their events have the same columns, if any.
+        key = tuple((id(result.schema), result.events.num_columns > 0) for result in results)
+        if key not in self._known:
+            of_events = join_schemas(result.events.schema for result in results)
+            self._known[key] = of_events, join_schemas(result.schema for result in results)
+        of_events, schema = self._known[key]
+        events = pa.concat_tables([widen(result.events, of_events) for result in results])
+        return ScanResult(schema, events)
 
 
 class _File(NamedTuple):
@@ -187,8 +195,10 @@ def _read_file(file: _File, columns: _KnownSchemas, prefilter: Prefilter | None)
     if not file.may_match:
         if not file.is_newest:
             return ScanResult(pa.schema([]), pa.table({}))
-        with open_part(file.path) as opened:
-            return ScanResult(columns.find(opened.schema_arrow)[0], pa.table({}))
+        if (schema := file.source.schema) is None:
+            with open_part(file.path) as opened:
+                schema = opened.schema_arrow
+        return ScanResult(columns.find(schema)[0], pa.table({}))
     with open_part(file.path) as opened:
         schema, names = columns.find(opened.schema_arrow)
         events = _read_groups(opened, _find_groups(opened, file.row_filter), file, names)
