@@ -27,14 +27,24 @@ from typing import Any
 from logflume.events.reserved import Aggregate
 from logflume.values.declared import declared_aggregate
 
-__all__ = ["TRAINING", "aggregate", "aggregate_of"]
+__all__ = [
+    "SHARES_OF_GROUPS",
+    "TRAINING",
+    "ZERO_STD",
+    "aggregate",
+    "aggregate_of",
+    "names_of_counts",
+]
 
 TRAINING = "_training"
 """The number of the training within its attempt, which readers add to events."""
 
 _STATISTICS: dict[str, Aggregate] = {"n": "sum", "min": "min", "max": "max", "std": "std"}
-_ZERO_STD = "/frac_zero_std"
-_SHARES_OF_GROUPS = frozenset({"frac_all_correct", "frac_none_correct"})
+ZERO_STD = "/frac_zero_std"
+"""The end of the names of shares of the groups of a list of rewards."""
+
+SHARES_OF_GROUPS = frozenset({"frac_all_correct", "frac_none_correct"})
+"""Other shares of groups, of the total reward."""
 
 
 @lru_cache(maxsize=8192)
@@ -108,22 +118,22 @@ def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
 
 def _weight(name: str, event: Mapping[str, Any]) -> float:
     """Return the number of values, or of groups, that the value of a field is the mean of."""
-    if name.endswith(_ZERO_STD):
-        return _count_groups(event, name.removesuffix(_ZERO_STD))
-    if name in _SHARES_OF_GROUPS:
+    if name.endswith(ZERO_STD):
+        return _count_groups(event, name.removesuffix(ZERO_STD))
+    if name in SHARES_OF_GROUPS:
         groups = event.get("groups")
         return _count_groups(event, "rewards/total") if groups is None else float(groups)
-    for count in _counts(name):
+    for count in names_of_counts(name):
         if (n := event.get(count)) is not None:
             return float(n) if _is_count(n) else 1.0
     return 1.0
 
 
 @lru_cache(maxsize=8192)
-def _counts(name: str) -> list[str]:
+def names_of_counts(name: str) -> list[str]:
     """Return the names that the number of values may have, nearest first.
 
-    >>> _counts("rewards/form/mean")
+    >>> names_of_counts("rewards/form/mean")
     ['rewards/form/n', 'rewards/n', 'n']
     """
     parts = name.split("/")[:-1]
