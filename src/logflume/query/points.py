@@ -26,7 +26,8 @@ def find_restarts(read: Callable[..., pa.Table]) -> list[dict[str, Any]]:
     Args:
         read: Returns the events of a type, with some of their columns.
     """
-    events = read("run_started", columns=_OF_START, steps=None)
+    # The first event of an attempt is the pipeline's own.
+    events = read("run_started", columns=_OF_START, steps=None, min_seq=1)
     seen: set[tuple[Any, ...]] = set()
     restarts = []
     for start in events.sort_by("timestamp").to_pylist():

@@ -254,8 +254,10 @@ class Snapshot:
 
     def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the events that Parquet lacks."""
-        is_wanted = None if event_type is None else event_type_filter(event_type)
-        lines = (line for line in self._lines() if is_wanted is None or is_wanted(line.raw))
+        lines = self._lines()
+        if event_type is not None:
+            may_match = event_type_filter(event_type)
+            lines = (line for line in lines if may_match(line.raw))
         return (e for e in map(parse_line, lines) if event_type is None or e["event"] == event_type)
 
     def _lines(self) -> Iterable[Line]:

@@ -15,7 +15,7 @@ from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.sources import Source, find_sources, read_sources
 from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LatestAttempts
-from logflume.values.arrow import Columns, widen
+from logflume.values.arrow import Columns, concat_widened
 
 __all__ = ["RunFiles", "Steps", "count_events", "find_types", "read_events", "retry_if_replaced"]
 
@@ -76,6 +76,7 @@ def read_events(
     columns: Sequence[str] | None = None,
     steps: Steps = None,
     seqs: Mapping[tuple[str, int], Collection[int]] | None = None,
+    min_seq: int = 0,
     prefilter: Callable[[pa.Table], pa.Table] | None = None,
     extremes: Extremes | None = None,
     kinds: Callable[[pa.Field[Any]], bool] | None = None,
@@ -91,6 +92,7 @@ def read_events(
         steps: The steps.
         seqs: The requested `seq` numbers, by run and rank; None: all. Events of other attempts or
             forked children with the same `seq` are returned, too.
+        min_seq: The lowest `seq` number.
         prefilter: Reduces pieces of the result before they are concatenated, where possible. The
             caller has to apply it again to the whole result.
         extremes: The events that `prefilter` selects, if it selects those with extreme values.
@@ -106,7 +108,7 @@ def read_events(
         of_runs = {run for run, _ in seqs}
         runs = [run for run in runs if run.id is None or run.id in of_runs]
     sources = [source for run in runs for source in run.sources(event_type)]
-    step_filter = RowFilter.from_steps(steps)
+    step_filter = RowFilter.from_steps(steps)._replace(min_seq=min_seq)
     columns = [columns] if isinstance(columns, str) else columns
 
     def row_filter(source: Source) -> RowFilter:
@@ -141,7 +143,7 @@ def read_events(
             tables += _latest([source for source, _ in of_run], [e for _, e in of_run], step_filter)
         else:
             tables += [events for _, events in of_run]
-    return pa.concat_tables([widen(events, tables[0].schema) for events in tables])
+    return concat_widened(tables, tables[0].schema)
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:

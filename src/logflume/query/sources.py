@@ -111,7 +111,8 @@ def read_sources(
     pieces = iter(read)
     of_sources = [list(islice(pieces, len(source.files))) for source in sources]
     for source, of_source in zip(sources, of_sources, strict=True):
-        source.schema = of_source[-1].schema if of_source else None
+        if source.schema is None and of_source and of_source[-1].schema.names:
+            source.schema = of_source[-1].schema
     convert_journals([(s.journal, s.schema) for s in sources if filter_for(s).may_match()])
     for source, of_source in zip(sources, of_sources, strict=True):
         if source.journal.table is not None:
@@ -146,7 +147,7 @@ class _Join:
     """Joins the results of a source. The schemas of a thousand sources are joined few times."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[tuple[int, bool], ...], tuple[pa.Schema, pa.Schema]] = {}
+        self._known: dict[Any, tuple[pa.Schema, pa.Schema, bool]] = {}
 
     def concat(self, results: Sequence[ScanResult]) -> ScanResult:
         """Return the results of one source as one."""
@@ -156,12 +157,16 @@ class _Join:
             return results[0]
         # Equal schemas are the same object here, and their events have the same columns, if any.
         key = tuple((id(result.schema), result.events.num_columns > 0) for result in results)
+        tables = [result.events for result in results]
         if key not in self._known:
-            of_events = join_schemas(result.events.schema for result in results)
-            self._known[key] = of_events, join_schemas(result.schema for result in results)
-        of_events, schema = self._known[key]
-        events = pa.concat_tables([widen(result.events, of_events) for result in results])
-        return ScanResult(schema, events)
+            of_events = join_schemas(table.schema for table in tables)
+            are_equal = all(table.schema.equals(of_events) for table in tables)
+            schema = join_schemas(result.schema for result in results)
+            self._known[key] = schema, of_events, are_equal
+        schema, of_events, are_equal = self._known[key]
+        if not are_equal:
+            tables = [widen(table, of_events) for table in tables]
+        return ScanResult(schema, pa.concat_tables(tables))
 
 
 class _File(NamedTuple):
@@ -182,6 +187,8 @@ class _File(NamedTuple):
     @property
     def may_match(self) -> bool:
         """Whether it may have matching events, according to its name."""
+        if self.row_filter.seqs is None and not self.row_filter.min_seq:
+            return True
         part = Part.of_name(self.path.name)
         return self.row_filter.may_match(None, (part.first_seq, part.last_seq))
 
@@ -190,10 +197,10 @@ def _read_file(file: _File, columns: _KnownSchemas, prefilter: Prefilter | None)
     """Return the matching events of a file, skipping row groups without any.
 
     Of a file whose name rules out matching events, only the schema is read, and only if it is the
-    newest one.
+    newest one: the other columns of events that are selected one by one don't depend on the rank.
     """
     if not file.may_match:
-        if not file.is_newest:
+        if not file.is_newest or file.row_filter.seqs is None:
             return ScanResult(pa.schema([]), pa.table({}))
         if (schema := file.source.schema) is None:
             with open_part(file.path) as opened:

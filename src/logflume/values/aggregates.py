@@ -29,15 +29,11 @@ from logflume.values.declared import declared_aggregate
 
 __all__ = [
     "SHARES_OF_GROUPS",
-    "TRAINING",
     "ZERO_STD",
     "aggregate",
     "aggregate_of",
     "names_of_counts",
 ]
-
-TRAINING = "_training"
-"""The number of the training within its attempt, which readers add to events."""
 
 _STATISTICS: dict[str, Aggregate] = {"n": "sum", "min": "min", "max": "max", "std": "std"}
 ZERO_STD = "/frac_zero_std"
@@ -64,8 +60,8 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
     Args:
         event_type: The type of the events.
         name: Name of the field.
-        events: The events, in order. If there are values of several attempts, or of several
-            trainings within one, those of the latest one count.
+        events: The events, in order. If there are values of several attempts, those of the latest one
+            count.
 
     Returns:
         The value; None if there is none. NaN if any of the values is.
@@ -97,12 +93,8 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
 
 
 def _of_latest(events: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    latest = max(map(_training, events), default=(0, 0))
-    return [event for event in events if _training(event) == latest]
-
-
-def _training(event: Mapping[str, Any]) -> tuple[int, int]:
-    return event.get("attempt", 0), event.get(TRAINING, 0)
+    latest = max((event.get("attempt", 0) for event in events), default=0)
+    return [event for event in events if event.get("attempt", 0) == latest]
 
 
 def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
