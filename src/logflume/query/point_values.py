@@ -80,7 +80,8 @@ class PointValues:
 
     def _sum(self, points: Array, values: Array | None = None) -> Array:
         """Return the sum of the values of each point, or their number."""
-        return np.bincount(points, values, minlength=len(self._sizes))
+        sums = np.bincount(points, values, minlength=len(self._sizes))
+        return sums.astype(np.float64)  # also those of no values
 
     def _latest(self, rows: Array) -> Array:
         """Return those of the rows that are of the latest training of their point."""
