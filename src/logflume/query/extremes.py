@@ -54,10 +54,10 @@ class Extremes(NamedTuple):
         ]
 
     def bound(self, file: ParquetFile, group: int, run: str | None) -> Key | None:
-        """Return a key that is not above that of any event in a row group of a file with the column.
+        """Return a key that is not above that of any event in a row group.
 
         Args:
-            file: The file.
+            file: The file, which has the column.
             group: The number of the row group.
             run: The run that its events are of; None: unknown.
 

@@ -92,9 +92,7 @@ def _find_values(
     np.maximum.at(latest, of_event, attempts)
     is_latest = attempts == latest[of_event]
     events = _without_lists(events.filter(pa.array(is_latest)))
-    return PointValues(
-        event_type, events, of_event[is_latest], _number_trainings(events, restarts)
-    )
+    return PointValues(event_type, events, of_event[is_latest], _number_trainings(events, restarts))
 
 
 def _number_groups(events: pa.Table, keys: Sequence[str]) -> Any:

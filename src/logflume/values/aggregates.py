@@ -60,8 +60,7 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
     Args:
         event_type: The type of the events.
         name: Name of the field.
-        events: The events, in order. If there are values of several attempts, those of the latest one
-            count.
+        events: The events, in order. Of the values of several attempts, those of the latest count.
 
     Returns:
         The value; None if there is none. NaN if any of the values is.
