@@ -29,12 +29,12 @@ class Extremes(NamedTuple):
 
     Attributes:
         column: The column, which holds numbers. Null and NaN don't count.
-        count: The number of events, at least 1.
+        size: The number of events, at least 1.
         is_highest: Whether the highest values are requested.
     """
 
     column: str
-    count: int
+    size: int
     is_highest: bool
 
     def keys(self, events: pa.Table) -> list[Key]:

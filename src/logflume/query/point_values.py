@@ -81,14 +81,14 @@ class PointValues:
     def _sum(self, points: Array, values: Array | None = None) -> Array:
         """Return the sum of the values of each point, or their number."""
         sums = np.bincount(points, values, minlength=len(self._sizes))
-        return sums.astype(np.float64)  # also those of no values
+        return np.asarray(sums, np.float64)  # also those of no values
 
     def _latest(self, rows: Array) -> Array:
         """Return those of the rows that are of the latest training of their point."""
         trainings, points = self._trainings[rows], self._of_event[rows]
         latest = np.full(len(self._sizes), -1)
         np.maximum.at(latest, points, trainings)
-        return rows[trainings == latest[points]]
+        return np.asarray(rows[trainings == latest[points]])
 
     def _last_of_each_rank(self, rows: Array) -> Array:
         ranks, _ = self._column("rank")

@@ -299,13 +299,13 @@ def _read_extremes(
     keys: list[Key] = []
     start, count = 0, _THREADS
     while start < len(candidates):
-        if len(keys) == extremes.count and candidates[start].bound > keys[-1]:
+        if len(keys) == extremes.size and candidates[start].bound > keys[-1]:
             break
         chosen = candidates[start : start + count]
         for candidate, found in zip(chosen, _map_in_threads(read_group, chosen), strict=True):
             events[candidate.number].append(found)
             keys += extremes.keys(found)
-        keys = sorted(keys)[: extremes.count]
+        keys = sorted(keys)[: extremes.size]
         start, count = start + count, 2 * count
     return [
         ScanResult(schema, pa.concat_tables(of_file) if of_file else pa.table({}))
