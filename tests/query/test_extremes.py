@@ -63,7 +63,8 @@ def test_the_worst_and_the_best_of_any_ranks(
     """They are those of all rewards of the journals, sorted; ties by step, rank and `seq`."""
     with tempfile.TemporaryDirectory() as folder:
         run = logflume.open_run(write_ranks(Path(folder), ranks))
-        rows = run.outputs(**{"best" if is_best else "worst": count}).to_pylist()
+        found = run.outputs(best=count) if is_best else run.outputs(worst=count)
+        rows = found.to_pylist()
         events = [
             event
             for event in journaled(Path(folder, "r"), "model_output")

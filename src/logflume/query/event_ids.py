@@ -56,10 +56,10 @@ def _find(
     return events, pa.array(indices, mask=indices < 0)
 
 
-def seqs_of(rows: pa.Table) -> dict[tuple[str, int], set[int]]:
-    """Return the `seq` numbers of some events, by run and rank."""
-    seqs: dict[tuple[str, int], set[int]] = {}
+def seqs_of(rows: pa.Table) -> dict[tuple[str, int], list[int]]:
+    """Return the `seq` numbers of some events, by run and rank, sorted."""
+    seqs: dict[tuple[str, int], list[int]] = {}
     ids: Any = rows.select(["run", "rank", "seq"]).to_pydict()
     for run, rank, seq in zip(*ids.values(), strict=True):
-        seqs.setdefault((run, rank), set()).add(seq)
-    return seqs
+        seqs.setdefault((run, rank), []).append(seq)
+    return {source: sorted(set(of_source)) for source, of_source in seqs.items()}

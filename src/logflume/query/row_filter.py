@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from bisect import bisect_left
+from collections.abc import Sequence
 from functools import reduce
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
@@ -27,13 +28,13 @@ class RowFilter(NamedTuple):
     Attributes:
         first: The first step; None: no limit.
         last: The last step; None: no limit.
-        seqs: The `seq` numbers of the events; None: all.
+        seqs: The `seq` numbers of the events, sorted; None: all.
         min_seq: The lowest `seq` number.
     """
 
     first: int | None = None
     last: int | None = None
-    seqs: Collection[int] | None = None
+    seqs: Sequence[int] | None = None
     min_seq: int = 0
 
     @classmethod
@@ -71,7 +72,8 @@ class RowFilter(NamedTuple):
             return False
         if seqs is None or self.seqs is None:
             return self.seqs is None or len(self.seqs) > 0
-        return any(seqs[0] <= seq <= seqs[1] for seq in self.seqs)
+        following = bisect_left(self.seqs, seqs[0])
+        return following < len(self.seqs) and self.seqs[following] <= seqs[1]
 
     def apply(self, events: pa.Table) -> pa.Table:
         """Return the matching events of a table that has the required columns."""

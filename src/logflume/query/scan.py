@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -75,7 +75,7 @@ def read_events(
     *,
     columns: Sequence[str] | None = None,
     steps: Steps = None,
-    seqs: Mapping[tuple[str, int], Collection[int]] | None = None,
+    seqs: Mapping[tuple[str, int], Sequence[int]] | None = None,
     min_seq: int = 0,
     prefilter: Callable[[pa.Table], pa.Table] | None = None,
     extremes: Extremes | None = None,
@@ -90,8 +90,8 @@ def read_events(
         event_type: The type.
         columns: Names and patterns of the columns to read; None: all.
         steps: The steps.
-        seqs: The requested `seq` numbers, by run and rank; None: all. Events of other attempts or
-            forked children with the same `seq` are returned, too.
+        seqs: The requested `seq` numbers, by run and rank, sorted; None: all. Events of other
+            attempts or forked children with the same `seq` are returned, too.
         min_seq: The lowest `seq` number.
         prefilter: Reduces pieces of the result before they are concatenated, where possible. The
             caller has to apply it again to the whole result.
