@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import logflume
@@ -33,8 +33,16 @@ ATTEMPTS = st.lists(
 )
 
 
+WITH_AND_WITHOUT_MODE: list[dict[str, list[Any]]] = [
+    {"0": [("reward", 1, None, 0.0, [0.0, 0.0])], "1": []},
+    {"1": [("reward", 1, "train", 0.0, [])]},
+]
+"""An event without a mode, and later an empty one of training, which is the same point."""
+
+
 @settings(max_examples=40, deadline=None)
 @given(ATTEMPTS)
+@example(WITH_AND_WITHOUT_MODE)
 def test_points_of_any_run(attempts: list[dict[str, list[Any]]]) -> None:
     """Each metric of each step is the aggregate of all values that its events stand for."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:

@@ -28,9 +28,9 @@ from logflume.formats.atomic import size_bytes
 from logflume.guard import Failure, call_guarded, describe
 from logflume.query.last_values import LastValues, read_hyperparameters, read_last_values
 from logflume.query.open_run import Run, open_runs
-from logflume.runs.files import find_writers
+from logflume.runs.files import Writer, find_writers
 from logflume.runs.removal import archive_run, check_removable, remove_run
-from logflume.runs.status import RunStatus, read_run_status
+from logflume.runs.status import RunStatus, status_of
 from logflume.terminal.cells import cell_len
 
 __all__ = ["app"]
@@ -179,10 +179,13 @@ def _distinguishing(listed: Sequence[dict[str, Any]]) -> list[str]:
 def _describe(run: Run) -> dict[str, Any]:
     # Guarded: somebody else's files may have values that no reader expects, and one line for their
     # run is better than no list.
-    status = call_guarded(read_run_status, run.folder)
+    writers = call_guarded(find_writers, run.folder)
+    status = (
+        writers if isinstance(writers, Failure) else call_guarded(status_of, run.folder, writers)
+    )
     if isinstance(status, Failure):
         status = RunStatus(run.folder.name, "damaged")
-    read = call_guarded(_read_journal, run)
+    read = writers if isinstance(writers, Failure) else call_guarded(_read_journal, run, writers)
     if isinstance(read, Failure):
         error = str(read.error) or describe(read.error)
         echo(error if str(run.folder) in error else f"{run.folder}: {error}", err=True)
@@ -205,9 +208,8 @@ def _describe(run: Run) -> dict[str, Any]:
     }
 
 
-def _read_journal(run: Run) -> tuple[LastValues, dict[str, Any]]:
+def _read_journal(run: Run, writers: Sequence[Writer]) -> tuple[LastValues, dict[str, Any]]:
     """Return the last values of a run, and the hyperparameters of its trainer."""
-    writers = find_writers(run.folder)
     return read_last_values(writers) or _query_last(run), read_hyperparameters(writers)
 
 

@@ -228,20 +228,11 @@ def _duration(run: Run, info: RunSummary) -> str:
 
 
 def _total_duration_s(run: Run) -> float | None:
-    """Return the time that all attempts took, in seconds; None if nothing was recorded.
+    """Return the time that all attempts took, in seconds; None if nothing was recorded."""
+    from logflume.query.scan import retry_if_replaced
+    from logflume.query.summary import find_total_duration_s
 
-    An attempt that was killed, or still runs, took the time up to its last recorded report.
-    """
-    from logflume.query.open_run import open_run
-
-    everything = open_run(run.folder, attempts="all")
-    limits: dict[int, tuple[Any, Any]] = {}
-    for event_type in ("run_started", "run_finished", "training", "evaluation", "system"):
-        for row in everything.events(event_type, columns=["attempt", "timestamp"]).to_pylist():
-            first, last = limits.get(row["attempt"], (row["timestamp"], row["timestamp"]))
-            limits[row["attempt"]] = min(first, row["timestamp"]), max(last, row["timestamp"])
-    times_s = [(last - first).total_seconds() for first, last in limits.values()]
-    return sum(times_s) if times_s else None
+    return retry_if_replaced(lambda: find_total_duration_s(run.folder))
 
 
 def _read_alerts(run: Run) -> list[dict[str, Any]]:

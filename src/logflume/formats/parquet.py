@@ -86,9 +86,9 @@ def _check_columns(schema: pa.Schema) -> None:
     """
     import pyarrow as pa
 
-    types = dict(zip(schema.names, schema.types, strict=True))
     for name, expected in _RESERVED_TYPES.items():
-        if str(types.get(name)) != expected:
+        index = schema.get_field_index(name)  # -1 also if there are several
+        if index < 0 or str(schema.field(index).type) != expected:
             raise pa.ArrowInvalid(f"the column {name} is not of type {expected}")
 
 
@@ -164,10 +164,15 @@ class Part(NamedTuple):
         match = _NAME.fullmatch(name)
         if match is None:
             raise ValueError(f"{name!r} is not the name of a part")
-        attempt, first_seq, last_seq = map(int, match.groups()[:3])
-        if rows < 0 and match[4] is not None:
-            rows = int(match[4])
-        return cls(name, attempt, first_seq, last_seq, rows, size_bytes)
+        part = cls.of_match(match)
+        return part._replace(rows=part.rows if rows < 0 else rows, size_bytes=size_bytes)
+
+    @classmethod
+    def of_match(cls, match: re.Match[str]) -> Part:
+        """Return the part with the file name that this is a match of."""
+        attempt, first_seq, last_seq, rows = match.groups()
+        rows_or_unknown = -1 if rows is None else int(rows)
+        return cls(match[0], int(attempt), int(first_seq), int(last_seq), rows_or_unknown, -1)
 
     def covers(self, other: Part) -> bool:
         """Whether the range of another part is within the range of this one."""
@@ -191,10 +196,10 @@ def list_parts(folder: Path) -> list[Part]:
     """Return the parts in the folder of an event type, in order, as their names describe them."""
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if is_part_name(entry.name))
+            matches = [match for entry in entries if (match := _NAME.fullmatch(entry.name))]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [Part.of_name(name) for name in names]
+    return sorted(map(Part.of_match, matches))
 
 
 def has_parts(folder: Path) -> bool:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +37,12 @@ _VALUE_BYTES = 8
 """Of a number in memory, at most."""
 
 
+_MAX_KNOWN = 8
+
+_KnownColumns: TypeAlias = "tuple[Any, frozenset[str] | None, tuple[list[int], list[int]]]"
+"""The schema of a file, names of columns, and the result of `_find_columns` for both."""
+
+
 class ParquetFile:
     """An open Parquet file, whose rows are read within the limits.
 
@@ -51,12 +58,16 @@ class ParquetFile:
         pa.ArrowException: It is damaged.
     """
 
+    _known_columns: ClassVar[tuple[_KnownColumns, ...]] = ()
+    """Results of `_find_columns`: the files of many ranks have the same columns, and going through
+    them in each file takes as long as reading it."""
+
     def __init__(self, path: Path) -> None:
         # Not `read_table`, which takes a folder named `a=b`, such as a run's, for a partition
         # column.
         import pyarrow.parquet as pq
 
-        if path.exists() and not path.is_file():
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - fast
             raise OSError(errno.EINVAL, "not a regular file", str(path))
         self._path = path
         self._file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
@@ -139,31 +150,37 @@ class ParquetFile:
         Raises:
             OSError: Their numbers alone, and the pages with their texts, exceed the limit.
         """
-        numbers = self._column_numbers(columns)
+        texts, numbers = self._column_numbers(columns)
         certain_bytes = 0
         worst = []
         for index in groups:
             group: Any = self.metadata.row_group(index)
             of_group = texts_bytes = 0
             for column in map(group.column, numbers):
-                of_group += column.total_uncompressed_size
-                if column.physical_type not in _TEXTS:
-                    of_group += column.num_values * _VALUE_BYTES
-                elif column.has_dictionary_page:
-                    texts_bytes += column.num_values * column.total_uncompressed_size
+                of_group += column.total_uncompressed_size + column.num_values * _VALUE_BYTES
+            for column in map(group.column, texts):
+                size = column.total_uncompressed_size
+                of_group += size
+                if column.has_dictionary_page:
+                    texts_bytes += column.num_values * size
             certain_bytes += of_group
             worst.append(of_group + texts_bytes)
         if certain_bytes > LEAST_BYTES and certain_bytes > self._max_bytes():
             raise self._refusal(_TOO_LARGE)
         return worst
 
-    def _column_numbers(self, columns: Sequence[str] | None) -> Sequence[int]:
-        """Return the numbers of the Parquet columns of some columns, with those nested in them."""
-        numbers = range(self.metadata.num_columns)
-        if columns is None:
-            return numbers
-        wanted, schema = set(columns), self.metadata.schema
-        return [n for n in numbers if not wanted.isdisjoint(_prefixes(schema.column(n).path))]
+    def _column_numbers(self, columns: Sequence[str] | None) -> tuple[list[int], list[int]]:
+        """Return the numbers of the Parquet columns of some columns: of texts, and of others."""
+        names = None if columns is None else frozenset(columns)
+        own = self.metadata.schema
+        for schema, known_names, found in ParquetFile._known_columns:
+            if known_names == names and schema.equals(own):
+                return found
+        found = _find_columns(own, names)
+        # Replaced, never changed: other threads may go through it.
+        known = ParquetFile._known_columns[: _MAX_KNOWN - 1]
+        ParquetFile._known_columns = ((own, names, found), *known)
+        return found
 
     def _refusal(self, problem: str) -> OSError:
         return OSError(errno.EFBIG, problem, str(self._path))
@@ -171,6 +188,18 @@ class ParquetFile:
 
 _TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _TOO_LARGE = f"more than {MAX_RATIO:,} times its size, and more than 512 MB, when it is read"
+
+
+def _find_columns(
+    schema: pq.ParquetSchema, names: frozenset[str] | None
+) -> tuple[list[int], list[int]]:
+    """Return the numbers of the Parquet columns of texts, and of others, with nested ones."""
+    found: tuple[list[int], list[int]] = ([], [])
+    for number in range(len(schema)):
+        column = schema.column(number)
+        if names is None or not names.isdisjoint(_prefixes(column.path)):
+            found[column.physical_type not in _TEXTS].append(number)
+    return found
 
 
 def _prefixes(path: str) -> Iterator[str]:

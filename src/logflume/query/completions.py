@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from logflume.exceptions import MissingExtraError, QueryError
 from logflume.query.columns import check, holds_numbers
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
+from logflume.query.extremes import Extremes
 from logflume.query.groupings import number_together
 from logflume.query.prompt_ids import TEXTS
 from logflume.query.text_search import SEARCHED, check_pattern, contains
@@ -83,7 +84,10 @@ def read_completions(
         rows = _select(wanted, rows)
     else:
         select = partial(_select, wanted)
-        rows = select(read(_TYPE, columns=_filter_columns(wanted), prefilter=select))
+        columns_read = _filter_columns(wanted)
+        rows = select(
+            read(_TYPE, columns=columns_read, prefilter=select, extremes=_extremes(wanted))
+        )
     _, events = read_same(read, _TYPE, rows, columns)
     return events if columns is None else events.select(check(columns, events.column_names, _TYPE))
 
@@ -123,6 +127,12 @@ def _filter_columns(wanted: CompletionFilter) -> list[str]:
         if any(isinstance(group, Mapping) for group in wanted.groups):
             columns += [optional("prompt_id"), *TEXTS]
     return columns
+
+
+def _extremes(wanted: CompletionFilter) -> Extremes | None:
+    """Return which completions have the highest or lowest rewards, if these are requested."""
+    count = wanted.worst if wanted.best is None else wanted.best
+    return Extremes(wanted.by, count, wanted.best is not None) if count else None
 
 
 def _read_where(read: Callable[..., pa.Table], where: str) -> pa.Table:

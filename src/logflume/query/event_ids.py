@@ -11,7 +11,7 @@ import pyarrow as pa
 from logflume.query.groupings import number_together
 from logflume.query.prompt_ids import TEXTS, question_texts
 
-__all__ = ["IDS", "OPTIONAL_IDS", "read_questions", "read_same"]
+__all__ = ["IDS", "OPTIONAL_IDS", "read_questions", "read_same", "seqs_of"]
 
 IDS = ["run", "rank", "attempt", "seq"]
 """The columns that identify an event, with `process` where it exists."""
@@ -48,7 +48,7 @@ def _find(
 ) -> tuple[pa.Table, Any]:
     """Return events, and the index of the one for each row; null if there is none."""
     needed = None if columns is None else [*columns, *IDS, *OPTIONAL_IDS]
-    events = read(event_type, columns=needed, seqs=_seqs_of(rows))
+    events = read(event_type, columns=needed, seqs=seqs_of(rows))
     wanted, found, count = number_together(rows, events, [*IDS, "process"])
     index = np.full(count, -1)
     index[found] = np.arange(len(events))
@@ -56,10 +56,10 @@ def _find(
     return events, pa.array(indices, mask=indices < 0)
 
 
-def _seqs_of(rows: pa.Table) -> dict[str, set[int]]:
-    """Return the `seq` numbers of some events, by run."""
-    seqs: dict[str, set[int]] = {}
-    ids: Any = rows.select(["run", "seq"]).to_pylist()
-    for row in ids:
-        seqs.setdefault(row["run"], set()).add(row["seq"])
-    return seqs
+def seqs_of(rows: pa.Table) -> dict[tuple[str, int], list[int]]:
+    """Return the `seq` numbers of some events, by run and rank, sorted."""
+    seqs: dict[tuple[str, int], list[int]] = {}
+    ids: Any = rows.select(["run", "rank", "seq"]).to_pydict()
+    for run, rank, seq in zip(*ids.values(), strict=True):
+        seqs.setdefault((run, rank), []).append(seq)
+    return {source: sorted(set(of_source)) for source, of_source in seqs.items()}

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from logflume.formats.journal import Line, open_journal, parse_line, read_lines
-from logflume.formats.journal_lines import event_type_filter
+from logflume.formats.journal import Line, open_journal, parse_line
 from logflume.runs.files import Writer
 
 __all__ = ["LastValues", "read_hyperparameters", "read_last_values"]
@@ -72,8 +70,8 @@ def read_last_values(writers: Sequence[Writer]) -> LastValues | None:
             tail_bytes *= _GROWTH
 
 
-_FIRST_LINES = 200
-"""A trainer reports its arguments before its first step."""
+_HEAD_BYTES = 1 << 18
+"""Of the beginning of a journal. A trainer reports its arguments before its first step."""
 
 
 def read_hyperparameters(writers: Sequence[Writer]) -> dict[str, Any]:
@@ -85,18 +83,26 @@ def read_hyperparameters(writers: Sequence[Writer]) -> dict[str, Any]:
     Raises:
         RunError: The journal can't be read, or is damaged there.
     """
-    may_match = event_type_filter("run_started")
     found: dict[str, Any] = {}
     with ExitStack() as stack:
         files = open_journal(writers[0], stack) if writers else []
-        for line in islice(read_lines(files), _FIRST_LINES):
-            if line.is_complete and may_match(line.raw):
+        for path, file in files[:1]:
+            data = file.read(_HEAD_BYTES)
+            data = data[: data.rfind(b"\n") + 1]
+            end = 0
+            while (position := data.find(_type_pattern("run_started"), end)) >= 0:
+                start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position) + 1
                 found |= {
                     name.removeprefix(HYPERPARAMETERS): value
-                    for name, value in parse_line(line).items()
+                    for name, value in parse_line(Line(data[start:end], path, None)).items()
                     if name.startswith(HYPERPARAMETERS) and value is not None
                 }
     return found
+
+
+def _type_pattern(event_type: str) -> bytes:
+    # Quotes within texts are escaped, so what is found is the event's own type.
+    return b'"event":"%s",' % event_type.encode()
 
 
 def _attempt(writer: Writer) -> int:
@@ -139,8 +145,7 @@ class _End:
 
         Events of an evaluation don't count.
         """
-        # Quotes within texts are escaped, so what is found is the event's own type.
-        pattern = b'"event":"%s",' % event_type.encode()
+        pattern = _type_pattern(event_type)
         last: dict[str, Any] = {}
         end = len(self._data)
         while (position := self._data.rfind(pattern, 0, end)) >= 0:

@@ -71,6 +71,7 @@ def read_metrics(
 
 def _read(read: Callable[..., pa.Table], event_type: str, names: Sequence[str]) -> _Metrics:
     events = read(event_type, columns=_columns(event_type, names), kinds=_is_needed)
+    events = events.combine_chunks()  # of a thousand ranks, each operation takes that many of them
     modes: Any = events["mode"]
     modes = pc.fill_null(modes, "train")
     if event_type == "evaluation":  # has no mode of its own in runs of earlier versions
@@ -81,7 +82,7 @@ def _read(read: Callable[..., pa.Table], event_type: str, names: Sequence[str]) 
 
 def _is_needed(field: pa.Field[Any]) -> bool:
     is_list = field.name.startswith("rewards/") and pa.types.is_list(field.type)
-    return field.name in _RESERVED or holds_numbers(field.type) or is_list
+    return field.name in _KEYS or holds_numbers(field.type) or is_list
 
 
 def _columns(event_type: str, names: Sequence[str]) -> list[str] | None:

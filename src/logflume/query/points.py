@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.values.aggregates import TRAINING, aggregate
+from logflume.query.point_values import PointValues
 
 __all__ = ["find_restarts", "merge_events"]
 
@@ -27,7 +26,8 @@ def find_restarts(read: Callable[..., pa.Table]) -> list[dict[str, Any]]:
     Args:
         read: Returns the events of a type, with some of their columns.
     """
-    events = read("run_started", columns=_OF_START, steps=None)
+    # The first event of an attempt is the pipeline's own.
+    events = read("run_started", columns=_OF_START, steps=None, min_seq=1)
     seen: set[tuple[Any, ...]] = set()
     restarts = []
     for start in events.sort_by("timestamp").to_pylist():
@@ -69,17 +69,30 @@ def merge_events(
     if not (sizes > 1).any():
         return points
     rows = np.flatnonzero(sizes[groups] > 1)
-    several = _number_trainings(_without_lists(events.take(rows)), restarts()).to_pylist()
-    by_group: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
-    for group, event in zip(groups[rows].tolist(), several, strict=True):
-        by_group[group].append(event)
+    number = np.cumsum((sizes > 1)[order]) - 1  # of each point among those of several events
+    of_group = np.empty(len(sizes), np.int64)
+    of_group[order] = number
+    values = _find_values(event_type, events.take(rows), of_group[groups[rows]], restarts())
     is_merged = pa.array(sizes[order] > 1)
-    of_points = [by_group[group] for group in order.tolist() if group in by_group]
     for name in metrics:
-        values = [aggregate(event_type, name, events_of) for events_of in of_points]
-        merged = pa.array(values, pa.float64())
-        points = _replace(points, name, pc.replace_with_mask(points[name], is_merged, merged))
+        merged = pc.replace_with_mask(points[name], is_merged, values.aggregate(name))
+        points = _replace(points, name, merged)
     return points
+
+
+def _find_values(
+    event_type: str, events: pa.Table, of_event: Any, restarts: list[dict[str, Any]]
+) -> PointValues:
+    """Return the values of points of several events, given the number of each event's point.
+
+    Only the latest attempt of each point counts: that of events with and without a mode differs.
+    """
+    attempts = events["attempt"].to_numpy()
+    latest = np.zeros(of_event.max() + 1, np.int64)
+    np.maximum.at(latest, of_event, attempts)
+    is_latest = attempts == latest[of_event]
+    events = _without_lists(events.filter(pa.array(is_latest)))
+    return PointValues(event_type, events, of_event[is_latest], _number_trainings(events, restarts))
 
 
 def _number_groups(events: pa.Table, keys: Sequence[str]) -> Any:
@@ -96,10 +109,8 @@ def _number_groups(events: pa.Table, keys: Sequence[str]) -> Any:
     return np.unique(groups, return_inverse=True)[1]
 
 
-def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> pa.Table:
-    """Add the number of the training within its attempt that each event belongs to."""
-    if not restarts:
-        return events
+def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> Any:
+    """Return the number of the training within its attempt that each event belongs to."""
     numbers = np.zeros(len(events), dtype=np.int64)
     for start in restarts:
         is_of_run = pc.and_(
@@ -107,7 +118,7 @@ def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> pa.Ta
         )
         is_later = pc.greater_equal(events["timestamp"], pa.scalar(start["timestamp"]))
         numbers += pc.and_(is_of_run, is_later).to_numpy(zero_copy_only=False)
-    return events.append_column(TRAINING, pa.array(numbers))
+    return numbers
 
 
 def _without_lists(events: pa.Table) -> pa.Table:

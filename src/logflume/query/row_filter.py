@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from bisect import bisect_left
+from collections.abc import Sequence
 from functools import reduce
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
@@ -27,12 +28,14 @@ class RowFilter(NamedTuple):
     Attributes:
         first: The first step; None: no limit.
         last: The last step; None: no limit.
-        seqs: The `seq` numbers of the events; None: all.
+        seqs: The `seq` numbers of the events, sorted; None: all.
+        min_seq: The lowest `seq` number.
     """
 
     first: int | None = None
     last: int | None = None
-    seqs: Collection[int] | None = None
+    seqs: Sequence[int] | None = None
+    min_seq: int = 0
 
     @classmethod
     def from_steps(cls, steps: Steps) -> RowFilter:
@@ -57,17 +60,20 @@ class RowFilter(NamedTuple):
     def columns(self) -> list[str]:
         """The columns that the filter needs."""
         has_limits = (self.first, self.last) != (None, None)
-        return ["step"] * has_limits + ["seq"] * (self.seqs is not None)
+        return ["step"] * has_limits + ["seq"] * (self.seqs is not None or self.min_seq > 0)
 
-    def may_match(self, steps: Limits, seqs: Limits) -> bool:
+    def may_match(self, steps: Limits = None, seqs: Limits = None) -> bool:
         """Whether events whose columns have these limits may include matching ones."""
         if steps and self.first is not None and steps[1] < self.first:
             return False
         if steps and self.last is not None and steps[0] > self.last:
             return False
+        if seqs and seqs[1] < self.min_seq:
+            return False
         if seqs is None or self.seqs is None:
-            return True
-        return any(seqs[0] <= seq <= seqs[1] for seq in self.seqs)
+            return self.seqs is None or len(self.seqs) > 0
+        following = bisect_left(self.seqs, seqs[0])
+        return following < len(self.seqs) and self.seqs[following] <= seqs[1]
 
     def apply(self, events: pa.Table) -> pa.Table:
         """Return the matching events of a table that has the required columns."""
@@ -79,6 +85,8 @@ class RowFilter(NamedTuple):
             masks.append(pc.greater_equal(events["step"], pa.scalar(self.first)))
         if self.last is not None and self.first != self.last:
             masks.append(pc.less_equal(events["step"], pa.scalar(self.last)))
+        if self.min_seq > 0:
+            masks.append(pc.greater_equal(events["seq"], pa.scalar(self.min_seq)))
         if self.seqs is not None:
             seqs = pa.array(self.seqs, pa.int64())
             masks.append(pc.is_in(events["seq"], value_set=seqs))

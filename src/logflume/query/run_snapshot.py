@@ -155,6 +155,7 @@ class Snapshot:
 
     Attributes:
         run: The name of the run; None if its id is unknown.
+        rank: The rank of the writer; None if the names of its files don't have it.
         is_renamed: Whether that name differs from the run's id.
 
     Raises:
@@ -163,6 +164,7 @@ class Snapshot:
 
     def __init__(self, writer: Writer, name: str | None = None) -> None:
         self.run = name or (None if writer.state is None else writer.state.run)
+        self.rank = writer.rank if writer.has_known_rank else None
         self.is_renamed = name is not None
         self._writer = writer
         self._parts: dict[str, list[Part]] = {}
@@ -252,8 +254,10 @@ class Snapshot:
 
     def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the events that Parquet lacks."""
-        is_wanted = None if event_type is None else event_type_filter(event_type)
-        lines = (line for line in self._lines() if is_wanted is None or is_wanted(line.raw))
+        lines = self._lines()
+        if event_type is not None:
+            may_match = event_type_filter(event_type)
+            lines = (line for line in lines if may_match(line.raw))
         return (e for e in map(parse_line, lines) if event_type is None or e["event"] == event_type)
 
     def _lines(self) -> Iterable[Line]:

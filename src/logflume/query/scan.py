@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from logflume.query.columns import PATTERN, check, join_schemas, match
+from logflume.query.extremes import Extremes
 from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.sources import Source, find_sources, read_sources
 from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LatestAttempts
-from logflume.values.arrow import Columns, widen
+from logflume.values.arrow import Columns, concat_widened
 
 __all__ = ["RunFiles", "Steps", "count_events", "find_types", "read_events", "retry_if_replaced"]
 
@@ -25,17 +26,28 @@ _STEP_COLUMNS = ["step", "mode", "attempt"]
 _RETRIES = 20
 
 
-class RunFiles(NamedTuple):
-    """The files of one run.
+class RunFiles:
+    """The files of one run. A query that reads them several times converts a journal only once.
 
-    Attributes:
+    Args:
         snapshots: One for each writer.
         latest_only: Whether to return only the latest attempt of each step. False if the run has
             only one attempt.
+
+    Attributes:
+        snapshots, latest_only: As given.
     """
 
-    snapshots: list[Snapshot]
-    latest_only: bool
+    def __init__(self, snapshots: list[Snapshot], latest_only: bool) -> None:
+        self.snapshots = snapshots
+        self.latest_only = latest_only
+        self._sources: dict[str, list[Source]] = {}
+
+    def sources(self, event_type: str) -> list[Source]:
+        """Return the sources of the events of a type, one for each writer."""
+        if event_type not in self._sources:
+            self._sources[event_type] = find_sources(self.snapshots, event_type)
+        return self._sources[event_type]
 
     @property
     def id(self) -> str | None:
@@ -63,8 +75,10 @@ def read_events(
     *,
     columns: Sequence[str] | None = None,
     steps: Steps = None,
-    seqs: Mapping[str, Collection[int]] | None = None,
+    seqs: Mapping[tuple[str, int], Sequence[int]] | None = None,
+    min_seq: int = 0,
     prefilter: Callable[[pa.Table], pa.Table] | None = None,
+    extremes: Extremes | None = None,
     kinds: Callable[[pa.Field[Any]], bool] | None = None,
 ) -> pa.Table:
     """Return the events of a type, run by run.
@@ -76,10 +90,12 @@ def read_events(
         event_type: The type.
         columns: Names and patterns of the columns to read; None: all.
         steps: The steps.
-        seqs: The requested `seq` numbers, by run; None: all. Events of other ranks or attempts
-            with the same `seq` are returned, too.
+        seqs: The requested `seq` numbers, by run and rank, sorted; None: all. Events of other
+            attempts or forked children with the same `seq` are returned, too.
+        min_seq: The lowest `seq` number.
         prefilter: Reduces pieces of the result before they are concatenated, where possible. The
             caller has to apply it again to the whole result.
+        extremes: The events that `prefilter` selects, if it selects those with extreme values.
         kinds: Selects the columns of each writer by their types, before those of several writers
             are joined: a field may be text in one run and a number in another. Requested columns
             may then be missing. None: all, of which differing ones become text.
@@ -88,15 +104,17 @@ def read_events(
         QueryError: There is no such column.
         RunError: A journal is damaged.
     """
-    runs = [run for run in runs if seqs is None or run.id is None or run.id in seqs]
-    sources = find_sources([snapshot for run in runs for snapshot in run.snapshots], event_type)
-    step_filter = RowFilter.from_steps(steps)
+    if seqs is not None:
+        of_runs = {run for run, _ in seqs}
+        runs = [run for run in runs if run.id is None or run.id in of_runs]
+    sources = [source for run in runs for source in run.sources(event_type)]
+    step_filter = RowFilter.from_steps(steps)._replace(min_seq=min_seq)
     columns = [columns] if isinstance(columns, str) else columns
 
     def row_filter(source: Source) -> RowFilter:
-        return (
-            step_filter if seqs is None else step_filter._replace(seqs=seqs.get(source.run or ""))
-        )
+        if seqs is None or source.run is None or source.rank is None:
+            return step_filter
+        return step_filter._replace(seqs=seqs.get((source.run, source.rank), ()))
 
     latest_only = any(run.latest_only for run in runs)
     step_columns = _STEP_COLUMNS if latest_only else []
@@ -105,7 +123,8 @@ def read_events(
         names = [*match(columns, available.names), *_ORDER_COLUMNS, *step_columns]
         return [n for n in dict.fromkeys(names) if kinds is None or kinds(available.field(n))]
 
-    results = read_sources(sources, required, row_filter, None if latest_only else prefilter)
+    reduced = (None, None) if latest_only else (prefilter, extremes)
+    results = read_sources(sources, required, row_filter, *reduced)
     schemas = list({id(result.schema): result.schema for result in results}.values())
     if kinds is not None:
         schemas = [pa.schema([field for field in schema if kinds(field)]) for schema in schemas]
@@ -124,7 +143,7 @@ def read_events(
             tables += _latest([source for source, _ in of_run], [e for _, e in of_run], step_filter)
         else:
             tables += [events for _, events in of_run]
-    return pa.concat_tables([widen(events, tables[0].schema) for events in tables])
+    return concat_widened(tables, tables[0].schema)
 
 
 def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:

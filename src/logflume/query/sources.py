@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from logflume.formats.parquet import Part, open_part
-from logflume.query.columns import join_schemas
+from logflume.formats.parquet_file import ParquetFile
+from logflume.query.columns import holds_numbers, join_schemas
+from logflume.query.extremes import Extremes, Key, find_limits, find_statistics
 from logflume.query.journal_tables import JournalEvents, convert_journals
-from logflume.query.row_filter import Limits, RowFilter
+from logflume.query.row_filter import RowFilter
 from logflume.query.run_snapshot import Snapshot
 from logflume.values.arrow import widen
 
@@ -47,14 +48,18 @@ class Source:
 
     Attributes:
         run: The run's id; None if unknown.
+        rank: The rank of the writer; None if unknown.
         files: Parquet files, in order.
         journal: The events that only the journal has.
+        schema: All columns of the files, once they have been read; None before.
     """
 
     def __init__(self, snapshot: Snapshot, event_type: str) -> None:
         self.run = snapshot.run
+        self.rank = snapshot.rank
         self.files = snapshot.files(event_type)
         self.journal = JournalEvents(snapshot, event_type)
+        self.schema: pa.Schema | None = None
 
 
 class ScanResult(NamedTuple):
@@ -79,6 +84,7 @@ def read_sources(
     select_columns: SelectColumns,
     filter_for: Callable[[Source], RowFilter],
     prefilter: Prefilter | None = None,
+    extremes: Extremes | None = None,
 ) -> list[ScanResult]:
     """Return the matching events of each source.
 
@@ -88,37 +94,33 @@ def read_sources(
             files with equal schemas.
         filter_for: Returns the row filter for a source.
         prefilter: Reduces the events read from each file; None: they are kept as they are.
+        extremes: The events that `prefilter` selects, if it selects the extreme ones. Row groups
+            that can't have any aren't read.
     """
     columns = _KnownSchemas(select_columns)
-
-    def read(file: tuple[Path, Source]) -> ScanResult:
-        path, source = file
-        result = _read_file(path, source.run, columns, filter_for(source))
-        if prefilter is None or len(result.events) < _PREFILTER_ROWS:
-            return result
-        return result._replace(events=prefilter(result.events))
-
-    files = [(path, source) for source in sources for path in source.files]
-    pieces = iter(_map_in_threads(read, files))
+    files = [
+        _File(path, source, filter_for(source), path == source.files[-1])
+        for source in sources
+        for path in source.files
+    ]
+    read = None
+    if extremes is not None and prefilter is not None:
+        read = _read_extremes(files, columns, prefilter, extremes)
+    if read is None:
+        read = _map_in_threads(lambda file: _read_file(file, columns, prefilter), files)
+    pieces = iter(read)
     of_sources = [list(islice(pieces, len(source.files))) for source in sources]
-    newest = zip(sources, (of_source[-1:] for of_source in of_sources), strict=True)
-    convert_journals([(source.journal, _newest_schema(source, last)) for source, last in newest])
+    for source, of_source in zip(sources, of_sources, strict=True):
+        if source.schema is None and of_source and of_source[-1].schema.names:
+            source.schema = of_source[-1].schema
+    convert_journals([(s.journal, s.schema) for s in sources if filter_for(s).may_match()])
     for source, of_source in zip(sources, of_sources, strict=True):
         if source.journal.table is not None:
             events = filter_for(source).apply(source.journal.table)
             schema, names = columns.find(events.schema)
             of_source.append(ScanResult(schema, events.select(names)))
-    return [_concat(of_source) for of_source in of_sources]
-
-
-def _newest_schema(source: Source, newest: Sequence[ScanResult]) -> pa.Schema | None:
-    """Return the schema of a source's newest file, which has all columns so far."""
-    if not newest or source.journal.is_converted:
-        return None
-    if newest[0].schema.names:
-        return newest[0].schema
-    with open_part(source.files[-1]) as file:  # its name ruled out matching events
-        return file.schema_arrow
+    join = _Join()
+    return [join.concat(of_source) for of_source in of_sources]
 
 
 class _KnownSchemas:
@@ -141,67 +143,180 @@ class _KnownSchemas:
         return self._known[-1]
 
 
-def _concat(results: Sequence[ScanResult]) -> ScanResult:
-    """Return the results of one source as one."""
-    if not results:
-        return ScanResult(pa.schema([]), pa.table({}))
-    if len(results) == 1:
-        return results[0]
-    schema = join_schemas(result.events.schema for result in results)
-    events = pa.concat_tables([widen(result.events, schema) for result in results])
-    return ScanResult(join_schemas(result.schema for result in results), events)
+class _Join:
+    """Joins the results of a source. The schemas of a thousand sources are joined few times."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, tuple[pa.Schema, pa.Schema, bool]] = {}
+
+    def concat(self, results: Sequence[ScanResult]) -> ScanResult:
+        """Return the results of one source as one."""
+        if not results:
+            return ScanResult(pa.schema([]), pa.table({}))
+        if len(results) == 1:
+            return results[0]
+        # Equal schemas are the same object here, and their events have the same columns, if any.
+        key = tuple((id(result.schema), result.events.num_columns > 0) for result in results)
+        tables = [result.events for result in results]
+        if key not in self._known:
+            of_events = join_schemas(table.schema for table in tables)
+            are_equal = all(table.schema.equals(of_events) for table in tables)
+            schema = join_schemas(result.schema for result in results)
+            self._known[key] = schema, of_events, are_equal
+        schema, of_events, are_equal = self._known[key]
+        if not are_equal:
+            tables = [widen(table, of_events) for table in tables]
+        return ScanResult(schema, pa.concat_tables(tables))
 
 
-def _read_file(
-    path: Path, run: str | None, columns: _KnownSchemas, row_filter: RowFilter
-) -> ScanResult:
+class _File(NamedTuple):
+    """A Parquet file, and which of its events to read.
+
+    Attributes:
+        path: The file.
+        source: Its source.
+        row_filter: Selects the events.
+        is_newest: Whether it is the newest file of its source, so that it has all columns so far.
+    """
+
+    path: Path
+    source: Source
+    row_filter: RowFilter
+    is_newest: bool
+
+    @property
+    def may_match(self) -> bool:
+        """Whether it may have matching events, according to its name."""
+        if self.row_filter.seqs is None and not self.row_filter.min_seq:
+            return True
+        part = Part.of_name(self.path.name)
+        return self.row_filter.may_match(None, (part.first_seq, part.last_seq))
+
+
+def _read_file(file: _File, columns: _KnownSchemas, prefilter: Prefilter | None) -> ScanResult:
     """Return the matching events of a file, skipping row groups without any.
 
-    The run's id is the same in all of its files, so the column isn't read where the id is known. A
-    file whose name rules out matching events isn't opened.
+    Of a file whose name rules out matching events, only the schema is read, and only if it is the
+    newest one: the other columns of events that are selected one by one don't depend on the rank.
     """
-    part = Part.of_name(path.name)
-    if not row_filter.may_match(None, (part.first_seq, part.last_seq)):
-        return ScanResult(pa.schema([]), pa.table({}))
-    with open_part(path) as file:
-        schema, names = columns.find(file.schema_arrow)
-        known = {"run"} & set(names) if run is not None else set()
-        required = [n for n in dict.fromkeys([*names, *row_filter.columns]) if n not in known]
-        groups = _find_groups(file.metadata, row_filter)
-        events = file.read(required, groups)
-    events = row_filter.apply(events)
+    if not file.may_match:
+        if not file.is_newest or file.row_filter.seqs is None:
+            return ScanResult(pa.schema([]), pa.table({}))
+        if (schema := file.source.schema) is None:
+            with open_part(file.path) as opened:
+                schema = opened.schema_arrow
+        return ScanResult(columns.find(schema)[0], pa.table({}))
+    with open_part(file.path) as opened:
+        schema, names = columns.find(opened.schema_arrow)
+        events = _read_groups(opened, _find_groups(opened, file.row_filter), file, names)
+    if prefilter is not None and len(events) >= _PREFILTER_ROWS:
+        events = prefilter(events)
+    return ScanResult(schema, events)
+
+
+def _read_groups(
+    opened: ParquetFile, groups: Sequence[int], file: _File, names: Sequence[str]
+) -> pa.Table:
+    """Return the matching events of some row groups.
+
+    The run's id is the same in all files of a run, so the column isn't read where it is known.
+    """
+    run = file.source.run
+    known = {"run"} & set(names) if run is not None else set()
+    required = [n for n in dict.fromkeys([*names, *file.row_filter.columns]) if n not in known]
+    events = file.row_filter.apply(opened.read(required, groups))
     if known:
         events = events.append_column("run", pa.repeat(pa.scalar(run, pa.string()), len(events)))
-    return ScanResult(schema, events.select(names))
+    return events.select(list(names))
 
 
-def _find_groups(footer: pq.FileMetaData, row_filter: RowFilter) -> list[int]:
+def _find_groups(file: ParquetFile, row_filter: RowFilter) -> list[int]:
     """Return the row groups that may have matching events, according to their statistics."""
-    groups = range(footer.num_row_groups)
+    groups = range(file.metadata.num_row_groups)
     columns = row_filter.columns
     if not columns:
         return list(groups)
-    step, seq = (_find_column(footer, n) if n in columns else None for n in ("step", "seq"))
+
+    def limits(group: int, name: str) -> Any:
+        return find_limits(find_statistics(file, group, name)) if name in columns else None
+
+    return [g for g in groups if row_filter.may_match(limits(g, "step"), limits(g, "seq"))]
+
+
+class _Candidate(NamedTuple):
+    """A row group that may have extreme events.
+
+    Attributes:
+        bound: A key that is not above that of any of its events.
+        number: The number of its file.
+        group: The number of the row group.
+    """
+
+    bound: Key
+    number: int
+    group: int
+
+
+def _read_extremes(
+    files: Sequence[_File], columns: _KnownSchemas, select: Prefilter, extremes: Extremes
+) -> list[ScanResult] | None:
+    """Return the extreme events of each file, as far as they may be among those of all files.
+
+    Args:
+        files: The files.
+        columns: Which columns to read.
+        select: Returns the extreme ones of some events.
+        extremes: Which events these are.
+
+    Returns:
+        The results; None if the values aren't numbers in all files.
+    """
+
+    def open_file(numbered: tuple[int, _File]) -> tuple[pa.Schema, list[_Candidate]]:
+        number, file = numbered
+        with open_part(file.path) as opened:
+            schema, names = columns.find(opened.schema_arrow)
+            if extremes.column not in names or not _has_numbers(schema, extremes.column):
+                return schema, []
+            bounds = {
+                group: extremes.bound(opened, group, file.source.run)
+                for group in _find_groups(opened, file.row_filter)
+            }
+        found = [_Candidate(bound, number, g) for g, bound in bounds.items() if bound is not None]
+        return schema, found
+
+    def read_group(candidate: _Candidate) -> pa.Table:
+        file = files[candidate.number]
+        with open_part(file.path) as opened:
+            _, names = columns.find(opened.schema_arrow)
+            return select(_read_groups(opened, [candidate.group], file, names))
+
+    outlines = _map_in_threads(open_file, list(enumerate(files)))
+    if not all(_has_numbers(schema, extremes.column) for schema, _ in outlines):
+        return None
+    candidates = sorted(candidate for _, of_file in outlines for candidate in of_file)
+    events: list[list[pa.Table]] = [[] for _ in files]
+    keys: list[Key] = []
+    start, count = 0, _THREADS
+    while start < len(candidates):
+        if len(keys) == extremes.size and candidates[start].bound > keys[-1]:
+            break
+        chosen = candidates[start : start + count]
+        for candidate, found in zip(chosen, _map_in_threads(read_group, chosen), strict=True):
+            events[candidate.number].append(found)
+            keys += extremes.keys(found)
+        keys = sorted(keys)[: extremes.size]
+        start, count = start + count, 2 * count
     return [
-        group
-        for group in groups
-        if row_filter.may_match(_limits(footer, group, step), _limits(footer, group, seq))
+        ScanResult(schema, pa.concat_tables(of_file) if of_file else pa.table({}))
+        for (schema, _), of_file in zip(outlines, events, strict=True)
     ]
 
 
-def _find_column(footer: pq.FileMetaData, name: str) -> int:
-    """Return the index of a column, found early: reserved names are among the first columns."""
-    columns = (footer.schema.column(index).path for index in range(footer.num_columns))
-    return next(index for index, path in enumerate(columns) if path == name)
-
-
-def _limits(footer: pq.FileMetaData, group: int, column: int | None) -> Limits:
-    statistics: Any = None
-    if column is not None:
-        statistics = footer.row_group(group).column(column).statistics
-    if statistics is None or not statistics.has_min_max:
-        return None
-    return statistics.min, statistics.max
+def _has_numbers(schema: pa.Schema, name: str) -> bool:
+    """Whether a column holds numbers, or doesn't exist."""
+    index = schema.get_field_index(name)
+    return index < 0 or holds_numbers(schema.field(index).type)
 
 
 def _map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

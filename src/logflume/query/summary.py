@@ -14,7 +14,7 @@ from logflume.query.scan import RunFiles, read_events
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.status import status_of
 
-__all__ = ["RunSummary", "summarize"]
+__all__ = ["RunSummary", "find_total_duration_s", "summarize"]
 
 
 class RunSummary(msgspec.Struct, kw_only=True):
@@ -96,6 +96,33 @@ def summarize(folder: Path) -> RunSummary:
         hyperparameters=_with_prefix(merged, "hyperparameters/"),
         config=_read_config(first.get("config")),
     )
+
+
+_TIMED_TYPES = ("run_started", "run_finished", "training", "evaluation", "system")
+
+
+def find_total_duration_s(folder: Path) -> float | None:
+    """Return the time that all attempts took, in seconds; None if nothing was recorded.
+
+    It is that of the run's lowest rank: all ranks of an attempt take equally long. An attempt that
+    was killed, or still runs, took the time up to its last recorded report.
+
+    Raises:
+        RunError: A journal is damaged.
+        FileNotFoundError: Files were replaced in the meantime; another try may succeed.
+    """
+    writers = find_writers(folder)
+    lowest = min((writer.rank for writer in writers), default=0)
+    snapshots = [Snapshot(writer) for writer in writers if writer.rank == lowest]
+    files = [RunFiles(snapshots, latest_only=False)]
+    limits: dict[int, tuple[datetime, datetime]] = {}
+    for event_type in _TIMED_TYPES:
+        rows = read_events(files, event_type, columns=["attempt", "timestamp"]).to_pydict()
+        for attempt, time in zip(*rows.values(), strict=True):
+            first, last = limits.get(attempt, (time, time))
+            limits[attempt] = min(first, time), max(last, time)
+    times_s = [(last - first).total_seconds() for first, last in limits.values()]
+    return sum(times_s) if times_s else None
 
 
 def _find_leading(writers: Sequence[Writer]) -> list[int]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.event_ids import seqs_of
 
 __all__ = ["read_tokens"]
 
@@ -41,15 +42,11 @@ def read_tokens(read: Callable[..., pa.Table], completion: str | None) -> pa.Tab
     if completion is None:
         return _rows(read(_TYPE, columns=columns))
     # The ids first: the tokens of a long run may not fit into memory.
-    ids = read(_TYPE, columns=["run", "seq", "id"])
+    ids = read(_TYPE, columns=["run", "rank", "seq", "id"])
     found = ids.filter(pc.equal(ids["id"], pa.scalar(completion)))
     if not len(found):
         raise QueryError(_no_tokens(read, completion, ids["id"].to_pylist()))
-    seqs: dict[str, set[int]] = {}
-    events: Any = found.select(["run", "seq"]).to_pylist()
-    for event in events:
-        seqs.setdefault(event["run"], set()).add(event["seq"])
-    candidates = read(_TYPE, columns=columns, seqs=seqs)
+    candidates = read(_TYPE, columns=columns, seqs=seqs_of(found))
     return _rows(candidates.filter(pc.equal(candidates["id"], pa.scalar(completion))))
 
 

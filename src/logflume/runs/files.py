@@ -35,6 +35,7 @@ class Writer:
         folder, suffix, listed: As given.
         attempt: The number of a concurrent attempt; None for others.
         rank: Its rank.
+        has_known_rank: Whether the suffix is one that `RunInfo.expand` makes.
         process: The tag of a forked child, such as `pid77`; None for others.
         process_id: Its process id.
         journal_name: Name of its journal; rotated files have a number before the extension.
@@ -50,6 +51,7 @@ class Writer:
         attempt, process, process_id, rank = match.groups() if match else (None,) * 4
         self.attempt = None if attempt is None else int(attempt)
         self.rank = int(rank or 0)
+        self.has_known_rank = match is not None
         self.process = process
         self.process_id = None if process_id is None else int(process_id)
         self.journal_name = f"events{suffix}.jsonl"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logflume.runs.description import RunDescription
-from logflume.runs.files import Writer, find_writers
+from logflume.runs.files import Writer
 
-__all__ = ["RunStatus", "read_run_status", "status_of"]
+__all__ = ["RunStatus", "status_of"]
 
 
 class RunStatus(NamedTuple):
@@ -32,13 +32,8 @@ class RunStatus(NamedTuple):
     description: RunDescription = RunDescription()
 
 
-def read_run_status(folder: Path) -> RunStatus:
-    """Return the status of the run in a folder."""
-    return status_of(folder, find_writers(folder))
-
-
 def status_of(folder: Path, writers: Sequence[Writer]) -> RunStatus:
-    """Return the status of a run whose writers are known already."""
+    """Return the status of the run in a folder, given its writers."""
     state = next((writer.state for writer in writers if writer.state is not None), None)
     if state is None:
         return RunStatus(folder.resolve().name, "unknown")

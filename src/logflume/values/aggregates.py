@@ -27,14 +27,20 @@ from typing import Any
 from logflume.events.reserved import Aggregate
 from logflume.values.declared import declared_aggregate
 
-__all__ = ["TRAINING", "aggregate", "aggregate_of"]
-
-TRAINING = "_training"
-"""The number of the training within its attempt, which readers add to events."""
+__all__ = [
+    "SHARES_OF_GROUPS",
+    "ZERO_STD",
+    "aggregate",
+    "aggregate_of",
+    "names_of_counts",
+]
 
 _STATISTICS: dict[str, Aggregate] = {"n": "sum", "min": "min", "max": "max", "std": "std"}
-_ZERO_STD = "/frac_zero_std"
-_SHARES_OF_GROUPS = frozenset({"frac_all_correct", "frac_none_correct"})
+ZERO_STD = "/frac_zero_std"
+"""The end of the names of shares of the groups of a list of rewards."""
+
+SHARES_OF_GROUPS = frozenset({"frac_all_correct", "frac_none_correct"})
+"""Other shares of groups, of the total reward."""
 
 
 @lru_cache(maxsize=8192)
@@ -54,8 +60,7 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
     Args:
         event_type: The type of the events.
         name: Name of the field.
-        events: The events, in order. If there are values of several attempts, or of several
-            trainings within one, those of the latest one count.
+        events: The events, in order. Of the values of several attempts, those of the latest count.
 
     Returns:
         The value; None if there is none. NaN if any of the values is.
@@ -87,12 +92,8 @@ def aggregate(event_type: str, name: str, events: Sequence[Mapping[str, Any]]) -
 
 
 def _of_latest(events: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    latest = max(map(_training, events), default=(0, 0))
-    return [event for event in events if _training(event) == latest]
-
-
-def _training(event: Mapping[str, Any]) -> tuple[int, int]:
-    return event.get("attempt", 0), event.get(TRAINING, 0)
+    latest = max((event.get("attempt", 0) for event in events), default=0)
+    return [event for event in events if event.get("attempt", 0) == latest]
 
 
 def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
@@ -108,22 +109,22 @@ def _mean(values: Sequence[float], weights: Sequence[float]) -> float:
 
 def _weight(name: str, event: Mapping[str, Any]) -> float:
     """Return the number of values, or of groups, that the value of a field is the mean of."""
-    if name.endswith(_ZERO_STD):
-        return _count_groups(event, name.removesuffix(_ZERO_STD))
-    if name in _SHARES_OF_GROUPS:
+    if name.endswith(ZERO_STD):
+        return _count_groups(event, name.removesuffix(ZERO_STD))
+    if name in SHARES_OF_GROUPS:
         groups = event.get("groups")
         return _count_groups(event, "rewards/total") if groups is None else float(groups)
-    for count in _counts(name):
+    for count in names_of_counts(name):
         if (n := event.get(count)) is not None:
             return float(n) if _is_count(n) else 1.0
     return 1.0
 
 
 @lru_cache(maxsize=8192)
-def _counts(name: str) -> list[str]:
+def names_of_counts(name: str) -> list[str]:
     """Return the names that the number of values may have, nearest first.
 
-    >>> _counts("rewards/form/mean")
+    >>> names_of_counts("rewards/form/mean")
     ['rewards/form/n', 'rewards/n', 'n']
     """
     parts = name.split("/")[:-1]
