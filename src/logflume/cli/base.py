@@ -33,6 +33,7 @@ __all__ = [
     "find_run",
     "import_from_here",
     "import_sinks",
+    "keep_pandas_out",
     "main",
     "open_any",
     "open_one",
@@ -170,7 +171,7 @@ def open_one(text: str) -> Run:
     from logflume.query.open_run import open_run
 
     folder = find_run(text)
-    _keep_pandas_out()
+    keep_pandas_out()
     return open_run(folder)
 
 
@@ -182,7 +183,7 @@ def open_any(text: str, all_attempts: bool) -> Run | Runs:
     """
     from logflume.query.open_run import is_run, open_run, open_runs
 
-    _keep_pandas_out()
+    keep_pandas_out()
     attempts: Attempts = "all" if all_attempts else "current"
     if set(text) & set("*?[") and not is_run(Path(text)):
         return open_runs(text, attempts=attempts)
@@ -208,7 +209,7 @@ def parse_steps(text: str | None) -> int | tuple[int | None, int | None] | None:
         ) from None
 
 
-def _keep_pandas_out() -> None:
+def keep_pandas_out() -> None:
     """Let pyarrow believe for a moment that pandas isn't installed.
 
     pyarrow imports pandas the first time it converts anything, to recognize its objects. That takes
