@@ -65,7 +65,7 @@ export function Chart({ name, title, series, options, marks = [], group, onPick 
   return html`<section class="panel chart" data-metric=${name}>
     <header>
       <h3 title=${visible(name)}>${text}</h3>
-      <div class="reading" ref=${reading}>${shown.map((one) => readingOf(one, lastOf(one.y)))}</div>
+      <div class="reading" ref=${reading}>${shown.map((one) => readingOf(one))}</div>
     </header>
     ${shown.length
       ? html`<div class="plot" key="plot" ref=${plotted}></div>`
@@ -73,11 +73,11 @@ export function Chart({ name, title, series, options, marks = [], group, onPick 
   </section>`;
 }
 
-/** @param {Series} series @param {number | null | undefined} value */
-function readingOf(series, value) {
-  return html`<span key=${series.label} title=${series.label}>
+/** The place of a value; `showReading` fills it. @param {Series} series */
+function readingOf(series) {
+  return html`<span key=${series.label} title=${visible(series.label)}>
     <i style=${{ background: seriesVariable(series.color) }}></i>
-    <b>${number(value)}</b>
+    <b></b>
   </span>`;
 }
 
@@ -124,7 +124,7 @@ function plot(element, reading, series, options, marks, group, pick) {
         },
       },
     },
-    scales: { x: { time: options.axis === "time" }, y: { distr: options.isLog ? 3 : 1 } },
+    scales: { x: { time: options.axis === "time" }, y: options.isLog ? { distr: 3 } : { range: rangeOf } },
     axes: [axis({ size: 24, space: 60, values: options.axis === "time" ? undefined : numbers }),
       axis({ size: 48, space: 28, values: numbers })],
     series: [{}, ...drawn],
@@ -143,7 +143,16 @@ function plot(element, reading, series, options, marks, group, pick) {
       ],
     },
   };
-  return new uPlot(config, data, element);
+  const drawnPlot = new uPlot(config, data, element);
+  showReading(drawnPlot, reading, series);
+  return drawnPlot;
+}
+
+/** The range of an axis; a curve that doesn't change is in its middle. */
+function rangeOf(_u, low, high) {
+  if (low === null || low === undefined) return [0, 1];
+  const margin = Math.abs(low) / 2 || 1;
+  return low === high ? [low - margin, high + margin] : uPlot.rangeNum(low, high, 0.1, true);
 }
 
 /** One table for each line. With smoothing, the raw line is faint; a spread has two lines more. */

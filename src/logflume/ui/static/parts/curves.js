@@ -1,5 +1,7 @@
 /** Turns the answers about curves into charts: training beside evaluation, spread as a band. */
 
+import { functionName } from "../lib/format.js";
+
 /** @typedef {import("./chart.js").Series} Series */
 /** @typedef {Record<string, Record<string, [number[], (number | null)[]]>>} Curves */
 
@@ -15,7 +17,7 @@
  * @returns {Series[]}
  */
 export function seriesOf(name, curves, { times = null, color = 0, label = "", hasSpread = true } = {}) {
-  const spreads = curves[spreadName(name)] ?? {};
+  const spreads = (spreadName(name) && curves[spreadName(name)]) ?? {};
   /** @type {Series[]} */
   const series = [];
   const add = (modes, isCompanion) => {
@@ -39,9 +41,10 @@ export function seriesOf(name, curves, { times = null, color = 0, label = "", ha
   return series;
 }
 
-/** @param {string} name */
-export function spreadName(name) {
-  return name === "reward" ? "reward_std" : name.replace(/\/mean$/, "/std");
+/** The metric that is the spread of another; null without one. @param {string} name */
+function spreadName(name) {
+  if (name === "reward") return "reward_std";
+  return name.endsWith("/mean") ? name.replace(/\/mean$/, "/std") : null;
 }
 
 /** The names that get a chart of their own: not an evaluation's that is drawn beside training. */
@@ -83,5 +86,5 @@ const TITLES = {
 /** @param {string} name */
 export function titleOf(name) {
   const reward = /^(?:reward\.)?rewards\/(.+)\/mean$/.exec(name);
-  return TITLES[name] ?? (reward ? `reward: ${reward[1]}` : name);
+  return TITLES[name] ?? (reward ? `reward: ${functionName(name)}` : name);
 }

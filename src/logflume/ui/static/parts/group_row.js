@@ -4,7 +4,7 @@ import { html } from "../lib/dom.js";
 import { number, visible } from "../lib/format.js";
 
 const WIDTH = 132;
-const MARGIN = 5;
+const MARGIN = 8;
 
 /**
  * @param {Object} props
@@ -27,21 +27,21 @@ export function GroupRow({ group, range, isOpen, link }) {
   </a>`;
 }
 
-/** Each completion as a dot at its reward; equal ones are stacked. */
+/** The rewards as dots, which grow with the number of completions that have the reward. */
 function Dots({ outputs, range }) {
-  const stacked = new Map();
+  const counts = new Map();
+  for (const { reward, matches } of outputs) {
+    if (typeof reward !== "number") continue;
+    const { count, isMatch } = counts.get(reward) ?? { count: 0, isMatch: false };
+    counts.set(reward, { count: count + 1, isMatch: isMatch || matches });
+  }
   const size = range.high - range.low || 1;
   return html`<svg class="dots" viewBox=${`0 0 ${WIDTH} 18`} role="img" aria-label="rewards of the completions">
-    <line x1="0" x2=${WIDTH} y1="15.5" y2="15.5" />
-    ${outputs.map((output) => {
-      if (typeof output.reward !== "number") return null;
-      const x = MARGIN + ((output.reward - range.low) / size) * (WIDTH - 2 * MARGIN);
-      const place = Math.round(x / 4);
-      const level = stacked.get(place) ?? 0;
-      stacked.set(place, level + 1);
-      return html`<circle key=${output.id} cx=${x} cy=${13 - Math.min(level, 8) * 1.5} r="3.4"
-        style=${{ fill: rewardColor(output.reward, range.low, range.high), opacity: output.matches ? 1 : 0.2 }} />`;
-    })}
+    <line x1="0" x2=${WIDTH} y1="9" y2="9" />
+    ${[...counts].map(([reward, { count, isMatch }]) => html`<circle key=${reward}
+      cx=${MARGIN + ((reward - range.low) / size) * (WIDTH - 2 * MARGIN)} cy="9" r=${1.8 + Math.min(2 * Math.sqrt(count), 6)}
+      style=${{ fill: rewardColor(reward, range.low, range.high), opacity: isMatch ? 1 : 0.2 }}
+      ><title>${`${count} × ${number(reward)}`}</title></circle>`)}
   </svg>`;
 }
 

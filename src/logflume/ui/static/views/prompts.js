@@ -26,7 +26,7 @@ const ORDERS = {
 /** @param {{run: string, query: Record<string, string>, version: string, summary: any}} props */
 export function Prompts({ run, query, version, summary }) {
   const last = query.last ?? summary?.last_step;
-  const first = query.first ?? (typeof last === "number" ? Math.max(1, Math.round(last / 3)) : undefined);
+  const first = query.first ?? (typeof last === "number" ? Math.max(1, Math.round(last / 2)) : undefined);
   const solved = query.solved;
   const isKnown = summary !== null;
   const { data, error } = useAnswer(isKnown ? "prompts" : null, { run, first, last, solved }, version);
@@ -39,7 +39,7 @@ export function Prompts({ run, query, version, summary }) {
   }
   const counts = Object.fromEntries(CHANGES.map(([name]) => [name, data.prompts.filter((row) => !name || row.change === name).length]));
   const rows = data.prompts.filter((row) => !query.change || row.change === query.change);
-  const shown = order(rows.filter((row) => matches(row, query.filter)), query.sort ?? "first_step");
+  const shown = order(rows.filter((row) => matches(row, query.filter)), query.sort ?? "-visits");
   const seen = data.prompts.flatMap((row) => row.seen);
   const rewards = seen.map((visit) => visit[2]).filter((reward) => typeof reward === "number");
   const range = { low: Math.min(...rewards), high: Math.max(...rewards) };
@@ -51,7 +51,7 @@ export function Prompts({ run, query, version, summary }) {
         aria-pressed=${(query.change ?? "") === name} onClick=${() => setQuery({ change: name })}>${label} ${counts[name]}</button>`)}</span>
       <label>from step <input type="number" aria-label="First step" value=${first} onChange=${(event) => setQuery({ first: event.target.value })} /></label>
       <label>to step <input type="number" aria-label="Last step" value=${last} onChange=${(event) => setQuery({ last: event.target.value })} /></label>
-      <label>order <select aria-label="Order" value=${query.sort ?? "first_step"} onChange=${(event) => setQuery({ sort: event.target.value })}>
+      <label>order <select aria-label="Order" value=${query.sort ?? "-visits"} onChange=${(event) => setQuery({ sort: event.target.value })}>
         ${Object.entries(ORDERS).map(([name, label]) => html`<option key=${name} value=${name}>${label}</option>`)}</select></label>
       <div class="grow"><input type="search" placeholder="Filter prompts" aria-label="Filter prompts" value=${query.filter ?? ""}
         onInput=${(event) => setQuery({ filter: event.target.value })} /></div>
@@ -123,7 +123,7 @@ function matches(row, filter) {
 function order(rows, sort) {
   const change = (row) => Math.abs((row.after ?? 0) - (row.before ?? 0));
   const by = {
-    "-visits": (a, b) => b.visits - a.visits,
+    "-visits": (a, b) => b.visits - a.visits || a.first_step - b.first_step,
     solve_rate: (a, b) => a.solve_rate - b.solve_rate,
     "-solve_rate": (a, b) => b.solve_rate - a.solve_rate,
     "-change": (a, b) => change(b) - change(a),
