@@ -21,7 +21,7 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.ui.answers import Answers
 from logflume.ui.encoding import encode
 from logflume.ui.rollouts import OutputFilter, Rollouts
-from logflume.ui.run_folders import RunFolders
+from logflume.ui.run_folders import RunFolders, UnknownRunError
 from logflume.ui.security import App, Guard
 
 __all__ = ["create_app"]
@@ -108,7 +108,9 @@ def _json(answer: Any, status: int) -> Response:
 
 
 def _status(error: BaseException) -> int:
-    return 404 if isinstance(error, RunError) else 422 if isinstance(error, QueryError) else 500
+    if isinstance(error, UnknownRunError):
+        return 404
+    return 422 if isinstance(error, (RunError, QueryError)) else 500
 
 
 def _explain(error: BaseException) -> str:

@@ -163,12 +163,13 @@ class Rollouts:
 
     def search(self, wanted: OutputFilter) -> dict[str, Any]:
         """Return the first completions of the whole run that match, and how many there are."""
-        columns = [*_PLACE, "i[d]", "inde[x]", "rewards/tota[l]", "model_output"]
+        columns = [*_PLACE, "i[d]", "inde[x]", "rewards/tota[l]", "questio[n]", "model_output"]
         table = wanted.apply(self._run, columns)
         hits = table.slice(0, _MAX_HITS).to_pylist()
         groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
         for hit in hits:
             hit["snippet"] = _snippet(hit.pop("model_output") or "", wanted)
+            hit["question"] = (hit.get("question") or "")[:_SNIPPET]
             hit["mode"] = hit["mode"] or "train"
             place = hit["step"], hit["mode"]
             if hit["step"] is not None and place not in groups:

@@ -9,7 +9,11 @@ from logflume.exceptions import RunError
 from logflume.query.open_run import Run, is_run
 from logflume.runs.status import read_run_status
 
-__all__ = ["RunFolders", "version_of"]
+__all__ = ["RunFolders", "UnknownRunError", "version_of"]
+
+
+class UnknownRunError(RunError):
+    """No run has this id."""
 
 
 class RunFolders:
@@ -40,7 +44,7 @@ class RunFolders:
         """Open a run by its id.
 
         Raises:
-            RunError: There is no such run.
+            UnknownRunError: There is no such run.
         """
         # The usual case takes no look at the other runs.
         for folder, (_, known) in list(self._ids.items()):
@@ -48,7 +52,7 @@ class RunFolders:
                 return Run(folder)
         found = self.find()
         if name not in found:
-            raise RunError(f"{name}: there is no such run any more. It may have been moved.")
+            raise UnknownRunError(f"{name}: there is no such run any more. It may have been moved.")
         return Run(found[name])
 
     def _folders(self) -> Iterator[Path]:

@@ -54,7 +54,7 @@ function Settings({ runs, answers }) {
     (name) => new Set(of.map((settings) => JSON.stringify(settings[name] ?? null))).size > 1,
   );
   if (!names.length) return html`<p class="muted" style=${{ marginTop: "10px" }}>Their settings are equal.</p>`;
-  return html`<div><h2>What differs</h2><div class="panel scroll-x"><table>
+  return html`<div><h2>What differs</h2><div class="panel scroll-x differences"><table>
     <thead><tr><th>setting</th>${runs.map((run, i) => html`<th key=${run}><i class="swatch" style=${{ background: seriesVariable(i) }}></i> ${visible(run)}</th>`)}</tr></thead>
     <tbody>${names.map((name) => html`<tr key=${name} data-setting=${name}><td class="muted">${visible(name)}</td>
       ${of.map((settings, i) => html`<td key=${i} class="mono">${plain(settings[name])}</td>`)}</tr>`)}</tbody></table></div></div>`;

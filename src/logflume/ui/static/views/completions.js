@@ -14,8 +14,8 @@ import { Hits } from "./hits.js";
 /** @param {{run: string, query: Record<string, string>, version: string, summary: any}} props */
 export function Completions({ run, query, version }) {
   const known = useAnswer("steps", { run }, version);
-  const modes = [...new Set((known.data?.steps ?? []).map((row) => row.mode))];
-  const mode = query.mode ?? modes[modes.length - 1] ?? "train";
+  const modes = [...new Set((known.data?.steps ?? []).map((row) => row.mode))].sort().reverse();
+  const mode = query.mode ?? modeOf(known.data?.steps ?? [], Number(query.step)) ?? modes[0] ?? "train";
   const steps = (known.data?.steps ?? []).filter((row) => row.mode === mode && row.step !== null).map((row) => row.step);
   // Without a step in the URL, the view follows the newest one.
   const step = query.step ? nearest(steps, Number(query.step)) : steps[steps.length - 1];
@@ -29,7 +29,9 @@ export function Completions({ run, query, version }) {
   const outputs = groups.flatMap((group) => group.outputs);
   const rewards = outputs.map((one) => one.reward).filter((reward) => typeof reward === "number");
   const range = { low: Math.min(...rewards), high: Math.max(...rewards) };
-  const open = groups.find((group) => group.key === query.group);
+  const open =
+    groups.find((group) => group.key === query.group) ??
+    groups.find((group) => query.id && group.outputs.some((one) => one.id === query.id));
   useKeys({ run, query, steps, step, groups, open });
   if (known.error) return html`<${ErrorLine} text=${known.error} />`;
   if (!known.data) return null;
@@ -149,6 +151,12 @@ function useKeys({ run, query, steps, step, groups, open }) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, [run, query, steps, step, groups, open]);
+}
+
+/** The mode of a step that has completions of one mode only. */
+function modeOf(rows, step) {
+  const modes = rows.filter((row) => row.step === step).map((row) => row.mode);
+  return modes.length === 1 ? modes[0] : undefined;
 }
 
 function nearest(steps, wanted) {

@@ -34,7 +34,8 @@ function Finding({ run, alert, version }) {
         ${alert.cause && [html`<dt key="c">cause</dt>`, html`<dd key="c=">${visible(alert.cause)}</dd>`]}
         ${alert.try_next && [html`<dt key="t">try</dt>`, html`<dd key="t=">${visible(alert.try_next)}</dd>`]}</dl>
       ${alert.step !== undefined && html`<a href=${url(["run", run, "completions"], { step: alert.step, sort: "-mean" })}>Completions of step ${number(alert.step)}</a>`}
-      ${ids.length > 0 && html`<span class="muted"> · shown by ${ids.map((id) => visible(id)).join(", ")}</span>`}
+      ${ids.length > 0 && html`<span class="muted"> · shown by ${ids.map((id, i) => html`<a key=${id}
+        href=${url(["run", run, "completions"], { step: alert.step, id })}>${visible(id)}</a>${i < ids.length - 1 ? ", " : ""}`)}</span>`}
     </div>
     ${alert.metric && html`<${Metric} run=${run} alert=${alert} version=${version} />`}</div>
   </article>`;

@@ -17,6 +17,7 @@ export function Hits({ run, filter, found }) {
       href=${url(["run", run, "completions"], { step: hit.step, mode: hit.mode, group: hit.key, id: hit.id, ...filter })}>
       <span class="muted nowrap">step ${number(hit.step)}</span>
       <b>${number(hit["rewards/total"])}</b>
+      <span class="clip" dir="auto">${snippet(hit.question, found)}</span>
       <span class="mono clip">${snippet(hit.snippet, found)}</span></a>`)}</div>
   </div>`;
 }

@@ -18,8 +18,10 @@ export function Prompt({ run, rest, query, version }) {
   const rewards = data.outputs.map((one) => one["rewards/total"]).filter((one) => typeof one === "number");
   const range = { low: Math.min(...rewards), high: Math.max(...rewards) };
   const scale = scaleOf(data.outputs, range);
-  const a = chosen(visits, query.a, query.ai, 0);
-  const b = chosen(visits, query.b, query.bi, visits.length - 1);
+  // What the policy lost or gained is seen best between the extremes of both visits.
+  const isWorse = (visits[visits.length - 1].mean ?? 0) < (visits[0].mean ?? 0);
+  const a = chosen(visits, query.a, query.ai, 0, isWorse);
+  const b = chosen(visits, query.b, query.bi, visits.length - 1, !isWorse);
   const [first] = data.outputs;
   return html`<div>
     <div class="row"><h1 dir="auto">${visible(first.question ?? first.prompt ?? data.prompt_id)}</h1></div>
@@ -96,11 +98,13 @@ function summary(outputs) {
   return { mean, std: Math.sqrt(variance), rate: known.length ? known.filter((one) => one.solved).length / known.length : null };
 }
 
-/** The chosen visit and completion; of a visit, by default the one with the highest reward. */
-function chosen(visits, visitText, outputText, initial) {
+/** The chosen visit and completion; by default the one with the highest or lowest reward. */
+function chosen(visits, visitText, outputText, initial, isHighest) {
   const index = visits[Number(visitText)] && visitText !== undefined && visitText !== "" ? Number(visitText) : initial;
   const visit = visits[index];
-  const best = visit.outputs.reduce((one, other) => ((other["rewards/total"] ?? -Infinity) > (one["rewards/total"] ?? -Infinity) ? other : one));
+  const sign = isHighest ? 1 : -1;
+  const value = (output) => sign * (output["rewards/total"] ?? -sign * Infinity);
+  const best = visit.outputs.reduce((one, other) => (value(other) > value(one) ? other : one));
   return { index, visit, output: (outputText && visit.outputs[Number(outputText)]) || best };
 }
 

@@ -62,13 +62,13 @@ export function Prompts({ run, query, version, summary }) {
     ${data.count > data.prompts.length && html`<p class="notice">The first ${data.prompts.length} of ${data.count} prompts.</p>`}
     ${shown.length === 0 && html`<${Empty} title="No prompt is like that between these steps." />`}
     ${shown.length > 0 && html`<div class="panel scroll-x"><table>
-      <thead><tr><th>prompt</th><th class="number">visits</th><th class="number">solved</th><th class="number wide-only">first → latest</th>
+      <thead><tr><th>prompt</th><th class="number">visits</th><th class="number">solved</th><th class="number wide-only">${query.change ? "before → after" : "first → latest"}</th>
         <th class="number wide-only">reward</th><th class="wide-only" style=${{ width: "38%" }}>visits, steps ${number(span[0])} to ${number(span[1])}</th></tr></thead>
       <tbody>${shown.slice(0, limit).map((row) => html`<tr class="prompt-row" key=${row.prompt_id} data-prompt=${row.prompt_id}>
         <td><a class="question" dir="auto" href=${url(["run", run, "prompt", row.prompt_id], { solved })}>${visible(row.question ?? row.prompt_id)}</a></td>
         <td class="number">${row.visits}</td>
         <td class="number">${percent(row.solve_rate)}</td>
-        <td class="number nowrap muted wide-only">${percent(row.before ?? row.first)} → ${percent(row.after ?? row.latest)}</td>
+        <td class="number nowrap muted wide-only">${percent(query.change ? row.before : row.first)} → ${percent(query.change ? row.after : row.latest)}</td>
         <td class="number wide-only">${number(row.reward_mean)}</td>
         <td class="wide-only"><${Visits} run=${run} seen=${row.seen} span=${span} range=${range} /></td>
       </tr>`)}</tbody></table></div>`}

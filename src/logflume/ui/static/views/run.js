@@ -148,7 +148,7 @@ function Facts({ summary }) {
   };
   return html`<div>
     ${Object.keys(summary.hyperparameters).length > 0 && html`<div>
-      <div class="row"><h2>Hyperparameters</h2><input type="search" style=${{ width: "180px" }}
+      <div class="row heading"><h2>Hyperparameters</h2><input type="search" style=${{ width: "180px" }}
         placeholder="Filter" aria-label="Filter hyperparameters" value=${search}
         onInput=${(event) => setSearch(event.target.value)} /></div>
       <dl class="settings panel pad">${settings.map(setting)}</dl></div>`}

@@ -55,13 +55,13 @@ export function Runs({ answer, query }) {
           checked=${selected.includes(run.run)} onChange=${() => toggle(run.run)} /></td>
         <td><a class="name" href=${url(["run", run.run])}>${visible(run.run)}</a>
           ${run.notes && html`<div class="muted small clip">${visible(run.notes)}</div>`}
-          ${run.error && html`<div class="small chip critical" title=${visible(run.error)}>${visible(run.error)}</div>`}</td>
+          ${run.error && html`<div class="small muted clip" title=${visible(run.error)}>${visible(run.error)}</div>`}</td>
         <td><${Status} status=${run.status} /></td>
         <td class="muted nowrap wide-only">${time(run.started)}</td>
         <td class="number">${number(run.last_step)}</td>
         <td class="number">${number(run.last_reward)}</td>
         <td class="number muted nowrap wide-only">${duration(run.duration_s)}</td>
-        <td class="wide-only"><${Spark} run=${run.run} version=${run.last_step} /></td>
+        <td class="wide-only">${run.last_step !== null && html`<${Spark} run=${run.run} version=${run.last_step} />`}</td>
         ${hasTags && html`<td class="wide-only">${run.tags.map((tag) => html`<span class="chip" key=${tag}>${visible(tag)}</span> `)}</td>`}
         ${names.map((name) => html`<td key=${name} class="setting wide-only"
           title=${plain(run.hyperparameters[name])}>${plain(run.hyperparameters[name])}</td>`)}
