@@ -1,4 +1,4 @@
-"""What the tests of the page share. Its extra is installed for development."""
+"""What the tests of the page share."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.ui.hostile_run import log_hostile_run
-
-pytest.importorskip("starlette", reason="the extra `ui` is not installed")
-pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs, is not installed")
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 
 import logflume
-from logflume.ui.app import create_app
 from logflume.ui.curves import EVENTS, MAX_POINTS
 from tests.ui.hostile_run import GROUPS, LONG, SIZE, STEPS
+
+pytest.importorskip("starlette", reason="the extra `ui` is not installed")
+pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs, is not installed")
 
 
 @pytest.fixture(scope="session")
 def client(runs: Path) -> Iterator[Any]:
     from starlette.testclient import TestClient
+
+    from logflume.ui.app import create_app
 
     with TestClient(create_app([runs]), base_url="http://127.0.0.1") as client:
         yield client

@@ -15,6 +15,7 @@ import pytest
 import logflume
 from tests.ui.hostile_run import CONFIG, GROUPS, HOSTILE, SIZE, STEPS, log_step
 
+pytest.importorskip("starlette", reason="the extra `ui` is not installed")
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="Playwright, which drives Chromium, is not installed"
 )

@@ -10,13 +10,17 @@ from typing import Any
 import pytest
 
 import logflume.ui
-from logflume.ui.app import create_app
+
+pytest.importorskip("starlette", reason="the extra `ui` is not installed")
+pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs, is not installed")
 
 _STATIC = Path(logflume.ui.__file__).parent / "static"
 
 
 def client_of(runs: Path, token: str | None = None, host: str = "127.0.0.1") -> Any:
     from starlette.testclient import TestClient
+
+    from logflume.ui.app import create_app
 
     return TestClient(create_app([runs], token), base_url=f"http://{host}:6008")
 
