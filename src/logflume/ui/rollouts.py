@@ -163,20 +163,29 @@ class Rollouts:
 
     def search(self, wanted: OutputFilter) -> dict[str, Any]:
         """Return the first completions of the whole run that match, and how many there are."""
-        columns = [*_PLACE, "i[d]", "inde[x]", "rewards/tota[l]", "questio[n]", "model_output"]
+        columns = [*_PLACE, "i[d]", "inde[x]", "rewards/tota[l]"]
         table = wanted.apply(self._run, columns)
         hits = table.slice(0, _MAX_HITS).to_pylist()
-        groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+        texts = self._texts(hits)
         for hit in hits:
-            hit["snippet"] = _snippet(hit.pop("model_output") or "", wanted)
-            hit["question"] = (hit.get("question") or "")[:_SNIPPET]
+            question, text = texts.get(hit.get("id"), (None, None))
+            hit["question"] = (question or "")[:_SNIPPET]
+            hit["snippet"] = _snippet(text or "", wanted)
             hit["mode"] = hit["mode"] or "train"
-            place = hit["step"], hit["mode"]
-            if hit["step"] is not None and place not in groups:
-                groups[place] = self._groups(*place)
-            keys = [row["key"] for row in groups.get(place, ()) if _place(row) == _place(hit)]
-            hit["key"] = keys[0] if len(keys) == 1 else None
         return {"hits": hits, "count": len(table)}
+
+    def _texts(self, hits: Sequence[Mapping[str, Any]]) -> dict[Any, tuple[Any, Any]]:
+        """Return question and text of completions by id, without reading those of others."""
+        if not hits:
+            return {}
+        steps = [hit["step"] for hit in hits]
+        span = None if None in steps else (min(steps), max(steps))
+        groups = {_place(hit): {name: hit.get(name) for name in _PLACE} for hit in hits}
+        columns = ["i[d]", "questio[n]", "model_output"]
+        rows = self._run.outputs(steps=span, groups=list(groups.values()), columns=columns)
+        return {
+            row.get("id"): (row.get("question"), row["model_output"]) for row in rows.to_pylist()
+        }
 
     def prompts(self, between: tuple[int, int] | None, limit: int) -> dict[str, Any]:
         """Return the prompts of the run with their solve rates, and the rewards of each visit."""

@@ -14,7 +14,7 @@ export function Hits({ run, filter, found }) {
   return html`<div>
     <p class="muted">${number(data.count)} completions match${data.count > data.hits.length ? `; these are the first ${data.hits.length}` : ""}${isLoading ? " …" : ""}</p>
     <div class="panel">${data.hits.map((hit) => html`<a class="hit" key=${hit.id} data-id=${hit.id}
-      href=${url(["run", run, "completions"], { step: hit.step, mode: hit.mode, group: hit.key, id: hit.id, ...filter })}>
+      href=${url(["run", run, "completions"], { step: hit.step, mode: hit.mode, id: hit.id, ...filter })}>
       <span class="muted nowrap">step ${number(hit.step)}</span>
       <b>${number(hit["rewards/total"])}</b>
       <span class="clip" dir="auto">${snippet(hit.question, found)}</span>
