@@ -118,10 +118,13 @@ class Answers:
         return {"ranks": self.folders.open(name).ranks().to_pylist()}
 
     def _row(self, name: str, folder: Path) -> dict[str, Any]:
-        version = version_of(folder)
+        # Guarded: one damaged run must not hide the others.
+        read = call_guarded(read_run_status, folder)
+        status = RunStatus(folder.name, "damaged") if isinstance(read, Failure) else read
+        version = version_of(folder, status.status)
         known = self._rows.get(folder)
         if known is None or known[0] != version:
-            known = version, _describe(folder)
+            known = version, _describe(folder, status)
             self._rows[folder] = known
         return {**known[1], "run": name}
 
@@ -140,10 +143,7 @@ class Answers:
         return curves
 
 
-def _describe(folder: Path) -> dict[str, Any]:
-    # Guarded: one damaged run must not hide the others.
-    read = call_guarded(read_run_status, folder)
-    status = RunStatus(folder.name, "damaged") if isinstance(read, Failure) else read
+def _describe(folder: Path, status: RunStatus) -> dict[str, Any]:
     row: dict[str, Any] = {
         "folder": folder.name,
         "status": status.status,

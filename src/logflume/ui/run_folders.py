@@ -76,8 +76,14 @@ class RunFolders:
         return known[1]
 
 
-def version_of(folder: Path) -> str:
-    """Return a text that differs whenever something was written to a run, or its status changed."""
+def version_of(folder: Path, status: str | None = None) -> str:
+    """Return a text that differs whenever something was written to a run, or its status changed.
+
+    Args:
+        folder: The run's folder.
+        status: The run's status, where it is known already.
+    """
+    status = status or read_run_status(folder).status
     sizes = []
     for path in sorted(folder.glob("*.json*")):
         try:
@@ -85,4 +91,4 @@ def version_of(folder: Path) -> str:
         except FileNotFoundError:
             continue  # just rotated
         sizes.append((path.name, stat.st_size, stat.st_mtime_ns))
-    return f"{hash((tuple(sizes), read_run_status(folder).status)):x}"
+    return f"{hash((tuple(sizes), status)):x}"
