@@ -86,7 +86,7 @@ clean:
 
 .venv/demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[trl,analysis]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[trl,analysis,ui]'
 	touch $@
 
 .venv/bench/installed: pyproject.toml tests/benchmarks/requirements.txt

@@ -23,6 +23,7 @@ from logflume.cli import (
     sql,
     tail,
     tensorboard,
+    ui,
 )
 from logflume.cli.base import app, main
 
@@ -44,6 +45,7 @@ app.command()(plot.plot)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     tensorboard.tensorboard
 )
+app.command()(ui.ui)
 app.command()(export.export)
 app.command()(replay.replay)
 app.command()(doctor.doctor)

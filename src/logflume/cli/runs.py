@@ -26,9 +26,10 @@ from logflume.cli.run_selection import select_runs, sort_runs
 from logflume.exceptions import RunError
 from logflume.formats.atomic import size_bytes
 from logflume.guard import Failure, call_guarded, describe
-from logflume.query.last_values import LastValues, read_hyperparameters, read_last_values
+from logflume.query.last_values import LastValues
 from logflume.query.open_run import Run, open_runs
-from logflume.runs.files import Writer, find_writers
+from logflume.query.overview import read_overview
+from logflume.runs.files import find_writers
 from logflume.runs.removal import archive_run, check_removable, remove_run
 from logflume.runs.status import RunStatus, status_of
 from logflume.terminal.cells import cell_len
@@ -185,7 +186,7 @@ def _describe(run: Run) -> dict[str, Any]:
     )
     if isinstance(status, Failure):
         status = RunStatus(run.folder.name, "damaged")
-    read = writers if isinstance(writers, Failure) else call_guarded(_read_journal, run, writers)
+    read = writers if isinstance(writers, Failure) else call_guarded(read_overview, run, writers)
     if isinstance(read, Failure):
         error = str(read.error) or describe(read.error)
         echo(error if str(run.folder) in error else f"{run.folder}: {error}", err=True)
@@ -206,32 +207,6 @@ def _describe(run: Run) -> dict[str, Any]:
         "notes": status.description.notes,
         "hyperparameters": {**hyperparameters, **status.description.hyperparameters},
     }
-
-
-def _read_journal(run: Run, writers: Sequence[Writer]) -> tuple[LastValues, dict[str, Any]]:
-    """Return the last values of a run, and the hyperparameters of its trainer."""
-    return read_last_values(writers) or _query_last(run), read_hyperparameters(writers)
-
-
-def _query_last(run: Run) -> LastValues:
-    """Return the last values by a query, which reads all journals or tables."""
-    columns = ["step", "mode", "rewar[d]", "rewards/total/mea[n]"]
-    # The trainer's own value of the reward is read last, so it takes precedence.
-    rows = [
-        row
-        for event_type in ("reward", "training")
-        for row in run.events(event_type, columns=columns).to_pylist()
-        if row["mode"] != "eval" and row["step"] is not None
-    ]
-    rewards = [row.get("reward", row.get("rewards/total/mean")) for row in rows]
-    ended = run.events("run_finished", columns=["attempt", "duration_s"]).to_pylist()
-    attempt = run.info.attempt
-    durations = [row["duration_s"] for row in ended if row["attempt"] == attempt]
-    return LastValues(
-        max((row["step"] for row in rows), default=None),
-        next((reward for reward in reversed(rewards) if reward is not None), None),
-        durations[0] if durations else None,
-    )
 
 
 def _as_row(run: dict[str, Any], name: str, hyperparameters: Sequence[str]) -> dict[str, Any]:

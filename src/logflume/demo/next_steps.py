@@ -17,8 +17,12 @@ def next_commands(folder: Path) -> list[str]:
         folder: The run's folder. Only outputs that exist in it get a command.
     """
     query = "select step, reward, loss from training order by step desc limit 5"
-    commands = {"events.jsonl": command("logflume", "show", str(folder))}
+    journal = "events.jsonl"
+    commands = []
+    if find_spec("uvicorn"):  # installed with the extra `ui`
+        commands.append((journal, command("logflume", "ui", str(folder))))
+    commands.append((journal, command("logflume", "show", str(folder))))
     if find_spec("duckdb"):  # installed with the extra `analysis`
-        commands["parquet"] = command("logflume", "sql", str(folder), query)
-    commands["tensorboard"] = command("logflume", "tensorboard", str(folder))
-    return [text for name, text in commands.items() if (folder / name).exists()]
+        commands.append(("parquet", command("logflume", "sql", str(folder), query)))
+    commands.append(("tensorboard", command("logflume", "tensorboard", str(folder))))
+    return [text for name, text in commands if (folder / name).exists()]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from logflume.runs.description import RunDescription
-from logflume.runs.files import Writer
+from logflume.runs.files import Writer, find_writers
 
-__all__ = ["RunStatus", "status_of"]
+__all__ = ["RunStatus", "read_run_status", "status_of"]
 
 
 class RunStatus(NamedTuple):
@@ -30,6 +30,11 @@ class RunStatus(NamedTuple):
     attempt: int = 0
     started: datetime | None = None
     description: RunDescription = RunDescription()
+
+
+def read_run_status(folder: Path) -> RunStatus:
+    """Return the status of the run in a folder."""
+    return status_of(folder, find_writers(folder))
 
 
 def status_of(folder: Path, writers: Sequence[Writer]) -> RunStatus:

@@ -1,0 +1,211 @@
+"""The answers about runs: the list, one run, its curves and its findings."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from logflume.guard import Failure, call_guarded, describe
+from logflume.query.open_run import Run
+from logflume.query.overview import read_overview
+from logflume.runs.files import find_writers
+from logflume.runs.status import RunStatus, read_run_status
+from logflume.ui.curves import Curves, read_curves, select_main
+from logflume.ui.encoding import shorten_texts
+from logflume.ui.run_folders import RunFolders, version_of
+
+__all__ = ["Answers"]
+
+_KEPT_CURVES = 6
+_MAX_MESSAGES = 200
+_MAX_HYPERPARAMETERS = 12
+
+
+class Answers:
+    """Answers about the runs in some folders. What was not written to since is kept.
+
+    Args:
+        folders: The folders.
+    """
+
+    def __init__(self, folders: RunFolders) -> None:
+        self.folders = folders
+        self._rows: dict[Path, tuple[str, dict[str, Any]]] = {}
+        self._curves: OrderedDict[Path, tuple[str, Curves]] = OrderedDict()
+        self._lock = Lock()
+
+    def runs(self) -> dict[str, Any]:
+        """Return one row for each run, the newest first, with the hyperparameters that differ."""
+        rows = [self._row(name, folder) for name, folder in self.folders.find().items()]
+        rows.sort(key=lambda row: (row["started"] is not None, row["started"]), reverse=True)
+        names = _differing([row["hyperparameters"] for row in rows])
+        return {
+            "differing": names,
+            "runs": [
+                {**row, "hyperparameters": {n: row["hyperparameters"].get(n) for n in names}}
+                for row in rows
+            ],
+        }
+
+    def versions(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return a text for each run that changes with it."""
+        return {"versions": {name: version_of(self.folders.open(name).folder) for name in names}}
+
+    def run(self, name: str) -> dict[str, Any]:
+        """Return the summary of a run, its attempts, and its messages.
+
+        Raises:
+            RunError: There is no such run, or it is damaged.
+        """
+        run = self.folders.open(name)
+        info = msgspec.structs.asdict(run.info)
+        del info["folder"], info["config"]
+        description = read_run_status(run.folder).description
+        types = run.types()
+        messages = run.events("message").to_pylist() if "message" in types else []
+        return {
+            **info,
+            "hyperparameters": {**info["hyperparameters"], **description.hyperparameters},
+            "tags": list(description.tags),
+            "notes": description.notes,
+            "events": types,
+            "attempts": _attempts(run) if info["attempt"] else [],
+            "faults": _faults(run) if "pipeline" in types else [],
+            "messages": [_message(event) for event in messages[-_MAX_MESSAGES:]],
+            "messages_omitted": max(0, len(messages) - _MAX_MESSAGES),
+        }
+
+    def curves(self, name: str, names: Sequence[str]) -> dict[str, Any]:
+        """Return curves of a run, and the names of all.
+
+        Args:
+            name: The run's id.
+            names: The curves to return; without any, those that matter most.
+        """
+        curves = self._read_curves(self.folders.open(name))
+        main = select_main(list(curves))
+        wanted = names or main
+        # The spread belongs to the mean, so it comes with it.
+        spreads = [spread for one in wanted if (spread := _spread(one)) in curves]
+        return {
+            "names": list(curves),
+            "main": main,
+            "curves": {one: curves[one] for one in (*wanted, *spreads) if one in curves},
+        }
+
+    def times(self, name: str) -> dict[str, Any]:
+        """Return when each step was reported by the trainer, in seconds since the epoch."""
+        events = self.folders.open(name).events("training", columns=["step", "timestamp"])
+        times = {
+            row["step"]: row["timestamp"].timestamp()
+            for row in events.to_pylist()
+            if row["step"] is not None
+        }
+        return {"steps": list(times), "times": list(times.values())}
+
+    def alerts(self, name: str) -> dict[str, Any]:
+        """Return the findings of a run, in the order they were logged."""
+        run = self.folders.open(name)
+        rows = run.events("alert").to_pylist() if "alert" in run.types() else []
+        return {"alerts": [_without_nulls(row) for row in rows]}
+
+    def ranks(self, name: str) -> dict[str, Any]:
+        """Return what the ranks did in each step: see `run.ranks()`."""
+        return {"ranks": self.folders.open(name).ranks().to_pylist()}
+
+    def _row(self, name: str, folder: Path) -> dict[str, Any]:
+        # Guarded: one damaged run must not hide the others.
+        read = call_guarded(read_run_status, folder)
+        status = RunStatus(folder.name, "damaged") if isinstance(read, Failure) else read
+        version = version_of(folder, status.status)
+        known = self._rows.get(folder)
+        if known is None or known[0] != version:
+            known = version, _describe(folder, status)
+            self._rows[folder] = known
+        return {**known[1], "run": name}
+
+    def _read_curves(self, run: Run) -> Curves:
+        version = version_of(run.folder)
+        with self._lock:
+            known = self._curves.get(run.folder)
+        if known is not None and known[0] == version:
+            return known[1]
+        curves = read_curves(run)
+        with self._lock:
+            self._curves[run.folder] = version, curves
+            self._curves.move_to_end(run.folder)
+            while len(self._curves) > _KEPT_CURVES:
+                self._curves.popitem(last=False)
+        return curves
+
+
+def _describe(folder: Path, status: RunStatus) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "folder": folder.name,
+        "status": status.status,
+        "attempt": status.attempt,
+        "started": status.started,
+        "tags": list(status.description.tags),
+        "notes": status.description.notes,
+        "hyperparameters": status.description.hyperparameters,
+        "last_step": None,
+        "last_reward": None,
+        "duration_s": None,
+    }
+    overview = call_guarded(lambda: read_overview(Run(folder), find_writers(folder)))
+    if isinstance(overview, Failure):
+        return row | {"status": "damaged", "error": str(overview.error) or describe(overview.error)}
+    values, hyperparameters = overview
+    return row | {
+        "last_step": values.step,
+        "last_reward": values.reward,
+        "duration_s": values.duration_s,
+        "hyperparameters": {**hyperparameters, **row["hyperparameters"]},
+    }
+
+
+def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the hyperparameters that differ between runs that have them."""
+    values: dict[str, set[str]] = {}
+    for of_run in settings:
+        for name, value in of_run.items():
+            values.setdefault(name, set()).add(repr(value))
+    return [name for name, seen in values.items() if len(seen) > 1][:_MAX_HYPERPARAMETERS]
+
+
+def _attempts(run: Run) -> list[dict[str, Any]]:
+    """Return the first step that each later attempt of a run reported."""
+    events = Run(run.folder, "all").events("training", columns=["step", "attempt"]).to_pylist()
+    first: dict[int, int] = {}
+    for event in events:
+        if event["step"] is not None and event["attempt"]:
+            first.setdefault(event["attempt"], event["step"])
+    return [{"attempt": attempt, "step": step} for attempt, step in first.items()]
+
+
+def _faults(run: Run) -> list[dict[str, Any]]:
+    """Return what the pipeline reported that a reader must know: faults and losses."""
+    rows = run.events("pipeline").to_pylist()
+    return [
+        _message(row)
+        for row in rows
+        if row.get("status") in ("failed", "limited") or row.get("dropped")
+    ]
+
+
+def _message(event: dict[str, Any]) -> dict[str, Any]:
+    names = ("timestamp", "level", "step", "rank", "logger", "message", "component", "reason")
+    return shorten_texts(_without_nulls({name: event.get(name) for name in names}), 4_000)
+
+
+def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _spread(name: str) -> str:
+    return "reward_std" if name == "reward" else f"{name.removesuffix('/mean')}/std"

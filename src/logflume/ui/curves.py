@@ -1,0 +1,89 @@
+"""The curves of a run: the dozen that matter first, and the others by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from logflume.query.open_run import Run
+
+__all__ = ["EVENTS", "MAX_POINTS", "Curves", "read_curves", "select_main"]
+
+EVENTS = ("training", "evaluation", "reward", "generation", "system", "rank")
+"""The event types whose numbers are curves."""
+
+MAX_POINTS = 1_000
+
+_MAIN = (
+    "reward",
+    "rewards/*/mean",
+    "eval_reward",
+    "generation.quality/correct/mean",
+    "loss",
+    "eval_loss",
+    "entropy",
+    "kl",
+    "completions/mean_length",
+    "completions/clipped_ratio",
+    "frac_reward_zero_std",
+    "clip_ratio/region_mean",
+    "grad_norm",
+    "learning_rate",
+    "step_time",
+)
+"""Names and patterns, the most important first. A run with none of them starts with its first."""
+
+_INSTEAD = ("reward.rewards/total/mean", "reward.rewards/*/mean")
+"""For runs whose trainer reports no rewards."""
+
+_MAX_MAIN = 24
+
+Curves = dict[str, dict[str, tuple[list[int | None], list[float | None]]]]
+"""Steps and values, by name and mode. A value that is NaN or infinite is None: a gap."""
+
+
+def read_curves(run: Run, max_points: int = MAX_POINTS) -> Curves:
+    """Return all curves of a run: the columns of `run.metrics(wide=True)`.
+
+    Args:
+        run: The run.
+        max_points: The maximum number of points of each; the extremes are kept.
+    """
+    table = run.metrics(wide=True, max_points=max_points, events=EVENTS)
+    curves: Curves = {}
+    if not len(table):
+        return curves
+    modes = np.array([mode or "train" for mode in table["mode"].to_pylist()])
+    steps = table["step"].to_numpy()
+    for name in table.column_names:
+        if name in ("step", "mode", "run"):
+            continue
+        column = table[name]
+        is_there = column.is_valid().to_numpy()
+        values = column.to_numpy()
+        for mode in sorted(set(modes[is_there]), reverse=True):  # training first
+            of_mode = is_there & (modes == mode)
+            points = [float(value) for value in values[of_mode]]
+            curves.setdefault(name, {})[str(mode)] = (
+                [None if step != step else int(step) for step in steps[of_mode]],
+                [value if np.isfinite(value) else None for value in points],
+            )
+    return curves
+
+
+def select_main(names: Sequence[str]) -> list[str]:
+    """Return the names of the curves that matter most, in that order."""
+    patterns = (
+        _MAIN
+        if any(name.startswith("reward") and "." not in name for name in names)
+        else (
+            *_INSTEAD,
+            *_MAIN,
+        )
+    )
+    chosen = [name for pattern in patterns for name in names if fnmatchcase(name, pattern)]
+    return list(dict.fromkeys(chosen))[:_MAX_MAIN] or list(names[:12])

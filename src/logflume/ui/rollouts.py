@@ -1,0 +1,274 @@
+"""The answers about completions, groups and prompts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logflume.exceptions import QueryError
+from logflume.query.open_run import Run
+from logflume.query.visits import Mode
+from logflume.ui.encoding import shorten_texts
+
+__all__ = ["OutputFilter", "Rollouts"]
+
+_GROUP_TEXT = 300
+_VISIT_TEXT = 20_000
+_MAX_HITS = 50
+_MAX_VISITS = 400
+_SNIPPET = 160
+_PLACE = ("attempt", "step", "mode", "generation", "group")
+_MARKS = [
+    "i[d]",
+    "inde[x]",
+    "rewards/tota[l]",
+    "truncate[d]",
+    "quality/correc[t]",
+    "tool_failure[s]",
+]
+"""What a row of groups shows of each completion. Patterns, because a run may lack them."""
+
+
+class OutputFilter(NamedTuple):
+    """Which completions to look for; see `run.outputs`.
+
+    Attributes:
+        search: A text.
+        regex: Whether it is a regular expression.
+        min_reward: The minimum total reward.
+        max_reward: The maximum total reward.
+        correct: Only correct (True) or wrong (False) ones; None: both.
+        truncated: Only truncated ones.
+        tool_failed: Only those with a failed tool call.
+        where: A condition in SQL.
+    """
+
+    search: str | None = None
+    regex: bool = False
+    min_reward: float | None = None
+    max_reward: float | None = None
+    correct: bool | None = None
+    truncated: bool = False
+    tool_failed: bool = False
+    where: str | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it excludes anything."""
+        return self != OutputFilter(regex=self.regex)
+
+    def apply(self, run: Run, columns: Sequence[str], step: int | None = None) -> pa.Table:
+        """Return the completions of a run, or of a step, that match."""
+        marks = [name for name in ("truncate[d]", "tool_failure[s]") if name not in columns]
+        table = run.outputs(
+            steps=step,
+            search=self.search,
+            regex=self.regex,
+            min_reward=self.min_reward,
+            max_reward=self.max_reward,
+            correct=self.correct,
+            where=self.where,
+            columns=[*columns, *marks],
+        ).arrow
+        if self.truncated:
+            table = _where(table, "truncated", pc.equal, True)
+        if self.tool_failed:
+            table = _where(table, "tool_failures", pc.greater, 0)
+        return table
+
+
+def _where(table: pa.Table, name: str, compare: Callable[..., Any], value: Any) -> pa.Table:
+    if name not in table.column_names:
+        return table.slice(0, 0)
+    return table.filter(compare(table[name], pa.scalar(value)))
+
+
+class Rollouts:
+    """Answers about the completions of a run.
+
+    Args:
+        run: The run.
+        solved: The total reward from which a completion solves its prompt, where correctness was
+            not measured.
+    """
+
+    def __init__(self, run: Run, solved: float | None = None) -> None:
+        self._run = run
+        self._solved = solved
+
+    def steps(self) -> dict[str, Any]:
+        """Return the steps that have completions, with the number in each mode."""
+        if "model_output" not in self._run.types():
+            return {"steps": []}
+        table = self._run.outputs(columns=["step", "mode"])
+        counts = Counter(zip(table["step"].to_pylist(), table["mode"].to_pylist(), strict=True))
+        rows = [
+            {"step": step, "mode": mode or "train", "completions": count}
+            for (step, mode), count in counts.items()
+        ]
+        return {"steps": sorted(rows, key=lambda row: (_number(row["step"]), row["mode"]))}
+
+    def groups(self, step: int, mode: str, wanted: OutputFilter) -> dict[str, Any]:
+        """Return the groups of a step, with the rewards and marks of their completions.
+
+        With a filter, `matches` is whether a completion matches; groups without any are omitted.
+        """
+        rows = self._groups(step, mode)
+        outputs = self._outputs(rows, step)
+        matching: set[Any] | None = None
+        if wanted.is_set:
+            matching = set(wanted.apply(self._run, ["id"], step)["id"].to_pylist())
+        groups = []
+        for row in rows:
+            completions = [
+                {**one, "matches": matching is None or one["id"] in matching}
+                for one in outputs[row["key"]]
+            ]
+            if any(one["matches"] for one in completions):
+                groups.append({**shorten_texts(row, _GROUP_TEXT), "outputs": completions})
+        return {"step": step, "mode": mode, "groups": groups, "of": len(rows)}
+
+    def group(self, step: int, mode: str, key: str) -> dict[str, Any]:
+        """Return a group with its completions, with all their fields.
+
+        Raises:
+            QueryError: There is no such group.
+        """
+        rows = self._groups(step, mode)
+        group = next((row for row in rows if row["key"] == key), None)
+        if group is None:
+            raise QueryError(f"step {step} has no group {key}")
+        outputs = self._run.outputs(steps=step, groups=[group]).to_pylist()
+        outputs.sort(key=lambda row: _number(row.get("index")))
+        return {
+            "group": shorten_texts(group, _GROUP_TEXT),
+            "outputs": [shorten_texts(_present(row)) for row in outputs],
+        }
+
+    def text(self, step: int, id: str, field: str) -> str:  # noqa: A002 - the name of the field
+        """Return the whole text of a field of a completion.
+
+        Raises:
+            QueryError: There is no such completion or field.
+        """
+        table = self._run.outputs(steps=step, columns=["id", field])
+        for one, text in zip(table["id"].to_pylist(), table[field], strict=True):
+            if one == id:
+                return str(text.as_py() or "")
+        raise QueryError(f"step {step} has no completion {id}")
+
+    def search(self, wanted: OutputFilter) -> dict[str, Any]:
+        """Return the first completions of the whole run that match, and how many there are."""
+        columns = [*_PLACE, "i[d]", "inde[x]", "rewards/tota[l]"]
+        table = wanted.apply(self._run, columns)
+        hits = table.slice(0, _MAX_HITS).to_pylist()
+        texts = self._texts(hits)
+        for hit in hits:
+            question, text = texts.get(hit.get("id"), (None, None))
+            hit["question"] = (question or "")[:_SNIPPET]
+            hit["snippet"] = _snippet(text or "", wanted)
+            hit["mode"] = hit["mode"] or "train"
+        return {"hits": hits, "count": len(table)}
+
+    def _texts(self, hits: Sequence[Mapping[str, Any]]) -> dict[Any, tuple[Any, Any]]:
+        """Return question and text of completions by id, without reading those of others."""
+        if not hits:
+            return {}
+        steps = [hit["step"] for hit in hits]
+        span = None if None in steps else (min(steps), max(steps))
+        groups = {_place(hit): {name: hit.get(name) for name in _PLACE} for hit in hits}
+        columns = ["i[d]", "questio[n]", "model_output"]
+        rows = self._run.outputs(steps=span, groups=list(groups.values()), columns=columns)
+        return {
+            row.get("id"): (row.get("question"), row["model_output"]) for row in rows.to_pylist()
+        }
+
+    def prompts(self, between: tuple[int, int] | None, limit: int) -> dict[str, Any]:
+        """Return the prompts of the run with their solve rates, and the rewards of each visit."""
+        table = self._run.prompts(solved=self._solved, between=between)
+        rows = [shorten_texts(row, _GROUP_TEXT) for row in table.slice(0, limit).to_pylist()]
+        visits: dict[str, list[Any]] = {row["prompt_id"]: [] for row in rows}
+        for group in self._run.groups(solved=self._solved).to_pylist():
+            if group["prompt_id"] in visits:
+                names = ("step", "mode", "reward_mean", "solve_rate")
+                visits[group["prompt_id"]].append([group[name] for name in names])
+        return {
+            "prompts": [{**row, "seen": visits[row["prompt_id"]]} for row in rows],
+            "count": len(table),
+        }
+
+    def prompt(self, prompt_id: str) -> dict[str, Any]:
+        """Return the completions of a prompt at each of its visits."""
+        rows = self._run.prompt(prompt_id, solved=self._solved).to_pylist()
+        kept = [shorten_texts(_present(row), _VISIT_TEXT) for row in rows[:_MAX_VISITS]]
+        return {"prompt_id": prompt_id, "outputs": kept, "count": len(rows)}
+
+    def pass_at(self, sizes: Sequence[int]) -> dict[str, Any]:
+        """Return pass@k at each step."""
+        return {"pass_at": self._run.pass_at(sizes, solved=self._solved).to_pylist()}
+
+    def _groups(self, step: int, mode: str) -> list[dict[str, Any]]:
+        """Return the groups of a step, each with a `key` that is unique in it."""
+        rows = self._run.groups(steps=step, mode=cast(Mode, mode), solved=self._solved).to_pylist()
+        counts = Counter(row["group"] for row in rows)
+        for number, row in enumerate(rows):
+            is_unique = row["group"] is not None and counts[row["group"]] == 1
+            row["key"] = str(row["group"]) if is_unique else f"{row['group']}.{number}"
+        return rows
+
+    def _outputs(
+        self, groups: Sequence[Mapping[str, Any]], step: int
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return the marks of the completions of each group, in order, by the group's key."""
+        keys = {_place(group): group["key"] for group in groups}
+        found: dict[str, list[dict[str, Any]]] = {group["key"]: [] for group in groups}
+        if len(keys) == len(groups):
+            rows = self._run.outputs(steps=step, columns=[*_PLACE, *_MARKS]).to_pylist()
+            for row in rows:
+                if (key := keys.get(_place(row))) is not None:
+                    found[key].append(_mark(row))
+        else:  # groups without a number, which only their prompts tell apart
+            for group in groups:
+                table = self._run.outputs(steps=step, groups=[group], columns=_MARKS)
+                found[group["key"]] = [_mark(row) for row in table.to_pylist()]
+        for rows in found.values():
+            rows.sort(key=lambda row: _number(row["index"]))
+        return found
+
+
+def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a completion and its group share."""
+    mode = row.get("mode") or "train"
+    return (mode, *(row.get(name) for name in _PLACE if name != "mode"))
+
+
+def _mark(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row.get("id"),
+        "index": row.get("index"),
+        "reward": row.get("rewards/total"),
+        "truncated": row.get("truncated"),
+        "correct": row.get("quality/correct"),
+        "tool_failures": row.get("tool_failures"),
+    }
+
+
+def _present(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without nulls, but with those of rewards: null means "does not apply"."""
+    return {n: v for n, v in row.items() if v is not None or n.startswith("rewards/")}
+
+
+def _snippet(text: str, wanted: OutputFilter) -> str:
+    """Return what surrounds the first hit; the beginning if it is a pattern."""
+    position = 0
+    if wanted.search and not wanted.regex:
+        position = max(0, text.lower().find(wanted.search.lower()) - _SNIPPET // 3)
+    return ("…" if position else "") + text[position : position + _SNIPPET]
+
+
+def _number(value: Any) -> float:
+    return float("inf") if value is None else value

@@ -1,0 +1,59 @@
+/** URLs are views: `#/run/<id>/completions?step=40`. The hash holds everything that a view shows. */
+import { useEffect, useState } from "./dom.js";
+
+/**
+ * @typedef {Object} Route
+ * @property {string[]} path The parts of the path, decoded.
+ * @property {Record<string, string>} query
+ */
+
+/** @returns {Route} */
+export function currentRoute() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
+  return {
+    path: path.split("/").filter(Boolean).map(decode),
+    query: Object.fromEntries(new URLSearchParams(query)),
+  };
+}
+
+/** A hash may be typed by hand, so what isn't encoded is taken as it is. */
+function decode(/** @type {string} */ part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/**
+ * Return the URL of a view. Empty values are left out of its query.
+ * @param {string[]} path
+ * @param {Record<string, unknown>} [query]
+ */
+export function url(path, query = {}) {
+  const set = Object.entries(query).filter(([, v]) => v !== undefined && v !== null && v !== "");
+  const search = new URLSearchParams(set.map(([name, value]) => [name, String(value)]));
+  const text = search.size ? `?${search}` : "";
+  return `#/${path.map(encodeURIComponent).join("/")}${text}`;
+}
+
+/**
+ * Change values in the query of the view. It is one entry of the history, however often it changes.
+ * @param {Record<string, unknown>} changes
+ */
+export function setQuery(changes) {
+  const { path, query } = currentRoute();
+  history.replaceState(null, "", url(path, { ...query, ...changes }));
+  dispatchEvent(new HashChangeEvent("hashchange"));
+}
+
+/** Follow the URL. @returns {Route} */
+export function useRoute() {
+  const [route, setRoute] = useState(currentRoute);
+  useEffect(() => {
+    const update = () => setRoute(currentRoute());
+    addEventListener("hashchange", update);
+    return () => removeEventListener("hashchange", update);
+  }, []);
+  return route;
+}

@@ -1,0 +1,44 @@
+/** How curves are drawn; the browser remembers it. */
+import { html, useState } from "../lib/dom.js";
+
+/** @typedef {import("./chart.js").Options} Options */
+
+const KEY = "logflume-curves";
+
+/** @returns {[Options, (changes: Partial<Options>) => void]} */
+export function useCurveOptions() {
+  const [options, setOptions] = useState(load);
+  const change = (changes) => {
+    const next = { ...options, ...changes };
+    setOptions(next);
+    localStorage.setItem(KEY, JSON.stringify(next));
+  };
+  return [options, change];
+}
+
+function load() {
+  const initial = { smoothing: 0, isLog: false, axis: "step" };
+  try {
+    return { ...initial, ...JSON.parse(localStorage.getItem(KEY) ?? "{}") };
+  } catch {
+    return initial;
+  }
+}
+
+/** @param {{options: Options, onChange: (changes: Partial<Options>) => void, hasTime?: boolean}} props */
+export function CurveControls({ options, onChange, hasTime = true }) {
+  const axis = (name) => html`<button
+    aria-pressed=${options.axis === name}
+    onClick=${() => onChange({ axis: name })}
+  >${name}</button>`;
+  return html`<div class="row">
+    ${hasTime && html`<span class="segments" title="The horizontal axis">${axis("step")}${axis("time")}</span>`}
+    <label>smoothing
+      <input type="range" min="0" max="0.98" step="0.02" value=${options.smoothing} aria-label="smoothing"
+        onInput=${(event) => onChange({ smoothing: Number(event.target.value) })} />
+      <span style=${{ minWidth: "3.5ch" }}>${options.smoothing.toFixed(2)}</span>
+    </label>
+    <label><input type="checkbox" checked=${options.isLog}
+      onChange=${(event) => onChange({ isLog: event.target.checked })} />log</label>
+  </div>`;
+}

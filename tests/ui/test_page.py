@@ -1,0 +1,166 @@
+"""The page in Chromium, with a run whose texts are hostile."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from tests.ui.hostile_run import CONFIG, GROUPS, HOSTILE, SIZE, STEPS, log_step
+
+pytest.importorskip("starlette", reason="the extra `ui` is not installed")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="Playwright, which drives Chromium, is not installed"
+)
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+SHOWN = HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path) -> Iterator[str]:
+    """A server as the command starts it."""
+    command = [sys.executable, "-m", "logflume", "ui", str(runs), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = (re.search(r"http://\S+/(?=#)", line) for line in process.stdout)
+        yield next(found for found in lines if found)[0]
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as run:
+        browser = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Page:
+    """A page, with what the browser reported about it."""
+
+    def __init__(self, browser: Any, address: str) -> None:
+        self.tab = browser.new_page()
+        self._address = address
+        self.urls: list[str] = []
+        self.errors: list[str] = []
+        self.tab.on("request", lambda request: self.urls.append(request.url))
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.on("console", lambda line: self._add(line))
+
+    def _add(self, line: Any) -> None:
+        if line.type == "error":
+            self.errors.append(line.text)
+
+    def open(self, view: str, selector: str) -> Any:
+        """Open a view, and return what has appeared in it."""
+        self.tab.goto(self._address + view)
+        self.tab.wait_for_selector(selector)
+        return self.tab.locator(selector)
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Page]:
+    page = Page(browser, address)
+    yield page
+    page.tab.close()
+
+
+VIEWS = {
+    "#/run/hostile": "[data-metric=loss]",
+    "#/run/hostile/completions?step=2&group=1": "[data-id]",
+    "#/run/hostile/completions?search=therefore&all=1": "[data-id]",
+    "#/run/hostile/prompts": "[data-prompt]",
+    "#/run/hostile/prompt/..%2Fp1": "[data-diff]",
+    "#/run/hostile/findings": "[data-alert]",
+    "#/compare?runs=hostile,empty": "[data-metric=loss]",
+    "#/run/empty": ".empty",
+    "#/": "[data-run]",
+}
+
+
+def test_hostile_texts_only_show(page: Page, address: str) -> None:
+    """In no view a text runs, reaches another origin, or leaves anything but text."""
+    for view, selector in VIEWS.items():
+        page.open(view, selector)
+        assert 0 == page.tab.locator("#app script, #app img[onerror], #app svg[onload]").count()
+        assert 0 == page.tab.locator("#app a[href^='javascript' i]").count()
+
+    assert page.tab.evaluate("window.pwned") is None
+    assert [] == page.errors
+    assert {address.rstrip("/")} == {re.match(r"\w+://[^/]+", url)[0] for url in page.urls}  # type: ignore[index]
+
+
+def test_completions_show_what_the_run_has(page: Page) -> None:
+    """A group's completions have their rewards, and hidden characters are seen."""
+    page.open("#/run/hostile/completions?step=2", "[data-group]")
+    assert GROUPS == page.tab.locator("[data-group]").count()
+    page.tab.click("[data-group='0']")
+    page.tab.wait_for_selector("[data-id]")
+
+    outputs = page.tab.locator("[data-id]")
+
+    assert SIZE == outputs.count()
+    assert ["0", "1", "2", "3"] == outputs.locator(".total").all_inner_texts()
+    assert f"{SHOWN} therefore 3" in outputs.nth(3).inner_text()
+    assert "no signal" in page.tab.locator("[data-group='1']").inner_text()
+
+
+def test_the_keyboard_moves_between_groups_and_completions(page: Page) -> None:
+    """Arrows select the next group and completion, brackets the next step."""
+    page.open("#/run/hostile/completions?step=1", "[data-group]")
+
+    page.tab.keyboard.press("ArrowDown")
+    page.tab.wait_for_selector("[data-group='0'][aria-current]")
+    page.tab.wait_for_selector("[data-id]")
+    page.tab.keyboard.press("ArrowRight")
+    page.tab.wait_for_selector("[data-id='w-0-100'][aria-current]")
+    page.tab.keyboard.press("]")
+    page.tab.wait_for_selector("text=step 2")
+
+
+def test_the_list_shows_runs_as_they_are(page: Page) -> None:
+    """Each run has a row, and a damaged one says what to do."""
+    rows = page.open("#/", "[data-run]")
+
+    assert 3 == rows.count()
+    assert "logflume doctor" in page.tab.locator("[data-run=damaged]").inner_text()
+    page.tab.click("[data-run=hostile] a")
+    page.tab.wait_for_selector("[data-metric=reward]")
+
+
+def test_a_step_appears_without_reloading(page: Page, runs: Path) -> None:
+    """A live run's next step is on the page soon, and the opened group stays open."""
+    logflume.initialize(CONFIG, run="live", dir=runs)
+    try:
+        log_step(1)
+        logflume.flush()
+        page.open("#/run/live/completions?step=1&group=0", "[data-id]")
+        page.tab.evaluate("window.same = true")
+
+        log_step(2)
+        logflume.flush()
+
+        page.tab.wait_for_selector("input[type=range][max='1']", timeout=10_000)
+        assert page.tab.evaluate("window.same")
+        assert SIZE == page.tab.locator("[data-id]").count()
+        assert page.tab.locator("text=step 1").count() >= 1
+    finally:
+        logflume.shutdown()
+        shutil.rmtree(runs / "live")
+
+
+def test_steps_of_the_page_are_those_of_the_run(page: Page) -> None:
+    """The last value of a curve is the one that the run logged last."""
+    chart = page.open("#/run/hostile", "[data-metric=reward]")
+
+    page.tab.wait_for_function("document.querySelector('[data-metric=reward] b').textContent")
+    assert str(0.5 * STEPS) == chart.locator("b").first.inner_text()
