@@ -74,10 +74,11 @@ def test_summary(demo_run: DemoRun) -> None:
 
 
 def test_next_commands_work_as_printed(demo_run: DemoRun) -> None:
-    """The commands that the script suggests work: show, SQL and TensorBoard."""
+    """The commands that the script suggests work: the page, show, SQL and TensorBoard."""
     commands = [line.strip() for line in demo_run.output.partition("Next")[2].splitlines()[1:]]
-    show, sql, tensorboard = (command for command in commands if command)
+    page, show, sql, tensorboard = (command for command in commands if command)
     folder = demo_run.folder.parent.parent
+    assert page == show.replace(" show ", " ui ")
     assert re.search(r"Status +finished", _run(show, folder))
     assert re.search(r"\b40\b", _run(sql, folder))
     _assert_serves(tensorboard, folder)

@@ -22,9 +22,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty" / "events.jsonl").touch()
     (folder / "damaged").mkdir()
     lines = (run / "events.jsonl").read_bytes().splitlines(keepends=True)
-    (folder / "damaged" / "events.jsonl").write_bytes(
-        b"".join([*lines[:5], b"{oops\n", *lines[5:]])
-    )
+    torn = b'{"timestamp":"2026-01-01T00:00:00.000000Z","event":"training",oops\n'
+    (folder / "damaged" / "events.jsonl").write_bytes(b"".join([*lines, torn]))
     (outside / "secret").mkdir()
     (outside / "secret" / "events.jsonl").write_bytes(lines[0].replace(b'"hostile"', b'"secret"'))
     (folder / "link").symlink_to(outside / "secret")
