@@ -155,7 +155,7 @@ def test_a_threshold_is_required_where_nothing_was_measured(tmp_path: Path) -> N
 
 
 def test_a_run_without_prompt_ids(tmp_path: Path) -> None:
-    """Without ids, prompts are told apart by their text, or by the question without one."""
+    """Without ids, prompts are distinguished by their text, or by the question without one."""
     folder = start(tmp_path).folder
     for step, prompt in ((1, "one"), (1, "two"), (2, "one"), (2, None)):
         for index in range(2):

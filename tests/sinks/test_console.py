@@ -21,6 +21,7 @@ from logflume.runs.info import RunInfo
 from logflume.sinks.console import ConsoleSink
 from logflume.terminal.escape import escape
 from logflume.terminal.lines import Painter, format_event
+from tests.event_helpers import finished_event
 
 LOG = """
 import logflume
@@ -39,24 +40,9 @@ for number in tqdm(range(5), desc="training", ncols=60):
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
-def make_event(event_type: str = "probe", /, **fields: Any) -> dict[str, Any]:
-    return {
-        "timestamp": "2026-11-23T06:00:00.123456Z",
-        "level": "info",
-        "logger": "training",
-        "event": event_type,
-        "run": "r",
-        "attempt": 0,
-        "rank": 0,
-        "seq": 17,
-        "step": 3,
-        **fields,
-    }
-
-
 def line_of(event_type: str = "probe", /, **fields: Any) -> str:
     """Return the line of an event without colours."""
-    return format_event(make_event(event_type, **fields), Painter(colours=False))
+    return format_event(finished_event(event_type, **fields), Painter(colours=False))
 
 
 def run_on_terminal(script: str, folder: Path, **environ: str) -> str:
@@ -149,9 +135,9 @@ def test_only_rank_0_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     for rank in (0, 1):
         run = RunInfo(run="r", rank=rank, dir=tmp_path)
         with closing(ConsoleSink(run=run)) as console:
-            console.write([make_event(rank=rank, number=rank)])
+            console.write([finished_event(rank=rank, number=rank)])
         with closing(ConsoleSink(run.expand("{dir}/training.log"), run=run)) as file:
-            file.write([make_event(number=rank)])
+            file.write([finished_event(number=rank)])
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("step 3  probe number=0")
@@ -163,7 +149,7 @@ def test_the_text_file(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "training.log"
     for number in range(2):
         with closing(ConsoleSink(path, run=RunInfo(run="r"))) as sink:
-            sink.write([make_event(number=number, text="größer")])
+            sink.write([finished_event(number=number, text="größer")])
             assert number + 1 == len(path.read_text(encoding="utf-8").splitlines())
 
     assert [
@@ -177,7 +163,7 @@ def test_a_torn_line_of_the_text_file(tmp_path: Path) -> None:
     path = tmp_path / "training.log"
     path.write_text("one line\n2026-11-23 06:00:00.123 INF")
     with closing(ConsoleSink(path, run=RunInfo(run="r"))) as sink:
-        sink.write([make_event(number=1)])
+        sink.write([finished_event(number=1)])
 
     assert [
         "one line",

@@ -57,7 +57,7 @@ SeveralRuns: TypeAlias = Annotated[
         autocompletion=complete_run,
     ),
 ]
-YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")]
 
 
 class _DefaultGroup(typer.core.TyperGroup):
@@ -141,7 +141,7 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
         echo(f"{folder}: {size_text(size_bytes(folder))}", err=True)
     if not yes:
         if not sys.stdin.isatty():
-            raise RunError("rm deletes runs for good: give --yes where nobody can be asked")
+            raise RunError("rm deletes runs for good: without a terminal, confirm with --yes")
         count = f"{len(folders)} runs" if len(folders) > 1 else "this run"
         typer.confirm(f"Delete {count} for good?", abort=True, err=True)
     for folder in folders:

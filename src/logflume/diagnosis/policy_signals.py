@@ -152,7 +152,7 @@ class EntropyCollapse(Detector):
             return []
         slow = top.level, min(self._share * top.level, self._level), 1
         before = series.mean_at(series.blocks[-1].end - 10 * self._FAST_BLOCKS)
-        if before != before:  # NaN: not so many reports
+        if before != before:  # NaN: too few reports
             return [slow]
         fast_limit = min(self._FAST_SHARE * before, before - self._FAST_FALL)
         return [slow, (before, fast_limit, 3)]

@@ -124,16 +124,16 @@ class Series:
         return equal + self._constant if is_continued else equal
 
     def recent(self, reports: int) -> list[float]:
-        """Return the last values, oldest first; fewer if there are not so many."""
+        """Return the last values, oldest first; fewer at the beginning."""
         tail = self.tail
         return list(islice(tail, max(0, len(tail) - reports), None))
 
     def level(self, reports: int) -> float:
-        """Return the median of the last values; NaN if there are not so many."""
+        """Return the median of the last values; NaN if there are fewer."""
         return median(self.recent(reports)) if self.count >= reports else math.nan
 
     def mean_and_error(self, reports: int) -> tuple[float, float]:
-        """Return the mean of the last values and its standard error; NaN if there are not so many.
+        """Return the mean of the last values and its standard error; NaN if there are fewer.
 
         For values that are often 0 or 1, whose median says little.
         """
@@ -147,7 +147,7 @@ class Series:
     def mean(self, blocks: int, before: int = 0) -> float:
         """Return the mean level of some blocks, the last of which is `before` blocks ago.
 
-        NaN if there are not so many.
+        NaN if there are fewer.
         """
         end = len(self.blocks) - before
         chosen = self.blocks[end - blocks : end] if end >= blocks else []

@@ -15,7 +15,7 @@ __all__ = ["CONFIDENCE", "Clusters", "bootstrap_intervals"]
 CONFIDENCE = 0.95
 _RESAMPLES = 1_000
 _MAX_VALUES = 2_000_000
-"""Values that are computed at once: so many stay in the cache of a CPU."""
+"""Values that are computed at once: they fit the cache of a CPU."""
 
 _UNSEEN_WEIGHT = 0.05
 """Weight of each unseen prompt, as a share of that of a prompt. Chosen by simulation."""

@@ -231,7 +231,7 @@ class Rollouts:
             for row in rows:
                 if (key := keys.get(_place(row))) is not None:
                     found[key].append(_mark(row))
-        else:  # groups without a number, which only their prompts tell apart
+        else:  # groups without a number, which only their prompts distinguish
             for group in groups:
                 table = self._run.outputs(steps=step, groups=[group], columns=_MARKS)
                 found[group["key"]] = [_mark(row) for row in table.to_pylist()]
