@@ -219,7 +219,7 @@ _MAX_MERGED = 100
 def are_there(names: Iterable[str], parts: Sequence[Part]) -> bool:
     """Whether the events of former parts are still there, by the names of the parts.
 
-    They may have been merged since. False, too, if opening the parts is as fast because many were merged.
+    They may have been merged since. False, too, if many were: then opening the parts is as fast.
     """
     former = set(names).difference(part.name for part in parts)
     return len(former) <= _MAX_MERGED and all(
