@@ -60,7 +60,7 @@ def print_line(text: str) -> None:
     """Print a line on standard error: what can't be logged, because logging is what is broken.
 
     Secrets are replaced, except on daemon threads and while the interpreter ends, which aborts the
-    process if it happens within RE2.
+    process if it happens within RE2, and where the system grants no file or memory for the search.
     """
     call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(_redacted(text))}\n"))
 
@@ -68,6 +68,12 @@ def print_line(text: str) -> None:
 def _redacted(text: str) -> str:
     if threading.current_thread().daemon or sys.is_finalizing():  # nothing can be imported then
         return text
+    redacted = call_guarded(_redact, text)
+    # Without memory or a file for the import, the line is more important than the search.
+    return text if isinstance(redacted, Failure) else redacted
+
+
+def _redact(text: str) -> str:
     # Imported here: it takes a fifth of a second, and most processes have nothing to print.
     from logflume.redaction.texts import redact_text
 
