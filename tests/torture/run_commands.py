@@ -38,10 +38,17 @@ CPU_S = 60
 
 OMITTED = {
     ("demo",): "trains a model, and reads no run",
+    ("tensorboard",): "serves until it is interrupted, and TensorBoard reads the files",
+    ("ui",): "serves until it is interrupted; tests/ui has damaged and hostile runs",
+    ("runs", "rm"): "removes the run; tests/cli/test_runs.py tries what it refuses",
+    ("runs", "archive"): "moves the run; tests/cli/test_runs.py tries what it refuses",
     ("config", "check"): "reads the user's own configuration, not a run",
 }
 
-READING = frozenset({"runs", "show", "tail", "sql", "outputs", "compare", "export", "schema"})
+READING = frozenset(
+    {"runs", "show", "tail", "sql", "outputs", "prompts", "prompt", "compare", "plot", "diagnose"}
+    | {"brief", "export", "schema"}
+)
 """Commands that change nothing in the run's folder; so does `doctor` without `--fix`."""
 
 VALUES: Mapping[str, Sequence[str]] = {
