@@ -46,7 +46,7 @@ def test_missing_files(folder: Path) -> None:
 
 
 def test_stale_files(folder: Path) -> None:
-    """What no event names is stale, a killed process's draft too; a foreign file is nobody's."""
+    """What no event names is stale, a killed process's draft too; a foreign file is left alone."""
     before = {path.name for path in (folder / "media").iterdir()}
     for name in (STRANGE, DRAFT):
         (folder / "media" / name).write_bytes(b"")

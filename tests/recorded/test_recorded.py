@@ -53,7 +53,7 @@ def test_it_is_read(recording: Path, run: str, tmp_path: Path) -> None:
 def assert_same_values(whole: dict[str, Any], repaired: dict[str, Any]) -> None:
     """Compare the outputs of an earlier version with those that this one has made of the journal.
 
-    A CSV that is written anew also has the columns that were declared since. TensorBoard's curves
+    A CSV that is rewritten also has the columns that were declared since. TensorBoard's curves
     have the tags of this version.
     """
     for name, (header, *rows) in whole["csv"].items():

@@ -22,52 +22,48 @@ __all__ = [
 ]
 
 
-class LogExtra:
-    """Stands for the `log_extra` of one call of a reward function, and keeps what it logs.
+class _Listener:
+    """Stands for a function that one call of a reward function gets, and keeps what it logs.
 
     Args:
-        log_extra: The trainer's own, which is called with the same arguments.
+        original: The trainer's own function, which is called with the same arguments.
 
     Attributes:
-        columns: The logged values, by the name of their column.
+        columns: The logged values, by their name.
     """
 
-    def __init__(self, log_extra: Any) -> None:
-        self._log_extra = log_extra
+    def __init__(self, original: Any) -> None:
+        self._original = original
         self.columns: dict[str, list[Any]] = {}
+
+    def _values_of(self, name: str) -> list[Any]:
+        return self.columns.setdefault(key_text(name), [])
+
+
+class LogExtra(_Listener):
+    """Stands for the `log_extra` of one call of a reward function."""
 
     def __call__(self, column: str, values: Any) -> Any:
         """Log a column of one value for each completion."""
         if not isinstance(values, Sequence) and isinstance(values, Iterable):
             values = list(values)  # a generator can be consumed only once
         call_guarded(self._keep, column, values)
-        return self._log_extra(column, values)
+        return self._original(column, values)
 
     def _keep(self, column: str, values: Any) -> None:
-        self.columns.setdefault(key_text(column), []).extend(map(copy_messages, values))
+        self._values_of(column).extend(map(copy_messages, values))
 
 
-class LogMetric:
-    """Stands for the `log_metric` of one call of a reward function, and keeps what it logs.
-
-    Args:
-        log_metric: The trainer's own, which is called with the same arguments.
-
-    Attributes:
-        columns: The logged values, by the name of the metric.
-    """
-
-    def __init__(self, log_metric: Any) -> None:
-        self._log_metric = log_metric
-        self.columns: dict[str, list[Any]] = {}
+class LogMetric(_Listener):
+    """Stands for the `log_metric` of one call of a reward function."""
 
     def __call__(self, name: str, value: Any) -> Any:
         """Log one value of a metric, of which the trainer reports the mean."""
         call_guarded(self._keep, name, value)
-        return self._log_metric(name, value)
+        return self._original(name, value)
 
     def _keep(self, name: str, value: Any) -> None:
-        self.columns.setdefault(key_text(name), []).append(snapshot(value))
+        self._values_of(name).append(snapshot(value))
 
 
 _LISTENERS = {"log_extra": LogExtra, "log_metric": LogMetric}
