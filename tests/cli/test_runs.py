@@ -102,7 +102,7 @@ def test_deleting_runs(here: Path) -> None:
 
 def test_deleting_requires_consent(here: Path) -> None:
     """Without a terminal, and without `--yes`, nothing is deleted."""
-    assert "give --yes" in check_error(here, "runs", "rm", "a")
+    assert "confirm with --yes" in check_error(here, "runs", "rm", "a")
     assert ["a", "b", "c"] == listed(here)
 
 
