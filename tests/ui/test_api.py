@@ -164,7 +164,7 @@ def test_what_does_not_exist_is_refused(client: Any, url: str, status: int) -> N
 
 def test_an_empty_run_shows_what_it_has(client: Any) -> None:
     """Every view of a run without events has an answer."""
-    for name in ("run", "curves", "alerts", "steps", "times", "ranks"):
+    for name in ("run", "curves", "alerts", "steps", "axes", "ranks", "reward_shares"):
         assert 200 == client.get(f"/api/{name}", params={"run": "empty"}).status_code
 
 

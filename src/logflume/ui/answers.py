@@ -98,16 +98,6 @@ class Answers:
             "curves": {one: curves[one] for one in (*wanted, *spreads) if one in curves},
         }
 
-    def times(self, name: str) -> dict[str, Any]:
-        """Return when each step was reported by the trainer, in seconds since the epoch."""
-        events = self.folders.open(name).events("training", columns=["step", "timestamp"])
-        times = {
-            row["step"]: row["timestamp"].timestamp()
-            for row in events.to_pylist()
-            if row["step"] is not None
-        }
-        return {"steps": list(times), "times": list(times.values())}
-
     def alerts(self, name: str) -> dict[str, Any]:
         """Return the findings of a run, in the order they were logged."""
         run = self.folders.open(name)

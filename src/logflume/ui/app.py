@@ -18,11 +18,16 @@ from starlette.staticfiles import StaticFiles
 
 from logflume.exceptions import LogflumeError, QueryError, RunError
 from logflume.guard import Failure, call_guarded, describe
+from logflume.query.open_run import Run
 from logflume.ui.answers import Answers
+from logflume.ui.axes import read_axes
 from logflume.ui.encoding import encode
+from logflume.ui.prompt_lists import PromptList, read_common_prompts, read_prompt_list
+from logflume.ui.reward_shares import read_reward_shares
 from logflume.ui.rollouts import OutputFilter, Rollouts
 from logflume.ui.run_folders import RunFolders, UnknownRunError
 from logflume.ui.security import App, Guard
+from logflume.ui.tokens import read_tokens
 
 __all__ = ["create_app"]
 
@@ -32,7 +37,9 @@ _THREADS = 4
 """Queries at a time. Each may take the memory of a step's completions, so they are few."""
 
 _MAX_PROMPTS = 2_000
+_MAX_COMMON = 200
 _MAX_NAMES = 200
+_MAX_RUNS = 20
 
 Answer: TypeAlias = Callable[[QueryParams], Any]
 
@@ -55,23 +62,33 @@ def _answers(folders: Sequence[Path]) -> dict[str, Answer]:
     """Return the function that answers each request, by name."""
     answers = Answers(RunFolders(folders))
 
+    def run(query: QueryParams) -> Run:
+        return answers.folders.open(_text(query, "run"))
+
+    def runs(query: QueryParams) -> dict[str, Run]:
+        return {name: answers.folders.open(name) for name in query.getlist("run")[:_MAX_RUNS]}
+
     def rollouts(query: QueryParams) -> Rollouts:
-        run = answers.folders.open(_text(query, "run"))
-        return Rollouts(run, _number(query, "solved"))
+        return Rollouts(run(query), _number(query, "solved"))
 
     return {
         "runs": lambda _: answers.runs(),
         "versions": lambda q: answers.versions(q.getlist("run")[:_MAX_NAMES]),
         "run": lambda q: answers.run(_text(q, "run")),
         "curves": lambda q: answers.curves(_text(q, "run"), q.getlist("name")[:_MAX_NAMES]),
-        "times": lambda q: answers.times(_text(q, "run")),
+        "axes": lambda q: read_axes(run(q)),
         "alerts": lambda q: answers.alerts(_text(q, "run")),
         "ranks": lambda q: answers.ranks(_text(q, "run")),
         "steps": lambda q: rollouts(q).steps(),
         "groups": lambda q: rollouts(q).groups(_integer(q, "step"), _mode(q), _filter(q)),
         "group": lambda q: rollouts(q).group(_integer(q, "step"), _mode(q), _text(q, "group")),
         "search": lambda q: rollouts(q).search(_filter(q)),
-        "prompts": lambda q: rollouts(q).prompts(_between(q), _MAX_PROMPTS),
+        "columns": lambda q: rollouts(q).columns(_integer(q, "step")),
+        "outputs": lambda q: rollouts(q).by_id(q.getlist("id")),
+        "tokens": lambda q: read_tokens(run(q), _text(q, "id"), _integer(q, "step")),
+        "reward_shares": lambda q: read_reward_shares(run(q)),
+        "prompts": lambda q: read_prompt_list(run(q), _prompts(q)),
+        "common_prompts": lambda q: read_common_prompts(runs(q), _number(q, "solved"), _MAX_COMMON),
         "prompt": lambda q: rollouts(q).prompt(_text(q, "prompt")),
         "pass_at": lambda q: rollouts(q).pass_at([int(_number(q, "k") or 1)]),
         "text": lambda q: PlainTextResponse(
@@ -122,6 +139,7 @@ def _filter(query: QueryParams) -> OutputFilter:
     return OutputFilter(
         search=query.get("search") or None,
         regex=query.get("regex") == "1",
+        reward=query.get("reward") or "rewards/total",
         min_reward=_number(query, "min"),
         max_reward=_number(query, "max"),
         correct=None if correct not in ("0", "1") else correct == "1",
@@ -156,6 +174,18 @@ def _integer(query: QueryParams, name: str) -> int:
         return int(value)
     except ValueError:
         raise QueryError(f"{name}={value}: expected an integer") from None
+
+
+def _prompts(query: QueryParams) -> PromptList:
+    return PromptList(
+        solved=_number(query, "solved"),
+        between=_between(query),
+        change=query.get("change") or None,
+        search=query.get("search") or None,
+        order=query.get("order") or "-visits",
+        offset=int(_number(query, "offset") or 0),
+        limit=min(_MAX_PROMPTS, int(_number(query, "limit") or 100)),
+    )
 
 
 def _between(query: QueryParams) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from logflume.exceptions import QueryError
 from logflume.query.open_run import Run
 from logflume.query.visits import Mode
 from logflume.ui.encoding import shorten_texts
+from logflume.ui.tokens import ids_with_tokens
 
 __all__ = ["OutputFilter", "Rollouts"]
 
@@ -25,7 +26,7 @@ _PLACE = ("attempt", "step", "mode", "generation", "group")
 _MARKS = [
     "i[d]",
     "inde[x]",
-    "rewards/tota[l]",
+    "rewards/*",
     "truncate[d]",
     "quality/correc[t]",
     "tool_failure[s]",
@@ -39,8 +40,9 @@ class OutputFilter(NamedTuple):
     Attributes:
         search: A text.
         regex: Whether it is a regular expression.
-        min_reward: The minimum total reward.
-        max_reward: The maximum total reward.
+        reward: The column that holds the reward of the limits.
+        min_reward: The minimum reward.
+        max_reward: The maximum reward.
         correct: Only correct (True) or wrong (False) ones; None: both.
         truncated: Only truncated ones.
         tool_failed: Only those with a failed tool call.
@@ -49,6 +51,7 @@ class OutputFilter(NamedTuple):
 
     search: str | None = None
     regex: bool = False
+    reward: str = "rewards/total"
     min_reward: float | None = None
     max_reward: float | None = None
     correct: bool | None = None
@@ -59,7 +62,7 @@ class OutputFilter(NamedTuple):
     @property
     def is_set(self) -> bool:
         """Whether it excludes anything."""
-        return self != OutputFilter(regex=self.regex)
+        return self != OutputFilter(regex=self.regex, reward=self.reward)
 
     def apply(self, run: Run, columns: Sequence[str], step: int | None = None) -> pa.Table:
         """Return the completions of a run, or of a step, that match."""
@@ -70,6 +73,7 @@ class OutputFilter(NamedTuple):
             regex=self.regex,
             min_reward=self.min_reward,
             max_reward=self.max_reward,
+            by=self.reward,
             correct=self.correct,
             where=self.where,
             columns=[*columns, *marks],
@@ -144,10 +148,35 @@ class Rollouts:
             raise QueryError(f"step {step} has no group {key}")
         outputs = self._run.outputs(steps=step, groups=[group]).to_pylist()
         outputs.sort(key=lambda row: _number(row.get("index")))
+        with_tokens = ids_with_tokens(self._run, step)
         return {
             "group": shorten_texts(group, _GROUP_TEXT),
             "outputs": [shorten_texts(_present(row)) for row in outputs],
+            "with_tokens": [row["id"] for row in outputs if row.get("id") in with_tokens],
         }
+
+    def columns(self, step: int) -> dict[str, Any]:
+        """Return the names of the columns that a condition can use, with their types."""
+        schema = self._run.outputs(steps=step).arrow.schema
+        return {"columns": [{"name": field.name, "type": str(field.type)} for field in schema]}
+
+    def by_id(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Return completions with their groups, in the order of their ids. Unknown ids are omitted.
+
+        Args:
+            ids: At most 50 ids.
+        """
+        wanted = list(ids)[:_MAX_HITS]
+        places = self._run.outputs(columns=[*_PLACE, "i[d]"]).arrow
+        if "id" not in places.column_names:
+            return {"outputs": []}
+        places = places.filter(pc.is_in(places["id"], pa.array(wanted, pa.string())))
+        found = {}
+        for place in places.to_pylist():
+            rows = self._run.outputs(steps=place["step"], groups=[place]).to_pylist()
+            found |= {row["id"]: row for row in rows if row["id"] == place["id"]}
+        rows = [_present(found[one]) for one in wanted if one in found]
+        return {"outputs": [shorten_texts(row, _VISIT_TEXT) for row in rows]}
 
     def text(self, step: int, id: str, field: str) -> str:  # noqa: A002 - the name of the field
         """Return the whole text of a field of a completion.
@@ -185,20 +214,6 @@ class Rollouts:
         rows = self._run.outputs(steps=span, groups=list(groups.values()), columns=columns)
         return {
             row.get("id"): (row.get("question"), row["model_output"]) for row in rows.to_pylist()
-        }
-
-    def prompts(self, between: tuple[int, int] | None, limit: int) -> dict[str, Any]:
-        """Return the prompts of the run with their solve rates, and the rewards of each visit."""
-        table = self._run.prompts(solved=self._solved, between=between)
-        rows = [shorten_texts(row, _GROUP_TEXT) for row in table.slice(0, limit).to_pylist()]
-        visits: dict[str, list[Any]] = {row["prompt_id"]: [] for row in rows}
-        for group in self._run.groups(solved=self._solved).to_pylist():
-            if group["prompt_id"] in visits:
-                names = ("step", "mode", "reward_mean", "solve_rate")
-                visits[group["prompt_id"]].append([group[name] for name in names])
-        return {
-            "prompts": [{**row, "seen": visits[row["prompt_id"]]} for row in rows],
-            "count": len(table),
         }
 
     def prompt(self, prompt_id: str) -> dict[str, Any]:
@@ -250,7 +265,7 @@ def _mark(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "id": row.get("id"),
         "index": row.get("index"),
-        "reward": row.get("rewards/total"),
+        "rewards": {n: v for n, v in row.items() if n.startswith("rewards/")},
         "truncated": row.get("truncated"),
         "correct": row.get("quality/correct"),
         "tool_failures": row.get("tool_failures"),

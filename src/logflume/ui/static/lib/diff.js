@@ -4,9 +4,9 @@ const MAX_CELLS = 4e6; // of the table of a diff: two texts of 2,000 words
 
 /** @typedef {{kind: "same" | "removed" | "added", text: string}} Piece */
 
-/** @param {string} text Words, spaces and signs, one a piece. */
+/** @param {string} text Words, tags such as `</answer>`, spaces and signs, one a piece. */
 function words(text) {
-  return text.match(/[\p{L}\p{N}_]+|\s+|[^\p{L}\p{N}_\s]/gu) ?? [];
+  return text.match(/<\/?[a-zA-Z_][\w-]{0,30}>|[\p{L}\p{N}_]+|\s+|[^\p{L}\p{N}_\s]/gu) ?? [];
 }
 
 /**

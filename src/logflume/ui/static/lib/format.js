@@ -6,8 +6,16 @@ export function number(value) {
   if (typeof value !== "number") return visible(String(value));
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return value.toLocaleString("en-US");
   const size = Math.abs(value);
+  if (size < 1e-12) return "0"; // what is left of a difference of equal numbers
   if (size >= 1e6 || size < 1e-3) return value.toExponential(2).replace("e+", "e");
   return String(Number(value.toPrecision(4)));
+}
+
+const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
+
+/** A large number, such as 1.2M. @param {number} value */
+export function compact(value) {
+  return COMPACT.format(value);
 }
 
 /** @param {number | null | undefined} share */

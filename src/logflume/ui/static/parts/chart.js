@@ -2,7 +2,7 @@
 import uPlot from "../vendor/uplot.js";
 import { resolve, seriesColor, seriesVariable } from "../lib/colors.js";
 import { html, useEffect, useRef } from "../lib/dom.js";
-import { number, visible } from "../lib/format.js";
+import { compact, duration, number, visible } from "../lib/format.js";
 
 /**
  * @typedef {Object} Series
@@ -10,7 +10,7 @@ import { number, visible } from "../lib/format.js";
  * @property {number} color Index of the colour.
  * @property {number[]} x
  * @property {(number | null)[]} y
- * @property {(number | null)[]} [spread] Is drawn as a band around the values.
+ * @property {[(number | null)[], (number | null)[]]} [band] Its lower and its upper edge.
  * @property {boolean} [dashed]
  */
 
@@ -18,10 +18,20 @@ import { number, visible } from "../lib/format.js";
  * @typedef {Object} Options
  * @property {number} smoothing From 0, none, to below 1.
  * @property {boolean} isLog
- * @property {"step" | "time"} axis
+ * @property {import("../lib/axis.js").AxisName} axis
+ */
+
+/**
+ * @typedef {Object} Mark A vertical line.
+ * @property {number} x
+ * @property {"attempt" | "info" | "warning" | "critical" | "part"} kind
+ * @property {string} label
  */
 
 const CLICK_PIXELS = 4;
+const MARK_PIXELS = 6;
+const MAX_READINGS = 4; // without their names; the others are seen at the curves
+const MARK_COLORS = { attempt: "--muted", info: "--accent", warning: "--warning", critical: "--critical", part: "--text" };
 const matchMediaDark = matchMedia("(prefers-color-scheme: dark)");
 
 /**
@@ -30,20 +40,24 @@ const matchMediaDark = matchMedia("(prefers-color-scheme: dark)");
  * @param {string} [props.title]
  * @param {Series[]} props.series
  * @param {Options} props.options
- * @param {{x: number, kind: "attempt" | "alert"}[]} [props.marks] Vertical lines.
+ * @param {Mark[]} [props.marks]
  * @param {string} [props.group] Charts of one group share the cursor.
  * @param {(x: number) => void} [props.onPick] Is called with the x of the nearest point at a click.
+ * @param {boolean} [props.hasLegend] Whether the series are named.
+ * @param {(x: number) => string} [props.noteAt] What to say about a place, such as which rank it is.
  */
-export function Chart({ name, title, series, options, marks = [], group, onPick }) {
+export function Chart({ name, title, series, options, marks = [], group, onPick, hasLegend = false, noteAt }) {
   const plotted = useRef(null);
   const reading = useRef(null);
   const pick = useRef(onPick);
   pick.current = onPick;
+  const note = useRef(noteAt);
+  note.current = noteAt;
   const shown = series.filter((one) => one.x.length);
   const key = JSON.stringify([options, marks, shown]);
   useEffect(() => {
     if (!shown.length) return undefined;
-    const draw = () => plot(plotted.current, reading.current, shown, options, marks, group, pick);
+    const draw = () => plot(plotted.current, reading.current, shown, options, marks, group, pick, note);
     let current = draw();
     const redraw = () => {
       current.destroy();
@@ -62,10 +76,12 @@ export function Chart({ name, title, series, options, marks = [], group, onPick 
     };
   }, [key]);
   const text = visible(title ?? name);
-  return html`<section class="panel chart" data-metric=${name}>
-    <header>
+  const read = hasLegend ? shown : shown.slice(0, MAX_READINGS);
+  return html`<section class=${`panel chart ${hasLegend ? "named" : ""}`} data-metric=${name}>
+    <header ref=${reading}>
       <h3 title=${visible(name)}>${text}</h3>
-      <div class="reading" ref=${reading}>${shown.map((one) => readingOf(one))}</div>
+      <span class="at"></span>
+      <div class="reading">${read.map((one) => readingOf(one, hasLegend))}</div>
     </header>
     ${shown.length
       ? html`<div class="plot" key="plot" ref=${plotted}></div>`
@@ -73,10 +89,11 @@ export function Chart({ name, title, series, options, marks = [], group, onPick 
   </section>`;
 }
 
-/** The place of a value; `showReading` fills it. @param {Series} series */
-function readingOf(series) {
+/** The place of a value; `showReading` fills it. @param {Series} series @param {boolean} isNamed */
+function readingOf(series, isNamed) {
   return html`<span key=${series.label} title=${visible(series.label)}>
-    <i style=${{ background: seriesVariable(series.color) }}></i>
+    <i class=${series.dashed ? "dashed" : ""} style=${{ color: seriesVariable(series.color) }}></i>
+    ${isNamed && html`<span>${visible(series.label)}</span>`}
     <b></b>
   </span>`;
 }
@@ -104,7 +121,7 @@ export function smooth(values, weight) {
 }
 
 /** Draw the curves into an element, and return the plot. */
-function plot(element, reading, series, options, marks, group, pick) {
+function plot(element, reading, series, options, marks, group, pick, note) {
   const { tables, drawn, bands } = layOut(series, options);
   const data = uPlot.join(tables);
   let down = null;
@@ -125,13 +142,13 @@ function plot(element, reading, series, options, marks, group, pick) {
       },
     },
     scales: { x: { time: options.axis === "time" }, y: options.isLog ? { distr: 3 } : { range: rangeOf } },
-    axes: [axis({ size: 24, space: 60, values: options.axis === "time" ? undefined : numbers }),
+    axes: [axis({ size: 24, space: 60, values: X_LABELS[options.axis] }),
       axis({ size: 48, space: 28, values: numbers })],
     series: [{}, ...drawn],
     bands,
     hooks: {
       draw: [(u) => drawMarks(u, marks)],
-      setCursor: [(u) => showReading(u, reading, series)],
+      setCursor: [(u) => showReading(u, reading, series, options.axis, marks, note.current)],
       ready: [
         (u) =>
           u.over.addEventListener("click", (event) => {
@@ -144,7 +161,7 @@ function plot(element, reading, series, options, marks, group, pick) {
     },
   };
   const drawnPlot = new uPlot(config, data, element);
-  showReading(drawnPlot, reading, series);
+  showReading(drawnPlot, reading, series, options.axis, marks, note.current);
   return drawnPlot;
 }
 
@@ -155,7 +172,7 @@ function rangeOf(_u, low, high) {
   return low === high ? [low - margin, high + margin] : uPlot.rangeNum(low, high, 0.1, true);
 }
 
-/** One table for each line. With smoothing, the raw line is faint; a spread has two lines more. */
+/** One table for each line. With smoothing, the raw line is faint; a band has two lines more. */
 function layOut(series, options) {
   const tables = [];
   const drawn = [];
@@ -179,10 +196,9 @@ function layOut(series, options) {
       tables.push([one.x, values]);
       drawn.push(line);
     }
-    if (one.spread && !options.isLog) {
-      const edge = (sign) =>
-        values.map((y, i) => (y === null || one.spread[i] === null ? null : y + sign * one.spread[i]));
-      tables.push([one.x, edge(1)], [one.x, edge(-1)]);
+    if (one.band) {
+      const edge = (values) => (options.isLog ? values.map((y) => (y !== null && y > 0 ? y : null)) : values);
+      tables.push([one.x, edge(one.band[1])], [one.x, edge(one.band[0])]);
       const count = drawn.length;
       drawn.push(...[0, 1].map(() => ({ stroke: "transparent", width: 0, points: { show: false } })));
       bands.push({ series: [count + 1, count + 2], fill: withAlpha(color, "20") });
@@ -211,24 +227,49 @@ function numbers(_u, values) {
   return values.map((value) => (value === null ? "" : number(value)));
 }
 
+const X_LABELS = {
+  step: numbers,
+  time: undefined, // uPlot's dates
+  elapsed: (_u, values) => values.map((value) => (value === null ? "" : duration(value))),
+  tokens: (_u, values) => values.map((value) => (value === null ? "" : compact(value))),
+};
+
+/** A place on the axis as text. @param {number} x @param {Options["axis"]} axisName */
+function placeText(x, axisName) {
+  if (axisName === "time") return new Date(x * 1000).toLocaleString("sv-SE").slice(5, 19);
+  if (axisName === "elapsed") return duration(x);
+  return axisName === "tokens" ? `${compact(x)} tokens` : `step ${number(x)}`;
+}
+
 function drawMarks(u, marks) {
   const { ctx, bbox } = u;
   for (const mark of marks) {
-    const x = u.valToPos(mark.x, "x", true);
+    const x = Math.round(u.valToPos(mark.x, "x", true));
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     ctx.save();
-    ctx.strokeStyle = resolve(mark.kind === "alert" ? "--warning" : "--faint");
-    ctx.setLineDash(mark.kind === "alert" ? [] : [4, 4]);
+    ctx.strokeStyle = ctx.fillStyle = resolve(MARK_COLORS[mark.kind]);
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash(mark.kind === "attempt" ? [4, 4] : []);
+    ctx.globalAlpha = 0.75;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
+    if (mark.kind !== "attempt") {
+      const size = 5 * devicePixelRatio;
+      ctx.globalAlpha = 1;
+      ctx.beginPath();
+      ctx.moveTo(x - size, bbox.top - size);
+      ctx.lineTo(x + size, bbox.top - size);
+      ctx.lineTo(x, bbox.top + size / 2);
+      ctx.fill();
+    }
     ctx.restore();
   }
 }
 
 /** Show the values at the cursor, or the last ones. It happens at each move, so without Preact. */
-function showReading(u, reading, series) {
+function showReading(u, reading, series, axisName, marks, noteAt) {
   if (!reading) return;
   const at = u.cursor.idx == null ? null : u.data[0][u.cursor.idx];
   const values = reading.querySelectorAll("b");
@@ -238,4 +279,8 @@ function showReading(u, reading, series) {
     const value = at === null ? lastOf(one.y) : index >= 0 ? one.y[index] : null;
     values[i].textContent = number(value);
   });
+  const near = at === null ? [] : marks.filter((mark) => Math.abs(u.valToPos(mark.x, "x") - u.cursor.left) < MARK_PIXELS);
+  const notes = near.map((mark) => visible(mark.label));
+  if (at !== null) notes.unshift([placeText(at, axisName), noteAt?.(at)].filter(Boolean).join(", "));
+  reading.querySelector(".at").textContent = notes.join(" · ");
 }

@@ -25,14 +25,12 @@ function load() {
   }
 }
 
-/** @param {{options: Options, onChange: (changes: Partial<Options>) => void, hasTime?: boolean}} props */
-export function CurveControls({ options, onChange, hasTime = true }) {
-  const axis = (name) => html`<button
-    aria-pressed=${options.axis === name}
-    onClick=${() => onChange({ axis: name })}
-  >${name}</button>`;
+/** @param {{options: Options, onChange: (changes: Partial<Options>) => void}} props */
+export function CurveControls({ options, onChange }) {
   return html`<div class="row">
-    ${hasTime && html`<span class="segments" title="The horizontal axis">${axis("step")}${axis("time")}</span>`}
+    <span class="segments" role="group" aria-label="The horizontal axis" title="The horizontal axis">
+      ${["step", "time", "tokens"].map((name) => html`<button key=${name} aria-pressed=${options.axis === name}
+        onClick=${() => onChange({ axis: /** @type {any} */ (name) })}>${name}</button>`)}</span>
     <label>smoothing
       <input type="range" min="0" max="0.98" step="0.02" value=${options.smoothing} aria-label="smoothing"
         onInput=${(event) => onChange({ smoothing: Number(event.target.value) })} />

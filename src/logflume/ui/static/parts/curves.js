@@ -1,5 +1,6 @@
 /** Turns the answers about curves into charts: training beside evaluation, spread as a band. */
 
+import { STEPS } from "../lib/axis.js";
 import { functionName } from "../lib/format.js";
 
 /** @typedef {import("./chart.js").Series} Series */
@@ -10,28 +11,30 @@ import { functionName } from "../lib/format.js";
  * @param {string} name
  * @param {Curves} curves
  * @param {Object} [options]
- * @param {Map<number, number> | null} [options.times] By step, where the axis is time.
+ * @param {import("../lib/axis.js").Axis} [options.axis]
  * @param {number} [options.color] The first colour.
  * @param {string} [options.label] In front of the labels: a run.
  * @param {boolean} [options.hasSpread]
+ * @param {boolean} [options.hasEval] Whether evaluation is drawn beside training.
  * @returns {Series[]}
  */
-export function seriesOf(name, curves, { times = null, color = 0, label = "", hasSpread = true } = {}) {
+export function seriesOf(name, curves, { axis = STEPS, color = 0, label = "", hasSpread = true, hasEval = true } = {}) {
   const spreads = (spreadName(name) && curves[spreadName(name)]) ?? {};
   /** @type {Series[]} */
   const series = [];
   const add = (modes, isCompanion) => {
     for (const [mode, [steps, values]] of Object.entries(modes ?? {})) {
       const isEval = isCompanion || mode === "eval";
+      if (isEval && !hasEval) continue;
       const spread = !isEval && hasSpread ? spreads[mode] : undefined;
       series.push(
-        onAxis(times, {
-          label: `${label}${isEval ? "evaluation" : "training"}`,
+        onAxis(axis, {
+          label: label ? `${label}${isEval ? ", evaluation" : ""}` : isEval ? "evaluation" : "training",
           color: isEval && !label ? color + 1 : color,
           dashed: isEval,
           x: steps,
           y: values,
-          spread: spread && aligned(steps, spread),
+          band: spread && bandOf(values, aligned(steps, spread)),
         }),
       );
     }
@@ -58,16 +61,23 @@ function aligned(steps, [of, values]) {
   return steps.map((step) => byStep.get(step) ?? null);
 }
 
-/** @param {Map<number, number> | null} times @param {Series} series @returns {Series} */
-function onAxis(times, series) {
+/** @returns {[(number | null)[], (number | null)[]]} */
+function bandOf(values, spread) {
+  const edge = (sign) => values.map((y, i) => (y === null || spread[i] === null ? null : y + sign * spread[i]));
+  return [edge(-1), edge(1)];
+}
+
+/** Place a series of steps on an axis. @param {import("../lib/axis.js").Axis} axis @param {Series} series @returns {Series} */
+export function onAxis(axis, series) {
   const order = series.x
-    .map((step, i) => ({ at: times ? times.get(step) : step, i }))
+    .map((step, i) => ({ at: axis.of(step), i }))
     .filter(({ at }) => at !== undefined && at !== null)
     .sort((a, b) => a.at - b.at)
     // A curve has one value at each place.
     .filter(({ at }, i, all) => i === all.length - 1 || all[i + 1].at !== at);
   const pick = (values) => values && order.map(({ i }) => values[i]);
-  return { ...series, x: order.map(({ at }) => at), y: pick(series.y), spread: pick(series.spread) };
+  const band = series.band && [pick(series.band[0]), pick(series.band[1])];
+  return { ...series, x: order.map(({ at }) => at), y: pick(series.y), band };
 }
 
 const TITLES = {
@@ -82,6 +92,13 @@ const TITLES = {
   learning_rate: "learning rate",
   step_time: "step time, s",
 };
+
+/** The reward functions of a run that have a curve, by their names. @param {string[]} names */
+export function functionCurves(names) {
+  const ofTrainer = names.filter((name) => /^rewards\/.+\/mean$/.test(name));
+  if (ofTrainer.length) return ofTrainer;
+  return names.filter((name) => /^reward\.rewards\/.+\/mean$/.test(name) && name !== "reward.rewards/total/mean");
+}
 
 /** @param {string} name */
 export function titleOf(name) {

@@ -16,14 +16,13 @@ const MARGIN = 8;
 export function GroupRow({ group, range, isOpen, link }) {
   return html`<a class="group-row" href=${link} data-group=${group.key} aria-current=${isOpen ? "true" : undefined}>
     <span class="question" dir="auto">${visible(group.question ?? "(no prompt was logged)")}</span>
-    <${Dots} outputs=${group.outputs} range=${range} />
-    <span class="numbers">
+    <span class="chips">
       ${group.signal === false && html`<span class="chip warning" title="All rewards are equal, so all advantages are 0">no signal</span>`}
       ${group.truncated > 0 && html`<span class="chip" title="truncated completions">${group.truncated} cut</span>`}
-      ${group.partial && html`<span class="chip" title="Not all completions of the batch were recorded">partial</span>`}
-      <span title="completions that solve the prompt">${group.solved === null ? "" : `${group.solved}/${group.completions} solved`}</span>
-      <span title="mean and standard deviation of the total reward"><b>${number(group.reward_mean)}</b> ± ${number(group.reward_std)}</span>
-    </span>
+      ${group.partial && html`<span class="chip" title="Not all completions of the batch were recorded">partial</span>`}</span>
+    <${Dots} outputs=${group.outputs} range=${range} />
+    <span class="solved" title="completions that solve the prompt">${group.solved === null ? "" : `${group.solved}/${group.completions} solved`}</span>
+    <span class="mean" title="mean and standard deviation of the reward"><b>${number(group.reward_mean)}</b> ± ${number(group.reward_std)}</span>
   </a>`;
 }
 
@@ -62,6 +61,27 @@ export const ORDER_NAMES = {
   solved: "least solved first",
   "-truncated": "most truncated first",
 };
+
+/**
+ * Return groups with the rewards of one function: of each completion, their mean and their spread.
+ * @param {Record<string, any>[]} groups
+ * @param {string} name The function's column.
+ */
+export function withRewards(groups, name) {
+  return groups.map((group) => {
+    const outputs = group.outputs.map((one) => ({ ...one, reward: one.rewards[name] }));
+    if (name === "rewards/total") return { ...group, outputs };
+    const values = outputs.map((one) => one.reward).filter((value) => typeof value === "number");
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+    return {
+      ...group,
+      outputs,
+      reward_mean: values.length ? mean : null,
+      reward_std: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null,
+    };
+  });
+}
 
 /** @param {Record<string, any>[]} groups @param {string} order */
 export function sortGroups(groups, order) {

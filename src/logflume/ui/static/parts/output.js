@@ -28,9 +28,11 @@ const SHOWN = new Set([
  * @param {RegExp | null} [props.found]
  * @param {boolean} [props.isCurrent]
  * @param {boolean} [props.isMatch]
+ * @param {unknown} [props.body] What to show instead of its text.
+ * @param {string} [props.note]
  * @param {() => void} [props.onSelect]
  */
-export function Output({ output, scale, shared = 0, found = null, isCurrent = false, isMatch = true, onSelect }) {
+export function Output({ output, scale, shared = 0, found = null, isCurrent = false, isMatch = true, body, note, onSelect }) {
   const element = useRef(null);
   useEffect(() => {
     if (isCurrent) element.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -50,9 +52,9 @@ export function Output({ output, scale, shared = 0, found = null, isCurrent = fa
       </div>
       <${Rewards} output=${output} scale=${scale} />
     </header>
-    <div class="body">${turns
+    <div class="body">${note && html`<p class="muted small">${note}</p>`}${body ?? (turns
       ? html`<${Conversation} turns=${turns} shared=${shared} found=${found} />`
-      : html`<${Text} text=${output.model_output ?? ""} shared=${shared} found=${found} />`}
+      : html`<${Text} text=${output.model_output ?? ""} shared=${shared} found=${found} />`)}
       <${Shortened} output=${output} /></div>
     <footer>
       <span>${number(output.completion_tokens)} tokens</span>

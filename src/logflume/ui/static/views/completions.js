@@ -1,14 +1,14 @@
 /** The completions of a step by group: rows of groups, and one of them open. */
 import { useAnswer } from "../lib/api.js";
-import { sharedPrefix } from "../lib/diff.js";
-import { html, useEffect, useMemo } from "../lib/dom.js";
-import { number, percent, visible } from "../lib/format.js";
+import { useKeys } from "../lib/completion_keys.js";
+import { html, useMemo } from "../lib/dom.js";
+import { number, percent } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
-import { Filters, filterOf } from "../parts/filters.js";
-import { GroupRow, sortGroups } from "../parts/group_row.js";
-import { Output, scaleOf } from "../parts/output.js";
+import { Filters, filterOf, isFiltering } from "../parts/filters.js";
+import { GroupRow, sortGroups, withRewards } from "../parts/group_row.js";
+import { OpenGroup } from "../parts/open_group.js";
 import { Empty, ErrorLine } from "../parts/states.js";
-import { Conversation, Text, readTurns, searchPattern } from "../parts/text.js";
+import { searchPattern } from "../parts/text.js";
 import { Hits } from "./hits.js";
 
 /** @param {{run: string, query: Record<string, string>, version: string, summary: any}} props */
@@ -20,18 +20,23 @@ export function Completions({ run, query, version }) {
   // Without a step in the URL, the view follows the newest one.
   const step = query.step ? nearest(steps, Number(query.step)) : steps[steps.length - 1];
   const filter = filterOf(query);
-  const isFiltered = Object.keys(filter).some((name) => name !== "regex");
+  const isFiltered = isFiltering(filter);
   const isWide = query.all === "1" && isFiltered;
   const place = { run, step, mode };
   const hasStep = step !== undefined;
   const listed = useAnswer(hasStep ? "groups" : null, { ...place, ...filter }, hasStep && step === steps[steps.length - 1] ? version : "");
-  const groups = useMemo(() => sortGroups(listed.data?.groups ?? [], query.sort ?? ""), [listed.data, query.sort]);
+  const reward = query.reward ?? "rewards/total";
+  const groups = useMemo(
+    () => sortGroups(withRewards(listed.data?.groups ?? [], reward), query.sort ?? ""),
+    [listed.data, query.sort, reward],
+  );
   const outputs = groups.flatMap((group) => group.outputs);
   const rewards = outputs.map((one) => one.reward).filter((reward) => typeof reward === "number");
   const range = { low: Math.min(...rewards), high: Math.max(...rewards) };
   const open =
     groups.find((group) => group.key === query.group) ??
     groups.find((group) => query.id && group.outputs.some((one) => one.id === query.id));
+  const functions = useMemo(() => functionsOf(outputs, reward), [listed.data, reward]);
   useKeys({ run, query, steps, step, groups, open });
   if (known.error) return html`<${ErrorLine} text=${known.error} />`;
   if (!known.data) return null;
@@ -49,7 +54,8 @@ export function Completions({ run, query, version }) {
         <button aria-pressed=${!isWide} onClick=${() => setQuery({ all: "" })}>this step</button>
         <button aria-pressed=${isWide} onClick=${() => setQuery({ all: "1" })}>all steps</button></span>`}
     </div>
-    <${Filters} query=${query} rewards=${rewards} hasTools=${outputs.some((one) => one.tool_failures > 0)} />
+    ${query.step && Number(query.step) !== step && html`<p class="notice">Step ${number(Number(query.step))} has no completions; this is the nearest step that has.</p>`}
+    <${Filters} run=${run} step=${step} query=${query} functions=${functions} rewards=${rewards} hasTools=${outputs.some((one) => one.tool_failures !== null)} />
     ${isWide
       ? html`<${Hits} run=${run} filter=${filter} found=${searchPattern(filter.search, filter.regex === "1")} />`
       : html`<div>
@@ -93,64 +99,11 @@ function Totals({ groups, of, isFiltered }) {
   return html`<span class="muted">${of} groups, mean reward ${number(mean)}${dead ? `, ${percent(dead / of)} without signal` : ""}</span>`;
 }
 
-/** The completions of a group side by side. */
-function OpenGroup({ place, group, range, query, found }) {
-  const { data, error } = useAnswer("group", { ...place, group: group.key }, group.completions);
-  const outputs = data?.outputs ?? [];
-  const texts = outputs.map((output) => readTurns(output.messages)?.[0].text ?? output.model_output ?? "");
-  const shared = useMemo(() => sharedPrefix(texts), [data]);
-  if (!data) return html`<div><${ErrorLine} text=${error} /></div>`;
-  const [first] = outputs;
-  const turns = readTurns(first?.prompt_messages);
-  const matching = new Set(group.outputs.filter((one) => one.matches).map((one) => one.id));
-  const scale = scaleOf(outputs, range);
-  return html`<div>
-    <div class="panel prompt-head">
-      <div class="row"><h3>Prompt</h3>
-        <span class="muted grow">${first?.true_answer !== undefined && html`right answer: <b class="mono">${visible(first.true_answer)}</b>`}</span>
-        ${group.prompt_id && html`<a href=${url(["run", place.run, "prompt", group.prompt_id])}>through time</a>`}
-        <button class="plain" onClick=${() => setQuery({ group: "", id: "" })}>close</button></div>
-      ${turns ? html`<${Conversation} turns=${turns} found=${found} />` : html`<${Text} text=${first?.prompt ?? first?.question ?? ""} found=${found} />`}
-      ${first?.tools && html`<details><summary>tools</summary><pre>${visible(first.tools)}</pre></details>`}
-    </div>
-    <div class="outputs">${outputs.map((output) => html`<${Output} key=${output.id} output=${output} scale=${scale}
-      shared=${shared} found=${found} isMatch=${matching.has(output.id)} isCurrent=${output.id === query.id}
-      onSelect=${() => output.id !== query.id && !String(getSelection()) && setQuery({ id: output.id })} />`)}</div>
-  </div>`;
-}
-
-/** Keys: the next and the previous completion, group and step. */
-function useKeys({ run, query, steps, step, groups, open }) {
-  useEffect(() => {
-    const go = (list, at, by) => list[Math.min(list.length - 1, Math.max(0, at + by))];
-    const onKey = (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const isTyping = event.target.matches("input, select, textarea");
-      if (event.key === "Escape" && isTyping) event.target.blur();
-      if (isTyping) return;
-      const ids = open?.outputs.map((one) => one.id) ?? [];
-      const moves = {
-        ArrowDown: () => ({ step, group: go(groups, groups.indexOf(open), 1)?.key, id: "" }),
-        ArrowUp: () => ({ step, group: go(groups, open ? groups.indexOf(open) : 1, -1)?.key, id: "" }),
-        ArrowRight: () => open && { id: go(ids, ids.indexOf(query.id), 1) },
-        ArrowLeft: () => open && { id: go(ids, Math.max(1, ids.indexOf(query.id)), -1) },
-        "]": () => ({ step: go(steps, steps.indexOf(step), 1), group: "", id: "" }),
-        "[": () => ({ step: go(steps, steps.indexOf(step), -1), group: "", id: "" }),
-        Escape: () => ({ group: "", id: "" }),
-      };
-      moves.j = moves.ArrowDown;
-      moves.k = moves.ArrowUp;
-      if (event.key === "/") document.getElementById("search")?.focus();
-      else if (!moves[event.key]) return;
-      else {
-        const changes = moves[event.key]();
-        if (changes) setQuery(changes);
-      }
-      event.preventDefault();
-    };
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
-  }, [run, query, steps, step, groups, open]);
+/** The columns of rewards, the total first. */
+function functionsOf(outputs, chosen) {
+  const names = new Set(["rewards/total", chosen]);
+  for (const one of outputs) for (const name of Object.keys(one.rewards)) names.add(name);
+  return [...names];
 }
 
 /** The mode of a step that has completions of one mode only. */

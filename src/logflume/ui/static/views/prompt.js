@@ -1,14 +1,14 @@
 /** One prompt through time: its solve rate and rewards at each visit, and two texts compared. */
 import { useAnswer } from "../lib/api.js";
 import { rewardColor } from "../lib/colors.js";
-import { diffWords } from "../lib/diff.js";
 import { html } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
+import { Difference } from "../parts/difference.js";
 import { Output, scaleOf } from "../parts/output.js";
+import { SolvedFrom } from "../parts/solved_from.js";
 import { ErrorLine } from "../parts/states.js";
-import { SolvedFrom } from "./prompts.js";
 
 /** @param {{run: string, rest: string[], query: Record<string, string>, version: string}} props */
 export function Prompt({ run, rest, query, version }) {
@@ -18,9 +18,10 @@ export function Prompt({ run, rest, query, version }) {
   const rewards = data.outputs.map((one) => one["rewards/total"]).filter((one) => typeof one === "number");
   const range = { low: Math.min(...rewards), high: Math.max(...rewards) };
   const scale = scaleOf(data.outputs, range);
+  const earlier = earlierOf(visits);
   // What the policy lost or gained is seen best between the extremes of both visits.
-  const isWorse = (visits[visits.length - 1].mean ?? 0) < (visits[0].mean ?? 0);
-  const a = chosen(visits, query.a, query.ai, 0, isWorse);
+  const isWorse = (visits[visits.length - 1].mean ?? 0) < (visits[earlier].mean ?? 0);
+  const a = chosen(visits, query.a, query.ai, earlier, isWorse);
   const b = chosen(visits, query.b, query.bi, visits.length - 1, !isWorse);
   const [first] = data.outputs;
   return html`<div>
@@ -35,7 +36,8 @@ export function Prompt({ run, rest, query, version }) {
       <${Choice} name="a" visits=${visits} at=${a} range=${range} run=${run} />
       <${Choice} name="b" visits=${visits} at=${b} range=${range} run=${run} />
     </div>
-    <${Difference} before=${a.output} after=${b.output} />
+    <h2>What changed <span class="muted">– <del>removed</del> <ins>added</ins></span></h2>
+    <div class="panel pad"><${Difference} before=${a.output.model_output ?? ""} after=${b.output.model_output ?? ""} /></div>
     <h2>Both completions</h2>
     <div class="two"><${Output} output=${a.output} scale=${scale} /><${Output} output=${b.output} scale=${scale} /></div>
   </div>`;
@@ -51,7 +53,7 @@ function Curves({ visits, onPick }) {
     const series = ["train", "eval"].map((mode, color) => {
       const of = visits.filter((visit) => visit.mode === mode && visit.step !== null && value(visit) !== null);
       const last = of.filter((visit, i) => of[i + 1]?.step !== visit.step);
-      return { label: mode, color, dashed: mode === "eval", x: last.map((v) => v.step), y: last.map(value), spread: spread ? last.map(spread) : undefined };
+      return { label: mode, color, dashed: mode === "eval", x: last.map((v) => v.step), y: last.map(value), band: spread ? [-1, 1].map((sign) => last.map((v) => v.mean + sign * v.std)) : undefined };
     });
     return html`<${Chart} key=${name} name=${`prompt ${name}`} title=${`${name} at each visit`} series=${series} options=${options} group="prompt" onPick=${onPick} />`;
   });
@@ -71,16 +73,6 @@ function Choice({ name, visits, at, range, run }) {
   </div>`;
 }
 
-function Difference({ before, after }) {
-  const pieces = diffWords(before.model_output ?? "", after.model_output ?? "");
-  const isSame = pieces.every((piece) => piece.kind === "same");
-  return html`<div><h2>What changed <span class="muted">– ${isSame ? "nothing, the texts are equal" : html`<del>removed</del> <ins>added</ins>`}</span></h2>
-    <div class="panel pad" data-diff><pre dir="auto">${pieces.map((piece, i) =>
-      piece.kind === "same" ? visible(piece.text) : piece.kind === "added"
-        ? html`<ins key=${i}>${visible(piece.text)}</ins>`
-        : html`<del key=${i}>${visible(piece.text)}</del>`)}</pre></div></div>`;
-}
-
 function visitsOf(outputs) {
   const visits = new Map();
   for (const output of outputs) {
@@ -88,6 +80,13 @@ function visitsOf(outputs) {
     visits.get(output.visit).outputs.push(output);
   }
   return [...visits.values()].map((visit) => ({ ...visit, ...summary(visit.outputs) }));
+}
+
+/** The visit to compare the latest one with: the best one where something was lost since, or else the first. */
+function earlierOf(visits) {
+  const rate = (visit) => visit.rate ?? visit.mean ?? 0;
+  const best = visits.reduce((found, visit, i) => (rate(visit) > rate(visits[found]) ? i : found), 0);
+  return rate(visits[best]) > rate(visits[visits.length - 1]) ? best : 0;
 }
 
 function summary(outputs) {

@@ -1,13 +1,17 @@
 /** The prompts of a run: what was learned, what was forgotten, and each visit as a cell in time. */
 import { useAnswer } from "../lib/api.js";
 import { rewardColor } from "../lib/colors.js";
-import { html, useState } from "../lib/dom.js";
+import { html, useEffect, useState } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
-import { Chart } from "../parts/chart.js";
+import { PassAt } from "../parts/pass_at.js";
+import { PromptMap } from "../parts/prompt_map.js";
+import { SolvedFrom } from "../parts/solved_from.js";
 import { Empty, ErrorLine } from "../parts/states.js";
 
 const PAGE = 100;
+const MAP = 2_000; // prompts, as many as an answer has
+const TYPING_MS = 250;
 const CHANGES = [
   ["", "all"],
   ["newly_solved", "newly solved"],
@@ -16,65 +20,94 @@ const CHANGES = [
   ["always", "always solved"],
 ];
 const ORDERS = {
-  first_step: "first seen",
   "-visits": "most visits",
+  first_step: "first seen",
   solve_rate: "least solved",
   "-solve_rate": "most solved",
-  "-change": "largest change",
+  "-gained": "most gained",
+  "-lost": "most lost",
 };
+/** The order that a list starts with. */
+const ORDER_OF = { forgotten: "-lost", newly_solved: "-gained" };
 
-/** @param {{run: string, query: Record<string, string>, version: string, summary: any}} props */
-export function Prompts({ run, query, version, summary }) {
-  const last = query.last ?? summary?.last_step;
-  const first = query.first ?? (typeof last === "number" ? Math.max(1, Math.round(last / 2)) : undefined);
-  const solved = query.solved;
-  const isKnown = summary !== null;
-  const { data, error } = useAnswer(isKnown ? "prompts" : null, { run, first, last, solved }, version);
-  const [limit, setLimit] = useState(PAGE);
+/** @param {{run: string, query: Record<string, string>, version: string}} props */
+export function Prompts({ run, query, version }) {
+  const isMap = query.view === "map";
+  const offset = Number(query.offset ?? 0);
+  const order = query.sort ?? ORDER_OF[query.change] ?? "-visits";
+  const { first, last, change, solved } = query;
+  const { data, error } = useAnswer("prompts", {
+    run, first, last, change, solved, search: query.search, order,
+    ...(isMap ? { limit: MAP } : { limit: PAGE, offset }),
+  }, version);
   if (error) return html`<div><${ErrorLine} text=${error} /><${SolvedFrom} query=${query} /></div>`;
-  if (!data) return null;
-  if (!data.prompts.length) {
+  if (!data) return html`<p class="muted">Reading the prompts …</p>`;
+  if (!data.all) {
     return html`<${Empty} title="No prompts were recorded.">
       <p><code>logflume.training.attach(trainer)</code> records them with their completions.</p><//>`;
   }
-  const counts = Object.fromEntries(CHANGES.map(([name]) => [name, data.prompts.filter((row) => !name || row.change === name).length]));
-  const rows = data.prompts.filter((row) => !query.change || row.change === query.change);
-  const shown = order(rows.filter((row) => matches(row, query.filter)), query.sort ?? "-visits");
-  const seen = data.prompts.flatMap((row) => row.seen);
-  const rewards = seen.map((visit) => visit[2]).filter((reward) => typeof reward === "number");
-  const range = { low: Math.min(...rewards), high: Math.max(...rewards) };
-  const steps = seen.map((visit) => visit[0]).filter((step) => step !== null);
-  const span = [Math.min(...steps), Math.max(...steps)];
+  const rows = data.prompts;
+  const until = (isMap ? 0 : offset) + rows.length;
+  return html`<div>
+    <${Controls} query=${query} data=${data} order=${order} isMap=${isMap} />
+    ${rows.length === 0 && html`<${Empty} title="No prompt is like that.">
+      <p>Choose another list, or other steps to compare.</p><//>`}
+    ${data.count > rows.length && html`<p class="muted">Prompts ${number(until - rows.length + 1)} to ${number(until)} of ${number(data.count)}${isMap ? ": the map has no more rows. The order decides which." : "."}</p>`}
+    ${rows.length > 0 && (isMap
+      ? html`<${PromptMap} run=${run} prompts=${rows} span=${data.span} range=${data.range} solved=${solved} />`
+      : html`<${List} run=${run} rows=${rows} data=${data} isBetween=${Boolean(first && last)} solved=${solved} />`)}
+    ${!isMap && (offset > 0 || until < data.count) && html`<p class="row"><button disabled=${offset <= 0}
+        onClick=${() => setQuery({ offset: Math.max(0, offset - PAGE) || "" })}>‹ previous</button>
+      <button disabled=${until >= data.count} onClick=${() => setQuery({ offset: offset + PAGE })}>next ›</button></p>`}
+    ${rows.length > 0 && html`<${PassAt} run=${run} query=${query} version=${version}
+      most=${Math.max(1, ...rows.map((row) => Math.round(row.completions / row.visits)))} />`}
+  </div>`;
+}
+
+function Controls({ query, data, order, isMap }) {
+  const [text, setText] = useState(query.search ?? "");
+  useEffect(() => {
+    if (text === (query.search ?? "")) return undefined;
+    const timer = setTimeout(() => setQuery({ search: text, offset: "" }), TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+  const isBetween = Boolean(query.first && query.last);
+  const step = (name, label) => html`<input type="number" aria-label=${label} placeholder="step" value=${query[name] ?? ""}
+    onChange=${(event) => setQuery({ [name]: event.target.value, offset: "" })} />`;
   return html`<div>
     <div class="toolbar">
-      <span class="segments">${CHANGES.map(([name, label]) => html`<button key=${name} data-change=${name || "all"}
-        aria-pressed=${(query.change ?? "") === name} onClick=${() => setQuery({ change: name })}>${label} ${counts[name]}</button>`)}</span>
-      <label>from step <input type="number" aria-label="First step" value=${first} onChange=${(event) => setQuery({ first: event.target.value })} /></label>
-      <label>to step <input type="number" aria-label="Last step" value=${last} onChange=${(event) => setQuery({ last: event.target.value })} /></label>
-      <label>order <select aria-label="Order" value=${query.sort ?? "-visits"} onChange=${(event) => setQuery({ sort: event.target.value })}>
+      <span class="segments" role="group" aria-label="Lists">${CHANGES.map(([name, label]) => html`<button key=${name} data-change=${name || "all"}
+        aria-pressed=${(query.change ?? "") === name} onClick=${() => setQuery({ change: name, offset: "" })}>${label} <b>${number(name ? (data.counts[name] ?? 0) : data.all)}</b></button>`)}</span>
+      <span class="segments" role="group" aria-label="View"><button aria-pressed=${!isMap} onClick=${() => setQuery({ view: "" })}>list</button>
+        <button aria-pressed=${isMap} onClick=${() => setQuery({ view: "map", offset: "" })}>map</button></span>
+      <label>order <select aria-label="Order" value=${order} onChange=${(event) => setQuery({ sort: event.target.value, offset: "" })}>
         ${Object.entries(ORDERS).map(([name, label]) => html`<option key=${name} value=${name}>${label}</option>`)}</select></label>
-      <div class="grow"><input type="search" placeholder="Filter prompts" aria-label="Filter prompts" value=${query.filter ?? ""}
-        onInput=${(event) => setQuery({ filter: event.target.value })} /></div>
-      <span class="legend">mean reward ${number(range.low)} <i></i> ${number(range.high)}</span>
+      <div class="grow"><input type="search" placeholder="Text in prompts" aria-label="Filter prompts" value=${text}
+        onInput=${(event) => setText(event.target.value)} /></div>
+      <span class="legend">mean reward ${number(data.range[0])} <i></i> ${number(data.range[1])}</span>
     </div>
-    <p class="muted small">Compared are the latest visit of each prompt up to step ${number(Number(first))} and the latest one after it, up to step ${number(Number(last))}.
-      A prompt that was not visited both times has no change.</p>
-    ${data.count > data.prompts.length && html`<p class="notice">The first ${data.prompts.length} of ${data.count} prompts.</p>`}
-    ${shown.length === 0 && html`<${Empty} title="No prompt is like that between these steps." />`}
-    ${shown.length > 0 && html`<div class="panel scroll-x"><table>
-      <thead><tr><th>prompt</th><th class="number">visits</th><th class="number">solved</th><th class="number wide-only">${query.change ? "before → after" : "first → latest"}</th>
-        <th class="number wide-only">reward</th><th class="wide-only" style=${{ width: "38%" }}>visits, steps ${number(span[0])} to ${number(span[1])}</th></tr></thead>
-      <tbody>${shown.slice(0, limit).map((row) => html`<tr class="prompt-row" key=${row.prompt_id} data-prompt=${row.prompt_id}>
-        <td><a class="question" dir="auto" href=${url(["run", run, "prompt", row.prompt_id], { solved })}>${visible(row.question ?? row.prompt_id)}</a></td>
-        <td class="number">${row.visits}</td>
-        <td class="number">${percent(row.solve_rate)}</td>
-        <td class="number nowrap muted wide-only">${percent(query.change ? row.before : row.first)} → ${percent(query.change ? row.after : row.latest)}</td>
-        <td class="number wide-only">${number(row.reward_mean)}</td>
-        <td class="wide-only"><${Visits} run=${run} seen=${row.seen} span=${span} range=${range} /></td>
-      </tr>`)}</tbody></table></div>`}
-    ${shown.length > limit && html`<p><button onClick=${() => setLimit(limit + 4 * PAGE)}>Show more of ${shown.length}</button></p>`}
-    <${PassAt} run=${run} query=${query} version=${version} prompts=${data.prompts} />
+    <p class="muted small row">${isBetween
+      ? "Compared: the latest visit up to the first of these steps, and the latest one after it up to the other."
+      : "Forgotten: solved at some visit, but not at the latest. Newly solved: at the latest, but not at the first."}
+      <label>compare step ${step("first", "First step")} with ${step("last", "Last step")}</label>
+      ${isBetween && html`<button class="plain" onClick=${() => setQuery({ first: "", last: "" })}>whole run</button>`}</p>
   </div>`;
+}
+
+function List({ run, rows, data, isBetween, solved }) {
+  const [before, after, title] = isBetween ? ["before", "after", "before → after"] : ["first", "latest", "first → latest"];
+  return html`<div class="panel scroll-x"><table>
+    <thead><tr><th>prompt</th><th class="number">visits</th><th class="number">solved</th><th class="number">${title}</th><th class="number wide-only">best</th>
+      <th class="number wide-only">reward</th><th class="wide-only" style=${{ width: "34%" }}>visits, steps ${number(data.span[0])} to ${number(data.span[1])}</th></tr></thead>
+    <tbody>${rows.map((row) => html`<tr class="prompt-row" key=${row.prompt_id} data-prompt=${row.prompt_id}>
+      <td><a class="question" dir="auto" href=${url(["run", run, "prompt", row.prompt_id], { solved })}>${visible(row.question ?? row.prompt_id)}</a></td>
+      <td class="number">${number(row.visits)}</td>
+      <td class="number">${percent(row.solve_rate)}</td>
+      <td class="number nowrap muted">${row.visits > 1 || isBetween ? `${percent(row[before])} → ${percent(row[after])}` : "–"}</td>
+      <td class="number wide-only muted">${percent(row.best)}</td>
+      <td class="number wide-only">${number(row.reward_mean)}</td>
+      <td class="wide-only"><${Visits} seen=${row.seen} span=${data.span} range=${{ low: data.range[0], high: data.range[1] }} /></td>
+    </tr>`)}</tbody></table></div>`;
 }
 
 /** Each visit as a cell at its step, in the colour of its mean reward. */
@@ -87,46 +120,4 @@ function Visits({ seen, span, range }) {
       x=${((step - span[0]) / size) * 100} y=${mode === "eval" ? 2.5 : 0} width=${width * 0.9} height=${mode === "eval" ? 5 : 10}
       style=${{ fill: rewardColor(reward, range.low, range.high) }}><title>${`step ${step}, ${mode}: mean reward ${number(reward)}, solved ${percent(rate)}`}</title></rect>`)}
   </svg>`;
-}
-
-/** What k tries reach. */
-function PassAt({ run, query, version, prompts }) {
-  const most = Math.max(...prompts.map((row) => Math.round(row.completions / row.visits)));
-  const k = query.k ?? (most >= 4 ? 4 : most);
-  const one = useAnswer("pass_at", { run, k: 1, solved: query.solved }, version);
-  const more = useAnswer(Number(k) > 1 ? "pass_at" : null, { run, k, solved: query.solved }, version);
-  const rows = (answer) => answer.data?.pass_at ?? [];
-  const line = (list, label, color, mode) => {
-    const of = list.filter((row) => row.mode === mode && row.step !== null);
-    return { label, color, dashed: mode === "eval", x: of.map((row) => row.step), y: of.map((row) => row.value) };
-  };
-  if (!rows(one).length) return null;
-  return html`<div><h2>What k tries reach</h2>
-    <div class="row"><label>k <input type="number" min="1" max=${most} value=${k} aria-label="k" onChange=${(event) => setQuery({ k: event.target.value })} /></label>
-      <span class="muted small">the probability that one of k completions solves its prompt, for each step</span></div>
-    <${ErrorLine} text=${more.error} />
-    <div class="charts" style=${{ marginTop: "8px" }}>${["train", "eval"].filter((mode) => rows(one).some((row) => row.mode === mode)).map((mode) => html`<${Chart}
-      key=${mode} name=${`pass@k ${mode}`} title=${mode === "eval" ? "pass@k, evaluation" : "pass@k"} options=${{ smoothing: 0, isLog: false, axis: "step" }}
-      series=${[line(rows(one), "pass@1", 0, mode), line(rows(more), `pass@${k}`, 1, mode)]} />`)}</div></div>`;
-}
-
-/** @param {{query: Record<string, string>}} props */
-export function SolvedFrom({ query }) {
-  return html`<p><label>A completion solves its prompt from a reward of
-    <input type="number" step="any" value=${query.solved ?? ""} aria-label="Solved from" onChange=${(event) => setQuery({ solved: event.target.value })} /></label></p>`;
-}
-
-function matches(row, filter) {
-  return !filter || `${row.question} ${row.prompt_id}`.toLowerCase().includes(filter.toLowerCase());
-}
-
-function order(rows, sort) {
-  const change = (row) => Math.abs((row.after ?? 0) - (row.before ?? 0));
-  const by = {
-    "-visits": (a, b) => b.visits - a.visits || a.first_step - b.first_step,
-    solve_rate: (a, b) => a.solve_rate - b.solve_rate,
-    "-solve_rate": (a, b) => b.solve_rate - a.solve_rate,
-    "-change": (a, b) => change(b) - change(a),
-  };
-  return by[sort] ? [...rows].sort(by[sort]) : rows;
 }

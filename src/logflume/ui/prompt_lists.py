@@ -1,0 +1,171 @@
+"""The lists of prompts: what was learned and forgotten, and the prompts that runs share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from logflume.exceptions import QueryError
+from logflume.query.open_run import Run
+from logflume.ui.encoding import shorten_texts
+
+__all__ = ["PromptList", "read_common_prompts", "read_prompt_list"]
+
+_TEXT = 300
+_ORDERS: dict[str, list[Any]] = {
+    "first_step": [("first_step", "ascending")],
+    "-visits": [("visits", "descending")],
+    "solve_rate": [("solve_rate", "ascending")],
+    "-solve_rate": [("solve_rate", "descending")],
+    "-gained": [("gained", "descending")],
+    "-lost": [("lost", "descending")],
+}
+
+
+class PromptList(NamedTuple):
+    """Which prompts to list.
+
+    Attributes:
+        solved: The total reward from which a completion solves its prompt.
+        between: Two steps to compare; None: the whole run.
+        change: Only prompts with this change.
+        search: Only prompts whose question or id contains this text, whatever its case.
+        order: The name of an order.
+        offset: The number of prompts to skip.
+        limit: The maximum number of prompts.
+    """
+
+    solved: float | None = None
+    between: tuple[int, int] | None = None
+    change: str | None = None
+    search: str | None = None
+    order: str = "-visits"
+    offset: int = 0
+    limit: int = 100
+
+
+def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
+    """Return prompts with their solve rates, and the reward of each of their visits.
+
+    Their figures are those of `run.prompts`. Between two steps, so is `change`. Of the whole run,
+    it is found from the rates of the visits: `newly_solved` (the first visit had no completion that
+    solves the prompt, the latest one has), `forgotten` (an earlier visit had, the latest has none),
+    `never` and `always` (no visit, each visit had). `gained` and `lost` are the differences of the
+    latest solve rate to the worst and to the best one; between steps, of `after` and `before`.
+
+    Answers `prompts`, their `count`, the number of `all` prompts, `counts` by change, the first and
+    last step of all visits (`span`) and their lowest and highest mean reward (`range`).
+
+    Raises:
+        QueryError: There is no such order, or `solved` is required.
+    """
+    if wanted.order not in _ORDERS:
+        raise QueryError(f"order={wanted.order}: expected one of {', '.join(_ORDERS)}")
+    table = _with_changes(run.prompts(solved=wanted.solved, between=wanted.between).arrow)
+    counts = Counter(table["change"].to_pylist())
+    found = _filter(table, wanted)
+    found = found.sort_by([*_ORDERS[wanted.order], ("first_step", "ascending")])
+    rows = found.slice(wanted.offset, wanted.limit).to_pylist()
+    groups = run.groups(solved=wanted.solved).arrow
+    visits = _visits(groups, [row["prompt_id"] for row in rows])
+    return {
+        "prompts": [
+            {**shorten_texts(row, _TEXT), "seen": visits[row["prompt_id"]]} for row in rows
+        ],
+        "count": len(found),
+        "all": len(table),
+        "counts": {name: count for name, count in counts.items() if name is not None},
+        "span": _extremes(groups["step"]),
+        "range": _extremes(groups["reward_mean"]),
+    }
+
+
+def read_common_prompts(
+    runs: Mapping[str, Run], solved: float | None, limit: int
+) -> dict[str, Any]:
+    """Return the prompts that at least two runs share, those with the largest difference first.
+
+    Answers `prompts`: `prompt_id`, `question`, and in `runs` the figures of `run.prompts` by run;
+    and their `count`. The difference is that of the solve rates.
+
+    Raises:
+        QueryError: `solved` is required.
+    """
+    names = ("visits", "completions", "solve_rate", "first", "latest", "reward_mean")
+    found: dict[str, dict[str, Any]] = {}
+    for name, run in runs.items():
+        if "model_output" not in run.types():
+            continue
+        for row in run.prompts(solved=solved).to_pylist():
+            prompt = {"prompt_id": row["prompt_id"], "question": row["question"], "runs": {}}
+            of_runs = found.setdefault(row["prompt_id"], prompt)["runs"]
+            of_runs[name] = {column: row[column] for column in names}
+    shared = [row for row in found.values() if len(row["runs"]) > 1]
+    shared.sort(key=_difference, reverse=True)
+    return {"prompts": [shorten_texts(row, _TEXT) for row in shared[:limit]], "count": len(shared)}
+
+
+def _difference(prompt: Mapping[str, Any]) -> float:
+    rates = [run["solve_rate"] for run in prompt["runs"].values() if run["solve_rate"] is not None]
+    return max(rates) - min(rates) if rates else -1.0
+
+
+def _with_changes(table: pa.Table) -> pa.Table:
+    """Return prompts with `change`, `gained` and `lost`."""
+    if "change" in table.column_names:
+        gained = pc.subtract(table["after"], table["before"])
+        lost = pc.negate(gained)
+    else:
+        gained = pc.subtract(table["latest"], table["worst"])
+        lost = pc.subtract(table["best"], table["latest"])
+        table = table.append_column("change", _changes(table))
+    return table.append_column("gained", gained).append_column("lost", lost)
+
+
+def _changes(table: pa.Table) -> Any:
+    first, latest, best, worst = (table[name] for name in ("first", "latest", "best", "worst"))
+    conditions = {
+        "never": pc.equal(best, 0),
+        "forgotten": pc.equal(latest, 0),
+        "newly_solved": pc.equal(first, 0),
+        "always": pc.greater(worst, 0),
+    }
+    names = pa.StructArray.from_arrays(
+        [_combined(condition) for condition in conditions.values()], list(conditions)
+    )
+    return pc.case_when(names, *(pa.scalar(name) for name in conditions))
+
+
+def _combined(condition: pa.ChunkedArray) -> Any:
+    return pc.fill_null(condition, False).combine_chunks()
+
+
+def _filter(table: pa.Table, wanted: PromptList) -> pa.Table:
+    if wanted.change:
+        table = table.filter(pc.equal(table["change"], pa.scalar(wanted.change)))
+    if wanted.search:
+        matches = [
+            pc.match_substring(pc.fill_null(table[name], ""), wanted.search, ignore_case=True)
+            for name in ("question", "prompt_id")
+        ]
+        table = table.filter(pc.or_(*matches))
+    return table
+
+
+def _visits(groups: pa.Table, prompts: Sequence[str]) -> dict[str, list[Any]]:
+    """Return step, mode, mean reward and solve rate of each visit, by prompt."""
+    visits: dict[str, list[Any]] = {prompt: [] for prompt in prompts}
+    of_prompts = groups.filter(pc.is_in(groups["prompt_id"], pa.array(prompts, pa.string())))
+    names = ["prompt_id", "step", "mode", "reward_mean", "solve_rate"]
+    for prompt, *visit in zip(*(of_prompts[name].to_pylist() for name in names), strict=True):
+        visits[prompt].append(visit)
+    return visits
+
+
+def _extremes(values: pa.ChunkedArray) -> list[Any]:
+    found = pc.min_max(values)
+    return [found["min"].as_py(), found["max"].as_py()]

@@ -1,0 +1,136 @@
+"""Which reward function drives the training: its share of what the advantages are made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from logflume.query.open_run import Run
+
+__all__ = ["read_reward_shares"]
+
+_MAX_STEPS = 50
+_PREFIX = "rewards/"
+_TOTAL = "total"
+_PLACE = ("attempt", "rank", "step", "generation", "group", "prompt_id")
+
+Array = npt.NDArray[Any]
+
+
+def read_reward_shares(run: Run) -> dict[str, Any]:
+    """Return the share of each reward function at the beginning of a training and at its end.
+
+    An advantage is the difference of a total reward and the mean of its group. So a function
+    matters as much as it makes the totals of a group differ. With the weights w of the functions r,
+    total = Σ w r, and the variance of the totals within groups is the sum of the covariances of
+    each w r with the total: a function's share of this sum is what it contributes. Shares sum to 1;
+    one below 0 works against the others. The weights are those that fit the totals best.
+
+    Answers `windows`, the first and the last quarter of the steps, at most 50 each: `first` and
+    `last` step, `completions`, and `functions`, each with its `name`, its `mean` reward, its
+    `weight` and its `share`, which is null where all totals of all groups are equal.
+    """
+    steps = _steps(run)
+    if not steps:
+        return {"windows": []}
+    size = max(1, min(_MAX_STEPS, len(steps) // 4))
+    stretches = [steps[:size], steps[-size:]] if len(steps) > 1 else [steps]
+    windows = [_window(run, stretch[0], stretch[-1]) for stretch in stretches]
+    return {"windows": [window for window in windows if window is not None]}
+
+
+def _steps(run: Run) -> list[int]:
+    types = run.types()
+    event_type = next((name for name in ("reward", "model_output") if name in types), None)
+    if event_type is None:
+        return []
+    events = run.events(event_type, columns=["step", "mode"]).arrow
+    events = events.filter(_is_training(events))
+    steps: list[int] = pc.unique(events["step"].drop_null()).to_pylist()
+    return sorted(steps)
+
+
+def _is_training(events: pa.Table) -> Any:
+    return pc.not_equal(pc.fill_null(events["mode"].cast(pa.string()), "train"), "eval")
+
+
+def _window(run: Run, first: int, last: int) -> dict[str, Any] | None:
+    names, values, groups = _read_matrix(run, first, last)
+    if _TOTAL not in names or len(names) < 2 or not len(values):
+        return None
+    functions = [name for name in names if name != _TOTAL]
+    total = values[:, names.index(_TOTAL)]
+    parts = values[:, [names.index(name) for name in functions]]
+    is_known = ~np.isnan(total)
+    # As in TRL: a function that does not apply adds nothing.
+    filled, total, groups = np.nan_to_num(parts[is_known]), total[is_known], groups[is_known]
+    if not len(total):
+        return None
+    weights = np.linalg.lstsq(filled, total, rcond=None)[0]
+    deviation = total - _group_means(total, groups)
+    variance = float(deviation @ deviation)
+    rows = []
+    for i, name in enumerate(functions):
+        applied = parts[:, i][~np.isnan(parts[:, i])]
+        rows.append(
+            {
+                "name": name,
+                "mean": float(applied.mean()) if len(applied) else None,
+                "weight": float(weights[i]),
+                "share": float(weights[i] * filled[:, i] @ deviation / variance)
+                if variance > 1e-12
+                else None,
+            }
+        )
+    return {"first": first, "last": last, "completions": len(total), "functions": rows}
+
+
+def _read_matrix(run: Run, first: int, last: int) -> tuple[list[str], Array, Array]:
+    """Return the names of the functions, the rewards (completion, function), and the groups."""
+    rewards = run.rewards(steps=(first, last)).arrow
+    rewards = rewards.filter(_is_training(rewards))
+    if len(rewards) and rewards["group"].null_count == 0:
+        return _pivot(rewards)
+    outputs = run.outputs(
+        steps=(first, last), columns=["mode", *(f"{n[:-1]}[{n[-1]}]" for n in _PLACE), "rewards/*"]
+    ).arrow
+    outputs = outputs.filter(_is_training(outputs))
+    columns = [name for name in outputs.column_names if name.startswith(_PREFIX)]
+    values = np.array([outputs[n].to_numpy().astype(float) for n in columns]).T
+    place = [name for name in _PLACE if name in outputs.column_names]
+    return [name.removeprefix(_PREFIX) for name in columns], values, _number(outputs, place)
+
+
+def _pivot(rewards: pa.Table) -> tuple[list[str], Array, Array]:
+    names = pc.unique(rewards["function"]).to_pylist()
+    keys = [name for name in ("attempt", "rank", "process", "seq") if name in rewards.column_names]
+    row = _number(rewards, [*keys, "row"])
+    values = np.full((int(row.max()) + 1, len(names)), np.nan)
+    column = pc.index_in(rewards["function"], pa.array(names)).to_numpy()
+    values[row, column] = rewards["value"].to_numpy()
+    groups = np.zeros(len(values), int)
+    groups[row] = _number(rewards, [*keys, "group"])
+    return names, values, groups
+
+
+def _number(table: pa.Table, keys: list[str]) -> Array:
+    """Return a number for each row, the same for rows with the same keys."""
+    codes = np.zeros(len(table), np.int64)
+    for name in keys:
+        column = table[name].combine_chunks().dictionary_encode(null_encoding="encode")
+        of_name = column.indices.to_numpy().astype(np.int64)
+        codes = np.unique(codes * (int(of_name.max(initial=0)) + 1) + of_name, return_inverse=True)[
+            1
+        ]
+    return codes
+
+
+def _group_means(values: Array, groups: Array) -> Array:
+    count = np.bincount(groups)
+    means: Array = (np.bincount(groups, values) / np.maximum(count, 1))[groups]
+    return means

@@ -1,0 +1,68 @@
+/** What to look at first in a run: its findings, its prompts, and what drives its advantages. */
+import { useAnswer } from "../lib/api.js";
+import { seriesVariable } from "../lib/colors.js";
+import { html } from "../lib/dom.js";
+import { functionName, number, percent, visible } from "../lib/format.js";
+import { url } from "../lib/route.js";
+
+const MAX_FINDINGS = 3;
+const DOMINANT = 0.8;
+
+const CHANGES = [
+  ["newly_solved", "newly solved"],
+  ["forgotten", "forgotten"],
+  ["never", "never solved"],
+  ["always", "always solved"],
+];
+
+/** @param {{run: string, version: string, alerts: any[], hasPrompts: boolean, functions: string[]}} props Its functions in the order of their colours. */
+export function Glance({ run, version, alerts, hasPrompts, functions }) {
+  return html`<div class="glance">
+    ${alerts.length > 0 && html`<${Findings} run=${run} alerts=${alerts} />`}
+    ${functions.length > 1 && html`<${Drivers} run=${run} version=${version} functions=${functions} />`}
+    ${hasPrompts && html`<${PromptCounts} run=${run} version=${version} />`}
+  </div>`;
+}
+
+function Findings({ run, alerts }) {
+  const latest = [...alerts].reverse().slice(0, MAX_FINDINGS);
+  return html`<section class="panel pad"><h3><a href=${url(["run", run, "findings"])}>${alerts.length} ${alerts.length === 1 ? "finding" : "findings"}</a></h3>
+    <ul>${latest.map((alert) => html`<li key=${alert.seq}><a href=${url(["run", run, "findings"])} class="quiet">
+      <i class=${`dot ${alert.severity === "critical" ? "critical" : alert.severity === "info" ? "info" : "warning"}`}></i>
+      step ${number(alert.step)}: ${visible(alert.message ?? alert.signal)}</a></li>`)}</ul></section>`;
+}
+
+function PromptCounts({ run, version }) {
+  const { data, error } = useAnswer("prompts", { run, limit: 1 }, version);
+  if (!data && !error) return null;
+  const link = (query) => url(["run", run, "prompts"], query);
+  return html`<section class="panel pad"><h3><a href=${link({})}>Prompts</a></h3>
+    ${error
+      ? html`<p class="muted">How often they are solved is unknown: <a href=${link({})}>choose a reward</a> from which they are.</p>`
+      : html`<dl class="counts">${CHANGES.map(([name, label]) => html`<div key=${name}><dd><a href=${link({ change: name })}>${number(data.counts[name] ?? 0)}</a></dd><dt>${label}</dt></div>`)}
+        <div><dd>${number(data.all)}</dd><dt>all</dt></div></dl>`}
+  </section>`;
+}
+
+/** The shares of the reward functions in the advantages, at the beginning and at the end. */
+function Drivers({ run, version, functions }) {
+  const { data } = useAnswer("reward_shares", { run }, version);
+  const windows = data?.windows ?? [];
+  if (!windows.length) return null;
+  const last = windows[windows.length - 1];
+  const known = last.functions.filter((one) => one.share !== null);
+  const most = known.reduce((a, b) => (b.share > a.share ? b : a), known[0]);
+  const color = (name) => seriesVariable(Math.max(0, functions.indexOf(name)));
+  return html`<section class="panel pad" data-section="drivers"><h3>What drives the advantages</h3>
+    <p>${most ? html`<b>${functionName(most.name)}</b>${most.share >= DOMINANT ? " dominates: " : " weighs most: "}
+      ${percent(most.share)} of the differences within groups, steps ${number(last.first)} to ${number(last.last)}.`
+      : "Nothing: all rewards of each group are equal."}</p>
+    ${windows.map((window) => html`<div class="share-row" key=${window.first}>
+      <span class="muted small nowrap">steps ${number(window.first)}–${number(window.last)}</span>
+      <span class="stack" role="img" aria-label="shares of the reward functions">${window.functions.filter((one) => one.share > 0).map((one) => html`<i key=${one.name}
+        style=${{ flexGrow: one.share, background: color(one.name) }} title=${`${functionName(one.name)}: ${percent(one.share)}`}></i>`)}</span></div>`)}
+    <div class="names-row">${last.functions.map((one) => html`<span key=${one.name} class="nowrap"><i class="swatch" style=${{ background: color(one.name) }}></i>
+      ${functionName(one.name)} <b>${percent(one.share)}</b>
+      <span class="muted" title="mean reward, first and last of these steps">${number(windows[0].functions.find((other) => other.name === one.name)?.mean)} → ${number(one.mean)}</span></span>`)}</div>
+  </section>`;
+}

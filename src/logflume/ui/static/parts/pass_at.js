@@ -1,0 +1,32 @@
+/** What k tries reach: pass@1 and pass@k by step, with the interval. */
+import { useAnswer } from "../lib/api.js";
+import { html } from "../lib/dom.js";
+import { setQuery } from "../lib/route.js";
+import { Chart } from "./chart.js";
+import { ErrorLine } from "./states.js";
+
+const OPTIONS = { smoothing: 0, isLog: false, axis: /** @type {const} */ ("step") };
+
+/** @param {{run: string, query: Record<string, string>, version: string, most: number}} props `most`: the size of the largest groups. */
+export function PassAt({ run, query, version, most }) {
+  const k = Number(query.k ?? Math.min(4, most));
+  const one = useAnswer("pass_at", { run, k: 1, solved: query.solved }, version);
+  const more = useAnswer(k > 1 ? "pass_at" : null, { run, k, solved: query.solved }, version);
+  const rows = (answer) => answer.data?.pass_at ?? [];
+  const modes = ["train", "eval"].filter((mode) => rows(one).some((row) => row.mode === mode && row.step !== null));
+  if (!modes.length) return null;
+  return html`<section class="section"><h2>What k tries reach</h2>
+    <div class="row"><label>k <input type="number" min="1" max=${most} value=${k} aria-label="k" onChange=${(event) => setQuery({ k: event.target.value })} /></label>
+      <span class="muted small">the probability that one of k completions solves its prompt, for each step; the band is its 95 % interval</span></div>
+    <${ErrorLine} text=${more.error} />
+    <div class="charts">${modes.map((mode) => html`<${Chart} key=${mode} name=${`pass@k ${mode}`} hasLegend=${true}
+      title=${mode === "eval" ? "pass@k, evaluation" : "pass@k"} options=${OPTIONS}
+      series=${[line(rows(one), "pass@1", 0, mode), ...(k > 1 ? [line(rows(more), `pass@${k}`, 1, mode)] : [])]}
+      onPick=${(step) => { location.hash = `#/run/${encodeURIComponent(run)}/completions?step=${step}&mode=${mode}`; }} />`)}</div></section>`;
+}
+
+function line(list, label, color, mode) {
+  const of = list.filter((row) => row.mode === mode && row.step !== null);
+  const values = (name) => of.map((row) => row[name] ?? null);
+  return { label, color, x: of.map((row) => row.step), y: values("value"), band: [values("low"), values("high")] };
+}
