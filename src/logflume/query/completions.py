@@ -93,7 +93,10 @@ def read_completions(
 
 
 def read_in_one_pass(
-    read: Callable[..., pa.Table], wanted: CompletionFilter, columns: Sequence[str]
+    read: Callable[..., pa.Table],
+    wanted: CompletionFilter,
+    columns: Sequence[str],
+    among: pa.Table | None = None,
 ) -> pa.Table:
     """Return the same as `read_completions`, but read all columns at once.
 
@@ -101,14 +104,19 @@ def read_in_one_pass(
 
     Args:
         read: Returns the `model_output` events, with some of their columns.
-        wanted: Which completions, without a condition in SQL.
+        wanted: Which completions. Its condition in SQL is ignored.
         columns: Names and patterns.
+        among: Events with the columns that identify them: only these may match; None: all.
 
     Raises:
         QueryError: There is no such column or reward, or a filter is invalid.
     """
     wanted = _check(wanted)
-    rows = read(_TYPE, columns=[*columns, *_filter_columns(wanted)])
+    columns_read = [*columns, *_filter_columns(wanted)]
+    if among is None:
+        rows = read(_TYPE, columns=columns_read)
+    else:
+        _, rows = read_same(read, _TYPE, among, columns_read)
     return _select(wanted, rows).select(check(columns, rows.column_names, _TYPE))
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.query.completions import CompletionFilter, read_completions, read_in_one_pass
+from logflume.query.event_ids import IDS, OPTIONAL_IDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from logflume.query.row_filter import Steps
     from logflume.query.table import Table
 
@@ -26,7 +25,7 @@ _MAX_SIZE = 16_000
 """Completions of a piece: few at first, because many searches find enough there, and then as many
 as limit the memory of a piece to tens of megabytes. A piece has at least one step."""
 
-Read = Callable[..., pa.Table]
+Read: TypeAlias = Callable[..., pa.Table]
 
 
 class OutputsPiece(NamedTuple):
@@ -35,7 +34,7 @@ class OutputsPiece(NamedTuple):
     Attributes:
         outputs: The completions, in the order of `outputs`.
         searched: The number of completions that were searched so far, those of this piece included.
-        total: The number of completions to search.
+        total: The number of completions to search: those for which the condition in SQL is true.
     """
 
     outputs: Table
@@ -54,6 +53,14 @@ class _Window(NamedTuple):
     steps: tuple[int, int] | None
     completions: int
 
+    def select(self, rows: pa.Table) -> pa.Table:
+        """Return the rows of these steps."""
+        if self.steps is None:
+            return rows.filter(pc.is_null(rows["step"]))
+        first, last = (pa.scalar(step) for step in self.steps)
+        steps: Any = rows["step"]
+        return rows.filter(pc.and_(pc.greater_equal(steps, first), pc.less_equal(steps, last)))
+
 
 def read_newest_first(
     query: Callable[[Callable[[Read], pa.Table]], Table],
@@ -65,8 +72,8 @@ def read_newest_first(
 
     Args:
         query: Runs a query, with a function that returns the events of a type.
-        wanted: Which completions. A condition in SQL may refer to all of them, so with one there is
-            a single piece.
+        wanted: Which completions. A condition in SQL may refer to all of them, so it is applied to
+            all of them before the first piece.
         steps: As for `outputs`.
         columns: Names and patterns of the columns to return.
 
@@ -74,27 +81,29 @@ def read_newest_first(
         QueryError: There is no such column or reward, or a filter is invalid.
         RunError: A journal is damaged.
     """
-    known = query(lambda read: read(_TYPE, columns=["step"], steps=steps))
-    total = len(known.arrow)
-    if wanted.where is not None:
-        found = query(lambda read: read_completions(partial(read, steps=steps), wanted, columns))
-        yield OutputsPiece(found, total, total)
-        return
+    condition = CompletionFilter(where=wanted.where)
+    ids = ["step", *IDS, *OPTIONAL_IDS] if wanted.where is not None else ["step"]
+    rows = query(lambda read: read_completions(partial(read, steps=steps), condition, ids)).arrow
     searched = 0
-    for window in _plan_windows(known["step"]):
-        found = query(partial(_read_window, window=window, wanted=wanted, columns=columns))
+    for window in _plan_windows(rows["step"]):
+        among = window.select(rows) if wanted.where is not None else None
+        found = query(partial(_read_window, window, among, wanted, columns))
         searched += window.completions
-        yield OutputsPiece(found, searched, total)
+        yield OutputsPiece(found, searched, len(rows))
 
 
 def _read_window(
-    read: Read, window: _Window, wanted: CompletionFilter, columns: Sequence[str]
+    window: _Window,
+    among: pa.Table | None,
+    wanted: CompletionFilter,
+    columns: Sequence[str],
+    read: Read,
 ) -> pa.Table:
     if window.steps is not None:
-        return read_in_one_pass(partial(read, steps=window.steps), wanted, columns)
-    rows = read_in_one_pass(read, wanted, [*columns, "step"])
-    rows = rows.filter(pc.is_null(rows["step"]))
-    return rows.select([name for name in rows.column_names if name != "step" or name in columns])
+        return read_in_one_pass(partial(read, steps=window.steps), wanted, columns, among)
+    found = window.select(read_in_one_pass(read, wanted, [*columns, "step"], among))
+    is_extra = "step" not in columns
+    return found.drop_columns(["step"]) if is_extra else found
 
 
 def _plan_windows(steps: pa.ChunkedArray[pa.Int64Scalar]) -> Iterator[_Window]:

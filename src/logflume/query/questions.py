@@ -222,11 +222,17 @@ class Questions(RolloutQuestions):
 
         Whoever stops early has read little, and a piece takes tens of megabytes of memory, however
         many completions the run has. The pieces are of disjoint ranges of steps; completions
-        without a step come last. Each has the attributes `outputs`, `searched` and `total`. With a
-        condition in SQL, which may refer to all completions, there is one piece.
+        without a step come last. Each has the attributes `outputs`, `searched` and `total`.
 
         Args:
-            steps, correct, min_reward, max_reward, by, search, regex, where: As for `outputs`.
+            steps: As for `outputs`, and so are all others but `columns`.
+            correct: See there.
+            min_reward: See there.
+            max_reward: See there.
+            by: See there.
+            search: See there.
+            regex: See there.
+            where: See there.
             columns: The columns to return. Except for the texts, they should be small: they are
                 read of all completions.
 

@@ -212,9 +212,9 @@ def _read_file(file: _File, columns: _KnownSchemas, prefilter: Prefilter | None)
         if prefilter is None or opened.metadata.num_rows < _PREFILTER_ROWS:
             return ScanResult(schema, _read_groups(opened, groups, file, names))
         # Of all the rows of a large file, only those of a few row groups are in memory at a time.
-        pieces = [_read_groups(opened, [], file, names)]
-        for some in _split(opened, groups):
-            pieces.append(prefilter(_read_groups(opened, some, file, names)))
+        pieces = [
+            prefilter(_read_groups(opened, some, file, names)) for some in _split(opened, groups)
+        ]
     return ScanResult(schema, pa.concat_tables(pieces))
 
 
@@ -228,8 +228,7 @@ def _split(file: ParquetFile, groups: Sequence[int]) -> Iterator[list[int]]:
         if rows >= _PREFILTER_ROWS:
             yield some
             some, rows = [], 0
-    if some:
-        yield some
+    yield some
 
 
 def _read_groups(
