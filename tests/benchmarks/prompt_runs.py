@@ -26,7 +26,7 @@ from logflume.sinks.jsonl import JsonlSink
 from logflume.sinks.parquet.sink import ParquetSink
 from tests.benchmarks.grpo_events import COMPLETIONS, GROUP_SIZE, GROUPS, GrpoRun, Recipe
 
-__all__ = ["PROMPTS_RUN", "make_prompts_run", "prompt_id_of"]
+__all__ = ["PROMPTS_RUN", "events_with_prompts", "make_prompts_run", "prompt_id_of"]
 
 PROMPTS_RUN = "prompts/big"
 PROMPTS = 20_000
@@ -55,7 +55,7 @@ def make_prompts_run(folder: Path, completions: int) -> None:
         closing(JsonlSink(info.folder / "events.jsonl", rotate_bytes=256_000_000)) as jsonl,
         closing(ParquetSink(info.folder / "parquet", run=info)) as parquet,
     ):
-        events = _events(run, completions // COMPLETIONS)
+        events = events_with_prompts(run, completions // COMPLETIONS)
         while batch := list(islice(events, _BATCH)):
             jsonl.write(batch)
             parquet.write(batch)
@@ -66,7 +66,7 @@ def make_prompts_run(folder: Path, completions: int) -> None:
     state.save(info)
 
 
-def _events(run: GrpoRun, steps: int) -> Iterator[dict[str, Any]]:
+def events_with_prompts(run: GrpoRun, steps: int) -> Iterator[dict[str, Any]]:
     """Yield the events of a GRPO run in which each group gets a prompt with an id and a level."""
     skills = np.random.default_rng(0).beta(0.6, 0.6, PROMPTS)
     order = np.random.default_rng(1).permutation(PROMPTS)

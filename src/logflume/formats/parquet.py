@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
-from logflume.formats.parquet_file import ParquetFile
+from logflume.formats.parquet_file import ParquetFile, column_paths
 from logflume.protocols import Position
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import open_file
@@ -112,11 +112,11 @@ def count_values(path: Path, name: str) -> Counter[str]:
     """
     with open_part(path) as file:
         footer = file.metadata
-        column = next(i for i in range(footer.num_columns) if footer.schema.column(i).path == name)
+        paths = column_paths(footer)
         counts: Counter[str] = Counter()
         for index in range(footer.num_row_groups):
             group: Any = footer.row_group(index)
-            statistics = group.column(column).statistics
+            statistics = group.column(paths.index(name)).statistics
             if _is_constant(statistics):
                 counts[statistics.min] += group.num_rows
             else:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["MAX_ROWS", "ParquetFile"]
+__all__ = ["MAX_ROWS", "ParquetFile", "column_paths"]
 
 MAX_ROWS = 2_000_000
 """Of a part. The sink merges parts up to half of it; a small file may claim any number of rows."""
@@ -171,12 +171,14 @@ class ParquetFile:
 
     def _column_numbers(self, columns: Sequence[str] | None) -> tuple[list[int], list[int]]:
         """Return the numbers of the Parquet columns of some columns: of texts, and of others."""
+        if not self.metadata.num_row_groups:
+            return [], []
         names = None if columns is None else frozenset(columns)
-        own = self.metadata.schema
+        own = self.schema_arrow
         for schema, known_names, found in ParquetFile._known_columns:
-            if known_names == names and schema.equals(own):
+            if known_names == names and schema.equals(own, check_metadata=True):
                 return found
-        found = _find_columns(own, names)
+        found = _find_columns(self.metadata, names)
         # Replaced, never changed: other threads may go through it.
         known = ParquetFile._known_columns[: _MAX_KNOWN - 1]
         ParquetFile._known_columns = ((own, names, found), *known)
@@ -190,14 +192,29 @@ _TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _TOO_LARGE = f"more than {MAX_RATIO:,} times its size, and more than 512 MB, when it is read"
 
 
+def column_paths(footer: pq.FileMetaData) -> list[str]:
+    """Return the paths of the Parquet columns; none of a file without rows.
+
+    Not from `footer.schema`: footer and schema would refer to each other, so that the footer, which
+    may take megabytes, stays in memory until Python looks for such cycles.
+    """
+    return [column.path_in_schema for column in _columns_of_first_group(footer)]
+
+
+def _columns_of_first_group(footer: pq.FileMetaData) -> list[pq.ColumnChunkMetaData]:
+    if not footer.num_row_groups:
+        return []
+    group = footer.row_group(0)
+    return [group.column(number) for number in range(group.num_columns)]
+
+
 def _find_columns(
-    schema: pq.ParquetSchema, names: frozenset[str] | None
+    footer: pq.FileMetaData, names: frozenset[str] | None
 ) -> tuple[list[int], list[int]]:
     """Return the numbers of the Parquet columns of texts, and of others, with nested ones."""
     found: tuple[list[int], list[int]] = ([], [])
-    for number in range(len(schema)):
-        column = schema.column(number)
-        if names is None or not names.isdisjoint(_prefixes(column.path)):
+    for number, column in enumerate(_columns_of_first_group(footer)):
+        if names is None or not names.isdisjoint(_prefixes(column.path_in_schema)):
             found[column.physical_type not in _TEXTS].append(number)
     return found
 

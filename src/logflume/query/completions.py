@@ -23,7 +23,7 @@ from logflume.values.declared import declared_columns
 if TYPE_CHECKING:
     from logflume.query.sql_filter import SqlFilter
 
-__all__ = ["CompletionFilter", "read_completions"]
+__all__ = ["CompletionFilter", "read_completions", "read_in_one_pass"]
 
 _CORRECTNESS_COLUMNS = ["answer", "true_answer", "quality/correct*"]
 _TYPE = "model_output"
@@ -90,6 +90,34 @@ def read_completions(
         )
     _, events = read_same(read, _TYPE, rows, columns)
     return events if columns is None else events.select(check(columns, events.column_names, _TYPE))
+
+
+def read_in_one_pass(
+    read: Callable[..., pa.Table],
+    wanted: CompletionFilter,
+    columns: Sequence[str],
+    among: pa.Table | None = None,
+) -> pa.Table:
+    """Return the same as `read_completions`, but read all columns at once.
+
+    That is faster where most of them are small or needed by the filter anyway.
+
+    Args:
+        read: Returns the `model_output` events, with some of their columns.
+        wanted: Which completions. Its condition in SQL is ignored.
+        columns: Names and patterns.
+        among: Events with the columns that identify them: only these may match; None: all.
+
+    Raises:
+        QueryError: There is no such column or reward, or a filter is invalid.
+    """
+    wanted = _check(wanted)
+    columns_read = [*columns, *_filter_columns(wanted)]
+    if among is None:
+        rows = read(_TYPE, columns=columns_read)
+    else:
+        _, rows = read_same(read, _TYPE, among, columns_read)
+    return _select(wanted, rows).select(check(columns, rows.column_names, _TYPE))
 
 
 def _check(wanted: CompletionFilter) -> CompletionFilter:

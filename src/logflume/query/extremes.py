@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from logflume.formats.parquet_file import ParquetFile
+from logflume.formats.parquet_file import ParquetFile, column_paths
 
 __all__ = ["Extremes", "Key", "find_limits", "find_statistics"]
 
@@ -98,7 +98,7 @@ def _find_column(footer: pq.FileMetaData, index: int, name: str) -> int | None:
     """Return the number of a Parquet column: that of the field, unless a struct is before it."""
     if index < 0:
         return None
-    if index < footer.num_columns and footer.schema.column(index).path == name:
+    first: Any = footer.row_group(0)
+    if index < footer.num_columns and first.column(index).path_in_schema == name:
         return index
-    paths = (footer.schema.column(number).path for number in range(footer.num_columns))
-    return next((number for number, path in enumerate(paths) if path == name), None)
+    return next((n for n, path in enumerate(column_paths(footer)) if path == name), None)

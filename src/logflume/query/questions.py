@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
@@ -14,11 +15,13 @@ from logflume.runs.files import Writer, find_writers
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from logflume.query.newest_first import OutputsPiece
     from logflume.query.row_filter import Steps
     from logflume.query.scan import RunFiles
     from logflume.query.table import Table
 
 Attempts: TypeAlias = Literal["current", "all"]
+Result = TypeVar("Result")
 
 __all__ = ["Attempts", "Questions", "is_continued"]
 
@@ -40,12 +43,25 @@ class Questions(RolloutQuestions):
     def __init__(self, folders: Sequence[Path], attempts: Attempts) -> None:
         self.attempts = attempts
         self._folders = folders
+        self._pinned_files: list[RunFiles] | None = None
+        self._is_pinned = False
+
+    def pinned(self) -> Self:
+        """Return the same runs, for several queries of one moment.
+
+        All queries of what is returned are answered from the files as they are at the first one,
+        so that their answers fit together, and the files of many ranks are looked up once. Only
+        where files were replaced since, they are looked up again.
+        """
+        other = copy(self)
+        other._is_pinned = True
+        return other
 
     def types(self) -> dict[str, int]:
         """Return the number of events of each type."""
-        from logflume.query.scan import count_events, retry_if_replaced
+        from logflume.query.scan import count_events
 
-        return retry_if_replaced(lambda: count_events(self._run_files()))
+        return self._read(count_events)
 
     def events(
         self, event_type: str, *, columns: Sequence[str] | None = None, steps: Steps = None
@@ -189,6 +205,54 @@ class Questions(RolloutQuestions):
             lambda read: read_completions(partial(read, steps=steps), wanted, columns)
         )
 
+    def iter_outputs(
+        self,
+        *,
+        steps: Steps = None,
+        correct: bool | None = None,
+        min_reward: float | None = None,
+        max_reward: float | None = None,
+        by: str = "rewards/total",
+        search: str | None = None,
+        regex: bool = False,
+        where: str | None = None,
+        columns: Sequence[str],
+    ) -> Iterator[OutputsPiece]:
+        """Yield the completions of `outputs` in pieces, those of the newest steps first.
+
+        Whoever stops early has read little, and a piece takes tens of megabytes of memory, however
+        many completions the run has. The pieces are of disjoint ranges of steps; completions
+        without a step come last. Each has the attributes `outputs`, `searched` and `total`.
+
+        Args:
+            steps: As for `outputs`, and so are all others but `columns`.
+            correct: See there.
+            min_reward: See there.
+            max_reward: See there.
+            by: See there.
+            search: See there.
+            regex: See there.
+            where: See there.
+            columns: The columns to return. Except for the texts, they should be small: they are
+                read of all completions.
+
+        Raises:
+            MissingExtraError: DuckDB, which `where` needs, is not installed.
+            QueryError: There is no such column or reward, or a filter is invalid.
+            RunError: A journal is damaged.
+
+        Example:
+            >>> pieces = run.iter_outputs(search="therefore", columns=["step", "id"])
+            >>> newest = next(pieces).outputs.to_pylist()
+        """
+        from logflume.query.completions import CompletionFilter
+        from logflume.query.newest_first import read_newest_first
+
+        wanted = CompletionFilter(
+            correct, min_reward, max_reward, None, None, by, search, regex, where
+        )
+        return read_newest_first(self.pinned()._query, wanted, steps, columns)
+
     def tokens(
         self,
         id: str | None = None,  # noqa: A002 - the name of the field
@@ -259,14 +323,11 @@ class Questions(RolloutQuestions):
             QueryError: The query is invalid.
             RunError: A journal is damaged.
         """
-        from logflume.query.scan import retry_if_replaced
         from logflume.query.sql import run_sql
         from logflume.query.table import Table
 
         views = {"metrics": self.metrics, "rewards": self.rewards, "outputs": self.outputs}
-        return Table(
-            retry_if_replaced(lambda: run_sql(query, self._run_files(), views, external=external))
-        )
+        return Table(self._read(lambda files: run_sql(query, files, views, external=external)))
 
     @property
     def _has_many_runs(self) -> bool:
@@ -274,10 +335,23 @@ class Questions(RolloutQuestions):
 
     def _query(self, query: Callable[[Callable[..., pa.Table]], pa.Table]) -> Table:
         """Run a query on the files as they are at one moment."""
-        from logflume.query.scan import read_events, retry_if_replaced
+        from logflume.query.scan import read_events
         from logflume.query.table import Table
 
-        return Table(retry_if_replaced(lambda: query(partial(read_events, self._run_files()))))
+        return Table(self._read(lambda files: query(partial(read_events, files))))
+
+    def _read(self, read: Callable[[list[RunFiles]], Result]) -> Result:
+        """Read the files as they are at one moment."""
+        from logflume.query.scan import retry_if_replaced
+
+        def read_once() -> Result:
+            files = self._pinned_files or self._run_files()
+            self._pinned_files = None  # until they have been read: they may have been replaced
+            result = read(files)
+            self._pinned_files = files if self._is_pinned else None
+            return result
+
+        return retry_if_replaced(read_once)
 
     def _run_files(self) -> list[RunFiles]:
         from logflume.query.run_snapshot import Snapshot

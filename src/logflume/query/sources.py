@@ -7,7 +7,7 @@ Read one by one, its fragments take one and a half times the CPU time of `Parque
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 _THREADS = min(8, os.cpu_count() or 1)
 _PREFILTER_ROWS = 10_000
-"""Minimum number of rows for which prefiltering a file pays off."""
+"""Minimum number of rows for which prefiltering pays off."""
 
 _CHUNKS_PER_THREAD = 8
 """Few, because each chunk has a cost, but enough for all threads to finish together."""
@@ -208,10 +208,27 @@ def _read_file(file: _File, columns: _KnownSchemas, prefilter: Prefilter | None)
         return ScanResult(columns.find(schema)[0], pa.table({}))
     with open_part(file.path) as opened:
         schema, names = columns.find(opened.schema_arrow)
-        events = _read_groups(opened, _find_groups(opened, file.row_filter), file, names)
-    if prefilter is not None and len(events) >= _PREFILTER_ROWS:
-        events = prefilter(events)
-    return ScanResult(schema, events)
+        groups = _find_groups(opened, file.row_filter)
+        if prefilter is None or opened.metadata.num_rows < _PREFILTER_ROWS:
+            return ScanResult(schema, _read_groups(opened, groups, file, names))
+        # Of all the rows of a large file, only those of a few row groups are in memory at a time.
+        pieces = [
+            prefilter(_read_groups(opened, some, file, names)) for some in _split(opened, groups)
+        ]
+    return ScanResult(schema, pa.concat_tables(pieces))
+
+
+def _split(file: ParquetFile, groups: Sequence[int]) -> Iterator[list[int]]:
+    """Yield adjacent row groups that have enough rows for prefiltering to pay off."""
+    some: list[int] = []
+    rows = 0
+    for group in groups:
+        some.append(group)
+        rows += file.metadata.row_group(group).num_rows
+        if rows >= _PREFILTER_ROWS:
+            yield some
+            some, rows = [], 0
+    yield some
 
 
 def _read_groups(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -24,8 +26,10 @@ from logflume.ui.axes import read_axes
 from logflume.ui.encoding import encode
 from logflume.ui.prompt_lists import PromptList, read_common_prompts, read_prompt_list
 from logflume.ui.reward_shares import read_reward_shares
-from logflume.ui.rollouts import OutputFilter, Rollouts
+from logflume.ui.output_filter import OutputFilter
+from logflume.ui.rollouts import Rollouts
 from logflume.ui.run_folders import RunFolders, UnknownRunError
+from logflume.ui.search import Place, search_run
 from logflume.ui.security import App, Guard
 from logflume.ui.tokens import read_tokens
 
@@ -41,7 +45,13 @@ _MAX_COMMON = 200
 _MAX_NAMES = 200
 _MAX_RUNS = 20
 
+_MAX_INTEGER = 2**63 - 1
+
+_HEADERS = {"cache-control": "no-store"}
+_EVENT_STREAM = "text/event-stream"
+
 Answer: TypeAlias = Callable[[QueryParams], Any]
+Endpoint: TypeAlias = Callable[[Request], Response]
 
 
 def create_app(folders: Sequence[Path], token: str | None = None) -> App:
@@ -51,16 +61,17 @@ def create_app(folders: Sequence[Path], token: str | None = None) -> App:
         folders: Runs and folders of runs. Nothing else is read, and nothing is written.
         token: What every request must have, where others can reach the server; None: no token.
     """
-    routes = [Route(f"/api/{name}", _route(answer)) for name, answer in _answers(folders).items()]
+    answers = Answers(RunFolders(folders))
+    routes = [Route(f"/api/{name}", _route(answer)) for name, answer in _answers(answers).items()]
+    routes.append(Route("/api/search", _streaming_route(partial(_search, answers))))
     pages = Mount("/", StaticFiles(directory=_STATIC, html=True))
     app = Starlette(routes=[*routes, pages], lifespan=_limit_threads)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     return Guard(app, token)
 
 
-def _answers(folders: Sequence[Path]) -> dict[str, Answer]:
+def _answers(answers: Answers) -> dict[str, Answer]:
     """Return the function that answers each request, by name."""
-    answers = Answers(RunFolders(folders))
 
     def run(query: QueryParams) -> Run:
         return answers.folders.open(_text(query, "run"))
@@ -82,7 +93,6 @@ def _answers(folders: Sequence[Path]) -> dict[str, Answer]:
         "steps": lambda q: rollouts(q).steps(),
         "groups": lambda q: rollouts(q).groups(_integer(q, "step"), _mode(q), _filter(q)),
         "group": lambda q: rollouts(q).group(_integer(q, "step"), _mode(q), _text(q, "group")),
-        "search": lambda q: rollouts(q).search(_filter(q)),
         "columns": lambda q: rollouts(q).columns(_integer(q, "step")),
         "outputs": lambda q: rollouts(q).by_id(q.getlist("id")),
         "tokens": lambda q: read_tokens(run(q), _text(q, "id"), _integer(q, "step")),
@@ -97,13 +107,20 @@ def _answers(folders: Sequence[Path]) -> dict[str, Answer]:
     }
 
 
+def _search(answers: Answers, query: QueryParams) -> Iterator[Any]:
+    """Yield what a search of a whole run finds, as it finds it."""
+    step = _integer(query, "last") if query.get("last") else None
+    place = Place(step, max(0, _integer(query, "skip")) if query.get("skip") else 0)
+    return search_run(answers.folders.open(_text(query, "run")), _filter(query), place)
+
+
 @asynccontextmanager
 async def _limit_threads(_: Starlette) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     yield
 
 
-def _route(answer: Answer) -> Callable[[Request], Response]:
+def _route(answer: Answer) -> Endpoint:
     """Return an endpoint. It is a plain function, so it runs in a thread."""
 
     def endpoint(request: Request) -> Response:
@@ -113,15 +130,53 @@ def _route(answer: Answer) -> Callable[[Request], Response]:
         if isinstance(result, Response):
             return result
         if isinstance(result, Failure):
-            return _json({"error": _explain(result.error)}, _status(result.error))
+            return _error(result)
         return _json(result, 200)
 
     return endpoint
 
 
+def _streaming_route(answer: Callable[[QueryParams], Iterator[Any]]) -> Endpoint:
+    """Return an endpoint that sends each of several answers as soon as it is known.
+
+    They have the form of server-sent events, which nothing on the way holds back. When the client
+    goes away, no further one is computed.
+    """
+
+    def endpoint(request: Request) -> Response:
+        rest: Iterator[Any] = iter(())
+
+        def start() -> list[Any]:
+            nonlocal rest
+            rest = answer(request.query_params)
+            return list(islice(rest, 1))
+
+        # The first one is computed before anything is sent, so that an error has a status.
+        first = call_guarded(start)
+        if isinstance(first, Failure):
+            return _error(first)
+        return StreamingResponse(_events(first, rest), headers=_HEADERS, media_type=_EVENT_STREAM)
+
+    return endpoint
+
+
+def _events(first: Sequence[Any], rest: Iterator[Any]) -> Iterator[bytes]:
+    known = [*first]
+    while known:
+        yield b"data: " + encode(known[0]) + b"\n\n"
+        following = call_guarded(lambda: list(islice(rest, 1)))
+        if isinstance(following, Failure):
+            yield b"data: " + encode({"error": _explain(following.error)}) + b"\n\n"
+            return
+        known = following
+
+
+def _error(failure: Failure) -> Response:
+    return _json({"error": _explain(failure.error)}, _status(failure.error))
+
+
 def _json(answer: Any, status: int) -> Response:
-    headers = {"cache-control": "no-store"}
-    return Response(encode(answer), status, headers, media_type="application/json")
+    return Response(encode(answer), status, _HEADERS, media_type="application/json")
 
 
 def _status(error: BaseException) -> int:
@@ -165,15 +220,18 @@ def _number(query: QueryParams, name: str) -> float | None:
     try:
         return float(value) if value else None
     except ValueError:
-        raise QueryError(f"{name}={value}: expected a number") from None
+        raise QueryError(f"{name}={value[:100]}: expected a number") from None
 
 
 def _integer(query: QueryParams, name: str) -> int:
     value = _text(query, name)
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
-        raise QueryError(f"{name}={value}: expected an integer") from None
+        raise QueryError(f"{name}={value[:100]}: expected an integer") from None
+    if not -_MAX_INTEGER <= number <= _MAX_INTEGER:
+        raise QueryError(f"{name}={value[:100]}: no step or count is that large")
+    return number
 
 
 def _prompts(query: QueryParams) -> PromptList:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,15 +13,15 @@ from logflume.exceptions import QueryError
 from logflume.query.open_run import Run
 from logflume.query.visits import Mode
 from logflume.ui.encoding import shorten_texts
+from logflume.ui.output_filter import OutputFilter
 from logflume.ui.tokens import ids_with_tokens
 
-__all__ = ["OutputFilter", "Rollouts"]
+__all__ = ["Rollouts"]
 
 _GROUP_TEXT = 300
 _VISIT_TEXT = 20_000
-_MAX_HITS = 50
+_MAX_IDS = 50
 _MAX_VISITS = 400
-_SNIPPET = 160
 _PLACE = ("attempt", "step", "mode", "generation", "group")
 _MARKS = [
     "i[d]",
@@ -32,63 +32,6 @@ _MARKS = [
     "tool_failure[s]",
 ]
 """What a row of groups shows of each completion. Patterns, because a run may lack them."""
-
-
-class OutputFilter(NamedTuple):
-    """Which completions to look for; see `run.outputs`.
-
-    Attributes:
-        search: A text.
-        regex: Whether it is a regular expression.
-        reward: The column that holds the reward of the limits.
-        min_reward: The minimum reward.
-        max_reward: The maximum reward.
-        correct: Only correct (True) or wrong (False) ones; None: both.
-        truncated: Only truncated ones.
-        tool_failed: Only those with a failed tool call.
-        where: A condition in SQL.
-    """
-
-    search: str | None = None
-    regex: bool = False
-    reward: str = "rewards/total"
-    min_reward: float | None = None
-    max_reward: float | None = None
-    correct: bool | None = None
-    truncated: bool = False
-    tool_failed: bool = False
-    where: str | None = None
-
-    @property
-    def is_set(self) -> bool:
-        """Whether it excludes anything."""
-        return self != OutputFilter(regex=self.regex, reward=self.reward)
-
-    def apply(self, run: Run, columns: Sequence[str], step: int | None = None) -> pa.Table:
-        """Return the completions of a run, or of a step, that match."""
-        marks = [name for name in ("truncate[d]", "tool_failure[s]") if name not in columns]
-        table = run.outputs(
-            steps=step,
-            search=self.search,
-            regex=self.regex,
-            min_reward=self.min_reward,
-            max_reward=self.max_reward,
-            by=self.reward,
-            correct=self.correct,
-            where=self.where,
-            columns=[*columns, *marks],
-        ).arrow
-        if self.truncated:
-            table = _where(table, "truncated", pc.equal, True)
-        if self.tool_failed:
-            table = _where(table, "tool_failures", pc.greater, 0)
-        return table
-
-
-def _where(table: pa.Table, name: str, compare: Callable[..., Any], value: Any) -> pa.Table:
-    if name not in table.column_names:
-        return table.slice(0, 0)
-    return table.filter(compare(table[name], pa.scalar(value)))
 
 
 class Rollouts:
@@ -166,7 +109,7 @@ class Rollouts:
         Args:
             ids: At most 50 ids.
         """
-        wanted = list(ids)[:_MAX_HITS]
+        wanted = list(ids)[:_MAX_IDS]
         places = self._run.outputs(columns=[*_PLACE, "i[d]"]).arrow
         if "id" not in places.column_names:
             return {"outputs": []}
@@ -189,29 +132,6 @@ class Rollouts:
             if one == id:
                 return str(text.as_py() or "")
         raise QueryError(f"step {step} has no completion {id}")
-
-    def search(self, wanted: OutputFilter) -> dict[str, Any]:
-        """Return the first completions of the whole run that match, and how many there are."""
-        columns = [*_PLACE, "i[d]", "inde[x]", "rewards/tota[l]"]
-        table = wanted.apply(self._run, columns)
-        hits = table.slice(0, _MAX_HITS).to_pylist()
-        texts = self._texts(hits)
-        for hit in hits:
-            question, text = texts.get(hit.get("id"), (None, None))
-            hit["question"] = (question or "")[:_SNIPPET]
-            hit["snippet"] = _snippet(text or "", wanted)
-            hit["mode"] = hit["mode"] or "train"
-        return {"hits": hits, "count": len(table)}
-
-    def _texts(self, hits: Sequence[Mapping[str, Any]]) -> dict[Any, tuple[Any, Any]]:
-        """Return question and text of completions by id, without reading those of others."""
-        if not hits:
-            return {}
-        columns = ["i[d]", "questio[n]", "model_output"]
-        rows = self._run.outputs(steps=_span(hits), groups=_groups_of(hits), columns=columns)
-        return {
-            row.get("id"): (row.get("question"), row["model_output"]) for row in rows.to_pylist()
-        }
 
     def prompt(self, prompt_id: str) -> dict[str, Any]:
         """Return the completions of a prompt at each of its visits."""
@@ -284,14 +204,6 @@ def _mark(row: Mapping[str, Any]) -> dict[str, Any]:
 def _present(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row without nulls, but with those of rewards: null means "does not apply"."""
     return {n: v for n, v in row.items() if v is not None or n.startswith("rewards/")}
-
-
-def _snippet(text: str, wanted: OutputFilter) -> str:
-    """Return what surrounds the first hit; the beginning if it is a pattern."""
-    position = 0
-    if wanted.search and not wanted.regex:
-        position = max(0, text.lower().find(wanted.search.lower()) - _SNIPPET // 3)
-    return ("…" if position else "") + text[position : position + _SNIPPET]
 
 
 def _number(value: Any) -> float:

@@ -94,7 +94,7 @@ function wait(ms, signal) {
 }
 
 /** @param {Error} error */
-function explain(error) {
+export function explain(error) {
   if (error instanceof TypeError) return "The server does not answer. Is `logflume ui` running?";
   return error.message;
 }

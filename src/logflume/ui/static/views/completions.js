@@ -57,7 +57,7 @@ export function Completions({ run, query, version }) {
     ${query.step && Number(query.step) !== step && html`<p class="notice">Step ${number(Number(query.step))} has no completions; this is the nearest step that has.</p>`}
     <${Filters} run=${run} step=${step} query=${query} functions=${functions} rewards=${rewards} hasTools=${outputs.some((one) => one.tool_failures !== null)} />
     ${isWide
-      ? html`<${Hits} run=${run} filter=${filter} found=${searchPattern(filter.search, filter.regex === "1")} />`
+      ? html`<${Hits} run=${run} filter=${filter} />`
       : html`<div>
         <${ErrorLine} text=${listed.error} />
         ${listed.data && !groups.length && html`<${Empty} title="No completion of this step matches.">

@@ -1,31 +1,47 @@
-/** The completions of all steps that match a filter. */
-import { useAnswer } from "../lib/api.js";
+/** The completions of all steps that match a filter, those of the newest steps first. */
 import { html } from "../lib/dom.js";
-import { number, visible } from "../lib/format.js";
+import { number, percent, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";
+import { useSearch } from "../lib/stream.js";
 import { Empty, ErrorLine } from "../parts/states.js";
 
-/** @param {{run: string, filter: Record<string, string>, found: RegExp | null}} props */
-export function Hits({ run, filter, found }) {
-  const { data, error, isLoading } = useAnswer("search", { run, ...filter });
-  if (error) return html`<${ErrorLine} text=${error} />`;
-  if (!data) return html`<p class="muted">Searching all steps …</p>`;
-  if (!data.hits.length) return html`<${Empty} title="No completion of this run matches." />`;
+/** @param {{run: string, filter: Record<string, string>}} props */
+export function Hits({ run, filter }) {
+  const search = useSearch({ run, ...filter });
+  const { hits, error, isSearching, next, more } = search;
   return html`<div>
-    <p class="muted">${number(data.count)} completions match${data.count > data.hits.length ? `; these are the first ${data.hits.length}` : ""}${isLoading ? " …" : ""}</p>
-    <div class="panel">${data.hits.map((hit) => html`<a class="hit" key=${hit.id} data-id=${hit.id}
-      href=${url(["run", run, "completions"], { step: hit.step, mode: hit.mode, id: hit.id, ...filter })}>
-      <span class="muted nowrap">step ${number(hit.step)}</span>
-      <b>${number(hit["rewards/total"])}</b>
-      <span class="clip" dir="auto">${snippet(hit.question, found)}</span>
-      <span class="mono clip">${snippet(hit.snippet, found)}</span></a>`)}</div>
+    <${ErrorLine} text=${error} />
+    <${Progress} search=${search} />
+    ${!isSearching && !error && !hits.length && html`<${Empty} title="No completion of this run matches." />`}
+    ${hits.length > 0 && html`<div class="panel">${hits.map((hit, i) => html`<${Hit} key=${hit.id ?? i} run=${run} filter=${filter} hit=${hit} />`)}</div>`}
+    ${!isSearching && next && html`<p><button onClick=${search.goOn}>Show more</button></p>`}
+    ${!isSearching && more && !next && html`<p class="muted">More completions match. Add to the filter to see them.</p>`}
   </div>`;
 }
 
-function snippet(text, found) {
-  const line = text.replace(/\s+/g, " ");
-  const match = found && new RegExp(found.source, found.flags.replace("g", "")).exec(line);
-  if (!match || !match[0]) return visible(line);
-  const end = match.index + match[0].length;
-  return [visible(line.slice(0, match.index)), html`<mark>${visible(match[0])}</mark>`, visible(line.slice(end))];
+/** How far a search is. @param {{search: import("../lib/stream.js").Found & {stop: () => void}}} props */
+function Progress({ search: { hits, searched, total, isSearching, more, stop } }) {
+  const found = `${number(hits.length)}${more || isSearching ? " or more" : ""} completions match`;
+  const share = total ? searched / total : 0;
+  return html`<div class="row progress" role="status">
+    <span class="muted">${hits.length || !isSearching ? `${found}, the newest first` : "Searching all steps …"}</span>
+    ${isSearching && html`<progress value=${share} max="1" aria-label="Searched"></progress>
+      <span class="muted small">${percent(share)}</span>
+      <button class="plain" onClick=${stop}>Stop</button>`}
+    ${!isSearching && searched < total && html`<span class="muted small">${number(searched)} of ${number(total)} searched</span>`}
+  </div>`;
+}
+
+function Hit({ run, filter, hit }) {
+  return html`<a class="hit" data-id=${hit.id}
+    href=${url(["run", run, "completions"], { step: hit.step, mode: hit.mode, id: hit.id, ...filter })}>
+    <span class="muted nowrap">step ${number(hit.step)}</span>
+    <b>${number(hit["rewards/total"])}</b>
+    <span class="clip" dir="auto"><${Snippet} of=${hit.question} /></span>
+    <span class="mono clip"><${Snippet} of=${hit.text} /></span></a>`;
+}
+
+function Snippet({ of }) {
+  const line = (/** @type {string} */ text) => visible(text.replace(/\s+/g, " "));
+  return [line(of.before), of.found && html`<mark>${line(of.found)}</mark>`, line(of.after)];
 }
