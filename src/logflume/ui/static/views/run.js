@@ -60,7 +60,7 @@ export function Run({ run, query, version, summary }) {
       <p class="muted small legend-line">${shared.marks.length > 0 && "▾ a finding, ┆ where a later attempt starts · "}dashed: evaluation · band: the standard deviation</p>
     </div>`}
     <${System} run=${run} names=${names} version=${version} axis=${axis} shared=${shared} />
-    ${summary?.ranks.length > 1 && html`<${Ranks} run=${run} version=${version} axis=${axis} shared=${shared} />`}
+    ${counts.rank > 0 && html`<${Ranks} run=${run} version=${version} axis=${axis} shared=${shared} />`}
     <${Names} names=${names} main=${main.data?.main ?? []} />
     <${Facts} summary=${summary} />
   </div>`;
