@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.ui.browser import CHROMIUM
 from tests.ui.hostile_run import log_hostile_run
+from tests.ui.rich_runs import log_rich_runs
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, started once."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as run:
+        browser = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def rich_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two runs that have something to show in every view."""
+    return log_rich_runs(tmp_path_factory.mktemp("rich"))
 
 
 @pytest.fixture(scope="session")

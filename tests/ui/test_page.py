@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,58 +11,20 @@ from typing import Any
 import pytest
 
 import logflume
+from tests.ui.browser import CHROMIUM, Page, served
 from tests.ui.hostile_run import CONFIG, GROUPS, HOSTILE, SIZE, STEPS, log_step
 
 pytest.importorskip("starlette", reason="the extra `ui` is not installed")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="Playwright, which drives Chromium, is not installed"
-)
+pytest.importorskip("playwright", reason="Playwright, which drives Chromium, is not installed")
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 SHOWN = HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
 
 
 @pytest.fixture(scope="module")
 def address(runs: Path) -> Iterator[str]:
-    """A server as the command starts it."""
-    command = [sys.executable, "-m", "logflume", "ui", str(runs), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = (re.search(r"http://\S+/(?=#)", line) for line in process.stdout)
-        yield next(found for found in lines if found)[0]
-        process.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as run:
-        browser = run.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Page:
-    """A page, with what the browser reported about it."""
-
-    def __init__(self, browser: Any, address: str) -> None:
-        self.tab = browser.new_page()
-        self._address = address
-        self.urls: list[str] = []
-        self.errors: list[str] = []
-        self.tab.on("request", lambda request: self.urls.append(request.url))
-        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.tab.on("console", lambda line: self._add(line))
-
-    def _add(self, line: Any) -> None:
-        if line.type == "error":
-            self.errors.append(line.text)
-
-    def open(self, view: str, selector: str) -> Any:
-        """Open a view, and return what has appeared in it."""
-        self.tab.goto(self._address + view)
-        self.tab.wait_for_selector(selector)
-        return self.tab.locator(selector)
+    with served(runs) as address:
+        yield address
 
 
 @pytest.fixture

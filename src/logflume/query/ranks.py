@@ -69,7 +69,10 @@ def _slowest(columns: dict[str, Any], busy: Any, group: Any) -> dict[str, Any]:
     return {
         "slowest": int(columns["rank"][index]),
         "slowest_host": host,
-        "slowest_local_rank": None if local_rank is None else int(local_rank),
+        # A column in which some ranks have none is one of floats here, with NaN.
+        "slowest_local_rank": None
+        if local_rank is None or np.isnan(local_rank)
+        else int(local_rank),
     }
 
 

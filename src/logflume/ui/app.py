@@ -24,9 +24,9 @@ from logflume.query.open_run import Run
 from logflume.ui.answers import Answers
 from logflume.ui.axes import read_axes
 from logflume.ui.encoding import encode
+from logflume.ui.output_filter import OutputFilter
 from logflume.ui.prompt_lists import PromptList, read_common_prompts, read_prompt_list
 from logflume.ui.reward_shares import read_reward_shares
-from logflume.ui.output_filter import OutputFilter
 from logflume.ui.rollouts import Rollouts
 from logflume.ui.run_folders import RunFolders, UnknownRunError
 from logflume.ui.search import Place, search_run

@@ -30,10 +30,11 @@ def read_axes(run: Run) -> dict[str, list[Any]]:
     table = _read_times(run)
     tokens = _read_tokens(run)
     picked = table.take(pa.array(_spaced(len(table)), pa.int64()))
-    steps = picked["step"].to_pylist()
+    steps: Any = picked["step"].to_pylist()
+    times: Any = picked["timestamp_max"].to_pylist()
     return {
         "steps": steps,
-        "times": [time.timestamp() for time in picked["timestamp_max"].to_pylist()],
+        "times": [time.timestamp() for time in times],
         "tokens": [tokens.get(step) for step in steps],
     }
 
@@ -56,10 +57,11 @@ def _read_times(run: Run) -> pa.Table:
 def _read_tokens(run: Run) -> dict[int, float]:
     # A pattern, because a run may have no such metric.
     table = run.metrics(f"{_TOKENS}*", events="training").arrow
-    is_it = pc.and_(pc.equal(table["name"], _TOKENS), pc.is_valid(table["step"]))
-    table = table.filter(is_it)
-    pairs = zip(table["step"].to_pylist(), table["value"].to_pylist(), strict=True)
-    return {step: value for step, value in pairs if value is not None}
+    name: Any = table["name"]
+    table = table.filter(pc.and_(pc.equal(name, pa.scalar(_TOKENS)), pc.is_valid(table["step"])))
+    steps: Any = table["step"].to_pylist()
+    values: Any = table["value"].to_pylist()
+    return {step: value for step, value in zip(steps, values, strict=True) if value is not None}
 
 
 def _spaced(count: int) -> list[int]:

@@ -127,33 +127,38 @@ def _with_changes(table: pa.Table) -> pa.Table:
 
 
 def _changes(table: pa.Table) -> Any:
+    zero = pa.scalar(0.0)
     first, latest, best, worst = (table[name] for name in ("first", "latest", "best", "worst"))
     conditions = {
-        "never": pc.equal(best, 0),
-        "forgotten": pc.equal(latest, 0),
-        "newly_solved": pc.equal(first, 0),
-        "always": pc.greater(worst, 0),
+        "never": pc.equal(best, zero),
+        "forgotten": pc.equal(latest, zero),
+        "newly_solved": pc.equal(first, zero),
+        "always": pc.greater(worst, zero),
     }
     names = pa.StructArray.from_arrays(
-        [_combined(condition) for condition in conditions.values()], list(conditions)
+        [_without_nulls(condition) for condition in conditions.values()], list(conditions)
     )
     return pc.case_when(names, *(pa.scalar(name) for name in conditions))
 
 
-def _combined(condition: pa.ChunkedArray) -> Any:
-    return pc.fill_null(condition, False).combine_chunks()
+def _without_nulls(condition: Any) -> Any:
+    filled: Any = pc.fill_null(condition, False)
+    return filled.combine_chunks()
 
 
 def _filter(table: pa.Table, wanted: PromptList) -> pa.Table:
     if wanted.change:
         table = table.filter(pc.equal(table["change"], pa.scalar(wanted.change)))
     if wanted.search:
-        matches = [
-            pc.match_substring(pc.fill_null(table[name], ""), wanted.search, ignore_case=True)
-            for name in ("question", "prompt_id")
-        ]
-        table = table.filter(pc.or_(*matches))
+        table = table.filter(
+            pc.or_(*(_contains(table[name], wanted.search) for name in ("question", "prompt_id")))
+        )
     return table
+
+
+def _contains(texts: Any, search: str) -> Any:
+    filled: Any = pc.fill_null(texts, "")
+    return pc.match_substring(filled, search, ignore_case=True)
 
 
 def _visits(groups: pa.Table, prompts: Sequence[str]) -> dict[str, list[Any]]:
@@ -166,6 +171,6 @@ def _visits(groups: pa.Table, prompts: Sequence[str]) -> dict[str, list[Any]]:
     return visits
 
 
-def _extremes(values: pa.ChunkedArray) -> list[Any]:
+def _extremes(values: Any) -> list[Any]:
     found = pc.min_max(values)
     return [found["min"].as_py(), found["max"].as_py()]

@@ -51,12 +51,13 @@ def _steps(run: Run) -> list[int]:
         return []
     events = run.events(event_type, columns=["step", "mode"]).arrow
     events = events.filter(_is_training(events))
-    steps: list[int] = pc.unique(events["step"].drop_null()).to_pylist()
+    steps: Any = pc.unique(events["step"].drop_null()).to_pylist()
     return sorted(steps)
 
 
 def _is_training(events: pa.Table) -> Any:
-    return pc.not_equal(pc.fill_null(events["mode"].cast(pa.string()), "train"), "eval")
+    mode: Any = events["mode"].cast(pa.string())
+    return pc.not_equal(pc.fill_null(mode, "train"), pa.scalar("eval"))
 
 
 def _window(run: Run, first: int, last: int) -> dict[str, Any] | None:
@@ -107,7 +108,7 @@ def _read_matrix(run: Run, first: int, last: int) -> tuple[list[str], Array, Arr
 
 
 def _pivot(rewards: pa.Table) -> tuple[list[str], Array, Array]:
-    names = pc.unique(rewards["function"]).to_pylist()
+    names: Any = pc.unique(rewards["function"]).to_pylist()
     keys = [name for name in ("attempt", "rank", "process", "seq") if name in rewards.column_names]
     row = _number(rewards, [*keys, "row"])
     values = np.full((int(row.max()) + 1, len(names)), np.nan)

@@ -20,7 +20,7 @@ __all__ = ["Rollouts"]
 
 _GROUP_TEXT = 300
 _VISIT_TEXT = 20_000
-_MAX_HITS = 50
+_MAX_IDS = 50
 _MAX_VISITS = 400
 _PLACE = ("attempt", "step", "mode", "generation", "group")
 _MARKS = [
@@ -109,15 +109,15 @@ class Rollouts:
         Args:
             ids: At most 50 ids.
         """
-        wanted = list(ids)[:_MAX_HITS]
+        wanted = list(ids)[:_MAX_IDS]
         places = self._run.outputs(columns=[*_PLACE, "i[d]"]).arrow
         if "id" not in places.column_names:
             return {"outputs": []}
-        places = places.filter(pc.is_in(places["id"], pa.array(wanted, pa.string())))
-        found = {}
-        for place in places.to_pylist():
-            rows = self._run.outputs(steps=place["step"], groups=[place]).to_pylist()
-            found |= {row["id"]: row for row in rows if row["id"] == place["id"]}
+        hits = places.filter(pc.is_in(places["id"], pa.array(wanted, pa.string()))).to_pylist()
+        if not hits:
+            return {"outputs": []}
+        rows = self._run.outputs(steps=_span(hits), groups=_groups_of(hits)).to_pylist()
+        found = {row["id"]: row for row in rows}
         rows = [_present(found[one]) for one in wanted if one in found]
         return {"outputs": [shorten_texts(row, _VISIT_TEXT) for row in rows]}
 
@@ -176,6 +176,18 @@ def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return what a completion and its group share."""
     mode = row.get("mode") or "train"
     return (mode, *(row.get(name) for name in _PLACE if name != "mode"))
+
+
+def _span(hits: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
+    """Return the first and the last step of completions; None: one of them has no step."""
+    steps = [hit["step"] for hit in hits]
+    return None if None in steps else (min(steps), max(steps))
+
+
+def _groups_of(hits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the groups of completions, each once."""
+    groups = {_place(hit): {name: hit.get(name) for name in _PLACE} for hit in hits}
+    return list(groups.values())
 
 
 def _mark(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,8 +56,10 @@ function RunPage({ run, view, rest, query }) {
         aria-current=${name === tab ? "page" : undefined}>${text}</a>`)}</nav>
     <//>
     <main>
-      <${ErrorLine} text=${error} />
-      ${version !== null && html`<${View} run=${run} rest=${rest} query=${query} version=${version} summary=${summary} />`}
+      ${error && !summary
+        ? html`<${Empty} title=${visible(error)}><a href="#/">All runs</a><//>`
+        : html`<${ErrorLine} text=${error} />`}
+      ${version !== null && (summary || !error) && html`<${View} run=${run} rest=${rest} query=${query} version=${version} summary=${summary} />`}
     </main>
   </div>`;
 }

@@ -57,12 +57,28 @@ function Drivers({ run, version, functions }) {
     <p>${most ? html`<b>${functionName(most.name)}</b>${most.share >= DOMINANT ? " dominates: " : " weighs most: "}
       ${percent(most.share)} of the differences within groups, steps ${number(last.first)} to ${number(last.last)}.`
       : "Nothing: all rewards of each group are equal."}</p>
+    ${windows.length > 1 && html`<${Growth} first=${windows[0]} last=${last} />`}
     ${windows.map((window) => html`<div class="share-row" key=${window.first}>
       <span class="muted small nowrap">steps ${number(window.first)}–${number(window.last)}</span>
       <span class="stack" role="img" aria-label="shares of the reward functions">${window.functions.filter((one) => one.share > 0).map((one) => html`<i key=${one.name}
         style=${{ flexGrow: one.share, background: color(one.name) }} title=${`${functionName(one.name)}: ${percent(one.share)}`}></i>`)}</span></div>`)}
     <div class="names-row">${last.functions.map((one) => html`<span key=${one.name} class="nowrap"><i class="swatch" style=${{ background: color(one.name) }}></i>
       ${functionName(one.name)} <b>${percent(one.share)}</b>
-      <span class="muted" title="mean reward, first and last of these steps">${number(windows[0].functions.find((other) => other.name === one.name)?.mean)} → ${number(one.mean)}</span></span>`)}</div>
+      <span class="muted" title="mean reward in the first and in the last of these steps">mean ${number(meanOf(windows[0], one.name))} → ${number(one.mean)}</span></span>`)}</div>
   </section>`;
+}
+
+/** What each function contributed to the change of the reward. */
+function Growth({ first, last }) {
+  const gains = last.functions
+    .map((one) => ({ name: one.name, gain: one.weight * ((one.mean ?? 0) - (meanOf(first, one.name) ?? 0)) }))
+    .sort((a, b) => Math.abs(b.gain) - Math.abs(a.gain));
+  const total = gains.reduce((sum, one) => sum + one.gain, 0);
+  const signed = (value) => `${value >= 0 ? "+" : "−"}${number(Math.abs(value))}`;
+  return html`<p class="muted">The reward changed by <b>${signed(total)}</b> since steps ${number(first.first)} to ${number(first.last)}:
+    ${gains.map((one, i) => html`<span key=${one.name}>${i ? ", " : " "}${functionName(one.name)} <b>${signed(one.gain)}</b></span>`)}.</p>`;
+}
+
+function meanOf(window, name) {
+  return window.functions.find((one) => one.name === name)?.mean;
 }

@@ -25,7 +25,8 @@ export function Ranks({ run, version, axis, shared }) {
   if (!data) return html`<${ErrorLine} text=${error} />`;
   const busy = rows.filter((row) => row.slowest !== null);
   const shown = MEASURES.filter(([name]) => rows.some((row) => row[`${name}/median`] !== null));
-  if (!shown.length) return null;
+  // One rank has nobody to be slower than.
+  if (!shown.length || !rows.some((row) => row.ranks > 1)) return null;
   return html`<section class="section" data-section="ranks">
     <h2>Ranks</h2>
     ${busy.length > 0 && html`<${Slowest} rows=${busy} />`}

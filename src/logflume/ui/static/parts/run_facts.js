@@ -40,14 +40,15 @@ export function Facts({ summary }) {
     host: summary.host,
     ...summary.versions,
   };
+  const known = Object.entries(about).filter(([, value]) => value);
   return html`<div>
     ${Object.keys(summary.hyperparameters).length > 0 && html`<div>
       <div class="row heading"><h2>Hyperparameters</h2><input type="search" style=${{ width: "180px" }}
         placeholder="Filter" aria-label="Filter hyperparameters" value=${search}
         onInput=${(event) => setSearch(event.target.value)} /></div>
       <dl class="settings panel pad">${settings.map(setting)}</dl></div>`}
-    <h2>Started with</h2>
-    <dl class="settings panel pad">${Object.entries(about).filter(([, value]) => value).map(setting)}</dl>
+    ${known.length > 0 && html`<div><h2>Started with</h2>
+      <dl class="settings panel pad">${known.map(setting)}</dl></div>`}
     ${summary.messages.length > 0 && html`<div>
       <h2>Messages${summary.messages_omitted ? `, the last ${summary.messages.length} of ${summary.messages.length + summary.messages_omitted}` : ""}</h2>
       <div class="panel messages"><table><tbody>${summary.messages.map((message, i) => html`<tr key=${i}>

@@ -1,50 +1,79 @@
-/** What the detectors found, in time: numbers, cause, what to try, and the completions behind it. */
+/** What the detectors found, in time: numbers, cause, what to try, and the completions that show it. */
 import { useAnswer } from "../lib/api.js";
 import { html } from "../lib/dom.js";
-import { number, time, visible } from "../lib/format.js";
+import { functionName, number, time, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
-import { seriesOf } from "../parts/curves.js";
+import { seriesOf, titleOf } from "../parts/curves.js";
 import { Empty, ErrorLine } from "../parts/states.js";
 
 const SEVERITIES = ["info", "warning", "critical"];
+const SHOWN = 3; // completions of a finding
+const MAX_SHOWN = 50; // of all, as many as an answer has
+const TEXT = 600;
+const NUMBERS = ["value", "before", "threshold", "reward_before", "reward", "function", "other_function"];
 
 /** @param {{run: string, version: string}} props */
 export function Findings({ run, version }) {
   const { data, error } = useAnswer("alerts", { run }, version);
+  const alerts = data?.alerts ?? [];
+  const ids = [...new Set(alerts.flatMap((alert) => idsOf(alert).slice(0, SHOWN)))].slice(0, MAX_SHOWN);
+  const answered = useAnswer(ids.length ? "outputs" : null, { run, id: ids }, ids.length);
   if (error) return html`<${ErrorLine} text=${error} />`;
   if (!data) return null;
-  if (!data.alerts.length) {
+  if (!alerts.length) {
     return html`<${Empty} title="Nothing was found.">
-      <p>The processor <code>watch_training</code> raises an alert when rewards, lengths, KL or entropy move in a way that needs a look. It raised none in this run.</p><//>`;
+      <p>The processor <code>watch_training</code> raises an alert when rewards, lengths, KL or entropy move in a way that needs a look. It raised none in this run.</p>
+      <p><code>logflume diagnose</code> looks for the same in a run that was logged without it.</p><//>`;
   }
-  return html`<div>${data.alerts.map((alert) => html`<${Finding} key=${`${alert.attempt} ${alert.rank} ${alert.seq}`} run=${run} alert=${alert} version=${version} />`)}</div>`;
+  const outputs = new Map((answered.data?.outputs ?? []).map((output) => [output.id, output]));
+  return html`<div><${ErrorLine} text=${answered.error} />
+    ${alerts.map((alert) => html`<${Finding} key=${`${alert.attempt} ${alert.rank} ${alert.seq}`} run=${run} alert=${alert} outputs=${outputs} version=${version} />`)}</div>`;
 }
 
-function Finding({ run, alert, version }) {
+function idsOf(alert) {
+  return Array.isArray(alert.completions) ? alert.completions.filter((id) => typeof id === "string") : [];
+}
+
+function Finding({ run, alert, outputs, version }) {
   const severity = SEVERITIES.includes(alert.severity) ? alert.severity : "warning";
-  const numbers = ["value", "before", "threshold", "reward_before", "reward", "function", "other_function"].filter((name) => name in alert);
-  const ids = Array.isArray(alert.completions) ? alert.completions : [];
+  const numbers = NUMBERS.filter((name) => name in alert);
+  const ids = idsOf(alert);
+  const known = ids.filter((id) => outputs.has(id)).map((id) => outputs.get(id));
   return html`<article class=${`panel finding ${severity}`} data-alert=${alert.signal}>
     <div class="row"><span class=${`chip ${severity === "info" ? "accent" : severity}`}>${severity}</span>
       <b>${visible(alert.signal)}</b><span class="muted">step ${number(alert.step)}, ${time(alert.timestamp)}</span></div>
     <div class="body"><div>
       <p class="message">${visible(alert.message)}</p>
-      <dl>${numbers.flatMap((name) => [html`<dt key=${name}>${name.replace("_", " ")}</dt>`, html`<dd key=${`${name}=`}>${number(alert[name])}</dd>`])}
-        ${alert.cause && [html`<dt key="c">cause</dt>`, html`<dd key="c=">${visible(alert.cause)}</dd>`]}
-        ${alert.try_next && [html`<dt key="t">try</dt>`, html`<dd key="t=">${visible(alert.try_next)}</dd>`]}</dl>
+      <dl>${alert.cause && [html`<dt key="c">cause</dt>`, html`<dd key="c=">${visible(alert.cause)}</dd>`]}
+        ${alert.try_next && [html`<dt key="t">try</dt>`, html`<dd key="t=">${visible(alert.try_next)}</dd>`]}
+        ${numbers.length > 0 && [html`<dt key="n">numbers</dt>`, html`<dd key="n=" class="facts">${numbers.map((name) => html`<span key=${name}>${name.replaceAll("_", " ")} <b>${number(alert[name])}</b></span>`)}</dd>`]}</dl>
       ${alert.step !== undefined && html`<a href=${url(["run", run, "completions"], { step: alert.step, sort: "-mean" })}>Completions of step ${number(alert.step)}</a>`}
-      ${ids.length > 0 && html`<span class="muted"> · shown by ${ids.map((id, i) => html`<a key=${id}
-        href=${url(["run", run, "completions"], { step: alert.step, id })}>${visible(id)}</a>${i < ids.length - 1 ? ", " : ""}`)}</span>`}
     </div>
     ${alert.metric && html`<${Metric} run=${run} alert=${alert} version=${version} />`}</div>
+    ${known.length > 0 && html`<div><p class="muted small">${ids.length > SHOWN ? `${SHOWN} of ${ids.length} completions that show it` : "Completions that show it"}${alert.condition ? ` (${visible(alert.condition)})` : ""}:</p>
+      <div class="shown-by">${known.slice(0, SHOWN).map((output) => html`<${Shown} key=${output.id} run=${run} output=${output} />`)}</div></div>`}
   </article>`;
+}
+
+/** A completion that shows a finding. */
+function Shown({ run, output }) {
+  const text = output.model_output ?? "";
+  const rewards = Object.entries(output).filter(([name, value]) => name.startsWith("rewards/") && typeof value === "number");
+  const place = { step: output.step, mode: output.mode ?? "train", id: output.id };
+  return html`<a href=${url(["run", run, "completions"], place)} data-id=${output.id}>
+    <span class="row small rewards">${rewards.map(([name, value]) => html`<span key=${name} class="muted">${functionName(name)} <b>${number(value)}</b></span>`)}
+      ${output.truncated && html`<span class="chip warning">truncated</span>`}</span>
+    <span class="muted clip" dir="auto">${visible(output.question ?? "")}</span>
+    <pre dir="auto">${visible(text.slice(0, TEXT))}${text.length > TEXT ? " …" : ""}</pre></a>`;
 }
 
 /** The curve that the finding is about, with a line where it was found. */
 function Metric({ run, alert, version }) {
   const { data } = useAnswer("curves", { run, name: alert.metric }, version);
   if (!data || !(alert.metric in data.curves)) return null;
-  return html`<${Chart} name=${alert.metric} series=${seriesOf(alert.metric, data.curves)}
-    options=${{ smoothing: 0, isLog: false, axis: "step" }} marks=${[{ x: alert.step, kind: "alert" }]} />`;
+  const kind = /** @type {any} */ (SEVERITIES.includes(alert.severity) ? alert.severity : "warning");
+  return html`<${Chart} name=${alert.metric} title=${titleOf(alert.metric)} series=${seriesOf(alert.metric, data.curves)}
+    options=${{ smoothing: 0, isLog: false, axis: "step" }} marks=${[{ x: alert.step, kind, label: visible(alert.signal) }]}
+    onPick=${(step) => { location.hash = url(["run", run, "completions"], { step }); }} />`;
 }

@@ -47,7 +47,7 @@ export function Runs({ answer, query }) {
         : html`<span class="muted small">select two or more to compare</span>`}
     </div>
     <div class="panel scroll-x"><table class="runs">
-      <thead><tr><th></th>${COLUMNS.map(head)}<th class="wide-only"></th>
+      <thead><tr><th></th>${COLUMNS.map(head)}<th class="wide-only">reward by step</th>
         ${hasTags && html`<th class="wide-only">tags</th>`}
         ${names.map((name) => head([`hyperparameters/${name}`, name, "wide-only"]))}</tr></thead>
       <tbody>${rows.map((run) => html`<tr key=${run.run} data-run=${run.run}>

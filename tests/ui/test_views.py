@@ -1,0 +1,292 @@
+"""The views in Chromium, on runs that have something to show in each of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import logflume
+from tests.ui.browser import CHROMIUM, Page, served
+from tests.ui.rich_runs import PARTS_AT, SIZE, SOLVED, STEPS
+
+pytest.importorskip("starlette", reason="the extra `ui` is not installed")
+pytest.importorskip("playwright", reason="Playwright, which drives Chromium, is not installed")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def address(rich_runs: Path) -> Iterator[str]:
+    with served(rich_runs) as address:
+        yield address
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Page]:
+    page = Page(browser, address)
+    yield page
+    page.tab.close()
+    assert [] == page.errors
+
+
+def texts(locator: Any) -> list[str]:
+    return [text.strip() for text in locator.all_inner_texts()]
+
+
+def test_a_run_answers_what_was_forgotten_in_two_clicks(page: Page) -> None:
+    """From the run's page one click opens the list, and another the prompt with what was lost."""
+    page.open("#/run/rich", ".counts a")
+    page.tab.click(".counts div:has(dt:text-is('forgotten')) a")
+    page.tab.wait_for_selector("[data-prompt]")
+
+    assert ["The lost question?"] == texts(page.tab.locator("[data-prompt] .question"))
+    page.tab.click("[data-prompt=lost] a")
+    page.tab.wait_for_selector("[data-diff] del")
+    assert "solved 100 %" in page.tab.locator("select[aria-label='earlier visit']").inner_text()
+    assert "7" in page.tab.locator("[data-diff] del").first.inner_text()
+
+
+def test_a_run_says_which_function_dominates(page: Page) -> None:
+    """The function that makes all differences within groups is named, without a click."""
+    drivers = page.open("#/run/rich", "[data-section=drivers]")
+
+    assert "right dominates: 100 %" in drivers.inner_text()
+
+
+def test_a_finding_shows_its_completions(page: Page) -> None:
+    """The completions that an alert names are shown with it, though they are of another step."""
+    page.open("#/run/rich", ".glance a[href='#/run/rich/findings']")
+    page.tab.click(".glance h3 a[href='#/run/rich/findings']")
+    page.tab.wait_for_selector("[data-alert=reward_hack] [data-id]")
+
+    shown = page.tab.locator("[data-alert=reward_hack] [data-id]")
+    ids = shown.evaluate_all("all => all.map(one => one.dataset.id)")
+    assert ["r-0-8-10", "r-0-8-11"] == ids
+    shown.first.click()
+    page.tab.wait_for_selector("[data-id='r-0-8-10'][aria-current]")
+    assert "step 8" in page.tab.locator(".stepper output").inner_text()
+
+
+def test_rewards_of_all_functions_are_in_one_chart(page: Page) -> None:
+    """The chart names each function, with the last value of its curve."""
+    chart = page.open("#/run/rich", "[data-metric=rewards]")
+
+    page.tab.wait_for_function(
+        "document.querySelector('[data-metric=rewards] b').textContent !== ''"
+    )
+    assert ["right\n2.4", "form\n0.5"] == texts(chart.locator(".reading > span"))
+
+
+@pytest.mark.parametrize("axis", ["time", "tokens"])
+def test_a_click_on_a_point_opens_its_step_whatever_the_axis(page: Page, axis: str) -> None:
+    """At the right end of a chart are the completions of the last step."""
+    page.open("#/run/other", "[data-metric=loss] .u-over")
+    page.tab.click(f".segments button:text-is('{axis}')")
+    page.tab.wait_for_selector(f".segments button:text-is('{axis}')[aria-pressed=true]")
+    page.tab.wait_for_load_state("networkidle")
+    over = page.tab.locator("[data-metric=loss] .u-over")
+    width = over.bounding_box()["width"]
+
+    over.click(position={"x": width - 1, "y": 20})
+
+    page.tab.wait_for_selector("[data-group]")
+    assert f"step={STEPS}" in page.tab.url
+
+
+def test_a_step_without_completions_leads_to_the_nearest(page: Page) -> None:
+    """A line says that another step is shown."""
+    notice = page.open("#/run/rich/completions?step=9", ".notice")
+
+    assert "Step 9 has no completions" in notice.inner_text()
+    assert "step 8" == page.tab.locator(".stepper output").inner_text()
+
+
+def test_system_and_ranks_are_shown(page: Page) -> None:
+    """Each GPU has a line, and the slowest rank its name."""
+    page.open("#/run/rich", "[data-section=ranks]")
+    ranks = page.tab.locator("[data-section=ranks]").inner_text()
+    assert "rank 1 on node1 in 12 of 24 steps" in ranks
+
+    page.tab.click("[data-section=system] summary")
+    chart = page.tab.locator("[data-metric='system.gpu/0/utilization_percent']")
+    page.tab.wait_for_selector("[data-metric='system.gpu/0/utilization_percent'] b:text-is('89')")
+    assert ["GPU 0\n90", "GPU 1\n89"] == texts(chart.locator(".reading > span"))
+
+
+def test_tokens_have_their_colours_and_their_numbers(page: Page, rich_runs: Path) -> None:
+    """Each token shows its text and says what the run knows; unlikely ones are coloured."""
+    page.open("#/run/rich/completions?step=8&group=0&show=tokens", "[data-tokens] span")
+    tokens = page.tab.locator("[data-tokens='r-0-8-00'] .tokens span")
+
+    assert [" The", " answer", "↵\n", "é"] == tokens.evaluate_all(
+        "all => all.map(one => one.textContent)"
+    )
+    known = logflume.open_run(rich_runs / "rich").tokens("r-0-8-00").to_pylist()
+    titles = tokens.evaluate_all("all => all.map(one => one.title)")
+    assert all(f"ratio {row['ratio']:g}" in title for row, title in zip(known, titles, strict=True))
+    assert "logprob -4" in titles[2]
+    colours = tokens.evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
+    assert colours[0] != colours[2]
+    assert "masked" == tokens.nth(3).get_attribute("class")
+    assert 3 == page.tab.locator("text=its tokens were not kept").count()
+
+
+def test_differences_to_the_selected_completion_are_marked(page: Page) -> None:
+    """The others show what they add and lack, and a key selects another one to compare with."""
+    page.open("#/run/rich/completions?step=8&group=2&show=differences", "[data-diff] ins")
+    assert ["0", "1"] == [
+        page.tab.locator("[data-id='r-0-8-21'] [data-diff] " + kind).inner_text()
+        for kind in ("del", "ins")
+    ]
+
+    page.tab.keyboard.press("ArrowRight")
+    page.tab.keyboard.press("ArrowRight")
+    page.tab.wait_for_selector("[data-id='r-0-8-21'][aria-current]")
+
+    assert "1" == page.tab.locator("[data-id='r-0-8-20'] [data-diff] del").inner_text()
+
+
+def test_a_function_and_a_column_filter_completions(page: Page, rich_runs: Path) -> None:
+    """The histogram of the chosen function and a condition select what `outputs` does."""
+    run = logflume.open_run(rich_runs / "rich")
+    page.open("#/run/rich/completions?step=16", "[data-group]")
+    page.tab.select_option("select[aria-label='Reward function']", "rewards/right")
+    page.tab.click(".histogram button:last-child")
+    page.tab.wait_for_selector("text=completions in")
+    expected = len(run.outputs(steps=16, min_reward=1.9, by="rewards/right"))
+    assert f"{expected} completions in" in page.tab.locator(".toolbar").inner_text()
+
+    page.tab.click(".condition summary")
+    page.tab.wait_for_selector("option[value=completion_tokens]", state="attached")
+    page.tab.select_option("select[aria-label=Column]", "completion_tokens")
+    page.tab.select_option("select[aria-label=Comparison]", ">")
+    page.tab.fill("input[aria-label=Value]", "10")
+    page.tab.click("text=Add")
+
+    expected = len(run.outputs(steps=16, where='completion_tokens > 10 and "rewards/right" = 2'))
+    page.tab.wait_for_selector(f"text={expected} completions in")
+    assert 'where="completion_tokens"+>+10' in page.tab.evaluate("decodeURIComponent(location)")
+
+
+def test_the_map_leads_to_a_prompt(page: Page) -> None:
+    """A row of the map is a prompt; it has as many as the list."""
+    page.open("#/run/rich/prompts?view=map&sort=first_step", "[data-map] canvas")
+    canvas = page.tab.locator("[data-map] canvas")
+    assert canvas.get_attribute("aria-label").startswith(f"{len(SOLVED)} prompts")
+
+    canvas.hover(position={"x": 30, "y": 2})
+    page.tab.wait_for_selector("[data-map] .tip")
+    canvas.click(position={"x": 30, "y": 2})
+
+    page.tab.wait_for_selector("h1")
+    assert re.search(r"#/run/rich/prompt/(learned|lost|hard|easy)$", page.tab.url)
+
+
+def test_comparing_says_what_differs_and_where_runs_part(page: Page) -> None:
+    """Settings, the step from which on the reward differs, and the curves over each other."""
+    page.open("#/compare?runs=rich,other", "[data-parting=reward]")
+
+    differing = page.tab.locator("[data-setting]").evaluate_all(
+        "all => all.map(one => one.dataset.setting)"
+    )
+    assert ["learning_rate"] == differing
+    parting = page.tab.locator("[data-parting=reward]").inner_text()
+    first = int(re.search(r"from step (\d+):", parting)[1])  # type: ignore[index]
+    assert PARTS_AT <= first <= PARTS_AT + 3
+    assert f"different values from step {PARTS_AT}" in parting
+    assert "equal at every step" in page.tab.locator("[data-parting=loss]").inner_text()
+    assert 2 == page.tab.locator("[data-metric=loss] .reading > span").count()
+    for axis in ("time", "tokens"):
+        page.tab.click(f".segments button:text-is('{axis}')")
+    page.tab.wait_for_selector(".segments button:text-is('tokens')[aria-pressed=true]")
+    assert 0 == page.tab.locator(".notice").count()
+
+
+def test_comparing_shows_the_same_prompt_in_both_runs(page: Page) -> None:
+    """A prompt's completions of both runs are side by side, with a diff."""
+    page.open("#/compare?runs=rich,other", "[data-section=common-prompts] [data-prompt]")
+    assert len(SOLVED) == page.tab.locator("[data-section=common-prompts] [data-prompt]").count()
+
+    page.tab.click("[data-prompt=hard] button")
+
+    page.tab.wait_for_selector("[data-same-prompt=hard] [data-diff]")
+    assert 2 == page.tab.locator("[data-same-prompt] [data-id]").count()
+
+
+def test_marks_name_attempts_and_findings(page: Page) -> None:
+    """At the step where the later attempt starts, the cursor's line names it."""
+    page.open("#/run/rich", "[data-metric=loss] .u-over")
+    page.tab.wait_for_selector(".legend-line:has-text('a later attempt')")
+    over = page.tab.locator("[data-metric=loss] .u-over")
+    box = over.bounding_box()
+
+    over.hover(position={"x": box["width"] * (13 - 1) / (STEPS - 1), "y": 30})
+
+    page.tab.wait_for_selector("[data-metric=loss] .at:has-text('step 13')")
+    assert "attempt 1 starts" in page.tab.locator("[data-metric=loss] .at").inner_text()
+    linked = page.tab.locator("[data-metric=reward] .at").inner_text()
+    assert linked.startswith("step 13")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_have_enough_contrast(page: Page, scheme: str) -> None:
+    """Each colour of texts has a contrast of 4.5 on each background (WCAG AA)."""
+    page.tab.emulate_media(color_scheme=scheme)
+    page.open("#/run/rich", "[data-metric=loss]")
+    style = "getComputedStyle(document.documentElement).getPropertyValue"
+    names = ["text", "muted", "faint", "accent", "warning", "critical", "good"]
+    colours, grounds = (
+        {
+            name: page.tab.evaluate(
+                f"{style}.call(getComputedStyle(document.documentElement), '--{name}')"
+            ).strip()
+            for name in some
+        }
+        for some in (names, ["panel", "bg"])
+    )
+
+    low = {
+        (name, ground): contrast(colours[name], grounds[ground])
+        for name in names
+        for ground in grounds
+        if contrast(colours[name], grounds[ground]) < 4.5
+    }
+
+    assert {} == low
+
+
+@pytest.mark.parametrize(
+    "view",
+    ["", "/completions?step=8&group=3", "/prompts", "/prompt/lost", "/findings"],
+)
+def test_a_phone_scrolls_in_one_direction(page: Page, view: str) -> None:
+    """No view is wider than a phone: what is wide scrolls by itself."""
+    page.tab.set_viewport_size({"width": 390, "height": 844})
+    page.open(f"#/run/rich{view}", "main > div > *")
+    page.tab.wait_for_load_state("networkidle")
+
+    assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_conversation_shows_thinking_calls_and_results(page: Page) -> None:
+    """Each turn has its role, and all completions of the group are there."""
+    page.open("#/run/rich/completions?step=8&group=3", "[data-id] .turn")
+
+    assert SIZE == page.tab.locator("[data-id]").count()
+    first = page.tab.locator("[data-id='r-0-8-30'] .role")
+    assert ["assistant, thinking", "calls add", "tool: add", "assistant"] == texts(first)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours in hex, by WCAG 2.2."""
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
