@@ -150,6 +150,69 @@ def test_metrics_without_steps(tmp_path: Path) -> None:
     assert ([0, 1, 2], [3.0, 2.0, 1.0]) == (metrics["loss"]["steps"], metrics["loss"]["values"])
 
 
+def test_show_is_short(here: Path) -> None:
+    """Of a run with rewards a dozen metrics are shown; a line says how many more there are."""
+    text = check_output(here, "show", "continued")
+    names = [line.split()[0] for line in text.splitlines() if set(SPARK) & set(line)]
+    assert 12 >= len(names)
+    assert ["reward", "rewards/right/mean"] == names[:2]
+    (more,) = re.findall(r"(\d+) more, such as", text)
+    everything = answer(here, "show", "continued", "--json")["metrics"]
+    assert len(everything) == len(names) + int(more)
+
+
+def test_show_has_at_most_thirty_metrics(tmp_path: Path) -> None:
+    """Of more metrics the first ones are shown, and `--all` shows all."""
+    logflume.initialize(dir=tmp_path / "logs", run="r")
+    for step in range(3):
+        logflume.log_training_progress(step, {f"m{number}": step for number in range(40)})
+    logflume.shutdown()
+
+    shown = check_output(tmp_path, "show")
+    assert (30, 40) == tuple(
+        len(re.findall(r"^m\d", text, re.MULTILINE))
+        for text in (shown, check_output(tmp_path, "show", "--all"))
+    )
+    assert "10 more, such as m30, m31, m32" in shown
+
+
+def test_what_the_user_says_of_a_run(tmp_path: Path) -> None:
+    """The user's own hyperparameters come before the trainer's; tags and notes are shown."""
+    given: dict[str, Any] = {"hyperparameters": {"lora": {"rank": 8}}, "tags": ["x", "y"]}
+    logflume.initialize(dir=tmp_path / "logs", run="r", notes="A first try.", **given)
+    trainer = {"learning_rate": 3e-5, "seed": 1, "optim": "adamw"}
+    logflume.get_training_logger().info("run_started", hyperparameters=trainer)
+    logflume.shutdown()
+
+    lines = [" ".join(line.split()) for line in check_output(tmp_path, "show").splitlines()]
+    assert "Settings lora/rank 8 · learning_rate 3e-05 · seed 1 · 1 more with --json" in lines
+    assert {"Tags x, y", "Notes A first try."} <= set(lines)
+
+
+def test_settings_that_compare_shows(tmp_path: Path) -> None:
+    """Folders, unset values and equal ones are left out; the user's own come first."""
+    for number, unset in enumerate(("None", "[]")):
+        own = {"z": number, "same": 1}
+        logflume.initialize(dir=tmp_path / "logs", run=f"r{number}", hyperparameters=own)
+        trainer = {"beta": 0.1 * number, "debug": unset, "output_dir": f"out/{number}", "seed": 1}
+        logflume.get_training_logger().info("run_started", hyperparameters=trainer)
+        logflume.log_training_progress(1, {"loss": 1.0})
+        logflume.shutdown()
+
+    text = check_output(tmp_path, "compare", "r0", "r1")
+    table = text[text.index("\nsetting") : text.index("\nmetric")].splitlines()[2:]
+    assert [["z", "0", "1"], ["beta", "0", "0.1"]] == [line.split() for line in table[:2]]
+    assert not {"debug", "output_dir", "seed", "same", "last_step"} & set(text.split())
+    everything = check_output(tmp_path, "compare", "r0", "r1", "--all")
+    assert {"output_dir", "debug"} <= rows_of(everything).keys()
+
+
+def test_a_run_is_compared_once(here: Path) -> None:
+    """A pattern that also matches the link `latest` gives each run once."""
+    runs = answer(here, "compare", f"{here}/logs/latest", "continued", "dpo", "--json")["runs"]
+    assert ["continued", "dpo"] == runs
+
+
 @pytest.mark.parametrize("columns", [80, 140])
 def test_compare_many_runs(here: Path, columns: int) -> None:
     """More than two runs are compared; ids are whole, and the best value of a metric is marked."""

@@ -76,6 +76,18 @@ def test_the_list(written: Path) -> None:
     )
 
 
+def test_hyperparameters_of_the_list(tmp_path: Path) -> None:
+    """Those of `initialize` come first, and folders and values that aren't set are left out."""
+    for number, name in enumerate(("a", "b")):
+        logflume.initialize(JOURNAL, dir=tmp_path / "logs", run=name, hyperparameters={"z": number})
+        trainer = {"beta": number, "debug": ["None", "[]"][number], "output_dir": name, "seed": 1}
+        logflume.get_training_logger().info("run_started", hyperparameters=trainer)
+        logflume.shutdown()
+
+    heading = check_output(tmp_path, "runs").splitlines()[1].split()
+    assert ["z", "beta"] == heading[-2:]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -264,6 +264,50 @@ def test_a_completion_every_fifty_steps(screen: Screen) -> None:
     assert "answer 7 · correct answer 7" in frame[5]
 
 
+def test_rewards_come_before_the_time_left(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there isn't room for all, reward functions are shown, and the time left is not."""
+    with_total(monkeypatch, 2000)
+    names = ("correctness_reward", "format_reward", "brevity")
+    rewards = {f"rewards/{name}/mean": 1.0 for name in names}
+    lines = screen.lines(
+        *(event("training", step, step, loss=0.5, reward=2.0, **rewards) for step in (1, 2))
+    )
+
+    line = "step    2/2000  reward 2.00  corr 1.00  fmt 1.00  loss   .500"
+    assert f"06:00:02  {line}" == lines[1].removesuffix("  1.0 s/step")
+    assert "ETA" not in lines[1]
+
+
+def test_a_completion_that_is_logged_after_its_step(screen: Screen) -> None:
+    """A completion is shown below the line of its step, whichever of the two is logged first."""
+    events: list[Any] = []
+    for step in range(1, 52):
+        events.append(event("training", step, loss=0.5))
+        events.append(event("model_output", step, model_output="7"))
+    lines = screen.lines(*events)
+
+    titles = [number for number, line in enumerate(lines) if "completion at step" in line]
+    steps = [re.findall(r"step (\d+)", lines[title + line]) for title in titles for line in (-1, 0)]
+    assert [["1"], ["1"], ["50"], ["50"]] == steps
+
+
+def test_an_uncaught_exception_is_named(screen: Screen) -> None:
+    """The line of an exception that Python prints names it, without its traceback."""
+    fields = {"exception/type": "ValueError", "exception/message": "lr < 0\n  -1"}
+    lines = screen.lines(
+        event(
+            "exception",
+            level="critical",
+            message="uncaught in the main thread",
+            thread="the main thread",
+            **{**fields, "exception/traceback": "Traceback …"},
+        )
+    )
+
+    (line,) = lines
+    assert line.endswith("CRITICAL  step 1  uncaught in the main thread: ValueError: lr < 0")
+
+
 def test_no_completions(screen: Screen) -> None:
     """`completions: 0` shows none, and a negative number is an error."""
     assert [] == screen.lines(event("model_output", answer="7"), completions=0)

@@ -106,6 +106,20 @@ def test_arrays(tmp_path: Path, array: Any, expected: Any) -> None:
     assert expected.tolist() == show(tmp_path, event["value"]).tolist()
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_image_files(tmp_path: Path, kind: Callable[[Path], Any]) -> None:
+    """The path of an image file is its image, as it is now."""
+    file = tmp_path / "red.bmp"
+    Image.fromarray(RED).save(file)
+    image = logflume.Image(kind(file))
+    file.write_bytes(b"no image")
+    events = log_each(tmp_path, [image, logflume.Image(kind(file)), logflume.Image(kind(tmp_path))])
+
+    assert RED.tolist() == show(tmp_path, events[0]["value"]).tolist()
+    assert "cannot identify image file" in events[1]["value"]
+    assert events[2]["value"].startswith("<Image: there is no image file")
+
+
 def test_figures(tmp_path: Path) -> None:
     """A figure, its axes, `pyplot`, and a figure that was closed are drawn as they are now."""
     import matplotlib.pyplot as plt

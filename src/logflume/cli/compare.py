@@ -19,7 +19,8 @@ from logflume.cli.metric_summaries import (
 )
 from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, print_metrics, shorten
 from logflume.cli.printing import cell, console, duration_text, echo, number_text, print_json
-from logflume.cli.show import AllMetrics, MetricOption, ModeOption, default_metrics
+from logflume.cli.show import MetricOption, ModeOption, default_metrics
+from logflume.events.trainer_names import UNSET, is_place, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.terminal.escape import escape
 from logflume.terminal.sparkline import sparkline
@@ -33,6 +34,8 @@ __all__ = ["compare"]
 _MIN_VALUE_WIDTH = 12
 _MIN_LINE_WIDTH, _MAX_LINE_WIDTH = 8, 24
 _BEST = "*"
+_IN_THE_LINE_OF_A_RUN = frozenset({"last_step", "duration_s"})
+_MAX_SETTINGS = 12
 
 Summaries = Mapping[str, Sequence[MetricSummary | None]]
 """The metrics by name: one summary for each run, None if it doesn't have the metric."""
@@ -49,7 +52,9 @@ def compare(
     ],
     metric: MetricOption = None,
     mode: ModeOption = None,
-    all_metrics: AllMetrics = False,
+    all_metrics: Annotated[
+        bool, typer.Option("--all", help="All settings that differ, and all metrics.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Compare runs: their different settings, and the last value of each metric.
@@ -77,12 +82,15 @@ def compare(
         return
     letters = _letters(len(opened))
     _print_runs(infos, letters)
-    _print_settings(settings, letters)
+    shown = settings if all_metrics else _telling(settings, infos)
+    _print_settings(shown, letters)
+    if len(shown) < len(settings):
+        echo(f"{len(settings) - len(shown)} more: --all")
     _print_metrics(metrics, letters, is_chosen=all_metrics or bool(metric))
 
 
 def _open(texts: Sequence[str]) -> list[Run]:
-    """Open the runs, each once, in the given order.
+    """Open the runs in the given order, and each once, unless only one is given, several times.
 
     Raises:
         RunError: A run doesn't exist, or there are fewer than two.
@@ -95,7 +103,8 @@ def _open(texts: Sequence[str]) -> list[Run]:
         opened += list(open_runs(text)) if is_pattern else [open_one(text)]
     if len(opened) < 2:
         raise RunError(f"{' '.join(texts)}: compare takes two runs or more, or a pattern: 'logs/*'")
-    return opened
+    unique = list({run.folder.resolve(): run for run in opened}.values())
+    return unique if len(unique) > 1 else opened
 
 
 def _letters(count: int) -> list[str]:
@@ -124,6 +133,33 @@ def _differences(infos: Sequence[RunSummary]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for of_run in settings for name in of_run)
     values = {name: [of_run.get(name) for of_run in settings] for name in names}
     return {name: some for name, some in values.items() if any(one != some[0] for one in some)}
+
+
+def _telling(
+    settings: Mapping[str, Sequence[Any]], infos: Sequence[RunSummary]
+) -> dict[str, Sequence[Any]]:
+    """Return the settings that say most about the runs, as many as fit a glance.
+
+    Folders differ anyway, unset values are written in several ways, and the line of a run has its
+    last step and its duration. The user's own come first, then the trainer's main ones; and of the
+    others, those that all runs have.
+    """
+    from logflume.runs.status import read_run_status
+
+    own = {name for i in infos for name in read_run_status(i.folder).description.hyperparameters}
+    main = main_hyperparameters(dict.fromkeys(settings, True))
+
+    def rank(name: str) -> tuple[bool, bool, bool]:
+        return name not in own, name not in main, any(one is None for one in settings[name])
+
+    telling = [
+        name
+        for name, values in settings.items()
+        if name not in _IN_THE_LINE_OF_A_RUN
+        and not is_place(name)
+        and len({_setting(value) for value in values}) > 1
+    ]
+    return {name: settings[name] for name in sorted(telling, key=rank)[:_MAX_SETTINGS]}
 
 
 def _merge(
@@ -162,7 +198,8 @@ def _in_columns(texts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _setting(value: Any) -> str:
-    return number_text(value) if type(value) is float else cell(value)
+    text = number_text(value) if type(value) in (int, float) else cell(value)
+    return "" if text in UNSET else text
 
 
 def _print_metrics(metrics: Summaries, letters: Sequence[str], *, is_chosen: bool) -> None:

@@ -1,4 +1,4 @@
-"""What the name of a metric says: its place in a list, which values are better, and its importance.
+"""What the name of a metric says: its place in a list, which values are better, whether it matters.
 
 Runs have metrics of any name, so the rules go by the words of a name, and a name that says nothing
 keeps the order in which the metrics were logged.
@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-__all__ = ["Better", "better_values", "is_bookkeeping", "position"]
+__all__ = ["Better", "better_values", "is_detail", "position"]
 
 Better: TypeAlias = Literal["higher", "lower"] | None
 """Which values of a metric are better; None if neither, or unknown."""
@@ -28,7 +28,7 @@ _LOWER = re.compile(
 _SPREAD = frozenset({"std", "n", "frac", "rejected", "var"})
 """Words of names that are no measure of success, whatever else they say."""
 
-_BOOKKEEPING = (
+_DETAILS = (
     "epoch",
     "num_tokens",
     "num_input_tokens_seen",
@@ -49,16 +49,31 @@ _BOOKKEEPING = (
     "weights/*",
     "groups",
     "num_generations",
-    "generation.rows",
-    "generation.groups",
-    "generation.reward_s/*",
-    "generation.generate_s",
-    "generation.quality/n",
+    "frac_all_correct",
+    "frac_none_correct",
+    "generation.*",
+    "logps/*",
+    "logits/*",
+    "profiling/*",
     "*/nonfinite",
     "*.*/n",
     "gpu/*",
     "sampling/*",
 )
+"""Counters, durations, and what a trainer or this package measures beside the main metrics."""
+
+_TRAINERS = (
+    "completions/mean_length",
+    "completions/clipped_ratio",
+    "kl",
+    "entropy",
+    "grad_norm",
+    "learning_rate",
+    "reward_std",
+    "frac_reward_zero_std",
+)
+"""What a trainer reports beside the reward and the loss, most telling first."""
+
 _EVALUATION = "eval/"
 
 
@@ -89,42 +104,47 @@ def better_values(name: str, *, has_reward: bool = False) -> Better:
 
 
 @lru_cache(maxsize=4096)
-def is_bookkeeping(name: str) -> bool:
-    """Whether a metric is a counter, a duration or a detail of another metric.
+def is_detail(name: str) -> bool:
+    """Whether a metric is a counter, a duration or a detail, which is shown on request only.
 
-    >>> is_bookkeeping("eval/runtime"), is_bookkeeping("my/own")
-    (True, False)
+    >>> is_detail("eval/runtime"), is_detail("generation.quality/words/mean"), is_detail("my/own")
+    (True, True, False)
     """
     own = name.removeprefix(_EVALUATION)
-    return any(fnmatchcase(own, pattern) for pattern in _BOOKKEEPING)
+    return any(fnmatchcase(own, pattern) for pattern in _DETAILS)
 
 
 def position(name: str) -> tuple[int, str]:
-    """Return a sort key: the reward, the loss, then evaluations, then the others by group.
+    """Return a sort key: the reward, the loss, evaluations, the user's own, then the trainer's.
 
-    Of evaluations, what is known to be good or bad comes first, and the rest is last. A group is
-    what has the same text before the first `/` or `.`. Within a group, and for names without one, a
-    stable sort keeps the order in which they were logged.
+    Of evaluations, what is known to be good or bad comes first, and the rest is last. The user's
+    own are in groups, which have the same text before the first `/` or `.`. Within a group, and for
+    names without one, a stable sort keeps the order in which they were logged.
 
     >>> sorted(["kl", "x/a", "loss", "eval/loss", "rewards/f/mean", "reward"], key=position)
-    ['reward', 'rewards/f/mean', 'loss', 'eval/loss', 'kl', 'x/a']
+    ['reward', 'rewards/f/mean', 'loss', 'eval/loss', 'x/a', 'kl']
     """
     own = name.removeprefix(_EVALUATION)
     rank = _rank(own)
     if own != name:
         is_main = rank < _OTHERS or better_values(own) is not None
-        return (10 + rank if is_main else 30), ""
+        return (_EVALUATIONS + rank if is_main else _LAST), ""
+    if own in _TRAINERS:
+        return _OF_TRAINERS + _TRAINERS.index(own), ""
+    if is_detail(own):
+        return _OF_DETAILS, ""
     group = re.split(r"[/.]", name, maxsplit=1)[0] if re.search(r"[/.]", name) else ""
-    return (rank, "") if rank < _OTHERS else (20, group)
+    return (rank, "") if rank < _OTHERS else (_OWN, group)
 
 
-_OTHERS = 4
+_OTHERS, _EVALUATIONS, _OWN, _OF_TRAINERS, _OF_DETAILS, _LAST = 4, 10, 20, 30, 40, 50
+"""Places: of what has no rank, of evaluations, of the user's own metrics, and of those after."""
 
 
 def _rank(name: str) -> int:
     if name == "reward":
         return 0
-    if name.startswith("rewards/") and not is_bookkeeping(name):
+    if name.startswith("rewards/") and not is_detail(name):
         return 1
     if name == "loss":
         return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -23,6 +23,7 @@ from logflume.cli.printing import (
 )
 from logflume.cli.progress import progress
 from logflume.cli.run_selection import select_runs, sort_runs
+from logflume.events.trainer_names import UNSET, is_place, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.formats.atomic import size_bytes
 from logflume.guard import Failure, call_guarded, describe
@@ -115,14 +116,15 @@ def list_runs(
     Example: logflume runs logs --tag baseline --where "lr > 1e-5" --sort reward
     """
     opened = open_runs(Path(folder or runs_folder()) / "*")
-    listed = [_describe(run) for run in progress(opened, len(opened), "Runs")]
-    listed = select_runs(listed, tags or [], status, where)
+    described = [_describe(run) for run in progress(opened, len(opened), "Runs")]
+    own = {name for _, names in described for name in names}
+    listed = select_runs([run for run, _ in described], tags or [], status, where)
     sort_runs(listed, sort, reverse)
     if json:
         print_json(listed)
         return
     named = [name for name in (sort, *_WORD.findall(where or "")) if name not in _COLUMNS]
-    names = _named(listed, named) or _distinguishing(listed)
+    names = _named(listed, named) or _distinguishing(listed, own)
     rows = []
     for run in listed:
         name = run["run"] if folder is None else f"{folder}/{Path(run['folder']).name}"
@@ -167,17 +169,21 @@ def _named(listed: Sequence[dict[str, Any]], names: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name in known][:MAX_HYPERPARAMETERS]
 
 
-def _distinguishing(listed: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the hyperparameters that differ between runs that have them."""
+def _distinguishing(listed: Sequence[dict[str, Any]], own: Collection[str]) -> list[str]:
+    """Return the hyperparameters that differ between runs that have them, the user's own first."""
     values: dict[str, list[Any]] = {}
     for run in listed:
         for name, value in run["hyperparameters"].items():
-            if value not in (seen := values.setdefault(name, [])):
+            if value not in UNSET and value not in (seen := values.setdefault(name, [])):
                 seen.append(value)
-    return [name for name, seen in values.items() if len(seen) > 1][:MAX_HYPERPARAMETERS]
+    names = [name for name, seen in values.items() if len(seen) > 1 and not is_place(name)]
+    main = main_hyperparameters(dict.fromkeys(names, True))
+    first = [*(name for name in names if name in own), *main, *names]
+    return list(dict.fromkeys(first))[:MAX_HYPERPARAMETERS]
 
 
-def _describe(run: Run) -> dict[str, Any]:
+def _describe(run: Run) -> tuple[dict[str, Any], Collection[str]]:
+    """Return a run as the list has it, and the names of the hyperparameters that are its user's."""
     # Guarded: somebody else's files may have values that no reader expects, and one line for their
     # run is better than no list.
     writers = call_guarded(find_writers, run.folder)
@@ -193,7 +199,8 @@ def _describe(run: Run) -> dict[str, Any]:
         status = status._replace(status="damaged")
         read = LastValues(None, None, None), {}
     values, hyperparameters = read
-    return {
+    own = status.description.hyperparameters
+    found = {
         "run": status.run,
         "folder": str(run.folder),
         "status": status.status,
@@ -205,8 +212,9 @@ def _describe(run: Run) -> dict[str, Any]:
         "size_bytes": size_bytes(run.folder),
         "tags": list(status.description.tags),
         "notes": status.description.notes,
-        "hyperparameters": {**hyperparameters, **status.description.hyperparameters},
+        "hyperparameters": {**hyperparameters, **own},
     }
+    return found, own.keys()
 
 
 def _as_row(run: dict[str, Any], name: str, hyperparameters: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logflume.cli.base import JsonOption, RunArgument, open_one
-from logflume.cli.metric_names import is_bookkeeping
+from logflume.cli.metric_names import is_detail
 from logflume.cli.metric_summaries import MetricSummary, Mode, summarize_metrics
 from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, metric_table, shorten
 from logflume.cli.printing import cell, console, duration_text, number_text, print_json
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["AllMetrics", "MetricOption", "ModeOption", "default_metrics", "show"]
 
 _MAX_ALERTS = 10
+_MAX_METRICS = 30
+_MAX_SETTINGS, _SETTINGS_LINES = 30, 3
 _LABEL_WIDTH = 9
 _MIN_ROOM = 20
 _INTERVAL_S = 2.0
@@ -46,7 +48,8 @@ ModeOption = Annotated[
     typer.Option("--mode", help="Only metrics of the training, or of evaluations."),
 ]
 AllMetrics = Annotated[
-    bool, typer.Option("--all", help="Include counters, durations and details of other metrics.")
+    bool,
+    typer.Option("--all", help="All metrics: also counters, durations, and details of the others."),
 ]
 
 
@@ -90,18 +93,20 @@ def show(
 def default_metrics(
     metrics: Mapping[str, MetricSummary], *, is_chosen: bool
 ) -> dict[str, MetricSummary]:
-    """Return the metrics to show: all chosen ones; otherwise those that are of interest.
+    """Return the metrics to show: all chosen ones; otherwise the first ones that matter.
 
     Args:
-        metrics: The metrics.
+        metrics: The metrics, in the order in which they are shown.
         is_chosen: Whether the user has chosen them.
     """
-    shown = {name: of_name for name, of_name in metrics.items() if not is_bookkeeping(name)}
+    shown = {name: of_name for name, of_name in metrics.items() if not is_detail(name)}
     if not is_chosen:
         for name in ("rewards/total/mean", "eval/rewards/total/mean"):
             if name.replace("rewards/total/mean", "reward") in shown:
                 shown.pop(name, None)  # the same numbers
-    return dict(metrics) if is_chosen or not shown else shown
+    if is_chosen:
+        return dict(metrics)
+    return dict(list((shown or metrics).items())[:_MAX_METRICS])
 
 
 def _read_as_json(run: Run, patterns: Sequence[str], mode: Mode | None) -> dict[str, Any]:
@@ -189,6 +194,8 @@ def _facts(run: Run, width: int) -> dict[str, str]:
         "Host": " · ".join([info.host or "", *versions]).strip(" ·"),
         "Command": info.command,
         "Commit": info.git_commit,
+        "Tags": ", ".join(info.tags),
+        "Notes": info.notes,
         "Settings": _settings(info, room),
     }
     shown = {name: escape_lines(value) for name, value in facts.items() if value}
@@ -199,20 +206,31 @@ _VERSIONS = ("torch", "transformers", "trl")
 
 
 def _settings(info: RunSummary, room: int) -> str | None:
-    """Return the hyperparameters that matter most, as far as they fit two lines."""
-    chosen = main_hyperparameters(info.hyperparameters)
-    texts = [f"{name} {_short(value)}" for name, value in chosen.items()]
-    while len(" · ".join(texts)) > 2 * room - 20:
-        texts.pop()
-    missing = len(info.hyperparameters) - len(texts)
-    lines = [""]
-    for text in [*texts, *([f"{missing} more with --json"] if missing else [])]:
-        joined = f"{lines[-1]} · {text}" if lines[-1] else text
-        if len(joined) <= room or not lines[-1]:
-            lines[-1] = joined
-        else:
-            lines.append(text)
+    """Return the hyperparameters that matter most, the user's own first, as far as they fit."""
+    from logflume.runs.status import read_run_status
+
+    known = info.hyperparameters
+    own = read_run_status(info.folder).description.hyperparameters
+    chosen = list({**own, **main_hyperparameters(known)}.items())[:_MAX_SETTINGS]
+    texts = [f"{escape(name)} {_short(value)}" for name, value in chosen]
+    lines = _joined(texts, room, len(known))
     return f"\n{'':{_LABEL_WIDTH}}".join(lines) or None
+
+
+def _joined(texts: Sequence[str], room: int, count: int) -> list[str]:
+    """Return texts in at most three lines, which end with how many of `count` are missing."""
+    for kept in range(len(texts), -1, -1):
+        rest = [f"{count - kept} more with --json"] if count > kept else []
+        lines = [""]
+        for text in [*texts[:kept], *rest]:
+            joined = f"{lines[-1]} · {text}" if lines[-1] else text
+            if len(joined) <= room or not lines[-1]:
+                lines[-1] = joined
+            else:
+                lines.append(text)
+        if len(lines) <= _SETTINGS_LINES:
+            return lines
+    return []
 
 
 def _short(value: Any) -> str:

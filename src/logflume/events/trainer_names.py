@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["main_hyperparameters", "split_report"]
+__all__ = ["UNSET", "is_place", "main_hyperparameters", "split_report"]
 
 _MAIN_HYPERPARAMETERS = (
     "learning_rate",
@@ -22,6 +22,11 @@ _MAIN_HYPERPARAMETERS = (
     "seed",
 )
 """What runs of the same trainer differ in, most telling first."""
+
+UNSET = frozenset({"None", "[]", "{}", ""})
+"""How hyperparameters that are not set are written."""
+
+_PLACES = frozenset({"dir", "folder", "logdir", "run_name", "run_id", "resume_from_checkpoint"})
 
 _EVALUATION_PREFIX = "eval_"
 
@@ -106,6 +111,15 @@ def main_hyperparameters(
     known = [name for name in _MAIN_HYPERPARAMETERS if hyperparameters.get(name) is not None]
     chosen = known[:limit] or list(hyperparameters)
     return {name: hyperparameters[name] for name in chosen}
+
+
+def is_place(name: str) -> bool:
+    """Whether a hyperparameter is a folder or the name of a run, which differs between any runs.
+
+    >>> is_place("output_dir"), is_place("model_name_or_path")
+    (True, False)
+    """
+    return name in _PLACES or name.endswith(("_dir", "_folder"))
 
 
 def _find_prefixes(names: Collection[str], is_whole: bool) -> tuple[str, ...]:

@@ -36,7 +36,10 @@ class RunSummary(msgspec.Struct, kw_only=True):
         command: The command line.
         git_commit: Commit of the repository that contains the working directory.
         versions: Versions of Python and of packages.
-        hyperparameters: The trainer's arguments that were set or are commonly used.
+        hyperparameters: Those of `initialize`, then the trainer's arguments that were set or are
+            commonly used.
+        tags: Its tags.
+        notes: Its notes.
         config: The configuration of logflume; empty if it is not recorded, or not readable.
     """
 
@@ -55,6 +58,8 @@ class RunSummary(msgspec.Struct, kw_only=True):
     git_commit: str | None = None
     versions: dict[str, str] = {}
     hyperparameters: dict[str, Any] = {}
+    tags: list[str] = []
+    notes: str | None = None
     config: dict[str, Any] = {}
 
 
@@ -72,7 +77,8 @@ def summarize(folder: Path) -> RunSummary:
     started = _of_latest(read_events(files, "run_started").to_pylist())
     finished = _of_latest(read_events(files, "run_finished").to_pylist())
     first: dict[str, Any] = next((e for e in started if e.get("schema_version") is not None), {})
-    status = status_of(folder, writers).status
+    recorded = status_of(folder, writers)
+    status, description = recorded.status, recorded.description
     attempt = first.get("attempt", 0)
     last: dict[str, Any] = next((e for e in finished if e["attempt"] == attempt), {})
     merged = {
@@ -93,7 +99,9 @@ def summarize(folder: Path) -> RunSummary:
         command=first.get("command"),
         git_commit=first.get("git_commit"),
         versions=_with_prefix(merged, "versions/"),
-        hyperparameters=_with_prefix(merged, "hyperparameters/"),
+        hyperparameters={**description.hyperparameters, **_with_prefix(merged, "hyperparameters/")},
+        tags=list(description.tags),
+        notes=description.notes,
         config=_read_config(first.get("config")),
     )
 

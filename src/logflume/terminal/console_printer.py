@@ -60,6 +60,7 @@ class ConsolePrinter:
         self._step_width = 0
         self._panels: list[Event] = []
         self._last_period: int | None = None
+        self._last_step: object = None
 
     def add(self, events: Sequence[Event], screen: Screen) -> list[str]:
         """Return the lines that are due with these events."""
@@ -80,7 +81,8 @@ class ConsolePrinter:
         event_type = event["event"]
         if event_type == "model_output":
             self._note_completion(event)
-            return []
+            # The line of its step may have come first.
+            return self._take_panels(screen) if event["step"] == self._last_step else []
         is_usual = LEVELS.get(event["level"], 0) <= LEVELS["info"]
         if event_type in STEP_EVENTS and is_usual:
             return self._step_lines(self._collector.add(event), screen)
@@ -111,6 +113,7 @@ class ConsolePrinter:
         for step in steps:
             lines += self._step_line(step, screen)
             if not step.is_eval:
+                self._last_step = step.step
                 lines += self._take_panels(screen)
         return lines
 
@@ -197,4 +200,8 @@ def _unprinted(event: Event) -> Event:
     # An `exception` event with a thread is from the hooks, one without it from a log call.
     if name is None or (name == "exception/traceback" and event.get("thread") is None):
         return event
-    return {other: value for other, value in event.items() if other != name}
+    shown = {other: value for other, value in event.items() if other != name}
+    if error := event.get("exception/type"):
+        what = str(event.get("exception/message") or "").strip().partition("\n")[0]
+        shown["message"] = ": ".join(filter(None, (event.get("message"), error, what)))
+    return shown

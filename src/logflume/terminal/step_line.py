@@ -10,7 +10,7 @@ from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.compact_numbers import compact_duration
 from logflume.terminal.escape import escape
 from logflume.terminal.lines import Painter
-from logflume.terminal.step_metrics import StepMetric
+from logflume.terminal.step_metrics import MAIN_IMPORTANCE, StepMetric
 
 __all__ = ["StepClock", "StepTable", "timing_texts"]
 
@@ -24,8 +24,11 @@ MAX_NAME_WIDTH = 24
 _MIN_VALUE_WIDTH = 4
 """Cells of a number with three digits; of a loss, which may be negative and small, two more."""
 
-_TIMING_RANKS = (3, 7)
-"""Where these texts are among the metrics, by importance: the time left, the duration of a step."""
+_MIN_ETA_RANK, _MAX_ETA_RANK = 3, 5
+"""Where the time left is among the metrics, by importance: after the main ones, if they are few."""
+
+_RATE_RANK = 4
+"""Where the duration of a step is, after the time left."""
 
 _INTERVALS = 20
 """Steps over which the duration of a step is averaged."""
@@ -149,8 +152,10 @@ class StepTable:
         """
         ranked = sorted(self._columns, key=lambda name: self._columns[name].importance)
         items: list[tuple[str | int, int]] = [(n, self._columns[n].width) for n in ranked]
-        for rank, (index, length) in zip(_TIMING_RANKS, enumerate(timing), strict=False):
-            items.insert(rank, (index, length))
+        main = sum(self._columns[name].importance[0] <= MAIN_IMPORTANCE for name in ranked)
+        eta_rank = min(max(main, _MIN_ETA_RANK), _MAX_ETA_RANK)
+        for index, length in enumerate(timing):
+            items.insert(eta_rank + index * _RATE_RANK, (index, length))
         left = width + len(GAP)
         shown: list[str] = []
         ends: list[int] = []

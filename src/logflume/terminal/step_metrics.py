@@ -15,7 +15,7 @@ from logflume.terminal.console_fields import histogram_details
 from logflume.terminal.escape import escape
 from logflume.values.pixels import is_image_path
 
-__all__ = ["StepMetric", "short_name", "step_metrics"]
+__all__ = ["MAIN_IMPORTANCE", "StepMetric", "short_name", "step_metrics"]
 
 MAX_LABEL_WIDTH = 12
 MAX_TEXT_WIDTH = 16
@@ -102,7 +102,9 @@ _PERCENT = re.compile(r"completions/clipped_ratio|frac_.*")
 _KNOWN = {
     name: (label, float(index)) for index, (name, label) in enumerate((*_FIRST, *_NEXT, *_LAST))
 }
-_OF_FUNCTIONS = len(_FIRST) - 0.5
+MAIN_IMPORTANCE = _OF_FUNCTIONS = len(_FIRST) - 0.5
+"""The importance of the reward functions: no main metric has a higher one."""
+
 _OF_OTHERS = len(_FIRST) - 0.25
 _OF_BOOKKEEPING = float(len(_KNOWN))
 _BEFORE_LOSS = 0.5

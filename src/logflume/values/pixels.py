@@ -1,6 +1,7 @@
 """Pixels of pictures: copied on the caller's thread, made an image of Pillow on another one.
 
-No library is imported for the copy: a value can only be a picture if its library is loaded.
+No library is imported for the copy: a value can only be a picture if its library is loaded. Only
+the path of an image file needs Pillow.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -34,8 +36,8 @@ _MAX_BYTES = 4 * MAX_COPIED_BYTES
 _CHANNELS = frozenset({1, 3, 4})
 _PATH = re.compile(r"media/[0-9a-f]{32}\.png")
 _NOT_A_PICTURE = (
-    "{name} is not a picture: give an image of Pillow, a figure of matplotlib, or an array of "
-    "NumPy, torch or the like"
+    "{name} is not a picture: give an image of Pillow, a figure of matplotlib, an array of NumPy, "
+    "torch or the like, or the path of an image file"
 )
 _SHAPES = (
     "shape {shape} is not that of an image: (height, width), with 1, 3 or 4 channels as the first "
@@ -91,7 +93,21 @@ def copy_picture(value: Any) -> PendingArray:
     if (figure := _find_figure(value)) is not None:
         drawn = EncodedImage(_draw(figure), ".png")
         return PendingArray(lambda: drawn, len(drawn.content))
+    if isinstance(value, (str, Path)):
+        return copy_picture(_open(Path(value)))
     return _copy_pixels(value)
+
+
+def _open(path: Path) -> Any:
+    """Return an image file as an image of Pillow."""
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"there is no image file {path}")
+    from PIL import Image
+
+    with Image.open(path) as image:
+        _check_pixels(image.width, image.height)
+        image.load()
+    return image
 
 
 def _find_figure(value: Any) -> Any | None:

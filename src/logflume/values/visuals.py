@@ -65,7 +65,8 @@ class Image(PendingArray):
         picture: An image of Pillow; a figure or axes of matplotlib, or `pyplot` for the current
             figure; an array of NumPy, torch or the like, of shape (height, width), or with 1, 3 or
             4 channels first or last, or a batch of these, which becomes one image. Integers are
-            0 to 255, floating-point numbers 0 to 1. At most 64 million pixels.
+            0 to 255, floating-point numbers 0 to 1. Or the path of an image file, which is read
+            here. At most 64 million pixels.
 
     Example:
         >>> log.info("samples", attention=logflume.Image(weights))
