@@ -9,6 +9,7 @@ from typing import Any
 from logflume.formats.append import AppendFile
 from logflume.formats.csv import (
     column_cells,
+    csv_files,
     encode_rows,
     end_of_rows,
     find_positions,
@@ -19,6 +20,7 @@ from logflume.formats.csv import (
     scan_rows,
 )
 from logflume.formats.positions import PositionSet
+from logflume.formats.rotation import Rotation
 from logflume.protocols import Event, ScanFault, ScannedEvent
 from logflume.runs.info import RunInfo
 from logflume.values.columnar import transpose
@@ -35,13 +37,18 @@ class CsvSink:
     file keeps its header. Text that a spreadsheet would run as a formula is prefixed with an
     apostrophe; the exact text is in the journal.
 
+    A file that has reached `rotate_bytes` becomes `<name>.<number>.csv`, and a new one with the
+    same header follows. pandas and DuckDB read them all by the pattern `<name>*.csv`.
+
     Args:
         path: The file; its folder is created.
         columns: The header, without `extras`.
         events: The event types that the sink is configured to write; they determine the header.
+        rotate_bytes: Size in bytes at which a new file is started.
 
     Raises:
-        ValueError: The file exists, but was not written by this class.
+        ValueError: The file exists, but was not written by this class; or `rotate_bytes` is not
+            above 0.
     """
 
     detachable = True
@@ -49,14 +56,22 @@ class CsvSink:
     threaded = True
 
     def __init__(
-        self, path: Path, *, columns: list[str] | None = None, events: list[str] | None = None
+        self,
+        path: Path,
+        *,
+        columns: list[str] | None = None,
+        events: list[str] | None = None,
+        rotate_bytes: int = 256_000_000,
     ) -> None:
+        if rotate_bytes <= 0:
+            raise ValueError(f"rotate_bytes must be above 0, not {rotate_bytes}")
         self._path = path
-        self._columns = _choose_columns(columns, events or [])
-        if path.is_file():  # `AppendFile` refuses anything else that is there
-            self._columns = read_header(path, self._columns)
+        self._columns = read_header(path, _choose_columns(columns, events or []))
         self._known = {*self._columns, "nonfinite"}
-        self._file = AppendFile(path, find_end=end_of_rows, header=header_line(self._columns))
+        self._rotation = Rotation(path)
+        header = header_line(self._columns)
+        self._full_bytes = max(rotate_bytes, len(header) + 1)  # a file has a row at least
+        self._file = AppendFile(path, find_end=end_of_rows, header=header)
 
     @property
     def loss(self) -> str | None:
@@ -69,15 +84,24 @@ class CsvSink:
         Raises:
             OSError: The rows can't be written; the file is unchanged.
         """
-        self._file.append(encode_rows(zip(*self._cells(events), strict=True)))
+        rows = encode_rows(zip(*self._cells(events), strict=True))
+        if self._file.size >= self._full_bytes:
+            self._file.close()
+            self._rotation.rotate()
+            self._file.reopen()
+        self._file.append(rows)
 
     def held(self, run: RunInfo) -> PositionSet | None:
-        """Return the positions of a run's events in the file; None if it lacks these columns."""
+        """Return the positions of a run's events in the files; None if they lack these columns."""
         return find_positions(self._path, self._columns, run)
 
     def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:
-        """Yield the rows of a file; see `logflume.protocols.ScannableSink`."""
+        """Yield the rows of the files; see `logflume.protocols.ScannableSink`."""
         return scan_rows(path, self._columns, run)
+
+    def own_files(self, path: Path, _run: RunInfo) -> list[Path]:
+        """Return the files that were written at a path: the rotated ones, and that itself."""
+        return csv_files(path)
 
     def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
         """Yield a row for each event."""

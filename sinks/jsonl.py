@@ -12,7 +12,7 @@ import orjson
 
 from logflume.formats.append import AppendFile, end_of_lines
 from logflume.formats.journal import read_batches
-from logflume.formats.rotation import Rotation
+from logflume.formats.rotation import CompressedRotation
 from logflume.protocols import Event, Position
 from logflume.runs.info import RunInfo
 
@@ -64,7 +64,7 @@ class JsonlSink:
         self.flush_every_s = min(1.0, (fsync_interval_s or inf) / 4)
         self._rotate_bytes = rotate_bytes
         self._fsync_interval_s = fsync_interval_s
-        self._rotation = Rotation(path, syncs=fsync_interval_s is not None)
+        self._rotation = CompressedRotation(path, syncs=fsync_interval_s is not None)
         self._file = AppendFile(path, end_of_lines, advice="rotate with `rotate_bytes` instead")
         self._synced_at_s = time.monotonic()
         self._unsynced_bytes = self._file.size

@@ -195,8 +195,9 @@ class ScannableSink(Sink, Protocol):
     - `expect(events)` yields a `ScannedEvent` for each event that `scan` finds after these events,
       of one attempt, were written to an empty output. Without it, all events are expected, with
       the checksum that `logflume.values.event_checksum.event_checksum` returns for an event.
-    - `own_files(path, run)` yields the files in a folder that the sink has written for the run.
-      `logflume replay` keeps all others. Without it, all files are the sink's.
+    - `own_files(path, run)` yields the files that the sink has written for the run: those in a
+      folder, or a file and the rotated ones next to it. `logflume replay` keeps all others. Without
+      it, all files of a folder are the sink's, and nothing next to a file.
     - `compact()` merges what can be merged, for `logflume compact`.
     """
 

@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -110,13 +110,22 @@ _OLD = "old"
 
 
 @contextmanager
-def atomic_replacement(path: Path) -> Iterator[Path]:
+def atomic_replacement(
+    path: Path, find_files: Callable[[], Collection[Path]] = tuple
+) -> Iterator[Path]:
     """Yield a staging path whose content replaces `path` at the end of the block.
 
     The staging path is in a hidden folder next to `path`. The old file or folder is removed after
     the new one has replaced it, which is atomic. If the block raises, `path` is unchanged. After a
     kill `path` is either the old or the new one, and the hidden folder remains until the next call
     or `clean_up` removes it.
+
+    A file may have others next to it, such as rotated ones. Those are replaced first, one by one,
+    and superfluous old ones are removed last.
+
+    Args:
+        path: The file or folder.
+        find_files: Returns the old files next to a file, which may include `path`.
 
     Raises:
         OSError: The replacement failed; the old file or folder is in its place.
@@ -125,7 +134,7 @@ def atomic_replacement(path: Path) -> Iterator[Path]:
     staging.mkdir(parents=True)
     try:
         yield staging / path.name
-        _swap_in(staging / path.name, path, staging / _OLD)
+        _swap_in(staging / path.name, path, staging / _OLD, find_files)
     finally:
         clean_up(path)
 
@@ -140,14 +149,23 @@ def clean_up(path: Path) -> Path:
     return staging
 
 
-def _swap_in(new: Path, path: Path, old: Path) -> None:
+def _swap_in(new: Path, path: Path, old: Path, find_files: Callable[[], Collection[Path]]) -> None:
     if not new.exists():  # no event belongs in it
         new.mkdir() if path.is_dir() else new.touch()
+    others: list[Path] = []
+    superfluous: set[Path] = set()
+    if not new.is_dir():
+        others = [file for file in sorted(new.parent.iterdir()) if file != new]
+        superfluous = {*find_files()} - {path, *(path.with_name(file.name) for file in others)}
+    for file in others:
+        file.replace(path.with_name(file.name))
     if not path.is_dir():
         new.replace(path)
     elif not exchange(path, new):
         path.rename(old)
         new.rename(path)
+    for file in superfluous:
+        file.unlink(missing_ok=True)
 
 
 def replace_folder(folder: Path, staged: Path, old: Collection[str]) -> None:

@@ -1,4 +1,7 @@
-"""CSV files: values as cells, safe to open in a spreadsheet, headers, and the rows read back."""
+"""CSV files: values as cells, safe to open in a spreadsheet, headers, and the rows read back.
+
+A file that is full is renamed: of `x.csv` to `x.000001.csv` and so on. Each has a header.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 
 from logflume.formats.append import read_at
 from logflume.formats.positions import PositionSet
 from logflume.protocols import Event, FaultKind, ScanFault, ScannedEvent
+from logflume.runs.files import rotated_files, rotated_name
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import MAX_LINE_BYTES, bounded_lines, open_file
 from logflume.values.kinds import KINDS, kind_of
@@ -25,6 +30,7 @@ from logflume.values.plain import json_text, nonfinite_name, read_object
 
 __all__ = [
     "column_cells",
+    "csv_files",
     "encode_rows",
     "end_of_rows",
     "find_positions",
@@ -40,24 +46,51 @@ _CELL = re.compile(rb'("(?:[^"]|"")*"|[^,]*)(?:,|$)')
 """A cell of a row, with the comma or the end of the row after it."""
 
 
+def csv_files(path: Path) -> list[Path]:
+    """Return the files of an output in order: the rotated ones, then the one that is written.
+
+    Names with fewer digits are not those of rotated files, but of somebody's copies.
+
+    Raises:
+        OSError: The folder can't be read.
+    """
+    if not path.parent.is_dir():
+        return []
+    numbers = rotated_files(path)
+    rotated = [file for file, number in numbers.items() if file.name == rotated_name(path, number)]
+    current = [path] if os.path.lexists(path) else []
+    return [*sorted(rotated, key=numbers.__getitem__), *current]
+
+
 def header_line(columns: Iterable[str]) -> bytes:
     """Return the first line of a file."""
     return encode_rows([[_quoted(name) for name in columns]])
 
 
 def read_header(path: Path, columns: list[str]) -> list[str]:
-    """Return the columns of a file, or `columns` if it is empty or ends within the header.
+    """Return the columns that an output has: of the file that is written, or the last rotated one.
+
+    Args:
+        path: The file that is written.
+        columns: The columns of an output without rows, or with a torn header.
 
     Raises:
         ValueError: The file was not written by logflume.
     """
+    for file in csv_files(path):
+        columns = _read_header(file, columns) or columns
+    return columns
+
+
+def _read_header(path: Path, columns: Sequence[str]) -> list[str] | None:
+    """Return the columns of a file; None if it is empty or ends within the header."""
     with open(path, encoding="utf-8-sig", errors="replace", newline="", opener=open_file) as file:
         start = file.read(1 << 16)
     header = _parse_header(start)
     if header[-1:] == ["extras"]:
         return header
     if header_line(columns).decode().startswith(start):
-        return columns
+        return None
     raise ValueError(
         f"{path} was not written by logflume (its last column is not 'extras'): "
         "choose another path or move the file"
@@ -235,22 +268,25 @@ _NONFINITE_CELLS = {
 }
 
 
-def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> PositionSet | None:
-    """Return the positions of a writer's events in a file; None if its columns don't identify them.
+def find_positions(path: Path, columns: list[str], run: RunInfo) -> PositionSet | None:
+    """Return the positions of a writer's events in an output; None if its columns don't show them.
 
     Args:
-        path: The file.
+        path: The file that is written.
         columns: Its header.
         run: The run and rank whose events are wanted.
     """
     if not set(_KEYS) <= set(columns):
         return None
-    last = max(columns.index(name) for name in _KEYS) + 1
     positions = PositionSet()
-    if path.exists():
-        with open(path, "rb", opener=open_file) as file:
-            for row in islice(_read_rows(bounded_lines(file, path)), 1, None):
-                position = _find_position(_cells(row, columns, last), run)
+    for part in csv_files(path):
+        header = _read_header(part, columns) or columns
+        if not set(_KEYS) <= set(header):
+            return None
+        last = max(header.index(name) for name in _KEYS) + 1
+        with open(part, "rb", opener=open_file) as file:
+            for row in islice(_read_rows(bounded_lines(file, part)), 1, None):
+                position = _find_position(_cells(row, header, last), run)
                 if position is not None:
                     positions.add(*position)
     return positions
@@ -259,40 +295,51 @@ def find_positions(path: Path, columns: Sequence[str], run: RunInfo) -> Position
 def scan_rows(
     path: Path, columns: Sequence[str], run: RunInfo
 ) -> Iterator[ScannedEvent | ScanFault]:
-    """Yield the events of a writer in a file, with the checksums of `row_checksum`, and faults.
+    """Yield the events of a writer in an output, with checksums (`row_checksum`), and faults.
 
     Args:
-        path: The file; it may be missing.
-        columns: The header that it should have, or a part of which it has.
+        path: The file that is written; it may be missing, and there may be rotated ones.
+        columns: The header that they should have, or a part of which they have.
         run: The run and rank.
+
+    Raises:
+        FileNotFoundError: A file was rotated meanwhile.
     """
-    if not path.exists():
+    paths = csv_files(path)
+    with ExitStack() as stack:
+        files = [stack.enter_context(open(part, "rb", opener=open_file)) for part in paths]
+        if csv_files(path) != paths:
+            raise FileNotFoundError(path)
+        for part, file in zip(paths, files, strict=True):
+            name = "" if part == path else f" in {part.name}"
+            for found in _scan_file(part, file, columns, run):
+                is_fault = isinstance(found, ScanFault)
+                yield found._replace(what=found.what + name) if is_fault else found
+
+
+def _scan_file(
+    path: Path, file: IO[bytes], columns: Sequence[str], run: RunInfo
+) -> Iterator[ScannedEvent | ScanFault]:
+    line = file.readline(MAX_LINE_BYTES)
+    header = _parse_header(line.decode("utf-8", "replace"))
+    # An earlier version may have declared fewer fields.
+    if line == header_line(header) and header[-1:] == ["extras"] and set(header) <= set(columns):
+        columns = header
+    else:
+        yield ScanFault("the header doesn't match the configuration", FaultKind.DAMAGE)
+    if not set(_KEYS) <= set(columns):
+        yield ScanFault("columns that identify the events are missing", FaultKind.DAMAGE)
         return
-    with open(path, "rb", opener=open_file) as file:
-        line = file.readline(MAX_LINE_BYTES)
-        header = _parse_header(line.decode("utf-8", "replace"))
-        # An earlier version may have declared fewer fields.
-        if (
-            line == header_line(header)
-            and header[-1:] == ["extras"]
-            and set(header) <= set(columns)
-        ):
-            columns = header
+    for row in _read_rows(bounded_lines(file, path)):
+        if not row.endswith(b"\n") or row.count(b'"') % 2:
+            yield ScanFault("torn last row", FaultKind.TORN)
+            continue
+        cells = _cells(row, columns)
+        position = _find_position(cells, run)
+        if position is None:
+            yield ScanFault("rows that belong to no event of this run", FaultKind.FOREIGN)
         else:
-            yield ScanFault("the header doesn't match the configuration", FaultKind.DAMAGE)
-        if not set(_KEYS) <= set(columns):
-            yield ScanFault("columns that identify the events are missing", FaultKind.DAMAGE)
-            return
-        for row in _read_rows(bounded_lines(file, path)):
-            if not row.endswith(b"\n") or row.count(b'"') % 2:
-                yield ScanFault("torn last row", FaultKind.TORN)
-                continue
-            cells = _cells(row, columns)
-            position = _find_position(cells, run)
-            if position is None:
-                yield ScanFault("rows that belong to no event of this run", FaultKind.FOREIGN)
-            else:
-                yield ScannedEvent(position, _checksum(cells, cells.get("extras")))
+            yield ScannedEvent(position, _checksum(cells, cells.get("extras")))
 
 
 def row_checksum(event: Event) -> int:

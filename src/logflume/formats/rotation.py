@@ -1,4 +1,4 @@
-"""Rotation of full journal files, with compression in the background."""
+"""Rotation of full files, for the CSV; and with compression in the background, for the journal."""
 
 from __future__ import annotations
 
@@ -12,19 +12,44 @@ from pathlib import Path
 
 from logflume.formats.durable import sync_entry, sync_file
 from logflume.guard import Failure, call_guarded
-from logflume.runs.files import journal_files, rotated_files
+from logflume.runs.files import journal_files, rotated_files, rotated_name
 from logflume.runs.safe_files import open_file
 from logflume.threads import start_thread
 
-__all__ = ["Rotation"]
+__all__ = ["CompressedRotation", "Rotation"]
 
 CHUNK_BYTES = 1 << 20
 
 
 class Rotation:
-    """The rotated files of `events.jsonl`, numbered: `events.000001.jsonl.zst` and so on.
+    """The rotated files of `x.csv`, numbered: `x.000001.csv` and so on.
 
     Only one process writes them at a time, so it can assign the numbers itself.
+
+    Args:
+        path: The file to rotate. Its folder is created if missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Counted in memory from here on: listing the folder again could fail, and reusing a number
+        # would overwrite a file.
+        self._last = max(rotated_files(path).values(), default=0)
+
+    def rotate(self) -> Path | None:
+        """Rename the file, and return its new path; None if it is missing."""
+        rotated = self._path.with_name(rotated_name(self._path, self._last + 1))
+        try:
+            self._path.rename(rotated)
+        except FileNotFoundError:
+            return None  # moved or removed by another process: a new file is started anyway
+        self._last += 1
+        return rotated
+
+
+class CompressedRotation:
+    """The rotated files of `events.jsonl`, compressed: `events.000001.jsonl.zst` and so on.
 
     The constructor repairs what a crash left: it removes unfinished compressed files, and
     compresses rotated files that are not compressed yet.
@@ -39,11 +64,8 @@ class Rotation:
         self._syncs = syncs
         self._threads: list[threading.Thread] = []
         self._uncompressed: list[Path] = []
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._rotation = Rotation(path)
         numbered = rotated_files(path)
-        # Counted in memory from here on: listing the folder again could fail, and reusing a number
-        # would overwrite a file.
-        self._last = max(numbered.values(), default=0)
         for draft in path.parent.glob(f".{escape(path.stem)}.*{escape(path.suffix)}.zst.tmp"):
             draft.unlink()
         for rotated in numbered:
@@ -60,14 +82,9 @@ class Rotation:
 
     def rotate(self) -> None:
         """Rename the file and compress it on a thread of its own. A missing file is ignored."""
-        name = f"{self._path.stem}.{self._last + 1:06d}{self._path.suffix}"
-        rotated = self._path.with_name(name)
-        try:
-            self._path.rename(rotated)
-        except FileNotFoundError:
-            return  # moved or removed by another process: a new file is started anyway
-        self._last += 1
-        self._start_compression(rotated)
+        rotated = self._rotation.rotate()
+        if rotated is not None:
+            self._start_compression(rotated)
 
     def close(self) -> None:
         """Wait for running compressions."""

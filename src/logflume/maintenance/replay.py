@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def replay(
     """Rebuild sink files of a run, for all ranks and attempts.
 
     Memory use is bounded. A sink file in the run's folder is replaced in one step, when the new one
-    is complete.
+    is complete; one that was rotated, file by file.
 
     Args:
         folder: The run's folder.
@@ -107,7 +108,13 @@ def rebuild(
     try:
         with ExitStack() as stack:
             copies = [
-                _Copy(sink_file, path, stack.enter_context(atomic_replacement(path)))
+                _Copy(
+                    sink_file,
+                    path,
+                    stack.enter_context(
+                        atomic_replacement(path, partial(sink_file.own_files, path))
+                    ),
+                )
                 for sink_file, path in targets
             ]
             for copy in copies:
@@ -119,7 +126,10 @@ def rebuild(
                 copy.finish()
     except OSError as error:
         raise RunError(f"{writer.folder}: sink files can't be rebuilt: {error}") from error
-    return [Rebuilt(copy.path, copy.events, size_bytes(copy.path)) for copy in copies]
+    return [
+        Rebuilt(path, copy.events, sum(map(size_bytes, sink_file.outputs(path))))
+        for copy, (sink_file, path) in zip(copies, targets, strict=True)
+    ]
 
 
 def _read_events(writer: Writer, run: RunInfo, on_progress: OnProgress) -> Iterator[Event]:
@@ -173,7 +183,7 @@ class _Copy:
     def finish(self) -> None:
         """Close the sink, and copy foreign files to the new folder."""
         self.close()
-        if self.path.is_dir():
+        if self.path.is_dir() and self._staged.is_dir():
             keep_foreign_files(self._sink_file, self.path, self._staged)
 
 

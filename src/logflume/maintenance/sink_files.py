@@ -278,16 +278,24 @@ class SinkFile:
         if not self.is_shared:
             check_own(self._folder, self.path)
 
-    def own_files(self, folder: Path) -> set[Path]:
-        """Return the files in a folder that the sink has written for the run."""
+    def own_files(self, path: Path) -> set[Path]:
+        """Return the files that the sink has written for the run: in a folder, or for a file.
+
+        Args:
+            path: The folder; or a file, which may have others next to it, such as rotated ones.
+        """
         with tempfile.TemporaryDirectory(prefix="logflume-") as elsewhere:
             sink = self.open(Path(elsewhere) / self.path.name)
             try:
                 if hasattr(sink, "own_files"):
-                    return call_sink(self.label, lambda: set(sink.own_files(folder, self.run)))
-                return set(folder.rglob("*"))
+                    return call_sink(self.label, lambda: set(sink.own_files(path, self.run)))
+                return set(path.rglob("*"))
             finally:
                 call_guarded(sink.close)
+
+    def outputs(self, path: Path) -> set[Path]:
+        """Return the folder, or the file with those next to it."""
+        return {path} if path.is_dir() else {path, *self.own_files(path)}
 
     @property
     def attempts_by_options(self) -> list[int]:

@@ -13,7 +13,7 @@ from logflume.exceptions import RunError
 from logflume.runs.lock import is_locked
 from logflume.runs.state import RunState
 
-__all__ = ["Writer", "find_writers", "journal_files", "rotated_files"]
+__all__ = ["Writer", "find_writers", "journal_files", "rotated_files", "rotated_name"]
 
 _FILE = re.compile(r"(?:events((?:-[^.]*)?)(?:\.\d+)?\.jsonl(?:\.zst)?|run((?:-[^.]*)?)\.json)")
 
@@ -99,7 +99,7 @@ class Writer:
             return None
         path = self.folder / self.journal_name
         numbers = sorted(set(_find_rotated(path, self.listed).values()))
-        following = f"{self.folder}/events{self.suffix}.{len(numbers) + 1:06d}.jsonl"
+        following = f"{self.folder}/{rotated_name(path, len(numbers) + 1)}"
         unlisted = [following, f"{following}.zst"]
         if self.journal_name not in self.listed:
             unlisted.append(str(path))
@@ -107,6 +107,15 @@ class Writer:
         if not is_whole or any(map(os.path.lexists, unlisted)):
             return None
         return _in_order(path, self.listed)
+
+
+def rotated_name(path: Path, number: int) -> str:
+    """Return the name that a file gets when it is rotated.
+
+    >>> rotated_name(Path("logs/events.jsonl"), 1)
+    'events.000001.jsonl'
+    """
+    return f"{path.stem}.{number:06d}{path.suffix}"
 
 
 def rotated_files(path: Path) -> dict[Path, int]:
@@ -153,8 +162,9 @@ def _find_rotated(path: Path, names: Iterable[str]) -> dict[Path, int]:
     start, numbers = f"{path.stem}.", {}
     for name in names:
         if name.startswith(start):
-            number, _, suffix = name.removeprefix(start).removesuffix(".zst").partition(".")
-            if number.isdecimal() and f".{suffix}" == path.suffix:
+            rest = name.removeprefix(start).removesuffix(".zst")
+            number = rest.partition(".")[0]
+            if number.isdecimal() and rest.removeprefix(number) == path.suffix:
                 numbers[path.with_name(name)] = int(number)
     return numbers
 
