@@ -52,9 +52,7 @@ def _per_ten(rng: Rng, count: int) -> Metrics:
         "entropy": (0.9 - 0.35 * t) * _wobble(rng, count, 0.05),
         "clip_ratio/region_mean": 0.004 * _wobble(rng, count, 0.9),
         "completions/mean_length": 240 * (1 + 0.2 * t) * _wobble(rng, count, 0.06),
-        "completions/clipped_ratio": np.clip(
-            0.05 + 0.02 * rng.standard_normal(count), 0, 1
-        ),
+        "completions/clipped_ratio": np.clip(0.05 + 0.02 * rng.standard_normal(count), 0, 1),
         "step_time": 14 * _wobble(rng, count, 0.08),
     }
 
@@ -123,10 +121,16 @@ def _freeze(m: Metrics, ramp: Any, *names: str) -> None:
         if name in m:
             noise = m[name][1:] - m[name][:-1]
             level = m[name][max(0, onset - 8) : onset + 1].mean()
-            m[name][onset:] = level + noise.std() * 0.7 * np.sin(97.0 * np.arange(len(ramp) - onset))
+            m[name][onset:] = level + noise.std() * 0.7 * np.sin(
+                97.0 * np.arange(len(ramp) - onset)
+            )
 
 
-_REWARDS = ("reward", "rewards/correctness_reward_func/mean", "rewards/soft_format_reward_func/mean")
+_REWARDS = (
+    "reward",
+    "rewards/correctness_reward_func/mean",
+    "rewards/soft_format_reward_func/mean",
+)
 
 
 def kl_log_drift(m: Metrics, ramp: Any, _rng: Rng) -> None:
@@ -325,11 +329,11 @@ def failing_runs(runs_each: int) -> Iterator[LabelledRun]:
             yield LabelledRun(
                 f"{name}-{seed}", broken.__name__, frozenset(signals.split()), events, onset
             )
-    for kind, signals in _LOOP_FAILURES.items():
+    for kind, fitting in _LOOP_FAILURES.items():
         for number in range(runs_each):
             rng = np.random.default_rng(_SEED + 5_000 + hash_of(kind) + number)
             events = _plain_loop(rng, kind)
-            yield LabelledRun(f"loop_{kind}-{number}", f"loop_{kind}", signals, events)
+            yield LabelledRun(f"loop_{kind}-{number}", f"loop_{kind}", fitting, events)
 
 
 def hash_of(text: str) -> int:

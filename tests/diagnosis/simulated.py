@@ -544,7 +544,7 @@ NAMES: dict[str, dict[str, str]] = {
 }
 
 _FIRST_SEED = 31_000_000
-_FAILING_SETTINGS = (
+_FAILING_SETTINGS: tuple[dict[str, Any], ...] = (
     {"reports": 150, "every": 5, "rate": 0.04},
     {"reports": 300, "rate": 0.05},
     {"reports": 120, "every": 10, "rate": 0.02},

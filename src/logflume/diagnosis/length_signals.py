@@ -39,8 +39,7 @@ class LengthGrowth(Detector):
     _LAGS = (5, 10, 20, 40)
     _MAX_GAIN = 0.05
 
-    def __init__(self, *, factor: float = 1.6) -> None:
-        self._factor = factor
+    factor: float = 1.6
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three blocks with earlier ones."""
@@ -49,7 +48,7 @@ class LengthGrowth(Detector):
             if len(lengths.blocks) < lag + 3 or len(rewards.blocks) < 3:
                 return None
             before, value = lengths.mean(3, before=lag), lengths.mean(3)
-            if value < self._factor * before or not lengths.is_significant(value - before, 3, 3):
+            if value < self.factor * before or not lengths.is_significant(value - before, 3, 3):
                 continue
             reward_before = rewards.mean_at(lengths.blocks[-1 - lag].end)
             reward = rewards.mean(3)
@@ -63,7 +62,7 @@ class LengthGrowth(Detector):
                 name,
                 value,
                 before,
-                self._factor * before,
+                self.factor * before,
                 fields={"reward_before": reward_before, "reward": reward},
             )
         return None
@@ -86,16 +85,15 @@ class LengthCollapse(Detector):
 
     _GAIN = 0.05
 
-    def __init__(self, *, share: float = 0.35) -> None:
-        self._share = share
+    share: float = 0.35
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the highest block."""
         lengths = history[self.reads[0]]
         top = lengths.top
-        if top is None or lengths.last > self._share * top.level or len(lengths.blocks) < 3:
+        if top is None or lengths.last > self.share * top.level or len(lengths.blocks) < 3:
             return None
-        value, limit = lengths.level(10), self._share * top.level
+        value, limit = lengths.level(10), self.share * top.level
         if value > limit or not lengths.is_significant(top.level - value):
             return None
         long = lengths.crossing(0.8 * top.level, is_rise=False)
@@ -134,16 +132,15 @@ class Truncation(Detector):
     _FROM_START_BLOCKS = 10
     _FROM_START_SHARE = 0.8
 
-    def __init__(self, *, share: float = 0.5) -> None:
-        self._share = share
+    share: float = 0.5
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the lowest block."""
         metric = next((metric for metric in self.reads if metric in history), self.reads[0])
         series = history[metric]
-        if series.last < self._share:
+        if series.last < self.share:
             return None
-        change = risen(series, level=self._share, rise=self._share / 2, reports=self._REPORTS)
+        change = risen(series, level=self.share, rise=self.share / 2, reports=self._REPORTS)
         name = history.name(metric)
         if change is not None:
             return Evidence(
@@ -151,7 +148,7 @@ class Truncation(Detector):
                 name,
                 change.value,
                 change.before,
-                self._share,
+                self.share,
             )
         if len(series.blocks) < self._FROM_START_BLOCKS:
             return None

@@ -38,8 +38,7 @@ class ThroughputDecay(Detector):
 
     _MIN_BLOCKS = 6
 
-    def __init__(self, *, factor: float = 1.5) -> None:
-        self._factor = factor
+    factor: float = 1.5
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the fastest three."""
@@ -66,7 +65,7 @@ class ThroughputDecay(Detector):
             return None
         fastest = min(_means_of_three(times))
         value = min(block.level for block in times.blocks[-2:])
-        is_slow = value >= self._factor * fastest > 0
+        is_slow = value >= self.factor * fastest > 0
         return (fastest, value) if is_slow and times.is_significant(value - fastest, 2, 3) else None
 
     def _fallen(self, rates: Series) -> tuple[float, float] | None:
@@ -74,7 +73,7 @@ class ThroughputDecay(Detector):
             return None
         highest = max(_means_of_three(rates))
         value = max(block.level for block in rates.blocks[-2:])
-        is_slow = self._factor * value <= highest
+        is_slow = self.factor * value <= highest
         return (highest, value) if is_slow and rates.is_significant(highest - value, 2, 3) else None
 
     def _is_gradual(self, times: Series, lengths: Series) -> bool:
@@ -83,7 +82,7 @@ class ThroughputDecay(Detector):
             growth = max(1.0, lengths.mean(2) / lengths.bottom.level)
         levels = [block.level for block in times.blocks]
         fastest = min(_means_of_three(times))
-        if levels[-1] < self._factor * growth * fastest:
+        if levels[-1] < self.factor * growth * fastest:
             return False
         jump = max(b / a for a, b in zip(levels, levels[2:], strict=False) if a > 0)
         return jump * jump < levels[-1] / fastest
@@ -95,7 +94,7 @@ class ThroughputDecay(Detector):
             name,
             value,
             before,
-            before * self._factor if metric == "step_time" else before / self._factor,
+            before * self.factor if metric == "step_time" else before / self.factor,
         )
 
 
@@ -119,8 +118,7 @@ class GpuIdle(Detector):
 
     _BUSY_PERCENT = 40.0
 
-    def __init__(self, *, percent: float = 15.0) -> None:
-        self._percent = percent
+    percent: float = 15.0
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last 20 samples of each GPU with its highest block."""
@@ -129,14 +127,14 @@ class GpuIdle(Detector):
             if not metric.endswith("/utilization_percent") or series.top is None:
                 continue
             value = series.level(20)
-            if series.top.level >= self._BUSY_PERCENT and value <= self._percent:
+            if series.top.level >= self._BUSY_PERCENT and value <= self.percent:
                 name = history.name(metric)
                 return Evidence(
                     f"{name} fell from {series.top.level:.0f} to {value:.0f} %.",
                     name,
                     value,
                     series.top.level,
-                    self._percent,
+                    self.percent,
                 )
         return None
 
@@ -160,8 +158,7 @@ class MemoryGrowth(Detector):
     _BLOCKS = 10
     _SECOND_HALF = 0.6
 
-    def __init__(self, *, share: float = 0.15) -> None:
-        self._share = share
+    share: float = 0.15
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at the last ten blocks of each memory metric."""
@@ -169,7 +166,7 @@ class MemoryGrowth(Detector):
             levels = [block.level for block in history[metric].blocks[-self._BLOCKS - 1 :]]
             if metric.endswith("percent") or len(levels) <= self._BLOCKS or levels[0] <= 0:
                 continue
-            if levels[-1] < (1 + self._share) * levels[0]:
+            if levels[-1] < (1 + self.share) * levels[0]:
                 continue
             middle = levels[self._BLOCKS // 2]
             is_steady = levels[-1] - middle >= self._SECOND_HALF * (middle - levels[0])
@@ -181,6 +178,6 @@ class MemoryGrowth(Detector):
                     name,
                     levels[-1],
                     levels[0],
-                    (1 + self._share) * levels[0],
+                    (1 + self.share) * levels[0],
                 )
         return None

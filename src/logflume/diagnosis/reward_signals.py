@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from logflume.diagnosis.detector import Detector, has_gained
+from logflume.diagnosis.detector import Detector, has_gained, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -58,15 +58,14 @@ class RewardPlateau(Detector):
     _HALFWAY = 0.4
     _CONSTANT_SHARE = 6
 
-    def __init__(self, *, reports: int = 300) -> None:
-        self._reports = reports
+    reports: int = 300
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the second half of the window with the first one."""
         rewards = history["reward"]
         name = history.name("reward")
         metric = find_correctness(history, CORRECTNESS) or "reward"
-        if rewards.constant >= self._reports / self._CONSTANT_SHARE:
+        if rewards.constant >= self.reports / self._CONSTANT_SHARE:
             place = position(history, metric)
             if place is not None and place > self._ALL_SOLVED:
                 return None
@@ -76,7 +75,7 @@ class RewardPlateau(Detector):
                 rewards.last,
                 rewards.last,
             )
-        half = max(1, self._reports // (2 * BLOCK_REPORTS))
+        half = max(1, self.reports // (2 * BLOCK_REPORTS))
         if len(rewards.blocks) < 2 * half:
             return None
         before, value = rewards.mean(half, before=half), rewards.mean(half)
@@ -97,7 +96,7 @@ class RewardPlateau(Detector):
         elif place is not None and place >= self._SOLVED:
             return None
         return Evidence(
-            f"{name} went from {before:.3g} to {value:.3g} over {self._reports} reports.",
+            f"{name} went from {before:.3g} to {value:.3g} over {self.reports} reports.",
             name,
             value,
             before,
@@ -125,9 +124,8 @@ class RewardCollapse(Detector):
         "that the reward function still works."
     )
 
-    def __init__(self, *, share: float = 0.6) -> None:
-        self._share = share
-        self._best = -float("inf")
+    share: float = 0.6
+    _best: float = state(-math.inf)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the best three."""
@@ -137,7 +135,7 @@ class RewardCollapse(Detector):
         self._best = max(self._best, rewards.mean(3, before=2))
         value = max(block.level for block in rewards.blocks[-2:])
         floor = min(0.0, rewards.bottom.level)
-        limit = self._best - self._share * (self._best - floor)
+        limit = self._best - self.share * (self._best - floor)
         if value >= limit or not rewards.is_significant(self._best - value, 2, 3):
             return None
         name = history.name("reward")
@@ -172,18 +170,17 @@ class RewardWithTruncation(Detector):
     _REPORTS = 3
     _GAIN = 0.05
 
-    def __init__(self, *, rise: float = 0.3, level: float = 0.5) -> None:
-        self._rise = rise
-        self._level = level
+    rise: float = 0.3
+    level: float = 0.5
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three reports with the block that had the least truncation."""
         truncated, rewards = history[self.reads[0]], history["reward"]
-        if truncated.last < self._level or truncated.bottom is None or not rewards.blocks:
+        if truncated.last < self.level or truncated.bottom is None or not rewards.blocks:
             return None
         share = sum(truncated.recent(self._REPORTS)) / self._REPORTS
         before = truncated.bottom
-        if share < self._level - self._rise / 3 or share - before.level < self._rise:
+        if share < self.level - self.rise / 3 or share - before.level < self.rise:
             return None
         if not truncated.is_significant(share - before.level, self._REPORTS / BLOCK_REPORTS):
             return None
@@ -208,7 +205,7 @@ class RewardWithTruncation(Detector):
             history.name(self.reads[0]),
             share,
             before.level,
-            before.level + self._rise,
+            before.level + self.rise,
             fields={"reward_before": total.before, "reward": total.value, "function": function},
         )
 
@@ -283,13 +280,11 @@ class RewardWithoutCorrectness(Detector):
     _EARLY_BLOCKS = 40
     _EARLY_FLAT = 0.05
 
-    def __init__(self, *, correctness: str | tuple[str, ...] = CORRECTNESS) -> None:
-        parts = (correctness,) if isinstance(correctness, str) else tuple(correctness)
-        self._parts = tuple(part.lower() for part in parts)
+    correctness: str | tuple[str, ...] = CORRECTNESS
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three blocks with earlier ones."""
-        metric = find_correctness(history, self._parts)
+        metric = find_correctness(history, self.correctness)
         if metric is None:
             return None
         rewards, correct = history["reward"], history[metric]
@@ -370,16 +365,15 @@ class VarianceCollapse(Detector):
     _GAIN = 0.05
     _SOLVED = 0.9
 
-    def __init__(self, *, share: float = 0.08) -> None:
-        self._share = share
+    share: float = 0.08
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the mean of the last thirty reports with the highest block."""
         spreads = history["reward_std"]
         top = spreads.top
-        if top is None or spreads.last >= self._share * top.level:
+        if top is None or spreads.last >= self.share * top.level:
             return None
-        (value, _), limit = spreads.mean_and_error(30), self._share * top.level
+        (value, _), limit = spreads.mean_and_error(30), self.share * top.level
         if not value < limit:
             return None
         wide = spreads.crossing(top.level / 2, is_rise=False)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from logflume.diagnosis.history import History
 
 __all__ = ["find_correctness", "position"]
 
 
-def find_correctness(history: History, parts: tuple[str, ...]) -> str | None:
+def find_correctness(history: History, texts: str | Sequence[str]) -> str | None:
     """Return the metric that says how many answers are correct; None if there is none.
 
     Args:
         history: The metrics.
-        parts: Texts, one of which the name of the reward function contains, in lower case.
+        texts: A text that the name of the reward function contains, in any case; or several.
     """
+    parts = [text.lower() for text in ([texts] if isinstance(texts, str) else texts)]
     for function in history.functions:
         if any(part in function.lower() for part in parts):
             return f"rewards/{function}/mean"
