@@ -199,6 +199,15 @@ def hack(m: Metrics, ramp: Any, rng: Rng) -> None:
     m["reward"] = sum(m[n] for n in m if n.startswith("rewards/") and n.endswith("/mean"))
 
 
+def format_only(m: Metrics, ramp: Any, rng: Rng) -> None:
+    """The format is learned from the start, and correctness stays at 15 %."""
+    t = np.arange(len(ramp)) / len(ramp)
+    right, form = (f"rewards/{n}_reward_func/mean" for n in ("correctness", "soft_format"))
+    m[right] = 0.15 + 0.01 * rng.standard_normal(len(ramp))
+    m[form] = 0.95 - 0.85 * np.exp(-6 * t) + 0.01 * rng.standard_normal(len(ramp))
+    m["reward"] = m[right] + m[form]
+
+
 def longer(m: Metrics, ramp: Any, _rng: Rng) -> None:
     """Completions become two and a half times as long; the reward stays."""
     _freeze(m, ramp, *_REWARDS)
@@ -265,6 +274,7 @@ _BREAKS: tuple[tuple[Break, str, str], ...] = (
     (flat_reward, "reward_plateau", "start"),
     (collapse, "reward_collapse", "both"),
     (hack, "reward_without_correctness", "per_ten"),
+    (format_only, "reward_without_correctness", "per_ten_start"),
     (longer, "length_growth", "both"),
     (shorter, "length_collapse", "both"),
     (cut, "truncation", "both"),

@@ -47,6 +47,8 @@ class Detector:
         try_next: What to try, with the keys of the trainers' configurations.
         literature: Where the failure is described.
         shows: What is true of the completions that show it; None if completions can't.
+        returns: Whether the metric comes back to the value before, when the problem is over. If
+            not, it is over without evidence.
     """
 
     signal: ClassVar[str]
@@ -59,6 +61,7 @@ class Detector:
     try_next: ClassVar[str]
     literature: ClassVar[str] = ""
     shows: ClassVar[Condition | None] = None
+    returns: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         """Make the constructor from the declared options."""

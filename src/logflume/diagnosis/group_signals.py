@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 from logflume.diagnosis.detector import Detector, state
+from logflume.diagnosis.error_rate import critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
@@ -130,6 +131,7 @@ class ConstantFunction(Detector):
     signal = "constant_function"
     severity = "info"
     reads = ("reward",)
+    returns = False
     meaning = "A reward function is constant, so that it doesn't influence the training."
     cause = (
         "It is broken (an exception handled, a pattern that never matches), or satisfied always."
@@ -240,8 +242,8 @@ class AntiCorrelatedFunctions(Detector):
 
     From `reward` events, whose lists have the value of each completion: the mean correlation
     (Pearson) of two functions over 50 batches. From the means of the functions: the correlation of
-    their changes from report to report, over about 100 reports. Changes, not levels: functions
-    with opposite trends are not correlated.
+    their changes from report to report, over 40 to 100 reports, and more negative than chance makes
+    it. Changes, not levels: functions with opposite trends are not correlated.
 
     Args:
         correlation: The correlation below which two functions are reported, -1 to 0.
@@ -255,7 +257,8 @@ class AntiCorrelatedFunctions(Detector):
     try_next = "Remove one of them, or grant it on a condition; set `reward_weights`."
 
     _BLOCKS = 5
-    _MIN_CHANGES = 60
+    _MIN_CHANGES = 40
+    _INDEPENDENT = 2 / 3  # of successive changes, which share a value
     _FORGET = 0.9
 
     correlation: float = -0.5
@@ -303,4 +306,8 @@ class AntiCorrelatedFunctions(Detector):
             sums[:] = [self._FORGET * old + new for old, new in zip(sums, news, strict=True)]
             scale = math.sqrt(sums[1]) * math.sqrt(sums[2])
             if sums[3] >= self._MIN_CHANGES and scale > 0:
-                yield (first, second), sums[0] / scale
+                correlation = sums[0] / scale
+                # Fisher's transformation makes it normal, with this standard error.
+                error = 1 / math.sqrt(self._INDEPENDENT * sums[3] - 3)
+                if math.atanh(max(-0.999999, min(correlation, 0.0))) < -critical_value(200) * error:
+                    yield (first, second), correlation

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 from logflume.diagnosis.detector import Detector, state
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import median
@@ -110,6 +112,7 @@ class GradientSpikes(Detector):
 
     signal = "gradient_spikes"
     reads = ("grad_norm",)
+    returns = False
     each_report = True
     meaning = "The norm of the gradient spikes again and again."
     cause = "Outliers in the data or in the importance ratios, or a learning rate that is too high."
@@ -177,8 +180,9 @@ class GradientSpikes(Detector):
 class GradientExplosion(Detector):
     """The gradient norm has risen to many times its usual value, and stays there.
 
-    Its median over ten reports is at least `factor` times the lower quartile of all blocks, and
-    above 1, the usual limit of gradient clipping.
+    Its median over ten reports is at least `factor` times the lower quartile of all blocks, above
+    1, the usual limit of gradient clipping, and its logarithm differs by more than noise: the norms
+    of small batches alternate between two levels in healthy trainings.
 
     Args:
         factor: The rise.
@@ -198,12 +202,14 @@ class GradientExplosion(Detector):
     _limit: float = state(math.inf)
     _usual: float = state(math.nan)
     _limit_at: int = state(0)
+    _spreads: deque[float] = state(lambda: deque(maxlen=60))
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the quartile of all blocks."""
         norms = history["grad_norm"]
         if len(norms.blocks) != self._limit_at:
             self._limit_at = len(norms.blocks)
+            self._spreads.append(_spread_of_logarithms(norms.recent(BLOCK_REPORTS)))
             if self._limit_at >= 3:
                 levels = sorted(block.level for block in norms.blocks)
                 self._usual = levels[len(levels) // 4]
@@ -211,6 +217,8 @@ class GradientExplosion(Detector):
         if norms.last < self._limit or self._usual <= 0 or norms.level(10) < self._limit:
             return None
         value = norms.level(10)
+        if not self._is_significant(math.log(value / self._usual)):
+            return None
         return Evidence(
             f"The norm of the gradient rose from {self._usual:.3g} to {value:.3g}.",
             history.name("grad_norm"),
@@ -218,6 +226,19 @@ class GradientExplosion(Detector):
             self._usual,
             self._limit,
         )
+
+    def _is_significant(self, rise: float) -> bool:
+        error = 1.25 * median(self._spreads) * math.sqrt(2 / BLOCK_REPORTS)
+        return rise > critical_value(4 * len(self._spreads)) * error
+
+
+def _spread_of_logarithms(values: Sequence[float]) -> float:
+    """Return the standard deviation of the logarithms of the positive values."""
+    logarithms = [math.log(value) for value in values if value > 0]
+    if len(logarithms) < 2:
+        return 0.0
+    mean = sum(logarithms) / len(logarithms)
+    return math.sqrt(sum((v - mean) ** 2 for v in logarithms) / (len(logarithms) - 1))
 
 
 class LossDivergence(Detector):
