@@ -174,3 +174,42 @@ def test_nothing_found(tmp_path: Path) -> None:
     assert "nothing found in 300 reports" in output
     empty = run_command(tmp_path, "diagnose", str(record(tmp_path, [], run="b")))
     assert "no reports with metrics" in empty.stdout + empty.stderr
+
+
+def _kl_that_returns() -> list[dict[str, Any]]:
+    levels = [0.05] * 60 + [2.0] * 60 + [0.06] * 150
+    return [
+        {"event": "training", "mode": "train", "step": n, "reward": 0.01 * n, "kl": level}
+        for n, level in enumerate(levels)
+    ]
+
+
+def test_a_problem_that_is_over(tmp_path: Path) -> None:
+    """A finding whose metric came back is marked as over, live and afterwards, and isn't open."""
+    folder = record(tmp_path, _kl_that_returns())
+    run = logflume.open_run(folder)
+    raised, over = (event for event in run if event["event"] == "alert")
+    assert ("kl_runaway", "kl_runaway") == (raised["signal"], over["signal"])
+    assert 115 <= over["over_since"] <= 130
+    (found,) = diagnose_run(folder).findings
+    assert over["over_since"] == found.over_since == found.fields["over_since"]
+    assert [] == open_findings(run)
+    assert (
+        f"over since step {found.over_since}"
+        in run_command(tmp_path, "diagnose", str(folder)).stdout
+    )
+    assert "is over: it was last seen at step" in run_command(tmp_path, "show", str(folder)).stdout
+
+
+def test_a_problem_that_persists_stays_open(tmp_path: Path) -> None:
+    """An entropy that has fallen and stays low is one finding, however long it stays low."""
+    levels = [1.0] * 60 + [0.18] * 400
+    events = (
+        {"event": "training", "step": n, "reward": 0.01 * n, "entropy": level}
+        for n, level in enumerate(levels)
+    )
+    folder = record(tmp_path, events)
+    (found,) = diagnose_run(folder).findings
+    assert ("entropy_collapse", None) == (found.finding.signal, found.over_since)
+    (still,) = open_findings(logflume.open_run(folder))
+    assert "entropy_collapse" == still["signal"]

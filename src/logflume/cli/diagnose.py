@@ -60,6 +60,7 @@ def _print(found: RecordedFinding) -> None:
     places = [
         "" if finding.step is None else f"step {finding.step}",
         f"attempt {found.attempt}" if found.attempt else "",
+        "" if found.over_since is None else f"over since step {found.over_since}",
         "over ranks" if found.rank is None else "",
         found.process or "",
     ]

@@ -254,21 +254,26 @@ def _total_duration_s(run: Run) -> float | None:
 
 
 def _read_alerts(run: Run) -> list[dict[str, Any]]:
-    columns = ["step", "level", "signal", "message", "severity*"]
+    columns = ["step", "level", "signal", "message", "severity*", "[o]ver_since"]
     return run.events("alert", columns=columns).to_pylist()
 
 
 def _alert_lines(alerts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each signal that raised an alert: its last message, and since when."""
+    """Return a line for each signal that raised an alert: its last message, and since when.
+
+    The message of a problem that is over says so.
+    """
     by_signal: dict[Any, list[Mapping[str, Any]]] = {}
     for alert in alerts:
         by_signal.setdefault(alert["signal"] or alert["message"], []).append(alert)
     latest = sorted(by_signal.values(), key=lambda some: some[-1]["step"] or 0)
-    return [
-        f"step {cell(some[-1]['step'])}: {cell(some[-1]['message'])}"
-        + (f" ({len(some)} times since step {cell(some[0]['step'])})" if len(some) > 1 else "")
-        for some in latest[-_MAX_ALERTS:]
-    ]
+    return [_alert_line(some) for some in latest[-_MAX_ALERTS:]]
+
+
+def _alert_line(alerts: Sequence[Mapping[str, Any]]) -> str:
+    last, raised = alerts[-1], [alert for alert in alerts if alert.get("over_since") is None]
+    times = f" ({len(raised)} times since step {cell(alerts[0]['step'])})"
+    return f"step {cell(last['step'])}: {cell(last['message'])}{times if len(raised) > 1 else ''}"
 
 
 def _as_row(name: str, metric: MetricSummary) -> MetricRow:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple, dataclass_transform
 
 from logflume.diagnosis.completions import Condition
 from logflume.diagnosis.error_rate import BLOCK_REPORTS
@@ -10,14 +12,28 @@ from logflume.diagnosis.finding import Evidence, Severity
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series
 
-__all__ = ["Change", "Detector", "has_gained", "risen"]
+__all__ = ["Change", "Detector", "has_gained", "risen", "state"]
 
 
+def state(initial: Callable[[], Any] | float, *, init: Literal[False] = False) -> Any:
+    """Declare a field that a detector keeps between its calls, and that is no option.
+
+    Args:
+        initial: Its initial value, or what makes one.
+        init: For type checkers: it is no parameter of the constructor.
+    """
+    if callable(initial):
+        return field(default_factory=initial, init=init)
+    return field(default=initial, init=init)
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(state,))
 class Detector:
     """Detects one kind of problem in the metrics of a training.
 
     A detector is silent about what it cannot judge: metrics that are missing, or too few reports.
-    Its options are the keyword arguments of its constructor.
+    Its annotated fields are its options, with their defaults: keyword arguments of the constructor.
+    What it keeps between calls is declared with `state`.
 
     Attributes:
         signal: Name of the signal.
@@ -31,6 +47,8 @@ class Detector:
         try_next: What to try, with the keys of the trainers' configurations.
         literature: Where the failure is described.
         shows: What is true of the completions that show it; None if completions can't.
+        returns: Whether the metric comes back to the value before, when the problem is over. If
+            not, it is over without evidence.
     """
 
     signal: ClassVar[str]
@@ -43,6 +61,11 @@ class Detector:
     try_next: ClassVar[str]
     literature: ClassVar[str] = ""
     shows: ClassVar[Condition | None] = None
+    returns: ClassVar[bool] = True
+
+    def __init_subclass__(cls) -> None:
+        """Make the constructor from the declared options."""
+        dataclass(eq=False, kw_only=True)(cls)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Return the evidence for the problem while it persists, else None."""

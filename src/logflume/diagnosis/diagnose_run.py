@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ class RecordedFinding:
         attempt: The attempt.
         rank: The rank; None if the finding is over ranks.
         process: The tag of a forked child, such as `pid77`; None for others.
+        over_since: The last step at which the problem was seen, if it is over; else None.
     """
 
     finding: Finding
     attempt: int
     rank: int | None
     process: str | None = None
+    over_since: int | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -47,6 +49,7 @@ class RecordedFinding:
             **({"process": self.process} if self.process else {}),
             "is_over_ranks": self.rank is None,
             **self.finding.fields,
+            **({} if self.over_since is None else {"over_since": self.over_since}),
         }
 
 
@@ -91,7 +94,8 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
             if has_ranks and event["event"] == "generation":
                 slow_rank.add(writer.rank, event["attempt"], event)
             if writer.rank == 0:
-                findings += watcher.observe(event)
+                watcher.observe(event)
+        findings += watcher.findings
         reports += watcher.reports
     findings += [RecordedFinding(found, attempt, None) for attempt, found in slow_rank.findings()]
     if not reports:
@@ -102,8 +106,8 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
 def open_findings(run: Run) -> list[dict[str, Any]]:
     """Return the alerts of a run that are on record, the most severe first, one of each signal.
 
-    Those of the latest attempt of each step; of several alerts of one signal the last one. Faster
-    than `diagnose_run`, because nothing is judged again.
+    Those of the latest attempt of each step; of several alerts of one signal the last one, unless
+    it says that the problem is over. Faster than `diagnose_run`, because nothing is judged again.
 
     Args:
         run: The run.
@@ -111,11 +115,12 @@ def open_findings(run: Run) -> list[dict[str, Any]]:
     Returns:
         `step`, `signal`, `severity` and `message` of each.
     """
-    names = ["step", "signal", "severity", "message"]
+    names = ["step", "signal", "severity", "message", "over_since"]
     table = run.events("alert")
     rows = table.select([name for name in names if name in table.column_names]).to_pylist()
     latest = {row.get("signal"): {**dict.fromkeys(names), **row} for row in rows}
-    return sorted(latest.values(), key=lambda row: -_rank_of(row["severity"]))
+    still = [row for row in latest.values() if row.pop("over_since") is None]
+    return sorted(still, key=lambda row: -_rank_of(row["severity"]))
 
 
 def _rank_of(severity: Any) -> int:
@@ -128,13 +133,14 @@ class _Watcher:
 
     def __init__(self, writer: Writer, note: Callable[[str], None]) -> None:
         self.reports = 0
+        self.findings: list[RecordedFinding] = []
         self._writer = writer
         self._note = note
         self._attempt: int | None = None
         self._diagnosis = Diagnosis()
 
-    def observe(self, event: dict[str, Any]) -> Iterator[RecordedFinding]:
-        """Add an event, and yield what it reveals."""
+    def observe(self, event: dict[str, Any]) -> None:
+        """Add an event, and what it reveals."""
         has_config = event["event"] == "run_started" and event.get("config") is not None
         if event["attempt"] != self._attempt or has_config:
             options = read_options(event.get("config"), self._note)
@@ -144,7 +150,19 @@ class _Watcher:
         self.reports += max(0, self._diagnosis.reports - before)
         writer = self._writer
         for finding in found:
-            yield RecordedFinding(finding, event["attempt"], writer.rank, writer.process)
+            if finding.over_since is None:
+                where = event["attempt"], writer.rank, writer.process
+                self.findings.append(RecordedFinding(finding, *where))
+            else:
+                self._close(finding, event["attempt"])
+
+    def _close(self, over: Finding, attempt: int) -> None:
+        """Mark the latest finding of this signal as over."""
+        for index in reversed(range(len(self.findings))):
+            found = self.findings[index]
+            if found.finding.signal == over.signal and found.attempt == attempt:
+                self.findings[index] = replace(found, over_since=over.over_since)
+                return
 
 
 def _read_events(writer: Writer, types: frozenset[str]) -> Iterator[dict[str, Any]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 
-from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.detector import Detector, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -59,14 +60,14 @@ class EvaluationFalling(Detector):
 
     _LOSS_SHARE = 0.1
 
-    def __init__(self, *, share: float = 0.15) -> None:
-        self._shares = {"eval/reward": share, "eval/accuracy": share, "eval/loss": self._LOSS_SHARE}
-        self._points = {metric: _Points() for metric in self._shares}
+    share: float = 0.15
+    _points: defaultdict[str, _Points] = state(lambda: defaultdict(_Points))
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three evaluations with the best three."""
         found = None
-        for metric, share in self._shares.items():
+        for metric in self.reads:
+            share = self._LOSS_SHARE if metric == "eval/loss" else self.share
             trained = metric.removeprefix("eval/")
             if self._points[metric].add(history[metric], history[trained]) and found is None:
                 found = self._compare(history, metric, share)
@@ -118,15 +119,14 @@ class EvaluationGap(Detector):
 
     _SHARE_OF_GAIN = 0.5
 
-    def __init__(self, *, share: float = 0.3) -> None:
-        self._share = share
-        self._points = {metric: _Points() for metric in self.reads}
+    share: float = 0.3
+    _points: defaultdict[str, _Points] = state(lambda: defaultdict(_Points))
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the gap at the last three evaluations with that at the first three."""
         found = None
-        for metric, points in self._points.items():
-            trained = history[metric.removeprefix("eval/")]
+        for metric in self.reads:
+            points, trained = self._points[metric], history[metric.removeprefix("eval/")]
             if points.add(history[metric], trained) and found is None:
                 found = self._compare(history, metric, points)
         return found
@@ -135,7 +135,7 @@ class EvaluationGap(Detector):
         gaps = [t - e for t, e in zip(points.trained, points.evaluated, strict=True)]
         means = _means(gaps)
         before, value = means[0], means[-1]
-        limit = before + self._share * abs(points.trained[-1])
+        limit = before + self.share * abs(points.trained[-1])
         if value <= limit or not _is_significant(gaps, value - before):
             return None
         gain = points.trained[-1] - points.trained[_MEAN_OF - 1]

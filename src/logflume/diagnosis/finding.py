@@ -53,6 +53,7 @@ class Finding:
         try_next: What to try, with keys of the trainer's configuration.
         completions: Ids of completions that show it.
         condition: What is true of these completions.
+        over_since: The problem was found before, and is over: the last step at which it was seen.
     """
 
     signal: str
@@ -63,6 +64,7 @@ class Finding:
     try_next: str
     completions: tuple[str, ...] = ()
     condition: str | None = None
+    over_since: int | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -76,10 +78,11 @@ class Finding:
             "value": evidence.value,
             "before": evidence.before,
             "threshold": evidence.threshold,
-            "cause": self.cause,
-            "try_next": self.try_next,
+            "cause": self.cause or None,
+            "try_next": self.try_next or None,
             "completions": list(self.completions) or None,
             "condition": self.condition if self.completions else None,
+            "over_since": self.over_since,
             **evidence.fields,
         }
         return {name: value for name, value in fields.items() if value is not None}

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.detector import Detector, state
+from logflume.diagnosis.error_rate import critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
@@ -60,8 +61,7 @@ class GroupsWithoutSignal(Detector):
     _NEARLY_ALL = 0.98
     _NEARLY_ALL_BLOCKS = 15
 
-    def __init__(self, *, share: float = 0.8) -> None:
-        self._share = share
+    share: float = 0.8
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at the share of groups without a spread, then at those all right or all wrong."""
@@ -74,9 +74,9 @@ class GroupsWithoutSignal(Detector):
     def _evaluate(self, history: History, metric: str, kind: str | None) -> Evidence | None:
         series = history[metric]
         share, error = series.mean_and_error(self._REPORTS)
-        if not share >= self._share:  # NaN: too few reports
+        if not share >= self.share:  # NaN: too few reports
             return None
-        if share - self._ERRORS * error < self._share - self._MARGIN:
+        if share - self._ERRORS * error < self.share - self._MARGIN:
             return None
         lowest = min(block.mean for block in series.blocks)
         has_risen = share - lowest >= self._RISE and series.is_significant(share - lowest)
@@ -98,7 +98,7 @@ class GroupsWithoutSignal(Detector):
             name,
             share,
             lowest,
-            self._share,
+            self.share,
             signal=kind,
             severity="info" if kind == _TOO_EASY else None,
         )
@@ -131,6 +131,7 @@ class ConstantFunction(Detector):
     signal = "constant_function"
     severity = "info"
     reads = ("reward",)
+    returns = False
     meaning = "A reward function is constant, so that it doesn't influence the training."
     cause = (
         "It is broken (an exception handled, a pattern that never matches), or satisfied always."
@@ -139,8 +140,7 @@ class ConstantFunction(Detector):
 
     _SATISFIED = 1.0
 
-    def __init__(self, *, reports: int = 100) -> None:
-        self._reports = reports
+    reports: int = 100
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at how long each function has been constant."""
@@ -148,14 +148,14 @@ class ConstantFunction(Detector):
         if not any(one.constant == 1 for one in series.values()):
             return None
         for name, one in series.items():
-            if one.constant < self._reports // 3:
+            if one.constant < self.reports // 3:
                 continue
             spread = history[f"rewards/{name}/std"]
             if spread.count and spread.last > 0:
                 continue
             is_from_start = (
                 one.constant == one.count
-                and one.constant >= self._reports
+                and one.constant >= self.reports
                 and one.last != self._SATISFIED
             )
             usual = one.blocks[len(one.blocks) // 4].level if one.blocks else one.last
@@ -198,8 +198,7 @@ class DominatingFunction(Detector):
     _BLOCKS = 5
     _ACTIVE = 0.4
 
-    def __init__(self, *, share: float = 0.995) -> None:
-        self._share = share
+    share: float = 0.995
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at the shares of the last five blocks."""
@@ -210,7 +209,7 @@ class DominatingFunction(Detector):
         }
         shares = shares or self._shares_of_spreads(history)
         name = max(shares, key=lambda name: shares[name], default=None)
-        if name is None or not shares[name] >= self._share:  # NaN: too few blocks
+        if name is None or not shares[name] >= self.share:  # NaN: too few blocks
             return None
         return Evidence(
             f"{name} accounts for {shares[name]:.1%} of the variance of the reward: the other "
@@ -218,7 +217,7 @@ class DominatingFunction(Detector):
             None,
             shares[name],
             None,
-            self._share,
+            self.share,
             fields={"function": name},
         )
 
@@ -243,8 +242,8 @@ class AntiCorrelatedFunctions(Detector):
 
     From `reward` events, whose lists have the value of each completion: the mean correlation
     (Pearson) of two functions over 50 batches. From the means of the functions: the correlation of
-    their changes from report to report, over about 100 reports. Changes, not levels: functions
-    with opposite trends are not correlated.
+    their changes from report to report, over 40 to 100 reports, and more negative than chance makes
+    it. Changes, not levels: functions with opposite trends are not correlated.
 
     Args:
         correlation: The correlation below which two functions are reported, -1 to 0.
@@ -258,12 +257,12 @@ class AntiCorrelatedFunctions(Detector):
     try_next = "Remove one of them, or grant it on a condition; set `reward_weights`."
 
     _BLOCKS = 5
-    _MIN_CHANGES = 60
+    _MIN_CHANGES = 40
+    _INDEPENDENT = 2 / 3  # of successive changes, which share a value
     _FORGET = 0.9
 
-    def __init__(self, *, correlation: float = -0.5) -> None:
-        self._limit = correlation
-        self._sums: dict[tuple[str, str], list[float]] = {}
+    correlation: float = -0.5
+    _sums: dict[tuple[str, str], list[float]] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at the lowest correlation."""
@@ -275,7 +274,7 @@ class AntiCorrelatedFunctions(Detector):
         if not correlations and "reward" in history.completed:
             correlations = dict(self._correlations_of_changes(history))
         pair = min(correlations, key=lambda pair: correlations[pair], default=None)
-        if pair is None or not correlations[pair] <= self._limit:
+        if pair is None or not correlations[pair] <= self.correlation:
             return None
         first, second = pair
         return Evidence(
@@ -284,7 +283,7 @@ class AntiCorrelatedFunctions(Detector):
             None,
             correlations[pair],
             None,
-            self._limit,
+            self.correlation,
             fields={"function": first, "other_function": second},
         )
 
@@ -307,4 +306,8 @@ class AntiCorrelatedFunctions(Detector):
             sums[:] = [self._FORGET * old + new for old, new in zip(sums, news, strict=True)]
             scale = math.sqrt(sums[1]) * math.sqrt(sums[2])
             if sums[3] >= self._MIN_CHANGES and scale > 0:
-                yield (first, second), sums[0] / scale
+                correlation = sums[0] / scale
+                # Fisher's transformation makes it normal, with this standard error.
+                error = 1 / math.sqrt(self._INDEPENDENT * sums[3] - 3)
+                if math.atanh(max(-0.999999, min(correlation, 0.0))) < -critical_value(200) * error:
+                    yield (first, second), correlation

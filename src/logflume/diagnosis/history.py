@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from logflume.events.metric_names import find_metric
 __all__ = ["History"]
 
 _MAX_FUNCTIONS = 16
+_STRIDES = 21
 _MAX_SERIES = 128
 _MAX_PLANS = 256
 _MAX_MAGNITUDE = 1e150  # squares of larger values overflow to infinity
@@ -66,6 +68,7 @@ class History:
         nonfinite: NaN and infinities of the latest report by metric.
         completed: The metrics of which the latest report completed a block.
         functions: Names of the reward functions, in the order of their first report.
+        strides: Steps between the last reports.
     """
 
     def __init__(self) -> None:
@@ -74,10 +77,12 @@ class History:
         self.nonfinite: dict[str, float] = {}
         self.completed: set[str] = set()
         self.functions: list[str] = []
+        self.strides: deque[int] = deque(maxlen=_STRIDES)
         self._series: dict[str, Series] = {}
         self._names: dict[str, str] = {}
         self._plans: dict[tuple[str, tuple[str, ...]], _Plan] = {}
         self._last_tokens = math.nan
+        self._report_step: int | None = None
 
     def __getitem__(self, metric: str) -> Series:
         """Return the series of a metric, which is empty if it was never reported."""
@@ -85,6 +90,14 @@ class History:
 
     def __contains__(self, metric: str) -> bool:
         return self[metric].count > 0
+
+    @property
+    def stride(self) -> int:
+        """Steps from one report to the next, at least 1: `logging_steps` of TRL.
+
+        The median of the last ones, so that gaps and resets don't change it.
+        """
+        return max(1, sorted(self.strides)[len(self.strides) // 2]) if self.strides else 1
 
     def metrics(self, prefix: str) -> list[str]:
         """Return the metrics whose names begin with a prefix."""
@@ -94,13 +107,21 @@ class History:
         """Return the name under which the trainer reports a metric."""
         return self._names.get(metric, metric)
 
+    def metric_of(self, name: str | None) -> str | None:
+        """Return the metric that the trainer reports under a name; None if there is none."""
+        return next((ours for ours, reported in self._names.items() if reported == name), None)
+
     def add_report(self, event: Mapping[str, Any]) -> frozenset[str]:
         """Add the metrics of a `training`, `reward` or `generation` event; return which it has."""
         plan = self._plan(event, "report", find_metric)
         if not plan.fields:
             return plan.metrics
+        before = self._report_step
         self._begin(event)
         self.reports += 1
+        step = self._report_step = self.step
+        if step is not None and before is not None and step > before:
+            self.strides.append(step - before)
         self._read(event, plan)
         if "step_time" in plan.metrics:
             self._derive_seconds_per_token()

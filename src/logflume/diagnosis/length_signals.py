@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 from logflume.diagnosis.detector import Detector, has_gained, risen
 from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
+from logflume.diagnosis.scale import reward_scale
 
 __all__ = ["LengthCollapse", "LengthGrowth", "Truncation"]
 
@@ -13,9 +17,11 @@ __all__ = ["LengthCollapse", "LengthGrowth", "Truncation"]
 class LengthGrowth(Detector):
     """Completions become longer, but the reward doesn't rise.
 
-    The mean length of the last three blocks is compared with three blocks 50, 100, 200 and 400
-    reports before. It has to grow by `factor`, and by more than noise. The gain of the reward over
-    the same time, including one standard error of independent reports, has to be below 5 %.
+    The last two blocks of the mean length are compared with the shortest two of the last 400
+    reports. Both have to be `factor` times as long, and longer by more than noise. The reward is
+    compared with what it was before the last three quarters of the growth: its gain, including one
+    standard error of independent reports, has to be below 5 % of its scale; below 10 % where the
+    length grew by the square of `factor`, and so on.
 
     Args:
         factor: The growth.
@@ -36,37 +42,42 @@ class LengthGrowth(Detector):
     )
     shows = "longest of the last completions"
 
-    _LAGS = (5, 10, 20, 40)
+    _BLOCKS = 42
+    _MIN_BLOCKS = 5
     _MAX_GAIN = 0.05
+    _BEGUN = 0.25
 
-    def __init__(self, *, factor: float = 1.6) -> None:
-        self._factor = factor
+    factor: float = 1.6
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the last three blocks with earlier ones."""
+        """Compare the last two blocks with the shortest two."""
         lengths, rewards = history[self.reads[0]], history["reward"]
-        for lag in self._LAGS:
-            if len(lengths.blocks) < lag + 3 or len(rewards.blocks) < 3:
-                return None
-            before, value = lengths.mean(3, before=lag), lengths.mean(3)
-            if value < self._factor * before or not lengths.is_significant(value - before, 3, 3):
-                continue
-            reward_before = rewards.mean_at(lengths.blocks[-1 - lag].end)
-            reward = rewards.mean(3)
-            limit = self._MAX_GAIN * max(abs(reward), abs(reward_before))
-            if not reward - reward_before + rewards.error(3, 3) / CORRELATION_FACTOR < limit:
-                continue
-            name = history.name(self.reads[0])
-            return Evidence(
-                f"Over {10 * lag} reports {name} grew from {before:.4g} to {value:.4g} while the "
-                f"reward went from {reward_before:.3g} to {reward:.3g}.",
-                name,
-                value,
-                before,
-                self._factor * before,
-                fields={"reward_before": reward_before, "reward": reward},
-            )
-        return None
+        if len(lengths.blocks) < self._MIN_BLOCKS or len(rewards.blocks) < 2:
+            return None
+        levels = [block.level for block in lengths.blocks[-self._BLOCKS :]]
+        now = levels[-2:]
+        before = min((a + b) / 2 for a, b in pairwise(levels[:-2]))
+        value = (now[0] + now[1]) / 2
+        if not min(now) >= self.factor * before > 0:
+            return None
+        if not lengths.is_significant(value - before, 2, 2):
+            return None
+        begun = lengths.crossing(before + self._BEGUN * (value - before), is_rise=True)
+        reward_before, reward = rewards.mean_at(begun, blocks=2), rewards.mean(2)
+        times = math.log(value / before) / math.log(self.factor)
+        limit = times * self._MAX_GAIN * reward_scale(history)
+        if not reward - reward_before + rewards.error(2, 2) / CORRELATION_FACTOR < limit:
+            return None
+        name = history.name(self.reads[0])
+        return Evidence(
+            f"{name} grew from {before:.4g} to {value:.4g} while the reward went from "
+            f"{reward_before:.3g} to {reward:.3g}.",
+            name,
+            value,
+            before,
+            self.factor * before,
+            fields={"reward_before": reward_before, "reward": reward},
+        )
 
 
 class LengthCollapse(Detector):
@@ -86,16 +97,15 @@ class LengthCollapse(Detector):
 
     _GAIN = 0.05
 
-    def __init__(self, *, share: float = 0.35) -> None:
-        self._share = share
+    share: float = 0.35
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the highest block."""
         lengths = history[self.reads[0]]
         top = lengths.top
-        if top is None or lengths.last > self._share * top.level or len(lengths.blocks) < 3:
+        if top is None or lengths.last > self.share * top.level or len(lengths.blocks) < 3:
             return None
-        value, limit = lengths.level(10), self._share * top.level
+        value, limit = lengths.level(10), self.share * top.level
         if value > limit or not lengths.is_significant(top.level - value):
             return None
         long = lengths.crossing(0.8 * top.level, is_rise=False)
@@ -134,16 +144,15 @@ class Truncation(Detector):
     _FROM_START_BLOCKS = 10
     _FROM_START_SHARE = 0.8
 
-    def __init__(self, *, share: float = 0.5) -> None:
-        self._share = share
+    share: float = 0.5
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the lowest block."""
         metric = next((metric for metric in self.reads if metric in history), self.reads[0])
         series = history[metric]
-        if series.last < self._share:
+        if series.last < self.share:
             return None
-        change = risen(series, level=self._share, rise=self._share / 2, reports=self._REPORTS)
+        change = risen(series, level=self.share, rise=self.share / 2, reports=self._REPORTS)
         name = history.name(metric)
         if change is not None:
             return Evidence(
@@ -151,7 +160,7 @@ class Truncation(Detector):
                 name,
                 change.value,
                 change.before,
-                self._share,
+                self.share,
             )
         if len(series.blocks) < self._FROM_START_BLOCKS:
             return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 
 from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import SECONDS_PER_TOKEN, History
-from logflume.diagnosis.series import Series
+from logflume.diagnosis.series import Series, median
 
 __all__ = ["GpuIdle", "MemoryGrowth", "ThroughputDecay"]
 
@@ -16,11 +17,11 @@ __all__ = ["GpuIdle", "MemoryGrowth", "ThroughputDecay"]
 class ThroughputDecay(Detector):
     """A step takes longer, for the same number of tokens.
 
-    The last two blocks are compared with the fastest three successive ones. The duration has to
-    grow by `factor`, and so does the duration for each token, where tokens are reported. Without
-    tokens, longer completions explain a longer step, and a step that takes longer at once may be a
-    larger batch: no jump may explain half of the growth. A reported throughput has to fall by the
-    same factor.
+    The last two blocks are compared with the fastest two successive ones. The duration has to grow
+    by `factor`, and so does the duration for each token, where tokens are reported. Without tokens,
+    longer completions explain a longer step, and a step that takes longer from one report to the
+    next may be a larger batch: no jump within three reports may explain half of the growth. A
+    reported throughput has to fall by the same factor.
 
     Args:
         factor: The growth of the duration.
@@ -36,13 +37,13 @@ class ThroughputDecay(Detector):
         "GPUs and the memory of the process."
     )
 
-    _MIN_BLOCKS = 6
+    _MIN_BLOCKS = 5
+    _RECENT_BLOCKS = 5
 
-    def __init__(self, *, factor: float = 1.5) -> None:
-        self._factor = factor
+    factor: float = 1.5
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the last two blocks with the fastest three."""
+        """Compare the last two blocks with the fastest two."""
         if "throughput" in history:
             rate = history["throughput"]
             if (change := self._fallen(rate)) is None:
@@ -64,29 +65,37 @@ class ThroughputDecay(Detector):
     def _grown(self, times: Series) -> tuple[float, float] | None:
         if len(times.blocks) < self._MIN_BLOCKS:
             return None
-        fastest = min(_means_of_three(times))
+        fastest = min(_means_of_two(times))
         value = min(block.level for block in times.blocks[-2:])
-        is_slow = value >= self._factor * fastest > 0
-        return (fastest, value) if is_slow and times.is_significant(value - fastest, 2, 3) else None
+        is_slow = value >= self.factor * fastest > 0
+        return (fastest, value) if is_slow and times.is_significant(value - fastest, 2, 2) else None
 
     def _fallen(self, rates: Series) -> tuple[float, float] | None:
         if len(rates.blocks) < self._MIN_BLOCKS:
             return None
-        highest = max(_means_of_three(rates))
+        highest = max(_means_of_two(rates))
         value = max(block.level for block in rates.blocks[-2:])
-        is_slow = self._factor * value <= highest
-        return (highest, value) if is_slow and rates.is_significant(highest - value, 2, 3) else None
+        is_slow = self.factor * value <= highest
+        return (highest, value) if is_slow and rates.is_significant(highest - value, 2, 2) else None
 
     def _is_gradual(self, times: Series, lengths: Series) -> bool:
         growth = 1.0
         if lengths.bottom is not None and lengths.bottom.level > 0:
             growth = max(1.0, lengths.mean(2) / lengths.bottom.level)
         levels = [block.level for block in times.blocks]
-        fastest = min(_means_of_three(times))
-        if levels[-1] < self._factor * growth * fastest:
+        fastest = min(_means_of_two(times))
+        if levels[-1] < self.factor * growth * fastest:
             return False
-        jump = max(b / a for a, b in zip(levels, levels[2:], strict=False) if a > 0)
-        return jump * jump < levels[-1] / fastest
+        jumps = [b / a if a > 0 else 1.0 for a, b in zip(levels, levels[2:], strict=False)]
+        if max(jumps) ** 2 < levels[-1] / fastest:
+            return True
+        if jumps.index(max(jumps)) < len(levels) - self._RECENT_BLOCKS:
+            return False
+        # Among the values that are kept, a steep rise differs from a jump.
+        values = times.recent(10 * self._RECENT_BLOCKS)
+        smooth = [median(values[i : i + 3]) for i in range(len(values) - 2)]
+        jump = max(b / a if a > 0 else math.inf for a, b in zip(smooth, smooth[3:], strict=False))
+        return jump**2 < levels[-1] / fastest
 
     def _found(self, history: History, metric: str, before: float, value: float) -> Evidence:
         name = history.name(metric)
@@ -95,13 +104,12 @@ class ThroughputDecay(Detector):
             name,
             value,
             before,
-            before * self._factor if metric == "step_time" else before / self._factor,
+            before * self.factor if metric == "step_time" else before / self.factor,
         )
 
 
-def _means_of_three(series: Series) -> Iterator[float]:
-    levels = [block.level for block in series.blocks]
-    return (sum(levels[index : index + 3]) / 3 for index in range(len(levels) - 2))
+def _means_of_two(series: Series) -> Iterator[float]:
+    return ((a.level + b.level) / 2 for a, b in pairwise(series.blocks))
 
 
 class GpuIdle(Detector):
@@ -119,8 +127,7 @@ class GpuIdle(Detector):
 
     _BUSY_PERCENT = 40.0
 
-    def __init__(self, *, percent: float = 15.0) -> None:
-        self._percent = percent
+    percent: float = 15.0
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last 20 samples of each GPU with its highest block."""
@@ -129,14 +136,14 @@ class GpuIdle(Detector):
             if not metric.endswith("/utilization_percent") or series.top is None:
                 continue
             value = series.level(20)
-            if series.top.level >= self._BUSY_PERCENT and value <= self._percent:
+            if series.top.level >= self._BUSY_PERCENT and value <= self.percent:
                 name = history.name(metric)
                 return Evidence(
                     f"{name} fell from {series.top.level:.0f} to {value:.0f} %.",
                     name,
                     value,
                     series.top.level,
-                    self._percent,
+                    self.percent,
                 )
         return None
 
@@ -153,6 +160,7 @@ class MemoryGrowth(Detector):
 
     signal = "memory_growth"
     reads = ("machine/",)
+    returns = False
     meaning = "Memory use grows without an end."
     cause = "A leak: tensors kept with their graph, growing caches, completions kept in a list."
     try_next = "Look for lists that grow; detach tensors that are kept; restart from a checkpoint."
@@ -160,8 +168,7 @@ class MemoryGrowth(Detector):
     _BLOCKS = 10
     _SECOND_HALF = 0.6
 
-    def __init__(self, *, share: float = 0.15) -> None:
-        self._share = share
+    share: float = 0.15
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at the last ten blocks of each memory metric."""
@@ -169,7 +176,7 @@ class MemoryGrowth(Detector):
             levels = [block.level for block in history[metric].blocks[-self._BLOCKS - 1 :]]
             if metric.endswith("percent") or len(levels) <= self._BLOCKS or levels[0] <= 0:
                 continue
-            if levels[-1] < (1 + self._share) * levels[0]:
+            if levels[-1] < (1 + self.share) * levels[0]:
                 continue
             middle = levels[self._BLOCKS // 2]
             is_steady = levels[-1] - middle >= self._SECOND_HALF * (middle - levels[0])
@@ -181,6 +188,6 @@ class MemoryGrowth(Detector):
                     name,
                     levels[-1],
                     levels[0],
-                    (1 + self._share) * levels[0],
+                    (1 + self.share) * levels[0],
                 )
         return None

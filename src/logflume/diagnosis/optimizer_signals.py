@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
-from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.detector import Detector, state
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import median
@@ -110,6 +112,7 @@ class GradientSpikes(Detector):
 
     signal = "gradient_spikes"
     reads = ("grad_norm",)
+    returns = False
     each_report = True
     meaning = "The norm of the gradient spikes again and again."
     cause = "Outliers in the data or in the importance ratios, or a learning rate that is too high."
@@ -124,13 +127,13 @@ class GradientSpikes(Detector):
     _RATES = (1 / 200, 1 / 25)
     _PROBABILITY = 1 / 5_000
 
-    def __init__(self, *, factor: float = 10.0) -> None:
-        self._factor = factor
-        self._spikes: deque[tuple[int, float]] = deque()
-        self._earlier = self._seen = 0
-        self._limit_at = 0
-        self._limit = math.inf
-        self._usual = math.nan
+    factor: float = 10.0
+    _spikes: deque[tuple[int, float]] = state(deque)
+    _earlier: int = state(0)
+    _seen: int = state(0)
+    _limit_at: int = state(0)
+    _limit: float = state(math.inf)
+    _usual: float = state(math.nan)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the latest norm with those of the blocks before, and count the spikes."""
@@ -171,14 +174,15 @@ class GradientSpikes(Detector):
         deviation = 1.4826 * median([abs(value - middle) for value in logarithms])
         outside = math.exp(min(self._DEVIATIONS * deviation, 50.0))
         self._usual = usual
-        self._limit = usual * max(self._factor, min(outside, self._MAX_FACTOR))
+        self._limit = usual * max(self.factor, min(outside, self._MAX_FACTOR))
 
 
 class GradientExplosion(Detector):
     """The gradient norm has risen to many times its usual value, and stays there.
 
-    Its median over ten reports is at least `factor` times the lower quartile of all blocks, and
-    above 1, the usual limit of gradient clipping.
+    Its median over ten reports is at least `factor` times the lower quartile of all blocks, above
+    1, the usual limit of gradient clipping, and its logarithm differs by more than noise: the norms
+    of small batches alternate between two levels in healthy trainings.
 
     Args:
         factor: The rise.
@@ -194,24 +198,27 @@ class GradientExplosion(Detector):
 
     _CLIPPING = 1.0
 
-    def __init__(self, *, factor: float = 20.0) -> None:
-        self._factor = factor
-        self._limit = math.inf
-        self._usual = math.nan
-        self._limit_at = 0
+    factor: float = 20.0
+    _limit: float = state(math.inf)
+    _usual: float = state(math.nan)
+    _limit_at: int = state(0)
+    _spreads: deque[float] = state(lambda: deque(maxlen=60))
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the quartile of all blocks."""
         norms = history["grad_norm"]
         if len(norms.blocks) != self._limit_at:
             self._limit_at = len(norms.blocks)
+            self._spreads.append(_spread_of_logarithms(norms.recent(BLOCK_REPORTS)))
             if self._limit_at >= 3:
                 levels = sorted(block.level for block in norms.blocks)
                 self._usual = levels[len(levels) // 4]
-                self._limit = max(self._factor * self._usual, self._CLIPPING)
+                self._limit = max(self.factor * self._usual, self._CLIPPING)
         if norms.last < self._limit or self._usual <= 0 or norms.level(10) < self._limit:
             return None
         value = norms.level(10)
+        if not self._is_significant(math.log(value / self._usual)):
+            return None
         return Evidence(
             f"The norm of the gradient rose from {self._usual:.3g} to {value:.3g}.",
             history.name("grad_norm"),
@@ -219,6 +226,19 @@ class GradientExplosion(Detector):
             self._usual,
             self._limit,
         )
+
+    def _is_significant(self, rise: float) -> bool:
+        error = 1.25 * median(self._spreads) * math.sqrt(2 / BLOCK_REPORTS)
+        return rise > critical_value(4 * len(self._spreads)) * error
+
+
+def _spread_of_logarithms(values: Sequence[float]) -> float:
+    """Return the standard deviation of the logarithms of the positive values."""
+    logarithms = [math.log(value) for value in values if value > 0]
+    if len(logarithms) < 2:
+        return 0.0
+    mean = sum(logarithms) / len(logarithms)
+    return math.sqrt(sum((v - mean) ** 2 for v in logarithms) / (len(logarithms) - 1))
 
 
 class LossDivergence(Detector):
@@ -239,18 +259,17 @@ class LossDivergence(Detector):
     cause = "A learning rate that is too high, or a policy far from the one that was sampled."
     try_next = "Lower `learning_rate`; lower `num_iterations` or `steps_per_generation`."
 
-    def __init__(self, *, rise: float = 1.0) -> None:
-        self._rise = rise
+    rise: float = 1.0
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the lowest block and the first ones."""
         losses = history["loss"]
         bottom = losses.bottom
-        if bottom is None or losses.last < bottom.level + self._rise or len(losses.blocks) < 3:
+        if bottom is None or losses.last < bottom.level + self.rise or len(losses.blocks) < 3:
             return None
         value = losses.level(10)
         first = max(abs(block.level) for block in losses.blocks[:3])
-        limit = max(bottom.level + self._rise, 2 * first)
+        limit = max(bottom.level + self.rise, 2 * first)
         if value < limit or not losses.is_significant(value - bottom.level):
             return None
         return Evidence(
@@ -283,9 +302,8 @@ class LearningRateZero(Detector):
     _AT_ONCE_REPORTS = 3
     _HIGH = 0.1
 
-    def __init__(self, *, reports: int = 20) -> None:
-        self._reports = reports
-        self._before = math.nan
+    reports: int = 20
+    _before: float = state(math.nan)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Count the reports with a rate of zero."""
@@ -294,7 +312,7 @@ class LearningRateZero(Detector):
             self._before = rates.last
             return None
         has_dropped = self._before > self._HIGH * rates.highest
-        if rates.constant < (self._AT_ONCE_REPORTS if has_dropped else self._reports):
+        if rates.constant < (self._AT_ONCE_REPORTS if has_dropped else self.reports):
             return None
         before = f"after {self._before:.3g} " if self._before == self._before else ""
         return Evidence(
@@ -319,13 +337,12 @@ class NoGradient(Detector):
     cause = "All groups have equal rewards, all tokens are masked, or no parameter is trainable."
     try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
 
-    def __init__(self, *, reports: int = 50) -> None:
-        self._reports = reports
+    reports: int = 50
 
     def evaluate(self, history: History) -> Evidence | None:
         """Count the reports with a norm of zero."""
         norms = history["grad_norm"]
-        if norms.last != 0.0 or norms.constant < self._reports:
+        if norms.last != 0.0 or norms.constant < self.reports:
             return None
         return Evidence(
             f"The norm of the gradient has been zero for {norms.constant} reports.",

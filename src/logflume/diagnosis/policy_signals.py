@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
-from logflume.diagnosis.detector import Change, Detector, risen
+from logflume.diagnosis.detector import Change, Detector, risen, state
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series
@@ -48,22 +49,22 @@ class KlRunaway(Detector):
     literature = "Gao et al. 2023, arXiv:2210.10760; Schulman 2020, Approximating KL Divergence"
     shows = "highest rewards of the last completions"
 
+    _LEVELS: ClassVar = {
+        "kl": 1.0,
+        "update_kl": 0.2,
+        "mismatch_kl": 0.2,
+        "objective/kl": 40.0,  # a sum over the tokens of a completion
+    }
     _FAR = 6.0
     _GROWTH = 1.3
 
-    def __init__(self, *, factor: float = 4.0, level: float = 0.5) -> None:
-        self._factor = factor
-        self._levels = {
-            "kl": level,
-            "update_kl": level / 5,
-            "mismatch_kl": level / 5,
-            "objective/kl": 40 * level,  # a sum over the tokens of a completion
-        }
+    factor: float = 4.0
+    level: float = 0.5
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the middle of the training."""
-        for metric, level in self._levels.items():
-            series = history[metric]
+        for metric in self.reads:
+            series, level = history[metric], self._LEVELS[metric] * self.level
             if series.last < level:
                 continue
             # Trainers without rewards, such as KTO, report sums over completions under this name.
@@ -89,7 +90,7 @@ class KlRunaway(Detector):
         index = round((len(blocks) - 1) / 2 - 0.25)
         near = blocks[max(0, index - 1) : index + 2]
         middle = sum(block.level for block in near) / len(near)
-        if value >= self._factor * middle and series.is_significant(value - middle, 1, 3):
+        if value >= self.factor * middle and series.is_significant(value - middle, 1, 3):
             return Change(middle, value)
         before = series.mean_at(blocks[-1].end - 50)
         is_far = value >= far and value >= self._GROWTH * before
@@ -125,11 +126,10 @@ class EntropyCollapse(Detector):
     _FAST_FALL = 0.2
     _FAST_BLOCKS = 5
 
-    def __init__(self, *, share: float = 0.12, level: float = 0.15) -> None:
-        self._share = share
-        self._level = level
-        self._limits: list[tuple[float, float, int]] = []
-        self._limits_at = 0
+    share: float = 0.12
+    level: float = 0.15
+    _limits: list[tuple[float, float, int]] = state(list)
+    _limits_at: int = state(0)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the highest block and the last ones."""
@@ -150,7 +150,7 @@ class EntropyCollapse(Detector):
         top = series.top
         if top is None or top.level <= 0 or len(series.blocks) < 3:
             return []
-        slow = top.level, min(self._share * top.level, self._level), 1
+        slow = top.level, min(self.share * top.level, self.level), 1
         before = series.mean_at(series.blocks[-1].end - 10 * self._FAST_BLOCKS)
         if before != before:  # NaN: too few reports
             return [slow]
@@ -184,17 +184,16 @@ class EntropyExplosion(Detector):
     literature = "Cui et al. 2025, arXiv:2505.22617"
     shows = "longest of the last completions"
 
-    def __init__(self, *, factor: float = 3.0, rise: float = 1.0) -> None:
-        self._factor = factor
-        self._rise = rise
+    factor: float = 3.0
+    rise: float = 1.0
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the lowest block."""
         series = history["entropy"]
         if series.bottom is None:
             return None
-        limit = max(self._factor * series.bottom.level, self._rise)
-        change = risen(series, level=limit, rise=self._rise, reports=10)
+        limit = max(self.factor * series.bottom.level, self.rise)
+        change = risen(series, level=limit, rise=self.rise, reports=10)
         if change is None:
             return None
         name = history.name("entropy")
@@ -222,13 +221,12 @@ class ClipSaturation(Detector):
     try_next = "Lower `learning_rate`, `num_iterations` (TRL) or `ppo_epochs` (verl)."
     literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
 
-    def __init__(self, *, share: float = 0.3) -> None:
-        self._share = share
+    share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the share, and the lowest block."""
         series = history[self.reads[0]]
-        change = risen(series, level=self._share, rise=self._share / 2, reports=20)
+        change = risen(series, level=self.share, rise=self.share / 2, reports=20)
         if change is None:
             return None
         name = history.name(self.reads[0])
@@ -237,7 +235,7 @@ class ClipSaturation(Detector):
             name,
             change.value,
             change.before,
-            self._share,
+            self.share,
         )
 
 
@@ -265,24 +263,23 @@ class ImportanceRatioOff(Detector):
     )
     literature = "Yao et al. 2025, Your Efficient RL Framework Secretly Brings You Off-Policy RL"
 
-    def __init__(self, *, factor: float = 1.3, difference: float = 0.2) -> None:
-        self._factor = factor
-        self._difference = difference
+    factor: float = 1.3
+    difference: float = 0.2
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the medians of the last ten reports with 1, and with the lowest block."""
         ratios = history[self.reads[0]]
         last = ratios.last
-        if last > 0 and not 1 / self._factor < last < self._factor and len(ratios.blocks) >= 2:
+        if last > 0 and not 1 / self.factor < last < self.factor and len(ratios.blocks) >= 2:
             value = ratios.level(10)
             distance = abs(math.log(value)) if value > 0 else math.inf
-            if distance >= math.log(self._factor):
+            if distance >= math.log(self.factor):
                 name = history.name(self.reads[0])
                 return Evidence(
-                    f"{name} is {value:.3g}, where 1 is expected.", name, value, 1.0, self._factor
+                    f"{name} is {value:.3g}, where 1 is expected.", name, value, 1.0, self.factor
                 )
         series = history[self.reads[1]]
-        level = self._difference
+        level = self.difference
         change = risen(series, level=level, rise=level / 2, reports=10)
         if change is None or change.value < 4 * change.before:
             return None

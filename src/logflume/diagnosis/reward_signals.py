@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from logflume.diagnosis.detector import Detector, has_gained
+from logflume.diagnosis.detector import Detector, has_gained, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -28,14 +28,20 @@ _READ_COMPLETIONS = "Read the named completions, and change the reward function 
 
 
 class RewardPlateau(Detector):
-    """The reward is flat over `reports` reports, although there is much left to gain.
+    """The reward is flat, although there is much left to gain.
 
-    Flat means that the difference of the first half and the second, including two standard errors
-    of independent reports, is below 5 % of the reward, if that never rose since the start. If it
-    did, the difference has to be below 2 %, including two standard errors of correlated reports,
-    and the reward below 40 % of its maximum, as estimated by `position`. A reward that rises and
-    falls, as with a curriculum, is not flat. One that doesn't change at all is flat after a sixth
-    of the reports.
+    Over `reports` reports; over fewer where each of them has the means of several steps, down to
+    60 reports that cover twice as many steps. Flat means that the difference of the first half and
+    the second, including two standard errors of independent reports, is below 5 % of the reward, if
+    that never rose since the start. If it did, the difference has to be below 2 %, including two
+    standard errors of correlated reports, and the reward below 40 % of its maximum, as estimated by
+    `position`. A reward that rises and falls, as with a curriculum, is not flat. One that doesn't
+    change at all is flat after 50 reports.
+
+    Where the learning rate has decayed to a tenth, the training is nearly over, and there is no
+    later gain to wait for. Then the reward of the last third is compared with that of the first
+    third: it is flat if the gain, including two standard errors, is below 20 % of the spread of
+    rewards within groups, and not significant itself (one standard error).
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -44,39 +50,46 @@ class RewardPlateau(Detector):
     signal = "reward_plateau"
     severity = "info"
     reads = ("reward",)
-    meaning = "The reward has been flat for hundreds of reports, far below what is possible."
+    returns = False
+    meaning = "The reward is flat for long, far below what is possible."
     cause = "Too little signal: a small learning rate, few groups with a spread, a noisy reward."
     try_next = (
         "Raise `learning_rate` or `num_generations`; filter problems that are too easy or hard."
     )
 
+    _MIN_REPORTS = 60
     _MAX_GAIN = 0.05
     _MAX_LATE_GAIN = 0.02
     _MAX_RANGE = 7.0  # in standard deviations of the noise
     _SOLVED = 0.5
     _ALL_SOLVED = 0.95
     _HALFWAY = 0.4
-    _CONSTANT_SHARE = 6
+    _CONSTANT_REPORTS = 50
+    _DECAYED = 0.1
+    _SHARE_OF_SPREAD = 0.2
 
-    def __init__(self, *, reports: int = 300) -> None:
-        self._reports = reports
+    reports: int = 150
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the second half of the window with the first one."""
         rewards = history["reward"]
-        name = history.name("reward")
         metric = find_correctness(history, CORRECTNESS) or "reward"
-        if rewards.constant >= self._reports / self._CONSTANT_SHARE:
+        if rewards.constant >= self._CONSTANT_REPORTS:
             place = position(history, metric)
             if place is not None and place > self._ALL_SOLVED:
                 return None
+            name = history.name("reward")
             return Evidence(
                 f"{name} has been {rewards.last:.3g} exactly for {rewards.constant} reports.",
                 name,
                 rewards.last,
                 rewards.last,
             )
-        half = max(1, self._reports // (2 * BLOCK_REPORTS))
+        return self._flat(history, rewards, metric) or self._flat_to_the_end(history, metric)
+
+    def _flat(self, history: History, rewards: Series, metric: str) -> Evidence | None:
+        reports = max(self._MIN_REPORTS, min(self.reports, 2 * self.reports // history.stride))
+        half = reports // (2 * BLOCK_REPORTS)
         if len(rewards.blocks) < 2 * half:
             return None
         before, value = rewards.mean(half, before=half), rewards.mean(half)
@@ -84,11 +97,12 @@ class RewardPlateau(Detector):
         gain, error = abs(value - before), 2 * rewards.error(half, half)
         if gain + error / CORRELATION_FACTOR >= self._MAX_GAIN * level:
             return None
-        levels = [block.level for block in rewards.blocks[-2 * half :]]
-        if max(levels) - min(levels) > self._MAX_RANGE * rewards.noise:
+        if self._varies(rewards, 2 * half):
             return None
         start = sum(block.level for block in rewards.blocks[:3]) / 3
-        has_learned = value - start >= self._MAX_GAIN * level
+        has_learned = value - start >= self._MAX_GAIN * level or self._varies(
+            rewards, len(rewards.blocks)
+        )
         place = position(history, metric, blocks=half)
         if has_learned:
             is_low = place is not None and place < self._HALFWAY
@@ -96,20 +110,49 @@ class RewardPlateau(Detector):
                 return None
         elif place is not None and place >= self._SOLVED:
             return None
+        return self._found(history, before, value, reports)
+
+    def _flat_to_the_end(self, history: History, metric: str) -> Evidence | None:
+        rates, rewards, spreads = (
+            history[name] for name in ("learning_rate", "reward", "reward_std")
+        )
+        third = len(rewards.blocks) // 3
+        if not rates.last < self._DECAYED * rates.highest or third < 2 or not spreads.blocks:
+            return None
+        before = sum(block.mean for block in rewards.blocks[:third]) / third
+        value = sum(block.mean for block in rewards.blocks[-third:]) / third
+        error = rewards.error(third, third) / CORRELATION_FACTOR
+        gain = value - before
+        limit = self._SHARE_OF_SPREAD * spreads.mean(third)
+        place = position(history, metric)
+        if gain > error or not gain + 2 * error < limit or (place or 0.0) >= self._SOLVED:
+            return None
+        if self._varies(rewards, len(rewards.blocks)):
+            return None
+        return self._found(history, before, value, 10 * len(rewards.blocks))
+
+    def _varies(self, rewards: Series, blocks: int) -> bool:
+        """Whether levels differ by more than noise, as those of a curriculum do."""
+        levels = [block.level for block in rewards.blocks[-blocks:]]
+        return max(levels) - min(levels) > self._MAX_RANGE * rewards.noise
+
+    def _found(self, history: History, before: float, value: float, reports: int) -> Evidence:
+        name = history.name("reward")
         return Evidence(
-            f"{name} went from {before:.3g} to {value:.3g} over {self._reports} reports.",
+            f"{name} went from {before:.3g} to {value:.3g} over {reports} reports.",
             name,
             value,
             before,
-            before + self._MAX_GAIN * level,
+            before + self._MAX_GAIN * abs(before),
         )
 
 
 class RewardCollapse(Detector):
-    """The reward has lost most of what it had.
+    """The reward, or the share of correct answers, has lost most of what it had.
 
     The level of the last two blocks is `share` of the way from the best three blocks down to zero,
-    or to the lowest block where that is below zero.
+    or to the lowest block where that is below zero. For correct answers it is `share` and half of
+    the rest, because problems may become harder.
 
     Args:
         share: Share of the reward that is lost.
@@ -125,25 +168,30 @@ class RewardCollapse(Detector):
         "that the reward function still works."
     )
 
-    def __init__(self, *, share: float = 0.6) -> None:
-        self._share = share
-        self._best = -float("inf")
+    share: float = 0.6
+    _best: dict[str, float] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the best three."""
-        rewards = history["reward"]
+        metrics = ("reward", find_correctness(history, CORRECTNESS))
+        found = [self._evaluate(history, metric) for metric in metrics if metric is not None]
+        return next((evidence for evidence in found if evidence is not None), None)
+
+    def _evaluate(self, history: History, metric: str) -> Evidence | None:
+        rewards = history[metric]
         if len(rewards.blocks) < 5 or rewards.bottom is None:
             return None
-        self._best = max(self._best, rewards.mean(3, before=2))
+        best = self._best[metric] = max(
+            self._best.get(metric, -math.inf), rewards.mean(3, before=2)
+        )
         value = max(block.level for block in rewards.blocks[-2:])
         floor = min(0.0, rewards.bottom.level)
-        limit = self._best - self._share * (self._best - floor)
-        if value >= limit or not rewards.is_significant(self._best - value, 2, 3):
+        share = self.share if metric == "reward" else (1 + self.share) / 2
+        limit = best - share * (best - floor)
+        if value >= limit or not rewards.is_significant(best - value, 2, 3):
             return None
-        name = history.name("reward")
-        return Evidence(
-            f"{name} fell from {self._best:.3g} to {value:.3g}.", name, value, self._best, limit
-        )
+        name = history.name(metric)
+        return Evidence(f"{name} fell from {best:.3g} to {value:.3g}.", name, value, best, limit)
 
 
 class RewardWithTruncation(Detector):
@@ -172,18 +220,17 @@ class RewardWithTruncation(Detector):
     _REPORTS = 3
     _GAIN = 0.05
 
-    def __init__(self, *, rise: float = 0.3, level: float = 0.5) -> None:
-        self._rise = rise
-        self._level = level
+    rise: float = 0.3
+    level: float = 0.5
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three reports with the block that had the least truncation."""
         truncated, rewards = history[self.reads[0]], history["reward"]
-        if truncated.last < self._level or truncated.bottom is None or not rewards.blocks:
+        if truncated.last < self.level or truncated.bottom is None or not rewards.blocks:
             return None
         share = sum(truncated.recent(self._REPORTS)) / self._REPORTS
         before = truncated.bottom
-        if share < self._level - self._rise / 3 or share - before.level < self._rise:
+        if share < self.level - self.rise / 3 or share - before.level < self.rise:
             return None
         if not truncated.is_significant(share - before.level, self._REPORTS / BLOCK_REPORTS):
             return None
@@ -208,7 +255,7 @@ class RewardWithTruncation(Detector):
             history.name(self.reads[0]),
             share,
             before.level,
-            before.level + self._rise,
+            before.level + self.rise,
             fields={"reward_before": total.before, "reward": total.value, "function": function},
         )
 
@@ -247,10 +294,10 @@ class RewardWithoutCorrectness(Detector):
 
     - Correctness falls by a seventh, and by more than noise: found at once.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
-      than a tenth of the reward's over 100 reports or more. The reward has to keep its gain for 50
-      reports, and correctness must have room: it is below 85 % of its maximum. A rise that begins
-      in the first 80 reports is normal for 300 reports, because the format is learned first. Up to
-      400 reports, the limit is a twentieth.
+      than a tenth of the reward's over 100 steps, and at least 50 reports. The reward has to keep
+      its gain for 50 reports, and correctness must have room: it is below 85 % of its maximum. A
+      rise that begins in the first 80 steps is normal for 300 steps, because the format is learned
+      first. Up to 400 steps, the limit is a twentieth.
 
     Args:
         correctness: Texts, one of which the name of the function for correctness contains, in any
@@ -259,6 +306,7 @@ class RewardWithoutCorrectness(Detector):
 
     signal = "reward_without_correctness"
     reads = ("reward",)
+    returns = False
     meaning = (
         "The reward rises while correctness is flat or falls: the policy learns something else."
     )
@@ -273,6 +321,7 @@ class RewardWithoutCorrectness(Detector):
 
     _LAGS = (3, 5, 10, 20, 40)
     _FLAT_LAG = 10
+    _MIN_FLAT_LAG = 5
     _KEPT_BLOCKS = 5
     _GAIN = 0.2
     _FALL = 1 / 7
@@ -283,13 +332,11 @@ class RewardWithoutCorrectness(Detector):
     _EARLY_BLOCKS = 40
     _EARLY_FLAT = 0.05
 
-    def __init__(self, *, correctness: str | tuple[str, ...] = CORRECTNESS) -> None:
-        parts = (correctness,) if isinstance(correctness, str) else tuple(correctness)
-        self._parts = tuple(part.lower() for part in parts)
+    correctness: str | tuple[str, ...] = CORRECTNESS
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three blocks with earlier ones."""
-        metric = find_correctness(history, self._parts)
+        metric = find_correctness(history, self.correctness)
         if metric is None:
             return None
         rewards, correct = history["reward"], history[metric]
@@ -332,12 +379,14 @@ class RewardWithoutCorrectness(Detector):
 
     def _is_flat(self, history: History, metric: str, change: float, gain: float, lag: int) -> bool:
         rewards, correct = history["reward"], history[metric]
-        if lag < self._FLAT_LAG:
+        stride = history.stride
+        if lag < max(self._MIN_FLAT_LAG, self._FLAT_LAG / stride):
             return False
-        is_first_rise = len(rewards.blocks) - lag < self._FIRST_BLOCKS
-        if is_first_rise and len(rewards.blocks) < self._FORMAT_BLOCKS:
+        # The first block that is compared counts, however many steps it has.
+        is_first_rise = len(rewards.blocks) - lag < max(4, self._FIRST_BLOCKS / stride)
+        if is_first_rise and len(rewards.blocks) * stride < self._FORMAT_BLOCKS:
             return False
-        is_early = len(rewards.blocks) < self._EARLY_BLOCKS
+        is_early = len(rewards.blocks) * stride < self._EARLY_BLOCKS
         limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
         if change + correct.error(3, 3) / CORRELATION_FACTOR >= limit:
             return False
@@ -351,8 +400,8 @@ class RewardWithoutCorrectness(Detector):
 class VarianceCollapse(Detector):
     """The spread of the reward within groups has collapsed without a gain in reward.
 
-    The mean spread of 30 reports is compared with the highest block. Since the block that was last
-    at half of that, the reward has not gained 5 %.
+    The mean spread of 20 reports, and two standard errors, is compared with the highest block.
+    Since the block that was last at half of that, the reward has not gained 5 %.
 
     Args:
         share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.
@@ -370,17 +419,17 @@ class VarianceCollapse(Detector):
     _GAIN = 0.05
     _SOLVED = 0.9
 
-    def __init__(self, *, share: float = 0.08) -> None:
-        self._share = share
+    share: float = 0.08
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the mean of the last thirty reports with the highest block."""
+        """Compare the mean of the last twenty reports with the highest block."""
         spreads = history["reward_std"]
         top = spreads.top
-        if top is None or spreads.last >= self._share * top.level:
+        if top is None or spreads.last >= self.share * top.level:
             return None
-        (value, _), limit = spreads.mean_and_error(30), self._share * top.level
-        if not value < limit:
+        value, error = spreads.mean_and_error(20)
+        limit = self.share * top.level
+        if not value + 2 * error < limit:  # NaN: too few reports
             return None
         wide = spreads.crossing(top.level / 2, is_rise=False)
         if has_gained(history["reward"], wide, share=self._GAIN):

@@ -35,8 +35,7 @@ class Repetition(Detector):
 
     _RISE = 0.2
 
-    def __init__(self, *, share: float = 0.3) -> None:
-        self._share = share
+    share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last batches with the lowest block."""
@@ -45,16 +44,16 @@ class Repetition(Detector):
             ("repetition", 10, "repeated n-grams"),
         ):
             series = history[metric]
-            if series.last < self._share:
+            if series.last < self.share:
                 continue
-            change = risen(series, level=self._share, rise=self._RISE, reports=reports)
+            change = risen(series, level=self.share, rise=self._RISE, reports=reports)
             if change is not None:
                 return Evidence(
                     f"The share of {what} rose from {change.before:.0%} to {change.value:.0%}.",
                     "model_output" if metric == "looping" else history.name(metric),
                     change.value,
                     change.before,
-                    self._share,
+                    self.share,
                 )
         return None
 
@@ -81,15 +80,14 @@ class DuplicateAnswers(Detector):
     _RISE = 1 / 3
     _GAIN = 0.1
 
-    def __init__(self, *, share: float = 0.6) -> None:
-        self._share = share
+    share: float = 0.6
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten batches with the lowest block."""
         series = history["duplicates"]
-        if series.last < self._share:
+        if series.last < self.share:
             return None
-        change = risen(series, level=self._share, rise=self._RISE, reports=10)
+        change = risen(series, level=self.share, rise=self._RISE, reports=10)
         if change is None:
             return None
         varied = series.crossing((change.before + change.value) / 2, is_rise=True)
@@ -101,7 +99,7 @@ class DuplicateAnswers(Detector):
             "model_output",
             change.value,
             change.before,
-            self._share,
+            self.share,
         )
 
 
@@ -123,13 +121,12 @@ class ToolFailures(Detector):
 
     _RISE = 0.2
 
-    def __init__(self, *, share: float = 0.3) -> None:
-        self._share = share
+    share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten reports with the lowest block."""
         for metric in self.reads:
-            change = risen(history[metric], level=self._share, rise=self._RISE, reports=10)
+            change = risen(history[metric], level=self.share, rise=self._RISE, reports=10)
             if change is not None:
                 return Evidence(
                     f"The share of tool calls that fail rose from {change.before:.0%} to "
@@ -137,7 +134,7 @@ class ToolFailures(Detector):
                     history.name(metric),
                     change.value,
                     change.before,
-                    self._share,
+                    self.share,
                 )
         return None
 
@@ -163,13 +160,12 @@ class Staleness(Detector):
 
     _FACTOR = 3.0
 
-    def __init__(self, *, steps: float = 4.0) -> None:
-        self._steps = steps
+    steps: float = 4.0
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last ten batches with the lowest block."""
         series = history["staleness"]
-        change = risen(series, level=self._steps, rise=self._steps / 2, reports=10)
+        change = risen(series, level=self.steps, rise=self.steps / 2, reports=10)
         if change is None or change.value < self._FACTOR * change.before:
             return None
         return Evidence(
@@ -177,5 +173,5 @@ class Staleness(Detector):
             history.name("staleness"),
             change.value,
             change.before,
-            self._steps,
+            self.steps,
         )

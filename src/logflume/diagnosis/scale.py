@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from logflume.diagnosis.history import History
 
-__all__ = ["find_correctness", "position"]
+__all__ = ["find_correctness", "position", "reward_scale"]
 
 
-def find_correctness(history: History, parts: tuple[str, ...]) -> str | None:
+def find_correctness(history: History, texts: str | Sequence[str]) -> str | None:
     """Return the metric that says how many answers are correct; None if there is none.
 
     Args:
         history: The metrics.
-        parts: Texts, one of which the name of the reward function contains, in lower case.
+        texts: A text that the name of the reward function contains, in any case; or several.
     """
+    parts = [text.lower() for text in ([texts] if isinstance(texts, str) else texts)]
     for function in history.functions:
         if any(part in function.lower() for part in parts):
             return f"rewards/{function}/mean"
@@ -43,3 +45,17 @@ def position(history: History, metric: str, blocks: int = 5) -> float | None:
     if series.lowest >= 0 and not math.isinf(series.highest) and mean == 0:
         return 0.0
     return None
+
+
+def reward_scale(history: History) -> float:
+    """Return what a gain in reward is compared with; NaN without rewards.
+
+    Its level doesn't serve alone, because a reward may be negative, or pass through zero: so the
+    largest of its level now, half of the range of its levels so far, and the spread within groups.
+    """
+    rewards, spreads = history["reward"], history["reward_std"]
+    if rewards.top is None or rewards.bottom is None:
+        return math.nan
+    spread = spreads.blocks[-1].mean if spreads.blocks else 0.0
+    level = abs(rewards.blocks[-1].level)
+    return max(level, (rewards.top.level - rewards.bottom.level) / 2, spread)

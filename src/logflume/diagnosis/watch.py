@@ -10,6 +10,7 @@ from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.detectors import make_detectors
 from logflume.diagnosis.finding import Evidence, Finding
 from logflume.diagnosis.history import History
+from logflume.diagnosis.open_finding import OpenFinding
 from logflume.diagnosis.reward_batches import measure_reward_batch
 
 __all__ = ["EVENT_TYPES", "Diagnosis"]
@@ -20,7 +21,10 @@ EVENT_TYPES = frozenset(
 """The types of the events that are read."""
 
 _QUIET_REPORTS = 100
-"""Reports for which a signal has to be absent before it is raised again."""
+"""Reports for which a problem has to be absent before it is over, and can be found again."""
+
+_CHECK_REPORTS = 10
+"""Reports from one look at the problems that are open to the next."""
 
 _MAX_SUBSCRIPTIONS = 256
 
@@ -41,8 +45,10 @@ class Diagnosis:
     """The diagnosis of one training, event by event.
 
     The same class diagnoses a live training (`watch_training`) and a recorded one
-    (`logflume diagnose`). A signal is raised when its detector finds evidence, and again if there
-    was none for 100 reports. A `run_started` event begins another training.
+    (`logflume diagnose`). A problem is found when its detector has evidence. It is over when there
+    was no evidence for 100 reports and its metric has come back, closer to what it was before than
+    to what it was when it was found; a finding with `over_since` says so. Then it can be found
+    again. A `run_started` event begins another training.
 
     Args:
         options: Options of detectors, by the names of their signals.
@@ -65,7 +71,7 @@ class Diagnosis:
         self._history = History()
         self._completions = Completions()
         self._has_trainer = False
-        self._last_present: dict[Detector, int] = {}
+        self._open: dict[Detector, OpenFinding] = {}
         self._subscribers: dict[frozenset[str], _Subscribers] = {}
 
     @property
@@ -104,7 +110,7 @@ class Diagnosis:
         history = self._history
         metrics = history.add_report(event)
         self._has_trainer = self._has_trainer or "reward" in metrics
-        findings = self._evaluate(metrics)
+        findings = self._evaluate(metrics) + self._close()
         findings += self._evaluate(history.add_evaluation(event, is_prefixed=True))
         return findings + self._evaluate(history.add_sample(event))
 
@@ -115,7 +121,7 @@ class Diagnosis:
             findings = self._evaluate(self._history.add_shares(event))
         else:
             extra = {} if spread is None else {"reward_std": spread}
-            findings = self._evaluate(self._history.add_report({**extra, **event}))
+            findings = self._evaluate(self._history.add_report({**extra, **event})) + self._close()
         return findings + self._evaluate(self._history.add_values(measures))
 
     def _evaluate(self, metrics: frozenset[str]) -> list[Finding]:
@@ -154,25 +160,38 @@ class Diagnosis:
         return _Subscribers(each, by_block)
 
     def _raise(self, detector: Detector, evidence: Evidence, findings: list[Finding]) -> None:
-        """Add a finding, if the signal was absent for long enough."""
-        number = self._history.reports
-        last = self._last_present.get(detector)
-        self._last_present[detector] = number
-        if last is not None and number - last <= _QUIET_REPORTS:
+        """Add a finding, unless the problem is known."""
+        history = self._history
+        if (known := self._open.get(detector)) is not None:
+            known.see(history)
             return
         shown = self._completions.show(detector.shows) if detector.shows else ()
-        findings.append(
-            Finding(
-                signal=evidence.signal or detector.signal,
-                severity=evidence.severity or detector.severity,
-                step=self._history.step,
-                evidence=evidence,
-                cause=detector.cause,
-                try_next=detector.try_next,
-                completions=shown,
-                condition=detector.shows if shown else None,
-            )
+        finding = Finding(
+            signal=evidence.signal or detector.signal,
+            severity=evidence.severity or detector.severity,
+            step=history.step,
+            evidence=evidence,
+            cause=detector.cause,
+            try_next=detector.try_next,
+            completions=shown,
+            condition=detector.shows if shown else None,
         )
+        self._open[detector] = OpenFinding(finding, history, detector.returns)
+        findings.append(finding)
+
+    def _close(self) -> list[Finding]:
+        """Return the findings of problems that are over."""
+        history = self._history
+        if not self._open or history.reports % _CHECK_REPORTS:
+            return []
+        over = []
+        for detector, known in list(self._open.items()):
+            if known.is_present(history):
+                known.see(history)
+            elif history.reports - known.last_report > _QUIET_REPORTS:
+                del self._open[detector]
+                over.append(known.over(history))
+        return over
 
 
 def _is_trigger(trigger: str, metric: str) -> bool:

@@ -314,6 +314,10 @@ class Alert(EventBase):
         list[str | None] | None, doc("ids of completions that satisfy the condition")
     ] = None
     condition: Annotated[str | None, doc("what is true of these completions")] = None
+    over_since: Annotated[
+        int | None,
+        doc("the problem is over: last step at which it was seen; None where it is raised"),
+    ] = None
     reward: Annotated[float | None, doc("mean reward of the last window")] = None
     reward_before: Annotated[float | None, doc("mean reward of the earlier window")] = None
     function: Annotated[str | None, doc("reward function that the alert is about")] = None

@@ -31,7 +31,8 @@ class Report(msgspec.Struct, kw_only=True):
         misfits: Values that are in `extras` because they did not fit their column.
         sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`, `filled_in`.
         processors: By processor: calls that raised.
-        alerts: Alerts by signal, in the order in which they were first raised.
+        alerts: Alerts by signal, in the order in which they were first raised, without those of
+            problems that are over.
     """
 
     accepted: int = 0

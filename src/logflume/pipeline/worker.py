@@ -96,7 +96,7 @@ class Worker:
     Attributes:
         dropped: Records that the full buffer dropped, or that could not become events, by reason.
         finished: Events that left the processor chain.
-        alerts: Alerts among them, by signal.
+        alerts: Alerts among them by signal, without those of problems that are over.
         is_given_up: Whether nobody waits for the thread any longer: it takes nothing more.
     """
 
@@ -307,8 +307,14 @@ class Worker:
             return None
         event = self._normalizer.finish(event_dict)
         if event["event"] == "alert":
-            self.alerts[str(event.get("signal"))] += 1
+            self._count_alert(str(event.get("signal")), is_over="over_since" in event)
         return event
+
+    def _count_alert(self, signal: str, *, is_over: bool) -> None:
+        if is_over:
+            self.alerts.pop(signal, None)
+        else:
+            self.alerts[signal] += 1
 
     def _is_wanted(self, record: RecordTuple) -> bool:
         """Whether a record from before the configuration has a level that is logged."""
