@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import logflume
-from logflume.exceptions import QueryError
+from logflume.exceptions import QueryError, RunError
+from logflume.query import connection
 from logflume.query.open_run import Run
 from logflume.query.sql_filter import SqlFilter
 
@@ -98,3 +103,58 @@ def test_a_condition_reaches_nothing_else(condition: str) -> None:
     assert events == SqlFilter("loss < 1 -- low")(events)
     with pytest.raises(QueryError):
         SqlFilter(condition)(events)
+
+
+def repeated(text: str, rows: int) -> pa.Array[Any]:
+    indices = pa.repeat(pa.scalar(0, pa.int32()), rows)
+    return pa.DictionaryArray.from_arrays(indices, pa.array([text]))
+
+
+@pytest.fixture
+def bomb(run: Run) -> Run:
+    """A run with a part of 150 kB, whose text is 150 GB if each row has a copy of it."""
+    (part,) = Path(run.folder, "parquet", "training").glob("*.parquet")
+    columns = {name: pa.repeat(c[0], 1_500_000) for name, c in named_columns(part)}
+    columns["text"] = repeated("x" * 100_000, 1_500_000)
+    pq.write_table(pa.table(columns), part, compression="zstd", store_schema=False)
+    return logflume.open_run(run.folder)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select text from training",
+        "select text || step from training",
+        "select x from range(100_000_000) as t(x)",
+        "select list(x) from range(100_000_000) as t(x)",
+        "select repeat('x', 100_000) from range(1_000_000)",
+    ],
+)
+def test_the_memory_of_a_query_and_of_its_result_is_limited(
+    query: str, bomb: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query that needs more ends with an error, and creates no file in the current folder."""
+    monkeypatch.setattr(connection, "machine_memory", lambda: {"memory_total_bytes": 4e8})
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(QueryError, match="half of the machine's memory"):
+        bomb.sql(query)
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def named_columns(part: Path) -> Iterator[tuple[str, pa.ChunkedArray[Any]]]:
+    table = pq.ParquetFile(part).read()
+    return zip(table.column_names, table.columns, strict=True)
+
+
+def test_a_part_is_checked_before_duckdb_reads_it(run: Run) -> None:
+    """A part of 20 kB with 80 million numbers is refused, for a query that counts rows, too."""
+    (part,) = Path(run.folder, "parquet", "training").glob("*.parquet")
+    columns = {name: pa.repeat(c[0], 80) for name, c in named_columns(part)}
+    offsets = pa.array(range(0, 80_000_001, 1_000_000), pa.int32())
+    columns["numbers"] = pa.ListArray.from_arrays(offsets, pa.repeat(pa.scalar(0.0), 80_000_000))
+    pq.write_table(pa.table(columns), part, compression="zstd", store_schema=False)
+
+    with pytest.raises(RunError, match="more than 1,000 times its size"):
+        logflume.open_run(run.folder).sql("select count(*) from training")

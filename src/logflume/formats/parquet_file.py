@@ -92,6 +92,14 @@ class ParquetFile:
         """Close the file."""
         self._file.close()
 
+    def check_size(self) -> None:
+        """Check the footer, for a reader that has no limits of its own.
+
+        Raises:
+            OSError: Numbers, and the pages with texts, of all columns exceed the limit.
+        """
+        self._worst_bytes(None, range(self.metadata.num_row_groups))
+
     def read(self, columns: Sequence[str], groups: Sequence[int] | None = None) -> pa.Table:
         """Return some columns.
 

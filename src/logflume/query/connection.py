@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,19 +12,38 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from logflume.exceptions import QueryError
+from logflume.resources import machine_memory
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["check_is_query", "connect", "lock", "quote_file", "quote_name", "quote_text"]
+__all__ = [
+    "check_is_query",
+    "connect",
+    "lock",
+    "max_bytes",
+    "quote_file",
+    "quote_name",
+    "quote_text",
+]
+
+_MAX_THREADS = 4
+"""Of a query: the CPU cores belong to the training, and each thread takes memory of its own."""
 
 _PIVOT = re.compile(r"\s*pivot\b", re.IGNORECASE)
 
 
 def connect() -> DuckDBPyConnection:
-    """Return a connection without extensions, and without access to variables of Python."""
+    """Return a connection without extensions, and without access to variables of Python.
+
+    It takes at most `max_bytes()` of memory and `_MAX_THREADS` threads, and creates no files.
+    """
     return duckdb.connect(
         config={
+            "memory_limit": f"{max_bytes()}B",
+            "threads": min(_MAX_THREADS, os.cpu_count() or 1),
+            # Else results that don't fit in memory go to files in the current folder.
+            "temp_directory": "",
             "allow_community_extensions": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
@@ -31,6 +51,11 @@ def connect() -> DuckDBPyConnection:
             "python_enable_replacements": False,
         }
     )
+
+
+def max_bytes() -> int:
+    """Return the memory that a query may take, and again its result: half of the machine's."""
+    return int(machine_memory()["memory_total_bytes"]) // 2
 
 
 def lock(connection: DuckDBPyConnection, files: Iterable[Path] = ()) -> None:

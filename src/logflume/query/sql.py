@@ -11,6 +11,7 @@ import orjson
 
 from logflume.events.catalogue import CATALOGUE
 from logflume.exceptions import MissingExtraError, QueryError
+from logflume.formats.parquet import open_part
 from logflume.query.journal_tables import read_journal_tables
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, find_types, read_events
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from logflume.query.table import Table
 
 __all__ = ["run_sql"]
+
+_BATCH_ROWS = 512
+"""Of a result."""
 
 
 def run_sql(
@@ -68,6 +72,11 @@ def run_sql(
             f"{error}\nA query reads the events of the runs only, unless it is run with "
             "`external=True`, or `logflume sql --external`"
         ) from error
+    except duckdb.OutOfMemoryException as error:
+        raise QueryError(
+            f"{str(error).splitlines()[0]}\nA query takes at most half of the machine's memory, "
+            "unless it is run with `external=True`, or `logflume sql --external`"
+        ) from error
     except duckdb.IOException as error:
         if _all_exist(runs):
             raise QueryError(str(error)) from error
@@ -89,7 +98,7 @@ def _execute(
     create_view: CreateView,
     external: bool,
 ) -> pa.Table:
-    from logflume.query.connection import lock, quote_name
+    from logflume.query.connection import lock, max_bytes, quote_name
 
     needed = _find_views(connection, query, runs, views)
     for name, event_type in needed.items():
@@ -105,7 +114,54 @@ def _execute(
     result = connection.sql(query)
     if result is None:
         raise QueryError("sql: this statement returns no result; use a query, such as a select")
-    return _without_decimals(result.to_arrow_table())
+    return _without_decimals(_fetch(result, None if external else max_bytes()))
+
+
+def _fetch(result: duckdb.DuckDBPyRelation, most_bytes: int | None) -> pa.Table:
+    """Return the rows of a result.
+
+    A text that DuckDB holds once for many rows is copied for each row here. So the rows come in
+    batches, in which DuckDB limits each column to 2 GB.
+
+    Args:
+        result: The result.
+        most_bytes: What the rows may take; None: as much as they need.
+
+    Raises:
+        QueryError: They take more.
+    """
+    import pyarrow as pa
+
+    # The first name is that of DuckDB 1.4 and later.
+    to_reader = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
+    reader: pa.RecordBatchReader = to_reader(_BATCH_ROWS)
+    batches: list[pa.RecordBatch] = []
+    taken_bytes = 0
+    try:
+        for batch in reader:
+            batches.append(batch)
+            taken_bytes += batch.nbytes
+            if most_bytes is not None and taken_bytes > most_bytes:
+                raise QueryError(
+                    f"sql: the result takes more than {most_bytes:,} bytes, half of the machine's "
+                    "memory; select fewer columns or rows, or add a limit"
+                )
+    except (OSError, pa.ArrowException) as error:
+        raise _as_duckdb_error(str(error)) from error
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _as_duckdb_error(text: str) -> duckdb.Error:
+    """Return DuckDB's own error for one that arrives by way of Arrow, whose text names its kind."""
+    import duckdb
+
+    kinds = {
+        "IO": duckdb.IOException,
+        "Out of Memory": duckdb.OutOfMemoryException,
+        "Conversion": duckdb.ConversionException,
+        "Permission": duckdb.PermissionException,
+    }
+    return kinds.get(text.partition(" Error: ")[0], duckdb.Error)(text)
 
 
 def _find_views(
@@ -217,6 +273,9 @@ def _select_all(
     from logflume.query.connection import quote_name, quote_text
 
     selects = []
+    for path in (path for one in snapshots for path in one.files(name)):
+        with open_part(path) as part:
+            part.check_size()
     plain_files = [path for one in snapshots if not one.is_renamed for path in one.files(name)]
     if plain_files:
         selects.append(f"select * from {_scan(plain_files)}")
