@@ -9,7 +9,7 @@
 # make torture      kill, break and overload runs for five minutes, and count lost events
 # make torture-long the same for an hour
 # make bench-read   compare queries of ten million events and of a thousand runs; 20 GB in DIR
-# make bench        compare the cost of logging, update README.md; 15 minutes, QUICK=1: 2
+# make bench        compare the cost of logging, update docs/benchmarks.md; 15 minutes, QUICK=1: 2
 # make bench-diagnosis  measure recall, delay and false alarms of the diagnosis on labelled runs
 # make format       format the code and fix lint errors
 # make clean        remove .venv, logs and caches
@@ -56,7 +56,7 @@ test-compat:
 
 docs: .venv/docs
 	$(BIN)/python -m tests.docs.site_source
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # Needs Chromium on the path.
 pictures: .venv/dev

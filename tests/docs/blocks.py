@@ -2,7 +2,7 @@
 
 | language | what happens |
 |---|---|
-| `python` | executed; all blocks of a page share their variables. `# name.py` in its first line: also saved |
+| `python` | executed, with the variables of earlier blocks; saved, if line 1 is `# name.py` |
 | `yaml` | a run starts and stops with this configuration |
 | `bash`, `sh` | each command runs; see `_run_command` for those that install, serve or take long |
 | `text` | directly after a `bash` block: what it prints. Elsewhere not executed |
@@ -92,8 +92,8 @@ def _run_commands(example: Example) -> None:
 def _run_command(command: str) -> str:
     """Run a command of a page and return what it prints.
 
-    `make` gets `-n`; of `pip install` the extras are checked; the demo prints its help only; a server
-    runs until it prints its address; for TensorBoard the event files are looked for.
+    `make` gets `-n`; of `pip install` the extras are checked; the demo prints its help only; a
+    server runs until it prints its address; for TensorBoard the event files are looked for.
     """
     if command.startswith("make "):
         subprocess.run([*shlex.split(command), "-n"], cwd=REPOSITORY, check=True)
@@ -101,7 +101,9 @@ def _run_command(command: str) -> str:
     if command.startswith("pip install "):
         extras = re.search(r"logflume\[(.*)\]", command)
         assert extras is not None
-        assert set(extras[1].split(",")) <= set(metadata("logflume").get_all("Provides-Extra") or ())
+        assert set(extras[1].split(",")) <= set(
+            metadata("logflume").get_all("Provides-Extra") or ()
+        )
         return ""
     if command.startswith("tensorboard "):
         assert list(Path(command.split("--logdir ")[1]).glob("events.out.tfevents.*"))

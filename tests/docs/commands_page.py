@@ -16,12 +16,13 @@ __all__ = ["commands_page"]
 
 _INTRODUCTION = """# Commands
 
-This page is generated from the parser of `logflume`, whose `--help` says the same. `python -m logflume` is the same
-command. RUN is the folder of a run, its id, or `latest`. Ids are looked up in `logs`, or in `LOGFLUME_DIR`. `--json`
-prints JSON for scripts ([JSON of the commands](../json-output.md)).
+This page is generated from the parser of `logflume`, whose `--help` says the same. `python -m
+logflume` is the same command. RUN is the folder of a run, its id, or `latest`. Ids are looked up
+in `logs`, or in `LOGFLUME_DIR`. `--json` prints JSON for scripts ([JSON of the
+commands](../json-output.md)).
 
-A command ends with 0, with 1 if it fails or a check finds something, and with 2 if its arguments are wrong.
-`logflume --install-completion` completes commands, options and runs in the shell.
+A command ends with 0, with 1 if it fails or a check finds something, and with 2 if its arguments
+are wrong. `logflume --install-completion` completes commands, options and runs in the shell.
 
 """
 

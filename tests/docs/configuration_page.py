@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from importlib.metadata import entry_points
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import msgspec
 
-import logflume.configs
 from logflume.config import model
 from logflume.config.model import Config
 from logflume.config.registry import PROCESSORS, SINKS
@@ -21,12 +20,13 @@ __all__ = ["configuration_page"]
 
 _INTRODUCTION = """# Configuration
 
-This page is generated from the model of the configuration and the registered components. `initialize()` takes nothing
-(the default below), the name of a shipped configuration ({names}), the path of a YAML file, or a dict of the same
-shape. [Getting started](../getting-started.md#configure-it) shows a short one.
+This page is generated from the model of the configuration and the registered components.
+`initialize()` takes nothing (the default below), the name of a shipped configuration ({names}),
+the path of a YAML file, or a dict of the same shape.
+[Getting started](../getting-started.md#configure-it) shows a short one.
 
-All that is wrong in a file is reported in one error, with the place, the value, what is allowed and the nearest name.
-`logflume config check FILE` reports the same without starting anything.
+All that is wrong in a file is reported in one error, with the place, the value, what is allowed
+and the nearest name. `logflume config check FILE` reports the same without starting anything.
 
 ## Environment variables
 
@@ -38,8 +38,8 @@ All that is wrong in a file is reported in one error, with the place, the value,
 | `LOGFLUME_LEVEL` | the level of the root logger |
 | `NO_COLOR`, `COLUMNS` | colours and width of what the console and the commands print |
 
-In a path, `{{dir}}` is the folder of the runs and `{{run}}` the run id. A configuration in the form of Python's `dictConfig`
-(`handlers`, `class: logging.StreamHandler`) is accepted, too.
+In a path, `{{dir}}` is the folder of the runs and `{{run}}` the run id. A configuration in the
+form of Python's `dictConfig` (`handlers`, `class: logging.StreamHandler`) is accepted, too.
 
 ## The default
 
@@ -50,7 +50,7 @@ In a path, `{{dir}}` is the folder of the runs and `{{run}}` the run id. A confi
 
 """
 
-_SECTIONS = {
+_SECTIONS: dict[str, Any] = {
     "": Config,
     "buffer": model.BufferConfig,
     "root, loggers.<name>": model.LoggerConfig,
@@ -63,7 +63,8 @@ _NOT_KEYS = {"options", "instance"}
 """Fields of the model that are no keys: a sink's own options stand beside its keys."""
 
 _COMPONENTS = (
-    "The parameters are the options, but for `run`, which logflume passes. An option without a default is required."
+    "The parameters are the options, but for `run`, which logflume passes. An option without a "
+    "default is required."
 )
 
 _OPTIONS = """
@@ -76,8 +77,9 @@ _OPTIONS = """
 
 def configuration_page() -> str:
     """Return the page as Markdown."""
-    folder = Path(logflume.configs.__path__[0])
-    names = ", ".join(f"`{path.stem}`" for path in sorted(folder.glob("*.yaml")))
+    folder = files("logflume.configs")
+    shipped = sorted(file.name for file in folder.iterdir() if file.name.endswith(".yaml"))
+    names = ", ".join(code(name.removesuffix(".yaml")) for name in shipped)
     introduction = _INTRODUCTION.format(
         names=names, default=(folder / "default.yaml").read_text(encoding="utf-8")
     )
@@ -86,7 +88,7 @@ def configuration_page() -> str:
     return introduction + "\n".join([*keys, *components])
 
 
-def _section(where: str, section: type[msgspec.Struct]) -> str:
+def _section(where: str, section: Any) -> str:
     """Return the table of a section's keys."""
     components = msgspec.json.schema_components([section])[1]
     properties = components[section.__name__]["properties"]
@@ -101,7 +103,7 @@ def _section(where: str, section: type[msgspec.Struct]) -> str:
     return f"{title}\n\n{summary}\n\n" + table(["key", "type", "default", "meaning"], rows)
 
 
-def _attributes(section: type[msgspec.Struct]) -> dict[str, str]:
+def _attributes(section: Any) -> dict[str, str]:
     """Return the meanings of the fields, from the docstring."""
     found = re.finditer(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section.__doc__ or "", re.MULTILINE)
     return {match[1]: " ".join(match[2].split()) for match in found}

@@ -19,17 +19,18 @@ _HEADER = ("field", "type", "unit", "meaning", "several in one step")
 
 _INTRODUCTION = f"""# Events
 
-This page is generated from `events/catalogue.py`, from which the JSON Schema (`logflume schema`) and the
-Parquet columns come as well. The version of the schema is {SCHEMA_VERSION}; it is incremented when a declared field
-changes its name, type or meaning.
+This page is generated from `events/catalogue.py`, from which the JSON Schema (`logflume schema`)
+and the Parquet columns come as well. The version of the schema is {SCHEMA_VERSION}; it is
+incremented when a declared field changes its name, type or meaning.
 
-An event is one flat JSON object. The first argument of a log call names its type when it is an identifier
-and the call has fields, or the type is declared here; any other text is a `message`. Your own types and fields need no
-declaration: a field keeps the type of its first value, and a value that doesn't fit is kept in `extras`.
+An event is one flat JSON object. The first argument of a log call names its type when it is an
+identifier and the call has fields, or the type is declared here; any other text is a `message`.
+Your own types and fields need no declaration: a field keeps the type of its first value, and a
+value that doesn't fit is kept in `extras`.
 
-The last column of the tables states how several values of a step become one when they are read as a metric:
-`mean` (weighted by `n` where there is one), `min`, `max`, `sum`, `std` (pooled) or `last`. A `*` in a name stands for any
-text, such as the name of a reward function.
+The last column of the tables states how several values of a step become one when they are read as
+a metric: `mean` (weighted by `n` where there is one), `min`, `max`, `sum`, `std` (pooled) or
+`last`. A `*` in a name stands for any text, such as the name of a reward function.
 
 """
 
@@ -50,9 +51,7 @@ def _section(name: str, declared: type[EventBase]) -> str:
     """Return the section of an event type."""
     summary = " ".join((declared.__doc__ or "").split())
     inherited = set(EventBase.__struct_fields__)
-    fields = [
-        field for field in msgspec.structs.fields(declared) if field.name not in inherited
-    ]
+    fields = [field for field in msgspec.structs.fields(declared) if field.name not in inherited]
     rows = [*(_row(name, field) for field in fields), *_family_rows(name, declared.families)]
     return f"## {code(name)}\n\n{summary}\n\n{table(_HEADER, rows)}"
 

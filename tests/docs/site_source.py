@@ -2,10 +2,9 @@
 
     python -m tests.docs.site_source
 
-writes to `build/docs`, where `mkdocs.yml` expects it. Pages link to files of the repository as GitHub
-shows them (`../CONTRIBUTING.md`). On the site, such a link leads to the page that is made of the
-file, or becomes the path as text.
-"""
+writes to `build/docs`, where `mkdocs.yml` expects it. Pages link to files of the repository as
+GitHub shows them (`../CONTRIBUTING.md`). On the site, such a link leads to the page that is made
+of the file, or becomes the path as text."""
 
 from __future__ import annotations
 
@@ -59,7 +58,7 @@ def write_source(folder: Path = SOURCE) -> None:
 
 
 def _relink(text: str, folder: Path, page: str) -> str:
-    """Return a text whose links, which are relative to `folder`, are right on a page of the site."""
+    """Return a text with links relative to `folder` as a page of the site has them."""
     up = "../" * page.count("/")
 
     def replace(link: re.Match[str]) -> str:

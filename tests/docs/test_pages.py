@@ -11,6 +11,7 @@ import pytest
 import logflume
 from tests.docs.blocks import LANGUAGES, REPOSITORY, code_blocks, execute_page
 from tests.docs.layers_picture import PICTURE, draw_layers
+from tests.docs.screenshots import console_svg, screen_lines
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 TEXTS = [*PAGES, *(REPOSITORY / name for name in ("CONTRIBUTING.md", "SECURITY.md"))]
@@ -35,9 +36,14 @@ def example_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for index, value in enumerate(correct):
             log.info(
                 "model_output",
-                **{"question": f"1 + {index // 2}?", "prompt": f"1 + {index // 2}?"},
-                **{"model_output": f"It is {value}", "answer": str(value), "generation": step},
-                **{"group": index // 2, "index": index % 2, "completion_tokens": 9},
+                question=f"1 + {index // 2}?",
+                prompt=f"1 + {index // 2}?",
+                model_output=f"It is {value}",
+                answer=str(value),
+                generation=step,
+                group=index // 2,
+                index=index % 2,
+                completion_tokens=9,
                 **{"rewards/total": value, "quality/correct": value > 0},
             )
     assert logflume.shutdown()
@@ -81,7 +87,9 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     """
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/]+(?:\.py)?)`", text)
-    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text) + re.findall(r"src(?:set)?=\"([^\"]+)", text)
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text) + re.findall(
+        r"src(?:set)?=\"([^\"]+)", text
+    )
 
     assert [name for name in named if not (REPOSITORY / name).exists()] == []
     assert [name for name in shown if not (page.parent / name).is_file()] == []
@@ -108,6 +116,16 @@ def test_the_readme_is_short() -> None:
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     assert len(prose.split()) <= MAX_README_WORDS
+
+
+def test_the_picture_of_the_console_has_lines_as_a_terminal_shows_them() -> None:
+    """What a carriage return overwrites isn't in it, and it loads no font from elsewhere."""
+    printed = "\x1b[2mstep\x1b[0m 1\r\n 50%|##  |\r          \rstep 2\r\n100%|####|\r\nend\r\n"
+    svg = console_svg(printed)
+
+    assert screen_lines(printed) == ["\x1b[2mstep\x1b[0m 1", "step 2", "end"]
+    assert "step&#160;2" in svg
+    assert "url(http" not in svg
 
 
 def test_the_picture_of_the_layers_is_that_of_the_contract() -> None:
