@@ -3,11 +3,13 @@
 # make test-long    run the tests with more examples, seeds and rounds
 # make test-pythons run the tests with Python 3.12 and 3.13
 # make test-compat  run the tests of the trainers with TRL 1.0, 1.9 and the latest version
+# make docs         build the documentation into build/site; open build/site/index.html
+# make pictures     draw the pictures of the README and the documentation again
 # make notebooks    execute the notebooks on new runs of the demo, and store their outputs
 # make torture      kill, break and overload runs for five minutes, and count lost events
 # make torture-long the same for an hour
 # make bench-read   compare queries of ten million events and of a thousand runs; 20 GB in DIR
-# make bench        compare the cost of logging, update README.md; 15 minutes, QUICK=1: 2
+# make bench        compare the cost of logging, update docs/benchmarks.md; 15 minutes, QUICK=1: 2
 # make bench-diagnosis  measure recall, delay and false alarms of the diagnosis on labelled runs
 # make format       format the code and fix lint errors
 # make clean        remove .venv, logs and caches
@@ -18,7 +20,7 @@ WORKERS ?= auto
 DIR ?= logs-big
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-pythons test-compat notebooks torture torture-long bench bench-read bench-diagnosis format clean
+.PHONY: demo test test-long test-pythons test-compat docs pictures notebooks torture torture-long bench bench-read bench-diagnosis format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -51,6 +53,15 @@ test-compat:
 	    .venv/compat/bin/python -m pytest tests/training || exit 1; \
 	    rm -rf .venv/compat; \
 	done
+
+docs: .venv/docs
+	$(BIN)/python -m tests.docs.site_source
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# Needs Chromium on the path.
+pictures: .venv/dev
+	$(BIN)/python -m tests.docs.layers_picture
+	$(BIN)/python -m tests.docs.screenshots
 
 # Notebook 03 needs a longer run, because the system is sampled every ten seconds only. Store the
 # times of notebook 04 only from an otherwise idle machine.
@@ -89,6 +100,11 @@ clean:
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[trl,analysis,ui]'
 	touch $@
 
+.venv/docs: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 .venv/bench/installed: pyproject.toml tests/benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv/bench
 	.venv/bench/bin/pip install --quiet --editable '.[trl]' -r tests/benchmarks/requirements.txt
@@ -97,4 +113,4 @@ clean:
 .venv/dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@ .venv/demo
+	touch $@ .venv/demo .venv/docs

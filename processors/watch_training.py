@@ -41,10 +41,11 @@ class WatchTraining:
         detectors: Options of detectors by signal, such as `{"entropy_collapse": {"share": 0.05}}`.
         correctness: Text that the name of the reward function for correctness contains; None: one
             of the usual ones.
-        truncation_rise, variance_share, zero_signal_share, dominating_share, anti_correlation:
-            Short for options of `reward_with_truncation` (`rise`), `variance_collapse` (`share`),
-            `groups_without_signal` (`share`), `dominating_function` (`share`) and
-            `anti_correlated_functions` (`correlation`).
+        truncation_rise: Short for the option `rise` of `reward_with_truncation`.
+        variance_share: Short for `share` of `variance_collapse`.
+        zero_signal_share: Short for `share` of `groups_without_signal`.
+        dominating_share: Short for `share` of `dominating_function`.
+        anti_correlation: Short for `correlation` of `anti_correlated_functions`.
         run: The run that is logged; determines the rank.
 
     Raises:

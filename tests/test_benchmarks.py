@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.benchmarks.cost.__main__ import BEGIN, END, README, replace_between_markers
+from tests.benchmarks.cost.__main__ import BEGIN, END, PAGE, replace_between_markers
 from tests.benchmarks.cost.all_peers import measure_imports, measure_peers
 from tests.benchmarks.cost.background_load import Load, background_load
 from tests.benchmarks.cost.latency import MIN_CALLS, latency_summary, percentile
@@ -175,7 +175,7 @@ def test_numbers_have_two_significant_digits(value: float, text: str) -> None:
 
 def test_the_readme_has_the_markers() -> None:
     """New tables replace what is between the markers, and nothing else."""
-    text = README.read_text()
+    text = PAGE.read_text()
     changed = replace_between_markers(text, "the new tables")
 
     assert "the new tables" in changed

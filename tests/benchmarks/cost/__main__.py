@@ -27,7 +27,7 @@ from tests.benchmarks.peers.peer_list import PEERS, TARGET_PEERS
 _ROOT = Path(__file__).parents[3]
 RESULTS = _ROOT / "tests" / "benchmarks" / "results" / "cost.json"
 PLOT = _ROOT / "docs" / "call_cost.png"
-README = _ROOT / "README.md"
+PAGE = _ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- make bench: begin -->\n", "<!-- make bench: end -->"
 
 
@@ -69,11 +69,11 @@ def measure(plan: Plan, peers: list[str]) -> dict[str, Any]:
 
 
 def store(results: dict[str, Any]) -> None:
-    """Write the JSON file, the plot, and the README's tables between their markers."""
+    """Write the JSON file, the plot, and the tables of the documentation between their markers."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     draw(results["measurements"], PLOT)
-    README.write_text(replace_between_markers(README.read_text(), markdown(results)))
+    PAGE.write_text(replace_between_markers(PAGE.read_text(), markdown(results)))
 
 
 def replace_between_markers(text: str, new: str) -> str:
@@ -84,7 +84,7 @@ def replace_between_markers(text: str, new: str) -> str:
     """
     pattern = re.compile(f"(?<={re.escape(BEGIN)}).*?(?={re.escape(END)})", re.DOTALL)
     if len(pattern.findall(text)) != 1:
-        raise SystemExit(f"README.md must have each of the lines {BEGIN.strip()} and {END} once")
+        raise SystemExit(f"{PAGE.name} must have each of the lines {BEGIN.strip()} and {END} once")
     return pattern.sub(lambda _: f"\n{new}\n\n", text)
 
 

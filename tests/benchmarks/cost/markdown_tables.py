@@ -26,7 +26,7 @@ def format_number(value: float) -> str:
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """Return the README's section: the machine, the versions, and the tables.
+    """Return the section of docs/benchmarks.md: the machine, the versions, and the tables.
 
     Args:
         results: The content of the JSON file.

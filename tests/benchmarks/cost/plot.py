@@ -1,4 +1,4 @@
-"""The README's plot of the times to log a step: median, 99th and 99.9th percentile of each peer."""
+"""The plot of the times to log a step: median, 99th and 99.9th percentile of each peer."""
 
 from __future__ import annotations
 
