@@ -129,7 +129,11 @@ def test_shares_are_found_in_batches_and_in_completions(tmp_path: Path, event: s
     total = [a + 2 * (b or 0.0) + 10 * (row // 4) for row, (a, b) in enumerate(rewards)]
     # The groups differ by 10, which is no difference within a group.
     shift = [10.0 * (row // 4) for row in range(len(rewards))]
-    columns = {"a": [a for a, _ in rewards], "b": [b for _, b in rewards], "shift": shift}
+    columns: dict[str, Any] = {
+        "a": [a for a, _ in rewards],
+        "b": [b for _, b in rewards],
+        "shift": shift,
+    }
     config = {**CONFIG, "processors": ["tag_step", "flatten_rewards"]}
     logflume.initialize(config, run="r", dir=tmp_path)
     if event == "reward":

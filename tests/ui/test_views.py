@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import logflume
 from tests.ui.browser import CHROMIUM, Page, served
+from tests.ui.hostile_run import CONFIG
 from tests.ui.rich_runs import PARTS_AT, SIZE, SOLVED, STEPS
 
 pytest.importorskip("starlette", reason="the extra `ui` is not installed")
@@ -231,6 +233,36 @@ def test_marks_name_attempts_and_findings(page: Page) -> None:
     assert linked.startswith("step 13")
 
 
+def test_a_zoom_stays_when_a_step_is_logged(page: Page, rich_runs: Path) -> None:
+    """A live run's charts show the new value, and still only the steps that were chosen."""
+    logflume.initialize(CONFIG, run="live", dir=rich_runs)
+    try:
+        for step in range(1, 11):
+            logflume.get_logger().info("training", step=step, loss=1.0)
+        logflume.flush()
+        page.open("#/run/live", "[data-metric=loss] .u-over")
+        over = page.tab.locator("[data-metric=loss] .u-over")
+        box = over.bounding_box()
+        page.tab.mouse.move(box["x"] + 5, box["y"] + 40)
+        page.tab.mouse.down()
+        page.tab.mouse.move(box["x"] + box["width"] / 3, box["y"] + 40, steps=3)
+        page.tab.mouse.up()
+        page.tab.mouse.move(5, 5)
+
+        logflume.get_logger().info("training", step=11, loss=7.0)
+        logflume.flush()
+
+        page.tab.wait_for_selector("[data-metric=loss] b:text-is('7')", timeout=10_000)
+        over.hover(position={"x": box["width"] - 2, "y": 40})
+        at = page.tab.locator("[data-metric=loss] .at").inner_text()
+        assert int(at.removeprefix("step ")) <= 5
+        over.dblclick(position={"x": box["width"] - 2, "y": 40})
+        page.tab.wait_for_selector("[data-metric=loss] .at:text-is('step 11')")
+    finally:
+        logflume.shutdown()
+        shutil.rmtree(rich_runs / "live")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_have_enough_contrast(page: Page, scheme: str) -> None:
     """Each colour of texts has a contrast of 4.5 on each background (WCAG AA)."""
@@ -258,17 +290,17 @@ def test_texts_have_enough_contrast(page: Page, scheme: str) -> None:
     assert {} == low
 
 
-@pytest.mark.parametrize(
-    "view",
-    ["", "/completions?step=8&group=3", "/prompts", "/prompt/lost", "/findings"],
-)
-def test_a_phone_scrolls_in_one_direction(page: Page, view: str) -> None:
+VIEWS = ["", "/completions?step=8&group=3", "/prompts", "/prompt/lost", "/findings"]
+
+
+def test_a_phone_scrolls_in_one_direction(page: Page) -> None:
     """No view is wider than a phone: what is wide scrolls by itself."""
     page.tab.set_viewport_size({"width": 390, "height": 844})
-    page.open(f"#/run/rich{view}", "main > div > *")
-    page.tab.wait_for_load_state("networkidle")
+    for view in ["#/", "#/compare?runs=rich,other", *(f"#/run/rich{view}" for view in VIEWS)]:
+        page.open(view, "main > div > *")
+        page.tab.wait_for_load_state("networkidle")
 
-    assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390, view
 
 
 def test_a_conversation_shows_thinking_calls_and_results(page: Page) -> None:
