@@ -130,15 +130,17 @@ def _plan_windows(query: Query, steps: Sequence[int | None]) -> Iterator[_Window
     known = [step for step in steps if step is not None]
     per_step, size, start = 0, _FIRST_SIZE, 0
     while start < len(known):
-        newest = known[start]
-        if not per_step:
-            per_step = len(query(lambda read: read(_TYPE, columns=["step"], steps=newest)))
+        per_step = per_step or len(query(partial(_read_step, known[0])))
         count = max(1, size // max(1, per_step))
         some = known[start : start + count]
         yield _Window((some[-1], some[0]), len(some))
         start, size = start + count, min(2 * size, _MAX_SIZE)
     if None in steps:
         yield _Window(None)
+
+
+def _read_step(step: int, read: Read) -> pa.Table:
+    return read(_TYPE, columns=["step"], steps=step)
 
 
 def _newest(step: int | None) -> tuple[bool, int]:

@@ -48,7 +48,8 @@ class Place(NamedTuple):
 def search_run(run: Run, wanted: OutputFilter, place: Place) -> Iterator[dict[str, Any]]:
     """Yield the completions that match, those of the newest steps first, and how far it is.
 
-    Each answer has `hits`, how many of the `total` steps were `searched`, and after 50 hits, whether there may be `more`, and as `next` the place where the search goes on. Who stops early
+    Each answer has `hits`, how many of the `total` steps were `searched`, and after 50 hits,
+    whether there may be `more`, and as `next` the place where the search goes on. Who stops early
     has caused no work for the rest.
 
     Args:
