@@ -60,6 +60,7 @@ def test_values_of_any_points(events: list[dict[str, Any]], event_type: str) -> 
         columns,
         np.array([numbers[event["point"]] for event in events]),
         np.array([event["attempt"] for event in events]),
+        lambda _event_type, rows: rows,
     )
     for name in FIELDS:
         expected = [aggregate(event_type, name, of_point) for of_point in by_point.values()]

@@ -57,6 +57,7 @@ def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> p
         max_points: The maximum number of values of each metric.
     """
     series = group_rows(points, [key for key in keys if key != "step"]).of_row
+    numbers = np.unique(series).tolist()
     has_any = np.zeros(len(points), bool)
     for name in points.column_names:
         if name in keys:
@@ -64,7 +65,7 @@ def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> p
         is_kept = np.zeros(len(points), bool)
         is_valid = pc.is_valid(points[name]).to_numpy(zero_copy_only=False)
         values = points[name].to_numpy()
-        for number in np.unique(series).tolist():
+        for number in numbers:
             rows = np.flatnonzero((series == number) & is_valid)
             is_kept[rows[find_points(values[rows], max_points)]] = True
         column = pc.if_else(pa.array(is_kept), points[name], None)
@@ -86,7 +87,9 @@ def find_points(values: Array, max_points: int) -> Array:
     if len(values) <= max_points:
         return np.arange(len(values))
     is_nan = np.isnan(values)
-    per_bucket = _PER_BUCKET + int(is_nan.any())
+    if not is_nan.any():
+        return _find_extremes(values, max_points // _PER_BUCKET)
+    per_bucket = _PER_BUCKET + 1
     kept: set[int] = set()
     for bucket in np.array_split(np.arange(len(values)), max_points // per_bucket):
         kept.update((int(bucket[0]), int(bucket[-1])))
@@ -96,3 +99,26 @@ def find_points(values: Array, max_points: int) -> Array:
             kept.add(int(numbers[values[numbers].argmin()]))
             kept.add(int(numbers[values[numbers].argmax()]))
     return np.array(sorted(kept))
+
+
+def _find_extremes(values: Array, buckets: int) -> Array:
+    """Return the indices of the first, last, lowest and highest value of each stretch.
+
+    The stretches are those of `np.array_split`: the first ones may have one value more. So they are
+    the rows of two matrices.
+    """
+    size, longer = divmod(len(values), buckets)
+    kept = []
+    for start, rows, columns in (
+        (0, longer, size + 1),
+        (longer * (size + 1), buckets - longer, size),
+    ):
+        stretches = values[start : start + rows * columns].reshape(rows, columns)
+        firsts = start + columns * np.arange(rows)
+        kept += [
+            firsts,
+            firsts + columns - 1,
+            firsts + stretches.argmin(axis=1),
+            firsts + stretches.argmax(axis=1),
+        ]
+    return np.unique(np.concatenate(kept))

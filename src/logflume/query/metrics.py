@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,6 +15,7 @@ from logflume.events.catalogue import EventBase
 from logflume.exceptions import QueryError
 from logflume.query.columns import PATTERN, holds_numbers, match
 from logflume.query.downsample import check_max_points, downsample_long, downsample_wide
+from logflume.query.event_ids import OPTIONAL_IDS, read_same
 from logflume.query.points import find_restarts, merge_events
 from logflume.values.declared import declared_columns
 
@@ -21,6 +23,7 @@ __all__ = ["read_metrics"]
 
 _UNPREFIXED = ("training", "evaluation")
 _KEYS = ["step", "event", "mode", "run", "rank", "attempt", "timestamp"]
+_IDENTIFYING = frozenset([*_KEYS, "seq", "process"])
 _RESERVED = frozenset(declared_columns(EventBase.__name__))
 _POSITIONS = frozenset({"global_step", "generation"})
 _BESIDE = ["n", "*/n", "num_generations", "groups"]
@@ -61,11 +64,15 @@ def read_metrics(
     check_max_points(max_points)
     found = [_read(read, event_type, names) for event_type in dict.fromkeys(types)]
     _check(read, found, names)
-    merge = partial(merge_events, restarts=cache(lambda: find_restarts(read)))
+    merge = partial(
+        merge_events,
+        restarts=cache(lambda: find_restarts(read)),
+        read_lists=partial(_read_lists, read),
+    )
     if wide_by is None:
         points = _to_long(found, merge)
         return points if max_points is None else downsample_long(points, max_points)
-    points = _to_wide(found, names, list(wide_by), merge)
+    points = _to_wide(found, names, list(wide_by), merge, max_points)
     return points if max_points is None else downsample_wide(points, wide_by, max_points)
 
 
@@ -81,8 +88,16 @@ def _read(read: Callable[..., pa.Table], event_type: str, names: Sequence[str]) 
 
 
 def _is_needed(field: pa.Field[Any]) -> bool:
-    is_list = field.name.startswith("rewards/") and pa.types.is_list(field.type)
-    return field.name in _KEYS or holds_numbers(field.type) or is_list
+    return field.name in _IDENTIFYING or holds_numbers(field.type)
+
+
+def _read_lists(read: Callable[..., pa.Table], event_type: str, events: pa.Table) -> pa.Table:
+    """Return the lists of rewards of some events: most runs need none, and they are large."""
+
+    def is_needed(field: pa.Field[Any]) -> bool:
+        return field.name in _IDENTIFYING or pa.types.is_list(field.type)
+
+    return read_same(partial(read, kinds=is_needed), event_type, events, ["rewards/*"])[1]
 
 
 def _columns(event_type: str, names: Sequence[str]) -> list[str] | None:
@@ -90,11 +105,9 @@ def _columns(event_type: str, names: Sequence[str]) -> list[str] | None:
     if not names:
         return None
     requested = _own_names(event_type, names)
-    needed = [*_KEYS, *requested, *_BESIDE]
+    needed = [*_KEYS, "seq", *OPTIONAL_IDS, *requested, *_BESIDE]
     if any(name.endswith("std") or set(name) & PATTERN for name in requested):
         needed += ["mean", "*/mean"]
-    if any("frac" in name or set(name) & PATTERN for name in requested):
-        needed.append("rewards/*")
     return needed
 
 
@@ -172,7 +185,11 @@ def _to_long(found: Iterable[_Metrics], merge: _Merge) -> pa.Table:
 
 
 def _to_wide(
-    found: Sequence[_Metrics], names: Sequence[str], keys: list[str], merge: _Merge
+    found: Sequence[_Metrics],
+    names: Sequence[str],
+    keys: list[str],
+    merge: _Merge,
+    max_points: int | None,
 ) -> pa.Table:
     """Return one row for each step and mode, with a column for each metric.
 
@@ -185,20 +202,42 @@ def _to_wide(
     for of_type in found:
         metrics = _name_columns(of_type, found, names)
         columns.update(dict.fromkeys(metrics))
-        events = of_type.events.filter(pc.is_valid(of_type.events["step"]))
+        events = of_type.events
+        if events["step"].null_count:
+            events = events.filter(pc.is_valid(events["step"]))
         if metrics:
             points = merge(of_type.event_type, events, keys, list(metrics.values()))
             values = [points[name] for name in metrics.values()]
             arrays = [points[key].cast(_COLUMNS[key]) for key in keys]
             tables.append(pa.table([*arrays, *values], names=[*keys, *metrics]))
+    if max_points is not None and _are_disjoint(tables, keys):
+        # Now, because the tables of all types together take a multiple of the memory.
+        tables = [downsample_wide(_in_order(one, keys), keys, max_points) for one in tables]
     # Where two types have a column in common, the later type takes precedence.
     rows = pa.concat_tables(reversed(tables), promote_options="default")
     requested = [name for name in names if name in columns]
     ordered = list(dict.fromkeys([*requested, *columns]))
     merged = rows.group_by(keys, use_threads=False).aggregate([(n, "first") for n in ordered])
-    merged = merged.rename_columns([*keys, *ordered])
+    return _in_order(merged.rename_columns([*keys, *ordered]), keys)
+
+
+def _in_order(points: pa.Table, keys: Sequence[str]) -> pa.Table:
     order: list[Any] = [(n, "descending" if n == "mode" else "ascending") for n in keys]
-    return merged.sort_by(order)
+    indices = pc.sort_indices(points, order)
+    is_sorted = bool((indices.to_numpy() == np.arange(len(points))).all())
+    return points if is_sorted else points.take(indices)
+
+
+def _are_disjoint(tables: Sequence[pa.Table], keys: Sequence[str]) -> bool:
+    """Whether no curve has points of several types: they share no column in the same mode."""
+    seen: set[tuple[str, str]] = set()
+    for table in tables:
+        modes = pc.unique(table["mode"]).to_pylist()
+        own = {(name, mode) for name in table.column_names if name not in keys for mode in modes}
+        if seen & own:
+            return False
+        seen |= own
+    return True
 
 
 def _name_columns(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,14 +28,20 @@ class PointValues:
 
     Args:
         event_type: The type of the events.
-        events: The events, with the lengths of lists instead of the lists.
+        events: The events, without lists.
         of_event: The number of each event's point, from 0. Shape [events].
         trainings: A number for each event. Of the events of a point that have a value, those with
             the highest number count. Shape [events].
+        read_lists: Returns the lists of events of a type.
     """
 
     def __init__(
-        self, event_type: str, events: pa.Table, of_event: Array, trainings: Array
+        self,
+        event_type: str,
+        events: pa.Table,
+        of_event: Array,
+        trainings: Array,
+        read_lists: Callable[[str, pa.Table], pa.Table],
     ) -> None:
         self._event_type = event_type
         self._events = events
@@ -42,6 +49,8 @@ class PointValues:
         self._trainings = trainings
         self._sizes = np.bincount(of_event)
         self._columns: dict[str, _Column] = {}
+        self._read_lists = read_lists
+        self._lists: pa.Table | None = None
 
     def aggregate(self, name: str) -> Any:
         """Return the value of a field for each point, as an Arrow array; null if there is none."""
@@ -77,6 +86,20 @@ class PointValues:
                 is_valid = pc.is_valid(self._events[name]).to_numpy()
             self._columns[name] = numbers_of(self._events, name), is_valid
         return self._columns[name]
+
+    def _lengths(self, name: str) -> _Column:
+        """Return the length of a list in each event, and whether the event has it."""
+        if self._lists is None:
+            self._lists = self._read_lists(self._event_type, self._events)
+        index = self._lists.schema.get_field_index(name)
+        # Of a live run, events may be gone: they have become those of an earlier attempt.
+        if index < 0 or len(self._lists) != len(self._events):
+            return self._column(name)
+        if not pa.types.is_list(self._lists.schema.field(index).type):
+            return self._column(name)
+        lengths: Any = pc.list_value_length(self._lists[name])
+        is_valid = pc.is_valid(lengths).to_numpy()
+        return pc.fill_null(lengths, 0).to_numpy().astype(np.float64), is_valid
 
     def _sum(self, points: Array, values: Array | None = None) -> Array:
         """Return the sum of the values of each point, or their number."""
@@ -124,7 +147,8 @@ class PointValues:
         return weights
 
     def _count_groups(self, name: str) -> Array:
-        (lengths, has_length), (sizes, has_size) = map(self._column, (name, "num_generations"))
+        lengths, has_length = self._lengths(name)
+        sizes, has_size = self._column("num_generations")
         is_known = has_length & has_size & (lengths != 0) & (sizes != 0)
         return np.where(is_known, lengths / sizes, 1.0)
 

@@ -45,6 +45,7 @@ def merge_events(
     keys: Sequence[str],
     metrics: Sequence[str],
     restarts: Callable[[], list[dict[str, Any]]],
+    read_lists: Callable[[str, pa.Table], pa.Table],
 ) -> pa.Table:
     """Return one row for each step: its last event, with the aggregate of each metric.
 
@@ -57,13 +58,16 @@ def merge_events(
         metrics: The columns to aggregate, which become numbers (float64).
         restarts: Returns the result of `find_restarts`, if it is needed. Of several trainings, the
             latest one that has a value counts.
+        read_lists: Returns the lists of some events of a type, if they are needed.
     """
     groups = _number_groups(events, keys)
     sizes = np.bincount(groups)
     last = np.zeros(len(sizes), dtype=np.int64)
     last[groups] = np.arange(len(groups))  # of equal indices, numpy keeps the last
     order = np.argsort(last)
-    points = events.take(last[order])
+    kept = last[order]
+    is_each = len(kept) == len(events)  # in order, so that nothing needs to be copied
+    points = events if is_each else events.take(kept)
     for name in metrics:
         points = _replace(points, name, points[name].cast(pa.float64(), safe=False))
     if not (sizes > 1).any():
@@ -72,7 +76,8 @@ def merge_events(
     number = np.cumsum((sizes > 1)[order]) - 1  # of each point among those of several events
     of_group = np.empty(len(sizes), np.int64)
     of_group[order] = number
-    values = _find_values(event_type, events.take(rows), of_group[groups[rows]], restarts())
+    several = events.take(rows)
+    values = _find_values(event_type, several, of_group[groups[rows]], restarts(), read_lists)
     is_merged = pa.array(sizes[order] > 1)
     for name in metrics:
         merged = pc.replace_with_mask(points[name], is_merged, values.aggregate(name))
@@ -81,7 +86,11 @@ def merge_events(
 
 
 def _find_values(
-    event_type: str, events: pa.Table, of_event: Any, restarts: list[dict[str, Any]]
+    event_type: str,
+    events: pa.Table,
+    of_event: Any,
+    restarts: list[dict[str, Any]],
+    read_lists: Callable[[str, pa.Table], pa.Table],
 ) -> PointValues:
     """Return the values of points of several events, given the number of each event's point.
 
@@ -91,8 +100,9 @@ def _find_values(
     latest = np.zeros(of_event.max() + 1, np.int64)
     np.maximum.at(latest, of_event, attempts)
     is_latest = attempts == latest[of_event]
-    events = _without_lists(events.filter(pa.array(is_latest)))
-    return PointValues(event_type, events, of_event[is_latest], _number_trainings(events, restarts))
+    events = events.filter(pa.array(is_latest))
+    trainings = _number_trainings(events, restarts)
+    return PointValues(event_type, events, of_event[is_latest], trainings, read_lists)
 
 
 def _number_groups(events: pa.Table, keys: Sequence[str]) -> Any:
@@ -119,18 +129,6 @@ def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> Any:
         is_later = pc.greater_equal(events["timestamp"], pa.scalar(start["timestamp"]))
         numbers += pc.and_(is_of_run, is_later).to_numpy(zero_copy_only=False)
     return numbers
-
-
-def _without_lists(events: pa.Table) -> pa.Table:
-    """Return the events with the lengths of the lists instead of their values.
-
-    The number of groups depends on nothing else, and it takes a fraction of the time.
-    """
-    for field in events.schema:
-        if pa.types.is_list(field.type):
-            lengths = pc.list_value_length(events[field.name])
-            events = _replace(events, field.name, lengths)
-    return events
 
 
 def _replace(table: pa.Table, name: str, column: Any) -> pa.Table:

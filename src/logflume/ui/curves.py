@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from logflume.query.open_run import Run
 
 __all__ = ["EVENTS", "MAX_POINTS", "Curves", "read_curves", "select_main"]
@@ -53,16 +55,26 @@ def read_curves(run: Run, max_points: int = MAX_POINTS) -> Curves:
         run: The run.
         max_points: The maximum number of points of each; the extremes are kept.
     """
-    table = run.metrics(wide=True, max_points=max_points, events=EVENTS)
     curves: Curves = {}
+    pinned = run.pinned()
+    # One after another, because together they take a multiple of the memory. Only the first two
+    # may have curves of the same names.
+    for events in (EVENTS[:2], *((event_type,) for event_type in EVENTS[2:])):
+        table = pinned.metrics(wide=True, max_points=max_points, events=events).arrow
+        _add_curves(curves, table)
+    return curves
+
+
+def _add_curves(curves: Curves, table: pa.Table) -> None:
+    """Add the columns of metrics in wide form."""
     if not len(table):
-        return curves
+        return
     modes = np.array([mode or "train" for mode in table["mode"].to_pylist()])
     steps = table["step"].to_numpy()
     for name in table.column_names:
         if name in ("step", "mode", "run"):
             continue
-        column = table[name]
+        column: Any = table[name]
         is_there = column.is_valid().to_numpy()
         values = column.to_numpy()
         for mode in sorted(set(modes[is_there]), reverse=True):  # training first
@@ -72,7 +84,6 @@ def read_curves(run: Run, max_points: int = MAX_POINTS) -> Curves:
                 [None if step != step else int(step) for step in steps[of_mode]],
                 [value if np.isfinite(value) else None for value in points],
             )
-    return curves
 
 
 def select_main(names: Sequence[str]) -> list[str]:

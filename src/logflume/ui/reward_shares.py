@@ -45,7 +45,7 @@ def read_reward_shares(run: Run) -> dict[str, Any]:
 
 
 def _steps(run: Run) -> list[int]:
-    types = run.types()
+    types = run.event_types()
     event_type = next((name for name in ("reward", "model_output") if name in types), None)
     if event_type is None:
         return []
