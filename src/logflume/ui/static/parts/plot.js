@@ -39,6 +39,7 @@ import { compact, duration, number, visible } from "../lib/format.js";
 
 const CLICK_PIXELS = 4;
 const DOUBLE_CLICK_MS = 300;
+const DAY_S = 86_400;
 const MARK_PIXELS = 6;
 const MARK_COLORS = { attempt: "--muted", info: "--accent", warning: "--warning", critical: "--critical", part: "--text" };
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
@@ -239,14 +240,25 @@ function numbers(_u, values) {
 
 const X_LABELS = {
   step: numbers,
-  time: undefined, // uPlot's dates
+  time: clocks,
   elapsed: (_u, values) => values.map((value) => (value === null ? "" : duration(value))),
   tokens: (_u, values) => values.map((value) => (value === null ? "" : compact(value))),
 };
 
+/** Seconds since the epoch as times of a day, or as days, as far apart as the labels are. */
+function clocks(_u, values, _axis, _space, increment) {
+  const [from, to] = increment >= DAY_S ? [5, 10] : increment >= 60 ? [11, 16] : [11, 19];
+  return values.map((value) => (value === null ? "" : localTime(value).slice(from, to)));
+}
+
+/** A time in ISO 8601, in the zone of the browser. @param {number} seconds */
+function localTime(seconds) {
+  return new Date(seconds * 1000).toLocaleString("sv-SE");
+}
+
 /** A place on the axis as text. @param {number} x @param {Options["axis"]} axisName */
 function placeText(x, axisName) {
-  if (axisName === "time") return new Date(x * 1000).toLocaleString("sv-SE").slice(5, 19);
+  if (axisName === "time") return localTime(x);
   if (axisName === "elapsed") return duration(x);
   return axisName === "tokens" ? `${compact(x)} tokens` : `step ${number(x)}`;
 }
