@@ -40,6 +40,9 @@ import { compact, duration, number, visible } from "../lib/format.js";
 const CLICK_PIXELS = 4;
 const DOUBLE_CLICK_MS = 300;
 const DAY_S = 86_400;
+const DIGIT_PIXELS = 6.5;
+const MIN_LABEL_PIXELS = 48;
+const MAX_LABEL_PIXELS = 100;
 const MARK_PIXELS = 6;
 const MARK_COLORS = { attempt: "--muted", info: "--accent", warning: "--warning", critical: "--critical", part: "--text" };
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
@@ -125,7 +128,7 @@ export class Plot {
         bind: { mousedown: onMouseDown, dblclick: onDoubleClick },
       },
       scales: { x: { time: options.axis === "time" }, y: options.isLog ? { distr: 3 } : { range: rangeOf } },
-      axes: [axis({ size: 24, space: 60, values: X_LABELS[options.axis] }), axis({ size: 48, space: 28, values: numbers })],
+      axes: [axis({ size: 24, space: 60, values: X_LABELS[options.axis] }), axis({ size: widthOf, space: 28, values: numbers })],
       hooks: {
         draw: [(u) => drawMarks(u, this.view.marks)],
         setCursor: [() => this.showReading()],
@@ -234,8 +237,17 @@ function axis(more) {
   };
 }
 
-function numbers(_u, values) {
-  return values.map((value) => (value === null ? "" : number(value)));
+/** As many digits as the labels need to differ. */
+function numbers(_u, values, _axis, _space, increment) {
+  const largest = Math.max(...values.map((value) => Math.abs(value ?? 0)));
+  const digits = Math.min(12, Math.ceil(Math.log10(largest / increment)) + 1);
+  return values.map((value) => (value === null ? "" : number(value, Math.max(4, digits))));
+}
+
+/** The width that labels need, in pixels. */
+function widthOf(_u, labels) {
+  const longest = Math.max(0, ...(labels ?? []).map((label) => label.length));
+  return Math.min(MAX_LABEL_PIXELS, Math.max(MIN_LABEL_PIXELS, longest * DIGIT_PIXELS + 12));
 }
 
 const X_LABELS = {
