@@ -10,6 +10,7 @@
 # make torture-long the same for an hour
 # make bench-read   compare queries of ten million events and of a thousand runs; 20 GB in DIR
 # make bench        compare the cost of logging, update docs/benchmarks.md; 15 minutes, QUICK=1: 2
+# make bench-ui     measure the page on large runs, 3 GB in DIR; 10 minutes, QUICK=1: 2
 # make bench-diagnosis  measure recall, delay and false alarms of the diagnosis on labelled runs
 # make format       format the code and fix lint errors
 # make clean        remove .venv, logs and caches
@@ -20,7 +21,7 @@ WORKERS ?= auto
 DIR ?= logs-big
 BIN := .venv/bin
 
-.PHONY: demo test test-long test-pythons test-compat docs pictures notebooks torture torture-long bench bench-read bench-diagnosis format clean
+.PHONY: demo test test-long test-pythons test-compat docs pictures notebooks torture torture-long bench bench-read bench-ui bench-diagnosis format clean
 
 demo: .venv/demo
 	$(BIN)/logflume demo
@@ -84,6 +85,9 @@ bench: .venv/bench/installed
 
 bench-diagnosis: .venv/dev
 	$(BIN)/python -m tests.diagnosis.bench
+
+bench-ui: .venv/dev
+	$(BIN)/python -m tests.benchmarks.page --dir $(DIR) $(if $(QUICK),--quick)
 
 bench-read: .venv/dev
 	$(BIN)/python -m tests.benchmarks.read_cost --dir $(DIR)

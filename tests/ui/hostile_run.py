@@ -78,5 +78,20 @@ def log_step(step: int) -> None:
                     "quality/correct": index >= step,
                 },
             )
+        logflume.get_model_logger().info(
+            "tokens",
+            step=step,
+            id=f"w-0-{step}{group}1",
+            pieces=[HOSTILE, "</span>", None],
+            token_ids=[1, 2, 3],
+            logprob=[float("-inf"), float("nan"), -1.0],
+        )
     loss = float("nan") if step == 2 else 1 / step
-    logflume.get_logger().info("training", step=step, loss=loss, reward=0.5 * step, reward_std=0.1)
+    logflume.get_logger().info(
+        "training",
+        step=step,
+        loss=loss,
+        reward=0.5 * step,
+        reward_std=0.1,
+        **{f"rewards/{HOSTILE}/mean": 0.5, "rewards/<b>evil/mean": 0.1},
+    )

@@ -12,6 +12,7 @@ import pytest
 import logflume
 from logflume.ui.curves import EVENTS, MAX_POINTS
 from tests.ui.hostile_run import GROUPS, LONG, SIZE, STEPS
+from tests.ui.streams import read_hits
 
 pytest.importorskip("starlette", reason="the extra `ui` is not installed")
 pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs, is not installed")
@@ -88,7 +89,7 @@ def test_groups_are_those_of_the_run(client: Any, runs: Path) -> None:
 def test_filters_find_completions(client: Any, params: dict[str, Any], matching: set[str]) -> None:
     """Each filter marks the completions that match, in a step and in the whole run."""
     group = get(client, "groups", step=2, **params)["groups"][0]
-    hits = get(client, "search", **params)["hits"]
+    hits = read_hits(client, run="hostile", **params)
 
     assert matching == {one["id"][-1] for one in group["outputs"] if one["matches"]}
     found = {hit["id"][-1] for hit in hits if (hit["step"], hit["group"]) == (2, 0)}
@@ -176,7 +177,8 @@ def test_reading_writes_nothing_into_a_run(client: Any, runs: Path) -> None:
         return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in paths}
 
     before = files()
-    for name in ("runs", "versions", "run", "curves", "alerts", "steps", "prompts", "search"):
+    for name in ("runs", "versions", "run", "curves", "alerts", "steps", "prompts"):
         get(client, name)
+    read_hits(client, run="hostile", search="therefore")
 
     assert before == files()

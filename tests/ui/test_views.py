@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import logflume
 from tests.ui.browser import CHROMIUM, Page, served
+from tests.ui.hostile_run import CONFIG
 from tests.ui.rich_runs import PARTS_AT, SIZE, SOLVED, STEPS
 
 pytest.importorskip("starlette", reason="the extra `ui` is not installed")
@@ -155,9 +157,8 @@ def test_a_function_and_a_column_filter_completions(page: Page, rich_runs: Path)
     page.open("#/run/rich/completions?step=16", "[data-group]")
     page.tab.select_option("select[aria-label='Reward function']", "rewards/right")
     page.tab.click(".histogram button:last-child")
-    page.tab.wait_for_selector("text=completions in")
     expected = len(run.outputs(steps=16, min_reward=1.9, by="rewards/right"))
-    assert f"{expected} completions in" in page.tab.locator(".toolbar").inner_text()
+    page.tab.wait_for_selector(f".toolbar:has-text('{expected} completions in')")
 
     page.tab.click(".condition summary")
     page.tab.wait_for_selector("option[value=completion_tokens]", state="attached")
@@ -169,6 +170,30 @@ def test_a_function_and_a_column_filter_completions(page: Page, rich_runs: Path)
     expected = len(run.outputs(steps=16, where='completion_tokens > 10 and "rewards/right" = 2'))
     page.tab.wait_for_selector(f"text={expected} completions in")
     assert 'where="completion_tokens"+>+10' in page.tab.evaluate("decodeURIComponent(location)")
+
+
+def test_the_figures_of_groups_and_prompts_are_those_of_the_run(
+    page: Page, rich_runs: Path
+) -> None:
+    """What the lists show is what `groups` and `prompts` return."""
+    run = logflume.open_run(rich_runs / "rich")
+    rows = page.open("#/run/rich/completions?step=8", "[data-group]")
+    shown = [" ".join(texts(row.locator(".solved, .mean"))) for row in rows.all()]
+    expected = [
+        f"{row['solved']}/{row['completions']} solved {row['reward_mean']:g} "
+        f"± {row['reward_std']:.4g}"
+        for row in run.groups(steps=8).to_pylist()
+    ]
+    assert expected == shown
+
+    rows = page.open("#/run/rich/prompts", "[data-prompt]")
+    for row in run.prompts().to_pylist():
+        cells = page.tab.locator(f"[data-prompt={row['prompt_id']}] td")
+        assert [
+            str(row["visits"]),
+            f"{row['solve_rate']:.0%}".replace("%", " %"),
+            f"{row['first']:.0%} → {row['latest']:.0%}".replace("%", " %"),
+        ] == texts(cells)[1:4]
 
 
 def test_the_map_leads_to_a_prompt(page: Page) -> None:
@@ -225,10 +250,38 @@ def test_marks_name_attempts_and_findings(page: Page) -> None:
 
     over.hover(position={"x": box["width"] * (13 - 1) / (STEPS - 1), "y": 30})
 
-    page.tab.wait_for_selector("[data-metric=loss] .at:has-text('step 13')")
-    assert "attempt 1 starts" in page.tab.locator("[data-metric=loss] .at").inner_text()
-    linked = page.tab.locator("[data-metric=reward] .at").inner_text()
-    assert linked.startswith("step 13")
+    page.tab.wait_for_selector("[data-metric=loss] .at:has-text('step 13 · attempt 1 starts')")
+    page.tab.wait_for_selector("[data-metric=reward] .at:has-text('step 13')")
+
+
+def test_a_zoom_stays_when_a_step_is_logged(page: Page, rich_runs: Path) -> None:
+    """A live run's charts show the new value, and still only the steps that were chosen."""
+    logflume.initialize(CONFIG, run="live", dir=rich_runs)
+    try:
+        for step in range(1, 11):
+            logflume.get_logger().info("training", step=step, loss=1.0)
+        logflume.flush()
+        page.open("#/run/live", "[data-metric=loss] .u-over")
+        over = page.tab.locator("[data-metric=loss] .u-over")
+        box = over.bounding_box()
+        page.tab.mouse.move(box["x"] + 5, box["y"] + 40)
+        page.tab.mouse.down()
+        page.tab.mouse.move(box["x"] + box["width"] / 3, box["y"] + 40, steps=3)
+        page.tab.mouse.up()
+        page.tab.mouse.move(5, 5)
+
+        logflume.get_logger().info("training", step=11, loss=7.0)
+        logflume.flush()
+
+        page.tab.wait_for_selector("[data-metric=loss] b:text-is('7')", timeout=10_000)
+        over.hover(position={"x": box["width"] - 2, "y": 40})
+        at = page.tab.locator("[data-metric=loss] .at").inner_text()
+        assert int(at.removeprefix("step ")) <= 5
+        over.dblclick(position={"x": box["width"] - 2, "y": 40})
+        page.tab.wait_for_selector("[data-metric=loss] .at:text-is('step 11')")
+    finally:
+        logflume.shutdown()
+        shutil.rmtree(rich_runs / "live")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -258,17 +311,17 @@ def test_texts_have_enough_contrast(page: Page, scheme: str) -> None:
     assert {} == low
 
 
-@pytest.mark.parametrize(
-    "view",
-    ["", "/completions?step=8&group=3", "/prompts", "/prompt/lost", "/findings"],
-)
-def test_a_phone_scrolls_in_one_direction(page: Page, view: str) -> None:
+VIEWS = ["", "/completions?step=8&group=3", "/prompts", "/prompt/lost", "/findings"]
+
+
+def test_a_phone_scrolls_in_one_direction(page: Page) -> None:
     """No view is wider than a phone: what is wide scrolls by itself."""
     page.tab.set_viewport_size({"width": 390, "height": 844})
-    page.open(f"#/run/rich{view}", "main > div > *")
-    page.tab.wait_for_load_state("networkidle")
+    for view in ["#/", "#/compare?runs=rich,other", *(f"#/run/rich{view}" for view in VIEWS)]:
+        page.open(view, "main > div > *")
+        page.tab.wait_for_load_state("networkidle")
 
-    assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.tab.evaluate("document.documentElement.scrollWidth") <= 390, view
 
 
 def test_a_conversation_shows_thinking_calls_and_results(page: Page) -> None:

@@ -114,7 +114,7 @@ def read_in_one_pass(
     wanted = _check(wanted)
     columns_read = [*columns, *_filter_columns(wanted)]
     if among is None:
-        rows = read(_TYPE, columns=columns_read)
+        rows = read(_TYPE, columns=columns_read, prefilter=partial(_select, wanted))
     else:
         _, rows = read_same(read, _TYPE, among, columns_read)
     return _select(wanted, rows).select(check(columns, rows.column_names, _TYPE))

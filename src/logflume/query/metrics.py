@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -201,7 +202,9 @@ def _to_wide(
     for of_type in found:
         metrics = _name_columns(of_type, found, names)
         columns.update(dict.fromkeys(metrics))
-        events = of_type.events.filter(pc.is_valid(of_type.events["step"]))
+        events = of_type.events
+        if events["step"].null_count:
+            events = events.filter(pc.is_valid(events["step"]))
         if metrics:
             points = merge(of_type.event_type, events, keys, list(metrics.values()))
             values = [points[name] for name in metrics.values()]
@@ -220,7 +223,9 @@ def _to_wide(
 
 def _in_order(points: pa.Table, keys: Sequence[str]) -> pa.Table:
     order: list[Any] = [(n, "descending" if n == "mode" else "ascending") for n in keys]
-    return points.sort_by(order)
+    indices = pc.sort_indices(points, order)
+    is_sorted = bool((indices.to_numpy() == np.arange(len(points))).all())
+    return points if is_sorted else points.take(indices)
 
 
 def _are_disjoint(tables: Sequence[pa.Table], keys: Sequence[str]) -> bool:

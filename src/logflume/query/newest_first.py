@@ -6,26 +6,27 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.query.completions import CompletionFilter, read_completions, read_in_one_pass
 from logflume.query.event_ids import IDS, OPTIONAL_IDS
+from logflume.query.groupings import group_rows
+from logflume.query.table import Table
 
 if TYPE_CHECKING:
     from logflume.query.row_filter import Steps
-    from logflume.query.table import Table
 
-__all__ = ["OutputsPiece", "read_newest_first"]
+__all__ = ["OutputsPiece", "read_newest_first", "read_output_steps"]
 
 _TYPE = "model_output"
 _FIRST_SIZE = 2_000
 _MAX_SIZE = 16_000
-"""Completions of a piece: few at first, because many searches find enough there, and then as many
-as limit the memory of a piece to tens of megabytes. A piece has at least one step."""
+"""Completions of a piece, about: few at first, because many searches find enough there, and then as
+many as limit the memory of a piece to tens of megabytes. A piece has at least one step."""
 
 Read: TypeAlias = Callable[..., pa.Table]
+Query: TypeAlias = Callable[[Callable[[Read], pa.Table]], Table]
 
 
 class OutputsPiece(NamedTuple):
@@ -33,8 +34,9 @@ class OutputsPiece(NamedTuple):
 
     Attributes:
         outputs: The completions, in the order of `outputs`.
-        searched: The number of completions that were searched so far, those of this piece included.
-        total: The number of completions to search: those for which the condition in SQL is true.
+        searched: The number of steps that were searched so far, those of this piece included.
+        total: The number of steps to search: those that have completions for which the condition in
+            SQL is true. Completions without a step count as those of one step.
     """
 
     outputs: Table
@@ -43,30 +45,37 @@ class OutputsPiece(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """Some steps, and how many completions they have.
+    """Some steps.
 
     Attributes:
-        steps: The first and the last step; None: the completions without a step.
-        completions: The number of their completions.
+        limits: The first and the last step; None: the completions without a step.
+        size: The number of steps.
     """
 
-    steps: tuple[int, int] | None
-    completions: int
+    limits: tuple[int, int] | None
+    size: int = 1
 
     def select(self, rows: pa.Table) -> pa.Table:
         """Return the rows of these steps."""
-        if self.steps is None:
-            return rows.filter(pc.is_null(rows["step"]))
-        first, last = (pa.scalar(step) for step in self.steps)
         steps: Any = rows["step"]
+        if self.limits is None:
+            return rows.filter(pc.is_null(steps))
+        first, last = (pa.scalar(step) for step in self.limits)
         return rows.filter(pc.and_(pc.greater_equal(steps, first), pc.less_equal(steps, last)))
 
 
+def read_output_steps(read: Read) -> pa.Table:
+    """Return one row for each step and mode that has completions, in ascending order."""
+    rows = read(_TYPE, columns=["step", "mode"], prefilter=_first_of_each_step)
+    return _first_of_each_step(rows).select(["step", "mode"])
+
+
+def _first_of_each_step(rows: pa.Table) -> pa.Table:
+    return group_rows(rows, ["step", "mode"]).take_first(rows)
+
+
 def read_newest_first(
-    query: Callable[[Callable[[Read], pa.Table]], Table],
-    wanted: CompletionFilter,
-    steps: Steps,
-    columns: Sequence[str],
+    query: Query, wanted: CompletionFilter, steps: Steps, columns: Sequence[str]
 ) -> Iterator[OutputsPiece]:
     """Yield the completions that match a filter, in pieces from the newest steps to the oldest.
 
@@ -81,15 +90,25 @@ def read_newest_first(
         QueryError: There is no such column or reward, or a filter is invalid.
         RunError: A journal is damaged.
     """
-    condition = CompletionFilter(where=wanted.where)
-    ids = ["step", *IDS, *OPTIONAL_IDS] if wanted.where is not None else ["step"]
-    rows = query(lambda read: read_completions(partial(read, steps=steps), condition, ids)).arrow
+    among = None
+    if wanted.where is None:
+        found = query(lambda read: read_output_steps(partial(read, steps=steps)))
+    else:
+        among = _read_where(query, wanted.where, steps).arrow
+        found = Table(among)
+    known = sorted(set(found["step"].to_pylist()), key=_newest)
     searched = 0
-    for window in _plan_windows(rows["step"]):
-        among = window.select(rows) if wanted.where is not None else None
-        found = query(partial(_read_window, window, among, wanted, columns))
-        searched += window.completions
-        yield OutputsPiece(found, searched, len(rows))
+    for window in _plan_windows(query, known):
+        rows = query(partial(_read_window, window, among, wanted, columns))
+        searched += window.size
+        yield OutputsPiece(rows, searched, len(known))
+
+
+def _read_where(query: Query, where: str, steps: Steps) -> Table:
+    """Return the ids of the completions for which a condition is true."""
+    wanted = CompletionFilter(where=where)
+    ids = ["step", *IDS, *OPTIONAL_IDS]
+    return query(lambda read: read_completions(partial(read, steps=steps), wanted, ids))
 
 
 def _read_window(
@@ -99,23 +118,31 @@ def _read_window(
     columns: Sequence[str],
     read: Read,
 ) -> pa.Table:
-    if window.steps is not None:
-        return read_in_one_pass(partial(read, steps=window.steps), wanted, columns, among)
+    among = None if among is None else window.select(among)
+    if window.limits is not None:
+        return read_in_one_pass(partial(read, steps=window.limits), wanted, columns, among)
     found = window.select(read_in_one_pass(read, wanted, [*columns, "step"], among))
-    is_extra = "step" not in columns
-    return found.drop_columns(["step"]) if is_extra else found
+    return found if "step" in columns else found.drop_columns(["step"])
 
 
-def _plan_windows(steps: pa.ChunkedArray[pa.Int64Scalar]) -> Iterator[_Window]:
-    """Yield the windows of some completions, the newest first."""
-    known = steps.drop_null().to_numpy()
-    distinct, counts = np.unique(known, return_counts=True)
-    size, last, completions = _FIRST_SIZE, None, 0
-    for step, count in zip(distinct[::-1].tolist(), counts[::-1].tolist(), strict=True):
-        last = step if last is None else last
-        completions += count
-        if completions >= size or step == distinct[0]:
-            yield _Window((step, last), completions)
-            size, last, completions = min(2 * size, _MAX_SIZE), None, 0
-    if steps.null_count:
-        yield _Window(None, steps.null_count)
+def _plan_windows(query: Query, steps: Sequence[int | None]) -> Iterator[_Window]:
+    """Yield the windows of some steps, given in their order."""
+    known = [step for step in steps if step is not None]
+    per_step, size, start = 0, _FIRST_SIZE, 0
+    while start < len(known):
+        per_step = per_step or len(query(partial(_read_step, known[0])))
+        count = max(1, size // max(1, per_step))
+        some = known[start : start + count]
+        yield _Window((some[-1], some[0]), len(some))
+        start, size = start + count, min(2 * size, _MAX_SIZE)
+    if None in steps:
+        yield _Window(None)
+
+
+def _read_step(step: int, read: Read) -> pa.Table:
+    return read(_TYPE, columns=["step"], steps=step)
+
+
+def _newest(step: int | None) -> tuple[bool, int]:
+    """Return a sort key that puts the newest step first, and no step last."""
+    return (True, 0) if step is None else (False, -step)

@@ -65,7 +65,9 @@ def merge_events(
     last = np.zeros(len(sizes), dtype=np.int64)
     last[groups] = np.arange(len(groups))  # of equal indices, numpy keeps the last
     order = np.argsort(last)
-    points = events.take(last[order])
+    kept = last[order]
+    is_each = len(kept) == len(events)  # in order, so that nothing needs to be copied
+    points = events if is_each else events.take(kept)
     for name in metrics:
         points = _replace(points, name, points[name].cast(pa.float64(), safe=False))
     if not (sizes > 1).any():

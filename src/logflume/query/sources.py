@@ -209,12 +209,14 @@ def _read_file(file: _File, columns: _KnownSchemas, prefilter: Prefilter | None)
     with open_part(file.path) as opened:
         schema, names = columns.find(opened.schema_arrow)
         groups = _find_groups(opened, file.row_filter)
-        if prefilter is None or opened.metadata.num_rows < _PREFILTER_ROWS:
+        is_reduced = prefilter is not None or file.row_filter.columns
+        if not is_reduced or opened.metadata.num_rows < _PREFILTER_ROWS:
             return ScanResult(schema, _read_groups(opened, groups, file, names))
         # Of all the rows of a large file, only those of a few row groups are in memory at a time.
-        pieces = [
-            prefilter(_read_groups(opened, some, file, names)) for some in _split(opened, groups)
-        ]
+        pieces = []
+        for some in _split(opened, groups):
+            events = _read_groups(opened, some, file, names)
+            pieces.append(events if prefilter is None else prefilter(events))
     return ScanResult(schema, pa.concat_tables(pieces))
 
 

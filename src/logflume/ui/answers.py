@@ -62,18 +62,18 @@ class Answers:
         Raises:
             RunError: There is no such run, or it is damaged.
         """
-        run = self.folders.open(name)
+        run = self.folders.open(name).pinned()
         info = msgspec.structs.asdict(run.info)
         del info["folder"], info["config"]
         description = read_run_status(run.folder).description
-        types = run.types()
+        types = run.event_types()
         messages = run.events("message").to_pylist() if "message" in types else []
         return {
             **info,
             "hyperparameters": {**info["hyperparameters"], **description.hyperparameters},
             "tags": list(description.tags),
             "notes": description.notes,
-            "events": types,
+            "events": sorted(types),
             "attempts": _attempts(run) if info["attempt"] else [],
             "faults": _faults(run) if "pipeline" in types else [],
             "messages": [_message(event) for event in messages[-_MAX_MESSAGES:]],
@@ -100,8 +100,7 @@ class Answers:
 
     def alerts(self, name: str) -> dict[str, Any]:
         """Return the findings of a run, in the order they were logged."""
-        run = self.folders.open(name)
-        rows = run.events("alert").to_pylist() if "alert" in run.types() else []
+        rows = self.folders.open(name).events("alert").to_pylist()
         return {"alerts": [_without_nulls(row) for row in rows]}
 
     def ranks(self, name: str) -> dict[str, Any]:

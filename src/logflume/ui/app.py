@@ -24,6 +24,7 @@ from logflume.query.open_run import Run
 from logflume.ui.answers import Answers
 from logflume.ui.axes import read_axes
 from logflume.ui.encoding import encode
+from logflume.ui.memory import release_memory
 from logflume.ui.output_filter import OutputFilter
 from logflume.ui.prompt_lists import PromptList, read_common_prompts, read_prompt_list
 from logflume.ui.reward_shares import read_reward_shares
@@ -127,6 +128,7 @@ def _route(answer: Answer) -> Endpoint:
         # Guarded: somebody else's files may have values that no reader expects. The page shows
         # one line, and the other views go on.
         result = call_guarded(answer, request.query_params)
+        release_memory()
         if isinstance(result, Response):
             return result
         if isinstance(result, Failure):
@@ -165,6 +167,7 @@ def _events(first: Sequence[Any], rest: Iterator[Any]) -> Iterator[bytes]:
     while known:
         yield b"data: " + encode(known[0]) + b"\n\n"
         following = call_guarded(lambda: list(islice(rest, 1)))
+        release_memory()
         if isinstance(following, Failure):
             yield b"data: " + encode({"error": _explain(following.error)}) + b"\n\n"
             return

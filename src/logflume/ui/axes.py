@@ -41,7 +41,7 @@ def read_axes(run: Run) -> dict[str, list[Any]]:
 
 def _read_times(run: Run) -> pa.Table:
     """Return each step with the time of its last event, of the first event type that has steps."""
-    types = run.types()
+    types = run.event_types()
     table = pa.table({"step": pa.array([], pa.int64()), "timestamp_max": pa.array([], pa.int64())})
     for event_type in EVENTS:
         if event_type not in types:

@@ -98,7 +98,7 @@ def read_common_prompts(
     names = ("visits", "completions", "solve_rate", "first", "latest", "reward_mean")
     found: dict[str, dict[str, Any]] = {}
     for name, run in runs.items():
-        if "model_output" not in run.types():
+        if "model_output" not in run.event_types():
             continue
         for row in run.prompts(solved=solved).to_pylist():
             prompt = {"prompt_id": row["prompt_id"], "question": row["question"], "runs": {}}

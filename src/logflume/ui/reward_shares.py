@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
 
-__all__ = ["read_reward_shares"]
+__all__ = ["read_reward_shares", "share_advantages"]
 
 _MAX_STEPS = 50
 _PREFIX = "rewards/"
@@ -45,7 +45,7 @@ def read_reward_shares(run: Run) -> dict[str, Any]:
 
 
 def _steps(run: Run) -> list[int]:
-    types = run.types()
+    types = run.event_types()
     event_type = next((name for name in ("reward", "model_output") if name in types), None)
     if event_type is None:
         return []
@@ -62,33 +62,48 @@ def _is_training(events: pa.Table) -> Any:
 
 def _window(run: Run, first: int, last: int) -> dict[str, Any] | None:
     names, values, groups = _read_matrix(run, first, last)
-    if _TOTAL not in names or len(names) < 2 or not len(values):
+    if _TOTAL not in names or len(names) < 2:
         return None
     functions = [name for name in names if name != _TOTAL]
     total = values[:, names.index(_TOTAL)]
-    parts = values[:, [names.index(name) for name in functions]]
     is_known = ~np.isnan(total)
-    # As in TRL: a function that does not apply adds nothing.
-    filled, total, groups = np.nan_to_num(parts[is_known]), total[is_known], groups[is_known]
-    if not len(total):
+    if not is_known.any():
         return None
+    rewards = values[:, [names.index(name) for name in functions]]
+    weights, shares = share_advantages(rewards[is_known], total[is_known], groups[is_known])
+    rows = []
+    for i, name in enumerate(functions):
+        applied = rewards[:, i][~np.isnan(rewards[:, i])]
+        row = {
+            "name": name,
+            "mean": float(applied.mean()) if len(applied) else None,
+            "weight": float(weights[i]),
+            "share": None if shares is None else float(shares[i]),
+        }
+        rows.append(row)
+    return {"first": first, "last": last, "completions": int(is_known.sum()), "functions": rows}
+
+
+def share_advantages(rewards: Array, total: Array, groups: Array) -> tuple[Array, Array | None]:
+    """Return the weight of each reward function, and its share of the advantages.
+
+    Args:
+        rewards: The rewards (completion, function); NaN: it does not apply, which adds nothing.
+        total: The total reward of each completion.
+        groups: The number of each completion's group.
+
+    Returns:
+        The weights that fit the totals best, and the shares, which sum to 1 if the totals are
+        weighted sums; None if the totals of each group are equal.
+    """
+    filled = np.nan_to_num(rewards)
     weights = np.linalg.lstsq(filled, total, rcond=None)[0]
     deviation = total - _group_means(total, groups)
     variance = float(deviation @ deviation)
-    rows = []
-    for i, name in enumerate(functions):
-        applied = parts[:, i][~np.isnan(parts[:, i])]
-        rows.append(
-            {
-                "name": name,
-                "mean": float(applied.mean()) if len(applied) else None,
-                "weight": float(weights[i]),
-                "share": float(weights[i] * filled[:, i] @ deviation / variance)
-                if variance > 1e-12
-                else None,
-            }
-        )
-    return {"first": first, "last": last, "completions": len(total), "functions": rows}
+    # What rounding leaves of equal totals is no variance.
+    if variance <= 1e-18 * max(1.0, float(total @ total)):
+        return weights, None
+    return weights, weights * (filled.T @ deviation) / variance
 
 
 def _read_matrix(run: Run, first: int, last: int) -> tuple[list[str], Array, Array]:

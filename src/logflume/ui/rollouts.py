@@ -48,16 +48,13 @@ class Rollouts:
         self._solved = solved
 
     def steps(self) -> dict[str, Any]:
-        """Return the steps that have completions, with the number in each mode."""
-        if "model_output" not in self._run.types():
-            return {"steps": []}
-        table = self._run.outputs(columns=["step", "mode"])
-        counts = Counter(zip(table["step"].to_pylist(), table["mode"].to_pylist(), strict=True))
-        rows = [
-            {"step": step, "mode": mode or "train", "completions": count}
-            for (step, mode), count in counts.items()
-        ]
-        return {"steps": sorted(rows, key=lambda row: (_number(row["step"]), row["mode"]))}
+        """Return the steps that have completions, with their mode."""
+        table = self._run.output_steps().arrow
+        rows = [{**row, "mode": row["mode"] or "train"} for row in table.to_pylist()]
+        unique = {(row["step"], row["mode"]): row for row in rows}
+        return {
+            "steps": sorted(unique.values(), key=lambda row: (_number(row["step"]), row["mode"]))
+        }
 
     def groups(self, step: int, mode: str, wanted: OutputFilter) -> dict[str, Any]:
         """Return the groups of a step, with the rewards and marks of their completions.

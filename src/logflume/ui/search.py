@@ -48,7 +48,7 @@ class Place(NamedTuple):
 def search_run(run: Run, wanted: OutputFilter, place: Place) -> Iterator[dict[str, Any]]:
     """Yield the completions that match, those of the newest steps first, and how far it is.
 
-    Each answer has `hits`, how many of the `total` completions were `searched`, and after 50 hits,
+    Each answer has `hits`, how many of the `total` steps were `searched`, and after 50 hits,
     whether there may be `more`, and as `next` the place where the search goes on. Who stops early
     has caused no work for the rest.
 
@@ -99,7 +99,7 @@ _Find: TypeAlias = Callable[[str], tuple[int, int] | None]
 
 def _finder(wanted: OutputFilter) -> _Find:
     if not wanted.search:
-        return lambda text: None
+        return lambda _text: None
     # The same engine that found the completions: linear in time, whatever the pattern.
     options = re2.Options()
     options.log_errors = False
@@ -108,7 +108,7 @@ def _finder(wanted: OutputFilter) -> _Find:
     try:
         pattern = re2.compile(wanted.search, options)
     except (re2.error, UnicodeError):  # the query says what is wrong with it
-        return lambda text: None
+        return lambda _text: None
 
     def find(text: str) -> tuple[int, int] | None:
         try:

@@ -12,6 +12,7 @@ import uvicorn
 
 from logflume.exceptions import RunError
 from logflume.ui.app import create_app
+from logflume.ui.memory import use_little_memory
 from logflume.ui.security import LOCAL_HOSTS
 
 __all__ = ["serve"]
@@ -37,6 +38,7 @@ def serve(
     Raises:
         RunError: The address can't be bound.
     """
+    use_little_memory()
     token = None if host in LOCAL_HOSTS else secrets.token_urlsafe(16)
     with _bind(host, port) as bound:
         config = uvicorn.Config(

@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from "./dom.js";
 
 const WAIT_FACTOR = 10;
+const RARE_FACTOR = 100;
 const MAX_WAIT_MS = 30_000;
+const MAX_RARE_WAIT_MS = 120_000;
 const INTERVAL_MS = 1000; // a step is on the page within three seconds
 
 /**
@@ -44,9 +46,10 @@ export async function get(name, params = {}, signal) {
  * @param {string | null} name Null: request nothing.
  * @param {Record<string, unknown>} params
  * @param {unknown} [version]
- * @returns {{data: any, error: string | null, isLoading: boolean}}
+ * @param {boolean} [isRare] Whether it may be older than the rest: a summary of a whole run.
+ * @returns {{data: any, error: string | null, isLoading: boolean, isCurrent: boolean}} Current: of these parameters.
  */
-export function useAnswer(name, params, version) {
+export function useAnswer(name, params, version, isRare = false) {
   const key = name === null ? null : apiUrl(name, params);
   const [state, setState] = useState({ key: "", data: null, error: null, isLoading: true });
   const last = useRef({ key: "", tookMs: 0 });
@@ -62,7 +65,8 @@ export function useAnswer(name, params, version) {
     };
     // A long query is repeated more rarely, so that a training beside it has the processors.
     const isRepeated = last.current.key === key;
-    const waitMs = isRepeated ? Math.min(MAX_WAIT_MS, last.current.tookMs * WAIT_FACTOR - 1000) : 0;
+    const [most, factor] = isRare ? [MAX_RARE_WAIT_MS, RARE_FACTOR] : [MAX_WAIT_MS, WAIT_FACTOR];
+    const waitMs = isRepeated ? Math.min(most, last.current.tookMs * factor - 1000) : 0;
     wait(waitMs, aborter.signal).then(request).then(
       (data) => setState({ key, data, error: null, isLoading: false }),
       (error) => {
@@ -78,7 +82,8 @@ export function useAnswer(name, params, version) {
     );
     return () => aborter.abort();
   }, [key, version]);
-  return key === null ? { data: null, error: null, isLoading: false } : state;
+  if (key === null) return { data: null, error: null, isLoading: false, isCurrent: true };
+  return { ...state, isCurrent: state.key === key };
 }
 
 /** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */

@@ -39,12 +39,13 @@ export function makeAxis(name, answer) {
 }
 
 /**
+ * The value at a place between points; outside of them, that of the first or the last one.
  * @param {[number, number][]} pairs In order.
  * @param {number} value
  * @param {0 | 1} from Which of a pair the value is.
  * @param {0 | 1} to
  */
-function interpolate(pairs, value, from, to) {
+export function interpolate(pairs, value, from, to) {
   let low = 0;
   let high = pairs.length - 1;
   if (value <= pairs[low][from]) return pairs[low][to];

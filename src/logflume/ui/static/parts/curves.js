@@ -1,6 +1,6 @@
 /** Turns the answers about curves into charts: training beside evaluation, spread as a band. */
 
-import { STEPS } from "../lib/axis.js";
+import { STEPS, interpolate } from "../lib/axis.js";
 import { functionName } from "../lib/format.js";
 
 /** @typedef {import("./chart.js").Series} Series */
@@ -56,9 +56,11 @@ export function ownCharts(/** @type {string[]} */ names) {
   return names.filter((name) => !(name.startsWith("eval_") && known.has(name.slice(5))));
 }
 
+/** The spread at some steps. A long curve and its spread keep different points, so it is interpolated. */
 function aligned(steps, [of, values]) {
-  const byStep = new Map(of.map((step, i) => [step, values[i]]));
-  return steps.map((step) => byStep.get(step) ?? null);
+  const pairs = of.map((step, i) => [step, values[i]]).filter(([step, value]) => step !== null && value !== null);
+  if (!pairs.length) return steps.map(() => null);
+  return steps.map((step) => (step === null ? null : interpolate(pairs, step, 0, 1)));
 }
 
 /** @returns {[(number | null)[], (number | null)[]]} */
@@ -76,7 +78,7 @@ export function onAxis(axis, series) {
     // A curve has one value at each place.
     .filter(({ at }, i, all) => i === all.length - 1 || all[i + 1].at !== at);
   const pick = (values) => values && order.map(({ i }) => values[i]);
-  const band = series.band && [pick(series.band[0]), pick(series.band[1])];
+  const band = /** @type {Series["band"]} */ (series.band && [pick(series.band[0]), pick(series.band[1])]);
   return { ...series, x: order.map(({ at }) => at), y: pick(series.y), band };
 }
 

@@ -33,7 +33,7 @@ function Findings({ run, alerts }) {
 }
 
 function PromptCounts({ run, version }) {
-  const { data, error } = useAnswer("prompts", { run, limit: 1 }, version);
+  const { data, error } = useAnswer("prompts", { run, limit: 1 }, version, true);
   if (!data && !error) return null;
   const link = (query) => url(["run", run, "prompts"], query);
   return html`<section class="panel pad"><h3><a href=${link({})}>Prompts</a></h3>
@@ -46,7 +46,7 @@ function PromptCounts({ run, version }) {
 
 /** The shares of the reward functions in the advantages, at the beginning and at the end. */
 function Drivers({ run, version, functions }) {
-  const { data } = useAnswer("reward_shares", { run }, version);
+  const { data } = useAnswer("reward_shares", { run }, version, true);
   const windows = data?.windows ?? [];
   if (!windows.length) return null;
   const last = windows[windows.length - 1];

@@ -35,7 +35,7 @@ export function Histogram({ rewards, query }) {
       onPointerUp=${end} onPointerLeave=${() => { start.current = null; setDragged(null); }}>
     ${counts.map((count, i) => {
       const label = `${count} completions with a reward from ${number(low + i * width)} to ${number(low + (i + 1) * width)}`;
-      return html`<button key=${i} class=${isChosen(i) ? "chosen" : ""} title=${label} aria-label=${label} aria-pressed=${isChosen(i)}
+      return html`<button key=${i} class=${isChosen(i) ? "chosen" : ""} title=${label} aria-label=${label} aria-pressed=${isChosen(i)} tabindex=${count ? 0 : -1}
         onPointerDown=${(event) => { event.currentTarget.releasePointerCapture?.(event.pointerId); start.current = i; }}
         onPointerEnter=${() => start.current !== null && start.current !== i && setDragged([Math.min(start.current, i), Math.max(start.current, i)])}
         onClick=${() => (isChosen(i) && !dragged ? setQuery({ min: "", max: "" }) : choose(i, i))}>

@@ -3,13 +3,13 @@ import { get, useVersion } from "../lib/api.js";
 import { STEPS, makeAxis } from "../lib/axis.js";
 import { seriesVariable } from "../lib/colors.js";
 import { html, useEffect, useMemo, useState } from "../lib/dom.js";
-import { number, plain, visible } from "../lib/format.js";
+import { functionName, number, plain, visible } from "../lib/format.js";
 import { parting } from "../lib/parting.js";
 import { setQuery, url } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
 import { CommonPrompts } from "../parts/common_prompts.js";
 import { CurveControls, useCurveOptions } from "../parts/curve_controls.js";
-import { ownCharts, seriesOf, titleOf } from "../parts/curves.js";
+import { functionCurves, ownCharts, seriesOf, titleOf } from "../parts/curves.js";
 import { Empty, ErrorLine, Status } from "../parts/states.js";
 
 const MAX_FOUND = 18;
@@ -91,7 +91,8 @@ function describe(one) {
 /** Hyperparameters and versions that differ. */
 function Settings({ runs, answers }) {
   if (answers.some((answer) => !answer) || !answers.length) return null;
-  const of = answers.map(({ info }) => ({
+  const of = answers.map(({ info, curves }) => ({
+    "reward functions": functionCurves(curves.main).map(functionName).join(", "),
     ...info.hyperparameters,
     ...Object.fromEntries(Object.entries(info.versions).map(([name, version]) => [`version of ${name}`, version])),
     "git commit": info.git_commit,

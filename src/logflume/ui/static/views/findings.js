@@ -8,7 +8,7 @@ import { seriesOf, titleOf } from "../parts/curves.js";
 import { Empty, ErrorLine } from "../parts/states.js";
 
 const SEVERITIES = ["info", "warning", "critical"];
-const SHOWN = 3; // completions of a finding
+const SHOWN = 4; // completions of a finding
 const MAX_SHOWN = 50; // of all, as many as an answer has
 const TEXT = 600;
 const NUMBERS = ["value", "before", "threshold", "reward_before", "reward", "function", "other_function"];

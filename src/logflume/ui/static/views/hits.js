@@ -28,7 +28,7 @@ function Progress({ search: { hits, searched, total, isSearching, more, stop } }
     ${isSearching && html`<progress value=${share} max="1" aria-label="Searched"></progress>
       <span class="muted small">${percent(share)}</span>
       <button class="plain" onClick=${stop}>Stop</button>`}
-    ${!isSearching && searched < total && html`<span class="muted small">${number(searched)} of ${number(total)} searched</span>`}
+    ${!isSearching && searched < total && html`<span class="muted small">${number(searched)} of ${number(total)} steps searched</span>`}
   </div>`;
 }
 

@@ -13,11 +13,11 @@ const PAGE = 100;
 const MAP = 2_000; // prompts, as many as an answer has
 const TYPING_MS = 250;
 const CHANGES = [
-  ["", "all"],
-  ["newly_solved", "newly solved"],
-  ["forgotten", "forgotten"],
-  ["never", "never solved"],
-  ["always", "always solved"],
+  ["", "all", "all prompts"],
+  ["newly_solved", "newly solved", "no completion of the first visit solved it, some of the latest do"],
+  ["forgotten", "forgotten", "some completion solved it, but none of the latest visit does"],
+  ["never", "never solved", "no completion of any visit solved it"],
+  ["always", "always solved", "some completion of each visit solved it"],
 ];
 const ORDERS = {
   "-visits": "most visits",
@@ -76,7 +76,7 @@ function Controls({ query, data, order, isMap }) {
     onChange=${(event) => setQuery({ [name]: event.target.value, offset: "" })} />`;
   return html`<div>
     <div class="toolbar">
-      <span class="segments" role="group" aria-label="Lists">${CHANGES.map(([name, label]) => html`<button key=${name} data-change=${name || "all"}
+      <span class="segments" role="group" aria-label="Lists">${CHANGES.map(([name, label, title]) => html`<button key=${name} title=${title} data-change=${name || "all"}
         aria-pressed=${(query.change ?? "") === name} onClick=${() => setQuery({ change: name, offset: "" })}>${label} <b>${number(name ? (data.counts[name] ?? 0) : data.all)}</b></button>`)}</span>
       <span class="segments" role="group" aria-label="View"><button aria-pressed=${!isMap} onClick=${() => setQuery({ view: "" })}>list</button>
         <button aria-pressed=${isMap} onClick=${() => setQuery({ view: "map", offset: "" })}>map</button></span>

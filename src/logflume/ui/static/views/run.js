@@ -33,13 +33,13 @@ export function Run({ run, query, version, summary }) {
   };
   const names = main.data?.names ?? [];
   const functions = functionCurves(main.data?.main ?? []).slice(0, MAX_FUNCTIONS);
-  const counts = summary?.events ?? {};
+  const types = new Set(summary?.events ?? []);
   return html`<div>
     <${Head} run=${run} summary=${summary} count=${alerts.length} />
     <${ErrorLine} text=${main.error ?? answered.error} />
-    ${summary && html`<${Glance} run=${run} version=${version} alerts=${alerts} hasPrompts=${counts.model_output > 0}
+    ${summary && html`<${Glance} run=${run} version=${version} alerts=${alerts} hasPrompts=${types.has("model_output")}
       functions=${functions.map((name) => name.replace(/^(reward\.)?rewards\//, "").replace(/\/mean$/, ""))} />`}
-    ${main.data && !names.length && html`<${NoCurves} run=${run} status=${summary?.status} counts=${counts} />`}
+    ${main.data && !names.length && html`<${NoCurves} run=${run} status=${summary?.status} types=${types} />`}
     ${names.length > 0 && html`<div>
       <div class="toolbar">
         <${CurveControls} options=${options} onChange=${change} />
@@ -60,21 +60,21 @@ export function Run({ run, query, version, summary }) {
       <p class="muted small legend-line">${shared.marks.length > 0 && "▾ a finding, ┆ where a later attempt starts · "}dashed: evaluation · band: the standard deviation</p>
     </div>`}
     <${System} run=${run} names=${names} version=${version} axis=${axis} shared=${shared} />
-    ${counts.rank > 0 && html`<${Ranks} run=${run} version=${version} axis=${axis} shared=${shared} />`}
+    ${types.has("rank") && html`<${Ranks} run=${run} version=${version} axis=${axis} shared=${shared} />`}
     <${Names} names=${names} main=${main.data?.main ?? []} />
     <${Facts} summary=${summary} />
   </div>`;
 }
 
 /** Why there are no curves, and what there is instead. */
-function NoCurves({ run, status, counts }) {
-  const reports = (counts.training ?? 0) + (counts.evaluation ?? 0);
+function NoCurves({ run, status, types }) {
+  const reports = types.has("training") || types.has("evaluation");
   const title = reports ? "Its metrics have no step, so there are no curves." : "No metrics have been logged.";
   return html`<${Empty} title=${title}>
     <p>${reports
       ? html`<code>logflume tail ${visible(run)}</code> prints them; in code, <code>set_step</code> or <code>step=…</code> gives them one.`
       : status === "running" ? "The curves appear with the first step." : html`<code>log.info("training", step=1, loss=…)</code> or <code>attach(trainer)</code> logs some.`}
-      ${counts.model_output > 0 && html` <a href=${url(["run", run, "completions"])}>Its completions</a> can be read.`}</p><//>`;
+      ${types.has("model_output") && html` <a href=${url(["run", run, "completions"])}>Its completions</a> can be read.`}</p><//>`;
 }
 
 /** The findings and attempts of a run as lines in its charts. */

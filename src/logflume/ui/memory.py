@@ -1,0 +1,38 @@
+"""Keeps the memory of the server small: what a query has used goes back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+
+__all__ = ["release_memory", "use_little_memory"]
+
+_ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
+_ARENAS = 1
+_KEPT_BYTES = 160_000_000
+"""With less than that, nothing is returned: the next query would get it again, page by page."""
+
+_STATM = Path("/proc/self/statm")
+
+
+def use_little_memory() -> None:
+    """Let all threads share one heap, Arrow's tables included.
+
+    Arrow's own pools, and a heap for each thread, keep what they have had: a server of some hundred
+    megabytes that needs a hundred. Where the C library is not glibc, this does less or nothing.
+    """
+    pa.set_memory_pool(pa.system_memory_pool())
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, _ARENAS)
+
+
+def release_memory() -> None:
+    """Return free memory to the system if the process has much."""
+    with suppress(OSError, AttributeError, ValueError, IndexError):
+        pages = int(_STATM.read_text().split()[1])
+        if pages * os.sysconf("SC_PAGE_SIZE") > _KEPT_BYTES:
+            ctypes.CDLL(None).malloc_trim(0)
