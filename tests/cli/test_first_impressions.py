@@ -268,6 +268,13 @@ def test_filters_of_outputs(here: Path) -> None:
     assert "--grep '[': " in answer(here, "outputs", "continued", "--grep", "[")
 
 
+@pytest.mark.parametrize("command", ["outputs", "prompts"])
+def test_a_run_without_completions(here: Path, command: str) -> None:
+    """Where there is nothing to list, a line says so."""
+    result = CliRunner().invoke(app, [command, str(here / "logs" / "dpo")])
+    assert "This run has no completions.\n" == result.stderr
+
+
 def test_columns_and_pager_of_outputs(here: Path) -> None:
     """Further fields are shown on request; what doesn't fit the terminal goes through a pager."""
     text = check_output(here, "outputs", "continued", "-n", "1", "--column", "logger")

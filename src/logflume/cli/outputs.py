@@ -105,7 +105,8 @@ def outputs(
         print_json(completions)
         return
     if not completions:
-        echo("No completions match.", err=True)
+        is_empty = not opened.types().get("model_output")
+        echo("This run has no completions." if is_empty else "No completions match.", err=True)
         return
     target = console(_WIDTH)
     ranges = _reward_ranges(opened) if target.is_terminal else {}
