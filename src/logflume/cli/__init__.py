@@ -45,7 +45,9 @@ def _add(
     app.command(name, help=text, rich_help_panel=panel, **options)(function)
 
 
-_PASSED_ON = {"context_settings": {"allow_extra_args": True, "ignore_unknown_options": True}}
+_PASSED_ON: dict[str, Any] = {
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True}
+}
 
 _add(demo.demo, "Start", add_help_option=False, **_PASSED_ON)
 app.add_typer(runs.app, name="runs", rich_help_panel=_LOOK)
