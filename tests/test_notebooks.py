@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -61,12 +62,25 @@ def test_stored_outputs(path: Path) -> None:
     assert [] == faults(stored)
 
 
-@pytest.mark.parametrize("name", ["01_rewards", "02_completions", "03_system"])
-def test_a_run_of_a_plain_loop(tmp_path: Path, name: str) -> None:
-    """The notebooks run on a run without rewards and completions, and say what it lacks."""
+@pytest.mark.parametrize(
+    ("name", "completions"),
+    [
+        ("01_rewards", []),
+        ("02_completions", []),
+        ("02_completions", [{"model_output": "7"}, {"question": "3 + 4?", "answer": "7"}]),
+        ("03_system", []),
+    ],
+)
+def test_a_run_of_a_plain_loop(
+    tmp_path: Path, name: str, completions: list[dict[str, Any]]
+) -> None:
+    """The notebooks run on a run without rewards and completions, or with completions of which
+    little is known, and say what it lacks."""
     logflume.initialize(dir=tmp_path / "logs", run="plain")
     for step in range(5):
         logflume.log_training_progress(step, {"loss": 1 / (step + 1)})
+        for fields in completions:
+            logflume.get_training_logger().info("model_output", step=step, **fields)
     logflume.shutdown()
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     execute(notebook, tmp_path)

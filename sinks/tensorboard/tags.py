@@ -7,12 +7,12 @@ The event type gives the prefix of a tag. TensorBoard groups tags by the part be
 | `training`   | any           | `train/<field>`   | `eval/<field>`         |
 | `evaluation` | any           | `eval/<field>`    | `eval/<field>`         |
 | `reward`     | `rewards/...` | the field itself  | `eval/<field>`         |
-| `generation` | any           | `train/generation/<field>` | `eval/generation/<field>` |
+| `generation`, `rank` | any   | `train/<event>/<field>` | `eval/<event>/<field>` |
 | `system`     | any           | `system/<field>`  | `system/<field>`       |
 | other        | any           | `<event>/<field>` | `eval/<event>/<field>` |
 
-TensorBoard opens the first groups of a run. `generation` isn't a group of its own, so that these
-are `rewards` and, if there are evaluations, `eval`.
+TensorBoard opens the first groups of a run. `generation` and `rank` are no groups of their own, so
+that these are `rewards` and, if there are evaluations, `eval`.
 
 The points of `system` events are also at `system_by_second/<field>`, where the step is the time in
 seconds since the run began: they are more frequent than steps, and TensorBoard's default loader
@@ -25,7 +25,7 @@ The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval
 The reserved names of an event (`seq`, `step` …) have no tag. Nor do counters and other numbers
 whose curve says nothing (`num_tokens`, `global_step`, `rewards/*/n`), and the numbers of event
 types that are texts, lists or reports: `model_output`, `tokens`, `run_started`, `run_finished`,
-`summary`, `message`, `pipeline`, `exception`.
+`summary`, `message`, `pipeline`, `exception`, `alert` (whose values are of different metrics).
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ __all__ = ["BY_SECOND", "mode_tag", "prefix_of", "tag_of"]
 BY_SECOND = "system_by_second"
 """The prefix of `system` events by the time."""
 
-_WITHOUT_MODE = frozenset({"system", BY_SECOND, "checkpoint", "alert"})
+_WITHOUT_MODE = frozenset({"system", BY_SECOND, "checkpoint"})
+_WITHIN_MODE = frozenset({"generation", "rank"})
 _WITHOUT_TAGS = frozenset(
     {
         "model_output",
@@ -50,6 +51,7 @@ _WITHOUT_TAGS = frozenset(
         "message",
         "pipeline",
         "exception",
+        "alert",
     }
 )
 _NOT_DRAWN = frozenset(
@@ -103,8 +105,8 @@ def prefix_of(event_type: str, mode: str | None) -> str:
         return "eval"
     if event_type == "training":
         return "train"
-    if event_type == "generation" and mode != "eval":
-        return "train/generation"
+    if event_type in _WITHIN_MODE and mode != "eval":
+        return f"train/{event_type}"
     return event_type if event_type in _WITHOUT_MODE else mode_tag(mode, event_type)
 
 

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 import logflume
 from logflume.cli.base import app
+from logflume.terminal.cells import cell_len
 from tests.cli.commands import check_error, check_output
 from tests.query.training_run import write_run
 
@@ -150,6 +151,20 @@ def test_metrics_without_steps(tmp_path: Path) -> None:
     assert ([0, 1, 2], [3.0, 2.0, 1.0]) == (metrics["loss"]["steps"], metrics["loss"]["values"])
 
 
+def test_wide_characters_are_aligned(tmp_path: Path) -> None:
+    """Names of characters that take two cells keep the columns in place, also if cut."""
+    logflume.initialize(dir=tmp_path / "logs", run="r")
+    for step in range(1, 4):
+        logflume.log_training_progress(step, {"loss": 1 / step, "准确率": 0.5, "数" * 60: 1.0})
+    logflume.shutdown()
+
+    text = terminal(tmp_path, 80, "show")
+    table = text[text.index("\nmetric") : text.index("\nEvents")].strip().splitlines()
+    spark = [next(at for at, c in enumerate(line) if c in SPARK) for line in table[1:]]
+    assert 1 == len({cell_len(line[:at]) for line, at in zip(table[1:], spark, strict=True)})
+    assert 80 >= max(map(cell_len, table))
+
+
 def test_show_is_short(here: Path) -> None:
     """Of a run with rewards a dozen metrics are shown; a line says how many more there are."""
     text = check_output(here, "show", "continued")
@@ -251,6 +266,13 @@ def test_filters_of_outputs(here: Path) -> None:
     assert [lowest] == [r["rewards/total"] for r in found("--group", "0", "--worst", "1")]
     assert [] == found("--mode", "eval")
     assert "--grep '[': " in answer(here, "outputs", "continued", "--grep", "[")
+
+
+@pytest.mark.parametrize("command", ["outputs", "prompts"])
+def test_a_run_without_completions(here: Path, command: str) -> None:
+    """Where there is nothing to list, a line says so."""
+    result = CliRunner().invoke(app, [command, str(here / "logs" / "dpo")])
+    assert "This run has no completions.\n" == result.stderr
 
 
 def test_columns_and_pager_of_outputs(here: Path) -> None:

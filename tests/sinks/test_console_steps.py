@@ -244,6 +244,19 @@ def test_a_python_warning_is_short(screen: Screen) -> None:
     assert ["06:00:00  WARNING  FutureWarning: `x` is deprecated (training_args.py:15)"] == lines
 
 
+def test_a_python_warning_is_shown_once(screen: Screen) -> None:
+    """A warning that a library repeats is shown the first time; other messages are repeated."""
+    text = "/a/b.py:15: FutureWarning: `x` is deprecated\n  f(\n"
+    warnings = [
+        event("message", step, logger="py.warnings", level="warning", message=text)
+        for step in (1, 2)
+    ]
+    messages = [event("message", step, message="the same") for step in (1, 2)]
+    lines = screen.lines(*warnings, *messages)
+
+    assert (1, 2) == tuple(sum(word in line for line in lines) for word in ("Future", "same"))
+
+
 def test_a_completion_every_fifty_steps(screen: Screen) -> None:
     """One completion is shown with its rewards at the first step, and then every 50 steps."""
     output = {"question": "3 + 4?", "model_output": "It is\n数学 🙂 7", "true_answer": "7"}
@@ -306,6 +319,30 @@ def test_an_uncaught_exception_is_named(screen: Screen) -> None:
 
     (line,) = lines
     assert line.endswith("CRITICAL  step 1  uncaught in the main thread: ValueError: lr < 0")
+
+
+def test_completions_of_steps_that_are_far_apart(screen: Screen) -> None:
+    """A completion is shown at most every ten step lines, however far the steps are apart."""
+    events: list[Any] = []
+    for step in range(1_000, 31_000, 1_000):
+        events.append(event("model_output", step, model_output="7"))
+        events.append(event("training", step, loss=0.5))
+    lines = screen.lines(*events)
+
+    shown = [re.findall(r"completion at step (\d+)", line) for line in lines]
+    assert [["1000"], ["11000"], ["21000"]] == [steps for steps in shown if steps]
+
+
+def test_fields_of_an_error_are_whole(screen: Screen) -> None:
+    """What doesn't fit the line of a warning or an error is shown below it."""
+    fields = {"url": "https://example.org/" + "a" * 60, "reason": "no route to this host"}
+    lines = screen.lines(event("message", level="error", message="failed", **fields))
+
+    assert 80 >= max(map(cell_len, lines))
+    assert "06:00:00  ERROR  step 1  failed" == lines[0]
+    joined = "".join(line.strip() for line in lines[1:])
+    assert f"url={fields['url']}" in joined
+    assert lines[-1].endswith('reason="no route to this host"')
 
 
 def test_no_completions(screen: Screen) -> None:

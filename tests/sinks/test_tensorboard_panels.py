@@ -254,3 +254,15 @@ def test_layout(tmp_path: Path) -> None:
     assert [1] * len(tags) == [sum(bool(re.match(chart, tag)) for chart in charts) for tag in tags]
     titles = [category.title for category in layout.category]
     assert ["Rewards", "Training", "Completions", "System", "GPU"] == titles
+
+
+def test_groups_of_curves(tmp_path: Path) -> None:
+    """Details of a step are no group before the rewards, and numbers of alerts have no curve."""
+    reader = write(
+        tmp_path,
+        {"event": "rank", "step_s": 1.0},
+        {"event": "alert", "signal": "loss_spike", "value": 9.0, "threshold": 3.0},
+        {"event": "reward", "rewards/a/mean": 1.0},
+        {"event": "evaluation", "mode": "eval", "loss": 1.0},
+    )
+    assert ["eval/loss", "rewards/a/mean", "train/rank/step_s"] == sorted(reader.Tags()["scalars"])

@@ -120,6 +120,16 @@ def test_image_files(tmp_path: Path, kind: Callable[[Path], Any]) -> None:
     assert events[2]["value"].startswith("<Image: there is no image file")
 
 
+def test_captions(tmp_path: Path) -> None:
+    """A caption is a field beside the image, whatever it is."""
+    captions: Any = ["layer 3", "\udc80", ["a", object]]
+    events = log_each(tmp_path, [logflume.Image(RED, caption=caption) for caption in captions])
+
+    assert 1 == len({event["value/image"] for event in events})
+    assert RED.tolist() == show(tmp_path, events[0]["value/image"]).tolist()
+    assert ["layer 3", "\\udc80"] == [event["value/caption"] for event in events[:2]]
+
+
 def test_figures(tmp_path: Path) -> None:
     """A figure, its axes, `pyplot`, and a figure that was closed are drawn as they are now."""
     import matplotlib.pyplot as plt

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 from logflume.cli import (
     brief,
     compact,
@@ -29,29 +33,40 @@ from logflume.cli.base import app, main
 
 __all__ = ["main"]
 
-app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)(demo.demo)
-app.add_typer(runs.app, name="runs")
-app.command()(show.show)
-app.command()(tail.tail)
-app.command()(sql.sql)
-app.command()(outputs.outputs)
-app.command()(prompts.prompts)
-app.command()(prompt.prompt)
-app.command()(compare.compare)
-app.command()(plot.plot)
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
-    tensorboard.tensorboard
-)
-app.command()(ui.ui)
-app.command()(export.export)
-app.command()(replay.replay)
-app.command()(doctor.doctor)
-app.command()(diagnose.diagnose)
-app.command()(brief.brief)
-app.command()(compact.compact)
-app.command()(schema.schema)
-app.command("import")(importing.import_source)
-app.add_typer(config.app, name="config")
+_LOOK, _QUERY, _MAINTAIN = "Look at runs", "Query runs", "Maintain runs"
+
+
+def _add(
+    function: Callable[..., None], panel: str, name: str | None = None, **options: Any
+) -> None:
+    """Add a command, whose help is its docstring, with paragraphs as wide as the terminal."""
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    app.command(name, help=text, rich_help_panel=panel, **options)(function)
+
+
+_PASSED_ON: dict[str, Any] = {
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True}
+}
+
+_add(demo.demo, "Start", add_help_option=False, **_PASSED_ON)
+app.add_typer(runs.app, name="runs", rich_help_panel=_LOOK)
+_add(show.show, _LOOK)
+_add(tail.tail, _LOOK)
+_add(plot.plot, _LOOK)
+_add(compare.compare, _LOOK)
+_add(outputs.outputs, _LOOK)
+_add(prompts.prompts, _LOOK)
+_add(prompt.prompt, _LOOK)
+_add(diagnose.diagnose, _LOOK)
+_add(brief.brief, _LOOK)
+_add(ui.ui, _LOOK)
+_add(tensorboard.tensorboard, _LOOK, **_PASSED_ON)
+_add(sql.sql, _QUERY)
+_add(export.export, _QUERY)
+_add(schema.schema, _QUERY)
+_add(doctor.doctor, _MAINTAIN)
+_add(replay.replay, _MAINTAIN)
+_add(compact.compact, _MAINTAIN)
+_add(importing.import_source, _MAINTAIN, "import")
+app.add_typer(config.app, name="config", rich_help_panel="Start")

@@ -17,11 +17,12 @@ from logflume.cli.metric_summaries import (
     select_names,
     summarize_metrics,
 )
-from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, print_metrics, shorten
+from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, print_metrics
 from logflume.cli.printing import cell, console, duration_text, echo, number_text, print_json
 from logflume.cli.show import MetricOption, ModeOption, default_metrics
 from logflume.events.trainer_names import UNSET, is_place, main_hyperparameters
 from logflume.exceptions import RunError
+from logflume.terminal.cells import cell_len, pad, shorten
 from logflume.terminal.escape import escape
 from logflume.terminal.sparkline import sparkline
 
@@ -170,11 +171,11 @@ def _merge(
 
 
 def _print_runs(infos: Sequence[RunSummary], letters: Sequence[str]) -> None:
-    longest = max(len(escape(info.run)) for info in infos)
+    longest = max(cell_len(escape(info.run)) for info in infos)
     for letter, info in zip(letters, infos, strict=True):
         facts = [info.status, f"step {cell(info.last_step)}" if info.last_step is not None else ""]
         facts.append(duration_text(info.duration_s))
-        echo(f"{letter}  {info.run:{longest}}  {', '.join(fact for fact in facts if fact)}")
+        echo(f"{letter}  {pad(info.run, longest)}  {', '.join(fact for fact in facts if fact)}")
 
 
 def _print_settings(settings: Mapping[str, Sequence[Any]], letters: Sequence[str]) -> None:
@@ -182,19 +183,19 @@ def _print_settings(settings: Mapping[str, Sequence[Any]], letters: Sequence[str
         return
     target = console(DEFAULT_WIDTH)
     names = [escape(name) for name in settings]
-    name_width = min(max(map(len, names)), max(target.width // 3, 20))
+    name_width = min(max(map(cell_len, names)), max(target.width // 3, 20))
     room = (target.width - name_width) // len(letters) - 2
     texts = [[_setting(value) for value in values] for values in settings.values()]
-    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     widths = [min(max(width, 1), max(room, _MIN_VALUE_WIDTH)) for width in widths]
     echo(f"\n{'setting':{name_width}}" + _in_columns(letters, widths))
     for name, of_runs in zip(names, texts, strict=True):
-        echo(f"{shorten(name, name_width):{name_width}}" + _in_columns(of_runs, widths))
+        echo(pad(shorten(name, name_width), name_width) + _in_columns(of_runs, widths))
 
 
 def _in_columns(texts: Sequence[str], widths: Sequence[int]) -> str:
     pairs = zip(texts, widths, strict=True)
-    return "".join(f"  {shorten(text, width):{width}}" for text, width in pairs).rstrip()
+    return "".join(f"  {pad(shorten(text, width), width)}" for text, width in pairs).rstrip()
 
 
 def _setting(value: Any) -> str:
@@ -225,7 +226,7 @@ def _print_metrics(metrics: Summaries, letters: Sequence[str], *, is_chosen: boo
 def _add_sparklines(rows: Sequence[MetricRow], metrics: Summaries, letters: Sequence[str]) -> None:
     """Put each run's sparkline before its number, if there is room for those of all runs."""
     number_width = 2 + max(len(row.cells[letter]) for row in rows for letter in letters)
-    room = console(DEFAULT_WIDTH).width - max(len(escape(row.name)) for row in rows)
+    room = console(DEFAULT_WIDTH).width - max(cell_len(escape(row.name)) for row in rows)
     line_width = (room - number_width * (len(letters) + 1)) // len(letters) - 1
     if line_width < _MIN_LINE_WIDTH:
         return
@@ -240,7 +241,7 @@ def _add_sparklines(rows: Sequence[MetricRow], metrics: Summaries, letters: Sequ
 def _batches(letters: Sequence[str], rows: Sequence[MetricRow]) -> list[Sequence[str]]:
     """Divide the runs so that the columns of each batch fit the terminal."""
     cell_width = 2 + max(len(row.cells[letter]) for row in rows for letter in letters)
-    room = console(DEFAULT_WIDTH).width - max(len(escape(row.name)) for row in rows)
+    room = console(DEFAULT_WIDTH).width - max(cell_len(escape(row.name)) for row in rows)
     count = max(room // cell_width, 3)
     return [letters[start : start + count] for start in range(0, len(letters), count)]
 

@@ -142,7 +142,7 @@ _OTHERS, _EVALUATIONS, _OWN, _OF_TRAINERS, _OF_DETAILS, _LAST = 4, 10, 20, 30, 4
 
 
 def _rank(name: str) -> int:
-    if name == "reward":
+    if name in ("reward", "rewards/total/mean"):
         return 0
     if name.startswith("rewards/") and not is_detail(name):
         return 1

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from logflume.cli.printing import console
+from logflume.terminal.cells import cell_len, pad, shorten
 from logflume.terminal.escape import escape
 from logflume.terminal.sparkline import sparkline
 
 if TYPE_CHECKING:
     import rich.text
 
-__all__ = ["DEFAULT_WIDTH", "Column", "MetricRow", "metric_table", "print_metrics", "shorten"]
+__all__ = ["DEFAULT_WIDTH", "Column", "MetricRow", "metric_table", "print_metrics"]
 
 DEFAULT_WIDTH = 120
 """Width where there is no terminal, in columns."""
@@ -64,7 +65,7 @@ def metric_table(
     """
     import rich.text
 
-    longest = max(len(escape(row.name)) for row in rows)
+    longest = max(cell_len(escape(row.name)) for row in rows)
     has_lines = any(row.values for row in rows)
     least = min(longest, _MIN_NAME, width // 2) + (_GAP + _MIN_LINE) * has_lines
     widths = _fit(rows, columns, width - least)
@@ -78,7 +79,7 @@ def metric_table(
         if one.heading in widths:
             text.append(f"{'':{_GAP}}{one.heading:>{widths[one.heading]}}", style="dim")
     for row in rows:
-        text.append(f"\n{shorten(escape(row.name), name_width):{name_width}}")
+        text.append("\n" + pad(shorten(escape(row.name), name_width), name_width))
         if has_lines:
             line = sparkline(row.values, line_width)
             text.append(f"{'':{_GAP}}{line:{line_width}}", style="cyan")
@@ -93,18 +94,6 @@ def print_metrics(rows: Sequence[MetricRow], columns: Sequence[Column]) -> None:
     """Print rows as a table, fitted to the terminal."""
     target = console(DEFAULT_WIDTH)
     target.print(metric_table(rows, columns, target.width), soft_wrap=True)
-
-
-def shorten(text: str, width: int) -> str:
-    """Return a text, without its middle if it is longer than `width`.
-
-    >>> shorten("rewards/correctness_reward_func/mean", 24)
-    'rewards/corr…d_func/mean'
-    """
-    if len(text) <= width:
-        return text
-    end = (width - 1) // 2
-    return f"{text[: width - 1 - end]}…{text[-end:]}" if end else text[:width]
 
 
 def _fit(rows: Sequence[MetricRow], columns: Sequence[Column], room: int) -> dict[str, int]:

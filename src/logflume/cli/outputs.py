@@ -30,6 +30,8 @@ __all__ = ["outputs"]
 _WIDTH = 100
 """Width of the output if it is not a terminal, in columns."""
 
+_FRAME_WIDTH = 4
+_GAP = "   "
 _DEFAULT_COUNT = 5
 _SEARCHED = ("question", "prompt", "reasoning", "model_output", "answer")
 _LESS_OPTIONS = "FRX"
@@ -103,11 +105,13 @@ def outputs(
         print_json(completions)
         return
     if not completions:
-        echo("No completions match.", err=True)
+        is_empty = not opened.types().get("model_output")
+        echo("This run has no completions." if is_empty else "No completions match.", err=True)
         return
     target = console(_WIDTH)
     ranges = _reward_ranges(opened) if target.is_terminal else {}
-    panels = [_panel(row, extra, grep, ranges) for row in completions]
+    inner = target.width - _FRAME_WIDTH
+    panels = [_panel(row, extra, grep, ranges, inner) for row in completions]
     _show(target, panels, with_pager=pager)
 
 
@@ -206,9 +210,17 @@ def _show(
 
 
 def _panel(
-    row: Mapping[str, Any], extra: Sequence[str], grep: str | None, ranges: Ranges
+    row: Mapping[str, Any], extra: Sequence[str], grep: str | None, ranges: Ranges, width: int
 ) -> rich.panel.Panel:
-    """Return a completion in a panel: its step and group on top, its rewards at the bottom."""
+    """Return a completion in a panel: its step and group on top, its rewards at the bottom.
+
+    Args:
+        row: The completion.
+        extra: Names of further columns to show.
+        grep: The pattern to highlight.
+        ranges: The range of each reward in the run.
+        width: Cells of a line within the panel.
+    """
     import rich.panel
     import rich.text
 
@@ -220,7 +232,7 @@ def _panel(
     text.append(escape_lines(row.get("model_output") or ""))
     if grep is not None:
         _highlight(text, grep)
-    text.append("\n\n").append_text(_scores(row, ranges))
+    text.append("\n\n").append_text(_scores(row, ranges, width))
     for name in extra:
         text.append(f"\n{escape(name)} ", style="dim").append(cell(row.get(name)))
     title = [f"step {cell(row.get('step'))}"]
@@ -234,25 +246,36 @@ def _highlight(text: rich.text.Text, pattern: str) -> None:
         text.highlight_regex(pattern, "reverse")
 
 
-def _scores(row: Mapping[str, Any], ranges: Ranges) -> rich.text.Text:
+def _scores(row: Mapping[str, Any], ranges: Ranges, width: int) -> rich.text.Text:
     """Return the scores of a completion: the total, each reward function, the advantage."""
     import rich.text
 
     names = sorted((n for n in row if n.startswith("rewards/")), key=lambda n: n != "rewards/total")
-    text = rich.text.Text()
+    pieces = []
     for name in names:
         style = f"bold {_colour(row[name], ranges.get(name))}".strip()
-        text.append(f"{escape(name.removeprefix('rewards/'))} ").append(
-            f"{number_text(row[name])}   ", style=style
-        )
+        label = escape(name.removeprefix("rewards/"))
+        pieces.append(rich.text.Text(f"{label} ").append(number_text(row[name]), style=style))
     for label, field in (
         ("advantage", "advantage"),
         ("answer", "answer"),
         ("true answer", "true_answer"),
     ):
         if field in row:
-            text.append(f"{label} ", style="dim").append(f"{_short(row[field])}   ")
-    text.rstrip()
+            label_text = rich.text.Text().append(f"{label} ", style="dim")
+            pieces.append(label_text.append(_short(row[field])))
+    return _joined(pieces, width)
+
+
+def _joined(pieces: Sequence[rich.text.Text], width: int) -> rich.text.Text:
+    """Return texts in lines of this width, broken between the texts."""
+    import rich.text
+
+    text, used = rich.text.Text(), 0
+    for piece in pieces:
+        gap = "\n" if used + len(_GAP) + piece.cell_len > width else _GAP
+        text.append(gap if text else "").append_text(piece)
+        used = piece.cell_len + (used + len(_GAP) if gap == _GAP and used else 0)
     return text
 
 

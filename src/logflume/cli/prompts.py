@@ -84,7 +84,8 @@ def prompts(
 
     Example: logflume prompts latest --between 100:400 --change forgotten
     """
-    table = open_one(run).prompts(
+    opened = open_one(run)
+    table = opened.prompts(
         solved=solved,
         steps=parse_steps(step),
         mode=mode_of(mode),
@@ -102,7 +103,8 @@ def prompts(
     elif rows:
         print_table([_as_row(row) for row in rows])
     else:
-        echo("No prompts match.", err=True)
+        is_empty = not opened.types().get("model_output")
+        echo("This run has no completions." if is_empty else "No prompts match.", err=True)
     if len(table) > limit:
         echo(f"More than {limit:,} prompts match; --limit shows more.", err=True)
     if partial := sum(row["partial"] for row in rows):

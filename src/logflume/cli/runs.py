@@ -72,7 +72,8 @@ class _DefaultGroup(typer.core.TyperGroup):
 
 app = typer.Typer(
     cls=_DefaultGroup,
-    help="List runs (`logflume runs [FOLDER]`), remove them, or set them aside.",
+    help="List runs (`logflume runs [FOLDER]`, options: `logflume runs list --help`), remove them, "
+    "or set them aside.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

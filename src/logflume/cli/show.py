@@ -12,9 +12,10 @@ import typer
 from logflume.cli.base import JsonOption, RunArgument, open_one
 from logflume.cli.metric_names import is_detail
 from logflume.cli.metric_summaries import MetricSummary, Mode, summarize_metrics
-from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, metric_table, shorten
+from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, metric_table
 from logflume.cli.printing import cell, console, duration_text, number_text, print_json
 from logflume.events.trainer_names import main_hyperparameters
+from logflume.terminal.cells import cell_len, shorten
 from logflume.terminal.escape import escape, escape_lines
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def _joined(texts: Sequence[str], room: int, count: int) -> list[str]:
         lines = [""]
         for text in [*texts[:kept], *rest]:
             joined = f"{lines[-1]} · {text}" if lines[-1] else text
-            if len(joined) <= room or not lines[-1]:
+            if cell_len(joined) <= room or not lines[-1]:
                 lines[-1] = joined
             else:
                 lines.append(text)

@@ -28,7 +28,7 @@ _VIEWS = {
 }
 _SHOW_TABLES = re.compile(r"\s*show\s+(all\s+)?tables\s*;?\s*", re.IGNORECASE)
 _EXIT = re.compile(r"\s*([.\\]?(exit|quit|q))\s*;?\s*", re.IGNORECASE)
-_HELP = "End a query with ';'. 'show tables' lists the tables, 'describe training' their columns."
+_HELP = "'show tables' lists tables, 'describe training' columns; a query ends with ';'."
 
 
 def sql(
@@ -104,7 +104,7 @@ def _tables(opened: Run | Runs) -> Table:
 def _prompt(opened: Run | Runs, as_format: TableFormat, *, external: bool) -> None:
     """Read queries from the terminal and answer them, until the input ends."""
     _enable_editing([*opened.types(), *_VIEWS])
-    echo(f"{escape(repr(opened))}  {_HELP} Ctrl-D ends.")
+    echo(f"{escape(repr(opened))}  Ctrl-D ends.\n{_HELP}")
     lines: list[str] = []
     while True:
         try:

@@ -137,7 +137,8 @@ def _serve(links: _Links, port: int, options: Sequence[str]) -> None:
         raise RunError(f"TensorBoard can't start: {error.msg}") from error
     tags = call_guarded(_main_tags, links.runs)
     address = _address(url, [] if isinstance(tags, Failure) else tags)  # a run may be damaged
-    echo(f"TensorBoard shows {len(links.runs)} runs, with rewards and losses on top; Ctrl-C ends.")
+    count = f"{len(links.runs)} run{'' if len(links.runs) == 1 else 's'}"
+    echo(f"TensorBoard shows {count}, with rewards and losses on top; Ctrl-C ends.")
     echo(address, err=True)
     with suppress(KeyboardInterrupt):
         while True:

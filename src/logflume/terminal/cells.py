@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
-__all__ = ["cell_len", "fit", "pad", "wrap"]
+__all__ = ["cell_len", "fit", "pad", "shorten", "wrap"]
 
 
 def fit(text: str, width: int) -> str:
@@ -21,6 +21,18 @@ def fit(text: str, width: int) -> str:
 def pad(text: str, width: int) -> str:
     """Return a text of exactly this many cells: filled with spaces, or cut."""
     return set_cell_size(fit(text, width), width)
+
+
+def shorten(text: str, width: int) -> str:
+    """Return a text without its middle where it is longer than this many cells.
+
+    >>> shorten("rewards/correctness_reward_func/mean", 24)
+    'rewards/corr…d_func/mean'
+    """
+    if cell_len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{set_cell_size(text, width - 1 - end)}…{set_cell_size(text[::-1], end)[::-1]}"
 
 
 def wrap(text: str, width: int, used: int = 0) -> list[str]:

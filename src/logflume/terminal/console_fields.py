@@ -134,6 +134,7 @@ _SELECTORS: dict[str, Callable[[list[Field]], list[Field]]] = {
     "model_output": _named(*_OUTPUT),
     "run_started": _of_run,
     "pipeline": _counts,
+    "checkpoint": lambda fields: [field for field in fields if field.name != "global_step"],
     "exception": lambda fields: [field for field in fields if field.name != "thread"],
     "message": lambda fields: [field for field in fields if field.name != "source"],
 }

@@ -7,12 +7,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from logflume.events.reserved import LEVELS
 from logflume.protocols import Event
 from logflume.terminal.cells import cell_len, wrap
 from logflume.terminal.escape import escape
 from logflume.terminal.lines import Painter, format_fields
 
-__all__ = ["Screen", "alert_lines", "event_lines", "local_time"]
+__all__ = ["PYTHON_WARNINGS", "Screen", "alert_lines", "event_lines", "local_time"]
 
 INDENT = " " * 10
 """What precedes all lines of an event but the first: the width of the time and a gap."""
@@ -32,11 +33,13 @@ DEFAULT_WIDTH = 80
 MIN_WIDTH = 40
 """The narrowest terminal that lines are made for, in cells."""
 
-_PYTHON_WARNINGS = "py.warnings"
+PYTHON_WARNINGS = "py.warnings"
+"""The logger of what Python's module `warnings` shows."""
+
 _WARNING = re.compile(r"(?:.*/)?([^/\n]+):(\d+): (\w+): (.*?)(?:\n  [^\n]*)?\s*", re.DOTALL)
 """What Python prints of a warning: file, line, class, text, and the line of code."""
 
-_LOGGERS = ("training", "system", _PYTHON_WARNINGS)
+_LOGGERS = ("training", "system", PYTHON_WARNINGS)
 """Loggers whose name a line doesn't show."""
 
 
@@ -85,7 +88,7 @@ def event_lines(event: Event, screen: Screen) -> list[str]:
     label = "" if level == "info" else level.upper()
     head, width = _head(event, label, level, paint)
     text = event.get("message")
-    if event["logger"] == _PYTHON_WARNINGS and isinstance(text, str):
+    if event["logger"] == PYTHON_WARNINGS and isinstance(text, str):
         text = _short_warning(text)
     has_text = isinstance(text, str) or event["event"] == "message"
     lines = _message_lines(str(text), width, screen) if has_text else [escape(event["event"])]
@@ -107,7 +110,15 @@ def _short_warning(text: str) -> str:
 
 
 def _append_fields(lines: list[str], event: Event, used: int, screen: Screen, gap: str) -> None:
-    """Append an event's fields to its last line, or as another one if there is little room."""
+    """Append an event's fields to its last line, or below it if there is little room.
+
+    Fields of warnings and errors are shown whole, those of others as far as they fit a line.
+    """
+    if screen.columns is not None and LEVELS.get(event["level"], 0) > LEVELS["info"]:
+        whole = format_fields(event, Painter(colours=False), None)
+        if cell_len(whole) + used + len(gap) > screen.width:
+            lines += _shortened(screen.broken(whole))
+            return
     room = None if screen.columns is None else screen.width - used - len(gap)
     is_apart = room is not None and room < MIN_FIELDS_WIDTH
     fields = format_fields(event, screen.paint, screen.width - len(INDENT) if is_apart else room)

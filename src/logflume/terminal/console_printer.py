@@ -12,7 +12,13 @@ from logflume.protocols import Event
 from logflume.terminal.cells import pad
 from logflume.terminal.compact_numbers import compact_duration
 from logflume.terminal.completion_panel import panel_lines
-from logflume.terminal.console_lines import Screen, alert_lines, event_lines, local_time
+from logflume.terminal.console_lines import (
+    PYTHON_WARNINGS,
+    Screen,
+    alert_lines,
+    event_lines,
+    local_time,
+)
 from logflume.terminal.step_collector import STEP_EVENTS, CollectedStep, StepCollector
 from logflume.terminal.step_line import StepClock, StepTable, timing_texts
 from logflume.terminal.step_metrics import step_metrics
@@ -27,6 +33,12 @@ _PARTS_OF_A_STEP = frozenset({"generation", "rank", "tokens"})
 
 _STEP_WIDTH = len("step 999")
 """Room for the step: most trainings that don't say how long they are reach three digits."""
+
+_MIN_STEPS = 10
+"""Step lines between two completions that are shown, unless fewer are configured."""
+
+_MAX_WARNINGS = 256
+"""Warnings of Python that are shown once each."""
 
 _HYPERPARAMETER = "hyperparameters/"
 
@@ -61,6 +73,8 @@ class ConsolePrinter:
         self._panels: list[Event] = []
         self._last_period: int | None = None
         self._last_step: object = None
+        self._steps_since = completions
+        self._warnings: set[str] = set()
 
     def add(self, events: Sequence[Event], screen: Screen) -> list[str]:
         """Return the lines that are due with these events."""
@@ -93,10 +107,20 @@ class ConsolePrinter:
             event = _as_message(event, _describe_end(event), ("train_loss",))
         elif _is_in_start_or_end_line(event) or (event_type in _PARTS_OF_A_STEP and is_usual):
             return []
+        if event["logger"] == PYTHON_WARNINGS and self._is_repeated(event):
+            return []
         # What came before stays before.
         lines = self._step_lines(self._collector.flush(), screen)
         format_event = alert_lines if event_type == "alert" else event_lines
         return lines + format_event(_unprinted(event), screen)
+
+    def _is_repeated(self, event: Event) -> bool:
+        """Whether a warning of Python was shown. Libraries reset Python's own list of them."""
+        text = str(event.get("message"))
+        is_known = text in self._warnings
+        if len(self._warnings) < _MAX_WARNINGS:
+            self._warnings.add(text)
+        return is_known
 
     def _note_completion(self, event: Event) -> None:
         """Keep a completion for the line of its step, if it is time for one."""
@@ -104,8 +128,9 @@ class ConsolePrinter:
         if not self._completions or not isinstance(step, int) or event.get("mode") == "eval":
             return
         period = step // self._completions
-        if period != self._last_period:
-            self._last_period = period
+        # Steps may be far apart, such as counted in tokens.
+        if period != self._last_period and self._steps_since >= min(_MIN_STEPS, self._completions):
+            self._last_period, self._steps_since = period, 0
             self._panels.append(event)
 
     def _step_lines(self, steps: Iterable[CollectedStep], screen: Screen) -> list[str]:
@@ -114,6 +139,7 @@ class ConsolePrinter:
             lines += self._step_line(step, screen)
             if not step.is_eval:
                 self._last_step = step.step
+                self._steps_since += 1
                 lines += self._take_panels(screen)
         return lines
 

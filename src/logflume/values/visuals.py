@@ -67,6 +67,7 @@ class Image(PendingArray):
             4 channels first or last, or a batch of these, which becomes one image. Integers are
             0 to 255, floating-point numbers 0 to 1. Or the path of an image file, which is read
             here. At most 64 million pixels.
+        caption: A text about it. With one, the fields are `<name>/image` and `<name>/caption`.
 
     Example:
         >>> log.info("samples", attention=logflume.Image(weights))
@@ -74,10 +75,16 @@ class Image(PendingArray):
 
     __slots__ = ()
 
-    def __init__(self, picture: Any) -> None:
+    def __init__(self, picture: Any, caption: str | None = None) -> None:
         copied = call_guarded(copy_picture, picture)
         size_bytes = 0 if isinstance(copied, Failure) else copied.memory_bytes
-        super().__init__(lambda: _kept("Image", _store, copied), size_bytes)
+        text = snapshot(caption)
+
+        def read() -> Any:
+            path = _kept("Image", _store, copied)
+            return path if text is None else {"image": path, "caption": text}
+
+        super().__init__(read, size_bytes)
 
 
 class Histogram(PendingArray):
