@@ -21,6 +21,7 @@ __all__ = [
     "NonfiniteGradient",
     "NonfiniteLoss",
     "NonfiniteMetric",
+    "ValueDivergence",
 ]
 
 _LOWER_PRECISION = (
@@ -104,7 +105,8 @@ class GradientSpikes(Detector):
     25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so that
     single spikes are normal: the usual rate is that of the reports before, and at least one in 200.
     The number of spikes has to have a probability of less than 1 in 5,000 at that rate (Poisson):
-    four at the lowest rate.
+    four at the lowest rate. Three spikes within 300 reports are enough if each of them is 30 times
+    the median and ten robust standard deviations away.
 
     Args:
         factor: The smallest spike, as a multiple of the median norm.
@@ -123,17 +125,23 @@ class GradientSpikes(Detector):
     _MAX_FACTOR = 25.0
     _DEVIATIONS = 4.0
     _HUGE = 100.0
+    _LONG_WINDOW = 300
+    _EXTREME = 30.0
+    _EXTREME_DEVIATIONS = 10.0
+    _MIN_EXTREMES = 3
     _MIN_BLOCKS = 3
     _RATES = (1 / 200, 1 / 25)
     _PROBABILITY = 1 / 5_000
 
     factor: float = 10.0
     _spikes: deque[tuple[int, float]] = state(deque)
+    _extremes: deque[tuple[int, float]] = state(lambda: deque(maxlen=GradientSpikes._MIN_EXTREMES))
     _earlier: int = state(0)
     _seen: int = state(0)
     _limit_at: int = state(0)
     _limit: float = state(math.inf)
     _usual: float = state(math.nan)
+    _extreme: float = state(math.inf)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the latest norm with those of the blocks before, and count the spikes."""
@@ -153,11 +161,14 @@ class GradientSpikes(Detector):
         lowest, highest = self._RATES
         rate = self._earlier / max(norms.count - self._WINDOW, self._WINDOW)
         expected = self._WINDOW * min(max(rate, lowest), highest)
+        window, counted = self._WINDOW, spikes
         if _poisson_tail(len(spikes), expected) > self._PROBABILITY:
-            return None
-        worst = max(norm for _, norm in spikes)
+            if not self._has_extremes(norms.count, norms.last):
+                return None
+            window, counted = self._LONG_WINDOW, self._extremes
+        worst = max(norm for _, norm in counted)
         return Evidence(
-            f"In the last {self._WINDOW} reports the norm of the gradient exceeded "
+            f"In the last {window} reports the norm of the gradient exceeded "
             f"{self._limit / self._usual:.3g} times its median of {self._usual:.3g} again and "
             f"again; the highest was {worst:.3g}.",
             history.name("grad_norm"),
@@ -165,6 +176,14 @@ class GradientSpikes(Detector):
             self._usual,
             self._limit,
         )
+
+    def _has_extremes(self, count: int, norm: float) -> bool:
+        """Add a norm, if it is extreme, and return whether that makes too many of them."""
+        if norm < self._extreme:
+            return False
+        self._extremes.append((count, norm))
+        is_full = len(self._extremes) == self._MIN_EXTREMES
+        return is_full and self._extremes[0][0] > count - self._LONG_WINDOW
 
     def _set_limit(self, levels: list[float], values: list[float]) -> None:
         if len(levels) < self._MIN_BLOCKS or (usual := median(levels)) <= 0:
@@ -175,6 +194,8 @@ class GradientSpikes(Detector):
         outside = math.exp(min(self._DEVIATIONS * deviation, 50.0))
         self._usual = usual
         self._limit = usual * max(self.factor, min(outside, self._MAX_FACTOR))
+        far = math.exp(min(self._EXTREME_DEVIATIONS * deviation, 50.0))
+        self._extreme = usual * max(self._EXTREME, far)
 
 
 class GradientExplosion(Detector):
@@ -279,6 +300,40 @@ class LossDivergence(Detector):
             bottom.level,
             limit,
         )
+
+
+class ValueDivergence(Detector):
+    """The value function of PPO predicts returns worse than their mean does.
+
+    The median of its explained variance over ten reports is below zero, and `fall` below its
+    highest block, by more than noise. At the start of a training it is below zero as well.
+
+    Args:
+        fall: The smallest fall of the explained variance.
+    """
+
+    signal = "value_divergence"
+    reads = ("explained_variance",)
+    each_report = True
+    meaning = "The value function has become useless: its predictions are worse than a constant."
+    cause = "The critic can't follow the policy: a changed reward, or a wrong learning rate."
+    try_next = "Raise the critic's learning rate, or warm it up; clip its loss (`cliprange_value`)."
+    literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
+
+    fall: float = 0.3
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with zero, and with the highest block."""
+        series = history[self.reads[0]]
+        if not series.last < 0.0 or series.top is None:
+            return None
+        value, before = series.level(10), series.top.level
+        if not (value < 0.0 and before - value >= self.fall):
+            return None
+        if not series.is_significant(before - value):
+            return None
+        name = history.name(self.reads[0])
+        return Evidence(f"{name} fell from {before:.3g} to {value:.3g}.", name, value, before, 0.0)
 
 
 class LearningRateZero(Detector):
