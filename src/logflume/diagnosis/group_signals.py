@@ -29,7 +29,7 @@ class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
 
     The mean share of such groups over 30 reports is at least `share`, and has risen by a quarter
-    from its lowest block; or it has been that high from the start for 300 steps, or nearly 1 for
+    from its lowest block; or it has been that high from the start for 350 steps, or nearly 1 for
     150, and at least 80 reports. Of reports with few groups the mean is uncertain: it has to exceed
     `share` less 0.05 by four standard errors. A rising reward excuses it, and so do more correct
     answers than at the start, unless the groups are too easy: sparse rewards begin like this. That
@@ -57,7 +57,7 @@ class GroupsWithoutSignal(Detector):
     _ERRORS = 4.0
     _MARGIN = 0.05
     _RISE = 0.25
-    _FROM_START_BLOCKS = 30
+    _FROM_START_BLOCKS = 35
     _MIN_BLOCKS = 8
     _NEARLY_ALL = 0.98
     _NEARLY_ALL_BLOCKS = 15

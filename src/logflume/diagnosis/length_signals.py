@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from logflume.diagnosis.detector import Detector, has_gained, risen
+from logflume.diagnosis.detector import Detector, has_gained, high_from_start, risen
 from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -128,7 +128,7 @@ class Truncation(Detector):
     """Most completions are truncated at the length limit.
 
     The median share over 20 reports is at least `share`, and has risen by a quarter from its lowest
-    block; or it has been above 80 % for 100 reports from the start, without falling.
+    block; or it has been above 80 % for 60 reports from the start, without falling.
 
     Args:
         share: Share of truncated completions, 0 to 1.
@@ -149,7 +149,6 @@ class Truncation(Detector):
 
     _REPORTS = 20
     _RISE = 0.25
-    _FROM_START_BLOCKS = 10
     _FROM_START_SHARE = 0.8
 
     share: float = 0.3
@@ -170,15 +169,12 @@ class Truncation(Detector):
                 change.before,
                 self.share,
             )
-        if len(series.blocks) < self._FROM_START_BLOCKS:
-            return None
-        value, start = series.level(self._REPORTS), series.blocks[0].level
-        if value < max(self._FROM_START_SHARE, start - 2 * series.noise):
+        if (change := high_from_start(series, self._FROM_START_SHARE)) is None:
             return None
         return Evidence(
-            f"{name} is {value:.0%} of the completions since the start of the training.",
+            f"{name} is {change.value:.0%} of the completions since the start of the training.",
             name,
-            value,
-            start,
+            change.value,
+            None,
             self._FROM_START_SHARE,
         )

@@ -379,7 +379,10 @@ class LearningRateZero(Detector):
 
 
 class NoGradient(Detector):
-    """The norm of the gradient is exactly zero for many reports.
+    """The norm of the gradient is zero for many reports, or practically zero.
+
+    Exactly zero in `reports` successive reports; or the median of ten is below a thousandth of that
+    of the highest block.
 
     Args:
         reports: Number of reports in a row.
@@ -388,22 +391,28 @@ class NoGradient(Detector):
     signal = "no_gradient"
     reads = ("grad_norm",)
     each_report = True
-    meaning = "The gradient is zero, so that nothing is learned."
+    meaning = "The gradient is zero, or practically so: nothing is learned."
     cause = "All groups have equal rewards, all tokens are masked, or no parameter is trainable."
     try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
+
+    _VANISHED = 1e-3
 
     reports: int = 50
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Count the reports with a norm of zero."""
+        """Count the reports with a norm of zero, or compare them with the highest block."""
         norms = history["grad_norm"]
-        if norms.last != 0.0 or norms.constant < self.reports:
+        name = history.name("grad_norm")
+        if norms.last == 0.0 and norms.constant >= self.reports:
+            text = f"The norm of the gradient has been zero for {norms.constant} reports."
+            return Evidence(text, name, 0.0)
+        if norms.top is None or norms.last >= self._VANISHED * norms.top.level:
             return None
-        return Evidence(
-            f"The norm of the gradient has been zero for {norms.constant} reports.",
-            history.name("grad_norm"),
-            0.0,
-        )
+        value, limit = norms.level(10), self._VANISHED * norms.top.level
+        if not 0.0 < value < limit:
+            return None
+        text = f"The norm of the gradient fell from {norms.top.level:.3g} to {value:.3g}."
+        return Evidence(text, name, value, norms.top.level, limit)
 
 
 def _poisson_tail(count: int, expected: float) -> float:

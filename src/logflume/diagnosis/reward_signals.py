@@ -158,7 +158,8 @@ class RewardCollapse(Detector):
 
     The level of the last two blocks is `share` of the way from the best three blocks down to zero,
     or to the lowest block where that is below zero. For correct answers it is `share` and half of
-    the rest, because problems may become harder.
+    the rest, because problems may become harder. Two thirds of `share` are enough if six blocks
+    are that low, and the last three of them not higher than the three before.
 
     Args:
         share: Share of the reward that is lost.
@@ -175,6 +176,9 @@ class RewardCollapse(Detector):
     )
 
     share: float = 0.6
+    _LASTING_BLOCKS = 6
+    _LASTING_SHARE = 2 / 3
+
     _best: dict[str, float] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
@@ -190,10 +194,16 @@ class RewardCollapse(Detector):
         best = self._best[metric] = max(
             self._best.get(metric, -math.inf), rewards.mean(3, before=2)
         )
-        value = max(block.level for block in rewards.blocks[-2:])
         floor = min(0.0, rewards.bottom.level)
         share = self.share if metric == "reward" else (1 + self.share) / 2
+        value = max(block.level for block in rewards.blocks[-2:])
         limit = best - share * (best - floor)
+        if value >= limit and metric == "reward":
+            value = max(block.level for block in rewards.blocks[-self._LASTING_BLOCKS :])
+            limit = best - self._LASTING_SHARE * share * (best - floor)
+            half = self._LASTING_BLOCKS // 2
+            if rewards.mean(half) > rewards.mean(half, before=half):
+                return None
         if value >= limit or not rewards.is_significant(best - value, 2, 3):
             return None
         name = history.name(metric)
