@@ -188,7 +188,7 @@ class GradientSpikes(Detector):
     def _set_limit(self, levels: list[float], values: list[float]) -> None:
         if len(levels) < self._MIN_BLOCKS or (usual := median(levels)) <= 0:
             return
-        logarithms = [math.log(value) for value in values if value > 0]
+        logarithms = [math.log(value) for value in values if value > 0] or [0.0]
         middle = median(logarithms)
         deviation = 1.4826 * median([abs(value - middle) for value in logarithms])
         outside = math.exp(min(self._DEVIATIONS * deviation, 50.0))
@@ -235,9 +235,11 @@ class GradientExplosion(Detector):
                 levels = sorted(block.level for block in norms.blocks)
                 self._usual = levels[len(levels) // 4]
                 self._limit = max(self.factor * self._usual, self._CLIPPING)
-        if norms.last < self._limit or self._usual <= 0 or norms.level(10) < self._limit:
+        if norms.last < self._limit:
             return None
         value = norms.level(10)
+        if not (value >= self._limit and self._usual > 0):  # NaN: too few reports
+            return None
         if not self._is_significant(math.log(value / self._usual)):
             return None
         return Evidence(
