@@ -1,58 +1,78 @@
 """Measures the error rates of the detectors: `make bench-diagnosis`.
 
-On the held-out half of the labelled runs, which nothing was chosen by.
+On three sets of labelled runs: those of a simulated policy (`simulated.py`), the held-out half of
+those with drawn curves (`corpus.py`), and short runs of other styles, which thresholds were chosen
+with (`short_runs.py`).
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from statistics import median
 
-from tests.diagnosis.corpus import Half, failing_runs, healthy_runs
-from tests.diagnosis.failing import FAILURES
-from tests.diagnosis.feeding import diagnose, judge
+from tests.diagnosis import corpus, short_runs, simulated
+from tests.diagnosis.corpus import LabelledRun
+from tests.diagnosis.feeding import Outcome, diagnose, judge
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Print recall and delay of each failure, and the false alarms."""
+    """Print recall and delay of each failure, and the false alarms, of each set."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--half", choices=["tuning", "held_out"], default="held_out")
+    parser.add_argument("--sets", nargs="*", default=["simulated", "held_out", "short"])
     parser.add_argument("--healthy", type=int, default=200, help="number of healthy runs")
-    parser.add_argument("--each", type=int, default=20, help="number of runs of each failure")
+    parser.add_argument("--each", type=int, default=10, help="number of runs of each failure")
     options = parser.parse_args()
-    measure_healthy(options.half, options.healthy)
-    measure_failures(options.half, options.each)
+    healthy, each = options.healthy, options.each
+    for name in options.sets:
+        print(f"\n== {name}")
+        if name == "simulated":
+            measure(simulated.healthy_runs(healthy), simulated.failing_runs(each))
+        elif name == "short":
+            measure(short_runs.healthy_runs(healthy), short_runs.failing_runs(each))
+        else:
+            half: corpus.Half = "held_out" if name == "held_out" else "tuning"
+            measure(corpus.healthy_runs(half, healthy), corpus.failing_runs(half, each))
 
 
-def measure_healthy(half: Half, count: int) -> None:
+def measure(healthy: Iterable[LabelledRun], failing: Iterable[LabelledRun]) -> None:
+    """Print the error rates on a set of runs."""
+    measure_healthy(healthy)
+    measure_failures(failing)
+
+
+def measure_healthy(runs: Iterable[LabelledRun]) -> None:
     """Print the healthy runs with any alarm, and the time that a report takes."""
-    alarms = reports = 0
+    count = alarms = reports = 0
     spent_s = 0.0
-    for run in healthy_runs(half, count):
+    for run in runs:
         started_s = time.process_time()
         found = diagnose(run)
         if run.kind != "with_texts":
             spent_s += time.process_time() - started_s
-            reports += sum(event["event"] == "training" for event in run.events)
+            reports += sum(event["event"] in ("training", "reward") for event in run.events)
+        count += 1
         alarms += bool(found)
         for report, finding in found:
             print(f"  {run.name}, report {report}: {finding.signal}: {finding.evidence.message}")
-    print(f"healthy runs of 1,000 reports with any alarm: {alarms} of {count}")
+    print(f"healthy runs with any alarm: {alarms} of {count}")
     print(f"CPU time a report, all detectors: {spent_s / reports * 1e6:.0f} µs")
 
 
-def measure_failures(half: Half, each: int) -> None:
+def measure_failures(runs: Iterable[LabelledRun]) -> None:
     """Print a line for each failure, and a summary."""
+    outcomes: dict[str, list[Outcome]] = {}
+    for run in runs:
+        outcomes.setdefault(run.kind, []).append(judge(run))
     print(f"\n{'failure':28} recall  median delay (reports)  before the onset")
     recalls, delays = [], []
-    for kind in FAILURES:
-        outcomes = [judge(run) for run in failing_runs(half, each, kind)]
-        found = [outcome.delay for outcome in outcomes if outcome.delay is not None]
-        early = sum(bool(outcome.early) for outcome in outcomes)
-        recalls.append(len(found) / len(outcomes))
+    for kind, of_kind in outcomes.items():
+        found = [outcome.delay for outcome in of_kind if outcome.delay is not None]
+        early = sum(bool(outcome.early) for outcome in of_kind)
+        recalls.append(len(found) / len(of_kind))
         delays += found
         delay = f"{median(found):.0f}" if found else "-"
         print(f"{kind:28} {recalls[-1]:6.2f}  {delay:>22}  {early:16}")

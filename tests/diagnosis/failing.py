@@ -64,6 +64,13 @@ def gradient_explosion(columns: Columns, drift: Curve) -> None:
     columns.metrics["grad_norm"] *= 1 + 39 * drift
 
 
+def value_divergence(columns: Columns, drift: Curve) -> None:
+    """The explained variance of the value function falls from 0.6 to -0.4."""
+    columns.metrics["explained_variance"] = (
+        0.6 - 1.0 * drift + 0.05 * noise(columns.rng, columns.count, columns.correlation)
+    )
+
+
 def loss_divergence(columns: Columns, drift: Curve) -> None:
     """The loss rises by 5."""
     columns.metrics["loss"] += 5 * drift * columns.jitter()
@@ -309,6 +316,7 @@ FAILURES: dict[str, Failure] = dict(
         _kind(gradient_spikes, settling=25, **_AT_ONCE),
         _kind(gradient_explosion, "gradient_spikes"),
         _kind(loss_divergence),
+        _kind(value_divergence),
         _kind(kl_runaway),
         _kind(entropy_collapse, duration=(20, 60)),
         _kind(slow_entropy_collapse, "entropy_collapse", duration=(400, 400), shapes=("linear",)),

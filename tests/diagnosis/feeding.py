@@ -37,7 +37,7 @@ def diagnose(run: LabelledRun) -> list[Found]:
     found: list[Found] = []
     report = 0
     for event in run.events:
-        report += event["event"] == "training"
+        report += event["event"] in ("training", "reward")
         found += [Found(report, finding) for finding in diagnosis.observe(event)]
     return found
 

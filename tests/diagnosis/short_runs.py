@@ -257,6 +257,35 @@ def opposed(m: Metrics, ramp: Any, rng: Rng) -> None:
     m["rewards/brevity/std"] = m["rewards/detail/std"] = 0.2 * _wobble(rng, len(ramp), 0.1)
 
 
+def vanishing(m: Metrics, ramp: Any, _rng: Rng) -> None:
+    """Gradients shrink to a ten-thousandth."""
+    m["grad_norm"] = m["grad_norm"] * 1e-4**ramp
+
+
+def decline(m: Metrics, ramp: Any, _rng: Rng) -> None:
+    """Half of the reward is lost, above its minimum, and doesn't come back."""
+    low = min(0.0, -1.0 * (m["reward"].min() < -0.2))
+    _freeze(m, ramp, *_REWARDS)
+    for name in _REWARDS:
+        if name in m:
+            m[name] = low + (m[name] - low) * (1 - 0.5 * ramp)
+
+
+def clipped_always(m: Metrics, ramp: Any, rng: Rng) -> None:
+    """Half of the tokens are clipped from the first report on."""
+    m["clip_ratio/region_mean"] = 0.5 * _wobble(rng, len(ramp), 0.15)
+
+
+def tools_always(m: Metrics, ramp: Any, rng: Rng) -> None:
+    """Four of five tool calls fail from the first report on."""
+    m["tools/failure_frequency"] = 0.8 * _wobble(rng, len(ramp), 0.1)
+
+
+def repeating_always(m: Metrics, ramp: Any, rng: Rng) -> None:
+    """Most n-grams are repeated from the first report on."""
+    m["quality/repetition/mean"] = 0.7 * _wobble(rng, len(ramp), 0.1)
+
+
 def no_spread(m: Metrics, ramp: Any, _rng: Rng) -> None:
     """The spread within groups falls to 2 %; the reward stays."""
     _freeze(m, ramp, *_REWARDS)
@@ -283,6 +312,11 @@ _BREAKS: tuple[tuple[Break, str, str], ...] = (
     (no_rate, "learning_rate_zero", "both"),
     (one_scale, "dominating_function", "per_ten_start"),
     (opposed, "anti_correlated_functions", "per_ten_start"),
+    (vanishing, "no_gradient", "both"),
+    (decline, "reward_collapse", "both"),
+    (clipped_always, "clip_saturation", "start"),
+    (tools_always, "tool_failures", "start"),
+    (repeating_always, "repetition", "start"),
     (no_spread, "variance_collapse", "per_ten"),
 )
 

@@ -25,7 +25,7 @@ def test_what_a_brief_contains(tmp_path: Path) -> None:
     folder = record(tmp_path, [STARTED, *run.events])
     text = run_command(tmp_path, "brief", str(folder)).stdout
     assert "status finished" in text
-    assert "repetition. The share of completions that repeat themselves rose" in text
+    assert "repetition. The share of completions that repeat themselves went" in text
     assert "beta=0.04" in text
     assert "- reward: " in text or "rewards/mean: " in text or "reward/all/mean: " in text
     assert "highest reward 1" in text

@@ -17,6 +17,7 @@ from logflume.diagnosis.detectors import DETECTORS
 from logflume.diagnosis.finding import SEVERITIES
 from logflume.diagnosis.watch import Diagnosis
 from logflume.events.metric_names import METRIC_NAMES, find_metric
+from tests.diagnosis import short_runs
 from tests.diagnosis.corpus import failing_runs, healthy_runs
 from tests.diagnosis.failing import FAILURES
 from tests.diagnosis.feeding import diagnose, judge
@@ -39,6 +40,40 @@ def test_healthy_runs_raise_nothing() -> None:
     kinds = len(HEALTHY)
     runs = healthy_runs("tuning", 5 * kinds if IS_LONG else kinds, 1000 if IS_LONG else 400)
     assert {} == {run.name: found for run in runs if (found := diagnose(run))}
+
+
+def test_short_runs_of_other_styles() -> None:
+    """In runs of 60 to 260 reports most failures are named, and healthy runs raise nothing."""
+    outcomes = [judge(run) for run in short_runs.failing_runs(8 if IS_LONG else 2)]
+    named = sum(outcome.delay is not None for outcome in outcomes)
+    assert named >= 0.8 * len(outcomes)
+    assert [] == [early for outcome in outcomes for early in outcome.early]
+    runs = short_runs.healthy_runs(150 if IS_LONG else 30)
+    assert {} == {run.name: found for run in runs if (found := diagnose(run))}
+
+
+def test_a_reward_that_pays_for_length() -> None:
+    """Lengths that grow with the reward are found where longer completions get more of it."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(120):
+        length = 100 * (1 + max(0, step - 50) / 20)
+        for index in range(8):
+            extra = 10 * (index - 3.5)
+            completion = {"id": f"a-{step}-{index}", "group": 0, "rewards/total": length + extra}
+            found += diagnosis.observe(
+                {
+                    "event": "model_output",
+                    "step": step,
+                    "completion_tokens": int(length + extra),
+                    **completion,
+                }
+            )
+        report = {"completions/mean_length": length, "reward": length / 100}
+        found += diagnosis.observe({"event": "training", "step": step, **report})
+    (finding,) = found
+    assert "length_growth" == finding.signal
+    assert "longer completions get more of it (correlation 1.00)" in finding.evidence.message
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.signal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
@@ -139,6 +140,8 @@ class Completions:
             measures["rollouts/tool_failures"] = sum(c.tool_failures for c in batch) / calls
         if (share := _duplicate_share(batch)) is not None:
             measures["duplicates"] = share
+        if (correlation := _length_correlation(batch)) is not None:
+            measures["length_correlation"] = correlation
         return measures
 
     def show(self, condition: Condition) -> tuple[str, ...]:
@@ -175,6 +178,25 @@ def is_looping(text: str) -> bool:
         if len(probe) == _PROBE_CHARACTERS and tail.count(probe) >= _LOOP_TIMES:
             return True
     return False
+
+
+def _length_correlation(batch: Iterable[Completion]) -> float | None:
+    """Return Pearson's correlation of length and reward within groups; None if there is none."""
+    groups: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
+    for c in batch:
+        if c.reward is not None:
+            groups.setdefault(c.group, []).append((float(c.length), c.reward))
+    products = lengths = rewards = 0.0
+    for members in groups.values():
+        mean_length = sum(length for length, _ in members) / len(members)
+        mean_reward = sum(reward for _, reward in members) / len(members)
+        for length, reward in members:
+            x, y = length - mean_length, reward - mean_reward
+            products += x * y
+            lengths += x * x
+            rewards += y * y
+    scale = math.sqrt(lengths) * math.sqrt(rewards)
+    return products / scale if scale > 0 else None
 
 
 def _duplicate_share(batch: Iterable[Completion]) -> float | None:

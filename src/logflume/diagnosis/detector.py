@@ -12,7 +12,7 @@ from logflume.diagnosis.finding import Evidence, Severity
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series
 
-__all__ = ["Change", "Detector", "has_gained", "risen", "state"]
+__all__ = ["Change", "Detector", "has_gained", "high_from_start", "risen", "state"]
 
 
 def state(initial: Callable[[], Any] | float, *, init: Literal[False] = False) -> Any:
@@ -97,6 +97,25 @@ def risen(series: Series, *, level: float, rise: float, reports: int) -> Change 
     if not series.is_significant(value - bottom.level, reports / BLOCK_REPORTS):
         return None
     return Change(bottom.level, value)
+
+
+_FROM_START_BLOCKS = 6
+_FROM_START_REPORTS = 20
+
+
+def high_from_start(series: Series, level: float) -> Change | None:
+    """Return how a level has been high from the start, for 60 reports; None if it hasn't.
+
+    Args:
+        series: The metric.
+        level: The median of the last 20 reports has to be at least this, and not lower than the
+            first block, but for noise.
+    """
+    if len(series.blocks) < _FROM_START_BLOCKS or series.last < level:
+        return None
+    value, start = series.level(_FROM_START_REPORTS), series.blocks[0].level
+    is_high = value >= level and start >= level and value >= start - 2 * series.noise
+    return Change(start, value) if is_high else None
 
 
 def has_gained(series: Series, report: int, *, share: float) -> bool:

@@ -26,6 +26,7 @@ from logflume.diagnosis.optimizer_signals import (
     NonfiniteGradient,
     NonfiniteLoss,
     NonfiniteMetric,
+    ValueDivergence,
 )
 from logflume.diagnosis.policy_signals import (
     ClipSaturation,
@@ -59,6 +60,7 @@ DETECTORS: tuple[type[Detector], ...] = (
     GradientExplosion,
     LearningRateZero,
     NoGradient,
+    ValueDivergence,
     KlRunaway,
     EntropyCollapse,
     EntropyExplosion,

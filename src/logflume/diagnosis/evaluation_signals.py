@@ -11,6 +11,8 @@ from logflume.diagnosis.detector import Detector, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
+from logflume.diagnosis.reward_signals import CORRECTNESS
+from logflume.diagnosis.scale import find_correctness
 from logflume.diagnosis.series import Series, median
 
 __all__ = ["EvaluationFalling", "EvaluationGap"]
@@ -68,7 +70,7 @@ class EvaluationFalling(Detector):
         found = None
         for metric in self.reads:
             share = self._LOSS_SHARE if metric == "eval/loss" else self.share
-            trained = metric.removeprefix("eval/")
+            trained = _trained(history, metric, is_same_scale=False)
             if self._points[metric].add(history[metric], history[trained]) and found is None:
                 found = self._compare(history, metric, share)
         return found
@@ -126,8 +128,8 @@ class EvaluationGap(Detector):
         """Compare the gap at the last three evaluations with that at the first three."""
         found = None
         for metric in self.reads:
-            points, trained = self._points[metric], history[metric.removeprefix("eval/")]
-            if points.add(history[metric], trained) and found is None:
+            points, trained = self._points[metric], _trained(history, metric)
+            if points.add(history[metric], history[trained]) and found is None:
                 found = self._compare(history, metric, points)
         return found
 
@@ -143,13 +145,28 @@ class EvaluationGap(Detector):
             return None
         name = history.name(metric)
         return Evidence(
-            f"The training's {history.name(metric.removeprefix('eval/'))} exceeds that of "
+            f"The training's {history.name(_trained(history, metric))} exceeds that of "
             f"evaluations by {value:.3g}, after {before:.3g} at first.",
             f"eval_{name.removeprefix('eval_')}",
             value,
             before,
             limit,
         )
+
+
+def _trained(history: History, metric: str, *, is_same_scale: bool = True) -> str:
+    """Return the metric of the training that an evaluation is compared with.
+
+    The same one. Where the training has no accuracy, a reward function for correctness, on the same
+    scale or on any; or, on any scale, the reward.
+    """
+    trained = metric.removeprefix("eval/")
+    if trained in history or trained == "loss":
+        return trained
+    correctness = find_correctness(history, CORRECTNESS)
+    if correctness is not None and (history[correctness].highest <= 1 or not is_same_scale):
+        return correctness
+    return trained if is_same_scale else "reward"
 
 
 def _means(values: Sequence[float]) -> list[float]:

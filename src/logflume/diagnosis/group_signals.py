@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 from logflume.diagnosis.detector import Detector, state
-from logflume.diagnosis.error_rate import critical_value
+from logflume.diagnosis.error_rate import CORRELATION_FACTOR, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
@@ -29,11 +29,11 @@ class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
 
     The mean share of such groups over 30 reports is at least `share`, and has risen by a quarter
-    from its lowest block; or it has been that high from the start for 500 reports, or nearly 1 for
-    150. Of reports with few groups the mean is uncertain: it has to exceed `share` less 0.1 by 2.5
-    standard errors. A rising reward excuses it, unless the groups are too easy: sparse rewards
-    begin like this. That they are too easy is information: a training that has solved its problems
-    ends like this.
+    from its lowest block; or it has been that high from the start for 350 steps, or nearly 1 for
+    150, and at least 80 reports. Of reports with few groups the mean is uncertain: it has to exceed
+    `share` less 0.05 by four standard errors. A rising reward excuses it, and so do more correct
+    answers than at the start, unless the groups are too easy: sparse rewards begin like this. That
+    they are too easy is information: a training that has solved its problems ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -54,14 +54,15 @@ class GroupsWithoutSignal(Detector):
     literature = "Yu et al. 2025, DAPO (dynamic sampling), arXiv:2503.14476"
 
     _REPORTS = 30
-    _ERRORS = 2.5
-    _MARGIN = 0.1
+    _ERRORS = 4.0
+    _MARGIN = 0.05
     _RISE = 0.25
-    _FROM_START_BLOCKS = 50
+    _FROM_START_BLOCKS = 35
+    _MIN_BLOCKS = 8
     _NEARLY_ALL = 0.98
     _NEARLY_ALL_BLOCKS = 15
 
-    share: float = 0.8
+    share: float = 0.65
 
     def evaluate(self, history: History) -> Evidence | None:
         """Look at the share of groups without a spread, then at those all right or all wrong."""
@@ -82,13 +83,13 @@ class GroupsWithoutSignal(Detector):
         has_risen = share - lowest >= self._RISE and series.is_significant(share - lowest)
         is_all = lowest >= self._NEARLY_ALL
         enough = self._NEARLY_ALL_BLOCKS if is_all else self._FROM_START_BLOCKS
-        if not has_risen and len(series.blocks) < enough:
+        if not has_risen and len(series.blocks) < max(self._MIN_BLOCKS, enough / history.stride):
             return None
         kind = kind or self._kind(history)
         rewards = history["reward"]
         lag = min(10, len(rewards.blocks) - 1)
         gain = rewards.mean(3) - rewards.mean_at(rewards.blocks[-1 - lag].end) if lag > 0 else 0.0
-        if kind != _TOO_EASY and gain > 2 * rewards.error(3, 3):
+        if kind != _TOO_EASY and (gain > 2 * rewards.error(3, 3) or _has_begun(history)):
             return None
         name = history.name(metric)
         what = {_TOO_EASY: "too easy", _TOO_HARD: "too hard"}.get(kind, "too easy or too hard")
@@ -115,6 +116,18 @@ class GroupsWithoutSignal(Detector):
         if place is None:
             return self.signal
         return _TOO_EASY if place >= 0.5 else _TOO_HARD
+
+
+def _has_begun(history: History) -> bool:
+    """Whether more is solved in the last third of the training than in the first one."""
+    series = history[find_correctness(history, CORRECTNESS) or "reward"]
+    third = len(series.blocks) // 3
+    if not third:
+        return False
+    # Means, because the median of rewards that are usually zero is zero.
+    before = sum(block.mean for block in series.blocks[:third]) / third
+    value = sum(block.mean for block in series.blocks[-third:]) / third
+    return value - before > series.error(third, third) / CORRELATION_FACTOR
 
 
 class ConstantFunction(Detector):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from logflume.diagnosis.detector import Detector, has_gained, risen
+from logflume.diagnosis.detector import Detector, has_gained, high_from_start, risen
 from logflume.diagnosis.error_rate import CORRELATION_FACTOR
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
@@ -21,7 +21,9 @@ class LengthGrowth(Detector):
     reports. Both have to be `factor` times as long, and longer by more than noise. The reward is
     compared with what it was before the last three quarters of the growth: its gain, including one
     standard error of independent reports, has to be below 5 % of its scale; below 10 % where the
-    length grew by the square of `factor`, and so on.
+    length grew by the square of `factor`, and so on. Where completions are logged, a correlation of
+    0.5 or more between length and reward within groups says that the reward pays for length: then
+    a gain is no excuse.
 
     Args:
         factor: The growth.
@@ -46,6 +48,7 @@ class LengthGrowth(Detector):
     _MIN_BLOCKS = 5
     _MAX_GAIN = 0.05
     _BEGUN = 0.25
+    _PAID = 0.5
 
     factor: float = 1.6
 
@@ -66,12 +69,16 @@ class LengthGrowth(Detector):
         reward_before, reward = rewards.mean_at(begun, blocks=2), rewards.mean(2)
         times = math.log(value / before) / math.log(self.factor)
         limit = times * self._MAX_GAIN * reward_scale(history)
-        if not reward - reward_before + rewards.error(2, 2) / CORRELATION_FACTOR < limit:
+        gain = reward - reward_before + rewards.error(2, 2) / CORRELATION_FACTOR
+        paid = history["length_correlation"].mean(1)
+        is_paid = paid >= self._PAID  # False for NaN
+        if not gain < limit and not is_paid:
             return None
         name = history.name(self.reads[0])
+        why = f", and longer completions get more of it (correlation {paid:.2f})" if is_paid else ""
         return Evidence(
             f"{name} grew from {before:.4g} to {value:.4g} while the reward went from "
-            f"{reward_before:.3g} to {reward:.3g}.",
+            f"{reward_before:.3g} to {reward:.3g}{why}.",
             name,
             value,
             before,
@@ -120,8 +127,8 @@ class LengthCollapse(Detector):
 class Truncation(Detector):
     """Most completions are truncated at the length limit.
 
-    The median share over 20 reports is at least `share`, and has risen by half of it from its
-    lowest block; or it has been above 80 % for 100 reports from the start, without falling.
+    The median share over 20 reports is at least `share`, and has risen by a quarter from its lowest
+    block; or it has been above 80 % for 60 reports from the start, without falling.
 
     Args:
         share: Share of truncated completions, 0 to 1.
@@ -141,10 +148,10 @@ class Truncation(Detector):
     shows = "truncated at the length limit"
 
     _REPORTS = 20
-    _FROM_START_BLOCKS = 10
+    _RISE = 0.25
     _FROM_START_SHARE = 0.8
 
-    share: float = 0.5
+    share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the lowest block."""
@@ -152,7 +159,7 @@ class Truncation(Detector):
         series = history[metric]
         if series.last < self.share:
             return None
-        change = risen(series, level=self.share, rise=self.share / 2, reports=self._REPORTS)
+        change = risen(series, level=self.share, rise=self._RISE, reports=self._REPORTS)
         name = history.name(metric)
         if change is not None:
             return Evidence(
@@ -162,15 +169,12 @@ class Truncation(Detector):
                 change.before,
                 self.share,
             )
-        if len(series.blocks) < self._FROM_START_BLOCKS:
-            return None
-        value, start = series.level(self._REPORTS), series.blocks[0].level
-        if value < max(self._FROM_START_SHARE, start - 2 * series.noise):
+        if (change := high_from_start(series, self._FROM_START_SHARE)) is None:
             return None
         return Evidence(
-            f"{name} is {value:.0%} of the completions since the start of the training.",
+            f"{name} is {change.value:.0%} of the completions since the start of the training.",
             name,
-            value,
-            start,
+            change.value,
+            None,
             self._FROM_START_SHARE,
         )

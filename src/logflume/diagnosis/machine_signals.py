@@ -19,9 +19,9 @@ class ThroughputDecay(Detector):
 
     The last two blocks are compared with the fastest two successive ones. The duration has to grow
     by `factor`, and so does the duration for each token, where tokens are reported. Without tokens,
-    longer completions explain a longer step, and a step that takes longer from one report to the
-    next may be a larger batch: no jump within three reports may explain half of the growth. A
-    reported throughput has to fall by the same factor.
+    longer completions explain a longer step, but for a growth by the square root of `factor`; and a
+    step that takes longer from one report to the next may be a larger batch: no jump within three
+    reports may explain half of the growth. A reported throughput has to fall by the same factor.
 
     Args:
         factor: The growth of the duration.
@@ -84,7 +84,7 @@ class ThroughputDecay(Detector):
             growth = max(1.0, lengths.mean(2) / lengths.bottom.level)
         levels = [block.level for block in times.blocks]
         fastest = min(_means_of_two(times))
-        if levels[-1] < self.factor * growth * fastest:
+        if levels[-1] < math.sqrt(self.factor) * growth * fastest:
             return False
         jumps = [b / a if a > 0 else 1.0 for a, b in zip(levels, levels[2:], strict=False)]
         if max(jumps) ** 2 < levels[-1] / fastest:

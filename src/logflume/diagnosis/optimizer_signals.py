@@ -21,6 +21,7 @@ __all__ = [
     "NonfiniteGradient",
     "NonfiniteLoss",
     "NonfiniteMetric",
+    "ValueDivergence",
 ]
 
 _LOWER_PRECISION = (
@@ -104,7 +105,8 @@ class GradientSpikes(Detector):
     25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so that
     single spikes are normal: the usual rate is that of the reports before, and at least one in 200.
     The number of spikes has to have a probability of less than 1 in 5,000 at that rate (Poisson):
-    four at the lowest rate.
+    four at the lowest rate. Three spikes within 300 reports are enough if each of them is 30 times
+    the median and ten robust standard deviations away.
 
     Args:
         factor: The smallest spike, as a multiple of the median norm.
@@ -123,17 +125,23 @@ class GradientSpikes(Detector):
     _MAX_FACTOR = 25.0
     _DEVIATIONS = 4.0
     _HUGE = 100.0
+    _LONG_WINDOW = 300
+    _EXTREME = 30.0
+    _EXTREME_DEVIATIONS = 10.0
+    _MIN_EXTREMES = 3
     _MIN_BLOCKS = 3
     _RATES = (1 / 200, 1 / 25)
     _PROBABILITY = 1 / 5_000
 
     factor: float = 10.0
     _spikes: deque[tuple[int, float]] = state(deque)
+    _extremes: deque[tuple[int, float]] = state(lambda: deque(maxlen=GradientSpikes._MIN_EXTREMES))
     _earlier: int = state(0)
     _seen: int = state(0)
     _limit_at: int = state(0)
     _limit: float = state(math.inf)
     _usual: float = state(math.nan)
+    _extreme: float = state(math.inf)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the latest norm with those of the blocks before, and count the spikes."""
@@ -153,11 +161,14 @@ class GradientSpikes(Detector):
         lowest, highest = self._RATES
         rate = self._earlier / max(norms.count - self._WINDOW, self._WINDOW)
         expected = self._WINDOW * min(max(rate, lowest), highest)
+        window, counted = self._WINDOW, spikes
         if _poisson_tail(len(spikes), expected) > self._PROBABILITY:
-            return None
-        worst = max(norm for _, norm in spikes)
+            if not self._has_extremes(norms.count, norms.last):
+                return None
+            window, counted = self._LONG_WINDOW, self._extremes
+        worst = max(norm for _, norm in counted)
         return Evidence(
-            f"In the last {self._WINDOW} reports the norm of the gradient exceeded "
+            f"In the last {window} reports the norm of the gradient exceeded "
             f"{self._limit / self._usual:.3g} times its median of {self._usual:.3g} again and "
             f"again; the highest was {worst:.3g}.",
             history.name("grad_norm"),
@@ -166,15 +177,25 @@ class GradientSpikes(Detector):
             self._limit,
         )
 
+    def _has_extremes(self, count: int, norm: float) -> bool:
+        """Add a norm, if it is extreme, and return whether that makes too many of them."""
+        if norm < self._extreme:
+            return False
+        self._extremes.append((count, norm))
+        is_full = len(self._extremes) == self._MIN_EXTREMES
+        return is_full and self._extremes[0][0] > count - self._LONG_WINDOW
+
     def _set_limit(self, levels: list[float], values: list[float]) -> None:
         if len(levels) < self._MIN_BLOCKS or (usual := median(levels)) <= 0:
             return
-        logarithms = [math.log(value) for value in values if value > 0]
+        logarithms = [math.log(value) for value in values if value > 0] or [0.0]
         middle = median(logarithms)
         deviation = 1.4826 * median([abs(value - middle) for value in logarithms])
         outside = math.exp(min(self._DEVIATIONS * deviation, 50.0))
         self._usual = usual
         self._limit = usual * max(self.factor, min(outside, self._MAX_FACTOR))
+        far = math.exp(min(self._EXTREME_DEVIATIONS * deviation, 50.0))
+        self._extreme = usual * max(self._EXTREME, far)
 
 
 class GradientExplosion(Detector):
@@ -214,9 +235,11 @@ class GradientExplosion(Detector):
                 levels = sorted(block.level for block in norms.blocks)
                 self._usual = levels[len(levels) // 4]
                 self._limit = max(self.factor * self._usual, self._CLIPPING)
-        if norms.last < self._limit or self._usual <= 0 or norms.level(10) < self._limit:
+        if norms.last < self._limit:
             return None
         value = norms.level(10)
+        if not (value >= self._limit and self._usual > 0):  # NaN: too few reports
+            return None
         if not self._is_significant(math.log(value / self._usual)):
             return None
         return Evidence(
@@ -281,6 +304,40 @@ class LossDivergence(Detector):
         )
 
 
+class ValueDivergence(Detector):
+    """The value function of PPO predicts returns worse than their mean does.
+
+    The median of its explained variance over ten reports is below zero, and `fall` below its
+    highest block, by more than noise. At the start of a training it is below zero as well.
+
+    Args:
+        fall: The smallest fall of the explained variance.
+    """
+
+    signal = "value_divergence"
+    reads = ("explained_variance",)
+    each_report = True
+    meaning = "The value function has become useless: its predictions are worse than a constant."
+    cause = "The critic can't follow the policy: a changed reward, or a wrong learning rate."
+    try_next = "Raise the critic's learning rate, or warm it up; clip its loss (`cliprange_value`)."
+    literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
+
+    fall: float = 0.3
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Compare the median of the last ten reports with zero, and with the highest block."""
+        series = history[self.reads[0]]
+        if not series.last < 0.0 or series.top is None:
+            return None
+        value, before = series.level(10), series.top.level
+        if not (value < 0.0 and before - value >= self.fall):
+            return None
+        if not series.is_significant(before - value):
+            return None
+        name = history.name(self.reads[0])
+        return Evidence(f"{name} fell from {before:.3g} to {value:.3g}.", name, value, before, 0.0)
+
+
 class LearningRateZero(Detector):
     """The learning rate is zero, and neither a warm-up nor the end of the schedule explains it.
 
@@ -324,7 +381,10 @@ class LearningRateZero(Detector):
 
 
 class NoGradient(Detector):
-    """The norm of the gradient is exactly zero for many reports.
+    """The norm of the gradient is zero for many reports, or practically zero.
+
+    Exactly zero in `reports` successive reports; or the median of ten is below a thousandth of that
+    of the highest block.
 
     Args:
         reports: Number of reports in a row.
@@ -333,22 +393,28 @@ class NoGradient(Detector):
     signal = "no_gradient"
     reads = ("grad_norm",)
     each_report = True
-    meaning = "The gradient is zero, so that nothing is learned."
+    meaning = "The gradient is zero, or practically so: nothing is learned."
     cause = "All groups have equal rewards, all tokens are masked, or no parameter is trainable."
     try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
+
+    _VANISHED = 1e-3
 
     reports: int = 50
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Count the reports with a norm of zero."""
+        """Count the reports with a norm of zero, or compare them with the highest block."""
         norms = history["grad_norm"]
-        if norms.last != 0.0 or norms.constant < self.reports:
+        name = history.name("grad_norm")
+        if norms.last == 0.0 and norms.constant >= self.reports:
+            text = f"The norm of the gradient has been zero for {norms.constant} reports."
+            return Evidence(text, name, 0.0)
+        if norms.top is None or norms.last >= self._VANISHED * norms.top.level:
             return None
-        return Evidence(
-            f"The norm of the gradient has been zero for {norms.constant} reports.",
-            history.name("grad_norm"),
-            0.0,
-        )
+        value, limit = norms.level(10), self._VANISHED * norms.top.level
+        if not 0.0 < value < limit:
+            return None
+        text = f"The norm of the gradient fell from {norms.top.level:.3g} to {value:.3g}."
+        return Evidence(text, name, value, norms.top.level, limit)
 
 
 def _poisson_tail(count: int, expected: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from logflume.diagnosis.detector import Change, Detector, risen, state
+from logflume.diagnosis.detector import Change, Detector, high_from_start, risen, state
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.series import Series
@@ -209,6 +209,9 @@ class EntropyExplosion(Detector):
 class ClipSaturation(Detector):
     """A large share of the tokens is clipped: the median of twenty reports.
 
+    It has risen by half of `share` from its lowest block; or it has been 0.1 higher than `share`
+    for 60 reports from the start.
+
     Args:
         share: Share of clipped tokens, 0 to 1.
     """
@@ -221,17 +224,20 @@ class ClipSaturation(Detector):
     try_next = "Lower `learning_rate`, `num_iterations` (TRL) or `ppo_epochs` (verl)."
     literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
 
+    _FROM_START = 0.1
+
     share: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the median of the last twenty reports with the share, and the lowest block."""
         series = history[self.reads[0]]
         change = risen(series, level=self.share, rise=self.share / 2, reports=20)
+        change = change or high_from_start(series, self.share + self._FROM_START)
         if change is None:
             return None
         name = history.name(self.reads[0])
         return Evidence(
-            f"{name} rose from {change.before:.1%} to {change.value:.1%} of the tokens.",
+            f"{name} went from {change.before:.1%} to {change.value:.1%} of the tokens.",
             name,
             change.value,
             change.before,

@@ -33,10 +33,10 @@ class RewardPlateau(Detector):
     Over `reports` reports; over fewer where each of them has the means of several steps, down to
     60 reports that cover twice as many steps. Flat means that the difference of the first half and
     the second, including two standard errors of independent reports, is below 5 % of the reward, if
-    that never rose since the start. If it did, the difference has to be below 2 %, including two
-    standard errors of correlated reports, and the reward below 40 % of its maximum, as estimated by
-    `position`. A reward that rises and falls, as with a curriculum, is not flat. One that doesn't
-    change at all is flat after 50 reports.
+    that never rose since the start. If it did, it has to be flat for longer than it rose, 60 % of
+    the training, with a difference below 2 %, and the reward below 58 % of its maximum, as
+    estimated by `position`. A reward that rises and falls, as with a curriculum, is not flat. One
+    that doesn't change at all is flat after 50 reports.
 
     Where the learning rate has decayed to a tenth, the training is nearly over, and there is no
     later gain to wait for. Then the reward of the last third is compared with that of the first
@@ -60,10 +60,11 @@ class RewardPlateau(Detector):
     _MIN_REPORTS = 60
     _MAX_GAIN = 0.05
     _MAX_LATE_GAIN = 0.02
+    _LATE_SHARE = 0.6
     _MAX_RANGE = 7.0  # in standard deviations of the noise
     _SOLVED = 0.5
     _ALL_SOLVED = 0.95
-    _HALFWAY = 0.4
+    _LOW = 0.58
     _CONSTANT_REPORTS = 50
     _DECAYED = 0.1
     _SHARE_OF_SPREAD = 0.2
@@ -92,25 +93,30 @@ class RewardPlateau(Detector):
         half = reports // (2 * BLOCK_REPORTS)
         if len(rewards.blocks) < 2 * half:
             return None
+        start = sum(block.level for block in rewards.blocks[:3]) / 3
+        value = rewards.mean(half)
+        place = position(history, metric, blocks=half)
+        if value - start < self._MAX_GAIN * abs(value) and not self._varies(
+            rewards, len(rewards.blocks)
+        ):
+            if place is not None and place >= self._SOLVED:
+                return None
+            return self._compare(history, rewards, half, self._MAX_GAIN)
+        if place is None or place >= self._LOW:
+            return None
+        half = max(half, round(self._LATE_SHARE * len(rewards.blocks) / 2))
+        return self._compare(history, rewards, half, self._MAX_LATE_GAIN)
+
+    def _compare(
+        self, history: History, rewards: Series, half: int, max_gain: float
+    ) -> Evidence | None:
         before, value = rewards.mean(half, before=half), rewards.mean(half)
-        level = max(abs(before), abs(value))
-        gain, error = abs(value - before), 2 * rewards.error(half, half)
-        if gain + error / CORRELATION_FACTOR >= self._MAX_GAIN * level:
+        gain, error = abs(value - before), 2 * rewards.error(half, half) / CORRELATION_FACTOR
+        if gain + error >= max_gain * max(abs(before), abs(value)):
             return None
         if self._varies(rewards, 2 * half):
             return None
-        start = sum(block.level for block in rewards.blocks[:3]) / 3
-        has_learned = value - start >= self._MAX_GAIN * level or self._varies(
-            rewards, len(rewards.blocks)
-        )
-        place = position(history, metric, blocks=half)
-        if has_learned:
-            is_low = place is not None and place < self._HALFWAY
-            if gain + error >= self._MAX_LATE_GAIN * level or not is_low:
-                return None
-        elif place is not None and place >= self._SOLVED:
-            return None
-        return self._found(history, before, value, reports)
+        return self._found(history, before, value, 2 * half * BLOCK_REPORTS)
 
     def _flat_to_the_end(self, history: History, metric: str) -> Evidence | None:
         rates, rewards, spreads = (
@@ -152,7 +158,8 @@ class RewardCollapse(Detector):
 
     The level of the last two blocks is `share` of the way from the best three blocks down to zero,
     or to the lowest block where that is below zero. For correct answers it is `share` and half of
-    the rest, because problems may become harder.
+    the rest, because problems may become harder. Two thirds of `share` are enough if six blocks
+    are that low, and the last three of them not higher than the three before.
 
     Args:
         share: Share of the reward that is lost.
@@ -169,6 +176,9 @@ class RewardCollapse(Detector):
     )
 
     share: float = 0.6
+    _LASTING_BLOCKS = 6
+    _LASTING_SHARE = 2 / 3
+
     _best: dict[str, float] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
@@ -184,10 +194,16 @@ class RewardCollapse(Detector):
         best = self._best[metric] = max(
             self._best.get(metric, -math.inf), rewards.mean(3, before=2)
         )
-        value = max(block.level for block in rewards.blocks[-2:])
         floor = min(0.0, rewards.bottom.level)
         share = self.share if metric == "reward" else (1 + self.share) / 2
+        value = max(block.level for block in rewards.blocks[-2:])
         limit = best - share * (best - floor)
+        if value >= limit and metric == "reward":
+            value = max(block.level for block in rewards.blocks[-self._LASTING_BLOCKS :])
+            limit = best - self._LASTING_SHARE * share * (best - floor)
+            half = self._LASTING_BLOCKS // 2
+            if rewards.mean(half) > rewards.mean(half, before=half):
+                return None
         if value >= limit or not rewards.is_significant(best - value, 2, 3):
             return None
         name = history.name(metric)
@@ -294,7 +310,7 @@ class RewardWithoutCorrectness(Detector):
 
     - Correctness falls by a seventh, and by more than noise: found at once.
     - Correctness is flat: its gain, including one standard error of independent reports, is less
-      than a tenth of the reward's over 100 steps, and at least 50 reports. The reward has to keep
+      than a tenth of the reward's over 60 steps, and at least 50 reports. The reward has to keep
       its gain for 50 reports, and correctness must have room: it is below 85 % of its maximum. A
       rise that begins in the first 80 steps is normal for 300 steps, because the format is learned
       first. Up to 400 steps, the limit is a twentieth.
@@ -320,7 +336,7 @@ class RewardWithoutCorrectness(Detector):
     shows = "highest rewards of the last completions"
 
     _LAGS = (3, 5, 10, 20, 40)
-    _FLAT_LAG = 10
+    _FLAT_LAG = 6
     _MIN_FLAT_LAG = 5
     _KEPT_BLOCKS = 5
     _GAIN = 0.2
@@ -401,14 +417,17 @@ class VarianceCollapse(Detector):
     """The spread of the reward within groups has collapsed without a gain in reward.
 
     The mean spread of 20 reports, and two standard errors, is compared with the highest block.
-    Since the block that was last at half of that, the reward has not gained 5 %.
+    Since the block that was last at half of that, the reward has not gained 5 %. So for the spread
+    of the advantages, where it is reported; that is no longer a matter of the reward's scale, so a
+    gain doesn't matter.
 
     Args:
         share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.
     """
 
     signal = "variance_collapse"
-    reads = ("reward_std",)
+    reads = ("reward_std", "advantage_std")
+    triggers = 2
     each_report = True
     meaning = "All completions of a group get nearly the same reward, without a gain in reward."
     cause = "The policy gives one kind of answer, or the reward function no longer distinguishes."
@@ -423,7 +442,11 @@ class VarianceCollapse(Detector):
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the mean of the last twenty reports with the highest block."""
-        spreads = history["reward_std"]
+        found = (self._evaluate(history, metric) for metric in self.reads)
+        return next((evidence for evidence in found if evidence is not None), None)
+
+    def _evaluate(self, history: History, metric: str) -> Evidence | None:
+        spreads = history[metric]
         top = spreads.top
         if top is None or spreads.last >= self.share * top.level:
             return None
@@ -432,14 +455,16 @@ class VarianceCollapse(Detector):
         if not value + 2 * error < limit:  # NaN: too few reports
             return None
         wide = spreads.crossing(top.level / 2, is_rise=False)
-        if has_gained(history["reward"], wide, share=self._GAIN):
+        is_reward = metric == "reward_std"
+        if is_reward and has_gained(history["reward"], wide, share=self._GAIN):
             return None
         place = position(history, find_correctness(history, CORRECTNESS) or "reward")
         if place is not None and place > self._SOLVED:
             return None
-        name = history.name("reward_std")
+        name = history.name(metric)
+        ending = " without a gain in reward" if is_reward else ""
         return Evidence(
-            f"{name} fell from {top.level:.3g} to {value:.3g} without a gain in reward.",
+            f"{name} fell from {top.level:.3g} to {value:.3g}{ending}.",
             name,
             value,
             top.level,

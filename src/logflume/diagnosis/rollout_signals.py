@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logflume.diagnosis.detector import Detector, has_gained, risen
+from logflume.diagnosis.detector import Detector, has_gained, high_from_start, risen
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 
@@ -13,8 +13,9 @@ class Repetition(Detector):
     """Many completions repeat themselves.
 
     The median share over five batches of completions that end in a loop, or half of whose word
-    n-grams are repeated, has risen by a fifth from its lowest block and is at least `share`. So for
-    the mean share of repeated n-grams that is reported, over ten reports.
+    n-grams are repeated, has risen by a fifth from its lowest block and is at least `share`; or it
+    has been twice as high for 60 batches from the start. So for the mean share of repeated n-grams
+    that is reported, over ten reports.
 
     Args:
         share: Share of such completions, or mean share of repeated n-grams, 0 to 1.
@@ -47,9 +48,10 @@ class Repetition(Detector):
             if series.last < self.share:
                 continue
             change = risen(series, level=self.share, rise=self._RISE, reports=reports)
+            change = change or high_from_start(series, 2 * self.share)
             if change is not None:
                 return Evidence(
-                    f"The share of {what} rose from {change.before:.0%} to {change.value:.0%}.",
+                    f"The share of {what} went from {change.before:.0%} to {change.value:.0%}.",
                     "model_output" if metric == "looping" else history.name(metric),
                     change.value,
                     change.before,
@@ -106,6 +108,9 @@ class DuplicateAnswers(Detector):
 class ToolFailures(Detector):
     """More and more tool calls fail.
 
+    Their share is at least `share` and has risen by a fifth from its lowest block; or it has been
+    twice as high for 60 reports from the start.
+
     Args:
         share: Share of the calls that fail, 0 to 1.
     """
@@ -127,9 +132,10 @@ class ToolFailures(Detector):
         """Compare the median of the last ten reports with the lowest block."""
         for metric in self.reads:
             change = risen(history[metric], level=self.share, rise=self._RISE, reports=10)
+            change = change or high_from_start(history[metric], 2 * self.share)
             if change is not None:
                 return Evidence(
-                    f"The share of tool calls that fail rose from {change.before:.0%} to "
+                    f"The share of tool calls that fail went from {change.before:.0%} to "
                     f"{change.value:.0%}.",
                     history.name(metric),
                     change.value,

@@ -14,6 +14,12 @@ __all__ = ["METRIC_NAMES", "find_metric"]
 METRIC_NAMES: dict[str, tuple[str, ...]] = {
     "loss": ("policy_loss", "actor/pg_loss", "actor/loss", "loss/mean", "train_loss"),
     "value_loss": ("critic/vf_loss", "critic_loss", "vf_loss", "loss/value_avg"),
+    "explained_variance": (
+        "critic/vf_explained_var",
+        "value/explained_variance",
+        "vf_explained_var",
+        "value_explained_variance",
+    ),
     "grad_norm": ("actor/grad_norm", "actor_grad_norm", "optim/grad_norm", "gradient_norm"),
     "learning_rate": ("actor/lr", "actor_lr", "optim/lr", "lr"),
     "reward": (
@@ -29,6 +35,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "objective/scores",
     ),
     "reward_std": ("reward/std", "reward/all/std", "critic/score/std", "critic/rewards/std"),
+    "advantage_std": ("advantages/std", "critic/advantages/std", "adv_std"),
     "frac_reward_zero_std": ("rewards/total/frac_zero_std", "reward/frac_zero_std"),
     "frac_all_correct": ("solve_all", "batch/solve_all", "solve_all/all/mean"),
     "frac_none_correct": ("solve_none", "batch/solve_none", "solve_none/all/mean"),
