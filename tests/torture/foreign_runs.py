@@ -193,8 +193,13 @@ class _Case:
 
 
 def _tree(folder: Path) -> Tree:
-    """Return type, mode, size, time and content of everything in a folder, by relative path."""
+    """Return type, mode, size, time and content of everything in a folder, by relative path.
+
+    Empty if there is no folder.
+    """
     tree: dict[str, tuple[object, ...]] = {}
+    if not folder.is_dir():
+        return tree
     for path in [folder, *(Path(p, n) for p, ds, fs in os.walk(folder) for n in [*ds, *fs])]:
         status = path.lstat()
         content: object = None
