@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable
 
-__all__ = ["is_own_thread", "start_thread"]
+__all__ = ["NATIVE_CALLS", "is_own_thread", "start_thread"]
 
 _PREFIX = "logflume-"
 _RETRY_INTERVAL_S = 0.02
 _START_TIMEOUT_S = 5.0
+_END_INTERVAL_S = 0.005
 
 
 def start_thread(name: str, run: Callable[[], object], patience_s: float = 2.0) -> threading.Thread:
@@ -47,6 +49,49 @@ def start_thread(name: str, run: Callable[[], object], patience_s: float = 2.0) 
 def is_own_thread() -> bool:
     """Whether the current thread is one of this package's own."""
     return threading.current_thread().name.startswith(_PREFIX)
+
+
+class _NativeCalls:
+    """Calls of libraries in C++ that must not be going on when the interpreter ends.
+
+    The interpreter ends a daemon thread where it takes the lock of the interpreter again. Within
+    code bound by pybind11, that aborts the whole process. So such a call is made in a block of
+    `with NATIVE_CALLS`, and the interpreter ends after `end` has waited for these blocks.
+    """
+
+    def __init__(self) -> None:
+        self._threads: set[int] = set()
+        self._has_ended = False
+
+    def __enter__(self) -> None:
+        self._threads.add(threading.get_ident())
+        self.between()
+
+    def between(self) -> None:
+        """Let the interpreter end here, between two calls of a long block."""
+        if self._has_ended and threading.current_thread().daemon:
+            self._threads.discard(threading.get_ident())
+            threading.Event().wait()  # until the process ends
+
+    def __exit__(self, *_error: object) -> None:
+        self._threads.discard(threading.get_ident())
+
+    def end(self, timeout_s: float) -> None:
+        """Let daemon threads begin no further block, and wait for those that have begun."""
+        self._has_ended = True
+        deadline_s = time.monotonic() + timeout_s
+        while self._threads - {threading.get_ident()} and time.monotonic() < deadline_s:
+            time.sleep(_END_INTERVAL_S)
+
+    def forget(self) -> None:
+        """Forget the threads of the parent, in a forked process."""
+        self._threads.clear()
+
+
+NATIVE_CALLS = _NativeCalls()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=NATIVE_CALLS.forget)
 
 
 class _Start:

@@ -142,6 +142,44 @@ SECRETS = {
     "German": ("Passwort: {}", "geheim-" + _some(8)),
     "French": ("mot de passe : {}", "secret-" + _some(8)),
     "Chinese": ("\u5bc6\u7801\uff1a{}", "mima-" + _some(8)),
+    "SQL": ("User 'root'@'%' identified by '{}'", "hunter" + "22"),
+    "in parentheses": ("password ({}) rejected", "hunter" + "22"),
+    "hexadecimal": ("encryption key {}", _hex(64)),
+    "first argument": ("cohere.Client('{}')", _some(40)),
+    "Fernet": ("Fernet(b'{}')", _base64(_some(32))),
+    "cookies": ('{{"cookies": {{"session": "{}"}}}}', _some(30)),
+    "zip": ("zip -r -P {} a.zip .", "hunter" + "22"),
+    "openssl": ("openssl rsa -in k -passin pass:{}", "hunter" + "22"),
+    "smbclient": ("smbclient -U dom/me%{} //h/s", "hunter" + "22"),
+    "aws configure": ("aws configure set aws_secret_access_key {}", _some(40)),
+    "echo": ("echo {} | sudo -S apt update", "hunter" + "22"),
+    "pw": ("pw: {}", "hunter" + "22"),
+    "bearer field": ("bearer={}", _some(40)),
+    "mathematical arrow": ("password \u2192 {}", "hunter" + "22"),
+    "YAML": ("db:\n  password: {}\n  port: 1", "let" + "mein"),
+    "item of a mapping": ("os.environ['HF_TOKEN'] = '{}'", _some(30)),
+    "setdefault": ("os.environ.setdefault('HF_TOKEN', '{}')", _some(30)),
+    "pieces": ("token = 'ghp_' + '{}'", _some(36)),
+    "fish": ("set -gx OPENAI_API_KEY {}", _some(40)),
+    "curl": ("curl --user admin:{} https://host/x", "hunter" + "22"),
+    "requests": ("requests.get(url, auth=('me', '{}'))", "hunter" + "22"),
+    "webhook in general": (
+        "https://open.feishu.cn/open-apis/bot/v2/hook/{}",
+        "-".join(map(_hex, (8, 4, 4, 4, 12))),
+    ),
+    "key in a URL": (
+        "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={}",
+        "-".join(map(_hex, (8, 4, 4, 4, 12))),
+    ),
+    "slash in a password": ("sftp://me:{}@host", "ab/" + _some(7)),
+    "URL with a token as user": ("--extra-index-url https://{}:@host/x", _some(20)),
+    "Oracle": ("jdbc:oracle:thin:scott/{}@//host:1521/s", "tiger" + _some(4)),
+    "pydantic error": ("api_key\n  Input should be int [input_value='{}']", _some(30)),
+    "Kaggle": ('{{"username":"me","key":"{}"}}', _hex(32)),
+    "prompt": ("Password for 'me': {}", "hunter" + "22"),
+    "Italian": ("parola d'ordine: {}", "segreto-" + _some(8)),
+    "OCI": ("pass_phrase={}", _some(12)),
+    "Linear OAuth": ("{}", "lin_" + "oauth_" + _hex(64)),
     "bearer": ("Authorization: Bearer {}", _some(30)),
     "basic": ("{{'Authorization': 'Basic {}'}}", _base64("me:" + _some(8))),
     "cookie": ("Set-Cookie: {}", "session=" + _some(32)),
@@ -212,6 +250,15 @@ CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 79.15 GiB total capacity)
 The pass: 3 of 4; forward_pass=0.012345678 first_pass: 12345678
 cookie: a small sweet cake. cookies: enabled
 dict_keys(['loss', 'reward']) sort_key=step partition_key: dataset0001
+password: !vault |
+pw=0.5 pw: 1e-3 pos_pw=2
+key 9fceb02d0ae598e95dc970b74767f19372d61af8 token CamelCaseAttentionLayerNorm2D
+echo done | tee log.txt; zip -r a.zip logs; openssl version; ldd /bin/sh
+PASSWORD: REQUIRED BY THE SERVER password: field
+fields = ["api_key", "password"] ("secret", "optional_value_of_many_words")
+https://github.com/owner/name/blob/main/hooks/pre-commit-config-for-all
+https://docs.example.org/webhooks/receiving-events-from-a-server http://host:8080/a/b@c
+curl -u me http://host:80/x auth=("me", password)
 Passwords are like underwear: change them often.
 The access token expired; please log in again.
 jwt: JSON web token, dsn: data source name, pat: to touch gently

@@ -163,6 +163,6 @@ def test_long_messages_are_not_lost(unit: str, tmp_path: Path) -> None:
     for _ in range(3):
         logflume.get_logger().info(f"long: {unit * (10**6 // len(unit))} said the model")
 
-    is_complete = logflume.shutdown()
+    is_complete = logflume.shutdown(timeout_s=60)
     assert is_complete
     assert 3 == (run.folder / "events.jsonl").read_text().count('"long: ')

@@ -221,3 +221,18 @@ def test_a_log_call_in_an_exit_handler(tmp_path: Path) -> None:
 
     assert (0, "") == script.end()
     script.check_whole(1, "finished")
+
+
+def test_an_end_during_a_search_for_secrets(tmp_path: Path) -> None:
+    """Where a shutdown takes too long, the exit code stays: the search, in C++, isn't cut off."""
+    script = Script(
+        tmp_path,
+        "start(processors=['redact_secrets'], shutdown_timeout_s=0.3)\n"
+        "for _ in range(40):\n"
+        "    log.info('long: ' + 'password=x ' * 90_000)\n"
+        "sys.exit(3)",
+    )
+    code, errors = script.end()
+
+    assert 3 == code
+    assert "terminate" not in errors

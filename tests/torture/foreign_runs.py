@@ -22,7 +22,13 @@ import logflume
 from tests.maintenance.runs import write_run
 from tests.recorded.record import RECORDINGS
 from tests.torture.forked_processes import ForkServer
-from tests.torture.run_commands import READING, command_lines
+from tests.torture.run_commands import (
+    READING,
+    SERVING,
+    UNEXPECTED,
+    command_lines,
+    removal_lines,
+)
 from tests.torture.run_damages import damage
 from tests.torture.scenario_result import ScenarioResult
 
@@ -33,6 +39,9 @@ MAX_DAMAGES = 4
 MIN_COMMANDS = 4
 MAX_PEAK_BYTES = 2.5 * 2**30
 """Resident memory of a command."""
+
+SERVING_SHARE = 0.3
+"""Of the runs: TensorBoard takes as long as ten other commands."""
 
 STATUSES = (0, 1)
 _TRACEBACK = re.compile("^Traceback", re.MULTILINE)
@@ -121,9 +130,14 @@ class _Case:
             worker=worker,
         )
         self._call("query", "query", "open_run after initialize", run=str(self._run))
+        if self._random.random() < SERVING_SHARE:
+            name = self._random.choice(list(SERVING))
+            self._call("serve", name, name, name=name, run=str(self._run))
         found = len(logflume.open_run(healthy).events("training"))
         self._result.expect(events, found, self._text("events of another run"))
         self._result.checked += found
+        for arguments in removal_lines(self._random, self._run):
+            self._call("run_main", "runs rm", " ".join(arguments), arguments=arguments)
         if len(self._result.violations) == violations:
             shutil.rmtree(self._folder, onerror=_force)
 
@@ -134,10 +148,11 @@ class _Case:
         for path in (output, usage):
             path.unlink(missing_ok=True)
         before, run_before = self._outside(), _tree(self._run)
+        folder = self._run if self._random.random() < 0.8 else self._folder
         code = self._server.run(
             f"{PROGRAMS}:{program}",
             **arguments,
-            folder=str(self._run if self._random.random() < 0.8 else self._folder),
+            folder=str(self._folder if command == "runs rm" else folder),
             usage=str(usage),
             errors=str(output),
         )
@@ -147,6 +162,7 @@ class _Case:
         require(code in STATUSES, self._text(f"{text}: exit status {code}: {last}"))
         require(not _TRACEBACK.search(printed), self._text(f"{text}: {last}"))
         require("Exception ignored" not in printed, self._text(f"{text}: {last}"))
+        require(UNEXPECTED not in printed, self._text(f"{text}: {last}"))
         obeyed = _OBEYED.search(printed)
         require(obeyed is None, self._text(f"{text}: prints {obeyed and obeyed[0]!r}: {last}"))
         peak = int(usage.read_text() or 0) if usage.exists() else 0
@@ -155,6 +171,7 @@ class _Case:
         require(before == after, self._text(f"{text}: changes {_changes(before, after)}"))
         require(not (self._folder / "ran").exists(), self._text(f"{text}: runs a module"))
         (self._folder / "ran").unlink(missing_ok=True)
+        require(command == "runs rm" or self._run.is_dir(), self._text(f"{text}: the run is gone"))
         if command in READING | {"query"} or (command == "doctor" and "--fix" not in text):
             run_after = _tree(self._run)
             changes = _changes(run_before, run_after)
@@ -165,7 +182,9 @@ class _Case:
         tree: dict[str, tuple[object, ...]] = {}
         for folder in (self._victim, self._run.parent / "healthy"):
             tree |= {f"{folder.name}/{name}": of_file for name, of_file in _tree(folder).items()}
-        names = {path.name for path in self._run.parent.iterdir()} - {"latest"}
+        # `runs archive` moves the run, and `runs rm` removes it; what is left has a hidden name.
+        names = {path.name for path in self._run.parent.iterdir() if path.name[:2] != ".r"}
+        names -= {"latest", "archive", "r"}
         names |= {path.name for path in self._folder.iterdir()}
         return tree | dict.fromkeys(names - {"ran"}, ())
 
@@ -174,8 +193,13 @@ class _Case:
 
 
 def _tree(folder: Path) -> Tree:
-    """Return type, mode, size, time and content of everything in a folder, by relative path."""
+    """Return type, mode, size, time and content of everything in a folder, by relative path.
+
+    Empty if there is no folder.
+    """
     tree: dict[str, tuple[object, ...]] = {}
+    if not folder.is_dir():
+        return tree
     for path in [folder, *(Path(p, n) for p, ds, fs in os.walk(folder) for n in [*ds, *fs])]:
         status = path.lstat()
         content: object = None

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import atexit
 import faulthandler
+import http.client
 import inspect
+import json
 import os
+import re
 import resource
+import signal
 import sys
+import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +33,19 @@ from logflume.cli.base import app
 from logflume.exceptions import LogflumeError
 from logflume.query.open_run import Run
 
-__all__ = ["CPU_S", "MEMORY_BYTES", "READING", "command_lines", "continue_run", "query", "run_main"]
+__all__ = [
+    "CPU_S",
+    "MEMORY_BYTES",
+    "READING",
+    "SERVING",
+    "UNEXPECTED",
+    "command_lines",
+    "continue_run",
+    "query",
+    "removal_lines",
+    "run_main",
+    "serve",
+]
 
 MEMORY_BYTES = 4 * 2**30
 """Address space that a command may need in addition to that of the libraries."""
@@ -36,18 +56,41 @@ FILE_BYTES = 2 * 2**30
 CPU_S = 60
 """Seconds of CPU time of a command."""
 
-OMITTED = {
-    ("demo",): "trains a model, and reads no run",
-    ("tensorboard",): "serves until it is interrupted, and TensorBoard reads the files",
-    ("ui",): "serves until it is interrupted; tests/ui has damaged and hostile runs",
-    ("runs", "rm"): "removes the run; tests/cli/test_runs.py tries what it refuses",
-    ("runs", "archive"): "moves the run; tests/cli/test_runs.py tries what it refuses",
-    ("config", "check"): "reads the user's own configuration, not a run",
+REQUEST_S = 60.0
+"""How long an answer may take."""
+
+POLL_S = 0.05
+UNEXPLAINED = 500
+UNEXPECTED = "unexpected answer:"
+"""Begins the line about an answer that should not be."""
+
+MAX_CONFIG_BYTES = 1 << 20
+
+OMITTED = frozenset(
+    {
+        ("demo",),  # trains a model, and reads no run
+        *(("tensorboard",), ("ui",)),  # `serve`
+        *(("runs", "rm"), ("runs", "archive")),  # `removal_lines`
+    }
+)
+
+SERVING = {
+    "ui": (
+        "api/runs",
+        *(f"api/{name}?run={{run}}" for name in ("run", "versions", "times", "alerts", "ranks")),
+        *(f"api/{name}?run={{run}}" for name in ("steps", "prompts", "search", "pass_at")),
+        "api/curves?run={run}&name=loss&name=reward",
+        "api/groups?run={run}&step=1",
+        "api/text?run={run}&step=1&id=0-0-0&field=model_output",
+        "api/run?run=..%2Fvictim",
+    ),
+    "tensorboard": ("data/environment", "data/runs", "data/plugin/scalars/tags"),
 }
+"""What is requested of the commands that serve until they are interrupted."""
 
 READING = frozenset(
     {"runs", "show", "tail", "sql", "outputs", "prompts", "prompt", "compare", "plot", "diagnose"}
-    | {"brief", "export", "schema"}
+    | {"brief", "export", "schema", "config", *SERVING}
 )
 """Commands that change nothing in the run's folder; so does `doctor` without `--fix`."""
 
@@ -87,11 +130,35 @@ def command_lines(random: Random, run: Path, out: Path) -> Iterator[list[str]]:
                 positional.append(_argument(random, parameter, run, out))
             elif parameter.name in REQUIRED or random.random() < 0.4:
                 options += _option(random, parameter)
+        if path == ("config", "check"):
+            positional = [str(_write_config(run, out))]
         if path == ("doctor",) and random.random() < 0.5:
             options += ["--fix"]
         if path == ("import",):
             options += ["--dir", str(out), "--run", f"imported{random.randrange(10**6)}"]
         yield [*path, *positional, *dict.fromkeys(options)]
+
+
+def removal_lines(random: Random, run: Path) -> Iterator[list[str]]:
+    """Yield the arguments that archive a run or not, and then remove it."""
+    if random.random() < 0.5:
+        yield ["runs", "archive", str(run)]
+        archived = run.parent / "archive" / run.name
+        run = archived if archived.exists() else run
+    yield ["runs", "rm", str(run), "--yes"]
+
+
+def _write_config(run: Path, out: Path) -> Path:
+    """Write the configuration that a run has recorded to a file, or what was made of it."""
+    path = out / "config.yaml"
+    journal = run / "events.jsonl"
+    text = journal.read_bytes()[:MAX_CONFIG_BYTES] if journal.is_file() else b""
+    for line in text.splitlines():
+        with suppress(ValueError, TypeError, KeyError):
+            path.write_text(json.loads(line)["config"])
+            return path
+    path.write_bytes(text)
+    return path
 
 
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -152,6 +219,44 @@ def run_main(arguments: list[str], folder: str, usage: str) -> None:
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # as in a terminal
     sys.stderr.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     main()
+
+
+def serve(name: str, run: str, folder: str, usage: str) -> None:
+    """Run a command that serves, request all that it has, and interrupt it."""
+    threading.Thread(target=_request_all, args=(name, run), daemon=True).start()
+    served = run if name == "tensorboard" else str(Path(run).parent)
+    run_main([name, served, "--port", "0"], folder, usage)
+
+
+def _request_all(name: str, run: str) -> None:
+    """Request everything once the address is printed, and then interrupt this process.
+
+    An error of `logflume ui` that it doesn't explain is printed.
+    """
+    # Proxies are for other machines.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        address = _wait_for_address()
+        for path in SERVING[name]:
+            try:
+                opener.open(address + path.format(run=Path(run).name), timeout=REQUEST_S).read()
+            except urllib.error.HTTPError as error:
+                if error.code == UNEXPLAINED and name == "ui":
+                    print(f"{UNEXPECTED} {path}: {error.read()!r}", flush=True)
+            except (OSError, http.client.HTTPException) as error:
+                print(f"{UNEXPECTED} {path}: {error!r}", flush=True)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def _wait_for_address() -> str:
+    until_s = time.monotonic() + REQUEST_S
+    while time.monotonic() < until_s:
+        printed = Path("/proc/self/fd/1").read_text("utf-8", "replace")
+        if found := re.search(r"http://[^/\s]+/", printed):
+            return found[0]
+        time.sleep(POLL_S)
+    raise TimeoutError("no address was printed")
 
 
 ARGUMENTS: Mapping[str, Any] = {

@@ -308,6 +308,8 @@ def _add_many(random: Random, run: Path, _victim: Path) -> str:
             "parquet/t{}/x.parquet",
             "parquet/training/part-a0000-{0:012}-{0:012}.parquet",
             "tensorboard/events.out.tfevents.{}",
+            "media/{}.png",
+            "environment/packages-attempt{}.txt",
         )
     )
     for number in range(random.choice((100, 100, 100, 5_000))):

@@ -241,39 +241,73 @@ def _open(path: Path) -> Any:
     """
     if path.suffix != ".zst":
         return open(path, "rb", opener=open_file)
-    with open(path, "rb", opener=open_file) as compressed:
-        size_bytes = os.fstat(compressed.fileno()).st_size
-    return io.BufferedReader(_Decompressed(path, max(_LEAST_BYTES, _MAX_RATIO * size_bytes)))
+    return io.BufferedReader(_Decompressed(path))
 
 
 class _Decompressed(io.RawIOBase):
     """The content of a compressed file, up to a limit.
 
+    A decompressor takes more than a megabyte, and a run may have thousands of such files open at
+    once. So it exists only from the first byte that is read until the last one.
+
     Args:
         path: The file.
-        max_bytes: The limit; reading on raises an OSError.
+
+    Raises:
+        OSError: It can't be opened, or is no regular file.
     """
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        import pyarrow as pa
-
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._left_bytes = max_bytes
-        self._stream = pa.CompressedInputStream(str(path), "zstd")
+        self._file = open(path, "rb", buffering=0, opener=open_file)  # noqa: SIM115
+        size_bytes = os.fstat(self._file.fileno()).st_size
+        self._left_bytes = max(_LEAST_BYTES, _MAX_RATIO * size_bytes)
+        self._stream: Any = None
+        self._is_over = False
 
     def readable(self) -> bool:
         return True
 
+    def head(self) -> bytes:
+        """Return the first bytes, before any other is read."""
+        with self._decompress() as stream:
+            return bytes(stream.read(io.DEFAULT_BUFFER_SIZE))
+
     def readinto(self, buffer: Any) -> int:
+        """Decompress the next bytes.
+
+        Raises:
+            OSError: The content exceeds the limit.
+        """
+        if self._is_over:
+            return 0
+        if self._stream is None:
+            self._stream = self._decompress()
         count = int(self._stream.readinto(buffer))
         self._left_bytes -= count
         if self._left_bytes < 0:
             problem = f"more than {_MAX_RATIO:,} times its size when decompressed"
             raise OSError(errno.EFBIG, problem, str(self._path))
+        if count == 0:
+            self._is_over = True
+            self._end()
         return count
 
+    def _decompress(self) -> Any:
+        import pyarrow as pa
+
+        self._file.seek(0)
+        duplicate = io.FileIO(os.dup(self._file.fileno()))  # closed with the stream
+        return pa.CompressedInputStream(pa.PythonFile(duplicate, "r"), "zstd")
+
+    def _end(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
     def close(self) -> None:
-        self._stream.close()
+        self._end()
+        self._file.close()
         super().close()
 
 
@@ -386,4 +420,5 @@ def _first_position(
 ) -> Position | None:
     """Return the position of the file's first event, if it is near the start."""
     with _reading(path):
-        return find(lines.peek())
+        is_compressed = isinstance(lines.raw, _Decompressed)
+        return find(lines.raw.head() if is_compressed else lines.peek())

@@ -10,7 +10,7 @@ import re
 from enum import IntEnum
 from functools import lru_cache
 
-__all__ = ["FOREIGN_PASSWORDS", "Secrecy", "is_folder", "secrecy"]
+__all__ = ["FOREIGN_PASSWORDS", "Secrecy", "is_folder_or_number", "secrecy"]
 
 
 class Secrecy(IntEnum):
@@ -33,7 +33,8 @@ _OWNERS = (
 
 FOREIGN_PASSWORDS = (
     r"contrase(?:n|ñ)a|passwort|kennwort|mot[ _]de[ _]passe|senha|wachtwoord|l(?:o|ö)senord"
-    r"|has(?:l|ł)o|пароль|密码|密碼|パスワード|비밀번호"
+    r"|parola[ _]d.ordine|has(?:l|ł)o|heslo|jelsz(?:o|ó)|salasana|adgangskode|passord|kata[ _]sandi"
+    r"|пароль|密码|密碼|パスワード|비밀번호"
 )
 """What a password is called in other languages."""
 
@@ -41,7 +42,7 @@ _CERTAIN = re.compile(
     rf"""
     passw(?:or)?ds?$
     | (?:^|_)
-    (?: passphrases? | passcode | pwd | {FOREIGN_PASSWORDS.replace(" ", "")}
+    (?: pass_?phrases? | passcode | pwd | pw | code_verifier | {FOREIGN_PASSWORDS.replace(" ", "")}
       | secrets? | credentials? | creds | (?:proxy_)?authorization | auth
       | dsn | jwt | (?:set_)?cookies? | sessionid | csrf_?token | connection_string | webhook_url
       | (?:api|app|application|access|account|admin|auth|client|database|db|encryption|license
@@ -57,10 +58,12 @@ _CERTAIN = re.compile(
 )
 _USES = (
     r"user|team|project|write|read|server|sdk|ingest|integration|subscription|functions?|webhook"
+    r"|routing|hmac|salt|fernet|cipher|cookie"
 )
-_LIKELY = re.compile(rf"^pass$|(?:^|_)(?:token|pat|(?:{_OWNERS}|{_USES})_key)$")
+_LIKELY = re.compile(rf"^pass$|(?:^|_)(?:token|pat|bearer|(?:{_OWNERS}|{_USES})_key)$")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATOR = re.compile(r"[\W_]+")
+_NUMBER = re.compile(r"[\d.eE+-]{1,24}")
 _LONGEST = 100
 """The last characters of a name that are checked."""
 
@@ -78,6 +81,7 @@ def secrecy(name: str) -> Secrecy:
     return Secrecy.LIKELY if _LIKELY.search(words) else Secrecy.NONE
 
 
-def is_folder(name: str, value: str) -> bool:
-    """Whether `pwd` is the working folder, as in the shell, and not a password."""
-    return name.lower().endswith("pwd") and value.startswith(("/", "~"))
+def is_folder_or_number(name: str, value: str) -> bool:
+    """Whether `pwd` is the working folder, as in the shell, or `pw` a weight, and no password."""
+    is_folder = name.lower().endswith("pwd") and value.startswith(("/", "~"))
+    return is_folder or (name.lower().endswith("pw") and _NUMBER.fullmatch(value) is not None)

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import re2  # type: ignore[import-untyped]
 
+from logflume.threads import NATIVE_CALLS
+
 __all__ = ["find_known", "is_random", "pattern"]
 
 _OPTIONS = re2.Options()
@@ -60,6 +62,7 @@ class _Rule(msgspec.Struct, dict=True):
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Yield the spans of the secrets of this kind, up to the end of the token."""
         for match in self.compiled.finditer(text):
+            NATIVE_CALLS.between()
             span = match.span(self.group or match.lastindex or 0)
             secret = text[slice(*span)]
             if (self.is_assigned and not is_random(secret)) or _entropy(secret) < self.entropy:
@@ -78,7 +81,6 @@ class _Vendored(msgspec.Struct):
 
 _KEY = r"[A-Za-z0-9_-]"
 
-_OF, _NAMED = ("api", "access", "auth"), ("key", "token")
 _MARKS = ("key", "secret", "token", "tkn", "auth", "jwt", "live", "prod", "pat", "pw", "sk")
 
 _OWN_RULES = [
@@ -188,15 +190,16 @@ _OWN_RULES = [
     ),
     _Rule(
         "name before",
-        r"(?i)\b(?:secret|password|(?:api|access|auth)[ _-](?:key|token))\s{1,3}"
-        r"([A-Za-z0-9+/=_-]{20,})",
-        ["secret ", "password ", *(f"{o}{s}{n} " for o in _OF for s in " _-" for n in _NAMED)],
+        r"(?i)\b(?:secret|password|(?:api|access|auth)[ _-](?:key|token)|key|token)\s{1,3}"
+        r"""(?:is\s)?['"(]?([A-Za-z0-9+/=_-]{20,})""",
+        ["secret ", "password ", "key ", "token "],
         is_mixed=True,
     ),
     _Rule(
         "setx",
-        r"(?i)\bsetx\s{1,3}\w{0,40}(?:key|token|secret|password)\s{1,3}(\S{6,})",
-        ["setx"],
+        r"(?:\b(?:setx|SETX|setenv|ENV)|\bset\s-\w{1,4})\s{1,3}"
+        r"(?i:\w{0,40}(?:key|token|secret|password|pass|pat))\s{1,3}(\S{6,})",
+        ["setx ", "setenv ", "env ", "set -"],
     ),
     _Rule(
         "set command",
@@ -212,7 +215,110 @@ _OWN_RULES = [
         ["-----begin"],
     ),
     _Rule("URL", r"""://([^/\s:@"'<>?#]*:[^/\s@"'<>]+)@""", ["://"]),
-    _Rule("URL token", r"""://([^/\s:@"'<>?#]{16,})@""", ["://"], is_assigned=True),
+    # The password has a slash; what follows the colon is no port.
+    _Rule("URL with a slash", r"""://[^/\s:@"'<>?#]*:([^/\s@"'<>0-9${][^\s@"'<>]*)@""", ["://"]),
+    _Rule("URL token", r"""://([^/\s:@"'<>?#]{16,}):?@""", ["://"], is_assigned=True),
+    _Rule(
+        "URL of a webhook",
+        r"""(?i)://[^\s"'?]{1,100}/(?:web)?hooks?/(?:[\w-]{1,40}/){0,4}([\w-]{16,})""",
+        ["hook/", "hooks/"],
+        is_assigned=True,
+    ),
+    _Rule(
+        "URL parameter",
+        r"""(?i)://[^\s"'?]{1,200}\?(?:[^\s"']{0,200}&)?(?:key|code|sig|signature)=([\w%.~+-]{16,})""",
+        ["key=", "code=", "sig=", "signature="],
+        is_assigned=True,
+    ),
+    _Rule("Oracle", r"(?i)\boracle:\w{1,10}:[^/\s@]{1,60}/([^@\s]+)@", ["oracle:"]),
+    _Rule(
+        "user option",
+        r"""\b(?:curl|wget|https?|xh)\s(?:[^\n;|&]{0,120}?\s)?(?:-u|-a|--user|--proxy-user|--auth)"""
+        r"""[ =]?['"]?[\w.@-]{1,60}:([^\s'":/][^\s'"]{3,})""",
+        ["curl ", "wget ", "http ", "https ", "xh "],
+    ),
+    _Rule(
+        "basic authentication",
+        r"""(?:\bauth\s?=\s?|BasicAuth)\(\s{0,3}['"][^'"\n]{0,60}['"],\s{0,3}['"]([^'"\n]{3,})""",
+        ["auth"],
+    ),
+    _Rule(
+        "pair",  # setdefault('HF_TOKEN', '…')
+        r"""(?i)['"][\w.-]{0,40}(?:passw(?:or)?d|secret|(?:api|access|auth|secret|private)_?key"""
+        r"""|[a-z]_token)['"],\s{0,3}['"]([^'"\s]{8,})['"]""",
+        [f"{name}{quote}" for name in ("d", "secret", "key", "token") for quote in "'\""],
+        is_assigned=True,
+    ),
+    _Rule(
+        "pieces",  # token = "ghp_" "…"
+        r"""(?i)(?:key|token|secret|password)['"]?\]?\s{0,3}[=:]\s{0,3}\w?['"][^'"\n]{0,20}['"]"""
+        r"""\s{0,3}\+?\s{0,3}\w?['"]([^'"\s]{12,})['"]""",
+        ["key", "token", "secret", "password"],
+        is_assigned=True,
+    ),
+    _Rule(
+        "Pydantic's error",
+        r"""(?i)(?:key|token|secret|passw(?:or)?d)\s{1,8}[^\n]{1,200}\binput_value=['"]([^'"\n]{4,})""",
+        ["input_value="],
+    ),
+    _Rule(
+        "password for",
+        r"(?i)\bpassword for [^\n:]{1,60}:\s{1,3}([^\s\d]{3,}\d\S*)",
+        ["password for "],
+    ),
+    _Rule(
+        "quoted password",  # IDENTIFIED BY '…', password (…) rejected
+        r"""(?i)\b(?:passw(?:or)?d|passphrase|identified\sby)\s{1,3}['"(]"""
+        r"""([^\s'"()]{2,40}(?:[0-9!#$%^*]|(?-i:[a-z][A-Z]))[^\s'"()]{0,200})['")]""",
+        ["password ", "passwd ", "passphrase ", "identified by"],
+    ),
+    _Rule(
+        "name before hexadecimal digits",
+        r"(?i)\b(?:encryption|master|private|secret|signing|api|access)[ _-]key\W{1,4}(?:is\s)?"
+        r"([0-9a-f]{32,})\b",
+        [f"{one}{s}key" for one in ("ion", "er", "te", "et", "ing", "api", "ss") for s in " _-"],
+    ),
+    _Rule(
+        "argument",  # Client('…'), Fernet(b'…'), Secret(value='…')
+        r"""(?i)\b\w{0,30}(?:client|fernet|secret\w{0,8}|login|api)\((?:\w{1,20}=)?b?\\?['"]"""
+        r"""([A-Za-z0-9+/=_-]{20,})['"\\]""",
+        ["client(", "fernet(", "secret", "login(", "api("],
+        is_mixed=True,
+    ),
+    _Rule(
+        "cookies",
+        r"""(?i)\bcookies\W{1,6}['"]\w{1,40}['"]:\s?['"]([^'"\s]{8,})""",
+        ["cookies"],
+        is_assigned=True,
+    ),
+    _Rule(
+        "option of a tool",
+        r"(?:"
+        r"\b(?:zip|unzip)\s(?:[^\n;|&]{0,120}?\s)?-P\s?"
+        r"|\b7z[az]?\s(?:[^\n;|&]{0,120}?\s)?-p"
+        r"|\b(?:keytool|jarsigner)\s[^\n;|&]{0,120}?-(?:storepass|keypass)\s{1,3}"
+        r"|\bldap\w{3,9}\s(?:[^\n;|&]{0,120}?\s)?-w\s{1,3}"
+        r"|\bopenssl\s[^\n;|&]{0,120}?(?:\s-k\s{1,3}|pass:)"
+        r"|\b(?:smbclient|rpcclient|winexe|smbmap)\s(?:[^\n;|&]{0,120}?\s)?-U\s{0,3}[\w/\\.-]{1,60}%"
+        r"|\bssh-keygen\s(?:[^\n;|&]{0,120}?\s)?-N\s{1,3}"
+        r"|\bhtpasswd\s(?:-\w+\s)*-\w*b\w*\s\S{1,100}\s\S{1,60}\s"
+        r"|\bchpasswd\s{0,3}<<<\s{0,3}['\"]?\w{1,40}:"
+        r"|\baz\slogin\s(?:[^\n;|&]{0,120}?\s)?-p\s{1,3}"
+        r"|\baws\sconfigure\sset\s\w{0,60}(?:secret|token)\w{0,30}\s{1,3}"
+        r")['\"]?([^\s'\"$-][^\s'\"]{3,})",
+        [
+            *("zip ", "7z", "keytool ", "jarsigner ", "ldap", "openssl ", "smb", "rpcclient "),
+            *("winexe ", "ssh-keygen ", "htpasswd ", "chpasswd", "az login ", "aws configure "),
+        ],
+    ),
+    _Rule(
+        "echo into a command",
+        r"""\becho\s(?:-n\s)?['"]?([^\s'"|$]{4,})['"]?\s?\|\s?[^\n|]{0,80}"""
+        r"""(?:sudo\s[^\n|]{0,20}-S|--password-stdin|--with-token|\bpasswd\b|chpasswd)""",
+        ["sudo ", "--password-stdin", "--with-token", "passwd"],
+    ),
+    _Rule("Kaggle", r'"username":\s?"[^"\n]{1,60}",\s?"key":\s?"([0-9a-f]{32})"', ['"key"']),
+    _Rule("Linear, ClickUp", r"\b(?:lin_(?:api|oauth)|pk_\d{1,12})_\w{32,}", ["lin_", "pk_"]),
     _Rule("bearer", r"(?i)\bbearer\s{1,3}([A-Za-z0-9._~+/-]{16,}=*)", ["bearer"], is_assigned=True),
     _Rule(
         "authorization",

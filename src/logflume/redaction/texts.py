@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from logflume.redaction.field_names import FOREIGN_PASSWORDS, Secrecy, is_folder, secrecy
+from logflume.redaction.field_names import FOREIGN_PASSWORDS, Secrecy, is_folder_or_number, secrecy
 from logflume.redaction.rules import find_known, is_random, pattern
+from logflume.threads import NATIVE_CALLS
 
 __all__ = ["REDACTED", "redact_text"]
 
@@ -20,14 +21,14 @@ _JUDGED_BYTES = 80
 
 _OWNER = r"(?:(?:access|account|api|auth|bearer|client|encryption|private|secret|security) )?"
 _NAME = (
-    rf"(?:passw(?:or)?ds?|passphrases?|passcode|pwd|{FOREIGN_PASSWORDS}|secrets?|credentials?|creds"
+    rf"(?:passw(?:or)?ds?|pass_?phrases?|passcode|pwd|pw|code_verifier|{FOREIGN_PASSWORDS}|secrets?|credentials?|creds"
     r"|auth|authorization|dsn|jwt|cookies?|sessionid|pass|connection_string|webhook_url)"
 )
-_LONG = r"(?:tokens?|keys?|pat|secret_key_base|client-key-data)"
+_LONG = r"(?:tokens?|keys?|pat|bearer|secret_key_base|client-key-data)"
 """The end of names whose secrets are long, so that fewer of them have to be judged."""
 _ASSIGN = (
-    r"""\\{0,3}["']?\s{0,3}"""
-    r"""(?:=>|->|:=|=|:\s?[>|][+-]?\s{0,3}\n|:|\x{ff1a}|\b(?:is|was)\b:?)\s{0,12}"""
+    r"""\\{0,3}["']?\]?\s{0,3}"""
+    r"""(?:=>|->|:=|=|:\s?[>|][+-]?\s{0,3}\n|:|\x{ff1a}|\x{2192}|\b(?:is|was)\b:?)\s{0,12}"""
 )
 
 _ASSIGNMENT = pattern(
@@ -43,12 +44,16 @@ _VALUE = pattern(
     r"""|([^\s"'&;,})\\][^\s"'&;,})\]\\]{3,})"""
 )
 _BARE = 5
+_MAX_NAME_BYTES = 100
+_LINE_ENDS = (b"", b"\n", b"\r")
 _PROSE = (b":", "\uff1a".encode(), b"is", b"is:", b"was", b"was:")
-_WORD = pattern(r"[A-Za-z-]+[.:!?]*")
+_WORD = pattern(r"(?:[A-Z]?[a-z-]+|[A-Z-]+)[.:!?]*")
+_PASSWORD = pattern(rf"(?i)[\w.-]*(?:passw(?:or)?ds?|pass_?phrase|passcode|{FOREIGN_PASSWORDS})")
 
 _NOT_SECRET = pattern(
     r"""(?is)"""
     r"""\[redacted.*"""
+    r"""|!(?:vault|secret|env\w*|ref|sub)"""  # tags of YAML
     r"""|<[^>]*>.*|\{\w*\}?.*|%[(s].*|\*+|\.+|x+"""  # <token>, {token}, %s, ***, ...
     r"""|(?-i:\$\{?[A-Z_][A-Z0-9_]*\}?)|\$\(.*"""  # $HF_TOKEN, $(cat token)
     r"""|[a-z_][\w.]*[(\[{].*"""  # an expression: os.environ["KEY"]
@@ -69,7 +74,8 @@ def redact_text(text: str) -> str:
     if len(text) < _SHORTEST:
         return text
     encoded = text.encode("utf-8", "surrogatepass")
-    spans = sorted([*find_known(encoded), *_find_assigned(encoded)])
+    with NATIVE_CALLS:
+        spans = sorted([*find_known(encoded), *_find_assigned(encoded)])
     if not spans:
         return text
     pieces: list[bytes] = []
@@ -85,6 +91,7 @@ def _find_assigned(text: bytes) -> Iterator[tuple[int, int]]:
     """Yield the spans of the values that are assigned to names of secrets."""
     end = 0
     while (match := _ASSIGNMENT.search(text, end)) is not None:
+        NATIVE_CALLS.between()
         group = match.lastindex
         end = match.end(group)
         name, operator = match[group - 1].decode(), match[group]
@@ -102,10 +109,18 @@ def _find_assigned(text: bytes) -> Iterator[tuple[int, int]]:
 
 def _is_secret(name: str, how: Secrecy, operator: bytes, judged: Any) -> bool:
     value = judged[judged.lastindex]
-    if _NOT_SECRET.fullmatch(value) or is_folder(name, value.decode(errors="replace")):
+    if _NOT_SECRET.fullmatch(value) or is_folder_or_number(name, value.decode(errors="replace")):
         return False
     if how is Secrecy.LIKELY:
         return is_random(value)
     # "The password: field" is prose.
     is_prose = judged.lastindex == _BARE and operator.strip() in _PROSE
-    return not (is_prose and _WORD.fullmatch(value))
+    return not (is_prose and _WORD.fullmatch(value)) or _is_line(name, judged)
+
+
+def _is_line(name: str, judged: Any) -> bool:
+    """Whether a password and its value are a line of their own, as in YAML."""
+    text, end = judged.string, judged.end()
+    line = text[max(0, judged.start() - _MAX_NAME_BYTES) : end].rpartition(b"\n")[2]
+    is_alone = line.lstrip(b" \t-").startswith(name.encode()) and text[end : end + 1] in _LINE_ENDS
+    return bool(is_alone and _PASSWORD.fullmatch(name.encode()))

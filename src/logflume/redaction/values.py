@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable
 from itertools import count
 from typing import Any
 
-from logflume.redaction.field_names import Secrecy, is_folder, secrecy
+from logflume.redaction.field_names import Secrecy, is_folder_or_number, secrecy
 from logflume.redaction.rules import is_random
 from logflume.redaction.texts import REDACTED, redact_text
+from logflume.threads import NATIVE_CALLS
 
 __all__ = ["has_containers", "redact_json", "redact_value"]
 
@@ -85,8 +86,9 @@ def _is_secret(name: str, text: str) -> bool:
     if not how or not text:
         return False
     if how is Secrecy.CERTAIN:
-        return not is_folder(name, text)
-    return is_random(text.encode("utf-8", "surrogatepass"))
+        return not is_folder_or_number(name, text)
+    with NATIVE_CALLS:
+        return is_random(text.encode("utf-8", "surrogatepass"))
 
 
 def _redact_arguments(name: str, values: list[Any]) -> list[Any]:

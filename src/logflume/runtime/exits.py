@@ -25,6 +25,7 @@ from logflume.logger.capture import exception_fields
 from logflume.logger.logger import get_logger
 from logflume.pipeline.pipeline import Status
 from logflume.terminal.streams import print_line
+from logflume.threads import NATIVE_CALLS
 
 __all__ = [
     "forget_ending",
@@ -38,6 +39,9 @@ __all__ = [
 ]
 
 _SIGNALS = ("SIGTERM", "SIGHUP")
+
+_NATIVE_CALL_TIMEOUT_S = 5.0
+"""How long the interpreter's end waits for a search that has begun, in seconds."""
 
 _ending: dict[str, Any] = {}
 _close: Callable[[], object] | None = None
@@ -120,6 +124,8 @@ def run_at_exit() -> None:
     """Run what was installed, when the interpreter ends."""
     if _close is not None:
         _close()
+    # Of a shutdown that took too long.
+    NATIVE_CALLS.end(_NATIVE_CALL_TIMEOUT_S)
     if _is_interrupted:
         # Python dies by SIGINT if the last code that it compiled from text ended in Ctrl-C. A sink
         # that imports something has compiled code since, so it is done once more.

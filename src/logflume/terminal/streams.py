@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from typing import Any
 
 from logflume.guard import Failure, call_guarded
 from logflume.terminal.escape import escape_lines
+from logflume.threads import NATIVE_CALLS
 
 __all__ = ["is_terminal", "print_line", "print_text", "terminal_columns"]
 
@@ -59,14 +59,14 @@ def print_text(stream: Any, text: str) -> None:
 def print_line(text: str) -> None:
     """Print a line on standard error: what can't be logged, because logging is what is broken.
 
-    Secrets are replaced, except on daemon threads and while the interpreter ends, which aborts the
-    process if it happens within RE2, and where the system grants no file or memory for the search.
+    Secrets are replaced, except while the interpreter ends, and where the system grants no file or
+    memory for the search.
     """
     call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(_redacted(text))}\n"))
 
 
 def _redacted(text: str) -> str:
-    if threading.current_thread().daemon or sys.is_finalizing():  # nothing can be imported then
+    if sys.is_finalizing():  # nothing can be imported then
         return text
     redacted = call_guarded(_redact, text)
     # Without memory or a file for the import, the line is more important than the search.
@@ -75,6 +75,7 @@ def _redacted(text: str) -> str:
 
 def _redact(text: str) -> str:
     # Imported here: it takes a fifth of a second, and most processes have nothing to print.
-    from logflume.redaction.texts import redact_text
+    with NATIVE_CALLS:
+        from logflume.redaction.texts import redact_text
 
     return redact_text(text)
