@@ -10,7 +10,7 @@ from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.detectors import make_detectors
 from logflume.diagnosis.finding import Evidence, Finding
 from logflume.diagnosis.history import History
-from logflume.diagnosis.reward_batches import measure_reward_batch
+from logflume.diagnosis.reward_batches import measure_reward_batch, spread_within_groups
 
 __all__ = ["EVENT_TYPES", "Diagnosis"]
 
@@ -109,14 +109,13 @@ class Diagnosis:
         return findings + self._evaluate(history.add_sample(event))
 
     def _observe_rewards(self, event: Mapping[str, Any]) -> list[Finding]:
-        measures = measure_reward_batch(event)
-        spread = measures.pop("spread_within_groups", None)
         if self._has_trainer:  # it reports the same metrics itself
             findings = self._evaluate(self._history.add_shares(event))
         else:
+            spread = spread_within_groups(event)
             extra = {} if spread is None else {"reward_std": spread}
             findings = self._evaluate(self._history.add_report({**extra, **event}))
-        return findings + self._evaluate(self._history.add_values(measures))
+        return findings + self._evaluate(self._history.add_values(measure_reward_batch(event)))
 
     def _evaluate(self, metrics: frozenset[str]) -> list[Finding]:
         """Call the detectors that read one of the metrics."""
