@@ -109,13 +109,14 @@ class Diagnosis:
         return findings + self._evaluate(history.add_sample(event))
 
     def _observe_rewards(self, event: Mapping[str, Any]) -> list[Finding]:
+        measures = measure_reward_batch(event)
+        spread = None if self._has_trainer else spread_within_groups(event)
         if self._has_trainer:  # it reports the same metrics itself
             findings = self._evaluate(self._history.add_shares(event))
         else:
-            spread = spread_within_groups(event)
             extra = {} if spread is None else {"reward_std": spread}
             findings = self._evaluate(self._history.add_report({**extra, **event}))
-        return findings + self._evaluate(self._history.add_values(measure_reward_batch(event)))
+        return findings + self._evaluate(self._history.add_values(measures))
 
     def _evaluate(self, metrics: frozenset[str]) -> list[Finding]:
         """Call the detectors that read one of the metrics."""
