@@ -12,6 +12,7 @@ __all__ = ["FlattenRewards"]
 Values = list[float | None]
 
 _COMMON_TYPES = frozenset({float, type(None)})
+_FLOATS = frozenset({float})
 
 
 class FlattenRewards:
@@ -21,7 +22,7 @@ class FlattenRewards:
     `rewards/correctness/mean`, `/std`, `/min`, `/max` and `/n`. `None` and NaN mean that the
     function does not apply to that completion; the statistics ignore them. The standard deviation
     is that of a sample (n - 1), as in TRL, and null for fewer than two values. Other fields are
-    left unchanged.
+    left unchanged. The lists may also be in a mapping, `rewards={"correctness": [2.0, 0.0]}`.
 
     `rewards/total` is the sum over the functions for each completion, null if none applies. The
     field `weights` of the event (`weights={"format": 0.5}`) gives the weights of the sum.
@@ -46,6 +47,7 @@ class FlattenRewards:
         """Return the event, flattened if it is a `reward` event."""
         if event_dict.get("event") != "reward":
             return event_dict
+        event_dict = _with_lists_of_mapping(event_dict)
         rewards = {name: value for name, value in event_dict.items() if _is_rewards(value)}
         flat = {name: value for name, value in event_dict.items() if name not in rewards}
         functions: dict[str, Values] = {}
@@ -65,6 +67,17 @@ class FlattenRewards:
             for statistic, number in _statistics(values, group_size):
                 flat[f"rewards/{name}/{statistic}"] = number
         return flat
+
+
+def _with_lists_of_mapping(event_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return the event with the lists of the mapping `rewards` as fields `rewards/<name>`."""
+    mapping = event_dict.get("rewards")
+    if not isinstance(mapping, Mapping) or not all(map(_is_rewards, mapping.values())):
+        return event_dict
+    lists = {f"rewards/{name}": values for name, values in mapping.items()}
+    if not lists or not lists.keys().isdisjoint(event_dict):
+        return event_dict
+    return {**{name: v for name, v in event_dict.items() if name != "rewards"}, **lists}
 
 
 def _is_rewards(value: Any) -> bool:
@@ -88,7 +101,18 @@ def _total(functions: Mapping[str, Values], weights: Any) -> Values | None:
         return None
     by_name = weights if isinstance(weights, Mapping) else {}
     factors = [_weight(by_name.get(name, 1.0)) for name in functions]
+    if all(map(_apply_to_all, functions.values())):
+        weighted = [
+            values if factor == 1 else [factor * value for value in values]  # type: ignore[operator]
+            for factor, values in zip(factors, functions.values(), strict=True)
+        ]
+        return list(map(sum, zip(*weighted, strict=True)))
     return [_weighted_sum(row, factors) for row in zip(*functions.values(), strict=True)]
+
+
+def _apply_to_all(values: Values) -> bool:
+    """Whether all values are floats other than NaN, which are most lists."""
+    return _FLOATS.issuperset(map(type, values)) and not isnan(sum(values))  # type: ignore[arg-type]
 
 
 def _weight(value: Any) -> float:
@@ -101,7 +125,7 @@ def _weighted_sum(row: tuple[float | None, ...], factors: list[float]) -> float 
 
 
 def _statistics(values: Values, group_size: int | None) -> Iterator[tuple[str, float | int | None]]:
-    numbers = [float(v) for v in values if v is not None and not isnan(v)]
+    numbers = _numbers(values)
     count = len(numbers)
     # With infinities of both signs, `sum` gives NaN where `fsum` raises.
     mean = sum(numbers) / count if count else None
@@ -110,8 +134,17 @@ def _statistics(values: Values, group_size: int | None) -> Iterator[tuple[str, f
     yield "min", min(numbers, default=None)
     yield "max", max(numbers, default=None)
     yield "n", count
-    if group_size is not None and (share := _frac_zero_std(values, group_size)) is not None:
-        yield "frac_zero_std", share
+    if group_size is not None and values and not len(values) % group_size:
+        groups = [values[i : i + group_size] for i in range(0, len(values), group_size)]
+        distinct = map(set, groups if count == len(values) else map(_numbers, groups))
+        yield "frac_zero_std", sum([len(some) <= 1 for some in distinct]) / len(groups)
+
+
+def _numbers(values: Values) -> list[float]:
+    """Return the values that are numbers."""
+    if _apply_to_all(values):
+        return values  # type: ignore[return-value]
+    return [float(v) for v in values if v is not None and not isnan(v)]
 
 
 def _sample_std(numbers: list[float], mean: float | None) -> float | None:
@@ -120,12 +153,3 @@ def _sample_std(numbers: list[float], mean: float | None) -> float | None:
     # `** 2` would raise on overflow; `mul` gives infinity.
     deviations = [n - mean for n in numbers]
     return sqrt(sum(map(mul, deviations, deviations)) / (len(numbers) - 1))
-
-
-def _frac_zero_std(values: Values, group_size: int) -> float | None:
-    """Return the share of groups without spread; None if the values don't form complete groups."""
-    if not values or len(values) % group_size:
-        return None
-    groups = [values[i : i + group_size] for i in range(0, len(values), group_size)]
-    distinct = [{v for v in group if v is not None and not isnan(v)} for group in groups]
-    return sum(len(numbers) <= 1 for numbers in distinct) / len(groups)

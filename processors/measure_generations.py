@@ -27,6 +27,12 @@ _MAX_OPEN_BATCHES = 8
 
 _HASHABLE = frozenset({int, float, str, bool, type(None)})
 
+_READ = (
+    *("generation", "mode", "step", "truncated"),
+    *("model_output", "messages", "answer", "true_answer"),
+)
+"""The fields of a completion that are read."""
+
 
 class MeasureGenerations:
     """A processor that adds text measures to each `model_output`, and their means to `generation`.
@@ -112,7 +118,7 @@ class MeasureGenerations:
         unwanted = [value is False for value in columns.pop("quality", ())]
         if any(unwanted):
             return columns if all(unwanted) else None
-        outputs = list(rows(columns))
+        outputs = list(rows({name: columns[name] for name in _READ if name in columns}))
         if not all(isinstance(output["model_output"], str) for output in outputs):
             return None
         measures = [self._measure(output["model_output"], output) for output in outputs]

@@ -19,7 +19,7 @@ from logflume.runs.info import RunInfo
 __all__ = ["WatchTraining"]
 
 _LEVELS: Mapping[Severity, str] = {"info": "info", "warning": "warning", "critical": "critical"}
-_COMMON_TYPES = frozenset({int, float, str, bool, type(None), list})
+_COMMON_TYPES = frozenset({int, float, str, bool, type(None), list, tuple})
 
 
 class WatchTraining:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from math import isfinite
+from operator import mul, sub
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
@@ -23,30 +23,35 @@ _PNG = struct.Struct(">8s4x4sIIxB")
 _CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 
-def histogram(tag: str, values: Iterable[float | None]) -> bytes:
+def histogram(tag: str, values: Sequence[float | None]) -> bytes:
     """Return a histogram of the finite values, with up to 30 buckets of equal width.
 
     Returns:
         A serialized `Summary` with one value; an empty one if no value is finite.
     """
-    finite = [float(value) for value in values if value is not None and isfinite(value)]
+    finite = _finite(values)
     if not finite:
         return b""
-    limits = _limits(min(finite), max(finite))
-    counts = [0] * len(limits)
-    # Rewards have few distinct values, so each of those is assigned to its bucket only once.
-    for value, count in Counter(finite).items():
-        counts[bisect_left(limits, value)] += count
+    ordered = sorted(finite)
+    limits = _limits(ordered[0], ordered[-1])
+    ends = [bisect_right(ordered, limit) for limit in limits]
     proto = HistogramProto(
-        min=min(finite),
-        max=max(finite),
+        min=ordered[0],
+        max=ordered[-1],
         num=len(finite),
         sum=sum(finite),
-        sum_squares=sum(value * value for value in finite),
+        sum_squares=sum(map(mul, finite, finite)),
         bucket_limit=limits,
-        bucket=counts,
+        bucket=map(sub, ends, [0, *ends]),
     )
     return _summary(Summary.Value(tag=tag, histo=proto))
+
+
+def _finite(values: Sequence[float | None]) -> Sequence[float]:
+    # One check of the sum instead of many: if it is finite, so is every value.
+    if are_floats(values) and isfinite(sum(values)):  # type: ignore[arg-type]
+        return values  # type: ignore[return-value]
+    return [float(value) for value in values if value is not None and isfinite(value)]
 
 
 def _limits(low: float, high: float) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -166,11 +165,15 @@ def test_an_archive_that_is_a_link(here: Path, tmp_path: Path) -> None:
     assert (here / "logs" / "a" / "events.jsonl").exists()
 
 
-def test_a_folder_of_runs(here: Path) -> None:
-    """A folder that contains runs is not deleted, although it looks like one."""
-    shutil.copy(here / "logs" / "a" / "events.jsonl", here / "logs" / "events.jsonl")
-    assert "contains other runs" in check_error(here, "runs", "rm", "--yes", "logs")
-    assert os.path.lexists(here / "logs" / "a")
+@pytest.mark.parametrize("inner", ["events.jsonl", "events-rank3.jsonl"])
+def test_a_folder_of_runs(inner: str, here: Path) -> None:
+    """A folder that contains a run of any rank is not deleted, although it looks like a run."""
+    journal, folder = here / "logs" / "a" / "events.jsonl", here / "outer"
+    (folder / "inner").mkdir(parents=True)
+    shutil.copy(journal, folder)
+    shutil.copy(journal, folder / "inner" / inner)
+    assert "contains other runs" in check_error(here, "runs", "rm", "--yes", "outer")
+    assert (folder / "inner" / inner).exists()
 
 
 def test_the_help(written: Path) -> None:

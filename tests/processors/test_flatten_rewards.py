@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -44,6 +45,18 @@ def test_one_function() -> None:
         for name in ("correctness", "total")
         for statistic, value in statistics.items()
     } == event
+
+
+def test_lists_in_a_mapping() -> None:
+    """The lists of a mapping `rewards` are reward functions, unless a field has the name of one."""
+    assert flatten(a=[1.0, 2.0], b=[3.0, 4.0]) == flatten(
+        rewards={"a": [1.0, 2.0], "b": [3.0, 4.0]}
+    )
+
+    both = flatten(rewards={"a": [1.0, 2.0]}, **{"rewards/a": [5.0, 7.0]})
+
+    assert 6.0 == both["rewards/a/mean"]
+    assert {"rewards/a": [5.0, 7.0]} == json.loads(both["extras"])
 
 
 @pytest.mark.parametrize("missing", [None, NAN])

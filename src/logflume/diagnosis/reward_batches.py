@@ -8,7 +8,7 @@ from itertools import combinations
 from operator import mul
 from typing import Any, TypeAlias
 
-__all__ = ["CORRELATION", "VARIANCE_SHARE", "measure_reward_batch"]
+__all__ = ["CORRELATION", "VARIANCE_SHARE", "measure_reward_batch", "spread_within_groups"]
 
 CORRELATION = "correlation"
 VARIANCE_SHARE = "variance_share"
@@ -20,8 +20,9 @@ _MAX_ROWS = 64
 _MIN_ROWS = 4
 _ACTIVE_SPREAD = 0.25
 _MAX_MAGNITUDE = 1e150
+_FLOATS = frozenset({float})
 
-Columns: TypeAlias = dict[str, list[float | None]]
+Columns: TypeAlias = dict[str, Sequence[float | None]]
 
 
 def measure_reward_batch(event: Mapping[str, Any]) -> dict[str, float]:
@@ -31,17 +32,13 @@ def measure_reward_batch(event: Mapping[str, Any]) -> dict[str, float]:
       divided by the variance of the total; at most its share of the functions' variances. Only
       where another function varies, by more than a quarter of its largest value.
     - `correlation/<function>/<function>`: Pearson's, over the completions that both apply to.
-    - `spread_within_groups`: the mean standard deviation of the total within groups.
 
     `variance_share` and `correlation` are the largest share and the lowest correlation. At most 64
     completions and 8 functions are read.
     """
     columns = _read(event)
-    measures = _variance_shares(columns)
-    measures |= _correlations(columns)
-    if (spread := _spread_within_groups(event)) is not None:
-        measures["spread_within_groups"] = spread
-    return measures
+    filled = {name: _Column([v or 0.0 for v in values]) for name, values in columns.items()}
+    return _variance_shares(filled) | _correlations(columns, filled)
 
 
 def _read(event: Mapping[str, Any]) -> Columns:
@@ -58,27 +55,58 @@ def _read(event: Mapping[str, Any]) -> Columns:
             function = name.removeprefix(_PREFIX)
             weight = weights.get(function, 1.0)
             scale = float(weight) if _is_number(weight) else 1.0
-            columns[function] = [scale * v if _is_number(v) else None for v in values[:_MAX_ROWS]]
+            columns[function] = _scaled(values[:_MAX_ROWS], scale)
             if len(columns) == _MAX_FUNCTIONS:
                 break
     same = len({len(values) for values in columns.values()}) == 1
     return columns if same else {}
 
 
-def _variance_shares(columns: Columns) -> dict[str, float]:
-    filled = {name: [value or 0.0 for value in values] for name, values in columns.items()}
-    totals = [sum(row) for row in zip(*filled.values(), strict=True)]
-    if len(filled) < 2 or len(totals) < _MIN_ROWS or not (variance := _covary(totals, totals)):
+def _scaled(values: Sequence[Any], scale: float) -> Sequence[float | None]:
+    # One check of a sum instead of many: if it is within bounds, so is every value.
+    if _FLOATS.issuperset(map(type, values)) and sum(map(abs, values)) < _MAX_MAGNITUDE:
+        return values if scale == 1 else [scale * v for v in values]
+    return [scale * v if _is_number(v) else None for v in values]
+
+
+class _Column:
+    """Values with their deviations from the mean, of which all covariances are made.
+
+    Attributes:
+        values: The values.
+        deviations: Their differences from their mean.
+        variance: Their population variance.
+    """
+
+    __slots__ = ("deviations", "values", "variance")
+
+    def __init__(self, values: Sequence[float]) -> None:
+        self.values = values
+        mean = sum(values) / len(values) if values else 0.0
+        self.deviations = [value - mean for value in values]
+        self.variance = self.covariance(self)
+
+    def covariance(self, other: _Column) -> float:
+        """Return the population covariance with a column of the same length."""
+        count = len(self.values)
+        return sum(map(mul, self.deviations, other.deviations)) / count if count else 0.0
+
+
+def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
+    if len(columns) < 2:
         return {}
-    variances = {name: _covary(values, values) for name, values in filled.items()}
-    own = sum(variances.values())
+    rows = zip(*[column.values for column in columns.values()], strict=True)
+    total = _Column([sum(row) for row in rows])
+    if len(total.values) < _MIN_ROWS or not total.variance:
+        return {}
+    own = sum(column.variance for column in columns.values())
     # Functions that cancel each other have covariances that say nothing about their influence.
     shares = {
-        name: min(_covary(values, totals) / variance, variances[name] / own)
-        for name, values in filled.items()
+        name: min(column.covariance(total) / total.variance, column.variance / own)
+        for name, column in columns.items()
     }
     name = max(shares, key=lambda name: shares[name])
-    if not any(_is_active(values) for other, values in filled.items() if other != name):
+    if not any(_is_active(column) for other, column in columns.items() if other != name):
         return {}
     return {
         VARIANCE_SHARE: shares[name],
@@ -86,29 +114,34 @@ def _variance_shares(columns: Columns) -> dict[str, float]:
     }
 
 
-def _correlations(columns: Columns) -> dict[str, float]:
+def _correlations(columns: Columns, filled: Mapping[str, _Column]) -> dict[str, float]:
+    """Return the correlation of each two functions, over the completions that both apply to."""
+    partial = {name for name, values in columns.items() if None in values}
     correlations: dict[str, float] = {}
     for first, second in combinations(sorted(columns), 2):
-        rows = [
-            (a, b)
-            for a, b in zip(columns[first], columns[second], strict=True)
-            if a is not None and b is not None
-        ]
-        if len(rows) < _MIN_ROWS:
-            continue
-        a, b = zip(*rows, strict=True)
-        scale = math.sqrt(_covary(a, a)) * math.sqrt(_covary(b, b))
-        if scale > 0:
-            correlations[f"{CORRELATION}/{first}/{second}"] = _covary(a, b) / scale
+        a, b = filled[first], filled[second]
+        if not partial.isdisjoint((first, second)):
+            a, b = _common(columns[first], columns[second])
+        scale = math.sqrt(a.variance) * math.sqrt(b.variance)
+        if len(a.values) >= _MIN_ROWS and scale > 0:
+            correlations[f"{CORRELATION}/{first}/{second}"] = a.covariance(b) / scale
     if correlations:
         correlations[CORRELATION] = min(correlations.values())
     return correlations
 
 
-def _spread_within_groups(event: Mapping[str, Any]) -> float | None:
+def _common(
+    first: Iterable[float | None], second: Iterable[float | None]
+) -> tuple[_Column, _Column]:
+    """Return the values of the rows in which neither of two functions is None."""
+    rows = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
+    return _Column([a for a, _ in rows]), _Column([b for _, b in rows])
+
+
+def spread_within_groups(event: Mapping[str, Any]) -> float | None:
     """Return the mean sample standard deviation of the total within groups, as TRL reports it.
 
-    That over the batch where the event has no groups; None if there is none either.
+    That over the batch where the `reward` event has no groups; None if there is none either.
     """
     values, size = event.get(_TOTAL), event.get("num_generations")
     if type(values) is list and type(size) is int and size > 1 and not len(values) % size:
@@ -121,19 +154,11 @@ def _spread_within_groups(event: Mapping[str, Any]) -> float | None:
 
 
 def _sample_std(values: Sequence[float]) -> float:
-    return math.sqrt(_covary(values, values) * len(values) / (len(values) - 1))
+    return math.sqrt(_Column(values).variance * len(values) / (len(values) - 1))
 
 
-def _is_active(values: Sequence[float]) -> bool:
-    return math.sqrt(_covary(values, values)) > _ACTIVE_SPREAD * max(map(abs, values))
-
-
-def _covary(a: Sequence[float], b: Sequence[float]) -> float:
-    """Return the population covariance of two columns of equal length."""
-    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
-    deviations_a, deviations_b = [x - mean_a for x in a], [y - mean_b for y in b]
-    products: Iterable[float] = map(mul, deviations_a, deviations_b)
-    return sum(products) / len(a)
+def _is_active(column: _Column) -> bool:
+    return math.sqrt(column.variance) > _ACTIVE_SPREAD * max(map(abs, column.values))
 
 
 def _is_number(value: Any) -> bool:

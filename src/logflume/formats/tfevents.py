@@ -29,6 +29,8 @@ __all__ = [
     "find_started_s",
     "float32",
     "frame",
+    "is_event_file_name",
+    "is_first_record",
     "owner_field",
     "position_field",
     "read_records",
@@ -44,6 +46,16 @@ FRAME_BYTES = 16
 _RECORD_LENGTH = struct.Struct("<Q")
 
 _CHECKSUM = struct.Struct("<I")
+
+
+def is_event_file_name(name: str) -> bool:
+    """Whether a file of this name, of whatever program, is an event file."""
+    return "tfevents" in name and not name.endswith(".profile-empty")
+
+
+def is_first_record(data: bytes) -> bool:
+    """Whether a file that starts with these bytes is an event file."""
+    return b"brain.Event:" in data[:64]
 
 
 def frame(data: bytes) -> bytes:

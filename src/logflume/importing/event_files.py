@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.formats.tfevents import FRAME_BYTES, read_records
+from logflume.formats.tfevents import FRAME_BYTES, is_event_file_name, read_records
 from logflume.importing.names import LeftOut
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ def list_event_files(path: Path) -> list[Path]:
     """Return the event files below a folder, or the file itself, in TensorBoard's order."""
     if not path.is_dir():
         return [path]
-    files = path.rglob("*tfevents*")
-    return sorted(f for f in files if f.is_file() and not f.name.endswith(".profile-empty"))
+    return sorted(f for f in path.rglob("*") if is_event_file_name(f.name) and f.is_file())
 
 
 def read_event_file(path: Path, left_out: LeftOut) -> Iterator[Event]:

@@ -17,6 +17,7 @@ import msgspec
 
 from logflume.config.paths import check_path
 from logflume.exceptions import RunError
+from logflume.formats.tfevents import is_event_file_name, is_first_record
 from logflume.importing.event_files import list_event_files
 from logflume.importing.names import ImportedEvent, Reader
 from logflume.importing.tensorboard import read_tensorboard
@@ -160,7 +161,7 @@ def _format_of_file(path: Path) -> SourceFormat | None:
     try:
         with open(path, "rb", opener=open_file) as file:
             line = file.readline(MAX_LINE_BYTES)
-        if b"brain.Event:" in line[:64] or "tfevents" in path.name:
+        if is_first_record(line) or is_event_file_name(path.name):
             return SourceFormat.TENSORBOARD
         text = line.removeprefix(codecs.BOM_UTF8).strip()
         if text.startswith((b"{", b"[")):

@@ -9,7 +9,7 @@ import msgspec
 
 from logflume.exceptions import RunError
 from logflume.formats.atomic import can_exchange
-from logflume.formats.parquet import is_part_name
+from logflume.formats.parquet import list_part_names
 from logflume.maintenance.sink_files import (
     SinkFile,
     call_sink,
@@ -88,5 +88,6 @@ def _compact(sink_file: SinkFile) -> Compacted:
 
 
 def _measure(folder: Path) -> tuple[int, int]:
-    parts = [path for path in folder.glob("*/*.parquet") if is_part_name(path.name)]
+    names = list_part_names(folder)
+    parts = [folder / table / name for table, found in names.items() for name in found]
     return len(parts), sum(part.stat().st_size for part in parts)

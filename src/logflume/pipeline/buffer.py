@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from logflume.config.model import WhenFull
+from logflume.pipeline.completion_ids import COMPLETION_IDS
 from logflume.pipeline.records import (
     BufferItem,
     DeferredRecords,
@@ -141,6 +142,8 @@ class Buffer:
     def take(self, most: int, most_bytes: float = inf) -> list[BufferItem]:
         """Remove and return up to `most` records, oldest first. For one thread only.
 
+        A completion gets its id here: in the order of the calls, and at no cost to the caller.
+
         Args:
             most: Records.
             most_bytes: Memory of their texts and arrays; the first record may exceed it.
@@ -162,6 +165,7 @@ class Buffer:
                 self._stalled = False
                 self._bytes = self._bytes - taken_bytes if items else 0
                 self._room.notify_all()
+        COMPLETION_IDS.add_to(taken)
         return taken
 
     def put_back(self, items: Sequence[BufferItem]) -> None:

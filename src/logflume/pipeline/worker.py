@@ -13,7 +13,6 @@ from typing import TypeVar
 from logflume.events.reserved import LEVELS
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.buffer import RecordSource, Wakeup
-from logflume.pipeline.completion_ids import COMPLETION_IDS
 from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.event_dict import to_event_columns, to_event_dict
 from logflume.pipeline.processor_chain import ProcessorChain
@@ -227,7 +226,6 @@ class Worker:
 
     def _process(self, items: Sequence[BufferItem]) -> None:
         """Write the events of some items; a received batch by itself, and then acknowledge it."""
-        COMPLETION_IDS.add_to(items)
         batch = _Batch()
         for item in items:
             if isinstance(item, ReceivedBatch):

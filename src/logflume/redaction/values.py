@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from itertools import count
+from types import NoneType
 from typing import Any
 
 from logflume.redaction.field_names import Secrecy, is_folder_or_number, secrecy
@@ -18,6 +19,7 @@ _SHORTEST_KEY = 16
 """Characters of a key that is searched; what is recognized without a name is longer."""
 
 _CONTAINERS = frozenset({list, dict})
+_WITHOUT_TEXT = frozenset({int, float, bool, NoneType})
 
 
 def redact_value(name: str, value: Any, *, search: bool) -> Any:
@@ -40,6 +42,8 @@ def redact_value(name: str, value: Any, *, search: bool) -> Any:
             shown = _redact_key(key, redacted) if search else key
             redacted[shown] = redact_value(hidden or str(key), item, search=search)
         return redacted
+    if isinstance(value, list) and _WITHOUT_TEXT.issuperset(map(type, value)):
+        return value
     if isinstance(value, list) and (search or secrecy(name) or has_containers(value)):
         if search and "--" in "".join(item[:2] for item in value if isinstance(item, str)):
             return _redact_arguments(name, value)

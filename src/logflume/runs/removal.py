@@ -79,7 +79,8 @@ def check_removable(folder: Path) -> Path:
     if live := next((writer for writer in writers if writer.is_live), None):
         raise RunError(f"{folder}: a process writes this run (lock file: {live.lock_name})")
     with os.scandir(own) as entries:
-        inner = [e.name for e in entries if e.is_dir(follow_symlinks=False) and _is_run(e.path)]
+        folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    inner = [folder.name for folder in folders if find_writers(folder)]
     if inner:
         raise RunError(f"{folder}: this folder contains other runs, such as {inner[0]}")
     return own
@@ -96,10 +97,6 @@ def _exclusive(folder: Path) -> Iterator[Path]:
         yield own
     finally:
         lock.release()
-
-
-def _is_run(path: str) -> bool:
-    return Path(path, "events.jsonl").is_file() or Path(path, "run.json").is_file()
 
 
 def _repair_latest(gone: Path) -> None:

@@ -123,14 +123,11 @@ def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
     """
     found = []
     has_reward = event.get("reward") is not None
-    if hidden := histogram_details(tuple(event)):
-        event = {name: value for name, value in event.items() if name not in hidden}
-    for name, value in event.items():
-        if name == _TOTAL and not has_reward:
-            name = "reward"
-        shown = _shown(name)
-        if shown is None or value is None or isinstance(value, (list, dict)):
+    for field, shown in _shown_fields(tuple(event)):
+        value = event[field]
+        if value is None or isinstance(value, (list, dict)) or (field == _TOTAL and has_reward):
             continue
+        name = "reward" if field == _TOTAL else field
         found.append(StepMetric(name, shown.label, value, shown.importance, shown.place))
     if str in set(map(type, map(_VALUE, found))):  # of few events, and a check a field would cost
         return [metric for metric in found if not is_image_path(metric.value)]
@@ -143,10 +140,20 @@ class _Shown(NamedTuple):
     place: float
 
 
+@lru_cache(maxsize=64)
+def _shown_fields(names: tuple[str, ...]) -> list[tuple[str, _Shown]]:
+    """Return the fields of an event that are shown, and how."""
+    hidden = histogram_details(names)
+    pairs = [
+        (name, _shown("reward" if name == _TOTAL else name)) for name in names if name not in hidden
+    ]
+    return [(name, shown) for name, shown in pairs if shown is not None]
+
+
 @lru_cache(maxsize=1024)
 def _shown(name: str) -> _Shown | None:
     """Return how a metric is shown; None if it isn't."""
-    if name in _RESERVED or name == _TOTAL or _HIDDEN.fullmatch(name):
+    if name in _RESERVED or _HIDDEN.fullmatch(name):
         return None
     label, importance, place = _rank(name)
     return _Shown(fit(escape(label), MAX_LABEL_WIDTH), importance, place)

@@ -10,7 +10,7 @@ from logflume.pipeline.completion_ids import COMPLETION_IDS
 from logflume.training.conversations import Conversation, is_conversation, readable
 from logflume.training.images import ImageStore
 from logflume.training.message_json import messages_json
-from logflume.training.output_rows import KnownRows
+from logflume.training.output_rows import ArrayRows
 from logflume.training.prompts import read_prompts
 from logflume.values.plain import plain
 from logflume.values.snapshot import key_text
@@ -57,7 +57,8 @@ def completion_columns(
     """
     images = ImageStore()
     rows = len(rollouts.completions)
-    used = None if rollouts.output_rows is None else rollouts.output_rows.find()
+    each = ArrayRows(range(rows), range(rows))
+    places = each if rollouts.output_rows is None else rollouts.output_rows.find()
 
     def of_rows(values: Any) -> list[Any]:
         padded = pad(values, rows)
@@ -66,6 +67,7 @@ def completion_columns(
     read = [conversations[row] for row in kept]
     lengths, truncated = pad(rollouts.lengths, rows), pad(rollouts.truncated, rows)
     ends = [_ended_by(rollouts, conversations[row], lengths[row], truncated[row]) for row in kept]
+    discarded = [places.update[row] is None for row in kept]
     columns: dict[str, Sequence[Any]] = {
         "id": COMPLETION_IDS.take(len(kept)),
         **_prompt_columns(rollouts, kept, images),
@@ -76,15 +78,18 @@ def completion_columns(
         **_group_columns(rollouts, kept),
         "completion_tokens": of_rows(_completion_tokens(rollouts)),
         "truncated": [None if end is None else end == "length" for end in ends],
-        "ended_by": _or_filtered(ends, kept, used),
+        "ended_by": [
+            "filtered" if is_discarded else end
+            for is_discarded, end in zip(discarded, ends, strict=True)
+        ],
         "turns": [conversation.turns for conversation in read],
         "tool_calls": [conversation.tool_calls for conversation in read],
         "tool_failures": [conversation.tool_failures for conversation in read],
         **{name: of_rows(values) for name, values in rewards.items()},
-        "advantage": _of_used(of_rows, plain(rollouts.advantages), kept, used),
-        "prompt_tokens": of_rows(plain(rollouts.prompt_tokens))
-        if isinstance(rollouts.output_rows, KnownRows)
-        else _of_used(of_rows, plain(rollouts.prompt_tokens), kept, used),
+        "advantage": _select(plain(rollouts.advantages), [places.update[row] for row in kept]),
+        "prompt_tokens": _select(
+            plain(rollouts.prompt_tokens), [places.prompt[row] for row in kept]
+        ),
     }
     if rollouts.tools is not None:
         columns["tools"] = of_rows(rollouts.tools)
@@ -205,22 +210,10 @@ def _ended_by(
     return None if truncated is None else "length" if truncated else "stop"
 
 
-def _or_filtered(
-    ends: Sequence[str | None], kept: Sequence[int], used: Sequence[int | None] | None
-) -> list[str | None]:
-    if used is None:
-        return list(ends)
-    return ["filtered" if used[row] is None else end for end, row in zip(ends, kept, strict=True)]
-
-
-def _of_used(
-    of_rows: Any, values: Any, kept: Sequence[int], used: Sequence[int | None] | None
-) -> list[Any]:
-    """Return the values of the kept rows, from an array of the rows that the trainer uses."""
-    if used is None or not isinstance(values, list):
-        return list(of_rows(values))
-    places = [used[row] for row in kept]
-    return [None if place is None or place >= len(values) else values[place] for place in places]
+def _select(values: Any, rows: Sequence[int | None]) -> list[Any]:
+    """Return the values of an array in these rows, None where there is none."""
+    count = len(values) if isinstance(values, list) else 0
+    return [values[row] if row is not None and row < count else None for row in rows]
 
 
 def _free_name(name: str, columns: Mapping[str, Any]) -> str:

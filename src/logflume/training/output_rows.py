@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -12,7 +12,19 @@ from logflume.values.plain import plain
 
 _RowsByTokens: TypeAlias = dict[tuple[int, ...], deque[int]]
 
-__all__ = ["KnownRows", "OutputRows"]
+__all__ = ["ArrayRows", "KnownRows", "OutputRows"]
+
+
+class ArrayRows(NamedTuple):
+    """Where the trainer's arrays have a scored completion; None: they don't, it is discarded.
+
+    Attributes:
+        update: For each scored completion its row in the arrays that the update uses.
+        prompt: The same for the arrays about its prompt.
+    """
+
+    update: Sequence[int | None]
+    prompt: Sequence[int | None]
 
 
 class OutputRows(msgspec.Struct, frozen=True):
@@ -31,8 +43,12 @@ class OutputRows(msgspec.Struct, frozen=True):
     used_ids: Any
     used_mask: Any
 
-    def find(self) -> list[int | None]:
-        """Return for each scored completion the row in which it is used; None: it is discarded."""
+    def find(self) -> ArrayRows:
+        """Return the rows. All arrays are those of the completions that are used."""
+        found = self._find_used()
+        return ArrayRows(found, found)
+
+    def _find_used(self) -> list[int | None]:
         used_ids = plain(self.used_ids)
         rows: _RowsByTokens = defaultdict(deque)
         for row, (ids, mask) in enumerate(zip(used_ids, plain(self.used_mask), strict=True)):
@@ -81,6 +97,6 @@ class KnownRows(msgspec.Struct, frozen=True):
 
     rows: list[int | None]
 
-    def find(self) -> list[int | None]:
-        """Return `rows`."""
-        return self.rows
+    def find(self) -> ArrayRows:
+        """Return the rows. What is known of the prompts is known of the discarded ones, too."""
+        return ArrayRows(self.rows, range(len(self.rows)))

@@ -54,8 +54,9 @@ def prompt_id(prompt: Any, images: Sequence[str] = ()) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_DIGITS]
 
 
-def _canonical_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+_canonical_json = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":")
+).encode  # made once: `json.dumps` makes an encoder for each prompt
 
 
 def question_of(prompt: Any) -> str:

@@ -203,7 +203,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         self, tokens: CopiedTokens, totals: Sequence[float | None], ids: dict[int, Any]
     ) -> TokenColumns:
         """Return the fields of the `tokens` of completions with these ids, by row."""
-        used = None if self.output_rows is None else self.output_rows.find()
+        used = None if self.output_rows is None else self.output_rows.find().update
         found = call_guarded(tokens.columns, self.generation, totals, self.group_size, ids, used)
         if isinstance(found, Failure):
             return TokenColumns({}, [f"tokens could not be recorded: {describe(found.error)}"])

@@ -24,6 +24,7 @@ from logflume.values.steps import MODES, PARSERS
 __all__ = ["finish_columns"]
 
 _HEADER = ("timestamp", "level", "logger", "event")
+_HASHABLE = frozenset({int, str})
 
 
 def finish_columns(
@@ -93,6 +94,9 @@ def _fit(
     is_checked_at_once = name not in PARSERS and not KINDS[kind].is_list
     if is_checked_at_once and types <= KINDS[kind].exact_types and _is_valid(values, kind):
         return values
+    if name in PARSERS and len(values) > 1 and types <= _HASHABLE and len(set(values)) == 1:
+        same = _fit(name, values[:1], event_type, kinds)  # the events of a batch are of one step
+        return None if same is None else [same[0]] * len(values)
     given = [plain(value) for value in values]
     if declared is not Kind.TEXT and any(type(value) is dict for value in given):
         return None  # a mapping has a field for each entry

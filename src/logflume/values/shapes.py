@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 from logflume.values.coerce import MAX_NAME
@@ -24,7 +25,8 @@ MAX_SHAPES = 512
 MAX_FIELDS = 200
 """Events with more fields are always processed field by field."""
 
-_TYPES = PLAIN_TYPES | {str}
+_TYPES = PLAIN_TYPES | {str, list}
+_FLOATS = frozenset({float, NoneType})
 _CHECKED = frozenset({"timestamp", "level", "event"})  # checked by the caller
 
 Fields = Mapping[str, Any]
@@ -45,6 +47,7 @@ class ShapeLimits:
         self._largest = EXACT_MAX if self._float_names else INT64_MAX
         self._integers = getter(names[int])
         self._floats = getter(names[float])
+        self._lists = getter(names[list])
         self._texts = getter([name for name in names[str] if name not in _CHECKED])
 
     def apply(self, event: dict[str, Any]) -> bool:
@@ -53,6 +56,8 @@ class ShapeLimits:
         Args:
             event: An event of this shape, with the reserved names added.
         """
+        if not all(map(_are_finite_floats, self._lists(event))):
+            return False
         text = "".join(self._texts(event))
         # One check of a sum instead of many: if it is within bounds, so is every value.
         if not (
@@ -78,11 +83,23 @@ def find_limits(head: Fields, event_dict: Fields, event: Fields) -> ShapeLimits 
     """
     if len(event_dict) > MAX_FIELDS or not _TYPES.issuperset(map(type, event_dict.values())):
         return None
+    if not all(_has_numbers(value) for value in event_dict.values() if type(value) is list):
+        return None
     expected = {**head, **event_dict}
     is_same = list(expected) == list(event) and all(
         map(_is_same, expected.values(), event.values())
     )
     return ShapeLimits(event_dict, event) if is_same else None
+
+
+def _has_numbers(values: list[Any]) -> bool:
+    """Whether a list that its column kept unchanged shows that this is a column of numbers."""
+    return float in map(type, values)
+
+
+def _are_finite_floats(values: list[Any]) -> bool:
+    """Whether a column of numbers keeps a list unchanged, with nothing to note."""
+    return _FLOATS.issuperset(map(type, values)) and math.isfinite(sum(filter(None, values)))
 
 
 def _is_same(given: Any, kept: Any) -> bool:

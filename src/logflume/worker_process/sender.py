@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
 from logflume.pipeline.buffer import Buffer
-from logflume.pipeline.completion_ids import COMPLETION_IDS
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.records import BufferItem, Dropped, RecordColumns, count_records
 from logflume.pipeline.worker import UNREADABLE
@@ -155,7 +154,6 @@ class Sender:
         return has_room
 
     def _send(self, items: list[BufferItem]) -> None:
-        COMPLETION_IDS.add_to(items)
         packed = call_guarded(pack, items)
         if isinstance(packed, Failure):
             self._report_bug(packed)

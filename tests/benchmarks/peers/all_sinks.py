@@ -48,7 +48,8 @@ class AllSinks:
         self._log = logflume.get_training_logger()
         self._rewards = logflume.get_reward_logger()
         rng = Random(0)
-        lists = [{n: [rng.random() for _ in range(_BATCH)] for n in _FUNCTIONS} for _ in range(16)]
+        names = [f"rewards/{name}" for name in _FUNCTIONS]
+        lists = [{n: [rng.random() for _ in range(_BATCH)] for n in names} for _ in range(16)]
         self._lists = cycle(lists)
 
     def log_scalars(self, step: int, scalars: dict[str, float]) -> None:
@@ -58,7 +59,7 @@ class AllSinks:
         """
         logflume.set_step(step, "train")
         self._log.info("training", **scalars)
-        self._rewards.info("reward", num_generations=_GROUP, rewards=next(self._lists))
+        self._rewards.info("reward", num_generations=_GROUP, **next(self._lists))
 
     def log_completions(self, step: int, rows: list[Completion]) -> None:
         """Log a batch of completions as `attach` does."""
