@@ -88,7 +88,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except MemoryError:
-        echo("this takes more memory than three quarters of the machine's", err=True)
+        echo("this needs more than three quarters of the machine's memory", err=True)
         sys.exit(1)
 
 

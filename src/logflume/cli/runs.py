@@ -132,7 +132,7 @@ def list_runs(
 
 @app.command("rm")
 def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
-    """Delete runs: their folders, with everything in them. A run that is written is refused.
+    """Delete runs: their folders, with everything in them. A run that is being written is refused.
 
     Example: logflume runs rm logs/20261123-141502-a1b2
     """
@@ -153,7 +153,7 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
 def archive(runs: SeveralRuns) -> None:
     """Move runs to the folder `archive` next to them, where only their paths find them.
 
-    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is written is refused.
+    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is being written is refused.
 
     Example: logflume runs archive logs/20261123-141502-a1b2
     """

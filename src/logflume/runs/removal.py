@@ -77,7 +77,7 @@ def check_removable(folder: Path) -> Path:
     if not writers:
         raise RunError(f"{folder}: there is no run here")
     if live := next((writer for writer in writers if writer.is_live), None):
-        raise RunError(f"{folder}: a process writes this run (lock file: {live.lock_name})")
+        raise RunError(f"{folder}: a process is writing this run (lock file: {live.lock_name})")
     with os.scandir(own) as entries:
         inner = [e.name for e in entries if e.is_dir(follow_symlinks=False) and _is_run(e.path)]
     if inner:
@@ -91,7 +91,7 @@ def _exclusive(folder: Path) -> Iterator[Path]:
     own = check_removable(folder)
     lock = acquire(own / _LOCK)
     if lock is None:
-        raise RunError(f"{folder}: a process writes this run (lock file: {_LOCK})")
+        raise RunError(f"{folder}: a process is writing this run (lock file: {_LOCK})")
     try:
         yield own
     finally:

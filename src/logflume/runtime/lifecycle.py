@@ -106,7 +106,7 @@ def initialize(
         description = describe_run(hyperparameters, tags, notes)
         return _initialize(config, run, dir, level, description)
     except (OSError, MemoryError) as error:
-        raise RunError(f"logging can't start now, call it again: {describe(error)}") from error
+        raise RunError(f"logging can't start now; call initialize() again: {describe(error)}") from error
 
 
 def _initialize(

@@ -114,7 +114,7 @@ def _end_pool(error: RunError, owner: psutil.Process | None, end_lock: Path) -> 
     if first is None:
         return
     if owner is not None and owner.is_running():
-        print_line(f"{error}. Its pool would start it again for ever: ending process {owner.pid}")
+        print_line(f"{error}. Its pool would restart it forever: ending process {owner.pid}")
         owner.send_signal(signal.SIGTERM)
         owner.wait(_END_TIMEOUT_S)
     first.release()

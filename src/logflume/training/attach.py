@@ -204,19 +204,19 @@ def _check(trainer: Any, rollouts: Any, columns: Any, prompt_id: Any, tokens: An
         )
     if rollouts != "all" and not callable(rollouts):
         raise TypeError(
-            f"attach(rollouts={rollouts!r}): it has to be 'all' or a policy, which is a function. "
+            f"attach(rollouts={rollouts!r}): must be 'all' or a policy, which is a function. "
             "logflume.training.policies has some, such as every(10)."
         )
     if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
         raise TypeError(
-            f"attach(columns={columns!r}): it has to be a list of the names of columns, "
+            f"attach(columns={columns!r}): must be a list of column names, "
             'such as ["difficulty"].'
         )
     if prompt_id is not None and not isinstance(prompt_id, str):
-        raise TypeError(f"attach(prompt_id={prompt_id!r}): it has to be the name of a column.")
+        raise TypeError(f"attach(prompt_id={prompt_id!r}): must be the name of a column.")
     if tokens is not None and not isinstance(tokens, ByRatio) and not callable(tokens):
         raise TypeError(
-            f"attach(tokens={tokens!r}): it has to be a policy, which is a function. "
+            f"attach(tokens={tokens!r}): must be a policy, which is a function. "
             "logflume.training.policies has some, such as best_and_worst(2) and ratio_above(2.0)."
         )
 

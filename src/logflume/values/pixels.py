@@ -216,7 +216,7 @@ def _as_bytes(np: Any, array: Any) -> tuple[Any, str | None]:
     if kind == "b":
         return array.astype(np.uint8) * 255, None
     if kind not in "iuf":
-        raise ValueError(f"values of type {array.dtype} are no pixels")
+        raise ValueError(f"values of type {array.dtype} are not pixels")
     highest = 1 if kind == "f" else 255
     with np.errstate(all="ignore"):  # its warnings may be errors in the user's program
         finite = np.nan_to_num(array, nan=0.0, posinf=highest, neginf=0.0)
