@@ -118,7 +118,7 @@ def import_sinks(names: Sequence[str]) -> None:
     """Import sinks that the user names, so that runs that were written with them can use them.
 
     Raises:
-        ConfigError: One can't be imported, or is no sink.
+        ConfigError: One can't be imported, or is not a sink.
     """
     if not names:
         return

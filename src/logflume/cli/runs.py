@@ -153,7 +153,8 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
 def archive(runs: SeveralRuns) -> None:
     """Move runs to the folder `archive` next to them, where only their paths find them.
 
-    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is being written is refused.
+    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is being written is
+    refused.
 
     Example: logflume runs archive logs/20261123-141502-a1b2
     """

@@ -1,6 +1,6 @@
 """Removes a run's folder, or sets it aside, if no process writes the run.
 
-A folder is renamed first: nobody finds half of a run. No link in it is followed.
+A folder is renamed first, so that no reader finds half of a run. No link in it is followed.
 """
 
 from __future__ import annotations

@@ -288,7 +288,7 @@ class RolloutHooks:
 
 
 def _copies(values: Any) -> list[Any] | None:
-    """Return copies of prompts or completions; None if they are no list."""
+    """Return copies of prompts or completions; None if they are not a list."""
     return [*map(copy_messages, values)] if isinstance(values, (list, tuple)) else None
 
 

@@ -81,7 +81,7 @@ def copy_picture(value: Any) -> PendingArray:
 
     Raises:
         ValueError: It has more than `MAX_PIXELS`, or a shape that no image has.
-        TypeError: It is no picture.
+        TypeError: It is not a picture.
         Exception: Whatever its library raises.
     """
     if is_pillow(value):
@@ -186,7 +186,7 @@ def to_pillow(picture: Any) -> tuple[Any, str | None]:
         picture: An array or nested list, of a shape that `find_layout` accepts.
 
     Raises:
-        ValueError: The values are no real numbers.
+        ValueError: The values are not real numbers.
     """
     import numpy as np
     from PIL import Image
