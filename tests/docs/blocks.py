@@ -121,10 +121,14 @@ def _run_command(command: str) -> str:
 
 
 def _serve(command: str) -> str:
-    """Run a server on any free port until it prints its address."""
-    words = shlex.split(command if "--port" in command else f"{command} --port 0")
+    """Run a server, on a free port and on the runs here, until it prints its address."""
+    words = re.sub(r"--(port|host) \S+", "", command).split()
+    folders = ["logs" for word in words[2:] if not word.startswith("-")][:1]
     server = subprocess.Popen(
-        [sys.executable, "-m", *words], env=_environment(), stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", *words[:2], *folders, "--port", "0"],
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert server.stdout is not None
     with server.stdout:
