@@ -144,7 +144,7 @@ class StdlibConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The whole configuration. The classes above and the files in `configs/` explain the keys.
+    """The whole configuration. The classes above are its sections.
 
     Attributes:
         version: Version of this format.
