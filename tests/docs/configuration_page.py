@@ -26,7 +26,11 @@ the path of a YAML file, or a dict of the same shape.
 [Getting started](../getting-started.md#configure-it) shows a short one.
 
 All that is wrong in a file is reported in one error, with the place, the value, what is allowed
-and the nearest name. `logflume config check FILE` reports the same without starting anything.
+and the nearest name. That includes keys that occur twice, two sinks on one path, and paths that
+lead to anything but a regular file: a named pipe, a device, a folder, an address such as `s3://…`.
+`logflume config check FILE` reports the same without starting anything, and folders that can't be
+written to. A configuration can run code, by `package.module:Name`; `config check` imports such
+modules only with `--import`.
 
 ## Environment variables
 
