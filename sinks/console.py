@@ -38,8 +38,8 @@ class ConsoleSink:
 
     Args:
         path: A text file; None prints to standard error.
-        completions: A completion is shown in the first of this many steps each; 0: none is. No
-            matter for a file, which has all of them.
+        completions: Interval in steps at which a completion is shown, beginning with the first;
+            0: never. A file has all completions.
         run: The identity of the run, for its rank.
 
     Raises:

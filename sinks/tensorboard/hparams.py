@@ -53,7 +53,7 @@ Hyperparameter = bool | float | str
 class Session:
     """The hyperparameters of a run, and its metrics as far as they are known.
 
-    The page shows a column for each metric that it is told of, even if no run has it. So it is
+    The page shows a column for each metric that is listed, even if no run has it. So it is
     written once the first step has shown which ones there are. Of a trainer's many hyperparameters
     the table has the six that matter most; those that the user gives to logflume are all shown.
 

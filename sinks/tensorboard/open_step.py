@@ -21,7 +21,7 @@ Those are the trainer's own: a step of an evaluation has both its report and its
 """
 
 MAX_EVENTS = 10_000
-"""Events of one step after which what there is of it is written, which limits the memory."""
+"""Events of one step after which what it has so far is written, which limits the memory."""
 
 MAX_VISUAL_BYTES = 2**26
 """Size of the images and the like of one step after which the same is done."""

@@ -132,7 +132,7 @@ class TensorBoardSink:
         return find_own_files(path, run)
 
     def flush(self) -> None:
-        """Append what there is of the present step.
+        """Append what the present step has so far.
 
         Raises:
             OSError: Nothing was written; the next call tries again.
@@ -145,7 +145,7 @@ class TensorBoardSink:
         self._fails_to_flush = False
 
     def close(self) -> None:
-        """Close the file, after what there is of the present step."""
+        """Append what the present step has so far, and close the file."""
         self.flush()
         self._close_file()
 

@@ -69,7 +69,7 @@ def histogram_of_counts(
     """Return the histogram of an array's summary, as `logflume.values.array_summary` makes it.
 
     Returns:
-        A serialized `Summary` with one value; an empty one if the numbers are no such summary.
+        A serialized `Summary` with one value; an empty one if the numbers are not such a summary.
     """
     numbers = (low, high, mean, std, *counts)
     if not are_floats(numbers) or not all(map(isfinite, numbers)) or low > high:
@@ -90,7 +90,7 @@ def histogram_of_counts(
 
 
 def image(tag: str, content: bytes) -> bytes:
-    """Return a PNG file as a serialized `Summary`; an empty one if it is no PNG."""
+    """Return a PNG file as a serialized `Summary`; an empty one if it is not a PNG."""
     if len(content) < _PNG.size:
         return b""
     start, chunk, width, height, color_type = _PNG.unpack_from(content)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from logflume.runtime.lifecycle import flush, initialize, report, set_step, shutdown
     from logflume.values.visuals import Histogram, Image
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ConfigError",

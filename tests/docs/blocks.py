@@ -19,7 +19,6 @@ import signal
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -101,9 +100,9 @@ def _run_command(command: str) -> str:
     if command.startswith("pip install "):
         extras = re.search(r"logflume\[(.*)\]", command)
         assert extras is not None
-        assert set(extras[1].split(",")) <= set(
-            metadata("logflume").get_all("Provides-Extra") or ()
-        )
+        project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+        known = project["project"]["optional-dependencies"]
+        assert set(extras[1].split(",")) <= known.keys()
         return ""
     if command.startswith("tensorboard "):
         assert list(Path(command.split("--logdir ")[1]).glob("events.out.tfevents.*"))
@@ -121,10 +120,14 @@ def _run_command(command: str) -> str:
 
 
 def _serve(command: str) -> str:
-    """Run a server on any free port until it prints its address."""
-    words = shlex.split(command if "--port" in command else f"{command} --port 0")
+    """Run a server, on a free port and on the runs here, until it prints its address."""
+    words = re.sub(r"--(port|host) \S+", "", command).split()
+    folders = ["logs" for word in words[2:] if not word.startswith("-")][:1]
     server = subprocess.Popen(
-        [sys.executable, "-m", *words], env=_environment(), stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", *words[:2], *folders, "--port", "0"],
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert server.stdout is not None
     with server.stdout:

@@ -26,7 +26,11 @@ the path of a YAML file, or a dict of the same shape.
 [Getting started](../getting-started.md#configure-it) shows a short one.
 
 All that is wrong in a file is reported in one error, with the place, the value, what is allowed
-and the nearest name. `logflume config check FILE` reports the same without starting anything.
+and the nearest name. That includes keys that occur twice, two sinks on one path, and paths that
+lead to anything but a regular file: a named pipe, a device, a folder, an address such as `s3://…`.
+`logflume config check FILE` reports the same without starting anything, and folders that can't be
+written to. A configuration can run code, by `package.module:Name`; `config check` imports such
+modules only with `--import`.
 
 ## Environment variables
 
@@ -94,7 +98,7 @@ def _section(where: str, section: Any) -> str:
     properties = components[section.__name__]["properties"]
     meanings = _attributes(section)
     rows = [
-        [code(name), _type(schema, components), _default(schema), meanings.get(name, "")]
+        [code(name), _type(schema, components), _default(schema), meanings.get(name) or _see(name)]
         for name, schema in properties.items()
         if name not in _NOT_KEYS
     ]
@@ -103,10 +107,16 @@ def _section(where: str, section: Any) -> str:
     return f"{title}\n\n{summary}\n\n" + table(["key", "type", "default", "meaning"], rows)
 
 
+def _see(name: str) -> str:
+    """Return a reference to the table of a section's keys."""
+    return next((f"see `{where}` below" for where in _SECTIONS if name in where), "")
+
+
 def _attributes(section: Any) -> dict[str, str]:
-    """Return the meanings of the fields, from the docstring."""
+    """Return the meanings of the fields, from the docstring; None is `null` in YAML."""
     found = re.finditer(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", section.__doc__ or "", re.MULTILINE)
-    return {match[1]: " ".join(match[2].split()) for match in found}
+    meanings = {match[1]: " ".join(match[2].split()) for match in found}
+    return {name: re.sub(r"\bNone\b", "`null`", meaning) for name, meaning in meanings.items()}
 
 
 def _type(schema: dict[str, Any], components: dict[str, Any]) -> str:

@@ -199,7 +199,7 @@ def test_what_is_no_trainer(trainer: Any, message: str) -> None:
     [
         ({"rollouts": "best"}, r"rollouts='best'.*'all' or a policy"),
         ({"rollouts": 4}, r"rollouts=4"),
-        ({"columns": "difficulty"}, r"columns='difficulty'.*list of the names"),
+        ({"columns": "difficulty"}, r"columns='difficulty'.*list of column names"),
         ({"columns": [1]}, r"columns=\[1\]"),
     ],
 )

@@ -88,7 +88,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except MemoryError:
-        echo("this takes more memory than three quarters of the machine's", err=True)
+        echo("this needs more than three quarters of the machine's memory", err=True)
         sys.exit(1)
 
 
@@ -118,7 +118,7 @@ def import_sinks(names: Sequence[str]) -> None:
     """Import sinks that the user names, so that runs that were written with them can use them.
 
     Raises:
-        ConfigError: One can't be imported, or is no sink.
+        ConfigError: One can't be imported, or is not a sink.
     """
     if not names:
         return

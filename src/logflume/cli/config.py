@@ -46,4 +46,6 @@ def check(
     echo(f"{source}: valid. Sinks: {', '.join(config.sinks)}.")
     if left_out:
         names = ", ".join(left_out)
-        echo(f"Not checked, because that takes --import, which runs their code: {names}.")
+        echo(
+            f"Not checked, because checking them requires --import, which runs their code: {names}."
+        )

@@ -36,7 +36,7 @@ def diagnose(
     """
     if fail_on is not None and fail_on not in SEVERITIES:
         raise typer.BadParameter(
-            f"{fail_on!r} is none of {', '.join(SEVERITIES)}", param_hint="--fail-on"
+            f"{fail_on!r} is not one of {', '.join(SEVERITIES)}", param_hint="--fail-on"
         )
     folder = find_run(run)
     diagnosis = diagnose_run(folder)

@@ -135,7 +135,7 @@ def list_runs(
 
 @app.command("rm")
 def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
-    """Delete runs: their folders, with everything in them. A run that is written is refused.
+    """Delete runs: their folders, with everything in them. A run that is being written is refused.
 
     Example: logflume runs rm logs/20261123-141502-a1b2
     """
@@ -156,7 +156,8 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
 def archive(runs: SeveralRuns) -> None:
     """Move runs to the folder `archive` next to them, where only their paths find them.
 
-    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is written is refused.
+    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is being written is
+    refused.
 
     Example: logflume runs archive logs/20261123-141502-a1b2
     """

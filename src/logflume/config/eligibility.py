@@ -36,7 +36,7 @@ class Obstacle(NamedTuple):
 def find_obstacle(config: Config) -> Obstacle | None:
     """Return the first obstacle to a worker process; None if there is none.
 
-    All components have to be given by name, with plain options, and to declare `detachable = True`,
+    All components must be given by name, with plain options, and declare by `detachable = True`
     that they need nothing from the training process.
     """
     return next(_find_obstacles(config), None)

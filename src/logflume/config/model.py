@@ -144,7 +144,7 @@ class StdlibConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Config(Struct, kw_only=True, forbid_unknown_fields=True):
-    """The whole configuration. The classes above and the files in `configs/` explain the keys.
+    """The whole configuration. The classes above are its sections.
 
     Attributes:
         version: Version of this format.
@@ -153,8 +153,8 @@ class Config(Struct, kw_only=True, forbid_unknown_fields=True):
         when_claimed: What happens if another process is writing the same run and rank: `error`
             raises, `next_attempt` starts a concurrent attempt with files of its own.
         caller_processors: Processors that run in the thread that logs, before the snapshot of the
-            call: names, `{name: options}`, or objects. Those of structlog that have to see the
-            caller run here also if they are listed in `processors`.
+            call: names, `{name: options}`, or objects. Those of structlog that must see the caller
+            run here even if they are listed in `processors`.
         processors: The processor chain: names, `{name: options}`, or objects.
         sinks: The sinks, by names of your choice.
         shutdown_timeout_s: The longest that the end of the process waits for the sinks, in seconds.

@@ -83,8 +83,10 @@ def _find_problem(group: str, component: Any) -> str | None:
         is_sink = isinstance(component, type) and all(
             callable(getattr(component, name, None)) for name in ("write", "flush", "close")
         )
-        return None if is_sink else "is no sink: a class with write, flush and close"
-    return None if _is_processor(component) else "is no processor: it can't be called with an event"
+        return None if is_sink else "is not a sink: a sink is a class with write, flush and close"
+    return (
+        None if _is_processor(component) else "is not a processor: it can't be called with an event"
+    )
 
 
 def _is_processor(component: Any) -> bool:

@@ -366,7 +366,7 @@ class PipelineEvent(EventBase):
         "sinks/*/filled_in": (int, "events of earlier attempts that the sink was missing"),
         "processors/*/failed": (
             int,
-            "calls of the processor that raised; the event went on without it",
+            "calls of the processor that raised; the event continued without it",
         ),
     }
 

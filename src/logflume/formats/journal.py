@@ -237,7 +237,7 @@ def _open(path: Path) -> Any:
     """Open a file of a journal.
 
     Raises:
-        OSError: It can't be opened, or is no regular file.
+        OSError: It can't be opened, or is not a regular file.
     """
     if path.suffix != ".zst":
         return open(path, "rb", opener=open_file)

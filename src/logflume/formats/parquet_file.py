@@ -54,7 +54,7 @@ class ParquetFile:
         schema_arrow: Its columns.
 
     Raises:
-        OSError: It is no regular file, or has more than `MAX_ROWS` rows.
+        OSError: It is not a regular file, or has more than `MAX_ROWS` rows.
         pa.ArrowException: It is damaged.
     """
 

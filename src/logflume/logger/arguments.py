@@ -9,7 +9,7 @@
 | `info("training", {"loss": 0.5})` | of the declared type, with the fields of the mapping |
 | `info(event="training", loss=0.5)` | as if `event` were the first argument |
 
-The level of `log` is interpreted here, too.
+This module also interprets the level of `log`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def own_type(logger: str) -> str:
 
 
 def max_elements(event_type: str) -> int:
-    """Return up to how many values an array in an event of a type stays a list.
+    """Return the number of values up to which an array in an event of a type stays a list.
 
     Those of a reward function are one for each completion, also in a large batch.
     """

@@ -22,7 +22,7 @@ __all__ = ["capture", "exception_fields"]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 _NO_FIELDS = frozenset({"exc_info", "stack_info", "event"})
-"""Keywords of a call that are no fields."""
+"""Keywords of a call that are not fields."""
 
 _EVERYWHERE = ("timestamp", "level", "logger", "message")
 """Names of fields that events have anyway, and that processors of structlog add, too."""

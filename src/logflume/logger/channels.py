@@ -77,7 +77,7 @@ class Channels:
         is_held: Whether no pipeline runs.
         has_warned: Whether a line has said that no run is open.
         step_and_mode: Step and mode that calls are stamped with, from `set_step`.
-        total_steps: How many steps the training will have, from `set_step`; None if unknown.
+        total_steps: Total number of steps, from `set_step`; None if unknown.
         caller_processors: structlog's own list of processors, which run in the caller: the chain of
             those that are configured, or what `structlog.testing.capture_logs` puts there.
     """

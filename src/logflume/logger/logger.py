@@ -125,7 +125,7 @@ class EventLogger(_BoundLogger):
     A call stamps the time, copies what is mutable and puts the result into a buffer. It does no I/O
     and never raises. Levels follow the configuration in force, also for loggers made before it.
 
-    A subclass stays what it is through `bind`, `unbind` and `new`.
+    `bind`, `unbind` and `new` keep the class of a subclass.
 
     >>> log = get_logger("training").bind(step=3)
     >>> log.info("reward", correctness=[2.0, 0.0], format=[0.5, 0.5])

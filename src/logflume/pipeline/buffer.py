@@ -44,7 +44,7 @@ class Wakeup:
         self._requests: SimpleQueue[None] = SimpleQueue()
 
     def set(self) -> None:
-        """Request a wake-up. Requests that nobody has noticed yet count as one."""
+        """Request a wake-up. Requests that have not been noticed yet count as one."""
         if self._requests.empty():
             self._requests.put(None)
 
@@ -105,7 +105,7 @@ class Buffer:
         max_bytes: float = inf,
         on_dropped: Callable[[int], None] | None = None,
     ) -> None:
-        """Change limits and policy; its content stays.
+        """Change limits and policy, and keep the content.
 
         Args:
             size: Records it holds.

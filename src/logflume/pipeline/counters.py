@@ -1,4 +1,4 @@
-"""What became of the events of one sink, in numbers."""
+"""Counts of what became of the events of one sink."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Counters:
         self.unwritten = 0
 
     def give_up(self) -> None:
-        """Count as dropped what is still on its way when nobody waits for it any longer."""
+        """Count what is still on its way as dropped, when it is no longer waited for."""
         lost = sum(self._lost().values())
         self.drop(self.accepted + self.filled_in - self.written - lost, "shutdown_timeout")
 

@@ -34,7 +34,7 @@ CLOSE_TRIES = 5
 
 MAX_HELD_EVENTS = 65_536
 MAX_HELD_BYTES = 64 * 2**20
-"""What is kept for a sink that fails, until it takes events again."""
+"""What is kept for a sink that fails, until it accepts events again."""
 
 CATCH_UP_S = 0.02
 """How long a sink catches up before its thread does something else."""
@@ -358,4 +358,4 @@ class GuardedSink:
         if self._from_journal or self._held or self.catch_up:
             return
         self.fault = None
-        self._report(self.name, "recovered", "it takes events again")
+        self._report(self.name, "recovered", "it accepts events again")

@@ -47,7 +47,7 @@ class _FlushRequest(NamedTuple):
 
 
 class Threaded:
-    """Writes to `sink` on a background thread, so that a slow sink delays nobody.
+    """Writes to `sink` on a background thread, so that a slow sink delays nothing else.
 
     A sink that raises there must be guarded (the pipeline wraps it in a `GuardedSink` first); an
     error that gets through is raised by the next call of `write`, `flush` or `close`.

@@ -96,7 +96,7 @@ class Worker:
         dropped: Records that the full buffer dropped, or that could not become events, by reason.
         finished: Events that left the processor chain.
         alerts: Alerts among them by signal, without those of problems that are over.
-        is_given_up: Whether nobody waits for the thread any longer: it takes nothing more.
+        is_given_up: Whether the thread is no longer waited for: it takes nothing more.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class _Rule(msgspec.Struct, dict=True):
         entropy: The bits per character that it has at least.
         is_assigned: Whether it is recognized by a name before it, so that it must look random.
         is_mixed: Whether it must have capitals, small letters and digits, as no hash has.
-        allowed: Patterns of texts that are no secrets.
+        allowed: Patterns of texts that are not secrets.
     """
 
     name: str
@@ -56,7 +56,7 @@ class _Rule(msgspec.Struct, dict=True):
 
     @cached_property
     def compiled_allowed(self) -> list[Any]:
-        """The compiled patterns of texts that are no secrets."""
+        """The compiled patterns of texts that are not secrets."""
         return [pattern(one) for one in self.allowed]
 
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:

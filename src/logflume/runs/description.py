@@ -1,4 +1,4 @@
-"""What a run is, in its user's words: hyperparameters, tags and notes."""
+"""How the user describes a run: hyperparameters, tags and notes."""
 
 from __future__ import annotations
 

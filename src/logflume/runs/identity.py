@@ -113,10 +113,10 @@ def find_local_rank(environ: Mapping[str, str] | None = None) -> int:
 def find_run_id(environ: Mapping[str, str] | None = None) -> str | None:
     """Return `LOGFLUME_RUN`, else the launcher's job id; None if the process has none.
 
-    All processes of a job have to agree on the id without communicating. A plain `torchrun` and
+    All processes of a job must agree on the id without communicating. A plain `torchrun` and
     MPICH don't set a job id, so the id is derived from the start time of the launcher, which all
-    processes on one machine have in common. On several machines `LOGFLUME_RUN` has to be set in
-    that case.
+    processes on one machine have in common. On several machines, `LOGFLUME_RUN` must be set in that
+    case.
     """
     environ = os.environ if environ is None else environ
     if run := _find_shared_id(environ):

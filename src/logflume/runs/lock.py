@@ -188,7 +188,7 @@ def acquire(path: Path) -> FileLock | None:
     whether that is still running.
 
     Where the file system doesn't support locks (some NFS and Lustre mounts), and on Windows, every
-    process gets the lock, and its `fault` says why it excludes nobody.
+    process gets the lock, and its `fault` says why it excludes no other process.
 
     Raises:
         RunError: The lock file can't be opened.

@@ -1,6 +1,6 @@
 """Removes a run's folder, or sets it aside, if no process writes the run.
 
-A folder is renamed first: nobody finds half of a run. No link in it is followed.
+A folder is renamed first, so that no reader finds half of a run. No link in it is followed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def check_removable(folder: Path) -> Path:
     if not writers:
         raise RunError(f"{folder}: there is no run here")
     if live := next((writer for writer in writers if writer.is_live), None):
-        raise RunError(f"{folder}: a process writes this run (lock file: {live.lock_name})")
+        raise RunError(f"{folder}: a process is writing this run (lock file: {live.lock_name})")
     with os.scandir(own) as entries:
         folders = [Path(entry) for entry in entries if entry.is_dir(follow_symlinks=False)]
     inner = [folder.name for folder in folders if find_writers(folder)]
@@ -92,7 +92,7 @@ def _exclusive(folder: Path) -> Iterator[Path]:
     own = check_removable(folder)
     lock = acquire(own / _LOCK)
     if lock is None:
-        raise RunError(f"{folder}: a process writes this run (lock file: {_LOCK})")
+        raise RunError(f"{folder}: a process is writing this run (lock file: {_LOCK})")
     try:
         yield own
     finally:

@@ -44,7 +44,7 @@ def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> in
     The mode of a new file follows the umask.
 
     Raises:
-        OSError: It can't be opened, or is no regular file; or it is opened for writing, and the
+        OSError: It can't be opened, or is not a regular file; or it is opened for writing, and the
             path is a link, or the file has another name.
     """
     is_writing = bool(flags & _WRITING)
@@ -82,7 +82,7 @@ def read_file(path: Path, max_bytes: int) -> bytes:
     """Return the content of a regular file.
 
     Raises:
-        OSError: It can't be read, is no regular file, or has more than `max_bytes`.
+        OSError: It can't be read, is not a regular file, or has more than `max_bytes`.
     """
     with open(path, "rb", opener=open_file) as file:
         content = file.read(max_bytes + 1)

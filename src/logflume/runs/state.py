@@ -64,7 +64,7 @@ class RunState(msgspec.Struct, kw_only=True):
 
     @property
     def description(self) -> RunDescription:
-        """What the run is, in its user's words."""
+        """How the user describes the run."""
         return RunDescription(
             hyperparameters=self.hyperparameters, tags=self.tags, notes=self.notes
         )

@@ -22,7 +22,7 @@ class RunStatus(NamedTuple):
             if it ended without recording how; `unknown` without `run.json`.
         attempt: The latest attempt.
         started: When it started, UTC.
-        description: What it is, in its user's words.
+        description: How the user describes it.
     """
 
     run: str

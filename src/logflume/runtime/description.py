@@ -32,7 +32,7 @@ def describe(hyperparameters: Any, tags: Any, notes: Any) -> RunDescription:
         notes: A text, or None.
 
     Raises:
-        ConfigError: An argument isn't what it has to be, or is too large.
+        ConfigError: An argument is invalid or too large.
     """
     return RunDescription(
         hyperparameters=_read_hyperparameters(hyperparameters),

@@ -1,7 +1,7 @@
 """The shutdown hooks: nothing that was accepted is lost, whatever ends the process.
 
 A normal end, `sys.exit` and an exception pass through `atexit`. SIGTERM and SIGHUP would end the
-process immediately, so they get a handler where nobody else has set one: it writes everything, and
+process immediately, so they get a handler where no other handler is set: it writes everything, and
 then lets the signal end the process as it would have. SIGINT is left to Python, which raises
 `KeyboardInterrupt`. Child processes are left alone.
 """
@@ -68,10 +68,10 @@ def install(close: Callable[[], object]) -> None:
 
 
 def handle_signals() -> None:
-    """Also run what was installed on SIGTERM and SIGHUP, where nobody else handles them.
+    """Also run what was installed on SIGTERM and SIGHUP, where nothing else handles them.
 
     Not in the processes of a pool, though: Python misses a signal that comes just before a long
-    wait. A program can be sent the signal again; a pool would wait for its worker for ever.
+    wait. A program can be sent the signal again; a pool would wait for its worker forever.
     """
     if multiprocessing.parent_process() is None:
         _set_handlers(signal.SIG_DFL, _on_signal)
@@ -91,7 +91,7 @@ def set_ending(status: str, error: BaseException | None = None) -> None:
 
 
 def forget_ending() -> None:
-    """Undo `set_ending`: the run went on after all."""
+    """Undo `set_ending`: the run continued after all."""
     _ending.clear()
 
 

@@ -71,9 +71,8 @@ def initialize(
 ) -> RunInfo:
     """Start logging: build the pipeline and let every logger of the process feed it.
 
-    Calling it again closes the first run, which one line on standard error says, and starts
-    another. With the id of a run that
-    exists the run is continued, as its next attempt.
+    Calling it again closes the first run, reports that in one line on standard error, and starts
+    another. The id of an existing run continues that run as its next attempt.
 
     Args:
         config: Path of a YAML file, name of a shipped configuration (`"gemma"`), or a dict
@@ -83,7 +82,7 @@ def initialize(
         level: Level of the root logger; None: `LOGFLUME_LEVEL`, else as configured.
         hyperparameters: A mapping of names to values, also a nested one, or an object with fields,
             such as a dataclass or an `argparse.Namespace`. Readers, `logflume runs` and TensorBoard
-            have them; secrets are replaced. A continued run keeps those that aren't given again.
+            show them; secrets are redacted. A continued run keeps those that aren't given again.
         tags: Short texts to find the run by, with `logflume runs --tag`.
         notes: A text about the run.
 
@@ -106,7 +105,8 @@ def initialize(
         description = describe_run(hyperparameters, tags, notes)
         return _initialize(config, run, dir, level, description)
     except (OSError, MemoryError) as error:
-        raise RunError(f"logging can't start now, call it again: {describe(error)}") from error
+        text = f"logging can't start now; call initialize() again: {describe(error)}"
+        raise RunError(text) from error
 
 
 def _initialize(
@@ -144,13 +144,13 @@ def shutdown(timeout_s: float | None = None, *, status: str | None = None) -> bo
     `initialize()`.
 
     Args:
-        timeout_s: The longest that this waits; None: `shutdown_timeout_s` of the configuration.
+        timeout_s: Maximum wait in seconds; None: `shutdown_timeout_s` of the configuration.
         status: How the run ended: `finished`, `failed`, `interrupted` or `terminated`. None:
-            `failed` or `interrupted` where an exception is on its way, else `finished`.
+            `failed` or `interrupted` where an exception is propagating, else `finished`.
 
     Returns:
-        Whether everything is written. If that took longer, or a sink failed, the report counts what
-        is missing, one line on standard error says so, and the files are intact.
+        Whether everything is written. If not, because time ran out or a sink failed, the report
+        counts what is missing, one line on standard error reports it, and the files are intact.
     """
     with _lock:
         if _running is None:
@@ -173,7 +173,7 @@ def shutdown(timeout_s: float | None = None, *, status: str | None = None) -> bo
 
 
 def _set_status(status: str | None) -> None:
-    """Set how the run ends. A wrong name ends it like none, and one line says so."""
+    """Set how the run ends. An unknown name is ignored, and reported in one line."""
     from logflume.runtime import exits
 
     if status in STATUSES:
@@ -274,7 +274,7 @@ def flush(timeout_s: float = 10.0) -> bool:
     """Wait until everything logged before this call can be read in every sink.
 
     Args:
-        timeout_s: The longest that this waits, in seconds.
+        timeout_s: Maximum wait in seconds.
 
     Returns:
         False if it took longer, a sink has a fault, or no run is open.
@@ -284,18 +284,18 @@ def flush(timeout_s: float = 10.0) -> bool:
 
 
 def set_step(step: Any, mode: str | None = None, total: int | None = None) -> None:
-    """Set the training step that following events are tagged with.
+    """Set the training step of the events that follow.
 
-    It holds for all threads of the process, until the run ends. A step bound to a logger, or given
-    to a call, wins.
+    It applies to all threads of the process until the run ends. A step that is bound to a logger,
+    or given to a call, takes precedence.
 
     Args:
-        step: The step: an integer, or what is one (`"3"`, `3.0`, a scalar of NumPy or torch), with
-            its value at this call. None for none.
+        step: The step: an integer, or a value that equals one (`"3"`, `3.0`, a scalar of NumPy or
+            torch), as it is at this call. None: no step.
         mode: `train` or `eval` (also `validation`, `val`, `test`); None for neither.
-        total: How many steps the training will have: the console shows the time that is left. It
-            holds until the run ends or another one is given; None changes nothing, nor does
-            anything that isn't a positive number.
+        total: Total number of steps, from which the console derives the remaining time. It applies
+            until the run ends or another total is given. None, and anything that isn't a positive
+            number, changes nothing.
 
     Example:
         >>> for step in range(1, 41):
@@ -335,8 +335,8 @@ def _bounded(timeout_s: float) -> float:
 def _note_death(dead: RemotePipeline) -> None:
     """Continue the run after its worker process has ended. Runs on the receiver's thread.
 
-    What the system lacks at the moment, it may have a moment later: this retries as long as nobody
-    closes the run. Meanwhile the buffer keeps what is logged, and counts what it can't keep.
+    What the system lacks at the moment, it may have a moment later: this retries until the run is
+    closed. Meanwhile the buffer keeps what is logged, and counts what it can't keep.
     """
     retry_interval_s = _FIRST_RETRY_S
     while True:

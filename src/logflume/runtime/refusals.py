@@ -2,7 +2,7 @@
 
 A process that `multiprocessing` spawns from a script without a `__main__` guard imports the script
 before its own work, and so calls `initialize()` again, for the run that its parent writes. It can't
-go on, and a pool would replace it for ever.
+continue, and a pool would replace it forever.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PATCHED = (
 def refuse_green_threads() -> None:
     """Raise an error if threads are coroutines: they only run when the program yields to them.
 
-    The training would log into a buffer that nobody empties until it is full.
+    The training would fill a buffer that is never emptied.
 
     Raises:
         RunError: gevent or eventlet has patched `threading`.
@@ -60,7 +60,7 @@ _INIT = 1
 def refuse_import(run: RunInfo) -> None:
     """Refuse a run if this process imports the script of the process that writes it.
 
-    If nobody catches the error, one line says what to do, and the process that started a pool is
+    If the error isn't caught, one line says what to do, and the process that started a pool is
     ended by SIGTERM.
 
     Raises:
@@ -109,12 +109,12 @@ def _wrap_excepthook(error: RunError, owner: psutil.Process | None, end_lock: Pa
 
 
 def _end_pool(error: RunError, owner: psutil.Process | None, end_lock: Path) -> None:
-    """End the process that would replace this one for ever. The first of its pool says why."""
+    """End the process that would replace this one forever. The first of its pool says why."""
     first = acquire(end_lock)
     if first is None:
         return
     if owner is not None and owner.is_running():
-        print_line(f"{error}. Its pool would start it again for ever: ending process {owner.pid}")
+        print_line(f"{error}. Its pool would restart it forever: ending process {owner.pid}")
         owner.send_signal(signal.SIGTERM)
         owner.wait(_END_TIMEOUT_S)
     first.release()

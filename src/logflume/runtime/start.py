@@ -115,7 +115,7 @@ def start(
         config: A checked configuration.
         on_death: Called when the worker process ends unrequested.
         working_dir: Where relative paths of the configuration start.
-        description: What the run is, in its user's words.
+        description: How the user describes the run.
 
     Raises:
         ConfigError: A component is unknown or doesn't take its options.
@@ -239,8 +239,8 @@ def _report_limit(config: Config, component: str, reason: str) -> None:
 def take_over(dead: Running) -> Running:
     """Continue a run whose worker process has ended, on a thread of this process.
 
-    The attempt goes on: the thread writes what the process has not written, and numbers its events
-    from where the journal ends.
+    The attempt continues: the thread writes what the process has not written, and numbers its
+    events from where the journal ends.
 
     Raises:
         ConfigError, RunError: A sink can't be built.

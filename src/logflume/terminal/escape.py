@@ -1,4 +1,4 @@
-"""Escapes the characters of a text that a terminal obeys or that nobody sees."""
+"""Escapes the characters of a text that a terminal obeys or doesn't show."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def attach(
     """Log the metrics of a trainer, and its rollouts with rewards and advantages.
 
     Adds the callback and, if the trainer has rollouts, wraps the two methods that generate and
-    score them. Of an `AsyncGRPOTrainer` the queue is wrapped that delivers its rollouts, and of a
+    score them. For an `AsyncGRPOTrainer` it wraps the queue that delivers rollouts, and for a
     trainer with other methods the reward functions; one line says what is missing then. The
     training itself is not changed, and `detach` removes everything. Attaching an attached trainer
     returns the existing attachment.
@@ -158,17 +158,17 @@ def attach(
             completions.
         prompt_id: Column of the dataset that identifies the prompt of a completion; None: a hash of
             the prompt.
-        tokens: The completions whose tokens are recorded, with what the trainer knows about each:
-            those that a policy of `logflume.training.policies` selects among the logged ones.
+        tokens: The completions whose tokens are recorded, with what the trainer knows about each
+            token: a policy of `logflume.training.policies` selects them among the logged ones.
             `open_run().tokens(id)` reads them. None: no tokens are copied.
-        quiet: Whether the trainer's own lines and table of metrics are left out while the console
+        quiet: Whether to silence the trainer's own lines and table of metrics while the console
             shows the same metrics. Its progress bar stays.
 
     Returns:
         The attachment, a context manager that detaches on exit.
 
     Raises:
-        TypeError: An argument isn't what it has to be; the trainer is unchanged.
+        TypeError: An argument is invalid; the trainer is unchanged.
         MissingExtraError: `transformers` is not installed.
 
     Example:
@@ -204,19 +204,18 @@ def _check(trainer: Any, rollouts: Any, columns: Any, prompt_id: Any, tokens: An
         )
     if rollouts != "all" and not callable(rollouts):
         raise TypeError(
-            f"attach(rollouts={rollouts!r}): it has to be 'all' or a policy, which is a function. "
+            f"attach(rollouts={rollouts!r}): must be 'all' or a policy, which is a function. "
             "logflume.training.policies has some, such as every(10)."
         )
     if isinstance(columns, str) or not all(isinstance(name, str) for name in columns):
         raise TypeError(
-            f"attach(columns={columns!r}): it has to be a list of the names of columns, "
-            'such as ["difficulty"].'
+            f'attach(columns={columns!r}): must be a list of column names, such as ["difficulty"].'
         )
     if prompt_id is not None and not isinstance(prompt_id, str):
-        raise TypeError(f"attach(prompt_id={prompt_id!r}): it has to be the name of a column.")
+        raise TypeError(f"attach(prompt_id={prompt_id!r}): must be the name of a column.")
     if tokens is not None and not isinstance(tokens, ByRatio) and not callable(tokens):
         raise TypeError(
-            f"attach(tokens={tokens!r}): it has to be a policy, which is a function. "
+            f"attach(tokens={tokens!r}): must be a policy, which is a function. "
             "logflume.training.policies has some, such as best_and_worst(2) and ratio_above(2.0)."
         )
 

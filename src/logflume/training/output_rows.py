@@ -36,7 +36,7 @@ class OutputRows(msgspec.Struct, frozen=True):
     Attributes:
         token_ids: The tokens of the scored completions.
         used_ids: The tokens of the completions that are used, shape [rows, tokens].
-        used_mask: 1 where these are no padding.
+        used_mask: 1 where these are not padding.
     """
 
     token_ids: Sequence[Sequence[int]]

@@ -17,8 +17,8 @@ _PRINTERS = ("PrinterCallback", "ProgressCallback", "NotebookProgressCallback")
 class QuietReports:
     """Silences the callbacks of a trainer that print its reports; progress bars stay.
 
-    They are silent on rank 0 as long as a run is open whose console shows `training` events: what
-    nobody shows otherwise they print as ever. Other ranks print nothing anyway.
+    They are silent on rank 0 as long as a run is open whose console shows `training` events;
+    otherwise they print as before. Other ranks print nothing anyway.
 
     Args:
         trainer: A `transformers` Trainer.

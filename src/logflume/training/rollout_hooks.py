@@ -164,7 +164,7 @@ class RolloutHooks:
         if any(map(_differ, completions, scored)):
             self._report(
                 "A reward function changes the completions that it gets. They are logged as they "
-                "were before, and the trainer and other functions have the changed ones."
+                "were before, and the trainer and other functions get the changed ones."
             )
         logged = logged_columns(self._stopwatch.logged, len(completions))
         pending = getattr(self._trainer, _PENDING_EXTRAS, None)
@@ -288,7 +288,7 @@ class RolloutHooks:
 
 
 def _copies(values: Any) -> list[Any] | None:
-    """Return copies of prompts or completions; None if they are no list."""
+    """Return copies of prompts or completions; None if they are not a list."""
     return [*map(copy_messages, values)] if isinstance(values, (list, tuple)) else None
 
 

@@ -45,8 +45,8 @@ class StepTracker:
     def locate(self, global_step: int | None) -> tuple[int | None, str | None]:
         """Return step and mode of rollouts that are scored at this `global_step`.
 
-        As in TRL, rollouts for training have the step that they lead to, `global_step + 1`, and
-        those of an evaluation the step that has been completed.
+        As in TRL, rollouts for training have the step that they contribute to, `global_step + 1`,
+        and those of an evaluation the step that has been completed.
         """
         if global_step is None:
             return None, None

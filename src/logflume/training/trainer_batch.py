@@ -1,7 +1,7 @@
 """Reads a batch of rollouts from what a trainer's methods were given and returned.
 
-The methods are private, so every part is read by itself: what another version of the trainer
-doesn't have is missing in the batch, and the rest is kept.
+The methods are private, so every part is read separately: a part that another version of the
+trainer lacks is missing in the batch, and the rest is kept.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def copy_picture(value: Any) -> PendingArray:
 
     Raises:
         ValueError: It has more than `MAX_PIXELS`, or a shape that no image has.
-        TypeError: It is no picture.
+        TypeError: It is not a picture.
         Exception: Whatever its library raises.
     """
     if is_pillow(value):
@@ -202,7 +202,7 @@ def to_pillow(picture: Any) -> tuple[Any, str | None]:
         picture: An array or nested list, of a shape that `find_layout` accepts.
 
     Raises:
-        ValueError: The values are no real numbers.
+        ValueError: The values are not real numbers.
     """
     import numpy as np
     from PIL import Image
@@ -232,7 +232,7 @@ def _as_bytes(np: Any, array: Any) -> tuple[Any, str | None]:
     if kind == "b":
         return array.astype(np.uint8) * 255, None
     if kind not in "iuf":
-        raise ValueError(f"values of type {array.dtype} are no pixels")
+        raise ValueError(f"values of type {array.dtype} are not pixels")
     highest = 1 if kind == "f" else 255
     with np.errstate(all="ignore"):  # its warnings may be errors in the user's program
         finite = np.nan_to_num(array, nan=0.0, posinf=highest, neginf=0.0)

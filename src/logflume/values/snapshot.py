@@ -225,7 +225,7 @@ def _as_number(value: Any) -> Any:
     """Return a value that is a number as one, an integer exactly.
 
     Raises:
-        Exception: It is no number, or too large for one.
+        Exception: It is not a number, or too large for one.
     """
     if isinstance(value, Decimal) and not value.is_finite():
         return math.nan if value.is_nan() else float(value)  # `float` takes no signaling NaN

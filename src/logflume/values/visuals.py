@@ -90,10 +90,10 @@ class Image(PendingArray):
 class Histogram(PendingArray):
     """Numbers to log as their distribution, which TensorBoard draws.
 
-    The numbers are copied here. The fields of the event are `<name>/n`, `/mean`, `/std`, `/min`,
+    The numbers are copied at once. The fields of the event are `<name>/n`, `/mean`, `/std`, `/min`,
     `/max`, `/nonfinite` (how many are NaN or infinite; the others are about the rest), and
     `/histogram`: the counts in 64 buckets of equal width from `min` to `max`. What has no histogram
-    is replaced by a mark with the reason, and said once; nothing is raised.
+    is replaced by a mark with the reason, which is reported once; nothing is raised.
 
     Args:
         values: An array of NumPy, torch or the like, of any shape, or numbers in lists.

@@ -1,4 +1,4 @@
-"""What the worker process runs: `python __main__.py READ_FD WRITE_FD`. It is not for people."""
+"""Runs the worker process: `python __main__.py READ_FD WRITE_FD`."""
 
 import marshal
 import os

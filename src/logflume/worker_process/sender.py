@@ -121,7 +121,7 @@ class Sender:
             self._buffer.wake.wait(self._interval_s)
 
     def _guarded(self, call: Callable[[], None]) -> None:
-        """Go on after an error. What to do about a worker process that has ended, others know."""
+        """Continue after an error; others react to the end of the worker process."""
         result = call_guarded(call)
         if isinstance(result, Failure) and not isinstance(result.error, OSError):
             self._report_bug(result)

@@ -102,7 +102,7 @@ def _yield_to_training() -> None:
 
 
 def _relax() -> None:
-    """Spend less on responsiveness: in this process nobody waits for a thread or for memory."""
+    """Spend less on responsiveness: in this process nothing waits for a thread or for memory."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)

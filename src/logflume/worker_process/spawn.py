@@ -124,7 +124,7 @@ def _module_path() -> list[str]:
     """Return the absolute entries of `sys.path`, without those that imports ignore: any but a str.
 
     The current folder, which an interactive session has as an empty entry, is not one of them: what
-    lies there is not to be imported by a process that nobody sees.
+    lies there must not be imported by a process that runs unseen.
     """
     texts = (str.__str__(entry) for entry in sys.path if isinstance(entry, str))
     return list(filter(os.path.isabs, texts))
