@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from logflume.query.table import Table
 
 Attempts: TypeAlias = Literal["current", "all"]
+
+Answer = TypeVar("Answer")
 
 __all__ = ["Attempts", "Questions", "is_continued"]
 
@@ -40,12 +43,24 @@ class Questions(RolloutQuestions):
     def __init__(self, folders: Sequence[Path], attempts: Attempts) -> None:
         self.attempts = attempts
         self._folders = folders
+        self._is_kept = False
+        self._kept: list[RunFiles] | None = None
+
+    def at_one_moment(self) -> Self:
+        """Return the same runs for several queries that belong together.
+
+        All are answered from the files as the first query finds them, which are listed once. A
+        query that finds files replaced since lists them again.
+        """
+        same = copy(self)
+        same._is_kept, same._kept = True, None
+        return same
 
     def types(self) -> dict[str, int]:
         """Return the number of events of each type."""
-        from logflume.query.scan import count_events, retry_if_replaced
+        from logflume.query.scan import count_events
 
-        return retry_if_replaced(lambda: count_events(self._run_files()))
+        return self._read(count_events)
 
     def events(
         self, event_type: str, *, columns: Sequence[str] | None = None, steps: Steps = None
@@ -259,14 +274,11 @@ class Questions(RolloutQuestions):
             QueryError: The query is invalid.
             RunError: A journal is damaged.
         """
-        from logflume.query.scan import retry_if_replaced
         from logflume.query.sql import run_sql
         from logflume.query.table import Table
 
         views = {"metrics": self.metrics, "rewards": self.rewards, "outputs": self.outputs}
-        return Table(
-            retry_if_replaced(lambda: run_sql(query, self._run_files(), views, external=external))
-        )
+        return Table(self._read(lambda runs: run_sql(query, runs, views, external=external)))
 
     @property
     def _has_many_runs(self) -> bool:
@@ -274,10 +286,24 @@ class Questions(RolloutQuestions):
 
     def _query(self, query: Callable[[Callable[..., pa.Table]], pa.Table]) -> Table:
         """Run a query on the files as they are at one moment."""
-        from logflume.query.scan import read_events, retry_if_replaced
+        from logflume.query.scan import read_events
         from logflume.query.table import Table
 
-        return Table(retry_if_replaced(lambda: query(partial(read_events, self._run_files()))))
+        return Table(self._read(lambda runs: query(partial(read_events, runs))))
+
+    def _read(self, read: Callable[[list[RunFiles]], Answer]) -> Answer:
+        """Read the files as they are at one moment, again if they were replaced meanwhile."""
+        from logflume.query.scan import retry_if_replaced
+
+        def read_once() -> Answer:
+            files = self._run_files() if self._kept is None else self._kept
+            self._kept = None
+            answer = read(files)
+            if self._is_kept:
+                self._kept = files
+            return answer
+
+        return retry_if_replaced(read_once)
 
     def _run_files(self) -> list[RunFiles]:
         from logflume.query.run_snapshot import Snapshot
