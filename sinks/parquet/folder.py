@@ -128,7 +128,8 @@ class PartFolder:
         """
         numbers = [seq for seq in table["seq"].to_pylist() if seq is not None]
         first_seq, last_seq = min(numbers, default=0), max(numbers, default=0)
-        name = self._free_name(attempt, first_seq, last_seq, len(table))
+        is_own = table["event"].unique().to_pylist() == [self._folder.name]
+        name = self._free_name(attempt, first_seq, last_seq, len(table) if is_own else None)
         if self._parts and table.schema != self._schema:
             self._rebuild(table.schema, self._singles(), (name, table))
         else:
@@ -239,7 +240,8 @@ class PartFolder:
         name = group[0].name
         if len(group) > 1:
             last_seq = max(part.last_seq for part in group)
-            rows = sum(part.rows for part in group)
+            are_own = all(Part.of_name(part.name).rows >= 0 for part in group)
+            rows = sum(part.rows for part in group) if are_own else None
             name = self._free_name(group[0].attempt, group[0].first_seq, last_seq, rows, used_names)
         tables = (read_tables(self._folder / part.name, schema) for part in group)
         return _write(staged, name, schema, chain.from_iterable(tables))
@@ -249,7 +251,7 @@ class PartFolder:
         attempt: int,
         first_seq: int,
         last_seq: int,
-        rows: int,
+        rows: int | None,
         used_names: Container[str] = (),
     ) -> str:
         names = (part_name(attempt, first_seq, last_seq, rows, copy) for copy in count())

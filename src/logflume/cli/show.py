@@ -70,12 +70,12 @@ def show(
     """
     opened = open_one(run)
     if json:
-        print_json(_read_as_json(opened, metric or (), mode))
+        print_json(_read_as_json(opened.pinned(), metric or (), mode))
         return
     target = console(DEFAULT_WIDTH)
     view = _View(metric or (), mode, all_metrics, target.width)
     if not live or not target.is_terminal:
-        target.print(view.render(opened), soft_wrap=True)
+        target.print(view.render(opened.pinned()), soft_wrap=True)
         return
     import rich.live
 
@@ -83,8 +83,9 @@ def show(
         try:
             is_running = True
             while is_running:
-                is_running = opened.info.status == "running"
-                display.update(view.render(opened), refresh=True)
+                now = opened.pinned()
+                is_running = now.info.status == "running"
+                display.update(view.render(now), refresh=True)
                 if is_running:
                     time.sleep(_INTERVAL_S)
         except KeyboardInterrupt:
@@ -117,7 +118,7 @@ def _read_as_json(run: Run, patterns: Sequence[str], mode: Mode | None) -> dict[
     return {
         "info": {
             **msgspec.to_builtins(run.info, builtin_types=(), enc_hook=str),
-            "total_duration_s": _total_duration_s(run),
+            "total_duration_s": run.total_duration_s,
         },
         "types": run.types(),
         "metrics": {name: of_name._asdict() for name, of_name in metrics.items()},
@@ -239,19 +240,11 @@ def _short(value: Any) -> str:
 
 
 def _duration(run: Run, info: RunSummary) -> str:
-    own, total = info.duration_s, _total_duration_s(run)
+    own, total = info.duration_s, run.total_duration_s
     if not info.attempt or total is None:
         return duration_text(own if own is not None else total)
     of_all = f"{duration_text(total)} in {info.attempt + 1} attempts"
     return of_all if own is None else f"{of_all}, the latest {duration_text(own)}"
-
-
-def _total_duration_s(run: Run) -> float | None:
-    """Return the time that all attempts took, in seconds; None if nothing was recorded."""
-    from logflume.query.scan import retry_if_replaced
-    from logflume.query.summary import find_total_duration_s
-
-    return retry_if_replaced(lambda: find_total_duration_s(run.folder))
 
 
 def _read_alerts(run: Run) -> list[dict[str, Any]]:

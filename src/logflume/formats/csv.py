@@ -313,8 +313,9 @@ def scan_rows(
         for part, file in zip(paths, files, strict=True):
             name = "" if part == path else f" in {part.name}"
             for found in _scan_file(part, file, columns, run):
-                is_fault = isinstance(found, ScanFault)
-                yield found._replace(what=found.what + name) if is_fault else found
+                if isinstance(found, ScanFault):
+                    found = found._replace(what=found.what + name)
+                yield found
 
 
 def _scan_file(

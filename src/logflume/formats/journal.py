@@ -19,6 +19,7 @@ from logflume.formats.journal_lines import (
     find_position,
     find_writer_position,
     parse_event,
+    parse_header,
     read_line,
 )
 from logflume.protocols import Event, Position
@@ -30,6 +31,7 @@ __all__ = [
     "Line",
     "OnProgress",
     "batch_by_attempt",
+    "find_event_type",
     "ignore_progress",
     "journal_bytes",
     "open_files",
@@ -42,7 +44,7 @@ __all__ = [
 ]
 
 
-_BISECT_BYTES = 1 << 16
+_BISECT_BYTES = 1 << 13
 """Range at which the binary search for a line ends and lines are read one by one."""
 
 _LEAST_BYTES = 64 * 2**20
@@ -183,11 +185,27 @@ def parse_line(line: Line) -> dict[str, Any]:
     try:
         return parse_event(line.raw)
     except ValueError as error:
-        what = "invalid JSON" if isinstance(error, json.JSONDecodeError) else "not an event"
-        raise RunError(
-            f"{line.path}, line {line.number or _find_number(line)}: {what}: {error}. "
-            f"Check the run with `logflume doctor {line.path.parent}`"
-        ) from error
+        raise _no_event(line, error) from error
+
+
+def find_event_type(line: Line) -> str:
+    """Return the type of a line's event, of which only the reserved fields are checked.
+
+    Raises:
+        RunError: The line is not an event.
+    """
+    try:
+        return parse_header(line.raw).event
+    except ValueError as error:
+        raise _no_event(line, error) from error
+
+
+def _no_event(line: Line, error: ValueError) -> RunError:
+    what = "invalid JSON" if isinstance(error, json.JSONDecodeError) else "not an event"
+    return RunError(
+        f"{line.path}, line {line.number or _find_number(line)}: {what}: {error}. "
+        f"Check the run with `logflume doctor {line.path.parent}`"
+    )
 
 
 def _find_number(line: Line) -> int | str:

@@ -27,8 +27,10 @@ __all__ = [
     "event_type_filter",
     "find_position",
     "find_step",
+    "find_type",
     "find_writer_position",
     "parse_event",
+    "parse_header",
     "read_line",
 ]
 
@@ -69,13 +71,25 @@ def find_writer_position(line: bytes, run: RunInfo) -> Position | None:
     return int(match[2]), int(match[4])
 
 
+_TYPE = re.compile(rb'"event":("(?:[^"\\\\]|\\\\.)*"),')
+
+
+def find_type(line: bytes) -> bytes | None:
+    """Return the event type of a journal line, as JSON; None if logflume didn't write the line."""
+    match = _TYPE.search(line) if line.startswith(_START) else None
+    return None if match is None else match[1]
+
+
+_START = b'{"timestamp":"'
+"""How a line begins. In another layout, for example edited by hand, it has to be parsed."""
+
+
 def event_type_filter(event_type: str) -> Callable[[bytes], bool]:
     """Return a predicate: whether a line may be an event of this type, judged without parsing."""
     pattern = b'"event":' + orjson.dumps(event_type) + b","
 
     def may_match(line: bytes) -> bool:
-        # A line in another layout, for example one edited by hand, has to be parsed.
-        return pattern in line or not line.startswith(b'{"timestamp":"')
+        return pattern in line or not line.startswith(_START)
 
     return may_match
 
@@ -92,6 +106,24 @@ def parse_event(line: bytes) -> dict[str, Any]:
     event = orjson.loads(line)
     _restore(event, EventBase)
     return event  # type: ignore[no-any-return]  # the schema accepts only an object
+
+
+_header = msgspec.json.Decoder(EventBase)
+
+
+def parse_header(line: bytes) -> EventBase:
+    """Return the reserved fields of a line, in a tenth of the time that its event takes.
+
+    Raises:
+        ValueError: The line is not JSON, or they don't have their types; the message says why.
+    """
+    try:
+        header = _header.decode(line)
+    except (msgspec.MsgspecError, RecursionError):
+        header = msgspec.convert(parse_event(line), EventBase)  # or explains it
+    _check_numbers(header)
+    _check_timestamp(header.timestamp)
+    return header
 
 
 def _restore(event: Any, schema: type[EventBase]) -> None:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import chain
 from math import inf
 from operator import le
@@ -86,10 +87,20 @@ def _check_columns(schema: pa.Schema) -> None:
     """
     import pyarrow as pa
 
+    global _checked_schemas
+    if any(schema is checked for checked in _checked_schemas):
+        return
     for name, expected in _RESERVED_TYPES.items():
         index = schema.get_field_index(name)  # -1 also if there are several
         if index < 0 or str(schema.field(index).type) != expected:
             raise pa.ArrowInvalid(f"the column {name} is not of type {expected}")
+    # Replaced, never changed: other threads may go through it.
+    _checked_schemas = (schema, *_checked_schemas[: _MAX_CHECKED - 1])
+
+
+_MAX_CHECKED = 16
+_checked_schemas: tuple[pa.Schema, ...] = ()
+"""Those found sound: the files of many ranks have the same one."""
 
 
 def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
@@ -142,8 +153,8 @@ class Part(NamedTuple):
         attempt: The attempt of its events.
         first_seq: Its lowest `seq`.
         last_seq: Its highest `seq`. Some numbers in between belong to events of other types.
-        rows: Number of events, which the names that earlier versions gave don't have: -1 if they
-            were not read.
+        rows: Number of events; -1 if it was not read, and the name doesn't have it: that of an
+            earlier version, or of a part with events of a type that isn't the folder's name.
         size_bytes: Size of the file; -1 if not read.
     """
 
@@ -233,19 +244,27 @@ def is_part_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def part_name(attempt: int, first_seq: int, last_seq: int, rows: int, copy: int = 0) -> str:
+def part_name(attempt: int, first_seq: int, last_seq: int, rows: int | None, copy: int = 0) -> str:
     """Return the file name of a part. Names sort in the order of the events.
 
     With the number of rows in the names, readers need not open the parts to know that none is
-    missing.
+    missing, nor to count the events of a type.
+
+    Args:
+        attempt: The attempt of its events.
+        first_seq: Their lowest `seq`.
+        last_seq: Their highest `seq`.
+        rows: Their number; None if any is of a type other than the folder's name.
+        copy: Distinguishes parts that would have the same name.
 
     >>> part_name(0, 17, 9999, 140)
     'part-a0000-000000000017-000000009999-n140.parquet'
     """
-    suffix = f"-{copy}" if copy else ""
-    return f"part-a{attempt:04d}-{first_seq:012d}-{last_seq:012d}-n{rows}{suffix}.parquet"
+    suffix = ("" if rows is None else f"-n{rows}") + (f"-{copy}" if copy else "")
+    return f"part-a{attempt:04d}-{first_seq:012d}-{last_seq:012d}{suffix}.parquet"
 
 
+@lru_cache(maxsize=256)
 def folder_name(event_type: str) -> str:
     """Return the name of the folder for the parts of an event type, valid for any type name.
 

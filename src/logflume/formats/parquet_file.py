@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from logflume.runs.safe_files import open_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,10 +38,53 @@ _VALUE_BYTES = 8
 """Of a number in memory, at most."""
 
 
-_MAX_KNOWN = 8
+_SMALL_BYTES = 2**18
+"""A file up to this size is read at once: each column would be a call to the system."""
 
-_KnownColumns: TypeAlias = "tuple[Any, frozenset[str] | None, tuple[list[int], list[int]]]"
-"""The schema of a file, names of columns, and the result of `_find_columns` for both."""
+_MAX_KNOWN = 16
+
+
+class _Columns:
+    """The columns of files with equal schemas.
+
+    The files of many ranks have the same columns. Going through them in each file takes as long as
+    reading it.
+
+    Args:
+        schema: Their schema.
+    """
+
+    known: ClassVar[tuple[_Columns, ...]] = ()
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self._numbers: dict[frozenset[str] | None, tuple[list[int], list[int]]] = {}
+
+    @classmethod
+    def of_file(cls, file: pq.ParquetFile) -> _Columns:
+        """Return the columns of a file."""
+        own = file.schema_arrow
+        found = next(
+            (one for one in cls.known if one.schema.equals(own, check_metadata=True)), None
+        )
+        if found is None:
+            found = cls(own)
+            # Replaced, never changed: other threads may go through it.
+            cls.known = (found, *cls.known[: _MAX_KNOWN - 1])
+        return found
+
+    def numbers(
+        self, footer: pq.FileMetaData, columns: Sequence[str] | None
+    ) -> tuple[list[int], list[int]]:
+        """Return the numbers of the Parquet columns of some columns: of texts, and of others."""
+        if not footer.num_row_groups:
+            return [], []
+        names = None if columns is None else frozenset(columns)
+        if names not in self._numbers:
+            if len(self._numbers) >= _MAX_KNOWN:
+                self._numbers = {}
+            self._numbers[names] = _find_columns(footer, names)
+        return self._numbers[names]
 
 
 class ParquetFile:
@@ -51,31 +95,32 @@ class ParquetFile:
 
     Attributes:
         metadata: Its footer.
-        schema_arrow: Its columns.
+        schema_arrow: Its columns: the same object for the files of many ranks.
 
     Raises:
         OSError: It is not a regular file, or has more than `MAX_ROWS` rows.
         pa.ArrowException: It is damaged.
     """
 
-    _known_columns: ClassVar[tuple[_KnownColumns, ...]] = ()
-    """Results of `_find_columns`: the files of many ranks have the same columns, and going through
-    them in each file takes as long as reading it."""
-
     def __init__(self, path: Path) -> None:
         # Not `read_table`, which takes a folder named `a=b`, such as a run's, for a partition
         # column.
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - fast
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
         self._path = path
-        self._file = pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
+        with open(path, "rb", opener=open_file) as file:
+            self._size_bytes = os.fstat(file.fileno()).st_size
+            source: Any = path
+            if self._size_bytes <= _SMALL_BYTES:
+                source = pa.BufferReader(file.read(_SMALL_BYTES))
+        self._file = pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True)
         self.metadata: pq.FileMetaData = self._file.metadata
-        self.schema_arrow: pa.Schema = self._file.schema_arrow
         if self.metadata.num_rows > MAX_ROWS:
             self.close()
             raise self._refusal(f"{self.metadata.num_rows:,} rows, of at most {MAX_ROWS:,}")
+        self._columns = _Columns.of_file(self._file)
+        self.schema_arrow: pa.Schema = self._columns.schema
 
     def __enter__(self) -> ParquetFile:
         return self
@@ -150,7 +195,7 @@ class ParquetFile:
                 yield batch
 
     def _max_bytes(self) -> int:
-        return max(LEAST_BYTES, MAX_RATIO * os.stat(self._path).st_size)  # noqa: PTH116 - fast
+        return max(LEAST_BYTES, MAX_RATIO * self._size_bytes)
 
     def _worst_bytes(self, columns: Sequence[str] | None, groups: Sequence[int]) -> list[int]:
         """Return the most bytes that some columns may take in memory, for each row group.
@@ -158,7 +203,7 @@ class ParquetFile:
         Raises:
             OSError: Their numbers alone, and the pages with their texts, exceed the limit.
         """
-        texts, numbers = self._column_numbers(columns)
+        texts, numbers = self._columns.numbers(self.metadata, columns)
         certain_bytes = 0
         worst = []
         for index in groups:
@@ -176,21 +221,6 @@ class ParquetFile:
         if certain_bytes > LEAST_BYTES and certain_bytes > self._max_bytes():
             raise self._refusal(_TOO_LARGE)
         return worst
-
-    def _column_numbers(self, columns: Sequence[str] | None) -> tuple[list[int], list[int]]:
-        """Return the numbers of the Parquet columns of some columns: of texts, and of others."""
-        if not self.metadata.num_row_groups:
-            return [], []
-        names = None if columns is None else frozenset(columns)
-        own = self.schema_arrow
-        for schema, known_names, found in ParquetFile._known_columns:
-            if known_names == names and schema.equals(own, check_metadata=True):
-                return found
-        found = _find_columns(self.metadata, names)
-        # Replaced, never changed: other threads may go through it.
-        known = ParquetFile._known_columns[: _MAX_KNOWN - 1]
-        ParquetFile._known_columns = ((own, names, found), *known)
-        return found
 
     def _refusal(self, problem: str) -> OSError:
         return OSError(errno.EFBIG, problem, str(self._path))

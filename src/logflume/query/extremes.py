@@ -1,4 +1,4 @@
-"""Which row groups of Parquet files may have the lowest or highest values of a column.
+"""Reads the events with the lowest or highest values of a column.
 
 The footer of a file has the limits of each column in each row group. So of a thousand files, most
 need not be read to find the twenty completions with the lowest rewards.
@@ -7,21 +7,35 @@ need not be read to find the twenty completions with the lowest rewards.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from logflume.formats.parquet_file import ParquetFile, column_paths
+from logflume.formats.parquet import open_part
+from logflume.formats.parquet_file import ParquetFile
+from logflume.query.columns import holds_numbers
+from logflume.query.part_files import (
+    THREADS,
+    KnownSchemas,
+    PartFile,
+    Prefilter,
+    ScanResult,
+    find_groups,
+    find_limits,
+    find_statistics,
+    map_in_threads,
+    read_groups,
+)
 
-__all__ = ["Extremes", "Key", "find_limits", "find_statistics"]
+__all__ = ["Extremes", "read_extremes"]
 
-Key: TypeAlias = tuple[float, float, str, float]
+_Key: TypeAlias = tuple[float, float, str, float]
 """The value (negative if the highest is first), the step, the run and the rank of an event. Events
 are sorted by these first."""
 
 
-_LOWEST: Key = (-math.inf, -math.inf, "", -math.inf)
+_LOWEST: _Key = (-math.inf, -math.inf, "", -math.inf)
 
 
 class Extremes(NamedTuple):
@@ -37,7 +51,7 @@ class Extremes(NamedTuple):
     size: int
     is_highest: bool
 
-    def keys(self, events: pa.Table) -> list[Key]:
+    def keys(self, events: pa.Table) -> list[_Key]:
         """Return the key of each event that has a value."""
         if self.column not in events.column_names:
             return []
@@ -53,7 +67,7 @@ class Extremes(NamedTuple):
             if value is not None
         ]
 
-    def bound(self, file: ParquetFile, group: int, run: str | None) -> Key | None:
+    def bound(self, file: ParquetFile, group: int, run: str | None) -> _Key | None:
         """Return a key that is not above that of any event in a row group.
 
         Args:
@@ -80,25 +94,76 @@ class Extremes(NamedTuple):
         )
 
 
-def find_statistics(file: ParquetFile, group: int, name: str) -> Any:
-    """Return the statistics of a column in a row group; None if there are none."""
-    number = _find_column(file.metadata, file.schema_arrow.get_field_index(name), name)
-    return None if number is None else file.metadata.row_group(group).column(number).statistics
+class _Candidate(NamedTuple):
+    """A row group that may have extreme events.
+
+    Attributes:
+        bound: A key that is not above that of any of its events.
+        number: The number of its file.
+        group: The number of the row group.
+    """
+
+    bound: _Key
+    number: int
+    group: int
 
 
-def find_limits(statistics: Any) -> tuple[Any, Any] | None:
-    """Return the lowest and the highest value, according to statistics; None if unknown."""
-    if statistics is None or not statistics.has_min_max:
+def read_extremes(
+    files: Sequence[PartFile], columns: KnownSchemas, select: Prefilter, extremes: Extremes
+) -> list[ScanResult] | None:
+    """Return the extreme events of each file, as far as they may be among those of all files.
+
+    Args:
+        files: The files.
+        columns: Which columns to read.
+        select: Returns the extreme ones of some events.
+        extremes: Which events these are.
+
+    Returns:
+        The results; None if the values aren't numbers in all files.
+    """
+
+    def open_file(numbered: tuple[int, PartFile]) -> tuple[pa.Schema, list[_Candidate]]:
+        number, file = numbered
+        with open_part(file.path) as opened:
+            schema, names = columns.find(opened.schema_arrow)
+            if extremes.column not in names or not _has_numbers(schema, extremes.column):
+                return schema, []
+            bounds = {
+                group: extremes.bound(opened, group, file.run)
+                for group in find_groups(opened, file.row_filter)
+            }
+        found = [_Candidate(bound, number, g) for g, bound in bounds.items() if bound is not None]
+        return schema, found
+
+    def read_group(candidate: _Candidate) -> pa.Table:
+        file = files[candidate.number]
+        with open_part(file.path) as opened:
+            return select(read_groups(opened, [candidate.group], file, columns))
+
+    outlines = map_in_threads(open_file, list(enumerate(files)))
+    if not all(_has_numbers(schema, extremes.column) for schema, _ in outlines):
         return None
-    low, high = statistics.min, statistics.max
-    return None if low != low or high != high else (low, high)
+    candidates = sorted(candidate for _, of_file in outlines for candidate in of_file)
+    events: list[list[pa.Table]] = [[] for _ in files]
+    keys: list[_Key] = []
+    start, count = 0, THREADS
+    while start < len(candidates):
+        if len(keys) == extremes.size and candidates[start].bound > keys[-1]:
+            break
+        chosen = candidates[start : start + count]
+        for candidate, found in zip(chosen, map_in_threads(read_group, chosen), strict=True):
+            events[candidate.number].append(found)
+            keys += extremes.keys(found)
+        keys = sorted(keys)[: extremes.size]
+        start, count = start + count, 2 * count
+    return [
+        ScanResult(schema, pa.concat_tables(of_file) if of_file else pa.table({}))
+        for (schema, _), of_file in zip(outlines, events, strict=True)
+    ]
 
 
-def _find_column(footer: pq.FileMetaData, index: int, name: str) -> int | None:
-    """Return the number of a Parquet column: that of the field, unless a struct is before it."""
-    if index < 0:
-        return None
-    first: Any = footer.row_group(0)
-    if index < footer.num_columns and first.column(index).path_in_schema == name:
-        return index
-    return next((n for n, path in enumerate(column_paths(footer)) if path == name), None)
+def _has_numbers(schema: pa.Schema, name: str) -> bool:
+    """Whether a column holds numbers, or doesn't exist."""
+    index = schema.get_field_index(name)
+    return index < 0 or holds_numbers(schema.field(index).type)

@@ -41,10 +41,16 @@ class Run(Questions):
     @property
     def info(self) -> RunSummary:
         """Summary of the run: status, times, versions, hyperparameters."""
-        from logflume.query.scan import retry_if_replaced
         from logflume.query.summary import summarize
 
-        return retry_if_replaced(lambda: summarize(self.folder))
+        return self._read(lambda runs: summarize(self.folder, runs[0].snapshots))
+
+    @property
+    def total_duration_s(self) -> float | None:
+        """The time that all attempts took, in seconds; None if nothing was recorded."""
+        from logflume.query.summary import find_total_duration_s
+
+        return self._read(lambda runs: find_total_duration_s(runs[0].snapshots))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the events of the journals, one after another.

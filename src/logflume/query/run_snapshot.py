@@ -10,8 +10,17 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from logflume.formats.journal import Line, open_journal, parse_line, read_lines, read_lines_from
-from logflume.formats.journal_lines import event_type_filter, find_step
+import orjson
+
+from logflume.formats.journal import (
+    Line,
+    find_event_type,
+    open_journal,
+    parse_line,
+    read_lines,
+    read_lines_from,
+)
+from logflume.formats.journal_lines import event_type_filter, find_step, find_type
 from logflume.formats.parquet import (
     Part,
     are_there,
@@ -157,6 +166,7 @@ class Snapshot:
         run: The name of the run; None if its id is unknown.
         rank: The rank of the writer; None if the names of its files don't have it.
         is_renamed: Whether that name differs from the run's id.
+        writer: As given.
 
     Raises:
         FileNotFoundError: A part was replaced in the meantime; a new snapshot may succeed.
@@ -166,10 +176,13 @@ class Snapshot:
         self.run = name or (None if writer.state is None else writer.state.run)
         self.rank = writer.rank if writer.has_known_rank else None
         self.is_renamed = name is not None
-        self._writer = writer
+        self.writer = writer
         self._parts: dict[str, list[Part]] = {}
+        self._paths: dict[str, list[Path]] = {}
         self._missing: MissingEvents | None = None
         self._kept_lines: list[Line] | None = None
+        self._kept_by_type: dict[bytes | None, list[Line]] = {}
+        self._line_counts: Counter[str] | None = None
         self._is_complete = False
         if writer.state is not None:
             self._is_complete = writer.is_complete and has_parts(writer.parquet)
@@ -180,23 +193,26 @@ class Snapshot:
 
     def _find_missing(self, state: RunState) -> None:
         """Find the events that Parquet lacks, although earlier attempts may have been complete."""
-        folder = self._writer.parquet
+        folder = self.writer.parquet
         self._parts = {table: list_parts(folder / table) for table in list_tables(folder)}
         recorded = state.parts.get(folder.name, {})
         is_as_recorded = all(
             are_there(names, self._parts.get(table, ())) for table, names in recorded.items()
         )
         complete = state.complete.get(folder.name, 0) if is_as_recorded else 0
-        self._missing = find_missing_events(self._writer, complete, self._parts)
+        self._missing = find_missing_events(self.writer, complete, self._parts)
+        self._paths = {}
+        self._kept_lines = self._line_counts = None
+        self._kept_by_type = {}
 
     def _check(self, table: str | None = None) -> None:
         """Notice that parts of a complete run are gone, of one table or of any."""
-        state = self._writer.state
+        state = self.writer.state
         if not self._is_complete or state is None:
             return
-        recorded = state.parts.get(self._writer.parquet.name, {})
+        recorded = state.parts.get(self.writer.parquet.name, {})
         for name in recorded if table is None else {table} & recorded.keys():
-            if not are_there(recorded[name], list_parts(self._writer.parquet / name)):
+            if not are_there(recorded[name], list_parts(self.writer.parquet / name)):
                 self._is_complete = False
                 self._find_missing(state)
                 return
@@ -209,18 +225,24 @@ class Snapshot:
     def count(self) -> Counter[str]:
         """Return the number of events of each type."""
         self._check()
-        counts = Counter(event["event"] for event in self._in_journal())
+        counts = self._count_lines()
         for table in self._tables():
-            for path in self._files(table):
-                # Only a name with `_` may stand for several types: see `folder_name`.
-                rows = Part.of_name(path.name).rows if "_" not in table else -1
-                counts += Counter({table: rows}) if rows >= 0 else count_values(path, "event")
+            for part in self._parts_of(table):
+                if part.rows >= 0:
+                    counts[table] += part.rows
+                else:
+                    counts += count_values(self.writer.parquet / table / part.name, "event")
         return counts
 
     def types(self) -> set[str]:
         """Return the types of the events."""
         self._check()
-        return {*self._tables(), *(event["event"] for event in self._in_journal())}
+        return {*self._tables(), *self._count_lines()}
+
+    def _count_lines(self) -> Counter[str]:
+        if self._line_counts is None:
+            self._line_counts = Counter(map(find_event_type, self._lines()))
+        return Counter(self._line_counts)
 
     def last_step(self) -> int | None:
         """Return the highest step of the events written last."""
@@ -241,33 +263,44 @@ class Snapshot:
 
     def _tables(self) -> list[str]:
         if self._is_complete:
-            return list_tables(self._writer.parquet)
+            return list_tables(self.writer.parquet)
         return list(self._parts) if self._missing is not None else []
 
     def _files(self, table: str) -> list[Path]:
-        """Return the Parquet files of a table: the same ones that `_missing` was computed from."""
+        if table not in self._paths or self._is_complete:
+            folder = self.writer.parquet / table
+            self._paths[table] = [folder / part.name for part in self._parts_of(table)]
+        return self._paths[table]
+
+    def _parts_of(self, table: str) -> Sequence[Part]:
+        """Return the Parquet parts of a table: the same ones that `_missing` was computed from."""
         if self._missing is None:
             return []
-        folder = self._writer.parquet / table
-        parts = list_parts(folder) if self._is_complete else self._parts.get(table, ())
-        return [folder / part.name for part in parts]
+        return (
+            list_parts(self.writer.parquet / table)
+            if self._is_complete
+            else self._parts.get(table, ())
+        )
 
-    def _in_journal(self, event_type: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield the events that Parquet lacks."""
+    def _in_journal(self, event_type: str) -> Iterator[dict[str, Any]]:
+        """Yield the events of a type that Parquet lacks."""
         lines = self._lines()
-        if event_type is not None:
+        if self._kept_lines is not None:
+            other = self._kept_by_type.get(None, ())
+            lines = [*self._kept_by_type.get(orjson.dumps(event_type), ()), *other]
+        else:
             may_match = event_type_filter(event_type)
             lines = (line for line in lines if may_match(line.raw))
-        return (e for e in map(parse_line, lines) if event_type is None or e["event"] == event_type)
+        return (event for event in map(parse_line, lines) if event["event"] == event_type)
 
     def _lines(self) -> Iterable[Line]:
         """Return the lines that Parquet lacks."""
         if self._kept_lines is not None:
             return self._kept_lines
         if self._missing is None:
-            lines = read_complete_lines(self._writer)
+            lines = read_complete_lines(self.writer)
         else:
-            lines = self._missing.read_lines(self._writer)
+            lines = self._missing.read_lines(self.writer)
         kept, kept_bytes = [], 0
         for line in lines:
             kept.append(line)
@@ -275,6 +308,8 @@ class Snapshot:
             if kept_bytes > _KEPT_BYTES:
                 return chain(kept, lines)
         self._kept_lines = kept
+        for line in kept:
+            self._kept_by_type.setdefault(find_type(line.raw), []).append(line)
         return kept
 
 

@@ -150,7 +150,9 @@ def count_events(runs: Sequence[RunFiles]) -> dict[str, int]:
     """Return the number of events of each type."""
     counts: Counter[str] = Counter()
     for run in runs:
-        of_run = sum((snapshot.count() for snapshot in run.snapshots), Counter())
+        of_run: Counter[str] = Counter()
+        for snapshot in run.snapshots:
+            of_run.update(snapshot.count())
         if run.latest_only:
             of_run = Counter({t: len(read_events([run], t, columns=["seq"])) for t in of_run})
         counts += of_run

@@ -11,7 +11,7 @@ import msgspec
 
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
-from logflume.runs.files import Writer, find_writers
+from logflume.runs.files import Writer
 from logflume.runs.status import status_of
 
 __all__ = ["RunSummary", "find_total_duration_s", "summarize"]
@@ -63,15 +63,14 @@ class RunSummary(msgspec.Struct, kw_only=True):
     config: dict[str, Any] = {}
 
 
-def summarize(folder: Path) -> RunSummary:
-    """Return the summary of the run in a folder.
+def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
+    """Return the summary of the run in a folder, given its files.
 
     Raises:
         RunError: A journal is damaged.
         FileNotFoundError: Files were replaced in the meantime; another try may succeed.
     """
-    writers = find_writers(folder)
-    snapshots = [Snapshot(writer) for writer in writers]
+    writers = [snapshot.writer for snapshot in snapshots]
     leading = [snapshots[index] for index in _find_leading(writers)]
     files = [RunFiles(leading, latest_only=False)]
     started = _of_latest(read_events(files, "run_started").to_pylist())
@@ -109,7 +108,7 @@ def summarize(folder: Path) -> RunSummary:
 _TIMED_TYPES = ("run_started", "run_finished", "training", "evaluation", "system")
 
 
-def find_total_duration_s(folder: Path) -> float | None:
+def find_total_duration_s(snapshots: Sequence[Snapshot]) -> float | None:
     """Return the time that all attempts took, in seconds; None if nothing was recorded.
 
     It is that of the run's lowest rank: all ranks of an attempt take equally long. An attempt that
@@ -119,10 +118,9 @@ def find_total_duration_s(folder: Path) -> float | None:
         RunError: A journal is damaged.
         FileNotFoundError: Files were replaced in the meantime; another try may succeed.
     """
-    writers = find_writers(folder)
-    lowest = min((writer.rank for writer in writers), default=0)
-    snapshots = [Snapshot(writer) for writer in writers if writer.rank == lowest]
-    files = [RunFiles(snapshots, latest_only=False)]
+    lowest = min((snapshot.writer.rank for snapshot in snapshots), default=0)
+    of_lowest = [snapshot for snapshot in snapshots if snapshot.writer.rank == lowest]
+    files = [RunFiles(of_lowest, latest_only=False)]
     limits: dict[int, tuple[datetime, datetime]] = {}
     for event_type in _TIMED_TYPES:
         rows = read_events(files, event_type, columns=["attempt", "timestamp"]).to_pydict()
