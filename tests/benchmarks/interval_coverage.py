@@ -16,7 +16,7 @@ from logflume.query.intervals import Clusters, bootstrap_intervals
 
 _RUNS = 4_000
 _SIZE = 8
-_PROMPTS = (8, 16, 32, 64, 128, 256)
+_PROMPTS = (8, 16, 32, 64, 128, 256, 512, 1_000)
 _CASES = {
     "any skill, k = 1": (1.0, 1.0, 1),
     "any skill, k = 4": (1.0, 1.0, 4),

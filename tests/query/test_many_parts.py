@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import logflume
@@ -28,3 +30,23 @@ def test_the_worst_of_many_parts(tmp_path: Path) -> None:
         assert [e["seq"] for e in expected] == [row["seq"] for row in rows]
         assert [e["model_output"] for e in expected] == [row["model_output"] for row in rows]
     logflume.shutdown()
+
+
+def test_types_that_share_a_folder(tmp_path: Path) -> None:
+    """Types whose names differ only in what a folder's name can't have are counted apart."""
+    run = start(tmp_path)
+    log = logflume.get_training_logger()
+    for batch in (["na_ve"], ["naïve", "na_ve"], ["naïve"], ["na_ve"]):
+        for event_type in batch:
+            log.info(event_type, x=1.0)
+        logflume.flush()
+    log.info("naïve", x=2.0)
+    live = shutil.copytree(run.folder, tmp_path / "live")
+    logflume.shutdown()
+    for folder in (live, run.folder):
+        opened = logflume.open_run(folder)
+        expected = Counter(event["event"] for event in opened)
+        assert {"naïve", "na_ve"} < expected.keys()
+        assert expected == opened.types()
+        for event_type in ("naïve", "na_ve"):
+            assert expected[event_type] == len(opened.events(event_type))

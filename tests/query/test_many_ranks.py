@@ -33,7 +33,16 @@ from tests.query.independent import journaled, without_nulls
 from tests.query.test_reading_property import as_journaled, as_text
 from tests.query.training_run import log_steps, start, write_run
 
+
+def ask_several(run: Run) -> list[Any]:
+    """Return the answers to what `logflume show` needs, as of one moment."""
+    now = run.at_one_moment()
+    metrics = now.metrics("reward", wide=True)
+    return [now.info, now.types(), metrics.to_pylist(), now.total_duration_s]
+
+
 QUESTIONS: dict[str, Callable[[Run], Any]] = {
+    "several together": ask_several,
     "info": lambda run: run.info,
     "types": lambda run: run.types(),
     "metrics": lambda run: run.metrics(),
@@ -124,6 +133,21 @@ def test_a_run_of_many_ranks_has_the_events_of_its_journals(runs: dict[int, Path
         assert expected == sorted(as_text(as_journaled(row)) for row in rows)
     assert (list(range(12)), 5) == (run.info.ranks, run.info.last_step)
     assert Counter(e["event"] for e in journaled(runs[12])) == run.types()
+
+
+def test_parts_that_are_replaced_between_two_questions(
+    runs: dict[int, Path], tmp_path: Path
+) -> None:
+    """Several questions together have the same answers as one by one, whatever becomes of files."""
+    folder = shutil.copytree(runs[3], tmp_path / "r")
+    run = logflume.open_run(folder)
+    one_by_one = [run.types(), run.metrics().to_pylist(), run.info.last_step]
+    now = run.at_one_moment()
+    answers: list[Any] = [now.types()]
+    for part in folder.glob("parquet*/*/*.parquet"):
+        part.rename(part.with_name(part.name.replace(".parquet", "-1.parquet")))
+    answers += [now.metrics().to_pylist(), now.info.last_step]
+    assert one_by_one == answers
 
 
 VALUES = st.one_of(st.floats(), st.text(max_size=5), st.lists(st.floats(), max_size=3))

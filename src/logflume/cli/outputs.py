@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,7 +33,6 @@ _WIDTH = 100
 _FRAME_WIDTH = 4
 _GAP = "   "
 _DEFAULT_COUNT = 5
-_SEARCHED = ("question", "prompt", "reasoning", "model_output", "answer")
 _LESS_OPTIONS = "FRX"
 """For `less`, as git does: end if everything fits, colours, and leave the text on the screen."""
 
@@ -92,11 +91,21 @@ def outputs(
     opened = open_one(run)
     by = "rewards/total" if sort == "reward" else f"rewards/{sort.removeprefix('rewards/')}"
     steps = parse_steps(step)
-    if (mode, group, grep) == (None, None, None):
-        rows = opened.outputs(steps=steps, correct=correct, worst=worst, best=best, by=by).arrow
-    else:
-        rows = opened.outputs(steps=steps, correct=correct).arrow
-        rows = _sorted(_filter(rows, mode, group, grep), worst, best, by)
+    chosen = {"mode": mode, "group": group}
+    groups = [{name: value for name, value in chosen.items() if value is not None}]
+    with _explained_grep():
+        rows = opened.outputs(
+            steps=steps,
+            correct=correct,
+            worst=worst,
+            best=best,
+            by=by,
+            search=grep,
+            regex=grep is not None,
+            groups=groups if groups != [{}] else None,
+        ).arrow
+    if not len(rows) and group is not None:
+        _check_groups(opened)
     if worst is None and best is None:
         rows = rows.slice(max(0, len(rows) - last))
     extra = _select_columns(rows, column or ())
@@ -115,56 +124,24 @@ def outputs(
     _show(target, panels, with_pager=pager)
 
 
-def _filter(rows: pa.Table, mode: Mode | None, group: int | None, grep: str | None) -> pa.Table:
-    """Return the completions of a mode and group whose texts match a regular expression.
-
-    Raises:
-        QueryError: It isn't a regular expression.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if mode is not None:
-        modes: Any = rows["mode"]
-        modes = pc.fill_null(modes, "train")
-        rows = rows.filter(pc.equal(modes, pa.scalar(mode)))
-    if group is not None:
-        if rows["group"].null_count == len(rows):
-            raise QueryError("--group: the completions of this run were logged without a group")
-        rows = rows.filter(pc.equal(rows["group"], pa.scalar(group)))
-    if grep is None:
-        return rows
-    matches: Any = pa.repeat(pa.scalar(False), len(rows))
+@contextmanager
+def _explained_grep() -> Iterator[None]:
+    """Let an error about the text to search for name the option."""
     try:
-        for name in _SEARCHED:
-            found: Any = pc.match_substring_regex(rows[name], grep)
-            matches = pc.or_(matches, pc.fill_null(found, False))
-    except pa.ArrowInvalid as error:
-        raise QueryError(f"--grep {grep!r}: {error}") from error
-    return rows.filter(matches)
+        yield
+    except QueryError as error:
+        raise QueryError(str(error).replace("search=", "--grep ", 1)) from error
 
 
-def _sorted(rows: pa.Table, worst: int | None, best: int | None, by: str) -> pa.Table:
-    """Return the worst or the best completions, as `Run.outputs` does.
+def _check_groups(run: Run) -> None:
+    """Check that completions have a group.
 
     Raises:
-        QueryError: There is no such reward, or both are requested.
+        QueryError: None has.
     """
-    import pyarrow.compute as pc
-
-    from logflume.query.columns import check
-
-    count = worst if worst is not None else best
-    if count is None:
-        return rows
-    if worst is not None and best is not None:
-        raise QueryError("outputs: worst and best can't be combined")
-    check([by], rows.column_names, "model_output")
-    values: Any = rows[by]
-    rows = rows.filter(pc.and_(pc.is_valid(values), pc.invert(pc.is_nan(values))))
-    order: Any = [(by, "ascending" if best is None else "descending")]
-    order += [(name, "ascending") for name in ("step", "run", "rank", "attempt", "seq")]
-    return rows.sort_by(order).slice(0, count)
+    groups = run.outputs(columns=["[g]roup"]).arrow
+    if all(column.null_count == len(groups) for column in groups.columns):
+        raise QueryError("--group: the completions of this run were logged without a group")
 
 
 def _select_columns(rows: pa.Table, patterns: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ __all__ = ["CompletionFilter", "read_completions", "read_in_one_pass"]
 
 _CORRECTNESS_COLUMNS = ["answer", "true_answer", "quality/correct*"]
 _TYPE = "model_output"
+_PROMPT = "prompt_id"
 
 
 class CompletionFilter(NamedTuple):
@@ -152,7 +153,7 @@ def _filter_columns(wanted: CompletionFilter) -> list[str]:
         columns += SEARCHED
     if wanted.groups is not None:
         columns += ["mode", *map(optional, ["generation", "group"])]
-        if any(isinstance(group, Mapping) for group in wanted.groups):
+        if any(isinstance(group, Mapping) and _PROMPT in group for group in wanted.groups):
             columns += [optional("prompt_id"), *TEXTS]
     return columns
 
@@ -220,7 +221,9 @@ def _is_in_groups(rows: pa.Table, groups: Sequence[int | Mapping[str, Any]]) -> 
         by_columns.setdefault(tuple(name for name in VISIT if name in group), []).append(group)
     for columns, same in by_columns.items():
         table = pa.Table.from_pylist([{name: one[name] for name in columns} for one in same])
-        of_row, of_group, _ = number_together(add_ids(rows), table, columns)
+        of_row, of_group, _ = number_together(
+            add_ids(rows) if _PROMPT in columns else rows, table, columns
+        )
         is_in |= np.isin(of_row, of_group)
     return pa.array(is_in)
 

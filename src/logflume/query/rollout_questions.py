@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from logflume.query.at_k import AtK
     from logflume.query.prompts import Change
     from logflume.query.row_filter import Steps
     from logflume.query.table import Table
     from logflume.query.visits import Mode
 
 __all__ = ["RolloutQuestions"]
+
+Criterion = TypeVar("Criterion")
 
 
 class RolloutQuestions:
@@ -218,10 +221,9 @@ class RolloutQuestions:
         Example:
             >>> run.pass_at([1, 4, 8], by=["step", "level"], mode="eval")
         """
-        from logflume.query.at_k import AtK, read_pass_at
+        from logflume.query.at_k import read_pass_at
 
-        at_k = AtK("pass_at", _sizes(k), _names(by), mode, seed)
-        return self._query(lambda read: read_pass_at(partial(read, steps=steps), at_k, solved))
+        return self._at_k(read_pass_at, "pass_at", solved, k, by, steps, mode, seed)
 
     def best_at(
         self,
@@ -251,10 +253,9 @@ class RolloutQuestions:
             QueryError: No group has k completions, or there is no such column.
             RunError: A journal is damaged.
         """
-        from logflume.query.at_k import AtK, read_best_at
+        from logflume.query.at_k import read_best_at
 
-        at_k = AtK("best_at", _sizes(k), _names(by), mode, seed)
-        return self._query(lambda read: read_best_at(partial(read, steps=steps), at_k, reward))
+        return self._at_k(read_best_at, "best_at", reward, k, by, steps, mode, seed)
 
     def majority_at(
         self,
@@ -288,10 +289,26 @@ class RolloutQuestions:
                 `by`, or `solved` is required.
             RunError: A journal is damaged.
         """
-        from logflume.query.at_k import AtK, read_majority_at
+        from logflume.query.at_k import read_majority_at
 
-        at_k = AtK("majority_at", _sizes(k), _names(by), mode, seed)
-        return self._query(lambda read: read_majority_at(partial(read, steps=steps), at_k, solved))
+        return self._at_k(read_majority_at, "majority_at", solved, k, by, steps, mode, seed)
+
+    def _at_k(
+        self,
+        read_at_k: Callable[[Callable[..., pa.Table], AtK, Criterion], pa.Table],
+        name: str,
+        criterion: Criterion,
+        k: int | Sequence[int],
+        by: str | Sequence[str],
+        steps: Steps,
+        mode: Mode | None,
+        seed: int,
+    ) -> Table:
+        """Run one of the queries about k completions; `criterion` is `solved`, or a reward."""
+        from logflume.query.at_k import AtK
+
+        at_k = AtK(name, [k] if isinstance(k, int) else list(k), _names(by), mode, seed)
+        return self._query(lambda read: read_at_k(partial(read, steps=steps), at_k, criterion))
 
     def throughput(self, *, steps: Steps = None) -> Table:
         """Return how fast the training is, and the share of each phase in a step.
@@ -323,7 +340,3 @@ class RolloutQuestions:
 
 def _names(by: str | Sequence[str]) -> list[str]:
     return [by] if isinstance(by, str) else list(by)
-
-
-def _sizes(k: int | Sequence[int]) -> list[int]:
-    return [k] if isinstance(k, int) else list(k)
