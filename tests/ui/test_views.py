@@ -196,6 +196,45 @@ def test_the_figures_of_groups_and_prompts_are_those_of_the_run(
         ] == texts(cells)[1:4]
 
 
+def test_each_of_many_completions_of_a_prompt_can_be_read(page: Page, rich_runs: Path) -> None:
+    """Also those that the answer about the prompt has only the figures of."""
+    logflume.initialize(CONFIG, run="many", dir=rich_runs)
+    for step in range(3):
+        for index in range(150):
+            logflume.get_model_logger().info(
+                "model_output",
+                step=step,
+                generation=step,
+                group=0,
+                index=index,
+                id=f"m-0-{step}-{index}",
+                prompt_id="one",
+                question="One question?",
+                model_output=f"Completion {index} of step {step}.",
+                **{"rewards/total": float(index % 7), "quality/correct": index % 7 == 6},
+            )
+    logflume.shutdown()
+    try:
+        page.open("#/run/many/prompt/one?a=1&ai=60", "[data-id='m-0-1-60'] pre")
+        page.tab.wait_for_selector("text=Completion 60 of step 1.")
+
+        assert "3 visits" in page.tab.locator(".facts").inner_text()
+        assert "450 completions" in page.tab.locator(".facts").inner_text()
+    finally:
+        shutil.rmtree(rich_runs / "many")
+
+
+def test_a_text_filters_by_the_address(page: Page) -> None:
+    """`filter=` in the address is the text that the field shows and the completions contain."""
+    page.open("#/run/rich/completions?step=16&filter=is+7", "[data-group]")
+
+    page.tab.wait_for_selector(".toolbar:has-text('7 completions in 3 of 4 groups match')")
+    assert "is 7" == page.tab.locator("#search").input_value()
+    page.tab.click("text=Clear")
+    page.tab.wait_for_selector(".toolbar:has-text('4 groups, mean reward')")
+    assert "" == page.tab.locator("#search").input_value()
+
+
 def test_the_map_leads_to_a_prompt(page: Page) -> None:
     """A row of the map is a prompt; it has as many as the list."""
     page.open("#/run/rich/prompts?view=map&sort=first_step", "[data-map] canvas")
