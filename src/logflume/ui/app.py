@@ -135,8 +135,8 @@ def _salvaging(answer: Answer, folders: RunFolders) -> Answer:
         except UnknownRunError:
             raise
         except RunError as error:
-            runs = query.getlist("run")
-            if not any([folders.note_damage(name, str(error)) for name in runs]):
+            noted = [folders.note_damage(run, str(error)) for run in query.getlist("run")]
+            if not any(noted):
                 raise
             return answer(query)
 
