@@ -13,9 +13,9 @@ from tests.ui.hostile_run import log_hostile_run
 from tests.ui.rich_runs import log_rich_runs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, started once."""
+    """Chromium. Its event loop runs until it is closed, so that other modules have their own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as run:

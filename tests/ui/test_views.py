@@ -157,9 +157,8 @@ def test_a_function_and_a_column_filter_completions(page: Page, rich_runs: Path)
     page.open("#/run/rich/completions?step=16", "[data-group]")
     page.tab.select_option("select[aria-label='Reward function']", "rewards/right")
     page.tab.click(".histogram button:last-child")
-    page.tab.wait_for_selector("text=completions in")
     expected = len(run.outputs(steps=16, min_reward=1.9, by="rewards/right"))
-    assert f"{expected} completions in" in page.tab.locator(".toolbar").inner_text()
+    page.tab.wait_for_selector(f".toolbar:has-text('{expected} completions in')")
 
     page.tab.click(".condition summary")
     page.tab.wait_for_selector("option[value=completion_tokens]", state="attached")
@@ -171,6 +170,30 @@ def test_a_function_and_a_column_filter_completions(page: Page, rich_runs: Path)
     expected = len(run.outputs(steps=16, where='completion_tokens > 10 and "rewards/right" = 2'))
     page.tab.wait_for_selector(f"text={expected} completions in")
     assert 'where="completion_tokens"+>+10' in page.tab.evaluate("decodeURIComponent(location)")
+
+
+def test_the_figures_of_groups_and_prompts_are_those_of_the_run(
+    page: Page, rich_runs: Path
+) -> None:
+    """What the lists show is what `groups` and `prompts` return."""
+    run = logflume.open_run(rich_runs / "rich")
+    rows = page.open("#/run/rich/completions?step=8", "[data-group]")
+    shown = [" ".join(texts(row.locator(".solved, .mean"))) for row in rows.all()]
+    expected = [
+        f"{row['solved']}/{row['completions']} solved {row['reward_mean']:g} "
+        f"± {row['reward_std']:.4g}"
+        for row in run.groups(steps=8).to_pylist()
+    ]
+    assert expected == shown
+
+    rows = page.open("#/run/rich/prompts", "[data-prompt]")
+    for row in run.prompts().to_pylist():
+        cells = page.tab.locator(f"[data-prompt={row['prompt_id']}] td")
+        assert [
+            str(row["visits"]),
+            f"{row['solve_rate']:.0%}".replace("%", " %"),
+            f"{row['first']:.0%} → {row['latest']:.0%}".replace("%", " %"),
+        ] == texts(cells)[1:4]
 
 
 def test_the_map_leads_to_a_prompt(page: Page) -> None:
@@ -227,10 +250,8 @@ def test_marks_name_attempts_and_findings(page: Page) -> None:
 
     over.hover(position={"x": box["width"] * (13 - 1) / (STEPS - 1), "y": 30})
 
-    page.tab.wait_for_selector("[data-metric=loss] .at:has-text('step 13')")
-    assert "attempt 1 starts" in page.tab.locator("[data-metric=loss] .at").inner_text()
-    linked = page.tab.locator("[data-metric=reward] .at").inner_text()
-    assert linked.startswith("step 13")
+    page.tab.wait_for_selector("[data-metric=loss] .at:has-text('step 13 · attempt 1 starts')")
+    page.tab.wait_for_selector("[data-metric=reward] .at:has-text('step 13')")
 
 
 def test_a_zoom_stays_when_a_step_is_logged(page: Page, rich_runs: Path) -> None:

@@ -47,7 +47,7 @@ export async function get(name, params = {}, signal) {
  * @param {Record<string, unknown>} params
  * @param {unknown} [version]
  * @param {boolean} [isRare] Whether it may be older than the rest: a summary of a whole run.
- * @returns {{data: any, error: string | null, isLoading: boolean}}
+ * @returns {{data: any, error: string | null, isLoading: boolean, isCurrent: boolean}} Current: of these parameters.
  */
 export function useAnswer(name, params, version, isRare = false) {
   const key = name === null ? null : apiUrl(name, params);
@@ -82,7 +82,8 @@ export function useAnswer(name, params, version, isRare = false) {
     );
     return () => aborter.abort();
   }, [key, version]);
-  return key === null ? { data: null, error: null, isLoading: false } : state;
+  if (key === null) return { data: null, error: null, isLoading: false, isCurrent: true };
+  return { ...state, isCurrent: state.key === key };
 }
 
 /** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */

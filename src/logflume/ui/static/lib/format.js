@@ -1,14 +1,17 @@
 /** Numbers, times and texts as the page shows them. */
 
-/** @param {unknown} value Up to four significant digits, or what isn't a number as it is. */
-export function number(value) {
+/**
+ * @param {unknown} value What isn't a number is shown as it is.
+ * @param {number} [digits] The maximum of significant digits.
+ */
+export function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return visible(String(value));
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return value.toLocaleString("en-US");
   const size = Math.abs(value);
   if (size < 1e-12) return "0"; // what is left of a difference of equal numbers
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(2).replace("e+", "e");
-  return String(Number(value.toPrecision(4)));
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(Math.max(2, digits - 2)).replace("e+", "e");
+  return String(Number(value.toPrecision(digits)));
 }
 
 const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });

@@ -78,7 +78,7 @@ export function onAxis(axis, series) {
     // A curve has one value at each place.
     .filter(({ at }, i, all) => i === all.length - 1 || all[i + 1].at !== at);
   const pick = (values) => values && order.map(({ i }) => values[i]);
-  const band = series.band && [pick(series.band[0]), pick(series.band[1])];
+  const band = /** @type {Series["band"]} */ (series.band && [pick(series.band[0]), pick(series.band[1])]);
   return { ...series, x: order.map(({ at }) => at), y: pick(series.y), band };
 }
 

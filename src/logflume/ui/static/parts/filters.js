@@ -45,7 +45,7 @@ export function Filters({ run, step, query, functions, rewards, hasTools }) {
     setQuery(Object.fromEntries([...FILTERS, "all"].map((name) => [name, ""])));
   };
   return html`<div class="filters">
-    <div class="text"><input type="search" value=${text} placeholder="Text in completion or prompt  ( / )"
+    <div class="text"><input type="search" value=${text} placeholder="Search text  ( / )"
       aria-label="Search text" id="search" onInput=${(event) => setText(event.target.value)} /></div>
     ${check("regex", "regex")}
     <select aria-label="Correctness" value=${query.correct ?? ""} onChange=${(event) => setQuery({ correct: event.target.value })}>

@@ -39,6 +39,10 @@ import { compact, duration, number, visible } from "../lib/format.js";
 
 const CLICK_PIXELS = 4;
 const DOUBLE_CLICK_MS = 300;
+const DAY_S = 86_400;
+const DIGIT_PIXELS = 6.5;
+const MIN_LABEL_PIXELS = 48;
+const MAX_LABEL_PIXELS = 100;
 const MARK_PIXELS = 6;
 const MARK_COLORS = { attempt: "--muted", info: "--accent", warning: "--warning", critical: "--critical", part: "--text" };
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
@@ -124,7 +128,7 @@ export class Plot {
         bind: { mousedown: onMouseDown, dblclick: onDoubleClick },
       },
       scales: { x: { time: options.axis === "time" }, y: options.isLog ? { distr: 3 } : { range: rangeOf } },
-      axes: [axis({ size: 24, space: 60, values: X_LABELS[options.axis] }), axis({ size: 48, space: 28, values: numbers })],
+      axes: [axis({ size: 24, space: 60, values: X_LABELS[options.axis] }), axis({ size: widthOf, space: 28, values: numbers })],
       hooks: {
         draw: [(u) => drawMarks(u, this.view.marks)],
         setCursor: [() => this.showReading()],
@@ -233,20 +237,40 @@ function axis(more) {
   };
 }
 
-function numbers(_u, values) {
-  return values.map((value) => (value === null ? "" : number(value)));
+/** As many digits as the labels need to differ. */
+function numbers(_u, values, _axis, _space, increment) {
+  const largest = Math.max(...values.map((value) => Math.abs(value ?? 0)));
+  const digits = Math.min(12, Math.ceil(Math.log10(largest / increment)) + 1);
+  return values.map((value) => (value === null ? "" : number(value, Math.max(4, digits))));
+}
+
+/** The width that labels need, in pixels. */
+function widthOf(_u, labels) {
+  const longest = Math.max(0, ...(labels ?? []).map((label) => label.length));
+  return Math.min(MAX_LABEL_PIXELS, Math.max(MIN_LABEL_PIXELS, longest * DIGIT_PIXELS + 12));
 }
 
 const X_LABELS = {
   step: numbers,
-  time: undefined, // uPlot's dates
+  time: clocks,
   elapsed: (_u, values) => values.map((value) => (value === null ? "" : duration(value))),
   tokens: (_u, values) => values.map((value) => (value === null ? "" : compact(value))),
 };
 
+/** Seconds since the epoch as times of a day, or as days, as far apart as the labels are. */
+function clocks(_u, values, _axis, _space, increment) {
+  const [from, to] = increment >= DAY_S ? [5, 10] : increment >= 60 ? [11, 16] : [11, 19];
+  return values.map((value) => (value === null ? "" : localTime(value).slice(from, to)));
+}
+
+/** A time in ISO 8601, in the zone of the browser. @param {number} seconds */
+function localTime(seconds) {
+  return new Date(seconds * 1000).toLocaleString("sv-SE");
+}
+
 /** A place on the axis as text. @param {number} x @param {Options["axis"]} axisName */
 function placeText(x, axisName) {
-  if (axisName === "time") return new Date(x * 1000).toLocaleString("sv-SE").slice(5, 19);
+  if (axisName === "time") return localTime(x);
   if (axisName === "elapsed") return duration(x);
   return axisName === "tokens" ? `${compact(x)} tokens` : `step ${number(x)}`;
 }

@@ -37,7 +37,7 @@ export function Tokens({ run, id, step, measure }) {
   const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
   return html`<div data-tokens=${id}>
     <pre class="tokens" dir="auto">${texts.map((text, i) => html`<span key=${i} class=${data.mask?.[i] === 0 ? "masked" : ""}
-      style=${{ background: shown ? colorOf(values[i], shown) : undefined }} title=${titleOf(data, i)}>${withBreaks(text)}</span>`)}</pre>
+      style=${{ background: shown && data.mask?.[i] !== 0 ? colorOf(values[i], shown) : undefined }} title=${titleOf(data, i)}>${withBreaks(text)}</span>`)}</pre>
     <p class="muted small">${shown
       ? `${MEASURES[shown].title}${shown === measure ? "" : " (the other was not recorded)"}: mean ${number(own.length ? mean : null)}`
       : "The trainer knew no probabilities of these tokens."}${data.mask?.includes(0) ? " · grey: not the model's own" : ""}${

@@ -49,7 +49,7 @@ export function Completions({ run, query, version }) {
     <div class="toolbar"><${Stepper} steps=${steps} step=${step} isFixed=${Boolean(query.step)} />
       ${modes.length > 1 && html`<span class="segments">${modes.map((one) => html`<button key=${one}
         aria-pressed=${one === mode} onClick=${() => setQuery({ mode: one, step: "", group: "", id: "" })}>${one === "eval" ? "evaluation" : "training"}</button>`)}</span>`}
-      ${listed.data && !isWide && html`<${Totals} groups=${groups} of=${listed.data.of} isFiltered=${isFiltered} />`}
+      ${listed.data && !isWide && html`<${Totals} groups=${groups} of=${listed.data.of} isFiltered=${isFiltered} isCurrent=${listed.isCurrent} />`}
       ${isFiltered && html`<span class="segments">
         <button aria-pressed=${!isWide} onClick=${() => setQuery({ all: "" })}>this step</button>
         <button aria-pressed=${isWide} onClick=${() => setQuery({ all: "1" })}>all steps</button></span>`}
@@ -88,7 +88,8 @@ function Stepper({ steps, step, isFixed }) {
   </div>`;
 }
 
-function Totals({ groups, of, isFiltered }) {
+function Totals({ groups, of, isFiltered, isCurrent }) {
+  if (!isCurrent) return html`<span class="muted">reading …</span>`;
   const rewards = groups.flatMap((group) => group.outputs.map((one) => one.reward)).filter((r) => typeof r === "number");
   const mean = rewards.reduce((sum, reward) => sum + reward, 0) / rewards.length;
   const dead = groups.filter((group) => group.signal === false).length;
