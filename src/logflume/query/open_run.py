@@ -44,7 +44,7 @@ class Run(Questions):
         from logflume.query.scan import retry_if_replaced
         from logflume.query.summary import summarize
 
-        return retry_if_replaced(lambda: summarize(self.folder))
+        return retry_if_replaced(lambda: summarize(self.folder, is_salvaged=self._is_salvaged))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yield the events of the journals, one after another.

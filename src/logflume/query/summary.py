@@ -58,15 +58,19 @@ class RunSummary(msgspec.Struct, kw_only=True):
     config: dict[str, Any] = {}
 
 
-def summarize(folder: Path) -> RunSummary:
+def summarize(folder: Path, *, is_salvaged: bool = False) -> RunSummary:
     """Return the summary of the run in a folder.
+
+    Args:
+        folder: The run's folder.
+        is_salvaged: Whether to return what is left of damaged files, instead of an error.
 
     Raises:
         RunError: A journal is damaged.
         FileNotFoundError: Files were replaced in the meantime; another try may succeed.
     """
     writers = find_writers(folder)
-    snapshots = [Snapshot(writer) for writer in writers]
+    snapshots = [Snapshot(writer, is_salvaged=is_salvaged) for writer in writers]
     leading = [snapshots[index] for index in _find_leading(writers)]
     files = [RunFiles(leading, latest_only=False)]
     started = _of_latest(read_events(files, "run_started").to_pylist())
