@@ -58,16 +58,17 @@ class RunFolders:
         return Run(folder) if self._damage_of(folder) is None else Run(folder).salvaged()
 
     def note_damage(self, name: str, message: str) -> bool:
-        """Note that a run is damaged; return whether that was not known yet.
+        """Note that a run is damaged; return whether it is.
 
         Args:
             name: The run's id.
             message: What is damaged, with the path. That of another run is ignored.
         """
         folder = self._folder_of(name)
-        if str(folder) not in message or self._damage_of(folder) is not None:
+        if str(folder) not in message:
             return False
-        self._damages[folder] = version_of(folder), message
+        if self._damage_of(folder) is None:
+            self._damages[folder] = version_of(folder), message
         return True
 
     def find_damage(self, name: str) -> str | None:
