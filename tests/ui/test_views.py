@@ -106,6 +106,13 @@ def test_a_step_without_completions_leads_to_the_nearest(page: Page) -> None:
     assert "step 8" == page.tab.locator(".stepper output").inner_text()
 
 
+def test_an_id_in_the_address_leads_to_its_step(page: Page) -> None:
+    """A completion that is named without its step is selected in its group."""
+    page.open("#/run/rich/completions?id=r-0-8-10", "[data-id='r-0-8-10'][aria-current]")
+
+    assert "step 8" == page.tab.locator(".stepper output").inner_text()
+
+
 def test_system_and_ranks_are_shown(page: Page) -> None:
     """Each GPU has a line, and the slowest rank its name."""
     page.open("#/run/rich", "[data-section=ranks]")
