@@ -38,7 +38,7 @@ export function Completions({ run, query, version }) {
     groups.find((group) => group.key === query.group) ??
     groups.find((group) => query.id && group.outputs.some((one) => one.id === query.id));
   const functions = useMemo(() => functionsOf(outputs, reward), [listed.data, reward]);
-  useKeys({ run, query, steps, step, groups, open });
+  useKeys({ steps, step, groups, open });
   if (known.error) return html`<${ErrorLine} text=${known.error} />`;
   if (!known.data) return null;
   if (!hasStep) {
