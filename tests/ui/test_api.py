@@ -144,7 +144,6 @@ def test_findings_and_messages_are_answered(client: Any) -> None:
         ("/api/run?run=secret", 404),
         ("/api/run?run=../outside/secret", 404),
         ("/api/run?run=link", 404),
-        ("/api/run?run=damaged", 422),
         ("/api/run", 422),
         ("/api/groups?run=hostile&step=x", 422),
         ("/api/groups?run=hostile&step=1&search=(&regex=1", 422),
@@ -161,6 +160,14 @@ def test_what_does_not_exist_is_refused(client: Any, url: str, status: int) -> N
     assert status == answer.status_code
     assert "Traceback" not in answer.text
     assert "structlog" not in answer.text
+
+
+def test_a_damaged_run_says_so(client: Any) -> None:
+    """What is left of it is shown, with the place of the damage."""
+    answer = client.get("/api/run?run=damaged").json()
+
+    assert "events.jsonl, line" in answer["damage"]
+    assert "model_output" in answer["events"]
 
 
 def test_an_empty_run_shows_what_it_has(client: Any) -> None:

@@ -102,24 +102,53 @@ def test_the_list_shows_runs_as_they_are(page: Page) -> None:
 
 
 def test_a_step_appears_without_reloading(page: Page, runs: Path) -> None:
-    """A live run's next step is on the page soon, and the opened group stays open."""
+    """A live run's next step is on the page, and scroll, filter, selection and group stay."""
     logflume.initialize(CONFIG, run="live", dir=runs)
     try:
         log_step(1)
         logflume.flush()
-        page.open("#/run/live/completions?step=1&group=0", "[data-id]")
-        page.tab.evaluate("window.same = true")
+        page.tab.set_viewport_size({"width": 900, "height": 400})
+        page.open(
+            "#/run/live/completions?step=1&group=0&id=w-0-101&max=9", "[data-id][aria-current]"
+        )
+        page.tab.evaluate("window.same = true; window.scrollTo(0, 120)")
+        page.tab.focus("#search")
+        before = page.tab.evaluate("[location.href, scrollY, document.activeElement.id]")
 
         log_step(2)
         logflume.flush()
 
         page.tab.wait_for_selector("input[type=range][max='1']", timeout=10_000)
         assert page.tab.evaluate("window.same")
+        assert before == page.tab.evaluate("[location.href, scrollY, document.activeElement.id]")
         assert SIZE == page.tab.locator("[data-id]").count()
-        assert page.tab.locator("text=step 1").count() >= 1
+        assert 1 == page.tab.locator("[data-id='w-0-101'][aria-current]").count()
     finally:
         logflume.shutdown()
         shutil.rmtree(runs / "live")
+
+
+def test_a_search_of_all_steps_shows_what_it_finds(page: Page) -> None:
+    """The newest completions come first, and typing on replaces the search."""
+    page.open("#/run/hostile/completions?search=therefore&all=1", "[data-id]")
+    page.tab.wait_for_selector(f"text={STEPS * GROUPS * SIZE} completions match")
+    assert "step 3" in page.tab.locator("[data-id]").first.inner_text()
+
+    page.tab.fill("#search", "THEREFORE 2")
+
+    page.tab.wait_for_selector(f"text={STEPS * GROUPS} completions match")
+    assert STEPS * GROUPS == page.tab.locator("[data-id]").count()
+    assert {"therefore 2"} == set(page.tab.locator("[data-id] .mono mark").all_inner_texts())
+    page.tab.fill("#search", "nowhere")
+    page.tab.wait_for_selector("text=No completion of this run matches.")
+    assert [] == page.errors
+
+
+def test_a_damaged_run_shows_what_is_left(page: Page) -> None:
+    """The damage is named above the curves of the rest."""
+    page.open("#/run/damaged", "[data-metric=reward]")
+
+    assert "This is what is left." in page.tab.locator("[role=alert]").inner_text()
 
 
 def test_steps_of_the_page_are_those_of_the_run(page: Page) -> None:

@@ -76,6 +76,92 @@ def test_elsewhere_the_token_is_required(runs: Path) -> None:
     assert 200 == client.get("/api/runs").status_code
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/../app.py",
+            "/%2e%2e/app.py",
+            "/..%2fapp.py",
+            "/..%5capp.py",
+            "/%2e%2e%2f%2e%2e%2fapp.py",
+        ),
+        *("//etc/passwd", "/%2fetc%2fpasswd", "/etc/passwd", "/./../app.py", "/lib/../../app.py"),
+        *("/app.js%00.py", "/%00", "/static/../app.py", "/con", "/" + "a" * 5_000),
+        *("/api/../app.py", "/api/run/../../app.py", "/api/", "/api/nothing", "/api/run%2f"),
+    ],
+)
+def test_no_path_leads_out_of_the_page(runs: Path, path: str) -> None:
+    """Whatever a path is encoded as, only the files of the page are answered."""
+    answer = client_of(runs).get(f"http://127.0.0.1:6008{path}")
+
+    assert 404 == answer.status_code
+    assert "import" not in answer.text
+    assert "root:" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "1; copy (select 1) to '{file}'",
+        "exists (select * from read_text('/etc/passwd'))",
+        "model_output = (select content from read_text('/etc/passwd'))",
+        "true) union all select * from read_csv('/etc/passwd') --",
+        "step in (select 1 from 'http://127.0.0.1:9/x.parquet')",
+        "1; attach '{file}' as x",
+        "1; set enable_external_access = true",
+        "getenv('HOME') is not null",
+    ],
+)
+@pytest.mark.parametrize("view", ["groups", "search"])
+def test_a_condition_reads_and_writes_no_file(
+    runs: Path, tmp_path: Path, where: str, view: str
+) -> None:
+    """SQL in a request is one condition on the completions of the run."""
+    file = tmp_path / "written"
+    params = {"run": "hostile", "step": "2", "where": where.format(file=file)}
+
+    answer = client_of(runs).get(f"/api/{view}", params=params)
+
+    assert 422 == answer.status_code
+    assert answer.json()["error"]
+    assert "root:" not in answer.text
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("view", "params"),
+    [
+        ("search", {"search": "(y+)+$", "regex": "1"}),
+        ("search", {"search": "(.*){50}z", "regex": "1"}),
+        ("search", {"search": "y{1000}{1000}", "regex": "1"}),
+        ("search", {"search": "x" * 60_000}),
+        ("search", {"search": "a|" * 5_000, "regex": "1"}),
+        ("search", {"search": "\0\ud7ff\U0010ffff"}),
+        ("search", {"last": "9" * 30}),
+        ("search", {"last": "9223372036854775807", "skip": "-9"}),
+        ("groups", {"step": "9" * 5_000}),
+        ("groups", {"step": "-1", "min": "nan", "max": "1e999"}),
+        ("groups", {"step": "2", "reward": "model_output", "min": "0"}),
+        ("groups", {"step": "2", "mode": "<script>"}),
+        ("curves", {"name": "x" * 60_000}),
+        ("curves", {"name": "*"}),
+        ("prompts", {"solved": "nan", "first": "3", "last": "1"}),
+        ("prompt", {"prompt": "x" * 60_000}),
+        ("pass_at", {"k": "1e300"}),
+        ("pass_at", {"k": "-1", "solved": "inf"}),
+        ("text", {"step": "2", "id": "w-0-200", "field": "../model_output"}),
+        ("run", {"run": "x" * 60_000}),
+    ],
+)
+def test_odd_requests_are_answered(runs: Path, view: str, params: dict[str, str]) -> None:
+    """No parameter makes the server fail, or take longer than the texts are long."""
+    answer = client_of(runs).get(f"/api/{view}", params={"run": "hostile", **params})
+
+    assert answer.status_code in (200, 404, 422), answer.text
+    assert "Traceback" not in answer.text
+
+
 def test_vendored_files_are_on_record() -> None:
     """Each vendored file has the checksum in the list, so it is the published one."""
     listed = (_STATIC / "vendor" / "VENDOR.md").read_text()

@@ -230,7 +230,7 @@ def _in_order(points: pa.Table, keys: Sequence[str]) -> pa.Table:
 
 def _are_disjoint(tables: Sequence[pa.Table], keys: Sequence[str]) -> bool:
     """Whether no curve has points of several types: they share no column in the same mode."""
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, Any]] = set()
     for table in tables:
         modes = pc.unique(table["mode"]).to_pylist()
         own = {(name, mode) for name in table.column_names if name not in keys for mode in modes}

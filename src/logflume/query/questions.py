@@ -45,6 +45,7 @@ class Questions(RolloutQuestions):
         self._folders = folders
         self._pinned_files: list[RunFiles] | None = None
         self._is_pinned = False
+        self._is_salvaged = False
 
     def pinned(self) -> Self:
         """Return the same runs, for several queries of one moment.
@@ -55,6 +56,17 @@ class Questions(RolloutQuestions):
         """
         other = copy(self)
         other._is_pinned = True
+        return other
+
+    def salvaged(self) -> Self:
+        """Return the same runs, for reading what is left of those whose files are damaged.
+
+        Queries are then answered from the journals alone, without the lines that are no events, and
+        without the rest of files that can't be read. They don't say what is missing: `logflume
+        doctor` does.
+        """
+        other = copy(self)
+        other._is_salvaged = True
         return other
 
     def types(self) -> dict[str, int]:
@@ -383,7 +395,8 @@ class Questions(RolloutQuestions):
         for folder, writers, run in zip(self._folders, writers_by_run, ids, strict=True):
             name = str(folder) if run is not None and counts[run] > 1 else None
             latest_only = self.attempts == "current" and is_continued(writers)
-            runs.append(RunFiles([Snapshot(writer, name) for writer in writers], latest_only))
+            snapshots = [Snapshot(one, name, is_salvaged=self._is_salvaged) for one in writers]
+            runs.append(RunFiles(snapshots, latest_only))
         return runs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import chain, pairwise
 from math import inf
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from logflume.exceptions import RunError
 from logflume.formats.journal import (
     Line,
     find_event_type,
@@ -20,7 +21,12 @@ from logflume.formats.journal import (
     read_lines,
     read_lines_from,
 )
-from logflume.formats.journal_lines import event_type_filter, find_step, find_type
+from logflume.formats.journal_lines import (
+    event_type_filter,
+    find_step,
+    find_type,
+    parse_event,
+)
 from logflume.formats.parquet import (
     Part,
     are_there,
@@ -161,6 +167,8 @@ class Snapshot:
     Args:
         writer: The writer.
         name: The name of the run in query results; None: its id. Two runs may have the same id.
+        is_salvaged: Whether to return what is left of damaged files: the lines of the journal that
+            are events.
 
     Attributes:
         run: The name of the run; None if its id is unknown.
@@ -172,7 +180,9 @@ class Snapshot:
         FileNotFoundError: A part was replaced in the meantime; a new snapshot may succeed.
     """
 
-    def __init__(self, writer: Writer, name: str | None = None) -> None:
+    def __init__(
+        self, writer: Writer, name: str | None = None, *, is_salvaged: bool = False
+    ) -> None:
         self.run = name or (None if writer.state is None else writer.state.run)
         self.rank = writer.rank if writer.has_known_rank else None
         self.is_renamed = name is not None
@@ -184,7 +194,8 @@ class Snapshot:
         self._kept_by_type: dict[bytes | None, list[Line]] = {}
         self._line_counts: Counter[str] | None = None
         self._is_complete = False
-        if writer.state is not None:
+        self._is_salvaged = is_salvaged
+        if writer.state is not None and not is_salvaged:
             self._is_complete = writer.is_complete and has_parts(writer.parquet)
             if self._is_complete:
                 self._missing = MissingEvents({})
@@ -241,7 +252,11 @@ class Snapshot:
 
     def _count_lines(self) -> Counter[str]:
         if self._line_counts is None:
-            self._line_counts = Counter(map(find_event_type, self._lines()))
+            lines = self._lines()
+            if self._is_salvaged:
+                self._line_counts = Counter(event["event"] for event in _parse_readable(lines))
+            else:
+                self._line_counts = Counter(map(find_event_type, lines))
         return Counter(self._line_counts)
 
     def last_step(self) -> int | None:
@@ -291,13 +306,16 @@ class Snapshot:
         else:
             may_match = event_type_filter(event_type)
             lines = (line for line in lines if may_match(line.raw))
-        return (event for event in map(parse_line, lines) if event["event"] == event_type)
+        events = _parse_readable(lines) if self._is_salvaged else map(parse_line, lines)
+        return (event for event in events if event["event"] == event_type)
 
     def _lines(self) -> Iterable[Line]:
         """Return the lines that Parquet lacks."""
         if self._kept_lines is not None:
             return self._kept_lines
-        if self._missing is None:
+        if self._is_salvaged:
+            lines = _read_readable(self.writer)
+        elif self._missing is None:
             lines = read_complete_lines(self.writer)
         else:
             lines = self._missing.read_lines(self.writer)
@@ -317,6 +335,21 @@ def read_complete_lines(writer: Writer) -> Iterator[Line]:
     """Yield the lines of a writer's journal, except an incomplete last one."""
     with ExitStack() as stack:
         yield from (line for line in read_lines(open_journal(writer, stack)) if line.is_complete)
+
+
+def _read_readable(writer: Writer) -> Iterator[Line]:
+    """Yield the lines of a journal, as far as its files can be read."""
+    with ExitStack() as stack, suppress(RunError):
+        for file in open_journal(writer, stack):
+            with suppress(RunError):
+                yield from (line for line in read_lines([file]) if line.is_complete)
+
+
+def _parse_readable(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
+    """Yield the events of the lines that have one."""
+    for line in lines:
+        with suppress(ValueError):
+            yield parse_event(line.raw)
 
 
 def read_journal(writer: Writer) -> Iterator[dict[str, Any]]:

@@ -64,7 +64,11 @@ class RunSummary(msgspec.Struct, kw_only=True):
 
 
 def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
-    """Return the summary of the run in a folder, given its files.
+    """Return the summary of the run in a folder.
+
+    Args:
+        folder: The run's folder.
+        snapshots: Its files, as `Snapshot` sees them, one for each writer.
 
     Raises:
         RunError: A journal is damaged.

@@ -63,8 +63,13 @@ def create_app(folders: Sequence[Path], token: str | None = None) -> App:
         token: What every request must have, where others can reach the server; None: no token.
     """
     answers = Answers(RunFolders(folders))
-    routes = [Route(f"/api/{name}", _route(answer)) for name, answer in _answers(answers).items()]
-    routes.append(Route("/api/search", _streaming_route(partial(_search, answers))))
+    routes = [
+        Route(f"/api/{name}", _route(_salvaging(answer, answers.folders)))
+        for name, answer in _answers(answers).items()
+    ]
+    routes.append(
+        Route("/api/search", _streaming_route(partial(_search, answers), answers.folders))
+    )
     pages = Mount("/", StaticFiles(directory=_STATIC, html=True))
     app = Starlette(routes=[*routes, pages], lifespan=_limit_threads)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
@@ -121,6 +126,23 @@ async def _limit_threads(_: Starlette) -> AsyncIterator[None]:
     yield
 
 
+def _salvaging(answer: Answer, folders: RunFolders) -> Answer:
+    """Return an answer that is computed from what is left of a run if the run is damaged."""
+
+    def salvaging(query: QueryParams) -> Any:
+        try:
+            return answer(query)
+        except UnknownRunError:
+            raise
+        except RunError as error:
+            noted = [folders.note_damage(run, str(error)) for run in query.getlist("run")]
+            if not any(noted):
+                raise
+            return answer(query)
+
+    return salvaging
+
+
 def _route(answer: Answer) -> Endpoint:
     """Return an endpoint. It is a plain function, so it runs in a thread."""
 
@@ -138,7 +160,9 @@ def _route(answer: Answer) -> Endpoint:
     return endpoint
 
 
-def _streaming_route(answer: Callable[[QueryParams], Iterator[Any]]) -> Endpoint:
+def _streaming_route(
+    answer: Callable[[QueryParams], Iterator[Any]], folders: RunFolders
+) -> Endpoint:
     """Return an endpoint that sends each of several answers as soon as it is known.
 
     They have the form of server-sent events, which nothing on the way holds back. When the client
@@ -148,13 +172,13 @@ def _streaming_route(answer: Callable[[QueryParams], Iterator[Any]]) -> Endpoint
     def endpoint(request: Request) -> Response:
         rest: Iterator[Any] = iter(())
 
-        def start() -> list[Any]:
+        def start(query: QueryParams) -> list[Any]:
             nonlocal rest
-            rest = answer(request.query_params)
+            rest = answer(query)
             return list(islice(rest, 1))
 
         # The first one is computed before anything is sent, so that an error has a status.
-        first = call_guarded(start)
+        first = call_guarded(_salvaging(start, folders), request.query_params)
         if isinstance(first, Failure):
             return _error(first)
         return StreamingResponse(_events(first, rest), headers=_HEADERS, media_type=_EVENT_STREAM)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from logflume.exceptions import RunError
+from logflume.guard import Failure, call_guarded
 from logflume.query.open_run import Run, is_run
 from logflume.runs.status import read_run_status
 
 __all__ = ["RunFolders", "UnknownRunError", "version_of"]
+
+_MAX_FILES = 20_000
+"""That are looked at for changes: more than the largest run that is read has."""
 
 
 class UnknownRunError(RunError):
@@ -26,6 +33,7 @@ class RunFolders:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._roots = [folder.resolve() for folder in folders]
         self._ids: dict[Path, tuple[int, str]] = {}
+        self._damages: dict[Path, tuple[str, str]] = {}
 
     def find(self) -> dict[str, Path]:
         """Return the folders of all runs by id.
@@ -41,19 +49,46 @@ class RunFolders:
         return found
 
     def open(self, name: str) -> Run:
-        """Open a run by its id.
+        """Open a run by its id. Of one that was found to be damaged, it has what is left.
 
         Raises:
             UnknownRunError: There is no such run.
         """
+        folder = self._folder_of(name)
+        return Run(folder) if self._damage_of(folder) is None else Run(folder).salvaged()
+
+    def note_damage(self, name: str, message: str) -> bool:
+        """Note that a run is damaged; return whether it is.
+
+        Args:
+            name: The run's id.
+            message: What is damaged, with the path. That of another run is ignored.
+        """
+        folder = self._folder_of(name)
+        if str(folder) not in message:
+            return False
+        if self._damage_of(folder) is None:
+            self._damages[folder] = version_of(folder), message
+        return True
+
+    def find_damage(self, name: str) -> str | None:
+        """Return what is damaged in a run; None if nothing is known to be."""
+        return self._damage_of(self._folder_of(name))
+
+    def _damage_of(self, folder: Path) -> str | None:
+        # A run that was repaired, or only was replaced while it was read, gets another chance.
+        known = self._damages.get(folder)
+        return known[1] if known is not None and known[0] == version_of(folder) else None
+
+    def _folder_of(self, name: str) -> Path:
         # The usual case takes no look at the other runs.
         for folder, (_, known) in list(self._ids.items()):
             if known == name and is_run(folder) and self._id_of(folder) == name:
-                return Run(folder)
+                return folder
         found = self.find()
         if name not in found:
             raise UnknownRunError(f"{name}: there is no such run any more. It may have been moved.")
-        return Run(found[name])
+        return found[name]
 
     def _folders(self) -> Iterator[Path]:
         for root in self._roots:
@@ -71,7 +106,11 @@ class RunFolders:
             changed_ns = 0
         known = self._ids.get(folder)
         if known is None or known[0] != changed_ns:
-            known = changed_ns, read_run_status(folder).run
+            # Guarded: one damaged run must not hide the others.
+            status = call_guarded(read_run_status, folder)
+            name = folder.name if isinstance(status, Failure) else status.run
+            # The name of a folder may be no text; in a URL it has to be one.
+            known = changed_ns, name.encode(errors="replace").decode()
             self._ids[folder] = known
         return known[1]
 
@@ -83,12 +122,14 @@ def version_of(folder: Path, status: str | None = None) -> str:
         folder: The run's folder.
         status: The run's status, where it is known already.
     """
-    status = status or read_run_status(folder).status
+    if status is None:
+        read = call_guarded(read_run_status, folder)
+        status = "damaged" if isinstance(read, Failure) else read.status
     sizes = []
-    for path in sorted(folder.glob("*.json*")):
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            continue  # just rotated
-        sizes.append((path.name, stat.st_size, stat.st_mtime_ns))
-    return f"{hash((tuple(sizes), status)):x}"
+    with os.scandir(folder) as entries:
+        for entry in islice((one for one in entries if ".json" in one.name), _MAX_FILES):
+            with suppress(FileNotFoundError):  # just rotated
+                stat = entry.stat(follow_symlinks=False)
+                sizes.append((entry.name, stat.st_size, stat.st_mtime_ns))
+    changed_ns = folder.stat().st_mtime_ns
+    return f"{hash((tuple(sorted(sizes)), changed_ns, status)):x}"

@@ -58,20 +58,7 @@ class Server:
         """Request a file of the page, or an answer of `api/`."""
         with self.measured() as measured:
             wire_bytes, content = self._read(path, query)
-        return Answer(*measured, wire_bytes, content)
-
-    def get_until(self, path: str, enough: bytes, **query: Any) -> Answer:
-        """Request a stream, and close it once its content has some bytes."""
-        content = bytearray()
-        with (
-            self.measured() as measured,
-            self._client.stream("GET", path, params=urlencode(query, doseq=True)) as response,
-        ):
-            for piece in response.iter_bytes():
-                content += piece
-                if enough in content:
-                    break
-        return Answer(*measured, len(content), bytes(content))
+        return Answer(measured[0], measured[1], wire_bytes, content)
 
     @contextmanager
     def measured(self) -> Iterator[list[float]]:

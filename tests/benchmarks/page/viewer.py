@@ -27,7 +27,7 @@ def main() -> None:
         for line in sys.stdin:
             tab.goto(url if line.strip() == "open" else _CLOSED)
             if line.strip() == "open":
-                tab.wait_for_selector("[data-metric=reward]")
+                tab.wait_for_selector("header")
             print(line.strip(), flush=True)
         browser.close()
 

@@ -56,6 +56,7 @@ function RunPage({ run, view, rest, query }) {
         aria-current=${name === tab ? "page" : undefined}>${text}</a>`)}</nav>
     <//>
     <main>
+      <${ErrorLine} text=${summary?.damage ? `${summary.damage}. This is what is left.` : null} />
       ${error && !summary
         ? html`<${Empty} title=${visible(error)}><a href="#/">All runs</a><//>`
         : html`<${ErrorLine} text=${error} />`}

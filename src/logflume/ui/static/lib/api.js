@@ -41,6 +41,45 @@ export async function get(name, params = {}, signal) {
 }
 
 /**
+ * Who waits for a request to be repeated. A summary of a whole run is due only some time after it
+ * was there the last time.
+ * @typedef {{key: string | null, aborter: AbortController, dueMs: number}} Owner
+ */
+
+/** What is to be requested again, in order. @type {Map<Owner, () => Promise<void>>} */
+const waiting = new Map();
+let isRepeating = false;
+
+/**
+ * Request something again when it is its turn. One request at a time, and a pause after each, so
+ * that a training beside the page has the processors. Who asks again while waiting keeps its turn.
+ * @param {Owner} owner
+ * @param {() => Promise<void>} request
+ */
+async function repeat(owner, request) {
+  waiting.set(owner, request);
+  if (isRepeating) return;
+  isRepeating = true;
+  while (waiting.size) {
+    const next = [...waiting].find(([one]) => one.dueMs <= performance.now());
+    if (!next) {
+      await sleep(INTERVAL_MS);
+      continue;
+    }
+    waiting.delete(next[0]);
+    const start = performance.now();
+    await next[1]();
+    await sleep(Math.min(MAX_WAIT_MS, (performance.now() - start) * WAIT_FACTOR));
+  }
+  isRepeating = false;
+}
+
+/** @param {number} ms @returns {Promise<void>} */
+function sleep(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/**
  * Request an answer, and again whenever `version` changes. What was shown stays until the new answer
  * is there, so that nothing flickers and no scroll position is lost.
  * @param {string | null} name Null: request nothing.
@@ -52,25 +91,30 @@ export async function get(name, params = {}, signal) {
 export function useAnswer(name, params, version, isRare = false) {
   const key = name === null ? null : apiUrl(name, params);
   const [state, setState] = useState({ key: "", data: null, error: null, isLoading: true });
-  const last = useRef({ key: "", tookMs: 0 });
+  const owner = useRef(/** @type {Owner} */ ({ key: null, aborter: new AbortController(), dueMs: 0 })).current;
   useEffect(() => {
-    if (key === null || name === null) return undefined;
-    const aborter = new AbortController();
-    setState((old) => ({ ...old, isLoading: true }));
+    // Only another request ends one that is under way: a new version would end it again and again.
+    owner.aborter = new AbortController();
+    return () => {
+      owner.aborter.abort();
+      owner.key = null;
+      waiting.delete(owner);
+    };
+  }, [key]);
+  useEffect(() => {
+    if (key === null || name === null) return;
+    const { signal } = owner.aborter;
     const request = async () => {
       const start = performance.now();
-      const answer = await get(name, params, aborter.signal);
-      last.current = { key, tookMs: performance.now() - start };
+      const answer = await get(name, params, signal);
+      const end = performance.now();
+      owner.dueMs = isRare ? end + Math.min(MAX_RARE_WAIT_MS, (end - start) * RARE_FACTOR) : 0;
       return answer;
     };
-    // A long query is repeated more rarely, so that a training beside it has the processors.
-    const isRepeated = last.current.key === key;
-    const [most, factor] = isRare ? [MAX_RARE_WAIT_MS, RARE_FACTOR] : [MAX_WAIT_MS, WAIT_FACTOR];
-    const waitMs = isRepeated ? Math.min(most, last.current.tookMs * factor - 1000) : 0;
-    wait(waitMs, aborter.signal).then(request).then(
+    const load = () => request().then(
       (data) => setState({ key, data, error: null, isLoading: false }),
       (error) => {
-        if (aborter.signal.aborted) return;
+        if (signal.aborted) return;
         setState((old) => ({
           key,
           // A live run may fail to be read for a moment; another view's answer must not stay.
@@ -80,22 +124,13 @@ export function useAnswer(name, params, version, isRare = false) {
         }));
       },
     );
-    return () => aborter.abort();
+    setState((old) => ({ ...old, isLoading: true }));
+    if (owner.key === key) repeat(owner, load);
+    else load();
+    owner.key = key;
   }, [key, version]);
   if (key === null) return { data: null, error: null, isLoading: false, isCurrent: true };
   return { ...state, isCurrent: state.key === key };
-}
-
-/** @param {number} ms @param {AbortSignal} signal @returns {Promise<void>} */
-function wait(ms, signal) {
-  if (ms <= 0) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    });
-  });
 }
 
 /** @param {Error} error */
