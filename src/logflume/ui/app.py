@@ -254,7 +254,7 @@ def _number(query: QueryParams, name: str) -> float | None:
     try:
         return float(value) if value else None
     except ValueError:
-        raise QueryError(f"{name}={value[:100]}: expected a number") from None
+        raise QueryError(f"{name}={str(value)[:100]}: expected a number") from None
 
 
 def _integer(query: QueryParams, name: str) -> int:
