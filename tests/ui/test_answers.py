@@ -51,6 +51,14 @@ def test_steps_have_their_times_and_tokens(client: Any, rich_runs: Path) -> None
     assert [row["num_tokens"] for row in reports] == axes["tokens"]
 
 
+def test_numbers_of_undeclared_types_are_curves(client: Any) -> None:
+    """The event type is in front of their names, as in `run.metrics`."""
+    answer = get(client, "curves", name="validation.accuracy")
+
+    assert {"train": [[8, 16, 24], [0.08, 0.16, 0.24]]} == answer["curves"]["validation.accuracy"]
+    assert "validation.note" not in answer["names"]
+
+
 @pytest.mark.parametrize("params", [{}, {"first": 8, "last": 24}])
 def test_changes_of_prompts_are_counted_and_filter(client: Any, params: Any) -> None:
     """Counts, lists and their orders follow the solve rates of the visits."""

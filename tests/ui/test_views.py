@@ -106,6 +106,13 @@ def test_a_step_without_completions_leads_to_the_nearest(page: Page) -> None:
     assert "step 8" == page.tab.locator(".stepper output").inner_text()
 
 
+def test_an_id_in_the_address_leads_to_its_step(page: Page) -> None:
+    """A completion that is named without its step is selected in its group."""
+    page.open("#/run/rich/completions?id=r-0-8-10", "[data-id='r-0-8-10'][aria-current]")
+
+    assert "step 8" == page.tab.locator(".stepper output").inner_text()
+
+
 def test_system_and_ranks_are_shown(page: Page) -> None:
     """Each GPU has a line, and the slowest rank its name."""
     page.open("#/run/rich", "[data-section=ranks]")
@@ -194,6 +201,45 @@ def test_the_figures_of_groups_and_prompts_are_those_of_the_run(
             f"{row['solve_rate']:.0%}".replace("%", " %"),
             f"{row['first']:.0%} → {row['latest']:.0%}".replace("%", " %"),
         ] == texts(cells)[1:4]
+
+
+def test_each_of_many_completions_of_a_prompt_can_be_read(page: Page, rich_runs: Path) -> None:
+    """Also those that the answer about the prompt has only the figures of."""
+    logflume.initialize(CONFIG, run="many", dir=rich_runs)
+    for step in range(3):
+        for index in range(150):
+            logflume.get_model_logger().info(
+                "model_output",
+                step=step,
+                generation=step,
+                group=0,
+                index=index,
+                id=f"m-0-{step}-{index}",
+                prompt_id="one",
+                question="One question?",
+                model_output=f"Completion {index} of step {step}.",
+                **{"rewards/total": float(index % 7), "quality/correct": index % 7 == 6},
+            )
+    logflume.shutdown()
+    try:
+        page.open("#/run/many/prompt/one?a=1&ai=60", "[data-id='m-0-1-60'] pre")
+        page.tab.wait_for_selector("text=Completion 60 of step 1.")
+
+        assert "3 visits" in page.tab.locator(".facts").inner_text()
+        assert "450 completions" in page.tab.locator(".facts").inner_text()
+    finally:
+        shutil.rmtree(rich_runs / "many")
+
+
+def test_a_text_filters_by_the_address(page: Page) -> None:
+    """`filter=` in the address is the text that the field shows and the completions contain."""
+    page.open("#/run/rich/completions?step=16&filter=is+7", "[data-group]")
+
+    page.tab.wait_for_selector(".toolbar:has-text('7 completions in 3 of 4 groups match')")
+    assert "is 7" == page.tab.locator("#search").input_value()
+    page.tab.click("text=Clear")
+    page.tab.wait_for_selector(".toolbar:has-text('4 groups, mean reward')")
+    assert "" == page.tab.locator("#search").input_value()
 
 
 def test_the_map_leads_to_a_prompt(page: Page) -> None:

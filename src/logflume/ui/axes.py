@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.ui.curves import EVENTS
+from logflume.ui.curves import find_curve_types
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
@@ -41,11 +41,8 @@ def read_axes(run: Run) -> dict[str, list[Any]]:
 
 def _read_times(run: Run) -> pa.Table:
     """Return each step with the time of its last event, of the first event type that has steps."""
-    types = run.event_types()
     table = pa.table({"step": pa.array([], pa.int64()), "timestamp_max": pa.array([], pa.int64())})
-    for event_type in EVENTS:
-        if event_type not in types:
-            continue
+    for event_type in find_curve_types(run):
         events = run.events(event_type, columns=["step", "timestamp"]).arrow
         events = events.filter(pc.is_valid(events["step"]))
         if len(events):

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from logflume.events.catalogue import CATALOGUE
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from logflume.query.open_run import Run
+    from logflume.query.questions import Questions
 
-__all__ = ["EVENTS", "MAX_POINTS", "Curves", "read_curves", "select_main"]
+__all__ = ["EVENTS", "MAX_POINTS", "Curves", "find_curve_types", "read_curves", "select_main"]
 
 EVENTS = ("training", "evaluation", "reward", "generation", "system", "rank")
-"""The event types whose numbers are curves."""
+"""The declared event types whose numbers are curves; those of undeclared types are, too."""
 
 MAX_POINTS = 1_000
 
@@ -59,10 +62,18 @@ def read_curves(run: Run, max_points: int = MAX_POINTS) -> Curves:
     pinned = run.pinned()
     # One after another, because together they take a multiple of the memory. Only the first two
     # may have curves of the same names.
-    for events in (EVENTS[:2], *((event_type,) for event_type in EVENTS[2:])):
+    later = (one for one in find_curve_types(pinned) if one not in EVENTS[:2])
+    for events in (EVENTS[:2], *((event_type,) for event_type in later)):
         table = pinned.metrics(wide=True, max_points=max_points, events=events).arrow
         _add_curves(curves, table)
     return curves
+
+
+def find_curve_types(run: Questions) -> list[str]:
+    """Return the event types of a run whose numbers are curves: first the declared ones."""
+    types = run.event_types()
+    own = sorted(types.difference(CATALOGUE))
+    return [*(event_type for event_type in EVENTS if event_type in types), *own]
 
 
 def _add_curves(curves: Curves, table: pa.Table) -> None:

@@ -21,8 +21,12 @@ __all__ = ["Rollouts"]
 _GROUP_TEXT = 300
 _VISIT_TEXT = 20_000
 _MAX_IDS = 50
-_MAX_VISITS = 400
+_MAX_WHOLE = 400
+_MAX_FIGURES = 20_000
 _PLACE = ("attempt", "step", "mode", "generation", "group")
+_FIGURES = ("visit", "solved", "step", "mode", "id", "index", "rewards/total")
+"""What is returned of each completion of a prompt."""
+
 _MARKS = [
     "i[d]",
     "inde[x]",
@@ -131,10 +135,21 @@ class Rollouts:
         raise QueryError(f"step {step} has no completion {id}")
 
     def prompt(self, prompt_id: str) -> dict[str, Any]:
-        """Return the completions of a prompt at each of its visits."""
+        """Return the completions of a prompt at each of its visits.
+
+        Of many completions, only the first and the last ones have all their fields. The others are
+        `partial`; `by_id` returns them whole.
+        """
         rows = self._run.prompt(prompt_id, solved=self._solved).to_pylist()
-        kept = [shorten_texts(_present(row), _VISIT_TEXT) for row in rows[:_MAX_VISITS]]
-        return {"prompt_id": prompt_id, "outputs": kept, "count": len(rows)}
+        edge = _MAX_WHOLE // 2
+        partial = range(edge, len(rows) - edge) if len(rows) > _MAX_WHOLE else range(0)
+        outputs = [
+            {**{name: row.get(name) for name in _FIGURES}, "partial": True}
+            if number in partial
+            else shorten_texts(_present(row), _VISIT_TEXT)
+            for number, row in enumerate(rows[:_MAX_FIGURES])
+        ]
+        return {"prompt_id": prompt_id, "outputs": outputs, "count": len(rows)}
 
     def pass_at(self, sizes: Sequence[int]) -> dict[str, Any]:
         """Return pass@k at each step."""
@@ -182,9 +197,10 @@ def _span(hits: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
 
 
 def _groups_of(hits: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the groups of completions, each once."""
+    """Return the groups of completions, each once, as `groups()` describes them."""
     groups = {_place(hit): {name: hit.get(name) for name in _PLACE} for hit in hits}
-    return list(groups.values())
+    # A completion without a mode is one of training.
+    return [{**group, "mode": group["mode"] or "train"} for group in groups.values()]
 
 
 def _mark(row: Mapping[str, Any]) -> dict[str, Any]:

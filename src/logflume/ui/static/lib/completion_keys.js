@@ -1,9 +1,9 @@
 /** The keys of the completions: the next and the previous completion, group and step. */
 import { useEffect } from "./dom.js";
-import { setQuery } from "./route.js";
+import { currentRoute, setQuery } from "./route.js";
 
-/** @param {{run: string, query: Record<string, string>, steps: number[], step: number, groups: any[], open: any}} view */
-export function useKeys({ run, query, steps, step, groups, open }) {
+/** @param {{steps: number[], step: number, groups: any[], open: any}} view */
+export function useKeys({ steps, step, groups, open }) {
   useEffect(() => {
     const go = (list, at, by) => list[Math.min(list.length - 1, Math.max(0, at + by))];
     const onKey = (event) => {
@@ -11,14 +11,18 @@ export function useKeys({ run, query, steps, step, groups, open }) {
       const isTyping = event.target.matches("input, select, textarea");
       if (event.key === "Escape" && isTyping) event.target.blur();
       if (isTyping) return;
-      const ids = open?.outputs.map((one) => one.id) ?? [];
+      // The address is ahead of what is shown when keys follow each other fast.
+      const now = currentRoute().query;
+      const current = groups.find((group) => group.key === now.group) ?? (now.group ? undefined : open);
+      const ids = current?.outputs.map((one) => one.id) ?? [];
+      const at = steps.includes(Number(now.step)) ? Number(now.step) : step;
       const moves = {
-        ArrowDown: () => ({ step, group: go(groups, groups.indexOf(open), 1)?.key, id: "" }),
-        ArrowUp: () => ({ step, group: go(groups, open ? groups.indexOf(open) : 1, -1)?.key, id: "" }),
-        ArrowRight: () => open && { id: go(ids, ids.indexOf(query.id), 1) },
-        ArrowLeft: () => open && { id: go(ids, Math.max(1, ids.indexOf(query.id)), -1) },
-        "]": () => ({ step: go(steps, steps.indexOf(step), 1), group: "", id: "" }),
-        "[": () => ({ step: go(steps, steps.indexOf(step), -1), group: "", id: "" }),
+        ArrowDown: () => ({ step, group: go(groups, groups.indexOf(current), 1)?.key, id: "" }),
+        ArrowUp: () => ({ step, group: go(groups, current ? groups.indexOf(current) : 1, -1)?.key, id: "" }),
+        ArrowRight: () => current && { id: go(ids, ids.indexOf(now.id), 1) },
+        ArrowLeft: () => current && { id: go(ids, Math.max(1, ids.indexOf(now.id)), -1) },
+        "]": () => ({ step: go(steps, steps.indexOf(at), 1), group: "", id: "" }),
+        "[": () => ({ step: go(steps, steps.indexOf(at), -1), group: "", id: "" }),
         Escape: () => ({ group: "", id: "" }),
       };
       moves.j = moves.ArrowDown;
@@ -33,5 +37,5 @@ export function useKeys({ run, query, steps, step, groups, open }) {
     };
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
-  }, [run, query, steps, step, groups, open]);
+  }, [steps, step, groups, open]);
 }

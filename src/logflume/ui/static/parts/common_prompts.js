@@ -9,7 +9,7 @@ import { Difference } from "./difference.js";
 import { Output, scaleOf } from "./output.js";
 import { SolvedFrom } from "./solved_from.js";
 import { ErrorLine } from "./states.js";
-import { Choice, chosen, visitSeries, visitsOf } from "./visits.js";
+import { Choice, chosen, useWhole, visitSeries, visitsOf } from "./visits.js";
 
 const SHOWN = 15;
 const OPTIONS = { smoothing: 0, isLog: false, axis: /** @type {const} */ ("step") };
@@ -43,6 +43,10 @@ function SamePrompt({ runs, prompt, query, version }) {
   const names = [runs[0], query.other ?? runs[1]];
   if (answers.some((answer) => answer.error)) return html`<${ErrorLine} text=${answers.find((answer) => answer.error).error} />`;
   if (answers.some((answer) => !answer.data)) return null;
+  return html`<${InBoth} runs=${runs} names=${names} answers=${answers} prompt=${prompt} query=${query} />`;
+}
+
+function InBoth({ runs, names, answers, prompt, query }) {
   const visits = answers.map((answer) => visitsOf(answer.data.outputs));
   const outputs = answers.flatMap((answer) => answer.data.outputs);
   const rewards = outputs.map((one) => one["rewards/total"]).filter((one) => typeof one === "number");
@@ -51,6 +55,7 @@ function SamePrompt({ runs, prompt, query, version }) {
   const isWorse = (visits[1].at(-1).mean ?? 0) < (visits[0].at(-1).mean ?? 0);
   const a = chosen(visits[0], query.a, query.ai, visits[0].length - 1, isWorse);
   const b = chosen(visits[1], query.b, query.bi, visits[1].length - 1, !isWorse);
+  const wholes = [useWhole(names[0], a.output), useWhole(names[1], b.output)];
   const charts = /** @type {[string, "rate" | "mean"][]} */ ([["solve rate", "rate"], ["reward", "mean"]]);
   return html`<div class="same-prompt" data-same-prompt=${prompt}>
     <div class="row"><h1 dir="auto">${visible(outputs[0].question ?? outputs[0].prompt ?? prompt)}</h1>
@@ -63,8 +68,8 @@ function SamePrompt({ runs, prompt, query, version }) {
       <${Choice} name="a" label=${names[0]} visits=${visits[0]} at=${a} range=${range} run=${names[0]} />
       <${Choice} name="b" label=${names[1]} visits=${visits[1]} at=${b} range=${range} run=${names[1]} /></div>
     <h2>What differs <span class="muted">– <del>only ${visible(names[0])}</del> <ins>only ${visible(names[1])}</ins></span></h2>
-    <div class="panel pad"><${Difference} before=${a.output.model_output ?? ""} after=${b.output.model_output ?? ""} /></div>
-    <div class="two" style=${{ marginTop: "10px" }}><${Output} output=${a.output} scale=${scale} /><${Output} output=${b.output} scale=${scale} /></div>
+    <div class="panel pad"><${Difference} before=${wholes[0].model_output ?? ""} after=${wholes[1].model_output ?? ""} /></div>
+    <div class="two" style=${{ marginTop: "10px" }}>${wholes.map((output, i) => html`<${Output} key=${i} output=${output} scale=${scale} />`)}</div>
     <p>${names.map((run, i) => html`<a key=${i} href=${url(["run", run, "prompt", prompt])}>Through time in ${visible(run)}</a> `)}</p>
   </div>`;
 }

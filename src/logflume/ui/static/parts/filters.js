@@ -11,8 +11,9 @@ const TOTAL = "rewards/total";
 export const FILTERS = ["search", "regex", "reward", "min", "max", "correct", "truncated", "tool_failed", "where"];
 const HOW = ["regex", "reward"]; // they exclude nothing by themselves
 
-/** @param {Record<string, string>} query What of a URL's query filters completions. */
-export function filterOf(query) {
+/** @param {Record<string, string>} given What of a URL's query filters completions. `filter` is a text, too. */
+export function filterOf(given) {
+  const query = { ...given, search: given.search ?? given.filter };
   return Object.fromEntries(FILTERS.filter((name) => query[name]).map((name) => [name, query[name]]));
 }
 
@@ -31,18 +32,23 @@ export function isFiltering(filter) {
  * @param {boolean} props.hasTools
  */
 export function Filters({ run, step, query, functions, rewards, hasTools }) {
-  const [text, setText] = useState(query.search ?? "");
+  const searched = query.search ?? query.filter ?? "";
+  const [text, setText] = useState(searched);
   useEffect(() => {
-    if (text === (query.search ?? "")) return undefined;
-    const timer = setTimeout(() => setQuery({ search: text }), TYPING_MS);
+    if (text === searched) return undefined;
+    const timer = setTimeout(() => setQuery({ search: text, filter: "" }), TYPING_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  const isSet = FILTERS.some((name) => query[name]);
+  useEffect(() => {
+    // A link may lead to another search; what is being typed stays.
+    if (document.activeElement?.id !== "search") setText(searched);
+  }, [searched]);
+  const isSet = Boolean(searched) || FILTERS.some((name) => query[name]);
   const check = (name, label) => html`<label><input type="checkbox" checked=${query[name] === "1"}
     onChange=${(event) => setQuery({ [name]: event.target.checked ? "1" : "" })} />${label}</label>`;
   const clear = () => {
     setText("");
-    setQuery(Object.fromEntries([...FILTERS, "all"].map((name) => [name, ""])));
+    setQuery(Object.fromEntries([...FILTERS, "filter", "all"].map((name) => [name, ""])));
   };
   return html`<div class="filters">
     <div class="text"><input type="search" value=${text} placeholder="Search text  ( / )"

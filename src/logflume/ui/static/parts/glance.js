@@ -15,12 +15,20 @@ const CHANGES = [
   ["always", "always solved"],
 ];
 
-/** @param {{run: string, version: string, alerts: any[], hasPrompts: boolean, functions: string[]}} props Its functions in the order of their colours. */
-export function Glance({ run, version, alerts, hasPrompts, functions }) {
+/**
+ * @param {Object} props
+ * @param {string} props.run
+ * @param {string} props.version
+ * @param {boolean} props.isFirst Whether the curves are still to come: they go first.
+ * @param {any[]} props.alerts
+ * @param {boolean} props.hasPrompts
+ * @param {string[]} props.functions In the order of their colours.
+ */
+export function Glance({ run, version, isFirst, alerts, hasPrompts, functions }) {
   return html`<div class="glance">
     ${alerts.length > 0 && html`<${Findings} run=${run} alerts=${alerts} />`}
     ${functions.length > 1 && html`<${Drivers} run=${run} version=${version} functions=${functions} />`}
-    ${hasPrompts && html`<${PromptCounts} run=${run} version=${version} />`}
+    ${hasPrompts && html`<${PromptCounts} run=${run} version=${version} isFirst=${isFirst} />`}
   </div>`;
 }
 
@@ -32,15 +40,14 @@ function Findings({ run, alerts }) {
       step ${number(alert.step)}: ${visible(alert.message ?? alert.signal)}</a></li>`)}</ul></section>`;
 }
 
-function PromptCounts({ run, version }) {
-  const { data, error } = useAnswer("prompts", { run, limit: 1 }, version, true);
-  if (!data && !error) return null;
+function PromptCounts({ run, version, isFirst }) {
+  const { data, error } = useAnswer(isFirst ? null : "prompts", { run, limit: 1 }, version, true);
   const link = (query) => url(["run", run, "prompts"], query);
   return html`<section class="panel pad"><h3><a href=${link({})}>Prompts</a></h3>
     ${error
       ? html`<p class="muted">How often they are solved is unknown: <a href=${link({})}>choose a reward</a> from which they are.</p>`
-      : html`<dl class="counts">${CHANGES.map(([name, label]) => html`<div key=${name}><dd><a href=${link({ change: name })}>${number(data.counts[name] ?? 0)}</a></dd><dt>${label}</dt></div>`)}
-        <div><dd>${number(data.all)}</dd><dt>all</dt></div></dl>`}
+      : html`<dl class="counts">${CHANGES.map(([name, label]) => html`<div key=${name}><dd><a href=${link({ change: name })}>${data ? number(data.counts[name] ?? 0) : "…"}</a></dd><dt>${label}</dt></div>`)}
+        <div><dd>${data ? number(data.all) : "…"}</dd><dt>all</dt></div></dl>`}
   </section>`;
 }
 

@@ -2,7 +2,7 @@
 import { useAnswer } from "../lib/api.js";
 import { sharedPrefix } from "../lib/diff.js";
 import { html, useMemo } from "../lib/dom.js";
-import { number, visible } from "../lib/format.js";
+import { visible } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
 import { Difference } from "./difference.js";
 import { Output, scaleOf } from "./output.js";

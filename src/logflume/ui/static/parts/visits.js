@@ -1,4 +1,5 @@
 /** The visits of a prompt, and the choice of one of them and of one of its completions. */
+import { useAnswer } from "../lib/api.js";
 import { rewardColor } from "../lib/colors.js";
 import { html } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";
@@ -47,6 +48,17 @@ export function chosen(visits, visitText, outputText, initial, isHighest) {
   const value = (output) => sign * (output["rewards/total"] ?? -sign * Infinity);
   const best = visit.outputs.reduce((one, other) => (value(other) > value(one) ? other : one));
   return { index, visit, output: (outputText && visit.outputs[Number(outputText)]) || best };
+}
+
+/**
+ * A completion with all its fields, which the answer about a prompt with many has only of some.
+ * @param {string} run
+ * @param {Record<string, any>} output
+ * @returns {Record<string, any>}
+ */
+export function useWhole(run, output) {
+  const { data, isCurrent } = useAnswer(output?.partial ? "outputs" : null, { run, id: output?.id });
+  return (output?.partial && isCurrent && data?.outputs[0]) || output;
 }
 
 /** The mean, standard deviation and solve rate of visits at each step. @param {Visit[]} visits @param {"rate" | "mean"} name @param {any} more */

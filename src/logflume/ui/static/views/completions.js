@@ -1,7 +1,7 @@
 /** The completions of a step by group: rows of groups, and one of them open. */
 import { useAnswer } from "../lib/api.js";
 import { useKeys } from "../lib/completion_keys.js";
-import { html, useMemo } from "../lib/dom.js";
+import { html, useEffect, useMemo } from "../lib/dom.js";
 import { number, percent } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
 import { Filters, filterOf, isFiltering } from "../parts/filters.js";
@@ -13,6 +13,7 @@ import { Hits } from "./hits.js";
 
 /** @param {{run: string, query: Record<string, string>, version: string, summary: any}} props */
 export function Completions({ run, query, version }) {
+  useStepOf(run, query);
   const known = useAnswer("steps", { run }, version);
   const modes = [...new Set((known.data?.steps ?? []).map((row) => row.mode))].sort().reverse();
   const mode = query.mode ?? modeOf(known.data?.steps ?? [], Number(query.step)) ?? modes[0] ?? "train";
@@ -37,7 +38,7 @@ export function Completions({ run, query, version }) {
     groups.find((group) => group.key === query.group) ??
     groups.find((group) => query.id && group.outputs.some((one) => one.id === query.id));
   const functions = useMemo(() => functionsOf(outputs, reward), [listed.data, reward]);
-  useKeys({ run, query, steps, step, groups, open });
+  useKeys({ steps, step, groups, open });
   if (known.error) return html`<${ErrorLine} text=${known.error} />`;
   if (!known.data) return null;
   if (!hasStep) {
@@ -105,6 +106,15 @@ function functionsOf(outputs, chosen) {
   const names = new Set(["rewards/total", chosen]);
   for (const one of outputs) for (const name of Object.keys(one.rewards)) names.add(name);
   return [...names];
+}
+
+/** A completion in the address without a step has that of its own. */
+function useStepOf(run, query) {
+  const { data } = useAnswer(query.id && !query.step ? "outputs" : null, { run, id: query.id });
+  useEffect(() => {
+    const output = data?.outputs[0];
+    if (output && output.id === query.id) setQuery({ step: output.step, mode: output.mode ?? "train" });
+  }, [data]);
 }
 
 /** The mode of a step that has completions of one mode only. */

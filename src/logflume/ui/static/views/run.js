@@ -37,7 +37,7 @@ export function Run({ run, query, version, summary }) {
   return html`<div>
     <${Head} run=${run} summary=${summary} count=${alerts.length} />
     <${ErrorLine} text=${main.error ?? answered.error} />
-    ${summary && html`<${Glance} run=${run} version=${version} alerts=${alerts} hasPrompts=${types.has("model_output")}
+    ${summary && html`<${Glance} run=${run} version=${version} isFirst=${!main.data} alerts=${alerts} hasPrompts=${types.has("model_output")}
       functions=${functions.map((name) => name.replace(/^(reward\.)?rewards\//, "").replace(/\/mean$/, ""))} />`}
     ${main.data && !names.length && html`<${NoCurves} run=${run} status=${summary?.status} types=${types} />`}
     ${names.length > 0 && html`<div>
