@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-import re2
+import re2  # type: ignore[import-untyped]
 
 from logflume.query.open_run import Run
 from logflume.ui.output_filter import OutputFilter

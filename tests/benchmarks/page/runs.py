@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
 from itertools import islice
@@ -80,7 +80,7 @@ def make(folder: Path, size: Size) -> Folders:
     Each is made in another folder first, so that an interrupted call leaves none that is partial.
     """
     source = folder / "trained" / "source"
-    makers = {
+    makers: dict[Path, Callable[[Path], object]] = {
         folder / f"completions-{size.completions}": lambda to: _make_completions(to, size),
         folder / f"events-{size.events}": lambda to: _make_events(to, size),
         source.parent: train,

@@ -1,7 +1,7 @@
 /** Requests to the server, and the state of what they return. */
 import { useEffect, useRef, useState } from "./dom.js";
 
-const WAIT_FACTOR = 10;
+const WAIT_FACTOR = 15;
 const RARE_FACTOR = 100;
 const MAX_WAIT_MS = 30_000;
 const MAX_RARE_WAIT_MS = 120_000;
@@ -28,6 +28,16 @@ export function apiUrl(name, params = {}) {
  * @param {AbortSignal} [signal]
  */
 export async function get(name, params = {}, signal) {
+  return (await getTimed(name, params, signal)).answer;
+}
+
+/**
+ * @param {string} name
+ * @param {Record<string, unknown>} params
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{answer: any, cpuMs: number}>} With the CPU time of the server.
+ */
+async function getTimed(name, params, signal) {
   const response = await fetch(apiUrl(name, params), { signal });
   const text = await response.text();
   let answer;
@@ -37,7 +47,8 @@ export async function get(name, params = {}, signal) {
     throw new Error(text.trim() || `the server answered ${response.status}`);
   }
   if (!response.ok) throw new Error(answer.error ?? `the server answered ${response.status}`);
-  return answer;
+  const [, cpuMs = "0"] = /^cpu;dur=([\d.]+)$/.exec(response.headers.get("server-timing") ?? "") ?? [];
+  return { answer, cpuMs: Number(cpuMs) };
 }
 
 /**
@@ -46,7 +57,7 @@ export async function get(name, params = {}, signal) {
  * @typedef {{key: string | null, aborter: AbortController, dueMs: number}} Owner
  */
 
-/** What is to be requested again, in order. @type {Map<Owner, () => Promise<void>>} */
+/** What is to be requested again, in order. It returns its cost. @type {Map<Owner, () => Promise<number>>} */
 const waiting = new Map();
 let isRepeating = false;
 
@@ -54,7 +65,7 @@ let isRepeating = false;
  * Request something again when it is its turn. One request at a time, and a pause after each, so
  * that a training beside the page has the processors. Who asks again while waiting keeps its turn.
  * @param {Owner} owner
- * @param {() => Promise<void>} request
+ * @param {() => Promise<number>} request
  */
 async function repeat(owner, request) {
   waiting.set(owner, request);
@@ -67,9 +78,7 @@ async function repeat(owner, request) {
       continue;
     }
     waiting.delete(next[0]);
-    const start = performance.now();
-    await next[1]();
-    await sleep(Math.min(MAX_WAIT_MS, (performance.now() - start) * WAIT_FACTOR));
+    await sleep(Math.min(MAX_WAIT_MS, (await next[1]()) * WAIT_FACTOR));
   }
   isRepeating = false;
 }
@@ -104,26 +113,26 @@ export function useAnswer(name, params, version, isRare = false) {
   useEffect(() => {
     if (key === null || name === null) return;
     const { signal } = owner.aborter;
-    const request = async () => {
-      const start = performance.now();
-      const answer = await get(name, params, signal);
-      const end = performance.now();
-      owner.dueMs = isRare ? end + Math.min(MAX_RARE_WAIT_MS, (end - start) * RARE_FACTOR) : 0;
-      return answer;
+    const load = async () => {
+      try {
+        const { answer, cpuMs } = await getTimed(name, params, signal);
+        const waitMs = isRare ? Math.min(MAX_RARE_WAIT_MS, cpuMs * RARE_FACTOR) : 0;
+        owner.dueMs = performance.now() + waitMs;
+        setState({ key, data: answer, error: null, isLoading: false });
+        return cpuMs;
+      } catch (error) {
+        if (!signal.aborted) {
+          setState((old) => ({
+            key,
+            // A live run may fail to be read for a moment; another view's answer must not stay.
+            data: old.key === key ? old.data : null,
+            error: explain(/** @type {Error} */ (error)),
+            isLoading: false,
+          }));
+        }
+        return 0;
+      }
     };
-    const load = () => request().then(
-      (data) => setState({ key, data, error: null, isLoading: false }),
-      (error) => {
-        if (signal.aborted) return;
-        setState((old) => ({
-          key,
-          // A live run may fail to be read for a moment; another view's answer must not stay.
-          data: old.key === key ? old.data : null,
-          error: explain(error),
-          isLoading: false,
-        }));
-      },
-    );
     setState((old) => ({ ...old, isLoading: true }));
     if (owner.key === key) repeat(owner, load);
     else load();
