@@ -20,7 +20,7 @@ from logflume.cli.metric_summaries import (
 from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, print_metrics
 from logflume.cli.printing import cell, console, duration_text, echo, number_text, print_json
 from logflume.cli.show import MetricOption, ModeOption, default_metrics
-from logflume.events.trainer_names import UNSET, is_place, main_hyperparameters
+from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.terminal.cells import cell_len, pad, shorten
 from logflume.terminal.escape import escape
@@ -141,9 +141,9 @@ def _telling(
 ) -> dict[str, Sequence[Any]]:
     """Return the settings that say most about the runs, as many as fit a glance.
 
-    Folders differ anyway, unset values are written in several ways, and the line of a run has its
-    last step and its duration. The user's own come first, then the trainer's main ones; and of the
-    others, those that all runs have.
+    Folders and names differ anyway, unset values are written in several ways, and the line of a run
+    has its last step and its duration. The user's own come first, then the trainer's main ones; and
+    of the others, those that all runs have.
     """
     from logflume.runs.status import read_run_status
 
@@ -157,7 +157,7 @@ def _telling(
         name
         for name, values in settings.items()
         if name not in _IN_THE_LINE_OF_A_RUN
-        and not is_place(name)
+        and not is_incidental(name)
         and len({_setting(value) for value in values}) > 1
     ]
     return {name: settings[name] for name in sorted(telling, key=rank)[:_MAX_SETTINGS]}

@@ -23,7 +23,7 @@ from logflume.cli.printing import (
 )
 from logflume.cli.progress import progress
 from logflume.cli.run_selection import select_runs, sort_runs
-from logflume.events.trainer_names import UNSET, is_place, main_hyperparameters
+from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.formats.atomic import size_bytes
 from logflume.guard import Failure, call_guarded, describe
@@ -178,7 +178,7 @@ def _distinguishing(listed: Sequence[dict[str, Any]], own: Collection[str]) -> l
         for name, value in run["hyperparameters"].items():
             if value not in UNSET and value not in (seen := values.setdefault(name, [])):
                 seen.append(value)
-    names = [name for name, seen in values.items() if len(seen) > 1 and not is_place(name)]
+    names = [name for name, seen in values.items() if len(seen) > 1 and not is_incidental(name)]
     main = main_hyperparameters(dict.fromkeys(names, True))
     first = [*(name for name in names if name in own), *main, *names]
     return list(dict.fromkeys(first))[:MAX_HYPERPARAMETERS]

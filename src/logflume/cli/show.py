@@ -16,6 +16,7 @@ from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, metric_t
 from logflume.cli.printing import cell, console, duration_text, number_text, print_json
 from logflume.events.trainer_names import main_hyperparameters
 from logflume.terminal.cells import cell_len, shorten
+from logflume.terminal.commands import command
 from logflume.terminal.escape import escape, escape_lines
 
 if TYPE_CHECKING:
@@ -155,9 +156,13 @@ class _View:
         counts = (f"{count:,} {escape(name)}" for name, count in sorted(run.types().items()))
         text.append(f"{'Events':{_LABEL_WIDTH}}", style="dim")
         text.append(_wrapped(", ".join(counts), self._width))
-        for line in _alert_lines(_read_alerts(run)):
+        lines = _alert_lines(_read_alerts(run))
+        for line in lines:
             alert = f"{'Alert':{_LABEL_WIDTH}}{_wrapped(line, self._width)}"
             text.append(f"\n{alert}", style="yellow")
+        if lines:
+            look = command("logflume", "diagnose", str(run.folder))
+            text.append(f"\n{'':{_LABEL_WIDTH}}{escape(look)} explains them", style="dim")
         return text
 
     def _add_metrics(self, text: rich.text.Text, metrics: Mapping[str, MetricSummary]) -> None:

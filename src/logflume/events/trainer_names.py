@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["UNSET", "is_place", "main_hyperparameters", "split_report"]
+__all__ = ["UNSET", "is_incidental", "main_hyperparameters", "split_report"]
 
 _MAIN_HYPERPARAMETERS = (
     "learning_rate",
@@ -26,7 +26,12 @@ _MAIN_HYPERPARAMETERS = (
 UNSET = frozenset({"None", "[]", "{}", ""})
 """How hyperparameters that are not set are written."""
 
-_PLACES = frozenset({"dir", "folder", "logdir", "run_name", "run_id", "resume_from_checkpoint"})
+_INCIDENTAL = frozenset(
+    {
+        *("dir", "folder", "logdir", "run_name", "run_id", "resume_from_checkpoint"),
+        *("disable_tqdm", "log_level", "report_to", "push_to_hub", "hub_model_id"),
+    }
+)
 
 _EVALUATION_PREFIX = "eval_"
 
@@ -113,13 +118,13 @@ def main_hyperparameters(
     return {name: hyperparameters[name] for name in chosen}
 
 
-def is_place(name: str) -> bool:
-    """Whether a hyperparameter is a folder or the name of a run, which differs between any runs.
+def is_incidental(name: str) -> bool:
+    """Whether a hyperparameter says nothing about the training: folders, names, progress bars.
 
-    >>> is_place("output_dir"), is_place("model_name_or_path")
+    >>> is_incidental("output_dir"), is_incidental("model_name_or_path")
     (True, False)
     """
-    return name in _PLACES or name.endswith(("_dir", "_folder"))
+    return name in _INCIDENTAL or name.endswith(("_dir", "_folder"))
 
 
 def _find_prefixes(names: Collection[str], is_whole: bool) -> tuple[str, ...]:
