@@ -33,8 +33,9 @@ class WatchTraining:
     An alert has the signal, its severity (which is the level of the event), a message with the
     numbers, the likely cause, what to try next, and the ids of completions that show it.
 
-    Each signal raises one alert, and another one if it reappears after it was absent for 100
-    reports. A report is one event: with `logging_steps=10`, 50 reports are 500 steps. A trainer's
+    Each signal raises one alert. When the problem was absent for 100 reports and its metric has
+    come back, another alert, with `over_since`, says so; then the signal can be raised again. A
+    report is one event: with `logging_steps=10`, 50 reports are 500 steps. A trainer's
     `run_started` event begins another training. Only rank 0 evaluates events.
 
     Args:

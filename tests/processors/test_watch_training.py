@@ -104,10 +104,13 @@ def test_variance_collapse_without_a_trainer(num_generations: int | None) -> Non
 
 
 def test_a_recurring_condition_raises_another_alert() -> None:
-    """A condition that recurs after a hundred reports raises another alert, not after fewer."""
+    """A condition is over after a hundred reports; if it recurs then, it raises another alert."""
     good, bad = [{"loss": 1.0}], [{"loss": math.nan}]
-    assert 1 == len(signals(bad + good * 99 + bad))
-    assert 2 == len(signals(bad + good * 100 + bad))
+    assert 1 == len(watch(bad + good * 99 + bad))
+    first, over, second = watch(bad + good * 100 + bad)
+    assert "over_since" not in first
+    assert ("nonfinite_loss", 0) == (over["signal"], over["over_since"])
+    assert ("nonfinite_loss", "critical") == (second["signal"], second["severity"])
 
 
 def test_run_started_begins_another_training() -> None:

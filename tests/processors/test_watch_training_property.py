@@ -34,7 +34,10 @@ def noise(seed: int, level: float, spread: float, count: int) -> list[float]:
 def test_noise_and_genuine_gains_raise_no_alert(
     seed: int, gain: float, spread: float, kl_at_end: float
 ) -> None:
-    """Noise around constants, and a reward that rises with its correctness, raise no alert."""
+    """Noise around constants, and a reward that rises with its correctness, raise no alert.
+
+    A reward that hardly rises is a plateau, which is information.
+    """
     count = 8 * WINDOW
     climb = rising(0, gain, count)
     correctness = [a + b for a, b in zip(climb, noise(seed, 0.5, spread, count), strict=True)]
@@ -50,7 +53,8 @@ def test_noise_and_genuine_gains_raise_no_alert(
         entropy=[max(0.0, v) for v in noise(seed + 6, 1.0, spread, count)],
         kl=[v * (1 + spread * math.sin(n)) for n, v in enumerate(rising(0, kl_at_end, count))],
     )
-    assert [] == signals(series)
+    is_flat = gain < 0.3
+    assert set(signals(series)) <= ({"reward_plateau"} if is_flat else set())
 
 
 ANY_VALUE = st.one_of(

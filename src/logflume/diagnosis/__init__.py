@@ -6,6 +6,6 @@
 - `detector.py`: the interface of detectors; `detectors.py`: all of them
 - `*_signals.py`: the detectors, by what they look at; `scale.py`: where a reward lies
 - `error_rate.py`: thresholds from the wanted rate of false alarms
-- `finding.py`: what a detector finds
+- `finding.py`: what a detector finds; `open_finding.py`: until the problem is over
 - `diagnose_run.py`: a run on disk; `slow_rank.py`: its ranks; `brief.py`: what matters about it
 """

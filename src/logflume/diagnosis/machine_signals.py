@@ -151,8 +151,9 @@ class GpuIdle(Detector):
 class MemoryGrowth(Detector):
     """The memory of a process or a GPU grows at a constant rate.
 
-    Over the last 100 samples it grew by `share`, in each of the last eight blocks, and as fast in
-    the second half as in the first. A cache that fills up grows more slowly in the end.
+    Over the last 100 samples it grew by `share`, in nine of the last ten blocks, and as fast in the
+    second half as in the first. A cache that fills up grows more slowly in the end, and many fill
+    up at the start: in the first 200 samples, it has to grow by four times as much.
 
     Args:
         share: Growth over 100 samples, as a share of the memory in use.
@@ -166,6 +167,8 @@ class MemoryGrowth(Detector):
     try_next = "Look for lists that grow; detach tensors that are kept; restart from a checkpoint."
 
     _BLOCKS = 10
+    _EARLY_BLOCKS = 20
+    _EARLY_TIMES = 4.0
     _SECOND_HALF = 0.6
 
     share: float = 0.15
@@ -176,7 +179,9 @@ class MemoryGrowth(Detector):
             levels = [block.level for block in history[metric].blocks[-self._BLOCKS - 1 :]]
             if metric.endswith("percent") or len(levels) <= self._BLOCKS or levels[0] <= 0:
                 continue
-            if levels[-1] < (1 + self.share) * levels[0]:
+            is_early = len(history[metric].blocks) < self._EARLY_BLOCKS
+            share = (self._EARLY_TIMES if is_early else 1.0) * self.share
+            if levels[-1] < (1 + share) * levels[0]:
                 continue
             middle = levels[self._BLOCKS // 2]
             is_steady = levels[-1] - middle >= self._SECOND_HALF * (middle - levels[0])

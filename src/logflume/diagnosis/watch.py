@@ -24,7 +24,7 @@ _QUIET_REPORTS = 100
 """Reports for which a problem has to be absent before it is over, and can be found again."""
 
 _CHECK_REPORTS = 10
-"""Reports from one look at the problems that are open to the next."""
+"""Reports from one look at the metrics of the problems that are open to the next."""
 
 _MAX_SUBSCRIPTIONS = 256
 
@@ -110,7 +110,7 @@ class Diagnosis:
         history = self._history
         metrics = history.add_report(event)
         self._has_trainer = self._has_trainer or "reward" in metrics
-        findings = self._evaluate(metrics) + self._close()
+        findings = self._close() + self._evaluate(metrics)
         findings += self._evaluate(history.add_evaluation(event, is_prefixed=True))
         return findings + self._evaluate(history.add_sample(event))
 
@@ -121,7 +121,8 @@ class Diagnosis:
             findings = self._evaluate(self._history.add_shares(event))
         else:
             extra = {} if spread is None else {"reward_std": spread}
-            findings = self._evaluate(self._history.add_report({**extra, **event})) + self._close()
+            metrics = self._history.add_report({**extra, **event})
+            findings = self._close() + self._evaluate(metrics)
         return findings + self._evaluate(self._history.add_values(measures))
 
     def _evaluate(self, metrics: frozenset[str]) -> list[Finding]:
@@ -182,11 +183,10 @@ class Diagnosis:
     def _close(self) -> list[Finding]:
         """Return the findings of problems that are over."""
         history = self._history
-        if not self._open or history.reports % _CHECK_REPORTS:
-            return []
+        is_check = history.reports % _CHECK_REPORTS == 0
         over = []
         for detector, known in list(self._open.items()):
-            if known.is_present(history):
+            if is_check and known.is_present(history):
                 known.see(history)
             elif history.reports - known.last_report > _QUIET_REPORTS:
                 del self._open[detector]
