@@ -42,7 +42,7 @@ def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) 
         with_spread: Whether to measure the spread: a trainer may report it itself.
     """
     columns = _read(event)
-    filled = {name: _Column([v or 0.0 for v in values]) for name, values in columns.items()}
+    filled = {name: _Column(_filled(values)) for name, values in columns.items()}
     measures = _variance_shares(filled) | _correlations(columns, filled)
     if with_spread and (spread := _spread_within_groups(event)) is not None:
         measures["spread_within_groups"] = spread
@@ -77,6 +77,11 @@ def _scaled(values: Sequence[Any], scale: float) -> Sequence[float | None]:
     return [scale * v if _is_number(v) else None for v in values]
 
 
+def _filled(values: Sequence[float | None]) -> Sequence[float]:
+    """Return the values with 0 for the completions that a function doesn't apply to."""
+    return [value or 0.0 for value in values] if None in values else values  # type: ignore[return-value]
+
+
 class _Column:
     """Values with their deviations from the mean, of which all covariances are made.
 
@@ -104,7 +109,7 @@ def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
     if len(columns) < 2:
         return {}
     rows = zip(*[column.values for column in columns.values()], strict=True)
-    total = _Column([sum(row) for row in rows])
+    total = _Column(list(map(sum, rows)))
     if len(total.values) < _MIN_ROWS or not total.variance:
         return {}
     own = sum(column.variance for column in columns.values())
