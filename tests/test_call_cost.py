@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import orjson
 import pytest
@@ -30,15 +31,20 @@ from tests.instruction_counts import (
 
 FIELDS = {name: number / 7 for number, name in enumerate(SCALAR_NAMES)}
 EVENTS = 200
+BATCHES = 100
+TIMEOUT_S = 120.0
 TOLERANCE = 1.15
 
 CALLER = 0.57
 """Instructions of the caller, relative to structlog's call; a sixth of them bound its memory."""
 
-WORKER_THREADS = 30.7
+WORKER_THREADS = 29.8
 """Instructions per event of the worker and the threads of all five sinks, relative to
 structlog's call. The line that the console makes of a report takes a third of them, the diagnosis
 another."""
+
+REWARDS = 77.0
+"""The same for a `reward` event with 3 x 64 values."""
 
 SENDER_THREADS = 0.40
 """The same in the training process, when a worker process does the work."""
@@ -118,17 +124,37 @@ def test_instructions_of_the_background_threads(
     with count_thread_instructions() as counts:
         logflume.initialize({**config(), "worker": worker}, dir=tmp_path)
         _call()
-        assert logflume.flush()
+        assert logflume.flush(TIMEOUT_S)
         before = counts.total()
         for step in range(EVENTS):
             _LOG.bind(step=step).info("training", **FIELDS)
-        assert logflume.flush()
+        assert logflume.flush(TIMEOUT_S)
         measured = (counts.total() - before) / EVENTS / reference
 
         print({t.name: counts[t.ident or 0] // EVENTS for t in threading.enumerate()})
-    assert logflume.shutdown()
+    assert logflume.shutdown(TIMEOUT_S)
     what = f"background instructions per event with worker: {worker}, relative to structlog's"
     _check(what, measured, stated, tolerance)
+
+
+def test_instructions_of_a_batch_of_rewards(tmp_path: Path) -> None:
+    """Three functions' rewards of 64 completions take the stated number of instructions."""
+    reference = _warm_count(_structlog_call())
+    names = [f"rewards/{name}" for name in ("correctness", "format", "length")]
+    rng = Random(0)
+    batches = [{n: [rng.random() for _ in range(64)] for n in names} for _ in range(BATCHES)]
+    log = logflume.get_reward_logger()
+    with count_thread_instructions() as counts:
+        logflume.initialize({**config(), "worker": "thread"}, dir=tmp_path)
+        log.bind(step=0).info("reward", num_generations=8, **batches[0])
+        assert logflume.flush(TIMEOUT_S)
+        before = counts.total()
+        for step, rewards in enumerate(batches, 1):
+            log.bind(step=step).info("reward", num_generations=8, **rewards)
+        assert logflume.flush(TIMEOUT_S)
+        measured = (counts.total() - before) / BATCHES / reference
+    assert logflume.shutdown(TIMEOUT_S)
+    _check("instructions of a batch of rewards, relative to structlog's call", measured, REWARDS)
 
 
 def test_an_unnecessary_copy_is_detected() -> None:

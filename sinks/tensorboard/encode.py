@@ -24,7 +24,6 @@ from logflume.formats.tfevents import (
 from logflume.protocols import Event
 from logflume.values.columnar import getter
 from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
-from logflume.values.plain import are_floats
 
 from .hparams import Session, session_end
 from .markdown import completion_markdown
@@ -274,22 +273,21 @@ def pack_scalars(event: Event) -> bytes:
     Raises:
         OverflowError: A number exceeds the range of float32.
     """
-    event_type, mode, names = event["event"], event.get("mode"), tuple(event)
-    shape = _find_shape(event_type, mode, names)
+    types = tuple(map(type, event.values()))
+    shape = _find_shape(event["event"], event.get("mode"), tuple(event), types)
     numbers = shape.get(event)
-    if not are_floats(numbers):
-        # Some values are not numbers, or not in every event. A bool doesn't count as a number.
-        numeric = tuple([name for name in names if type(event[name]) in SCALAR_TYPES])
-        shape = _find_shape(event_type, mode, numeric)
-        numbers = shape.get(event)
     pieces: list[bytes | float] = [b""] * (2 * len(numbers))
     pieces[::2], pieces[1::2] = shape.heads, numbers
     return shape.pack(*pieces)
 
 
 @lru_cache(_SHAPES)
-def _find_shape(event_type: str, mode: str | None, names: tuple[str, ...]) -> _Shape:
-    tags = {name: tag for name in names if (tag := tag_of(event_type, mode, name))}
+def _find_shape(
+    event_type: str, mode: str | None, names: tuple[str, ...], types: tuple[type, ...]
+) -> _Shape:
+    # Some values are not numbers, or not in every event. A bool doesn't count as a number.
+    numeric = [name for name, kind in zip(names, types, strict=True) if kind in SCALAR_TYPES]
+    tags = {name: tag for name in numeric if (tag := tag_of(event_type, mode, name))}
     heads = [scalar_head(tag) for tag in tags.values()]
     layout = "".join(f"{len(head)}sf" for head in heads)
     return _Shape(getter(list(tags)), Struct(f"<{layout}").pack, heads)

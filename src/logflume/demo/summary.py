@@ -1,13 +1,15 @@
-"""The summary that the demo prints at the end of a run."""
+"""The summary that the demo prints at the end of a run, and the commands that it suggests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from statistics import fmean
 
 from logflume import report
-from logflume.demo.next_steps import next_commands
 from logflume.runs.info import RunInfo
+from logflume.terminal.commands import command
 from logflume.terminal.sparkline import sparkline
 
 __all__ = ["print_summary", "summarize"]
@@ -19,7 +21,7 @@ def print_summary(run: RunInfo, rewards: Sequence[float]) -> None:
     """Print the summary after the shutdown of a run, on rank 0 only."""
     counts = report()
     if run.rank == 0 and counts is not None:
-        commands = next_commands(run.folder)
+        commands = _next_commands(run.folder)
         print("\n" + summarize(rewards, counts.sinks, str(run.folder), commands))
 
 
@@ -59,3 +61,21 @@ def _table(sinks: Mapping[str, Mapping[str, int]]) -> str:
         for name, totals in sinks.items()
     ]
     return "\n".join(lines)
+
+
+def _next_commands(folder: Path) -> list[str]:
+    """Return shell commands that read the outputs of a run.
+
+    Args:
+        folder: The run's folder. Only outputs that exist in it get a command.
+    """
+    query = "select step, reward, loss from training order by step desc limit 5"
+    journal = "events.jsonl"
+    commands = []
+    if find_spec("uvicorn"):  # installed with the extra `ui`
+        commands.append((journal, command("logflume", "ui", str(folder))))
+    commands.append((journal, command("logflume", "show", str(folder))))
+    if find_spec("duckdb"):  # installed with the extra `analysis`
+        commands.append(("parquet", command("logflume", "sql", str(folder), query)))
+    commands.append(("tensorboard", command("logflume", "tensorboard", str(folder))))
+    return [text for name, text in commands if (folder / name).exists()]

@@ -8,7 +8,7 @@ from itertools import combinations
 from operator import mul
 from typing import Any, TypeAlias
 
-__all__ = ["CORRELATION", "VARIANCE_SHARE", "measure_reward_batch", "spread_within_groups"]
+__all__ = ["CORRELATION", "VARIANCE_SHARE", "measure_reward_batch"]
 
 CORRELATION = "correlation"
 VARIANCE_SHARE = "variance_share"
@@ -25,20 +25,28 @@ _FLOATS = frozenset({float})
 Columns: TypeAlias = dict[str, Sequence[float | None]]
 
 
-def measure_reward_batch(event: Mapping[str, Any]) -> dict[str, float]:
+def measure_reward_batch(event: Mapping[str, Any], *, with_spread: bool = True) -> dict[str, float]:
     """Return measures of a `reward` event with one value of each function for each completion.
 
     - `variance_share/<function>`: the covariance of its weighted values with the total reward,
       divided by the variance of the total; at most its share of the functions' variances. Only
       where another function varies, by more than a quarter of its largest value.
     - `correlation/<function>/<function>`: Pearson's, over the completions that both apply to.
+    - `spread_within_groups`: the mean standard deviation of the total within groups.
 
     `variance_share` and `correlation` are the largest share and the lowest correlation. At most 64
     completions and 8 functions are read.
+
+    Args:
+        event: The event.
+        with_spread: Whether to measure the spread: a trainer may report it itself.
     """
     columns = _read(event)
-    filled = {name: _Column([v or 0.0 for v in values]) for name, values in columns.items()}
-    return _variance_shares(filled) | _correlations(columns, filled)
+    filled = {name: _Column(_filled(values)) for name, values in columns.items()}
+    measures = _variance_shares(filled) | _correlations(columns, filled)
+    if with_spread and (spread := _spread_within_groups(event)) is not None:
+        measures["spread_within_groups"] = spread
+    return measures
 
 
 def _read(event: Mapping[str, Any]) -> Columns:
@@ -69,6 +77,11 @@ def _scaled(values: Sequence[Any], scale: float) -> Sequence[float | None]:
     return [scale * v if _is_number(v) else None for v in values]
 
 
+def _filled(values: Sequence[float | None]) -> Sequence[float]:
+    """Return the values with 0 for the completions that a function doesn't apply to."""
+    return [value or 0.0 for value in values] if None in values else values  # type: ignore[return-value]
+
+
 class _Column:
     """Values with their deviations from the mean, of which all covariances are made.
 
@@ -96,7 +109,7 @@ def _variance_shares(columns: Mapping[str, _Column]) -> dict[str, float]:
     if len(columns) < 2:
         return {}
     rows = zip(*[column.values for column in columns.values()], strict=True)
-    total = _Column([sum(row) for row in rows])
+    total = _Column(list(map(sum, rows)))
     if len(total.values) < _MIN_ROWS or not total.variance:
         return {}
     own = sum(column.variance for column in columns.values())
@@ -138,10 +151,10 @@ def _common(
     return _Column([a for a, _ in rows]), _Column([b for _, b in rows])
 
 
-def spread_within_groups(event: Mapping[str, Any]) -> float | None:
+def _spread_within_groups(event: Mapping[str, Any]) -> float | None:
     """Return the mean sample standard deviation of the total within groups, as TRL reports it.
 
-    That over the batch where the `reward` event has no groups; None if there is none either.
+    That over the batch where the event has no groups; None if there is none either.
     """
     values, size = event.get(_TOTAL), event.get("num_generations")
     if type(values) is list and type(size) is int and size > 1 and not len(values) % size:

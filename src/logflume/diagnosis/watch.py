@@ -11,7 +11,7 @@ from logflume.diagnosis.detectors import make_detectors
 from logflume.diagnosis.finding import Evidence, Finding
 from logflume.diagnosis.history import History
 from logflume.diagnosis.open_finding import OpenFinding
-from logflume.diagnosis.reward_batches import measure_reward_batch, spread_within_groups
+from logflume.diagnosis.reward_batches import measure_reward_batch
 
 __all__ = ["EVENT_TYPES", "Diagnosis"]
 
@@ -115,8 +115,8 @@ class Diagnosis:
         return findings + self._evaluate(history.add_sample(event))
 
     def _observe_rewards(self, event: Mapping[str, Any]) -> list[Finding]:
-        measures = measure_reward_batch(event)
-        spread = None if self._has_trainer else spread_within_groups(event)
+        measures = measure_reward_batch(event, with_spread=not self._has_trainer)
+        spread = measures.pop("spread_within_groups", None)
         if self._has_trainer:  # it reports the same metrics itself
             findings = self._evaluate(self._history.add_shares(event))
         else:
