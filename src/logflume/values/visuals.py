@@ -35,7 +35,7 @@ class ImageFolder:
         """Begin a run.
 
         Args:
-            store: Stores a Pillow image or an `EncodedImage`; returns its path within the run.
+            store: Stores an image of Pillow or an `EncodedImage`; returns its path within the run.
         """
         self._store = store
 
@@ -57,15 +57,15 @@ IMAGE_FOLDER = ImageFolder()
 class Image(PendingArray):
     """A picture to log: stored once under the run's `media/`, and shown by TensorBoard.
 
-    The pixels are copied at once, so the picture may change afterwards. The field of the event is
-    the path `media/<hash>.png`, relative to the run's folder. What can't be kept is replaced by a
-    mark with the reason, which is reported once; nothing is raised.
+    The pixels are copied here, so the picture may change afterwards. The field of the event is the
+    path `media/<hash>.png`, relative to the run's folder. What can't be kept is replaced by a mark
+    with the reason, and said once; nothing is raised.
 
     Args:
-        picture: A Pillow image; a matplotlib figure or axes, or `pyplot` for the current figure; an
-            array of NumPy, torch or a similar library, of shape (height, width), or with 1, 3 or 4
-            channels first or last, or a batch of these, which becomes one image. Integers are 0 to
-            255, floating-point numbers 0 to 1. At most 64 million pixels.
+        picture: An image of Pillow; a figure or axes of matplotlib, or `pyplot` for the current
+            figure; an array of NumPy, torch or the like, of shape (height, width), or with 1, 3 or
+            4 channels first or last, or a batch of these, which becomes one image. Integers are
+            0 to 255, floating-point numbers 0 to 1. At most 64 million pixels.
 
     Example:
         >>> log.info("samples", attention=logflume.Image(weights))
