@@ -1,4 +1,4 @@
-"""The console sink: a training as people watch it on a terminal, or all events in a text log."""
+"""The console sink: a training for people to watch in a terminal, or all events in a text log."""
 
 from __future__ import annotations
 

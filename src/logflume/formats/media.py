@@ -54,7 +54,7 @@ def store_image(folder: Path | None, image: Any) -> str:
 
     Args:
         folder: The run's folder; without one, or where that is missing, nothing is written.
-        image: An image of Pillow, or an `EncodedImage`.
+        image: A Pillow image, or an `EncodedImage`.
 
     Raises:
         OSError: It can't be written.

@@ -94,7 +94,7 @@ class Buffer:
 
     @property
     def memory_bytes(self) -> int:
-        """About how much memory the texts and arrays in it take."""
+        """Approximate memory of the texts and arrays in it."""
         return self._bytes
 
     def configure(

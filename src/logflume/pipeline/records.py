@@ -67,7 +67,7 @@ class RecordColumns(NamedTuple):
         modes: The mode of each record, from `set_step`.
         names: The names of the fields.
         columns: For each name the values, one for each record.
-        size_bytes: About how much memory texts and arrays take.
+        size_bytes: Approximate memory of texts and arrays.
     """
 
     logger: str
@@ -98,7 +98,7 @@ class DeferredRecords(NamedTuple):
             records. What it reads is snapshotted. It is called in the training process, on the
             thread that takes records from the buffer.
         record_count: How many records that will be, for the count if they are dropped.
-        size_bytes: About how much memory it takes.
+        size_bytes: Approximate memory.
     """
 
     time_ns: int
@@ -170,7 +170,7 @@ BufferItem: TypeAlias = (
 
 
 def item_bytes(item: BufferItem) -> int:
-    """Return about how much memory the texts and arrays of an item take."""
+    """Return the approximate memory of the texts and arrays of an item."""
     return item[-1] if type(item) is tuple else item.size_bytes  # type: ignore[union-attr]
 
 

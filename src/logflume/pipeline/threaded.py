@@ -104,7 +104,7 @@ class Threaded:
 
         Args:
             events: The batch.
-            size_bytes: About how much memory the texts and arrays in it take.
+            size_bytes: Approximate memory of the texts and arrays in it.
         """
         self._raise_error()
         batch = _Batch(events, size_bytes)

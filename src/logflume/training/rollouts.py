@@ -43,7 +43,7 @@ def log_rollouts(rollouts: Rollouts) -> None:
 
 
 def _size(value: Any) -> int:
-    """Return about how much memory a prompt or completion takes."""
+    """Return the approximate memory of a prompt or completion."""
     text = only_content(value)
     return memory_bytes((value,)) if text is None else len(text)
 

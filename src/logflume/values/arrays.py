@@ -41,7 +41,7 @@ class PendingArray:
 
     Args:
         read: Returns the values, or a summary of them.
-        memory_bytes: About how much memory the values take.
+        memory_bytes: Approximate memory of the values.
         ready: What to wait for before reading.
     """
 

@@ -9,7 +9,7 @@ __all__ = ["start_arrow"]
 
 
 def start_arrow() -> None:
-    """Let pyarrow find out that it isn't to use pandas, which this package never needs.
+    """Keep pyarrow from using pandas, which this package never needs.
 
     With its first array pyarrow imports pandas if it is installed, to recognize Series. That takes
     half a second and 25 MB, in each command and in the worker process of each rank. Whatever needs

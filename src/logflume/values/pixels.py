@@ -1,4 +1,4 @@
-"""Pixels of pictures: copied on the caller's thread, made an image of Pillow on another one.
+"""Pixels of pictures: copied on the caller's thread, converted to a Pillow image on another one.
 
 No library is imported for the copy: a value can only be a picture if its library is loaded. Only
 the path of an image file needs Pillow.
@@ -64,14 +64,14 @@ def is_image_path(value: Any) -> bool:
 
 
 def is_pillow(value: Any) -> bool:
-    """Whether a value is an image of Pillow. Nothing is imported for it."""
+    """Whether a value is a Pillow image. Nothing is imported for it."""
     return any(
         base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(value).__mro__
     )
 
 
 def is_figure(value: Any) -> bool:
-    """Whether a value is a figure of matplotlib. Nothing is imported for it."""
+    """Whether a value is a matplotlib figure. Nothing is imported for it."""
     return any(
         base.__module__ == "matplotlib.figure" and base.__name__ == "FigureBase"
         for base in type(value).__mro__
@@ -79,7 +79,7 @@ def is_figure(value: Any) -> bool:
 
 
 def copy_picture(value: Any) -> PendingArray:
-    """Return a copy of a picture, which is read as an image of Pillow, a file or an array.
+    """Return a copy of a picture, which is read as a Pillow image, a file or an array.
 
     Raises:
         ValueError: It has more than `MAX_PIXELS`, or a shape that no image has.
@@ -193,7 +193,7 @@ def _channels(shape: Sequence[int]) -> int:
 
 
 def to_pillow(picture: Any) -> tuple[Any, str | None]:
-    """Return an array as an image of Pillow, and what its values lost; None if nothing.
+    """Return an array as a Pillow image, and what its values lost; None if nothing.
 
     Integers are 0 to 255, floating-point numbers 0 to 1, booleans black or white. A batch becomes
     one image: its images side by side, in rows.

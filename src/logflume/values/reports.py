@@ -1,4 +1,4 @@
-"""Reports about what of a logged value is not kept, each kind once a run."""
+"""Reports of what isn't kept of a logged value, each kind once per run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["VALUE_REPORTS", "ValueReports"]
 
 
 class ValueReports:
-    """Reports on any thread of the training process; what a run is not open for is not reported."""
+    """Reports on any thread of the training process; without an open run, nothing is reported."""
 
     def __init__(self) -> None:
         self._report: Callable[[str], None] | None = None

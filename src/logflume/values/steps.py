@@ -1,4 +1,4 @@
-"""Steps and modes as people give them: numbers as text, the many names of an evaluation."""
+"""Steps and modes as users give them: numbers as text, the many names of an evaluation."""
 
 from __future__ import annotations
 
