@@ -60,18 +60,24 @@ class _Columns:
     def __init__(self, own: pq.ParquetSchema, schema: pa.Schema) -> None:
         self.own = own
         self.schema = schema
+        paths = [own.column(number).path for number in range(len(own))]
+        self._nested = [(number, path) for number, path in enumerate(paths) if "." in path]
         self._numbers: dict[frozenset[str] | None, tuple[list[int], list[int]]] = {}
 
     @classmethod
     def of_file(cls, file: pq.ParquetFile) -> _Columns:
         """Return the columns of a file."""
         own = file.metadata.schema
-        found = next((one for one in cls.known if one.own.equals(own)), None)
+        found = next((one for one in cls.known if one._have_schema(own)), None)
         if found is None:
             found = cls(own, file.schema_arrow)
             # Replaced, never changed: other threads may go through it.
             cls.known = (found, *cls.known[: _MAX_KNOWN - 1])
         return found
+
+    def _have_schema(self, own: pq.ParquetSchema) -> bool:
+        # It compares the innermost columns only, and that of each list is named `element`.
+        return own.equals(self.own) and all(own.column(n).path == p for n, p in self._nested)
 
     def numbers(self, columns: Sequence[str] | None) -> tuple[list[int], list[int]]:
         """Return the numbers of the Parquet columns of some columns: of texts, and of others."""
