@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.rank_cost
 
-It needs `strace`. Rank 1 of a machine logs 60 steps of a second each, with the default
+It needs `strace`. Rank 1 of a machine logs 180 steps of a second each, with the default
 configuration and 12 events a step, 8 of them completions of 1 kB. Counted are the system calls of
 all its processes with a path below the run's folder, and the bytes that they write there. With
 `--memory N` it starts N ranks instead, and prints the proportional set size (PSS) of their worker
@@ -141,7 +141,7 @@ def _pss_mb(process: psutil.Process) -> float:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=180)
     parser.add_argument("--pause-s", type=float, default=1.0, help="duration of a step")
     parser.add_argument("--memory", type=int, metavar="N", help="the memory of N ranks instead")
     options = parser.parse_args()

@@ -80,3 +80,13 @@ def test_no_groups(tmp_path: Path) -> None:
     """No row groups give no rows, with the columns."""
     with ParquetFile(write(tmp_path / "a.parquet", pa.array(["a"]))) as file:
         assert (0, ["a"]) == (len(table := file.read(["a"], [])), table.column_names)
+
+
+def test_lists_of_different_names(tmp_path: Path) -> None:
+    """Files whose columns differ only in the names of lists are not taken for equal."""
+    for name in ("first", "second"):
+        path = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table({"x": [1], name: [[0.5, 1.5]]}), path, store_schema=False)
+        with ParquetFile(path) as file:
+            assert ["x", name] == file.schema_arrow.names
+            assert [[0.5, 1.5]] == file.read([name])[name].to_pylist()

@@ -30,12 +30,14 @@ class RowFilter(NamedTuple):
         last: The last step; None: no limit.
         seqs: The `seq` numbers of the events, sorted; None: all.
         min_seq: The lowest `seq` number.
+        event_type: The event type; None: all events are of the one that is read.
     """
 
     first: int | None = None
     last: int | None = None
     seqs: Sequence[int] | None = None
     min_seq: int = 0
+    event_type: str | None = None
 
     @classmethod
     def from_steps(cls, steps: Steps) -> RowFilter:
@@ -60,7 +62,8 @@ class RowFilter(NamedTuple):
     def columns(self) -> list[str]:
         """The columns that the filter needs."""
         has_limits = (self.first, self.last) != (None, None)
-        return ["step"] * has_limits + ["seq"] * (self.seqs is not None or self.min_seq > 0)
+        names = ["step"] * has_limits + ["seq"] * (self.seqs is not None or self.min_seq > 0)
+        return names + ["event"] * (self.event_type is not None)
 
     def may_match(self, steps: Limits = None, seqs: Limits = None) -> bool:
         """Whether events whose columns have these limits may include matching ones."""
@@ -90,4 +93,6 @@ class RowFilter(NamedTuple):
         if self.seqs is not None:
             seqs = pa.array(self.seqs, pa.int64())
             masks.append(pc.is_in(events["seq"], value_set=seqs))
+        if self.event_type is not None:
+            masks.append(pc.equal(events["event"], pa.scalar(self.event_type)))
         return events.filter(reduce(pc.and_, masks)) if masks else events

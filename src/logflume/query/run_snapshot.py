@@ -229,9 +229,14 @@ class Snapshot:
                 return
 
     def files(self, event_type: str) -> list[Path]:
-        """Return the Parquet parts that have events of a type, in order."""
-        self._check(folder_name(event_type))
-        return self._files(folder_name(event_type))
+        """Return the Parquet parts that may have events of a type, in order.
+
+        One whose name has no number of rows may also have events of others.
+        """
+        table = folder_name(event_type)
+        self._check(table)
+        files = self._files(table)
+        return files if table == event_type else [f for f in files if Part.of_name(f.name).rows < 0]
 
     def count(self) -> Counter[str]:
         """Return the number of events of each type."""

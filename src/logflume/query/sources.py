@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from logflume.formats.parquet import Part
 from logflume.query.columns import join_schemas
 from logflume.query.extremes import Extremes, read_extremes
 from logflume.query.journal_tables import JournalEvents, convert_journals
@@ -34,6 +36,7 @@ class Source:
         event_type: The type.
 
     Attributes:
+        event_type: As given.
         run: The run's id; None if unknown.
         rank: The rank of the writer; None if unknown.
         files: Parquet files, in order.
@@ -42,6 +45,7 @@ class Source:
     """
 
     def __init__(self, snapshot: Snapshot, event_type: str) -> None:
+        self.event_type = event_type
         self.run = snapshot.run
         self.rank = snapshot.rank
         self.files = snapshot.files(event_type)
@@ -74,9 +78,7 @@ def read_sources(
     """
     columns = KnownSchemas(select_columns)
     files = [
-        PartFile(path, source.run, filter_for(source), path == source.files[-1], source.schema)
-        for source in sources
-        for path in source.files
+        _part_file(path, source, filter_for(source)) for source in sources for path in source.files
     ]
     if extremes is None or prefilter is None:
         read = read_parts(files, columns, prefilter)
@@ -95,6 +97,12 @@ def read_sources(
             of_source.append(ScanResult(schema, events.select(names)))
     join = _Join()
     return [join.concat(of_source) for of_source in of_sources]
+
+
+def _part_file(path: Path, source: Source, row_filter: RowFilter) -> PartFile:
+    if Part.of_name(path.name).rows < 0:  # it may have events of other types, too
+        row_filter = row_filter._replace(event_type=source.event_type)
+    return PartFile(path, source.run, row_filter, path == source.files[-1], source.schema)
 
 
 def _read_extremes(
