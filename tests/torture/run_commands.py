@@ -56,7 +56,7 @@ FILE_BYTES = 2 * 2**30
 CPU_S = 60
 """Seconds of CPU time of a command."""
 
-REQUESTS_S = 60.0
+REQUESTS_S = 30.0
 """How long the start and all answers of a command that serves may take."""
 
 POLL_S = 0.05
