@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "above_standard_streams",
     "machine_memory",
+    "memory_limit_bytes",
     "note_torch_memory",
     "process_memory",
     "system_usage",
@@ -43,6 +44,19 @@ def process_memory() -> Fields:
 def machine_memory() -> Fields:
     """Return `memory_used_bytes` and `memory_total_bytes` of the machine."""
     return _gather(_machine_memory)
+
+
+def memory_limit_bytes() -> int:
+    """Return the memory that this process may take: the machine's, or less by a limit on it."""
+    bounds = [int(machine_memory()["memory_total_bytes"])]
+    if sys.platform != "win32":
+        import resource
+
+        for name in ("RLIMIT_DATA", "RLIMIT_AS"):
+            limit, _ = resource.getrlimit(getattr(resource, name))
+            if limit != resource.RLIM_INFINITY:
+                bounds.append(limit)
+    return min(bounds)
 
 
 def system_usage(path: Path) -> Fields:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -22,25 +23,30 @@ from logflume.terminal.escape import escape, escape_json
 
 EVIL = (
     "a\x1b]52;c;cHdu\x07\x9b31m\u202eb\u200b\U000e0041[link=http://e.example/]c[/link]:smile:\r\x7f"
+    "\t\x1bP1$r0m\x1b\\\x1b]8;;http://e\x07x\x1b[2J\u2066q\u2069\u2028\x85\x90d\x9c"
 )
+NAME = EVIL.replace("/", "|")
 COMMANDS = {
-    "show": ["show", "{run}"],
+    "show": ["show", "{run}", "--all"],
     "show --json": ["show", "{run}", "--json"],
     "tail": ["tail", "{run}", "-n", "50"],
     "tail --json": ["tail", "{run}", "-n", "50", "--json"],
     "outputs": ["outputs", "{run}"],
     "outputs --json": ["outputs", "{run}", "--json"],
-    "prompts": ["prompts", "{run}", "--solved", "1"],
-    "prompts --json": ["prompts", "{run}", "--solved", "1", "--json"],
     "prompt": ["prompt", "{run}", hash_text(EVIL)],
     "prompt --json": ["prompt", "{run}", hash_text(EVIL), "--json"],
     "compare": ["compare", "{run}", "{run}"],
     "runs": ["runs", "{dir}"],
-    "doctor": ["doctor", "{run}"],
+    "brief": ["brief", "{run}"],
+    "doctor": ["doctor", "{run}/{evil}"],
+    "replay": ["replay", "{named}", "--to", "console"],
+    "config check": ["config", "check", "{run}/own.yaml"],
     "sql": ["sql", "{run}", "select * from training"],
     "sql csv": ["sql", "{run}", "select * from training", "--format", "csv"],
     "sql json": ["sql", "{run}", "select * from training", "--format", "json"],
-    "an error": ["sql", "{run}", "select * from nothing"],
+    "an error": ["sql", "{run}", 'select * from "no{evil}"'],
+    "a missing run": ["show", "{run}/{evil}"],
+    "a mode that is none": ["show", "{dir}/mode"],
 }
 
 
@@ -56,26 +62,32 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     journal = run.folder / "events.jsonl"
     lines = [json.loads(line) for line in journal.read_text().splitlines()]
     for line in lines:
-        kept = {"timestamp", "run", "level", "event", "logger", "config"}
+        kept = {"timestamp", "run", "level", "event", "logger", "config", "mode"}
         texts = {name: EVIL for name, v in line.items() if isinstance(v, str) and name not in kept}
-        line |= texts | {EVIL: 1.0, "logger": EVIL, "mode": EVIL}
+        line |= texts | {EVIL: 1.0, "logger": EVIL}
         if line["event"] == "mine":
             line["event"] = EVIL
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (run.folder / "run.json").unlink()
+    (run.folder / "own.yaml").write_text(json.dumps({"sinks": {EVIL: {"type": EVIL}}, EVIL: 1}))
+    shutil.copytree(run.folder, folder / NAME)
+    (folder / "mode").mkdir()
+    (folder / "mode" / "events.jsonl").write_text(json.dumps({**lines[0], "mode": EVIL}) + "\n")
     return run.folder
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_terminal_gets_no_control_characters(command: str, folder: Path) -> None:
     """Each command prints hostile texts escaped: no sequences but colours, no markup, no emoji."""
-    arguments = [part.format(run=folder, dir=folder.parent) for part in COMMANDS[command]]
+    names = {"run": folder, "dir": folder.parent, "named": folder.parent / NAME, "evil": EVIL}
+    arguments = [part.format(**names) for part in COMMANDS[command]]
     shown = run_in_terminal(arguments)
     for sequence in ("\r\n", "\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[36m"):
         shown = shown.replace(sequence, "\n" if sequence == "\r\n" else "")
     unseen = {c for c in shown if unicodedata.category(c) in ("Cc", "Cf") and c != "\n"}
 
     assert set() == unseen
+    assert "\\x1b" in shown or "\\u001b" in shown
     assert "😄" not in shown
     assert "Traceback" not in shown
 

@@ -177,8 +177,8 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
         (
             "processors: ['math:tau']",
             [
-                "my.yaml: processors[0]: 'math:tau' is neither a class nor a function: "
-                "6.283185307179586"
+                "my.yaml: processors[0]: 'math:tau' is neither a class nor a function; "
+                "its type is float"
             ],
         ),
     ],
@@ -188,7 +188,23 @@ def test_messages(text: str, lines: list[str]) -> None:
     assert lines == error_in_file(text).splitlines()
 
 
-@pytest.mark.parametrize("name", [":x", "..:x", "math:", "math:no", "json.:x"])
+@pytest.mark.parametrize(
+    "name", [":x", "..:x", "math:", "json.:x", "a:b;c", " math:tau", "a.b/c:d"]
+)
+def test_a_name_of_another_form(name: str) -> None:
+    """What isn't of the form `package.module:Name` is not imported."""
+    assert f"{name!r} is not of the form" in error_of({"processors": [name]})
+
+
+def test_an_error_has_no_value() -> None:
+    """The message about `os:environ` has its type only: the environment has secrets."""
+    error = error_of({"processors": ["os:environ"]})
+
+    assert "its type is _Environ" in error
+    assert "PATH" not in error
+
+
+@pytest.mark.parametrize("name", ["math:no", "no.such:Thing"])
 def test_a_component_that_can_not_be_imported(name: str) -> None:
     """Any failure to import `package.module:Name` is a ConfigError."""
     assert f"processors[0]: {name!r} can't be imported" in error_of({"processors": [name]})

@@ -56,8 +56,8 @@ FILE_BYTES = 2 * 2**30
 CPU_S = 60
 """Seconds of CPU time of a command."""
 
-REQUEST_S = 60.0
-"""How long an answer may take."""
+REQUESTS_S = 30.0
+"""How long the start and all answers of a command that serves may take."""
 
 POLL_S = 0.05
 UNEXPLAINED = 500
@@ -236,21 +236,23 @@ def _request_all(name: str, run: str) -> None:
     # Proxies are for other machines.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        address = _wait_for_address()
+        until_s = time.monotonic() + REQUESTS_S
+        address = _wait_for_address(until_s)
         for path in SERVING[name]:
             try:
-                opener.open(address + path.format(run=Path(run).name), timeout=REQUEST_S).read()
+                timeout_s = max(1.0, until_s - time.monotonic())
+                opener.open(address + path.format(run=Path(run).name), timeout=timeout_s).read()
             except urllib.error.HTTPError as error:
                 if error.code == UNEXPLAINED and name == "ui":
                     print(f"{UNEXPECTED} {path}: {error.read()!r}", flush=True)
             except (OSError, http.client.HTTPException) as error:
-                print(f"{UNEXPECTED} {path}: {error!r}", flush=True)
+                if name == "ui":
+                    print(f"{UNEXPECTED} {path}: {error!r}", flush=True)
     finally:
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def _wait_for_address() -> str:
-    until_s = time.monotonic() + REQUEST_S
+def _wait_for_address(until_s: float) -> str:
     while time.monotonic() < until_s:
         printed = Path("/proc/self/fd/1").read_text("utf-8", "replace")
         if found := re.search(r"http://[^/\s]+/", printed):

@@ -43,7 +43,8 @@ def check(
     config = load_config(
         source, paths=PathCheck.WRITABLE, left_out=None if imports else left_out.append
     )
-    echo(f"{source}: valid. Sinks: {', '.join(config.sinks)}.")
+    sinks = f" Sinks: {', '.join(config.sinks)}." if config.sinks else ""
+    echo(f"{source}: valid.{sinks}")
     if left_out:
         names = ", ".join(left_out)
         echo(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -64,12 +65,15 @@ def find(group: str, name: str, where: str) -> Any:
             allowed=f"{', '.join(known)}, or 'package.module:Name'",
             hint=nearest(name, known),
         )
+    if entry is None and not _REFERENCE.fullmatch(name):
+        raise ConfigError(f"{where}: {name!r} is not of the form 'package.module:Name'")
     try:
         component = _import(name) if entry is None else entry.load()
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{where}: {name!r} can't be imported: {error}") from error
     if problem := _find_problem(group, component):
-        raise ConfigError(f"{where}: {name!r} {problem}: {component!r}")
+        # Not its `repr`: that of `os:environ` is the whole environment.
+        raise ConfigError(f"{where}: {name!r} {problem}; its type is {type(component).__name__}")
     if entry is None:
         _named.add((group, name))
     return component
@@ -104,6 +108,9 @@ def _is_processor(component: Any) -> bool:
     return True
 
 
+_REFERENCE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+"""The form `package.module:Name`, also of a class within another."""
+
 _named: set[tuple[str, str]] = set()
 """The components `package.module:Name` that configurations of this process's user have named."""
 
@@ -120,7 +127,8 @@ def is_known(group: str, name: str) -> bool:
 def is_loaded(group: str, name: str) -> bool:
     """Whether a name can be looked up without importing a module that isn't registered."""
     module = name.partition(":")[0]
-    return ":" not in name or name in _registered(group) or module in sys.modules
+    is_reference = name not in _registered(group) and _REFERENCE.fullmatch(name) is not None
+    return not is_reference or module in sys.modules
 
 
 def find_processor(entry: Any) -> Any | None:

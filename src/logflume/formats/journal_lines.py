@@ -38,7 +38,7 @@ __all__ = [
 # The reserved names come first, and quotes within texts are escaped: the first match is the
 # event's own. A position has at most 19 digits, as many as an int64.
 _POSITION = re.compile(
-    rb'"attempt":(\d{1,19}),"rank":\d+,(?:"process":"[^"]*",)?"seq":(\d{1,19})[,}]'
+    rb'"attempt": ?(\d{1,19}), ?"rank": ?\d+, ?(?:"process": ?"[^"]*", ?)?"seq": ?(\d{1,19})[,}]'
 )
 
 
@@ -48,7 +48,7 @@ def find_position(line: bytes) -> Position | None:
     return None if match is None else (int(match[1]), int(match[2]))
 
 
-_STEP = re.compile(rb'"seq":\d{1,19},"step":(-?\d{1,19})[,}]')
+_STEP = re.compile(rb'"seq": ?\d{1,19}, ?"step": ?(-?\d{1,19})[,}]')
 
 
 def find_step(line: bytes) -> int | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from logflume.formats.parquet import KEYS, list_parts, list_tables
 from logflume.formats.parquet_file import ParquetFile
 from logflume.protocols import FaultKind, ScanFault, ScannedEvent
+from logflume.resources import memory_limit_bytes
 from logflume.runs.info import RunInfo
 from logflume.values.event_checksum import event_checksum
 
@@ -111,4 +112,6 @@ def _connect_duckdb() -> Any:
         import duckdb
     except ImportError:
         return None
-    return duckdb.connect(config={"threads": 1})
+    # DuckDB refuses what exceeds its own limit, and crashes where the system grants no memory.
+    limit = f"{memory_limit_bytes() // 2}B"
+    return duckdb.connect(config={"threads": 1, "memory_limit": limit, "temp_directory": ""})

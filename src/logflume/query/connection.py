@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from logflume.exceptions import QueryError
-from logflume.resources import machine_memory
+from logflume.resources import memory_limit_bytes
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -54,8 +54,8 @@ def connect() -> DuckDBPyConnection:
 
 
 def max_bytes() -> int:
-    """Return the memory that a query may take, and again its result: half of the machine's."""
-    return int(machine_memory()["memory_total_bytes"]) // 2
+    """Return the memory that a query may take, and again its result: half of what there is."""
+    return memory_limit_bytes() // 2
 
 
 def lock(connection: DuckDBPyConnection, files: Iterable[Path] = ()) -> None:
