@@ -36,7 +36,7 @@ from tests.query.training_run import log_steps, start, write_run
 
 def ask_several(run: Run) -> list[Any]:
     """Return the answers to what `logflume show` needs, as of one moment."""
-    now = run.at_one_moment()
+    now = run.pinned()
     metrics = now.metrics("reward", wide=True)
     return [now.info, now.types(), metrics.to_pylist(), now.total_duration_s]
 
@@ -142,7 +142,7 @@ def test_parts_that_are_replaced_between_two_questions(
     folder = shutil.copytree(runs[3], tmp_path / "r")
     run = logflume.open_run(folder)
     one_by_one = [run.types(), run.metrics().to_pylist(), run.info.last_step]
-    now = run.at_one_moment()
+    now = run.pinned()
     answers: list[Any] = [now.types()]
     for part in folder.glob("parquet*/*/*.parquet"):
         part.rename(part.with_name(part.name.replace(".parquet", "-1.parquet")))
