@@ -167,7 +167,7 @@ def test_a_damaged_run_shows_what_is_left(folder: Path) -> None:
     with client_of(folder) as client:
         answers = ask_all(client, "hostile")
 
-    assert f"line {number}:" in answers["run"].json()["damage"]
+    assert f"line {number}:" in answers["curves"].json()["damage"]
     assert [2, 3] == answers["curves"].json()["curves"]["reward"]["train"][0]
     assert 3 == len(answers["steps"].json()["steps"])
 

@@ -73,7 +73,6 @@ class Answers:
             "hyperparameters": {**info["hyperparameters"], **description.hyperparameters},
             "tags": list(description.tags),
             "notes": description.notes,
-            "damage": self.folders.find_damage(name),
             "events": sorted(types),
             "attempts": _attempts(run) if info["attempt"] else [],
             "faults": _faults(run) if "pipeline" in types else [],

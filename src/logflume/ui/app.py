@@ -131,15 +131,18 @@ def _salvaging(answer: Answer, folders: RunFolders) -> Answer:
     """Return an answer that is computed from what is left of a run if the run is damaged."""
 
     def salvaging(query: QueryParams) -> Any:
+        runs = query.getlist("run")
         try:
-            return answer(query)
+            result = answer(query)
         except UnknownRunError:
             raise
         except RunError as error:
-            noted = [folders.note_damage(run, str(error)) for run in query.getlist("run")]
+            noted = [folders.note_damage(run, str(error)) for run in runs]
             if not any(noted):
                 raise
-            return answer(query)
+            result = answer(query)
+        damages = [damage for run in runs if (damage := folders.find_damage(run)) is not None]
+        return {**result, "damage": damages[0]} if damages and isinstance(result, dict) else result
 
     return salvaging
 

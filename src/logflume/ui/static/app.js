@@ -1,5 +1,5 @@
 /** The page: the bar on top, and the view that the URL names. */
-import { useAnswer, useTicks, useVersion } from "./lib/api.js";
+import { useAnswer, useDamage, useTicks, useVersion } from "./lib/api.js";
 import { html, render, useEffect } from "./lib/dom.js";
 import { visible } from "./lib/format.js";
 import { url, useRoute } from "./lib/route.js";
@@ -45,6 +45,7 @@ function RunsPage({ query }) {
 
 /** @param {{run: string, view: string, rest: string[], query: Record<string, string>}} props */
 function RunPage({ run, view, rest, query }) {
+  const damage = useDamage(run);
   const version = useVersion([run]);
   const { data: summary, error } = useAnswer(version === null ? null : "run", { run }, version);
   const View = RUN_VIEWS[view];
@@ -56,7 +57,7 @@ function RunPage({ run, view, rest, query }) {
         aria-current=${name === tab ? "page" : undefined}>${text}</a>`)}</nav>
     <//>
     <main>
-      <${ErrorLine} text=${summary?.damage ? `${summary.damage}. This is what is left.` : null} />
+      <${ErrorLine} text=${damage ? `${damage}. This is what is left.` : null} />
       ${error && !summary
         ? html`<${Empty} title=${visible(error)}><a href="#/">All runs</a><//>`
         : html`<${ErrorLine} text=${error} />`}

@@ -47,6 +47,7 @@ async function getTimed(name, params, signal) {
     throw new Error(text.trim() || `the server answered ${response.status}`);
   }
   if (!response.ok) throw new Error(answer.error ?? `the server answered ${response.status}`);
+  if (answer.damage) dispatchEvent(new CustomEvent("damage", { detail: { run: params.run, text: answer.damage } }));
   const [, cpuMs = "0"] = /^cpu;dur=([\d.]+)$/.exec(response.headers.get("server-timing") ?? "") ?? [];
   return { answer, cpuMs: Number(cpuMs) };
 }
@@ -146,6 +147,17 @@ export function useAnswer(name, params, version, isRare = false) {
 export function explain(error) {
   if (error instanceof TypeError) return "The server does not answer. Is `logflume ui` running?";
   return error.message;
+}
+
+/** Return what is damaged in a run, as soon as any answer about it says so. @param {string} run */
+export function useDamage(run) {
+  const [damage, setDamage] = useState({ run, text: "" });
+  useEffect(() => {
+    const note = (/** @type {any} */ event) => event.detail.run === run && setDamage(event.detail);
+    addEventListener("damage", note);
+    return () => removeEventListener("damage", note);
+  }, [run]);
+  return damage.run === run ? damage.text : "";
 }
 
 /**
