@@ -33,6 +33,8 @@ def test_the_worst_of_many_parts(tmp_path: Path) -> None:
         rows = opened.outputs(worst=5, **options).to_pylist()
         assert [e["seq"] for e in expected] == [row["seq"] for row in rows]
         assert [e["model_output"] for e in expected] == [row["model_output"] for row in rows]
+        rows = opened.outputs(last=3, **options).to_pylist()
+        assert [e["seq"] for e in of_steps[-3:]] == [row["seq"] for row in rows]
     logflume.shutdown()
 
 

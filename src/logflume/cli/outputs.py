@@ -103,11 +103,10 @@ def outputs(
             search=grep,
             regex=grep is not None,
             groups=groups if groups != [{}] else None,
+            last=last if worst is None and best is None else None,
         ).arrow
     if not len(rows) and group is not None:
         _check_groups(opened)
-    if worst is None and best is None:
-        rows = rows.slice(max(0, len(rows) - last))
     extra = _select_columns(rows, column or ())
     completions = [{n: v for n, v in row.items() if v is not None} for row in rows.to_pylist()]
     if json:

@@ -45,6 +45,7 @@ class CompletionFilter(NamedTuple):
         regex: Whether `search` is a regular expression.
         where: Only those for which this condition in SQL is true.
         groups: Only those of these groups: numbers of groups, or rows with columns of `VISIT`.
+        last: Only this number of them, the last ones.
     """
 
     correct: bool | None = None
@@ -57,6 +58,7 @@ class CompletionFilter(NamedTuple):
     regex: bool = False
     where: str | None = None
     groups: Sequence[int | Mapping[str, Any]] | None = None
+    last: int | None = None
 
 
 def read_completions(
@@ -89,6 +91,8 @@ def read_completions(
         rows = select(
             read(_TYPE, columns=columns_read, prefilter=select, extremes=_extremes(wanted))
         )
+    if wanted.last is not None:
+        rows = rows.slice(max(0, len(rows) - wanted.last))
     _, events = read_same(read, _TYPE, rows, columns)
     return events if columns is None else events.select(check(columns, events.column_names, _TYPE))
 
@@ -125,8 +129,8 @@ def _check(wanted: CompletionFilter) -> CompletionFilter:
     """Check a filter, and complete the name of the reward."""
     if wanted.worst is not None and wanted.best is not None:
         raise QueryError("outputs: worst and best can't be combined")
-    if min(wanted.worst or 0, wanted.best or 0) < 0:
-        raise QueryError("outputs: worst and best are numbers of completions, 0 or more")
+    if min(wanted.worst or 0, wanted.best or 0, wanted.last or 0) < 0:
+        raise QueryError("outputs: worst, best and last are numbers of completions, 0 or more")
     if wanted.search is not None:
         check_pattern(wanted.search, regex=wanted.regex)
     elif wanted.regex:

@@ -184,6 +184,7 @@ class Questions(RolloutQuestions):
         regex: bool = False,
         where: str | None = None,
         groups: Table | pa.Table | Sequence[int | Mapping[str, Any]] | None = None,
+        last: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> Table:
         """Return completions with their rewards: the `model_output` events.
@@ -203,6 +204,7 @@ class Questions(RolloutQuestions):
                 `"completion_tokens" > 500 and "columns/level" = 'hard'`.
             groups: Only those of these groups: numbers of groups (`[0, 3]`), or rows of `groups()`,
                 of which the columns that identify a group count.
+            last: Only this number of those that match, the last ones in the order of the result.
             columns: As for `events`.
 
         Raises:
@@ -217,7 +219,7 @@ class Questions(RolloutQuestions):
 
         rows = groups if groups is None or isinstance(groups, Sequence) else groups.to_pylist()
         wanted = CompletionFilter(
-            correct, min_reward, max_reward, worst, best, by, search, regex, where, rows
+            correct, min_reward, max_reward, worst, best, by, search, regex, where, rows, last
         )
         return self._query(
             lambda read: read_completions(partial(read, steps=steps), wanted, columns)
