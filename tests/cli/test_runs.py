@@ -140,7 +140,7 @@ def test_a_run_that_is_written(command: str, tmp_path: Path) -> None:
     """A live run is refused, and goes on."""
     logflume.initialize(JOURNAL, dir=tmp_path / "logs", run="live")
     message = check_error(tmp_path, "runs", command, "live", *(["--yes"] * (command == "rm")))
-    assert "a process writes this run" in message
+    assert "a process is writing this run" in message
     assert logflume.shutdown()
 
 
