@@ -55,6 +55,7 @@ floats = st.floats(allow_subnormal=False) | st.integers(-5, 5).map(float)
 
 @settings(max_examples=60, deadline=None)
 @example(few=[0.0, 6.5e-158])
+@example(few=[0.1, 0.1, 0.1])
 @example(few=[1.7e308, -1.7e308, math.nan])
 @given(few=st.lists(floats, min_size=1, max_size=40))
 def test_any_numbers(few: list[float]) -> None:

@@ -135,7 +135,8 @@ def summarize_values(values: Sequence[Any], shape: Iterable[Any], dtype: Any) ->
     scale = 1 / _SCALE if largest > _VAST else _SCALE if largest < _TINY else 1.0
     scaled = [value * scale for value in finite]
     start, width = low * scale, high * scale - low * scale or 1.0
-    mean = math.fsum(scaled) / len(scaled)
+    # Rounding may put the mean of equal values just outside of their range.
+    mean = min(max(math.fsum(scaled) / len(scaled), start), high * scale)
     std = math.sqrt(math.fsum((value - mean) ** 2 for value in scaled) / len(scaled))
     for value in scaled:
         counts[min(int((value - start) / width * BUCKETS), BUCKETS - 1)] += 1
