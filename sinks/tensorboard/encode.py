@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -73,7 +74,7 @@ class Encoder:
     _started: bool = False
     _session: Session = field(init=False)
     _by_second: list[bytes] = field(default_factory=list)
-    _texts: dict[str | None, tuple[int | None, int]] = field(default_factory=dict)
+    _texts: dict[str, tuple[int, int]] = field(default_factory=dict)  # step and count, by tag
     _open: OpenStep = field(default_factory=OpenStep)
 
     def __post_init__(self) -> None:
@@ -91,16 +92,19 @@ class Encoder:
         copy._session = self._session.copy()
         return copy
 
-    def after(self, last: LastEvent, started_s: float | None) -> Encoder:
+    def after(self, last: LastEvent, tags: Iterable[str], started_s: float | None) -> Encoder:
         """Return an encoder that continues where an earlier process stopped.
 
         Args:
             last: The last event that it wrote.
+            tags: The tags that it wrote at the step of this event.
             started_s: When the run began, in seconds since 1970.
         """
-        return replace(
-            self, attempt=last.attempt, _step=last.step, _started=True, started_s=started_s
-        )
+        counts = Counter(tag.rpartition("/")[0] for tag in tags)
+        texts = {tag: (last.step, count) for tag, count in counts.items()}
+        after = replace(self, attempt=last.attempt, _step=last.step, _started=True, _texts=texts)
+        after.started_s = started_s
+        return after
 
     def records(self, event: Event) -> bytes:
         """Return the records that are complete with an event: those of the step before it."""
@@ -201,13 +205,13 @@ class Encoder:
         self._by_second.append(frame(summary_event(time_s, second, summary)))
 
     def _text(self, event: Event) -> bytes:
-        mode = event.get("mode")
-        last_step, count = self._texts.get(mode, (self._step, 0))
-        index = count if last_step == self._step else 0
+        tag, step = mode_tag(event.get("mode"), "model_output"), self._step or 0
+        last_step, count = self._texts.get(tag, (step, 0))
+        index = count if last_step == step else 0
         if index >= self.texts_per_step:
             return b""
-        self._texts[mode] = (self._step, index + 1)
-        return text(mode_tag(mode, f"model_output/{index}"), "text", completion_markdown(event))
+        self._texts[tag] = (step, index + 1)
+        return text(f"{tag}/{index}", "text", completion_markdown(event))
 
 
 def _time(timestamp: str) -> float:
