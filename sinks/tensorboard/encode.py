@@ -29,7 +29,7 @@ from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
 from .hparams import Session, session_end
 from .markdown import completion_markdown
 from .open_step import MAX_EVENTS, MAX_VISUAL_BYTES, OpenStep
-from .panels import layout
+from .panels import Panels
 from .summaries import histogram, text
 from .tags import BY_SECOND, mode_tag, prefix_of, tag_of
 from .visuals import find_visuals
@@ -76,6 +76,7 @@ class Encoder:
     _by_second: list[bytes] = field(default_factory=list)
     _texts: dict[str, tuple[int, int]] = field(default_factory=dict)  # step and count, by tag
     _open: OpenStep = field(default_factory=OpenStep)
+    _panels: Panels = field(default_factory=Panels)
 
     def __post_init__(self) -> None:
         self._session = Session(self.run_id)
@@ -88,6 +89,7 @@ class Encoder:
     def copy(self) -> Encoder:
         """Return a copy to encode further events with, which leaves this encoder unchanged."""
         copy = replace(self, _texts=dict(self._texts), _open=self._open.copy())
+        copy._panels = replace(self._panels)
         copy._by_second = list(self._by_second)
         copy._session = self._session.copy()
         return copy
@@ -142,6 +144,10 @@ class Encoder:
         if self.knows_step and not self._started:
             self._started = True
             records.append(_start(_time(shown[0].timestamp), step if self.attempt else 0))
+            self._panels.is_changed = True  # readers drop a layout that comes before the start
+        if self._panels.is_changed:
+            summary = self._panels.take()
+            records.append(frame(summary_event(_time(shown[0].timestamp), 0, summary)))
         records += self._by_second
         self._by_second.clear()
         if session:
@@ -180,6 +186,8 @@ class Encoder:
     def _add_values(self, event: Event) -> bool:
         """Add the numbers of an event, and what else it has to show."""
         summary = _curves(event)
+        if summary:
+            self._panels.note(event)
         if event["event"] == "system" and summary:
             self._add_by_second(event)
         if summary and event["step"] is not None:
@@ -244,13 +252,10 @@ def _head(event_type: str, mode: str | None, name: str) -> bytes | None:
 
 
 def _start(wall_time_s: float, step: int) -> bytes:
-    """Return the first records of an attempt: `SessionLog.START`, then the layout.
-
-    The order matters: readers drop a layout that comes before the start.
-    """
+    """Return the first record of an attempt."""
     log = SessionLog(status=SessionLog.START)
     start = EventProto(wall_time=wall_time_s, step=step, session_log=log)
-    return frame(start.SerializeToString()) + frame(summary_event(wall_time_s, 0, layout()))
+    return frame(start.SerializeToString())
 
 
 _SHAPES = 256
