@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -28,7 +29,7 @@ from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
 from .hparams import Session, session_end
 from .markdown import completion_markdown
 from .open_step import MAX_EVENTS, MAX_VISUAL_BYTES, OpenStep
-from .panels import layout
+from .panels import Panels
 from .summaries import histogram, text
 from .tags import BY_SECOND, mode_tag, prefix_of, tag_of
 from .visuals import find_visuals
@@ -73,8 +74,9 @@ class Encoder:
     _started: bool = False
     _session: Session = field(init=False)
     _by_second: list[bytes] = field(default_factory=list)
-    _texts: dict[str | None, tuple[int | None, int]] = field(default_factory=dict)
+    _texts: dict[str, tuple[int, int]] = field(default_factory=dict)  # step and count, by tag
     _open: OpenStep = field(default_factory=OpenStep)
+    _panels: Panels = field(default_factory=Panels)
 
     def __post_init__(self) -> None:
         self._session = Session(self.run_id)
@@ -87,20 +89,24 @@ class Encoder:
     def copy(self) -> Encoder:
         """Return a copy to encode further events with, which leaves this encoder unchanged."""
         copy = replace(self, _texts=dict(self._texts), _open=self._open.copy())
+        copy._panels = replace(self._panels)
         copy._by_second = list(self._by_second)
         copy._session = self._session.copy()
         return copy
 
-    def after(self, last: LastEvent, started_s: float | None) -> Encoder:
+    def after(self, last: LastEvent, tags: Iterable[str], started_s: float | None) -> Encoder:
         """Return an encoder that continues where an earlier process stopped.
 
         Args:
             last: The last event that it wrote.
+            tags: The tags that it wrote at the step of this event.
             started_s: When the run began, in seconds since 1970.
         """
-        return replace(
-            self, attempt=last.attempt, _step=last.step, _started=True, started_s=started_s
-        )
+        counts = Counter(tag.rpartition("/")[0] for tag in tags)
+        texts = {tag: (last.step, count) for tag, count in counts.items()}
+        after = replace(self, attempt=last.attempt, _step=last.step, _started=True, _texts=texts)
+        after.started_s = started_s
+        return after
 
     def records(self, event: Event) -> bytes:
         """Return the records that are complete with an event: those of the step before it."""
@@ -138,6 +144,10 @@ class Encoder:
         if self.knows_step and not self._started:
             self._started = True
             records.append(_start(_time(shown[0].timestamp), step if self.attempt else 0))
+            self._panels.is_changed = True  # readers drop a layout that comes before the start
+        if self._panels.is_changed:
+            summary = self._panels.take()
+            records.append(frame(summary_event(_time(shown[0].timestamp), 0, summary)))
         records += self._by_second
         self._by_second.clear()
         if session:
@@ -176,6 +186,8 @@ class Encoder:
     def _add_values(self, event: Event) -> bool:
         """Add the numbers of an event, and what else it has to show."""
         summary = _curves(event)
+        if summary:
+            self._panels.note(event)
         if event["event"] == "system" and summary:
             self._add_by_second(event)
         if summary and event["step"] is not None:
@@ -201,13 +213,13 @@ class Encoder:
         self._by_second.append(frame(summary_event(time_s, second, summary)))
 
     def _text(self, event: Event) -> bytes:
-        mode = event.get("mode")
-        last_step, count = self._texts.get(mode, (self._step, 0))
-        index = count if last_step == self._step else 0
+        tag, step = mode_tag(event.get("mode"), "model_output"), self._step or 0
+        last_step, count = self._texts.get(tag, (step, 0))
+        index = count if last_step == step else 0
         if index >= self.texts_per_step:
             return b""
-        self._texts[mode] = (self._step, index + 1)
-        return text(mode_tag(mode, f"model_output/{index}"), "text", completion_markdown(event))
+        self._texts[tag] = (step, index + 1)
+        return text(f"{tag}/{index}", "text", completion_markdown(event))
 
 
 def _time(timestamp: str) -> float:
@@ -240,13 +252,10 @@ def _head(event_type: str, mode: str | None, name: str) -> bytes | None:
 
 
 def _start(wall_time_s: float, step: int) -> bytes:
-    """Return the first records of an attempt: `SessionLog.START`, then the layout.
-
-    The order matters: readers drop a layout that comes before the start.
-    """
+    """Return the first record of an attempt."""
     log = SessionLog(status=SessionLog.START)
     start = EventProto(wall_time=wall_time_s, step=step, session_log=log)
-    return frame(start.SerializeToString()) + frame(summary_event(wall_time_s, 0, layout()))
+    return frame(start.SerializeToString())
 
 
 _SHAPES = 256

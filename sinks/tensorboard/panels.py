@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+
 from tensorboard.plugins.custom_scalar.layout_pb2 import (
     Category,
     Chart,
@@ -9,11 +13,18 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import (
     MultilineChartContent,
 )
 
-from .summaries import text
+from logflume.protocols import Event
+from logflume.values.kinds import SCALAR_TYPES
 
-__all__ = ["layout"]
+from .summaries import text
+from .tags import tag_of
+
+__all__ = ["Panels"]
 
 _TRAINING = ("loss", "reward", "kl", "entropy", "grad_norm", "learning_rate")
+
+_MAX_SHAPES = 256
+"""Sets of names that are remembered as known."""
 
 # By category and chart: a regular expression that matches the tags of its curves.
 _CHARTS = {
@@ -42,14 +53,48 @@ _CHARTS = {
 }
 
 
-def layout() -> bytes:
-    """Return the layout as a serialized `Summary`."""
-    proto = Layout(
-        category=[
-            Category(title=title, chart=[_chart(*chart) for chart in charts.items()])
-            for title, charts in _CHARTS.items()
-        ]
-    )
+_PATTERNS = frozenset(pattern for charts in _CHARTS.values() for pattern in charts.values())
+
+_Shape = tuple[str, str | None, tuple[str, ...]]
+
+
+@dataclass
+class Panels:
+    """The charts for which the run has curves, so that none is empty.
+
+    Attributes:
+        is_changed: Whether there are charts that the latest layout doesn't have.
+    """
+
+    is_changed: bool = False
+    _patterns: frozenset[str] = frozenset()
+    _shapes: frozenset[_Shape] = frozenset()
+
+    def note(self, event: Event) -> None:
+        """Add the charts of an event's numbers."""
+        names = tuple(name for name, value in event.items() if type(value) in SCALAR_TYPES)
+        shape = (event["event"], event.get("mode"), names)
+        if shape in self._shapes:
+            return
+        self._shapes = frozenset((*self._shapes, shape) if len(self._shapes) < _MAX_SHAPES else ())
+        tags = [tag for name in names if (tag := tag_of(*shape[:2], name))]
+        patterns = self._patterns.union(p for p in _PATTERNS if any(re.match(p, t) for t in tags))
+        self.is_changed |= patterns != self._patterns
+        self._patterns = patterns
+
+    def take(self) -> bytes:
+        """Return the layout as a serialized `Summary`; TensorBoard shows the latest one."""
+        self.is_changed = False
+        return _layout(self._patterns)
+
+
+def _layout(patterns: Container[str]) -> bytes:
+    categories = []
+    for title, charts in _CHARTS.items():
+        shown = [_chart(name, tags) for name, tags in charts.items() if tags in patterns]
+        if shown:
+            categories.append(Category(title=title, chart=shown))
+    proto = Layout(category=categories)
     return text("custom_scalars__config__", "custom_scalars", proto.SerializeToString())
 
 

@@ -102,14 +102,15 @@ class TensorBoardSink:
             drop_unfinished,
             find_last_event,
             find_started_s,
+            find_tags,
         )
 
         drop_unfinished(self._folder, run)
         last = find_last_event(self._folder, run)
         if last is None:
             return ()
-        started_s = find_started_s(self._folder, run)
-        self._encoder = self._encoder.after(last, started_s)
+        tags = find_tags(self._folder, run, last.step)
+        self._encoder = self._encoder.after(last, tags, find_started_s(self._folder, run))
         return PositionsUpTo((last.attempt, last.seq))
 
     def scan(self, path: Path, run: RunInfo) -> Iterator[ScannedEvent | ScanFault]:

@@ -113,6 +113,37 @@ def test_a_recurring_condition_raises_another_alert() -> None:
     assert ("nonfinite_loss", "critical") == (second["signal"], second["severity"])
 
 
+def test_a_problem_that_comes_and_goes_is_raised_again_once() -> None:
+    """Once it has come back, a problem has to be absent for 300 reports until it is over."""
+
+    def alerts(entropies: list[float]) -> list[bool]:
+        """Return whether each alert of the signal says that it is over."""
+        found = watch(reports(entropy=noisy(1.0) + entropies))
+        return ["over_since" in a for a in found if a["signal"] == "entropy_explosion"]
+
+    wave = noisy(1.0, 240) + noisy(9.0, 40)
+    assert [False, True, False] == alerts(wave * 5)
+    assert [False, True] * 2 + [False] == alerts(wave * 2 + noisy(1.0, 310) + wave)
+
+
+def test_an_entropy_that_returns_from_a_spike_has_not_collapsed() -> None:
+    """The level before a spike is no collapse; a lower one is."""
+    spike = noisy(1.0, 60) + noisy(9.0, 40)
+    assert "entropy_collapse" not in signals(reports(entropy=spike + noisy(1.0, 60)))
+    assert "entropy_collapse" in signals(reports(entropy=spike + noisy(0.3, 60)))
+
+
+def test_an_evaluation_gap_that_persists_is_raised_once() -> None:
+    """A gap that comes close to the limit now and then, but doesn't close, isn't over."""
+    rewards = rising(0.3, 0.7, 300) + noisy(0.7, 900, noise=0.02)
+    events: list[Report] = []
+    for step, reward in enumerate(rewards):
+        behind = 0.0 if step < 150 else 0.3 if step % 300 < 150 else 0.18
+        evaluated = {"eval_reward": reward - behind} if step % 10 == 0 else {}
+        events.append({"reward": reward, **evaluated})
+    assert 1 == signals(events).count("evaluation_gap")
+
+
 def test_run_started_begins_another_training() -> None:
     """Reports before a trainer's `run_started` don't affect the training after it."""
     with capture_events(WatchTraining()) as events:

@@ -242,18 +242,46 @@ def test_no_hyperparameters(tmp_path: Path) -> None:
         reader.PluginTagToContent("hparams")
 
 
+def read_layout(reader: Any) -> dict[str, list[str]]:
+    """Return the patterns of the charts in the latest layout, by category."""
+    event = reader.Tensors("custom_scalars__config__")[-1]
+    layout = Layout.FromString(event.tensor_proto.string_val[0])
+    return {
+        category.title: [chart.multiline.tag[0] for chart in category.chart]
+        for category in layout.category
+    }
+
+
 def test_layout(tmp_path: Path) -> None:
     """The layout has charts for rewards, training, completions and the machine."""
-    reader = write(tmp_path, {"event": "training", "loss": 1.0})
-    (event,) = reader.Tensors("custom_scalars__config__")
-    layout = Layout.FromString(event.tensor_proto.string_val[0])
-    charts = [chart.multiline.tag[0] for category in layout.category for chart in category.chart]
+    reader = write(
+        tmp_path,
+        {"event": "training", "grad_norm": 1.0, "completions/clipped_ratio": 0.5},
+        {"event": "reward", "rewards/a/mean": 1.0},
+        {"event": "system", "gpu/0/utilization_percent": 50.0},
+        {"event": "training", "gpu/0/memory_used_bytes": 1, "step": 2},
+        {"event": "system", "cpu_percent": 5.0, "step": 3},
+    )
+    layout = read_layout(reader)
+    charts = [chart for charts in layout.values() for chart in charts]
 
     tags = ["rewards/a/mean", "train/grad_norm", "train/completions/clipped_ratio"]
     tags += ["system/gpu/0/utilization_percent", "train/gpu/0/memory_used_bytes"]
     assert [1] * len(tags) == [sum(bool(re.match(chart, tag)) for chart in charts) for tag in tags]
-    titles = [category.title for category in layout.category]
-    assert ["Rewards", "Training", "Completions", "System", "GPU"] == titles
+    assert ["Rewards", "Training", "Completions", "System", "GPU"] == list(layout)
+
+
+def test_layout_has_no_empty_chart(tmp_path: Path) -> None:
+    """A chart is in the layout from the first step on that has a point for it."""
+    reward = {"event": "reward", "rewards/a/mean": 1.0}
+    training = {"event": "training", "loss": 1.0, "note": "reward"}
+    before = read_layout(write(tmp_path / "before", training, reward))
+    evaluation = {**reward, "mode": "eval", "step": 2}
+    after = read_layout(write(tmp_path / "after", training, reward, evaluation))
+
+    (train_chart,) = before["Rewards"]
+    assert {"Rewards": [train_chart], "Training": ["(train|eval)/loss$"]} == before
+    assert [train_chart, "eval/rewards/.*/mean$"] == after["Rewards"]
 
 
 def test_groups_of_curves(tmp_path: Path) -> None:

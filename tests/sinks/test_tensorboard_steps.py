@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import logflume
@@ -124,6 +124,8 @@ def shown(folder: Path) -> dict[str, Any]:
 
 @settings(max_examples=60, deadline=None)
 @given(EVENTS, st.integers(0, 15), st.integers(0, 15), st.floats(0, 1))
+@example([("model_output", None, 0)] * 2, 1, 0, 1.0)
+@example([("model_output", None, 0)] * 6, 3, 0, 1.0)
 def test_a_kill_anywhere(drawn: Any, killed: int, batch: int, torn: float) -> None:
     """After a kill at any byte of a write, every point is there once, with the same value."""
     events = make_events(drawn)

@@ -18,12 +18,17 @@ def of_type(run: DemoRun, event_type: str) -> list[dict[str, Any]]:
     return [event for event in logflume.open_run(run.folder) if event["event"] == event_type]
 
 
-@pytest.mark.parametrize("seed", [0, 2, 4] if IS_LONG else [0])
-def test_reward_hacking_raises_an_alert(seed: int, hack_run: DemoRun, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("seed", "steps"), [(0, 40), (2, 40), (4, 40), (1, 100)] if IS_LONG else [(0, 40)]
+)
+def test_reward_hacking_raises_an_alert(
+    seed: int, steps: int, hack_run: DemoRun, tmp_path: Path
+) -> None:
     """With a reward for each closing tag, the policy learns to repeat it. The first alert names
-    that function, at most three reports after half of the completions are truncated. (With seeds 1
-    and 3 it doesn't find the hack within 40 steps.)"""
-    run = run_demo(tmp_path, "--lenient-format", "--seed", str(seed)) if seed else hack_run
+    that function, at most three reports after half of the completions are truncated. (With seed 1
+    it finds the hack at step 78, with seed 3 not within 120 steps.)"""
+    arguments = ("--lenient-format", "--seed", str(seed), "--steps", str(steps))
+    run = run_demo(tmp_path, *arguments) if seed else hack_run
     alert = of_type(run, "alert")[0]
     assert "reward_with_truncation" == alert["signal"]
     assert "lenient_format_reward_func" == alert["function"]

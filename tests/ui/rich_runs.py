@@ -87,12 +87,20 @@ def _log_metrics(step: int, run: str) -> None:
             metric="reward",
             completions=["r-0-8-10", "r-0-8-11"],
         )
+    if step == 17:
+        _log_alert(step, severity="warning", message="The KL divergence rose.")
+    if step == 22:
+        _log_alert(step, severity="info", message="It is over.", over_since=19)
     logflume.get_logger("system").info(
         "system",
         step=step,
         cpu_percent=50.0,
         **{f"gpu/{gpu}/utilization_percent": 90.0 - gpu for gpu in range(2)},
     )
+
+
+def _log_alert(step: int, **fields: Any) -> None:
+    logflume.get_logger().warning("alert", step=step, signal="kl_runaway", **fields)
 
 
 def _log_group(step: int, group: int, prompt: str) -> None:

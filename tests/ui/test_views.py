@@ -72,6 +72,23 @@ def test_a_finding_shows_its_completions(page: Page) -> None:
     assert "step 8" in page.tab.locator(".stepper output").inner_text()
 
 
+def test_a_finding_that_is_over_says_so(page: Page) -> None:
+    """It is one finding, grey, with the last step at which it was seen; the others aren't."""
+    findings = page.open("#/run/rich/findings", "[data-alert]").page.locator("[data-alert]")
+
+    assert ["reward_hack", "kl_runaway"] == findings.evaluate_all(
+        "all => all.map(one => one.dataset.alert)"
+    )
+    assert ["kl_runaway"] == page.tab.locator(".finding.over").evaluate_all(
+        "all => all.map(one => one.dataset.alert)"
+    )
+    assert "over since step 19" in findings.last.inner_text()
+    colors = findings.locator(".message").evaluate_all(
+        "all => all.map(m => getComputedStyle(m).color)"
+    )
+    assert 2 == len(set(colors))
+
+
 def test_rewards_of_all_functions_are_in_one_chart(page: Page) -> None:
     """The chart names each function, with the last value of its curve."""
     chart = page.open("#/run/rich", "[data-metric=rewards]")

@@ -29,7 +29,7 @@ from logflume.cli import (
     tensorboard,
     ui,
 )
-from logflume.cli.base import app, main
+from logflume.cli.base import Command, app, main
 
 __all__ = ["main"]
 
@@ -42,7 +42,7 @@ def _add(
     """Add a command, whose help is its docstring, with paragraphs as wide as the terminal."""
     paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
     text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
-    app.command(name, help=text, rich_help_panel=panel, **options)(function)
+    app.command(name, cls=Command, help=text, rich_help_panel=panel, **options)(function)
 
 
 _PASSED_ON: dict[str, Any] = {

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
+import typer.core
 
 from logflume.cli.printing import echo
 from logflume.exceptions import LogflumeError, QueryError, RunError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AllAttempts",
+    "Command",
+    "CommandGroup",
     "ImportOption",
     "JsonOption",
     "RunArgument",
@@ -41,7 +44,33 @@ __all__ = [
     "runs_folder",
 ]
 
+
+def _without_flag_types(params: list[Any]) -> list[Any]:
+    """Return options for the help, which has no type for those without a value."""
+    for param in params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""
+    return params
+
+
+class Command(typer.core.TyperCommand):
+    """A command whose help is as readable with every version of Typer."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the arguments and options."""
+        return _without_flag_types(super().get_params(ctx))
+
+
+class CommandGroup(typer.core.TyperGroup):
+    """A group whose help is as readable with every version of Typer."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the options."""
+        return _without_flag_types(super().get_params(ctx))
+
+
 app = typer.Typer(
+    cls=CommandGroup,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

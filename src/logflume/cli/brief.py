@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from logflume.cli.base import RunArgument, find_run
 from logflume.cli.printing import echo
-from logflume.diagnosis.brief import make_brief
 from logflume.query.open_run import open_run
 
 __all__ = ["brief"]
@@ -17,4 +16,6 @@ def brief(run: RunArgument = "latest") -> None:
 
     Example: logflume brief latest
     """
+    from logflume.diagnosis.brief import make_brief
+
     echo(make_brief(open_run(find_run(run))))

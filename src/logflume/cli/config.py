@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from logflume.cli.base import import_from_here
+from logflume.cli.base import Command, CommandGroup, import_from_here
 from logflume.cli.printing import echo
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Check configurations.", no_args_is_help=True)
+app = typer.Typer(cls=CommandGroup, help="Check configurations.", no_args_is_help=True)
 
 
 @app.callback()
@@ -19,7 +19,7 @@ def config() -> None:
     """Check configurations."""
 
 
-@app.command()
+@app.command(cls=Command)
 def check(
     source: Annotated[
         str, typer.Argument(help="A YAML file, or the name of a shipped configuration.")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from logflume.cli.base import JsonOption, RunArgument, find_run
 from logflume.cli.printing import cell, echo, print_json
-from logflume.diagnosis.diagnose_run import RecordedFinding, diagnose_run
 from logflume.diagnosis.finding import SEVERITIES
+
+if TYPE_CHECKING:
+    from logflume.diagnosis.diagnose_run import RecordedFinding
 
 __all__ = ["diagnose"]
 
@@ -34,6 +36,8 @@ def diagnose(
 
     Example: logflume diagnose latest --json --fail-on critical
     """
+    from logflume.diagnosis.diagnose_run import diagnose_run
+
     if fail_on is not None and fail_on not in SEVERITIES:
         raise typer.BadParameter(
             f"{fail_on!r} is not one of {', '.join(SEVERITIES)}", param_hint="--fail-on"

@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
-import typer.core
 
-from logflume.cli.base import JsonOption, complete_run, find_run, runs_folder
+from logflume.cli.base import (
+    Command,
+    CommandGroup,
+    JsonOption,
+    complete_run,
+    find_run,
+    runs_folder,
+)
 from logflume.cli.printing import (
     cell,
     duration_text,
@@ -61,7 +67,7 @@ SeveralRuns: TypeAlias = Annotated[
 YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")]
 
 
-class _DefaultGroup(typer.core.TyperGroup):
+class _DefaultGroup(CommandGroup):
     """A group whose first command is run if no command is named: `logflume runs logs`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -78,7 +84,7 @@ app = typer.Typer(
 )
 
 
-@app.command(_LIST)
+@app.command(_LIST, cls=Command)
 def list_runs(
     folder: Annotated[
         str | None,
@@ -133,7 +139,7 @@ def list_runs(
     print_table(_fitting(rows, names))
 
 
-@app.command("rm")
+@app.command("rm", cls=Command)
 def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
     """Delete runs: their folders, with everything in them. A run that is being written is refused.
 
@@ -152,7 +158,7 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
         echo(f"deleted {folder}")
 
 
-@app.command("archive")
+@app.command("archive", cls=Command)
 def archive(runs: SeveralRuns) -> None:
     """Move runs to the folder `archive` next to them, where only their paths find them.
 

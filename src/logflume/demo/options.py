@@ -60,7 +60,8 @@ def parse_options(
     parser.add_argument(
         "--lenient-format",
         action="store_true",
-        help="reward each closing answer tag, which the model learns to repeat: a reward hack",
+        help="reward each closing answer tag, a reward hack: the model learns to repeat it within "
+        "40 steps, with most seeds (not with 1 and 3)",
     )
     return Options(**vars(parser.parse_args(argv)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, dataclass_transform
@@ -70,6 +71,11 @@ class Detector:
     def evaluate(self, history: History) -> Evidence | None:
         """Return the evidence for the problem while it persists, else None."""
         raise NotImplementedError
+
+    def current_value(self, history: History, evidence: Evidence) -> float:
+        """Return what `value` of the evidence is now: the level of its metric; NaN if unknown."""
+        metric = history.metric_of(evidence.metric)
+        return math.nan if metric is None else history[metric].level(BLOCK_REPORTS)
 
 
 class Change(NamedTuple):

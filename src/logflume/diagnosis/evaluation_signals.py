@@ -64,6 +64,7 @@ class EvaluationFalling(Detector):
 
     share: float = 0.15
     _points: defaultdict[str, _Points] = state(lambda: defaultdict(_Points))
+    _levels: dict[str | None, float] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last three evaluations with the best three."""
@@ -81,6 +82,7 @@ class EvaluationFalling(Detector):
         evaluated = _means([sign * value for value in points.evaluated])
         best = max(range(len(evaluated) - 1), key=lambda index: evaluated[index])
         before, value = evaluated[best], evaluated[-1]
+        self._levels[_name_of(history, metric)] = sign * value
         limit = before - share * abs(before)
         if value >= limit or not _is_significant(points.evaluated, before - value):
             return None
@@ -93,11 +95,15 @@ class EvaluationFalling(Detector):
             f"that "
             f"of the training went from {points.trained[best + _MEAN_OF - 1]:.3g} to "
             f"{points.trained[-1]:.3g}.",
-            f"eval_{name.removeprefix('eval_')}",
+            _name_of(history, metric),
             sign * value,
             sign * before,
             sign * limit,
         )
+
+    def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
+        """Return the mean of the last three evaluations."""
+        return self._levels.get(evidence.metric, math.nan)
 
 
 class EvaluationGap(Detector):
@@ -123,6 +129,7 @@ class EvaluationGap(Detector):
 
     share: float = 0.3
     _points: defaultdict[str, _Points] = state(lambda: defaultdict(_Points))
+    _levels: dict[str | None, float] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the gap at the last three evaluations with that at the first three."""
@@ -137,21 +144,30 @@ class EvaluationGap(Detector):
         gaps = [t - e for t, e in zip(points.trained, points.evaluated, strict=True)]
         means = _means(gaps)
         before, value = means[0], means[-1]
+        self._levels[_name_of(history, metric)] = value
         limit = before + self.share * abs(points.trained[-1])
         if value <= limit or not _is_significant(gaps, value - before):
             return None
         gain = points.trained[-1] - points.trained[_MEAN_OF - 1]
         if gain <= 0 or value - before < self._SHARE_OF_GAIN * gain:
             return None
-        name = history.name(metric)
         return Evidence(
             f"The training's {history.name(_trained(history, metric))} exceeds that of "
             f"evaluations by {value:.3g}, after {before:.3g} at first.",
-            f"eval_{name.removeprefix('eval_')}",
+            _name_of(history, metric),
             value,
             before,
             limit,
         )
+
+    def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
+        """Return the mean gap at the last three evaluations."""
+        return self._levels.get(evidence.metric, math.nan)
+
+
+def _name_of(history: History, metric: str) -> str:
+    """Return the name of an evaluation's metric, always with the prefix of one."""
+    return f"eval_{history.name(metric).removeprefix('eval_')}"
 
 
 def _trained(history: History, metric: str, *, is_same_scale: bool = True) -> str:

@@ -108,8 +108,12 @@ class History:
         return self._names.get(metric, metric)
 
     def metric_of(self, name: str | None) -> str | None:
-        """Return the metric that the trainer reports under a name; None if there is none."""
-        return next((ours for ours, reported in self._names.items() if reported == name), None)
+        """Return the metric that has a name in a finding; None if there is none.
+
+        It is the trainer's name; or ours, if the metric is derived.
+        """
+        reported = (ours for ours, theirs in self._names.items() if theirs == name)
+        return next(reported, name if name in self._series else None)
 
     def add_report(self, event: Mapping[str, Any]) -> frozenset[str]:
         """Add the metrics of a `training`, `reward` or `generation` event; return which it has."""

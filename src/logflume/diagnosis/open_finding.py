@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.finding import Evidence, Finding
 from logflume.diagnosis.history import History
 
 __all__ = ["OpenFinding"]
-
-_LEVEL_REPORTS = 10
 
 
 class OpenFinding:
@@ -15,16 +16,16 @@ class OpenFinding:
 
     Args:
         finding: The finding.
+        detector: What has found it.
         history: The metrics, as they are when it is found.
-        returns: Whether the metric comes back to the value before, when the problem is over.
 
     Attributes:
         last_report: Number of the last report at which it was seen.
     """
 
-    def __init__(self, finding: Finding, history: History, returns: bool) -> None:
+    def __init__(self, finding: Finding, detector: Detector, history: History) -> None:
         self._finding = finding
-        self._metric = history.metric_of(finding.evidence.metric) if returns else None
+        self._detector = detector
         self.see(history)
 
     def see(self, history: History) -> None:
@@ -32,24 +33,25 @@ class OpenFinding:
         self.last_report, self._last_step = history.reports, history.step
 
     def is_present(self, history: History) -> bool:
-        """Whether the metric is closer to its value when it was found than to the one before.
+        """Whether the level is closer to the value when it was found than to the one before.
 
         For evidence without these values, it is unknown, and False.
         """
         value, before = self._finding.evidence.value, self._finding.evidence.before
-        if self._metric is None or value is None or before is None:
+        if value is None or before is None:
             return False
-        level = history[self._metric].level(_LEVEL_REPORTS)
+        level = self._level(history)
         return abs(level - value) < abs(level - before)  # False for NaN
 
     def over(self, history: History) -> Finding:
         """Return the finding that says that the problem is over."""
         found = self._finding
         evidence = found.evidence
-        level = history[self._metric].level(_LEVEL_REPORTS) if self._metric else None
+        known = self._level(history)
+        level = None if math.isnan(known) else known
         last = self._last_step if self._last_step is not None else 0
         what = f"{found.signal} (step {found.step}) is over: it was last seen at step {last}"
-        now = "" if level is None else f", and {evidence.metric} is {level:.3g} now"
+        now = "" if level is None else f", and its value is {level:.3g} now"
         return Finding(
             found.signal,
             "info",
@@ -59,3 +61,9 @@ class OpenFinding:
             try_next="",
             over_since=last,
         )
+
+    def _level(self, history: History) -> float:
+        detector = self._detector
+        if not detector.returns:
+            return math.nan
+        return detector.current_value(history, self._finding.evidence)

@@ -101,7 +101,8 @@ class EntropyCollapse(Detector):
     """The entropy has fallen to a small share of its highest level.
 
     Slowly: the median of ten reports is below `share` of the highest block and below `level`.
-    Fast: it is a quarter of what it was 50 reports before or less, and at least 0.2 nats lower.
+    Fast: it is a quarter of what it was 50 reports before or less, and at least 0.2 nats lower; and
+    a quarter lower than ever before these reports, because a return from a spike is no collapse.
 
     Args:
         share: Share of the highest level.
@@ -125,6 +126,7 @@ class EntropyCollapse(Detector):
     _FAST_SHARE = 0.25
     _FAST_FALL = 0.2
     _FAST_BLOCKS = 5
+    _LOWER = 0.75
 
     share: float = 0.12
     level: float = 0.15
@@ -154,7 +156,8 @@ class EntropyCollapse(Detector):
         before = series.mean_at(series.blocks[-1].end - 10 * self._FAST_BLOCKS)
         if before != before:  # NaN: too few reports
             return [slow]
-        fast_limit = min(self._FAST_SHARE * before, before - self._FAST_FALL)
+        lowest = min(block.level for block in series.blocks[: -self._FAST_BLOCKS])
+        fast_limit = min(self._FAST_SHARE * before, before - self._FAST_FALL, self._LOWER * lowest)
         return [slow, (before, fast_limit, 3)]
 
     def _found(self, history: History, before: float, value: float, limit: float) -> Evidence:

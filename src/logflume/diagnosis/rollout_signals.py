@@ -59,6 +59,12 @@ class Repetition(Detector):
                 )
         return None
 
+    def current_value(self, history: History, evidence: Evidence) -> float:
+        """Return the share of completions that repeat themselves, or of repeated n-grams."""
+        if evidence.metric == "model_output":
+            return history["looping"].level(5)
+        return super().current_value(history, evidence)
+
 
 class DuplicateAnswers(Detector):
     """Most completions of a group have the same text, without a gain in reward.
@@ -103,6 +109,10 @@ class DuplicateAnswers(Detector):
             change.before,
             self.share,
         )
+
+    def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
+        """Return the share of completions that are copies."""
+        return history["duplicates"].level(10)
 
 
 class ToolFailures(Detector):

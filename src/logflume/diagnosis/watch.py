@@ -23,6 +23,9 @@ EVENT_TYPES = frozenset(
 _QUIET_REPORTS = 100
 """Reports for which a problem has to be absent before it is over, and can be found again."""
 
+_QUIET_FACTOR = 3
+"""How much longer that is each time it has come back, so that it isn't found again and again."""
+
 _CHECK_REPORTS = 10
 """Reports from one look at the metrics of the problems that are open to the next."""
 
@@ -48,7 +51,8 @@ class Diagnosis:
     (`logflume diagnose`). A problem is found when its detector has evidence. It is over when there
     was no evidence for 100 reports and its metric has come back, closer to what it was before than
     to what it was when it was found; a finding with `over_since` says so. Then it can be found
-    again. A `run_started` event begins another training.
+    again; the next time, it has to be absent for 300 reports, then for 900, and so on. A
+    `run_started` event begins another training.
 
     Args:
         options: Options of detectors, by the names of their signals.
@@ -72,6 +76,7 @@ class Diagnosis:
         self._completions = Completions()
         self._has_trainer = False
         self._open: dict[Detector, OpenFinding] = {}
+        self._quiet: dict[Detector, int] = {}
         self._subscribers: dict[frozenset[str], _Subscribers] = {}
 
     @property
@@ -177,7 +182,9 @@ class Diagnosis:
             completions=shown,
             condition=detector.shows if shown else None,
         )
-        self._open[detector] = OpenFinding(finding, history, detector.returns)
+        self._open[detector] = OpenFinding(finding, detector, history)
+        quiet = self._quiet.get(detector)
+        self._quiet[detector] = _QUIET_REPORTS if quiet is None else _QUIET_FACTOR * quiet
         findings.append(finding)
 
     def _close(self) -> list[Finding]:
@@ -188,7 +195,7 @@ class Diagnosis:
         for detector, known in list(self._open.items()):
             if is_check and known.is_present(history):
                 known.see(history)
-            elif history.reports - known.last_report > _QUIET_REPORTS:
+            elif history.reports - known.last_report > self._quiet[detector]:
                 del self._open[detector]
                 over.append(known.over(history))
         return over

@@ -27,6 +27,7 @@ __all__ = [
     "find_last_event",
     "find_own_files",
     "find_started_s",
+    "find_tags",
     "float32",
     "frame",
     "is_event_file_name",
@@ -162,6 +163,9 @@ OWNER_FIELD, POSITION_FIELD, MORE_FIELD = 1000, 1001, 1002
 POSITION = struct.Struct("<QQ")
 """The attempt and `seq` of the last event of a step. `MORE_FIELD` has the `seq`s of the others."""
 
+_START = b"\x3a\x02\x08\x01"
+"""The end of a record with `SessionLog.START`."""
+
 _NAME = re.compile(r"events\.out\.tfevents\.(\d+)")
 
 
@@ -293,6 +297,27 @@ def find_started_s(folder: Path, run: RunInfo) -> float | None:
         if first := next(read_records(path), b""):
             return float(_WALL_TIME.unpack_from(first)[1])
     return None
+
+
+def find_tags(folder: Path, run: RunInfo, step: int) -> set[str]:
+    """Return the tags that the latest attempt of a run and rank has at a step.
+
+    Args:
+        folder: The folder.
+        run: The run and rank.
+        step: The step.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    of_step = b"".join((b"\x10", _varint(step), b"\x2a"))
+    tags: set[str] = set()
+    for path in find_own_files(folder, run):
+        for data in read_records(path):
+            if data.startswith(of_step, _WALL_TIME.size):
+                tags.update(value.tag for value in Event.FromString(data).summary.value)
+            elif data.endswith(_START) and Event.FromString(data).HasField("session_log"):
+                tags.clear()
+    return tags
 
 
 def drop_unfinished(folder: Path, run: RunInfo) -> None:

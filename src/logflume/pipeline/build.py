@@ -81,6 +81,7 @@ def build_pipeline(
     start_fields: Callable[[], dict[str, Any]] | None,
     full_attempts: Mapping[str, int],
     *,
+    started_ns: int,
     in_worker_process: bool = False,
     continued: Continued | None = None,
 ) -> Pipeline:
@@ -97,6 +98,7 @@ def build_pipeline(
         start_fields: Returns the fields of `run_started`; None for a forked child.
         full_attempts: For each sink, the number of attempts, counted from the first, that it has
             in full. Missing events of later attempts are added from the journal.
+        started_ns: When the attempt started, in nanoseconds since 1970.
         in_worker_process: Whether this is a worker process. It has short queues: waiting events
             stay in the training process's buffer.
         continued: What the pipeline continues; None: it starts an attempt.
@@ -151,7 +153,7 @@ def build_pipeline(
         report,
         polls=not in_worker_process,
     )
-    return Pipeline(worker, chain, ordered, source, start_fields, continued)
+    return Pipeline(worker, chain, ordered, source, start_fields, started_ns, continued)
 
 
 def build_caller_chain(config: Config, run: RunInfo, source: RecordSource) -> ProcessorChain:

@@ -64,6 +64,7 @@ class Status(msgspec.Struct, kw_only=True):
         is_recorded: Whether the journal, if there is one, has every event.
         whole_sinks: The sinks that have all events that the journal has for them.
         complete_sinks: The sinks that have every event of this attempt.
+        duration_s: How long the attempt took, in seconds, as `run_finished` says; None before.
     """
 
     report: Report = msgspec.field(default_factory=Report)
@@ -72,17 +73,16 @@ class Status(msgspec.Struct, kw_only=True):
     is_recorded: bool = True
     whole_sinks: list[str] = []
     complete_sinks: list[str] = []
+    duration_s: float | None = None
 
 
 class Continued(msgspec.Struct, frozen=True):
     """What a worker process that has ended did of the attempt that a pipeline continues.
 
     Attributes:
-        started_ns: When the attempt started.
         events: Events that it wrote.
     """
 
-    started_ns: int
     events: int
 
 
@@ -95,6 +95,7 @@ class Pipeline:
         deliveries: Its deliveries.
         source: Where its records come from.
         opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
+        started_ns: When the attempt started, in nanoseconds since 1970.
         continued: What it continues; None: it starts an attempt, with the event `run_started`.
 
     Attributes:
@@ -110,6 +111,7 @@ class Pipeline:
         deliveries: Sequence[Delivery],
         source: RecordSource,
         opening: Callable[[], dict[str, Any]] | None,
+        started_ns: int,
         continued: Continued | None = None,
     ) -> None:
         self._worker = worker
@@ -118,7 +120,8 @@ class Pipeline:
         self._source = source
         self._opening = opening
         self._continued = continued
-        self._started_ns = time.time_ns() if continued is None else continued.started_ns
+        self._started_ns = started_ns
+        self._duration_s: float | None = None
 
     def start(self) -> None:
         """Start the worker; its first event is `run_started`."""
@@ -179,6 +182,7 @@ class Pipeline:
             is_recorded=all(d.is_whole for d in deliveries if d.is_journal),
             whole_sinks=[d.name for d in deliveries if d.is_whole],
             complete_sinks=[d.name for d in deliveries if d.has_all(self._worker.finished)],
+            duration_s=self._duration_s,
         )
 
     def _report(self) -> Report:
@@ -211,11 +215,11 @@ class Pipeline:
     def _finish(self, ending: dict[str, Any] | None, drained_by_s: float) -> None:
         self._worker.write_unfinished(self._chain.close())
         self._worker.turn()
-        duration_s = (time.time_ns() - self._started_ns) / 1e9
+        self._duration_s = (time.time_ns() - self._started_ns) / 1e9
         if self._opening is not None and ending is not None:
             if self._worker.is_given_up:
                 ending = {**ending, "status": "incomplete"}
-            self._emit("run_finished", {**ending, "duration_s": duration_s})
+            self._emit("run_finished", {**ending, "duration_s": self._duration_s})
         late = self._drain(drained_by_s)
         self._worker.turn()
         self._emit("pipeline", self._report().as_fields())

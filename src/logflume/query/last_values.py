@@ -88,9 +88,8 @@ def read_hyperparameters(writers: Sequence[Writer]) -> dict[str, Any]:
         files = open_journal(writers[0], stack) if writers else []
         for path, file in files[:1]:
             data = file.read(_HEAD_BYTES)
-            data = data[: data.rfind(b"\n") + 1]
-            end = 0
-            while (position := data.find(_type_pattern("run_started"), end)) >= 0:
+            size_bytes, end = data.rfind(b"\n") + 1, 0
+            while (position := data.find(_type_pattern("run_started"), end, size_bytes)) >= 0:
                 start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position) + 1
                 found |= {
                     name.removeprefix(HYPERPARAMETERS): value

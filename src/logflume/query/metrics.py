@@ -17,7 +17,8 @@ from logflume.query.columns import PATTERN, holds_numbers, match
 from logflume.query.downsample import check_max_points, downsample_long, downsample_wide
 from logflume.query.event_ids import OPTIONAL_IDS, read_same
 from logflume.query.points import find_restarts, merge_events
-from logflume.values.declared import declared_columns
+from logflume.values.declared import declared_columns, declared_kind
+from logflume.values.kinds import Kind
 
 __all__ = ["read_metrics"]
 
@@ -48,6 +49,8 @@ def read_metrics(
     names: Sequence[str],
     wide_by: Sequence[str] | None,
     max_points: int | None = None,
+    *,
+    has_many_ranks: bool = False,
 ) -> pa.Table:
     """Return metrics in long or wide form.
 
@@ -57,12 +60,16 @@ def read_metrics(
         names: Names and patterns of metrics; empty: all.
         wide_by: The key columns of the wide form; None: long form.
         max_points: The maximum number of points of a curve; None: all.
+        has_many_ranks: Whether several ranks write a run. Then most points of the wide form are of
+            several events, so the lists that they are weighted by are read at once: opening the
+            files of a thousand ranks again takes as long as reading them.
 
     Raises:
         QueryError: There is no such metric, or a curve can't have so few points.
     """
     check_max_points(max_points)
-    found = [_read(read, event_type, names) for event_type in dict.fromkeys(types)]
+    with_lists = has_many_ranks and wide_by is not None
+    found = [_read(read, one, names, with_lists=with_lists) for one in dict.fromkeys(types)]
     _check(read, found, names)
     merge = partial(
         merge_events,
@@ -76,8 +83,17 @@ def read_metrics(
     return points if max_points is None else downsample_wide(points, wide_by, max_points)
 
 
-def _read(read: Callable[..., pa.Table], event_type: str, names: Sequence[str]) -> _Metrics:
-    events = read(event_type, columns=_columns(event_type, names), kinds=_is_needed)
+def _read(
+    read: Callable[..., pa.Table],
+    event_type: str,
+    names: Sequence[str],
+    *,
+    with_lists: bool = False,
+) -> _Metrics:
+    def is_needed(field: pa.Field[Any]) -> bool:
+        return _is_needed(field) or (with_lists and _is_list_of_rewards(event_type, field))
+
+    events = read(event_type, columns=_columns(event_type, names), kinds=is_needed)
     events = events.combine_chunks()  # of a thousand ranks, each operation takes that many of them
     modes: Any = events["mode"]
     modes = pc.fill_null(modes, "train")
@@ -89,6 +105,15 @@ def _read(read: Callable[..., pa.Table], event_type: str, names: Sequence[str]) 
 
 def _is_needed(field: pa.Field[Any]) -> bool:
     return field.name in _IDENTIFYING or holds_numbers(field.type)
+
+
+def _is_list_of_rewards(event_type: str, field: pa.Field[Any]) -> bool:
+    """Whether a field is declared as a list, so that it is one in the files of all ranks."""
+    return (
+        pa.types.is_list(field.type)
+        and field.name.startswith("rewards/")
+        and declared_kind(event_type, field.name) is Kind.NUMBERS
+    )
 
 
 def _read_lists(read: Callable[..., pa.Table], event_type: str, events: pa.Table) -> pa.Table:

@@ -28,11 +28,11 @@ class PointValues:
 
     Args:
         event_type: The type of the events.
-        events: The events, without lists.
+        events: The events, perhaps without lists.
         of_event: The number of each event's point, from 0. Shape [events].
         trainings: A number for each event. Of the events of a point that have a value, those with
             the highest number count. Shape [events].
-        read_lists: Returns the lists of events of a type.
+        read_lists: Returns the lists of events of a type, for those that `events` lacks.
     """
 
     def __init__(
@@ -89,15 +89,15 @@ class PointValues:
 
     def _lengths(self, name: str) -> _Column:
         """Return the length of a list in each event, and whether the event has it."""
-        if self._lists is None:
-            self._lists = self._read_lists(self._event_type, self._events)
-        index = self._lists.schema.get_field_index(name)
+        lists = self._events
+        if not _has_list(lists, name):
+            if self._lists is None:
+                self._lists = self._read_lists(self._event_type, self._events)
+            lists = self._lists
         # Of a live run, events may be gone: they have become those of an earlier attempt.
-        if index < 0 or len(self._lists) != len(self._events):
+        if not _has_list(lists, name) or len(lists) != len(self._events):
             return self._column(name)
-        if not pa.types.is_list(self._lists.schema.field(index).type):
-            return self._column(name)
-        lengths: Any = pc.list_value_length(self._lists[name])
+        lengths: Any = pc.list_value_length(lists[name])
         is_valid = pc.is_valid(lengths).to_numpy()
         return pc.fill_null(lengths, 0).to_numpy().astype(np.float64), is_valid
 
@@ -166,6 +166,11 @@ class PointValues:
         distances = m - mean[points]
         squares = self._sum(points, (n - 1) * std * std + n * distances * distances)
         return np.sqrt(squares / (count - 1)), (count >= 2) & (self._sizes > 1)
+
+
+def _has_list(events: pa.Table, name: str) -> bool:
+    index = events.schema.get_field_index(name)
+    return index >= 0 and pa.types.is_list(events.schema.field(index).type)
 
 
 def _are_counts(numbers: Array) -> Array:

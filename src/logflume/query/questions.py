@@ -141,13 +141,14 @@ class Questions(RolloutQuestions):
         from logflume.query.metrics import read_metrics
 
         keys = ["run", "step", "mode"] if self._has_many_runs else ["step", "mode"]
-        return self._query(
-            lambda read: read_metrics(
+        return self._query_files(
+            lambda files, read: read_metrics(
                 partial(read, steps=steps),
                 [events] if isinstance(events, str) else events,
                 names,
                 keys if wide else None,
                 max_points,
+                has_many_ranks=any(len(run.snapshots) > 1 for run in files),
             )
         )
 
@@ -367,11 +368,17 @@ class Questions(RolloutQuestions):
         return len(self._folders) != 1
 
     def _query(self, query: Callable[[Callable[..., pa.Table]], pa.Table]) -> Table:
+        """Run a query on the events as they are at one moment."""
+        return self._query_files(lambda _files, read: query(read))
+
+    def _query_files(
+        self, query: Callable[[list[RunFiles], Callable[..., pa.Table]], pa.Table]
+    ) -> Table:
         """Run a query on the files as they are at one moment."""
         from logflume.query.scan import read_events
         from logflume.query.table import Table
 
-        return Table(self._read(lambda files: query(partial(read_events, files))))
+        return Table(self._read(lambda files: query(files, partial(read_events, files))))
 
     def _read(self, read: Callable[[list[RunFiles]], Result]) -> Result:
         """Read the files as they are at one moment."""

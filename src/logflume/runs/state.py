@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from logflume.events.times import to_microseconds
 from logflume.exceptions import RunError
 from logflume.runs.description import RunDescription
 from logflume.runs.info import RunInfo
@@ -61,6 +62,11 @@ class RunState(msgspec.Struct, kw_only=True):
     hyperparameters: dict[str, Any] = msgspec.field(default_factory=dict)
     tags: tuple[str, ...] = ()
     notes: str | None = None
+
+    @property
+    def started_ns(self) -> int:
+        """When the attempt started, in nanoseconds since 1970."""
+        return to_microseconds(self.started) * 1000
 
     @property
     def description(self) -> RunDescription:

@@ -236,9 +236,7 @@ def _end_run(done: bool, deadline_s: float) -> bool:
     exits.report_losses(status, done)
     is_saved = _save_state(running, status, done, deadline_s)
     if running.state is not None:
-        print_end(
-            running.config, running.run, running.state.status, status.report, running.state.started
-        )
+        print_end(running.config, running.run, running.state, status)
     if running.attempt is not None:
         running.pipeline.when_ended(running.attempt.release)
     # Only now: whoever interrupts this before can repeat it.

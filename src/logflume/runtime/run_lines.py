@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import datetime
 
 from logflume.config.model import Config
 from logflume.events.reserved import LEVELS
 from logflume.guard import call_guarded
-from logflume.pipeline.pipeline import Report
+from logflume.pipeline.pipeline import Report, Status
 from logflume.runs.info import RunInfo
+from logflume.runs.state import RunState
 from logflume.terminal.commands import command, short_path
 from logflume.terminal.compact_numbers import compact_duration
 from logflume.terminal.escape import escape_lines
@@ -54,16 +54,18 @@ def print_start(config: Config, run: RunInfo) -> None:
     )
 
 
-def print_end(config: Config, run: RunInfo, status: str, report: Report, started: str) -> None:
+def print_end(config: Config, run: RunInfo, state: RunState, status: Status) -> None:
     """Print how a run ended, how many events there are and were dropped, and what to do next."""
     if not shows_on_console(config, run, "training", "training"):
         return
-    took_s = time.time() - datetime.fromisoformat(started).timestamp()
+    report, took_s = status.report, status.duration_s
+    if took_s is None:  # not all was written, so there is no `run_finished`
+        took_s = (time.time_ns() - state.started_ns) / 1e9
     following = f"next: `{command('logflume', 'show', short_path(run.folder))}`"
     events = f"{report.written:,} event{'' if report.written == 1 else 's'} written"
     dropped = sum(sink["dropped"] for sink in report.sinks.values()) + report.dropped
     _print(
-        f"{status} after {compact_duration(max(0.0, took_s))}: {events}, "
+        f"{state.status} after {compact_duration(max(0.0, took_s))}: {events}, "
         f"{f'{dropped:,}' if dropped else 'none'} dropped",
         *_describe_alerts(run, report),
         *([following] if _has_journal(config) else []),

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,7 +187,14 @@ def _build(
     if earlier is not None:
         _take_over(earlier, state, run)
     pipeline = _build_remote(config, attempt, state, opening, on_death) or build_pipeline(
-        config, run, CHANNELS, state.kinds, KindStore(state, run, CHANNELS), opening, state.whole
+        config,
+        run,
+        CHANNELS,
+        state.kinds,
+        KindStore(state, run, CHANNELS),
+        opening,
+        state.whole,
+        started_ns=state.started_ns,
     )
     try:
         state.save(run)
@@ -253,10 +259,7 @@ def take_over(dead: Running) -> Running:
     config = msgspec.structs.replace(dead.config, worker="thread")
     run = msgspec.structs.replace(dead.run, first_seq=find_first_seq(items, events, seq))
     unwritten = remove_written(items, events)
-    continued = Continued(
-        started_ns=int(datetime.fromisoformat(dead.state.started).timestamp() * 1e9),
-        events=seq if events is None else run.first_seq,
-    )
+    continued = Continued(events=seq if events is None else run.first_seq)
     with ExitStack() as undo:
         pipeline = build_pipeline(
             config,
@@ -266,6 +269,7 @@ def take_over(dead: Running) -> Running:
             KindStore(dead.state, run, CHANNELS),
             lambda: describe_run(config, GitCommit(), state.description),
             dead.state.whole,
+            started_ns=dead.state.started_ns,
             continued=continued if run.first_seq > 0 else None,
         )
         undo.callback(pipeline.discard)
@@ -317,7 +321,9 @@ def start_after_fork(parent: Running) -> Running:
     config = forked_config(parent.config)
     known = parent.state.kinds if parent.state is not None else {}
     run = forked_run(parent.run, config)
-    pipeline = build_pipeline(config, run, CHANNELS, known, _discard_kinds, None, {})
+    pipeline = build_pipeline(
+        config, run, CHANNELS, known, _discard_kinds, None, {}, started_ns=time.time_ns()
+    )
     _start_values(config, run)
     _connect(config, pipeline)
     return Running(config, run, None, pipeline, None)

@@ -10,16 +10,13 @@ from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.compact_numbers import compact_duration
 from logflume.terminal.escape import escape
 from logflume.terminal.lines import Painter
-from logflume.terminal.step_metrics import MAIN_IMPORTANCE, StepMetric
+from logflume.terminal.step_metrics import MAIN_IMPORTANCE, MAX_LABEL_WIDTH, StepMetric
 
 __all__ = ["StepClock", "StepTable", "timing_texts"]
 
 GAP = "  "
 MAX_COLUMNS = 64
 """Metrics of which a table keeps a column: a run may have any number."""
-
-MAX_NAME_WIDTH = 24
-"""Cells of a whole name."""
 
 _MIN_VALUE_WIDTH = 4
 """Cells of a number with three digits; of a loss, which may be negative and small, two more."""
@@ -171,7 +168,7 @@ class StepTable:
     def _label(self, metric: StepMetric) -> str:
         """Return the label of a new column: the whole name where another one has the short name."""
         is_taken = any(column.label == metric.label for column in self._columns.values())
-        return fit(escape(metric.name), MAX_NAME_WIDTH) if is_taken else metric.label
+        return fit(escape(metric.name), MAX_LABEL_WIDTH) if is_taken else metric.label
 
 
 def timing_texts(step_s: float | None, remaining_steps: int | None) -> list[str]:

@@ -9,15 +9,20 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from logflume.events.reserved import EventBase
-from logflume.terminal.cells import fit
+from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.compact_numbers import compact_number, compact_percent
 from logflume.terminal.console_fields import histogram_details
 from logflume.terminal.escape import escape
 from logflume.values.pixels import is_image_path
 
-__all__ = ["MAIN_IMPORTANCE", "StepMetric", "short_name", "step_metrics"]
+__all__ = ["MAIN_IMPORTANCE", "MAX_LABEL_WIDTH", "StepMetric", "short_name", "step_metrics"]
 
-MAX_LABEL_WIDTH = 12
+MAX_LABEL_WIDTH = 24
+"""Cells of a label. A column that doesn't fit a line is left out of it; its label isn't cut."""
+
+_MIN_LABEL_WIDTH = 8
+"""Cells of what is left of a path, so that it says more than `mean`."""
+
 MAX_TEXT_WIDTH = 16
 
 
@@ -156,7 +161,20 @@ def _shown(name: str) -> _Shown | None:
     if name in _RESERVED or _HIDDEN.fullmatch(name):
         return None
     label, importance, place = _rank(name)
-    return _Shown(fit(escape(label), MAX_LABEL_WIDTH), importance, place)
+    return _Shown(_fitting(escape(label)), importance, place)
+
+
+def _fitting(label: str) -> str:
+    """Return a label that is too long without the first parts of its path, or else cut.
+
+    >>> _fitting("gradient_norms/of_the_policy_model"), _fitting("a" * 30 + "/mean")
+    ('of_the_policy_model', 'aaaaaaaaaaaaaaaaaaaaaaa…')
+    """
+    rest = label
+    while cell_len(rest) > MAX_LABEL_WIDTH and "/" in rest:
+        rest = rest.partition("/")[2]
+    is_clear = rest == label or cell_len(rest) >= _MIN_LABEL_WIDTH
+    return fit(rest if is_clear else label, MAX_LABEL_WIDTH)
 
 
 def _rank(name: str) -> tuple[str, float, float]:

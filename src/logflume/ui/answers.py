@@ -99,9 +99,12 @@ class Answers:
         }
 
     def alerts(self, name: str) -> dict[str, Any]:
-        """Return the findings of a run, in the order they were logged."""
+        """Return the findings of a run, in the order they were logged.
+
+        One that is over has `over_since`, from the alert that says so, which is left out.
+        """
         rows = self.folders.open(name).events("alert").to_pylist()
-        return {"alerts": [_without_nulls(row) for row in rows]}
+        return {"alerts": _with_ends([_without_nulls(row) for row in rows])}
 
     def ranks(self, name: str) -> dict[str, Any]:
         """Return what the ranks did in each step: see `run.ranks()`."""
@@ -190,6 +193,20 @@ def _faults(run: Run) -> list[dict[str, Any]]:
 def _message(event: dict[str, Any]) -> dict[str, Any]:
     names = ("timestamp", "level", "step", "rank", "logger", "message", "component", "reason")
     return shorten_texts(_without_nulls({name: event.get(name) for name in names}), 4_000)
+
+
+def _with_ends(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give each alert that is over the last step at which its problem was seen."""
+    raised: list[dict[str, Any]] = []
+    latest: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for alert in alerts:
+        key = tuple(alert.get(name) for name in ("attempt", "rank", "process", "signal"))
+        if "over_since" in alert and key in latest:
+            latest.pop(key)["over_since"] = alert["over_since"]
+        else:
+            raised.append(alert)
+            latest[key] = alert
+    return raised
 
 
 def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:

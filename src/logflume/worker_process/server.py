@@ -141,6 +141,7 @@ class Server:
             self._save_kinds,
             lambda: self._opening,
             self._state.whole,
+            started_ns=self._state.started_ns,
             in_worker_process=True,
         )
 

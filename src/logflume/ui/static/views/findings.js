@@ -40,9 +40,11 @@ function Finding({ run, alert, outputs, version }) {
   const numbers = NUMBERS.filter((name) => name in alert);
   const ids = idsOf(alert);
   const known = ids.filter((id) => outputs.has(id)).map((id) => outputs.get(id));
-  return html`<article class=${`panel finding ${severity}`} data-alert=${alert.signal}>
+  const isOver = alert.over_since !== undefined;
+  return html`<article class=${`panel finding ${severity} ${isOver ? "over" : ""}`} data-alert=${alert.signal}>
     <div class="row"><span class=${`chip ${severity === "info" ? "accent" : severity}`}>${severity}</span>
-      <b>${visible(alert.signal)}</b><span class="muted">step ${number(alert.step)}, ${time(alert.timestamp)}</span></div>
+      <b>${visible(alert.signal)}</b><span class="muted">step ${number(alert.step)}, ${time(alert.timestamp)}</span>
+      ${isOver && html`<span class="chip">over since step ${number(alert.over_since)}</span>`}</div>
     <div class="body"><div>
       <p class="message">${visible(alert.message)}</p>
       <dl>${alert.cause && [html`<dt key="c">cause</dt>`, html`<dd key="c=">${visible(alert.cause)}</dd>`]}
