@@ -35,7 +35,7 @@ class WatchTraining:
 
     Each signal raises one alert. When the problem was absent for 100 reports and its metric has
     come back, another alert, with `over_since`, says so; then the signal can be raised again. Each
-    time it has come back, it has to be absent for three times as long. A report is one event: with
+    time it has come back, it must be absent for three times as long. A report is one event: with
     `logging_steps=10`, 50 reports are 500 steps. A trainer's `run_started` event begins another
     training. Only rank 0 evaluates events.
 

@@ -60,7 +60,7 @@ _DETAILS = (
     "gpu/*",
     "sampling/*",
 )
-"""Counters, durations, and what a trainer or this package measures beside the main metrics."""
+"""Counters, durations, and what a trainer or this package measures besides the main metrics."""
 
 _TRAINERS = (
     "completions/mean_length",
@@ -72,7 +72,7 @@ _TRAINERS = (
     "reward_std",
     "frac_reward_zero_std",
 )
-"""What a trainer reports beside the reward and the loss, most telling first."""
+"""What a trainer reports besides the reward and the loss, most telling first."""
 
 _EVALUATION = "eval/"
 

@@ -122,7 +122,7 @@ def _check_processor(entry: Any, where: str) -> None:
 def _check_caller_processor(entry: Any, where: str) -> None:
     _check_processor(entry, where)
     if hasattr(find_processor(entry) or entry, "close"):
-        problem = "this processor holds events back, so it has to be in `processors`"
+        problem = "this processor holds events back, so it must be in `processors`"
         raise config_error(where, problem)
 
 

@@ -71,7 +71,7 @@ class PathCheck(Enum):
 
 
 class _Output(NamedTuple):
-    """What a sink writes: its path, where it is configured, and what the path has to be."""
+    """What a sink writes: its path, where it is configured, and what the path must be."""
 
     path: Path
     where: str

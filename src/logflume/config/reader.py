@@ -63,7 +63,7 @@ def read_valid(raw: Any, annotation: Any, where: str, errors: ErrorList) -> Any:
 
 
 def mapping(raw: Any, where: str) -> Mapping[Any, Any]:
-    """Return `raw`, which has to be a mapping; an empty YAML section (null) is an empty mapping.
+    """Return `raw`, which must be a mapping; an empty YAML section (null) is an empty mapping.
 
     Raises:
         ConfigError: `raw` is something else.

@@ -90,7 +90,7 @@ def risen(series: Series, *, level: float, rise: float, reports: int) -> Change 
 
     Args:
         series: The metric.
-        level: The median of the last reports has to be at least this,
+        level: The median of the last reports must be at least this,
         rise: exceed the level of the lowest block by at least this, and by more than noise.
         reports: Number of reports of that median.
     """
@@ -114,7 +114,7 @@ def high_from_start(series: Series, level: float) -> Change | None:
 
     Args:
         series: The metric.
-        level: The median of the last 20 reports has to be at least this, and not lower than the
+        level: The median of the last 20 reports must be at least this, and not lower than the
             first block, but for noise.
     """
     if len(series.blocks) < _FROM_START_BLOCKS or series.last < level:

@@ -201,7 +201,7 @@ class History:
         return _Plan(tuple(fields), frozenset(metric for _, metric, _ in fields))
 
     def _accepts(self, metric: str) -> bool:
-        """Whether there is room for a metric: somebody may report ten thousand of them."""
+        """Whether there is room for a metric: a program may report ten thousand of them."""
         if metric.startswith("rewards/"):
             function, _, statistic = metric.removeprefix("rewards/").rpartition("/")
             if function not in self.functions:

@@ -18,12 +18,12 @@ class LengthGrowth(Detector):
     """Completions become longer, but the reward doesn't rise.
 
     The last two blocks of the mean length are compared with the shortest two of the last 400
-    reports. Both have to be `factor` times as long, and longer by more than noise. The reward is
+    reports. Both must be `factor` times as long, and longer by more than noise. The reward is
     compared with what it was before the last three quarters of the growth: its gain, including one
-    standard error of independent reports, has to be below 5 % of its scale; below 10 % where the
+    standard error of independent reports, must be below 5 % of its scale; below 10 % where the
     length grew by the square of `factor`, and so on. Where completions are logged, a correlation of
     0.5 or more between length and reward within groups says that the reward pays for length: then
-    a gain is no excuse.
+    whatever the gain.
 
     Args:
         factor: The growth.

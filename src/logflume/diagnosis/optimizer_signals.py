@@ -352,7 +352,7 @@ class LearningRateZero(Detector):
     severity = "critical"
     reads = ("learning_rate",)
     each_report = True
-    meaning = "The learning rate is zero, so that nothing is learned any more."
+    meaning = "The learning rate is zero, so that nothing is learned."
     cause = "A schedule that is shorter than the training, or a scheduler that is set up twice."
     try_next = "Compare `max_steps` with the schedule's length; check `lr_scheduler_type`."
 

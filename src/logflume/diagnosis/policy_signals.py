@@ -253,7 +253,7 @@ class ImportanceRatioOff(Detector):
 
     Args:
         factor: The smallest factor above or below 1 of the median of ten reports.
-        difference: The smallest mean difference of log probabilities, in nats; it also has to be
+        difference: The smallest mean difference of log probabilities, in nats; it must also be
             four times that of the lowest block.
     """
 

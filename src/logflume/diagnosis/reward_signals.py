@@ -33,7 +33,7 @@ class RewardPlateau(Detector):
     Over `reports` reports; over fewer where each of them has the means of several steps, down to
     60 reports that cover twice as many steps. Flat means that the difference of the first half and
     the second, including two standard errors of independent reports, is below 5 % of the reward, if
-    that never rose since the start. If it did, it has to be flat for longer than it rose, 60 % of
+    that never rose since the start. If it did, it must be flat for longer than it rose, 60 % of
     the training, with a difference below 2 %, and the reward below 58 % of its maximum, as
     estimated by `position`. A reward that rises and falls, as with a curriculum, is not flat. One
     that doesn't change at all is flat after 50 reports.

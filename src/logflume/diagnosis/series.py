@@ -210,7 +210,7 @@ class Series:
             change: The change, in the direction that is tested.
             now: Number of blocks in the later mean; less than 1 for fewer reports.
             before: Number of blocks in the earlier mean.
-            conditions: Number of metrics whose changes have to be significant at once.
+            conditions: Number of metrics whose changes must be significant at once.
         """
         freedom = _FREEDOM_PER_BLOCK * min(len(self.blocks), _NOISE_BLOCKS)
         return change > critical_value(freedom, conditions) * self.error(now, before)

@@ -21,7 +21,7 @@ EVENT_TYPES = frozenset(
 """The types of the events that are read."""
 
 _QUIET_REPORTS = 100
-"""Reports for which a problem has to be absent before it is over, and can be found again."""
+"""Reports for which a problem must be absent before it is over, and can be found again."""
 
 _QUIET_FACTOR = 3
 """How much longer that is each time it has come back, so that it isn't found again and again."""
@@ -51,7 +51,7 @@ class Diagnosis:
     (`logflume diagnose`). A problem is found when its detector has evidence. It is over when there
     was no evidence for 100 reports and its metric has come back, closer to what it was before than
     to what it was when it was found; a finding with `over_since` says so. Then it can be found
-    again; the next time, it has to be absent for 300 reports, then for 900, and so on. A
+    again; the next time, it must be absent for 300 reports, then for 900, and so on. A
     `run_started` event begins another training.
 
     Args:

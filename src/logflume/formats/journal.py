@@ -61,7 +61,7 @@ def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[P
     """Open all files of a journal consistently, although a live run may rotate them meanwhile.
 
     A file that is renamed and compressed while the folder is listed may appear under neither name.
-    So the inodes have to be the same before and after, not only the names.
+    So the inodes must be the same before and after, not only the names.
 
     Args:
         find: Returns the files, in order.

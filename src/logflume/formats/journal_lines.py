@@ -81,7 +81,7 @@ def find_type(line: bytes) -> bytes | None:
 
 
 _START = b'{"timestamp":"'
-"""How a line begins. In another layout, for example edited by hand, it has to be parsed."""
+"""How a line begins. In another layout, for example edited by hand, it must be parsed."""
 
 
 def event_type_filter(event_type: str) -> Callable[[bytes], bool]:

@@ -56,7 +56,7 @@ class CompressedRotation:
 
     Args:
         path: The file to rotate.
-        syncs: Whether a compressed copy has to be on the disk before it replaces the file.
+        syncs: Whether a compressed copy must be on the disk before it replaces the file.
     """
 
     def __init__(self, path: Path, *, syncs: bool = False) -> None:

@@ -211,7 +211,7 @@ def check_writer(
 
 
 def _should_check(sink_file: SinkFile) -> bool:
-    """Whether a sink file has to be checked: it exists, or it should."""
+    """Whether a sink file must be checked: it exists, or it should."""
     is_expected = sink_file.is_expected and not sink_file.is_shared
     return sink_file.can_scan and (is_expected or sink_file.path.exists())
 

@@ -82,7 +82,7 @@ def to_event_dict(
 
 
 def to_event_columns(records: RecordColumns) -> dict[str, Sequence[Any]] | None:
-    """Return the event dicts of records by column; None if each has to be made by itself."""
+    """Return the event dicts of records by column; None if each must be made by itself."""
     names, event_type = records.names, records.event
     has_plain_names = _TEXTS.issuperset(map(type, names)) and "".join(names).isascii()
     has_type = (

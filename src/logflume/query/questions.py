@@ -410,6 +410,6 @@ class Questions(RolloutQuestions):
 
 
 def is_continued(writers: Sequence[Writer]) -> bool:
-    """Whether a run may have several attempts. Without a state, that has to be assumed."""
+    """Whether a run may have several attempts. Without a state, that must be assumed."""
     states = [writer.state for writer in writers if writer.state is not None]
     return not states or any(state.attempt > 0 for state in states)

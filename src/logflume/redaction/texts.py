@@ -25,7 +25,7 @@ _NAME = (
     r"|auth|authorization|dsn|jwt|cookies?|sessionid|pass|connection_string|webhook_url)"
 )
 _LONG = r"(?:tokens?|keys?|pat|bearer|secret_key_base|client-key-data)"
-"""The end of names whose secrets are long, so that fewer of them have to be judged."""
+"""The end of names whose secrets are long, so that fewer of them must be judged."""
 _ASSIGN = (
     r"""\\{0,3}["']?\]?\s{0,3}"""
     r"""(?:=>|->|:=|=|:\s?[>|][+-]?\s{0,3}\n|:|\x{ff1a}|\x{2192}|\b(?:is|was)\b:?)\s{0,12}"""

@@ -211,7 +211,7 @@ def _build_remote(
     opening: Callable[[], dict[str, Any]],
     on_death: Callable[[RemotePipeline], None],
 ) -> RemotePipeline | None:
-    """Return a pipeline in a worker process; None where it has to be in this one."""
+    """Return a pipeline in a worker process; None where it must be in this one."""
     if config.worker == "thread":
         return None
     if obstacle := find_obstacle(config):

@@ -25,7 +25,7 @@ MAX_CHARACTERS = 20_000
 """Characters shown of a message."""
 
 MIN_FIELDS_WIDTH = 24
-"""Cells that have to be left on a line for fields."""
+"""Cells that must be left on a line for fields."""
 
 DEFAULT_WIDTH = 80
 """Cells of a line whose columns are aligned, where there is no terminal."""

@@ -87,7 +87,7 @@ class RunFolders:
                 return folder
         found = self.find()
         if name not in found:
-            raise UnknownRunError(f"{name}: there is no such run any more. It may have been moved.")
+            raise UnknownRunError(f"{name}: this run no longer exists; it may have been moved")
         return found[name]
 
     def _folders(self) -> Iterator[Path]:
@@ -109,7 +109,7 @@ class RunFolders:
             # Guarded: one damaged run must not hide the others.
             status = call_guarded(read_run_status, folder)
             name = folder.name if isinstance(status, Failure) else status.run
-            # The name of a folder may be no text; in a URL it has to be one.
+            # The name of a folder may be no text; in a URL it must be one.
             known = changed_ns, name.encode(errors="replace").decode()
             self._ids[folder] = known
         return known[1]

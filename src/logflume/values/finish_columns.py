@@ -32,7 +32,7 @@ def finish_columns(
     head: Mapping[str, Any],
     kinds: Mapping[str, Kind],
 ) -> EventColumns | None:
-    """Return the finished events; None if they have to be finished one by one.
+    """Return the finished events; None if they must be finished one by one.
 
     Args:
         columns: The columns of at least one event dict. `timestamp` is as the pipeline sets it.

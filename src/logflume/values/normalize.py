@@ -115,7 +115,7 @@ class Normalizer:
         return event
 
     def finish_columns(self, columns: Mapping[str, Sequence[Any]]) -> EventColumns | None:
-        """Return finished events by column; None if they have to be finished one by one.
+        """Return finished events by column; None if they must be finished one by one.
 
         Args:
             columns: The columns of at least one event dict.

@@ -96,7 +96,7 @@ def plain_names(names: Iterable[str]) -> list[str]:
 
 
 def clean_name(name: Any, taken: Collection[Any]) -> str:
-    """Return a field's name as valid text; one that has to be changed doesn't become another's."""
+    """Return a field's name as valid text; one that must be changed doesn't become another's."""
     if type(name) is str and name.isascii():
         return name
     text = valid_text(key_text(name))
