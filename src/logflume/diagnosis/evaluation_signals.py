@@ -146,7 +146,8 @@ class EvaluationGap(Detector):
         before, value = means[0], means[-1]
         self._levels[_name_of(history, metric)] = value
         limit = before + self.share * abs(points.trained[-1])
-        if value <= limit or not _is_significant(gaps, value - before):
+        # That the training's reward gains, and the gap with it, is a second condition.
+        if value <= limit or not _is_significant(gaps, value - before, conditions=2):
             return None
         gain = points.trained[-1] - points.trained[_MEAN_OF - 1]
         if gain <= 0 or value - before < self._SHARE_OF_GAIN * gain:
@@ -193,10 +194,14 @@ def _means(values: Sequence[float]) -> list[float]:
     ]
 
 
-def _is_significant(values: Sequence[float], change: float) -> bool:
-    """Whether a change of means of three values exceeds the noise of the values."""
+def _is_significant(values: Sequence[float], change: float, conditions: int = 1) -> bool:
+    """Whether a change of means of three values exceeds the noise of the values.
+
+    Args:
+        values: The values, in order.
+        change: The change.
+        conditions: Number of independent conditions that have to be met at once.
+    """
     changes = [abs(b - a) for a, b in pairwise(values)]
     noise = 1.4826 / math.sqrt(2) * median(changes)
-    # The level of the training, or the order of the gaps, is a second condition.
-    critical = critical_value(len(values), conditions=2)
-    return change > critical * noise * math.sqrt(2 / _MEAN_OF)
+    return change > critical_value(len(values), conditions) * noise * math.sqrt(2 / _MEAN_OF)

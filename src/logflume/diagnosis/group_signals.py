@@ -30,10 +30,12 @@ class GroupsWithoutSignal(Detector):
 
     The mean share of such groups over 30 reports is at least `share`, and has risen by a quarter
     from its lowest block; or it has been that high from the start for 350 steps, or nearly 1 for
-    150, and at least 80 reports. Of reports with few groups the mean is uncertain: it has to exceed
-    `share` less 0.05 by four standard errors. A rising reward excuses it, and so do more correct
-    answers than at the start, unless the groups are too easy: sparse rewards begin like this. That
-    they are too easy is information: a training that has solved its problems ends like this.
+    150, and at least 80 reports. Where the learning rate has decayed to a tenth, the training is
+    nearly over, and 80 reports are enough. Of reports with few groups the mean is uncertain: it has
+    to exceed `share` less 0.05 by four standard errors. A rising reward excuses it, and so do more
+    correct answers than at the start, unless the groups are too easy: sparse rewards begin like
+    this. That they are too easy is information: a training that has solved its problems ends like
+    this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -83,7 +85,8 @@ class GroupsWithoutSignal(Detector):
         has_risen = share - lowest >= self._RISE and series.is_significant(share - lowest)
         is_all = lowest >= self._NEARLY_ALL
         enough = self._NEARLY_ALL_BLOCKS if is_all else self._FROM_START_BLOCKS
-        if not has_risen and len(series.blocks) < max(self._MIN_BLOCKS, enough / history.stride):
+        blocks = 0 if history.is_ending else enough / history.stride
+        if not has_risen and len(series.blocks) < max(self._MIN_BLOCKS, blocks):
             return None
         kind = kind or self._kind(history)
         rewards = history["reward"]

@@ -14,6 +14,7 @@ __all__ = ["History"]
 
 _MAX_FUNCTIONS = 16
 _STRIDES = 21
+_DECAYED = 0.1
 _MAX_SERIES = 128
 _MAX_PLANS = 256
 _MAX_MAGNITUDE = 1e150  # squares of larger values overflow to infinity
@@ -98,6 +99,12 @@ class History:
         The median of the last ones, so that gaps and resets don't change it.
         """
         return max(1, sorted(self.strides)[len(self.strides) // 2]) if self.strides else 1
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the learning rate has decayed to a tenth: the training is nearly over."""
+        rates = self["learning_rate"]
+        return rates.last < _DECAYED * rates.highest
 
     def metrics(self, prefix: str) -> list[str]:
         """Return the metrics whose names begin with a prefix."""

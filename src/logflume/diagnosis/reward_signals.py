@@ -66,7 +66,6 @@ class RewardPlateau(Detector):
     _ALL_SOLVED = 0.95
     _LOW = 0.58
     _CONSTANT_REPORTS = 50
-    _DECAYED = 0.1
     _SHARE_OF_SPREAD = 0.2
 
     reports: int = 150
@@ -119,11 +118,9 @@ class RewardPlateau(Detector):
         return self._found(history, before, value, 2 * half * BLOCK_REPORTS)
 
     def _flat_to_the_end(self, history: History, metric: str) -> Evidence | None:
-        rates, rewards, spreads = (
-            history[name] for name in ("learning_rate", "reward", "reward_std")
-        )
+        rewards, spreads = history["reward"], history["reward_std"]
         third = len(rewards.blocks) // 3
-        if not rates.last < self._DECAYED * rates.highest or third < 2 or not spreads.blocks:
+        if not history.is_ending or third < 2 or not spreads.blocks:
             return None
         before = sum(block.mean for block in rewards.blocks[:third]) / third
         value = sum(block.mean for block in rewards.blocks[-third:]) / third
