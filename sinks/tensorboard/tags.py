@@ -7,12 +7,12 @@ The event type gives the prefix of a tag. TensorBoard groups tags by the part be
 | `training`   | any           | `train/<field>`   | `eval/<field>`         |
 | `evaluation` | any           | `eval/<field>`    | `eval/<field>`         |
 | `reward`     | `rewards/...` | the field itself  | `eval/<field>`         |
-| `generation`, `rank` | any   | `train/<event>/<field>` | `eval/<event>/<field>` |
+| `generation`, `rank`, `reward` | other | `train/<event>/<field>` | `eval/<event>/<field>` |
 | `system`     | any           | `system/<field>`  | `system/<field>`       |
 | other        | any           | `<event>/<field>` | `eval/<event>/<field>` |
 
-TensorBoard opens the first groups of a run. `generation` and `rank` are no groups of their own, so
-that these are `rewards` and, if there are evaluations, `eval`.
+TensorBoard opens the first groups of a run. `generation`, `rank` and the other numbers of `reward`
+are no groups of their own, so that these are `rewards` and, if there are evaluations, `eval`.
 
 The points of `system` events are also at `system_by_second/<field>`, where the step is the time in
 seconds since the run began: they are more frequent than steps, and TensorBoard's default loader
@@ -40,7 +40,7 @@ BY_SECOND = "system_by_second"
 """The prefix of `system` events by the time."""
 
 _WITHOUT_MODE = frozenset({"system", BY_SECOND, "checkpoint"})
-_WITHIN_MODE = frozenset({"generation", "rank"})
+_WITHIN_MODE = frozenset({"generation", "rank", "reward"})
 _WITHOUT_TAGS = frozenset(
     {
         "model_output",

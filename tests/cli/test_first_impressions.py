@@ -240,6 +240,28 @@ def test_compare_many_runs(here: Path, columns: int) -> None:
     assert ["0.25", "0.3333", "0.01*"] == re.findall(r"[\d.]+\*?", line)[:3]
 
 
+def test_settings_of_many_runs_fit(tmp_path: Path) -> None:
+    """Settings of runs that don't fit next to each other follow below, those that a run has."""
+    for number in range(6):
+        own = {"name": f"a-rather-long-name-{number}", **({"last": True} if number == 5 else {})}
+        logflume.initialize(dir=tmp_path / "logs", run=f"r{number}", hyperparameters=own)
+        logflume.shutdown()
+
+    text = terminal(tmp_path, 60, "compare", "logs/*")
+    assert 60 >= max(map(len, text.splitlines()))
+    tables = [table.splitlines() for table in text.split("setting")[1:]]
+    assert list("ABCDEF") == [letter for table in tables for letter in table[0].split()]
+    assert [0] * (len(tables) - 1) + [1] == [
+        sum(line.startswith("last") for line in table) for table in tables
+    ]
+
+
+@pytest.mark.parametrize("command", [(), ("show",), ("runs", "list"), ("config", "check")])
+def test_flags_have_no_type(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """The help of options without a value names no type."""
+    assert not re.search("bool", check_output(tmp_path, *command, "--help"), re.IGNORECASE)
+
+
 def test_plot(here: Path) -> None:
     """Each metric has a chart with the range of its values, the training and evaluations in one."""
     text = terminal(here, 80, "plot", "plain-20261130-165015", "loss", "accuracy", "--height", "8")

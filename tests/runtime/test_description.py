@@ -17,6 +17,7 @@ import pytest
 import logflume
 from logflume.exceptions import ConfigError
 from logflume.logger.channels import CHANNELS
+from logflume.terminal.compact_numbers import compact_duration
 from tests.event_helpers import JOURNAL, read
 
 CONSOLE: dict[str, Any] = {
@@ -163,6 +164,20 @@ def test_the_start_and_end_lines(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Working" in message
     assert re.fullmatch(r"logflume: failed after .*: 4 events written, none dropped", end)
     assert f"logflume show {tmp_path}/r`" in following
+
+
+@pytest.mark.parametrize("worker", ["thread", "process"])
+def test_one_duration(worker: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The end line has the duration of `run_finished`; the run begins with `run_started`."""
+    run = logflume.initialize({**CONSOLE, "worker": worker}, dir=tmp_path, run="r")
+    logflume.shutdown()
+
+    started, finished = (
+        e for e in read(run.folder / "events.jsonl") if e["event"].startswith("run_")
+    )
+    assert state_of(tmp_path)["started"] == started["timestamp"]
+    took = f"logflume: finished after {compact_duration(finished['duration_s'])}: "
+    assert took in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("worker", ["thread", "process"])

@@ -291,6 +291,20 @@ def test_rewards_come_before_the_time_left(screen: Screen, monkeypatch: pytest.M
     assert "ETA" not in lines[1]
 
 
+@pytest.mark.parametrize("screen", [80], indirect=True)
+def test_a_column_is_left_out_rather_than_cut(screen: Screen) -> None:
+    """A name is whole, or its column is left out; of a path that is too long, the end is shown."""
+    long = {"rewards/conciseness_of_answer/mean": 0.5, "gradient_norms/of_the_policy_model": 2.0}
+    short = {"reward": 1.0, "rewards/format_reward/mean": 0.5, "loss": 0.25}
+    (line,) = screen.lines(event("training", **short, **long))
+    assert "06:00:00  step 1    reward 1.00  fmt .500  loss   .250" == line
+    (line,) = screen.lines(event("training", loss=0.25, **long))
+    assert "conciseness_of_answer .500  loss   .250" == line[20:]
+    del long["rewards/conciseness_of_answer/mean"]
+    (line,) = screen.lines(event("training", loss=0.25, **long))
+    assert "loss   .250  of_the_policy_model 2.00" == line[20:]
+
+
 def test_a_completion_that_is_logged_after_its_step(screen: Screen) -> None:
     """A completion is shown below the line of its step, whichever of the two is logged first."""
     events: list[Any] = []

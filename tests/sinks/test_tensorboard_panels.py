@@ -290,7 +290,8 @@ def test_groups_of_curves(tmp_path: Path) -> None:
         tmp_path,
         {"event": "rank", "step_s": 1.0},
         {"event": "alert", "signal": "loss_spike", "value": 9.0, "threshold": 3.0},
-        {"event": "reward", "rewards/a/mean": 1.0},
+        {"event": "reward", "rewards/a/mean": 1.0, "frac_all_correct": 0.5},
         {"event": "evaluation", "mode": "eval", "loss": 1.0},
     )
-    assert ["eval/loss", "rewards/a/mean", "train/rank/step_s"] == sorted(reader.Tags()["scalars"])
+    tags = ["eval/loss", "rewards/a/mean", "train/rank/step_s", "train/reward/frac_all_correct"]
+    assert tags == sorted(reader.Tags()["scalars"])

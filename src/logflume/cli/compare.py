@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated, Any
@@ -188,9 +188,23 @@ def _print_settings(settings: Mapping[str, Sequence[Any]], letters: Sequence[str
     texts = [[_setting(value) for value in values] for values in settings.values()]
     widths = [max(map(cell_len, column)) for column in zip(*texts, strict=True)]
     widths = [min(max(width, 1), max(room, _MIN_VALUE_WIDTH)) for width in widths]
-    echo(f"\n{'setting':{name_width}}" + _in_columns(letters, widths))
-    for name, of_runs in zip(names, texts, strict=True):
-        echo(pad(shorten(name, name_width), name_width) + _in_columns(of_runs, widths))
+    for some in _fitting(widths, target.width - name_width):
+        echo(f"\n{'setting':{name_width}}" + _in_columns(letters[some], widths[some]))
+        for name, of_runs in zip(names, texts, strict=True):
+            if any(of_runs[some]) or not any(of_runs):
+                shown = _in_columns(of_runs[some], widths[some])
+                echo(pad(shorten(name, name_width), name_width) + shown)
+
+
+def _fitting(widths: Sequence[int], room: int) -> Iterator[slice]:
+    """Yield the columns that fit next to each other, in turn; at least one at a time."""
+    start, left = 0, room
+    for index, width in enumerate(widths):
+        if index > start and width + 2 > left:
+            yield slice(start, index)
+            start, left = index, room
+        left -= width + 2
+    yield slice(start, len(widths))
 
 
 def _in_columns(texts: Sequence[str], widths: Sequence[int]) -> str:

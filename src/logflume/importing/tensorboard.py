@@ -212,8 +212,10 @@ def _field_name(tag: str) -> str:
     """Return the tag as `<type>/<field>` where our sink has another prefix, or none."""
     if tag.startswith(_GENERATION):
         return tag.removeprefix("train/")
-    is_statistic = declared_kind("reward", tag) in (Kind.NUMBER, Kind.INTEGER)
-    return f"reward/{tag}" if tag.startswith("rewards/") and is_statistic else tag
+    name = tag.removeprefix("train/reward/")
+    is_statistic = declared_kind("reward", name) in (Kind.NUMBER, Kind.INTEGER)
+    is_reward = name != tag or tag.startswith("rewards/")
+    return f"reward/{name}" if is_reward and is_statistic else tag
 
 
 class _Report:

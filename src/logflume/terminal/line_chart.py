@@ -37,11 +37,14 @@ def draw_lines(
     xs = [x for points in lines.values() for x, _ in points]
     ys = [y for points in lines.values() for _, y in points]
     left, right, low, high = min(xs), max(xs), min(ys), max(ys)
-    if low == high:  # a constant is in the middle
-        margin = abs(low) * 0.1 or 1.0
-        low, high = low - margin, high + margin
     rows = max(height - 2, 2)
-    labels = _axis_labels(low, high, rows, number_text)
+    places = _label_rows(rows)
+    if low == high:  # a constant is at the label in the middle
+        middle = places[len(places) // 2]
+        of_row = (abs(low) or 1.0) * 0.1 / middle
+        low, high = low - of_row * (rows - 1 - middle), high + of_row * middle
+    numbers = {row: high - (high - low) * row / (rows - 1) for row in places}
+    labels = {row: number_text(number) for row, number in numbers.items()}
     margin_width = max(map(len, labels.values()))
     canvas = _Canvas(max(width - margin_width - 2, 2), rows)
     for label, points in lines.items():
@@ -64,13 +67,10 @@ def draw_lines(
     return [*chart, [(axis, None)], [(caption, None)]]
 
 
-def _axis_labels(
-    low: float, high: float, rows: int, number_text: Callable[[float], str]
-) -> dict[int, str]:
-    """Return labels of the vertical axis by row, from the top."""
+def _label_rows(rows: int) -> list[int]:
+    """Return the rows with a label of the vertical axis, from the top."""
     count = min(_LABELS, rows)
-    places = [index * (rows - 1) // (count - 1) for index in range(count)]
-    return {row: number_text(high - (high - low) * row / (rows - 1)) for row in places}
+    return [index * (rows - 1) // (count - 1) for index in range(count)]
 
 
 def _scale(value: float, low: float, high: float, dots: int) -> int:

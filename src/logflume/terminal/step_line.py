@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from logflume.terminal.cells import cell_len, fit
-from logflume.terminal.compact_numbers import compact_duration
+from logflume.terminal.compact_numbers import compact_duration, compact_number
 from logflume.terminal.escape import escape
 from logflume.terminal.lines import Painter
 from logflume.terminal.step_metrics import MAIN_IMPORTANCE, MAX_LABEL_WIDTH, StepMetric
@@ -193,5 +193,5 @@ def timing_texts(step_s: float | None, remaining_steps: int | None) -> list[str]
 
 def _rate(step_s: float) -> str:
     if 0 < step_s < 0.05:
-        return f"{1 / step_s:.0f} steps/s"
+        return f"{compact_number(round(1 / step_s))} steps/s"
     return f"{compact_duration(step_s)}/step"
