@@ -124,6 +124,21 @@ def test_the_folder_is_listed_once_for_a_question(question: str, runs: dict[int,
     assert 0 < totals[24] - totals[12] <= (totals[12] - totals[3]) * 12 / 9
 
 
+def opened_parts(function: Callable[[], Any]) -> dict[str, int]:
+    """Count how often a call opens each Parquet part."""
+    return {path: n for (_, path), n in calls(function).items() if path.endswith(".parquet")}
+
+
+def test_metrics_of_many_ranks_open_each_part_once(runs: dict[int, Path]) -> None:
+    """As for the events, also if the lists of rewards are needed: they weight shares of groups."""
+    run = logflume.open_run(runs[12])
+    found: list[Any] = []
+    opened = opened_parts(lambda: found.append(run.metrics(wide=True, events="reward")))
+    assert 12 <= len(opened)
+    assert opened_parts(lambda: run.events("reward")) == opened
+    assert "reward.rewards/total/frac_zero_std" in found[0].column_names
+
+
 def test_a_run_of_many_ranks_has_the_events_of_its_journals(runs: dict[int, Path]) -> None:
     """Each event once, of parts and of journals, whose events are converted together."""
     run = logflume.open_run(runs[12])

@@ -13,8 +13,8 @@ import msgspec
 from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run
 from logflume.query.overview import read_overview
-from logflume.runs.files import find_writers
-from logflume.runs.status import RunStatus, read_run_status
+from logflume.runs.files import Writer, find_writers
+from logflume.runs.status import RunStatus, read_run_status, status_of
 from logflume.ui.curves import Curves, read_curves, select_main
 from logflume.ui.encoding import shorten_texts
 from logflume.ui.run_folders import RunFolders, version_of
@@ -112,12 +112,14 @@ class Answers:
 
     def _row(self, name: str, folder: Path) -> dict[str, Any]:
         # Guarded: one damaged run must not hide the others.
-        read = call_guarded(read_run_status, folder)
+        found = call_guarded(find_writers, folder)
+        writers = [] if isinstance(found, Failure) else found
+        read = found if isinstance(found, Failure) else call_guarded(status_of, folder, writers)
         status = RunStatus(folder.name, "damaged") if isinstance(read, Failure) else read
         version = version_of(folder, status.status)
         known = self._rows.get(folder)
         if known is None or known[0] != version:
-            known = version, _describe(folder, status)
+            known = version, _describe(folder, writers, status)
             self._rows[folder] = known
         return {**known[1], "run": name}
 
@@ -136,7 +138,7 @@ class Answers:
         return curves
 
 
-def _describe(folder: Path, status: RunStatus) -> dict[str, Any]:
+def _describe(folder: Path, writers: Sequence[Writer], status: RunStatus) -> dict[str, Any]:
     row: dict[str, Any] = {
         "folder": folder.name,
         "status": status.status,
@@ -149,7 +151,7 @@ def _describe(folder: Path, status: RunStatus) -> dict[str, Any]:
         "last_reward": None,
         "duration_s": None,
     }
-    overview = call_guarded(lambda: read_overview(Run(folder), find_writers(folder)))
+    overview = call_guarded(lambda: read_overview(Run(folder), writers))
     if isinstance(overview, Failure):
         return row | {"status": "damaged", "error": str(overview.error) or describe(overview.error)}
     values, hyperparameters = overview
