@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +17,8 @@ import pytest
 from tests.maintenance.runs import write_run
 from tests.recorded.record import RECORDINGS
 from tests.torture.run_damages import DAMAGES
-from tests.ui.hostile_run import log_hostile_run
+from tests.ui.hostile_run import GROUPS, SIZE, STEPS, log_hostile_run
+from tests.ui.streams import pieces_of
 
 pytest.importorskip("starlette", reason="the extra `ui` is not installed")
 pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs, is not installed")
@@ -169,7 +171,40 @@ def test_a_damaged_run_shows_what_is_left(folder: Path) -> None:
 
     assert f"line {number}:" in answers["curves"].json()["damage"]
     assert [2, 3] == answers["curves"].json()["curves"]["reward"]["train"][0]
-    assert 3 == len(answers["steps"].json()["steps"])
+    assert 3 == len(answers["steps"].json()["modes"]["train"])
+
+
+def test_a_search_names_the_damage_and_goes_on(folder: Path) -> None:
+    """Whether it is known before or found by the search, what is left is searched."""
+    journal = folder / "hostile" / "events.jsonl"
+    journal.write_text(journal.read_text().replace('"id":"w-0-111",', '"id":oops,'))
+
+    with client_of(folder) as client:
+        for _ in range(2):
+            query = {"run": "hostile", "search": "therefore 3"}
+            pieces = pieces_of(client.get("/api/search", params=query).text)
+
+            assert f"{journal}, line " in pieces[-1]["damage"]
+            hits = [hit["id"] for piece in pieces for hit in piece["hits"]]
+            assert ["w-0-303", "w-0-313", "w-0-203", "w-0-213", "w-0-103", "w-0-113"] == hits
+
+
+def test_correctness_that_was_not_measured_is_no_error(folder: Path) -> None:
+    """The answer has what the page needs to let the reader choose a reward."""
+    journal = folder / "hostile" / "events.jsonl"
+    text = journal.read_text()
+    journal.write_text(re.sub(r'"quality/correct":(true|false),?', "", text).replace(",}", "}"))
+
+    with client_of(folder) as client:
+        for view in ("prompts", "pass_at", "common_prompts"):
+            answer = client.get(f"/api/{view}", params={"run": "hostile"})
+            solved = client.get(f"/api/{view}", params={"run": "hostile", "solved": 2})
+
+            assert 200 == answer.status_code
+            count = STEPS * GROUPS * SIZE
+            expected = {"unmeasured": count, "count": count, "rewards": [0.0, 3.0]}
+            assert expected == answer.json()["unmeasured"]
+            assert "unmeasured" not in solved.json()
 
 
 @pytest.mark.parametrize("name", ["a b", "%2e%2e", "ü", "#?&=", "'; drop table x", "\udcff"])

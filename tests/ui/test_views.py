@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -257,6 +258,43 @@ def test_a_text_filters_by_the_address(page: Page) -> None:
     page.tab.click("text=Clear")
     page.tab.wait_for_selector(".toolbar:has-text('4 groups, mean reward')")
     assert "" == page.tab.locator("#search").input_value()
+
+
+def marks(page: Page, pattern: str) -> list[str]:
+    """Return what is marked in the completions of an open group by a regular expression."""
+    query = urlencode({"step": 8, "group": 0, "regex": 1, "filter": pattern})
+    page.open(f"#/run/rich/completions?{query}", "[data-id]")
+    page.tab.wait_for_selector("[data-id] mark, [data-note='not marked']")
+    return texts(page.tab.locator("[data-id] mark"))
+
+
+def test_a_regular_expression_marks_what_it_finds(page: Page) -> None:
+    """What is marked are its matches, whose flags may be within it."""
+    assert ["me"] * SIZE == marks(page, r"(?i)\bME\b")
+
+
+def test_a_slow_regular_expression_does_not_stop_the_page(page: Page) -> None:
+    """RE2 finds it at once; the browser would take years, so nothing is marked, and it says so."""
+    assert [] == marks(page, r"^([A-Za-z .]|[a-z .]|[a-z .])+!|answer")
+    page.tab.keyboard.press("ArrowRight")
+    page.tab.wait_for_selector("[data-id][aria-current]")
+
+
+def test_the_keyboard_moves_the_cursor_of_a_chart(page: Page) -> None:
+    """Left and right go from point to point, and Enter opens the completions of the step."""
+    plot = page.open("#/run/rich", "[data-metric=loss] .plot")
+    page.tab.wait_for_selector("[data-metric=loss] canvas")
+
+    plot.press("Home")
+    for _ in range(3):
+        plot.press("ArrowRight")
+
+    chart = page.tab.locator("[data-metric=loss]")
+    assert "step 4" == chart.locator(".at").inner_text()
+    assert "0.025" == chart.locator("b").first.inner_text()
+    plot.press("Enter")
+    page.tab.wait_for_selector("[data-group]")
+    assert page.tab.url.endswith("completions?step=4")
 
 
 def test_the_map_leads_to_a_prompt(page: Page) -> None:

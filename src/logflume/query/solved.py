@@ -12,12 +12,41 @@ from logflume.exceptions import QueryError
 from logflume.query.groupings import Array, numbers_of
 from logflume.query.visits import optional
 
-__all__ = ["SOLVED_COLUMNS", "find_solved", "solved_or_null"]
+__all__ = ["SOLVED_COLUMNS", "UnmeasuredError", "find_solved", "solved_or_null"]
 
 _CORRECT, _TOTAL = "quality/correct", "rewards/total"
 
 SOLVED_COLUMNS = [optional(_CORRECT), optional(_TOTAL)]
 """The columns that decide which completions solve their prompt."""
+
+
+class UnmeasuredError(QueryError):
+    """Whether completions solve their prompt was not measured, and no threshold decides it.
+
+    Args:
+        question: The name of the query.
+        unmeasured: The number of completions that it was not measured of.
+        count: The number of all completions.
+        rewards: The lowest and the highest total reward; None: there are no rewards.
+    """
+
+    def __init__(
+        self, question: str, unmeasured: int, count: int, rewards: tuple[float, float] | None
+    ) -> None:
+        self.unmeasured = unmeasured
+        self.count = count
+        self.rewards = rewards
+        advice = (
+            "there are no rewards to decide it by, either: log `rewards`, or a `true_answer` "
+            "for the processor measure_generations"
+            if rewards is None
+            else f"give solved=… (--solved), the rewards/total from which one does; here it is "
+            f"{rewards[0]:g} to {rewards[1]:g}"
+        )
+        super().__init__(
+            f"{question}: whether {unmeasured:,} of {count:,} completions solve their prompt "
+            f"was not measured (quality/correct); {advice}"
+        )
 
 
 def find_solved(completions: pa.Table, threshold: float | None, question: str) -> Array:
@@ -32,11 +61,12 @@ def find_solved(completions: pa.Table, threshold: float | None, question: str) -
         question: The name of the query, for error messages.
 
     Raises:
-        QueryError: The correctness of a completion was not measured, and there is no threshold.
+        UnmeasuredError: The correctness of a completion was not measured, and there is no
+            threshold.
     """
     solved = solved_or_null(completions, threshold)
     if solved.null_count:
-        raise QueryError(_explain(question, solved.null_count, completions))
+        raise _unmeasured(question, solved.null_count, completions)
     return np.asarray(solved.to_numpy(zero_copy_only=False), bool)
 
 
@@ -53,17 +83,8 @@ def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
     return pc.coalesce(correct, pa.array(numbers_of(completions, _TOTAL) >= threshold))
 
 
-def _explain(question: str, unmeasured: int, completions: pa.Table) -> str:
+def _unmeasured(question: str, unmeasured: int, completions: pa.Table) -> UnmeasuredError:
     totals = numbers_of(completions, _TOTAL)
     known = totals[~np.isnan(totals)]
-    advice = (
-        f"give solved=… (--solved), the rewards/total from which one does; here it is "
-        f"{known.min():g} to {known.max():g}"
-        if len(known)
-        else "there are no rewards to decide it by, either: log `rewards`, or a `true_answer` "
-        "for the processor measure_generations"
-    )
-    return (
-        f"{question}: whether {unmeasured:,} of {len(totals):,} completions solve their prompt "
-        f"was not measured (quality/correct); {advice}"
-    )
+    rewards = (float(known.min()), float(known.max())) if len(known) else None
+    return UnmeasuredError(question, unmeasured, len(totals), rewards)

@@ -17,7 +17,7 @@ from logflume.runs.files import Writer, find_writers
 from logflume.runs.status import RunStatus, read_run_status, status_of
 from logflume.ui.curves import Curves, read_curves, select_main
 from logflume.ui.encoding import shorten_texts
-from logflume.ui.run_folders import RunFolders, version_of
+from logflume.ui.run_folders import RunFolders, UnknownRunError, version_of
 
 __all__ = ["Answers"]
 
@@ -53,8 +53,14 @@ class Answers:
         }
 
     def versions(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return a text for each run that changes with it."""
-        return {"versions": {name: version_of(self.folders.open(name).folder) for name in names}}
+        """Return a text for each run that changes with it; None: there is no such run any more."""
+        return {"versions": {name: self._version(name) for name in names}}
+
+    def _version(self, name: str) -> str | None:
+        try:
+            return version_of(self.folders.open(name).folder)
+        except UnknownRunError:
+            return None
 
     def run(self, name: str) -> dict[str, Any]:
         """Return the summary of a run, its attempts, and its messages.

@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 from logflume.exceptions import LogflumeError, QueryError, RunError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run
+from logflume.query.solved import UnmeasuredError
 from logflume.ui.answers import Answers
 from logflume.ui.axes import read_axes
 from logflume.ui.encoding import encode
@@ -104,10 +105,12 @@ def _answers(answers: Answers) -> dict[str, Answer]:
         "outputs": lambda q: rollouts(q).by_id(q.getlist("id")),
         "tokens": lambda q: read_tokens(run(q), _text(q, "id"), _integer(q, "step")),
         "reward_shares": lambda q: read_reward_shares(run(q)),
-        "prompts": lambda q: read_prompt_list(run(q), _prompts(q)),
-        "common_prompts": lambda q: read_common_prompts(runs(q), _number(q, "solved"), _MAX_COMMON),
+        "prompts": _measured(lambda q: read_prompt_list(run(q), _prompts(q))),
+        "common_prompts": _measured(
+            lambda q: read_common_prompts(runs(q), _number(q, "solved"), _MAX_COMMON)
+        ),
         "prompt": lambda q: rollouts(q).prompt(_text(q, "prompt")),
-        "pass_at": lambda q: rollouts(q).pass_at([int(_number(q, "k") or 1)]),
+        "pass_at": _measured(lambda q: rollouts(q).pass_at([int(_number(q, "k") or 1)])),
         "text": lambda q: PlainTextResponse(
             rollouts(q).text(_integer(q, "step"), _text(q, "id"), _text(q, "field"))
         ),
@@ -118,13 +121,43 @@ def _search(answers: Answers, query: QueryParams) -> Iterator[Any]:
     """Yield what a search of a whole run finds, as it finds it."""
     step = _integer(query, "last") if query.get("last") else None
     place = Place(step, max(0, _integer(query, "skip")) if query.get("skip") else 0)
-    return search_run(answers.folders.open(_text(query, "run")), _filter(query), place)
+    name = _text(query, "run")
+    folders = answers.folders
+    damage = folders.find_damage(name)
+    try:
+        for piece in search_run(folders.open(name), _filter(query), place):
+            yield piece if damage is None else {**piece, "damage": damage}
+            place = place.after(piece["hits"])
+    except RunError as error:
+        # Damage may be found only after many steps. What is left is searched from there.
+        if damage is not None or not folders.note_damage(name, str(error)):
+            raise
+        damage = folders.find_damage(name)
+        for piece in search_run(folders.open(name), _filter(query), place):
+            yield {**piece, "damage": damage}
 
 
 @asynccontextmanager
 async def _limit_threads(_: Starlette) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     yield
+
+
+def _measured(answer: Answer) -> Answer:
+    """Return an answer that says so where it is unknown which completions solve their prompt.
+
+    That is no error: the page shows how many are `unmeasured`, of how many (`count`), between
+    which total `rewards` the threshold is to be chosen.
+    """
+
+    def measured(query: QueryParams) -> Any:
+        try:
+            return answer(query)
+        except UnmeasuredError as error:
+            names = ("unmeasured", "count", "rewards")
+            return {"unmeasured": {name: getattr(error, name) for name in names}}
+
+    return measured
 
 
 def _salvaging(answer: Answer, folders: RunFolders) -> Answer:

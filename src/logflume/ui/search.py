@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import re2  # type: ignore[import-untyped]
@@ -44,6 +44,14 @@ class Place(NamedTuple):
     step: int | None = None
     skip: int = 0
 
+    def after(self, hits: Sequence[Mapping[str, Any]]) -> Place:
+        """Return where a search goes on that began here and has these hits, in order."""
+        if not hits:
+            return self
+        step = hits[-1]["step"]
+        of_step = sum(hit["step"] == step for hit in hits)
+        return Place(step, of_step + (self.skip if step == self.step else 0))
+
 
 def search_run(run: Run, wanted: OutputFilter, place: Place) -> Iterator[dict[str, Any]]:
     """Yield the completions that match, those of the newest steps first, and how far it is.
@@ -75,17 +83,10 @@ def search_run(run: Run, wanted: OutputFilter, place: Place) -> Iterator[dict[st
             "searched": piece.searched,
             "total": piece.total,
             "more": has_more,
-            "next": _following(place, chosen)._asdict() if has_more and chosen else None,
+            "next": place.after(chosen)._asdict() if has_more and chosen else None,
         }
         if not left:
             return
-
-
-def _following(place: Place, shown: Sequence[dict[str, Any]]) -> Place:
-    """Return where a search goes on after some hits."""
-    step = shown[-1]["step"]
-    of_step = sum(row["step"] == step for row in shown)
-    return Place(step, of_step + (place.skip if step == place.step else 0))
 
 
 def _newest_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 import { useAnswer, useDamage, useTicks, useVersion } from "./lib/api.js";
 import { html, render, useEffect } from "./lib/dom.js";
 import { visible } from "./lib/format.js";
-import { url, useRoute } from "./lib/route.js";
+import { decoded, url, useRoute } from "./lib/route.js";
 import { Empty, ErrorLine, Status } from "./parts/states.js";
 import { Compare } from "./views/compare.js";
 import { Completions } from "./views/completions.js";
@@ -27,7 +27,7 @@ function App() {
   }, [path[1]]);
   if (path.length === 0) return html`<${RunsPage} query=${query} />`;
   if (path[0] === "compare") {
-    const runs = (query.runs ?? "").split(",").filter(Boolean).map(decodeURIComponent);
+    const runs = (query.runs ?? "").split(",").filter(Boolean).map(decoded);
     return html`<div><${Bar} place="Compare" /><main><${Compare} runs=${runs} query=${query} /></main></div>`;
   }
   if (path[0] === "run" && path[1] && (path[2] ?? "") in RUN_VIEWS) {

@@ -47,9 +47,14 @@ async function getTimed(name, params, signal) {
     throw new Error(text.trim() || `the server answered ${response.status}`);
   }
   if (!response.ok) throw new Error(answer.error ?? `the server answered ${response.status}`);
-  if (answer.damage) dispatchEvent(new CustomEvent("damage", { detail: { run: params.run, text: answer.damage } }));
+  noteDamage(params.run, answer);
   const [, cpuMs = "0"] = /^cpu;dur=([\d.]+)$/.exec(response.headers.get("server-timing") ?? "") ?? [];
   return { answer, cpuMs: Number(cpuMs) };
+}
+
+/** Let the view of a run say what an answer says is damaged in it. @param {unknown} run @param {any} answer */
+export function noteDamage(run, { damage }) {
+  if (damage) dispatchEvent(new CustomEvent("damage", { detail: { run, text: damage } }));
 }
 
 /**

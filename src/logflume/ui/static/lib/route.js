@@ -11,13 +11,13 @@ import { useEffect, useState } from "./dom.js";
 export function currentRoute() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split(/\?(.*)/s);
   return {
-    path: path.split("/").filter(Boolean).map(decode),
+    path: path.split("/").filter(Boolean).map(decoded),
     query: Object.fromEntries(new URLSearchParams(query)),
   };
 }
 
 /** A hash may be typed by hand, so what isn't encoded is taken as it is. */
-function decode(/** @type {string} */ part) {
+export function decoded(/** @type {string} */ part) {
   try {
     return decodeURIComponent(part);
   } catch {

@@ -1,5 +1,5 @@
 /** Answers that arrive in pieces: each is shown when it is there, and none is computed for nobody. */
-import { apiUrl, explain } from "./api.js";
+import { apiUrl, explain, noteDamage } from "./api.js";
 import { useEffect, useState } from "./dom.js";
 
 const END = "\n\n";
@@ -70,6 +70,7 @@ export function useSearch(params) {
       const query = from ? { ...params, last: from.step, skip: from.skip } : params;
       for await (const piece of pieces("search", query, own.signal)) {
         if (own.signal.aborted) return;
+        noteDamage(params.run, piece);
         if (piece.error) throw new Error(piece.error);
         setState((old) => ({ ...old, ...piece, hits: [...old.hits, ...piece.hits] }));
       }

@@ -52,7 +52,9 @@ export function Chart({ name, title, series, options, marks = [], group, onPick,
       <div class="reading">${read.map((one) => readingOf(one, hasLegend))}</div>
     </header>
     ${shown.length
-      ? html`<div class="plot" key="plot" ref=${element}></div>`
+      ? html`<div class="plot" key="plot" ref=${element} tabindex="0" role="application"
+          aria-label=${`${text}: left and right move the cursor${onPick ? ", Enter opens the step" : ""}`}
+          onKeyDown=${(event) => plot.current?.onKey(event)}></div>`
       : html`<div class="plot empty-plot" key="empty">no values yet</div>`}
   </section>`;
 }

@@ -7,7 +7,7 @@ import { setQuery, url } from "../lib/route.js";
 import { Chart } from "./chart.js";
 import { Difference } from "./difference.js";
 import { Output, scaleOf } from "./output.js";
-import { SolvedFrom } from "./solved_from.js";
+import { Unmeasured } from "./solved_from.js";
 import { ErrorLine } from "./states.js";
 import { Choice, chosen, useWhole, visitSeries, visitsOf } from "./visits.js";
 
@@ -17,8 +17,9 @@ const OPTIONS = { smoothing: 0, isLog: false, axis: /** @type {const} */ ("step"
 /** @param {{runs: string[], query: Record<string, string>, version: string | null}} props */
 export function CommonPrompts({ runs, query, version }) {
   const { data, error } = useAnswer(version === null ? null : "common_prompts", { run: runs, solved: query.solved }, version);
-  if (error) return html`<section class="section"><h2>The same prompts</h2><${ErrorLine} text=${error} /><${SolvedFrom} query=${query} /></section>`;
+  if (error) return html`<section class="section"><h2>The same prompts</h2><${ErrorLine} text=${error} /></section>`;
   if (!data) return null;
+  if (data.unmeasured) return html`<section class="section"><h2>The same prompts</h2><${Unmeasured} of=${data.unmeasured} query=${query} /></section>`;
   if (!data.count) return html`<section class="section"><h2>The same prompts</h2><p class="muted">No prompt is in more than one of these runs.</p></section>`;
   const rows = query.more ? data.prompts : data.prompts.slice(0, SHOWN);
   return html`<section class="section" data-section="common-prompts">

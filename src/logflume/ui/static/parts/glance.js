@@ -4,6 +4,7 @@ import { seriesVariable } from "../lib/colors.js";
 import { html } from "../lib/dom.js";
 import { functionName, number, percent, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";
+import { ErrorLine } from "./states.js";
 
 const MAX_FINDINGS = 3;
 const DOMINANT = 0.8;
@@ -43,11 +44,13 @@ function Findings({ run, alerts }) {
 function PromptCounts({ run, version, isFirst }) {
   const { data, error } = useAnswer(isFirst ? null : "prompts", { run, limit: 1 }, version, true);
   const link = (query) => url(["run", run, "prompts"], query);
-  return html`<section class="panel pad"><h3><a href=${link({})}>Prompts</a></h3>
-    ${error
-      ? html`<p class="muted">How often they are solved is unknown: <a href=${link({})}>choose a reward</a> from which they are.</p>`
-      : html`<dl class="counts">${CHANGES.map(([name, label]) => html`<div key=${name}><dd><a href=${link({ change: name })}>${data ? number(data.counts[name] ?? 0) : "…"}</a></dd><dt>${label}</dt></div>`)}
-        <div><dd>${data ? number(data.all) : "…"}</dd><dt>all</dt></div></dl>`}
+  return html`<section class="panel pad"><h3><a href=${link({})}>${data?.all === undefined ? "Prompts" : `${number(data.all)} ${data.all === 1 ? "prompt" : "prompts"}`}</a></h3>
+    <${ErrorLine} text=${error} />
+    ${data?.unmeasured
+      ? html`<p class="muted">Correctness was not measured. ${data.unmeasured.rewards
+        ? html`<a href=${link({})}>Choose a reward</a> from which a prompt is solved.`
+        : "There are no rewards to decide it by, either."}</p>`
+      : !error && html`<dl class="counts">${CHANGES.map(([name, label]) => html`<div key=${name}><dd><a href=${link({ change: name })}>${data ? number(data.counts[name] ?? 0) : "…"}</a></dd><dt>${label}</dt></div>`)}</dl>`}
   </section>`;
 }
 
@@ -62,11 +65,11 @@ function Drivers({ run, version, functions }) {
   const color = (name) => seriesVariable(Math.max(0, functions.indexOf(name)));
   return html`<section class="panel pad" data-section="drivers"><h3>What drives the advantages</h3>
     <p>${most ? html`<b>${functionName(most.name)}</b>${most.share >= DOMINANT ? " dominates: " : " weighs most: "}
-      ${percent(most.share)} of the differences within groups, steps ${number(last.first)} to ${number(last.last)}.`
+      ${percent(most.share)} of the differences within groups, ${stepsOf(last)}.`
       : "Nothing: all rewards of each group are equal."}</p>
     ${windows.length > 1 && html`<${Growth} first=${windows[0]} last=${last} />`}
     ${windows.map((window) => html`<div class="share-row" key=${window.first}>
-      <span class="muted small nowrap">steps ${number(window.first)}–${number(window.last)}</span>
+      <span class="muted small nowrap">${stepsOf(window)}</span>
       <span class="stack" role="img" aria-label="shares of the reward functions">${window.functions.filter((one) => one.share > 0).map((one) => html`<i key=${one.name}
         style=${{ flexGrow: one.share, background: color(one.name) }} title=${`${functionName(one.name)}: ${percent(one.share)}`}></i>`)}</span></div>`)}
     <div class="names-row">${last.functions.map((one) => html`<span key=${one.name} class="nowrap"><i class="swatch" style=${{ background: color(one.name) }}></i>
@@ -82,8 +85,12 @@ function Growth({ first, last }) {
     .sort((a, b) => Math.abs(b.gain) - Math.abs(a.gain));
   const total = gains.reduce((sum, one) => sum + one.gain, 0);
   const signed = (value) => `${value >= 0 ? "+" : "−"}${number(Math.abs(value))}`;
-  return html`<p class="muted">The reward changed by <b>${signed(total)}</b> since steps ${number(first.first)} to ${number(first.last)}:
+  return html`<p class="muted">The reward changed by <b>${signed(total)}</b> since ${stepsOf(first)}:
     ${gains.map((one, i) => html`<span key=${one.name}>${i ? ", " : " "}${functionName(one.name)} <b>${signed(one.gain)}</b></span>`)}.</p>`;
+}
+
+function stepsOf({ first, last }) {
+  return first === last ? `step ${number(first)}` : `steps ${number(first)} to ${number(last)}`;
 }
 
 function meanOf(window, name) {

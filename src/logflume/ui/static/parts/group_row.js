@@ -18,7 +18,7 @@ export function GroupRow({ group, range, isOpen, link }) {
     <span class="question" dir="auto">${visible(group.question ?? "(no prompt was logged)")}</span>
     <span class="chips">
       ${group.signal === false && html`<span class="chip warning" title="All rewards are equal, so all advantages are 0">no signal</span>`}
-      ${group.truncated > 0 && html`<span class="chip" title="truncated completions">${group.truncated} cut</span>`}
+      ${group.truncated > 0 && html`<span class="chip" title="truncated completions">${number(group.truncated)} cut</span>`}
       ${group.partial && html`<span class="chip" title="Not all completions of the batch were recorded">partial</span>`}</span>
     <${Dots} outputs=${group.outputs} range=${range} />
     <span class="solved" title="completions that solve the prompt">${group.solved === null ? "" : `${group.solved}/${group.completions} solved`}</span>

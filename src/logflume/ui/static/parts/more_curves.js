@@ -1,7 +1,7 @@
 /** The curves of a run beside the main ones: those searched for, and the names of all. */
 import { useAnswer } from "../lib/api.js";
 import { html } from "../lib/dom.js";
-import { visible } from "../lib/format.js";
+import { number, visible } from "../lib/format.js";
 import { setQuery } from "../lib/route.js";
 import { Chart } from "./chart.js";
 import { seriesOf } from "./curves.js";
@@ -35,7 +35,7 @@ export function Found({ run, names, search, version, axis, shared }) {
 export function Names({ names, main }) {
   const others = names.filter((name) => !main.includes(name));
   if (!others.length) return null;
-  return html`<details><summary><h2>${others.length} more metrics</h2></summary>
+  return html`<details><summary><h2>${number(others.length)} more ${others.length === 1 ? "metric" : "metrics"}</h2></summary>
     <div class="names">${others.map((name) => html`<button class="plain" key=${name}
       title=${visible(name)} onClick=${() => {
         setQuery({ metric: name });

@@ -2,6 +2,7 @@
 import { useAnswer } from "../lib/api.js";
 import { sharedPrefix } from "../lib/diff.js";
 import { html, useMemo } from "../lib/dom.js";
+import { useFinder } from "../lib/finder.js";
 import { visible } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
 import { Difference } from "./difference.js";
@@ -10,14 +11,16 @@ import { ErrorLine } from "./states.js";
 import { Conversation, Text, readTurns } from "./text.js";
 import { MEASURES, TokenLegend, Tokens } from "./tokens.js";
 
-/** @param {{place: any, group: any, range: {low: number, high: number}, query: Record<string, string>, found: RegExp | null}} props */
-export function OpenGroup({ place, group, range, query, found }) {
+/** @param {{place: any, group: any, range: {low: number, high: number}, query: Record<string, string>, filter: Record<string, string>}} props */
+export function OpenGroup({ place, group, range, query, filter }) {
   const { data, error } = useAnswer("group", { ...place, group: group.key }, group.completions);
   const outputs = data?.outputs ?? [];
   const shared = useMemo(
     () => sharedPrefix(outputs.map((output) => readTurns(output.messages)?.[0].text ?? output.model_output ?? "")),
     [data],
   );
+  const texts = useMemo(() => outputs.flatMap(textsOf), [data]);
+  const { find, isGivenUp } = useFinder(filter.search, filter.regex === "1", texts);
   if (!data) return html`<div><${ErrorLine} text=${error} /></div>`;
   const matching = new Set(group.outputs.filter((one) => one.matches).map((one) => one.id));
   const scale = scaleOf(outputs, range);
@@ -37,25 +40,36 @@ export function OpenGroup({ place, group, range, query, found }) {
     return query.show === "tokens" && !withTokens.has(output.id) ? "its tokens were not kept" : "";
   };
   return html`<div>
-    <${Prompt} run=${place.run} group=${group} first=${outputs[0]} found=${found} />
+    <${Prompt} run=${place.run} group=${group} first=${outputs[0]} find=${find} />
     <${Shows} query=${query} hasTokens=${withTokens.size > 0} canDiffer=${outputs.length > 1} />
+    ${isGivenUp && html`<p class="muted small" data-note="not marked">What the expression finds is not marked: the browser doesn't know it, or takes too long.</p>`}
     <div class="outputs">${outputs.map((output) => html`<${Output} key=${output.id} output=${output} scale=${scale}
-      shared=${shared} found=${found} isMatch=${matching.has(output.id)} isCurrent=${output.id === query.id}
+      shared=${shared} find=${find} isMatch=${matching.has(output.id)} isCurrent=${output.id === query.id}
       body=${bodyOf(output)} note=${noteOf(output)}
       onSelect=${() => output.id !== query.id && !String(getSelection()) && setQuery({ id: output.id })} />`)}</div>
   </div>`;
 }
 
-function Prompt({ run, group, first, found }) {
+function Prompt({ run, group, first, find }) {
   const turns = readTurns(first?.prompt_messages);
   return html`<div class="panel prompt-head">
     <div class="row"><h3>Prompt</h3>
       <span class="muted grow">${first?.true_answer !== undefined && html`right answer: <b class="mono">${visible(first.true_answer)}</b>`}</span>
       ${group.prompt_id && html`<a href=${url(["run", run, "prompt", group.prompt_id])}>this prompt through time</a>`}
       <button class="plain" onClick=${() => setQuery({ group: "", id: "" })}>close</button></div>
-    ${turns ? html`<${Conversation} turns=${turns} found=${found} />` : html`<${Text} text=${first?.prompt ?? first?.question ?? ""} found=${found} />`}
+    ${turns ? html`<${Conversation} turns=${turns} find=${find} />` : html`<${Text} text=${promptOf(first)} find=${find} />`}
     ${first?.tools && html`<details><summary>tools</summary><pre>${visible(first.tools)}</pre></details>`}
   </div>`;
+}
+
+function promptOf(output) {
+  return output?.prompt ?? output?.question ?? "";
+}
+
+/** The texts of a completion and its prompt that are shown. @returns {string[]} */
+function textsOf(output) {
+  const turns = [...(readTurns(output.prompt_messages) ?? []), ...(readTurns(output.messages) ?? [])];
+  return [promptOf(output), output.model_output ?? "", ...turns.map((turn) => turn.text)];
 }
 
 /** What the completions are shown as. */

@@ -25,14 +25,14 @@ const SHOWN = new Set([
  * @param {Record<string, any>} props.output
  * @param {Scale} props.scale
  * @param {number} [props.shared] The characters that the texts of the group share at the beginning.
- * @param {RegExp | null} [props.found]
+ * @param {import("../lib/finder.js").Finder} [props.find] Finds what was searched for.
  * @param {boolean} [props.isCurrent]
  * @param {boolean} [props.isMatch]
  * @param {unknown} [props.body] What to show instead of its text.
  * @param {string} [props.note]
  * @param {() => void} [props.onSelect]
  */
-export function Output({ output, scale, shared = 0, found = null, isCurrent = false, isMatch = true, body, note, onSelect }) {
+export function Output({ output, scale, shared = 0, find, isCurrent = false, isMatch = true, body, note, onSelect }) {
   const element = useRef(null);
   useEffect(() => {
     if (isCurrent) element.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -48,16 +48,16 @@ export function Output({ output, scale, shared = 0, found = null, isCurrent = fa
         ${output["quality/correct"] === true && html`<span class="chip good">✓ correct</span>`}
         ${output["quality/correct"] === false && html`<span class="chip">✗ wrong</span>`}
         ${output.truncated && html`<span class="chip warning">truncated</span>`}
-        ${output.tool_failures > 0 && html`<span class="chip critical">${output.tool_failures} failed tool calls</span>`}
+        ${output.tool_failures > 0 && html`<span class="chip critical">${number(output.tool_failures)} failed tool ${output.tool_failures === 1 ? "call" : "calls"}</span>`}
       </div>
       <${Rewards} output=${output} scale=${scale} />
     </header>
     <div class="body">${note && html`<p class="muted small">${note}</p>`}${body ?? (turns
-      ? html`<${Conversation} turns=${turns} shared=${shared} found=${found} />`
-      : html`<${Text} text=${output.model_output ?? ""} shared=${shared} found=${found} />`)}
+      ? html`<${Conversation} turns=${turns} shared=${shared} find=${find} />`
+      : html`<${Text} text=${output.model_output ?? ""} shared=${shared} find=${find} />`)}
       <${Shortened} output=${output} /></div>
     <footer>
-      <span>${number(output.completion_tokens)} tokens</span>
+      ${output.completion_tokens !== undefined && html`<span>${number(output.completion_tokens)} tokens</span>`}
       ${output.ended_by && output.ended_by !== "stop" && html`<span>ended by ${visible(output.ended_by)}</span>`}
       ${output.turns > 1 && html`<span>${output.turns} turns, ${number(output.tool_calls)} tool calls</span>`}
       ${output.answer !== undefined && html`<span class="clip" style=${{ maxWidth: "24ch" }}>answer: ${visible(output.answer)}</span>`}

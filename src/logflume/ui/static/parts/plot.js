@@ -97,6 +97,21 @@ export class Plot {
     this.showReading();
   }
 
+  /** Move the cursor to the next point, or open the one it is at. @param {KeyboardEvent} event */
+  onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { uplot: u } = this;
+    const xs = u.data[0];
+    const { idx } = u.cursor;
+    const last = xs.length - 1;
+    const to = { ArrowLeft: (idx ?? last + 1) - 1, ArrowRight: (idx ?? -1) + 1, Home: 0, End: last }[event.key];
+    if (event.key === "Enter" && idx != null) this.view.onPick?.(xs[idx]);
+    else if (to === undefined) return;
+    else u.setCursor({ left: u.valToPos(xs[Math.max(0, Math.min(last, to))], "x"), top: u.over.clientHeight / 2 });
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
   config() {
     const { options, group } = this.view;
     let down = /** @type {number | null} */ (null);

@@ -6,52 +6,42 @@ import { visible } from "../lib/format.js";
 
 const MARKUP = /(<\/?[a-zA-Z_][\w-]{0,30}>)/;
 
+/** @type {import("../lib/finder.js").Finder} */
+const findNothing = () => [];
+
 /**
  * @param {Object} props
  * @param {string} props.text
  * @param {number} [props.shared] How many characters at the beginning all completions share.
- * @param {RegExp | null} [props.found] What was searched for.
+ * @param {import("../lib/finder.js").Finder} [props.find] Finds what was searched for.
  */
-export function Text({ text, shared = 0, found = null }) {
-  const start = text.slice(0, shared);
-  const rest = text.slice(shared);
-  return html`<pre dir="auto">${start && html`<span class="shared" title="All completions of the group begin like this">${marked(start, found)}</span>`}${marked(rest, found)}</pre>`;
+export function Text({ text, shared = 0, find = findNothing }) {
+  const hits = find(text);
+  const start = shared > 0 && marked(text.slice(0, shared), 0, hits);
+  return html`<pre dir="auto">${start && html`<span class="shared" title="All completions of the group begin like this">${start}</span>`}${marked(text.slice(shared), shared, hits)}</pre>`;
 }
 
-function marked(text, found) {
-  return text.split(MARKUP).map((part, i) =>
-    i % 2 ? html`<span class="tag" key=${i}>${visible(part)}</span>` : withHits(part, found, i),
-  );
+/** A part of a text with its tags and hits marked. @param {string} part @param {number} offset Where it begins. */
+function marked(part, offset, hits) {
+  let from = offset;
+  return part.split(MARKUP).map((piece, i) => {
+    const shown = withHits(piece, from, hits);
+    from += piece.length;
+    return i % 2 ? html`<span class="tag" key=${i}>${shown}</span>` : shown;
+  });
 }
 
-function withHits(text, found, key) {
-  if (!found) return visible(text);
+function withHits(piece, offset, hits) {
   const parts = [];
   let end = 0;
-  for (const match of text.matchAll(found)) {
-    if (!match[0]) continue;
-    parts.push(visible(text.slice(end, match.index)), html`<mark key=${`${key}.${match.index}`}>${visible(match[0])}</mark>`);
-    end = match.index + match[0].length;
+  for (const hit of hits) {
+    const [first, last] = [Math.max(end, hit[0] - offset), Math.min(piece.length, hit[1] - offset)];
+    if (first >= last) continue;
+    parts.push(visible(piece.slice(end, first)), html`<mark key=${offset + first}>${visible(piece.slice(first, last))}</mark>`);
+    end = last;
   }
-  parts.push(visible(text.slice(end)));
+  parts.push(visible(piece.slice(end)));
   return parts;
-}
-
-/**
- * What was searched for, as a pattern of JavaScript. RE2's and its patterns differ in details; what
- * JavaScript doesn't understand is found all the same, only not marked.
- * @param {string | undefined} search
- * @param {boolean} isRegex
- */
-export function searchPattern(search, isRegex) {
-  if (!search) return null;
-  try {
-    if (!isRegex) return new RegExp(search.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "gi");
-    const [, flags, pattern] = /^(?:\(\?([is]+)\))?(.*)$/s.exec(search) ?? [];
-    return new RegExp(pattern, `g${flags ?? ""}`);
-  } catch {
-    return null;
-  }
 }
 
 /**
@@ -101,10 +91,10 @@ function asText(value) {
   return typeof value === "string" ? value : JSON.stringify(value, null, 2);
 }
 
-/** @param {{turns: Turn[], shared?: number, found?: RegExp | null}} props */
-export function Conversation({ turns, shared = 0, found = null }) {
+/** @param {{turns: Turn[], shared?: number, find?: import("../lib/finder.js").Finder}} props */
+export function Conversation({ turns, shared = 0, find = findNothing }) {
   return html`<div>${turns.map((turn, i) => html`<div class=${`turn ${turn.kind}`} key=${i}>
     ${(turns.length > 1 || turn.role !== "assistant") && html`<div class="role">${visible(turn.role)}</div>`}
-    <${Text} text=${turn.text} shared=${i === 0 ? shared : 0} found=${found} />
+    <${Text} text=${turn.text} shared=${i === 0 ? shared : 0} find=${find} />
   </div>`)}</div>`;
 }

@@ -8,16 +8,16 @@ import { Filters, filterOf, isFiltering } from "../parts/filters.js";
 import { GroupRow, sortGroups, withRewards } from "../parts/group_row.js";
 import { OpenGroup } from "../parts/open_group.js";
 import { Empty, ErrorLine } from "../parts/states.js";
-import { searchPattern } from "../parts/text.js";
 import { Hits } from "./hits.js";
 
 /** @param {{run: string, query: Record<string, string>, version: string, summary: any}} props */
 export function Completions({ run, query, version }) {
   useStepOf(run, query);
   const known = useAnswer("steps", { run }, version);
-  const modes = [...new Set((known.data?.steps ?? []).map((row) => row.mode))].sort().reverse();
-  const mode = query.mode ?? modeOf(known.data?.steps ?? [], Number(query.step)) ?? modes[0] ?? "train";
-  const steps = (known.data?.steps ?? []).filter((row) => row.mode === mode && row.step !== null).map((row) => row.step);
+  const stepsOf = useMemo(() => stepsByMode(known.data?.modes ?? {}), [known.data]);
+  const modes = [...stepsOf.keys()].sort().reverse();
+  const mode = query.mode ?? modeOf(stepsOf, Number(query.step)) ?? modes[0] ?? "train";
+  const steps = stepsOf.get(mode) ?? [];
   // Without a step in the URL, the view follows the newest one.
   const step = query.step ? nearest(steps, Number(query.step)) : steps[steps.length - 1];
   const filter = filterOf(query);
@@ -67,7 +67,7 @@ export function Completions({ run, query, version }) {
           ${groups.length > 0 && html`<div class="panel groups">${groups.map((group) => html`<${GroupRow} key=${group.key}
             group=${group} range=${range} isOpen=${group === open} link=${link(group)} />`)}</div>`}
           ${open && html`<${OpenGroup} key=${`${step} ${mode} ${open.key}`} place=${place} group=${open} range=${range} query=${query}
-            found=${searchPattern(filter.search, filter.regex === "1")} />`}
+            filter=${filter} />`}
         </div>
         <p class="keys wide-only"><kbd>↑</kbd> <kbd>↓</kbd> group · <kbd>←</kbd> <kbd>→</kbd> completion · <kbd>[</kbd> <kbd>]</kbd> step · <kbd>/</kbd> search · <kbd>Esc</kbd> close the group</p>
       </div>`}
@@ -118,9 +118,17 @@ function useStepOf(run, query) {
 }
 
 /** The mode of a step that has completions of one mode only. */
-function modeOf(rows, step) {
-  const modes = rows.filter((row) => row.step === step).map((row) => row.mode);
+function modeOf(stepsOf, step) {
+  const modes = [...stepsOf].filter(([, steps]) => steps.includes(step)).map(([mode]) => mode);
   return modes.length === 1 ? modes[0] : undefined;
+}
+
+/** The steps of each mode, of which the answer has the differences. @returns {Map<string, number[]>} */
+function stepsByMode(differences) {
+  return new Map(Object.entries(differences).map(([mode, list]) => {
+    let step = 0;
+    return [mode, list.map((difference) => (step += Number(difference)))];
+  }));
 }
 
 function nearest(steps, wanted) {

@@ -46,9 +46,9 @@ function Finding({ run, alert, outputs, version }) {
       <b>${visible(alert.signal)}</b><span class="muted">step ${number(alert.step)}, ${time(alert.timestamp)}</span>
       ${isOver && html`<span class="chip">over since step ${number(alert.over_since)}</span>`}</div>
     <div class="body"><div>
-      <p class="message">${visible(alert.message)}</p>
-      <dl>${alert.cause && [html`<dt key="c">cause</dt>`, html`<dd key="c=">${visible(alert.cause)}</dd>`]}
-        ${alert.try_next && [html`<dt key="t">try</dt>`, html`<dd key="t=">${visible(alert.try_next)}</dd>`]}
+      <p class="message">${withCode(alert.message)}</p>
+      <dl>${alert.cause && [html`<dt key="c">cause</dt>`, html`<dd key="c=">${withCode(alert.cause)}</dd>`]}
+        ${alert.try_next && [html`<dt key="t">try</dt>`, html`<dd key="t=">${withCode(alert.try_next)}</dd>`]}
         ${numbers.length > 0 && [html`<dt key="n">numbers</dt>`, html`<dd key="n=" class="facts">${numbers.map((name) => html`<span key=${name}>${name.replaceAll("_", " ")} <b>${number(alert[name])}</b></span>`)}</dd>`]}</dl>
       ${alert.step !== undefined && html`<a href=${url(["run", run, "completions"], { step: alert.step, sort: "-mean" })}>Completions of step ${number(alert.step)}</a>`}
     </div>
@@ -56,6 +56,13 @@ function Finding({ run, alert, outputs, version }) {
     ${known.length > 0 && html`<div><p class="muted small">${ids.length > SHOWN ? `${SHOWN} of ${ids.length} completions that show it` : "Completions that show it"}${alert.condition ? ` (${visible(alert.condition)})` : ""}:</p>
       <div class="shown-by">${known.slice(0, SHOWN).map((output) => html`<${Shown} key=${output.id} run=${run} output=${output} />`)}</div></div>`}
   </article>`;
+}
+
+/** A text with what is between backticks as code. @param {unknown} text */
+function withCode(text) {
+  const parts = visible(text).split("`");
+  if (parts.length % 2 === 0) return parts.join("`"); // one of them has no partner
+  return parts.map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part));
 }
 
 /** A completion that shows a finding. */

@@ -6,7 +6,6 @@ import { setQuery } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
 import { Difference } from "../parts/difference.js";
 import { Output, scaleOf } from "../parts/output.js";
-import { SolvedFrom } from "../parts/solved_from.js";
 import { ErrorLine } from "../parts/states.js";
 import { Choice, chosen, useWhole, visitSeries, visitsOf } from "../parts/visits.js";
 
@@ -15,7 +14,7 @@ const OPTIONS = { smoothing: 0, isLog: false, axis: /** @type {const} */ ("step"
 /** @param {{run: string, rest: string[], query: Record<string, string>, version: string}} props */
 export function Prompt({ run, rest, query, version }) {
   const { data, error } = useAnswer("prompt", { run, prompt: rest[0], solved: query.solved }, version);
-  if (!data) return html`<div><${ErrorLine} text=${error} />${error && html`<${SolvedFrom} query=${query} />`}</div>`;
+  if (!data) return html`<${ErrorLine} text=${error} />`;
   return html`<${Visits} run=${run} query=${query} data=${data} />`;
 }
 

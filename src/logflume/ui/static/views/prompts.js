@@ -6,7 +6,7 @@ import { number, percent, visible } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
 import { PassAt } from "../parts/pass_at.js";
 import { PromptMap } from "../parts/prompt_map.js";
-import { SolvedFrom } from "../parts/solved_from.js";
+import { SolvedFrom, Unmeasured } from "../parts/solved_from.js";
 import { Empty, ErrorLine } from "../parts/states.js";
 
 const PAGE = 100;
@@ -40,8 +40,9 @@ export function Prompts({ run, query, version }) {
     run, first, last, change, solved, search: query.search, order,
     ...(isMap ? { limit: MAP } : { limit: PAGE, offset }),
   }, version);
-  if (error) return html`<div><${ErrorLine} text=${error} /><${SolvedFrom} query=${query} /></div>`;
+  if (error) return html`<${ErrorLine} text=${error} />`;
   if (!data) return html`<p class="muted">Reading the prompts …</p>`;
+  if (data.unmeasured) return html`<${Unmeasured} of=${data.unmeasured} query=${query} />`;
   if (!data.all) {
     return html`<${Empty} title="No prompts were recorded.">
       <p><code>logflume.training.attach(trainer)</code> records them with their completions.</p><//>`;
@@ -49,6 +50,7 @@ export function Prompts({ run, query, version }) {
   const rows = data.prompts;
   const until = (isMap ? 0 : offset) + rows.length;
   return html`<div>
+    ${query.solved && html`<${SolvedFrom} query=${query} />`}
     <${Controls} query=${query} data=${data} order=${order} isMap=${isMap} />
     ${rows.length === 0 && html`<${Empty} title="No prompt is like that.">
       <p>Choose another list, or other steps to compare.</p><//>`}
