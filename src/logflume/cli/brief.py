@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from logflume.cli.base import RunArgument, find_run
+from logflume.cli.base import RunArgument, open_one
 from logflume.cli.printing import echo
 from logflume.diagnosis.brief import make_brief
-from logflume.query.open_run import open_run
 
 __all__ = ["brief"]
 
@@ -17,4 +16,4 @@ def brief(run: RunArgument = "latest") -> None:
 
     Example: logflume brief latest
     """
-    echo(make_brief(open_run(find_run(run))))
+    echo(make_brief(open_one(run)))
