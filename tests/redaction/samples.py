@@ -205,7 +205,8 @@ _PNG = (
 HARMLESS = f"""\
 {{"user": "What is 2+2?", "key": "model.layers.12.mlp"}} {{"username": "me", "key": "train/loss"}}
 {{"name": "token", "value": "Paris"}} name: key, value: 0.25
-git@github.com:huggingface/trl.git step:reward@0.5:0.93 image:24.05-py3@sha256:2c26 p99:latency@8xH100:13
+git@github.com:huggingface/trl.git step:reward@0.5:0.93
+image:24.05-py3@sha256:2c26 p99:latency@8xH100:13
 vllm:Qwen2.5-0.5B@node1.local:8000 rsync node1:/data/ckpt node2:/data 12:30@noon
 The password: field must not be empty
 Forgot your password? The key: work hard. Bearer of bad news.
