@@ -185,6 +185,12 @@ SECRETS = {
     "authtoken": ("ngrok config add-authtoken {}", _some(40)),
     "become": ("ansible_become_pass: {}", "hunter" + "22"),
     "diff of YAML": ("@@ -1 +1 @@\n+password: {}\n", "let" + "mein"),
+    "diff of an environment": ("+  - name: DB_PASSWORD\n+    value: {}", "hunter" + "22"),
+    "Heroku in general": ("logged in with {}", "HRKU-" + _some(36)),
+    "login": ("cargo login {}", _some(48)),
+    "class of a key": ("Auth.AuthApiKey('{}')", _some(36)),
+    "set to": ("The password was set to {}", "Gr4nite" + "_Falc0n"),
+    "pass in quotes": ("VPN_PASS '{}'", "Gr4nite" + "_Falc0n"),
     "prompt": ("Password for 'me': {}", "hunter" + "22"),
     "Italian": ("parola d'ordine: {}", "segreto-" + _some(8)),
     "OCI": ("pass_phrase={}", _some(12)),
@@ -203,6 +209,8 @@ _PNG = (
 )
 
 HARMLESS = f"""\
+Set the password to something strong; proxy_pass http://127.0.0.1:8000; low_pass (12 dB)
+login node: login gpu-node-with-a-very-long-name-12; dict.get_key("advantages_of_the_group_1")
 {{"user": "What is 2+2?", "key": "model.layers.12.mlp"}} {{"username": "me", "key": "train/loss"}}
 {{"name": "token", "value": "Paris"}} name: key, value: 0.25
 git@github.com:huggingface/trl.git step:reward@0.5:0.93

@@ -84,8 +84,8 @@ _KEY = r"[A-Za-z0-9_-]"
 _QUOTE = r"""\\{0,7}["']"""
 """Also within a JSON text that is in a text."""
 _LABEL = r"""\b(?:name|key|variable)\\{0,7}["']?\s?[:=]\s?\\{0,7}["']?[\w.-]{0,40}"""
-_NAMED_VALUE = r"""\\{0,7}["']?,?\s{0,40}\\{0,7}["']?value\\{0,7}["']?\s?[:=]\s?\\{0,7}["']?"""
-"""The name of a variable before its value, as in lists of an environment."""
+_NAMED_VALUE = r"""\\{0,7}["']?,?[\s+-]{0,40}\\{0,7}["']?value\\{0,7}["']?\s?[:=]\s?\\{0,7}["']?"""
+"""The name of a variable before its value, as in lists of an environment, or in the diff of one."""
 
 _MARKS = ("key", "secret", "token", "tkn", "auth", "jwt", "live", "prod", "pat", "pw", "sk")
 
@@ -165,6 +165,7 @@ _OWN_RULES = [
     _Rule("Lambda", r"\bsecret_[\w-]{1,60}_[a-f0-9]{32}\.[A-Za-z0-9]{32}", ["secret_"]),
     _Rule("Dropbox", r"\bsl\.(?:[a-z]\.)?[\w-]{100,}", ["sl."]),
     _Rule("Bitbucket", r"\bATBB[A-Za-z0-9]{24,}", ["atbb"], is_mixed=True),
+    _Rule("Heroku", rf"\bHRKU-{_KEY}{{30,}}", ["hrku-"]),
     _Rule("Okta", r"\bSSWS\s{1,3}([\w-]{20,})", ["ssws"]),
     _Rule("Alibaba", r"\bLTAI[A-Za-z0-9]{16,26}\b", ["ltai"], is_mixed=True),
     _Rule("Tencent", r"\bAKID[A-Za-z0-9]{28,40}\b", ["akid"], is_mixed=True),
@@ -273,10 +274,22 @@ _OWN_RULES = [
         ["password for "],
     ),
     _Rule(
+        "password to",
+        r"""(?i)\bpassword (?:(?:was |is )?(?:set|changed|reset) )?to\s{1,3}['"]?"""
+        r"""([^\s\d'"]{1,40}\d[^\s'"]{3,})""",
+        ["password "],
+    ),
+    _Rule(
+        "login",  # cargo login …
+        r"\blogin\s{1,3}(?:-{1,2}[\w-]{1,20}[\s=])?['\"]?([A-Za-z0-9_-]{24,})",
+        ["login "],
+        is_mixed=True,
+    ),
+    _Rule(
         "quoted password",  # IDENTIFIED BY '…', password (…) rejected
-        r"""(?i)\b(?:passw(?:or)?d|passphrase|identified\sby)\s{1,3}['"(]"""
+        r"""(?i)\b(?:passw(?:or)?d|passphrase|\w{1,40}_pass|identified\sby)\s{1,3}['"(]"""
         r"""([^\s'"()]{2,40}(?:[0-9!#$%^*]|(?-i:[a-z][A-Z]))[^\s'"()]{0,200})['")]""",
-        ["password ", "passwd ", "passphrase ", "identified by"],
+        ["password ", "passwd ", "passphrase ", "_pass ", "identified by"],
     ),
     _Rule(
         "name before hexadecimal digits",
@@ -286,9 +299,9 @@ _OWN_RULES = [
     ),
     _Rule(
         "argument",  # Client('…'), Fernet(b'…'), Secret(value='…')
-        r"""(?i)\b\w{0,30}(?:client|fernet|secret\w{0,8}|login|api)\((?:\w{1,20}=)?b?\\?['"]"""
+        r"""(?i)\b\w{0,30}(?:client|fernet|secret\w{0,8}|login|api|key|token|auth)\((?:\w{1,20}=)?b?\\?['"]"""
         r"""([A-Za-z0-9+/=_-]{20,})['"\\]""",
-        ["client(", "fernet(", "secret", "login(", "api("],
+        ["client(", "fernet(", "secret", "login(", "api(", "key(", "token(", "auth("],
         is_mixed=True,
     ),
     _Rule(
