@@ -22,7 +22,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def check_output(folder: Path, *arguments: str) -> str:
     """Run a command that must succeed with empty standard error; return its standard output."""
     done = run(folder, *arguments)
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (0, "") == (done.returncode, done.stderr), done.stderr
     return done.stdout
 
 

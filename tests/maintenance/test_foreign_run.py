@@ -101,6 +101,16 @@ def test_link(name: str, target: str, command: str, run: Path, victim: Path) -> 
     assert before == contents(victim)
 
 
+@pytest.mark.parametrize("name", ["Run.lock", "Training.LOG", "PARQUET"])
+def test_link_whose_name_differs_in_case(name: str, run: Path, victim: Path) -> None:
+    """It is refused: a file system may take its name for that of a file of the run."""
+    remove(run / name)
+    (run / name).symlink_to(victim)
+
+    with pytest.raises(RunError, match=name):
+        WRITING["replay"](run)
+
+
 @pytest.mark.parametrize("name", ["run.lock", "events.jsonl", "training.log", "outputs.csv"])
 def test_hard_link(name: str, run: Path, victim: Path) -> None:
     """A file with another name is not written, because the other name would change, too."""

@@ -176,6 +176,21 @@ SECRETS = {
     "Oracle": ("jdbc:oracle:thin:scott/{}@//host:1521/s", "tiger" + _some(4)),
     "pydantic error": ("api_key\n  Input should be int [input_value='{}']", _some(30)),
     "Kaggle": ('{{"username":"me","key":"{}"}}', _hex(32)),
+    "key of a user": ("{{'user': 'me', 'key': '{}'}}", _some(24)),
+    "named value": ('{{"name": "DB_PASSWORD", "value": "{}"}}', "hunter" + "22"),
+    "named value in YAML": ("- name: API_TOKEN\n  value: {}", _some(30)),
+    "URL without a scheme": ("rsync me:{}@store.example.org:/data", _some(16)),
+    "escaped name": ('{{"contrase\\u00f1a": "{}"}}', "hunter" + "22"),
+    "JSON in JSON": ('"{{\\"\\\\u5bc6\\\\u7801\\": \\"{}\\"}}"', "hunter" + "22"),
+    "authtoken": ("ngrok config add-authtoken {}", _some(40)),
+    "become": ("ansible_become_pass: {}", "hunter" + "22"),
+    "diff of YAML": ("@@ -1 +1 @@\n+password: {}\n", "let" + "mein"),
+    "diff of an environment": ("+  - name: DB_PASSWORD\n+    value: {}", "hunter" + "22"),
+    "Heroku in general": ("logged in with {}", "HRKU-" + _some(36)),
+    "login": ("cargo login {}", _some(48)),
+    "class of a key": ("Auth.AuthApiKey('{}')", _some(36)),
+    "set to": ("The password was set to {}", "Gr4nite" + "_Falc0n"),
+    "pass in quotes": ("VPN_PASS '{}'", "Gr4nite" + "_Falc0n"),
     "prompt": ("Password for 'me': {}", "hunter" + "22"),
     "Italian": ("parola d'ordine: {}", "segreto-" + _some(8)),
     "OCI": ("pass_phrase={}", _some(12)),
@@ -194,6 +209,13 @@ _PNG = (
 )
 
 HARMLESS = f"""\
+Set the password to something strong; proxy_pass http://127.0.0.1:8000; low_pass (12 dB)
+login node: login gpu-node-with-a-very-long-name-12; dict.get_key("advantages_of_the_group_1")
+{{"user": "What is 2+2?", "key": "model.layers.12.mlp"}} {{"username": "me", "key": "train/loss"}}
+{{"name": "token", "value": "Paris"}} name: key, value: 0.25
+git@github.com:huggingface/trl.git step:reward@0.5:0.93
+image:24.05-py3@sha256:2c26 p99:latency@8xH100:13
+vllm:Qwen2.5-0.5B@node1.local:8000 rsync node1:/data/ckpt node2:/data 12:30@noon
 The password: field must not be empty
 Forgot your password? The key: work hard. Bearer of bad news.
 What is the secret: practice, practice, practice

@@ -61,6 +61,45 @@ def test_secrets_in_any_field() -> None:
     assert [] == [kind for kind, (_, secret) in SECRETS.items() if repr(secret)[1:-1] in text]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"username": "me", "key": SECRETS["Kaggle"][1]},
+        {"name": "DB_PASSWORD", "value": "hunter22"},
+        [{"Key": "API_TOKEN", "Value": SECRETS["GitHub"][1]}],
+        ["password", "Hunter22-x"],
+        ("HF_TOKEN", SECRETS["Kaggle"][1]),
+        {"contrase\u00f1a": "hunter22", "contrasen\u0303a": "hunter22", "\uff50wd": "hunter22"},
+    ],
+)
+def test_secrets_that_another_value_names(value: Any) -> None:
+    """A name may be a value next to the secret, and have any form of Unicode."""
+    secrets = ["hunter22", "Hunter22-x", SECRETS["Kaggle"][1], SECRETS["GitHub"][1]]
+    with capture_events("redact_secrets") as events:
+        logflume.get_logger().info("probe", a=value)
+    text = repr(fields(only(events)))
+
+    assert R in text
+    assert [] == [secret for secret in secrets if secret in text]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["password", "username"],
+        ["token", "Paris"],
+        {"name": "loss", "value": "0.25"},
+        {"key": "model.layers.12.mlp", "user": "What is 2 + 2?"},
+    ],
+)
+def test_names_that_name_no_secret(value: Any) -> None:
+    """Lists of names, and keys of other things, are unchanged."""
+    with capture_events("redact_secrets") as events:
+        logflume.get_logger().info("probe", a=value)
+
+    assert R not in repr(fields(only(events)))
+
+
 TOKENS: dict[str, Any] = {
     "logprobs": [{"token": "Hello", "logprob": -0.5}, {"token": " sk-learn"}],
     "messages": [{"role": "tool", "content": "password=hunter22", "token": "x"}],

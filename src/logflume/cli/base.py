@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -39,8 +40,10 @@ __all__ = [
     "import_sinks",
     "main",
     "open_any",
+    "open_many",
     "open_one",
     "parse_steps",
+    "print_once",
     "runs_folder",
 ]
 
@@ -192,7 +195,7 @@ def find_run(text: str) -> Path:
 
 
 def open_one(text: str) -> Run:
-    """Open a run.
+    """Open a run. Of a damaged one commands use what is left, and print what is missing.
 
     Raises:
         RunError: There is no such run.
@@ -201,22 +204,40 @@ def open_one(text: str) -> Run:
 
     folder = find_run(text)
     start_arrow()
-    return open_run(folder)
+    return open_run(folder).salvaged_if_damaged(print_once())
 
 
 def open_any(text: str, all_attempts: bool) -> Run | Runs:
-    """Open a run, or all runs that match a pattern.
+    """Open a run, or all runs that match a pattern. Of damaged ones commands use what is left.
 
     Raises:
         RunError: There is no run.
     """
-    from logflume.query.open_run import is_run, open_run, open_runs
+    from logflume.query.open_run import is_run, open_run
 
-    start_arrow()
     attempts: Attempts = "all" if all_attempts else "current"
     if set(text) & set("*?[") and not is_run(Path(text)):
-        return open_runs(text, attempts=attempts)
-    return open_run(find_run(text), attempts=attempts)
+        return open_many(text, attempts)
+    start_arrow()
+    run = open_run(find_run(text), attempts=attempts)
+    return run.salvaged_if_damaged(print_once())
+
+
+def open_many(pattern: str, attempts: Attempts = "current") -> Runs:
+    """Open all runs that match a pattern, as `open_one` does.
+
+    Raises:
+        RunError: There is none.
+    """
+    from logflume.query.open_run import open_runs
+
+    start_arrow()
+    return open_runs(pattern, attempts=attempts).salvaged_if_damaged(print_once())
+
+
+def print_once() -> Callable[[str], None]:
+    """Return a function that prints a line to standard error, unless it has printed it before."""
+    return cache(partial(echo, err=True))
 
 
 def parse_steps(text: str | None) -> int | tuple[int | None, int | None] | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from logflume.cli.base import RunArgument, find_run
+from logflume.cli.base import RunArgument, open_one
 from logflume.cli.printing import echo
-from logflume.query.open_run import open_run
 
 __all__ = ["brief"]
 
@@ -18,4 +17,4 @@ def brief(run: RunArgument = "latest") -> None:
     """
     from logflume.diagnosis.brief import make_brief
 
-    echo(make_brief(open_run(find_run(run))))
+    echo(make_brief(open_one(run)))

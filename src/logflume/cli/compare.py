@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, complete_run, open_one
+from logflume.cli.base import JsonOption, complete_run, open_many, open_one
 from logflume.cli.metric_names import better_values
 from logflume.cli.metric_summaries import (
     MetricSummary,
@@ -96,12 +96,12 @@ def _open(texts: Sequence[str]) -> list[Run]:
     Raises:
         RunError: A run doesn't exist, or there are fewer than two.
     """
-    from logflume.query.open_run import is_run, open_runs
+    from logflume.query.open_run import is_run
 
     opened: list[Run] = []
     for text in texts:
         is_pattern = set(text) & set("*?[") and not is_run(Path(text))
-        opened += list(open_runs(text)) if is_pattern else [open_one(text)]
+        opened += list(open_many(text)) if is_pattern else [open_one(text)]
     if len(opened) < 2:
         raise RunError(f"{' '.join(texts)}: compare takes two runs or more, or a pattern: 'logs/*'")
     unique = list({run.folder.resolve(): run for run in opened}.values())

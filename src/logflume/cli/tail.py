@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logflume.cli.base import RunArgument, find_run
+from logflume.cli.base import RunArgument, find_run, print_once
 from logflume.cli.printing import echo
 from logflume.exceptions import MissingExtraError, QueryError
 
@@ -43,7 +43,8 @@ def tail(
 
     format_line = _as_json if json else _as_line
     select = _EventFilter(types, where)
-    for number, events in enumerate(follow(find_run(run), select, last, is_following)):
+    batches = follow(find_run(run), select, last, is_following, print_once())
+    for number, events in enumerate(batches):
         for event in events:
             typer.echo(format_line(event))
         if is_following and number == 0:

@@ -13,6 +13,7 @@ from logflume.diagnosis.finding import SEVERITIES, Finding
 from logflume.diagnosis.options import read_options
 from logflume.diagnosis.slow_rank import SlowRank
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
+from logflume.exceptions import RunError
 from logflume.formats.journal import open_files, parse_line, read_lines
 from logflume.formats.journal_lines import event_type_filter
 from logflume.query.open_run import Run
@@ -79,7 +80,7 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
         folder: The run's folder.
 
     Raises:
-        RunError: A journal is damaged.
+        RunError: A journal can't be read.
     """
     notes: dict[str, None] = {}
     findings: list[RecordedFinding] = []
@@ -90,7 +91,7 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
     for writer in writers:
         watcher = _Watcher(writer, lambda line: notes.update({line: None}))
         types = EVENT_TYPES if writer.rank == 0 else frozenset({"generation"})
-        for event in _read_events(writer, types):
+        for event in _read_events(writer, types, notes):
             if has_ranks and event["event"] == "generation":
                 slow_rank.add(writer.rank, event["attempt"], event)
             if writer.rank == 0:
@@ -165,12 +166,22 @@ class _Watcher:
                 return
 
 
-def _read_events(writer: Writer, types: frozenset[str]) -> Iterator[dict[str, Any]]:
-    """Yield the events of these types in a writer's journal, in order."""
+def _read_events(
+    writer: Writer, types: frozenset[str], notes: dict[str, None]
+) -> Iterator[dict[str, Any]]:
+    """Yield the events of these types in a writer's journal, in order. What is none is noted."""
     filters = [event_type_filter(event_type) for event_type in sorted(types)]
+    first, count = None, 0
     with ExitStack() as stack:
         for line in read_lines(open_files(writer.journals, stack)):
             if line.is_complete and any(may_match(line.raw) for may_match in filters):
-                event = parse_line(line)
+                try:
+                    event = parse_line(line)
+                except RunError as error:
+                    first, count = first or error, count + 1
+                    continue
                 if event["event"] in types:
                     yield event
+    if first is not None:
+        what = "This line is" if count == 1 else f"It and {count - 1:,} more are"
+        notes[f"{first}. {what} not judged"] = None

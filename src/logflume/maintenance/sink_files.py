@@ -177,7 +177,7 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
 
 def _is_own_name(name: str) -> bool:
     """Whether a file in the run's folder is a journal, a run state or a lock, or a draft of one."""
-    return name.removeprefix(".").startswith(("events.", "events-", "run.", "run-"))
+    return name.casefold().removeprefix(".").startswith(("events.", "events-", "run.", "run-"))
 
 
 def _locked_message(folder: Path, path: Path) -> str:

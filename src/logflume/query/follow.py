@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from logflume.exceptions import RunError
 from logflume.formats.journal import open_journal, parse_line, read_lines_from
 from logflume.formats.journal_lines import find_position
 from logflume.protocols import Position
@@ -25,7 +26,7 @@ Select = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
 
 def follow(
-    folder: Path, select: Select, last: int, forever: bool
+    folder: Path, select: Select, last: int, forever: bool, report: Callable[[str], None]
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield the last events of a run and then, if requested, new events, in batches.
 
@@ -37,12 +38,13 @@ def follow(
         select: Returns the events of a batch that match.
         last: How many of the last events to yield first.
         forever: Whether to wait for new events.
+        report: Called with what is wrong with a line that is omitted, because it is no event.
 
     Raises:
-        RunError: A journal is damaged.
+        RunError: A journal can't be read.
         QueryError: From `select`.
     """
-    followers = [_Follower(writer) for writer in find_writers(folder)]
+    followers = [_Follower(writer, report) for writer in find_writers(folder)]
     events = [event for one in followers for event in one.read_last(select, last)]
     yield sorted(events, key=_time)[-last:] if last else []
     is_live = forever
@@ -51,7 +53,7 @@ def follow(
         writers = find_writers(folder)
         is_live = any(writer.is_live for writer in writers)
         known = {one.suffix for one in followers}
-        followers += [_Follower(writer) for writer in writers if writer.suffix not in known]
+        followers += [_Follower(writer, report) for writer in writers if writer.suffix not in known]
         events = [event for one in followers for event in one.read_new()]
         if events:
             yield select(sorted(events, key=_time))
@@ -64,14 +66,16 @@ class _Follower:
 
     Args:
         writer: The writer.
+        report: As for `follow`.
 
     Attributes:
         suffix: The suffix of the writer's files.
     """
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, report: Callable[[str], None]) -> None:
         self.suffix = writer.suffix
         self._writer = writer
+        self._report = report
         self._next: Position = (0, 0)
         self._last_stat: tuple[int, int] | None = None
 
@@ -110,7 +114,12 @@ class _Follower:
                 if until is not None and position > until:
                     return
                 self._next = (position[0], position[1] + 1)
-                yield parse_line(line)
+                try:
+                    event = parse_line(line)
+                except RunError as error:
+                    self._report(f"{error}. This line is omitted")
+                else:
+                    yield event
 
 
 def _find_last(files: list[tuple[Path, Any]]) -> Position | None:

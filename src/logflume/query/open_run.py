@@ -83,7 +83,10 @@ class Runs(Questions):
     """
 
     def __iter__(self) -> Iterator[Run]:
-        return (Run(folder, self.attempts) for folder in self._folders)
+        for folder in self._folders:
+            run = Run(folder, self.attempts)
+            report = self._report_damage
+            yield run if report is None else run.salvaged_if_damaged(report)
 
     def __len__(self) -> int:
         return len(self._folders)

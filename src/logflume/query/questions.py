@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
+from logflume.exceptions import RunError
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
 
@@ -46,6 +47,7 @@ class Questions(RolloutQuestions):
         self._pinned_files: list[RunFiles] | None = None
         self._is_pinned = False
         self._is_salvaged = False
+        self._report_damage: Callable[[str], None] | None = None
 
     def pinned(self) -> Self:
         """Return the same runs, for several queries of one moment.
@@ -67,6 +69,18 @@ class Questions(RolloutQuestions):
         """
         other = copy(self)
         other._is_salvaged = True
+        other._pinned_files = None
+        return other
+
+    def salvaged_if_damaged(self, report: Callable[[str], None]) -> Self:
+        """Return the same runs; what they are too damaged for is answered as by `salvaged`.
+
+        Args:
+            report: Called with what is damaged, and with what is missing from the answer, once for
+                each query.
+        """
+        other = copy(self)
+        other._report_damage = report
         return other
 
     def types(self) -> dict[str, int]:
@@ -381,7 +395,24 @@ class Questions(RolloutQuestions):
         return Table(self._read(lambda files: query(files, partial(read_events, files))))
 
     def _read(self, read: Callable[[list[RunFiles]], Result]) -> Result:
-        """Read the files as they are at one moment."""
+        """Read the files as they are at one moment, or what is left of them if that is wanted.
+
+        Raises:
+            RunError: A file is damaged.
+        """
+        if self._report_damage is None or self._is_salvaged:
+            return self._read_files(read)
+        try:
+            return self._read_files(read)
+        except RunError as error:
+            writers = [writer for folder in self._folders for writer in find_writers(folder)]
+            if not any(writer.journals() for writer in writers):
+                raise
+            result = self.salvaged()._read_files(read)
+            self._report_damage(f"{error}. {_describe_rest(writers)}")
+            return result
+
+    def _read_files(self, read: Callable[[list[RunFiles]], Result]) -> Result:
         from logflume.query.scan import retry_if_replaced
 
         def read_once() -> Result:
@@ -407,6 +438,14 @@ class Questions(RolloutQuestions):
             snapshots = [Snapshot(one, name, is_salvaged=self._is_salvaged) for one in writers]
             runs.append(RunFiles(snapshots, latest_only))
         return runs
+
+
+def _describe_rest(writers: Sequence[Writer]) -> str:
+    from logflume.query.run_snapshot import count_unreadable_lines
+
+    lines = sum(map(count_unreadable_lines, writers))
+    without = f", without {lines:,} line{'s' * (lines > 1)} that can't be read" if lines else ""
+    return f"This is what the journal has{without}"
 
 
 def is_continued(writers: Sequence[Writer]) -> bool:

@@ -44,7 +44,7 @@ from logflume.runs.state import RunState
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["MissingEvents", "Snapshot", "find_missing_events"]
+__all__ = ["MissingEvents", "Snapshot", "count_unreadable_lines", "find_missing_events"]
 
 
 Parts = Mapping[str, Sequence[Part]]
@@ -355,6 +355,19 @@ def _parse_readable(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
     for line in lines:
         with suppress(ValueError):
             yield parse_event(line.raw)
+
+
+def count_unreadable_lines(writer: Writer) -> int:
+    """Return the number of lines of a writer's journal that are no events."""
+    return sum(not _is_event(line) for line in _read_readable(writer))
+
+
+def _is_event(line: Line) -> bool:
+    try:
+        parse_event(line.raw)
+    except ValueError:
+        return False
+    return True
 
 
 def read_journal(writer: Writer) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ The names are those of the deny lists of detect-secrets (its keyword detector) a
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import IntEnum
 from functools import lru_cache
 
@@ -32,7 +33,7 @@ _OWNERS = (
 )
 
 FOREIGN_PASSWORDS = (
-    r"contrase(?:n|ñ)a|passwort|kennwort|mot[ _]de[ _]passe|senha|wachtwoord|l(?:o|ö)senord"
+    r"contrase(?:n|ñ)a|pa(?:ss|ß)wort|kennwort|mot[ _]de[ _]passe|senha|wachtwoord|l(?:o|ö)senord"
     r"|parola[ _]d.ordine|has(?:l|ł)o|heslo|jelsz(?:o|ó)|salasana|adgangskode|passord|kata[ _]sandi"
     r"|пароль|密码|密碼|パスワード|비밀번호"
 )
@@ -49,7 +50,8 @@ _CERTAIN = re.compile(
          |master|priv|private|secret|service|signing|ssh|storage)_?keys?
       | (?:aws|openai|anthropic|cohere|gemini|hf|wandb|mistral|groq|nvidia)_key
       | secret_key_base | client_key_data
-      | (?:admin|database|db|ftp|key|mysql|pg|postgres|redis|root|smtp|sudo|user)_?pass
+      | (?:admin|auth|become|bind|database|db|email|ftp|http|imap|kafka|key|keystore|ldap|login|mail
+         |mongo|mysql|pg|postgres|proxy|rabbitmq|redis|root|sasl|smtp|ssh|sudo|user|vpn|wifi)_?pass
       | (?:{_OWNERS})_?tokens?
       | (?:github|gh|gitlab|gl|azure|ado|devops|bitbucket|docker|dockerhub|personal|git)_pat
     )$
@@ -64,6 +66,7 @@ _LIKELY = re.compile(rf"^pass$|(?:^|_)(?:token|pat|bearer|(?:{_OWNERS}|{_USES})_
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATOR = re.compile(r"[\W_]+")
 _NUMBER = re.compile(r"[\d.eE+-]{1,24}")
+_ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")
 _LONGEST = 100
 """The last characters of a name that are checked."""
 
@@ -75,7 +78,10 @@ def secrecy(name: str) -> Secrecy:
     >>> [secrecy(name).name for name in ("hf_token", "next_token", "num_tokens", "dbPassword")]
     ['CERTAIN', 'LIKELY', 'NONE', 'CERTAIN']
     """
-    words = _SEPARATOR.sub("_", _HUMP.sub("_", name[-_LONGEST:])).lower()
+    # JSON in a text may have `ñ` as `\\u00f1`; systems of files and keyboards have it in two parts.
+    unescaped = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), name[-_LONGEST:])
+    plain = unicodedata.normalize("NFKC", unescaped)
+    words = _SEPARATOR.sub("_", _HUMP.sub("_", plain)).lower()
     if _CERTAIN.search(words):
         return Secrecy.CERTAIN
     return Secrecy.LIKELY if _LIKELY.search(words) else Secrecy.NONE

@@ -81,6 +81,12 @@ class _Vendored(msgspec.Struct):
 
 _KEY = r"[A-Za-z0-9_-]"
 
+_QUOTE = r"""\\{0,7}["']"""
+"""Also within a JSON text that is in a text."""
+_LABEL = r"""\b(?:name|key|variable)\\{0,7}["']?\s?[:=]\s?\\{0,7}["']?[\w.-]{0,40}"""
+_NAMED_VALUE = r"""\\{0,7}["']?,?[\s+-]{0,40}\\{0,7}["']?value\\{0,7}["']?\s?[:=]\s?\\{0,7}["']?"""
+"""The name of a variable before its value, as in lists of an environment, or in the diff of one."""
+
 _MARKS = ("key", "secret", "token", "tkn", "auth", "jwt", "live", "prod", "pat", "pw", "sk")
 
 _OWN_RULES = [
@@ -159,6 +165,7 @@ _OWN_RULES = [
     _Rule("Lambda", r"\bsecret_[\w-]{1,60}_[a-f0-9]{32}\.[A-Za-z0-9]{32}", ["secret_"]),
     _Rule("Dropbox", r"\bsl\.(?:[a-z]\.)?[\w-]{100,}", ["sl."]),
     _Rule("Bitbucket", r"\bATBB[A-Za-z0-9]{24,}", ["atbb"], is_mixed=True),
+    _Rule("Heroku", rf"\bHRKU-{_KEY}{{30,}}", ["hrku-"]),
     _Rule("Okta", r"\bSSWS\s{1,3}([\w-]{20,})", ["ssws"]),
     _Rule("Alibaba", r"\bLTAI[A-Za-z0-9]{16,26}\b", ["ltai"], is_mixed=True),
     _Rule("Tencent", r"\bAKID[A-Za-z0-9]{28,40}\b", ["akid"], is_mixed=True),
@@ -190,7 +197,7 @@ _OWN_RULES = [
     ),
     _Rule(
         "name before",
-        r"(?i)\b(?:secret|password|(?:api|access|auth)[ _-](?:key|token)|key|token)\s{1,3}"
+        r"(?i)\b(?:secret|password|(?:api|access|auth)[ _-]?(?:key|token)|key|token)\s{1,3}"
         r"""(?:is\s)?['"(]?([A-Za-z0-9+/=_-]{20,})""",
         ["secret ", "password ", "key ", "token "],
         is_mixed=True,
@@ -267,10 +274,22 @@ _OWN_RULES = [
         ["password for "],
     ),
     _Rule(
+        "password to",
+        r"""(?i)\bpassword (?:(?:was |is )?(?:set|changed|reset) )?to\s{1,3}['"]?"""
+        r"""([^\s\d'"]{1,40}\d[^\s'"]{3,})""",
+        ["password "],
+    ),
+    _Rule(
+        "login",  # cargo login …
+        r"\blogin\s{1,3}(?:-{1,2}[\w-]{1,20}[\s=])?['\"]?([A-Za-z0-9_-]{24,})",
+        ["login "],
+        is_mixed=True,
+    ),
+    _Rule(
         "quoted password",  # IDENTIFIED BY '…', password (…) rejected
-        r"""(?i)\b(?:passw(?:or)?d|passphrase|identified\sby)\s{1,3}['"(]"""
+        r"""(?i)\b(?:passw(?:or)?d|passphrase|\w{1,40}_pass|identified\sby)\s{1,3}['"(]"""
         r"""([^\s'"()]{2,40}(?:[0-9!#$%^*]|(?-i:[a-z][A-Z]))[^\s'"()]{0,200})['")]""",
-        ["password ", "passwd ", "passphrase ", "identified by"],
+        ["password ", "passwd ", "passphrase ", "_pass ", "identified by"],
     ),
     _Rule(
         "name before hexadecimal digits",
@@ -280,9 +299,9 @@ _OWN_RULES = [
     ),
     _Rule(
         "argument",  # Client('…'), Fernet(b'…'), Secret(value='…')
-        r"""(?i)\b\w{0,30}(?:client|fernet|secret\w{0,8}|login|api)\((?:\w{1,20}=)?b?\\?['"]"""
+        r"""(?i)\b\w{0,30}(?:client|fernet|secret\w{0,8}|login|api|key|token|auth)\((?:\w{1,20}=)?b?\\?['"]"""
         r"""([A-Za-z0-9+/=_-]{20,})['"\\]""",
-        ["client(", "fernet(", "secret", "login(", "api("],
+        ["client(", "fernet(", "secret", "login(", "api(", "key(", "token(", "auth("],
         is_mixed=True,
     ),
     _Rule(
@@ -317,7 +336,31 @@ _OWN_RULES = [
         r"""(?:sudo\s[^\n|]{0,20}-S|--password-stdin|--with-token|\bpasswd\b|chpasswd)""",
         ["sudo ", "--password-stdin", "--with-token", "passwd"],
     ),
-    _Rule("Kaggle", r'"username":\s?"[^"\n]{1,60}",\s?"key":\s?"([0-9a-f]{32})"', ['"key"']),
+    _Rule(
+        "key of a user",  # {"username": "me", "key": "…"}
+        rf"""(?i)\b(?:user(?:_?name)?|login|account){_QUOTE}\s?:\s?{_QUOTE}[^"'\\\n]{{1,60}}{_QUOTE}"""
+        rf""",\s{{0,9}}{_QUOTE}key{_QUOTE}\s?:\s?{_QUOTE}([A-Za-z0-9+/=_-]{{16,}})""",
+        ["key"],
+        is_assigned=True,
+    ),
+    _Rule(
+        "value of a password",  # {"name": "DB_PASSWORD", "value": "…"}
+        rf"""(?i){_LABEL}(?:passw(?:or)?d|passphrase|(?:client|api|app)_?secret){_NAMED_VALUE}([^\s"'\\]{{4,}})""",
+        ["value"],
+    ),
+    _Rule(
+        "value of a name",
+        rf"""(?i){_LABEL}(?:key|token|secret|pat|credentials?){_NAMED_VALUE}([^\s"'\\]{{10,}})""",
+        ["value"],
+        is_assigned=True,
+    ),
+    _Rule(
+        "URL without a scheme",  # rsync me:…@host.example:/data
+        r"""(?:^|[\s"'=(,\[])[\w.+-]{1,60}:([^\s:@/"'\\]{10,100})@"""
+        r"(?:localhost\b|(?:[A-Za-z0-9-]{1,63}\.){1,8}(?:[a-z]{2,24}|[0-9]{1,3})\b|[a-z][\w-]{0,62}:)",
+        ["@"],
+        is_assigned=True,
+    ),
     _Rule("Linear, ClickUp", r"\b(?:lin_(?:api|oauth)|pk_\d{1,12})_\w{32,}", ["lin_", "pk_"]),
     _Rule("bearer", r"(?i)\bbearer\s{1,3}([A-Za-z0-9._~+/-]{16,}=*)", ["bearer"], is_assigned=True),
     _Rule(

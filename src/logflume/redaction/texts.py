@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,9 +20,15 @@ _SHORTEST = 8
 _JUDGED_BYTES = 80
 """The part of a value that decides whether it is a secret."""
 
+_FOREIGN = re.sub(
+    r"[^\x00-\x7f]",
+    lambda match: rf"(?:{match[0]}|\\{{1,7}}u{ord(match[0]):04x})",
+    FOREIGN_PASSWORDS,
+)
+"""Also as JSON escapes them, in a text in a text, too."""
 _OWNER = r"(?:(?:access|account|api|auth|bearer|client|encryption|private|secret|security) )?"
 _NAME = (
-    rf"(?:passw(?:or)?ds?|pass_?phrases?|passcode|pwd|pw|code_verifier|{FOREIGN_PASSWORDS}|secrets?|credentials?|creds"
+    rf"(?:passw(?:or)?ds?|pass_?phrases?|passcode|pwd|pw|code_verifier|{_FOREIGN}|secrets?|credentials?|creds"
     r"|auth|authorization|dsn|jwt|cookies?|sessionid|pass|connection_string|webhook_url)"
 )
 _LONG = r"(?:tokens?|keys?|pat|bearer|secret_key_base|client-key-data)"
@@ -48,7 +55,7 @@ _MAX_NAME_BYTES = 100
 _LINE_ENDS = (b"", b"\n", b"\r")
 _PROSE = (b":", "\uff1a".encode(), b"is", b"is:", b"was", b"was:")
 _WORD = pattern(r"(?:[A-Z]?[a-z-]+|[A-Z-]+)[.:!?]*")
-_PASSWORD = pattern(rf"(?i)[\w.-]*(?:passw(?:or)?ds?|pass_?phrase|passcode|{FOREIGN_PASSWORDS})")
+_PASSWORD = pattern(rf"(?i)[\w.-]*(?:passw(?:or)?ds?|pass_?phrase|passcode|{_FOREIGN})")
 
 _NOT_SECRET = pattern(
     r"""(?is)"""
@@ -119,8 +126,8 @@ def _is_secret(name: str, how: Secrecy, operator: bytes, judged: Any) -> bool:
 
 
 def _is_line(name: str, judged: Any) -> bool:
-    """Whether a password and its value are a line of their own, as in YAML."""
+    """Whether a password and its value are a line of their own, as in YAML, or in its diff."""
     text, end = judged.string, judged.end()
     line = text[max(0, judged.start() - _MAX_NAME_BYTES) : end].rpartition(b"\n")[2]
-    is_alone = line.lstrip(b" \t-").startswith(name.encode()) and text[end : end + 1] in _LINE_ENDS
+    is_alone = line.lstrip(b" \t+-").startswith(name.encode()) and text[end : end + 1] in _LINE_ENDS
     return bool(is_alone and _PASSWORD.fullmatch(name.encode()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from itertools import count
 from types import NoneType
@@ -17,6 +18,11 @@ __all__ = ["has_containers", "redact_json", "redact_value"]
 
 _SHORTEST_KEY = 16
 """Characters of a key that is searched; what is recognized without a name is longer."""
+
+_LABELS = ("name", "Name", "key", "Key", "variable")
+_VALUES = frozenset({"value", "Value"})
+_ACCOUNTS = frozenset({"user", "username", "user_name", "login", "account"})
+_HAS_ALL_KINDS = re.compile(r"(?=\S*[a-z])(?=\S*[A-Z])(?=\S*\d)\S{8,200}")
 
 _CONTAINERS = frozenset({list, dict})
 _WITHOUT_TEXT = frozenset({int, float, bool, NoneType})
@@ -40,13 +46,16 @@ def redact_value(name: str, value: Any, *, search: bool) -> Any:
         redacted: dict[Any, Any] = {}
         for key, item in value.items():
             shown = _redact_key(key, redacted) if search else key
-            redacted[shown] = redact_value(hidden or str(key), item, search=search)
+            own = _find_name(key, value)
+            redacted[shown] = redact_value(hidden or own, item, search=search)
         return redacted
     if isinstance(value, list) and _WITHOUT_TEXT.issuperset(map(type, value)):
         return value
     if isinstance(value, list) and (search or secrecy(name) or has_containers(value)):
         if search and "--" in "".join(item[:2] for item in value if isinstance(item, str)):
             return _redact_arguments(name, value)
+        if search and _is_pair(value):
+            return [value[0], REDACTED]
         return [redact_value(name, item, search=search) for item in value]
     return value
 
@@ -73,6 +82,28 @@ def redact_json(name: str, text: str, *, search: bool) -> str:
 def has_containers(values: Iterable[Any]) -> bool:
     """Whether there are lists or mappings among the values."""
     return not _CONTAINERS.isdisjoint(map(type, values))
+
+
+def _find_name(key: Any, mapping: dict[Any, Any]) -> str:
+    """Return what a value of a mapping is called: its key, or another value that names it."""
+    if key in _VALUES:
+        for label in _LABELS:
+            name = mapping.get(label)
+            if isinstance(name, str) and secrecy(name):
+                return name
+    if key == "key" and not _ACCOUNTS.isdisjoint(mapping):
+        return "user_key"
+    return str(key)
+
+
+def _is_pair(values: list[Any]) -> bool:
+    """Whether a list is the name of a secret and a secret, and not just two names."""
+    if len(values) != 2 or not all(isinstance(value, str) for value in values):
+        return False
+    how = secrecy(values[0])
+    if how is Secrecy.CERTAIN and _HAS_ALL_KINDS.fullmatch(values[1]):
+        return True
+    return bool(how) and is_random(values[1].encode("utf-8", "surrogatepass"))
 
 
 def _redact_key(key: Any, taken: Collection[Any]) -> Any:

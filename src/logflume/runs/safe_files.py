@@ -138,14 +138,16 @@ def check_own(folder: Path, path: Path) -> None:
     """
     if not is_inside(folder, path):
         raise RunError(f"{path}: not in the run's folder {folder}, so it is not changed")
-    for parent in path.relative_to(folder).parents:
-        if (folder / parent).is_symlink() and parent.parts:
-            raise _refusal(folder, folder / parent)
-    start = f"{path.stem}."
+    relative = path.relative_to(folder)
+    for part in (relative, *relative.parents):
+        if (folder / part).is_symlink() and part.parts:
+            raise _refusal(folder, folder / part)
+    # A file system may take names that differ only in case for the same one.
+    own, start = path.name.casefold(), f"{path.stem}.".casefold()
     check_entries(
         folder,
         path.parent,
-        lambda name: name == path.name or name.removeprefix(".").startswith(start),
+        lambda name: name.casefold() == own or name.casefold().removeprefix(".").startswith(start),
     )
 
 
