@@ -19,6 +19,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -266,6 +267,7 @@ ARGUMENTS: Mapping[str, Any] = {
     "query": "select count(*) from training",
     "k": 2,
     "prompt_id": "331e2315b2ce65e4",
+    "columns": ["step", "model_output"],
 }
 """Values of the parameters that queries need, by name."""
 
@@ -284,7 +286,9 @@ def query(run: str, folder: str, usage: str) -> None:
                 if inspect.isfunction(member):
                     parameters = inspect.signature(value).parameters
                     needed = [p for p, one in parameters.items() if one.default is one.empty]
-                    value(*(ARGUMENTS[p] for p in needed if p in ARGUMENTS))
+                    answer = value(**{p: ARGUMENTS[p] for p in needed if p in ARGUMENTS})
+                    if isinstance(answer, Iterator):
+                        deque(answer, maxlen=0)
         for _ in opened:
             pass
 
