@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import logflume
 from logflume.formats.journal import open_journal, read_lines
 from logflume.maintenance.doctor import diagnose
-from logflume.query.last_values import read_last_values
+from logflume.query.last_values import read_ends
 from logflume.query.open_run import Run
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
@@ -249,12 +249,12 @@ def test_a_rotation_after_the_listing(tmp_path: Path) -> None:
 def test_the_last_values_of_a_run(tmp_path: Path) -> None:
     """The list of runs has the last step, reward and duration from the end of the journal."""
     folder = write_run(tmp_path, range(1, 6), range(4, 9), scale=2.0)
-    values = read_last_values(find_writers(folder))
+    values, _ = read_ends(find_writers(folder))
     assert values is not None
     (ended,) = [e for e in journaled(folder, "run_finished") if e["attempt"] == 1]
     assert (8, 24.0, ended["duration_s"]) == values
     rotate(folder, "")
-    assert read_last_values(find_writers(folder)) is None  # a query answers instead
+    assert read_ends(find_writers(folder))[0] is None  # a query answers instead
 
 
 def log_ranks(folder: Path, rank: int, busy_s: dict[int, float]) -> None:

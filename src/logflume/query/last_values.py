@@ -1,4 +1,4 @@
-"""What a list of runs shows, from both ends of one journal: it must not read them all."""
+"""What a list of runs shows, from both ends of a journal: it must not read them all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from logflume.formats.journal import Line, open_journal, parse_line
 from logflume.runs.files import Writer
 
-__all__ = ["LastValues", "read_hyperparameters", "read_last_values"]
+__all__ = ["LastValues", "read_ends"]
 
 HYPERPARAMETERS = "hyperparameters/"
 
@@ -35,67 +35,68 @@ class LastValues(NamedTuple):
     duration_s: float | None
 
 
-def read_last_values(writers: Sequence[Writer]) -> LastValues | None:
-    """Return what a run logged last, from the end of the journal of its first rank.
+def read_ends(writers: Sequence[Writer]) -> tuple[LastValues | None, dict[str, Any]]:
+    """Return what a run logged last, and the hyperparameters that its trainer reported first.
+
+    They are at the ends of the journal of its first rank: the end of the latest attempt's, and the
+    beginning of the first one's, which is usually the same journal and then opened once.
 
     Args:
         writers: All writers of the run.
 
     Returns:
-        The values; None if the end of the journal doesn't have them, for example just after a
-        rotation.
+        The last values, and the hyperparameters. The values are None if the end of the journal
+        doesn't have them, for example just after a rotation.
 
     Raises:
-        RunError: The journal can't be read, or is damaged at its end.
+        RunError: The journal can't be read, or is damaged at an end.
     """
-    writer = max(writers, key=_attempt, default=None)  # of equal ones, the lowest rank is first
-    if writer is None:
-        return None
+    latest = max(writers, key=_attempt, default=None)  # of equal ones, the lowest rank is first
+    if latest is None:
+        return None, {}
     with ExitStack() as stack:
-        files = open_journal(writer, stack)
-        if not files or files[-1][0].suffix == ".zst":
-            return None
-        path, file = files[-1]
-        size_bytes = file.seek(0, os.SEEK_END)
-        tail_bytes = _FIRST_BYTES
-        while True:
-            start = max(0, size_bytes - tail_bytes)
-            file.seek(start)
-            end = _End(path, file.read(size_bytes - start), is_whole=start == 0)
-            values = end.values(_attempt(writer))
-            if end.has_training or (start == 0 and len(files) == 1):
-                return values
-            if start == 0 or tail_bytes >= _MAX_BYTES:
-                return None if values.step is None else values
-            tail_bytes *= _GROWTH
+        files = open_journal(latest, stack)
+        first = files if latest is writers[0] else open_journal(writers[0], stack)
+        hyperparameters = _read_hyperparameters(first)
+        return _read_last_values(files, _attempt(latest)), hyperparameters
+
+
+def _read_last_values(files: Sequence[tuple[Path, Any]], attempt: int) -> LastValues | None:
+    """Return the values at the end of a journal, with the duration of this attempt."""
+    if not files or files[-1][0].suffix == ".zst":
+        return None
+    path, file = files[-1]
+    size_bytes = file.seek(0, os.SEEK_END)
+    tail_bytes = _FIRST_BYTES
+    while True:
+        start = max(0, size_bytes - tail_bytes)
+        file.seek(start)
+        end = _End(path, file.read(size_bytes - start), is_whole=start == 0)
+        values = end.values(attempt)
+        if end.has_training or (start == 0 and len(files) == 1):
+            return values
+        if start == 0 or tail_bytes >= _MAX_BYTES:
+            return None if values.step is None else values
+        tail_bytes *= _GROWTH
 
 
 _HEAD_BYTES = 1 << 18
 """Of the beginning of a journal. A trainer reports its arguments before its first step."""
 
 
-def read_hyperparameters(writers: Sequence[Writer]) -> dict[str, Any]:
-    """Return the hyperparameters in the beginning of the journal of a run's first rank.
-
-    Args:
-        writers: All writers of the run.
-
-    Raises:
-        RunError: The journal can't be read, or is damaged there.
-    """
+def _read_hyperparameters(files: Sequence[tuple[Path, Any]]) -> dict[str, Any]:
+    """Return the hyperparameters in the beginning of a journal, whose files were just opened."""
     found: dict[str, Any] = {}
-    with ExitStack() as stack:
-        files = open_journal(writers[0], stack) if writers else []
-        for path, file in files[:1]:
-            data = file.read(_HEAD_BYTES)
-            size_bytes, end = data.rfind(b"\n") + 1, 0
-            while (position := data.find(_type_pattern("run_started"), end, size_bytes)) >= 0:
-                start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position) + 1
-                found |= {
-                    name.removeprefix(HYPERPARAMETERS): value
-                    for name, value in parse_line(Line(data[start:end], path, None)).items()
-                    if name.startswith(HYPERPARAMETERS) and value is not None
-                }
+    for path, file in files[:1]:
+        data = file.read(_HEAD_BYTES)
+        size_bytes, end = data.rfind(b"\n") + 1, 0
+        while (position := data.find(_type_pattern("run_started"), end, size_bytes)) >= 0:
+            start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position) + 1
+            found |= {
+                name.removeprefix(HYPERPARAMETERS): value
+                for name, value in parse_line(Line(data[start:end], path, None)).items()
+                if name.startswith(HYPERPARAMETERS) and value is not None
+            }
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from logflume.query.last_values import LastValues, read_hyperparameters, read_last_values
+from logflume.query.last_values import LastValues, read_ends
 from logflume.query.open_run import Run
 from logflume.runs.files import Writer
 
@@ -22,7 +22,8 @@ def read_overview(run: Run, writers: Sequence[Writer]) -> tuple[LastValues, dict
     Raises:
         RunError: A journal is damaged.
     """
-    return read_last_values(writers) or _query_last(run), read_hyperparameters(writers)
+    values, hyperparameters = read_ends(writers)
+    return values or _query_last(run), hyperparameters
 
 
 def _query_last(run: Run) -> LastValues:
