@@ -20,6 +20,7 @@ CONFIG: dict[str, Any] = {
 STEPS = 3
 GROUPS = 2
 SIZE = 4
+LONG_NAME = "n" * 200
 LONG = 120_000
 """Characters of the first completion, more than an answer holds."""
 
@@ -74,6 +75,7 @@ def log_step(step: int) -> None:
                 advantage=index - 1.5,
                 **{
                     "rewards/total": 1.0 if group else float(index),
+                    f"rewards/{LONG_NAME}": 0.0,
                     "rewards/<b>evil": float("nan") if index == 0 else float(index),
                     "quality/correct": index >= step,
                 },

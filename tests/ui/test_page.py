@@ -52,11 +52,12 @@ VIEWS = {
 
 
 def test_hostile_texts_only_show(page: Page, address: str) -> None:
-    """In no view a text runs, reaches another origin, or leaves anything but text."""
+    """In no view a text runs, reaches another origin, leaves anything but text, or widens it."""
     for view, selector in VIEWS.items():
         page.open(view, selector)
         assert 0 == page.tab.locator("#app script, #app img[onerror], #app svg[onload]").count()
         assert 0 == page.tab.locator("#app a[href^='javascript' i]").count()
+        assert page.tab.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
 
     assert page.tab.evaluate("window.pwned") is None
     assert [] == page.errors
