@@ -383,7 +383,7 @@ def test_a_trainer_reports_its_rewards_itself(screen: Screen) -> None:
     )
 
     assert [
-        "06:00:00  The training of 4 steps begins  beta=0.5",
+        "06:00:00  Training starts: 4 steps  beta=0.5",
         "06:00:00  step 4    a 1.00  loss   .500",
     ] == lines
 

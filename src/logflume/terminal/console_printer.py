@@ -195,9 +195,9 @@ def _as_message(event: Event, text: str, names: Sequence[str]) -> Event:
 def _describe_training(event: Event) -> str:
     steps = event.get("total_steps")
     return (
-        f"The training of {steps:,} steps begins"
+        f"Training starts: {steps:,} steps"
         if isinstance(steps, int)
-        else "The training begins"
+        else "Training starts"
     )
 
 
