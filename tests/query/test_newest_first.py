@@ -98,7 +98,7 @@ def test_a_footer_is_freed_at_once(folder: Path) -> None:
             run.outputs(search="completion", columns=["step"])
             run.outputs(worst=2)
             run.types()
-        kept = [one for one in gc.get_objects() if isinstance(one, pq.FileMetaData)]
+        kept = [one for one in gc.get_objects() if type(one) is pq.FileMetaData]
     finally:
         gc.enable()
 

@@ -268,6 +268,7 @@ ARGUMENTS: Mapping[str, Any] = {
     "k": 2,
     "prompt_id": "331e2315b2ce65e4",
     "columns": ["step", "model_output"],
+    "report": lambda damage: None,
 }
 """Values of the parameters that queries need, by name."""
 

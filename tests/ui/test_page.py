@@ -35,7 +35,7 @@ def page(browser: Any, address: str) -> Iterator[Page]:
 
 
 VIEWS = {
-    "#/run/hostile": "[data-metric=loss]",
+    "#/run/hostile": "[data-section=drivers] .clip",
     "#/run/hostile/completions?step=2&group=1": "[data-id]",
     "#/run/hostile/completions?search=therefore&all=1": "[data-id]",
     "#/run/hostile/completions?step=2&group=0&show=differences": "[data-diff]",

@@ -98,6 +98,7 @@ class Completions:
         completion_id, step, generation, group, text, reward, truncated = values[:7]
         tokens, calls, failures, version, repetition = values[7:]
         key = step if generation is None else generation
+        key = key if type(key) in _NUMBERS else None
         measures = None
         if key != self._key and self._batch:
             measures = self.close_batch()

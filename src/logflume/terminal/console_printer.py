@@ -194,11 +194,7 @@ def _as_message(event: Event, text: str, names: Sequence[str]) -> Event:
 
 def _describe_training(event: Event) -> str:
     steps = event.get("total_steps")
-    return (
-        f"Training starts: {steps:,} steps"
-        if isinstance(steps, int)
-        else "Training starts"
-    )
+    return f"Training starts: {steps:,} steps" if isinstance(steps, int) else "Training starts"
 
 
 def _describe_end(event: Event) -> str:

@@ -73,7 +73,7 @@ function Drivers({ run, version, functions }) {
       <span class="stack" role="img" aria-label="shares of the reward functions">${window.functions.filter((one) => one.share > 0).map((one) => html`<i key=${one.name}
         style=${{ flexGrow: one.share, background: color(one.name) }} title=${`${functionName(one.name)}: ${percent(one.share)}`}></i>`)}</span></div>`)}
     <div class="names-row">${last.functions.map((one) => html`<span key=${one.name} class="nowrap"><i class="swatch" style=${{ background: color(one.name) }}></i>
-      ${functionName(one.name)} <b>${percent(one.share)}</b>
+      <span class="clip" title=${functionName(one.name)}>${functionName(one.name)}</span> <b>${percent(one.share)}</b>
       <span class="muted" title="mean reward in the first and in the last of these steps">mean ${number(meanOf(windows[0], one.name))} → ${number(one.mean)}</span></span>`)}</div>
   </section>`;
 }
