@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,8 +96,9 @@ def _view_of_run(server: Server, run: str) -> list[Answer]:
 
 
 def _groups(server: Server, run: str) -> Row:
-    rows = server.get("api/steps", run=run).json()["steps"]
-    steps = [row["step"] for row in rows[:: max(1, len(rows) // _GROUPS)]]
+    differences = server.get("api/steps", run=run).json()["modes"]["train"]
+    found = list(accumulate(differences))
+    steps = found[:: max(1, len(found) // _GROUPS)]
     answers = [server.get("api/groups", run=run, step=step) for step in steps]
     p95_wall_s, p95_cpu_s = (
         sorted(times)[int(0.95 * (len(times) - 1))]
