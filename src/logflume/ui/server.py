@@ -58,8 +58,8 @@ def serve(
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named, asyncio sends small writes at once (TCP_NODELAY). Otherwise the content
-    # of each answer waits 40 ms for the browser to acknowledge the header.
+    # With the protocol named, asyncio sends small writes at once (TCP_NODELAY). Otherwise the
+    # content of each answer waits 40 ms for the browser to acknowledge the header.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
