@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -16,6 +17,10 @@ from logflume.ui.memory import use_little_memory
 from logflume.ui.security import LOCAL_HOSTS
 
 __all__ = ["serve"]
+
+
+_NICENESS = 10
+"""A training on the same machine has precedence over the server."""
 
 
 def serve(
@@ -39,6 +44,7 @@ def serve(
         RunError: The address can't be bound.
     """
     use_little_memory()
+    os.nice(_NICENESS)
     token = None if host in LOCAL_HOSTS else secrets.token_urlsafe(16)
     with _bind(host, port) as bound:
         config = uvicorn.Config(

@@ -27,7 +27,7 @@ _STATIC = Path(__file__).parents[3] / "src" / "logflume" / "ui" / "static"
 _GROUPS = 60
 _ENOUGH_HITS = 50
 _MAX_PEAK_BYTES = 300e6
-_PAIRS, _QUICK_PAIRS = 30, 4
+_PAIRS, _QUICK_PAIRS = 15, 3
 
 
 class Row(NamedTuple):

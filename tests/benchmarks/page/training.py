@@ -25,8 +25,11 @@ from logflume.training import attach
 from tests.benchmarks.capture_cost import summarize
 from tests.benchmarks.page.server import serve
 
-_BLOCK_STEPS = 20
-"""A few seconds, in which the page asks for what is new a few times."""
+_BLOCK_STEPS = 40
+"""Six seconds, in which the page requests what is new a few times."""
+
+_LOADING_STEPS = 12
+"""Steps at the beginning of a block that aren't counted: the page is loading or being closed."""
 
 
 def main() -> None:
@@ -75,7 +78,8 @@ def _train(plan: list[bool], viewer: subprocess.Popen[str]) -> list[list[float]]
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             block = (state.global_step - 1) // _BLOCK_STEPS
-            times_s[block].append(time.perf_counter() - self.started_s)
+            if (state.global_step - 1) % _BLOCK_STEPS >= _LOADING_STEPS:
+                times_s[block].append(time.perf_counter() - self.started_s)
 
     steps = len(plan) * _BLOCK_STEPS
     setup = prepare(parse_options(["--steps", str(steps)], description=""))
