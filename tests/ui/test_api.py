@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,21 @@ def test_reading_writes_nothing_into_a_run(client: Any, runs: Path) -> None:
     read_hits(client, run="hostile", search="therefore")
 
     assert before == files()
+
+
+def test_answers_of_one_moment_share_what_was_looked_up(runs: Path, tmp_path: Path) -> None:
+    """A run is looked up again once something was written to it, and where two requests meet."""
+    from logflume.ui.run_folders import RunFolders
+
+    folder = Path(shutil.copytree(runs / "hostile", tmp_path / "hostile"))
+    folders = RunFolders([tmp_path])
+    with folders.pinned("hostile") as first, folders.pinned("hostile") as other:
+        assert first is not other
+    with folders.pinned("hostile") as run:
+        assert run is first
+        before = run.event_types()
+    with (folder / "events.jsonl").open("ab") as journal:
+        journal.write(b"\n")
+    with folders.pinned("hostile") as again:
+        assert again is not first
+        assert before == again.event_types()

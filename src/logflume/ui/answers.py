@@ -68,7 +68,10 @@ class Answers:
         Raises:
             RunError: There is no such run, or it is damaged.
         """
-        run = self.folders.open(name).pinned()
+        with self.folders.pinned(name) as run:
+            return self._summarize(run)
+
+    def _summarize(self, run: Run) -> dict[str, Any]:
         info = msgspec.structs.asdict(run.info)
         del info["folder"], info["config"]
         description = read_run_status(run.folder).description
@@ -93,7 +96,8 @@ class Answers:
             name: The run's id.
             names: The curves to return; without any, those that matter most.
         """
-        curves = self._read_curves(self.folders.open(name))
+        with self.folders.pinned(name) as run:
+            curves = self._read_curves(run)
         main = select_main(list(curves))
         wanted = names or main
         # The spread belongs to the mean, so it comes with it.
@@ -109,7 +113,8 @@ class Answers:
 
         One that is over has `over_since`, from the alert that says so, which is left out.
         """
-        rows = self.folders.open(name).events("alert").to_pylist()
+        with self.folders.pinned(name) as run:
+            rows = run.events("alert").to_pylist()
         return {"alerts": _with_ends([_without_nulls(row) for row in rows])}
 
     def ranks(self, name: str) -> dict[str, Any]:

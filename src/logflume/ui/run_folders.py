@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -34,6 +34,7 @@ class RunFolders:
         self._roots = [folder.resolve() for folder in folders]
         self._ids: dict[Path, tuple[int, str]] = {}
         self._damages: dict[Path, tuple[str, str]] = {}
+        self._pinned: dict[Path, tuple[str, Run]] = {}
 
     def find(self) -> dict[str, Path]:
         """Return the folders of all runs by id.
@@ -57,6 +58,24 @@ class RunFolders:
         folder = self._folder_of(name)
         return Run(folder) if self._damage_of(folder) is None else Run(folder).salvaged()
 
+    @contextmanager
+    def pinned(self, name: str) -> Iterator[Run]:
+        """Open a run for several queries of one moment; see `Run.pinned`.
+
+        The next request continues with what was looked up, unless something was written to the run
+        since, or another request is using it. Only that of one run is kept, because of its memory.
+
+        Raises:
+            UnknownRunError: There is no such run.
+        """
+        folder = self._folder_of(name)
+        version = version_of(folder)
+        known, run = self._pinned.pop(folder, (None, None))
+        if run is None or known != version:
+            run = self.open(name).pinned()
+        yield run
+        self._pinned = {folder: (version, run)}
+
     def note_damage(self, name: str, message: str) -> bool:
         """Note that a run is damaged; return whether it is.
 
@@ -67,6 +86,7 @@ class RunFolders:
         folder = self._folder_of(name)
         if str(folder) not in message:
             return False
+        self._pinned.pop(folder, None)
         if self._damage_of(folder) is None:
             self._damages[folder] = version_of(folder), message
         return True
