@@ -7,12 +7,13 @@ from math import isnan, sqrt
 from operator import mul
 from typing import Any
 
+from logflume.values.plain import are_floats
+
 __all__ = ["FlattenRewards"]
 
 Values = list[float | None]
 
 _COMMON_TYPES = frozenset({float, type(None)})
-_FLOATS = frozenset({float})
 
 
 class FlattenRewards:
@@ -112,7 +113,7 @@ def _total(functions: Mapping[str, Values], weights: Any) -> Values | None:
 
 def _apply_to_all(values: Values) -> bool:
     """Whether all values are floats other than NaN, which are most lists."""
-    return _FLOATS.issuperset(map(type, values)) and not isnan(sum(values))  # type: ignore[arg-type]
+    return are_floats(values) and not isnan(sum(values))  # type: ignore[arg-type]
 
 
 def _weight(value: Any) -> float:

@@ -1,6 +1,6 @@
 """A benchmark of what full capture adds to a GRPO step, within one run of the demo's training.
 
-    python tests/benchmarks/capture_cost.py [FOLDER RESULT]
+    python -m tests.benchmarks.capture_cost [FOLDER RESULT]
 
 RESULT is the path of a JSON file to write; FOLDER is not used.
 
@@ -22,8 +22,8 @@ from typing import Any
 
 import logflume
 from logflume.demo.options import parse_options, prepare_process
-from logflume.demo.rewards import REWARD_FUNCTIONS
 from logflume.training import attach
+from tests.benchmarks.demo_trainer import make_trainer
 
 PAIRS = 60
 BLOCK_STEPS = 6
@@ -33,9 +33,6 @@ def main() -> None:
     """Train, and print the ratio of the step times with and without capture."""
     prepare_process(parse_options([], description=""))
     from transformers import TrainerCallback
-    from trl import GRPOTrainer
-
-    from logflume.demo.training import prepare
 
     rng = random.Random(0)
     plan = [flag for _ in range(PAIRS) for flag in rng.sample([True, False], 2)]
@@ -64,17 +61,8 @@ def main() -> None:
                 self.attachment = None
 
     toggle = Toggle()
-    functions: list[Any] = [*REWARD_FUNCTIONS]
-    steps = len(plan) * BLOCK_STEPS
-    setup = prepare(parse_options(["--steps", str(steps)], description=""))
-    trainer = GRPOTrainer(
-        model=setup.model,
-        processing_class=setup.tokenizer,
-        args=setup.config,
-        train_dataset=setup.dataset,
-        reward_funcs=functions,
-        callbacks=[toggle],
-    )
+    trainer = make_trainer(len(plan) * BLOCK_STEPS)
+    trainer.add_callback(toggle)
     with tempfile.TemporaryDirectory() as folder:
         logflume.initialize(dir=folder)
         toggle.switch(0)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import logflume
 from logflume.ui.reward_shares import read_reward_shares, share_advantages
+from tests.ui.clients import client_of
 from tests.ui.hostile_run import CONFIG
 from tests.ui.rich_runs import COMPLETION_STEPS, LOGPROBS, SOLVED, STEPS
 
@@ -24,11 +25,7 @@ pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs,
 
 @pytest.fixture(scope="module")
 def client(rich_runs: Path) -> Iterator[Any]:
-    from starlette.testclient import TestClient
-
-    from logflume.ui.app import create_app
-
-    with TestClient(create_app([rich_runs]), base_url="http://127.0.0.1") as client:
+    with client_of(rich_runs) as client:
         yield client
 
 

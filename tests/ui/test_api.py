@@ -12,6 +12,7 @@ import pytest
 
 import logflume
 from logflume.ui.curves import EVENTS, MAX_POINTS
+from tests.ui.clients import client_of
 from tests.ui.hostile_run import GROUPS, LONG, SIZE, STEPS
 from tests.ui.streams import read_hits
 
@@ -21,11 +22,7 @@ pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs,
 
 @pytest.fixture(scope="session")
 def client(runs: Path) -> Iterator[Any]:
-    from starlette.testclient import TestClient
-
-    from logflume.ui.app import create_app
-
-    with TestClient(create_app([runs]), base_url="http://127.0.0.1") as client:
+    with client_of(runs) as client:
         yield client
 
 

@@ -17,6 +17,7 @@ import pytest
 from tests.maintenance.runs import write_run
 from tests.recorded.record import RECORDINGS
 from tests.torture.run_damages import DAMAGES
+from tests.ui.clients import client_of
 from tests.ui.hostile_run import GROUPS, SIZE, STEPS, log_hostile_run
 from tests.ui.streams import pieces_of
 
@@ -35,14 +36,6 @@ REQUESTS: Mapping[str, Mapping[str, str]] = {
 
 OMITTED = {"bomb", "grow", "parquet bomb"}
 """Of seconds each; `make torture` reads such runs with every query."""
-
-
-def client_of(folder: Path) -> Any:
-    from starlette.testclient import TestClient
-
-    from logflume.ui.app import create_app
-
-    return TestClient(create_app([folder]), base_url="http://127.0.0.1")
 
 
 def ask_all(client: Any, run: str) -> dict[str, Any]:

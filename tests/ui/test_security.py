@@ -5,24 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import logflume.ui
+from tests.ui.clients import client_of
 
 pytest.importorskip("starlette", reason="the extra `ui` is not installed")
 pytest.importorskip("httpx", reason="httpx, which Starlette's test client needs, is not installed")
 
 _STATIC = Path(logflume.ui.__file__).parent / "static"
-
-
-def client_of(runs: Path, token: str | None = None, host: str = "127.0.0.1") -> Any:
-    from starlette.testclient import TestClient
-
-    from logflume.ui.app import create_app
-
-    return TestClient(create_app([runs], token), base_url=f"http://{host}:6008")
 
 
 @pytest.mark.parametrize("path", ["/", "/app.js", "/api/runs", "/nothing"])

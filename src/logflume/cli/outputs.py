@@ -138,7 +138,9 @@ def _check_groups(run: Run) -> None:
     Raises:
         QueryError: None has.
     """
-    groups = run.outputs(columns=["[g]roup"]).arrow
+    from logflume.query.columns import optional
+
+    groups = run.outputs(columns=[optional("group")]).arrow
     if all(column.null_count == len(groups) for column in groups.columns):
         raise QueryError("--group: the completions of this run were logged without a group")
 

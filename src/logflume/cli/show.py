@@ -253,7 +253,9 @@ def _duration(run: Run, info: RunSummary) -> str:
 
 
 def _read_alerts(run: Run) -> list[dict[str, Any]]:
-    columns = ["step", "level", "signal", "message", "severity*", "[o]ver_since"]
+    from logflume.query.columns import optional
+
+    columns = ["step", "level", "signal", "message", *map(optional, ("severity", "over_since"))]
     return run.events("alert", columns=columns).to_pylist()
 
 

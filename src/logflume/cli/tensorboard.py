@@ -157,6 +157,7 @@ def _address(url: str, tags: Sequence[str]) -> str:
 
 def _main_tags(runs: Sequence[Path]) -> list[str]:
     """Return the tags of the rewards, losses and evaluations that the runs have."""
+    from logflume.query.columns import optional
     from logflume.query.open_run import open_runs
 
     opened = open_runs(runs)
@@ -166,11 +167,11 @@ def _main_tags(runs: Sequence[Path]) -> list[str]:
         names = [n for n in table.column_names if table[n].null_count < len(table)]
         return [prefix + name for name in names]
 
-    total = find("training", "train/", "rewar[d]")
+    total = find("training", "train/", optional("reward"))
     of_functions = find("reward", "", "rewards/*/mean")
     if total:
         of_functions = [tag for tag in of_functions if tag != "rewards/total/mean"]
-    margins = find("training", "train/", "rewards/margin[s]", "rewards/accuracie[s]")
-    losses = find("training", "train/", "los[s]", "mean_token_accurac[y]")
-    evaluations = find("evaluation", "eval/", "rewar[d]", "los[s]")
+    margins = find("training", "train/", *map(optional, ("rewards/margins", "rewards/accuracies")))
+    losses = find("training", "train/", *map(optional, ("loss", "mean_token_accuracy")))
+    evaluations = find("evaluation", "eval/", *map(optional, ("reward", "loss")))
     return [*total, *of_functions[: _MAX_PINNED - 4], *margins, *losses, *evaluations]

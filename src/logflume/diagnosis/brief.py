@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from logflume.diagnosis.diagnose_run import RecordedFinding, diagnose_run
 from logflume.diagnosis.finding import SEVERITIES
 from logflume.events.metric_names import METRIC_NAMES, find_metric
+from logflume.query.columns import optional
 from logflume.query.open_run import Run
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _examples(run: Run, info: RunSummary) -> Iterator[str]:
     if "model_output" not in run.types():
         return
     steps = (max(0, (info.last_step or 0) - 10), None)
-    columns = ["step", "rewards/total*", "prompt*", "model_output*", "[i]d"]
+    columns = ["step", "rewards/total*", "prompt*", "model_output*", optional("id")]
     shown: set[str] = set()
     for title, best, worst in (("highest", 1, None), ("lowest", None, 1)):
         chosen = run.outputs(steps=steps, columns=columns, best=best, worst=worst)

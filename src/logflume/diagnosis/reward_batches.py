@@ -8,6 +8,8 @@ from itertools import combinations
 from operator import mul
 from typing import Any, TypeAlias
 
+from logflume.values.plain import are_floats
+
 __all__ = ["CORRELATION", "VARIANCE_SHARE", "measure_reward_batch"]
 
 CORRELATION = "correlation"
@@ -20,7 +22,6 @@ _MAX_ROWS = 64
 _MIN_ROWS = 4
 _ACTIVE_SPREAD = 0.25
 _MAX_MAGNITUDE = 1e150
-_FLOATS = frozenset({float})
 
 Columns: TypeAlias = dict[str, Sequence[float | None]]
 
@@ -72,7 +73,7 @@ def _read(event: Mapping[str, Any]) -> Columns:
 
 def _scaled(values: Sequence[Any], scale: float) -> Sequence[float | None]:
     # One check of a sum instead of many: if it is within bounds, so is every value.
-    if _FLOATS.issuperset(map(type, values)) and sum(map(abs, values)) < _MAX_MAGNITUDE:
+    if are_floats(values) and sum(map(abs, values)) < _MAX_MAGNITUDE:
         return values if scale == 1 else [scale * v for v in values]
     return [scale * v if _is_number(v) else None for v in values]
 

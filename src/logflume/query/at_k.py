@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
 from logflume.query import estimates
-from logflume.query.columns import check
+from logflume.query.columns import check, optional
 from logflume.query.group_means import by_columns, label_visits, mean_over_groups
 from logflume.query.groupings import Array, group_rows, numbers_of, row_number_in_group, texts_of
 from logflume.query.solved import SOLVED_COLUMNS, find_solved
-from logflume.query.visits import Mode, Visits, optional, read_visits
+from logflume.query.visits import Mode, Visits, read_visits
 
 __all__ = ["AtK", "read_best_at", "read_majority_at", "read_pass_at"]
 

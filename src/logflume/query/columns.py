@@ -11,10 +11,15 @@ import pyarrow as pa
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
 
-__all__ = ["PATTERN", "check", "holds_numbers", "join_schemas", "match"]
+__all__ = ["PATTERN", "check", "holds_numbers", "join_schemas", "match", "optional"]
 
 PATTERN = frozenset("*?[")
 """Characters that make a name a pattern."""
+
+
+def optional(name: str) -> str:
+    """Return a pattern that only this column matches: unlike a name, it need not exist."""
+    return f"[{name[0]}]{name[1:]}"
 
 
 def match(requested: Sequence[str] | None, available: Sequence[str]) -> list[str]:

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import MissingExtraError, QueryError
-from logflume.query.columns import check, holds_numbers
+from logflume.query.columns import check, holds_numbers, optional
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
 from logflume.query.extremes import Extremes
 from logflume.query.groupings import number_together
 from logflume.query.prompt_ids import TEXTS
 from logflume.query.text_search import SEARCHED, check_pattern, contains
-from logflume.query.visits import VISIT, add_ids, available_columns, of_mode, optional
+from logflume.query.visits import VISIT, add_ids, available_columns, of_mode
 from logflume.values.declared import declared_columns
 
 if TYPE_CHECKING:

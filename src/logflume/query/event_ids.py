@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from logflume.query.columns import optional
 from logflume.query.groupings import number_together
 from logflume.query.prompt_ids import TEXTS, question_texts
 
@@ -16,7 +17,7 @@ __all__ = ["IDS", "OPTIONAL_IDS", "read_questions", "read_same", "seqs_of"]
 IDS = ["run", "rank", "attempt", "seq"]
 """The columns that identify an event, with `process` where it exists."""
 
-OPTIONAL_IDS = ["[p]rocess"]
+OPTIONAL_IDS = [optional("process")]
 """Forked children number their events separately. Without any, the column doesn't exist."""
 
 

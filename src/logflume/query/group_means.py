@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
+from logflume.query.columns import optional
 from logflume.query.groupings import Array, group_rows
 from logflume.query.intervals import Clusters, bootstrap_intervals
-from logflume.query.visits import Visits, available_columns, optional
+from logflume.query.visits import Visits, available_columns
 
 __all__ = ["by_columns", "label_visits", "mean_over_groups"]
 

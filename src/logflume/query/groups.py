@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.columns import optional
 from logflume.query.event_ids import read_questions
 from logflume.query.group_means import by_columns, label_visits
 from logflume.query.groupings import Array, group_rows, integers_or_null, numbers_of
 from logflume.query.solved import SOLVED_COLUMNS, solved_or_null
-from logflume.query.visits import Mode, Visits, optional, read_visits
+from logflume.query.visits import Mode, Visits, read_visits
 
 __all__ = ["read_groups", "read_signal"]
 

@@ -28,7 +28,9 @@ def read_overview(run: Run, writers: Sequence[Writer]) -> tuple[LastValues, dict
 
 def _query_last(run: Run) -> LastValues:
     """Return the last values by a query, which reads all journals or tables."""
-    columns = ["step", "mode", "rewar[d]", "rewards/total/mea[n]"]
+    from logflume.query.columns import optional
+
+    columns = ["step", "mode", optional("reward"), optional("rewards/total/mean")]
     # The trainer's own value of the reward is read last, so it takes precedence.
     rows = [
         row

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
-from logflume.query.columns import check
+from logflume.query.columns import check, optional
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
 from logflume.query.groupings import group_rows, texts_of
 from logflume.query.prompt_ids import TEXTS, prompt_ids
 from logflume.query.solved import SOLVED_COLUMNS, solved_or_null
-from logflume.query.visits import ORDER, Mode, add_ids, check_mode, of_mode, optional
+from logflume.query.visits import ORDER, Mode, add_ids, check_mode, of_mode
 
 __all__ = ["read_prompt"]
 

@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.columns import optional
 from logflume.query.groupings import texts_of
 
 __all__ = ["TEXTS", "hash_text", "prompt_ids", "question_texts"]
 
-TEXTS = ["[p]rompt", "[q]uestion"]
+TEXTS = [optional("prompt"), optional("question")]
 """The columns that identify a prompt without an id. As patterns: a run need not have both."""
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from logflume.query.columns import optional
+
 __all__ = ["read_ranks"]
 
 _TIMES = ("generate_s", "rewards_s", "wait_s", "step_s")
@@ -23,7 +25,7 @@ def read_ranks(read: Callable[..., pa.Table]) -> pa.Table:
         read: Returns the events of a type, with some of their columns.
     """
     # As patterns, because a run of an earlier version has no such events.
-    events = read("rank", columns=[f"{name[:-1]}[{name[-1]}]" for name in _COLUMNS])
+    events = read("rank", columns=[optional(name) for name in _COLUMNS])
     columns = {
         name: events[name].to_numpy(zero_copy_only=False)
         if name in events.column_names

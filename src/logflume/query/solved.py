@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.columns import optional
 from logflume.query.groupings import Array, numbers_of
-from logflume.query.visits import optional
 
 __all__ = ["SOLVED_COLUMNS", "UnmeasuredError", "find_solved", "solved_or_null"]
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.columns import optional
 from logflume.query.groupings import texts_of
-from logflume.query.visits import optional
 
 __all__ = ["SEARCHED", "check_pattern", "contains"]
 

@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.columns import optional
 from logflume.query.groupings import Array, Grouping, group_rows, integers_or_null, numbers_of
 from logflume.query.metrics import read_metrics
-from logflume.query.visits import of_mode, optional
+from logflume.query.visits import of_mode
 
 __all__ = ["read_throughput"]
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.columns import optional
 from logflume.query.groupings import (
     Array,
     Grouping,
@@ -33,7 +34,6 @@ __all__ = [
     "available_columns",
     "check_mode",
     "of_mode",
-    "optional",
     "read_visits",
 ]
 
@@ -101,11 +101,6 @@ def read_visits(read: Read, *, mode: Mode | None = None, columns: Sequence[str] 
     grouping = group_rows(completions, ORDER)
     keys = grouping.take_first(completions.select(VISIT))
     return Visits(completions, grouping, keys, _find_partial(read, completions, grouping, mode))
-
-
-def optional(name: str) -> str:
-    """Return a pattern that only this column matches: unlike a name, it need not exist."""
-    return f"[{name[0]}]{name[1:]}"
 
 
 def available_columns(read: Read) -> list[str]:

@@ -80,8 +80,6 @@ class Answers:
         return {
             **info,
             "hyperparameters": {**info["hyperparameters"], **description.hyperparameters},
-            "tags": list(description.tags),
-            "notes": description.notes,
             "events": sorted(types),
             "attempts": _attempts(run) if info["attempt"] else [],
             "faults": _faults(run) if "pipeline" in types else [],

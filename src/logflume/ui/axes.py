@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.columns import optional
 from logflume.ui.curves import find_curve_types
 
 if TYPE_CHECKING:
@@ -52,10 +53,8 @@ def _read_times(run: Run) -> pa.Table:
 
 
 def _read_tokens(run: Run) -> dict[int, float]:
-    # A pattern, because a run may have no such metric.
-    table = run.metrics(f"{_TOKENS}*", events="training").arrow
-    name: Any = table["name"]
-    table = table.filter(pc.and_(pc.equal(name, pa.scalar(_TOKENS)), pc.is_valid(table["step"])))
+    table = run.metrics(optional(_TOKENS), events="training").arrow
+    table = table.filter(pc.is_valid(table["step"]))
     steps: Any = table["step"].to_pylist()
     values: Any = table["value"].to_pylist()
     return {step: value for step, value in zip(steps, values, strict=True) if value is not None}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.columns import optional
 from logflume.query.newest_first import OutputsPiece
 from logflume.query.open_run import Run
 from logflume.query.table import Table
@@ -81,7 +82,7 @@ class OutputFilter(NamedTuple):
         }
 
     def _columns(self, columns: Sequence[str]) -> list[str]:
-        own = ("truncate[d]", "tool_failure[s]")
+        own = map(optional, ("truncated", "tool_failures"))
         return [*columns, *(name for name in own if name not in columns)]
 
     def _narrow(self, table: pa.Table) -> pa.Table:

@@ -9,6 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.columns import optional
+from logflume.query.groupings import group_rows
+
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
 
@@ -113,37 +116,29 @@ def _read_matrix(run: Run, first: int, last: int) -> tuple[list[str], Array, Arr
     if len(rewards) and rewards["group"].null_count == 0:
         return _pivot(rewards)
     outputs = run.outputs(
-        steps=(first, last), columns=["mode", *(f"{n[:-1]}[{n[-1]}]" for n in _PLACE), "rewards/*"]
+        steps=(first, last), columns=["mode", *map(optional, _PLACE), "rewards/*"]
     ).arrow
     outputs = outputs.filter(_is_training(outputs))
     columns = [name for name in outputs.column_names if name.startswith(_PREFIX)]
     values = np.array([outputs[n].to_numpy().astype(float) for n in columns]).T
     place = [name for name in _PLACE if name in outputs.column_names]
-    return [name.removeprefix(_PREFIX) for name in columns], values, _number(outputs, place)
+    return (
+        [name.removeprefix(_PREFIX) for name in columns],
+        values,
+        group_rows(outputs, place).of_row,
+    )
 
 
 def _pivot(rewards: pa.Table) -> tuple[list[str], Array, Array]:
     names: Any = pc.unique(rewards["function"]).to_pylist()
     keys = [name for name in ("attempt", "rank", "process", "seq") if name in rewards.column_names]
-    row = _number(rewards, [*keys, "row"])
+    row = group_rows(rewards, [*keys, "row"]).of_row
     values = np.full((int(row.max()) + 1, len(names)), np.nan)
     column = pc.index_in(rewards["function"], pa.array(names)).to_numpy()
     values[row, column] = rewards["value"].to_numpy()
     groups = np.zeros(len(values), int)
-    groups[row] = _number(rewards, [*keys, "group"])
+    groups[row] = group_rows(rewards, [*keys, "group"]).of_row
     return names, values, groups
-
-
-def _number(table: pa.Table, keys: list[str]) -> Array:
-    """Return a number for each row, the same for rows with the same keys."""
-    codes = np.zeros(len(table), np.int64)
-    for name in keys:
-        column = table[name].combine_chunks().dictionary_encode(null_encoding="encode")
-        of_name = column.indices.to_numpy().astype(np.int64)
-        codes = np.unique(codes * (int(of_name.max(initial=0)) + 1) + of_name, return_inverse=True)[
-            1
-        ]
-    return codes
 
 
 def _group_means(values: Array, groups: Array) -> Array:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.columns import optional
 from logflume.query.open_run import Run
 from logflume.query.visits import Mode
 from logflume.ui.encoding import shorten_texts
@@ -29,12 +30,8 @@ _FIGURES = ("visit", "solved", "step", "mode", "id", "index", "rewards/total")
 """What is returned of each completion of a prompt."""
 
 _MARKS = [
-    "i[d]",
-    "inde[x]",
+    *map(optional, ("id", "index", "truncated", "quality/correct", "tool_failures")),
     "rewards/*",
-    "truncate[d]",
-    "quality/correc[t]",
-    "tool_failure[s]",
 ]
 """What a row of groups shows of each completion. Patterns, because a run may lack them."""
 
@@ -122,7 +119,7 @@ class Rollouts:
             ids: At most 50 ids.
         """
         wanted = list(ids)[:_MAX_IDS]
-        places = self._run.outputs(columns=[*_PLACE, "i[d]"]).arrow
+        places = self._run.outputs(columns=[*_PLACE, optional("id")]).arrow
         if "id" not in places.column_names:
             return {"outputs": []}
         hits = places.filter(pc.is_in(places["id"], pa.array(wanted, pa.string()))).to_pylist()

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import re2  # type: ignore[import-untyped]
 
+from logflume.query.columns import optional
 from logflume.query.open_run import Run
 from logflume.ui.output_filter import OutputFilter
 
@@ -23,12 +24,8 @@ _COLUMNS = [
     "mode",
     "generation",
     "group",
-    "i[d]",
-    "inde[x]",
-    "rewards/tota[l]",
-    "questio[n]",
-    "promp[t]",
     "model_output",
+    *map(optional, ("id", "index", "rewards/total", "question", "prompt")),
 ]
 _SHOWN = ("attempt", "step", "mode", "generation", "group", "id", "index", "rewards/total")
 

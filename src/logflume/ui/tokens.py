@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
+from logflume.query.columns import optional
+
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
 
@@ -38,5 +40,5 @@ def read_tokens(run: Run, completion: str, step: int | None) -> dict[str, Any]:
 def ids_with_tokens(run: Run, step: int) -> set[Any]:
     """Return the ids of the completions of a step whose tokens were kept."""
     # A pattern, because most runs have no such events.
-    events = run.events("tokens", columns=["i[d]"], steps=step).arrow
+    events = run.events("tokens", columns=[optional("id")], steps=step).arrow
     return set(pc.unique(events["id"]).to_pylist()) if "id" in events.column_names else set()

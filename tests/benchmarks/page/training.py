@@ -20,9 +20,9 @@ from typing import Any
 
 import logflume
 from logflume.demo.options import parse_options, prepare_process
-from logflume.demo.rewards import REWARD_FUNCTIONS
 from logflume.training import attach
 from tests.benchmarks.capture_cost import summarize
+from tests.benchmarks.demo_trainer import make_trainer
 from tests.benchmarks.page.server import serve
 
 _BLOCK_STEPS = 40
@@ -58,9 +58,6 @@ def _train(plan: list[bool], viewer: subprocess.Popen[str]) -> list[list[float]]
     """Return the step times of each block."""
     prepare_process(parse_options([], description=""))
     from transformers import TrainerCallback
-    from trl import GRPOTrainer
-
-    from logflume.demo.training import prepare
 
     times_s: list[list[float]] = [[] for _ in plan]
 
@@ -81,16 +78,7 @@ def _train(plan: list[bool], viewer: subprocess.Popen[str]) -> list[list[float]]
             if (state.global_step - 1) % _BLOCK_STEPS >= _LOADING_STEPS:
                 times_s[block].append(time.perf_counter() - self.started_s)
 
-    steps = len(plan) * _BLOCK_STEPS
-    setup = prepare(parse_options(["--steps", str(steps)], description=""))
-    functions: list[Any] = [*REWARD_FUNCTIONS]
-    trainer = GRPOTrainer(
-        model=setup.model,
-        processing_class=setup.tokenizer,
-        args=setup.config,
-        train_dataset=setup.dataset,
-        reward_funcs=functions,
-    )
+    trainer = make_trainer(len(plan) * _BLOCK_STEPS)
     attach(trainer)
     trainer.add_callback(Watch())
     assert viewer.stdout is not None
