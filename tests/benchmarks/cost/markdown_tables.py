@@ -37,9 +37,9 @@ def markdown(results: dict[str, Any]) -> str:
     parts = [
         f"`{results['command']}` on {machine['cores']} cores ({machine['cpu']}, {machine['os']}, "
         f"{machine['python']}; GPU: {machine['gpu']}), {machine['date']}. Versions: {listed}.",
-        "A step is 22 numbers, among them statistics of the rewards. The other libraries log these. "
-        "logflume logs the step as a trainer does: `set_step`, an event with the 22 numbers, and one "
-        "with the 192 rewards of 64 completions by three functions, as lists.",
+        "A step is 22 numbers, among them statistics of the rewards. The other libraries log "
+        "these. logflume logs the step as a trainer does: `set_step`, an event with the 22 "
+        "numbers, and one with the 192 rewards of 64 completions by three functions, as lists.",
         target_table([Target(*entry) for entry in results["targets"]]),
         "Time to log a step, relative to the baseline's median in the same column (the first row "
         "is in µs):",
