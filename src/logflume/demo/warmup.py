@@ -13,8 +13,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from logflume.demo.data import Problem
-from logflume.demo.prompts import question_prompt
+from logflume.demo.data import Problem, question_prompt
 
 __all__ = ["noisy_solution", "warm_up"]
 
@@ -33,7 +32,7 @@ _FORMAT = "<reasoning>\n{sum}\n</reasoning>\n<answer>\n{answer}\n</answer>"
 
 
 def noisy_solution(problem: Problem, rng: random.Random) -> str:
-    """Return a solution whose sum is off by one half of the time, its format broken 40 % of it."""
+    """Return a solution with a sum that is off by one in 50 % of cases, a broken format in 40 %."""
     answer = problem.true_sum
     if rng.random() < _WRONG_SHARE:
         answer += rng.choice((-1, 1))
