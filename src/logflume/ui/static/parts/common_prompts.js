@@ -7,7 +7,7 @@ import { setQuery, url } from "../lib/route.js";
 import { Chart } from "./chart.js";
 import { Unmeasured } from "./solved_from.js";
 import { ErrorLine } from "./states.js";
-import { Pair, chosenPair, visitSeries, visitsOf } from "./visits.js";
+import { Pair, VISIT_CURVES, chosenPair, visitSeries, visitsOf } from "./visits.js";
 
 const SHOWN = 15;
 
@@ -46,13 +46,12 @@ function InBoth({ runs, names, answers, prompt, query }) {
   const visits = answers.map((answer) => visitsOf(answer.data.outputs));
   const pair = chosenPair(visits, visits.map((of) => of.length - 1), query);
   const [first] = answers[0].data.outputs;
-  const charts = /** @type {[string, "rate" | "mean"][]} */ ([["solve rate", "rate"], ["reward", "mean"]]);
   return html`<div class="same-prompt" data-same-prompt=${prompt}>
     <div class="row"><h1 dir="auto">${visible(first.question ?? first.prompt ?? prompt)}</h1>
       ${runs.length > 2 && html`<label>compared with <select aria-label="The other run" value=${names[1]} onChange=${(event) => setQuery({ other: event.target.value, b: "", bi: "" })}>
         ${runs.slice(1).map((run) => html`<option key=${run} value=${run}>${visible(run)}</option>`)}</select></label>`}
       <button class="plain" onClick=${() => setQuery({ prompt: "" })}>close</button></div>
-    <div class="charts">${charts.map(([title, value]) => html`<${Chart} key=${title} name=${`same prompt ${title}`} title=${`${title} at each visit`} group="same"
+    <div class="charts">${VISIT_CURVES.map(([title, value]) => html`<${Chart} key=${title} name=${`same prompt ${title}`} title=${`${title} at each visit`} group="same"
       hasLegend=${true} series=${visits.map((of, i) => visitSeries(of.filter((visit) => visit.mode === "train" || of.every((one) => one.mode === "eval")), value, { label: names[i], color: runs.indexOf(names[i]) }))} />`)}</div>
     <${Pair} sides=${names.map((run, i) => ({ run, label: run, visits: visits[i], at: pair[i] }))}
       differs=${html`What differs <span class="muted">– <del>only ${visible(names[0])}</del> <ins>only ${visible(names[1])}</ins></span>`} />

@@ -3,7 +3,7 @@ import { html } from "../lib/dom.js";
 import { functionName } from "../lib/format.js";
 import { setQuery } from "../lib/route.js";
 import { Condition } from "./condition.js";
-import { ORDER_NAMES } from "./group_row.js";
+import { ORDERS } from "./group_row.js";
 import { Histogram } from "./histogram.js";
 import { SearchBox } from "./search_box.js";
 
@@ -57,7 +57,7 @@ export function Filters({ run, step, query, functions, rewards, hasTools }) {
       <${Histogram} rewards=${rewards} query=${query} /></span>
     <label>order <select aria-label="Order of the groups" value=${query.sort ?? ""}
       onChange=${(event) => setQuery({ sort: event.target.value })}>
-      ${Object.entries(ORDER_NAMES).map(([name, label]) => html`<option value=${name} key=${name}>${label}</option>`)}
+      ${Object.entries(ORDERS).map(([name, [label]]) => html`<option value=${name} key=${name}>${label}</option>`)}
     </select></label>
     ${isSet && html`<button onClick=${clear}>Clear</button>`}
     <${Condition} run=${run} step=${step} query=${query} />

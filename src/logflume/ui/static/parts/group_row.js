@@ -45,22 +45,14 @@ function Dots({ outputs, range }) {
   </svg>`;
 }
 
-const ORDERS = {
-  "": (a, b) => a.number - b.number,
-  "-spread": (a, b) => (b.reward_std ?? -1) - (a.reward_std ?? -1),
-  mean: (a, b) => (a.reward_mean ?? Infinity) - (b.reward_mean ?? Infinity),
-  "-mean": (a, b) => (b.reward_mean ?? -Infinity) - (a.reward_mean ?? -Infinity),
-  solved: (a, b) => (a.solve_rate ?? 2) - (b.solve_rate ?? 2),
-  "-truncated": (a, b) => (b.truncated ?? 0) - (a.truncated ?? 0),
-};
-
-export const ORDER_NAMES = {
-  "": "as generated",
-  "-spread": "most spread first",
-  mean: "lowest mean first",
-  "-mean": "highest mean first",
-  solved: "least solved first",
-  "-truncated": "most truncated first",
+/** The orders of groups: a label, and the comparison of two groups. */
+export const ORDERS = {
+  "": ["as generated", () => 0],
+  "-spread": ["most spread first", (a, b) => (b.reward_std ?? -1) - (a.reward_std ?? -1)],
+  mean: ["lowest mean first", (a, b) => (a.reward_mean ?? Infinity) - (b.reward_mean ?? Infinity)],
+  "-mean": ["highest mean first", (a, b) => (b.reward_mean ?? -Infinity) - (a.reward_mean ?? -Infinity)],
+  solved: ["least solved first", (a, b) => (a.solve_rate ?? 2) - (b.solve_rate ?? 2)],
+  "-truncated": ["most truncated first", (a, b) => (b.truncated ?? 0) - (a.truncated ?? 0)],
 };
 
 /**
@@ -79,6 +71,6 @@ export function withRewards(groups, name) {
 
 /** @param {Record<string, any>[]} groups @param {string} order */
 export function sortGroups(groups, order) {
-  const numbered = groups.map((group, number) => ({ ...group, number }));
-  return numbered.sort(ORDERS[order] ?? ORDERS[""]);
+  const [, compare] = ORDERS[order] ?? ORDERS[""];
+  return [...groups].sort(compare);
 }

@@ -9,21 +9,13 @@ import { ErrorLine } from "./states.js";
 const NATS = 5; // the log-probability with the strongest colour
 const FACTOR = Math.log(1.5); // the logarithm of the ratio with the strongest colour
 
-/** What the colour shows: a title, the value of a token, and its strength from -1 to 1. */
+/** What the colour shows: a title, the value of a token, its strength from -1 to 1, and a legend. */
 export const MEASURES = {
-  logprob: { title: "log-probability", lists: ["logprob"], of: (one, i) => one.logprob[i], strength: (x) => x / NATS },
-  sampler_logprob: { title: "sampler's log-probability", lists: ["sampler_logprob"], of: (one, i) => one.sampler_logprob[i], strength: (x) => x / NATS },
-  ratio: { title: "ratio", lists: ["ratio"], of: (one, i) => one.ratio[i], strength: (x) => Math.log(x) / FACTOR },
-  sampler: { title: "trainer − sampler, nats", lists: ["logprob", "sampler_logprob"], of: (one, i) => minus(one.logprob[i], one.sampler_logprob[i]), strength: (x) => x / FACTOR },
-  ref: { title: "policy − reference, nats", lists: ["logprob", "ref_logprob"], of: (one, i) => minus(one.logprob[i], one.ref_logprob[i]), strength: (x) => x / (NATS / 2) },
-};
-
-const LEGENDS = {
-  logprob: ["likely", "unlikely"],
-  sampler_logprob: ["likely", "unlikely"],
-  ratio: ["1", "above 1", "below 1"],
-  sampler: ["equal", "higher", "lower"],
-  ref: ["equal", "higher", "lower"],
+  logprob: { title: "log-probability", lists: ["logprob"], of: (one, i) => one.logprob[i], strength: (x) => x / NATS, legend: ["likely", "unlikely"] },
+  sampler_logprob: { title: "sampler's log-probability", lists: ["sampler_logprob"], of: (one, i) => one.sampler_logprob[i], strength: (x) => x / NATS, legend: ["likely", "unlikely"] },
+  ratio: { title: "ratio", lists: ["ratio"], of: (one, i) => one.ratio[i], strength: (x) => Math.log(x) / FACTOR, legend: ["1", "above 1", "below 1"] },
+  sampler: { title: "trainer − sampler, nats", lists: ["logprob", "sampler_logprob"], of: (one, i) => minus(one.logprob[i], one.sampler_logprob[i]), strength: (x) => x / FACTOR, legend: ["equal", "higher", "lower"] },
+  ref: { title: "policy − reference, nats", lists: ["logprob", "ref_logprob"], of: (one, i) => minus(one.logprob[i], one.ref_logprob[i]), strength: (x) => x / (NATS / 2), legend: ["equal", "higher", "lower"] },
 };
 
 /** @param {{run: string, id: string, step: number, measure: string}} props */
@@ -47,7 +39,7 @@ export function Tokens({ run, id, step, measure }) {
 
 /** @param {{measure: string}} props */
 export function TokenLegend({ measure }) {
-  const [none, up, down] = LEGENDS[measure] ?? LEGENDS.logprob;
+  const [none, up, down] = (MEASURES[measure] ?? MEASURES.logprob).legend;
   const swatch = (strength, text) => html`<span class="nowrap"><i class="swatch" style=${{ background: tint(strength), outline: "1px solid var(--line)" }}></i> ${text}</span>`;
   return html`<span class="legend">${swatch(0, none)}${down ? [swatch(1, up), swatch(-1, down)] : swatch(-1, up)}</span>`;
 }

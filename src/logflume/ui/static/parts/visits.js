@@ -10,6 +10,9 @@ import { Output, scaleOf } from "./output.js";
 
 const NAMES = ["a", "b"]; // of the two choices in the URL
 
+/** The curves of visits: a title, and the figure of a visit. */
+export const VISIT_CURVES = /** @type {[string, "rate" | "mean"][]} */ ([["solve rate", "rate"], ["reward", "mean"]]);
+
 /**
  * @typedef {Object} Visit
  * @property {number | null} step

@@ -5,7 +5,7 @@ import { number, visible } from "../lib/format.js";
 import { setQuery } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
 import { ErrorLine } from "../parts/states.js";
-import { Pair, chosenPair, visitSeries, visitsOf } from "../parts/visits.js";
+import { Pair, VISIT_CURVES, chosenPair, visitSeries, visitsOf } from "../parts/visits.js";
 
 /** @param {{run: string, rest: string[], query: Record<string, string>, version: string}} props */
 export function Prompt({ run, rest, query, version }) {
@@ -33,8 +33,7 @@ function Visits({ run, query, data }) {
 }
 
 function Curves({ visits, onPick }) {
-  const charts = /** @type {[string, "rate" | "mean"][]} */ ([["solve rate", "rate"], ["reward", "mean"]]);
-  return charts.map(([name, value]) => {
+  return VISIT_CURVES.map(([name, value]) => {
     const series = ["train", "eval"].map((mode, color) => visitSeries(visits.filter((visit) => visit.mode === mode), value,
       { label: mode === "eval" ? "evaluation" : "training", color, dashed: mode === "eval" }));
     return html`<${Chart} key=${name} name=${`prompt ${name}`} title=${`${name} at each visit`} series=${series} group="prompt" onPick=${onPick} />`;
