@@ -69,9 +69,7 @@ def create_app(folders: Sequence[Path], token: str | None = None) -> ASGIApp:
         Route(f"/api/{name}", _route(_salvaging(answer, answers.folders)))
         for name, answer in _answers(answers).items()
     ]
-    routes.append(
-        Route("/api/search", _streaming_route(partial(_search, answers), answers.folders))
-    )
+    routes.append(Route("/api/search", _streaming_route(partial(_search, answers.folders))))
     pages = Mount("/", StaticFiles(directory=_STATIC, html=True))
     app = Starlette(routes=[*routes, pages], lifespan=_limit_threads)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
@@ -117,12 +115,11 @@ def _answers(answers: Answers) -> dict[str, Answer]:
     }
 
 
-def _search(answers: Answers, query: QueryParams) -> Iterator[Any]:
+def _search(folders: RunFolders, query: QueryParams) -> Iterator[Any]:
     """Yield what a search of a whole run finds, as soon as it is found."""
     step = _integer(query, "last") if query.get("last") else None
     place = Place(step, max(0, _integer(query, "skip", 0)))
     name = _text(query, "run")
-    folders = answers.folders
     damage = folders.find_damage(name)
     try:
         for piece in search_run(folders.open(name), _filter(query), place):
@@ -203,9 +200,7 @@ def _route(answer: Answer) -> Endpoint:
     return endpoint
 
 
-def _streaming_route(
-    answer: Callable[[QueryParams], Iterator[Any]], folders: RunFolders
-) -> Endpoint:
+def _streaming_route(answer: Callable[[QueryParams], Iterator[Any]]) -> Endpoint:
     """Return an endpoint that sends each of several answers as soon as it is known.
 
     They are server-sent events, which nothing on the way holds back. Once the client disconnects,
@@ -213,18 +208,14 @@ def _streaming_route(
     """
 
     def endpoint(request: Request) -> Response:
-        rest: Iterator[Any] = iter(())
-
-        def start(query: QueryParams) -> list[Any]:
-            nonlocal rest
-            rest = answer(query)
-            return list(islice(rest, 1))
-
+        answers = answer(request.query_params)
         # The first answer is computed before anything is sent, so that an error has a status.
-        first = call_guarded(_salvaging(start, folders), request.query_params)
+        first = call_guarded(lambda: list(islice(answers, 1)))
         if isinstance(first, Failure):
             return _error(first)
-        return StreamingResponse(_events(first, rest), headers=_HEADERS, media_type=_EVENT_STREAM)
+        return StreamingResponse(
+            _events(first, answers), headers=_HEADERS, media_type=_EVENT_STREAM
+        )
 
     return endpoint
 
