@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from struct import Struct
-from typing import NamedTuple
 
 from tensorboard.compat.proto.event_pb2 import Event as EventProto
 from tensorboard.compat.proto.event_pb2 import SessionLog
@@ -23,7 +21,6 @@ from logflume.formats.tfevents import (
     summary_event,
 )
 from logflume.protocols import Event
-from logflume.values.columnar import getter
 from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
 
 from .hparams import Session, session_end
@@ -34,7 +31,7 @@ from .summaries import histogram, text
 from .tags import BY_SECOND, mode_tag, prefix_of, tag_of
 from .visuals import find_visuals
 
-__all__ = ["Encoder", "pack_scalars"]
+__all__ = ["Encoder"]
 
 
 @dataclass
@@ -228,11 +225,6 @@ def _time(timestamp: str) -> float:
 
 def _curves(event: Event) -> bytes:
     """Return the scalars of an event and the histograms of its rewards as one `Summary`."""
-    if event["event"] != "reward":
-        try:
-            return pack_scalars(event)
-        except OverflowError:
-            pass  # encode one value at a time instead
     event_type, mode = event["event"], event.get("mode")
     values = []
     for name, value in event.items():
@@ -256,47 +248,3 @@ def _start(wall_time_s: float, step: int) -> bytes:
     log = SessionLog(status=SessionLog.START)
     start = EventProto(wall_time=wall_time_s, step=step, session_log=log)
     return frame(start.SerializeToString())
-
-
-_SHAPES = 256
-"""Maximum number of cached shapes."""
-
-
-class _Shape(NamedTuple):
-    """How the numbers of an event are packed.
-
-    Attributes:
-        get: Returns the values of the fields that have a tag.
-        pack: Packs alternating heads and numbers.
-        heads: The bytes before each number.
-    """
-
-    get: Callable[[Event], tuple[float, ...]]
-    pack: Callable[..., bytes]
-    heads: list[bytes]
-
-
-def pack_scalars(event: Event) -> bytes:
-    """Return the scalars of an event as serialized values of a `Summary`, concatenated.
-
-    Raises:
-        OverflowError: A number exceeds the range of float32.
-    """
-    types = tuple(map(type, event.values()))
-    shape = _find_shape(event["event"], event.get("mode"), tuple(event), types)
-    numbers = shape.get(event)
-    pieces: list[bytes | float] = [b""] * (2 * len(numbers))
-    pieces[::2], pieces[1::2] = shape.heads, numbers
-    return shape.pack(*pieces)
-
-
-@lru_cache(_SHAPES)
-def _find_shape(
-    event_type: str, mode: str | None, names: tuple[str, ...], types: tuple[type, ...]
-) -> _Shape:
-    # Some values are not numbers, or not in every event. A bool doesn't count as a number.
-    numeric = [name for name, kind in zip(names, types, strict=True) if kind in SCALAR_TYPES]
-    tags = {name: tag for name in numeric if (tag := tag_of(event_type, mode, name))}
-    heads = [scalar_head(tag) for tag in tags.values()]
-    layout = "".join(f"{len(head)}sf" for head in heads)
-    return _Shape(getter(list(tags)), Struct(f"<{layout}").pack, heads)

@@ -30,9 +30,8 @@ types that are texts, lists or reports: `model_output`, `tokens`, `run_started`,
 
 from __future__ import annotations
 
-import msgspec
-
-from logflume.events.catalogue import CATALOGUE, EventBase
+from logflume.events.catalogue import CATALOGUE
+from logflume.events.reserved import RESERVED_NAMES
 
 __all__ = ["BY_SECOND", "mode_tag", "prefix_of", "tag_of"]
 
@@ -77,7 +76,6 @@ _NOT_DRAWN = frozenset(
 """Counters, constants and the step in other units: fields of any type, with or without a prefix."""
 
 _WEIGHTS = "weights/"
-_RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(EventBase))
 
 
 def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
@@ -88,7 +86,7 @@ def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
     >>> tag_of("reward", "eval", "rewards/correctness/mean")
     'eval/rewards/correctness/mean'
     """
-    if field in _RESERVED or event_type in _WITHOUT_TAGS or not _is_drawn(event_type, field):
+    if field in RESERVED_NAMES or event_type in _WITHOUT_TAGS or not _is_drawn(event_type, field):
         return None
     if event_type == "reward" and field.startswith("rewards/"):
         return mode_tag(mode, field)

@@ -13,9 +13,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
-from logflume.events.catalogue import CATALOGUE, EventBase
+from logflume.events.catalogue import CATALOGUE
+from logflume.events.reserved import RESERVED_NAMES
 from logflume.guard import Failure, call_guarded
 from logflume.protocols import Event
 from logflume.runs.safe_files import read_file
@@ -29,7 +28,6 @@ __all__ = ["Visual", "find_visuals"]
 
 _MAX_BYTES = 2**24
 _SHAPES = 256
-_RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(EventBase))
 _OF_SUMMARIES = ("histogram", "shape")
 
 
@@ -85,7 +83,7 @@ def _candidates(names: tuple[str, ...], types: tuple[type, ...]) -> list[str]:
     return [
         name
         for name, kind in zip(names, types, strict=True)
-        if kind in (list, str) and name not in _RESERVED
+        if kind in (list, str) and name not in RESERVED_NAMES
     ]
 
 

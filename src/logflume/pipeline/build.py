@@ -26,7 +26,7 @@ from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.guarded_sink import GuardedSink
-from logflume.pipeline.pipeline import Continued, Pipeline
+from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.processor_chain import NamedProcessor, ProcessorChain
 from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.threaded import Threaded
@@ -83,7 +83,7 @@ def build_pipeline(
     *,
     started_ns: int,
     in_worker_process: bool = False,
-    continued: Continued | None = None,
+    earlier_events: int | None = None,
 ) -> Pipeline:
     """Build a pipeline with all processors and sinks, without starting it.
 
@@ -101,7 +101,7 @@ def build_pipeline(
         started_ns: When the attempt started, in nanoseconds since 1970.
         in_worker_process: Whether this is a worker process. It has short queues: waiting events
             stay in the training process's buffer.
-        continued: What the pipeline continues; None: it starts an attempt.
+        earlier_events: As that of a `Pipeline`.
 
     Raises:
         ConfigError: A component is unknown or doesn't accept its options.
@@ -153,7 +153,7 @@ def build_pipeline(
         report,
         polls=not in_worker_process,
     )
-    return Pipeline(worker, chain, ordered, source, start_fields, started_ns, continued)
+    return Pipeline(worker, chain, ordered, source, start_fields, started_ns, earlier_events)
 
 
 def build_caller_chain(config: Config, run: RunInfo, source: RecordSource) -> ProcessorChain:
@@ -243,10 +243,9 @@ def _build_delivery(
     has_journal: bool,
 ) -> Delivery:
     guarded = GuardedSink(name, sink, report)
-    find_loss = partial(getattr, sink, "loss", None)
     queue = config.sinks[name].queue
     if queue is None and not getattr(sink, "threaded", False):
-        return Delivery(guarded, guarded, find_loss, report)
+        return Delivery(guarded, None, report)
     limits: dict[str, Any] = {}
     if in_worker_process:
         limits = {"size": WORKER_PROCESS_QUEUE, "max_bytes": WORKER_PROCESS_QUEUE_BYTES}
@@ -263,7 +262,7 @@ def _build_delivery(
         close_timeout_s=config.shutdown_timeout_s,
         **limits,
     )
-    return Delivery(guarded, threaded, find_loss, report)
+    return Delivery(guarded, threaded, report)
 
 
 def _attach_catch_ups(

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from math import inf
 
-from logflume.guard import call_guarded
 from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.guarded_sink import GuardedSink
 from logflume.pipeline.threaded import Threaded
@@ -23,8 +22,7 @@ class Delivery:
 
     Args:
         guarded: The guarded sink.
-        front: What to write to: the guarded sink, or what gives it a thread of its own.
-        find_loss: Returns what another process has removed of the sink's output, if anything.
+        threaded: Gives it a thread of its own; None: it is called on the worker's thread.
         report: Called with (component, status, reason) on the first loss.
 
     Attributes:
@@ -35,17 +33,14 @@ class Delivery:
     def __init__(
         self,
         guarded: GuardedSink,
-        front: GuardedSink | Threaded,
-        find_loss: Callable[[], str | None],
+        threaded: Threaded | None,
         report: Callable[[str, str, str], None],
     ) -> None:
         self.name = guarded.name
         self.counters = guarded.counters
         self._guarded = guarded
-        self._front = front
-        self._background = front if isinstance(front, Threaded) else None
+        self._threaded = threaded
         self._flushed_at_s = time.monotonic()
-        self._find_loss = find_loss
         self._report = report
         self._has_reported = False
 
@@ -56,22 +51,22 @@ class Delivery:
             events: The batch.
             size_bytes: About how much memory the texts and arrays in it take, at most.
         """
-        if self._background is not None:
-            self._background.write(events, size_bytes)
+        if self._threaded is not None:
+            self._threaded.write(events, size_bytes)
         else:
             self._guarded.write(events)
 
     @property
     def due_at_s(self) -> float:
         """When `tick` has something to do, by `time.monotonic`; 0 while the sink fails."""
-        if self._background is not None:
+        if self._threaded is not None:
             return inf
         has_fault = self._guarded.fault is not None
         return 0.0 if has_fault else self._flushed_at_s + self._guarded.flush_every_s
 
     def tick(self) -> None:
         """Retry and flush when it is time to. A sink with a thread of its own does so there."""
-        if self._background is not None:
+        if self._threaded is not None:
             return
         self._guarded.retry()
         if time.monotonic() - self._flushed_at_s >= self._guarded.flush_every_s:
@@ -79,7 +74,7 @@ class Delivery:
 
     def flush(self) -> None:
         """Flush a sink on the worker's thread; one with a thread of its own is left to `drain`."""
-        if self._background is not None:
+        if self._threaded is not None:
             return
         until_s = time.monotonic() + FLUSH_CATCH_UP_S
         self._flush()
@@ -88,12 +83,12 @@ class Delivery:
 
     def drain(self, timeout_s: float) -> bool:
         """Wait until everything written so far can be read; False if it can't be in time."""
-        if self._background is None:
+        if self._threaded is None:
             return self._guarded.is_up_to_date
         until_s = time.monotonic() + timeout_s
-        done = self._background.drain(timeout_s)
+        done = self._threaded.drain(timeout_s)
         while done and self._guarded.is_catching_up and time.monotonic() < until_s:
-            done = self._background.drain(max(0.0, until_s - time.monotonic()))
+            done = self._threaded.drain(max(0.0, until_s - time.monotonic()))
         return done and self._guarded.is_up_to_date
 
     def use_catch_up(self, catch_up: CatchUp, first_attempt: int) -> None:
@@ -125,8 +120,7 @@ class Delivery:
     @property
     def loss(self) -> str | None:
         """What another process has removed of the sink's output; None if nothing."""
-        loss = call_guarded(self._find_loss)
-        return loss if isinstance(loss, str) else None
+        return self._guarded.loss
 
     @property
     def is_whole(self) -> bool:
@@ -139,7 +133,7 @@ class Delivery:
 
     def close(self) -> None:
         """Close the sink and its thread."""
-        self._front.close()
+        (self._threaded or self._guarded).close()
 
     def _flush(self) -> None:
         self._guarded.flush()

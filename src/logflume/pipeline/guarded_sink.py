@@ -15,7 +15,7 @@ from logflume.pipeline.counters import Counters
 from logflume.protocols import Event, Sink, is_journal
 from logflume.values.snapshot import memory_bytes
 
-__all__ = ["CATCH_UP_S", "GuardedSink"]
+__all__ = ["GuardedSink"]
 
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 30.0
@@ -196,6 +196,12 @@ class GuardedSink:
     def is_journal(self) -> bool:
         """Whether the sink is the journal, from which all others can be rebuilt."""
         return is_journal(self._sink)
+
+    @property
+    def loss(self) -> str | None:
+        """What another process has removed of the sink's output; None if nothing."""
+        loss = call_guarded(getattr, self._sink, "loss", None)
+        return loss if isinstance(loss, str) else None
 
     @property
     def flush_every_s(self) -> float:

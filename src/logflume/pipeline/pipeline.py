@@ -14,7 +14,7 @@ from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.records import Record, StepAndMode
 from logflume.pipeline.worker import Worker
 
-__all__ = ["Continued", "Pipeline", "Report", "Status"]
+__all__ = ["Pipeline", "Report", "Status"]
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -76,16 +76,6 @@ class Status(msgspec.Struct, kw_only=True):
     duration_s: float | None = None
 
 
-class Continued(msgspec.Struct, frozen=True):
-    """What a worker process that has ended did of the attempt that a pipeline continues.
-
-    Attributes:
-        events: Events that it wrote.
-    """
-
-    events: int
-
-
 class Pipeline:
     """Moves records from the process's buffer to the sinks, on one worker thread.
 
@@ -96,7 +86,8 @@ class Pipeline:
         source: Where its records come from.
         opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
         started_ns: When the attempt started, in nanoseconds since 1970.
-        continued: What it continues; None: it starts an attempt, with the event `run_started`.
+        earlier_events: Events of the attempt that a killed worker process has written; None:
+            the pipeline starts the attempt, with the event `run_started`.
 
     Attributes:
         has_died: Whether its process ended on its own: never, as it is the present one.
@@ -112,14 +103,14 @@ class Pipeline:
         source: RecordSource,
         opening: Callable[[], dict[str, Any]] | None,
         started_ns: int,
-        continued: Continued | None = None,
+        earlier_events: int | None = None,
     ) -> None:
         self._worker = worker
         self._chain = chain
         self._deliveries = deliveries
         self._source = source
         self._opening = opening
-        self._continued = continued
+        self._earlier_events = earlier_events
         self._started_ns = started_ns
         self._duration_s: float | None = None
 
@@ -187,7 +178,7 @@ class Pipeline:
 
     def _report(self) -> Report:
         dropped = dict(self._worker.dropped)
-        earlier = 0 if self._continued is None else self._continued.events
+        earlier = self._earlier_events or 0
         written = earlier + self._worker.finished
         return Report(
             accepted=written + sum(dropped.values()),
@@ -209,7 +200,7 @@ class Pipeline:
         return counts
 
     def _open(self) -> None:
-        if self._opening is not None and self._continued is None:
+        if self._opening is not None and self._earlier_events is None:
             self._emit("run_started", self._opening(), self._started_ns, (None, None))
 
     def _finish(self, ending: dict[str, Any] | None, drained_by_s: float) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from logflume.events.reserved import EventBase
+from logflume.events.reserved import RESERVED_NAMES
 from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.compact_numbers import compact_number, compact_percent
 from logflume.terminal.console_fields import histogram_details
@@ -116,7 +116,6 @@ _BEFORE_LOSS = 0.5
 """The place of the reward functions: between the reward, which they add up to, and the loss."""
 
 _VALUE = attrgetter("value")
-_RESERVED = frozenset(EventBase.__struct_fields__)
 
 
 def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
@@ -158,7 +157,7 @@ def _shown_fields(names: tuple[str, ...]) -> list[tuple[str, _Shown]]:
 @lru_cache(maxsize=1024)
 def _shown(name: str) -> _Shown | None:
     """Return how a metric is shown; None if it isn't."""
-    if name in _RESERVED or _HIDDEN.fullmatch(name):
+    if name in RESERVED_NAMES or _HIDDEN.fullmatch(name):
         return None
     label, importance, place = _rank(name)
     return _Shown(_fitting(escape(label)), importance, place)

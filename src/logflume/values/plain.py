@@ -12,8 +12,6 @@ from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-import orjson
-
 from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.values.arrays import NumberList
 from logflume.values.snapshot import PendingArray, key_text, snapshot, unique_name
@@ -183,20 +181,7 @@ def valid_text(text: str) -> str:
 
 def json_text(value: Any) -> str:
     """Return a plain value as compact JSON text; NaN and infinities become strings."""
-    if type(value) is dict and all(map(_is_simple, value.values())):
-        return orjson.dumps(value).decode()
     return json.dumps(json_writable(value), ensure_ascii=False, separators=(",", ":"))
-
-
-def _is_simple(value: Any) -> bool:
-    """Whether `orjson`, which is faster, writes a value unchanged."""
-    kind = type(value)
-    return (
-        kind is bool
-        or (kind is int and -(2**63) <= value < 2**63)
-        or (kind is float and math.isfinite(value))
-        or (kind is str and value.isascii())
-    )
 
 
 def json_writable(value: Any) -> Any:

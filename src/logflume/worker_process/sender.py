@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
@@ -44,13 +44,6 @@ TORCH_INTERVAL_S = 2.0
 """How often the readings of torch's allocator are sent, in seconds."""
 
 
-class _Batch(NamedTuple):
-    """A batch that was sent."""
-
-    encoded: bytes
-    records: int
-
-
 class Sender:
     """Sends what the buffer holds at least every `flush_interval_s`, and at once when woken.
 
@@ -74,7 +67,7 @@ class Sender:
         self._connection = connection
         self._interval_s = flush_interval_s
         self._taken = 0
-        self._unwritten: deque[_Batch] = deque()
+        self._unwritten: deque[bytes] = deque()
         self._unwritten_bytes = 0
         self._unwritten_lock = threading.Lock()
         self._is_waiting_for_room = False
@@ -99,7 +92,7 @@ class Sender:
         self.unwritten_seq = seq
         with self._unwritten_lock:
             for _ in range(batches):
-                self._unwritten_bytes -= len(self._unwritten.popleft().encoded)
+                self._unwritten_bytes -= len(self._unwritten.popleft())
         if self._is_waiting_for_room:
             self._buffer.wake.set()
 
@@ -112,7 +105,7 @@ class Sender:
 
     def unwritten_items(self) -> list[RecordColumns | Dropped]:
         """Return what the worker process has not written, in order."""
-        return [item for batch in self._unwritten for item in unpack(decode(batch.encoded)[1])]
+        return [item for batch in self._unwritten for item in unpack(decode(batch)[1])]
 
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
         self._guarded(lambda: self._open(opening))
@@ -160,10 +153,9 @@ class Sender:
             packed = [("dropped", count_records(items), UNREADABLE)]
         step_and_mode = to_plain(CHANNELS.step_and_mode)
         encoded = encode(("records", packed, step_and_mode, CHANNELS.total_steps))
-        records = count_packed(packed)
-        self.sent += records
+        self.sent += count_packed(packed)
         with self._unwritten_lock:
-            self._unwritten.append(_Batch(encoded, records))
+            self._unwritten.append(encoded)
             self._unwritten_bytes += len(encoded)
         self._connection.send_encoded(encoded)
 
