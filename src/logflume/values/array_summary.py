@@ -124,8 +124,21 @@ def _count(xp: Any, buckets: Any) -> Any:
 
 
 def summarize_values(values: Sequence[Any], shape: Iterable[Any], dtype: Any) -> dict[str, Any]:
-    """Return the same summary of numbers in a list, of an array with this shape and type."""
-    import numpy
-
-    summary = summarize_array(numpy, numpy.array(values, float))()
-    return {**summary, **describe_shape(shape, dtype)}
+    """Return the same summary of numbers in a list: where NumPy is not loaded."""
+    finite = [float(value) for value in values if math.isfinite(value)]
+    head = {**describe_shape(shape, dtype), "nonfinite": len(values) - len(finite)}
+    counts = [0] * BUCKETS
+    if not finite:
+        return {**head, **dict.fromkeys(("min", "max", "mean", "std")), "histogram": counts}
+    low, high = min(finite), max(finite)
+    largest = max(abs(low), abs(high))
+    scale = 1 / _SCALE if largest > _VAST else _SCALE if largest < _TINY else 1.0
+    scaled = [value * scale for value in finite]
+    start, width = low * scale, high * scale - low * scale or 1.0
+    # Rounding may put the mean of equal values just outside of their range.
+    mean = min(max(math.fsum(scaled) / len(scaled), start), high * scale)
+    std = math.sqrt(math.fsum((value - mean) ** 2 for value in scaled) / len(scaled))
+    for value in scaled:
+        counts[min(int((value - start) / width * BUCKETS), BUCKETS - 1)] += 1
+    numbers = {"min": low, "max": high, "mean": mean / scale, "std": std / scale}
+    return {**head, **numbers, "histogram": counts}
