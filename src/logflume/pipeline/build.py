@@ -64,7 +64,7 @@ class KindStore:
 
 
 WORKER_PROCESS_QUEUE = 8_192
-"""Default queue size, in events, of a sink with a thread of its own in a worker process."""
+"""Default size, in events, of the queue of a sink with its own thread in a worker process."""
 
 WORKER_PROCESS_QUEUE_BYTES = 32 * 2**20
 """Memory limit of such a queue, in bytes."""
@@ -252,7 +252,7 @@ def _build_delivery(
     if queue is not None:
         limits |= {"size": queue.size, "when_full": queue.when_full}
     if has_journal and not is_journal(sink):
-        # A second report would be about the events of the first.
+        # Reported once.
         limits["on_gap"] = cache(partial(report, name, "limited", _QUEUE_IS_FULL))
     threaded = Threaded(
         guarded,
@@ -272,7 +272,7 @@ def _attach_catch_ups(
     run: RunInfo,
     full_attempts: Mapping[str, int],
 ) -> None:
-    """Let every sink get its missing events from the journal, the first delivery."""
+    """Let every other sink get its missing events from the journal, which is the first delivery."""
     journal = sinks[deliveries[0].name] if deliveries else None
     if not is_journal(journal) or not isinstance(journal, Journal):
         return

@@ -49,7 +49,7 @@ class Delivery:
 
         Args:
             events: The batch.
-            size_bytes: About how much memory the texts and arrays in it take, at most.
+            size_bytes: Approximate memory of the texts and arrays in it, at most.
         """
         if self._threaded is not None:
             self._threaded.write(events, size_bytes)
@@ -58,14 +58,14 @@ class Delivery:
 
     @property
     def due_at_s(self) -> float:
-        """When `tick` has something to do, by `time.monotonic`; 0 while the sink fails."""
+        """When `tick` next has something to do, by `time.monotonic`; 0 while the sink fails."""
         if self._threaded is not None:
             return inf
         has_fault = self._guarded.fault is not None
         return 0.0 if has_fault else self._flushed_at_s + self._guarded.flush_every_s
 
     def tick(self) -> None:
-        """Retry and flush when it is time to. A sink with a thread of its own does so there."""
+        """Retry and flush if it is time. A sink with a thread of its own does so there."""
         if self._threaded is not None:
             return
         self._guarded.retry()
@@ -82,7 +82,7 @@ class Delivery:
             self._flush()
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait until everything written so far can be read; False if it can't be in time."""
+        """Wait until everything written so far can be read; False if it can't, or not in time."""
         if self._threaded is None:
             return self._guarded.is_up_to_date
         until_s = time.monotonic() + timeout_s
@@ -95,8 +95,8 @@ class Delivery:
         """Let the sink catch up from the journal, now and whenever it has missed something.
 
         Args:
-            catch_up: What it gets from there.
-            first_attempt: The first attempt of which it may lack something.
+            catch_up: The catch-up.
+            first_attempt: The first attempt that may be incomplete in the sink.
         """
         catch_up.include_earlier(first_attempt)
         self._guarded.catch_up = catch_up
@@ -108,7 +108,7 @@ class Delivery:
 
     @property
     def fault(self) -> str | None:
-        """The sink's present fault; None if it has none."""
+        """The sink's current fault; None if it has none."""
         return self._guarded.fault
 
     def report_loss(self) -> None:
@@ -128,7 +128,7 @@ class Delivery:
         return self._guarded.is_up_to_date and self.counters.is_whole and self.loss is None
 
     def has_all(self, events: int) -> bool:
-        """Whether the sink has every event of this attempt, of whatever type."""
+        """Whether the sink has every event of this attempt, of any type."""
         return self.is_whole and self.counters.is_all(events)
 
     def close(self) -> None:

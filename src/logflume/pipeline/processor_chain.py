@@ -26,7 +26,7 @@ class NamedProcessor(NamedTuple):
 
 
 class _LoggerName(str):
-    """The name of a logger, with what processors of structlog use of one of Python's logging."""
+    """The name of a logger, with what structlog's processors use of a standard-library logger."""
 
     __slots__ = ()
 
@@ -38,7 +38,7 @@ class _LoggerName(str):
         return str(self)
 
     def getEffectiveLevel(self) -> int:  # noqa: N802 - named as in Python's logging
-        """Return 0: the call was let through."""
+        """Return 0: the level of the call was already checked."""
         return 0
 
 
@@ -85,7 +85,7 @@ class ProcessorChain:
     def run_in_caller(
         self, logger: Any, method_name: str, event_dict: dict[str, Any]
     ) -> dict[str, Any]:
-        """Do what `run` does, as one processor of structlog.
+        """Run the chain as one processor of structlog.
 
         Raises:
             structlog.DropEvent: A processor dropped the event.
@@ -108,8 +108,8 @@ class ProcessorChain:
     ) -> dict[str, Sequence[Any]] | list[dict[str, Any]]:
         """Return event dicts, given by column, after all processors.
 
-        They are one by one from the first processor on that needs them so, without those that one
-        dropped.
+        The result is a list of event dicts, without dropped ones, if a processor needs them one by
+        one.
         """
         for index, step in enumerate(self._steps):
             if step.event_types is not None and columns["event"][0] not in step.event_types:
