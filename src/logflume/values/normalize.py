@@ -64,7 +64,7 @@ class Normalizer:
             mode, and the first time that a limit is exceeded.
 
     Attributes:
-        seq: `seq` of the next event.
+        seq: The `seq` of the next event.
         kinds: Kinds of the undeclared fields seen so far, by event type.
         has_new_kinds: Whether a kind was added since this was last set to False.
         misfits: Number of values kept in `extras` because they didn't fit their column.
