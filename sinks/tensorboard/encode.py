@@ -46,9 +46,10 @@ class Encoder:
 
     Events of an earlier attempt, added by the catch-up, come first and belong to its curves.
 
-    The records of a step are written when it is over: several events of it are one point. Only the
-    last of them has positions, those of all its events. So after a kill exactly the events that are
-    not shown are added from the journal, once `drop_unfinished` has removed what has no position.
+    The records of a step are written when it is over, because its events are one point. Only the
+    last of these records has positions, those of all events of the step. So after a kill exactly
+    the events that are not shown are added from the journal, once `drop_unfinished` has removed the
+    records without a position.
 
     Args:
         run_id: Id of the run.
@@ -80,7 +81,7 @@ class Encoder:
 
     @property
     def unwritten(self) -> int:
-        """Number of events of the present step that are in no record yet."""
+        """Number of events of the current step that are in no record yet."""
         return self._open.unwritten
 
     def copy(self) -> Encoder:
@@ -126,7 +127,7 @@ class Encoder:
         return records
 
     def end_step(self) -> bytes:
-        """Return the records of what is not written yet; empty if that is nothing."""
+        """Return the records of everything that is not written yet; empty if there is nothing."""
         if not self._open.unwritten:
             return b""
         position, seqs = self._open.position, self._open.seqs
@@ -163,7 +164,7 @@ class Encoder:
         return self._step is not None or self.attempt == 0
 
     def _add(self, event: Event) -> bool:
-        """Add what TensorBoard shows for an event to the present step; return whether it does."""
+        """Add what TensorBoard shows of an event to the current step; False if that is nothing."""
         event_type = event["event"]
         if event_type == "run_started":
             self._session.start(event, _time(event["timestamp"]))
@@ -181,7 +182,7 @@ class Encoder:
         return bool(summary)
 
     def _add_values(self, event: Event) -> bool:
-        """Add the numbers of an event, and what else it has to show."""
+        """Add the numbers and visuals of an event."""
         summary = _curves(event)
         if summary:
             self._panels.note(event)

@@ -48,7 +48,7 @@ def histogram(tag: str, values: Sequence[float | None]) -> bytes:
 
 
 def _finite(values: Sequence[float | None]) -> Sequence[float]:
-    # One check of the sum instead of many: if it is finite, so is every value.
+    # One check instead of many: if the sum is finite, so is every value.
     if are_floats(values) and isfinite(sum(values)):  # type: ignore[arg-type]
         return values  # type: ignore[return-value]
     return [float(value) for value in values if value is not None and isfinite(value)]

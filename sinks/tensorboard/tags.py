@@ -12,7 +12,7 @@ The event type gives the prefix of a tag. TensorBoard groups tags by the part be
 | other        | any           | `<event>/<field>` | `eval/<event>/<field>` |
 
 TensorBoard opens the first groups of a run. `generation`, `rank` and the other numbers of `reward`
-are no groups of their own, so that these are `rewards` and, if there are evaluations, `eval`.
+have no groups of their own, so that the first ones are `rewards` and, with evaluations, `eval`.
 
 The points of `system` events are also at `system_by_second/<field>`, where the step is the time in
 seconds since the run began: they are more frequent than steps, and TensorBoard's default loader
@@ -36,7 +36,7 @@ from logflume.events.reserved import RESERVED_NAMES
 __all__ = ["BY_SECOND", "mode_tag", "prefix_of", "tag_of"]
 
 BY_SECOND = "system_by_second"
-"""The prefix of `system` events by the time."""
+"""The prefix of `system` events by time."""
 
 _WITHOUT_MODE = frozenset({"system", BY_SECOND, "checkpoint"})
 _WITHIN_MODE = frozenset({"generation", "rank", "reward"})
@@ -109,7 +109,7 @@ def prefix_of(event_type: str, mode: str | None) -> str:
 
 
 def _is_drawn(event_type: str, field: str) -> bool:
-    """Whether a field has a curve. What users name is theirs: only declared types are concerned."""
+    """Whether a field has a curve. All numbers of a user's own event types have one."""
     if event_type not in CATALOGUE and event_type != BY_SECOND:
         return True
     is_weight = event_type == "reward" and field.startswith(_WEIGHTS)
