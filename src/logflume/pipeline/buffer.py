@@ -66,7 +66,7 @@ class Buffer:
     Args:
         size: Maximum number of records; threads that race may exceed it by a few.
         when_full: What to do when it is full.
-        block_timeout_s: The longest that a call waits for room, in seconds.
+        block_timeout_s: Maximum time that a call waits for room, in seconds.
         max_bytes: Maximum memory of texts and arrays. An empty buffer takes any record.
 
     Attributes:
@@ -80,13 +80,7 @@ class Buffer:
         block_timeout_s: float = 0.0,
         max_bytes: float = inf,
     ) -> None:
-        self.wake = Wakeup()
-        self._items: deque[BufferItem] = deque()
-        self._bytes = 0
-        self._room = threading.Condition()
-        self._open_gap: Dropped | None = None
-        self._stalled = False
-        self._starter: Callable[[], None] | None = None
+        self._reset()
         self.configure(size, when_full, block_timeout_s, max_bytes)
 
     def __len__(self) -> int:
@@ -108,14 +102,14 @@ class Buffer:
         """Change the limits and the policy, and keep the content.
 
         Args:
-            size: Records it holds.
+            size: Maximum number of records.
             when_full: What to do when it is full.
-            block_timeout_s: The longest that a call waits for room, in seconds.
-            max_bytes: Memory of texts and arrays that it holds.
+            block_timeout_s: Maximum time that a call waits for room, in seconds.
+            max_bytes: Maximum memory of texts and arrays.
             on_dropped: Called for each new record that is dropped, with the number of consecutive
                 ones.
         """
-        self._starter = None
+        self._starter: Callable[[], None] | None = None
         self._on_dropped = on_dropped
         self._consumer_id = 0
         self._size = size
@@ -206,10 +200,10 @@ class Buffer:
 
     def _reset(self) -> None:
         self.wake = Wakeup()
-        self._items = deque()
+        self._items: deque[BufferItem] = deque()
         self._bytes = 0
         self._room = threading.Condition()
-        self._open_gap = None
+        self._open_gap: Dropped | None = None
         self._stalled = False
 
     def _has_room(self, size_bytes: int) -> bool:

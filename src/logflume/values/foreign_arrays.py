@@ -134,7 +134,7 @@ def _read(value: Any) -> Any:
                 return result
         elif first_error is None:
             first_error = result.error
-    raise first_error or TypeError("no NumPy to read it with")
+    raise first_error or TypeError("it can only be read with NumPy, which is not loaded")
 
 
 def _count(value: Any) -> int | None:
@@ -170,7 +170,7 @@ def _as_scalar(value: Any) -> Any:
 def _checked(value: Any, read: Callable[[], Any]) -> Any:
     values = read()
     if type(values) is type(value):
-        raise TypeError(f"its values are another {type_name(value)}")
+        raise TypeError(f"reading it returns another {type_name(value)}")
     return values
 
 
@@ -209,7 +209,7 @@ def _by_numpy(value: Any) -> Any:
 
 def _checked_array(values: Any) -> Any:
     if not isinstance(values, sys.modules["numpy"].ndarray):
-        raise TypeError(f"its array is a {type_name(values)}")
+        raise TypeError(f"reading it as an array returns {type_name(values)}")
     return values
 
 

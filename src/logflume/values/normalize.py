@@ -96,26 +96,6 @@ class Normalizer:
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event and increment `seq`."""
         event_dict.pop(STEP_AND_MODE, None)
-        event = self._finish(event_dict)
-        self.seq += 1
-        return event
-
-    def finish_columns(self, columns: Mapping[str, Sequence[Any]]) -> EventColumns | None:
-        """Return finished events by column; None if they must be finished one by one.
-
-        Args:
-            columns: The columns of at least one event dict.
-        """
-        event_type = columns["event"][0]
-        if event_type not in CATALOGUE and event_type not in self.kinds:
-            return None
-        head = {**self._head, "seq": self.seq}
-        finished = finish_columns(columns, head, self.kinds.get(event_type, {}))
-        if finished is not None:
-            self.seq += len(finished)
-        return finished
-
-    def _finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         extras = plain_mapping(event_dict.get("extras"))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
@@ -144,7 +124,23 @@ class Normalizer:
             event["extras"] = json_text(kept)
         if nonfinite:
             event["nonfinite"] = nonfinite
+        self.seq += 1
         return event
+
+    def finish_columns(self, columns: Mapping[str, Sequence[Any]]) -> EventColumns | None:
+        """Return finished events by column; None if they must be finished one by one.
+
+        Args:
+            columns: The columns of at least one event dict.
+        """
+        event_type = columns["event"][0]
+        if event_type not in CATALOGUE and event_type not in self.kinds:
+            return None
+        head = {**self._head, "seq": self.seq}
+        finished = finish_columns(columns, head, self.kinds.get(event_type, {}))
+        if finished is not None:
+            self.seq += len(finished)
+        return finished
 
     def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
         name = plain(fields.get("event"))

@@ -161,4 +161,4 @@ def _numbers(values: Any) -> Iterator[float]:
         yield float("nan") if values is None else values
     else:
         text = f"{values!r:.60}" if isinstance(values, str) else type_name(values)
-        raise TypeError(f"{text} is no number")
+        raise TypeError(f"{text} is not a number")
