@@ -83,6 +83,14 @@ class Buffer:
         self._reset()
         self.configure(size, when_full, block_timeout_s, max_bytes)
 
+    def _reset(self) -> None:
+        self.wake = Wakeup()
+        self._items: deque[BufferItem] = deque()
+        self._bytes = 0
+        self._room = threading.Condition()
+        self._open_gap: Dropped | None = None
+        self._stalled = False
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -197,14 +205,6 @@ class Buffer:
         """Make everyone in `wait_for` check again."""
         with self._room:
             self._room.notify_all()
-
-    def _reset(self) -> None:
-        self.wake = Wakeup()
-        self._items: deque[BufferItem] = deque()
-        self._bytes = 0
-        self._room = threading.Condition()
-        self._open_gap: Dropped | None = None
-        self._stalled = False
 
     def _has_room(self, size_bytes: int) -> bool:
         if len(self._items) >= self._size:
