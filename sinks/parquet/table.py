@@ -107,8 +107,8 @@ class TypeTable:
     Args:
         event_type: Name of the event type.
         folder: The folder of its parts.
-        staging: Where parts are written before readers see them.
-        max_tiny: How many tiny parts are left alone.
+        staging: The folder in which parts are written before readers see them.
+        max_tiny: Number of tiny parts that are left alone.
     """
 
     def __init__(

@@ -54,8 +54,8 @@ class Encoder:
     Args:
         run_id: Id of the run.
         texts_per_step: Maximum number of completions shown for a step and mode.
-        attempt: The attempt of the next event, as far as it is known.
-        started_s: When the run began, in seconds since 1970; None until an event says so.
+        attempt: The attempt of the next event, if known.
+        started_s: When the run began, in seconds since 1970; None before the first event.
         folder: The run's folder, for its images.
 
     Attributes:

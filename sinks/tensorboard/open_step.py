@@ -92,7 +92,7 @@ class OpenStep:
         self._curves[tag] = self._note(event, summary)
 
     def add(self, event: Event, summary: bytes) -> None:
-        """Add an event that is shown by itself."""
+        """Add an event that is shown on its own."""
         self._others.append(self._note(event, summary))
 
     def add_visuals(self, event: Event, visuals: Iterable[Visual], is_added: bool) -> None:

@@ -120,7 +120,7 @@ class TensorBoardSink:
         return scan_event_files(path, run)
 
     def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
-        """Yield the events of which TensorBoard shows something at a known step."""
+        """Yield the events that TensorBoard shows at a known step."""
         for event in events:
             self._encoder.records(event)
             if self._encoder.shows_last and self._encoder.knows_step:

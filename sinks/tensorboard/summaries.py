@@ -69,7 +69,7 @@ def histogram_of_counts(
     """Return the histogram of an array's summary, as `logflume.values.array_summary` makes it.
 
     Returns:
-        A serialized `Summary` with one value; an empty one if the numbers are not such a summary.
+        A serialized `Summary` with one value; an empty one if the numbers are no summary.
     """
     numbers = (low, high, mean, std, *counts)
     if not are_floats(numbers) or not all(map(isfinite, numbers)) or low > high:

@@ -23,7 +23,7 @@ have the numbers of the `evaluation`, which are the trainer's.
 
 The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
 The reserved names of an event (`seq`, `step` …) have no tag. Nor do counters and other numbers
-whose curve says nothing (`num_tokens`, `global_step`, `rewards/*/n`), and the numbers of event
+whose curve is meaningless (`num_tokens`, `global_step`, `rewards/*/n`), and the numbers of event
 types that are texts, lists or reports: `model_output`, `tokens`, `run_started`, `run_finished`,
 `summary`, `message`, `pipeline`, `exception`, `alert` (whose values are of different metrics).
 """

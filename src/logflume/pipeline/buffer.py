@@ -261,7 +261,7 @@ class Buffer:
 
 
 class RecordSource(Protocol):
-    """The loggers, as far as the pipeline that they feed knows them.
+    """The loggers of a process, as its pipeline sees them.
 
     Attributes:
         buffer: The buffer in which log calls put their records.

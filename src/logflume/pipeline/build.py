@@ -215,7 +215,7 @@ def _locate(run: RunInfo, pattern: str) -> Path:
     Raises:
         RunError: It is in the run's folder, and a link leads there.
     """
-    # `..` is removed first: what is checked is what is opened.
+    # `..` is removed first, so that the path that is checked is the one that is opened.
     path, folder = (Path(os.path.normpath(one)) for one in (run.expand(pattern), run.folder))
     if not is_inside(folder, path):
         return path.resolve() if path.is_symlink() else path

@@ -27,7 +27,7 @@ class Delivery:
 
     Attributes:
         name: Name of the sink in the configuration.
-        counters: What became of its events.
+        counters: The counts of its events.
     """
 
     def __init__(

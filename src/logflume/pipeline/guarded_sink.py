@@ -175,9 +175,9 @@ class GuardedSink:
         report: Called with (component, status, reason).
 
     Attributes:
-        counters: What became of its events.
+        counters: The counts of its events.
         fault: The sink's current fault as text; None if it has none.
-        catch_up: What the sink gets from the journal; None without a journal.
+        catch_up: The catch-up from the journal; None without a journal.
     """
 
     def __init__(self, name: str, sink: Sink, report: Callable[[str, str, str], None]) -> None:
@@ -236,7 +236,7 @@ class GuardedSink:
         Args:
             first: The first of them.
             last: The last of them; this is called before the events that follow are written.
-            count: How many.
+            count: Their number.
         """
         self.counters.drop(count, "queue_full")
         if self.catch_up is not None:

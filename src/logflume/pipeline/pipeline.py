@@ -83,7 +83,7 @@ class Pipeline:
         worker: The worker.
         chain: Its processor chain.
         deliveries: Its deliveries.
-        source: Where its records come from.
+        source: The source of its records.
         opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
         started_ns: When the attempt started, in nanoseconds since 1970.
         earlier_events: Events of the attempt that a killed worker process has written; None:

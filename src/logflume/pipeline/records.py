@@ -137,7 +137,7 @@ class Dropped:
 
     Attributes:
         count: Number of records.
-        reason: Why they were dropped.
+        reason: The reason for dropping them.
         size_bytes: 0.
     """
 

@@ -140,7 +140,7 @@ class Threaded:
     def close(self) -> None:
         """Write what is queued, close the sink and end the thread.
 
-        What is still queued after `close_timeout_s` is dropped and counted.
+        Events still queued after `close_timeout_s` are dropped and counted.
         """
         with self._changed:
             self._stopping = True

@@ -80,7 +80,7 @@ class Worker:
     """The thread behind the buffer.
 
     Args:
-        source: Where the records come from.
+        source: The source of the records.
         chain: The processor chain.
         normalizer: Finishes and numbers the events.
         router: Sorts the finished events by delivery.

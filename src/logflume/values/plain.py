@@ -220,7 +220,7 @@ def note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
 
 
 def _is_finite(values: list[Any]) -> bool:
-    """Whether all numbers of a list are finite, in one check; False if that can't tell."""
+    """Whether all numbers of a list are finite, in one check; False if that is inconclusive."""
     try:
         return math.isfinite(sum(filter(None, values)))
     except (TypeError, OverflowError):  # texts, or a very large integer

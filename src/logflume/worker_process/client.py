@@ -46,7 +46,7 @@ it."""
 def start_message(
     config: Config, run: RunInfo, state: RunState, process_id: int, columns: int | None
 ) -> Message:
-    """Return the message that says what to build.
+    """Return the message `start`, which describes the pipeline to build.
 
     Args:
         config: The checked configuration; its components are named, not objects.

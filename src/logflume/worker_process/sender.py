@@ -51,7 +51,7 @@ class Sender:
     writes the rest.
 
     Args:
-        buffer: Where the records come from.
+        buffer: The source of the records.
         connection: The pipes.
         flush_interval_s: Maximum time that a record waits for its turn, in seconds.
 

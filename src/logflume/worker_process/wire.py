@@ -204,7 +204,7 @@ class Connection:
     """One end of the two pipes. Any thread may send; one receives.
 
     A message is written with one system call, and usually read with one: at each, a thread releases
-    the interpreter's lock and has to wait for it again.
+    the interpreter's lock and must wait for it again.
 
     Args:
         incoming: Descriptor of the pipe that the other process writes to.
@@ -266,7 +266,7 @@ class Connection:
         return self._missing_bytes() <= 0
 
     def _missing_bytes(self) -> int:
-        """Return the number of bytes that the first message still needs, as far as known."""
+        """Return the number of bytes known to be missing from the first message."""
         is_known = len(self._received) >= _LENGTH.size
         return (self._end() if is_known else _LENGTH.size) - len(self._received)
 
