@@ -69,15 +69,14 @@ def spawn(locks: Sequence[int]) -> WorkerChild:
     Raises:
         OSError: The system can't start a process now.
     """
-    with ExitStack() as on_error, ExitStack() as always:
+    with ExitStack() as on_error:
         to_child, to_parent = _pipe(on_error, _PIPE_BYTES), _pipe(on_error)
-        inherited = [to_child[0], to_parent[1], *_duplicates(locks, always)]
         process = subprocess.Popen(
             [sys.executable, "-P", str(_SCRIPT), str(to_child[0]), str(to_parent[1])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=None if _is_open(2) else subprocess.DEVNULL,
-            pass_fds=inherited,
+            pass_fds=[to_child[0], to_parent[1], *locks],
             start_new_session=True,
             env={**_ALLOCATORS, **os.environ},
         )
@@ -100,17 +99,6 @@ def _pipe(on_error: ExitStack, size_bytes: int | None = None) -> tuple[int, int]
         with suppress(OSError):  # the user's pipes have reached their limit
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, size_bytes)
     return reading, writing
-
-
-def _duplicates(descriptors: Sequence[int], stack: ExitStack) -> list[int]:
-    """Return descriptors that can be inherited: 0 to 2 become the child's own streams."""
-    found = []
-    for descriptor in descriptors:
-        if descriptor <= 2:
-            descriptor = above_standard_streams(os.dup(descriptor))
-            stack.callback(os.close, descriptor)
-        found.append(descriptor)
-    return found
 
 
 def _is_open(descriptor: int) -> bool:
