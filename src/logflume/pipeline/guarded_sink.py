@@ -49,7 +49,7 @@ _PASSING = (OSError, MemoryError, ImportError)
 
 
 def _is_passing_shortage(error: BaseException) -> bool:
-    if isinstance(error, ImportError):  # a library that is loaded late, and can't be mapped
+    if isinstance(error, ImportError):  # a library that is loaded late can't be mapped
         return not isinstance(error, ModuleNotFoundError)
     return is_shortage(error)
 
