@@ -27,7 +27,7 @@ from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.guarded_sink import GuardedSink
 from logflume.pipeline.pipeline import Pipeline
-from logflume.pipeline.processor_chain import NamedProcessor, ProcessorChain
+from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.threaded import Threaded
 from logflume.pipeline.worker import Worker
@@ -223,14 +223,14 @@ def _locate(run: RunInfo, pattern: str) -> Path:
     return path
 
 
-def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> NamedProcessor:
+def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> tuple[str, Any]:
     factory = find_processor(entry)
     if factory is None:
-        return NamedProcessor(getattr(entry, "__name__", type(entry).__name__), entry)
+        return getattr(entry, "__name__", type(entry).__name__), entry
     name, options = split_entry(entry)
     if isinstance(factory, type):
-        return NamedProcessor(name, build(factory, options, injected, f"{where}.{name}"))
-    return NamedProcessor(name, factory)
+        return name, build(factory, options, injected, f"{where}.{name}")
+    return name, factory
 
 
 def _build_delivery(

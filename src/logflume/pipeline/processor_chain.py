@@ -12,17 +12,10 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.protocols import ClosableProcessor, ColumnProcessor, Processor
 from logflume.values.columnar import rows
 
-__all__ = ["NamedProcessor", "ProcessorChain"]
+__all__ = ["ProcessorChain"]
 
 Report = Callable[[str, str, str], None]
 """Called with component, status and reason of a fault."""
-
-
-class NamedProcessor(NamedTuple):
-    """A processor and its name in the configuration."""
-
-    name: str
-    process: Processor
 
 
 class _LoggerName(str):
@@ -58,16 +51,16 @@ class ProcessorChain:
     `event_types`; see `logflume.protocols.Processor`.
 
     Args:
-        processors: The processors, in order.
+        processors: The processors, in order, each after its name in the configuration.
         report: Called with (component, status, reason) on a processor's first fault.
 
     Attributes:
         failed: Number of calls that raised, by processor name.
     """
 
-    def __init__(self, processors: Sequence[NamedProcessor], report: Report) -> None:
+    def __init__(self, processors: Sequence[tuple[str, Processor]], report: Report) -> None:
         self.failed: Counter[str] = Counter()
-        self._steps = [_make_step(*named) for named in processors]
+        self._steps = [_make_step(*pair) for pair in processors]
         self._report = report
 
     def run(
