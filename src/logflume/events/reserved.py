@@ -16,6 +16,7 @@ __all__ = [
     "MAX_TYPE_LENGTH",
     "QUALITY_FAMILIES",
     "RESERVED_FOR_PIPELINE",
+    "RESERVED_NAMES",
     "STEP_AND_MODE",
     "Aggregate",
     "EventBase",
@@ -137,6 +138,10 @@ class EventBase(Struct, kw_only=True, omit_defaults=True):
     ] = None
 
     families: ClassVar[Families] = {}
+
+
+RESERVED_NAMES = frozenset(EventBase.__struct_fields__)
+"""The names of these fields."""
 
 
 class TrainerEvent(EventBase):

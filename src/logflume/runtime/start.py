@@ -28,7 +28,7 @@ from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_caller_chain, build_pipeline
 from logflume.pipeline.completion_ids import COMPLETION_IDS
 from logflume.pipeline.faults import report_fault
-from logflume.pipeline.pipeline import Continued, Pipeline
+from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
@@ -259,7 +259,7 @@ def take_over(dead: Running) -> Running:
     config = msgspec.structs.replace(dead.config, worker="thread")
     run = msgspec.structs.replace(dead.run, first_seq=find_first_seq(items, events, seq))
     unwritten = remove_written(items, events)
-    continued = Continued(events=seq if events is None else run.first_seq)
+    earlier_events = seq if events is None else run.first_seq
     with ExitStack() as undo:
         pipeline = build_pipeline(
             config,
@@ -270,7 +270,7 @@ def take_over(dead: Running) -> Running:
             lambda: describe_run(config, GitCommit(), state.description),
             dead.state.whole,
             started_ns=dead.state.started_ns,
-            continued=continued if run.first_seq > 0 else None,
+            earlier_events=earlier_events if run.first_seq > 0 else None,
         )
         undo.callback(pipeline.discard)
         CHANNELS.buffer.put_back(unwritten)

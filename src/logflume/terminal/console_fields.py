@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from logflume.events.reserved import EventBase
+from logflume.events.reserved import RESERVED_NAMES
 
 __all__ = ["MAX_FIELDS", "Field", "all_fields", "console_fields", "histogram_details"]
 
@@ -27,8 +27,6 @@ class Field(NamedTuple):
     shown_as: str
     skips_zero: bool = False
 
-
-_RESERVED = frozenset(EventBase.__struct_fields__)
 
 _METRICS = (
     "loss",
@@ -60,7 +58,7 @@ def all_fields(names: Sequence[str]) -> list[Field]:
     selected = [
         Field(name, name)
         for name in names
-        if name not in _RESERVED and name != "message" and not name.startswith("exception/")
+        if name not in RESERVED_NAMES and name != "message" and not name.startswith("exception/")
     ]
     return [*selected, Field("extras", "extras")] if "extras" in names else selected
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from logflume.events.reserved import EventBase
+from logflume.events.reserved import RESERVED_NAMES
 from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.compact_numbers import compact_number, compact_percent
 from logflume.terminal.console_fields import histogram_details
@@ -116,8 +116,6 @@ _OF_BOOKKEEPING = float(len(_KNOWN))
 _BEFORE_LOSS = 0.5
 """The place of the reward functions: between the reward, which is their sum, and the loss."""
 
-_RESERVED = frozenset(EventBase.__struct_fields__)
-
 
 def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
     """Return the metrics of a `training`, `evaluation` or `reward` event that a line may show.
@@ -143,7 +141,7 @@ def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
 @lru_cache(maxsize=1024)
 def _describe(name: str) -> tuple[str, float, float] | None:
     """Return a metric's label, importance and place; None if it isn't shown."""
-    if name in _RESERVED or _HIDDEN.fullmatch(name):
+    if name in RESERVED_NAMES or _HIDDEN.fullmatch(name):
         return None
     label, importance, place = _rank(name)
     return _fitting(escape(label)), importance, place

@@ -1,4 +1,4 @@
-"""Events by column: a batch that is kept so, and access by column to any other."""
+"""Events by column: a batch that is stored so, and access by column to any batch."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def getter(names: Sequence[str]) -> Getter:
 class EventColumns(Sequence[Event]):
     """Finished events of one type with the same fields, by column.
 
-    It is a batch like any other: reading an event makes its dict. A sink that writes columns takes
-    `columns` instead, or calls `transpose`, which does so.
+    It is a batch like any other: reading an event creates its dict. A sink that writes columns
+    reads `columns` instead, or calls `transpose`, which does so.
 
     Args:
         columns: The values of each field, one for each event; at least one field.
@@ -67,7 +67,7 @@ class EventColumns(Sequence[Event]):
         return rows(self.columns)
 
     def views(self) -> Iterator[Event]:
-        """Yield the events as views, for readers of a few fields: no dict is made."""
+        """Yield the events as views without creating dicts, for readers of a few fields."""
         for index in range(len(self)):
             yield _View(self.columns, index)
 
