@@ -12,18 +12,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 import typer.core
 
 from logflume.cli.printing import echo
-from logflume.exceptions import LogflumeError, QueryError, RunError
+from logflume.exceptions import LogflumeError, MissingExtraError, QueryError, RunError
 from logflume.values.arrow_startup import start_arrow
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run, Runs
     from logflume.query.questions import Attempts
+    from logflume.query.sql_filter import SqlFilter
 
 __all__ = [
     "AllAttempts",
@@ -31,8 +32,11 @@ __all__ = [
     "CommandGroup",
     "ImportOption",
     "JsonOption",
+    "Mode",
+    "ModeOption",
     "RunArgument",
     "RunsArgument",
+    "StepOption",
     "app",
     "complete_run",
     "find_run",
@@ -40,9 +44,10 @@ __all__ = [
     "import_sinks",
     "main",
     "open_any",
-    "open_many",
     "open_one",
     "parse_steps",
+    "parse_where",
+    "print_no_match",
     "print_once",
     "runs_folder",
 ]
@@ -194,8 +199,8 @@ def find_run(text: str) -> Path:
     )
 
 
-def open_one(text: str) -> Run:
-    """Open a run. Of a damaged one commands use what is left, and print what is missing.
+def open_one(text: str, all_attempts: bool = False) -> Run:
+    """Open a run. If it is damaged, use what can be read, and print what is missing.
 
     Raises:
         RunError: There is no such run.
@@ -204,35 +209,36 @@ def open_one(text: str) -> Run:
 
     folder = find_run(text)
     start_arrow()
-    return open_run(folder).salvaged_if_damaged(print_once())
+    return open_run(folder, attempts=_view(all_attempts)).salvaged_if_damaged(print_once())
 
 
-def open_any(text: str, all_attempts: bool) -> Run | Runs:
-    """Open a run, or all runs that match a pattern. Of damaged ones commands use what is left.
+def open_any(text: str, all_attempts: bool = False) -> Run | Runs:
+    """Open a run, or all runs that match a pattern, as `open_one` does.
 
     Raises:
         RunError: There is no run.
     """
-    from logflume.query.open_run import is_run, open_run
+    from logflume.query.open_run import is_run, open_runs
 
-    attempts: Attempts = "all" if all_attempts else "current"
-    if set(text) & set("*?[") and not is_run(Path(text)):
-        return open_many(text, attempts)
+    if not set(text) & set("*?[") or is_run(Path(text)):
+        return open_one(text, all_attempts)
     start_arrow()
-    run = open_run(find_run(text), attempts=attempts)
-    return run.salvaged_if_damaged(print_once())
+    return open_runs(text, attempts=_view(all_attempts)).salvaged_if_damaged(print_once())
 
 
-def open_many(pattern: str, attempts: Attempts = "current") -> Runs:
-    """Open all runs that match a pattern, as `open_one` does.
+def _view(all_attempts: bool) -> Attempts:
+    return "all" if all_attempts else "current"
 
-    Raises:
-        RunError: There is none.
+
+def print_no_match(run: Run, what: str) -> None:
+    """Print that no completion matches, or that the run has none.
+
+    Args:
+        run: The run.
+        what: What was selected, such as `prompts`.
     """
-    from logflume.query.open_run import open_runs
-
-    start_arrow()
-    return open_runs(pattern, attempts=attempts).salvaged_if_damaged(print_once())
+    has_completions = run.types().get("model_output")
+    echo(f"No {what} match." if has_completions else "This run has no completions.", err=True)
 
 
 def print_once() -> Callable[[str], None]:
@@ -257,6 +263,20 @@ def parse_steps(text: str | None) -> int | tuple[int | None, int | None] | None:
         raise QueryError(
             f"--step {text}: expected a step (400) or a range (100:200, 100:, :200)"
         ) from None
+
+
+def parse_where(condition: str) -> SqlFilter:
+    """Return the filter of the option `--where`.
+
+    Raises:
+        QueryError: The condition is not valid SQL.
+        MissingExtraError: DuckDB is not installed.
+    """
+    try:
+        from logflume.query.sql_filter import SqlFilter
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("duckdb", "analysis") from error
+    return SqlFilter(condition)
 
 
 def _known_runs(folder: Path) -> list[str]:
@@ -291,6 +311,15 @@ ImportOption: TypeAlias = Annotated[
         "because a run names it.",
         show_default=False,
     ),
+]
+Mode: TypeAlias = Literal["train", "eval"]
+ModeOption: TypeAlias = Annotated[
+    Mode | None,
+    typer.Option("--mode", help="Only training, or only evaluations.", show_default=False),
+]
+StepOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--step", help="A step (400), or a range of steps (100:200).", show_default=False),
 ]
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, for scripts; see docs/json-output.md.")

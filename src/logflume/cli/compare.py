@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, complete_run, open_many, open_one
+from logflume.cli.base import JsonOption, ModeOption, complete_run, open_any
 from logflume.cli.metric_names import better_values
 from logflume.cli.metric_summaries import (
     MetricSummary,
@@ -19,7 +18,7 @@ from logflume.cli.metric_summaries import (
 )
 from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, print_metrics
 from logflume.cli.printing import cell, console, duration_text, echo, number_text, print_json
-from logflume.cli.show import MetricOption, ModeOption, default_metrics
+from logflume.cli.show import MetricOption, default_metrics
 from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.terminal.cells import cell_len, pad, shorten
@@ -96,12 +95,12 @@ def _open(texts: Sequence[str]) -> list[Run]:
     Raises:
         RunError: A run doesn't exist, or there are fewer than two.
     """
-    from logflume.query.open_run import is_run
+    from logflume.query.open_run import Run
 
     opened: list[Run] = []
     for text in texts:
-        is_pattern = set(text) & set("*?[") and not is_run(Path(text))
-        opened += list(open_many(text)) if is_pattern else [open_one(text)]
+        of_text = open_any(text)
+        opened += [of_text] if isinstance(of_text, Run) else of_text
     if len(opened) < 2:
         raise RunError(f"{' '.join(texts)}: compare takes two runs or more, or a pattern: 'logs/*'")
     unique = list({run.folder.resolve(): run for run in opened}.values())

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from logflume.cli.base import Mode
 from logflume.cli.metric_names import better_values, position
 from logflume.exceptions import QueryError
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
 
-__all__ = ["MetricSummary", "Mode", "merge_names", "select_names", "summarize_metrics"]
-
-Mode: TypeAlias = Literal["train", "eval"]
+__all__ = ["MetricSummary", "merge_names", "select_names", "summarize_metrics"]
 
 _FIRST_TYPES = ("training", "evaluation", "reward", "generation")
 """Where two types have a metric of the same name, that of the first one is shown."""

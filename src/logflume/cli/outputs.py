@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps
-from logflume.cli.metric_summaries import Mode
-from logflume.cli.printing import cell, console, echo, number_text, print_json
+from logflume.cli.base import (
+    JsonOption,
+    ModeOption,
+    RunArgument,
+    StepOption,
+    open_one,
+    parse_steps,
+    print_no_match,
+)
+from logflume.cli.printing import cell, console, number_text, print_json
 from logflume.exceptions import QueryError
 from logflume.terminal.escape import escape, escape_lines
 
@@ -42,13 +49,8 @@ Ranges = Mapping[str, tuple[float, float]]
 
 def outputs(
     run: RunArgument = "latest",
-    step: Annotated[
-        str | None,
-        typer.Option(help="A step (400), or a range of steps (100:200).", show_default=False),
-    ] = None,
-    mode: Annotated[
-        Mode | None, typer.Option(help="Only completions of the training, or of evaluations.")
-    ] = None,
+    step: StepOption = None,
+    mode: ModeOption = None,
     group: Annotated[
         int | None, typer.Option(help="Only this group: a prompt within a generation.")
     ] = None,
@@ -113,8 +115,7 @@ def outputs(
         print_json(completions)
         return
     if not completions:
-        is_empty = not opened.types().get("model_output")
-        echo("This run has no completions." if is_empty else "No completions match.", err=True)
+        print_no_match(opened, "completions")
         return
     target = console(_WIDTH)
     ranges = _reward_ranges(opened) if target.is_terminal else {}

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logflume.cli.base import JsonOption, RunsArgument, open_any
+from logflume.cli.base import JsonOption, Mode, ModeOption, RunsArgument, open_any
 from logflume.cli.metric_summaries import (
     MetricSummary,
-    Mode,
     merge_names,
     select_names,
     summarize_metrics,
@@ -38,9 +37,7 @@ def plot(
         list[str],
         typer.Argument(metavar="METRIC …", help="Names or patterns of metrics: loss 'rewards/*'."),
     ],
-    mode: Annotated[
-        Mode | None, typer.Option(help="Only points of the training, or of evaluations.")
-    ] = None,
+    mode: ModeOption = None,
     height: Annotated[
         int, typer.Option(min=4, max=200, help="Height of a chart, in lines.")
     ] = _HEIGHT,
@@ -52,7 +49,7 @@ def plot(
 
     Example: logflume plot latest loss 'rewards/*/mean'
     """
-    summaries = _summarize(open_any(run, all_attempts=False), mode)
+    summaries = _summarize(open_any(run), mode)
     names = select_names(merge_names(summaries.values()), metrics)
     if json:
         print_json(

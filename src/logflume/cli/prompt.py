@@ -6,9 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps
+from logflume.cli.base import (
+    JsonOption,
+    ModeOption,
+    RunArgument,
+    StepOption,
+    open_one,
+    parse_steps,
+)
 from logflume.cli.printing import echo, fit_text, print_json, print_table
-from logflume.cli.prompts import ModeOption, SolvedOption, StepOption, mode_of
+from logflume.cli.prompts import SolvedOption
 
 __all__ = ["prompt"]
 
@@ -32,7 +39,7 @@ def prompt(
     """
     rows = (
         open_one(run)
-        .prompt(prompt_id, solved=solved, steps=parse_steps(step), mode=mode_of(mode))
+        .prompt(prompt_id, solved=solved, steps=parse_steps(step), mode=mode)
         .to_pylist()
     )
     if json:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from logflume.cli.base import parse_where
 from logflume.config.errors import nearest
-from logflume.exceptions import MissingExtraError, QueryError
+from logflume.exceptions import QueryError
 
 __all__ = ["select_runs", "sort_runs"]
 
@@ -91,16 +92,13 @@ def _sort_key(value: Any) -> tuple[int, Any]:
 
 
 def _matching(runs: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
-    try:
-        from logflume.query.sql_filter import SqlFilter
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("duckdb", "analysis") from error
     rows = [_row(run) for run in runs]
     names = {name for row in rows for name in row}
-    events = [{"event": "_run", **{n: row.get(n) for n in names}} for row in rows]
-    for index, event in enumerate(events):
-        event["_index"] = index
-    select = SqlFilter(where)
+    events = [
+        {"event": "_run", **{name: row.get(name) for name in names}, "_index": index}
+        for index, row in enumerate(rows)
+    ]
+    select = parse_where(where)
     found = [runs[event["_index"]] for event in select(events)]
     if runs:
         select.check_applied()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, open_one
+from logflume.cli.base import JsonOption, Mode, ModeOption, RunArgument, open_one
 from logflume.cli.metric_names import is_detail
-from logflume.cli.metric_summaries import MetricSummary, Mode, summarize_metrics
+from logflume.cli.metric_summaries import MetricSummary, summarize_metrics
 from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, metric_table
 from logflume.cli.printing import cell, console, duration_text, number_text, print_json
 from logflume.events.trainer_names import main_hyperparameters
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logflume.query.open_run import Run
     from logflume.query.summary import RunSummary
 
-__all__ = ["AllMetrics", "MetricOption", "ModeOption", "default_metrics", "show"]
+__all__ = ["MetricOption", "default_metrics", "show"]
 
 _MAX_ALERTS = 10
 _MAX_METRICS = 30
@@ -45,21 +45,16 @@ MetricOption = Annotated[
         show_default=False,
     ),
 ]
-ModeOption = Annotated[
-    Mode | None,
-    typer.Option("--mode", help="Only metrics of the training, or of evaluations."),
-]
-AllMetrics = Annotated[
-    bool,
-    typer.Option("--all", help="All metrics: also counters, durations, and details of the others."),
-]
 
 
 def show(
     run: RunArgument = "latest",
     metric: MetricOption = None,
     mode: ModeOption = None,
-    all_metrics: AllMetrics = False,
+    all_metrics: Annotated[
+        bool,
+        typer.Option("--all", help="All metrics, including counters, durations and details."),
+    ] = False,
     live: Annotated[
         bool, typer.Option("--live", help="Update the summary until the run ends.")
     ] = False,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from logflume.config.errors import ErrorList, config_error, nearest
+from logflume.config.errors import ErrorList, config_error, unknown_error
 from logflume.config.model import Config, LoggerConfig, Ranks, SinkConfig
 from logflume.config.reader import join
 from logflume.config.registry import (
@@ -133,12 +133,8 @@ def _check_sink(sink: SinkConfig, where: str, errors: ErrorList) -> None:
     for placeholder in re.findall(r"{\w*}", str(sink.options.get("path"))):
         if placeholder not in _PLACEHOLDERS:
             with errors:
-                raise config_error(
-                    f"{where}.path",
-                    f"unknown placeholder {placeholder}",
-                    allowed=", ".join(_PLACEHOLDERS),
-                    hint=nearest(placeholder, _PLACEHOLDERS),
-                )
+                problem = f"unknown placeholder {placeholder}"
+                raise unknown_error(f"{where}.path", problem, placeholder, _PLACEHOLDERS)
 
 
 _CALLER_CLASSES = (

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import multiprocessing
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -17,7 +21,6 @@ from logflume.formats.journal import (
 )
 from logflume.maintenance.media_check import NamedMedia, check_media, find_media_names
 from logflume.maintenance.output_check import OutputCheck
-from logflume.maintenance.parallel import WriterResult, check_in_processes, worth_processes
 from logflume.maintenance.sink_files import (
     SinkFile,
     find_sink_files,
@@ -131,33 +134,54 @@ def diagnose(
     writers = find_writers(folder)
     if not writers:
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
-    processes = worth_processes(writers) if processes is None else processes
+    processes = _count_processes(writers) if processes is None else processes
+    issues: list[Issue] = []
+    media: list[NamedMedia] = []
     if processes == 1:
-        results = [
-            check_writer(writer, on_progress, is_live(writer), outside, note) for writer in writers
-        ]
-        issues = [issue for checked in results for issue in checked.issues]
-        return issues + check_media(folder, [checked.media for checked in results])
-    issues, media = [], []
-    for result in check_in_processes(_check, writers, outside, processes, initializer):
-        issues += result.issues
-        media.append(result.media)
-        on_progress(result.read_bytes)
-        for line in result.notes:
-            note(line)
+        for writer in writers:
+            checked = check_writer(writer, on_progress, is_live(writer), outside, note)
+            issues += checked.issues
+            media.append(checked.media)
+        return issues + check_media(folder, media)
+    # Not forked: this process may have threads.
+    context = multiprocessing.get_context("spawn")
+    chunk = max(1, len(writers) // (8 * processes))
+    with ProcessPoolExecutor(processes, context, initializer) as pool:
+        for result in pool.map(_check, writers, repeat(outside), chunksize=chunk):
+            issues += result.issues
+            media.append(result.media)
+            on_progress(sum(result.read_bytes))
+            for line in result.notes:
+                note(line)
     return issues + check_media(folder, media)
 
 
-def _check(writer: Writer, outside: Collection[Path]) -> WriterResult:
+_LEAST_BYTES = 32 * 2**20
+"""Minimum size of the journals: for less, starting the processes takes longer than the check."""
+
+
+def _count_processes(writers: Sequence[Writer]) -> int:
+    """Return the number of processes to check writers with; 1 if more don't pay off."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    names = (f"{writer.folder}/{name}" for writer in writers for name in writer.listed or ())
+    size_bytes = sum(os.stat(name).st_size for name in names if os.path.exists(name))  # noqa: PTH110, PTH116
+    return min(cores or 1, len(writers)) if size_bytes >= _LEAST_BYTES else 1
+
+
+class _Result(NamedTuple):
+    """The part of a `CheckedWriter` that another process can send, with its notes and progress."""
+
+    issues: list[Issue]
+    media: NamedMedia
+    notes: list[str]
+    read_bytes: list[int]
+
+
+def _check(writer: Writer, outside: Collection[Path]) -> _Result:
     notes: list[str] = []
-    read_bytes = 0
-
-    def on_progress(size_bytes: int) -> None:
-        nonlocal read_bytes
-        read_bytes += size_bytes
-
-    checked = check_writer(writer, on_progress, is_live(writer), outside, notes.append)
-    return WriterResult(checked.issues, notes, read_bytes, checked.media)
+    read_bytes: list[int] = []
+    checked = check_writer(writer, read_bytes.append, is_live(writer), outside, notes.append)
+    return _Result(checked.issues, checked.media, notes, read_bytes)
 
 
 def check_writer(
