@@ -1,7 +1,7 @@
-"""The application that all commands share: finding runs, common options, and error reporting.
+"""What all commands share: the application, finding runs, common options, and error reporting.
 
-The modules of the commands import what takes long within their functions, because `logflume --help`
-imports all of them.
+The modules of the commands import slow packages within their functions, because `logflume --help`
+imports all of these modules.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ __all__ = [
 
 
 def _without_flag_types(params: list[Any]) -> list[Any]:
-    """Return options for the help, which has no type for those without a value."""
+    """Return parameters whose help shows no type for options without a value."""
     for param in params:
         if getattr(param, "is_flag", False) and param.metavar is None:
             param.metavar = ""
@@ -62,7 +62,7 @@ def _without_flag_types(params: list[Any]) -> list[Any]:
 
 
 class Command(typer.core.TyperCommand):
-    """A command whose help is as readable with every version of Typer."""
+    """A command whose help is equally readable with every version of Typer."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the arguments and options."""
@@ -70,7 +70,7 @@ class Command(typer.core.TyperCommand):
 
 
 class CommandGroup(typer.core.TyperGroup):
-    """A group whose help is as readable with every version of Typer."""
+    """A group whose help is equally readable with every version of Typer."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options."""
@@ -116,7 +116,7 @@ def main() -> None:
         echo(str(error), err=True)
         sys.exit(1)
     except OSError as error:
-        # A reader such as `head` closed the pipe, the disk is full, or a file can't be read.
+        # A reader such as `head` has closed the pipe, the disk is full, or a file can't be read.
         if error.filename is not None:
             echo(str(error), err=True)
         elif not isinstance(error, BrokenPipeError):
@@ -125,14 +125,14 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except MemoryError:
-        echo("this needs more than three quarters of the machine's memory", err=True)
+        echo("this command needs more than three quarters of the machine's memory", err=True)
         sys.exit(1)
 
 
 def _limit_memory() -> None:
     """Limit the memory of this process to three quarters of the machine's.
 
-    What a run from somebody else makes of a command then ends this process, and no other one.
+    A run from somebody else may make a command use too much. That ends only this process.
     """
     if sys.platform == "win32":
         return
@@ -142,20 +142,20 @@ def _limit_memory() -> None:
     limit, most = resource.getrlimit(resource.RLIMIT_DATA)
     unlimited = resource.RLIM_INFINITY
     bounds = [bound for bound in (limit, most) if bound != unlimited] + [machine_bytes // 4 * 3]
-    with suppress(ValueError, OSError):  # a system that knows no such limit
+    with suppress(ValueError, OSError):  # a system without this limit
         resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), most))
 
 
 def import_from_here() -> None:
-    """Let imports find modules in the current folder, as the user requested."""
+    """Add the current folder to the places that imports search, as the user requested."""
     sys.path.insert(0, str(Path.cwd()))
 
 
 def import_sinks(names: Sequence[str]) -> None:
-    """Import sinks that the user names, so that runs that were written with them can use them.
+    """Import sinks that the user names, for runs that were written with them.
 
     Raises:
-        ConfigError: One can't be imported, or is not a sink.
+        ConfigError: One of them can't be imported, or is not a sink.
     """
     if not names:
         return
@@ -188,7 +188,7 @@ def find_run(text: str) -> Path:
     if Path(text).is_dir() and (inside := _known_runs(Path(text))):
         raise RunError(
             f"{text}: this folder contains runs. Give one of them, such as "
-            f"{Path(text) / inside[-1]}; `logflume sql` and `export` accept all of them as "
+            f"{Path(text) / inside[-1]}; `logflume sql` and `export` also accept all of them, as "
             f"'{text}/*'."
         )
     known = _known_runs(runs_folder())
@@ -307,7 +307,7 @@ ImportOption: TypeAlias = Annotated[
     typer.Option(
         "--import",
         metavar="MODULE:NAME",
-        help="Import a sink of your own that the run was written with. Nothing is imported "
+        help="Import a custom sink that the run was written with. Nothing is imported merely "
         "because a run names it.",
         show_default=False,
     ),
@@ -328,6 +328,6 @@ AllAttempts: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--all-attempts",
-        help="Include all attempts of a continued run, not only the latest of each step.",
+        help="Include all attempts of a continued run, not only the latest one of each step.",
     ),
 ]

@@ -1,4 +1,4 @@
-"""Summaries of all metrics that a run has, for `show` and `compare`."""
+"""Summaries of all metrics of a run, for `show`, `compare` and `plot`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["MetricSummary", "merge_names", "select_names", "summarize_metrics"]
 
 _FIRST_TYPES = ("training", "evaluation", "reward", "generation")
-"""Where two types have a metric of the same name, that of the first one is shown."""
+"""If two types have a metric of the same name, the one of the first type is shown."""
 
 _UNPREFIXED = ("training", "evaluation")
 
@@ -37,7 +37,7 @@ _NO_METRICS = frozenset(
         "system",
     }
 )
-"""Types that don't report on a step."""
+"""Types that have no metrics of steps."""
 
 _MAX_LISTED = 12
 
@@ -145,7 +145,7 @@ def _read(run: Run) -> Iterator[tuple[str, list[Point]]]:
 
 
 def _has_points(event_type: str, columns: Mapping[str, Sequence[float | None]]) -> bool:
-    """Whether a table of metrics has a value of a type, whose columns have its name as a prefix."""
+    """Whether the columns of an event type in a table of metrics have any value."""
     names = [name for name in columns if name.startswith(f"{event_type}.")]
     if event_type in _UNPREFIXED:
         names = [name for name in columns if "." not in name.partition("/")[0]]
@@ -167,7 +167,7 @@ def _summarize(name: str, points: Sequence[Point], *, has_reward: bool) -> Metri
     values = [value for _, value in points]
     better = better_values(name, has_reward=has_reward)
     choose: Callable[..., Any] = max if better == "higher" else min
-    # Of equal values the first one counts: from then on nothing was better.
+    # Of equal values, the first one counts: no later one was better.
     best_step, best = choose(points, key=lambda point: point[1]) if better else (None, None)
     steps = [number if step is None else step for number, (step, _) in enumerate(points)]
     return MetricSummary(

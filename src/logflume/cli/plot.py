@@ -45,7 +45,7 @@ def plot(
 ) -> None:
     """Draw metrics of a run, or of several ('logs/*'), as curves: one chart for each metric.
 
-    The points of the training and those of evaluations are curves of the same chart.
+    The values of the training and of evaluations are separate curves of the same chart.
 
     Example: logflume plot latest loss 'rewards/*/mean'
     """
@@ -79,7 +79,7 @@ def _summarize(opened: Run | Runs, mode: Mode | None) -> dict[str, Mapping[str, 
 def _lines(
     summaries: Mapping[str, Mapping[str, MetricSummary]], names: Sequence[str]
 ) -> dict[str, Points]:
-    """Return the curves of a chart by their labels, which say only what differs."""
+    """Return the curves of a chart by their labels, which show only what differs."""
     lines: dict[str, Points] = {}
     for run_id, of_run in summaries.items():
         for name in names:

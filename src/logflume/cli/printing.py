@@ -1,4 +1,4 @@
-"""Prints tables and JSON to standard output."""
+"""Prints texts, tables and JSON, and formats values for people."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MIN_TEXT_WIDTH = 12
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a text, whatever it contains: all characters that a terminal obeys are escaped."""
+    """Print a text, in which characters that control a terminal are escaped."""
     typer.echo(escape_lines(text), err=err)
 
 
@@ -54,7 +54,7 @@ def print_json(value: Any) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return a value as indented JSON, in which characters that a terminal obeys are escaped."""
+    """Return a value as indented JSON, in which characters that control a terminal are escaped."""
     import orjson
 
     encoded = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
@@ -107,9 +107,9 @@ def _align(text: str, is_number: bool, width: int) -> str:
 
 
 def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    """Print the rows of a result: as a table if it fits, otherwise with one line for each value.
+    """Print the rows of a result: as a table if it fits, otherwise one line for each value.
 
-    On a terminal, columns without any value are omitted.
+    On a terminal, columns without values are omitted.
 
     Args:
         rows: The rows.
@@ -142,7 +142,7 @@ def fit_text(text: str | None, taken: int) -> str:
     """
     width = console(_TABLE_WIDTH).width
     room = max(width - taken, _MIN_TEXT_WIDTH)
-    # A prompt may be long: escape no more of it than can be shown.
+    # A prompt may be long: escape only what can be shown.
     line = escape(" ".join((text or "")[: 8 * room].split()))
     return line if len(line) <= room else f"{line[: room - 1]}…"
 
@@ -167,7 +167,7 @@ def number_text(value: float | None) -> str:
 
 
 def console(width: int) -> rich.console.Console:
-    """Return the console, which interprets nothing in texts.
+    """Return a console that interprets no markup.
 
     Args:
         width: Its width if it is not a terminal, in columns.

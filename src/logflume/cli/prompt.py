@@ -33,7 +33,7 @@ def prompt(
     mode: ModeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the completions of a prompt, visit by visit: what was solved, rewards and answers.
+    """Show the completions of a prompt, visit by visit: which solved it, rewards and answers.
 
     Example: logflume prompt latest 9f86d081884c7d65
     """
@@ -51,7 +51,7 @@ def prompt(
 
 
 def _as_row(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of the table; without an answer, it has the start of the completion."""
+    """Return a row of the table, with the start of the completion if it has no answer."""
     reward = row.get("rewards/total")
     answer = row.get("answer")
     return {

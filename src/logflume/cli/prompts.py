@@ -27,8 +27,8 @@ _NUMBERS_WIDTH = 68
 SolvedOption: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        help="The total reward from which a completion solves its prompt, where its correctness "
-        "was not measured.",
+        help="The total reward from which a completion solves its prompt, if its correctness was "
+        "not measured.",
         show_default=False,
     ),
 ]
@@ -44,7 +44,7 @@ def prompts(
     ] = None,
     change: Annotated[
         Literal["newly_solved", "forgotten", "never", "always"] | None,
-        typer.Option(help="Only prompts with this change between the two.", show_default=False),
+        typer.Option(help="Only prompts with this change between them.", show_default=False),
     ] = None,
     min_rate: Annotated[
         float | None, typer.Option(help="The minimum solve rate, 0 to 1.", show_default=False)
@@ -54,7 +54,7 @@ def prompts(
     ] = None,
     min_visits: Annotated[int, typer.Option(help="The minimum number of visits.")] = 1,
     order: Annotated[
-        str, typer.Option(help="The column of --json to sort by; -NAME: highest first.")
+        str, typer.Option(help="A column of --json to sort by; -NAME: highest first.")
     ] = "solve_rate",
     limit: Annotated[int, typer.Option(min=1, help="The maximum number of prompts.")] = 20,
     json: JsonOption = False,
@@ -93,8 +93,8 @@ def prompts(
     if partial := sum(row["partial"] for row in rows):
         visits = sum(row["visits"] for row in rows)
         echo(
-            f"{partial:,} of {visits:,} visits were not recorded completely: rates are those of "
-            "the recorded completions.",
+            f"{partial:,} of {visits:,} visits were not recorded completely; the rates are those "
+            "of the recorded completions.",
             err=True,
         )
 

@@ -1,4 +1,4 @@
-"""`logflume runs`: lists runs, removes them, or sets them aside."""
+"""`logflume runs`: lists, removes and archives runs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class _DefaultGroup(CommandGroup):
 app = typer.Typer(
     cls=_DefaultGroup,
     help="List runs (`logflume runs [FOLDER]`, options: `logflume runs list --help`), remove them, "
-    "or set them aside.",
+    "or archive them.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -101,16 +101,16 @@ def list_runs(
     where: Annotated[
         str | None,
         typer.Option(
-            help="Only runs that match this condition in SQL, of hyperparameters and columns: "
+            help="Only runs that match this condition in SQL, with hyperparameters and columns: "
             "'lr > 1e-5 and last_reward > 1'.",
             show_default=False,
         ),
     ] = None,
     sort: Annotated[
-        str, typer.Option(help="A column, or a hyperparameter. The highest is at the end.")
+        str, typer.Option(help="A column or hyperparameter to sort by; the highest is at the end.")
     ] = "started",
     reverse: Annotated[
-        bool, typer.Option("--reverse", "-r", help="The highest is at the beginning.")
+        bool, typer.Option("--reverse", "-r", help="Put the highest at the beginning.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -137,7 +137,7 @@ def list_runs(
 
 @app.command("rm", cls=Command)
 def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
-    """Delete runs: their folders, with everything in them. A run that is being written is refused.
+    """Delete runs: their folders with everything in them. A run that is being written is refused.
 
     Example: logflume runs rm logs/20261123-141502-a1b2
     """
@@ -146,9 +146,9 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
         echo(f"{folder}: {size_text(size_bytes(folder))}", err=True)
     if not yes:
         if not sys.stdin.isatty():
-            raise RunError("rm deletes runs for good: without a terminal, confirm with --yes")
+            raise RunError("rm deletes runs permanently; without a terminal, confirm with --yes")
         count = f"{len(folders)} runs" if len(folders) > 1 else "this run"
-        typer.confirm(f"Delete {count} for good?", abort=True, err=True)
+        typer.confirm(f"Delete {count} permanently?", abort=True, err=True)
     for folder in folders:
         remove_run(folder)
         echo(f"deleted {folder}")
@@ -156,9 +156,9 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
 
 @app.command("archive", cls=Command)
 def archive(runs: SeveralRuns) -> None:
-    """Move runs to the folder `archive` next to them, where only their paths find them.
+    """Move runs to the folder `archive` next to them, where commands find them by path only.
 
-    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is being written is
+    `logflume runs logs/archive` lists them. `mv` moves one back. A run that is being written is
     refused.
 
     Example: logflume runs archive logs/20261123-141502-a1b2

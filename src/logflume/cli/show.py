@@ -123,10 +123,10 @@ def _read_as_json(run: Run, patterns: Sequence[str], mode: Mode | None) -> dict[
 
 
 class _View:
-    """What of a run is shown, and how wide.
+    """Renders the summary of a run.
 
     Args:
-        patterns: The metrics that the user has chosen; empty: the interesting ones.
+        patterns: The metrics that the user has chosen; empty: those that matter most.
         mode: The mode; None: both.
         all_metrics: Whether to show all metrics.
         width: Width of the terminal, in columns.
@@ -174,14 +174,14 @@ class _View:
 
 
 def _wrapped(text: str, width: int) -> str:
-    """Return a text after a label, broken between words where the terminal ends."""
+    """Return a text for the space after a label, wrapped between words."""
     room = max(width - _LABEL_WIDTH, _MIN_ROOM)
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
     return f"\n{'':{_LABEL_WIDTH}}".join(lines)
 
 
 def _facts(run: Run, width: int) -> dict[str, str]:
-    """Return the known facts about a run, as text. Ids and paths are never cut."""
+    """Return the known facts about a run, as text. Ids and paths are never shortened."""
     info = run.info
     room = max(width - _LABEL_WIDTH, _MIN_ROOM)
     versions = [f"{name} {value}" for name, value in info.versions.items() if name in _VERSIONS]
@@ -220,7 +220,7 @@ def _settings(info: RunSummary, room: int) -> str | None:
 
 
 def _joined(texts: Sequence[str], room: int, count: int) -> list[str]:
-    """Return texts in at most three lines, which end with how many of `count` are missing."""
+    """Join texts to at most three lines, and add how many of `count` are left out."""
     for kept in range(len(texts), -1, -1):
         rest = [f"{count - kept} more with --json"] if count > kept else []
         lines = [""]
@@ -255,7 +255,7 @@ def _read_alerts(run: Run) -> list[dict[str, Any]]:
 
 
 def _alert_lines(alerts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each signal that raised an alert: its last message, and since when.
+    """Return a line for each signal that raised alerts, with its last message.
 
     The message of a problem that is over says so.
     """

@@ -27,7 +27,7 @@ _DEFAULT_HANDLERS: dict[str, dict[str, Any]] = {
 """Handlers that the seed document's sample uses but doesn't define, with its paths."""
 
 _STAND_IN = _DEFAULT_HANDLERS["console"]
-"""Replaces an invalid handler, so that the search for further errors can go on."""
+"""Replaces an invalid handler, so that the search for errors can continue."""
 
 _CLASSES: dict[str, str] = {
     "StreamHandler": "console",

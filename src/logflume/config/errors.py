@@ -40,10 +40,10 @@ class ErrorList:
         return isinstance(error, ConfigError)
 
     def raise_any(self) -> None:
-        """Raise what was collected.
+        """Raise the collected errors.
 
         Raises:
-            ConfigError: There were errors. Each is a paragraph of the message.
+            ConfigError: There are errors. Each is a paragraph of the message.
         """
         if self._messages:
             raise ConfigError("\n".join(self._messages))

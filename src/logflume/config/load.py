@@ -47,12 +47,12 @@ def load_config(
         level: Level of the root logger, and of all loggers without a level of their own. Overrides
             `LOGFLUME_LEVEL`, which overrides the file.
         paths: How to check the paths of sinks and runs.
-        left_out: If given, no module is imported that a component names: such components are left
-            out, and this is called with each of their names.
+        left_out: If given, components that would have to be imported are left out, and this is
+            called with the name of each.
 
     Raises:
-        ConfigError: The configuration is invalid; the message says of each error where it is and
-            how to fix it.
+        ConfigError: The configuration is invalid; the message says where each error is and how to
+            fix it.
     """
     errors = ErrorList()
     if source is None:
@@ -147,8 +147,8 @@ def _parse_yaml(text: str, report: Callable[[str], None]) -> Any:
 
     Args:
         text: The text.
-        report: Called with a sentence on each key that occurs twice in a mapping: YAML forbids it,
-            and PyYAML would silently take the last one.
+        report: Called with a sentence about each duplicate key of a mapping: YAML forbids them, and
+            PyYAML would silently use the last one.
 
     Raises:
         yaml.YAMLError: The text is invalid or rejected.
@@ -170,7 +170,7 @@ def _parse_yaml(text: str, report: Callable[[str], None]) -> Any:
 
 
 def _all_nodes(root: yaml.Node) -> list[yaml.Node]:
-    """Return all nodes, each once, whatever aliases refer to it."""
+    """Return all nodes, each once even if aliases refer to it."""
     pending = [root]
     nodes: dict[int, yaml.Node] = {}
     while pending:
@@ -220,7 +220,7 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
     options: dict[str, Any] = {}
     for key, value in mapping(table, where).items():
         target = common if key in ("type", "level", "events", "ranks", "queue") else options
-        # A worker process gets texts, and the placeholders of a path are replaced in texts only.
+        # Paths become texts: for the worker process, and because only texts have placeholders.
         target[key] = str(value) if isinstance(value, PurePath) else value
     common["type"] = read(common["type"], str, join(where, "type"))
     sink: SinkConfig = read(common, SinkConfig, where)

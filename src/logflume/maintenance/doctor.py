@@ -117,12 +117,12 @@ def diagnose(
     Args:
         folder: The run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
-        outside: Sink files outside of the run's folder to include. Others there are not touched:
-            their paths are only what the journal says.
+        outside: Sink files outside of the run's folder to include. Others are left alone, because
+            only the journal names their paths.
         note: Called with a line about each sink file that is not checked.
         processes: How many processes check the writers; None: one for each core, if there is enough
             to read. They are spawned, so a script that calls this needs a `__main__` guard.
-        initializer: Called in each of these processes first.
+        initializer: Called first in each of these processes.
 
     Returns:
         The issues; empty if everything is in order.
@@ -208,7 +208,7 @@ def check_writer(
     note_unknown_kinds(configs, note)
     found = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
     sink_files = select_sink_files(found, outside, note)
-    # Sink files are read first, so that the journal of a live run has all their events.
+    # Sink files are scanned first, so that the journal of a live run has all their events.
     checks = [(file, OutputCheck(file, is_live)) for file in sink_files if _should_check(file)]
     journal = JournalCheck(writer, configs, is_live)
     lines = read_journal_lines(writer, run, on_progress)
@@ -241,9 +241,9 @@ def _should_check(sink_file: SinkFile) -> bool:
 
 
 def is_live(writer: Writer) -> bool:
-    """Whether a process is writing the files; for a forked child, by the process id in their names.
+    """Whether a process is writing the files.
 
-    A forked child holds no file lock.
+    A forked child holds no file lock, so the process id in the names of its files decides.
     """
     if writer.process_id is None:
         return writer.is_live
@@ -254,7 +254,7 @@ def is_live(writer: Writer) -> bool:
 
 
 def _no_events(writer: Writer, is_live: bool) -> list[Issue]:
-    """Return the issue of a journal without events; live ones and forked children may have none."""
+    """Return the issue of a journal without events; live runs and forked children may have none."""
     name = writer.journal_name
     if is_live or (
         writer.process is not None and not any(p.stat().st_size for p in writer.journals())

@@ -129,7 +129,8 @@ def repair(
     Args:
         folder: The run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
-        outside: Sink files outside of the run's folder to repair, too. They get missing events.
+        outside: Sink files outside of the run's folder to repair as well. Only their missing events
+            are added.
         note: Called with a line about each sink file that is left alone.
 
     Returns:
@@ -189,7 +190,7 @@ def _can_rebuild(checked: CheckedWriter, result: CheckedSinkFile) -> bool:
 
 
 def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> None:
-    """Add the events that a sink file is missing, by the catch-up of the next attempt.
+    """Add the events that a sink file is missing, like the catch-up of the next attempt.
 
     Opening the sink truncates torn ends.
     """
@@ -235,7 +236,7 @@ def _repair_state(writer: Writer, run: RunInfo) -> None:
 
 
 def _derive_state(writer: Writer, run: RunInfo) -> RunState:
-    """Return the run state derived from the journal, without the completeness of sinks."""
+    """Return the run state according to the journal, without the completeness of sinks."""
     kinds: dict[str, dict[str, str]] = {}
     state = RunState(run=run.run, attempt=-1, started="", status=_KILLED, kinds=kinds)
     for line in read_journal_lines(writer, run):
