@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-__all__ = ["Better", "better_values", "is_detail", "position"]
+__all__ = ["EVALUATION", "Better", "better_values", "is_detail", "position"]
 
 Better: TypeAlias = Literal["higher", "lower"] | None
 """Which values of a metric are better; None if neither, or unknown."""
@@ -74,7 +74,8 @@ _TRAINERS = (
 )
 """Metrics of trainers besides the reward and the loss, the most informative first."""
 
-_EVALUATION = "eval/"
+EVALUATION = "eval/"
+"""Prefix of the metrics of evaluations."""
 
 
 @lru_cache(maxsize=4096)
@@ -91,7 +92,7 @@ def better_values(name: str, *, has_reward: bool = False) -> Better:
         ('lower', 'higher', None)
     """
     words = _WORD.split(name.lower())
-    is_policy_loss = has_reward and name.removeprefix(_EVALUATION) == "loss"
+    is_policy_loss = has_reward and name.removeprefix(EVALUATION) == "loss"
     if is_policy_loss or not _SPREAD.isdisjoint(words):
         return None
     if "rewards/" in name:
@@ -111,7 +112,7 @@ def is_detail(name: str) -> bool:
     >>> is_detail("eval/runtime"), is_detail("generation.quality/words/mean"), is_detail("my/own")
     (True, True, False)
     """
-    own = name.removeprefix(_EVALUATION)
+    own = name.removeprefix(EVALUATION)
     return any(fnmatchcase(own, pattern) for pattern in _DETAILS)
 
 
@@ -125,7 +126,7 @@ def position(name: str) -> tuple[int, str]:
     >>> sorted(["kl", "x/a", "loss", "eval/loss", "rewards/f/mean", "reward"], key=position)
     ['reward', 'rewards/f/mean', 'loss', 'eval/loss', 'x/a', 'kl']
     """
-    own = name.removeprefix(_EVALUATION)
+    own = name.removeprefix(EVALUATION)
     rank = _rank(own)
     if own != name:
         is_main = rank < _OTHERS or better_values(own) is not None

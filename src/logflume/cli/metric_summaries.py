@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from logflume.cli.base import Mode
-from logflume.cli.metric_names import better_values, position
+from logflume.cli.metric_names import EVALUATION, better_values, position
 from logflume.exceptions import QueryError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def summarize_metrics(
     """
     found: dict[str, list[Point]] = {}
     for name, points in _read(run):
-        if mode is None or name.startswith("eval/") == (mode == "eval"):
+        if mode is None or name.startswith(EVALUATION) == (mode == "eval"):
             finite = [(step, value) for step, value in points if math.isfinite(value)]
             if finite:
                 found.setdefault(name, finite)
@@ -115,7 +115,7 @@ def select_names(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 def _matches(name: str, pattern: str) -> bool:
     """Whether a name matches; a pattern without the prefix `eval/` matches both modes."""
-    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix("eval/"), pattern)
+    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix(EVALUATION), pattern)
 
 
 def _explain_missing(pattern: str, names: Sequence[str]) -> str:
@@ -134,7 +134,7 @@ def _read(run: Run) -> Iterator[tuple[str, list[Point]]]:
     table = run.metrics(wide=True, events=ordered)
     columns = {name: table.arrow[name].to_pylist() for name in table.column_names}
     modes, steps = columns.pop("mode"), columns.pop("step")
-    for mode, prefix in (("train", ""), ("eval", "eval/")):
+    for mode, prefix in (("train", ""), ("eval", EVALUATION)):
         rows = [row for row, of_row in enumerate(modes) if of_row == mode]
         for name, values in columns.items():
             points = [(steps[row], values[row]) for row in rows if values[row] is not None]
@@ -157,7 +157,7 @@ def _read_without_steps(run: Run, event_type: str) -> Iterator[tuple[str, list[P
     by_name: dict[str, list[Point]] = {}
     for row in run.metrics(events=event_type).to_pylist():
         if row["step"] is None:
-            prefix = "eval/" if row["mode"] == "eval" else ""
+            prefix = EVALUATION if row["mode"] == "eval" else ""
             own = "" if event_type in (*_UNPREFIXED, "reward") else f"{event_type}."
             by_name.setdefault(f"{prefix}{own}{row['name']}", []).append((None, row["value"]))
     yield from by_name.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from logflume.cli.base import JsonOption, Mode, ModeOption, RunsArgument, open_any
+from logflume.cli.metric_names import EVALUATION
 from logflume.cli.metric_summaries import (
     MetricSummary,
     merge_names,
@@ -28,7 +29,6 @@ __all__ = ["plot"]
 
 _HEIGHT = 16
 _COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue", "bright_black", "white")
-_EVALUATION = "eval/"
 
 
 def plot(
@@ -62,8 +62,8 @@ def plot(
         )
         return
     target = console(DEFAULT_WIDTH)
-    for chart in dict.fromkeys(name.removeprefix(_EVALUATION) for name in names):
-        of_chart = [name for name in names if name.removeprefix(_EVALUATION) == chart]
+    for chart in dict.fromkeys(name.removeprefix(EVALUATION) for name in names):
+        of_chart = [name for name in names if name.removeprefix(EVALUATION) == chart]
         lines = _lines(summaries, of_chart)
         target.print(_render(chart, lines, target.width, height), soft_wrap=True)
 
@@ -84,7 +84,7 @@ def _lines(
     for run_id, of_run in summaries.items():
         for name in names:
             if name in of_run:
-                mode = "eval" if name.startswith(_EVALUATION) else "train"
+                mode = "eval" if name.startswith(EVALUATION) else "train"
                 parts = [run_id] * (len(summaries) > 1) + [mode] * (len(names) > 1)
                 metric = of_run[name]
                 label = " ".join(parts) or name
