@@ -24,6 +24,7 @@ from logflume.formats.parquet import (
 )
 from logflume.formats.parquet_file import ParquetFile
 from logflume.protocols import Position
+from logflume.resources import is_shortage
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import make_folder
 from logflume.values.arrow import find_stored_kind
@@ -349,7 +350,9 @@ def _open(path: Path) -> tuple[pa.Schema, int] | None:
     try:
         with ParquetFile(path) as file:
             return file.schema_arrow, file.metadata.num_rows
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException) as error:
+        if is_shortage(error):
+            raise
         return None
 
 
@@ -387,6 +390,8 @@ def _read_keys(path: Path) -> set[tuple[Any, ...]]:
     try:
         with ParquetFile(path) as file:
             table = file.read(_KEYS)
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException) as error:
+        if is_shortage(error):
+            raise
         return set()
     return set(zip(*(column.to_pylist() for column in table.columns), strict=True))

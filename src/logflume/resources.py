@@ -9,6 +9,7 @@ out.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "above_standard_streams",
+    "is_shortage",
     "machine_memory",
     "memory_limit_bytes",
     "note_torch_memory",
@@ -121,6 +123,19 @@ def note_torch_memory(fields: dict[str, int]) -> None:
     """Store what `torch_memory` returned in the watched process, for later calls in this one."""
     global _watched_torch_memory
     _watched_torch_memory = fields
+
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error is a lack of descriptors, memory or threads, which may pass in a moment.
+
+    It says nothing about the file that was to be opened or read.
+    """
+    if isinstance(error, OSError):
+        return error.errno in _SHORTAGES
+    return isinstance(error, MemoryError)
 
 
 def _gather(*readings: Callable[[], Fields]) -> Fields:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import logflume
+from logflume.diagnosis.diagnose_run import diagnose_run
 from logflume.exceptions import RunError
 from logflume.formats.parquet_file import MAX_ROWS
 from logflume.maintenance.doctor import diagnose
@@ -122,6 +123,16 @@ def test_compressed_bomb(run: Path) -> None:
 
     with pytest.raises(RunError, match="times its size"):
         list(logflume.open_run(run, attempts="all"))
+
+
+@pytest.mark.parametrize("line", [b"\n", b"{}\n", b"null\n"])
+def test_too_many_fragments(line: bytes, run: Path) -> None:
+    """A small compressed journal of millions of lines that are no events is given up soon."""
+    with pa.CompressedOutputStream(str(run / "events.000001.jsonl.zst"), "zstd") as file:
+        file.write(line * 100_001)
+
+    with pytest.raises(RunError, match="too short for an event"):
+        diagnose_run(run)
 
 
 def test_too_many_rows(run: Path) -> None:

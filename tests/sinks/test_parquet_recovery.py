@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from logflume.formats import atomic
+from logflume.formats.parquet import DamagedPartError, read_tables
 from logflume.logger.channels import CHANNELS
 from logflume.runs.info import RunInfo
 from logflume.sinks.parquet.sink import ParquetSink
 from tests.event_helpers import finished_event
+from tests.scarce_files import scarce_files
 
 FIRST = "part-a0000-000000000000-000000000000-n1"
 SECOND = "part-a0000-000000000001-000000000001-n1"
@@ -134,6 +136,25 @@ def test_deleted_parts_are_not_missed(path: Path) -> None:
     assert [3] == seqs(path)
 
 
+def test_a_lack_of_descriptors_is_not_taken_for_missing_events(path: Path) -> None:
+    leave_parts(path, make_event(0), make_event(1))
+    with closing(open_sink(path)) as sink:
+        with scarce_files(0), pytest.raises(OSError, match="Too many open files"):
+            sink.held(RunInfo(run="r"))
+        held = sink.held(RunInfo(run="r"))
+    assert (0, 0) in held
+    assert (0, 1) in held
+
+
+def test_a_lack_of_descriptors_is_not_taken_for_damage(path: Path) -> None:
+    leave_parts(path, make_event(0))
+    (part,) = (path / "probe").iterdir()
+    schema = pq.read_schema(part)
+    with scarce_files(0), pytest.raises(OSError, match="Too many open files") as caught:
+        list(read_tables(part, schema))
+    assert not isinstance(caught.value, DamagedPartError)
+
+
 def test_duplicate_parts_are_removed(path: Path, tmp_path: Path) -> None:
     """Small parts that a crash has left next to their merged part are removed."""
     leave_parts(path, make_event(0), make_event(1))
@@ -237,6 +258,7 @@ KILLED_WHILE_CLOSING = """
 import os, signal, sys
 from pathlib import Path
 from logflume.formats import atomic
+from logflume.formats.parquet import DamagedPartError, read_tables
 from logflume.run import RunInfo
 from logflume.sinks.parquet import ParquetSink
 sys.path.insert(0, sys.argv[1])

@@ -134,6 +134,15 @@ class Line(NamedTuple):
         return self.raw.endswith(b"\n")
 
 
+_LEAST_EVENT_BYTES = 64
+"""Of a line: its reserved fields alone take more."""
+
+_MAX_FRAGMENTS = 100_000
+"""Of a file: a small compressed one may consist of millions of empty lines."""
+
+_TOO_MANY_FRAGMENTS = f"more than {_MAX_FRAGMENTS:,} lines that are too short for an event"
+
+
 def read_lines(
     files: Sequence[tuple[Path, Any]],
     first: Position | None = None,
@@ -158,7 +167,12 @@ def read_lines(
             continue  # all of its events are older
         with _reading(path):
             is_whole = path.suffix == ".zst" or first is None or _seek_before(lines, first) == 0
+            fragments = 0
             for number, raw in enumerate(bounded_lines(lines, path), 1):
+                if len(raw) < _LEAST_EVENT_BYTES:
+                    fragments += 1
+                    if fragments > _MAX_FRAGMENTS:
+                        raise OSError(errno.EFBIG, _TOO_MANY_FRAGMENTS, str(path))
                 yield Line(raw, path, number if is_whole else None)
 
 

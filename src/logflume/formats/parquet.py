@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from logflume.exceptions import RunError
 from logflume.formats.parquet_file import ParquetFile, column_paths
 from logflume.protocols import Position
+from logflume.resources import is_shortage
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import open_file
 
@@ -361,6 +362,7 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
 
     Raises:
         DamagedPartError: The part can't be read.
+        OSError, MemoryError: It can't be read now, for lack of descriptors or memory.
     """
     import pyarrow as pa
 
@@ -371,13 +373,18 @@ def read_tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
             for index in range(file.metadata.num_row_groups):
                 yield widen(file.read(file.schema_arrow.names, [index]), schema)
     except (OSError, pa.ArrowException) as error:
+        if is_shortage(error):
+            raise
         raise DamagedPartError(path.name) from error
 
 
 def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
     """Yield the positions of the events of a run and rank in a part.
 
-    A part that is missing or can't be read yields none.
+    A part that is missing or damaged yields none.
+
+    Raises:
+        OSError, MemoryError: It can't be read now, for lack of descriptors or memory.
     """
     import pyarrow as pa
 
@@ -390,8 +397,9 @@ def read_positions(path: Path, run: RunInfo) -> Iterator[Position]:
                 ):
                     if (run_id, rank) == (run.run, run.rank) and None not in (attempt, seq):
                         yield attempt, seq
-    except (OSError, pa.ArrowException):
-        return
+    except (OSError, pa.ArrowException) as error:
+        if is_shortage(error):
+            raise
 
 
 def _merge(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

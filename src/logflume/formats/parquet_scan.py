@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from logflume.formats.parquet import KEYS, list_parts, list_tables
 from logflume.formats.parquet_file import ParquetFile
 from logflume.protocols import FaultKind, ScanFault, ScannedEvent
-from logflume.resources import memory_limit_bytes
+from logflume.resources import is_shortage, memory_limit_bytes
 from logflume.runs.info import RunInfo
 from logflume.values.event_checksum import event_checksum
 
@@ -66,7 +66,9 @@ def _scan_part(
     except FileNotFoundError:
         raise
     # Arrow raises ArrowInvalid for damaged data, or returns invalid texts and numbers.
-    except (OSError, ValueError, OverflowError, MemoryError, pa.ArrowException):
+    except (OSError, ValueError, OverflowError, MemoryError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and is_shortage(error):
+            raise
         yield ScanFault("unreadable part", FaultKind.DAMAGE, 1, f"{location}/{path.name}")
 
 

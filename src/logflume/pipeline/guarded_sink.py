@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.counters import Counters
 from logflume.protocols import Event, Sink, is_journal
+from logflume.resources import is_shortage
 from logflume.values.snapshot import memory_bytes
 
 __all__ = ["CATCH_UP_S", "GuardedSink"]
@@ -46,14 +46,12 @@ memory is waited for as long."""
 SHORTAGE_PAUSE_S = 0.05
 
 _PASSING = (OSError, MemoryError, ImportError)
-_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
-def _is_shortage(error: BaseException) -> bool:
+def _is_passing_shortage(error: BaseException) -> bool:
     if isinstance(error, ImportError):  # a library that is loaded late, and can't be mapped
         return not isinstance(error, ModuleNotFoundError)
-    is_os_shortage = isinstance(error, OSError) and error.errno in _SHORTAGES
-    return is_os_shortage or isinstance(error, MemoryError)
+    return is_shortage(error)
 
 
 class _Retries:
@@ -94,7 +92,7 @@ class _Retries:
     def note_failure(self, error: BaseException) -> None:
         """Note that a try failed."""
         self.has_failed = True
-        self.is_shortage = _is_shortage(error)
+        self.is_shortage = _is_passing_shortage(error)
         if isinstance(error, _PASSING) is not self._is_passing:
             self._is_passing, self._failures = not self._is_passing, 0
         self._failures += 1
@@ -280,7 +278,7 @@ class GuardedSink:
         """Let the sink write what it has, waiting for what the system lacks."""
         while getattr(self._sink, "unwritten", 0) and time.monotonic() < until_s:
             flushed = call_guarded(self._sink.flush)
-            if not isinstance(flushed, Failure) or not _is_shortage(flushed.error):
+            if not isinstance(flushed, Failure) or not _is_passing_shortage(flushed.error):
                 return
             time.sleep(SHORTAGE_PAUSE_S)
 
