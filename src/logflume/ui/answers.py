@@ -10,11 +10,9 @@ from typing import Any
 
 import msgspec
 
-from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run
-from logflume.query.overview import read_overview
-from logflume.runs.files import Writer, find_writers
-from logflume.runs.status import RunStatus, read_run_status, status_of
+from logflume.query.overview import find_status, read_overview
+from logflume.runs.status import read_run_status
 from logflume.ui.curves import Curves, read_curves, select_main
 from logflume.ui.encoding import shorten_texts
 from logflume.ui.run_folders import RunFolders, UnknownRunError, version_of
@@ -121,17 +119,14 @@ class Answers:
         return {"ranks": self.folders.open(name).ranks().to_pylist()}
 
     def _row(self, name: str, folder: Path) -> dict[str, Any]:
-        # Guarded: one damaged run must not hide the others.
-        found = call_guarded(find_writers, folder)
-        writers = [] if isinstance(found, Failure) else found
-        read = found if isinstance(found, Failure) else call_guarded(status_of, folder, writers)
-        status = RunStatus(folder.name, "damaged") if isinstance(read, Failure) else read
+        status, writers = find_status(folder)
         version = version_of(folder, status.status)
         known = self._rows.get(folder)
         if known is None or known[0] != version:
-            known = version, _describe(folder, writers, status)
+            row, error = read_overview(folder, status, writers)
+            known = version, row if error is None else {**row, "error": error}
             self._rows[folder] = known
-        return {**known[1], "run": name}
+        return {**known[1], "run": name, "folder": folder.name}
 
     def _read_curves(self, run: Run) -> Curves:
         version = version_of(run.folder)
@@ -146,31 +141,6 @@ class Answers:
             while len(self._curves) > _KEPT_CURVES:
                 self._curves.popitem(last=False)
         return curves
-
-
-def _describe(folder: Path, writers: Sequence[Writer], status: RunStatus) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "folder": folder.name,
-        "status": status.status,
-        "attempt": status.attempt,
-        "started": status.started,
-        "tags": list(status.description.tags),
-        "notes": status.description.notes,
-        "hyperparameters": status.description.hyperparameters,
-        "last_step": None,
-        "last_reward": None,
-        "duration_s": None,
-    }
-    overview = call_guarded(lambda: read_overview(Run(folder), writers))
-    if isinstance(overview, Failure):
-        return row | {"status": "damaged", "error": str(overview.error) or describe(overview.error)}
-    values, hyperparameters = overview
-    return row | {
-        "last_step": values.step,
-        "last_reward": values.reward,
-        "duration_s": values.duration_s,
-        "hyperparameters": {**hyperparameters, **row["hyperparameters"]},
-    }
 
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
