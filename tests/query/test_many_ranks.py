@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 import logflume
 from logflume.formats.journal import open_journal, read_lines
 from logflume.maintenance.doctor import diagnose
-from logflume.query.last_values import read_ends
 from logflume.query.open_run import Run
+from logflume.query.overview import read_ends
 from logflume.runs.files import Writer, find_writers
 from logflume.runs.info import RunInfo
 from logflume.runs.state import RunState

@@ -33,9 +33,8 @@ from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparame
 from logflume.exceptions import RunError
 from logflume.formats.atomic import size_bytes
 from logflume.guard import Failure, call_guarded, describe
-from logflume.query.last_values import LastValues
 from logflume.query.open_run import Run, open_runs
-from logflume.query.overview import read_overview
+from logflume.query.overview import LastValues, read_overview
 from logflume.runs.files import find_writers
 from logflume.runs.removal import archive_run, check_removable, remove_run
 from logflume.runs.status import RunStatus, status_of

@@ -9,20 +9,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.columns import with_columns
 from logflume.query.groupings import Array, group_rows
 
 __all__ = ["check_max_points", "downsample_long", "downsample_wide"]
 
 _SERIES = ["run", "rank", "attempt", "event", "mode", "name"]
 _PER_BUCKET = 4
-"""The first, the last, the lowest and the highest point; NaN takes one more."""
+"""The first, the last, the lowest and the highest point; NaN needs one more."""
 
 
 def check_max_points(max_points: int | None) -> None:
-    """Raise an error if a curve can't have this maximum of points.
+    """Raise an error if the maximum number of points of a curve is too low.
 
     Raises:
-        QueryError: It can't.
+        QueryError: It is.
     """
     if max_points is not None and max_points < _PER_BUCKET + 1:
         raise QueryError(
@@ -38,12 +39,9 @@ def downsample_long(points: pa.Table, max_points: int) -> pa.Table:
         points: Metrics in long form. Rows of one series are in the order of their steps.
         max_points: The maximum number of points of a series.
     """
-    series = group_rows(points, _SERIES).of_row
     values = points["value"].to_numpy()
     is_kept = np.zeros(len(points), bool)
-    order = np.argsort(series, kind="stable")
-    starts = np.flatnonzero(np.diff(series[order], prepend=-1))
-    for rows in np.split(order, starts[1:]) if len(points) else []:
+    for rows in group_rows(points, _SERIES).rows():
         is_kept[rows[find_points(values[rows], max_points)]] = True
     return points.filter(pa.array(is_kept))
 
@@ -56,8 +54,7 @@ def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> p
         keys: The key columns.
         max_points: The maximum number of values of each metric.
     """
-    series = group_rows(points, [key for key in keys if key != "step"]).of_row
-    numbers = np.unique(series).tolist()
+    series = list(group_rows(points, [key for key in keys if key != "step"]).rows())
     has_any = np.zeros(len(points), bool)
     for name in points.column_names:
         if name in keys:
@@ -65,11 +62,11 @@ def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> p
         is_kept = np.zeros(len(points), bool)
         is_valid = pc.is_valid(points[name]).to_numpy(zero_copy_only=False)
         values = points[name].to_numpy()
-        for number in numbers:
-            rows = np.flatnonzero((series == number) & is_valid)
+        for of_series in series:
+            rows = of_series[is_valid[of_series]]
             is_kept[rows[find_points(values[rows], max_points)]] = True
-        column = pc.if_else(pa.array(is_kept), points[name], None)
-        points = points.set_column(points.column_names.index(name), name, column)
+        kept = pc.if_else(pa.array(is_kept), points[name], None)
+        points = with_columns(points, {name: kept})
         has_any |= is_kept
     return points.filter(pa.array(has_any))
 

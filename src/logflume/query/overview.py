@@ -1,15 +1,45 @@
-"""What a list of runs shows of each: its last values, and the hyperparameters of its trainer."""
+"""What a list of runs shows of each: its last values, and the hyperparameters of its trainer.
+
+Both are at the ends of a journal, so that a list need not read whole runs.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import Any
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from logflume.query.last_values import LastValues, read_ends
+from logflume.formats.journal import Line, open_journal, parse_line
 from logflume.query.open_run import Run
 from logflume.runs.files import Writer
 
-__all__ = ["read_overview"]
+__all__ = ["LastValues", "read_ends", "read_overview"]
+
+_HYPERPARAMETERS = "hyperparameters/"
+
+_HEAD_BYTES = 1 << 18
+"""Read from the beginning of a journal. A trainer reports its arguments before its first step."""
+
+_FIRST_BYTES = 1 << 15
+_GROWTH = 8
+_MAX_BYTES = 1 << 21
+"""Read at most from the end of a journal: enough for a step with many long completions."""
+
+
+class LastValues(NamedTuple):
+    """The values of the last step that was trained.
+
+    Attributes:
+        step: The step.
+        reward: The mean reward, as the trainer reports it; else that of rank 0's completions.
+        duration_s: How long the latest attempt took, in seconds; None if it hasn't ended.
+    """
+
+    step: int | None
+    reward: float | None
+    duration_s: float | None
 
 
 def read_overview(run: Run, writers: Sequence[Writer]) -> tuple[LastValues, dict[str, Any]]:
@@ -24,6 +54,32 @@ def read_overview(run: Run, writers: Sequence[Writer]) -> tuple[LastValues, dict
     """
     values, hyperparameters = read_ends(writers)
     return values or _query_last(run), hyperparameters
+
+
+def read_ends(writers: Sequence[Writer]) -> tuple[LastValues | None, dict[str, Any]]:
+    """Return what a run logged last, and the hyperparameters that its trainer reported first.
+
+    They are at the ends of the journal of its first rank: the end of the latest attempt's, and the
+    beginning of the first one's, which is usually the same journal and then opened once.
+
+    Args:
+        writers: All writers of the run.
+
+    Returns:
+        The last values, and the hyperparameters. The values are None if the end of the journal
+        doesn't have them, for example just after a rotation.
+
+    Raises:
+        RunError: The journal can't be read, or is damaged at an end.
+    """
+    latest = max(writers, key=_attempt, default=None)  # of equal ones, the lowest rank is first
+    if latest is None:
+        return None, {}
+    with ExitStack() as stack:
+        files = open_journal(latest, stack)
+        first = files if latest is writers[0] else open_journal(writers[0], stack)
+        hyperparameters = _read_hyperparameters(first)
+        return _read_last_values(files, _attempt(latest)), hyperparameters
 
 
 def _query_last(run: Run) -> LastValues:
@@ -47,3 +103,98 @@ def _query_last(run: Run) -> LastValues:
         next((reward for reward in reversed(rewards) if reward is not None), None),
         durations[0] if durations else None,
     )
+
+
+def _read_last_values(files: Sequence[tuple[Path, Any]], attempt: int) -> LastValues | None:
+    """Return the values at the end of a journal, with the duration of this attempt."""
+    if not files or files[-1][0].suffix == ".zst":
+        return None
+    path, file = files[-1]
+    size_bytes = file.seek(0, os.SEEK_END)
+    tail_bytes = _FIRST_BYTES
+    while True:
+        start = max(0, size_bytes - tail_bytes)
+        file.seek(start)
+        end = _End(path, file.read(size_bytes - start), is_whole=start == 0)
+        values = end.values(attempt)
+        if end.has_training or (start == 0 and len(files) == 1):
+            return values
+        if start == 0 or tail_bytes >= _MAX_BYTES:
+            return None if values.step is None else values
+        tail_bytes *= _GROWTH
+
+
+def _read_hyperparameters(files: Sequence[tuple[Path, Any]]) -> dict[str, Any]:
+    """Return the hyperparameters in the beginning of a journal, whose files were just opened."""
+    found: dict[str, Any] = {}
+    for path, file in files[:1]:
+        data = file.read(_HEAD_BYTES)
+        size_bytes, end = data.rfind(b"\n") + 1, 0
+        while (position := data.find(_type_pattern("run_started"), end, size_bytes)) >= 0:
+            start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position) + 1
+            found |= {
+                name.removeprefix(_HYPERPARAMETERS): value
+                for name, value in parse_line(Line(data[start:end], path, None)).items()
+                if name.startswith(_HYPERPARAMETERS) and value is not None
+            }
+    return found
+
+
+def _type_pattern(event_type: str) -> bytes:
+    # Quotes within texts are escaped, so what is found is the event's own type.
+    return b'"event":"%s",' % event_type.encode()
+
+
+def _attempt(writer: Writer) -> int:
+    return -1 if writer.state is None else writer.state.attempt
+
+
+class _End:
+    """The end of a journal.
+
+    Args:
+        path: The file.
+        data: Its last bytes.
+        is_whole: Whether these are all.
+
+    Attributes:
+        has_training: Whether it has a report of the trainer with a reward.
+    """
+
+    def __init__(self, path: Path, data: bytes, is_whole: bool) -> None:
+        self._path = path
+        first = 0 if is_whole else data.find(b"\n") + 1
+        self._data = data[first : data.rfind(b"\n") + 1]
+        self._training = self._find("training", "reward")
+        self._reward = self._find("reward", "rewards/total/mean")
+        self.has_training = self._training.get("reward") is not None
+
+    def values(self, attempt: int) -> LastValues:
+        """Return the values, with the duration of this attempt."""
+        steps = [event["step"] for event in (self._training, self._reward) if event]
+        reward = self._training.get("reward")
+        ended = self._find("run_finished", "duration_s", has_step=False)
+        return LastValues(
+            max(steps, default=None),
+            self._reward.get("rewards/total/mean") if reward is None else reward,
+            ended.get("duration_s") if ended.get("attempt") == attempt else None,
+        )
+
+    def _find(self, event_type: str, field: str, *, has_step: bool = True) -> dict[str, Any]:
+        """Return the last event of a type with a field; without one, the last of the type.
+
+        Events of an evaluation don't count.
+        """
+        pattern = _type_pattern(event_type)
+        last: dict[str, Any] = {}
+        end = len(self._data)
+        while (position := self._data.rfind(pattern, 0, end)) >= 0:
+            end = self._data.rfind(b"\n", 0, position) + 1
+            raw = self._data[end : self._data.find(b"\n", position) + 1]
+            event = parse_line(Line(raw, self._path, None))
+            if has_step and (event.get("mode") == "eval" or event.get("step") is None):
+                continue
+            last = last or event
+            if event.get(field) is not None:
+                return {**event, "step": last["step"]}
+        return last

@@ -76,8 +76,6 @@ def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
     if _CORRECT in completions.column_names:
         column: Any = completions[_CORRECT]
         correct = column.combine_chunks() if pa.types.is_boolean(column.type) else correct
-    if isinstance(correct, pa.ChunkedArray):
-        correct = pa.concat_arrays(correct.chunks)
     if threshold is None or not correct.null_count:
         return correct
     return pc.coalesce(correct, pa.array(numbers_of(completions, _TOTAL) >= threshold))
