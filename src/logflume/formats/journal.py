@@ -286,7 +286,7 @@ class _Decompressed(io.RawIOBase):
         path: The file.
 
     Raises:
-        OSError: It can't be opened, or is no regular file.
+        OSError: It can't be opened, or is not a regular file.
     """
 
     def __init__(self, path: Path) -> None:

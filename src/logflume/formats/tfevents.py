@@ -80,7 +80,7 @@ def read_records(path: Path, offset: int = 0) -> Iterator[bytes]:
             if header[_RECORD_LENGTH.size :] != _checksum(length):
                 return
             (size,) = _RECORD_LENGTH.unpack(length)
-            if size > path.stat().st_size:  # the checksum is no proof of who wrote it
+            if size > path.stat().st_size:  # a checksum doesn't prove who wrote it
                 return
             data, checksum = file.read(size), file.read(_CHECKSUM.size)
             if checksum != _checksum(data):

@@ -84,38 +84,20 @@ def find_points(values: Array, max_points: int) -> Array:
     if len(values) <= max_points:
         return np.arange(len(values))
     is_nan = np.isnan(values)
-    if not is_nan.any():
-        return _find_extremes(values, max_points // _PER_BUCKET)
-    per_bucket = _PER_BUCKET + 1
-    kept: set[int] = set()
-    for bucket in np.array_split(np.arange(len(values)), max_points // per_bucket):
-        kept.update((int(bucket[0]), int(bucket[-1])))
-        numbers, nans = bucket[~is_nan[bucket]], bucket[is_nan[bucket]]
-        kept.update(nans[:1].tolist())
-        if len(numbers):
-            kept.add(int(numbers[values[numbers].argmin()]))
-            kept.add(int(numbers[values[numbers].argmax()]))
-    return np.array(sorted(kept))
-
-
-def _find_extremes(values: Array, buckets: int) -> Array:
-    """Return the indices of the first, last, lowest and highest value of each stretch.
-
-    The stretches are those of `np.array_split`: the first ones may have one value more. So they are
-    the rows of two matrices.
-    """
+    buckets = max_points // (_PER_BUCKET + int(is_nan.any()))
     size, longer = divmod(len(values), buckets)
+    # The first stretches may have one value more, so the stretches are the rows of two matrices.
+    middle = longer * (size + 1)
     kept = []
-    for start, rows, columns in (
-        (0, longer, size + 1),
-        (longer * (size + 1), buckets - longer, size),
-    ):
-        stretches = values[start : start + rows * columns].reshape(rows, columns)
-        firsts = start + columns * np.arange(rows)
+    for start, shape in ((0, (longer, size + 1)), (middle, (buckets - longer, size))):
+        stretches = slice(start, start + shape[0] * shape[1])
+        numbers, nans = values[stretches].reshape(shape), is_nan[stretches].reshape(shape)
+        firsts = start + shape[1] * np.arange(shape[0])
         kept += [
             firsts,
-            firsts + columns - 1,
-            firsts + stretches.argmin(axis=1),
-            firsts + stretches.argmax(axis=1),
+            firsts + shape[1] - 1,
+            firsts + np.where(nans, np.inf, numbers).argmin(axis=1),
+            firsts + np.where(nans, -np.inf, numbers).argmax(axis=1),
+            firsts + nans.argmax(axis=1),
         ]
     return np.unique(np.concatenate(kept))

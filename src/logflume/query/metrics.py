@@ -175,7 +175,7 @@ def _check(read: Callable[..., pa.Table], found: Sequence[_Metrics], names: Sequ
             if own in (all_of_type := read(event_type)).column_names and own not in _RESERVED:
                 raise QueryError(
                     f"{name!r} is not a number but {all_of_type.schema.field(own).type}, so it "
-                    f"is no metric; read it with events({event_type!r}, columns=[{own!r}])"
+                    f"is not a metric; read it with events({event_type!r}, columns=[{own!r}])"
                 )
         everything = [_read(read, of_type.event_type, ()) for of_type in found]
         metrics = {name for of_type in everything for name in of_type.names}

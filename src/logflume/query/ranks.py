@@ -41,8 +41,9 @@ def read_ranks(read: Callable[..., pa.Table]) -> pa.Table:
     busy[np.isnan(numbers["generate_s"]) & np.isnan(numbers["rewards_s"])] = np.nan
     numbers["busy_s"] = busy
     rows = []
-    for group in group_rows(events, ["run", "step"]).rows():
-        row: dict[str, Any] = {name: columns[name][group[0]] for name in ("run", "step")}
+    steps = group_rows(events, ["run", "step"])
+    keys = steps.take_first(events.select(["run", "step"])).to_pylist()
+    for row, group in zip(keys, steps.rows(), strict=True):
         row["ranks"] = len(np.unique(columns["rank"][group]))
         row |= _slowest(columns, busy, group)
         for name in ("busy_s", *_MEASURES):

@@ -359,15 +359,7 @@ def _parse_readable(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
 
 def count_unreadable_lines(writer: Writer) -> int:
     """Return the number of lines of a writer's journal that are not events."""
-    return sum(not _is_event(line) for line in _read_readable(writer))
-
-
-def _is_event(line: Line) -> bool:
-    try:
-        parse_event(line.raw)
-    except ValueError:
-        return False
-    return True
+    return sum(not list(_parse_readable([line])) for line in _read_readable(writer))
 
 
 def read_journal(writer: Writer) -> Iterator[dict[str, Any]]:

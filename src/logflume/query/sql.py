@@ -75,8 +75,8 @@ def run_sql(
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise QueryError(
-            f"{str(error).splitlines()[0]}\nA query takes at most half of the memory that this "
-            "process may take, unless it is run with `external=True`, or `logflume sql --external`"
+            f"{str(error).splitlines()[0]}\nA query uses at most half of the memory that this "
+            "process may use, unless it is run with `external=True`, or `logflume sql --external`"
         ) from error
     except duckdb.IOException as error:
         if _all_exist(runs):
@@ -141,7 +141,7 @@ def _fetch(result: duckdb.DuckDBPyRelation, most_bytes: int | None) -> pa.Table:
             if most_bytes is not None and taken_bytes > most_bytes:
                 raise QueryError(
                     f"sql: the result takes more than {most_bytes:,} bytes, half of the memory "
-                    "that this process may take; select fewer columns or rows, or add a limit"
+                    "that this process may use; select fewer columns or rows, or add a limit"
                 )
     except (OSError, pa.ArrowException) as error:
         raise _as_duckdb_error(str(error)) from error

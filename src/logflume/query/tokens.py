@@ -59,7 +59,7 @@ def _no_tokens(read: Callable[..., pa.Table], completion: str, recorded: list[An
             "the two best and the two worst completions of each batch"
         )
     known: list[Any] = read("model_output", columns=["id*"])["id"].to_pylist()
-    what = "has no tokens" if completion in known else "is the id of no completion"
+    what = "has no tokens" if completion in known else "is not the id of a completion"
     return (
         f"{completion!r} {what}. Tokens were recorded for {len(recorded):,} completions, such as "
         f"{recorded[-1]!r}; the column `id` of tokens() has them all"

@@ -222,7 +222,7 @@ _OWN_RULES = [
         ["-----begin"],
     ),
     _Rule("URL", r"""://([^/\s:@"'<>?#]*:[^/\s@"'<>]+)@""", ["://"]),
-    # The password has a slash; what follows the colon is no port.
+    # The password has a slash; what follows the colon is not a port.
     _Rule("URL with a slash", r"""://[^/\s:@"'<>?#]*:([^/\s@"'<>0-9${][^\s@"'<>]*)@""", ["://"]),
     _Rule("URL token", r"""://([^/\s:@"'<>?#]{16,}):?@""", ["://"], is_assigned=True),
     _Rule(
