@@ -365,7 +365,7 @@ def test_ids_without_tokens(tmp_path: Path) -> None:
 
     with pytest.raises(QueryError, match=r"'rank0-0-7' has no tokens.*4 completions.*rank0-0-3"):
         run.tokens("rank0-0-7")
-    with pytest.raises(QueryError, match="'rank0-0-8' is the id of no completion"):
+    with pytest.raises(QueryError, match="'rank0-0-8' is not the id of a completion"):
         run.tokens("rank0-0-8")
 
 

@@ -180,7 +180,7 @@ def _restore_value(event: dict[str, Any], name: str, text: str) -> None:
         field, _, index = name.rpartition(".")
         holder, key = event.get(field), int(index) if index.isdecimal() else -1
         if not (type(holder) is list and 0 <= key < len(holder) and holder[key] is None):
-            raise ValueError(f"`nonfinite` names {name!r}, which is no null of the event")
+            raise ValueError(f"`nonfinite` names {name!r}, which is not a null of the event")
     if name in RESERVED_NAMES or text not in NONFINITE_NAMES:
         raise ValueError(f"`nonfinite` has {text!r} for {name!r}")
     holder[key] = float(text)

@@ -26,7 +26,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
         status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
             if it ended without recording how; `unknown` if nothing was recorded.
         attempt: The latest attempt.
-        ranks: The ranks that have started it.
+        ranks: The ranks that started it.
         started: When the attempt started, UTC.
         ended: When it ended; None while it runs, and after a kill.
         duration_s: The time between the two, in seconds.
@@ -68,7 +68,7 @@ def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
 
     Args:
         folder: The run's folder.
-        snapshots: Its files, as `Snapshot` sees them, one for each writer.
+        snapshots: The snapshots of its files, one for each writer.
 
     Raises:
         RunError: A journal is damaged.
@@ -152,7 +152,7 @@ def _find_leading(writers: Sequence[Writer]) -> list[int]:
 
 
 def _find_ranks(writers: Sequence[Writer], started: Sequence[dict[str, Any]]) -> list[int]:
-    """Return the ranks that have started the latest attempt."""
+    """Return the ranks that started the latest attempt."""
     if not _are_known(writers):
         return sorted({event["rank"] for event in started})
     states = [(writer.rank, writer.state) for writer in writers]

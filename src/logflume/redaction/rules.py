@@ -23,7 +23,7 @@ _KEYWORD_OPTIONS.literal = True
 _KEYWORD_OPTIONS.case_sensitive = False
 
 _MIN_ENTROPY_BITS = 3.0
-"""Bits per character from which on text looks random: a word has less, and few other characters."""
+"""Bits per character from which text looks random: words have fewer."""
 
 
 class _Rule(msgspec.Struct, dict=True):
@@ -222,7 +222,7 @@ _OWN_RULES = [
         ["-----begin"],
     ),
     _Rule("URL", r"""://([^/\s:@"'<>?#]*:[^/\s@"'<>]+)@""", ["://"]),
-    # The password has a slash; what follows the colon is no port.
+    # The password has a slash; what follows the colon is not a port.
     _Rule("URL with a slash", r"""://[^/\s:@"'<>?#]*:([^/\s@"'<>0-9${][^\s@"'<>]*)@""", ["://"]),
     _Rule("URL token", r"""://([^/\s:@"'<>?#]{16,}):?@""", ["://"], is_assigned=True),
     _Rule(
@@ -430,7 +430,7 @@ _KINDS = [pattern(kind) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
 _WORD_REST = pattern("[a-z]{4,}")
 _MIXED_LENGTH = 16
 _MAX_IN_WORDS = 0.3
-"""Of random letters and digits a tenth is in such parts, of CamelCase more than half."""
+"""A tenth of random letters and digits is in such parts, and more than half of CamelCase."""
 _TOKEN_REST = pattern(r"[\w-]*")
 
 
