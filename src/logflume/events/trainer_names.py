@@ -1,11 +1,19 @@
-"""Assigns what a trainer reports to event types, by the names of its metrics."""
+"""What trainers report: the event types of their metrics, and their hyperparameters."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["UNSET", "is_incidental", "main_hyperparameters", "split_report"]
+__all__ = [
+    "UNSET",
+    "WELL_KNOWN",
+    "argument_fields",
+    "is_incidental",
+    "main_hyperparameters",
+    "split_report",
+]
 
 _MAIN_HYPERPARAMETERS = (
     "learning_rate",
@@ -22,6 +30,13 @@ _MAIN_HYPERPARAMETERS = (
     "seed",
 )
 """What runs of the same trainer differ in, most telling first."""
+
+WELL_KNOWN = frozenset(
+    {"learning_rate", "lr_scheduler_type", "max_steps", "num_train_epochs", "seed"}
+    | {"per_device_train_batch_size", "gradient_accumulation_steps", "weight_decay"}
+    | {"num_generations", "max_completion_length", "temperature", "beta", "epsilon", "loss_type"}
+)
+"""Hyperparameters that are logged even with their default values."""
 
 UNSET = frozenset({"None", "[]", "{}", ""})
 """How hyperparameters that are not set are written."""
@@ -100,6 +115,28 @@ def split_report(
     return events or {"training": common}
 
 
+def argument_fields(arguments: Any) -> dict[str, Any]:
+    """Return the fields `arguments` (all of them, as one JSON text) and `hyperparameters`.
+
+    A trainer has about 150 arguments, which would make up most columns of a journal. Therefore
+    only those that differ from their default, and the well-known ones, become fields.
+
+    Args:
+        arguments: A `TrainingArguments` or a subclass of it.
+    """
+    values = arguments.to_sanitized_dict()
+    changed = {
+        field.name
+        for field in dataclasses.fields(arguments)
+        if getattr(arguments, field.name, None) != _default(field)
+    }
+    selected = (changed | WELL_KNOWN) & values.keys()
+    return {
+        "arguments": values,
+        "hyperparameters": {name: values[name] for name in sorted(selected)},
+    }
+
+
 def main_hyperparameters(
     hyperparameters: Mapping[str, Any], limit: int | None = None
 ) -> dict[str, Any]:
@@ -125,6 +162,12 @@ def is_incidental(name: str) -> bool:
     (True, False)
     """
     return name in _INCIDENTAL or name.endswith(("_dir", "_folder"))
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def _find_prefixes(names: Collection[str], is_whole: bool) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ class Channels:
         self._lock = threading.RLock()
         self.hold()
 
-    def channel(self, name: str) -> Channel:
+    def channel(self, name: Any) -> Channel:
         """Return the channel of this name, always the same one for a name."""
         name = key_text(name)
         channel = self._channels.get(name)
@@ -154,7 +154,7 @@ def _every_level(_name: str) -> int:
 CHANNELS = Channels()
 
 
-def channel(name: str) -> Channel:
+def channel(name: Any = "training", *_args: Any) -> Channel:
     """Return the process's channel of this name; this is structlog's logger factory."""
     return CHANNELS.channel(name)
 

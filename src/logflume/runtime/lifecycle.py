@@ -100,9 +100,9 @@ def initialize(
         PosixPath('logs/20261123-141502-a1b2')
     """
     try:
-        from logflume.runtime.description import describe as describe_run
+        from logflume.runtime.describe import read_description
 
-        description = describe_run(hyperparameters, tags, notes)
+        description = read_description(hyperparameters, tags, notes)
         return _initialize(config, run, dir, level, description)
     except (OSError, MemoryError) as error:
         text = f"logging can't start now; call initialize() again: {describe(error)}"

@@ -45,13 +45,13 @@ from logflume.runs.identity import (
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import LockHolder
 from logflume.runs.state import RunState
-from logflume.runtime.code_state import CodeState
-from logflume.runtime.describe import GitCommit, describe_run
+from logflume.runtime.code_state import CodeState, GitCommit
+from logflume.runtime.describe import describe_run
 from logflume.runtime.fork import forked_config, forked_run
 from logflume.runtime.refusals import refuse_import
+from logflume.runtime.run_lines import console_sinks
 from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
 from logflume.terminal.streams import print_line, terminal_columns
-from logflume.values.kinds import Kind
 from logflume.values.reports import VALUE_REPORTS
 from logflume.values.visuals import IMAGE_FOLDER
 from logflume.worker_process.client import RemotePipeline, start_message
@@ -154,7 +154,7 @@ def start(
         _connect(config, running.pipeline)
         undo.pop_all()
     if config.stdlib is not None:
-        stdlib_logging.install(config.stdlib, has_console=_has_console(config))
+        stdlib_logging.install(config.stdlib, has_console=bool(console_sinks(config)))
     _link_latest(running.run)
     return running
 
@@ -185,7 +185,7 @@ def _build(
         notes=description.notes,
     )
     if earlier is not None:
-        _take_over(earlier, state, run)
+        _keep_outputs(earlier, state, run)
     pipeline = _build_remote(config, attempt, state, opening, on_death) or build_pipeline(
         config,
         run,
@@ -238,7 +238,7 @@ def _build_remote(
 def _report_limit(config: Config, component: str, reason: str) -> None:
     """Say in an event, and on the terminal, that less is done than was configured."""
     report_fault(CHANNELS, component, "limited", reason)
-    if not _has_console(config, "system"):
+    if not console_sinks(config, "system"):
         print_line(reason)
 
 
@@ -301,8 +301,8 @@ def count_unwritten(running: Running) -> None:
     running.pipeline.count_dropped(unwritten, CHANNELS.buffer.clear())
 
 
-def _take_over(earlier: RunState, state: RunState, run: RunInfo) -> None:
-    """Take over which outputs earlier attempts have completed, without those that lost files."""
+def _keep_outputs(earlier: RunState, state: RunState, run: RunInfo) -> None:
+    """Keep the outputs that earlier attempts completed, except those that lost files."""
     complete = {path: n for path, n in earlier.complete.items() if _is_there(path, earlier, run)}
     state.complete = complete
     state.parts = {path: parts for path, parts in earlier.parts.items() if path in complete}
@@ -322,7 +322,14 @@ def start_after_fork(parent: Running) -> Running:
     known = parent.state.kinds if parent.state is not None else {}
     run = forked_run(parent.run, config)
     pipeline = build_pipeline(
-        config, run, CHANNELS, known, _discard_kinds, None, {}, started_ns=time.time_ns()
+        config,
+        run,
+        CHANNELS,
+        known,
+        lambda _kinds: None,  # the run state, which has the kinds, is the parent's
+        None,
+        {},
+        started_ns=time.time_ns(),
     )
     _start_values(config, run)
     _connect(config, pipeline)
@@ -342,18 +349,10 @@ def _connect(config: Config, pipeline: Pipeline | RemotePipeline) -> None:
     structlog.configure(
         processors=CHANNELS.caller_processors,
         wrapper_class=EventLogger,
-        logger_factory=_structlog_channel,
+        logger_factory=channel,
         cache_logger_on_first_use=False,
     )
     pipeline.start()
-
-
-def _discard_kinds(_kinds: dict[str, dict[str, Kind]]) -> None:
-    """Do nothing: the run state is the parent's."""
-
-
-def _structlog_channel(name: object = "training", *_args: Any) -> Any:
-    return channel(str(name))
 
 
 def _identify(config: Config, working_dir: Path, undo: ExitStack) -> RunInfo:
@@ -396,18 +395,8 @@ def _report_other(config: Config, run: RunInfo, other: LockHolder) -> None:
     """Report another process that writes the same files."""
     reason = _TWO_WRITERS.format(other=other, run=run)
     report_fault(CHANNELS, "run.lock", "failed", reason)
-    if not _has_console(config):
+    if not console_sinks(config):
         print_line(reason)
-
-
-def _has_console(config: Config, logger: str | None = None) -> bool:
-    """Whether a sink prints events to standard error: the warnings of this logger, if given."""
-    names = list(config.sinks)
-    if logger is not None:
-        own = config.loggers.get(logger, config.root).sinks
-        names = (config.root.sinks if own is None else own) or []
-    sinks = [config.sinks[name] for name in names]
-    return any(sink.type == "console" and "path" not in sink.options for sink in sinks)
 
 
 def _link_latest(run: RunInfo) -> None:

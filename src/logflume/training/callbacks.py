@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from logflume.events.trainer_names import split_report
+from logflume.events.trainer_names import argument_fields, split_report
 from logflume.exceptions import MissingExtraError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
@@ -17,7 +17,6 @@ from logflume.runtime.exits import forget_ending
 from logflume.runtime.lifecycle import current_config, set_step
 from logflume.training.rank_report import RANK_REPORT
 from logflume.training.step_tracker import STEP_TRACKER
-from logflume.training.trainer_arguments import argument_fields
 from logflume.training.validation import Validation
 from logflume.values.mean_window import MeanWindow
 from logflume.values.snapshot import snapshot

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from logflume.events.reserved import RESERVED_FOR_PIPELINE
 from logflume.pipeline.completion_ids import COMPLETION_IDS
@@ -18,7 +18,7 @@ from logflume.values.snapshot import key_text
 if TYPE_CHECKING:
     from logflume.training.rollouts import Rollouts
 
-__all__ = ["CompletionColumns", "completion_columns", "pad"]
+__all__ = ["completion_columns", "pad"]
 
 _LOCATED = frozenset({"step", "mode", "global_step", "generation", "message"})
 """Fields that a completion has, or must not have, without being a column here."""
@@ -27,25 +27,14 @@ _DECLARED_COLUMNS = frozenset({"question", "answer"})
 """Columns of the dataset that are fields of a completion."""
 
 
-class CompletionColumns(NamedTuple):
-    """The fields of several completions.
-
-    Attributes:
-        columns: By name, one value for each completion.
-        problems: What could not be recorded.
-    """
-
-    columns: dict[str, Sequence[Any]]
-    problems: list[str]
-
-
 def completion_columns(
     rollouts: Rollouts,
     kept: Sequence[int],
     conversations: Sequence[Conversation],
     true_answers: Sequence[Any],
     rewards: Mapping[str, Sequence[Any]],
-) -> CompletionColumns:
+    places: ArrayRows,
+) -> tuple[dict[str, Sequence[Any]], list[str]]:
     """Return the fields of the completions in the rows `kept`.
 
     Args:
@@ -54,11 +43,13 @@ def completion_columns(
         conversations: Each completion of the batch, as it was read.
         true_answers: The correct answer of each.
         rewards: The rewards of each, by the name of the field.
+        places: The row of each in the trainer's arrays.
+
+    Returns:
+        The fields by name, one value for each completion, and what could not be recorded.
     """
     images = ImageStore()
     rows = len(rollouts.completions)
-    each = ArrayRows(range(rows), range(rows))
-    places = each if rollouts.output_rows is None else rollouts.output_rows.find()
 
     def of_rows(values: Any) -> list[Any]:
         padded = pad(values, rows)
@@ -102,7 +93,7 @@ def completion_columns(
             columns[f"columns/{name}"] = of_rows(values)
     for name, values in rollouts.extras.items():
         columns[_free_name(key_text(name), columns)] = of_rows(values)
-    return CompletionColumns(columns, images.problems)
+    return columns, images.problems
 
 
 def pad(values: Any, rows: int) -> Sequence[Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logflume.guard import Failure, call_guarded
+from logflume.training.function_names import numbered
 from logflume.training.images import copy_messages
 from logflume.values.plain import plain
 from logflume.values.snapshot import key_text, snapshot
@@ -111,7 +111,7 @@ def logged_columns(calls: Iterable[LogExtra | LogMetric], rows: int) -> LoggedCo
     for call in calls:
         for name, values in call.columns.items():
             if len(values) == rows:
-                logged.columns[_numbered(name, logged.columns)] = values
+                logged.columns[numbered(name, logged.columns)] = values
             elif isinstance(call, LogMetric):
                 logged.metrics.setdefault(name, []).extend(values)
             else:
@@ -129,9 +129,3 @@ def mean_metrics(metrics: Mapping[str, Sequence[Any]]) -> dict[str, float]:
 
 def _mean(values: Sequence[Any]) -> float:
     return sum(map(float, plain(values))) / len(values)
-
-
-def _numbered(name: str, taken: Collection[str]) -> str:
-    """Return the name with a number if another column has it, as for reward functions."""
-    names = (f"{name}_{number}" for number in count(2))
-    return name if name not in taken else next(one for one in names if one not in taken)

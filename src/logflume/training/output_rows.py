@@ -12,7 +12,7 @@ from logflume.values.plain import plain
 
 _RowsByTokens: TypeAlias = dict[tuple[int, ...], deque[int]]
 
-__all__ = ["ArrayRows", "KnownRows", "OutputRows"]
+__all__ = ["ArrayRows", "OutputRows"]
 
 
 class ArrayRows(NamedTuple):
@@ -86,17 +86,3 @@ class OutputRows(msgspec.Struct, frozen=True):
 def _take(rows: _RowsByTokens, ids: tuple[int, ...]) -> int | None:
     candidates = rows.get(ids)
     return candidates.popleft() if candidates else None
-
-
-class KnownRows(msgspec.Struct, frozen=True):
-    """The completions that a trainer uses, where that is known.
-
-    Attributes:
-        rows: For each completion its row among those that have advantages; None: it is discarded.
-    """
-
-    rows: list[int | None]
-
-    def find(self) -> ArrayRows:
-        """Return the rows. What is known of the prompts is known of the discarded ones, too."""
-        return ArrayRows(self.rows, range(len(self.rows)))

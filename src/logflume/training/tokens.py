@@ -22,7 +22,7 @@ from logflume.values.arrays import NumberList, PendingArray, copy_tensor
 from logflume.values.plain import to_plain
 from logflume.values.snapshot import memory_bytes, snapshot
 
-__all__ = ["SAMPLER_LOGPROBS", "TOOL_MASK", "CopiedTokens", "TokenCapture", "TokenColumns"]
+__all__ = ["SAMPLER_LOGPROBS", "TOOL_MASK", "CopiedTokens", "TokenCapture"]
 
 SAMPLER_LOGPROBS = "sampling_per_token_logps"
 TOOL_MASK = "tool_mask"
@@ -71,18 +71,6 @@ class Pieces:
             return list(pieces)
         each = (call_guarded(convert, token) for token in ids)  # one of them is out of range
         return [None if isinstance(piece, Failure) else piece for piece in each]
-
-
-class TokenColumns(msgspec.Struct, frozen=True):
-    """The fields of several `tokens` events.
-
-    Attributes:
-        columns: By name, one value for each completion.
-        problems: What could not be recorded.
-    """
-
-    columns: dict[str, list[Any]]
-    problems: list[str]
 
 
 class TokenCapture:
@@ -168,17 +156,19 @@ class CopiedTokens(msgspec.Struct, frozen=True):
         totals: Sequence[float | None],
         group_size: int | None,
         kept: Mapping[int, Any],
-        used: Sequence[int | None] | None,
-    ) -> TokenColumns:
-        """Return the fields of the selected completions.
+        used: Sequence[int | None],
+    ) -> tuple[dict[str, list[Any]], list[str]]:
+        """Return the fields of the `tokens` events of the selected completions.
 
         Args:
             generation: The number of the batch.
             totals: The total reward of each completion.
             group_size: Completions per prompt.
             kept: The ids of the completions that are logged, by row. No others are selected.
-            used: The row of each completion in the arrays; None: it has none. None instead of a
-                list: the rows are the same.
+            used: The row of each completion in the arrays; None: it has none.
+
+        Returns:
+            The fields by name, one value for each completion, and what could not be recorded.
 
         Raises:
             Exception: Whatever the policy raises.
@@ -200,7 +190,7 @@ class CopiedTokens(msgspec.Struct, frozen=True):
             columns["pieces"] = [self.pieces.find(rows.ids[row]) for row in chosen]
         fields = rows.fields(chosen)
         columns |= {name: [by_row.get(row) for row in chosen] for name, by_row in fields.items()}
-        return TokenColumns(columns, rows.problems)
+        return columns, rows.problems
 
 
 ByRow: TypeAlias = dict[int, Any]
@@ -222,12 +212,12 @@ class _TokenRows:
         problems: What could not be read.
     """
 
-    def __init__(self, tokens: CopiedTokens, used: Sequence[int | None] | None) -> None:
+    def __init__(self, tokens: CopiedTokens, used: Sequence[int | None]) -> None:
         self.ids: list[list[int]] = [
             ids if type(ids) is list else to_plain(ids) for ids in tokens.token_ids
         ]
         self.problems: list[str] = []
-        self._used = range(len(self.ids)) if used is None else used
+        self._used = used
         self._arrays = {name: _matrix(_read(array)) for name, array in tokens.arrays.items()}
 
     def fields(self, rows: Sequence[int]) -> dict[str, ByRow]:
