@@ -29,7 +29,7 @@ _MAIN_HYPERPARAMETERS = (
     "max_steps",
     "seed",
 )
-"""What runs of the same trainer differ in, most telling first."""
+"""Hyperparameters in which runs of a trainer usually differ, the most important first."""
 
 WELL_KNOWN = frozenset(
     {"learning_rate", "lr_scheduler_type", "max_steps", "num_train_epochs", "seed"}
@@ -39,7 +39,7 @@ WELL_KNOWN = frozenset(
 """Hyperparameters that are logged even with their default values."""
 
 UNSET = frozenset({"None", "[]", "{}", ""})
-"""How hyperparameters that are not set are written."""
+"""The texts of hyperparameters that are not set."""
 
 _INCIDENTAL = frozenset(
     {
@@ -57,10 +57,10 @@ _SPEED = ("samples_per_second", "steps_per_second", "tokens_per_second")
 """What transformers reports after a prefix, in addition to the runtime."""
 
 _OF_STEPS = frozenset({"loss", "grad_norm", "learning_rate"})
-"""What a report of training steps has, and that of an evaluation only with a prefix."""
+"""Metrics of training steps, which the report of an evaluation has only with a prefix."""
 
 _FINAL_NAMES = frozenset({"total_flos", "train_runtime", *(f"train_{name}" for name in _SPEED)})
-"""What makes a report the final one of a training."""
+"""Names that only the final report of a training has."""
 
 _MEMORY = ("train_mem_", "init_mem_", "before_init_mem_")
 """Prefixes of transformers' memory metrics, which the final report may have."""
@@ -80,13 +80,13 @@ def split_report(
     - What only a trainer's final report has (`train_runtime`, `total_flos`, and with them
       `train_loss`) makes a summary. Any other `train_` name is a metric of the training.
     - `evaluate(metric_key_prefix="train")` reports the same names as the end of a training, except
-      for `total_flos`. It is an evaluation, if it is certain that nothing of the report is missing.
+      for `total_flos`. It is an evaluation if the report is known to be complete.
 
     Args:
         report: What a `transformers` Trainer passes to `on_log`, or keeps in its `log_history`.
         shared: Names of fields that locate a report. Every event gets them, and they don't cause
             an event of their own if there is another.
-        is_whole: Whether the report is as transformers made it. transformers' `PrinterCallback`
+        is_whole: Whether the report is known to be complete. transformers' `PrinterCallback`
             removes `total_flos`.
 
     Returns:
@@ -140,11 +140,11 @@ def argument_fields(arguments: Any) -> dict[str, Any]:
 def main_hyperparameters(
     hyperparameters: Mapping[str, Any], limit: int | None = None
 ) -> dict[str, Any]:
-    """Return the hyperparameters that matter most, and if none of them is known, all.
+    """Return the hyperparameters that matter most; all if none of these is given.
 
     Args:
         hyperparameters: The hyperparameters by name.
-        limit: The maximum number of the known ones; None: no maximum.
+        limit: The maximum number of those that matter; None: no maximum.
 
     Example:
         >>> main_hyperparameters({"logging_steps": 1, "seed": 0, "learning_rate": 1e-3})
@@ -171,7 +171,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _find_prefixes(names: Collection[str], is_whole: bool) -> tuple[str, ...]:
-    """Return the prefixes of evaluations: `evaluate`, whatever the prefix, reports its speed."""
+    """Return the prefixes of evaluations: `evaluate` reports its speed, whatever the prefix."""
     prefixes = [name.removesuffix("runtime") for name in names if name.endswith("_runtime")]
     if not is_whole or "total_flos" in names:
         prefixes = [prefix for prefix in prefixes if prefix != "train_"]
@@ -187,7 +187,7 @@ def _is_evaluation(names: Collection[str], prefixes: Collection[str]) -> bool:
 
 
 def _event_of(name: str, is_final: bool) -> str:
-    """Return the event type of a single name, in the final report of a training or in another."""
+    """Return the event type of a single name, which depends on whether the report is final."""
     if _has_eval_prefix(name) or name.startswith(_OTHER_PREFIXES):
         return "evaluation"
     if is_final and (name in _FINAL_NAMES or name == "train_loss" or name.startswith(_MEMORY)):

@@ -25,7 +25,7 @@ from logflume.threads import start_thread
 __all__ = ["FOLDER", "CodeState", "GitCommit"]
 
 FOLDER = "environment"
-"""The folder of these files, within the run's."""
+"""The folder of these files, within the folder of the run."""
 
 MAX_DIFF_BYTES = 1_000_000
 
@@ -36,14 +36,17 @@ DIFF_TIMEOUT_S = 30.0
 """How long the diff may take, in seconds. Nothing waits for it until the run ends."""
 
 END_TIMEOUT_S = 5.0
-"""How long the end of a run waits, in seconds: a very short one, or one in a huge repository."""
+"""How long the end of a run waits for these files, in seconds.
+
+Only a very short run, or one in a huge repository, has to wait.
+"""
 
 _STOP_TIMEOUT_S = 0.5
-"""How long it waits for what was given up, in seconds."""
+"""How long it then waits for the thread to stop, in seconds."""
 
 _CHUNK_BYTES = 65_536
 _MAX_KEY_LINES = 200
-"""Lines of a private key, in the longest form that there is, and some more."""
+"""More lines than the longest private key has."""
 
 _CUT = "\n[cut here: the changes have more than {limit:,} bytes]\n"
 _DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
@@ -97,7 +100,7 @@ class CodeState:
     """Writes `environment/git.diff` and `environment/packages.txt`, on a thread of its own.
 
     The diff has the changes of tracked files since the last commit, without secrets, and at most a
-    megabyte. Of an attempt that continues the run, the names have its number.
+    megabyte. An attempt that continues the run adds its number to the names.
 
     Args:
         run: The run.
@@ -117,9 +120,9 @@ class CodeState:
         self._thread = start_thread("environment", self._run)
 
     def finish(self, timeout_s: float = END_TIMEOUT_S) -> None:
-        """Wait a moment until everything is written; what takes longer is given up.
+        """Wait briefly until everything is written, and give up what takes longer.
 
-        Call it before the pipeline is closed: what isn't recorded is an event of the run.
+        Call it before the pipeline is closed: an event of the run reports what isn't recorded.
         """
         if self._thread is None or self._is_over:
             return
@@ -167,7 +170,7 @@ class CodeState:
             self._report("git.diff", reason)
 
     def _read(self, git: subprocess.Popen[bytes]) -> bytes:
-        """Return what git prints, or its start; git is stopped where it prints or takes more.
+        """Return what git prints, up to the limit; git is stopped if it prints or takes more.
 
         Raises:
             TimeoutError: Git takes too long.

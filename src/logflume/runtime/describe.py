@@ -32,7 +32,7 @@ __all__ = ["describe_run", "read_description"]
 MAX_HYPERPARAMETERS = 2_000
 MAX_TAGS = 100
 MAX_TEXT = 10_000
-"""Characters of a hyperparameter's text, of a tag, and of the notes."""
+"""Maximum number of characters of a hyperparameter's text, of a tag, and of the notes."""
 
 _SIMPLE = (bool, int, float, str)
 

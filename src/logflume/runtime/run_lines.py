@@ -1,4 +1,4 @@
-"""The lines on the console about the run itself: where it is, and what became of it."""
+"""The lines on the console about the run itself: where it is, and how it ended."""
 
 from __future__ import annotations
 

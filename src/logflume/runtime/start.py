@@ -61,7 +61,7 @@ __all__ = ["Running", "count_unwritten", "start", "start_after_fork", "take_over
 
 
 ORPHAN_MARGIN_S = 10.0
-"""What the worker process of a killed training may need beyond `shutdown_timeout_s`."""
+"""Seconds that the worker process of a killed training may need after `shutdown_timeout_s`."""
 
 _NO_LOCKS = "{fault}: a second process that writes this run would go unnoticed"
 _TWO_WRITERS = (
@@ -75,14 +75,14 @@ class Running(msgspec.Struct):
     """A pipeline and what belongs to it.
 
     Attributes:
-        config: What it was built from.
+        config: The configuration it was built from.
         run: The run it writes.
         state: The run state. A forked child has none: the file is its parent's.
-        pipeline: The pipeline, or what represents one in a worker process.
+        pipeline: The pipeline, or the handle on one in a worker process.
         attempt: The attempt, with its file locks. A forked child has none.
         ending: The fields of `run_finished`, once the run is being closed.
         is_interrupted: Whether its worker process has ended and nothing could replace it so far.
-        code: What keeps the state of the code; None on other ranks and in forked children.
+        code: Records the state of the code; None on other ranks and in forked children.
     """
 
     config: Config
@@ -95,7 +95,7 @@ class Running(msgspec.Struct):
     code: CodeState | None = None
 
     def paths_of(self, sinks: Sequence[str]) -> list[str]:
-        """Return the paths of what these sinks write within the run's folder, relative to it."""
+        """Return the paths that these sinks write within the run's folder, relative to it."""
         options = (self.config.sinks[name].options for name in sinks)
         paths = [self.run.expand(str(one["path"])) for one in options if "path" in one]
         folder = self.run.folder
@@ -211,7 +211,7 @@ def _build_remote(
     opening: Callable[[], dict[str, Any]],
     on_death: Callable[[RemotePipeline], None],
 ) -> RemotePipeline | None:
-    """Return a pipeline in a worker process; None where it must be in this one."""
+    """Return a pipeline in a worker process; None if it must run in this process."""
     if config.worker == "thread":
         return None
     if obstacle := find_obstacle(config):
@@ -236,7 +236,7 @@ def _build_remote(
 
 
 def _report_limit(config: Config, component: str, reason: str) -> None:
-    """Say in an event, and on the terminal, that less is done than was configured."""
+    """Report in an event, and on the terminal, that less is done than is configured."""
     report_fault(CHANNELS, component, "limited", reason)
     if not console_sinks(config, "system"):
         print_line(reason)
@@ -283,7 +283,7 @@ def take_over(dead: Running) -> Running:
 def _compare_with_journal(
     dead: Running, pipeline: RemotePipeline
 ) -> tuple[list[RecordColumns | Dropped], list[Event] | None, int]:
-    """Return what was not acknowledged, the events that the journal has of it, and their `seq`."""
+    """Return the unacknowledged items, and the journal's events from the following `seq` on."""
     items, seq = pipeline.take_back()
     return items, read_journal_from(dead.config, dead.run, (dead.run.attempt, seq)), seq
 
@@ -337,14 +337,14 @@ def start_after_fork(parent: Running) -> Running:
 
 
 def _start_values(config: Config, run: RunInfo) -> None:
-    """Let what this process makes of logged values belong to the run: ids, images, reports."""
+    """Assign to the run what this process derives from logged values: ids, images, reports."""
     COMPLETION_IDS.start(run)
     IMAGE_FOLDER.start(partial(store_image, run.folder))
     VALUE_REPORTS.start(partial(_report_limit, config, "values"))
 
 
 def _connect(config: Config, pipeline: Pipeline | RemotePipeline) -> None:
-    """Let all loggers, structlog's too, feed the pipeline, and start it."""
+    """Connect all loggers, including structlog's, to the pipeline, and start it."""
     configure_channels(config)
     structlog.configure(
         processors=CHANNELS.caller_processors,
@@ -374,7 +374,7 @@ def _identify(config: Config, working_dir: Path, undo: ExitStack) -> RunInfo:
 
 
 def _reserve(folder: Path, undo: ExitStack) -> str:
-    """Create the folder of a run and return the id; on an error later it is removed, if empty.
+    """Create the folder of a run, and return the id. After a later error it is removed, if empty.
 
     Raises:
         FileExistsError: Another process was faster.
@@ -400,7 +400,7 @@ def _report_other(config: Config, run: RunInfo, other: LockHolder) -> None:
 
 
 def _link_latest(run: RunInfo) -> None:
-    """Let the link `latest`, next to the runs, lead to this one, where links exist."""
+    """Point the link `latest`, next to the runs, to this one, if the system has links."""
     if run.rank != 0:
         return
     link = run.dir / LATEST

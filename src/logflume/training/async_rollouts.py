@@ -24,7 +24,7 @@ _QUEUE = "rollout_queue"
 _REWARD = "rewards/"
 
 _MAX_PENDING = 1024
-"""Rollouts that are kept for a step; a longer step has several batches."""
+"""Maximum number of rollouts in a batch; a step with more has several batches."""
 
 
 class AsyncRolloutHooks:
@@ -185,7 +185,7 @@ class AsyncRolloutHooks:
 def _is_same_conversation(last: Any, sample: Any) -> bool:
     """Whether a sample is another row of the same conversation, which a rewritten history splits.
 
-    Rows of one conversation have different tokens; equal completions have the same.
+    Rows of one conversation differ in their tokens; separate completions that are equal don't.
     """
     if last.group_id != sample.group_id or last.completion != sample.completion:
         return False
@@ -193,7 +193,7 @@ def _is_same_conversation(last: Any, sample: Any) -> bool:
 
 
 def _group_size(groups: Sequence[int]) -> int | None:
-    """Return the size of the groups; None unless all are of one size, one after another."""
+    """Return the size of the groups; None unless all are of one size and contiguous."""
     sizes = set(Counter(groups).values())
     if len(sizes) != 1:
         return None

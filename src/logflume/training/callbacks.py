@@ -185,7 +185,7 @@ class StepEndCallback(TrainerCallback):
 
 
 def _find_whole(logs: dict[str, Any], state: Any) -> dict[str, Any] | None:
-    """Return a report with what earlier callbacks have removed from it; None if it isn't known."""
+    """Return a report as it was before callbacks removed parts of it; None if that is unknown."""
     history = getattr(state, "log_history", None)
     last = history[-1] if isinstance(history, list) and history else None
     if not isinstance(last, dict) or last.get("step") != state.global_step:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["completion_columns", "pad"]
 
 _LOCATED = frozenset({"step", "mode", "global_step", "generation", "message"})
-"""Fields that a completion has, or must not have, without being a column here."""
+"""Further names that a logged column can't have."""
 
 _DECLARED_COLUMNS = frozenset({"question", "answer"})
 """Columns of the dataset that are fields of a completion."""
@@ -40,10 +40,10 @@ def completion_columns(
     Args:
         rollouts: The batch.
         kept: The rows to log.
-        conversations: Each completion of the batch, as it was read.
-        true_answers: The correct answer of each.
-        rewards: The rewards of each, by the name of the field.
-        places: The row of each in the trainer's arrays.
+        conversations: The completions of the batch, as they were read.
+        true_answers: The correct answer for each completion.
+        rewards: The rewards of all completions, by the name of the field.
+        places: The row of each completion in the trainer's arrays.
 
     Returns:
         The fields by name, one value for each completion, and what could not be recorded.
@@ -208,7 +208,7 @@ def _select(values: Any, rows: Sequence[int | None]) -> list[Any]:
 
 
 def _free_name(name: str, columns: Mapping[str, Any]) -> str:
-    """Return the name of a logged column, one that no other field has."""
+    """Return the name of a logged column, with a prefix if another field has it."""
     if name in columns or name in RESERVED_FOR_PIPELINE or name in _LOCATED:
         return f"columns/{name}"
     return name

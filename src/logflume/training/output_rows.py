@@ -1,4 +1,4 @@
-"""Which of the scored completions a trainer uses, where it discards some."""
+"""Which of the scored completions a trainer uses, if it discards some."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["ArrayRows", "OutputRows"]
 
 
 class ArrayRows(NamedTuple):
-    """Where the trainer's arrays have a scored completion; None: they don't, it is discarded.
+    """The rows of scored completions in the trainer's arrays; None for a discarded completion.
 
     Attributes:
-        update: For each scored completion its row in the arrays that the update uses.
+        update: For each scored completion, its row in the arrays that the update uses.
         prompt: The same for the arrays about its prompt.
     """
 
@@ -28,7 +28,7 @@ class ArrayRows(NamedTuple):
 
 
 class OutputRows(msgspec.Struct, frozen=True):
-    """The completions that a trainer got, and those that it uses for the update.
+    """The completions that a trainer scored, and those that it uses for the update.
 
     Trainers that filter rollouts score several batches for one update, or return fewer rows than
     they scored. Rows are recognized by their tokens.
@@ -44,7 +44,7 @@ class OutputRows(msgspec.Struct, frozen=True):
     used_mask: Any
 
     def find(self) -> ArrayRows:
-        """Return the rows. All arrays are those of the completions that are used."""
+        """Return the rows, which are the same in all arrays."""
         found = self._find_used()
         return ArrayRows(found, found)
 

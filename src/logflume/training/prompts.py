@@ -18,7 +18,7 @@ _ID_DIGITS = 16
 
 
 class Prompt(NamedTuple):
-    """What is recorded of a prompt; nothing of one that isn't known.
+    """What is recorded of a prompt; nothing if the prompt is unknown.
 
     Attributes:
         text: Its text, with the role of each message where there are several.
@@ -69,7 +69,7 @@ def question_of(prompt: Any) -> str:
 def read_prompts(
     prompts: Sequence[Any], images: Sequence[Sequence[str]], plain_form: Callable[[Any], Any]
 ) -> list[Prompt]:
-    """Return what is recorded of prompts. Those of a group are equal, and are read once.
+    """Return what is recorded of prompts. The equal prompts of a group are read once.
 
     Args:
         prompts: The copied prompts.

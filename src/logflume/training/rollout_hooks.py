@@ -50,7 +50,7 @@ class Stopwatch:
             timed = [
                 wrap_reward(f, name, batch=self) for f, name in zip(originals, names, strict=False)
             ]
-            # Functions without a name are not timed, but still there.
+            # Functions without a name are kept, but not timed.
             self._timed = [*timed, *functions[len(timed) :]]
         return list(self._timed)
 
@@ -195,7 +195,7 @@ class RolloutHooks:
         """
         if not inputs or self._dataset_columns is None:
             return {}
-        # A row that the dataset hands out again still has them.
+        # A row that the dataset returns again still has them.
         self._returned_columns |= set(inputs[0]) - self._dataset_columns
         selected = self._returned_columns - set(self._options.columns)
         return {name: [copy_messages(row.get(name)) for row in inputs] for name in sorted(selected)}

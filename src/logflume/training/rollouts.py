@@ -55,7 +55,7 @@ ColumnsOfType = tuple[str, str, dict[str, Sequence[Any]]]
 class Rollouts(msgspec.Struct, kw_only=True):
     """One batch of rollouts on this rank. Lists have one item per completion.
 
-    It is padded with copies on the training thread, and turned into events on the worker.
+    It is filled with copies on the training thread. Another thread turns it into events.
 
     Attributes:
         generation: Number of the batch, from 0 within the attempt.
@@ -77,7 +77,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         model_tokens: Numbers of tokens that the model produced, where the trainer distinguishes
             them from others; 0 if unknown.
         lengths: Lengths of the completions in tokens, those of tools included.
-        truncated: Whether the last token is none that ends a completion.
+        truncated: Whether the completion ends without an end token.
         max_tokens: The length limit of completions.
         max_tool_rounds: How often results of tools are returned to the model at most; None if the
             trainer calls no tools.
@@ -98,7 +98,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         keep: Selects the completions that are logged.
         quality: Whether `measure_generations` measures the completions.
         problems: What could not be read from the trainer.
-        report: Takes each problem that appears only when the events are made.
+        report: Called with each problem that only appears when the events are created.
     """
 
     generation: int
@@ -197,7 +197,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         yield "metrics", "generation", _one_event(fields)
 
     def _kept(self, totals: list[float | None]) -> tuple[list[int], list[str]]:
-        """Return the rows that the policy selects, and what is wrong with it; then, all rows."""
+        """Return the rows that the policy selects, all if it fails, and what is wrong with it."""
         selected = call_guarded(lambda: [*self.keep(self.generation, totals, self.group_size)])
         rows = range(len(totals))
         if isinstance(selected, Failure):

@@ -46,7 +46,7 @@ _PER_UNIT = 10_000
 class Pieces:
     """The texts of tokens, as the vocabulary of a tokenizer writes them.
 
-    Not decoded ones: a part of a character, or a leading space, would be lost.
+    They are not decoded, which would lose parts of characters and leading spaces.
 
     Args:
         tokenizer: Has the method `convert_ids_to_tokens`.
@@ -95,7 +95,7 @@ class TokenCapture:
 
         Args:
             token_ids: The tokens of each scored completion.
-            output: What the trainer makes of them: tensors of shape [rows, tokens].
+            output: What the trainer returns for them: tensors of shape [rows, tokens].
 
         Raises:
             TypeError: The trainer's tokens are unknown.
@@ -199,7 +199,7 @@ bytes, which are sent to the worker process in a tenth of the time."""
 
 
 class _TokenRows:
-    """The tokens of a batch of completions, of which rows are read.
+    """Reads rows of the tokens of a batch of completions.
 
     The rows are those of the scored completions.
 
@@ -346,7 +346,7 @@ def _copy(value: Any) -> Any:
 
 
 def _copy_row(row: Any) -> Any:
-    # A snapshot of many numbers would be cut.
+    # A snapshot of a long list would be truncated.
     return list(row) if isinstance(row, (list, tuple)) else snapshot(row, max_elements=sys.maxsize)
 
 
@@ -370,6 +370,6 @@ def _matrix(values: Any) -> Any:
 
 
 def _round(values: Any) -> Any:
-    # The division by a whole number gives the float that is written with four decimals. Adding 0
-    # makes a positive zero of a negative one.
+    # Dividing by an integer gives the float that is closest to the four decimals. Adding 0 turns
+    # a negative zero into a positive one.
     return (values * _PER_UNIT).round() / _PER_UNIT + 0.0

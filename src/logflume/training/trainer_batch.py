@@ -76,7 +76,7 @@ class ScoredBatch(NamedTuple):
         call: Its arguments by name: `inputs`, `prompts`, `completions`, `completion_ids_list`.
         rewards: What it returned: the rewards of all ranks, shape [completions, functions].
         names: The names of the reward functions.
-        completions: Copies of the completions, as they were before the reward functions had them.
+        completions: Copies of the completions, from before the reward functions got them.
         prompts: Copies of the prompts, likewise; None if they could not be copied.
         logged: What the reward functions logged.
         reward_s: The duration of each reward function.
@@ -118,22 +118,22 @@ def read_batch(
     generate_s: float,
     is_partial: bool,
     options: CaptureOptions,
-    token_capture: TokenCapture | None = None,
-    report: Callable[[str], None] | None = None,
+    token_capture: TokenCapture | None,
+    report: Callable[[str], None],
 ) -> Rollouts:
     """Return the rollouts of a batch.
 
     Args:
         trainer: The trainer.
         scored: The completions and their rewards.
-        output: What the trainer makes of them: a mapping of tensors, one row for each completion.
+        output: What the trainer returns for them: tensors by name, one row for each completion.
         mode: `train` or `eval`.
         global_step: Steps that the trainer had completed.
         generate_s: The duration of the generation.
         is_partial: Whether the output may have other rows than the scored completions.
         options: What is captured.
         token_capture: Copies the tokens; None: they are not recorded.
-        report: Takes each problem that appears only when the events are made.
+        report: Called with each problem that only appears when the events are created.
     """
     reader = _Reader()
     call = scored.call
@@ -263,7 +263,7 @@ def _completion_tokens(
 
 
 def _truncated(trainer: Any, token_ids: Any) -> list[bool | None] | None:
-    """Return whether the last token of each completion is none that ends one.
+    """Return whether each completion ends without an end token.
 
     Current versions of TRL have several that do, in `eos_token_ids`. Older ones had `eos_token_id`,
     and before that only the tokenizer had it.
