@@ -42,10 +42,10 @@ class CaptureOptions(NamedTuple):
     """
 
     keep: Policy
-    columns: Sequence[str] = ()
-    quality: bool = True
-    prompt_id: str | None = None
-    tokens: TokenPolicy | None = None
+    columns: Sequence[str]
+    quality: bool
+    prompt_id: str | None
+    tokens: TokenPolicy | None
 
 
 class ProblemReport:
