@@ -29,8 +29,8 @@ from logflume.training.policies import (
 )
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.tokens import CopiedTokens, TokenCapture
+from tests.event_helpers import of_type
 from tests.query.training_run import CONFIG, start
-from tests.training.test_attach import of_type
 from tests.training.tiny_trainers import GROUP, make_trainer
 
 TENSORS = {
