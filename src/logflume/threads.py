@@ -14,6 +14,7 @@ _PREFIX = "logflume-"
 _RETRY_INTERVAL_S = 0.02
 _START_TIMEOUT_S = 5.0
 _END_INTERVAL_S = 0.005
+_FORK_TIMEOUT_S = 1.0
 
 
 def start_thread(name: str, run: Callable[[], object], patience_s: float = 2.0) -> threading.Thread:
@@ -79,6 +80,13 @@ class _NativeCalls:
     def end(self, timeout_s: float) -> None:
         """Keep daemon threads from entering a block, and wait for the blocks in progress."""
         self._has_ended = True
+        self.wait(timeout_s)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the blocks in progress on other threads.
+
+        A child that is forked within one would inherit the locks that C++ holds.
+        """
         deadline_s = time.monotonic() + timeout_s
         while self._threads - {threading.get_ident()} and time.monotonic() < deadline_s:
             time.sleep(_END_INTERVAL_S)
@@ -91,7 +99,9 @@ class _NativeCalls:
 NATIVE_CALLS = _NativeCalls()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=NATIVE_CALLS.forget)
+    os.register_at_fork(
+        before=lambda: NATIVE_CALLS.wait(_FORK_TIMEOUT_S), after_in_child=NATIVE_CALLS.forget
+    )
 
 
 class _Start:

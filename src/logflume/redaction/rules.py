@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import re2  # type: ignore[import-untyped]
 
 from logflume.threads import NATIVE_CALLS
 
-__all__ = ["find_known", "is_random", "pattern"]
+__all__ = ["find_known", "is_random", "load_rules", "pattern"]
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -49,19 +49,9 @@ class _Rule(msgspec.Struct, dict=True):
     is_mixed: bool = False
     allowed: list[str] = []
 
-    @cached_property
-    def compiled(self) -> Any:
-        """The compiled pattern."""
-        return pattern(self.pattern)
-
-    @cached_property
-    def compiled_allowed(self) -> list[Any]:
-        """The compiled patterns of texts that are not secrets."""
-        return [pattern(one) for one in self.allowed]
-
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Yield the spans of the secrets of this kind, up to the end of the token."""
-        for match in self.compiled.finditer(text):
+        for match in _compiled(self.pattern).finditer(text):
             NATIVE_CALLS.between()
             span = match.span(self.group or match.lastindex or 0)
             secret = text[slice(*span)]
@@ -69,7 +59,7 @@ class _Rule(msgspec.Struct, dict=True):
                 continue
             if self.is_mixed and not _is_mixed(secret):
                 continue
-            if not any(one.search(secret) for one in self.compiled_allowed):
+            if not any(_compiled(one).search(secret) for one in self.allowed):
                 yield span[0], _TOKEN_REST.match(text, span[1]).end()
 
 
@@ -381,6 +371,12 @@ _OWN_RULES = [
 def pattern(text: str) -> Any:
     """Compile a pattern for encoded texts. RE2 needs time linear in the length of the text."""
     return re2.compile(text.encode(), _OPTIONS)
+
+
+@cache
+def _compiled(text: str) -> Any:
+    """Return a compiled pattern. The cache has no lock that a forked child could inherit."""
+    return pattern(text)
 
 
 def find_known(text: bytes) -> Iterator[tuple[int, int]]:
