@@ -16,8 +16,7 @@ from logflume.runs.info import RunInfo
 from logflume.terminal.console_lines import Screen
 from logflume.terminal.console_printer import ConsolePrinter
 from logflume.terminal.lines import Painter, format_event
-from logflume.terminal.progress_bars import print_above_bars
-from logflume.terminal.streams import is_terminal, print_text, terminal_columns
+from logflume.terminal.streams import is_terminal, print_above_bars, print_text, terminal_columns
 
 __all__ = ["ConsoleSink"]
 

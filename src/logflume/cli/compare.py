@@ -23,8 +23,8 @@ from logflume.cli.show import MetricOption, ModeOption, default_metrics
 from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.terminal.cells import cell_len, pad, shorten
+from logflume.terminal.charts import sparkline
 from logflume.terminal.escape import escape
-from logflume.terminal.sparkline import sparkline
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from logflume.cli.printing import console
 from logflume.terminal.cells import cell_len, pad, shorten
+from logflume.terminal.charts import sparkline
 from logflume.terminal.escape import escape
-from logflume.terminal.sparkline import sparkline
 
 if TYPE_CHECKING:
     import rich.text

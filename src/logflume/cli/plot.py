@@ -17,8 +17,8 @@ from logflume.cli.metric_summaries import (
 )
 from logflume.cli.metric_table import DEFAULT_WIDTH
 from logflume.cli.printing import console, number_text, print_json
+from logflume.terminal.charts import Points, draw_lines
 from logflume.terminal.escape import escape
-from logflume.terminal.line_chart import Points, draw_lines
 
 if TYPE_CHECKING:
     import rich.text

@@ -32,6 +32,7 @@ from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.threaded import Threaded
 from logflume.pipeline.worker import Worker
 from logflume.protocols import Event, Journal, is_journal
+from logflume.redaction.rules import load_rules
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import check_own, is_inside
 from logflume.runs.state import RunState
@@ -106,12 +107,14 @@ def build_pipeline(
     Raises:
         ConfigError: A component is unknown or doesn't accept its options.
         RunError: A sink's file can't be opened, or a kind in `kinds` is unknown.
+        OSError, MemoryError: The system grants no further thread, file or memory now.
     """
     injected = {"run": run, "metrics": config.metrics}
     report = partial(report_fault, source)
     normalizer = Normalizer(
         run, read_kinds(kinds), lambda name, message: report(name, "limited", message)
     )
+    load_rules()  # now: every event needs them, also while there are no descriptors
     with ExitStack() as opened:
         processors = []
         for index, entry in enumerate(config.processors):

@@ -204,18 +204,21 @@ class Pipeline:
             self._emit("run_started", self._opening(), self._started_ns, (None, None))
 
     def _finish(self, ending: dict[str, Any] | None, drained_by_s: float) -> None:
-        self._worker.write_unfinished(self._chain.close())
-        self._worker.turn()
+        # One after another, whatever fails: the sinks are closed, and their events counted.
+        guarded = self._worker.guarded
+        guarded(lambda: self._worker.write_unfinished(self._chain.close()))
+        guarded(self._worker.turn)
         self._duration_s = (time.time_ns() - self._started_ns) / 1e9
         if self._opening is not None and ending is not None:
             if self._worker.is_given_up:
                 ending = {**ending, "status": "incomplete"}
             self._emit("run_finished", {**ending, "duration_s": self._duration_s})
         late = self._drain(drained_by_s)
-        self._worker.turn()
+        guarded(self._worker.turn)
         self._emit("pipeline", self._report().as_fields())
         for delivery in sorted(self._deliveries, key=late.__contains__):
-            delivery.close()
+            if not guarded(delivery.close):
+                delivery.counters.give_up()
 
     def _drain(self, until_s: float) -> list[Delivery]:
         """Let every delivery write what it has; return those that were not done in time."""

@@ -204,7 +204,7 @@ class Worker:
         """
         if self._normalizer.has_new_kinds:
             self._normalizer.has_new_kinds = False
-            self._save_kinds(self._normalizer.kinds)
+            self.guarded(lambda: self._save_kinds(self._normalizer.kinds))
         self.finished += len(events)
         sorted_events = self._router.sort(events)
         for delivery, batch in sorted_events.items():
@@ -216,13 +216,22 @@ class Worker:
 
     def write_record(self, record: RecordTuple) -> None:
         """Write the event of a record that bypasses the buffer."""
-        event = self._finish(record)
-        if event is not None:
-            self.write([event])
+        self.write(self._finish_each([record], self._finish))
 
     def write_unfinished(self, event_dicts: Sequence[EventDict]) -> None:
         """Finish and write events that the processors returned when they were closed."""
-        self.write([self._normalizer.finish(dict(event_dict)) for event_dict in event_dicts])
+        self.write(self._finish_each(map(dict, event_dicts), self._normalizer.finish))
+
+    def guarded(self, call: Callable[[], None]) -> bool:
+        """Continue after an error, which is reported; return whether there was none.
+
+        Calls of foreign code are guarded themselves, so it is a bug of this package, or a lack of
+        memory.
+        """
+        result = call_guarded(call)
+        if isinstance(result, Failure):
+            self._report_bug(result)
+        return not isinstance(result, Failure)
 
     def _process(self, items: Sequence[BufferItem]) -> None:
         """Write the events of items; a received batch separately, and then acknowledge it."""
@@ -332,17 +341,17 @@ class Worker:
         return min(max(due_s, poll_s), LONGEST_SLEEP_S)
 
     def _run(self, opening: Callable[[], None]) -> None:
-        self._guarded(opening)
+        self.guarded(opening)
         while self._stop is None:
             self._buffer.wake.wait(self._pause_s())
-            self._guarded(self.turn)
-        self._guarded(self.turn)
-        self._guarded(self._stop)
+            self.guarded(self.turn)
+        self.guarded(self.turn)
+        self.guarded(self._stop)
         with self._end_lock:
             self._has_ended = True
         self._buffer.announce()
         for call in self._on_end:
-            self._guarded(call)
+            self.guarded(call)
 
     def _try(self, call: Callable[[T], R | None], item: T) -> R | None:
         """Return the result of a faster alternative; None if it fails."""
@@ -351,12 +360,6 @@ class Worker:
             return result
         self._report_bug(result)
         return None
-
-    def _guarded(self, call: Callable[[], None]) -> None:
-        """Continue after an error, which is a bug: calls of foreign code are guarded themselves."""
-        result = call_guarded(call)
-        if isinstance(result, Failure):
-            self._report_bug(result)
 
     def _hint(self, kind: str, advice: str) -> None:
         """Report, once for each kind of call, that it isn't recorded as it suggests."""
@@ -367,4 +370,4 @@ class Worker:
     def _report_bug(self, failure: Failure) -> None:
         if not self._has_bug:
             self._has_bug = True
-            self._report("worker", "failed", describe(failure.error))
+            call_guarded(self._report, "worker", "failed", describe(failure.error))

@@ -385,7 +385,7 @@ def pattern(text: str) -> Any:
 
 def find_known(text: bytes) -> Iterator[tuple[int, int]]:
     """Yield the spans of all secrets in a text, given as UTF-8, that have a known form."""
-    keywords, rules = _load()
+    keywords, rules = load_rules()
     found = keywords.Match(text)
     if found is not None:
         for rule in {rule.name: rule for index in found for rule in rules[index]}.values():
@@ -435,8 +435,14 @@ _TOKEN_REST = pattern(r"[\w-]*")
 
 
 @cache
-def _load() -> tuple[Any, list[list[_Rule]]]:
-    """Return the set of all keywords, and for each the rules that have it."""
+def load_rules() -> tuple[Any, list[list[_Rule]]]:
+    """Return the set of all keywords, and for each the rules that have it.
+
+    The first call reads their file, which takes 2 ms.
+
+    Raises:
+        OSError, MemoryError: It can't be read now.
+    """
     encoded = Path(__file__).with_name("gitleaks.json").read_bytes()
     by_keyword: dict[str, list[_Rule]] = {}
     for rule in (*_OWN_RULES, *msgspec.json.decode(encoded, type=_Vendored).rules):

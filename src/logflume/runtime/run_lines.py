@@ -14,7 +14,7 @@ from logflume.runs.state import RunState
 from logflume.terminal.commands import command, short_path
 from logflume.terminal.compact_numbers import compact_duration
 from logflume.terminal.escape import escape_lines
-from logflume.terminal.progress_bars import print_above_bars
+from logflume.terminal.streams import print_above_bars
 
 __all__ = ["print_end", "print_start", "shows_on_console"]
 

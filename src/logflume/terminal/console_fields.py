@@ -78,7 +78,7 @@ def console_fields(event_type: str, names: Sequence[str]) -> list[Field]:
 
 @lru_cache(maxsize=256)
 def histogram_details(names: tuple[str, ...]) -> frozenset[str]:
-    """Return the fields that a line omits of histograms: all but their means.
+    """Return the fields of histograms that a line omits: all but their means.
 
     >>> sorted(histogram_details(("loss", "a/n", "a/mean", "a/histogram")) & {"a/n", "a/mean"})
     ['a/n']
@@ -107,7 +107,7 @@ def _named(*names: str) -> Callable[[list[Field]], list[Field]]:
 
 
 def _counts(fields: list[Field]) -> list[Field]:
-    """Keep the numbers of accepted and written events, and counts of problems that aren't zero."""
+    """Keep the counts of accepted and written events, and nonzero counts of problems."""
     return [
         Field(name, name, skips_zero=name not in ("accepted", "written"))
         for name, *_ in fields

@@ -27,7 +27,7 @@ _MAX_HYPERPARAMETERS = 12
 
 
 class Answers:
-    """Answers about the runs in some folders. What was not written to since is kept.
+    """Answers about the runs in some folders. What is known of an unchanged run is kept.
 
     Args:
         folders: The folders.
@@ -53,7 +53,7 @@ class Answers:
         }
 
     def versions(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return a text for each run that changes with it; None: there is no such run any more."""
+        """Return a text for each run that changes whenever the run does; None: the run is gone."""
         return {"versions": {name: self._version(name) for name in names}}
 
     def _version(self, name: str) -> str | None:
@@ -88,17 +88,17 @@ class Answers:
         }
 
     def curves(self, name: str, names: Sequence[str]) -> dict[str, Any]:
-        """Return curves of a run, and the names of all.
+        """Return curves of a run, and the names of all its curves.
 
         Args:
             name: The run's id.
-            names: The curves to return; without any, those that matter most.
+            names: The curves to return; if empty, the most important ones.
         """
         with self.folders.pinned(name) as run:
             curves = self._read_curves(run)
         main = select_main(list(curves))
         wanted = names or main
-        # The spread belongs to the mean, so it comes with it.
+        # The page draws the spread around the mean.
         spreads = [spread for one in wanted if (spread := _spread(one)) in curves]
         return {
             "names": list(curves),
@@ -109,14 +109,15 @@ class Answers:
     def alerts(self, name: str) -> dict[str, Any]:
         """Return the findings of a run, in the order they were logged.
 
-        One that is over has `over_since`, from the alert that says so, which is left out.
+        A finding that is over has `over_since`, from the alert that reports its end, which is
+        omitted.
         """
         with self.folders.pinned(name) as run:
             rows = run.events("alert").to_pylist()
         return {"alerts": _with_ends([_without_nulls(row) for row in rows])}
 
     def ranks(self, name: str) -> dict[str, Any]:
-        """Return what the ranks did in each step: see `run.ranks()`."""
+        """Return the durations of the ranks in each step: see `run.ranks()`."""
         return {"ranks": self.folders.open(name).ranks().to_pylist()}
 
     def _row(self, name: str, folder: Path) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def _describe(folder: Path, writers: Sequence[Writer], status: RunStatus) -> dic
 
 
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the hyperparameters that differ between runs that have them."""
+    """Return the hyperparameters that differ between the runs that have them."""
     values: dict[str, set[str]] = {}
     for of_run in settings:
         for name, value in of_run.items():
@@ -192,7 +193,7 @@ def _attempts(run: Run) -> list[dict[str, Any]]:
 
 
 def _faults(run: Run) -> list[dict[str, Any]]:
-    """Return what the pipeline reported that a reader must know: faults and losses."""
+    """Return the faults and losses that the pipeline reported."""
     rows = run.events("pipeline").to_pylist()
     return [
         _message(row)
@@ -207,7 +208,7 @@ def _message(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_ends(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give each alert that is over the last step at which its problem was seen."""
+    """Omit alerts that report an end, and give their `over_since` to the alerts they refer to."""
     raised: list[dict[str, Any]] = []
     latest: dict[tuple[Any, ...], dict[str, Any]] = {}
     for alert in alerts:

@@ -9,7 +9,7 @@ from typing import Any
 
 from logflume.guard import Failure, call_guarded
 from logflume.logger.channels import CHANNELS
-from logflume.terminal.progress_bars import print_above_bars
+from logflume.terminal.streams import print_above_bars
 from logflume.threads import start_thread
 from logflume.worker_process.wire import Connection, Message
 
