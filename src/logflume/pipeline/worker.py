@@ -225,7 +225,8 @@ class Worker:
     def guarded(self, call: Callable[[], None]) -> bool:
         """Continue after an error, which is reported; return whether there was none.
 
-        It is a bug or a lack of memory: calls of foreign code are guarded themselves.
+        Calls of foreign code are guarded themselves, so it is a bug of this package, or a lack of
+        memory.
         """
         result = call_guarded(call)
         if isinstance(result, Failure):

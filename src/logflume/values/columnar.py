@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from operator import itemgetter
-from typing import Any, TypeAlias, overload
+from typing import Any, overload
 
 from logflume.protocols import Event
 
-__all__ = ["EventColumns", "Getter", "getter", "join", "rows", "transpose"]
-
-
-Getter: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
-"""Returns selected values of a mapping."""
-
-
-def getter(names: Sequence[str]) -> Getter:
-    """Return a function that gets the values of these names from a mapping, always as a tuple.
-
-    >>> getter(["loss"])({"loss": 0.5})
-    (0.5,)
-    """
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda fields: (fields[names[0]],) if names else ()
+__all__ = ["EventColumns", "join", "rows", "transpose"]
 
 
 class EventColumns(Sequence[Event]):
