@@ -5,6 +5,7 @@ LogflumeError
 ├── ConfigError          the configuration is invalid; the message says where and how to fix it
 ├── RunError             a run can't be opened or found
 ├── QueryError           a query of a run can't be answered as given
+│   └── ArgumentError    an argument of the query is the reason; the command line names its option
 └── MissingExtraError    a package of an extra is not installed; the message has the command
 ```
 
@@ -14,7 +15,14 @@ none of them.
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "LogflumeError", "MissingExtraError", "QueryError", "RunError"]
+__all__ = [
+    "ArgumentError",
+    "ConfigError",
+    "LogflumeError",
+    "MissingExtraError",
+    "QueryError",
+    "RunError",
+]
 
 
 class LogflumeError(Exception):
@@ -31,6 +39,26 @@ class RunError(LogflumeError):
 
 class QueryError(LogflumeError):
     """A query of a run can't be answered as given."""
+
+
+class ArgumentError(QueryError):
+    """An argument of a query has a value that can't be used.
+
+    The message has the form of the call, `prompts: order='x': …`. The command line writes the same
+    with its option: `--order x: …`.
+
+    Args:
+        query: The name of the query; empty if several have the argument.
+        name: The name of the argument.
+        value: Its value.
+        problem: What is wrong, and what is allowed.
+    """
+
+    def __init__(self, query: str, name: str, value: object, problem: str) -> None:
+        self.name = name
+        self.value = value
+        self.problem = problem
+        super().__init__(f"{query and query + ': '}{name}={value!r}: {problem}")
 
 
 class MissingExtraError(LogflumeError):

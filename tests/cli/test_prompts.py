@@ -68,6 +68,15 @@ def test_changes(folder: Path) -> None:
     assert [1, 2, 3] == [int(row["prompt_id"]) for row in rows]
 
 
+def test_changes_in_the_whole_run(folder: Path) -> None:
+    """`prompts --change` without two steps selects by all visits, as the page does."""
+    lines = check_output(folder, "prompts", "--change", "forgotten").splitlines()
+    assert ["0000000000000000", "2", "0.12", "0.25", "0", "0.25", "0", "question", "0"] == lines[
+        3
+    ].split()
+    assert ["", ""] == [lines[0], *lines[4:]]
+
+
 def test_json(folder: Path) -> None:
     """With `--json` each row has all columns of the method."""
     opened = logflume.open_run(folder / "logs" / "latest")
@@ -106,7 +115,8 @@ def test_limits_are_reported(folder: Path, tmp_path: Path) -> None:
     ("options", "message"),
     [
         (["prompts", "latest", "--between", "5"], "--between 5: expected two steps (100:400)"),
-        (["prompts", "latest", "--order", "rat"], "order='rat'"),
+        (["prompts", "latest", "--order", "rat"], "--order rat: prompts have no such column"),
+        (["prompts", "latest", "--between", "9:5"], "--between 9:5: the first step must be"),
         (["prompts", "latest", "--step", "x"], "--step x"),
         (["prompt", "latest", "none"], "prompt 'none': no completion has this prompt"),
     ],

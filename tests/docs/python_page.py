@@ -70,6 +70,7 @@ _SECTIONS = {
             "ConfigError",
             "RunError",
             "QueryError",
+            "ArgumentError",
             "MissingExtraError",
         ]
     },

@@ -64,6 +64,24 @@ def test_changes_between_two_steps(folder: Path) -> None:
     assert [ID(1)] == forgotten
 
 
+def test_changes_in_the_whole_run(folder: Path) -> None:
+    """Without two steps, the change is that of all visits: of the first, the latest and any."""
+    run = logflume.open_run(folder)
+    rows = run.prompts(mode="train").to_pylist()
+    for row in rows:
+        solved = {
+            "newly_solved": row["first"] == 0 < row["latest"],
+            "forgotten": row["latest"] == 0 < row["best"],
+            "never": row["best"] == 0,
+            "always": row["worst"] > 0,
+        }
+        assert row["change"] == next((name for name, holds in solved.items() if holds), None)
+    assert {"newly_solved", "forgotten", "never", "always"} <= {row["change"] for row in rows}
+    for change in ("newly_solved", "forgotten", "never", "always"):
+        expected = [row for row in rows if row["change"] == change]
+        assert expected == run.prompts(mode="train", change=change).to_pylist()
+
+
 def test_filters_and_order(folder: Path) -> None:
     """Prompts are filtered by mode, rate and visits, sorted by any column, and limited."""
     run = logflume.open_run(folder)
@@ -128,7 +146,6 @@ def test_errors_name_the_problem(folder: Path) -> None:
         "'answer' is not a number but string": lambda: run.best_at(1, reward="answer"),
         "order='-solve_rat': .* use solve_rate": lambda: run.prompts(order="-solve_rat"),
         "change='lost': expected one of newly_solved": lambda: run.prompts(change="lost"),  # type: ignore[arg-type]
-        "change='never' needs two steps": lambda: run.prompts(change="never"),
         "the first step must be the lower one": lambda: run.prompts(between=(5, 5)),
         "mode='test': expected 'train' or 'eval'": lambda: run.groups(mode="test"),  # type: ignore[arg-type]
         "limit=-1": lambda: run.prompts(limit=-1),
@@ -146,7 +163,9 @@ def test_a_threshold_is_required_where_nothing_was_measured(tmp_path: Path) -> N
     queries: list[Callable[[], object]] = [lambda: run.prompts(), lambda: run.pass_at(1)]
     queries.append(lambda: run.majority_at(1))
     for query in queries:
-        with pytest.raises(logflume.QueryError, match=r"4 of 8 .* solved=… \(--solved\).* 0 to 3"):
+        with pytest.raises(
+            logflume.QueryError, match=r"4 of 8 .* `solved` \(`--solved`\).* 0 to 3"
+        ):
             query()
     assert [0.5, 0.25] == run.prompts(solved=2.0)["solve_rate"].to_pylist()
     assert [None] * 4 == run.prompt(ID(0))["solved"].to_pylist()

@@ -42,7 +42,7 @@ def texts(locator: Any) -> list[str]:
 def test_a_run_answers_what_was_forgotten_in_two_clicks(page: Page) -> None:
     """From the run's page one click opens the list, and another the prompt with what was lost."""
     page.open("#/run/rich", ".counts a")
-    page.tab.click(".counts div:has(dt:text-is('forgotten')) a")
+    page.tab.click(".counts span:text-is('forgotten')")
     page.tab.wait_for_selector("[data-prompt]")
 
     assert ["The lost question?"] == texts(page.tab.locator("[data-prompt] .question"))

@@ -18,7 +18,13 @@ import typer
 import typer.core
 
 from logflume.cli.printing import echo
-from logflume.exceptions import LogflumeError, MissingExtraError, QueryError, RunError
+from logflume.exceptions import (
+    ArgumentError,
+    LogflumeError,
+    MissingExtraError,
+    QueryError,
+    RunError,
+)
 from logflume.values.arrow_startup import start_arrow
 
 if TYPE_CHECKING:
@@ -77,6 +83,10 @@ class CommandGroup(typer.core.TyperGroup):
         return _without_flag_types(super().get_params(ctx))
 
 
+_OPTIONS = {"search": "--grep"}
+"""The options that are not named like the argument of the query."""
+
+
 app = typer.Typer(
     cls=CommandGroup,
     no_args_is_help=True,
@@ -112,6 +122,9 @@ def main() -> None:
         _limit_memory()
     try:
         app()
+    except ArgumentError as error:
+        echo(f"{_as_option(error.name, error.value)}: {error.problem}", err=True)
+        sys.exit(1)
     except LogflumeError as error:
         echo(str(error), err=True)
         sys.exit(1)
@@ -127,6 +140,17 @@ def main() -> None:
     except MemoryError:
         echo("this command needs more than three quarters of the machine's memory", err=True)
         sys.exit(1)
+
+
+def _as_option(name: str, value: object) -> str:
+    """Return an argument of a query as it is written in a shell.
+
+    >>> _as_option("min_rate", 1.0), _as_option("between", (100, 400))
+    ('--min-rate 1.0', '--between 100:400')
+    """
+    option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    text = ":".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return f"{option} {text}"
 
 
 def _limit_memory() -> None:

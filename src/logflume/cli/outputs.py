@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -95,18 +95,19 @@ def outputs(
     steps = parse_steps(step)
     chosen = {"mode": mode, "group": group}
     groups = [{name: value for name, value in chosen.items() if value is not None}]
-    with _explained_grep():
-        rows = opened.outputs(
-            steps=steps,
-            correct=correct,
-            worst=worst,
-            best=best,
-            by=by,
-            search=grep,
-            regex=grep is not None,
-            groups=groups if groups != [{}] else None,
-            last=last if worst is None and best is None else None,
-        ).arrow
+    if worst is not None and best is not None:
+        raise QueryError("--worst and --best can't be combined")
+    rows = opened.outputs(
+        steps=steps,
+        correct=correct,
+        worst=worst,
+        best=best,
+        by=by,
+        search=grep,
+        regex=grep is not None,
+        groups=groups if groups != [{}] else None,
+        last=last if worst is None and best is None else None,
+    ).arrow
     if not len(rows) and group is not None:
         _check_groups(opened)
     extra = _select_columns(rows, column or ())
@@ -122,15 +123,6 @@ def outputs(
     inner = target.width - _FRAME_WIDTH
     panels = [_panel(row, extra, grep, ranges, inner) for row in completions]
     _show(target, panels, with_pager=pager)
-
-
-@contextmanager
-def _explained_grep() -> Iterator[None]:
-    """Make errors about the search text name the option."""
-    try:
-        yield
-    except QueryError as error:
-        raise QueryError(str(error).replace("search=", "--grep ", 1)) from error
 
 
 def _check_groups(run: Run) -> None:

@@ -44,7 +44,10 @@ def prompts(
     ] = None,
     change: Annotated[
         Literal["newly_solved", "forgotten", "never", "always"] | None,
-        typer.Option(help="Only prompts with this change between them.", show_default=False),
+        typer.Option(
+            help="Only prompts with this change, in the whole run or between two steps.",
+            show_default=False,
+        ),
     ] = None,
     min_rate: Annotated[
         float | None, typer.Option(help="The minimum solve rate, 0 to 1.", show_default=False)
@@ -66,7 +69,9 @@ def prompts(
 
     Example: logflume prompts latest --max-rate 0 --min-visits 3
 
-    Example: logflume prompts latest --between 100:400 --change forgotten
+    Example: logflume prompts latest --change forgotten
+
+    Example: logflume prompts latest --between 100:400 --change newly_solved
     """
     opened = open_one(run)
     table = opened.prompts(
@@ -111,7 +116,7 @@ def _parse_between(text: str | None) -> tuple[int, int] | None:
 
 def _as_row(row: dict[str, Any]) -> dict[str, Any]:
     names = ["first", "worst", "best", "latest"]
-    if "change" in row:
+    if "before" in row:
         names = ["change", "before", "after"]
     rates = {name: row[name] if name == "change" else _round(row[name]) for name in names}
     return {

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.exceptions import MissingExtraError, QueryError
+from logflume.exceptions import ArgumentError, MissingExtraError, QueryError
 from logflume.query.columns import check, holds_numbers, optional
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
 from logflume.query.extremes import Extremes
@@ -252,7 +252,7 @@ def _check_pattern(search: str, *, regex: bool) -> None:
         QueryError: It is not a regular expression of RE2.
     """
     if not isinstance(search, str):
-        raise QueryError(f"search={search!r}: expected a text; for a pattern, add regex=True")
+        raise ArgumentError("", "search", search, "expected a text; for a pattern, add regex=True")
     if regex:
         _match_text(pa.array([""]), search, regex)
 
@@ -283,4 +283,4 @@ def _match_text(texts: Any, search: str, regex: bool) -> Any:
             return pc.match_substring_regex(texts, search)
         return pc.match_substring(texts, search, ignore_case=True)
     except (pa.ArrowInvalid, UnicodeEncodeError) as error:
-        raise QueryError(f"search={search!r}: {str(error).removeprefix('Invalid ')}") from error
+        raise ArgumentError("", "search", search, str(error).removeprefix("Invalid ")) from error

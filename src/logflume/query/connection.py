@@ -84,7 +84,7 @@ def check_is_query(query: str) -> None:
     if statements[0].type != duckdb.StatementType.SELECT and not is_pivot:
         raise QueryError(
             "sql: expected a query, such as a select; "
-            "other statements need `external=True`, or `logflume sql --external`"
+            "other statements need the option `external` (`logflume sql --external`)"
         )
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.config.errors import nearest
-from logflume.exceptions import QueryError
+from logflume.exceptions import ArgumentError
 from logflume.query.columns import with_columns
 from logflume.query.event_ids import read_questions
 from logflume.query.groupings import Array, Grouping, group_rows, numbers_of
@@ -20,7 +20,7 @@ from logflume.query.visits import Mode, Visits, read_visits
 __all__ = ["Change", "PromptFilter", "read_prompts"]
 
 Change: TypeAlias = Literal["newly_solved", "forgotten", "never", "always"]
-"""What happened to a prompt between two steps."""
+"""What happened to a prompt, between two steps or in the whole run."""
 
 _CHANGES = get_args(Change)
 _DEFAULT_ORDER = ("run", "first_step", "prompt_id")
@@ -32,7 +32,7 @@ class PromptFilter(NamedTuple):
     Attributes:
         mode: Only visits of training or of evaluation; None: both.
         between: Two steps to compare; None: none.
-        change: Only prompts with this change between the two steps; None: all.
+        change: Only prompts with this change, between the two steps if there are any; None: all.
         min_rate: The minimum solve rate.
         max_rate: The maximum solve rate.
         min_visits: The minimum number of visits.
@@ -70,7 +70,9 @@ def read_prompts(
     prompts = group_rows(visits.keys, ["run", "prompt_id"])
     is_solved = find_solved(visits.completions, solved, "prompts")
     table = _summarize(visits, prompts, is_solved)
-    if wanted.between is not None:
+    if wanted.between is None:
+        table = table.append_column("change", _find_changes(table))
+    else:
         rates = visits.sums(is_solved) / visits.sums()
         table = with_columns(table, _compare(visits, prompts, rates, wanted.between))
     # The first completion of the first visit stands for the prompt.
@@ -88,22 +90,16 @@ def _check(wanted: PromptFilter) -> None:
     if wanted.between is not None:
         is_pair = isinstance(wanted.between, tuple) and len(wanted.between) == 2
         if not is_pair or not all(isinstance(step, int) for step in wanted.between):
-            raise QueryError(f"prompts: between={wanted.between!r}: expected two steps (100, 400)")
+            problem = "expected two steps (100, 400)"
+            raise ArgumentError("prompts", "between", wanted.between, problem)
         if wanted.between[0] >= wanted.between[1]:
-            raise QueryError(
-                f"prompts: between={wanted.between!r}: the first step must be the lower one"
-            )
-    if wanted.change is not None:
-        if wanted.change not in _CHANGES:
-            raise QueryError(
-                f"prompts: change={wanted.change!r}: expected one of {', '.join(_CHANGES)}"
-            )
-        if wanted.between is None:
-            raise QueryError(
-                f"prompts: change={wanted.change!r} needs two steps, between=(100, 400)"
-            )
+            problem = "the first step must be the lower one"
+            raise ArgumentError("prompts", "between", wanted.between, problem)
+    if wanted.change is not None and wanted.change not in _CHANGES:
+        problem = f"expected one of {', '.join(_CHANGES)}"
+        raise ArgumentError("prompts", "change", wanted.change, problem)
     if wanted.limit is not None and wanted.limit < 0:
-        raise QueryError(f"prompts: limit={wanted.limit}: expected a number of prompts, 0 or more")
+        raise ArgumentError("prompts", "limit", wanted.limit, "expected a number, 0 or more")
 
 
 def _summarize(visits: Visits, prompts: Grouping, is_solved: Array) -> pa.Table:
@@ -154,6 +150,18 @@ def _rewards(of_prompt: Grouping, rewards: Array) -> tuple[Any, Any]:
     return pa.array(means, from_pandas=True), pa.array(highest, from_pandas=True)
 
 
+def _find_changes(table: pa.Table) -> Any:
+    """Return the change of each prompt in the whole run; null if it is none of the four.
+
+    A visit is a success if any of its completions solves the prompt.
+    """
+    first, latest, best, worst = (
+        numbers_of(table, name) > 0 for name in ("first", "latest", "best", "worst")
+    )
+    number = np.select([~best, ~latest, ~first, worst], [2, 1, 0, 3], -1)
+    return pa.array(_CHANGES, pa.string()).take(pa.array(number, mask=number < 0))
+
+
 def _compare(
     visits: Visits, prompts: Grouping, rates: Array, between: tuple[int, int]
 ) -> dict[str, Any]:
@@ -202,7 +210,8 @@ def _sort_keys(order: str | Sequence[str], available: Sequence[str]) -> list[Any
         name = text.removeprefix("-")
         if name not in available or name == _FIRST:
             hint = nearest(name, available) or ", ".join(n for n in available if n != _FIRST)
-            raise QueryError(f"prompts: order={text!r}: prompts have no such column; use {hint}")
+            problem = f"prompts have no such column; use {hint}"
+            raise ArgumentError("prompts", "order", text, problem)
         keys.setdefault(name, "descending" if text.startswith("-") else "ascending")
     return list(keys.items())
 

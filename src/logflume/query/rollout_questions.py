@@ -56,11 +56,13 @@ class RolloutQuestions:
         `reward_max` of `rewards/total`; and `partial`, the number of visits that were not recorded
         completely.
 
-        With `between=(first, last)` also `change`, `before`, `before_step`, `after`, `after_step`:
-        the solve rate in the latest visit up to the step `first`, and in the latest one after it up
-        to `last`. The change is `newly_solved` (no completion solved it before, some do now),
-        `forgotten` (the reverse), `never` (none did at either time), `always` (some did at both);
-        null without a visit at both times.
+        The `change` is `newly_solved` (no completion of its first visit solved it, some of the
+        latest do), `forgotten` (some completion solved it, none of the latest visit does), `never`
+        (none of any visit did), `always` (some of each visit did), or null if it is none of these.
+
+        With `between=(first, last)` also `before`, `before_step`, `after`, `after_step`: the solve
+        rate in the latest visit up to the step `first`, and in the latest one after it up to
+        `last`. The change is then that between these two visits; null without both of them.
 
         Without a recorded `prompt_id`, as in runs of earlier versions, the id is a hash of the text
         of the prompt, or else of the question. Completions without these are omitted.
@@ -79,11 +81,13 @@ class RolloutQuestions:
             limit: The maximum number of prompts.
 
         Raises:
-            QueryError: A filter is invalid, or `solved` is required.
+            ArgumentError: A filter is invalid.
+            QueryError: `solved` is required.
             RunError: A journal is damaged.
 
         Example:
             >>> run.prompts(max_rate=0, min_visits=3)  # never solved in three visits or more
+            >>> run.prompts(change="forgotten")  # solved in some visit, but not in the latest
             >>> run.prompts(between=(100, 400), change="forgotten", order="-before")
         """
         from logflume.query.prompts import PromptFilter, read_prompts

@@ -40,7 +40,7 @@ class UnmeasuredError(QueryError):
             "there are no rewards to decide it by either; log `rewards`, or a `true_answer` "
             "for the processor measure_generations"
             if rewards is None
-            else f"pass solved=… (--solved), the lowest rewards/total of a completion that does; "
+            else f"give `solved` (`--solved`), the lowest rewards/total of a completion that does; "
             f"here they range from {rewards[0]:g} to {rewards[1]:g}"
         )
         super().__init__(

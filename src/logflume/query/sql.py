@@ -71,12 +71,13 @@ def run_sql(
     except duckdb.PermissionException as error:
         raise QueryError(
             f"{error}\nA query reads the events of the runs only, unless it is run with "
-            "`external=True`, or `logflume sql --external`"
+            "the option `external` (`logflume sql --external`)"
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise QueryError(
             f"{str(error).splitlines()[0]}\nA query uses at most half of the memory that this "
-            "process may use, unless it is run with `external=True`, or `logflume sql --external`"
+            "process may use, unless it is run with the option `external` "
+            "(`logflume sql --external`)"
         ) from error
     except duckdb.IOException as error:
         if _all_exist(runs):

@@ -51,11 +51,8 @@ class PromptList(NamedTuple):
 def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
     """Return prompts with their solve rates, and the reward of each of their visits.
 
-    Their figures are those of `run.prompts`, and so is `change` between two steps. For the whole
-    run, it follows from the solve rates of the visits: `newly_solved` (zero at the first visit, but
-    not at the latest), `forgotten` (zero at the latest visit, but not at an earlier one), `never`
-    and `always` (zero at every visit, and at none). `gained` and `lost` compare the latest solve
-    rate with the worst and the best one; between two steps, `after` with `before`.
+    Their figures and their `change` are those of `run.prompts`. `gained` and `lost` compare the
+    latest solve rate with the worst and the best one; between two steps, `after` with `before`.
 
     The answer has `prompts`, their `count`, the number of `all` prompts, `counts` by change, the
     first and last step of all visits (`span`) and their lowest and highest mean reward (`range`).
@@ -65,7 +62,7 @@ def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
     """
     if wanted.order not in _ORDERS:
         raise QueryError(f"order={wanted.order}: expected one of {', '.join(_ORDERS)}")
-    table = _with_changes(run.prompts(solved=wanted.solved, between=wanted.between).arrow)
+    table = _with_differences(run.prompts(solved=wanted.solved, between=wanted.between).arrow)
     counts = Counter(table["change"].to_pylist())
     found = _filter(table, wanted)
     found = found.sort_by([*_ORDERS[wanted.order], ("first_step", "ascending")])
@@ -114,36 +111,15 @@ def _difference(prompt: Mapping[str, Any]) -> float:
     return max(rates) - min(rates) if rates else -1.0
 
 
-def _with_changes(table: pa.Table) -> pa.Table:
-    """Return prompts with `change`, `gained` and `lost`."""
-    if "change" in table.column_names:
+def _with_differences(table: pa.Table) -> pa.Table:
+    """Return prompts with `gained` and `lost`."""
+    if "before" in table.column_names:
         gained = pc.subtract(table["after"], table["before"])
         lost = pc.negate(gained)
     else:
         gained = pc.subtract(table["latest"], table["worst"])
         lost = pc.subtract(table["best"], table["latest"])
-        table = table.append_column("change", _changes(table))
     return table.append_column("gained", gained).append_column("lost", lost)
-
-
-def _changes(table: pa.Table) -> Any:
-    zero = pa.scalar(0.0)
-    first, latest, best, worst = (table[name] for name in ("first", "latest", "best", "worst"))
-    conditions = {
-        "never": pc.equal(best, zero),
-        "forgotten": pc.equal(latest, zero),
-        "newly_solved": pc.equal(first, zero),
-        "always": pc.greater(worst, zero),
-    }
-    names = pa.StructArray.from_arrays(
-        [_without_nulls(condition) for condition in conditions.values()], list(conditions)
-    )
-    return pc.case_when(names, *(pa.scalar(name) for name in conditions))
-
-
-def _without_nulls(condition: Any) -> Any:
-    filled: Any = pc.fill_null(condition, False)
-    return filled.combine_chunks()
 
 
 def _filter(table: pa.Table, wanted: PromptList) -> pa.Table:

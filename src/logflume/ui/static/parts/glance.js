@@ -50,7 +50,7 @@ function PromptCounts({ run, version, isFirst }) {
       ? html`<p class="muted">Correctness was not measured. ${data.unmeasured.rewards
         ? html`<a href=${link({})}>Choose a reward</a> at which a completion solves its prompt.`
         : "No rewards were recorded either."}</p>`
-      : !error && html`<dl class="counts">${CHANGES.map(([name, label]) => html`<div key=${name}><dd><a href=${link({ change: name })}>${data ? number(data.counts[name] ?? 0) : "…"}</a></dd><dt>${label}</dt></div>`)}</dl>`}
+      : !error && html`<ul class="counts">${CHANGES.map(([name, label]) => html`<li key=${name}><a href=${link({ change: name })}><b>${data ? number(data.counts[name] ?? 0) : "…"}</b><span>${label}</span></a></li>`)}</ul>`}
   </section>`;
 }
 

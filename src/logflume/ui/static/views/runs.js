@@ -40,7 +40,7 @@ export function Runs({ answer, query }) {
       <div class="grow"><input type="search" placeholder="Filter by name, status, tag, value"
         aria-label="Filter runs" value=${query.filter ?? ""}
         onInput=${(event) => setQuery({ filter: event.target.value })} /></div>
-      <span class="muted">${rows.length === data.runs.length ? "" : `${rows.length} of `}${data.runs.length} runs</span>
+      <span class="muted">${rows.length === data.runs.length ? "" : `${rows.length} of `}${data.runs.length} ${data.runs.length === 1 ? "run" : "runs"}</span>
       ${selected.length >= 2
         ? html`<a href=${url(["compare"], { runs: selected.map(encodeURIComponent).join(",") })}
             ><button class="primary">Compare ${selected.length} runs</button></a>`
