@@ -138,14 +138,15 @@ class _Watcher:
         self._writer = writer
         self._note = note
         self._attempt: int | None = None
-        self._diagnosis = Diagnosis()
+        self._diagnosis = Diagnosis(on_failure=note)
 
     def observe(self, event: dict[str, Any]) -> None:
         """Add an event, and what it reveals."""
         has_config = event["event"] == "run_started" and event.get("config") is not None
         if event["attempt"] != self._attempt or has_config:
             options = read_options(event.get("config"), self._note)
-            self._attempt, self._diagnosis = event["attempt"], Diagnosis(options)
+            self._attempt = event["attempt"]
+            self._diagnosis = Diagnosis(options, self._note)
         before = self._diagnosis.reports
         found = self._diagnosis.observe(event)
         self.reports += max(0, self._diagnosis.reports - before)
