@@ -38,7 +38,7 @@ from logflume.query.open_run import Run, open_runs
 from logflume.query.overview import read_overview
 from logflume.runs.files import find_writers
 from logflume.runs.removal import archive_run, check_removable, remove_run
-from logflume.runs.status import RunStatus, status_of
+from logflume.runs.status import RunStatus, describe_ranks, status_of
 from logflume.terminal.cells import cell_len
 
 __all__ = ["app"]
@@ -137,6 +137,9 @@ def list_runs(
         name = run["run"] if folder is None else f"{folder}/{Path(run['folder']).name}"
         rows.append(_as_row(run, name, names))
     print_table(_fitting(rows, names))
+    for run in listed:
+        if run["rank_note"]:
+            echo(f"{run['folder']}: {run['rank_note']}", err=True)
 
 
 @app.command("rm", cls=Command)
@@ -212,6 +215,7 @@ def _describe(run: Run) -> tuple[dict[str, Any], Collection[str]]:
         "run": status.run,
         "folder": str(run.folder),
         "status": status.status,
+        "rank_note": describe_ranks(status.ranks, {}),
         "attempt": status.attempt,
         "started": status.started,
         "duration_s": values.duration_s,

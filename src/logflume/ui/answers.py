@@ -14,7 +14,7 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run
 from logflume.query.overview import read_overview
 from logflume.runs.files import Writer, find_writers
-from logflume.runs.status import RunStatus, read_run_status, status_of
+from logflume.runs.status import RunStatus, describe_ranks, read_run_status, status_of
 from logflume.ui.curves import Curves, read_curves, select_main
 from logflume.ui.encoding import shorten_texts
 from logflume.ui.run_folders import RunFolders, UnknownRunError, version_of
@@ -125,7 +125,7 @@ class Answers:
         writers = [] if isinstance(found, Failure) else found
         read = found if isinstance(found, Failure) else call_guarded(status_of, folder, writers)
         status = RunStatus(folder.name, "damaged") if isinstance(read, Failure) else read
-        version = version_of(folder, status.status)
+        version = version_of(folder, status)
         known = self._rows.get(folder)
         if known is None or known[0] != version:
             known = version, _describe(folder, writers, status)
@@ -151,6 +151,7 @@ def _describe(folder: Path, writers: Sequence[Writer], status: RunStatus) -> dic
     row: dict[str, Any] = {
         "folder": folder.name,
         "status": status.status,
+        "rank_note": describe_ranks(status.ranks, {}),
         "attempt": status.attempt,
         "started": status.started,
         "tags": list(status.description.tags),
