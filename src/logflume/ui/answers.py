@@ -96,7 +96,7 @@ class Answers:
         """
         with self.folders.pinned(name) as run:
             curves = self._read_curves(run)
-        main = select_main(list(curves))
+        main = select_main(curves)
         wanted = names or main
         # The spread belongs to the mean, so it comes with it.
         spreads = [spread for one in wanted if (spread := _spread(one)) in curves]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,7 @@ _MAIN = (
 """Names and patterns, the most important first. A run with none of them starts with its first."""
 
 _INSTEAD = ("reward.rewards/total/mean", "reward.rewards/*/mean")
-"""For runs whose trainer reports no rewards."""
+"""For runs whose trainer reports no rewards of the training: an evaluation may report some."""
 
 _MAX_MAIN = 24
 
@@ -97,15 +96,12 @@ def _add_curves(curves: Curves, table: pa.Table) -> None:
             )
 
 
-def select_main(names: Sequence[str]) -> list[str]:
+def select_main(curves: Curves) -> list[str]:
     """Return the names of the curves that matter most, in that order."""
-    patterns = (
-        _MAIN
-        if any(name.startswith("reward") and "." not in name for name in names)
-        else (
-            *_INSTEAD,
-            *_MAIN,
-        )
+    has_rewards = any(
+        name.startswith("reward") and "." not in name and "train" in modes
+        for name, modes in curves.items()
     )
-    chosen = [name for pattern in patterns for name in names if fnmatchcase(name, pattern)]
-    return list(dict.fromkeys(chosen))[:_MAX_MAIN] or list(names[:12])
+    patterns = _MAIN if has_rewards else (*_INSTEAD, *_MAIN)
+    chosen = [name for pattern in patterns for name in curves if fnmatchcase(name, pattern)]
+    return list(dict.fromkeys(chosen))[:_MAX_MAIN] or list(curves)[:12]

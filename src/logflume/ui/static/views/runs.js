@@ -100,7 +100,7 @@ function Spark({ run, version }) {
       if (!entry.isIntersecting) return;
       observer.disconnect();
       get("curves", { run, name: ["reward", "reward.rewards/total/mean"] }, aborter.signal).then(
-        ({ curves }) => setPath(draw((curves.reward ?? curves["reward.rewards/total/mean"])?.train)),
+        ({ curves }) => setPath(draw(curves.reward?.train ?? curves["reward.rewards/total/mean"]?.train)),
         () => {}, // a damaged run says so in its row
       );
     });
