@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps
+from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps, warnings_as_lines
 from logflume.cli.printing import echo, fit_text, print_json, print_table
 from logflume.exceptions import QueryError
 
@@ -85,18 +85,19 @@ def prompts(
     Example: logflume prompts latest --between 100:400 --change forgotten
     """
     opened = open_one(run)
-    table = opened.prompts(
-        solved=solved,
-        steps=parse_steps(step),
-        mode=mode_of(mode),
-        between=_parse_between(between),
-        change=cast("Change | None", change and change.value),
-        min_rate=min_rate,
-        max_rate=max_rate,
-        min_visits=min_visits,
-        order=order,
-        limit=limit + 1,
-    )
+    with warnings_as_lines():
+        table = opened.prompts(
+            solved=solved,
+            steps=parse_steps(step),
+            mode=mode_of(mode),
+            between=_parse_between(between),
+            change=cast("Change | None", change and change.value),
+            min_rate=min_rate,
+            max_rate=max_rate,
+            min_visits=min_visits,
+            order=order,
+            limit=limit + 1,
+        )
     rows = table.slice(0, limit).to_pylist()
     if json:
         print_json(rows)

@@ -93,7 +93,8 @@ def describe_ranks(ranks: Mapping[int, str], last_steps: Mapping[int, int | None
     count = Counter(ranks.values())
     found = []
     for status, what in _ENDS.items():
-        steps = {last_steps.get(rank) for rank, one in ranks.items() if one == status} - {None}
+        known = [last_steps.get(rank) for rank, one in ranks.items() if one == status]
+        steps = {step for step in known if step is not None}
         if count[status]:
             did = what.format(was="was" if count[status] == 1 else "were")
             after = f" after step {min(steps)}" if len(steps) == 1 else ""
