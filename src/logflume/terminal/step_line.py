@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import fmean
 
 from logflume.terminal.cells import cell_len, fit
@@ -102,7 +102,8 @@ class StepTable:
     """The columns of the step lines of one mode.
 
     A line shows the most important metrics that fit. A metric keeps its column also in lines
-    without it.
+    without it. A value that needs more room than those before it may leave none for the least
+    important column, whose place no other metric takes.
     """
 
     def __init__(self) -> None:
@@ -121,6 +122,7 @@ class StepTable:
             paint: Adds the colours.
         """
         by_name = {metric.name: metric for metric in metrics}
+        before = len(self._columns)
         for name, metric in by_name.items():
             if name not in self._columns and len(self._columns) < MAX_COLUMNS:
                 self._columns[name] = _Column(metric, self._label(metric), len(self._columns))
@@ -129,25 +131,29 @@ class StepTable:
         texts: dict[str, str] = {}
         while True:
             if self._selection is None or self._selection[0] != request:
-                self._selection = request, *self._select(request[1:], width)
+                self._selection = request, *self._select(request[1:], width, self._columns)
             _, shown, ends = self._selection
             texts |= {n: by_name[n].text for n in shown if n in by_name and n not in texts}
             # A value that is wider than those before it may leave no room for another column.
             if not sum(self._columns[n].note(texts[n]) for n in shown if n in texts):
                 break
-            self._selection = None
+            allowed = self._columns if len(self._columns) > before else shown
+            self._selection = request, *self._select(request[1:], width, allowed)
         pieces = [self._columns[name].format(texts.get(name), paint) for name in shown]
         end = GAP.join(timing[index] for index in ends).rstrip()
         return GAP.join([*pieces, paint(end, "dim")]).rstrip()
 
-    def _select(self, timing: Sequence[int], width: int) -> tuple[list[str], list[int]]:
+    def _select(
+        self, timing: Sequence[int], width: int, allowed: Collection[str]
+    ) -> tuple[list[str], list[int]]:
         """Return the names of the columns that fit, and the indices of the texts, from the left.
 
         Args:
             timing: The lengths of the texts.
             width: Cells of the whole.
+            allowed: The names of the columns to choose from.
         """
-        ranked = sorted(self._columns, key=lambda name: self._columns[name].importance)
+        ranked = sorted(allowed, key=lambda name: self._columns[name].importance)
         items: list[tuple[str | int, int]] = [(n, self._columns[n].width) for n in ranked]
         main = sum(self._columns[name].importance[0] <= MAIN_IMPORTANCE for name in ranked)
         eta_rank = min(max(main, _MIN_ETA_RANK), _MAX_ETA_RANK)
