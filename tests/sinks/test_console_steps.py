@@ -432,3 +432,19 @@ def test_no_metric_takes_the_place_of_another(screen: Screen) -> None:
         for line in (lines[1], lines[-1])
     )
     assert before > after
+
+
+def test_a_reward_function_that_raises(screen: Screen) -> None:
+    """The line names the function and its exception, without the traceback that Python prints."""
+    fields = {"exception/type": "ValueError", "exception/message": "no digit"}
+    (line,) = screen.lines(
+        event(
+            "reward_error",
+            level="error",
+            logger="reward",
+            function="correct",
+            **{**fields, "exception/traceback": "Traceback (most recent call last):\n  File …"},
+        )
+    )
+    assert "correct" in line
+    assert "ValueError: no digit" in line

@@ -51,7 +51,11 @@ _WELL_KNOWN = tuple(
 )
 """The trainer's arguments that the line about its start shows, as far as they fit."""
 
-_UNPRINTED = {"exception": "exception/traceback", "run_finished": "exception"}
+_UNPRINTED = {
+    "exception": "exception/traceback",
+    "reward_error": "exception/traceback",
+    "run_finished": "exception",
+}
 """The fields, by event type, that repeat what Python prints of an uncaught exception."""
 
 
@@ -220,7 +224,7 @@ def _unprinted(event: Event) -> Event:
     """Return an event without what Python prints on standard error by itself."""
     name = _UNPRINTED.get(event["event"])
     # An `exception` event with a thread is from the hooks, one without it from a log call.
-    if name is None or (name == "exception/traceback" and event.get("thread") is None):
+    if name is None or (event["event"] == "exception" and event.get("thread") is None):
         return event
     shown = {other: value for other, value in event.items() if other != name}
     if error := event.get("exception/type"):
