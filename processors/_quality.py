@@ -1,4 +1,4 @@
-"""Measures of a single completion: format, correctness, repetition. All functions are pure."""
+"""Measures of a single completion: format, correctness, repetition."""
 
 from __future__ import annotations
 
@@ -56,14 +56,8 @@ def has_format(pieces: Sequence[str], first: str, second: str) -> bool:
         first: Name of the tags of the first section.
         second: Name of the tags of the second section.
     """
-    return pieces[1::2] == _expected_tags(first, second) and bool(
-        pieces[2].strip() and pieces[6].strip()
-    )
-
-
-@lru_cache
-def _expected_tags(first: str, second: str) -> list[str]:
-    return [f"<{first}>", f"</{first}>", f"<{second}>", f"</{second}>"]
+    tags = [f"<{first}>", f"</{first}>", f"<{second}>", f"</{second}>"]
+    return pieces[1::2] == tags and bool(pieces[2].strip() and pieces[6].strip())
 
 
 def is_same(answer: str, truth: str) -> bool:
@@ -130,12 +124,6 @@ def _distinct(words: Sequence[str], length: int) -> float:
 
 def _as_number(text: str) -> Decimal | None:
     """Parse a number as people and programs write it: `1,000`, `-$5`, `.5`, `1e-3`."""
-    # Long texts bypass the cache, which would keep them alive.
-    return _parse_number(text) if len(text) < 40 else _parse_number.__wrapped__(text)
-
-
-@lru_cache(maxsize=1024)
-def _parse_number(text: str) -> Decimal | None:
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None

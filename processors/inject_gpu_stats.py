@@ -12,7 +12,7 @@ from typing import Any
 from logflume.protocols import EventDict
 from logflume.resources import torch_memory
 
-from ._nvml import Gpus, NoGpuError
+from ._gpus import Gpus, NoGpuError
 from ._ticker import Ticker
 
 __all__ = ["InjectGpuStats"]

@@ -203,7 +203,7 @@ class _Batch:
 
 
 def _batch_key(event_dict: EventDict) -> tuple[Any, ...]:
-    """Return the key of the event's batch. Values of other types may be unhashable, so are None."""
+    """Return the key of the event's batch; None for values that may be unhashable."""
     parts = (event_dict.get("generation"), event_dict.get("mode"), event_dict.get("step"))
     if _HASHABLE.issuperset(map(type, parts)):
         return parts

@@ -20,7 +20,7 @@ def tag_step(logger: Any, _method_name: str, event_dict: EventDict) -> EventDict
     The callbacks call `set_step` for the trainer, so log calls within a training don't need to
     pass a step. Works the same in a chain of plain structlog.
     """
-    # The worker has names for loggers, and comes late: the record has the values of the call.
+    # The worker passes the name of a logger. It runs later, so the record has the step and mode.
     if isinstance(logger, str):
         step, mode = event_dict.get(STEP_AND_MODE) or (None, None)
     else:
@@ -34,7 +34,7 @@ def tag_step(logger: Any, _method_name: str, event_dict: EventDict) -> EventDict
 
 
 def _process_columns(columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    """Do the same for events by column."""
+    """Set `step` and `mode` of several events, by column."""
     pairs = columns.get(STEP_AND_MODE, ())
     for index, name in enumerate(("step", "mode")):
         current = [pair[index] for pair in pairs]

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from logflume.diagnosis.completions import FIELDS
-from logflume.diagnosis.finding import Finding, Severity
+from logflume.diagnosis.finding import Finding
 from logflume.diagnosis.options import with_shorthands
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
 from logflume.logger.channels import CHANNELS
@@ -18,32 +18,31 @@ from logflume.runs.info import RunInfo
 
 __all__ = ["WatchTraining"]
 
-_LEVELS: Mapping[Severity, str] = {"info": "info", "warning": "warning", "critical": "critical"}
 _COMMON_TYPES = frozenset({int, float, str, bool, type(None), list, tuple})
 
 
 class WatchTraining:
     """A processor that logs an `alert` event when a training shows a problem.
 
-    It passes all events unchanged. Place it last but for `aggregate_metrics`, after the processors
-    whose fields it reads: `flatten_rewards`, `measure_generations`, `inject_gpu_stats`. The same
-    detectors diagnose a recorded run (`logflume diagnose`); docs/diagnosis.md lists them, with what
-    each of them means and compares.
+    It passes all events unchanged. Place it last, or before `aggregate_metrics` only: it reads the
+    fields of `flatten_rewards`, `measure_generations` and `inject_gpu_stats`. The same detectors
+    diagnose a recorded run (`logflume diagnose`); docs/diagnosis.md lists them, with what each of
+    them means and compares.
 
     An alert has the signal, its severity (which is the level of the event), a message with the
     numbers, the likely cause, what to try next, and the ids of completions that show it.
 
-    Each signal raises one alert. When the problem was absent for 100 reports and its metric has
-    come back, another alert, with `over_since`, says so; then the signal can be raised again. Each
-    time it has come back, it must be absent for three times as long. A report is one event: with
-    `logging_steps=10`, 50 reports are 500 steps. A trainer's `run_started` event begins another
-    training. Only rank 0 evaluates events. If a detector raises an exception, one warning says so,
-    and the others continue.
+    Each signal raises one alert. Once the problem has been absent for 100 reports and its metric
+    has recovered, another alert, with `over_since`, says so, and the signal can be raised again.
+    After each recurrence, the problem must be absent for three times as long. A report is one
+    event: with `logging_steps=10`, 50 reports are 500 steps. A trainer's `run_started` event begins
+    another training. Only rank 0 evaluates events. If a detector raises an exception, one warning
+    says so, and the others continue.
 
     Args:
         detectors: Options of detectors by signal, such as `{"entropy_collapse": {"share": 0.05}}`.
-        correctness: Text that the name of the reward function for correctness contains; None: one
-            of the usual ones.
+        correctness: A part of the name of the reward function for correctness; None: one of the
+            usual names.
         truncation_rise: Short for the option `rise` of `reward_with_truncation`.
         variance_share: Short for `share` of `variance_collapse`.
         zero_signal_share: Short for `share` of `groups_without_signal`.
@@ -106,7 +105,7 @@ class WatchTraining:
 
     def _report(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            log = getattr(_logger("training"), _LEVELS[finding.severity])
+            log = getattr(_logger("training"), finding.severity)
             log("alert", **finding.fields, step=finding.step, mode="train")
 
 

@@ -1,4 +1,4 @@
-"""The console sink: a training for people to watch in a terminal, or all events in a text log."""
+"""The console sink: shows a training in a terminal, or writes all events to a text log."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from logflume.runs.info import RunInfo
 from logflume.terminal.console_lines import Screen
 from logflume.terminal.console_printer import ConsolePrinter
 from logflume.terminal.lines import Painter, format_event
-from logflume.terminal.progress_bars import print_above_bars
-from logflume.terminal.streams import is_terminal, print_text, terminal_columns
+from logflume.terminal.streams import is_terminal, print_above_bars, print_text, terminal_columns
 
 __all__ = ["ConsoleSink"]
 
 
 class ConsoleSink:
-    """Shows on standard error what happens, on rank 0 only; or writes a text log, with `path`.
+    """Shows the training on standard error, on rank 0 only; with `path`, writes a text log instead.
 
     The console has one line for each training step, with the metrics that fit the terminal in
     columns, evaluations, messages, warnings and alerts, and now and then a completion with its
@@ -33,8 +32,8 @@ class ConsoleSink:
     With `path`, each event is one line of a file: uncoloured, all fields, with date and time in
     UTC.
 
-    Python itself prints an uncaught exception on standard error, so the line of its event there is
-    without a traceback. The file has all of it.
+    Python itself prints an uncaught exception on standard error, so the line of its event omits the
+    traceback there. The file has all of it.
 
     Args:
         path: A text file; None prints to standard error.

@@ -70,7 +70,7 @@ class CsvSink:
         self._known = {*self._columns, "nonfinite"}
         self._rotation = Rotation(path)
         header = header_line(self._columns)
-        self._full_bytes = max(rotate_bytes, len(header) + 1)  # a file has a row at least
+        self._full_bytes = max(rotate_bytes, len(header) + 1)  # a file has at least one row
         self._file = AppendFile(path, find_end=end_of_rows, header=header)
 
     @property

@@ -27,14 +27,14 @@ class JsonlSink:
     that has reached `rotate_bytes` becomes `<name>.<number>.jsonl.zst`, compressed on a thread of
     its own. DuckDB reads `events*.jsonl*` directly.
 
-    What was written survives whatever ends the processes, but not the loss of the machine: the
-    system writes it to the disk some seconds later. With `fsync_interval_s` it is there after that
-    time at most, give or take a quarter of it and the time that `fsync` takes. The sink calls
-    `fsync` on the thread that writes, never on one of the training.
+    What was written survives the end of any process, but not the loss of the machine: the system
+    writes it to the disk some seconds later. With `fsync_interval_s` it is there at most that much
+    later, plus a quarter of it and the duration of `fsync`. The sink calls `fsync` on the thread
+    that writes, never on one of the training.
 
-    A failed `fsync` is a fault. It is not repeated, because the system may have given up what it
-    could not write, and would report success: what was written since the last `fsync` that
-    succeeded counts as a `loss`.
+    A failed `fsync` is a fault. It is not repeated, because the system may have discarded what it
+    could not write, and would report success: what was written since the last successful `fsync`
+    counts as a `loss`.
 
     Args:
         path: The file; its folder is created.
@@ -122,7 +122,7 @@ class JsonlSink:
             self._rotation.close()
 
     def _sync(self) -> None:
-        """Write to the disk what is new, if that is configured. A failure is final."""
+        """Write new data to the disk, if that is configured. A failure is final."""
         if self._fsync_interval_s is None or not self._unsynced_bytes:
             return
         new_bytes, self._unsynced_bytes = self._unsynced_bytes, 0

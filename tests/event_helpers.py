@@ -57,6 +57,11 @@ def fields(event: Event) -> dict[str, Any]:
     return {k: v for k, v in event.items() if k == "mode" or k not in RESERVED}
 
 
+def of_type(events: Sequence[Any], event_type: str) -> list[Any]:
+    """Return the events of one type."""
+    return [event for event in events if event["event"] == event_type]
+
+
 def only(events: Sequence[Event]) -> Event:
     """Return the single event that the test logged."""
     (event,) = own(events)

@@ -95,7 +95,7 @@ class PartFolder:
 
     Args:
         folder: The folder of the parts; it is created with the first one.
-        staging: Where parts are written before readers see them.
+        staging: The folder in which parts are written before readers see them.
 
     Attributes:
         missing_rows: Events of parts that were there, and are missing or damaged now.

@@ -77,8 +77,8 @@ class StagingFolder:
     def sweep(self) -> None:
         """Remove the retired folders.
 
-        A reader that has opened a folder but not listed it yet still needs its names, so
-        this waits for a moment.
+        This waits for a moment, because a reader that has opened a folder but not listed it yet
+        still needs its names.
 
         Raises:
             OSError: A foreign file could not be moved back; the next sweep tries again.
@@ -86,7 +86,7 @@ class StagingFolder:
         while self._retired:
             content, folder, names, retired_s = self._retired[0]
             time.sleep(max(0.0, retired_s + _GRACE_PERIOD_S - time.monotonic()))
-            # Either one may have been removed by the user.
+            # The user may have removed either one.
             if content.is_dir() and folder.is_dir():
                 for path in content.iterdir():
                     if path.name not in names and not (folder / path.name).exists():

@@ -56,14 +56,15 @@ class Pending:
         self.rows += len(events)
         self._latest.append(events)
         self._latest_rows += len(events)
-        # The size of a large batch is not needed: it is converted next in any case.
+        # The size of a large batch is not needed: it is converted next anyway.
         if self._latest_rows < _MANY_EVENTS:
             self._latest_bytes += _size_bytes(events)
 
     def convert(self) -> None:
         """Convert the latest events to Arrow, if there are enough to make it worthwhile.
 
-        If each step logs a few events, this happens often, so that no training waits for long.
+        With a few events per step, conversions are frequent and short, so no training waits for
+        long.
         """
         if self._latest_rows >= _MANY_EVENTS or self._latest_bytes >= _CHUNK_BYTES:
             self._convert_all()
@@ -97,7 +98,7 @@ def _values(event: Event) -> Collection[Any]:
 
 _MAX_SMALL_PARTS = 64
 _TINY_BYTES = 2**19
-"""Parts of less than half of it are tiny, and merged to this size."""
+"""Parts of less than half this size are tiny; they are merged up to this size."""
 
 
 class TypeTable:
@@ -106,8 +107,8 @@ class TypeTable:
     Args:
         event_type: Name of the event type.
         folder: The folder of its parts.
-        staging: Where parts are written before readers see them.
-        max_tiny: How many tiny parts are left alone.
+        staging: The folder in which parts are written before readers see them.
+        max_tiny: Number of tiny parts that are left alone.
     """
 
     def __init__(

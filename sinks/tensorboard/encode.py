@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from struct import Struct
-from typing import NamedTuple
 
 from tensorboard.compat.proto.event_pb2 import Event as EventProto
 from tensorboard.compat.proto.event_pb2 import SessionLog
@@ -23,7 +21,6 @@ from logflume.formats.tfevents import (
     summary_event,
 )
 from logflume.protocols import Event
-from logflume.values.columnar import getter
 from logflume.values.kinds import HISTOGRAM_TYPES, SCALAR_TYPES
 
 from .hparams import Session, session_end
@@ -34,7 +31,7 @@ from .summaries import histogram, text
 from .tags import BY_SECOND, mode_tag, prefix_of, tag_of
 from .visuals import find_visuals
 
-__all__ = ["Encoder", "pack_scalars"]
+__all__ = ["Encoder"]
 
 
 @dataclass
@@ -49,15 +46,16 @@ class Encoder:
 
     Events of an earlier attempt, added by the catch-up, come first and belong to its curves.
 
-    The records of a step are written when it is over: several events of it are one point. Only the
-    last of them has positions, those of all its events. So after a kill exactly the events that are
-    not shown are added from the journal, once `drop_unfinished` has removed what has no position.
+    The records of a step are written when it is over, because its events are one point. Only the
+    last of these records has positions, those of all events of the step. So after a kill exactly
+    the events that are not shown are added from the journal, once `drop_unfinished` has removed the
+    records without a position.
 
     Args:
         run_id: Id of the run.
         texts_per_step: Maximum number of completions shown for a step and mode.
-        attempt: The attempt of the next event, as far as it is known.
-        started_s: When the run began, in seconds since 1970; None until an event says so.
+        attempt: The attempt of the next event, if known.
+        started_s: When the run began, in seconds since 1970; None before the first event.
         folder: The run's folder, for its images.
 
     Attributes:
@@ -83,7 +81,7 @@ class Encoder:
 
     @property
     def unwritten(self) -> int:
-        """Number of events of the present step that are in no record yet."""
+        """Number of events of the current step that are in no record yet."""
         return self._open.unwritten
 
     def copy(self) -> Encoder:
@@ -129,7 +127,7 @@ class Encoder:
         return records
 
     def end_step(self) -> bytes:
-        """Return the records of what is not written yet; empty if that is nothing."""
+        """Return the records of everything that is not written yet; empty if there is nothing."""
         if not self._open.unwritten:
             return b""
         position, seqs = self._open.position, self._open.seqs
@@ -166,7 +164,7 @@ class Encoder:
         return self._step is not None or self.attempt == 0
 
     def _add(self, event: Event) -> bool:
-        """Add what TensorBoard shows for an event to the present step; return whether it does."""
+        """Add what TensorBoard shows of an event to the current step; False if that is nothing."""
         event_type = event["event"]
         if event_type == "run_started":
             self._session.start(event, _time(event["timestamp"]))
@@ -184,7 +182,7 @@ class Encoder:
         return bool(summary)
 
     def _add_values(self, event: Event) -> bool:
-        """Add the numbers of an event, and what else it has to show."""
+        """Add the numbers and visuals of an event."""
         summary = _curves(event)
         if summary:
             self._panels.note(event)
@@ -228,11 +226,6 @@ def _time(timestamp: str) -> float:
 
 def _curves(event: Event) -> bytes:
     """Return the scalars of an event and the histograms of its rewards as one `Summary`."""
-    if event["event"] != "reward":
-        try:
-            return pack_scalars(event)
-        except OverflowError:
-            pass  # encode one value at a time instead
     event_type, mode = event["event"], event.get("mode")
     values = []
     for name, value in event.items():
@@ -256,47 +249,3 @@ def _start(wall_time_s: float, step: int) -> bytes:
     log = SessionLog(status=SessionLog.START)
     start = EventProto(wall_time=wall_time_s, step=step, session_log=log)
     return frame(start.SerializeToString())
-
-
-_SHAPES = 256
-"""Maximum number of cached shapes."""
-
-
-class _Shape(NamedTuple):
-    """How the numbers of an event are packed.
-
-    Attributes:
-        get: Returns the values of the fields that have a tag.
-        pack: Packs alternating heads and numbers.
-        heads: The bytes before each number.
-    """
-
-    get: Callable[[Event], tuple[float, ...]]
-    pack: Callable[..., bytes]
-    heads: list[bytes]
-
-
-def pack_scalars(event: Event) -> bytes:
-    """Return the scalars of an event as serialized values of a `Summary`, concatenated.
-
-    Raises:
-        OverflowError: A number exceeds the range of float32.
-    """
-    types = tuple(map(type, event.values()))
-    shape = _find_shape(event["event"], event.get("mode"), tuple(event), types)
-    numbers = shape.get(event)
-    pieces: list[bytes | float] = [b""] * (2 * len(numbers))
-    pieces[::2], pieces[1::2] = shape.heads, numbers
-    return shape.pack(*pieces)
-
-
-@lru_cache(_SHAPES)
-def _find_shape(
-    event_type: str, mode: str | None, names: tuple[str, ...], types: tuple[type, ...]
-) -> _Shape:
-    # Some values are not numbers, or not in every event. A bool doesn't count as a number.
-    numeric = [name for name, kind in zip(names, types, strict=True) if kind in SCALAR_TYPES]
-    tags = {name: tag for name in numeric if (tag := tag_of(event_type, mode, name))}
-    heads = [scalar_head(tag) for tag in tags.values()]
-    layout = "".join(f"{len(head)}sf" for head in heads)
-    return _Shape(getter(list(tags)), Struct(f"<{layout}").pack, heads)

@@ -40,7 +40,7 @@ _METRICS = (
     "train/mean_token_accuracy",
     "train/accuracy",
 )
-"""The metrics of the table, as far as the run has them."""
+"""The metrics of the table, if the run has them."""
 
 _OF_EVALUATIONS = ("reward", "loss")
 _WAIT_STEPS = 2
@@ -51,11 +51,12 @@ Hyperparameter = bool | float | str
 
 @dataclass
 class Session:
-    """The hyperparameters of a run, and its metrics as far as they are known.
+    """The hyperparameters of a run, and its metrics known so far.
 
-    The page shows a column for each metric that is listed, even if no run has it. So it is
-    written once the first step has shown which ones there are. Of a trainer's many hyperparameters
-    the table has the six that matter most; those that the user gives to logflume are all shown.
+    The page shows a column for each metric that is listed, even if no run has it. So the session is
+    written once the first step has shown which metrics there are. Of a trainer's many
+    hyperparameters the table has the six that matter most; those that the user gives to logflume
+    are all shown.
 
     Args:
         run_id: Id of the run.
@@ -83,7 +84,7 @@ class Session:
         return replace(self, _hyperparameters=known, _tags=set(self._tags))
 
     def start(self, event: Event, wall_time_s: float) -> None:
-        """Add the hyperparameters of a `run_started` event; those that came first stay."""
+        """Add the hyperparameters of a `run_started` event; earlier values take precedence."""
         own = {
             name.removeprefix(_PREFIX): value
             for name, value in event.items()

@@ -15,16 +15,17 @@ from .visuals import Visual
 __all__ = ["MAX_EVENTS", "MAX_VISUAL_BYTES", "OpenStep", "Shown"]
 
 _MAIN_PREFIXES = {"eval/reward": "eval"}
-"""Prefixes of events whose `rewards/...` share their tags with events of another prefix.
+"""The prefixes of events whose `rewards/...` have the tags of events with another prefix.
 
-Those are the trainer's own: a step of an evaluation has both its report and its `reward` events.
+The latter are the trainer's own: a step of an evaluation has both its report and its `reward`
+events.
 """
 
 MAX_EVENTS = 10_000
-"""Events of one step after which what it has so far is written, which limits the memory."""
+"""Number of events of one step after which they are written, to limit the memory."""
 
 MAX_VISUAL_BYTES = 2**26
-"""Size of the images and the like of one step after which the same is done."""
+"""Size of the images, histograms and tables of one step after which it is written."""
 
 MAX_IMAGES = 4
 """Images shown of one field in one step."""
@@ -34,7 +35,7 @@ class Shown(NamedTuple):
     """What is shown for an event, or for several as one.
 
     Attributes:
-        timestamp: The time of the last one.
+        timestamp: The time of the last event.
         summary: Serialized values of a `Summary`.
     """
 
@@ -44,10 +45,11 @@ class Shown(NamedTuple):
 
 @dataclass
 class OpenStep:
-    """The events of the present step, of which not all are written.
+    """The events of the current step, some of which are not written yet.
 
-    Curves have one point for a step, so what several events of it say is merged. If something has
-    to be written before the step is over, and more follows, the later point is of all of them.
+    Curves have one point for each step, so the numbers of its events are merged. If a point has to
+    be written before the step is over and more events follow, the later point is that of all
+    events.
 
     Attributes:
         seqs: The `seq` of each event that is in no record yet.
@@ -90,15 +92,15 @@ class OpenStep:
         self._curves[tag] = self._note(event, summary)
 
     def add(self, event: Event, summary: bytes) -> None:
-        """Add an event that is shown by itself."""
+        """Add an event that is shown on its own."""
         self._others.append(self._note(event, summary))
 
     def add_visuals(self, event: Event, visuals: Iterable[Visual], is_added: bool) -> None:
-        """Add what an event has to show: of each tag the last one, but the first images of a step.
+        """Add the visuals of an event: the last one of each tag, and the first images of a step.
 
         Args:
             event: The event.
-            visuals: What it has to show.
+            visuals: Its visuals.
             is_added: Whether the event was added for its numbers.
         """
         if not is_added:
@@ -115,7 +117,7 @@ class OpenStep:
                     self.visual_bytes += len(summary)
 
     def take(self, encode: Callable[[Event], bytes]) -> Iterator[Shown]:
-        """Yield what is not written yet, and note that it is.
+        """Yield what is not written yet, and mark it as written.
 
         Args:
             encode: Returns the values of an event, serialized.
@@ -136,7 +138,7 @@ class OpenStep:
         self._others.clear()
 
     def _names_of_the_main(self, tag: str) -> set[str]:
-        """Return the names whose tags are those of other events of the step, which are shown."""
+        """Return the names whose tags have the numbers of other events of the step."""
         main = self._events.get(_MAIN_PREFIXES.get(tag, ""), ())
         return {
             name

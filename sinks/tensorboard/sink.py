@@ -1,7 +1,7 @@
 """The class `TensorBoardSink`, which writes the records of a step once it is over.
 
 Neither torch nor TensorFlow is imported. TensorBoard itself is imported with the first instance:
-with `worker: process` the training process only reads the options of this class and never needs
+with `worker: process` the training process only reads the options of this class and never imports
 it. `tags.py` defines the tag of each number.
 """
 
@@ -36,8 +36,8 @@ class TensorBoardSink:
     once it is over: with the first event of another step, by `flush`, or at the end.
 
     Images (`logflume.Image`), histograms (`logflume.Histogram`, large arrays) and tables (data
-    frames) are shown, too: of each field the last one of a step, and up to four images of up to
-    16 MB.
+    frames) are shown, too: of each field, the last one of a step, and up to four images of up to 16
+    MB.
 
     The file is created with the first record: TensorBoard's Python reader abandons a file once it
     finds a later one, so a process that has nothing to show must not create one.
@@ -63,12 +63,12 @@ class TensorBoardSink:
 
     @property
     def flush_every_s(self) -> float:
-        """Only on request, because a flush ends the step; but soon where that has failed."""
+        """Practically never, because a flush ends the step; soon after one that failed."""
         return _RETRY_S if self._fails_to_flush else _NEVER_S
 
     @property
     def unwritten(self) -> int:
-        """Number of events of the present step that are not in a file yet."""
+        """Number of events of the current step that are not in a file yet."""
         return self._encoder.unwritten
 
     @property
@@ -84,13 +84,13 @@ class TensorBoardSink:
     def write(self, events: Sequence[Event]) -> None:
         """Append the steps that are over. When this returns, readers see them.
 
-        A kill loses none of it: what is not in the file is added when the run is continued.
+        A kill loses no event: those that are not in the file are added when the run is continued.
 
         Raises:
             OSError: Nothing of the batch was written; it can be sent again.
         """
         encoder = self._encoder.copy()
-        # Of most completions nothing is shown: their events need not be made.
+        # Most completions are not shown, so their dicts are not created.
         seen = events.views() if isinstance(events, EventColumns) else events
         self._append(b"".join(map(encoder.records, seen)), encoder)
         self._encoder = encoder
@@ -120,7 +120,7 @@ class TensorBoardSink:
         return scan_event_files(path, run)
 
     def expect(self, events: Sequence[Event]) -> Iterator[ScannedEvent]:
-        """Yield the events of which TensorBoard shows something at a known step."""
+        """Yield the events that TensorBoard shows at a known step."""
         for event in events:
             self._encoder.records(event)
             if self._encoder.shows_last and self._encoder.knows_step:
@@ -133,7 +133,7 @@ class TensorBoardSink:
         return find_own_files(path, run)
 
     def flush(self) -> None:
-        """Append what the present step has so far.
+        """Append what the current step has so far.
 
         Raises:
             OSError: Nothing was written; the next call tries again.
@@ -146,7 +146,7 @@ class TensorBoardSink:
         self._fails_to_flush = False
 
     def close(self) -> None:
-        """Append what the present step has so far, and close the file."""
+        """Append what the current step has so far, and close the file."""
         self.flush()
         self._close_file()
 
@@ -157,7 +157,7 @@ class TensorBoardSink:
             self._file.append(records)
 
     def _leave_removed_file(self) -> None:
-        """Leave a file that another process has removed or truncated: the next is a new one."""
+        """Leave a file that another process has removed or truncated."""
         missing_bytes = self._file.find_missing_bytes() if self._file else None
         if missing_bytes is not None:
             self._missing_bytes += missing_bytes

@@ -14,8 +14,6 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 
-from logflume.values.plain import are_floats
-
 __all__ = ["histogram", "histogram_of_counts", "image", "plugin_metadata", "text"]
 
 _BUCKETS = 30
@@ -29,15 +27,15 @@ def histogram(tag: str, values: Sequence[float | None]) -> bytes:
     Returns:
         A serialized `Summary` with one value; an empty one if no value is finite.
     """
-    finite = _finite(values)
+    finite = sorted(float(value) for value in values if value is not None and isfinite(value))
     if not finite:
         return b""
-    ordered = sorted(finite)
-    limits = _limits(ordered[0], ordered[-1])
-    ends = [bisect_right(ordered, limit) for limit in limits]
+    low, high = finite[0], finite[-1]
+    limits = _limits(low, high, _BUCKETS) if low < high else [high]
+    ends = [bisect_right(finite, limit) for limit in limits]
     proto = HistogramProto(
-        min=ordered[0],
-        max=ordered[-1],
+        min=low,
+        max=high,
         num=len(finite),
         sum=sum(finite),
         sum_squares=sum(map(mul, finite, finite)),
@@ -47,35 +45,17 @@ def histogram(tag: str, values: Sequence[float | None]) -> bytes:
     return _summary(Summary.Value(tag=tag, histo=proto))
 
 
-def _finite(values: Sequence[float | None]) -> Sequence[float]:
-    # One check of the sum instead of many: if it is finite, so is every value.
-    if are_floats(values) and isfinite(sum(values)):  # type: ignore[arg-type]
-        return values  # type: ignore[return-value]
-    return [float(value) for value in values if value is not None and isfinite(value)]
-
-
-def _limits(low: float, high: float) -> list[float]:
-    """Return the inclusive right edges of the buckets; the last one is exactly `high`."""
-    if low == high:
-        return [high]
-    # Divided first, because the difference of two large numbers may be infinite.
-    width = high / _BUCKETS - low / _BUCKETS
-    return [min(low + width * index, high) for index in range(1, _BUCKETS)] + [high]
-
-
 def histogram_of_counts(
     tag: str, low: Any, high: Any, mean: Any, std: Any, counts: Sequence[Any]
 ) -> bytes:
     """Return the histogram of an array's summary, as `logflume.values.array_summary` makes it.
 
     Returns:
-        A serialized `Summary` with one value; an empty one if the numbers are not such a summary.
+        A serialized `Summary` with one value; an empty one if the numbers are no summary.
     """
     numbers = (low, high, mean, std, *counts)
-    if not are_floats(numbers) or not all(map(isfinite, numbers)) or low > high:
+    if not all(type(number) is float and isfinite(number) for number in numbers) or low > high:
         return b""
-    size = len(counts)
-    width = high / size - low / size
     total = sum(counts)
     proto = HistogramProto(
         min=low,
@@ -83,10 +63,17 @@ def histogram_of_counts(
         num=total,
         sum=mean * total,
         sum_squares=(std * std + mean * mean) * total,
-        bucket_limit=[*(min(low + width * i, high) for i in range(1, size)), high],
+        bucket_limit=_limits(low, high, len(counts)),
         bucket=counts,
     )
     return _summary(Summary.Value(tag=tag, histo=proto))
+
+
+def _limits(low: float, high: float, count: int) -> list[float]:
+    """Return the inclusive right edges of the buckets; the last one is exactly `high`."""
+    # Divided first, because the difference of two large numbers may be infinite.
+    width = high / count - low / count
+    return [*(min(low + width * index, high) for index in range(1, count)), high]
 
 
 def image(tag: str, content: bytes) -> bytes:

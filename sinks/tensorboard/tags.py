@@ -12,7 +12,7 @@ The event type gives the prefix of a tag. TensorBoard groups tags by the part be
 | other        | any           | `<event>/<field>` | `eval/<event>/<field>` |
 
 TensorBoard opens the first groups of a run. `generation`, `rank` and the other numbers of `reward`
-are no groups of their own, so that these are `rewards` and, if there are evaluations, `eval`.
+have no groups of their own, so that the first ones are `rewards` and, with evaluations, `eval`.
 
 The points of `system` events are also at `system_by_second/<field>`, where the step is the time in
 seconds since the run began: they are more frequent than steps, and TensorBoard's default loader
@@ -23,21 +23,20 @@ have the numbers of the `evaluation`, which are the trainer's.
 
 The texts of `model_output` have the tags `model_output/<k>`, k from 0, or `eval/model_output/<k>`.
 The reserved names of an event (`seq`, `step` …) have no tag. Nor do counters and other numbers
-whose curve says nothing (`num_tokens`, `global_step`, `rewards/*/n`), and the numbers of event
+whose curve is meaningless (`num_tokens`, `global_step`, `rewards/*/n`), and the numbers of event
 types that are texts, lists or reports: `model_output`, `tokens`, `run_started`, `run_finished`,
 `summary`, `message`, `pipeline`, `exception`, `alert` (whose values are of different metrics).
 """
 
 from __future__ import annotations
 
-import msgspec
-
-from logflume.events.catalogue import CATALOGUE, EventBase
+from logflume.events.catalogue import CATALOGUE
+from logflume.events.reserved import RESERVED_NAMES
 
 __all__ = ["BY_SECOND", "mode_tag", "prefix_of", "tag_of"]
 
 BY_SECOND = "system_by_second"
-"""The prefix of `system` events by the time."""
+"""The prefix of `system` events by time."""
 
 _WITHOUT_MODE = frozenset({"system", BY_SECOND, "checkpoint"})
 _WITHIN_MODE = frozenset({"generation", "rank", "reward"})
@@ -77,7 +76,6 @@ _NOT_DRAWN = frozenset(
 """Counters, constants and the step in other units: fields of any type, with or without a prefix."""
 
 _WEIGHTS = "weights/"
-_RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(EventBase))
 
 
 def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
@@ -88,7 +86,7 @@ def tag_of(event_type: str, mode: str | None, field: str) -> str | None:
     >>> tag_of("reward", "eval", "rewards/correctness/mean")
     'eval/rewards/correctness/mean'
     """
-    if field in _RESERVED or event_type in _WITHOUT_TAGS or not _is_drawn(event_type, field):
+    if field in RESERVED_NAMES or event_type in _WITHOUT_TAGS or not _is_drawn(event_type, field):
         return None
     if event_type == "reward" and field.startswith("rewards/"):
         return mode_tag(mode, field)
@@ -111,7 +109,7 @@ def prefix_of(event_type: str, mode: str | None) -> str:
 
 
 def _is_drawn(event_type: str, field: str) -> bool:
-    """Whether a field has a curve. What users name is theirs: only declared types are concerned."""
+    """Whether a field has a curve. All numbers of a user's own event types have one."""
     if event_type not in CATALOGUE and event_type != BY_SECOND:
         return True
     is_weight = event_type == "reward" and field.startswith(_WEIGHTS)

@@ -1,8 +1,8 @@
 """What TensorBoard shows of an event besides its numbers: images, histograms and tables.
 
-They are found by their form: an image is the path of a PNG under `media/`; a histogram is what
-`logflume.Histogram` and large arrays become; a table is a mapping of lists of one length, which a
-data frame becomes.
+They are recognized by their form: an image is the path of a PNG under `media/`; a histogram is what
+`logflume.Histogram` and large arrays become; a table is a mapping of lists of one length, as a data
+frame becomes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
-from logflume.events.catalogue import CATALOGUE, EventBase
+from logflume.events.catalogue import CATALOGUE
+from logflume.events.reserved import RESERVED_NAMES
 from logflume.guard import Failure, call_guarded
 from logflume.protocols import Event
 from logflume.runs.safe_files import read_file
@@ -29,16 +28,15 @@ __all__ = ["Visual", "find_visuals"]
 
 _MAX_BYTES = 2**24
 _SHAPES = 256
-_RESERVED = frozenset(field.encode_name for field in msgspec.structs.fields(EventBase))
 _OF_SUMMARIES = ("histogram", "shape")
 
 
 class Visual(NamedTuple):
-    """Something to see.
+    """An image, histogram or table.
 
     Attributes:
         tag: Its tag.
-        is_image: Whether it is an image: of these a step may have several with one tag.
+        is_image: Whether it is an image: a step may have several of one field.
         encode: Returns it as a serialized `Summary`, given the tag; empty if it can't be shown.
     """
 
@@ -48,9 +46,9 @@ class Visual(NamedTuple):
 
 
 def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
-    """Yield what an event has to show.
+    """Yield the visuals of an event.
 
-    That doesn't depend on the files: an image that is missing or damaged is encoded as nothing.
+    They don't depend on the files: an image that is missing or damaged is encoded as nothing.
 
     Args:
         event: A finished event.
@@ -81,11 +79,11 @@ def find_visuals(event: Event, folder: Path) -> Iterator[Visual]:
 
 @lru_cache(_SHAPES)
 def _candidates(names: tuple[str, ...], types: tuple[type, ...]) -> list[str]:
-    """Return the fields that are lists or texts: of most events there are none."""
+    """Return the fields that are lists or texts, which most events don't have."""
     return [
         name
         for name, kind in zip(names, types, strict=True)
-        if kind in (list, str) and name not in _RESERVED
+        if kind in (list, str) and name not in RESERVED_NAMES
     ]
 
 

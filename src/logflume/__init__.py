@@ -67,14 +67,14 @@ _MODULES = {
 }
 """The modules of the public names; those of the other names are in `logger.helpers`.
 
-They are imported with the first use of a name: the command line needs none of them, and structlog
-alone takes longer to import than `logflume --help` may take.
+A module is imported when one of its names is first used: the command line needs none of them, and
+importing structlog alone would take longer than `logflume --help` should.
 """
 
 _SUBMODULES = ("exceptions", "protocols", "testing", "training")
 
 
-if not TYPE_CHECKING:  # for type checkers a name that doesn't exist stays an error
+if not TYPE_CHECKING:  # so that type checkers report unknown names
 
     def __getattr__(name: str) -> Any:
         if name in _SUBMODULES:
@@ -82,7 +82,7 @@ if not TYPE_CHECKING:  # for type checkers a name that doesn't exist stays an er
         if name not in __all__:
             raise AttributeError(f"module 'logflume' has no attribute {name!r}")
         if name not in ("open_run", "open_runs"):
-            # It reports at exit what was logged without a run, and takes care of forks.
+            # Reports at exit what was logged without a run, and handles forks.
             import_module("logflume.runtime.lifecycle")
         value = getattr(import_module(f"logflume.{_MODULES.get(name, 'logger.helpers')}"), name)
         globals()[name] = value

@@ -2,7 +2,7 @@
 
 import sys
 
-# Python puts the current folder first, which may be somebody else's run: nothing there is a module.
+# Python searches the current folder first. It may be someone else's run: import nothing from it.
 if not sys.flags.safe_path:
     del sys.path[0]
 

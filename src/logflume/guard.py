@@ -1,4 +1,4 @@
-"""The guard that keeps what fails in here away from the training code.
+"""The guard that keeps logflume's failures away from the training code.
 
 Values, processors and sinks run code that this package does not control, and any of it may raise
 anything. `call_guarded` is the only place that catches everything. It returns the error as a value,
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Failure:
-    """What `call_guarded` returns in place of a result.
+    """The error of a guarded call, returned in place of a result.
 
     Attributes:
         error: The exception that was raised.
@@ -37,12 +37,12 @@ class Failure:
 
 
 def call_guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Failure:
-    """Call, and return the result, or a `Failure` if it raised.
+    """Return the result of a call, or a `Failure` if it raises.
 
-    In a thread of the user, what the user raises passes through: `KeyboardInterrupt` and
-    `SystemExit` in the main thread, whatever a signal handler raises, such as a time-out by
-    SIGALRM, and what another thread raises in this one. In a thread of this package everything
-    comes from the call itself, such as a sink that calls `sys.exit`, and must not end the thread.
+    In a user's thread, exceptions from outside the call propagate: `KeyboardInterrupt` and
+    `SystemExit` in the main thread, whatever a signal handler raises, such as a SIGALRM timeout,
+    and exceptions that another thread injects. In a thread of this package, every exception comes
+    from the call itself, such as a sink that calls `sys.exit`, and must not end the thread.
     """
     try:
         return call(*args, **kwargs)
@@ -53,7 +53,7 @@ def call_guarded(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T |
 
 
 def _is_from_outside(error: BaseException) -> bool:
-    """Whether an exception arrived during the call, and not because of it."""
+    """Whether an exception arrived during the call without being caused by it."""
     is_main = threading.current_thread() is threading.main_thread()
     if isinstance(error, (KeyboardInterrupt, SystemExit)) and is_main:
         return True
@@ -70,7 +70,7 @@ def _is_from_outside(error: BaseException) -> bool:
 
 
 def _is_signal_handler(frame: FrameType) -> bool:
-    """Whether a frame is that of a signal handler: it is called with the interrupted frame."""
+    """Whether a frame is that of a signal handler, which gets the interrupted frame."""
     interrupted = frame.f_back
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]
@@ -82,13 +82,13 @@ def _is_signal_handler(frame: FrameType) -> bool:
 
 
 def type_name(value: object) -> str:
-    """Return the name of a value's type, whatever a metaclass makes of `__name__`."""
+    """Return the name of a value's type, even if a metaclass overrides `__name__`."""
     name: Any = type.__dict__["__name__"].__get__(type(value))
     return str.__str__(name)
 
 
 def describe(error: BaseException) -> str:
-    """Return the type and text of an error, whatever its `__str__` does.
+    """Return the type and text of an error, even if its `__str__` fails.
 
     >>> describe(ValueError("no such column"))
     'ValueError: no such column'

@@ -100,13 +100,13 @@ class Sink(Protocol):
     The pipeline calls `flush` every second, or at the interval in seconds in the sink's attribute
     `flush_every_s`. A sink that keeps events in memory between `write` and `flush` has an attribute
     `unwritten`, the number of events that are in no file yet: they don't count as written. A
-    sink that notices that another process removed part of its output says so in the attribute
-    `loss`, a text or None: it is reported once, and the run doesn't count as complete. A
+    sink that notices that another process removed part of its output describes the loss in the
+    attribute `loss`, a text or None: it is reported once, and the run isn't complete. A
     constructor parameter `run` receives the run's identity
     (`logflume.runs.info.RunInfo`). The class attribute `threaded = True` gives the sink a
-    thread of its own. `detachable = True` has the same meaning as for a `Processor`. `output` says
-    what the option `path` leads to, `"file"` or `"folder"`: anything else there is an error. The
-    folder that contains it is created before the sink.
+    thread of its own. `detachable = True` has the same meaning as for a `Processor`. `output`
+    states what the option `path` names, `"file"` or `"folder"`: anything else there is an error.
+    The folder that contains it is created before the sink.
     """
 
     def write(self, events: Sequence[Event]) -> None:
@@ -142,7 +142,7 @@ class RebuildableSink(Sink, Protocol):
 
 
 class ScannedEvent(NamedTuple):
-    """What an output has of an event.
+    """An event that a scan finds in an output.
 
     Attributes:
         position: The event's position; None where an output doesn't store it. Of such events only
@@ -158,7 +158,7 @@ class ScannedEvent(NamedTuple):
 
 
 class FaultKind(StrEnum):
-    """What a fault that a scan finds means."""
+    """The meaning of a fault that a scan finds."""
 
     DAMAGE = "damage"
     """Events may be unreadable."""
@@ -202,7 +202,7 @@ class ScannableSink(Sink, Protocol):
     """
 
     def scan(self, path: Path, run: RunInfo) -> Iterable[ScannedEvent | ScanFault]:
-        """Yield what an output has of a run and rank, without changing anything.
+        """Yield the events of a run and rank in an output, and its faults, changing nothing.
 
         Args:
             path: The output; it may be missing. It isn't that of the sink itself, which has the
@@ -210,7 +210,7 @@ class ScannableSink(Sink, Protocol):
             run: The run and rank.
 
         Raises:
-            FileNotFoundError: A live run has replaced files meanwhile; the scan starts again.
+            FileNotFoundError: A live run replaced files during the scan, which is then repeated.
             Exception: The output can't be read, which counts as damage.
         """
 

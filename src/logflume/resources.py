@@ -3,8 +3,8 @@
 Covers memory, CPU, disk, network and torch's CUDA allocator.
 
 Each function returns fields of a `system` event, in the names and units of
-`logflume.events.catalogue.System`. Values that the platform doesn't provide, or denies, are left
-out.
+`logflume.events.catalogue.System`. Values that the platform doesn't provide, or denies access to,
+are omitted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def machine_memory() -> Fields:
 
 
 def memory_limit_bytes() -> int:
-    """Return the memory that this process may take: the machine's, or less by a limit on it."""
+    """Return the memory available to this process: the machine's, or a lower resource limit."""
     bounds = [int(machine_memory()["memory_total_bytes"])]
     if sys.platform != "win32":
         import resource
@@ -129,9 +129,9 @@ _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether an error is a lack of descriptors, memory or threads, which may pass in a moment.
+    """Whether an error is a shortage of descriptors, memory or threads, which may be temporary.
 
-    It says nothing about the file that was to be opened or read.
+    Such an error says nothing about the file being opened or read.
     """
     if isinstance(error, OSError):
         return error.errno in _SHORTAGES
@@ -202,7 +202,7 @@ def _network_traffic() -> Fields:
 
 
 def above_standard_streams(descriptor: int) -> int:
-    """Return a duplicate above 2 of a descriptor of 0 to 2, which is closed; any other as it is.
+    """Return a descriptor above 2: a duplicate of 0, 1 or 2, which is closed, or the given one.
 
     A process whose standard streams are closed gets these numbers for its next files. Whatever
     prints to standard output or error would write into them.

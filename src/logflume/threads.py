@@ -14,6 +14,7 @@ _PREFIX = "logflume-"
 _RETRY_INTERVAL_S = 0.02
 _START_TIMEOUT_S = 5.0
 _END_INTERVAL_S = 0.005
+_FORK_TIMEOUT_S = 1.0
 
 
 def start_thread(name: str, run: Callable[[], object], patience_s: float = 2.0) -> threading.Thread:
@@ -22,7 +23,7 @@ def start_thread(name: str, run: Callable[[], object], patience_s: float = 2.0) 
     Args:
         name: What it does; its name becomes `logflume-<name>`.
         run: What it runs.
-        patience_s: How long to try where the system grants no further thread at the moment.
+        patience_s: How long to retry, in seconds, while the system grants no further thread.
 
     Raises:
         OSError: The system grants no further thread.
@@ -52,11 +53,11 @@ def is_own_thread() -> bool:
 
 
 class _NativeCalls:
-    """Calls of libraries in C++ that must not be going on when the interpreter ends.
+    """Calls into C++ libraries that must not be in progress when the interpreter ends.
 
-    The interpreter ends a daemon thread where it takes the lock of the interpreter again. Within
-    code bound by pybind11, that aborts the whole process. So such a call is made in a block of
-    `with NATIVE_CALLS`, and the interpreter ends after `end` has waited for these blocks.
+    An ending interpreter stops a daemon thread when the thread reacquires the interpreter lock.
+    Within code bound by pybind11, that aborts the whole process. Such calls are therefore made in
+    `with NATIVE_CALLS` blocks, and `end` waits for these blocks before the interpreter ends.
     """
 
     def __init__(self) -> None:
@@ -68,7 +69,7 @@ class _NativeCalls:
         self.between()
 
     def between(self) -> None:
-        """Let the interpreter end here, between two calls of a long block."""
+        """Let the interpreter end between two calls of a long block."""
         if self._has_ended and threading.current_thread().daemon:
             self._threads.discard(threading.get_ident())
             threading.Event().wait()  # until the process ends
@@ -77,8 +78,15 @@ class _NativeCalls:
         self._threads.discard(threading.get_ident())
 
     def end(self, timeout_s: float) -> None:
-        """Let daemon threads begin no further block, and wait for those that have begun."""
+        """Keep daemon threads from entering a block, and wait for the blocks in progress."""
         self._has_ended = True
+        self.wait(timeout_s)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the blocks in progress on other threads.
+
+        A child that is forked within one would inherit the locks that C++ holds.
+        """
         deadline_s = time.monotonic() + timeout_s
         while self._threads - {threading.get_ident()} and time.monotonic() < deadline_s:
             time.sleep(_END_INTERVAL_S)
@@ -91,11 +99,13 @@ class _NativeCalls:
 NATIVE_CALLS = _NativeCalls()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=NATIVE_CALLS.forget)
+    os.register_at_fork(
+        before=lambda: NATIVE_CALLS.wait(_FORK_TIMEOUT_S), after_in_child=NATIVE_CALLS.forget
+    )
 
 
 class _Start:
-    """Runs a function on a thread, unless nobody waits for the thread any longer."""
+    """Runs a function on a thread, unless the wait for the start of the thread timed out."""
 
     def __init__(self, run: Callable[[], object]) -> None:
         self._run = run
@@ -111,7 +121,7 @@ class _Start:
         self._run()
 
     def wait(self) -> bool:
-        """Wait until the function runs; after False it never will."""
+        """Return whether the function runs. If it doesn't in time, it never will."""
         self._has_begun.wait(_START_TIMEOUT_S)
         with self._lock:
             self._is_abandoned = not self._has_begun.is_set()
@@ -119,7 +129,7 @@ class _Start:
 
 
 class _BoundedEvent(threading.Event):
-    """An event for which nobody waits without a limit."""
+    """An event whose `wait` always has a timeout."""
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait at most a few seconds."""

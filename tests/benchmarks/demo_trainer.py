@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from logflume.demo.options import parse_options
-from logflume.demo.rewards import REWARD_FUNCTIONS
+from logflume.demo.rewards import choose_rewards
 
 __all__ = ["make_trainer"]
 
@@ -20,11 +20,10 @@ def make_trainer(steps: int) -> Any:
     from logflume.demo.training import prepare
 
     setup = prepare(parse_options(["--steps", str(steps)], description=""))
-    functions: list[Any] = [*REWARD_FUNCTIONS]
     return GRPOTrainer(
         model=setup.model,
         processing_class=setup.tokenizer,
         args=setup.config,
         train_dataset=setup.dataset,
-        reward_funcs=functions,
+        reward_funcs=[*choose_rewards()],
     )

@@ -123,7 +123,7 @@ def test_archiving(here: Path) -> None:
 
     assert ["b", "c"] == listed(here)
     assert "a" in check_output(here, "runs", "logs/archive")
-    assert "in the archive" in check_error(here, "runs", "archive", "logs/archive/a")
+    assert "already archived" in check_error(here, "runs", "archive", "logs/archive/a")
 
 
 def test_a_name_that_the_archive_has(here: Path) -> None:

@@ -336,7 +336,7 @@ def test_they_end_with_the_run() -> None:
     ("entry", "problem"),
     [
         ("tag_stepp", "no component is registered as 'tag_stepp'"),
-        ("aggregate_metrics", "this processor holds events back"),
+        ("aggregate_metrics", "this processor keeps events until later"),
         (5, "expected a name, or one name with its options"),
         ({"structlog.processors:CallsiteParameterAdder": {"parameters": ["x"]}}, "'x'"),
         ({"structlog.processors:TimeStamper": {"fmtt": "iso"}}, "unknown option"),

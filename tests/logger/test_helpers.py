@@ -74,7 +74,7 @@ class Unprintable:
         ({Unprintable(): 1}, {"<Unprintable>": 1.0}),
         ({1: 0.5, "1": 2}, {"1": 0.5, "1 (2)": 2.0}),
         (SimpleNamespace(loss=0.5), {"loss": 0.5}),
-        (None, {"problem": "AttributeError: 'NoneType' object has no attribute 'items'"}),
+        (None, {"problem": "expected a mapping of names to values, found None"}),
     ],
 )
 def test_invalid_metrics(metrics: Any, expected: dict[str, Any]) -> None:

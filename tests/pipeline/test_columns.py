@@ -111,7 +111,7 @@ def one_by_one(batch: RecordColumns) -> Iterator[RecordColumns]:
 
 
 def read_outputs(folder: Path) -> dict[str, Any]:
-    """Return what is in each output of a run, but for what differs from run to run."""
+    """Return the content of each output of a run, except for what differs between runs."""
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     with (folder / "events.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["timestamp"] > TIMESTAMP]

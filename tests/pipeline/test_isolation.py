@@ -55,7 +55,7 @@ def test_a_sink_that_always_raises(error: BaseException, tmp_path: Path) -> None
     [OSError(24, "Too many open files"), MemoryError(), ImportError("failed to map segment")],
 )
 def test_a_shortage_at_the_end(error: Exception, tmp_path: Path) -> None:
-    """What the system lacks for a moment when the run ends costs no event."""
+    """A temporary shortage of resources when the run ends loses no event."""
     calls = itertools.count()
     faulty = FaultySink(lambda _events: error if next(calls) < 20 else None)
     with log_to_two_sinks(tmp_path, faulty) as healthy:

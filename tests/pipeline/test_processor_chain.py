@@ -198,6 +198,7 @@ def test_close(processor: Any, failed: dict[str, int]) -> None:
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.processors.TimeStamper(fmt=None),
         structlog.processors.TimeStamper(fmt="iso", key="at"),
+        structlog.processors.MaybeTimeStamper(fmt="iso"),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         structlog.processors.dict_tracebacks,

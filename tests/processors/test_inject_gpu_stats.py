@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logflume.processors._visible_gpus import visible_gpus
+from logflume.processors._gpus import visible_gpus
 from logflume.processors.inject_gpu_stats import InjectGpuStats
 
 if TYPE_CHECKING:

@@ -152,7 +152,7 @@ def test_too_many_writers(run: Path) -> None:
     for rank in range(MAX_WRITERS):
         (run / f"run-rank{rank + 1}.json").touch()
 
-    with pytest.raises(RunError, match=f"more than {MAX_WRITERS:,} is not read"):
+    with pytest.raises(RunError, match=f"at most {MAX_WRITERS:,} can be read"):
         logflume.open_run(run).types()
 
 

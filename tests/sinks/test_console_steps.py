@@ -122,7 +122,7 @@ EXPECTED = {
 def test_a_step_is_one_line_that_fits(
     screen: Screen, width: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step is one line of the metrics that matter most, as many as the terminal has room for."""
+    """A step is one line with as many of its main metrics as the terminal has room for."""
     with_total(monkeypatch, 40)
     first, *_, last = screen.lines(*(event("training", n, n / 2, **GRPO) for n in range(1, 13)))
 
@@ -133,7 +133,7 @@ def test_a_step_is_one_line_that_fits(
 
 @pytest.mark.parametrize("screen", [140], indirect=True)
 def test_columns_keep_their_places(screen: Screen) -> None:
-    """A metric is below itself, also where a step lacks another one."""
+    """A metric keeps its column, even if a step lacks another metric."""
     lines = screen.lines(
         event("training", 1, **GRPO),
         event("training", 2, loss=0.5),
@@ -375,7 +375,7 @@ def test_a_batch_of_completions(screen: Screen) -> None:
 
 
 def test_a_trainer_reports_its_rewards_itself(screen: Screen) -> None:
-    """Beside a trainer, a step without a report of its own is no line."""
+    """With a trainer, a step without a report of its own has no line."""
     lines = screen.lines(
         event("run_started", 0, arguments="{}", total_steps=4, **{"hyperparameters/beta": 0.5}),
         *(event("reward", step, **{"rewards/a/mean": 1.0}) for step in range(1, 5)),

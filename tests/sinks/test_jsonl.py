@@ -72,15 +72,6 @@ def test_values_are_json(tmp_path: Path) -> None:
     assert "größe".encode() in line
 
 
-def test_a_file_is_continued(tmp_path: Path) -> None:
-    """Opening an existing journal keeps its events."""
-    path = tmp_path / "events.jsonl"
-    write(path, 0)
-    write(path, 1)
-
-    assert [0, 1] == read_seqs(tmp_path)
-
-
 @pytest.mark.parametrize("kept", [0, 1, 100])
 @pytest.mark.parametrize("torn", [b'{"seq": 1', b"{", b'"' + b"x" * 200_000])
 def test_a_torn_last_line_is_removed(kept: int, torn: bytes, tmp_path: Path) -> None:

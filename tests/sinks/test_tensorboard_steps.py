@@ -71,7 +71,7 @@ def test_modes_have_curves_of_their_own(tmp_path: Path, event_type: str, tags: s
 
 
 def test_a_flush_within_a_step(tmp_path: Path) -> None:
-    """What follows a flush is a point of all events of the step."""
+    """After a flush, the step's next point covers all of its events."""
     with closing(TensorBoardSink(tmp_path, run=RUN)) as sink:
         sink.write([make_event("training", loss=1.0)])
         sink.flush()

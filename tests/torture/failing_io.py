@@ -33,7 +33,7 @@ def train(folder: str, progress_path: str, probability: float) -> None:
     progress_writer = ProgressWriter(Path(progress_path))
     config = {**CONFIG, "shutdown_timeout_s": 30}
     # Git is not started: a child forked while a thread holds libfiu's lock would wait for ever.
-    with mock.patch("logflume.runtime.describe.GitCommit.start"):
+    with mock.patch("logflume.runtime.code_state.GitCommit.start"):
         run = logflume.initialize(config, dir=folder, run="r")
         progress_writer.start(run.attempt)
         logflume.flush()

@@ -16,7 +16,8 @@ from typing import Any
 
 from logflume.config.load import load_config
 from logflume.runs.description import RunDescription
-from logflume.runtime.describe import GitCommit, describe_run
+from logflume.runtime.code_state import GitCommit
+from logflume.runtime.describe import describe_run
 from tests.torture.busy_run import CONFIG
 
 PRELOADED = (

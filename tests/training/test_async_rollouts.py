@@ -13,7 +13,7 @@ import pytest
 from logflume.testing import capture_events
 from logflume.training import attach
 from logflume.training.policies import first_groups
-from tests.training.test_attach import of_type
+from tests.event_helpers import of_type
 
 accelerate = pytest.importorskip("accelerate")
 worker = pytest.importorskip("trl.experimental.async_grpo.async_rollout_worker")

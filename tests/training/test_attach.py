@@ -15,6 +15,7 @@ import torch
 from logflume.testing import capture_events
 from logflume.training import attach
 from logflume.training.policies import best_and_worst, every, first_groups
+from tests.event_helpers import of_type
 from tests.training import tiny_trainers
 from tests.training.tiny_trainers import GROUP
 
@@ -23,11 +24,6 @@ from tests.training.tiny_trainers import GROUP
 def _make_trainer(tmp_path: Path) -> Callable[..., Any]:
     """Return a factory of real trainers, which are identical for the same arguments."""
     return functools.partial(tiny_trainers.make_trainer, tmp_path)
-
-
-def of_type(events: list[Any], event_type: str) -> list[Any]:
-    """Return the events of one type."""
-    return [event for event in events if event["event"] == event_type]
 
 
 @pytest.mark.parametrize("kind", ["grpo", "rloo"])

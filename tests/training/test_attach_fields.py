@@ -9,8 +9,8 @@ import pytest
 
 from logflume.testing import capture_events
 from logflume.training import attach
+from tests.event_helpers import of_type
 from tests.training.stand_in import StandIn
-from tests.training.test_attach import of_type
 from tests.training.tiny_trainers import GROUP, make_trainer
 
 

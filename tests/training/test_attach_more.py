@@ -18,7 +18,7 @@ from logflume.testing import capture_events
 from logflume.training import attach
 from logflume.training.callbacks import EnhancedLoggingCallback
 from logflume.training.wrapped_rewards import get_wrapped_reward_functions
-from tests.training.test_attach import of_type
+from tests.event_helpers import of_type
 from tests.training.tiny_trainers import format_reward, make_trainer, sometimes_reward
 
 RANK_SCRIPT = """

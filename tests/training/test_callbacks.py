@@ -14,6 +14,7 @@ import logflume
 from logflume.logger.channels import CHANNELS
 from logflume.testing import capture_events
 from logflume.training.callbacks import EnhancedLoggingCallback, OptimizedLoggingCallback
+from tests.event_helpers import of_type
 
 
 class Line(torch.nn.Module):
@@ -54,11 +55,6 @@ def train(folder: Path, callback: Any, **arguments: Any) -> list[Any]:
     with capture_events("tag_step") as events:
         make_trainer(folder, callback, **arguments).train()
     return events
-
-
-def of_type(events: list[Any], event_type: str) -> list[Any]:
-    """Return the events of one type."""
-    return [event for event in events if event["event"] == event_type]
 
 
 def test_every_report_of_the_trainer_is_logged(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ import logflume
 from logflume.testing import capture_events
 from logflume.training import attach
 from logflume.training.policies import first_groups
+from tests.event_helpers import of_type
 from tests.query.training_run import start
 from tests.training.stand_in import END, StandIn, count_reward
-from tests.training.test_attach import of_type
 
 
 class FilteringTrainer(StandIn):

@@ -14,10 +14,10 @@ import logflume
 from logflume.testing import capture_events
 from logflume.training import attach
 from logflume.training.conversations import read_completion, readable
+from tests.event_helpers import of_type
 from tests.length import examples
 from tests.query.training_run import start
 from tests.training.stand_in import END, StandIn
-from tests.training.test_attach import of_type
 from tests.training.tool_trainer import (
     call_of,
     flatten,

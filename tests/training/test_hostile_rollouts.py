@@ -13,9 +13,9 @@ import torch
 import logflume
 from logflume.testing import capture_events
 from logflume.training import attach
+from tests.event_helpers import of_type
 from tests.query.training_run import start
 from tests.training.stand_in import END, StandIn
-from tests.training.test_attach import of_type
 
 
 def nested(depth: int) -> Any:

@@ -12,8 +12,8 @@ from datasets import Dataset
 from logflume.demo.tiny_gemma import build_model, build_tokenizer
 from logflume.testing import capture_events
 from logflume.training import attach
+from tests.event_helpers import of_type
 from tests.training import tiny_trainers
-from tests.training.test_attach import of_type
 from tests.training.tiny_trainers import QUIET_ON_CPU, format_reward
 
 SETTINGS: dict[str, Any] = {

@@ -29,8 +29,8 @@ from logflume.training.policies import (
 )
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.tokens import CopiedTokens, TokenCapture
+from tests.event_helpers import of_type
 from tests.query.training_run import CONFIG, start
-from tests.training.test_attach import of_type
 from tests.training.tiny_trainers import GROUP, make_trainer
 
 TENSORS = {
@@ -365,7 +365,7 @@ def test_ids_without_tokens(tmp_path: Path) -> None:
 
     with pytest.raises(QueryError, match=r"'rank0-0-7' has no tokens.*4 completions.*rank0-0-3"):
         run.tokens("rank0-0-7")
-    with pytest.raises(QueryError, match="'rank0-0-8' is the id of no completion"):
+    with pytest.raises(QueryError, match="'rank0-0-8' is not the id of a completion"):
         run.tokens("rank0-0-8")
 
 

@@ -36,8 +36,7 @@ def make_trainer(folder: Path, kind: str = "grpo", rewards: Any = None, **settin
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
-    from logflume.demo.data import make_problems
-    from logflume.demo.prompts import question_prompt
+    from logflume.demo.data import make_problems, question_prompt
     from logflume.demo.tiny_gemma import build_model, build_tokenizer
 
     torch.set_num_threads(1)

@@ -147,7 +147,7 @@ def test_a_folder_of_too_many_ranks_is_one_line(folder: Path) -> None:
 
     with client_of(folder) as client:
         (row,) = client.get("/api/runs").json()["runs"]
-        assert "more than 4,096 is not read" in row["error"]
+        assert "at most 4,096 can be read" in row["error"]
         assert {"versions"} >= ask_all(client, row["run"]).keys()
 
 

@@ -149,7 +149,7 @@ def test_a_damaged_run_shows_what_is_left(page: Page) -> None:
     """The damage is named above the curves of the rest."""
     page.open("#/run/damaged", "[data-metric=reward]")
 
-    assert "This is what is left." in page.tab.locator("[role=alert]").inner_text()
+    assert "The page shows what is left." in page.tab.locator("[role=alert]").inner_text()
 
 
 def test_steps_of_the_page_are_those_of_the_run(page: Page) -> None:

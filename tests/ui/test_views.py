@@ -158,7 +158,7 @@ def test_tokens_have_their_colours_and_their_numbers(page: Page, rich_runs: Path
     colours = tokens.evaluate_all("all => all.map(one => getComputedStyle(one).backgroundColor)")
     assert colours[0] != colours[2]
     assert "masked" == tokens.nth(3).get_attribute("class")
-    assert 3 == page.tab.locator("text=its tokens were not kept").count()
+    assert 3 == page.tab.locator("text=its tokens were not recorded").count()
 
 
 def test_differences_to_the_selected_completion_are_marked(page: Page) -> None:
@@ -322,7 +322,7 @@ def test_comparing_says_what_differs_and_where_runs_part(page: Page) -> None:
     parting = page.tab.locator("[data-parting=reward]").inner_text()
     first = int(re.search(r"from step (\d+):", parting)[1])  # type: ignore[index]
     assert PARTS_AT <= first <= PARTS_AT + 3
-    assert f"different values from step {PARTS_AT}" in parting
+    assert f"values differ from step {PARTS_AT}" in parting
     assert "equal at every step" in page.tab.locator("[data-parting=loss]").inner_text()
     assert 2 == page.tab.locator("[data-metric=loss] .reading > span").count()
     for axis in ("time", "tokens"):

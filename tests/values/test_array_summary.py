@@ -33,7 +33,7 @@ def log(**values: Any) -> dict[str, Any]:
 
 
 def check(summary: dict[str, Any], values: Any) -> None:
-    """Compare a summary with what NumPy computes of the finite values, in long doubles."""
+    """Compare a summary with NumPy's results for the finite values, in long doubles."""
     finite = values[np.isfinite(values)].astype(np.longdouble)
 
     assert len(values) - len(finite) == summary["nonfinite"]

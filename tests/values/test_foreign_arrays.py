@@ -139,7 +139,7 @@ def test_scalars(kind: Any) -> None:
 
 
 def test_an_integer_of_another_library() -> None:
-    """What has `__index__` is an integer."""
+    """An object with `__index__` becomes an integer."""
     assert {"x": 3.0} == log(x=Index())
 
 
@@ -149,7 +149,7 @@ class Items:
 
 
 def test_a_method_that_is_no_scalar() -> None:
-    """A class whose `item` takes an index stays its text."""
+    """An object whose `item` takes an index becomes its text."""
     assert "Items object" in log(x=Items())["x"]
 
 
@@ -255,7 +255,7 @@ def raising(error: BaseException) -> Any:
     ],
 )
 def test_values_that_lie(make: Callable[[], Any]) -> None:
-    """A value whose methods lie or raise costs a mark; the other fields are unaffected."""
+    """A value whose methods lie or raise becomes a mark; the other fields are unaffected."""
     event = log(a=1, x=make(), b=2)
 
     assert (1.0, 2.0) == (event["a"], event["b"])
@@ -486,7 +486,7 @@ def test_methods_that_return_anything() -> None:
 
 
 def test_arrow_scalars() -> None:
-    """A scalar of Arrow is the value that it holds, a null too."""
+    """A scalar of Arrow becomes the value that it holds, also a null."""
     moment = datetime(2024, 1, 1)
 
     assert {"x": "2024-01-01T00:00:00"} == log(x=pa.scalar(moment))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 import logflume
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from logflume.values.normalize import MAX_ADHOC_TYPES
 from tests.event_helpers import fields, own
 
 ABSENT = "absent"
@@ -191,37 +189,6 @@ def test_kinds_are_by_type() -> None:
         logflume.get_logger().info("two", x="text")
 
     assert [1.0, "text"] == [event["x"] for event in own(events)]
-
-
-def test_kinds_persist_across_attempts(tmp_path: Path) -> None:
-    """A continued run keeps the kinds of its fields."""
-    with capture_events(dir=str(tmp_path), run="a"):
-        logflume.get_logger().info("probe", x=1)
-    with capture_events(dir=str(tmp_path), run="a") as events:
-        logflume.get_logger().info("probe", x="text")
-    (event,) = own(events)
-
-    assert 1 == event["attempt"]
-    assert {"x": "text"} == extras(event)
-
-
-def test_ad_hoc_types_are_bounded() -> None:
-    """The 65th undeclared event type becomes a `message` with its name; known types continue."""
-    with capture_events() as events:
-        log = logflume.get_logger()
-        for number in range(MAX_ADHOC_TYPES):
-            log.info(f"type_{number}", n=1)
-        log.info("one_more", x=1)
-        log.info("and_more", message="text")
-        log.info("type_0", n=1)
-        log.info("training", loss=1)
-    *first, one_more, and_more, known, training = own(events)
-
-    assert [f"type_{number}" for number in range(MAX_ADHOC_TYPES)] == [e["event"] for e in first]
-    assert ("message", "one_more", 1.0) == (one_more["event"], one_more["message"], one_more["x"])
-    assert ("message", "text") == (and_more["event"], and_more["message"])
-    assert {"event": "and_more"} == extras(and_more)
-    assert ["type_0", "training"] == [known["event"], training["event"]]
 
 
 @pytest.mark.parametrize(

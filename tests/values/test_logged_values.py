@@ -120,19 +120,6 @@ class TestUnusualValues:
 
         assert 5 == len(own(events))
 
-    def test_cycles(self) -> None:
-        """A list or mapping that contains itself is cut at the repetition."""
-        items: list[Any] = [1]
-        items.append(items)
-        mapping: dict[str, Any] = {"a": 1}
-        mapping["self"] = mapping
-        with capture_events() as events:
-            logflume.get_logger().info("x", items=items, mapping=mapping)
-
-        event = only(events)
-        assert "<cycle>" in event["items"]
-        assert (1.0, "<cycle>") == (event["mapping/a"], event["mapping/self"])
-
     def test_deep_and_long(self) -> None:
         """Very deep, long and large values are truncated, not rejected."""
         deep: list[Any] = []

@@ -26,14 +26,14 @@ def log(**values: Any) -> dict[str, Any]:
 
 
 def test_namespaces() -> None:
-    """Namespaces are mappings, nested ones too."""
+    """Namespaces become mappings, also nested ones."""
     assert {"x/a": 1.0, "x/b/c": 2.0, "args/lr": 0.5} == log(
         x=SimpleNamespace(a=1, b=SimpleNamespace(c=2)), args=argparse.Namespace(lr=0.5)
     )
 
 
 def test_pydantic() -> None:
-    """A model has its fields and extra ones; a secret stays one."""
+    """A model becomes its fields and extra fields; a secret stays hidden."""
     pydantic = pytest.importorskip("pydantic")
     inner = pydantic.create_model("Inner", size=(int, 3))
     config = pydantic.ConfigDict(extra="allow")
@@ -60,7 +60,7 @@ def test_attrs() -> None:
 
 
 def test_omegaconf() -> None:
-    """A configuration of OmegaConf is resolved; what is missing in it costs one mark."""
+    """A configuration of OmegaConf is resolved; a missing value becomes a mark."""
     omegaconf = pytest.importorskip("omegaconf")
     config = omegaconf.OmegaConf.create({"lr": 0.5, "same": "${lr}", "sizes": [1, 2], "to": "???"})
     event = log(x=config, sizes=config.sizes)
@@ -70,7 +70,7 @@ def test_omegaconf() -> None:
 
 
 class Sequence(MutableSequence[int]):
-    """A list of its own making, as that of a configuration library."""
+    """A custom list, like that of a configuration library."""
 
     def __init__(self, items: list[int]) -> None:
         self._items = items
@@ -102,7 +102,7 @@ class Keyed:
 
 
 def test_containers_of_other_libraries() -> None:
-    """A registered sequence is a list; what has keys and items is a mapping."""
+    """A registered sequence becomes a list, an object with keys and items a mapping."""
     with sqlite3.connect(":memory:") as connection:
         connection.row_factory = sqlite3.Row
         row = connection.execute("select 1 as a, 'x' as b").fetchone()
@@ -126,7 +126,7 @@ class OneBad(dict[str, Any]):
 
 
 def test_one_bad_value_of_a_mapping() -> None:
-    """A value that can't be read costs the others of its mapping nothing."""
+    """A value that can't be read doesn't affect the others of its mapping."""
     event = log(x=OneBad(good=1, bad=2))
 
     assert 1.0 == event["x/good"]
@@ -147,7 +147,7 @@ class Proud:
 
 
 def test_one_bad_field_of_an_object() -> None:
-    """A field that can't be read costs the others of its object nothing."""
+    """A field that can't be read doesn't affect the others of its object."""
     assert {"x/good": 1.0, "x/bad": "<value that could not be read: ValueError: not this one>"} == (
         log(x=Proud())
     )
@@ -158,7 +158,7 @@ class Phase(enum.Enum):
 
 
 def test_members_of_enumerations_as_keys() -> None:
-    """A member of an enumeration is its value, as a key too."""
+    """A member of an enumeration becomes its value, also as a key."""
     assert {"x/train": 1.0, "phase": "train"} == log(x={Phase.TRAIN: 1}, phase=Phase.TRAIN)
 
 
@@ -192,7 +192,7 @@ def test_what_is_not_read() -> None:
 
 
 def test_pydantic_1() -> None:
-    """A model of the old pydantic, which pydantic still has, has its fields, too."""
+    """A model of `pydantic.v1` becomes its fields, too."""
     pydantic = pytest.importorskip("pydantic.v1")
     model = pydantic.create_model("Model", size=(int, 3), secret=(Any, pydantic.SecretStr("x")))
 
@@ -200,11 +200,11 @@ def test_pydantic_1() -> None:
 
 
 def test_record_batch() -> None:
-    """A batch of Arrow's records has columns, as a table has."""
+    """A record batch of Arrow becomes its columns, like a table."""
     assert {"x/a": [1.0, 2.0]} == log(x=pa.record_batch({"a": [1, 2]}))
 
 
 def test_long_sequences_that_are_computed() -> None:
-    """A sequence whose items are made as they are read isn't read if it is long."""
+    """A long sequence whose items are created when they are read isn't read."""
     assert {"x": [0.0, 1.0, 2.0]} == log(x=range(3))
     assert {"x/shape": [1e12], "x/dtype": "range", "x/n": 1e12} == log(x=range(10**12))

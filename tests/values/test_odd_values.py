@@ -13,7 +13,6 @@ import structlog
 import logflume
 from logflume.protocols import Event
 from logflume.testing import capture_events
-from logflume.values.normalize import MAX_FIELDS
 from logflume.values.plain import MAX_TEXT
 from logflume.values.snapshot import MAX_ITEMS
 from tests.event_helpers import fields, only
@@ -108,24 +107,6 @@ def test_deep_nesting_is_marked() -> None:
     assert ["<nested deeper than 16>"] == list(fields(log(x=value)).values())
 
 
-def test_fields_of_a_type_are_bounded() -> None:
-    """Fields beyond the limit of a type are kept in `extras`."""
-    event = log(x={str(number): number for number in range(MAX_FIELDS + 3)})
-
-    assert MAX_FIELDS == len(fields(event)) - 1
-    assert {f"x/{number}" for number in range(MAX_FIELDS, MAX_FIELDS + 3)} == set(
-        json.loads(event["extras"])
-    )
-
-
-def test_a_generator_is_not_consumed() -> None:
-    """Logging a generator doesn't consume it."""
-    generator = (number for number in range(3))
-
-    assert "<generator object" in log(x=generator)["x"]
-    assert [0, 1, 2] == list(generator)
-
-
 def test_names_are_valid_text() -> None:
     """A lone surrogate in the name of a logger or field is replaced by its escape."""
     with capture_events() as events:
@@ -213,16 +194,3 @@ def test_a_processor_may_turn_the_type_into_text() -> None:
     event = process(lambda _log, _name, event: {**event, "event": "two words"}, n=1)
 
     assert ["message", "two words"] == [event["event"], event["message"]]
-
-
-def test_processors_of_structlog_are_supported() -> None:
-    """structlog's own processors run in the chain, and their values are converted."""
-    with capture_events(
-        structlog.processors.TimeStamper(fmt="iso"),
-        structlog.processors.add_log_level,
-        structlog.processors.MaybeTimeStamper(fmt="iso"),
-        structlog.processors.UnicodeDecoder(),
-    ) as events:
-        logflume.get_logger().info("probe", x=b"1")
-
-    assert {"x": "1"} == fields(only(events))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,12 @@ def journal(tmp_path: Path) -> Path:
 
 
 def test_too_many_types(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Events of the 65th type of one's own become messages, which is reported once."""
+    """From the 65th undeclared type on, events become messages, which is reported once."""
     for number in range(MAX_ADHOC_TYPES + 5):
         logflume.get_logger().info(f"type_{number}", number=number)
     logflume.get_logger().info("type_99", message="taken")
+    logflume.get_logger().info("type_0", number=0)
+    logflume.get_logger().info("training", loss=1.0)
     logflume.shutdown()
 
     events = read(journal)
@@ -42,6 +45,8 @@ def test_too_many_types(journal: Path, capsys: pytest.CaptureFixture[str]) -> No
     kept = [e for e in events if e["event"] == "message"]
     assert [f"type_{number}" for number in range(64, 69)] == [e["message"] for e in kept[:5]]
     assert '{"event":"type_99"}' == kept[5]["extras"]
+    assert 2 == sum(e["event"] == "type_0" for e in events)
+    assert 1.0 == next(e for e in events if e["event"] == "training")["loss"]
 
 
 def test_too_many_fields(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +58,8 @@ def test_too_many_fields(journal: Path, capsys: pytest.CaptureFixture[str]) -> N
 
     events = read(journal)
     (report,) = (e for e in events if e["event"] == "pipeline" and e["status"] == "limited")
+    kept = [json.loads(e["extras"]) for e in events if e["event"] == "wide"]
+    assert [{"x/10000": 10_000}, {"x/10000": 9_998, "x/10001": 9_999, "x/10002": 10_000}] == kept
     assert "fields of 'wide'" == report["component"]
     assert "the limit is 10,000 undeclared fields" in report["reason"]
     assert "'x/10000'" in report["reason"]

@@ -29,7 +29,7 @@ WARNING_SINK: dict[str, Any] = {
 
 
 def log_each(folder: Path, values: list[Any], worker: str = "thread") -> list[dict[str, Any]]:
-    """Log each value in an event of its own, and return what the journal has of it."""
+    """Log each value in a separate event, and return these events from the journal."""
     run = logflume.initialize({**WARNING_SINK, "worker": worker}, dir=folder, run="r")
     for value in values:
         logflume.get_logger().info("probe", value=value, other=1.0)
@@ -121,7 +121,7 @@ def test_image_files(tmp_path: Path, kind: Callable[[Path], Any]) -> None:
 
 
 def test_captions(tmp_path: Path) -> None:
-    """A caption is a field beside the image, whatever it is."""
+    """A caption of any type is a field next to the image."""
     captions: Any = ["layer 3", "\udc80", ["a", object]]
     events = log_each(tmp_path, [logflume.Image(RED, caption=caption) for caption in captions])
 
@@ -208,7 +208,7 @@ def test_a_vast_figure(tmp_path: Path) -> None:
 def test_clipped_values(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], array: Any, line: str
 ) -> None:
-    """Values that no pixel has are clipped, and a line says so once."""
+    """Values beyond the range of a pixel are clipped, which is reported once."""
     events = log_each(tmp_path, [logflume.Image(array), logflume.Image(array)])
 
     assert all(event["value"].startswith("media/") for event in events)
@@ -309,7 +309,7 @@ def test_any_value(value: Any) -> None:
 def test_a_histogram_of_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], values: Any
 ) -> None:
-    """Without a finite number there are no statistics, and a line says so once."""
+    """Without a finite number there are no statistics, which is reported once."""
     (event, _) = log_each(tmp_path, [logflume.Histogram(values), logflume.Histogram(values)])
 
     assert event["value/mean"] is None
@@ -322,7 +322,7 @@ def test_a_histogram_of_nothing(
 def test_what_has_no_histogram(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], values: Any
 ) -> None:
-    """A mark states the reason, and a line says so once."""
+    """A mark states the reason, which is reported once."""
     (event,) = log_each(tmp_path, [logflume.Histogram(values)])
 
     assert event["value"].startswith("<Histogram: ")
@@ -341,7 +341,7 @@ def test_what_has_no_histogram(
 def test_tables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], frame: Callable[[int], Any]
 ) -> None:
-    """A data frame is a list for each column; of a long one the first rows, and a line says so."""
+    """A data frame becomes a list for each column; a long one is cut, which is reported."""
     short, long = log_each(tmp_path, [frame(3), frame(10_000)])
 
     assert ([0, 1, 2], ["x"] * 3) == (short["value/a"], short["value/b"])

@@ -1,7 +1,7 @@
-"""The application that all commands share: finding runs, common options, and error reporting.
+"""What all commands share: the application, finding runs, common options, and error reporting.
 
-The modules of the commands import what takes long within their functions, because `logflume --help`
-imports all of them.
+The modules of the commands import slow packages within their functions, because `logflume --help`
+imports all of these modules.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 import typer.core
 
 from logflume.cli.printing import echo
-from logflume.exceptions import LogflumeError, QueryError, RunError
+from logflume.exceptions import LogflumeError, MissingExtraError, QueryError, RunError
 from logflume.values.arrow_startup import start_arrow
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run, Runs
     from logflume.query.questions import Attempts
+    from logflume.query.sql_filter import SqlFilter
 
 __all__ = [
     "AllAttempts",
@@ -32,8 +33,11 @@ __all__ = [
     "CommandGroup",
     "ImportOption",
     "JsonOption",
+    "Mode",
+    "ModeOption",
     "RunArgument",
     "RunsArgument",
+    "StepOption",
     "app",
     "complete_run",
     "find_run",
@@ -41,9 +45,10 @@ __all__ = [
     "import_sinks",
     "main",
     "open_any",
-    "open_many",
     "open_one",
     "parse_steps",
+    "parse_where",
+    "print_no_match",
     "print_once",
     "runs_folder",
     "warnings_as_lines",
@@ -51,7 +56,7 @@ __all__ = [
 
 
 def _without_flag_types(params: list[Any]) -> list[Any]:
-    """Return options for the help, which has no type for those without a value."""
+    """Return parameters whose help shows no type for options without a value."""
     for param in params:
         if getattr(param, "is_flag", False) and param.metavar is None:
             param.metavar = ""
@@ -59,7 +64,7 @@ def _without_flag_types(params: list[Any]) -> list[Any]:
 
 
 class Command(typer.core.TyperCommand):
-    """A command whose help is as readable with every version of Typer."""
+    """A command whose help is equally readable with every version of Typer."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the arguments and options."""
@@ -67,7 +72,7 @@ class Command(typer.core.TyperCommand):
 
 
 class CommandGroup(typer.core.TyperGroup):
-    """A group whose help is as readable with every version of Typer."""
+    """A group whose help is equally readable with every version of Typer."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options."""
@@ -113,7 +118,7 @@ def main() -> None:
         echo(str(error), err=True)
         sys.exit(1)
     except OSError as error:
-        # A reader such as `head` closed the pipe, the disk is full, or a file can't be read.
+        # A reader such as `head` has closed the pipe, the disk is full, or a file can't be read.
         if error.filename is not None:
             echo(str(error), err=True)
         elif not isinstance(error, BrokenPipeError):
@@ -122,14 +127,14 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except MemoryError:
-        echo("this needs more than three quarters of the machine's memory", err=True)
+        echo("this command needs more than three quarters of the machine's memory", err=True)
         sys.exit(1)
 
 
 def _limit_memory() -> None:
     """Limit the memory of this process to three quarters of the machine's.
 
-    What a run from somebody else makes of a command then ends this process, and no other one.
+    A run from somebody else may make a command use too much. That ends only this process.
     """
     if sys.platform == "win32":
         return
@@ -139,20 +144,20 @@ def _limit_memory() -> None:
     limit, most = resource.getrlimit(resource.RLIMIT_DATA)
     unlimited = resource.RLIM_INFINITY
     bounds = [bound for bound in (limit, most) if bound != unlimited] + [machine_bytes // 4 * 3]
-    with suppress(ValueError, OSError):  # a system that knows no such limit
+    with suppress(ValueError, OSError):  # a system without this limit
         resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), most))
 
 
 def import_from_here() -> None:
-    """Let imports find modules in the current folder, as the user requested."""
+    """Add the current folder to the places that imports search, as the user requested."""
     sys.path.insert(0, str(Path.cwd()))
 
 
 def import_sinks(names: Sequence[str]) -> None:
-    """Import sinks that the user names, so that runs that were written with them can use them.
+    """Import sinks that the user names, for runs that were written with them.
 
     Raises:
-        ConfigError: One can't be imported, or is not a sink.
+        ConfigError: One of them can't be imported, or is not a sink.
     """
     if not names:
         return
@@ -185,7 +190,7 @@ def find_run(text: str) -> Path:
     if Path(text).is_dir() and (inside := _known_runs(Path(text))):
         raise RunError(
             f"{text}: this folder contains runs. Give one of them, such as "
-            f"{Path(text) / inside[-1]}; `logflume sql` and `export` accept all of them as "
+            f"{Path(text) / inside[-1]}; `logflume sql` and `export` also accept all of them, as "
             f"'{text}/*'."
         )
     known = _known_runs(runs_folder())
@@ -196,8 +201,8 @@ def find_run(text: str) -> Path:
     )
 
 
-def open_one(text: str) -> Run:
-    """Open a run. Of a damaged one commands use what is left, and print what is missing.
+def open_one(text: str, all_attempts: bool = False) -> Run:
+    """Open a run. If it is damaged, use what can be read, and print what is missing.
 
     Raises:
         RunError: There is no such run.
@@ -206,35 +211,36 @@ def open_one(text: str) -> Run:
 
     folder = find_run(text)
     start_arrow()
-    return open_run(folder).salvaged_if_damaged(print_once())
+    return open_run(folder, attempts=_view(all_attempts)).salvaged_if_damaged(print_once())
 
 
-def open_any(text: str, all_attempts: bool) -> Run | Runs:
-    """Open a run, or all runs that match a pattern. Of damaged ones commands use what is left.
+def open_any(text: str, all_attempts: bool = False) -> Run | Runs:
+    """Open a run, or all runs that match a pattern, as `open_one` does.
 
     Raises:
         RunError: There is no run.
     """
-    from logflume.query.open_run import is_run, open_run
+    from logflume.query.open_run import is_run, open_runs
 
-    attempts: Attempts = "all" if all_attempts else "current"
-    if set(text) & set("*?[") and not is_run(Path(text)):
-        return open_many(text, attempts)
+    if not set(text) & set("*?[") or is_run(Path(text)):
+        return open_one(text, all_attempts)
     start_arrow()
-    run = open_run(find_run(text), attempts=attempts)
-    return run.salvaged_if_damaged(print_once())
+    return open_runs(text, attempts=_view(all_attempts)).salvaged_if_damaged(print_once())
 
 
-def open_many(pattern: str, attempts: Attempts = "current") -> Runs:
-    """Open all runs that match a pattern, as `open_one` does.
+def _view(all_attempts: bool) -> Attempts:
+    return "all" if all_attempts else "current"
 
-    Raises:
-        RunError: There is none.
+
+def print_no_match(run: Run, what: str) -> None:
+    """Print that no completion matches, or that the run has none.
+
+    Args:
+        run: The run.
+        what: What was selected, such as `prompts`.
     """
-    from logflume.query.open_run import open_runs
-
-    start_arrow()
-    return open_runs(pattern, attempts=attempts).salvaged_if_damaged(print_once())
+    has_completions = run.types().get("model_output")
+    echo(f"No {what} match." if has_completions else "This run has no completions.", err=True)
 
 
 def print_once() -> Callable[[str], None]:
@@ -259,6 +265,20 @@ def parse_steps(text: str | None) -> int | tuple[int | None, int | None] | None:
         raise QueryError(
             f"--step {text}: expected a step (400) or a range (100:200, 100:, :200)"
         ) from None
+
+
+def parse_where(condition: str) -> SqlFilter:
+    """Return the filter of the option `--where`.
+
+    Raises:
+        QueryError: The condition is not valid SQL.
+        MissingExtraError: DuckDB is not installed.
+    """
+    try:
+        from logflume.query.sql_filter import SqlFilter
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("duckdb", "analysis") from error
+    return SqlFilter(condition)
 
 
 def _known_runs(folder: Path) -> list[str]:
@@ -289,10 +309,19 @@ ImportOption: TypeAlias = Annotated[
     typer.Option(
         "--import",
         metavar="MODULE:NAME",
-        help="Import a sink of your own that the run was written with. Nothing is imported "
+        help="Import a custom sink that the run was written with. Nothing is imported merely "
         "because a run names it.",
         show_default=False,
     ),
+]
+Mode: TypeAlias = Literal["train", "eval"]
+ModeOption: TypeAlias = Annotated[
+    Mode | None,
+    typer.Option("--mode", help="Only training, or only evaluations.", show_default=False),
+]
+StepOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--step", help="A step (400), or a range of steps (100:200).", show_default=False),
 ]
 JsonOption: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, for scripts; see docs/json-output.md.")
@@ -301,7 +330,7 @@ AllAttempts: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--all-attempts",
-        help="Include all attempts of a continued run, not only the latest of each step.",
+        help="Include all attempts of a continued run, not only the latest one of each step.",
     ),
 ]
 

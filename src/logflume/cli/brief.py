@@ -11,7 +11,7 @@ __all__ = ["brief"]
 def brief(run: RunArgument = "latest") -> None:
     """Print a brief of a run in Markdown: findings, configuration, curves, completions.
 
-    It has at most 2,000 tokens, so that it fits the context of a language model.
+    It has at most 2,000 tokens, so that it fits into the context of a language model.
 
     Example: logflume brief latest
     """

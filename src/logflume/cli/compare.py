@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, complete_run, open_many, open_one
+from logflume.cli.base import JsonOption, ModeOption, complete_run, open_any
 from logflume.cli.metric_names import better_values
 from logflume.cli.metric_summaries import (
     MetricSummary,
@@ -19,12 +18,12 @@ from logflume.cli.metric_summaries import (
 )
 from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, print_metrics
 from logflume.cli.printing import cell, console, duration_text, echo, number_text, print_json
-from logflume.cli.show import MetricOption, ModeOption, default_metrics
+from logflume.cli.show import MetricOption, default_metrics
 from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.terminal.cells import cell_len, pad, shorten
+from logflume.terminal.charts import sparkline
 from logflume.terminal.escape import escape
-from logflume.terminal.sparkline import sparkline
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
@@ -58,10 +57,10 @@ def compare(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Compare runs: their different settings, and the last value of each metric.
+    """Compare runs: the settings that differ, and the last value of each metric.
 
-    Columns on the right, as far as they fit: the difference between the last run and the first one,
-    and each run's best value.
+    The columns on the right, as far as they fit, are the difference between the last run and the
+    first one, and the best value of each run.
 
     Example: logflume compare logs/20261123-141502-a1b2 latest --metric 'eval/*'
     """
@@ -83,7 +82,7 @@ def compare(
         return
     letters = _letters(len(opened))
     _print_runs(infos, letters)
-    shown = settings if all_metrics else _telling(settings, infos)
+    shown = settings if all_metrics else _informative(settings, infos)
     _print_settings(shown, letters)
     if len(shown) < len(settings):
         echo(f"{len(settings) - len(shown)} more: --all")
@@ -91,17 +90,17 @@ def compare(
 
 
 def _open(texts: Sequence[str]) -> list[Run]:
-    """Open the runs in the given order, and each once, unless only one is given, several times.
+    """Open the runs in the given order, each once, unless all of them are the same run.
 
     Raises:
         RunError: A run doesn't exist, or there are fewer than two.
     """
-    from logflume.query.open_run import is_run
+    from logflume.query.open_run import Run
 
     opened: list[Run] = []
     for text in texts:
-        is_pattern = set(text) & set("*?[") and not is_run(Path(text))
-        opened += list(open_many(text)) if is_pattern else [open_one(text)]
+        of_text = open_any(text)
+        opened += [of_text] if isinstance(of_text, Run) else of_text
     if len(opened) < 2:
         raise RunError(f"{' '.join(texts)}: compare takes two runs or more, or a pattern: 'logs/*'")
     unique = list({run.folder.resolve(): run for run in opened}.values())
@@ -136,14 +135,14 @@ def _differences(infos: Sequence[RunSummary]) -> dict[str, list[Any]]:
     return {name: some for name, some in values.items() if any(one != some[0] for one in some)}
 
 
-def _telling(
+def _informative(
     settings: Mapping[str, Sequence[Any]], infos: Sequence[RunSummary]
 ) -> dict[str, Sequence[Any]]:
-    """Return the settings that say most about the runs, as many as fit a glance.
+    """Return a few settings: the most informative ones.
 
-    Folders and names differ anyway, unset values are written in several ways, and the line of a run
-    has its last step and its duration. The user's own come first, then the trainer's main ones; and
-    of the others, those that all runs have.
+    Left out are folders and names, which always differ, unset values, which have several notations,
+    and what the line of each run has already. The user's own settings come first, then the
+    trainer's main ones, then those that all runs have.
     """
     from logflume.runs.status import read_run_status
 
@@ -153,14 +152,14 @@ def _telling(
     def rank(name: str) -> tuple[bool, bool, bool]:
         return name not in own, name not in main, any(one is None for one in settings[name])
 
-    telling = [
+    informative = [
         name
         for name, values in settings.items()
         if name not in _IN_THE_LINE_OF_A_RUN
         and not is_incidental(name)
         and len({_setting(value) for value in values}) > 1
     ]
-    return {name: settings[name] for name in sorted(telling, key=rank)[:_MAX_SETTINGS]}
+    return {name: settings[name] for name in sorted(informative, key=rank)[:_MAX_SETTINGS]}
 
 
 def _merge(
@@ -197,7 +196,7 @@ def _print_settings(settings: Mapping[str, Sequence[Any]], letters: Sequence[str
 
 
 def _fitting(widths: Sequence[int], room: int) -> Iterator[slice]:
-    """Yield the columns that fit next to each other, in turn; at least one at a time."""
+    """Yield groups of columns that fit next to each other, with at least one column each."""
     start, left = 0, room
     for index, width in enumerate(widths):
         if index > start and width + 2 > left:
@@ -232,13 +231,13 @@ def _print_metrics(metrics: Summaries, letters: Sequence[str], *, is_chosen: boo
         of_some = [row for row in rows if any(row.cells[letter] for letter in some)]
         print_metrics(of_some, [*columns, *map(Column, extra if some == letters else ())])
     if any(row.cells[letter].endswith(_BEST) for row in rows for letter in letters):
-        echo(f"{_BEST} the best of these runs")
+        echo(f"{_BEST} best of these runs")
     if len(shown) < len(metrics):
         echo(f"{len(metrics) - len(shown)} more: --all, or --metric 'GLOB'")
 
 
 def _add_sparklines(rows: Sequence[MetricRow], metrics: Summaries, letters: Sequence[str]) -> None:
-    """Put each run's sparkline before its number, if there is room for those of all runs."""
+    """Put each run's sparkline before its number, if there is room for all of them."""
     number_width = 2 + max(len(row.cells[letter]) for row in rows for letter in letters)
     room = console(DEFAULT_WIDTH).width - max(cell_len(escape(row.name)) for row in rows)
     line_width = (room - number_width * (len(letters) + 1)) // len(letters) - 1

@@ -26,13 +26,13 @@ def check(
     ],
     imports: Annotated[
         bool,
-        typer.Option("--import", help="Import the modules that it names, and check them, too."),
+        typer.Option("--import", help="Also import and check the modules that it names."),
     ] = False,
 ) -> None:
-    """Check a configuration and report any error.
+    """Check a configuration and report all errors.
 
-    A configuration can run code, because `package.module:Name` imports the module. Without --import
-    no module is imported, and such components are not checked.
+    A configuration can run code, because `package.module:Name` imports the module. Without
+    --import, no such module is imported, and these components are not checked.
     """
     from logflume.config.load import load_config
     from logflume.config.paths import PathCheck

@@ -1,4 +1,4 @@
-"""`logflume diagnose`: says what goes wrong in a training, and what to try."""
+"""`logflume diagnose`: reports what goes wrong in a training, and what to try."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def diagnose(
     fail_on: Annotated[
         str | None,
         typer.Option(
-            help="Exit with status 1 if a finding is this severe: info, warning or critical.",
+            help="Exit with status 1 if a finding is at least this severe: info, warning or "
+            "critical.",
             show_default=False,
         ),
     ] = None,
@@ -29,8 +30,8 @@ def diagnose(
 ) -> None:
     """Diagnose a training: what goes wrong, the likely cause, what to try, and completions.
 
-    The detectors are those of `watch_training`, with the options that the run has on record. They
-    are listed in docs/diagnosis.md. Alerts that you logged yourself are listed with the findings.
+    The detectors are those of `watch_training`, with the options recorded in the run. They are
+    listed in docs/diagnosis.md. Alerts that you logged yourself are listed with the findings.
 
     Example: logflume diagnose latest
 

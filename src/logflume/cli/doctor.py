@@ -23,7 +23,8 @@ def doctor(
     outside: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A sink file outside of the run's folder to include; others are left alone.",
+            help="A sink file outside of the run's folder to include; may be repeated. Others are "
+            "left alone.",
             show_default=False,
         ),
     ] = None,
@@ -32,9 +33,8 @@ def doctor(
 ) -> None:
     """Check every file of a run against its journal. The exit status is 1 if there are issues.
 
-    Without --fix nothing is changed. With it torn last lines are removed, sink files are made to
-    match the journal, and stale files are deleted; the issues that are then listed could not be
-    repaired.
+    Without --fix, nothing is changed. With it, torn last lines are removed, sink files are made to
+    match the journal, and stale files are deleted; the issues that it lists could not be repaired.
 
     Example: logflume doctor latest
 
@@ -49,7 +49,7 @@ def doctor(
     load = partial(import_sinks, imports or [])
     load()
     folder = find_run(run)
-    notes: dict[str, None] = {}  # a line about a sink file comes once for each rank
+    notes: dict[str, None] = {}  # each rank has the same line about a sink file
     with byte_progress(journal_bytes(folder), "Repair" if fix else "Check") as on_progress:
         check = repair if fix else partial(diagnose, processes=None, initializer=load)
         issues = check(folder, on_progress, outside or (), lambda line: notes.update({line: None}))

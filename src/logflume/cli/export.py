@@ -36,7 +36,7 @@ def export(
 ) -> None:
     """Write data of a run, or of several ('logs/*'), to one file.
 
-    CSV has the exact values. For spreadsheets the csv sink is safer, because it neutralizes
+    CSV has the exact values. For spreadsheets, the csv sink is safer, because it neutralizes
     formulas (logflume replay RUN --to csv).
 
     Example: logflume export latest wide metrics.csv

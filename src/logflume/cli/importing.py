@@ -31,7 +31,7 @@ def import_source(
     """Convert logs of another tool to a run.
 
     Reads `trainer_state.json` of transformers and TRL (the newest one in a
-    folder of checkpoints), TensorBoard event files or folders of these, and
+    folder of checkpoints), TensorBoard event files or folders of them, and
     W&B histories as JSON Lines or CSV. The run can then be shown, queried
     and replayed like any other. The number of items that can't be imported
     is printed to standard error.

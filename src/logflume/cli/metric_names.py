@@ -1,7 +1,7 @@
-"""What the name of a metric says: its place in a list, which values are better, whether it matters.
+"""Rules for names of metrics: their order in a list, which values are better, which are details.
 
-Runs have metrics of any name, so the rules go by the words of a name, and a name that says nothing
-keeps the order in which the metrics were logged.
+Metrics can have any name, so the rules look for words in it. Metrics without such words keep the
+order in which they were logged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
-__all__ = ["Better", "better_values", "is_detail", "position"]
+__all__ = ["EVALUATION", "Better", "better_values", "is_detail", "position"]
 
 Better: TypeAlias = Literal["higher", "lower"] | None
 """Which values of a metric are better; None if neither, or unknown."""
@@ -26,7 +26,7 @@ _LOWER = re.compile(
     r"loss|nll|perplexity|ppl|errors?|err|mse|mae|rmse|wer|cer|ter|fid|bpb|bpc|regret"
 )
 _SPREAD = frozenset({"std", "n", "frac", "rejected", "var"})
-"""Words of names that are no measure of success, whatever else they say."""
+"""Words of names that don't measure success, whatever the other words are."""
 
 _DETAILS = (
     "epoch",
@@ -60,7 +60,7 @@ _DETAILS = (
     "gpu/*",
     "sampling/*",
 )
-"""Counters, durations, and what a trainer or this package measures besides the main metrics."""
+"""Counters, durations, and minor metrics of trainers and of this package."""
 
 _TRAINERS = (
     "completions/mean_length",
@@ -72,25 +72,27 @@ _TRAINERS = (
     "reward_std",
     "frac_reward_zero_std",
 )
-"""What a trainer reports besides the reward and the loss, most telling first."""
+"""Metrics of trainers besides the reward and the loss, the most informative first."""
 
-_EVALUATION = "eval/"
+EVALUATION = "eval/"
+"""Prefix of the metrics of evaluations."""
 
 
 @lru_cache(maxsize=4096)
 def better_values(name: str, *, has_reward: bool = False) -> Better:
-    """Return which values of a metric are better, by the last word of its name that says so.
+    """Return which values of a metric are better, by the last known word in its name.
 
     Args:
         name: Name of the metric.
-        has_reward: Whether the run has a reward: the loss of a policy then says nothing.
+        has_reward: Whether the run has a reward. If so, its loss is that of a policy, for which
+            neither higher nor lower values are better.
 
     Example:
         >>> better_values("eval/loss"), better_values("exact_match"), better_values("entropy")
         ('lower', 'higher', None)
     """
     words = _WORD.split(name.lower())
-    is_policy_loss = has_reward and name.removeprefix(_EVALUATION) == "loss"
+    is_policy_loss = has_reward and name.removeprefix(EVALUATION) == "loss"
     if is_policy_loss or not _SPREAD.isdisjoint(words):
         return None
     if "rewards/" in name:
@@ -110,21 +112,21 @@ def is_detail(name: str) -> bool:
     >>> is_detail("eval/runtime"), is_detail("generation.quality/words/mean"), is_detail("my/own")
     (True, True, False)
     """
-    own = name.removeprefix(_EVALUATION)
+    own = name.removeprefix(EVALUATION)
     return any(fnmatchcase(own, pattern) for pattern in _DETAILS)
 
 
 def position(name: str) -> tuple[int, str]:
     """Return a sort key: the reward, the loss, evaluations, the user's own, then the trainer's.
 
-    Of evaluations, what is known to be good or bad comes first, and the rest is last. The user's
-    own are in groups, which have the same text before the first `/` or `.`. Within a group, and for
-    names without one, a stable sort keeps the order in which they were logged.
+    Metrics of evaluations for which it is unknown which values are better come last. The user's own
+    metrics are grouped by the text before the first `/` or `.`. A stable sort keeps the order in
+    which the metrics of a group were logged.
 
     >>> sorted(["kl", "x/a", "loss", "eval/loss", "rewards/f/mean", "reward"], key=position)
     ['reward', 'rewards/f/mean', 'loss', 'eval/loss', 'x/a', 'kl']
     """
-    own = name.removeprefix(_EVALUATION)
+    own = name.removeprefix(EVALUATION)
     rank = _rank(own)
     if own != name:
         is_main = rank < _OTHERS or better_values(own) is not None
@@ -138,7 +140,7 @@ def position(name: str) -> tuple[int, str]:
 
 
 _OTHERS, _EVALUATIONS, _OWN, _OF_TRAINERS, _OF_DETAILS, _LAST = 4, 10, 20, 30, 40, 50
-"""Places: of what has no rank, of evaluations, of the user's own metrics, and of those after."""
+"""Ranks: of other metrics, evaluations, the user's own, the trainer's, details, and the rest."""
 
 
 def _rank(name: str) -> int:

@@ -1,24 +1,23 @@
-"""Summaries of all metrics that a run has, for `show` and `compare`."""
+"""Summaries of all metrics of a run, for `show`, `compare` and `plot`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from logflume.cli.metric_names import better_values, position
+from logflume.cli.base import Mode
+from logflume.cli.metric_names import EVALUATION, better_values, position
 from logflume.exceptions import QueryError
 
 if TYPE_CHECKING:
     from logflume.query.open_run import Run
 
-__all__ = ["MetricSummary", "Mode", "merge_names", "select_names", "summarize_metrics"]
-
-Mode: TypeAlias = Literal["train", "eval"]
+__all__ = ["MetricSummary", "merge_names", "select_names", "summarize_metrics"]
 
 _FIRST_TYPES = ("training", "evaluation", "reward", "generation")
-"""Where two types have a metric of the same name, that of the first one is shown."""
+"""If two types have a metric of the same name, the one of the first type is shown."""
 
 _UNPREFIXED = ("training", "evaluation")
 
@@ -38,7 +37,7 @@ _NO_METRICS = frozenset(
         "system",
     }
 )
-"""Types that don't report on a step."""
+"""Types that have no metrics of steps."""
 
 _MAX_LISTED = 12
 
@@ -88,7 +87,7 @@ def summarize_metrics(
     """
     found: dict[str, list[Point]] = {}
     for name, points in _read(run):
-        if mode is None or name.startswith("eval/") == (mode == "eval"):
+        if mode is None or name.startswith(EVALUATION) == (mode == "eval"):
             finite = [(step, value) for step, value in points if math.isfinite(value)]
             if finite:
                 found.setdefault(name, finite)
@@ -116,7 +115,7 @@ def select_names(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 def _matches(name: str, pattern: str) -> bool:
     """Whether a name matches; a pattern without the prefix `eval/` matches both modes."""
-    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix("eval/"), pattern)
+    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix(EVALUATION), pattern)
 
 
 def _explain_missing(pattern: str, names: Sequence[str]) -> str:
@@ -135,7 +134,7 @@ def _read(run: Run) -> Iterator[tuple[str, list[Point]]]:
     table = run.metrics(wide=True, events=ordered)
     columns = {name: table.arrow[name].to_pylist() for name in table.column_names}
     modes, steps = columns.pop("mode"), columns.pop("step")
-    for mode, prefix in (("train", ""), ("eval", "eval/")):
+    for mode, prefix in (("train", ""), ("eval", EVALUATION)):
         rows = [row for row, of_row in enumerate(modes) if of_row == mode]
         for name, values in columns.items():
             points = [(steps[row], values[row]) for row in rows if values[row] is not None]
@@ -146,7 +145,7 @@ def _read(run: Run) -> Iterator[tuple[str, list[Point]]]:
 
 
 def _has_points(event_type: str, columns: Mapping[str, Sequence[float | None]]) -> bool:
-    """Whether a table of metrics has a value of a type, whose columns have its name as a prefix."""
+    """Whether the columns of an event type in a table of metrics have any value."""
     names = [name for name in columns if name.startswith(f"{event_type}.")]
     if event_type in _UNPREFIXED:
         names = [name for name in columns if "." not in name.partition("/")[0]]
@@ -158,7 +157,7 @@ def _read_without_steps(run: Run, event_type: str) -> Iterator[tuple[str, list[P
     by_name: dict[str, list[Point]] = {}
     for row in run.metrics(events=event_type).to_pylist():
         if row["step"] is None:
-            prefix = "eval/" if row["mode"] == "eval" else ""
+            prefix = EVALUATION if row["mode"] == "eval" else ""
             own = "" if event_type in (*_UNPREFIXED, "reward") else f"{event_type}."
             by_name.setdefault(f"{prefix}{own}{row['name']}", []).append((None, row["value"]))
     yield from by_name.items()
@@ -168,7 +167,7 @@ def _summarize(name: str, points: Sequence[Point], *, has_reward: bool) -> Metri
     values = [value for _, value in points]
     better = better_values(name, has_reward=has_reward)
     choose: Callable[..., Any] = max if better == "higher" else min
-    # Of equal values the first one counts: from then on nothing was better.
+    # Of equal values, the first one counts: no later one was better.
     best_step, best = choose(points, key=lambda point: point[1]) if better else (None, None)
     steps = [number if step is None else step for number, (step, _) in enumerate(points)]
     return MetricSummary(

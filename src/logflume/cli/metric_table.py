@@ -1,6 +1,6 @@
 """Tables of metrics that fit the terminal: a name, a sparkline and as many numbers as fit.
 
-The sparkline gives way first, then the middle of long names; numbers are never cut.
+The sparkline is shortened first, then the middle of long names; numbers are never shortened.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from logflume.cli.printing import console
 from logflume.terminal.cells import cell_len, pad, shorten
+from logflume.terminal.charts import sparkline
 from logflume.terminal.escape import escape
-from logflume.terminal.sparkline import sparkline
 
 if TYPE_CHECKING:
     import rich.text
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_WIDTH", "Column", "MetricRow", "metric_table", "print_metrics"]
 
 DEFAULT_WIDTH = 120
-"""Width where there is no terminal, in columns."""
+"""Width of the output if it is not a terminal, in columns."""
 
 _MIN_LINE, _MAX_LINE = 12, 40
 _MIN_NAME = 40

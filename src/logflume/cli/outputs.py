@@ -11,9 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps
-from logflume.cli.metric_summaries import Mode
-from logflume.cli.printing import cell, console, echo, number_text, print_json
+from logflume.cli.base import (
+    JsonOption,
+    ModeOption,
+    RunArgument,
+    StepOption,
+    open_one,
+    parse_steps,
+    print_no_match,
+)
+from logflume.cli.printing import cell, console, number_text, print_json
 from logflume.exceptions import QueryError
 from logflume.terminal.escape import escape, escape_lines
 
@@ -34,7 +41,7 @@ _FRAME_WIDTH = 4
 _GAP = "   "
 _DEFAULT_COUNT = 5
 _LESS_OPTIONS = "FRX"
-"""For `less`, as git does: end if everything fits, colours, and leave the text on the screen."""
+"""Options for `less`, as git sets them: quit if all fits, show colours, don't clear the screen."""
 
 Ranges = Mapping[str, tuple[float, float]]
 """The lowest and the highest value of each reward function in the run."""
@@ -42,13 +49,8 @@ Ranges = Mapping[str, tuple[float, float]]
 
 def outputs(
     run: RunArgument = "latest",
-    step: Annotated[
-        str | None,
-        typer.Option(help="A step (400), or a range of steps (100:200).", show_default=False),
-    ] = None,
-    mode: Annotated[
-        Mode | None, typer.Option(help="Only completions of the training, or of evaluations.")
-    ] = None,
+    step: StepOption = None,
+    mode: ModeOption = None,
     group: Annotated[
         int | None, typer.Option(help="Only this group: a prompt within a generation.")
     ] = None,
@@ -56,7 +58,7 @@ def outputs(
         str | None,
         typer.Option(
             metavar="REGEX",
-            help="Only those whose prompt or text matches; '(?i)' at its start ignores case.",
+            help="Only those whose prompt or text matches; '(?i)' at the start ignores case.",
         ),
     ] = None,
     sort: Annotated[
@@ -73,7 +75,7 @@ def outputs(
     column: Annotated[
         list[str] | None,
         typer.Option(
-            help="Show this field, too: a name or a pattern ('quality/*'); may be repeated.",
+            help="Also show this field: a name or a pattern ('quality/*'); may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -113,8 +115,7 @@ def outputs(
         print_json(completions)
         return
     if not completions:
-        is_empty = not opened.types().get("model_output")
-        echo("This run has no completions." if is_empty else "No completions match.", err=True)
+        print_no_match(opened, "completions")
         return
     target = console(_WIDTH)
     ranges = _reward_ranges(opened) if target.is_terminal else {}
@@ -125,7 +126,7 @@ def outputs(
 
 @contextmanager
 def _explained_grep() -> Iterator[None]:
-    """Let an error about the text to search for name the option."""
+    """Make errors about the search text name the option."""
     try:
         yield
     except QueryError as error:
@@ -133,10 +134,10 @@ def _explained_grep() -> Iterator[None]:
 
 
 def _check_groups(run: Run) -> None:
-    """Check that completions have a group.
+    """Check that any completion has a group.
 
     Raises:
-        QueryError: None has.
+        QueryError: None has one.
     """
     from logflume.query.columns import optional
 
@@ -219,7 +220,7 @@ def _panel(
 
 
 def _highlight(text: rich.text.Text, pattern: str) -> None:
-    # Arrow's syntax differs in a few points. The text matches all the same.
+    # Arrow's syntax differs in a few points, so this may be invalid for a text that matches.
     with suppress(re.error):
         text.highlight_regex(pattern, "reverse")
 
@@ -246,7 +247,7 @@ def _scores(row: Mapping[str, Any], ranges: Ranges, width: int) -> rich.text.Tex
 
 
 def _joined(pieces: Sequence[rich.text.Text], width: int) -> rich.text.Text:
-    """Return texts in lines of this width, broken between the texts."""
+    """Join texts to lines of this width, broken between the texts."""
     import rich.text
 
     text, used = rich.text.Text(), 0
@@ -262,11 +263,11 @@ def _short(value: Any) -> str:
 
 
 def _colour(value: Any, limits: tuple[float, float] | None) -> str:
-    """Return a colour: red for the lower third of what the run's rewards are, green for the upper.
+    """Return a colour: red for the lower third of the run's range, green for the upper third.
 
     Args:
         value: The reward.
-        limits: The lowest and the highest one of the run.
+        limits: The lowest and the highest reward of the run.
     """
     if limits is None or limits[0] == limits[1] or not _is_finite(value):
         return ""

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from logflume.cli.base import JsonOption, RunsArgument, open_any
+from logflume.cli.base import JsonOption, Mode, ModeOption, RunsArgument, open_any
+from logflume.cli.metric_names import EVALUATION
 from logflume.cli.metric_summaries import (
     MetricSummary,
-    Mode,
     merge_names,
     select_names,
     summarize_metrics,
 )
 from logflume.cli.metric_table import DEFAULT_WIDTH
 from logflume.cli.printing import console, number_text, print_json
+from logflume.terminal.charts import Points, draw_lines
 from logflume.terminal.escape import escape
-from logflume.terminal.line_chart import Points, draw_lines
 
 if TYPE_CHECKING:
     import rich.text
@@ -29,7 +29,6 @@ __all__ = ["plot"]
 
 _HEIGHT = 16
 _COLOURS = ("cyan", "yellow", "green", "magenta", "red", "blue", "bright_black", "white")
-_EVALUATION = "eval/"
 
 
 def plot(
@@ -38,9 +37,7 @@ def plot(
         list[str],
         typer.Argument(metavar="METRIC …", help="Names or patterns of metrics: loss 'rewards/*'."),
     ],
-    mode: Annotated[
-        Mode | None, typer.Option(help="Only points of the training, or of evaluations.")
-    ] = None,
+    mode: ModeOption = None,
     height: Annotated[
         int, typer.Option(min=4, max=200, help="Height of a chart, in lines.")
     ] = _HEIGHT,
@@ -48,11 +45,11 @@ def plot(
 ) -> None:
     """Draw metrics of a run, or of several ('logs/*'), as curves: one chart for each metric.
 
-    The points of the training and those of evaluations are curves of the same chart.
+    The values of the training and of evaluations are separate curves of the same chart.
 
     Example: logflume plot latest loss 'rewards/*/mean'
     """
-    summaries = _summarize(open_any(run, all_attempts=False), mode)
+    summaries = _summarize(open_any(run), mode)
     names = select_names(merge_names(summaries.values()), metrics)
     if json:
         print_json(
@@ -65,8 +62,8 @@ def plot(
         )
         return
     target = console(DEFAULT_WIDTH)
-    for chart in dict.fromkeys(name.removeprefix(_EVALUATION) for name in names):
-        of_chart = [name for name in names if name.removeprefix(_EVALUATION) == chart]
+    for chart in dict.fromkeys(name.removeprefix(EVALUATION) for name in names):
+        of_chart = [name for name in names if name.removeprefix(EVALUATION) == chart]
         lines = _lines(summaries, of_chart)
         target.print(_render(chart, lines, target.width, height), soft_wrap=True)
 
@@ -82,12 +79,12 @@ def _summarize(opened: Run | Runs, mode: Mode | None) -> dict[str, Mapping[str, 
 def _lines(
     summaries: Mapping[str, Mapping[str, MetricSummary]], names: Sequence[str]
 ) -> dict[str, Points]:
-    """Return the curves of a chart by their labels, which say only what differs."""
+    """Return the curves of a chart by their labels, which show only what differs."""
     lines: dict[str, Points] = {}
     for run_id, of_run in summaries.items():
         for name in names:
             if name in of_run:
-                mode = "eval" if name.startswith(_EVALUATION) else "train"
+                mode = "eval" if name.startswith(EVALUATION) else "train"
                 parts = [run_id] * (len(summaries) > 1) + [mode] * (len(names) > 1)
                 metric = of_run[name]
                 label = " ".join(parts) or name

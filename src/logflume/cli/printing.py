@@ -1,4 +1,4 @@
-"""Prints tables and JSON to standard output."""
+"""Prints texts, tables and JSON, and formats values for people."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.cells import cell_len
 
+from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.escape import escape, escape_json, escape_lines
 
 if TYPE_CHECKING:
     import rich.console
 
 __all__ = [
+    "UNLIMITED_WIDTH",
     "cell",
     "console",
     "duration_text",
@@ -27,14 +28,13 @@ __all__ = [
     "print_records",
     "print_table",
     "size_text",
-    "terminal_width",
 ]
 
 _NUMBERS = (int, float)
 _LARGE_UNITS = ((1e6, "M"), (1e9, "G"), (1e12, "T"))
 _SMALL = 1e-4
-_MANY_ROWS = 200
-_UNLIMITED_WIDTH = 100_000
+_COLUMN_GAP = "   "
+UNLIMITED_WIDTH = 100_000
 """Width of the output if it is not a terminal, in columns: nothing is truncated."""
 
 _TABLE_WIDTH = 80
@@ -44,7 +44,7 @@ _MIN_TEXT_WIDTH = 12
 
 
 def echo(text: str, *, err: bool = False) -> None:
-    """Print a text, whatever it contains: all characters that a terminal obeys are escaped."""
+    """Print a text, in which characters that control a terminal are escaped."""
     typer.echo(escape_lines(text), err=err)
 
 
@@ -54,7 +54,7 @@ def print_json(value: Any) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return a value as indented JSON, in which characters that a terminal obeys are escaped."""
+    """Return a value as indented JSON, in which characters that control a terminal are escaped."""
     import orjson
 
     encoded = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z)
@@ -62,58 +62,54 @@ def json_bytes(value: Any) -> bytes:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as a table, fitted to the width of a terminal. Elsewhere nothing is truncated.
+    """Print rows as a table. On a terminal, the widest columns are shortened to fit its width.
 
     Args:
         rows: The rows. The keys of the first row are the headings.
     """
-    if len(rows) > _MANY_ROWS and _print_lines(rows):
+    if not rows:
+        echo("")
         return
-    import rich.box
-    import rich.table
     import rich.text
 
-    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    for name in rows[0] if rows else ():
-        is_number = all(isinstance(row[name], (*_NUMBERS, type(None))) for row in rows)
-        heading = rich.text.Text(escape(name))
-        table.add_column(heading, justify="right" if is_number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(rich.text.Text(cell(value)) for value in row.values()))
-    console(_UNLIMITED_WIDTH).print(table)
-
-
-def _print_lines(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Print a table that fits, in the same layout; return False if it doesn't.
-
-    Rich lays out each cell several times: for a thousand runs that takes longer than reading them.
-    """
+    # Not a `rich.table`, whose layout of a thousand rows takes longer than reading the runs.
+    target = console(UNLIMITED_WIDTH)
     names = list(rows[0])
-    cells = [list(map(escape, names)), *([cell(value) for value in row.values()] for row in rows)]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    width = sum(widths) + 3 * (len(widths) - 1)
-    if width + 2 > console(_UNLIMITED_WIDTH).width:
-        return False
-    numbers = (*_NUMBERS, type(None))
-    is_number = [all(isinstance(row[name], numbers) for row in rows) for name in names]
-    columns = list(zip(is_number, widths, strict=True))
+    numeric = [
+        all(isinstance(row[name], (*_NUMBERS, type(None))) for row in rows) for name in names
+    ]
+    lines = [list(map(escape, names)), *([cell(row[name]) for name in names] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    widths = _shrink(widths, target.width - 2 - len(_COLUMN_GAP) * (len(widths) - 1))
 
-    def line(texts: Sequence[str]) -> str:
-        padded = (
-            " " * (size - cell_len(text)) + text if right else text + " " * (size - cell_len(text))
-            for text, (right, size) in zip(texts, columns, strict=True)
-        )
-        return f" {'   '.join(padded)} "
+    def line(cells: Sequence[str]) -> str:
+        columns = zip(cells, numeric, widths, strict=True)
+        return f" {_COLUMN_GAP.join(_align(*column) for column in columns)} "
 
-    rule = f" {'─' * width} "
-    echo("\n".join(["", line(cells[0]), rule, *map(line, cells[1:]), ""]))
-    return True
+    rule = "─" * len(_COLUMN_GAP.join(" " * width for width in widths))
+    text = rich.text.Text("\n").append(line(lines[0]), style="bold").append(f"\n {rule} \n")
+    text.append("".join(f"{line(cells)}\n" for cells in lines[1:]))
+    target.print(text, soft_wrap=True)
+
+
+def _shrink(widths: Sequence[int], room: int) -> list[int]:
+    """Return the widths of columns, the widest of them reduced to one that makes all fit."""
+    most = max(widths)
+    while most > 1 and sum(min(width, most) for width in widths) > room:
+        most -= 1
+    return [min(width, most) for width in widths]
+
+
+def _align(text: str, is_number: bool, width: int) -> str:
+    shown = fit(text, width)
+    space = " " * (width - cell_len(shown))
+    return space + shown if is_number else shown + space
 
 
 def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
-    """Print the rows of a result: as a table if it fits, otherwise with one line for each value.
+    """Print the rows of a result: as a table if it fits, otherwise one line for each value.
 
-    On a terminal, columns without any value are omitted.
+    On a terminal, columns without values are omitted.
 
     Args:
         rows: The rows.
@@ -122,7 +118,7 @@ def print_records(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> No
     if not rows:
         echo(f"no rows ({', '.join(map(escape, names))})")
         return
-    target = console(_UNLIMITED_WIDTH)
+    target = console(UNLIMITED_WIDTH)
     if target.is_terminal:
         nonempty = [name for name in names if any(row[name] is not None for row in rows)]
         rows = [{name: row[name] for name in nonempty} for row in rows]
@@ -146,7 +142,7 @@ def fit_text(text: str | None, taken: int) -> str:
     """
     width = console(_TABLE_WIDTH).width
     room = max(width - taken, _MIN_TEXT_WIDTH)
-    # A prompt may be long: escape no more of it than can be shown.
+    # A prompt may be long: escape only what can be shown.
     line = escape(" ".join((text or "")[: 8 * room].split()))
     return line if len(line) <= room else f"{line[: room - 1]}…"
 
@@ -170,13 +166,8 @@ def number_text(value: float | None) -> str:
     return f"{value:.4g}" if size >= _SMALL or not size else f"{value:.2g}"
 
 
-def terminal_width() -> int:
-    """Return the width of the terminal in columns; a very large number without a terminal."""
-    return console(_UNLIMITED_WIDTH).width
-
-
 def console(width: int) -> rich.console.Console:
-    """Return the console, which interprets nothing in texts.
+    """Return a console that interprets no markup.
 
     Args:
         width: Its width if it is not a terminal, in columns.

@@ -6,9 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps, warnings_as_lines
+from logflume.cli.base import (
+    JsonOption,
+    ModeOption,
+    RunArgument,
+    StepOption,
+    open_one,
+    parse_steps,
+    warnings_as_lines,
+)
 from logflume.cli.printing import echo, fit_text, print_json, print_table
-from logflume.cli.prompts import ModeOption, SolvedOption, StepOption, mode_of
+from logflume.cli.prompts import SolvedOption
 
 __all__ = ["prompt"]
 
@@ -26,14 +34,14 @@ def prompt(
     mode: ModeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the completions of a prompt, visit by visit: what was solved, rewards and answers.
+    """Show the completions of a prompt, visit by visit: which solved it, rewards and answers.
 
     Example: logflume prompt latest 9f86d081884c7d65
     """
     with warnings_as_lines():
         rows = (
             open_one(run)
-            .prompt(prompt_id, solved=solved, steps=parse_steps(step), mode=mode_of(mode))
+            .prompt(prompt_id, solved=solved, steps=parse_steps(step), mode=mode)
             .to_pylist()
         )
     if json:
@@ -45,7 +53,7 @@ def prompt(
 
 
 def _as_row(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of the table; without an answer, it has the start of the completion."""
+    """Return a row of the table, with the start of the completion if it has no answer."""
     reward = row.get("rewards/total")
     answer = row.get("answer")
     return {

@@ -2,51 +2,36 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, open_one, parse_steps, warnings_as_lines
+from logflume.cli.base import (
+    JsonOption,
+    ModeOption,
+    RunArgument,
+    StepOption,
+    open_one,
+    parse_steps,
+    print_no_match,
+    warnings_as_lines,
+)
 from logflume.cli.printing import echo, fit_text, print_json, print_table
 from logflume.exceptions import QueryError
 
-if TYPE_CHECKING:
-    from logflume.query.prompts import Change
-    from logflume.query.visits import Mode
-
-__all__ = ["ModeOption", "SolvedOption", "StepOption", "mode_of", "prompts"]
+__all__ = ["SolvedOption", "prompts"]
 
 _NUMBERS_WIDTH = 68
 """Width of the columns before the question."""
 
 
-class _Mode(StrEnum):
-    TRAIN = "train"
-    EVAL = "eval"
-
-
-class _Change(StrEnum):
-    NEWLY_SOLVED = "newly_solved"
-    FORGOTTEN = "forgotten"
-    NEVER = "never"
-    ALWAYS = "always"
-
-
 SolvedOption: TypeAlias = Annotated[
     float | None,
     typer.Option(
-        help="The total reward from which a completion solves its prompt, where its correctness "
-        "was not measured.",
+        help="The total reward from which a completion solves its prompt, if its correctness was "
+        "not measured.",
         show_default=False,
     ),
-]
-StepOption: TypeAlias = Annotated[
-    str | None,
-    typer.Option(help="A step (400), or a range of steps (100:200).", show_default=False),
-]
-ModeOption: TypeAlias = Annotated[
-    _Mode | None, typer.Option(help="Only training or only evaluation.", show_default=False)
 ]
 
 
@@ -59,8 +44,8 @@ def prompts(
         str | None, typer.Option(help="Two steps to compare (100:400).", show_default=False)
     ] = None,
     change: Annotated[
-        _Change | None,
-        typer.Option(help="Only prompts with this change between the two.", show_default=False),
+        Literal["newly_solved", "forgotten", "never", "always"] | None,
+        typer.Option(help="Only prompts with this change between them.", show_default=False),
     ] = None,
     min_rate: Annotated[
         float | None, typer.Option(help="The minimum solve rate, 0 to 1.", show_default=False)
@@ -70,7 +55,7 @@ def prompts(
     ] = None,
     min_visits: Annotated[int, typer.Option(help="The minimum number of visits.")] = 1,
     order: Annotated[
-        str, typer.Option(help="The column of --json to sort by; -NAME: highest first.")
+        str, typer.Option(help="A column of --json to sort by; -NAME: highest first.")
     ] = "solve_rate",
     limit: Annotated[int, typer.Option(min=1, help="The maximum number of prompts.")] = 20,
     json: JsonOption = False,
@@ -89,9 +74,9 @@ def prompts(
         table = opened.prompts(
             solved=solved,
             steps=parse_steps(step),
-            mode=mode_of(mode),
+            mode=mode,
             between=_parse_between(between),
-            change=cast("Change | None", change and change.value),
+            change=change,
             min_rate=min_rate,
             max_rate=max_rate,
             min_visits=min_visits,
@@ -104,22 +89,16 @@ def prompts(
     elif rows:
         print_table([_as_row(row) for row in rows])
     else:
-        is_empty = not opened.types().get("model_output")
-        echo("This run has no completions." if is_empty else "No prompts match.", err=True)
+        print_no_match(opened, "prompts")
     if len(table) > limit:
         echo(f"More than {limit:,} prompts match; --limit shows more.", err=True)
     if partial := sum(row["partial"] for row in rows):
         visits = sum(row["visits"] for row in rows)
         echo(
-            f"{partial:,} of {visits:,} visits were not recorded completely: rates are those of "
-            "the recorded completions.",
+            f"{partial:,} of {visits:,} visits were not recorded completely; the rates are those "
+            "of the recorded completions.",
             err=True,
         )
-
-
-def mode_of(option: _Mode | None) -> Mode | None:
-    """Return the mode that an option names."""
-    return cast("Mode | None", option and option.value)
 
 
 def _parse_between(text: str | None) -> tuple[int, int] | None:

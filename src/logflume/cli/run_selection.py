@@ -1,4 +1,4 @@
-"""Selects and sorts the runs of a list by what they are and how they ended."""
+"""Selects and sorts the runs of a list."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from logflume.cli.base import parse_where
 from logflume.config.errors import nearest
-from logflume.exceptions import MissingExtraError, QueryError
+from logflume.exceptions import QueryError
 
 __all__ = ["select_runs", "sort_runs"]
 
@@ -17,7 +18,7 @@ _SHORT_NAMES = {
     "took": "duration_s",
     "size": "size_bytes",
 }
-"""The headings of the list that are not the names in its JSON."""
+"""The headings of the list that differ from the names in its JSON."""
 
 
 def select_runs(
@@ -29,7 +30,7 @@ def select_runs(
         runs: The runs, as `logflume runs --json` has them.
         tags: The tags.
         status: The status; None: any.
-        where: A condition in SQL, of the names in the JSON, of the list's headings and of
+        where: A condition in SQL, with names of the JSON, headings of the list, and
             hyperparameters; None: all match.
 
     Raises:
@@ -53,7 +54,7 @@ def sort_runs(runs: list[dict[str, Any]], name: str, reverse: bool) -> None:
 
     Args:
         runs: The runs.
-        name: A name as in a condition.
+        name: A name, as in a condition.
         reverse: Whether the highest value comes first, and runs without one come last.
 
     Raises:
@@ -72,11 +73,11 @@ def _check_known(option: str, value: str, known: set[str]) -> None:
     hint = nearest(value, known)
     names = ", ".join(sorted(known)[:20]) or "none"
     suggestion = f" Did you mean {hint!r}?" if hint else ""
-    raise QueryError(f"{option} {value!r}: no run here has it.{suggestion} There are: {names}")
+    raise QueryError(f"{option} {value!r}: no run here has it.{suggestion} Available: {names}")
 
 
 def _row(run: dict[str, Any]) -> dict[str, Any]:
-    """Return everything that a run can be selected by, by name."""
+    """Return the values by which a run can be selected, by name."""
     own = {name: value for name, value in run.items() if name not in ("hyperparameters", "tags")}
     short = {name: run[long] for name, long in _SHORT_NAMES.items()}
     row = {**run["hyperparameters"], **short, **own, "tags": ", ".join(run["tags"])}
@@ -91,16 +92,13 @@ def _sort_key(value: Any) -> tuple[int, Any]:
 
 
 def _matching(runs: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
-    try:
-        from logflume.query.sql_filter import SqlFilter
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("duckdb", "analysis") from error
     rows = [_row(run) for run in runs]
     names = {name for row in rows for name in row}
-    events = [{"event": "_run", **{n: row.get(n) for n in names}} for row in rows]
-    for index, event in enumerate(events):
-        event["_index"] = index
-    select = SqlFilter(where)
+    events = [
+        {"event": "_run", **{name: row.get(name) for name in names}, "_index": index}
+        for index, row in enumerate(rows)
+    ]
+    select = parse_where(where)
     found = [runs[event["_index"]] for event in select(events)]
     if runs:
         select.check_applied()

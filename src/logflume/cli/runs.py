@@ -1,4 +1,4 @@
-"""`logflume runs`: lists runs, removes them, or sets them aside."""
+"""`logflume runs`: lists, removes and archives runs."""
 
 from __future__ import annotations
 
@@ -19,32 +19,28 @@ from logflume.cli.base import (
     runs_folder,
 )
 from logflume.cli.printing import (
+    UNLIMITED_WIDTH,
     cell,
+    console,
     duration_text,
     echo,
     print_json,
     print_table,
     size_text,
-    terminal_width,
 )
 from logflume.cli.progress import progress
 from logflume.cli.run_selection import select_runs, sort_runs
 from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
 from logflume.exceptions import RunError
 from logflume.formats.atomic import size_bytes
-from logflume.guard import Failure, call_guarded, describe
-from logflume.query.last_values import LastValues
 from logflume.query.open_run import Run, open_runs
-from logflume.query.overview import read_overview
-from logflume.runs.files import find_writers
+from logflume.query.overview import find_status, read_overview
 from logflume.runs.removal import archive_run, check_removable, remove_run
-from logflume.runs.status import RunStatus, describe_ranks, status_of
 from logflume.terminal.cells import cell_len
 
 __all__ = ["app"]
 
 _LIST = "list"
-_HYPERPARAMETERS = "hyperparameters/"
 
 MAX_HYPERPARAMETERS = 5
 """Columns of hyperparameters in the list."""
@@ -79,7 +75,7 @@ class _DefaultGroup(CommandGroup):
 app = typer.Typer(
     cls=_DefaultGroup,
     help="List runs (`logflume runs [FOLDER]`, options: `logflume runs list --help`), remove them, "
-    "or set them aside.",
+    "or archive them.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -105,16 +101,16 @@ def list_runs(
     where: Annotated[
         str | None,
         typer.Option(
-            help="Only runs that match this condition in SQL, of hyperparameters and columns: "
+            help="Only runs that match this condition in SQL, with hyperparameters and columns: "
             "'lr > 1e-5 and last_reward > 1'.",
             show_default=False,
         ),
     ] = None,
     sort: Annotated[
-        str, typer.Option(help="A column, or a hyperparameter. The highest is at the end.")
+        str, typer.Option(help="A column or hyperparameter to sort by; the highest is at the end.")
     ] = "started",
     reverse: Annotated[
-        bool, typer.Option("--reverse", "-r", help="The highest is at the beginning.")
+        bool, typer.Option("--reverse", "-r", help="Put the highest at the beginning.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -144,7 +140,7 @@ def list_runs(
 
 @app.command("rm", cls=Command)
 def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
-    """Delete runs: their folders, with everything in them. A run that is being written is refused.
+    """Delete runs: their folders with everything in them. A run that is being written is refused.
 
     Example: logflume runs rm logs/20261123-141502-a1b2
     """
@@ -153,9 +149,9 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
         echo(f"{folder}: {size_text(size_bytes(folder))}", err=True)
     if not yes:
         if not sys.stdin.isatty():
-            raise RunError("rm deletes runs for good: without a terminal, confirm with --yes")
+            raise RunError("rm deletes runs permanently; without a terminal, confirm with --yes")
         count = f"{len(folders)} runs" if len(folders) > 1 else "this run"
-        typer.confirm(f"Delete {count} for good?", abort=True, err=True)
+        typer.confirm(f"Delete {count} permanently?", abort=True, err=True)
     for folder in folders:
         remove_run(folder)
         echo(f"deleted {folder}")
@@ -163,9 +159,9 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
 
 @app.command("archive", cls=Command)
 def archive(runs: SeveralRuns) -> None:
-    """Move runs to the folder `archive` next to them, where only their paths find them.
+    """Move runs to the folder `archive` next to them, where commands find them by path only.
 
-    `logflume runs logs/archive` lists them. `mv` brings one back. A run that is being written is
+    `logflume runs logs/archive` lists them. `mv` moves one back. A run that is being written is
     refused.
 
     Example: logflume runs archive logs/20261123-141502-a1b2
@@ -194,39 +190,14 @@ def _distinguishing(listed: Sequence[dict[str, Any]], own: Collection[str]) -> l
 
 
 def _describe(run: Run) -> tuple[dict[str, Any], Collection[str]]:
-    """Return a run as the list has it, and the names of the hyperparameters that are its user's."""
-    # Guarded: somebody else's files may have values that no reader expects, and one line for their
-    # run is better than no list.
-    writers = call_guarded(find_writers, run.folder)
-    status = (
-        writers if isinstance(writers, Failure) else call_guarded(status_of, run.folder, writers)
-    )
-    if isinstance(status, Failure):
-        status = RunStatus(run.folder.name, "damaged")
-    read = writers if isinstance(writers, Failure) else call_guarded(read_overview, run, writers)
-    if isinstance(read, Failure):
-        error = str(read.error) or describe(read.error)
+    """Return a run as the list has it, and the names of the hyperparameters its user stated."""
+    status, writers = find_status(run.folder)
+    row, error = read_overview(run.folder, status, writers)
+    if error is not None:
         echo(error if str(run.folder) in error else f"{run.folder}: {error}", err=True)
-        status = status._replace(status="damaged")
-        read = LastValues(None, None, None), {}
-    values, hyperparameters = read
-    own = status.description.hyperparameters
-    found = {
-        "run": status.run,
-        "folder": str(run.folder),
-        "status": status.status,
-        "rank_note": describe_ranks(status.ranks, {}),
-        "attempt": status.attempt,
-        "started": status.started,
-        "duration_s": values.duration_s,
-        "last_step": values.step,
-        "last_reward": values.reward,
-        "size_bytes": size_bytes(run.folder),
-        "tags": list(status.description.tags),
-        "notes": status.description.notes,
-        "hyperparameters": {**hyperparameters, **own},
-    }
-    return found, own.keys()
+    size = {"size_bytes": size_bytes(run.folder)}
+    described = {"run": status.run, "folder": str(run.folder), **row, **size}
+    return described, status.description.hyperparameters.keys()
 
 
 def _as_row(run: dict[str, Any], name: str, hyperparameters: Sequence[str]) -> dict[str, Any]:
@@ -248,7 +219,7 @@ def _fitting(rows: list[dict[str, Any]], hyperparameters: Sequence[str]) -> list
     """Return the rows with the most important columns that fit the terminal."""
     if not rows:
         return rows
-    left, fitting = terminal_width(), set()
+    left, fitting = console(UNLIMITED_WIDTH).width, set()
     own = [f"{name} " for name in hyperparameters]
     for name in ("run", "status", "step", "reward", *own, "tags", "started", "took", "size"):
         if name == "tags" and not any(row["tags"] for row in rows):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from logflume.cli.base import JsonOption, RunArgument, open_one
+from logflume.cli.base import JsonOption, Mode, ModeOption, RunArgument, open_one
 from logflume.cli.metric_names import is_detail
-from logflume.cli.metric_summaries import MetricSummary, Mode, summarize_metrics
+from logflume.cli.metric_summaries import MetricSummary, summarize_metrics
 from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, metric_table
 from logflume.cli.printing import cell, console, duration_text, number_text, print_json
 from logflume.events.trainer_names import main_hyperparameters
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logflume.query.open_run import Run
     from logflume.query.summary import RunSummary
 
-__all__ = ["AllMetrics", "MetricOption", "ModeOption", "default_metrics", "show"]
+__all__ = ["MetricOption", "default_metrics", "show"]
 
 _MAX_ALERTS = 10
 _MAX_METRICS = 30
@@ -45,21 +45,16 @@ MetricOption = Annotated[
         show_default=False,
     ),
 ]
-ModeOption = Annotated[
-    Mode | None,
-    typer.Option("--mode", help="Only metrics of the training, or of evaluations."),
-]
-AllMetrics = Annotated[
-    bool,
-    typer.Option("--all", help="All metrics: also counters, durations, and details of the others."),
-]
 
 
 def show(
     run: RunArgument = "latest",
     metric: MetricOption = None,
     mode: ModeOption = None,
-    all_metrics: AllMetrics = False,
+    all_metrics: Annotated[
+        bool,
+        typer.Option("--all", help="All metrics, including counters, durations and details."),
+    ] = False,
     live: Annotated[
         bool, typer.Option("--live", help="Update the summary until the run ends.")
     ] = False,
@@ -128,10 +123,10 @@ def _read_as_json(run: Run, patterns: Sequence[str], mode: Mode | None) -> dict[
 
 
 class _View:
-    """What of a run is shown, and how wide.
+    """Renders the summary of a run.
 
     Args:
-        patterns: The metrics that the user has chosen; empty: the interesting ones.
+        patterns: The metrics that the user has chosen; empty: those that matter most.
         mode: The mode; None: both.
         all_metrics: Whether to show all metrics.
         width: Width of the terminal, in columns.
@@ -179,14 +174,14 @@ class _View:
 
 
 def _wrapped(text: str, width: int) -> str:
-    """Return a text after a label, broken between words where the terminal ends."""
+    """Return a text for the space after a label, wrapped between words."""
     room = max(width - _LABEL_WIDTH, _MIN_ROOM)
     lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
     return f"\n{'':{_LABEL_WIDTH}}".join(lines)
 
 
 def _facts(run: Run, width: int) -> dict[str, str]:
-    """Return the known facts about a run, as text. Ids and paths are never cut."""
+    """Return the known facts about a run, as text. Ids and paths are never shortened."""
     info = run.info
     room = max(width - _LABEL_WIDTH, _MIN_ROOM)
     versions = [f"{name} {value}" for name, value in info.versions.items() if name in _VERSIONS]
@@ -230,7 +225,7 @@ def _settings(info: RunSummary, room: int) -> str | None:
 
 
 def _joined(texts: Sequence[str], room: int, count: int) -> list[str]:
-    """Return texts in at most three lines, which end with how many of `count` are missing."""
+    """Join texts to at most three lines, and add how many of `count` are left out."""
     for kept in range(len(texts), -1, -1):
         rest = [f"{count - kept} more with --json"] if count > kept else []
         lines = [""]
@@ -265,7 +260,7 @@ def _read_alerts(run: Run) -> list[dict[str, Any]]:
 
 
 def _alert_lines(alerts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each signal that raised an alert: its last message, and since when.
+    """Return a line for each signal that raised alerts, with its last message.
 
     The message of a problem that is over says so.
     """

@@ -46,14 +46,14 @@ def sql(
     out: OutOption = None,
     all_attempts: AllAttempts = False,
     external: Annotated[
-        bool, typer.Option("--external", help="Allow other files, extensions and any statement.")
+        bool, typer.Option("--external", help="Allow other files, extensions, and all statements.")
     ] = False,
 ) -> None:
     """Query a run, or several ('logs/*'), in SQL.
 
-    Each event type is a view of that name: training, reward, model_output … So are metrics (step,
-    name, value), rewards (one row for each completion and function) and outputs. 'show tables'
-    lists them.
+    Each event type is a view: training, reward, model_output … Other views are metrics (step, name,
+    value), rewards (one row for each completion and reward function) and outputs. 'show tables'
+    lists all of them.
 
     Example: logflume sql latest 'select step, reward, loss from training order by step'
 
@@ -140,7 +140,7 @@ def _try(opened: Run | Runs, query: str, as_format: TableFormat, *, external: bo
 
 
 def _enable_editing(names: list[str]) -> None:
-    """Let the prompt have a history, and complete the names of tables with the tabulator."""
+    """Give the prompt a history, and let the tab key complete names of tables."""
     try:
         import readline
     except ImportError:  # not on every platform

@@ -52,7 +52,7 @@ def write_table(table: Table, as_format: TableFormat, out: Path | None) -> None:
     """
     if as_format is TableFormat.TABLE and out is not None:
         raise QueryError(
-            f"{out}: the table format is for the terminal; use --format csv, json or parquet"
+            f"{out}: the format table is for the terminal; use --format csv, json or parquet"
         )
     if as_format is TableFormat.TABLE:
         print_records(table.slice(0, _MAX_ROWS).to_pylist(), table.column_names)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from logflume.cli.base import RunArgument, find_run, print_once
+from logflume.cli.base import RunArgument, find_run, parse_where, print_once
 from logflume.cli.printing import echo
-from logflume.exceptions import MissingExtraError, QueryError
-
-if TYPE_CHECKING:
-    from logflume.query.sql_filter import SqlFilter
+from logflume.exceptions import QueryError
 
 __all__ = ["tail"]
 
@@ -63,7 +60,7 @@ class _EventFilter:
 
     def __init__(self, types: list[str] | None, where: str | None) -> None:
         self._types = types
-        self._where = None if where is None else _sql_filter(where)
+        self._where = None if where is None else parse_where(where)
         self._type_matches = 0
         self._seen_types: set[str] = set()
 
@@ -99,14 +96,6 @@ class _EventFilter:
         names = ", ".join(sorted(self._seen_types))
         rest = f"did you mean {' or '.join(map(repr, hints))}?" if hints else f"types here: {names}"
         return f"{' or '.join(map(repr, requested))}; {rest}"
-
-
-def _sql_filter(where: str) -> SqlFilter:
-    try:
-        from logflume.query.sql_filter import SqlFilter
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("duckdb", "analysis") from error
-    return SqlFilter(where)
 
 
 def _as_json(event: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`logflume tensorboard`: starts TensorBoard on runs, each of them once and by its id."""
+"""`logflume tensorboard`: starts TensorBoard on runs, each listed once, by its id."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def tensorboard(
     ] = None,
     port: Annotated[int, typer.Option(help="The port of the page.")] = _PORT,
 ) -> None:
-    """Start TensorBoard on runs: each of them once, without counting `latest`.
+    """Start TensorBoard on runs, each listed once, although `latest` links to one of them.
 
-    The runs are named by their ids, and runs that start later appear by themselves. Further options
-    are TensorBoard's own: logflume tensorboard latest --samples_per_plugin scalars=0
+    The runs are named by their ids, and runs that start later are added automatically. Further
+    options are passed to TensorBoard: logflume tensorboard latest --samples_per_plugin scalars=0
 
     Example: logflume tensorboard
 
@@ -63,7 +63,7 @@ def tensorboard(
         if not links.names:
             raise RunError(
                 f"{' '.join(texts) or runs_folder()}: no run here has a folder `tensorboard`; "
-                "`logflume replay RUN --to tensorboard` makes one"
+                "`logflume replay RUN --to tensorboard` creates one"
             )
         _serve(links, port, options)
 
@@ -113,16 +113,16 @@ class _Links:
                 yield find_run(text)
 
     def _unused(self, name: str) -> str:
-        """Return the name; with a number if another folder has a run of the same name."""
+        """Return the name, with a number if a run in another folder has the same name."""
         taken = set(self.names.values())
         names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 3))]
         return next(one for one in names if one not in taken)
 
 
 def _serve(links: _Links, port: int, options: Sequence[str]) -> None:
-    """Serve the runs until Ctrl-C, and add runs meanwhile.
+    """Serve the runs until Ctrl-C, and add new ones meanwhile.
 
-    TensorBoard runs in this process, so it can't outlive it.
+    TensorBoard runs in this process, so it ends with it.
 
     Raises:
         RunError: TensorBoard can't start.
@@ -138,7 +138,7 @@ def _serve(links: _Links, port: int, options: Sequence[str]) -> None:
     tags = call_guarded(_main_tags, links.runs)
     address = _address(url, [] if isinstance(tags, Failure) else tags)  # a run may be damaged
     count = f"{len(links.runs)} run{'' if len(links.runs) == 1 else 's'}"
-    echo(f"TensorBoard shows {count}, with rewards and losses on top; Ctrl-C ends.")
+    echo(f"TensorBoard shows {count}, with rewards and losses on top; press Ctrl-C to end it.")
     echo(address, err=True)
     with suppress(KeyboardInterrupt):
         while True:

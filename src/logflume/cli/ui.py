@@ -29,18 +29,18 @@ def ui(
             show_default=False,
         ),
     ] = None,
-    port: Annotated[int, typer.Option(help="The port of the page; 0: any that is free.")] = _PORT,
+    port: Annotated[int, typer.Option(help="The port of the page; 0: any free port.")] = _PORT,
     host: Annotated[
         str,
         typer.Option(
-            help="The address to bind to. Others than 127.0.0.1 let other machines in, which need "
-            "the token in the printed URL.",
+            help="The address to bind to. An address other than 127.0.0.1 admits other machines, "
+            "which need the token in the printed URL.",
         ),
     ] = "127.0.0.1",
 ) -> None:
     """Serve a page with the curves, completions, prompts and findings of runs, live or ended.
 
-    It reads the runs and never writes into them. Ctrl-C ends it.
+    It only reads the runs. Press Ctrl-C to end it.
 
     Example: logflume ui
 

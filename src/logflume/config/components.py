@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from logflume.config.errors import ErrorList, config_error, nearest
+from logflume.config.errors import ErrorList, config_error, unknown_error
 from logflume.config.model import Config, LoggerConfig, Ranks, SinkConfig
 from logflume.config.reader import join
 from logflume.config.registry import (
@@ -55,7 +55,7 @@ def without_imports(config: Config, left_out: Callable[[str], object]) -> Config
 
     Args:
         config: The configuration.
-        left_out: Called with the name of each.
+        left_out: Called with the name of each component that is left out.
     """
 
     def is_kept(group: str, names: Iterable[Any]) -> bool:
@@ -122,7 +122,7 @@ def _check_processor(entry: Any, where: str) -> None:
 def _check_caller_processor(entry: Any, where: str) -> None:
     _check_processor(entry, where)
     if hasattr(find_processor(entry) or entry, "close"):
-        problem = "this processor holds events back, so it must be in `processors`"
+        problem = "this processor keeps events until later, so it must be in `processors`"
         raise config_error(where, problem)
 
 
@@ -133,12 +133,8 @@ def _check_sink(sink: SinkConfig, where: str, errors: ErrorList) -> None:
     for placeholder in re.findall(r"{\w*}", str(sink.options.get("path"))):
         if placeholder not in _PLACEHOLDERS:
             with errors:
-                raise config_error(
-                    f"{where}.path",
-                    f"unknown placeholder {placeholder}",
-                    allowed=", ".join(_PLACEHOLDERS),
-                    hint=nearest(placeholder, _PLACEHOLDERS),
-                )
+                problem = f"unknown placeholder {placeholder}"
+                raise unknown_error(f"{where}.path", problem, placeholder, _PLACEHOLDERS)
 
 
 _CALLER_CLASSES = (
@@ -158,10 +154,10 @@ _CALLER_FUNCTIONS = (
 
 
 def move_to_caller(config: Config) -> Config:
-    """Move processors that look at the caller from `processors` to `caller_processors`.
+    """Move processors that inspect the caller from `processors` to `caller_processors`.
 
-    On the worker they would see its stack, its clock and its context, the type of the event in
-    place of its text, and no exception.
+    On the worker they would see the worker's stack, clock and context, the event's type instead of
+    its text, and no exception.
 
     Args:
         config: A checked configuration.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from logflume.config.errors import ErrorList, config_error, nearest
+from logflume.config.errors import ErrorList, config_error, unknown_error
 from logflume.config.model import Level
 from logflume.config.reader import join, mapping, read
 
@@ -27,7 +27,7 @@ _DEFAULT_HANDLERS: dict[str, dict[str, Any]] = {
 """Handlers that the seed document's sample uses but doesn't define, with its paths."""
 
 _STAND_IN = _DEFAULT_HANDLERS["console"]
-"""Replaces an invalid handler, so that the search for further errors can go on."""
+"""Replaces an invalid handler, so that the search for errors can continue."""
 
 _CLASSES: dict[str, str] = {
     "StreamHandler": "console",
@@ -107,23 +107,14 @@ def _translate_logger(
     for key in table:
         if key not in _LOGGER_KEYS:
             with errors:
-                raise config_error(
-                    join(where, key),
-                    "unknown key",
-                    allowed=", ".join(_LOGGER_KEYS),
-                    hint=nearest(str(key), _LOGGER_KEYS),
-                )
+                raise unknown_error(join(where, key), "unknown key", key, _LOGGER_KEYS)
     handlers: list[str] = read(table.get("handlers") or [], list[str], join(where, "handlers"))
     for name in handlers:
         if name not in sinks and name not in _DEFAULT_HANDLERS:
-            known = {*sinks, *_DEFAULT_HANDLERS}
+            known = sorted({*sinks, *_DEFAULT_HANDLERS})
             with errors:
-                raise config_error(
-                    join(where, "handlers"),
-                    f"there is no handler named {name!r}",
-                    allowed=", ".join(sorted(known)),
-                    hint=nearest(name, known),
-                )
+                problem = f"there is no handler named {name!r}"
+                raise unknown_error(join(where, "handlers"), problem, name, known)
         sinks.setdefault(name, dict(_DEFAULT_HANDLERS.get(name, _STAND_IN)))
     return {**_translate_level(table, where), "sinks": list(handlers)}
 
@@ -141,12 +132,8 @@ def _translate_handler(raw: Any, where: str) -> dict[str, Any]:
     handler = mapping(raw, where)
     name = str(handler.get("class", "")).rpartition(".")[2]
     if name not in _CLASSES:
-        raise config_error(
-            join(where, "class"),
-            f"no sink corresponds to class {name!r}",
-            allowed=", ".join(_CLASSES),
-            hint=nearest(name, _CLASSES),
-        )
+        problem = f"no sink corresponds to class {name!r}"
+        raise unknown_error(join(where, "class"), problem, name, _CLASSES)
     sink = {**_DEFAULT_HANDLERS[_CLASSES[name]], **_translate_level(handler, where)}
     if "events" in handler:
         sink["events"] = handler["events"]

@@ -39,38 +39,38 @@ def find_obstacle(config: Config) -> Obstacle | None:
     All components must be given by name, with plain options, and declare by `detachable = True`
     that they need nothing from the training process.
     """
+    if sys.platform == "win32":
+        return Obstacle("worker process", "Windows has no worker process")
+    if not sys.executable:
+        return Obstacle("worker process", "there is no Python interpreter to start it with")
     return next(_find_obstacles(config), None)
 
 
 def _find_obstacles(config: Config) -> Iterator[Obstacle]:
-    if sys.platform == "win32":
-        yield Obstacle("worker process", "Windows has no worker process")
-    elif not sys.executable:
-        yield Obstacle("worker process", "there is no Python interpreter to start it with")
     for name, sink in config.sinks.items():
         if sink.instance is not None:
             yield Obstacle(name, f"the sink {name!r} is an object")
-        elif not _is_detachable(component := find(SINKS, sink.type, f"sinks.{name}")):
-            yield Obstacle(name, f"the sink {name!r} ({sink.type}) is not detachable")
-        elif _is_only_here(component):
-            yield Obstacle(name, f"the sink {name!r} {_ONLY_HERE}")
         else:
-            yield from _find_objects(name, f"sink {name!r}", sink.options)
+            component = find(SINKS, sink.type, f"sinks.{name}")
+            what = f"sink {name!r} ({sink.type})"
+            yield from _check_component(name, what, component, sink.options)
     for entry in config.processors:
         component = find_processor(entry)
         if component is None:
             name = str(getattr(entry, "__name__", type_name(entry)))
             yield Obstacle(name, f"the processor {name!r} is an object")
-            continue
-        name, options = split_entry(entry)
-        if not _is_detachable(component):
-            yield Obstacle(name, f"the processor {name!r} is not detachable")
-        if _is_only_here(component):
-            yield Obstacle(name, f"the processor {name!r} {_ONLY_HERE}")
-        yield from _find_objects(name, f"processor {name!r}", options)
+        else:
+            name, options = split_entry(entry)
+            yield from _check_component(name, f"processor {name!r}", component, options)
 
 
-def _find_objects(name: str, what: str, options: Mapping[str, Any]) -> Iterator[Obstacle]:
+def _check_component(
+    name: str, what: str, component: Any, options: Mapping[str, Any]
+) -> Iterator[Obstacle]:
+    if not getattr(component, "detachable", False):
+        yield Obstacle(name, f"the {what} is not detachable")
+    if _is_only_here(component):
+        yield Obstacle(name, f"the {what} {_ONLY_HERE}")
     for option, value in options.items():
         if not _is_plain(value):
             yield Obstacle(name, f"the option {option!r} of the {what} is an object")
@@ -91,7 +91,3 @@ def _is_only_here(component: Any) -> bool:
     folder = file.parent.parent if file.name == "__init__.py" else file.parent
     entries = [Path(entry) for entry in sys.path if isinstance(entry, str)]
     return folder not in entries and folder in (entry.absolute() for entry in entries)
-
-
-def _is_detachable(component: Any) -> bool:
-    return bool(getattr(component, "detachable", False))

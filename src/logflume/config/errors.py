@@ -9,7 +9,7 @@ from typing import Self
 
 from logflume.exceptions import ConfigError
 
-__all__ = ["ErrorList", "config_error", "nearest"]
+__all__ = ["ErrorList", "config_error", "nearest", "unknown_error"]
 
 
 class ErrorList:
@@ -40,10 +40,10 @@ class ErrorList:
         return isinstance(error, ConfigError)
 
     def raise_any(self) -> None:
-        """Raise what was collected.
+        """Raise the collected errors.
 
         Raises:
-            ConfigError: There were errors. Each is a paragraph of the message.
+            ConfigError: There are errors. Each is a paragraph of the message.
         """
         if self._messages:
             raise ConfigError("\n".join(self._messages))
@@ -71,6 +71,24 @@ def config_error(
     if hint:
         lines.append(f"  did you mean {hint!r}?")
     return ConfigError("\n".join(lines))
+
+
+def unknown_error(where: str, problem: str, name: object, known: Iterable[str]) -> ConfigError:
+    """Return an error about a name that is not among the known ones, which it lists.
+
+    Args:
+        where: Location in the configuration.
+        problem: What is wrong there.
+        name: The unknown name.
+        known: The known names.
+
+    >>> print(unknown_error("my.yaml: buffer.sise", "unknown key", "sise", ["size", "max_bytes"]))
+    my.yaml: buffer.sise: unknown key
+      allowed: size, max_bytes
+      did you mean 'size'?
+    """
+    names = list(known)
+    return config_error(where, problem, allowed=", ".join(names), hint=nearest(str(name), names))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

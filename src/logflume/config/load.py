@@ -16,7 +16,6 @@ from logflume.config.errors import ErrorList, config_error, nearest
 from logflume.config.model import Config, Level, SinkConfig
 from logflume.config.paths import PathCheck, check_paths
 from logflume.config.reader import join, mapping, read, read_valid
-from logflume.config.safe_yaml import load_yaml
 from logflume.exceptions import ConfigError
 from logflume.protocols import Sink
 
@@ -48,12 +47,12 @@ def load_config(
         level: Level of the root logger, and of all loggers without a level of their own. Overrides
             `LOGFLUME_LEVEL`, which overrides the file.
         paths: How to check the paths of sinks and runs.
-        left_out: If given, no module is imported that a component names: such components are left
-            out, and this is called with each of their names.
+        left_out: If given, components that would have to be imported are left out, and this is
+            called with the name of each.
 
     Raises:
-        ConfigError: The configuration is invalid; the message says of each error where it is and
-            how to fix it.
+        ConfigError: The configuration is invalid; the message says where each error is and how to
+            fix it.
     """
     errors = ErrorList()
     if source is None:
@@ -131,7 +130,7 @@ def _read_yaml(source: str, errors: ErrorList) -> tuple[dict[str, Any], str]:
             raise config_error(source, problem)
 
     try:
-        raw = load_yaml(text_file.read_text(encoding="utf-8"), report)
+        raw = _parse_yaml(text_file.read_text(encoding="utf-8"), report)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source}: can't be read: {error}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date like 2026-13-01
@@ -139,6 +138,65 @@ def _read_yaml(source: str, errors: ErrorList) -> tuple[dict[str, Any], str]:
     if raw is None:
         raise ConfigError(f"{source}: the file is empty, so no events would be written")
     return dict(mapping(raw, f"{source}:")), f"{source}:"
+
+
+def _parse_yaml(text: str, report: Callable[[str], None]) -> Any:
+    """Parse a YAML text.
+
+    Tags that construct objects (`!!python/object`) are rejected.
+
+    Args:
+        text: The text.
+        report: Called with a sentence about each duplicate key of a mapping: YAML forbids them, and
+            PyYAML would silently use the last one.
+
+    Raises:
+        yaml.YAMLError: The text is invalid or rejected.
+        ValueError: A value is invalid, such as the date 2026-13-01.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        for mapping in _all_nodes(node):
+            if isinstance(mapping, yaml.MappingNode):
+                _report_duplicates(mapping, loader, report)
+        return loader.construct_document(node)
+    except RecursionError:
+        raise yaml.YAMLError("the document is nested too deeply") from None
+    finally:
+        loader.dispose()
+
+
+def _all_nodes(root: yaml.Node) -> list[yaml.Node]:
+    """Return all nodes, each once even if aliases refer to it."""
+    pending = [root]
+    nodes: dict[int, yaml.Node] = {}
+    while pending:
+        node = pending.pop()
+        if id(node) in nodes:
+            continue
+        nodes[id(node)] = node
+        if isinstance(node, yaml.SequenceNode):
+            pending.extend(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            pending.extend(child for pair in node.value for child in pair)
+    return list(nodes.values())
+
+
+def _report_duplicates(
+    mapping: yaml.MappingNode, loader: yaml.SafeLoader, report: Callable[[str], None]
+) -> None:
+    lines: dict[Any, int] = {}
+    for key, _ in mapping.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+            continue
+        name = loader.construct_object(key)  # `1` and `0x1` are one key
+        line = key.start_mark.line + 1
+        if name in lines:
+            report(f"line {line}: duplicate key {name!r}, also in line {lines[name]}")
+        lines.setdefault(name, line)
 
 
 def _read_config(raw: dict[str, Any], where: str, errors: ErrorList) -> Config:
@@ -162,7 +220,7 @@ def _read_sink(name: str, table: Any, where: str) -> SinkConfig:
     options: dict[str, Any] = {}
     for key, value in mapping(table, where).items():
         target = common if key in ("type", "level", "events", "ranks", "queue") else options
-        # A worker process gets texts, and the placeholders of a path are replaced in texts only.
+        # Paths become texts: for the worker process, and because only texts have placeholders.
         target[key] = str(value) if isinstance(value, PurePath) else value
     common["type"] = read(common["type"], str, join(where, "type"))
     sink: SinkConfig = read(common, SinkConfig, where)

@@ -85,7 +85,7 @@ class QueueConfig(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Ranks(StrEnum):
-    """Which ranks of a run a sink is for."""
+    """The ranks of a run that have a sink."""
 
     ALL = "all"
     """Every rank, each with files of its own."""
@@ -105,7 +105,7 @@ class SinkConfig(Struct, kw_only=True):
         ranks: The ranks that have this sink. The journal of every rank has everything.
         queue: If set, the sink runs on a thread of its own, even if its class isn't `threaded`.
         options: Options for its class.
-        instance: The sink itself, if it was given to `initialize()` as an object.
+        instance: The sink itself, if it was passed to `initialize()` as an object.
     """
 
     type: str
@@ -135,7 +135,7 @@ class StdlibConfig(Struct, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         level: Minimum level.
         loggers: Names of the loggers, including their children.
-        warnings: Whether Python's warnings become events, too.
+        warnings: Whether Python's warnings become events as well.
     """
 
     level: Level = "WARNING"

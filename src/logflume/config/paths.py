@@ -1,7 +1,7 @@
 """Checks the paths of a configuration, before anything is opened or created.
 
-A sink writes to a regular file or a folder on this machine. Whatever else a path may lead to is
-an error: a named pipe would block, and an address such as `s3://logs` would become a local folder.
+A sink writes to a regular file or a folder on this machine. Any other path is an error: a named
+pipe would block, and an address such as `s3://logs` would become a local folder.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from logflume.runs.state import STATE_FILE
 
 __all__ = ["PathCheck", "check_path", "check_paths"]
 
-# `Path` makes `s3:/logs` of `s3://logs`. One letter is a drive of Windows.
+# `Path` turns `s3://logs` into `s3:/logs`. A single letter is a Windows drive.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 _SHELL_NAMES = re.compile(r"~|.*\$\{?\w", re.DOTALL)
 
 _LONGEST_NAME = 255
-"""In bytes, on any usual file system."""
+"""Of a file, in bytes, on all common file systems."""
 
 _UNNAMED_RUN = "new"
-"""Stands for an id that is not known yet: a run that gets one is new, so its folder is empty."""
+"""Stands for an id that is not known yet: such a run is new, so its folder is empty."""
 
 _OWN_FILES = {
     STATE_FILE: "the state of the run",
@@ -65,9 +65,9 @@ class PathCheck(Enum):
     NONE = auto()
     """Not at all: nothing will be written there."""
     KIND = auto()
-    """What they lead to, for `initialize`, which then opens them."""
+    """That they lead to files and folders; for `initialize`, which then opens them."""
     WRITABLE = auto()
-    """Also whether they can be written to: a file is created, for a moment, in each folder."""
+    """Also that they can be written to, by creating a temporary file in each folder."""
 
 
 class _Output(NamedTuple):
@@ -88,7 +88,7 @@ def check_paths(
         where: Location in the configuration, for errors.
         where_dir: Where `dir` was set.
         errors: Where unusable paths are added.
-        check: How.
+        check: How thoroughly.
     """
     if check is PathCheck.NONE:
         return
@@ -129,7 +129,7 @@ def _outputs(name: str, config: Config, run: RunInfo, where: str) -> list[_Outpu
 
 
 def check_path(path: str, where: str) -> None:
-    """Check that a text is a path that leads to where it seems to lead.
+    """Check that a text is a local path that no shell would have to expand.
 
     Raises:
         ConfigError: It is not.
@@ -141,7 +141,7 @@ def check_path(path: str, where: str) -> None:
     except UnicodeError:
         encoded = b"\0"
     if b"\0" in encoded:
-        raise config_error(where, f"{path!r} has a character that no path can have")
+        raise config_error(where, f"{path!r} has a character that is not allowed in paths")
     if match := _ADDRESS.match(path):
         if match[1].lower() == "file":
             raise config_error(where, f"{path!r} is an address: write the path only")
@@ -202,9 +202,9 @@ def _check_apart(outputs: Sequence[_Output], run: RunInfo, errors: ErrorList) ->
 
 
 def _keys(path: Path) -> list[str]:
-    """Return what two paths have in common if they lead to one file.
+    """Return keys of a path: two paths that lead to the same file share at least one.
 
-    Case is ignored, as macOS and Windows do: the folder may be copied there.
+    Case is ignored, as on macOS and Windows, where the folder may be copied.
     """
     keys = [os.path.realpath(path).casefold(), _place(path)]
     with suppress(OSError):
@@ -214,7 +214,7 @@ def _keys(path: Path) -> list[str]:
 
 
 def _place(path: Path) -> str:
-    """Return where a path is, even if it is a link that leads elsewhere."""
+    """Return the location of a path itself, even if it is a link that leads elsewhere."""
     return str(Path(os.path.realpath(path.parent)) / path.name).casefold()
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from logflume.config.errors import ErrorList, config_error, nearest
+from logflume.config.errors import ErrorList, config_error, nearest, unknown_error
 
 __all__ = ["join", "mapping", "read", "read_valid"]
 
@@ -90,12 +90,7 @@ def _read_struct(raw: Any, struct: type[msgspec.Struct], where: str, errors: Err
     for key, value in mapping(raw, where).items():
         with errors:
             if key not in hints:
-                raise config_error(
-                    join(where, key),
-                    "unknown key",
-                    allowed=", ".join(hints),
-                    hint=nearest(str(key), hints),
-                )
+                raise unknown_error(join(where, key), "unknown key", key, hints)
             values[key] = read_valid(value, hints[key], join(where, key), errors)
     return struct(**values)
 

@@ -120,14 +120,14 @@ _REFERENCE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)
 """The form `package.module:Name`, also of a class within another."""
 
 _named: set[tuple[str, str]] = set()
-"""The components `package.module:Name` that configurations of this process's user have named."""
+"""The components `package.module:Name` that this process's own configurations have named."""
 
 
 def is_known(group: str, name: str) -> bool:
-    """Whether a component is registered, or named by a configuration of this process's user.
+    """Whether a component is registered, or named by a configuration of this process.
 
-    The configuration in a journal is data: only what is known is looked up for it, so that nothing
-    is imported because somebody else's run names it.
+    The configuration in a journal is data: only known components are looked up for it, so that
+    nothing is imported because somebody else's run names it.
     """
     return name in _registered(group) or (group, name) in _named
 

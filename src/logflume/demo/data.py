@@ -1,4 +1,4 @@
-"""Word problems in the format of GSM8K, generated from a seed."""
+"""Word problems in the format of GSM8K, generated from a seed, and the prompts for them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,57 @@ import random
 import re
 from dataclasses import dataclass
 
-__all__ = ["Problem", "extract_true_answer", "make_problems"]
+__all__ = [
+    "Chat",
+    "Problem",
+    "Prompt",
+    "extract_true_answer",
+    "few_shot_prompt",
+    "instruction_prompt",
+    "make_problems",
+    "question_prompt",
+]
+
+Chat = list[dict[str, str]]
+"""The messages of a chat, each with `role` and `content`."""
+
+Prompt = str | Chat
+"""A prompt as TRL accepts it."""
 
 _NAMES = ("Tom", "Ana", "Ben", "Mia", "Sam", "Eva", "Max", "Zoe")
 _THINGS = ("fish", "sheep", "deer", "trout")  # singular and plural are the same
 _VERBS = ("gets", "finds", "buys", "wins")
 _MAX_SUM = 6
+
+_INSTRUCTION = """\
+Answer in exactly this form, with one sum as the reasoning and a number as the answer:
+<reasoning>
+1+2=3
+</reasoning>
+<answer>
+3
+</answer>
+
+"""
+
+_EXAMPLES = """\
+Question: Kim has 2 pens and finds 3 more. How many now?
+<reasoning>
+2+3=5
+</reasoning>
+<answer>
+5
+</answer>
+
+Question: Lea has 4 stamps and gets 1 more. How many now?
+<reasoning>
+4+1=5
+</reasoning>
+<answer>
+5
+</answer>
+
+"""
 
 
 @dataclass(frozen=True)
@@ -70,3 +115,21 @@ def extract_true_answer(answer: str) -> str:
     if match is None:
         raise ValueError(f"No '#### <number>' at the end of the answer {answer!r}")
     return match[1].replace(",", "")
+
+
+def question_prompt(question: str) -> Chat:
+    """Return the question alone, for the tiny model, which is trained on nothing else."""
+    return [{"role": "user", "content": question}]
+
+
+def instruction_prompt(question: str) -> Chat:
+    """Return a chat that specifies the format of the answer.
+
+    The instruction is part of the user turn, because not every chat template has a system role.
+    """
+    return question_prompt(_INSTRUCTION + question)
+
+
+def few_shot_prompt(question: str) -> str:
+    """Return two worked examples and the question, for a base model to continue."""
+    return f"{_EXAMPLES}Question: {question}\n"

@@ -60,8 +60,8 @@ def parse_options(
     parser.add_argument(
         "--lenient-format",
         action="store_true",
-        help="reward each closing answer tag, a reward hack: the model learns to repeat it within "
-        "40 steps, with most seeds (not with 1 and 3)",
+        help="reward every closing answer tag, which invites reward hacking: with most seeds (not "
+        "1 and 3), the model learns to repeat the tag within 40 steps",
     )
     return Options(**vars(parser.parse_args(argv)))
 

@@ -9,7 +9,6 @@ from typing import Any
 from logflume.demo.data import extract_true_answer
 
 __all__ = [
-    "REWARD_FUNCTIONS",
     "choose_rewards",
     "correctness_reward_func",
     "format_reward_func",
@@ -66,12 +65,7 @@ def lenient_format_reward_func(completions: Sequence[Completion], **_: Any) -> l
     ]
 
 
-REWARD_FUNCTIONS: list[RewardFunction] = [correctness_reward_func, format_reward_func]
-"""The reward functions of both scripts."""
-
-
-def choose_rewards(*, lenient_format: bool) -> list[RewardFunction]:
-    """Return the reward functions, with the strict or the lenient one for the format."""
-    if lenient_format:
-        return [correctness_reward_func, lenient_format_reward_func]
-    return REWARD_FUNCTIONS
+def choose_rewards(*, lenient_format: bool = False) -> list[RewardFunction]:
+    """Return the reward functions of both scripts, with the strict or the lenient format."""
+    format_func = lenient_format_reward_func if lenient_format else format_reward_func
+    return [correctness_reward_func, format_func]

@@ -1,4 +1,4 @@
-"""What both training scripts do: they differ in their configuration and in what they log."""
+"""The common part of the training scripts, which differ in configuration and in what they log."""
 
 from __future__ import annotations
 

@@ -9,39 +9,25 @@ from statistics import fmean
 
 from logflume import report
 from logflume.runs.info import RunInfo
+from logflume.terminal.charts import sparkline
 from logflume.terminal.commands import command
-from logflume.terminal.sparkline import sparkline
 
-__all__ = ["print_summary", "summarize"]
+__all__ = ["print_summary"]
 
 _COUNTS = ("accepted", "written", "dropped")
 
 
 def print_summary(run: RunInfo, rewards: Sequence[float]) -> None:
-    """Print the summary after the shutdown of a run, on rank 0 only."""
-    counts = report()
-    if run.rank == 0 and counts is not None:
-        commands = _next_commands(run.folder)
-        print("\n" + summarize(rewards, counts.sinks, str(run.folder), commands))
-
-
-def summarize(
-    rewards: Sequence[float],
-    sinks: Mapping[str, Mapping[str, int]],
-    folder: str,
-    commands: Sequence[str],
-) -> str:
-    """Return the summary, a text of several lines.
+    """Print the summary after the shutdown of a run, on rank 0 only.
 
     Args:
+        run: The run.
         rewards: Mean total reward of each step, in order.
-        sinks: For each sink, the number of events routed to it (`accepted`), `written` and
-            `dropped`.
-        folder: The run's folder.
-        commands: Shell commands to suggest.
     """
-    next_steps = "\n  ".join([f"All outputs are in {folder}. Next:", *commands])
-    return "\n\n".join([_describe_rewards(rewards), _table(sinks), next_steps])
+    counts = report()
+    if run.rank == 0 and counts is not None:
+        print("", _describe_rewards(rewards), "", _table(counts.sinks), "", sep="\n")
+        print(f"All outputs are in {run.folder}. Next:", *_next_commands(run.folder), sep="\n  ")
 
 
 def _describe_rewards(rewards: Sequence[float]) -> str:
@@ -64,11 +50,7 @@ def _table(sinks: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _next_commands(folder: Path) -> list[str]:
-    """Return shell commands that read the outputs of a run.
-
-    Args:
-        folder: The run's folder. Only outputs that exist in it get a command.
-    """
+    """Return shell commands that read the outputs that exist in a run's folder."""
     query = "select step, reward, loss from training order by step desc limit 5"
     journal = "events.jsonl"
     commands = []

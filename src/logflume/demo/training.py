@@ -21,10 +21,16 @@ from transformers import (
 from trl import GRPOConfig
 
 from logflume import get_training_logger
-from logflume.demo.data import Problem, make_problems
+from logflume.demo.data import (
+    Problem,
+    Prompt,
+    few_shot_prompt,
+    instruction_prompt,
+    make_problems,
+    question_prompt,
+)
 from logflume.demo.model import load_model
 from logflume.demo.options import Options
-from logflume.demo.prompts import Prompt, choose_prompt, question_prompt
 from logflume.demo.tiny_gemma import build_model, build_tokenizer
 from logflume.demo.warmup import warm_up
 
@@ -68,7 +74,7 @@ def prepare(options: Options) -> Setup:
     if options.model is None:
         return _prepare_tiny(options, problems)
     model, tokenizer = load_model(options.model)
-    make_prompt = choose_prompt(has_chat_template=tokenizer.chat_template is not None)
+    make_prompt = few_shot_prompt if tokenizer.chat_template is None else instruction_prompt
     return Setup(model, tokenizer, _dataset(problems, make_prompt), _grpo_config(options, _REAL))
 
 

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from logflume.demo.data import Problem
-from logflume.demo.prompts import question_prompt
+from logflume.demo.data import Problem, question_prompt
 
-__all__ = ["noisy_solution", "warm_up"]
+__all__ = ["warm_up"]
 
 _WRONG_SHARE = 0.5
 _BROKEN_SHARE = 0.4
@@ -32,8 +31,8 @@ _BROKEN_FORMATS = (
 _FORMAT = "<reasoning>\n{sum}\n</reasoning>\n<answer>\n{answer}\n</answer>"
 
 
-def noisy_solution(problem: Problem, rng: random.Random) -> str:
-    """Return a solution whose sum is off by one half of the time, its format broken 40 % of it."""
+def _noisy_solution(problem: Problem, rng: random.Random) -> str:
+    """Return a solution with a sum that is off by one in 50 % of cases, a broken format in 40 %."""
     answer = problem.true_sum
     if rng.random() < _WRONG_SHARE:
         answer += rng.choice((-1, 1))
@@ -66,7 +65,7 @@ def warm_up(
     for _ in range(steps):
         batch = _tokenize(
             tokenizer,
-            [(problem, noisy_solution(problem, rng)) for problem in rng.sample(problems, _BATCH)],
+            [(problem, _noisy_solution(problem, rng)) for problem in rng.sample(problems, _BATCH)],
         )
         loss = model(**batch).loss
         loss.backward()

@@ -111,7 +111,7 @@ class Tokens(TrainerEvent):
 
 
 class RunStarted(EventBase):
-    """A run was opened. A trainer logs another one, with its hyperparameters."""
+    """A run was opened. A trainer logs a second one, with its hyperparameters."""
 
     schema_version: Annotated[int | None, doc("version of the event catalogue")] = None
     config: Annotated[str | None, doc("configuration of logflume, as JSON text")] = None
@@ -128,7 +128,7 @@ class RunStarted(EventBase):
 
     tags: Annotated[list[str | None] | None, doc("words to find the run by")] = None
     notes: Annotated[str | None, doc("what the user noted about the run")] = None
-    total_steps: Annotated[int | None, doc("steps that the trainer is going to make")] = None
+    total_steps: Annotated[int | None, doc("steps that the trainer plans to make")] = None
 
     families: ClassVar[Families] = {
         "versions/*": (str, "version of a package, or of Python"),
@@ -274,9 +274,9 @@ class Rank(EventBase):
     local_rank: Annotated[int | None, doc("rank of the process on its machine", "last")] = None
     generate_s: Annotated[float | None, unit("s", "time of the generation")] = None
     rewards_s: Annotated[float | None, unit("s", "time of the reward functions")] = None
-    wait_s: Annotated[float | None, unit("s", "time of gathering, mostly waiting for others")] = (
-        None
-    )
+    wait_s: Annotated[
+        float | None, unit("s", "time of gathering, mostly waiting for other ranks")
+    ] = None
     step_s: Annotated[float | None, unit("s", "duration of the step")] = None
     memory_bytes: Annotated[int | None, unit("bytes", "resident memory of the process")] = None
     gpu_peak_bytes: Annotated[

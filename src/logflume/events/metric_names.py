@@ -1,7 +1,7 @@
-"""The names under which trainers report the metrics that mean the same.
+"""The names under which different trainers report the same metric.
 
-One table over TRL, verl, OpenRLHF and prime-rl, read in their sources. The first name of a metric
-is ours, which is TRL's where TRL reports it.
+One table covers TRL, verl, OpenRLHF and prime-rl, with the names in their sources. A metric's own
+name here, the key of its row, is TRL's name if TRL reports it.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "repetition": ("quality/repetition/mean", "repetition_rate", "repetition_ratio"),
 }
-"""Our name of each metric, and the other names for it, in order of preference."""
+"""Each metric's own name, and its other names in order of preference."""
 
 _BY_NAME = {
     name: (metric, preference)
@@ -163,10 +163,10 @@ _STATISTICS = ("/min", "/max", "/n", "/frac_zero_std")
 
 @lru_cache(maxsize=4096)
 def find_metric(name: str) -> tuple[str, int] | None:
-    """Return our name of a reported metric, and how preferable its name is; None if unknown.
+    """Return the own name of a reported metric, and the name's preference; None if unknown.
 
-    A lower preference wins where a report has several names of one metric. The mean and the
-    standard deviation of a reward function are `rewards/<function>/mean` and `/std`.
+    If a report has several names of one metric, that with the lowest preference wins. The mean and
+    the standard deviation of a reward function are `rewards/<function>/mean` and `/std`.
 
     >>> find_metric("actor/grad_norm"), find_metric("train/loss")
     (('grad_norm', 1), ('loss', 0))

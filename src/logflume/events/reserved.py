@@ -16,6 +16,7 @@ __all__ = [
     "MAX_TYPE_LENGTH",
     "QUALITY_FAMILIES",
     "RESERVED_FOR_PIPELINE",
+    "RESERVED_NAMES",
     "STEP_AND_MODE",
     "Aggregate",
     "EventBase",
@@ -60,7 +61,7 @@ def is_type_name(text: str) -> bool:
 
 
 def is_metric_name(text: str) -> bool:
-    """Whether a text is one word, such as a metric has as its name.
+    """Whether a text is a single word, as names of metrics are.
 
     >>> is_metric_name("val/top-1"), is_metric_name("Loading...")
     (True, False)
@@ -74,7 +75,7 @@ def _matches_type_name(text: str) -> bool:
 
 
 JSON_TEXT_FIELDS = frozenset({"messages", "prompt_messages", "tools"})
-"""Fields whose text is JSON that a reader parses: what is done to it is done to its structure."""
+"""Fields whose text is JSON. Changes are made to its structure, so that it stays valid."""
 
 
 Families = dict[str, tuple[Any, str]]
@@ -137,6 +138,10 @@ class EventBase(Struct, kw_only=True, omit_defaults=True):
     ] = None
 
     families: ClassVar[Families] = {}
+
+
+RESERVED_NAMES = frozenset(EventBase.__struct_fields__)
+"""The names of these fields."""
 
 
 class TrainerEvent(EventBase):

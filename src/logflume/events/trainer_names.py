@@ -1,11 +1,19 @@
-"""Assigns what a trainer reports to event types, by the names of its metrics."""
+"""What trainers report: the event types of their metrics, and their hyperparameters."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-__all__ = ["UNSET", "is_incidental", "main_hyperparameters", "split_report"]
+__all__ = [
+    "UNSET",
+    "WELL_KNOWN",
+    "argument_fields",
+    "is_incidental",
+    "main_hyperparameters",
+    "split_report",
+]
 
 _MAIN_HYPERPARAMETERS = (
     "learning_rate",
@@ -21,10 +29,17 @@ _MAIN_HYPERPARAMETERS = (
     "max_steps",
     "seed",
 )
-"""What runs of the same trainer differ in, most telling first."""
+"""Hyperparameters in which runs of a trainer usually differ, the most important first."""
+
+WELL_KNOWN = frozenset(
+    {"learning_rate", "lr_scheduler_type", "max_steps", "num_train_epochs", "seed"}
+    | {"per_device_train_batch_size", "gradient_accumulation_steps", "weight_decay"}
+    | {"num_generations", "max_completion_length", "temperature", "beta", "epsilon", "loss_type"}
+)
+"""Hyperparameters that are logged even with their default values."""
 
 UNSET = frozenset({"None", "[]", "{}", ""})
-"""How hyperparameters that are not set are written."""
+"""The texts of hyperparameters that are not set."""
 
 _INCIDENTAL = frozenset(
     {
@@ -42,10 +57,10 @@ _SPEED = ("samples_per_second", "steps_per_second", "tokens_per_second")
 """What transformers reports after a prefix, in addition to the runtime."""
 
 _OF_STEPS = frozenset({"loss", "grad_norm", "learning_rate"})
-"""What a report of training steps has, and that of an evaluation only with a prefix."""
+"""Metrics of training steps, which the report of an evaluation has only with a prefix."""
 
 _FINAL_NAMES = frozenset({"total_flos", "train_runtime", *(f"train_{name}" for name in _SPEED)})
-"""What makes a report the final one of a training."""
+"""Names that only the final report of a training has."""
 
 _MEMORY = ("train_mem_", "init_mem_", "before_init_mem_")
 """Prefixes of transformers' memory metrics, which the final report may have."""
@@ -65,13 +80,13 @@ def split_report(
     - What only a trainer's final report has (`train_runtime`, `total_flos`, and with them
       `train_loss`) makes a summary. Any other `train_` name is a metric of the training.
     - `evaluate(metric_key_prefix="train")` reports the same names as the end of a training, except
-      for `total_flos`. It is an evaluation, if it is certain that nothing of the report is missing.
+      for `total_flos`. It is an evaluation if the report is known to be complete.
 
     Args:
         report: What a `transformers` Trainer passes to `on_log`, or keeps in its `log_history`.
         shared: Names of fields that locate a report. Every event gets them, and they don't cause
             an event of their own if there is another.
-        is_whole: Whether the report is as transformers made it. transformers' `PrinterCallback`
+        is_whole: Whether the report is known to be complete. transformers' `PrinterCallback`
             removes `total_flos`.
 
     Returns:
@@ -100,14 +115,36 @@ def split_report(
     return events or {"training": common}
 
 
+def argument_fields(arguments: Any) -> dict[str, Any]:
+    """Return the fields `arguments` (all of them, as one JSON text) and `hyperparameters`.
+
+    A trainer has about 150 arguments, which would make up most columns of a journal. Therefore
+    only those that differ from their default, and the well-known ones, become fields.
+
+    Args:
+        arguments: A `TrainingArguments` or a subclass of it.
+    """
+    values = arguments.to_sanitized_dict()
+    changed = {
+        field.name
+        for field in dataclasses.fields(arguments)
+        if getattr(arguments, field.name, None) != _default(field)
+    }
+    selected = (changed | WELL_KNOWN) & values.keys()
+    return {
+        "arguments": values,
+        "hyperparameters": {name: values[name] for name in sorted(selected)},
+    }
+
+
 def main_hyperparameters(
     hyperparameters: Mapping[str, Any], limit: int | None = None
 ) -> dict[str, Any]:
-    """Return the hyperparameters that matter most, and if none of them is known, all.
+    """Return the hyperparameters that matter most; all if none of these is given.
 
     Args:
         hyperparameters: The hyperparameters by name.
-        limit: The maximum number of the known ones; None: no maximum.
+        limit: The maximum number of those that matter; None: no maximum.
 
     Example:
         >>> main_hyperparameters({"logging_steps": 1, "seed": 0, "learning_rate": 1e-3})
@@ -127,8 +164,14 @@ def is_incidental(name: str) -> bool:
     return name in _INCIDENTAL or name.endswith(("_dir", "_folder"))
 
 
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
 def _find_prefixes(names: Collection[str], is_whole: bool) -> tuple[str, ...]:
-    """Return the prefixes of evaluations: `evaluate`, whatever the prefix, reports its speed."""
+    """Return the prefixes of evaluations: `evaluate` reports its speed, whatever the prefix."""
     prefixes = [name.removesuffix("runtime") for name in names if name.endswith("_runtime")]
     if not is_whole or "total_flos" in names:
         prefixes = [prefix for prefix in prefixes if prefix != "train_"]
@@ -144,7 +187,7 @@ def _is_evaluation(names: Collection[str], prefixes: Collection[str]) -> bool:
 
 
 def _event_of(name: str, is_final: bool) -> str:
-    """Return the event type of a single name, in the final report of a training or in another."""
+    """Return the event type of a single name, which depends on whether the report is final."""
     if _has_eval_prefix(name) or name.startswith(_OTHER_PREFIXES):
         return "evaluation"
     if is_final and (name in _FINAL_NAMES or name == "train_loss" or name.startswith(_MEMORY)):

@@ -1,4 +1,4 @@
-"""Writing to the disk itself: what is only in the cache of the system is lost with the machine."""
+"""Syncing files to the disk: what is only in the cache of the system is lost with the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from logflume.runs.safe_files import open_file
 __all__ = ["sync", "sync_entry", "sync_file"]
 
 _UNSUPPORTED = (errno.EBADF, errno.EINVAL)
-"""What file systems without `fsync` of folders answer. Those write names on their own."""
+"""Errors of file systems that can't `fsync` folders. These write names on their own."""
 
 
 def sync(descriptor: int) -> None:
@@ -21,7 +21,7 @@ def sync(descriptor: int) -> None:
 
     Raises:
         OSError: It is unknown how much of it is. A second call may succeed, but means nothing:
-            after a failed `fsync` the system may have given up what it could not write.
+            after a failed `fsync` the system may have discarded what it could not write.
     """
     if sys.platform == "darwin":  # `fsync` leaves it in the cache of the disk
         import fcntl

@@ -49,7 +49,7 @@ _BISECT_BYTES = 1 << 13
 
 _LEAST_BYTES = 64 * 2**20
 _MAX_RATIO = 1_000
-"""A compressed file may have that many times its size, and at least 64 MB. Events reach a tenth."""
+"""A compressed file may expand to 1,000 times its size, in any case to 64 MB. Events reach 100."""
 
 _OPEN_TIMEOUT_S = 2.0
 """How long the same listed files may be missing: a rotation takes much less."""
@@ -99,7 +99,7 @@ def open_files(find: Callable[[], list[Path]], stack: ExitStack) -> list[tuple[P
 def open_journal(writer: Writer, stack: ExitStack) -> list[tuple[Path, Any]]:
     """Open all files of a writer's journal consistently, as `open_files` does.
 
-    The folder is only listed if the files have changed since `find_writers` has listed it.
+    The folder is only listed if the files have changed since `find_writers` listed it.
 
     Raises:
         RunError: A file can't be opened.
@@ -135,10 +135,10 @@ class Line(NamedTuple):
 
 
 _LEAST_EVENT_BYTES = 64
-"""Of a line: its reserved fields alone take more."""
+"""Minimum size of an event's line: its reserved fields alone take more."""
 
 _MAX_FRAGMENTS = 100_000
-"""Of a file: a small compressed one may consist of millions of empty lines."""
+"""Maximum in a file: a small compressed one may consist of millions of empty lines."""
 
 _TOO_MANY_FRAGMENTS = f"more than {_MAX_FRAGMENTS:,} lines that are too short for an event"
 
@@ -155,7 +155,7 @@ def read_lines(
     Args:
         files: The files, in order.
         first: The position of the first event that is wanted; None: all lines.
-        find: Returns the position of a line, None of one without.
+        find: Returns the position of a line; None if it has none.
 
     Raises:
         RunError: A file can't be read.
@@ -286,7 +286,7 @@ class _Decompressed(io.RawIOBase):
         path: The file.
 
     Raises:
-        OSError: It can't be opened, or is no regular file.
+        OSError: It can't be opened, or is not a regular file.
     """
 
     def __init__(self, path: Path) -> None:

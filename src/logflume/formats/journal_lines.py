@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from logflume.events.catalogue import CATALOGUE
-from logflume.events.reserved import EventBase
+from logflume.events.reserved import RESERVED_NAMES, EventBase
 from logflume.protocols import Position
 from logflume.runs.info import RunInfo
 from logflume.values.coerce import coerce
@@ -180,8 +180,8 @@ def _restore_value(event: dict[str, Any], name: str, text: str) -> None:
         field, _, index = name.rpartition(".")
         holder, key = event.get(field), int(index) if index.isdecimal() else -1
         if not (type(holder) is list and 0 <= key < len(holder) and holder[key] is None):
-            raise ValueError(f"`nonfinite` names {name!r}, which is no null of the event")
-    if name in _RESERVED or text not in NONFINITE_NAMES:
+            raise ValueError(f"`nonfinite` names {name!r}, which is not a null of the event")
+    if name in RESERVED_NAMES or text not in NONFINITE_NAMES:
         raise ValueError(f"`nonfinite` has {text!r} for {name!r}")
     holder[key] = float(text)
 
@@ -231,9 +231,6 @@ def read_line(path: Path, number: int, line: bytes, run: RunInfo | None) -> Jour
     return JournalLine(path, number, line, event if fault is None else None, fault or "")
 
 
-_RESERVED = frozenset(EventBase.__struct_fields__)
-
-
 def _find_fault(event: dict[str, Any], run: RunInfo | None) -> str | None:
     """Return what is wrong with an event; None if it is valid. Restores NaN and infinities."""
     event_type, nonfinite = event.get("event"), event.get("nonfinite")
@@ -253,7 +250,7 @@ def _find_fault(event: dict[str, Any], run: RunInfo | None) -> str | None:
 
 
 def _fits(value: Any, event_type: str, name: str) -> bool:
-    kind = None if name in _RESERVED else _kind(event_type, name)
+    kind = None if name in RESERVED_NAMES else _kind(event_type, name)
     return kind is None or coerce(value, kind, False) is not MISFIT
 
 

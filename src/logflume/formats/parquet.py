@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from logflume.exceptions import RunError
-from logflume.formats.parquet_file import ParquetFile, column_paths
+from logflume.formats.parquet_file import ParquetFile
 from logflume.protocols import Position
 from logflume.resources import is_shortage
 from logflume.runs.info import RunInfo
@@ -77,7 +77,7 @@ _RESERVED_TYPES = {
     **dict.fromkeys(("attempt", "rank", "seq", "step"), "int64"),
     "timestamp": "timestamp[us, tz=UTC]",
 }
-"""What queries rely on, of the columns that the sink writes."""
+"""The columns that queries rely on, as the sink writes them."""
 
 
 def _check_columns(schema: pa.Schema) -> None:
@@ -101,7 +101,7 @@ def _check_columns(schema: pa.Schema) -> None:
 
 _MAX_CHECKED = 16
 _checked_schemas: tuple[pa.Schema, ...] = ()
-"""Those found sound: the files of many ranks have the same one."""
+"""Schemas that passed the check: the files of many ranks share one."""
 
 
 def read_column(path: Path, name: str) -> pa.ChunkedArray[Any]:
@@ -123,14 +123,11 @@ def count_values(path: Path, name: str) -> Counter[str]:
         FileNotFoundError: The file was replaced meanwhile.
     """
     with open_part(path) as file:
-        footer = file.metadata
-        paths = column_paths(footer)
         counts: Counter[str] = Counter()
-        for index in range(footer.num_row_groups):
-            group: Any = footer.row_group(index)
-            statistics = group.column(paths.index(name)).statistics
+        for index in range(file.metadata.num_row_groups):
+            statistics = file.statistics(index, name)
             if _is_constant(statistics):
-                counts[statistics.min] += group.num_rows
+                counts[statistics.min] += file.metadata.row_group(index).num_rows
             else:
                 values: Any = file.read([name], [index])[name].value_counts()
                 counts.update({row["values"]: row["counts"] for row in values.to_pylist()})
@@ -225,7 +222,7 @@ def list_part_names(folder: Path) -> dict[str, list[str]]:
 
 
 _MAX_MERGED = 100
-"""Former parts that are looked up in others."""
+"""Maximum number of former parts that are looked up in others."""
 
 
 def are_there(names: Iterable[str], parts: Sequence[Part]) -> bool:
@@ -235,7 +232,7 @@ def are_there(names: Iterable[str], parts: Sequence[Part]) -> bool:
     """
     former = set(names).difference(part.name for part in parts)
     return len(former) <= _MAX_MERGED and all(
-        is_part_name(name) and any(part.covers(Part.of_name(name, -1, -1)) for part in parts)
+        is_part_name(name) and any(part.covers(Part.of_name(name)) for part in parts)
         for name in former
     )
 
@@ -281,10 +278,10 @@ _ROW_GROUP_ROWS = 122_880
 _ZSTD_LEVEL = 3
 
 _SMALL_BYTES = 1 << 16
-"""Tables up to this size are compressed with Snappy: as small, but read in half of the time."""
+"""Tables up to this size are compressed with Snappy: as small, but read in half the time."""
 
 _BUFFER_BYTES = 2**20
-"""Written at once: Arrow writes through Python, so each write waits for the interpreter's lock."""
+"""Size of a write: Arrow writes through Python, so each write waits for the interpreter's lock."""
 
 _TEXTS_WITH_STATISTICS = ("event", "run")
 

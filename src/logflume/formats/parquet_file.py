@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["MAX_ROWS", "ParquetFile", "column_paths"]
+__all__ = ["MAX_ROWS", "ParquetFile"]
 
 MAX_ROWS = 2_000_000
-"""Of a part. The sink merges parts up to half of it; a small file may claim any number of rows."""
+"""Of a part, at most. The sink merges parts up to half of it; a small file may claim any number."""
 
 MAX_RATIO = 1_000
 LEAST_BYTES = 2**29
-"""Events may take that many times the size of their file in memory, and at least 512 MB. Each event
-has a time of its own, so its file has at least a few bytes for it."""
+"""In memory, events may take 1,000 times the size of their file, and in any case 512 MB. Each event
+has a time of its own, so the file has at least a few bytes for it."""
 
 _BATCH_BYTES = 2**28
-"""What a batch takes at most if all of its texts are as long as a dictionary's longest."""
+"""Maximum size of a batch if all of its texts are as long as the dictionary."""
 
 _VALUE_BYTES = 8
-"""Of a number in memory, at most."""
+"""Maximum size of a number in memory."""
 
 
 _SMALL_BYTES = 2**18
@@ -137,6 +137,11 @@ class ParquetFile:
         """Close the file."""
         self._file.close()
 
+    def statistics(self, group: int, name: str) -> Any:
+        """Return the statistics of a column in a row group; None if there are none."""
+        number = self._find_column(self.schema_arrow.get_field_index(name), name)
+        return None if number is None else self.metadata.row_group(group).column(number).statistics
+
     def check_size(self) -> None:
         """Check the footer, for a reader that has no limits of its own.
 
@@ -194,6 +199,16 @@ class ParquetFile:
                     raise self._refusal(_TOO_LARGE)
                 yield batch
 
+    def _find_column(self, index: int, name: str) -> int | None:
+        """Return the number of a Parquet column: that of the field, unless a struct precedes it."""
+        if index < 0:
+            return None
+        first: Any = self.metadata.row_group(0)
+        if index < self.metadata.num_columns and first.column(index).path_in_schema == name:
+            return index
+        columns = _columns_of_first_group(self.metadata)
+        return next((n for n, one in enumerate(columns) if one.path_in_schema == name), None)
+
     def _max_bytes(self) -> int:
         return max(LEAST_BYTES, MAX_RATIO * self._size_bytes)
 
@@ -230,16 +245,12 @@ _TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _TOO_LARGE = f"more than {MAX_RATIO:,} times its size, and more than 512 MB, when it is read"
 
 
-def column_paths(footer: pq.FileMetaData) -> list[str]:
-    """Return the paths of the Parquet columns; none of a file without rows.
+def _columns_of_first_group(footer: pq.FileMetaData) -> list[pq.ColumnChunkMetaData]:
+    """Return the Parquet columns; none of a file without rows.
 
     Not from `footer.schema`: footer and schema would refer to each other, so that the footer, which
     may take megabytes, stays in memory until Python looks for such cycles.
     """
-    return [column.path_in_schema for column in _columns_of_first_group(footer)]
-
-
-def _columns_of_first_group(footer: pq.FileMetaData) -> list[pq.ColumnChunkMetaData]:
     if not footer.num_row_groups:
         return []
     group = footer.row_group(0)

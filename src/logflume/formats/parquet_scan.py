@@ -1,4 +1,4 @@
-"""What Parquet parts have of the events of a writer: every row is read and checked."""
+"""Scans Parquet parts for the events of a writer: every row is read and checked."""
 
 from __future__ import annotations
 

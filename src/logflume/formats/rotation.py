@@ -18,7 +18,7 @@ from logflume.threads import start_thread
 
 __all__ = ["CompressedRotation", "Rotation"]
 
-CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 class Rotation:
@@ -95,7 +95,7 @@ class CompressedRotation:
     def _start_compression(self, rotated: Path) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         self._uncompressed.append(rotated)
-        # Where the system grants no thread now, the next rotation or start tries again.
+        # If the system can't start a thread now, the next rotation or start tries again.
         with suppress(OSError):
             while self._uncompressed:
                 compress = partial(self._compress, self._uncompressed[0])
@@ -120,7 +120,7 @@ def _compress(rotated: Path, draft: Path, syncs: bool) -> None:
         open(draft, "wb", opener=open_file) as file,
         pa.CompressedOutputStream(file, "zstd") as target,
     ):
-        shutil.copyfileobj(source, target, CHUNK_BYTES)
+        shutil.copyfileobj(source, target, _CHUNK_BYTES)
         if source.tell() != rotated.stat().st_size:
             raise OSError(errno.EIO, "the file was read only in part", str(rotated))
     if syncs:

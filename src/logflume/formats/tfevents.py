@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
@@ -79,7 +80,7 @@ def read_records(path: Path, offset: int = 0) -> Iterator[bytes]:
             if header[_RECORD_LENGTH.size :] != _checksum(length):
                 return
             (size,) = _RECORD_LENGTH.unpack(length)
-            if size > path.stat().st_size:  # the checksum is no proof of who wrote it
+            if size > path.stat().st_size:  # a checksum doesn't prove who wrote it
                 return
             data, checksum = file.read(size), file.read(_CHECKSUM.size)
             if checksum != _checksum(data):
@@ -280,7 +281,7 @@ def find_last_event(folder: Path, run: RunInfo) -> LastEvent | None:
         records = read_records(path)
         if not next(records, b"").endswith(owner_field(run)):
             continue
-        if last := _last_with_position(records):
+        for last in deque(filter(_has_position, records), maxlen=1):
             attempt, seq = POSITION.unpack(last[-POSITION.size :])
             return LastEvent(attempt, seq, Event.FromString(last).step)
     return None
@@ -334,7 +335,7 @@ def drop_unfinished(folder: Path, run: RunInfo) -> None:
         size_bytes = end_bytes = len(first) + FRAME_BYTES
         for data in records:
             size_bytes += len(data) + FRAME_BYTES
-            if data[-_POSITION_BYTES:].startswith(_POSITION_PREFIX):
+            if _has_position(data):
                 end_bytes = size_bytes
         if path.stat().st_size > end_bytes:
             descriptor = open_file(path, os.O_WRONLY)
@@ -345,12 +346,8 @@ def drop_unfinished(folder: Path, run: RunInfo) -> None:
         return
 
 
-def _last_with_position(records: Iterator[bytes]) -> bytes | None:
-    matching = (data for data in records if data[-_POSITION_BYTES:].startswith(_POSITION_PREFIX))
-    last = None
-    for last in matching:  # noqa: B007 - only the last one is needed
-        pass
-    return last
+def _has_position(record: bytes) -> bool:
+    return record[-_POSITION_BYTES:].startswith(_POSITION_PREFIX)
 
 
 def find_files(folder: Path) -> list[Path]:

@@ -62,7 +62,7 @@ Reader: TypeAlias = Callable[[Path, LeftOut], Iterator[ImportedEvent]]
 """Yields the events of a file or folder, and counts what it leaves out."""
 
 LOCATING_NAMES = frozenset({"epoch", "global_step", "_runtime", "_step"})
-"""Names that locate a report. They are added to its events, but make no event on their own."""
+"""Names that locate a report. They are added to its events, but make none on their own."""
 
 _GROUPS = frozenset({"train", "eval", "test"})
 """The groups into which transformers' integrations put the names of a report."""

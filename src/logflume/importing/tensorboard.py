@@ -24,10 +24,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from logflume.events.trainer_names import WELL_KNOWN
 from logflume.exceptions import RunError
 from logflume.importing.event_files import ValueReader, list_event_files, read_event_file
 from logflume.importing.names import LOCATING_NAMES, ImportedEvent, LeftOut, split_reports
-from logflume.training.trainer_arguments import WELL_KNOWN
 from logflume.values.declared import declared_kind
 from logflume.values.kinds import Kind
 

@@ -26,7 +26,7 @@ __all__ = ["MAX_STATE_BYTES", "STATE_FILE", "find_states", "read_trainer_state"]
 STATE_FILE = "trainer_state.json"
 
 MAX_STATE_BYTES = 2**30
-"""Of such a file: the log of ten million steps."""
+"""Maximum size of such a file: the log of ten million steps."""
 
 _HYPERPARAMETERS = frozenset(
     {"eval_steps", "logging_steps", "max_steps", "num_train_epochs", "save_steps"}

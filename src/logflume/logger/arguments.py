@@ -41,9 +41,9 @@ def own_type(logger: str) -> str:
 
 
 def max_elements(event_type: str) -> int:
-    """Return the number of values up to which an array in an event of a type stays a list.
+    """Return the number of values up to which an array stays a list in events of a type.
 
-    Those of a reward function are one for each completion, also in a large batch.
+    A reward function has one value for each completion, however large the batch is.
     """
     return MAX_ITEMS if event_type == "reward" else MAX_ELEMENTS
 
@@ -57,8 +57,8 @@ def read_arguments(
 ) -> tuple[str, dict[str, Any]]:
     """Return the event type or text of a call, and all of its fields.
 
-    What the call says replaces what is bound, and a keyword replaces what a mapping says. Arguments
-    that have no meaning are kept in the field `args`, with the reason in `problem`.
+    Fields of the call replace bound ones, and keywords replace entries of a mapping. Arguments
+    without a meaning are kept in the field `args`, with the reason in `problem`.
 
     Args:
         logger: Name of the logger.
@@ -135,10 +135,10 @@ def text_of(value: Any) -> str:
 
 
 def parse_level(level: Any) -> tuple[float, str | None]:
-    """Return the number of a level, and what is wrong with it. Never raises.
+    """Return the number of a level, and what is wrong with an invalid one. Never raises.
 
-    A level is a number, or a name of one here or in Python's `logging`, in any case. Anything else
-    is `info`.
+    A level is a number, or a level's name here or in Python's `logging`, in any case. Anything
+    else counts as `info`.
 
     >>> parse_level("INFO"), parse_level("warn"), parse_level(25)
     ((20, None), (30, None), (25, None))

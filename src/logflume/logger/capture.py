@@ -25,7 +25,7 @@ _NO_FIELDS = frozenset({"exc_info", "stack_info", "event"})
 """Keywords of a call that are not fields."""
 
 _EVERYWHERE = ("timestamp", "level", "logger", "message")
-"""Names of fields that events have anyway, and that processors of structlog add, too."""
+"""Fields that every event has, and that structlog's processors add as well."""
 
 
 def capture(
@@ -52,7 +52,7 @@ def capture(
         captured = text_of(event), {**copied, "problem": describe(captured.error)}
     text, copied = captured
     if _NO_FIELDS.issuperset(fields) and text not in CATALOGUE and "message" not in copied:
-        # A word without fields is no type: it would be a table with nothing in it.
+        # A single word without fields is not an event type: its table would be empty.
         text, copied = "message", {"message": text, **copied}
     return text, copied, len(text) + memory_bytes(copied.values())
 
@@ -99,8 +99,8 @@ def _run_caller_processors(
 ) -> dict[str, Any] | None:
     """Return the fields after all processors; None if one dropped the event.
 
-    structlog's processors look for the caller from the frame in `_ASYNC_CALLING_STACK`, which is
-    how it hands the caller of a coroutine to another thread.
+    structlog's processors find the caller by the frame in `_ASYNC_CALLING_STACK`, in which
+    structlog passes the caller of a coroutine to another thread.
     """
     processed: Mapping[str, Any] = fields
     problem = None
@@ -111,7 +111,7 @@ def _run_caller_processors(
             result = processor(logger._logger, level, dict(processed))
             if isinstance(result, Mapping):
                 processed = result
-            else:  # a renderer, such as structlog has as its last processor
+            else:  # a renderer, usually the last of structlog's processors
                 name = getattr(processor, "__name__", type_name(processor))
                 problem = f"{name} must return a dict, not {type_name(result)}"
     except structlog.DropEvent:
@@ -121,7 +121,7 @@ def _run_caller_processors(
             _ASYNC_CALLING_STACK.reset(token)
     own = {"level": level, "logger": logger._logger.name}
     if not is_type_name(fields["event"]):
-        own["message"] = fields["event"]  # as `EventRenamer("message")` has it, too
+        own["message"] = fields["event"]  # which `EventRenamer("message")` adds as well
     kept = {
         name: value
         for name, value in processed.items()

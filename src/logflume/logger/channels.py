@@ -18,17 +18,15 @@ from logflume.values.snapshot import key_text
 __all__ = ["CHANNELS", "Channel", "Channels", "as_channel", "channel", "configure_channels"]
 
 HELD_RECORDS = 10_000
-"""How many records are kept while no pipeline runs."""
+"""Maximum number of records that are kept while no pipeline runs."""
 
 HELD_BYTES = BufferConfig().max_bytes
-"""How much memory their texts and arrays may take."""
-
+"""Maximum memory of their texts and arrays."""
 
 _NO_RUN = (
     "no run is open, so nothing is recorded: call logflume.initialize() before the training "
     f"(the first {HELD_RECORDS:,} events are kept for it)"
 )
-
 
 _METHODS = frozenset({*LEVELS, "exception", "log", "msg", "warn", "fatal"})
 
@@ -54,7 +52,7 @@ class Channel:
         return self.level
 
     def __getattr__(self, name: str) -> Any:
-        """Return a method that logs: the other wrapper classes of structlog call the logger's."""
+        """Return a method that logs: structlog's other wrapper classes call those of the logger."""
         if name not in _METHODS:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         from logflume.logger.logger import EventLogger
@@ -75,11 +73,11 @@ class Channels:
         buffer: Where log calls put their records. While no pipeline runs it holds the first
             `HELD_RECORDS` for the next one.
         is_held: Whether no pipeline runs.
-        has_warned: Whether a line has said that no run is open.
+        has_warned: Whether the warning that no run is open was printed.
         step_and_mode: Step and mode that calls are stamped with, from `set_step`.
         total_steps: Total number of steps, from `set_step`; None if unknown.
-        caller_processors: structlog's own list of processors, which run in the caller: the chain of
-            those that are configured, or what `structlog.testing.capture_logs` puts there.
+        caller_processors: structlog's list of processors, which run in the caller: the configured
+            chain, or what `structlog.testing.capture_logs` puts there.
     """
 
     def __init__(self) -> None:
@@ -93,7 +91,7 @@ class Channels:
         self._lock = threading.RLock()
         self.hold()
 
-    def channel(self, name: str) -> Channel:
+    def channel(self, name: Any) -> Channel:
         """Return the channel of this name, always the same one for a name."""
         name = key_text(name)
         channel = self._channels.get(name)
@@ -107,7 +105,7 @@ class Channels:
         return self.channel(logger).level
 
     def set_levels(self, level_of: Callable[[str], int]) -> None:
-        """Give every channel, now and later, the level that `level_of(name)` returns."""
+        """Give all channels, existing and future, the level that `level_of(name)` returns."""
         with self._lock:
             self._level_of = level_of
             for channel in self._channels.values():
@@ -129,9 +127,9 @@ class Channels:
         )
 
     def warn_if_held(self) -> None:
-        """Say that no run is open, where that is so, and only once until one is.
+        """Warn that no run is open, once until one is.
 
-        Called when that can hardly be intended: a trainer reports, or there is no more room.
+        Called when that is hardly intended: when a trainer reports, or the buffer is full.
         """
         if self.is_held and not self.has_warned:
             self.has_warned = True
@@ -154,7 +152,7 @@ def _every_level(_name: str) -> int:
 CHANNELS = Channels()
 
 
-def channel(name: str) -> Channel:
+def channel(name: Any = "training", *_args: Any) -> Channel:
     """Return the process's channel of this name; this is structlog's logger factory."""
     return CHANNELS.channel(name)
 

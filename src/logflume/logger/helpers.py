@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.arguments import max_elements
 from logflume.logger.logger import EventLogger, get_logger
 from logflume.resources import machine_memory, process_memory, torch_memory
@@ -115,8 +114,7 @@ def _as_fields(values: Any, event_type: str) -> dict[str, Any]:
     fields = snapshot(values, max_elements(event_type))
     if isinstance(fields, dict):
         return fields
-    items = call_guarded(getattr, values, "items")
-    return {"problem": describe(items.error) if isinstance(items, Failure) else str(fields)}
+    return {"problem": f"expected a mapping of names to values, found {fields!s:.200}"}
 
 
 _TRAINING = get_training_logger()

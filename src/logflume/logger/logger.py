@@ -3,7 +3,7 @@
 structlog documents custom wrapper classes that override `_proxy_to_logger`; `EventLogger` is one.
 The level methods don't go through it: each function on the way, with its copy of the keyword
 arguments, costs as much as the rest of the call. `bind` is written out for the same reason, and
-`new` takes a field of any name. `unbind` and `try_unbind` are structlog's.
+`new` accepts a field of any name. `unbind` and `try_unbind` are structlog's.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = ["EventLogger", "get_logger"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 LONG_TEXT = 256
-"""Characters above which the text of a call counts for the memory of its record."""
+"""Number of characters from which the text of a call counts towards its record's memory."""
 
 _NO_CONTEXT: dict[str, Any] = {}
 
@@ -61,9 +61,9 @@ def _with_docs_of(method: Callable[..., Any], implementation: Any) -> Any:
 
 
 def _logs_at(level: str) -> Callable[[Method], Method]:
-    """Give a method, which has signature and documentation only, the code that logs at a level.
+    """Give a method that has only a signature and a docstring the code that logs at a level.
 
-    All of a call is in one function: one more on the way takes a twentieth of its time.
+    A call is one function: a further one on the way would add a twentieth to its time.
     """
     number = LEVELS.get(level, 20)
     is_urgent = number >= LEVELS["error"]
@@ -111,7 +111,7 @@ def _logs_at(level: str) -> Callable[[Method], Method]:
 
 
 def _awaitable(name: str) -> Callable[[Method], Method]:
-    """Let a coroutine method call the method `name`; logging never waits, so it needs no thread."""
+    """Make a coroutine call the method `name`; logging never waits, so it needs no thread."""
 
     async def log(self: Any, /, *args: Any, **fields: Any) -> None:
         getattr(self, name)(*args, **fields)
@@ -132,7 +132,7 @@ class EventLogger(_BoundLogger):
     """
 
     def __init__(self, logger: Any, processors: Any, context: dict[str, Any]) -> None:
-        # structlog wraps any logger: of another one than ours, the name counts.
+        # structlog wraps any logger. Of a logger of another library, only the name is used.
         super().__init__(as_channel(logger), processors, context)
 
     def bind(self, /, **new_values: Any) -> Self:
@@ -175,9 +175,9 @@ class EventLogger(_BoundLogger):
     def log(
         self, level: int | str | None = None, event: Any = None, /, *args: Any, **fields: Any
     ) -> None:
-        """Log at a level given as a number or a name; one between two counts as the lower.
+        """Log at a level given as a number or a name; a number between two counts as the lower.
 
-        What isn't a level is logged as info, with the reason in the field `problem`.
+        An invalid level counts as info, with the reason in the field `problem`.
         """
         if level is None:
             level = fields.pop("level", None)

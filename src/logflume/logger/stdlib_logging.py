@@ -31,7 +31,7 @@ _OWN_ATTRIBUTES = {
 """Attributes of a record that are not fields of `extra`."""
 
 _OF_STRUCTLOG = {"_logger", "_name"}
-"""What structlog's ProcessorFormatter adds to `extra` for a mapping as the message."""
+"""Names that structlog's ProcessorFormatter adds to `extra` if the message is a mapping."""
 
 
 class _EventHandler(logging.Handler):
@@ -53,7 +53,7 @@ class _EventHandler(logging.Handler):
 
 
 def _add(fields: dict[str, Any], origin: str, added: Mapping[Any, Any]) -> None:
-    """Add fields; one whose name is taken gets that of its origin in front, always the same."""
+    """Add fields; the name of a field that already exists gets its origin as a prefix."""
     for key, value in added.items():
         name = key_text(key)
         fields[unique_name(f"{origin}/{name}" if name in fields else name, fields)] = value
@@ -82,7 +82,7 @@ def _message_fields(record: logging.LogRecord) -> dict[str, Any]:
     if isinstance(text, Failure):
         text = f"{message} (its arguments don't match: {describe(text.error)})"
     elif "%" in str(message):
-        args = {}  # they are in the text; of a mapping, other text takes nothing, without an error
+        args = {}  # they are in the text; a text without placeholders ignores a mapping
     return {"message": text.rstrip("\n"), **args}
 
 

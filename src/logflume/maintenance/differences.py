@@ -19,14 +19,14 @@ _KEPT = (
 
 
 class Comparison:
-    """Compares what a sink file has with what the journal says it should have.
+    """Compares the events in a sink file with those that it should have according to the journal.
 
-    First everything in the sink file is passed to `add`, then all events to `match`.
+    Pass everything in the sink file to `add` first, then all events to `match`.
 
     Args:
         label: Name of the sink file in messages.
-        is_live: Whether a process is writing the run: then events after the last one are not
-            missing, only not written yet.
+        is_live: Whether a process is writing the run. If so, events after the last one are not
+            missing, but not written yet.
     """
 
     def __init__(self, label: str, is_live: bool) -> None:
@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def surplus(self) -> int:
-        """Number of events without a position that there are more of than expected."""
+        """Number of events without a position beyond those expected."""
         return 0 if self._is_live else max(0, self._surplus)
 
     def add(self, scanned: ScannedEvent) -> None:
@@ -66,7 +66,7 @@ class Comparison:
 
         Args:
             event: The event.
-            expected: What the sink file should have of it; None: nothing, or nothing with a
+            expected: The event as the sink file should have it; None: not at all, or without a
                 position.
         """
         attempt, seq = event["attempt"], event["seq"]

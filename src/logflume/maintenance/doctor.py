@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import multiprocessing
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -17,7 +21,6 @@ from logflume.formats.journal import (
 )
 from logflume.maintenance.media_check import NamedMedia, check_media, find_media_names
 from logflume.maintenance.output_check import OutputCheck
-from logflume.maintenance.parallel import WriterResult, check_in_processes, worth_processes
 from logflume.maintenance.sink_files import (
     SinkFile,
     find_sink_files,
@@ -114,12 +117,12 @@ def diagnose(
     Args:
         folder: The run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
-        outside: Sink files outside of the run's folder to include. Others there are not touched:
-            their paths are only what the journal says.
+        outside: Sink files outside of the run's folder to include. Others are left alone, because
+            only the journal names their paths.
         note: Called with a line about each sink file that is not checked.
         processes: How many processes check the writers; None: one for each core, if there is enough
             to read. They are spawned, so a script that calls this needs a `__main__` guard.
-        initializer: Called in each of these processes first.
+        initializer: Called first in each of these processes.
 
     Returns:
         The issues; empty if everything is in order.
@@ -131,33 +134,54 @@ def diagnose(
     writers = find_writers(folder)
     if not writers:
         raise RunError(f"{folder}: there is no run here (no events.jsonl)")
-    processes = worth_processes(writers) if processes is None else processes
+    processes = _count_processes(writers) if processes is None else processes
+    issues: list[Issue] = []
+    media: list[NamedMedia] = []
     if processes == 1:
-        results = [
-            check_writer(writer, on_progress, is_live(writer), outside, note) for writer in writers
-        ]
-        issues = [issue for checked in results for issue in checked.issues]
-        return issues + check_media(folder, [checked.media for checked in results])
-    issues, media = [], []
-    for result in check_in_processes(_check, writers, outside, processes, initializer):
-        issues += result.issues
-        media.append(result.media)
-        on_progress(result.read_bytes)
-        for line in result.notes:
-            note(line)
+        for writer in writers:
+            checked = check_writer(writer, on_progress, is_live(writer), outside, note)
+            issues += checked.issues
+            media.append(checked.media)
+        return issues + check_media(folder, media)
+    # Not forked: this process may have threads.
+    context = multiprocessing.get_context("spawn")
+    chunk = max(1, len(writers) // (8 * processes))
+    with ProcessPoolExecutor(processes, context, initializer) as pool:
+        for result in pool.map(_check, writers, repeat(outside), chunksize=chunk):
+            issues += result.issues
+            media.append(result.media)
+            on_progress(sum(result.read_bytes))
+            for line in result.notes:
+                note(line)
     return issues + check_media(folder, media)
 
 
-def _check(writer: Writer, outside: Collection[Path]) -> WriterResult:
+_LEAST_BYTES = 32 * 2**20
+"""Minimum size of the journals: for less, starting the processes takes longer than the check."""
+
+
+def _count_processes(writers: Sequence[Writer]) -> int:
+    """Return the number of processes to check writers with; 1 if more don't pay off."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    names = (f"{writer.folder}/{name}" for writer in writers for name in writer.listed or ())
+    size_bytes = sum(os.stat(name).st_size for name in names if os.path.exists(name))  # noqa: PTH110, PTH116
+    return min(cores or 1, len(writers)) if size_bytes >= _LEAST_BYTES else 1
+
+
+class _Result(NamedTuple):
+    """The part of a `CheckedWriter` that another process can send, with its notes and progress."""
+
+    issues: list[Issue]
+    media: NamedMedia
+    notes: list[str]
+    read_bytes: list[int]
+
+
+def _check(writer: Writer, outside: Collection[Path]) -> _Result:
     notes: list[str] = []
-    read_bytes = 0
-
-    def on_progress(size_bytes: int) -> None:
-        nonlocal read_bytes
-        read_bytes += size_bytes
-
-    checked = check_writer(writer, on_progress, is_live(writer), outside, notes.append)
-    return WriterResult(checked.issues, notes, read_bytes, checked.media)
+    read_bytes: list[int] = []
+    checked = check_writer(writer, read_bytes.append, is_live(writer), outside, notes.append)
+    return _Result(checked.issues, checked.media, notes, read_bytes)
 
 
 def check_writer(
@@ -184,7 +208,7 @@ def check_writer(
     note_unchecked(configs, note)
     found = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
     sink_files = select_sink_files(found, outside, note)
-    # Sink files are read first, so that the journal of a live run has all their events.
+    # Sink files are scanned first, so that the journal of a live run has all their events.
     checks = [(file, OutputCheck(file, is_live)) for file in sink_files if _should_check(file)]
     journal = JournalCheck(writer, configs, is_live)
     lines = read_journal_lines(writer, run, on_progress)
@@ -217,9 +241,9 @@ def _should_check(sink_file: SinkFile) -> bool:
 
 
 def is_live(writer: Writer) -> bool:
-    """Whether a process is writing the files; for a forked child, by the process id in their names.
+    """Whether a process is writing the files.
 
-    A forked child holds no file lock.
+    A forked child holds no file lock, so the process id in the names of its files decides.
     """
     if writer.process_id is None:
         return writer.is_live
@@ -230,7 +254,7 @@ def is_live(writer: Writer) -> bool:
 
 
 def _no_events(writer: Writer, is_live: bool) -> list[Issue]:
-    """Return the issue of a journal without events; live ones and forked children may have none."""
+    """Return the issue of a journal without events; live runs and forked children may have none."""
     name = writer.journal_name
     if is_live or (
         writer.process is not None and not any(p.stat().st_size for p in writer.journals())

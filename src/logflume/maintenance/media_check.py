@@ -1,4 +1,4 @@
-"""Comparison of the files under `media/` with the journals that name them."""
+"""Comparison of the files under `media/` with the paths in the journals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _QUOTED = re.compile(rb'"media/([0-9a-f]{32}\.[a-z]{3,4})\\*"')
 """A path as the value of a field, an item of a list, or a value in the JSON text of messages."""
 
 _STORED = re.compile(r"[0-9a-f]{32}\.[a-z]{3,4}|\.[0-9a-f]{32}\.[a-z]{3,4}\.\d+")
-"""A file that a run has stored, or one that a killed process was about to."""
+"""A file that a run has stored, or that a killed process was storing."""
 
 _MAX_NAMES = 1_000_000
 _RESTORE = "can't be recovered without a backup"
@@ -28,8 +28,8 @@ class NamedMedia(NamedTuple):
 
     Attributes:
         names: Their names.
-        is_whole: Whether the journal surely names all files that the writer has stored: it is not
-            being written, has all events, and has lost none.
+        is_whole: Whether the journal is known to name all files that the writer has stored: it is
+            not being written, has all events, and has lost none.
     """
 
     names: set[str]
@@ -63,9 +63,9 @@ def check_media(folder: Path, named: Iterable[NamedMedia]) -> list[Issue]:
 
 
 def find_stale_media(folder: Path, named: Iterable[NamedMedia]) -> list[Path]:
-    """Return the stored files that no journal names; none unless all of them are whole.
+    """Return the stored files that no journal names; none unless all journals are whole.
 
-    Foreign files are not touched, nor is anything if the folder is a link.
+    Foreign files are left out, and so is everything if the folder is a link.
     """
     found = list(named)
     names = {name for one in found for name in one.names}

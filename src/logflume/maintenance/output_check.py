@@ -1,4 +1,4 @@
-"""Check of one sink file against the journal: the same for every sink that can be scanned."""
+"""Check of one sink file against the journal, the same for every sink that can be scanned."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from logflume.values.event_checksum import event_checksum
 __all__ = ["OutputCheck"]
 
 _TRIES = 20
-"""Scans of a live output whose files are replaced meanwhile."""
+"""Maximum number of scans of a live output whose files are replaced meanwhile."""
 
 Faults: TypeAlias = Counter[tuple[str, str, FaultKind]]
-"""What is affected, by location, fault and its kind."""
+"""Number of affected events, by location, fault and its kind."""
 
 
 class OutputCheck:
-    """Compares what a sink finds in its output with the journal. The constructor scans it.
+    """Compares the events that a sink finds in its output with the journal.
 
-    The sinks that scan and expect have the options of the sink file's, but a path in a temporary
-    folder: nothing of the run is changed.
+    The constructor scans the output. The sinks that scan it have the options of the run's sink, but
+    a path in a temporary folder, so nothing in the run is changed.
 
     Args:
         sink_file: The sink file.
@@ -53,7 +53,7 @@ class OutputCheck:
 
     @property
     def is_readable(self) -> bool:
-        """Whether all of the sink file could be read, and is of events of the run."""
+        """Whether all of the sink file could be read, and has only events of the run."""
         kinds = {kind for _, _, kind in self._faults}
         return kinds <= {FaultKind.LAYOUT} and not self._comparison.surplus
 
@@ -73,7 +73,7 @@ class OutputCheck:
             self._comparison.match(event, expected.get((event["attempt"], event["seq"])))
 
     def issues(self) -> list[Issue]:
-        """Return what is wrong with the sink file. Called once, after all events."""
+        """Return what is wrong with the sink file. Call it once, after all events."""
         self._stack.close()
         label_of = self._comparison.label_of
         faults = [
@@ -83,7 +83,7 @@ class OutputCheck:
         return faults + self._comparison.issues()
 
     def _scan(self) -> tuple[Comparison, Faults]:
-        """Scan as each attempt would that has other options: the output may be of any of them."""
+        """Scan with the options of each attempt: the output may be from any of them."""
         for attempt in self._sink_file.attempts_by_options:
             comparison, faults = self._scan_patiently(self._sink(attempt))
             if not faults:
@@ -109,7 +109,7 @@ class OutputCheck:
                 faults[(item.location, item.what, item.kind)] += item.affected
 
     def _expect(self, events: Sequence[Event]) -> list[ScannedEvent]:
-        """Return what the sink file should have of events of one attempt.
+        """Return events of one attempt as the sink file should have them.
 
         Raises:
             RunError: The sink failed.
@@ -129,7 +129,7 @@ class OutputCheck:
         return is_foreign or (kind is FaultKind.TORN and self._is_live)
 
     def _sink(self, attempt: int) -> Any:
-        """Return the sink of an attempt, with a path of its own."""
+        """Return the sink of an attempt, with its own path."""
         if attempt not in self._sinks:
             path = self._folder / str(attempt) / self._sink_file.path.name
             path.parent.mkdir(exist_ok=True)

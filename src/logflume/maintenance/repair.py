@@ -50,10 +50,10 @@ from logflume.runs.state import RunState
 from logflume.values.declared import declared_kind
 from logflume.values.kinds import find_kind
 
-__all__ = ["remove_damaged_lines", "repair", "repair_state", "truncate_torn_line"]
+__all__ = ["repair"]
 
 
-def remove_damaged_lines(writer: Writer, run: RunInfo, damaged: Collection[Path]) -> None:
+def _remove_damaged_lines(writer: Writer, run: RunInfo, damaged: Collection[Path]) -> None:
     """Rewrite files of a journal without duplicates and lines that are not valid events.
 
     The old files are kept as hidden copies, such as `.events.jsonl.damaged`.
@@ -83,7 +83,7 @@ def remove_damaged_lines(writer: Writer, run: RunInfo, damaged: Collection[Path]
         draft.replace(path)
 
 
-def truncate_torn_line(writer: Writer) -> None:
+def _truncate_torn_line(writer: Writer) -> None:
     """Truncate a torn last line and finish interrupted compressions, by opening the journal's sink.
 
     Raises:
@@ -129,7 +129,8 @@ def repair(
     Args:
         folder: The run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
-        outside: Sink files outside of the run's folder to repair, too. They get missing events.
+        outside: Sink files outside of the run's folder to repair as well. Only their missing events
+            are added.
         note: Called with a line about each sink file that is left alone.
 
     Returns:
@@ -167,8 +168,8 @@ def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) 
     for sink_file in sink_files:
         sink_file.check_own()
     if checked.journal.damaged:
-        remove_damaged_lines(writer, run, checked.journal.damaged)
-    truncate_torn_line(writer)
+        _remove_damaged_lines(writer, run, checked.journal.damaged)
+    _truncate_torn_line(writer)
     if is_forked:
         return checked.media
     faulty = [result for result in checked.sink_files if result.issues]
@@ -178,7 +179,7 @@ def _repair(writer: Writer, on_progress: OnProgress, outside: Collection[Path]) 
         if result.sink_file not in rebuilt:
             _add_missing_events(result.sink_file, writer, run)
     remove_stale_files(writer.folder, sink_files, checked.is_complete)
-    repair_state(writer, run)
+    _repair_state(writer, run)
     return checked.media
 
 
@@ -189,7 +190,7 @@ def _can_rebuild(checked: CheckedWriter, result: CheckedSinkFile) -> bool:
 
 
 def _add_missing_events(sink_file: SinkFile, writer: Writer, run: RunInfo) -> None:
-    """Add the events that a sink file is missing, by the catch-up of the next attempt.
+    """Add the events that a sink file is missing, like the catch-up of the next attempt.
 
     Opening the sink truncates torn ends.
     """
@@ -218,17 +219,14 @@ def _explain(issue: Issue) -> Issue:
 _KILLED = "killed"
 
 
-def repair_state(writer: Writer, run: RunInfo) -> None:
+def _repair_state(writer: Writer, run: RunInfo) -> None:
     """Correct the run state of a run that no process is writing; valid values are kept.
 
     Raises:
         RunError: The state can't be written.
     """
     derived = _derive_state(writer, run)
-    try:
-        state = writer.state or derived
-    except RunError:
-        state = derived
+    state = writer.state or derived
     if (state.run, max(state.attempt, derived.attempt)) != (run.run, state.attempt):
         state = derived
     if state.status == "running":
@@ -238,7 +236,7 @@ def repair_state(writer: Writer, run: RunInfo) -> None:
 
 
 def _derive_state(writer: Writer, run: RunInfo) -> RunState:
-    """Return the run state derived from the journal, without the completeness of sinks."""
+    """Return the run state according to the journal, without the completeness of sinks."""
     kinds: dict[str, dict[str, str]] = {}
     state = RunState(run=run.run, attempt=-1, started="", status=_KILLED, kinds=kinds)
     for line in read_journal_lines(writer, run):

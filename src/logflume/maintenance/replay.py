@@ -57,13 +57,13 @@ def replay(
 ) -> list[Rebuilt]:
     """Rebuild sink files of a run, for all ranks and attempts.
 
-    Memory use is bounded. A sink file in the run's folder is replaced in one step, when the new one
-    is complete; one that was rotated, file by file.
+    Memory use is bounded. A sink file in the run's folder is replaced atomically once the new one
+    is complete; a rotated one is replaced file by file.
 
     Args:
         folder: The run's folder.
         kinds: Registered kinds of sinks: csv, parquet, tensorboard, console (the log file), jsonl,
-            and any other that the run has and that has a path.
+            and any other kind with a path that the run has.
         out: Folder to write to; None replaces the sink files in the run's folder.
         on_progress: Called with the number of bytes of journal that were read since the last call.
 
@@ -212,8 +212,8 @@ def _target(sink_file: SinkFile, out: Path | None) -> Path:
         return path
     if sink_file.is_shared:
         raise RunError(
-            f"{sink_file.path} is outside of the run's folder and may contain other runs: "
-            "write to another folder with --out"
+            f"{sink_file.path} is outside of the run's folder and may contain other runs. "
+            "Write to another folder with --out"
         )
     return sink_file.path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path, PurePath
@@ -32,8 +32,6 @@ from logflume.runs.safe_files import check_entries, check_own, is_inside
 __all__ = [
     "SinkFile",
     "call_sink",
-    "can_build",
-    "expand_path",
     "find_sink_files",
     "has_all_events",
     "identify",
@@ -76,16 +74,16 @@ def identify(writer: Writer) -> RunInfo | None:
     )
 
 
-def expand_path(folder: Path, run: RunInfo, pattern: str) -> Path:
-    """Expand a path of the configuration; the run's folder may have been moved or renamed since."""
+def _expand_path(folder: Path, run: RunInfo, pattern: str) -> Path:
+    """Expand a configured path, even if the run's folder was moved or renamed meanwhile."""
     moved = msgspec.structs.replace(run, run=folder.name, dir=folder.parent)
     return Path(os.path.abspath(moved.expand(pattern)))  # noqa: PTH100 - `..` is not resolved there
 
 
 def load_configs(writer: Writer, run: RunInfo) -> dict[int, Config]:
-    """Return the configurations by attempt, as far as the journal has them."""
+    """Return the configuration of each attempt that has one in the journal."""
     configs: dict[int, Config] = {}
-    is_only_one = run.is_concurrent or _has_one_attempt(writer)
+    is_only_one = run.is_concurrent or (writer.state is not None and writer.state.attempt == 0)
     is_wanted = event_type_filter("run_started")
     for line in read_journal_lines(writer, run, is_wanted=is_wanted):
         event = line.event
@@ -108,19 +106,12 @@ def _is_usable(config: Config) -> bool:
     names = {name for logger in loggers for name in logger.sinks or []}
     try:
         for name, sink in config.sinks.items():
-            if can_build(sink):
+            if _can_build(sink):
                 factory = find(SINKS, sink.type, "sinks")
                 check_options(factory, sink.options, _INJECTED, f"sinks.{name}")
     except ConfigError:
         return False
     return names <= set(config.sinks)
-
-
-def _has_one_attempt(writer: Writer) -> bool:
-    try:
-        return writer.state is not None and writer.state.attempt == 0
-    except RunError:
-        return False  # the file is damaged
 
 
 def has_all_events(config: Config) -> bool:
@@ -132,8 +123,8 @@ def has_all_events(config: Config) -> bool:
     return True
 
 
-def can_build(sink: SinkConfig) -> bool:
-    """Whether a sink can be built here: it wasn't given as an object, and its kind is installed.
+def _can_build(sink: SinkConfig) -> bool:
+    """Whether a sink can be built here: it wasn't passed as an object, and its kind is known.
 
     Nothing is imported because a journal names it: the run may be somebody else's.
     """
@@ -149,7 +140,7 @@ def can_build(sink: SinkConfig) -> bool:
 def _receives_all(name: str, config: Config, level: str) -> bool:
     sink = config.sinks[name]
     return (
-        can_build(sink)
+        _can_build(sink)
         and is_journal_sink(name, sink)
         and sink.events is None
         and LEVELS[sink.level.lower()] <= LEVELS[level.lower()]
@@ -212,8 +203,8 @@ class SinkFile:
         run: As given.
         path: The file or folder.
         label: The path in messages, relative to the run's folder.
-        is_shared: Whether the path is outside of the run's folder, where other runs may write too.
-            Only the user can say that such a sink file is to be touched.
+        is_shared: Whether the path is outside of the run's folder, where other runs may write, too.
+            Such a sink file is changed only if the user names it.
         is_expected: As given.
         attempts: The attempts whose configuration has the sink file; `[0]` if none has.
     """
@@ -233,7 +224,7 @@ class SinkFile:
         self.can_scan = hasattr(sink_class, "scan")
         self.can_compact = hasattr(sink_class, "compact")
         self.is_journal = is_journal_sink(name, latest.sinks[name])
-        self.path = expand_path(folder, run, str(latest.sinks[name].options["path"]))
+        self.path = _expand_path(folder, run, str(latest.sinks[name].options["path"]))
         self.is_shared = not is_inside(folder, self.path)
         self._folder = folder
         self.label = str(self.path if self.is_shared else self.path.relative_to(folder))
@@ -249,8 +240,8 @@ class SinkFile:
     def accepts(self, event: Event) -> bool:
         """Whether an event belongs in the sink file.
 
-        The configuration of the event's attempt decides. If that has no such sink file, but a later
-        attempt has, the catch-up adds the event by the latest configuration.
+        The configuration of the event's attempt decides. If only a later attempt has the sink file,
+        the catch-up adds the event according to the latest configuration.
         """
         attempt = event["attempt"]
         if self._sinks and attempt > self.attempts[-1]:
@@ -274,19 +265,19 @@ class SinkFile:
         return self._sink(attempt).build(run, path or self.path)
 
     def check_own(self) -> None:
-        """Check, before it is written, that a sink file in the run's folder is really there.
+        """Check, before writing, that a sink file in the run's folder is really there.
 
         Raises:
-            RunError: A link leads there, or something else that is not written through.
+            RunError: It is a link or a special file, or a link leads there.
         """
         if not self.is_shared:
             check_own(self._folder, self.path)
 
     def own_files(self, path: Path) -> set[Path]:
-        """Return the files that the sink has written for the run: in a folder, or for a file.
+        """Return the files that the sink has written for the run.
 
         Args:
-            path: The folder; or a file, which may have others next to it, such as rotated ones.
+            path: A folder, or a file, which may have others next to it, such as rotated ones.
         """
         with tempfile.TemporaryDirectory(prefix="logflume-") as elsewhere:
             sink = self.open(Path(elsewhere) / self.path.name)
@@ -303,7 +294,7 @@ class SinkFile:
 
     @property
     def attempts_by_options(self) -> list[int]:
-        """The attempts whose sinks differ in their options, one for each, latest first."""
+        """One attempt for each set of options that the sink had, latest first."""
         by_options: dict[str, int] = {}
         for attempt in reversed(self.attempts):
             by_options.setdefault(self._sink(attempt).options_text, attempt)
@@ -335,9 +326,9 @@ class _ConfiguredSink:
 
 
 def find_sink_files(run: RunInfo, folder: Path, configs: Mapping[int, Config]) -> list[SinkFile]:
-    """Return the sink files of a writer, including those of the default configuration.
+    """Return the sink files of a writer, including those that a replay can add to the run.
 
-    Of the default ones only those whose kind is not configured: a replay can add them to a run.
+    Those are the ones of the default configuration whose kind the run doesn't have.
     """
     default = load_config("default", paths=PathCheck.NONE)
     own: dict[Path, SinkFile] = {}
@@ -392,7 +383,7 @@ def note_unchecked(configs: Mapping[int, Config], note: Callable[[str], None]) -
         (name, sink.options["path"])
         for config in configs.values()
         for name, sink in config.sinks.items()
-        if can_build(sink) and _has_own_name(name, sink)
+        if _can_build(sink) and _has_own_name(name, sink)
     }
     for name, path in sorted(misnamed):
         note(
@@ -420,16 +411,10 @@ def call_sink(label: str, call: Callable[..., T], *args: Any) -> T:
     return result
 
 
-def _rebuildable_sinks(config: Config) -> Iterable[str]:
+def _rebuildable_sinks(config: Config) -> list[str]:
     """Return the names of the sinks that a logger uses and whose files can be rebuilt."""
-    used = set(config.root.sinks or [])
-    for logger in config.loggers.values():
-        used.update(logger.sinks or [])
-    return [
-        name
-        for name, sink in config.sinks.items()
-        if name in used and can_build(sink) and _has_own_path(name, sink)
-    ]
+    used = {name: config.sinks[name] for name in config.used_sinks()}
+    return [name for name, sink in used.items() if _can_build(sink) and _has_own_path(name, sink)]
 
 
 def _has_own_path(name: str, sink: SinkConfig) -> bool:
@@ -449,6 +434,6 @@ def _has_own_name(name: str, sink: SinkConfig) -> bool:
 def _find_sink(config: Config, folder: Path, run: RunInfo, path: Path) -> str | None:
     """Return the name of the sink that writes a path; None if there is none."""
     for name in _rebuildable_sinks(config):
-        if expand_path(folder, run, str(config.sinks[name].options["path"])) == path:
+        if _expand_path(folder, run, str(config.sinks[name].options["path"])) == path:
             return name
     return None

@@ -50,16 +50,16 @@ _REMOVABLE = "run with --fix: removes these lines, and keeps the old file as a h
 
 
 class JournalCheck:
-    """Checks a journal line by line: every line is an event, none is duplicate, none is missing.
+    """Checks line by line that a journal has only events, no duplicates and no gaps.
 
     Args:
         writer: The journal's writer.
-        configs: The configuration of each attempt. Where some events don't go to the journal, a gap
-            is not a loss.
-        is_live: Whether a process is writing the journal: then the last line may be incomplete.
+        configs: The configuration of each attempt. If some events don't go to the journal, a gap is
+            not a loss.
+        is_live: Whether a process is writing the journal. If so, the last line may be incomplete.
 
     Attributes:
-        damaged: The files with lines that are not events, or duplicate ones.
+        damaged: The files with duplicates, or with lines that are not events.
     """
 
     def __init__(self, writer: Writer, configs: Mapping[int, Config], is_live: bool) -> None:
@@ -169,7 +169,7 @@ def remove_stale_files(folder: Path, sink_files: Sequence[SinkFile], is_complete
 
 
 def _find_files(folder: Path) -> list[Path]:
-    """Return unfinished compressed files and run states, and rotated files already compressed."""
+    """Return unfinished files, and rotated files that have a compressed copy."""
     compressed = {path.name.removesuffix(".zst") for path in folder.glob("events*.jsonl.zst")}
     return sorted(
         [

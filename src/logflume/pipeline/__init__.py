@@ -1,4 +1,4 @@
-"""The pipeline: buffer → worker → chain → router → deliveries → sinks.
+"""The pipeline: buffer → worker → processor chain → router → deliveries → sinks.
 
-`pipeline.py` holds it together, `build.py` makes one from a configuration.
+`build.py` builds a pipeline from a configuration; `pipeline.py` starts, flushes and closes it.
 """

@@ -28,14 +28,14 @@ from logflume.pipeline.records import (
 __all__ = ["Buffer", "RecordSource", "Wakeup"]
 
 BUFFER_FULL = "buffer_full"
-"""Why records are dropped that find no place within the time they may wait."""
+"""The reason for dropping records that find no room in time."""
 
 
 class Wakeup:
     """Wakes the one thread that waits for it.
 
-    `threading.Event` takes a lock that its owner can't take twice: a signal handler that sets it
-    while the interrupted code is in `set` hangs. `SimpleQueue.put` may interrupt itself.
+    The lock of a `threading.Event` is not reentrant: a signal handler that sets the event while the
+    interrupted code is in `set` hangs. `SimpleQueue.put` is reentrant.
     """
 
     __slots__ = ("_requests",)
@@ -44,7 +44,7 @@ class Wakeup:
         self._requests: SimpleQueue[None] = SimpleQueue()
 
     def set(self) -> None:
-        """Request a wake-up. Requests that have not been noticed yet count as one."""
+        """Request a wake-up; several requests before the thread wakes count as one."""
         if self._requests.empty():
             self._requests.put(None)
 
@@ -60,17 +60,17 @@ class Wakeup:
 class Buffer:
     """Holds records until they are taken.
 
-    It is bounded twice: by the number of records, and by the memory of their texts and arrays.
-    Putting a record of numbers takes no lock while there is room.
+    It is bounded by the number of records and by the memory of their texts and arrays. While there
+    is room, putting a record of numbers takes no lock.
 
     Args:
-        size: Records it holds; a few more may slip in when threads race.
+        size: Maximum number of records; threads that race may exceed it by a few.
         when_full: What to do when it is full.
-        block_timeout_s: The longest that a call waits for room, in seconds.
-        max_bytes: Memory of texts and arrays that it holds. An empty buffer takes any record.
+        block_timeout_s: Maximum time that a call waits for room, in seconds.
+        max_bytes: Maximum memory of texts and arrays. An empty buffer takes any record.
 
     Attributes:
-        wake: Set when the taking thread should look now and not at its next interval.
+        wake: Set to wake the thread that takes the records before its next interval.
     """
 
     def __init__(
@@ -80,14 +80,16 @@ class Buffer:
         block_timeout_s: float = 0.0,
         max_bytes: float = inf,
     ) -> None:
+        self._reset()
+        self.configure(size, when_full, block_timeout_s, max_bytes)
+
+    def _reset(self) -> None:
         self.wake = Wakeup()
         self._items: deque[BufferItem] = deque()
         self._bytes = 0
         self._room = threading.Condition()
         self._open_gap: Dropped | None = None
         self._stalled = False
-        self._starter: Callable[[], None] | None = None
-        self.configure(size, when_full, block_timeout_s, max_bytes)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -105,16 +107,17 @@ class Buffer:
         max_bytes: float = inf,
         on_dropped: Callable[[int], None] | None = None,
     ) -> None:
-        """Change limits and policy, and keep the content.
+        """Change the limits and the policy, and keep the content.
 
         Args:
-            size: Records it holds.
+            size: Maximum number of records.
             when_full: What to do when it is full.
-            block_timeout_s: The longest that a call waits for room, in seconds.
-            max_bytes: Memory of texts and arrays that it holds.
-            on_dropped: Called for each new record that is dropped, with how many were in a row.
+            block_timeout_s: Maximum time that a call waits for room, in seconds.
+            max_bytes: Maximum memory of texts and arrays.
+            on_dropped: Called for each new record that is dropped, with the number of consecutive
+                ones.
         """
-        self._starter = None
+        self._starter: Callable[[], None] | None = None
         self._on_dropped = on_dropped
         self._consumer_id = 0
         self._size = size
@@ -123,16 +126,16 @@ class Buffer:
         self._block_timeout_s = block_timeout_s
 
     def reset(self, starter: Callable[[], None]) -> None:
-        """Empty it in a forked child: its records are the parent's.
+        """Empty the buffer in a forked child: its records belong to the parent.
 
-        The first record that the child puts calls `starter`, which has to `configure` it.
+        The child's first record calls `starter`, which must call `configure`.
         """
         self._reset()
         self._size = 0
         self._starter = starter
 
     def put(self, record: RecordTuple | Record | DeferredRecords | ReceivedBatch) -> None:
-        """Add a record, or do what `when_full` says."""
+        """Add a record, or apply the policy `when_full`."""
         items = self._items
         if not record[-1] and len(items) < self._size:  # its last item is its size in bytes
             items.append(record)
@@ -142,11 +145,11 @@ class Buffer:
     def take(self, most: int, most_bytes: float = inf) -> list[BufferItem]:
         """Remove and return up to `most` records, oldest first. For one thread only.
 
-        A completion gets its id here: in the order of the calls, and at no cost to the caller.
+        Completions get their ids here: in the order of the calls, at no cost to the caller.
 
         Args:
-            most: Records.
-            most_bytes: Memory of their texts and arrays; the first record may exceed it.
+            most: Maximum number of records.
+            most_bytes: Maximum memory of their texts and arrays; the first record may exceed it.
         """
         items = self._items
         taken: list[BufferItem] = []
@@ -169,13 +172,13 @@ class Buffer:
         return taken
 
     def put_back(self, items: Sequence[BufferItem]) -> None:
-        """Put items that were taken back in front of all others, also where there is no room."""
+        """Put taken items back in front of all others, even if there is no room."""
         with self._room:
             self._items.extendleft(reversed(items))
             self._bytes += sum(map(item_bytes, items))
 
     def clear(self) -> list[BufferItem]:
-        """Remove and return all that it holds."""
+        """Remove and return all items."""
         with self._room:
             items = list(self._items)
             self._items.clear()
@@ -185,31 +188,23 @@ class Buffer:
         return items
 
     def refuse(self, on_dropped: Callable[[int], None]) -> None:
-        """Take no more records; `on_dropped` is called with how many were refused by then."""
+        """Refuse all further records; `on_dropped` is called with the number refused so far."""
         self._reset()
         self.configure(0, WhenFull.DROP_NEWEST, 0.0, on_dropped=on_dropped)
 
     def wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for the taking thread until `is_done()`; False after `timeout_s`.
+        """Wait until `is_done()`; False after `timeout_s`. `take` and `announce` make it check.
 
-        A signal handler may call this while the interrupted code is in `put`. The lock that it
-        holds is released while this waits, or else the other thread could not get on.
+        A signal handler may call this while the interrupted code holds the lock in `put`: waiting
+        releases the lock, so that the other threads can continue.
         """
         with self._room:
             return self._room.wait_for(is_done, timeout_s)
 
     def announce(self) -> None:
-        """Let those who `wait_for` something look again."""
+        """Make everyone in `wait_for` check again."""
         with self._room:
             self._room.notify_all()
-
-    def _reset(self) -> None:
-        self.wake = Wakeup()
-        self._items = deque()
-        self._bytes = 0
-        self._room = threading.Condition()
-        self._open_gap = None
-        self._stalled = False
 
     def _has_room(self, size_bytes: int) -> bool:
         if len(self._items) >= self._size:
@@ -232,9 +227,9 @@ class Buffer:
             self._bytes += size_bytes
 
     def _wait_for_room(self, size_bytes: int) -> bool:
-        # The taking thread itself would wait for nobody. And after one wait in vain nobody waits
-        # again until it has taken something: a sink that hangs costs the training one timeout, not
-        # one for each call.
+        # The taking thread would wait for itself. After a wait that timed out, no call waits until
+        # something is taken: a sink that hangs costs the training one timeout, not one for each
+        # call.
         if self._stalled or self._consumer_id == threading.get_ident():
             return False
         self.wake.set()
@@ -266,11 +261,11 @@ class Buffer:
 
 
 class RecordSource(Protocol):
-    """What a pipeline knows of the loggers that feed it.
+    """The loggers of a process, as its pipeline sees them.
 
     Attributes:
-        buffer: Where log calls put their records.
-        step_and_mode: The step and mode that calls are stamped with at the moment.
+        buffer: The buffer in which log calls put their records.
+        step_and_mode: The current step and mode.
     """
 
     buffer: Buffer

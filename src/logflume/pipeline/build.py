@@ -26,12 +26,13 @@ from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.delivery import Delivery
 from logflume.pipeline.faults import report_fault
 from logflume.pipeline.guarded_sink import GuardedSink
-from logflume.pipeline.pipeline import Continued, Pipeline
-from logflume.pipeline.processor_chain import NamedProcessor, ProcessorChain
+from logflume.pipeline.pipeline import Pipeline
+from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.router import Route, Router, Target
 from logflume.pipeline.threaded import Threaded
 from logflume.pipeline.worker import Worker
 from logflume.protocols import Event, Journal, is_journal
+from logflume.redaction.rules import load_rules
 from logflume.runs.info import RunInfo
 from logflume.runs.safe_files import check_own, is_inside
 from logflume.runs.state import RunState
@@ -64,7 +65,7 @@ class KindStore:
 
 
 WORKER_PROCESS_QUEUE = 8_192
-"""Default queue size, in events, of a sink with a thread of its own in a worker process."""
+"""Default size, in events, of the queue of a sink with its own thread in a worker process."""
 
 WORKER_PROCESS_QUEUE_BYTES = 32 * 2**20
 """Memory limit of such a queue, in bytes."""
@@ -83,7 +84,7 @@ def build_pipeline(
     *,
     started_ns: int,
     in_worker_process: bool = False,
-    continued: Continued | None = None,
+    earlier_events: int | None = None,
 ) -> Pipeline:
     """Build a pipeline with all processors and sinks, without starting it.
 
@@ -101,17 +102,19 @@ def build_pipeline(
         started_ns: When the attempt started, in nanoseconds since 1970.
         in_worker_process: Whether this is a worker process. It has short queues: waiting events
             stay in the training process's buffer.
-        continued: What the pipeline continues; None: it starts an attempt.
+        earlier_events: As that of a `Pipeline`.
 
     Raises:
         ConfigError: A component is unknown or doesn't accept its options.
         RunError: A sink's file can't be opened, or a kind in `kinds` is unknown.
+        OSError, MemoryError: The system grants no further thread, file or memory now.
     """
     injected = {"run": run, "metrics": config.metrics}
     report = partial(report_fault, source)
     normalizer = Normalizer(
         run, read_kinds(kinds), lambda name, message: report(name, "limited", message)
     )
+    load_rules()  # now: every event needs them, also while there are no descriptors
     with ExitStack() as opened:
         processors = []
         for index, entry in enumerate(config.processors):
@@ -153,7 +156,7 @@ def build_pipeline(
         report,
         polls=not in_worker_process,
     )
-    return Pipeline(worker, chain, ordered, source, start_fields, started_ns, continued)
+    return Pipeline(worker, chain, ordered, source, start_fields, started_ns, earlier_events)
 
 
 def build_caller_chain(config: Config, run: RunInfo, source: RecordSource) -> ProcessorChain:
@@ -215,7 +218,7 @@ def _locate(run: RunInfo, pattern: str) -> Path:
     Raises:
         RunError: It is in the run's folder, and a link leads there.
     """
-    # `..` is removed first: what is checked is what is opened.
+    # `..` is removed first, so that the path that is checked is the one that is opened.
     path, folder = (Path(os.path.normpath(one)) for one in (run.expand(pattern), run.folder))
     if not is_inside(folder, path):
         return path.resolve() if path.is_symlink() else path
@@ -223,14 +226,14 @@ def _locate(run: RunInfo, pattern: str) -> Path:
     return path
 
 
-def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> NamedProcessor:
+def _build_processor(entry: Any, where: str, injected: Mapping[str, Any]) -> tuple[str, Any]:
     factory = find_processor(entry)
     if factory is None:
-        return NamedProcessor(getattr(entry, "__name__", type(entry).__name__), entry)
+        return getattr(entry, "__name__", type(entry).__name__), entry
     name, options = split_entry(entry)
     if isinstance(factory, type):
-        return NamedProcessor(name, build(factory, options, injected, f"{where}.{name}"))
-    return NamedProcessor(name, factory)
+        return name, build(factory, options, injected, f"{where}.{name}")
+    return name, factory
 
 
 def _build_delivery(
@@ -243,17 +246,16 @@ def _build_delivery(
     has_journal: bool,
 ) -> Delivery:
     guarded = GuardedSink(name, sink, report)
-    find_loss = partial(getattr, sink, "loss", None)
     queue = config.sinks[name].queue
     if queue is None and not getattr(sink, "threaded", False):
-        return Delivery(guarded, guarded, find_loss, report)
+        return Delivery(guarded, None, report)
     limits: dict[str, Any] = {}
     if in_worker_process:
         limits = {"size": WORKER_PROCESS_QUEUE, "max_bytes": WORKER_PROCESS_QUEUE_BYTES}
     if queue is not None:
         limits |= {"size": queue.size, "when_full": queue.when_full}
     if has_journal and not is_journal(sink):
-        # A second report would be about the events of the first.
+        # Reported once.
         limits["on_gap"] = cache(partial(report, name, "limited", _QUEUE_IS_FULL))
     threaded = Threaded(
         guarded,
@@ -263,7 +265,7 @@ def _build_delivery(
         close_timeout_s=config.shutdown_timeout_s,
         **limits,
     )
-    return Delivery(guarded, threaded, find_loss, report)
+    return Delivery(guarded, threaded, report)
 
 
 def _attach_catch_ups(
@@ -273,7 +275,7 @@ def _attach_catch_ups(
     run: RunInfo,
     full_attempts: Mapping[str, int],
 ) -> None:
-    """Let every sink get its missing events from the journal, the first delivery."""
+    """Let every other sink get its missing events from the journal, which is the first delivery."""
     journal = sinks[deliveries[0].name] if deliveries else None
     if not is_journal(journal) or not isinstance(journal, Journal):
         return

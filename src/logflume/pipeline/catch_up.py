@@ -1,4 +1,4 @@
-"""The events that one sink has to get from the journal before anything newer."""
+"""The events that one sink must get from the journal before anything newer."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ JOURNAL_TIMEOUT_S = 35.0
 
 
 class CatchUp:
-    """A range of the journal of which the sink lacks every event that is routed to it.
+    """A range of the journal from which a sink lacks the events that are routed to it.
 
-    It begins with what earlier attempts left undone, and grows by what can't be held while the sink
-    fails. It is true as long as something of it is left.
+    It begins with events that earlier attempts didn't deliver, and grows by events that can't be
+    held while the sink fails. It is truthy until the sink has all of it.
 
     Args:
         read: Yields the events of a run and rank from a position on (`Journal.read`).
-        journal_fails: Whether the journal fails at the moment, and may get more of the stretch yet.
-        wants: Whether an event goes to the sink.
+        journal_fails: Returns whether the journal has a fault, so that it may still lack events of
+            the range.
+        wants: Returns whether an event is routed to the sink.
         sink: The sink.
-        run: The present attempt.
-        counters: What counts the sink's events.
+        run: The current attempt.
+        counters: The counters of the sink's events.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class CatchUp:
     def is_ready(self) -> bool:
         """Whether there is something to take now.
 
-        Events that the journal holds because it fails itself are waited for, but not for long.
+        While the journal itself fails, its held events are waited for, but not for long.
         """
         if self._range is None:
             return False
@@ -71,7 +72,7 @@ class CatchUp:
         return time.monotonic() >= self._wait_until_s
 
     def stop_waiting(self) -> None:
-        """Take what the journal has, from now on without waiting for it."""
+        """From now on, take what the journal has without waiting for it."""
         self._wait_until_s = -math.inf
 
     def include_earlier(self, first_attempt: int) -> None:
@@ -87,7 +88,7 @@ class CatchUp:
         self._range = (position if self._range is None else self._range[0], position)
 
     def take(self) -> list[Event]:
-        """Return the next events, in order; possibly none, though more follow.
+        """Return the next events, in order; an empty list doesn't mean that none follow.
 
         They are counted as caught up, or as filled in where an earlier pipeline accepted them.
         """
@@ -109,7 +110,7 @@ class CatchUp:
         return events
 
     def give_up(self) -> None:
-        """Leave the rest: there is none, or it can't be read."""
+        """End the catch-up: nothing is left, or the rest can't be read."""
         self._range = None
         self._batches = None
 

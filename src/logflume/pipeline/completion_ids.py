@@ -16,8 +16,9 @@ _TYPE = "model_output"
 class CompletionIds:
     """Numbers the completions that this process logs in an attempt of a run.
 
-    The ids are given in the training process, by the thread that takes records from the buffer:
-    `seq` is given after the processor chain, where nothing can refer to it any more.
+    Ids are assigned in the training process, by the thread that takes records from the buffer.
+    `seq` can't serve as the id: it is assigned after the processor chain, too late for other events
+    to refer to it.
     """
 
     def __init__(self) -> None:
@@ -37,7 +38,7 @@ class CompletionIds:
         return [f"{self._prefix}-{number}" for number in range(first, first + count)]
 
     def add_to(self, items: Iterable[BufferItem]) -> None:
-        """Add ids to completions without one that single log calls have logged."""
+        """Add ids to completions without one that were logged by single calls."""
         for item in items:
             if type(item) is not tuple:
                 continue

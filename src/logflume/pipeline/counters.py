@@ -1,4 +1,4 @@
-"""Counts of what became of the events of one sink."""
+"""Counts of the events of one sink, by what became of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["Counters"]
 class Counters:
     """What became of the events of one sink. At rest, accepted = written + dropped.
 
-    Each count has one thread that changes it, so none needs a lock.
+    Only one thread changes each count, so no lock is needed.
 
     Attributes:
         accepted: Events routed to the sink, counted by the worker.
-        taken: Events that the sink took.
-        unwritten: Those of them that it keeps in memory: they are in no file yet.
-        dropped: Events that it did not get or take, by reason, at the time they were given up.
+        taken: Events that the sink accepted.
+        unwritten: Those of them that it still keeps in memory.
+        dropped: Events that it didn't get or accept, by reason, counted when they were given up.
         caught_up: Those of them that it got later, from the journal.
         filled_in: Events of earlier attempts that it got; `accepted` doesn't include them.
         failed: Calls of the sink that raised.
@@ -47,13 +47,13 @@ class Counters:
         self.unwritten = 0
 
     def give_up(self) -> None:
-        """Count what is still on its way as dropped, when it is no longer waited for."""
+        """Count the events still on their way as dropped."""
         lost = sum(self._lost().values())
         self.drop(self.accepted + self.filled_in - self.written - lost, "shutdown_timeout")
 
     @property
     def is_whole(self) -> bool:
-        """Whether the sink has all that it was given, but for events that it can't take."""
+        """Whether the sink has everything that it was given, except events that it can't take."""
         return not self.unwritten and not set(self._lost()) - {"rejected"}
 
     def is_all(self, events: int) -> bool:
@@ -63,7 +63,7 @@ class Counters:
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, the reasons as `dropped/<reason>`.
 
-        `accepted` includes what was filled in, which is also reported by itself if there is any.
+        `accepted` includes the events that were filled in; `filled_in` is present if there are any.
         """
         lost = self._lost()
         return {
@@ -76,7 +76,7 @@ class Counters:
         }
 
     def _lost(self) -> dict[str, int]:
-        """Return what was dropped for good, by reason.
+        """Return the number of events dropped for good, by reason.
 
         Events caught up are subtracted from the reasons for which the catch-up exists first.
         """

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from math import inf
 
-from logflume.guard import call_guarded
 from logflume.pipeline.catch_up import CatchUp
 from logflume.pipeline.guarded_sink import GuardedSink
 from logflume.pipeline.threaded import Threaded
@@ -23,29 +22,25 @@ class Delivery:
 
     Args:
         guarded: The guarded sink.
-        front: What to write to: the guarded sink, or what gives it a thread of its own.
-        find_loss: Returns what another process has removed of the sink's output, if anything.
+        threaded: Gives it a thread of its own; None: it is called on the worker's thread.
         report: Called with (component, status, reason) on the first loss.
 
     Attributes:
         name: Name of the sink in the configuration.
-        counters: What became of its events.
+        counters: The counts of its events.
     """
 
     def __init__(
         self,
         guarded: GuardedSink,
-        front: GuardedSink | Threaded,
-        find_loss: Callable[[], str | None],
+        threaded: Threaded | None,
         report: Callable[[str, str, str], None],
     ) -> None:
         self.name = guarded.name
         self.counters = guarded.counters
         self._guarded = guarded
-        self._front = front
-        self._background = front if isinstance(front, Threaded) else None
+        self._threaded = threaded
         self._flushed_at_s = time.monotonic()
-        self._find_loss = find_loss
         self._report = report
         self._has_reported = False
 
@@ -54,24 +49,24 @@ class Delivery:
 
         Args:
             events: The batch.
-            size_bytes: About how much memory the texts and arrays in it take, at most.
+            size_bytes: Approximate memory of the texts and arrays in it, at most.
         """
-        if self._background is not None:
-            self._background.write(events, size_bytes)
+        if self._threaded is not None:
+            self._threaded.write(events, size_bytes)
         else:
             self._guarded.write(events)
 
     @property
     def due_at_s(self) -> float:
-        """When `tick` has something to do, by `time.monotonic`; 0 while the sink fails."""
-        if self._background is not None:
+        """When `tick` next has something to do, by `time.monotonic`; 0 while the sink fails."""
+        if self._threaded is not None:
             return inf
         has_fault = self._guarded.fault is not None
         return 0.0 if has_fault else self._flushed_at_s + self._guarded.flush_every_s
 
     def tick(self) -> None:
-        """Retry and flush when it is time to. A sink with a thread of its own does so there."""
-        if self._background is not None:
+        """Retry and flush if it is time. A sink with a thread of its own does so there."""
+        if self._threaded is not None:
             return
         self._guarded.retry()
         if time.monotonic() - self._flushed_at_s >= self._guarded.flush_every_s:
@@ -79,7 +74,7 @@ class Delivery:
 
     def flush(self) -> None:
         """Flush a sink on the worker's thread; one with a thread of its own is left to `drain`."""
-        if self._background is not None:
+        if self._threaded is not None:
             return
         until_s = time.monotonic() + FLUSH_CATCH_UP_S
         self._flush()
@@ -87,21 +82,21 @@ class Delivery:
             self._flush()
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait until everything written so far can be read; False if it can't be in time."""
-        if self._background is None:
+        """Wait until everything written so far can be read; False if it can't, or not in time."""
+        if self._threaded is None:
             return self._guarded.is_up_to_date
         until_s = time.monotonic() + timeout_s
-        done = self._background.drain(timeout_s)
+        done = self._threaded.drain(timeout_s)
         while done and self._guarded.is_catching_up and time.monotonic() < until_s:
-            done = self._background.drain(max(0.0, until_s - time.monotonic()))
+            done = self._threaded.drain(max(0.0, until_s - time.monotonic()))
         return done and self._guarded.is_up_to_date
 
     def use_catch_up(self, catch_up: CatchUp, first_attempt: int) -> None:
         """Let the sink catch up from the journal, now and whenever it has missed something.
 
         Args:
-            catch_up: What it gets from there.
-            first_attempt: The first attempt of which it may lack something.
+            catch_up: The catch-up.
+            first_attempt: The first attempt that may be incomplete in the sink.
         """
         catch_up.include_earlier(first_attempt)
         self._guarded.catch_up = catch_up
@@ -113,7 +108,7 @@ class Delivery:
 
     @property
     def fault(self) -> str | None:
-        """The sink's present fault; None if it has none."""
+        """The sink's current fault; None if it has none."""
         return self._guarded.fault
 
     def report_loss(self) -> None:
@@ -125,8 +120,7 @@ class Delivery:
     @property
     def loss(self) -> str | None:
         """What another process has removed of the sink's output; None if nothing."""
-        loss = call_guarded(self._find_loss)
-        return loss if isinstance(loss, str) else None
+        return self._guarded.loss
 
     @property
     def is_whole(self) -> bool:
@@ -134,12 +128,12 @@ class Delivery:
         return self._guarded.is_up_to_date and self.counters.is_whole and self.loss is None
 
     def has_all(self, events: int) -> bool:
-        """Whether the sink has every event of this attempt, of whatever type."""
+        """Whether the sink has every event of this attempt, of any type."""
         return self.is_whole and self.counters.is_all(events)
 
     def close(self) -> None:
         """Close the sink and its thread."""
-        self._front.close()
+        (self._threaded or self._guarded).close()
 
     def _flush(self) -> None:
         self._guarded.flush()

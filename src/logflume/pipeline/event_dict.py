@@ -1,4 +1,4 @@
-"""From records in the buffer to the event dicts that run through the processor chain."""
+"""Conversion of records to the event dicts that run through the processor chain."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def to_event_dict(
 
     Args:
         record: The record.
-        hint: Called with the kind of call and advice, where a message was most likely meant to be a
+        hint: Called with the kind of call and advice if a message was probably meant to be a
             metric.
     """
     time_ns, logger, level, event_type, context, fields, step_and_mode, _ = record
@@ -66,7 +66,7 @@ def to_event_dict(
             hint("calls without an event type", _WITHOUT_TYPE)
         elif fields and is_metric_name(event_type):
             hint("messages", _NAMED.format(name=repr(event_type)))
-    # All names are checked at once, because hardly ever is one reserved or not ASCII.
+    # All names are checked at once, because one is rarely reserved or not ASCII.
     if "".join(fields).isascii() and _TAKEN.isdisjoint(fields):
         event.update(fields)
         if not PLAIN_TYPES.issuperset(map(type, fields.values())):
@@ -82,12 +82,11 @@ def to_event_dict(
 
 
 def to_event_columns(records: RecordColumns) -> dict[str, Sequence[Any]] | None:
-    """Return the event dicts of records by column; None if each must be made by itself."""
+    """Return the event dicts of records by column; None if they must be made one by one."""
     names, event_type = records.names, records.event
     has_plain_names = _TEXTS.issuperset(map(type, names)) and "".join(names).isascii()
-    has_type = (
-        is_type_name(event_type) and event_type != "evaluation"
-    )  # which has a mode of its own
+    # An `evaluation` has a mode of its own.
+    has_type = is_type_name(event_type) and event_type != "evaluation"
     if not (has_type and has_plain_names and _TAKEN.isdisjoint(names)):
         return None
     if _is_always_searched(event_type, names):

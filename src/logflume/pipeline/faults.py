@@ -1,4 +1,4 @@
-"""Events about faults of the pipeline's own parts."""
+"""Reports of the pipeline's faults, as events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def report_fault(source: RecordSource, component: str, status: str, reason: str)
     Args:
         source: The process's channels.
         component: Name of the sink or processor in the configuration.
-        status: `failed`, `recovered`, or `limited` where less is done than was configured.
+        status: `failed`, `recovered`, or `limited` if less is done than was configured.
         reason: What went wrong.
     """
     fields = {

@@ -1,4 +1,4 @@
-"""A sink behind its guard: retried when it fails, caught up from the journal, counted."""
+"""A guarded sink: it never raises, is retried and caught up from the journal, and is counted."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from logflume.protocols import Event, Sink, is_journal
 from logflume.resources import is_shortage
 from logflume.values.snapshot import memory_bytes
 
-__all__ = ["CATCH_UP_S", "GuardedSink"]
+__all__ = ["GuardedSink"]
 
 FIRST_RETRY_S = 0.1
 LONGEST_RETRY_S = 30.0
 
 BATCH_EVENTS = 1024
-"""Held events that are written at once."""
+"""Number of held events written at once."""
 
 BATCH_TRIES = 3
 """After this many failures in a row, held events are tried one at a time."""
@@ -30,18 +30,18 @@ EVENT_TRIES = 6
 """After this many, an event that the sink can't take (no `OSError`) is rejected."""
 
 CLOSE_TRIES = 5
-"""Failures, or rejected events, in a row after which a sink that is closed gets no more."""
+"""Consecutive failures, or rejected events, after which a sink being closed gets no more."""
 
 MAX_HELD_EVENTS = 65_536
 MAX_HELD_BYTES = 64 * 2**20
-"""What is kept for a sink that fails, until it accepts events again."""
+"""Limits of the events kept for a failing sink until it accepts events again."""
 
 CATCH_UP_S = 0.02
 """How long a sink catches up before its thread does something else."""
 
 CLOSE_CATCH_UP_S = 4.0
-"""How long when it is closed: the rest is left to the next attempt of the run. A lack of files or
-memory is waited for as long."""
+"""How long it catches up when it is closed; the rest is left to the next attempt of the run. A
+shortage of file descriptors or memory is waited out for as long."""
 
 SHORTAGE_PAUSE_S = 0.05
 
@@ -49,7 +49,7 @@ _PASSING = (OSError, MemoryError, ImportError)
 
 
 def _is_passing_shortage(error: BaseException) -> bool:
-    if isinstance(error, ImportError):  # a library that is loaded late, and can't be mapped
+    if isinstance(error, ImportError):  # a library that is loaded late can't be mapped
         return not isinstance(error, ModuleNotFoundError)
     return is_shortage(error)
 
@@ -57,13 +57,14 @@ def _is_passing_shortage(error: BaseException) -> bool:
 class _Retries:
     """When a failing sink is tried again, with how many events, and when one is rejected.
 
-    An `OSError`, `MemoryError` or `ImportError` is taken for a condition that passes, such as a
-    full disk: it never costs an event. Any other error may be caused by a single event, which is
-    found by trying them one at a time.
+    An `OSError`, `MemoryError` or `ImportError` is taken for a temporary condition, such as a full
+    disk, and never costs an event. Any other error may be caused by a single event, which is found
+    by trying them one at a time.
 
     Attributes:
         has_failed: Whether the last try failed.
-        is_shortage: Whether it failed for lack of what the system may grant a moment later.
+        is_shortage: Whether it failed for lack of a resource that the system may grant a moment
+            later.
     """
 
     def __init__(self) -> None:
@@ -103,7 +104,7 @@ class _Retries:
         """Note that a try succeeded.
 
         Args:
-            one_of_several: Whether it was with one of the held events: one that the sink can't take
+            one_of_several: Whether it was with one of several events: one that the sink can't take
                 may follow, with tries of its own.
         """
         self.has_failed = self.is_shortage = False
@@ -118,7 +119,7 @@ class _Retries:
 
 
 class _RetriesAtClose(_Retries):
-    """The same when there is no time to wait: tries follow one another, and end soon."""
+    """Retries of a sink that is being closed: without pauses, and only a few."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,9 +161,9 @@ class _RetriesAtClose(_Retries):
 class GuardedSink:
     """A sink that never raises. It is a `Sink` itself, so it may be wrapped like any other.
 
-    When the sink raises, its events are held, and written again after a pause that doubles each
-    time. What can't be held any longer is left to the catch-up. The first fault is reported, and so
-    is the recovery; what happens between is only counted.
+    When the sink raises, its events are held and written again after a pause, which doubles each
+    time. Events that can no longer be held are left to the catch-up. The first fault and the
+    recovery are reported; faults between them are only counted.
 
     Events are written in this order: those of the catch-up, then those held, then new ones.
 
@@ -172,9 +173,9 @@ class GuardedSink:
         report: Called with (component, status, reason).
 
     Attributes:
-        counters: What became of its events.
-        fault: The sink's present fault as text; None if it has none.
-        catch_up: What the sink gets from the journal; None where there is no journal.
+        counters: The counts of its events.
+        fault: The sink's current fault as text; None if it has none.
+        catch_up: The catch-up from the journal; None without a journal.
     """
 
     def __init__(self, name: str, sink: Sink, report: Callable[[str, str, str], None]) -> None:
@@ -196,8 +197,14 @@ class GuardedSink:
         return is_journal(self._sink)
 
     @property
+    def loss(self) -> str | None:
+        """What another process has removed of the sink's output; None if nothing."""
+        loss = call_guarded(getattr, self._sink, "loss", None)
+        return loss if isinstance(loss, str) else None
+
+    @property
     def flush_every_s(self) -> float:
-        """How often to call `flush`. It also writes what is held, so every sink needs one."""
+        """Interval of `flush` in seconds. It also writes held events, so every sink has one."""
         interval_s: float = getattr(self._sink, "flush_every_s", 1.0)
         return CATCH_UP_S if self.is_catching_up else interval_s
 
@@ -227,11 +234,12 @@ class GuardedSink:
         Args:
             first: The first of them.
             last: The last of them; this is called before the events that follow are written.
-            count: How many.
+            count: Their number.
         """
         self.counters.drop(count, "queue_full")
         if self.catch_up is not None:
-            # What is held lies between the catch-up's events and these: the journal has it, too.
+            # The held events lie between those of the catch-up and these; the journal has them,
+            # too.
             self.counters.drop(len(self._held), "sink_failed")
             self._held.clear()
             self._held_bytes = 0
@@ -239,7 +247,7 @@ class GuardedSink:
             self.catch_up.add(last)
 
     def retry(self) -> None:
-        """Write what waits, if the pause is over. Cheap when nothing waits."""
+        """Write waiting events if the pause is over. Cheap if there are none."""
         self._write_waiting(self._retries, time.monotonic() + CATCH_UP_S)
         self._recover()
 
@@ -252,8 +260,8 @@ class GuardedSink:
         self._recover()
 
     def close(self) -> None:
-        """Try a last time to write what waits, then close the sink."""
-        # The pipeline has ended: `fault` is read by whoever ended it.
+        """Try a last time to write waiting events, then close the sink."""
+        # The pipeline has ended; whoever ended it reads `fault`.
         self._report = lambda _component, _status, _reason: None
         if self.catch_up is not None:
             self.catch_up.stop_waiting()
@@ -275,7 +283,7 @@ class GuardedSink:
         self.counters.drop_unwritten("sink_failed")
 
     def _flush_patiently(self, until_s: float) -> None:
-        """Let the sink write what it has, waiting for what the system lacks."""
+        """Flush the sink, and wait out a shortage of resources."""
         while getattr(self._sink, "unwritten", 0) and time.monotonic() < until_s:
             flushed = call_guarded(self._sink.flush)
             if not isinstance(flushed, Failure) or not _is_passing_shortage(flushed.error):
@@ -321,7 +329,7 @@ class GuardedSink:
         return False
 
     def _succeeded(self, result: object) -> bool:
-        """Whether a call of the sink succeeded; a fault is counted, the first in a row reported."""
+        """Whether a call succeeded; faults are counted, and the first in a row is reported."""
         self.counters.unwritten = getattr(self._sink, "unwritten", 0)
         if not isinstance(result, Failure):
             return True

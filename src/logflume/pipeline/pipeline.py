@@ -14,25 +14,25 @@ from logflume.pipeline.processor_chain import ProcessorChain
 from logflume.pipeline.records import Record, StepAndMode
 from logflume.pipeline.worker import Worker
 
-__all__ = ["Continued", "Pipeline", "Report", "Status"]
+__all__ = ["Pipeline", "Report", "Status"]
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What became of the events, in numbers: accepted = written + dropped, for each sink at rest.
+    """Counts of what became of the events: at rest, accepted = written + dropped for each sink.
 
-    Events that a processor drops are not counted, and those that it adds are, as are the pipeline's
-    own. The last event of a run, which is the report itself, doesn't count itself.
+    Events that a processor drops are not counted; those that it adds and the pipeline's own are.
+    The report itself, the last event of a run, is not included.
 
     Attributes:
-        accepted: Events that are to be written, each once however many sinks it goes to.
+        accepted: Events to be written, each counted once regardless of its number of sinks.
         written: Those of them that were handed to the sinks.
-        dropped: Events that the full buffer dropped, or that could not be read.
+        dropped: Events that the full buffer dropped, or that couldn't be created.
         dropped_by_reason: The same by reason.
         misfits: Values that are in `extras` because they did not fit their column.
         sinks: By sink: `accepted`, `written`, `dropped`, `dropped/<reason>`, `failed`, `filled_in`.
         processors: By processor: calls that raised.
-        alerts: Alerts by signal, in the order in which they were first raised, without those of
-            problems that are over.
+        alerts: Alerts by signal, in the order in which they were first raised, except those whose
+            problem is over.
     """
 
     accepted: int = 0
@@ -59,12 +59,12 @@ class Status(msgspec.Struct, kw_only=True):
 
     Attributes:
         report: The counts up to now.
-        faults: The present fault of each sink that has one.
+        faults: The current fault of each sink that has one.
         losses: What another process has removed of the output of each sink that lost something.
         is_recorded: Whether the journal, if there is one, has every event.
         whole_sinks: The sinks that have all events that the journal has for them.
         complete_sinks: The sinks that have every event of this attempt.
-        duration_s: How long the attempt took, in seconds, as `run_finished` says; None before.
+        duration_s: Duration of the attempt in seconds, as in `run_finished`; None before.
     """
 
     report: Report = msgspec.field(default_factory=Report)
@@ -76,16 +76,6 @@ class Status(msgspec.Struct, kw_only=True):
     duration_s: float | None = None
 
 
-class Continued(msgspec.Struct, frozen=True):
-    """What a worker process that has ended did of the attempt that a pipeline continues.
-
-    Attributes:
-        events: Events that it wrote.
-    """
-
-    events: int
-
-
 class Pipeline:
     """Moves records from the process's buffer to the sinks, on one worker thread.
 
@@ -93,13 +83,14 @@ class Pipeline:
         worker: The worker.
         chain: Its processor chain.
         deliveries: Its deliveries.
-        source: Where its records come from.
+        source: The source of its records.
         opening: Returns the fields of `run_started`. It may be slow: the worker's thread calls it.
         started_ns: When the attempt started, in nanoseconds since 1970.
-        continued: What it continues; None: it starts an attempt, with the event `run_started`.
+        earlier_events: Events of the attempt that a killed worker process has written; None:
+            the pipeline starts the attempt, with the event `run_started`.
 
     Attributes:
-        has_died: Whether its process ended on its own: never, as it is the present one.
+        has_died: False: it runs in the current process.
     """
 
     has_died = False
@@ -112,14 +103,14 @@ class Pipeline:
         source: RecordSource,
         opening: Callable[[], dict[str, Any]] | None,
         started_ns: int,
-        continued: Continued | None = None,
+        earlier_events: int | None = None,
     ) -> None:
         self._worker = worker
         self._chain = chain
         self._deliveries = deliveries
         self._source = source
         self._opening = opening
-        self._continued = continued
+        self._earlier_events = earlier_events
         self._started_ns = started_ns
         self._duration_s: float | None = None
 
@@ -157,13 +148,13 @@ class Pipeline:
         return self._worker.stop(lambda: self._finish(ending, drained_by_s), timeout_s)
 
     def give_up(self) -> None:
-        """Count what `close` has not written as dropped, and write nothing more."""
+        """Count what `close` has not written as dropped, and write no more."""
         self._worker.give_up()
         for delivery in self._deliveries:
             delivery.counters.give_up()
 
     def when_ended(self, call: Callable[[], None]) -> None:
-        """Call when nothing of the pipeline writes any longer, which may be now."""
+        """Call `call` once the pipeline writes nothing more, which may be at once."""
         self._worker.when_ended(call)
 
     def discard(self) -> None:
@@ -173,7 +164,7 @@ class Pipeline:
             delivery.close()
 
     def status(self) -> Status:
-        """Return its state."""
+        """Return the current state."""
         deliveries = self._deliveries
         return Status(
             report=self._report(),
@@ -187,7 +178,7 @@ class Pipeline:
 
     def _report(self) -> Report:
         dropped = dict(self._worker.dropped)
-        earlier = 0 if self._continued is None else self._continued.events
+        earlier = self._earlier_events or 0
         written = earlier + self._worker.finished
         return Report(
             accepted=written + sum(dropped.values()),
@@ -201,7 +192,7 @@ class Pipeline:
         )
 
     def _counts(self, delivery: Delivery, earlier: int) -> dict[str, int]:
-        """Return the counts of a sink; others than the journal were filled in with `earlier`."""
+        """Return the counts of a sink; the other sinks count the `earlier` events as filled in."""
         counts = delivery.counters.as_dict()
         if earlier and delivery.is_journal:
             counts["accepted"] += earlier
@@ -209,22 +200,25 @@ class Pipeline:
         return counts
 
     def _open(self) -> None:
-        if self._opening is not None and self._continued is None:
+        if self._opening is not None and self._earlier_events is None:
             self._emit("run_started", self._opening(), self._started_ns, (None, None))
 
     def _finish(self, ending: dict[str, Any] | None, drained_by_s: float) -> None:
-        self._worker.write_unfinished(self._chain.close())
-        self._worker.turn()
+        # One after another, whatever fails: the sinks are closed, and their events counted.
+        guarded = self._worker.guarded
+        guarded(lambda: self._worker.write_unfinished(self._chain.close()))
+        guarded(self._worker.turn)
         self._duration_s = (time.time_ns() - self._started_ns) / 1e9
         if self._opening is not None and ending is not None:
             if self._worker.is_given_up:
                 ending = {**ending, "status": "incomplete"}
             self._emit("run_finished", {**ending, "duration_s": self._duration_s})
         late = self._drain(drained_by_s)
-        self._worker.turn()
+        guarded(self._worker.turn)
         self._emit("pipeline", self._report().as_fields())
         for delivery in sorted(self._deliveries, key=late.__contains__):
-            delivery.close()
+            if not guarded(delivery.close):
+                delivery.counters.give_up()
 
     def _drain(self, until_s: float) -> list[Delivery]:
         """Let every delivery write what it has; return those that were not done in time."""
@@ -241,7 +235,7 @@ class Pipeline:
         time_ns: int | None = None,
         step_and_mode: StepAndMode | None = None,
     ) -> None:
-        """Write an event of the pipeline's own, from the worker's thread."""
+        """Write one of the pipeline's own events. Runs on the worker's thread."""
         time_ns = time_ns or time.time_ns()
         step_and_mode = step_and_mode or self._source.step_and_mode
         record = Record(time_ns, "system", "info", event, {}, fields, step_and_mode)

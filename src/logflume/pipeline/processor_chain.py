@@ -12,21 +12,14 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.protocols import ClosableProcessor, ColumnProcessor, Processor
 from logflume.values.columnar import rows
 
-__all__ = ["NamedProcessor", "ProcessorChain"]
+__all__ = ["ProcessorChain"]
 
 Report = Callable[[str, str, str], None]
 """Called with component, status and reason of a fault."""
 
 
-class NamedProcessor(NamedTuple):
-    """A processor and its name in the configuration."""
-
-    name: str
-    process: Processor
-
-
 class _LoggerName(str):
-    """The name of a logger, with what processors of structlog use of one of Python's logging."""
+    """The name of a logger, with what structlog's processors use of a standard-library logger."""
 
     __slots__ = ()
 
@@ -38,7 +31,7 @@ class _LoggerName(str):
         return str(self)
 
     def getEffectiveLevel(self) -> int:  # noqa: N802 - named as in Python's logging
-        """Return 0: the call was let through."""
+        """Return 0: the level of the call was already checked."""
         return 0
 
 
@@ -58,16 +51,16 @@ class ProcessorChain:
     `event_types`; see `logflume.protocols.Processor`.
 
     Args:
-        processors: The processors, in order.
+        processors: The processors, in order, each after its name in the configuration.
         report: Called with (component, status, reason) on a processor's first fault.
 
     Attributes:
         failed: Number of calls that raised, by processor name.
     """
 
-    def __init__(self, processors: Sequence[NamedProcessor], report: Report) -> None:
+    def __init__(self, processors: Sequence[tuple[str, Processor]], report: Report) -> None:
         self.failed: Counter[str] = Counter()
-        self._steps = [_make_step(*named) for named in processors]
+        self._steps = [_make_step(*pair) for pair in processors]
         self._report = report
 
     def run(
@@ -85,7 +78,7 @@ class ProcessorChain:
     def run_in_caller(
         self, logger: Any, method_name: str, event_dict: dict[str, Any]
     ) -> dict[str, Any]:
-        """Do what `run` does, as one processor of structlog.
+        """Run the chain as one processor of structlog.
 
         Raises:
             structlog.DropEvent: A processor dropped the event.
@@ -108,8 +101,8 @@ class ProcessorChain:
     ) -> dict[str, Sequence[Any]] | list[dict[str, Any]]:
         """Return event dicts, given by column, after all processors.
 
-        They are one by one from the first processor on that needs them so, without those that one
-        dropped.
+        The result is a list of event dicts, without dropped ones, if a processor needs them one by
+        one.
         """
         for index, step in enumerate(self._steps):
             if step.event_types is not None and columns["event"][0] not in step.event_types:

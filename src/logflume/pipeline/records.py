@@ -1,4 +1,4 @@
-"""What the buffer holds: a record for each log call, and what stands for several of them."""
+"""The items in the buffer: a record for each log call, and items that stand for several records."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __all__ = [
 ]
 
 StepAndMode: TypeAlias = tuple[Any, Any]
-"""Step and mode as `set_step` was given them, snapshotted; (None, None) where it wasn't called."""
+"""Snapshots of the step and mode given to `set_step`; (None, None) before its first call."""
 
 
 class Record(NamedTuple):
     """One log call, as it leaves the caller's thread.
 
     Attributes:
-        time_ns: When the call was made, nanoseconds since 1970 UTC.
+        time_ns: Time of the call, in nanoseconds since 1970 UTC.
         logger: Name of the logger.
         level: Name of the level.
         event: First argument of the call.
-        context: Context variables and bound context, snapshotted; shared by many records.
-        fields: Keyword arguments, snapshotted; where both have a name, these win.
+        context: Snapshot of context variables and bound context, shared by many records.
+        fields: Snapshot of the keyword arguments; they take precedence over `context`.
         step_and_mode: Step and mode at the time of the call, from `set_step`.
-        size_bytes: About how much memory texts and arrays take; 0 where all values are numbers.
+        size_bytes: Approximate memory of texts and arrays; 0 if all values are numbers.
     """
 
     time_ns: int
@@ -52,7 +52,7 @@ class Record(NamedTuple):
 RecordTuple: TypeAlias = tuple[
     int, str, str, str, Mapping[str, Any], dict[str, Any], StepAndMode, int
 ]
-"""A record as a plain tuple, which takes the caller a third of the time to make."""
+"""A record as a plain tuple, which the caller creates in a third of the time."""
 
 _NO_CONTEXT: dict[str, Any] = {}
 
@@ -61,12 +61,12 @@ class RecordColumns(NamedTuple):
     """Records of one logger, level and event that have the same fields, by column.
 
     Attributes:
-        logger, level, event: As those of a `Record`.
+        logger, level, event: As in a `Record`.
         times_ns: The time of each record.
         steps: The step of each record, from `set_step`.
         modes: The mode of each record, from `set_step`.
         names: The names of the fields.
-        columns: For each name the values, one for each record.
+        columns: The values of each name, one for each record.
         size_bytes: Approximate memory of texts and arrays.
     """
 
@@ -90,14 +90,14 @@ class RecordColumns(NamedTuple):
 
 
 class DeferredRecords(NamedTuple):
-    """Records of one moment that are made later: the caller pays for one.
+    """Records of one moment that are created later: the caller pays for a single one.
 
     Attributes:
-        time_ns, step_and_mode: As those of a `Record`.
+        time_ns, step_and_mode: As in a `Record`.
         make: Yields logger, event type and columns (by name, one value for each record) of the
-            records. What it reads is snapshotted. It is called in the training process, on the
-            thread that takes records from the buffer.
-        record_count: How many records that will be, for the count if they are dropped.
+            records. It reads snapshots only, because it is called later, in the training process,
+            on the thread that takes records from the buffer.
+        record_count: Number of records, for the count if they are dropped.
         size_bytes: Approximate memory.
     """
 
@@ -108,7 +108,7 @@ class DeferredRecords(NamedTuple):
     size_bytes: int = 0
 
     def expand(self) -> list[RecordColumns]:
-        """Make the records, of level info.
+        """Create the records, at level info.
 
         Raises:
             Exception: Whatever `make` raises.
@@ -133,11 +133,11 @@ class DeferredRecords(NamedTuple):
 
 
 class Dropped:
-    """Stands in the buffer where records were dropped, so that `seq` has its gap right there.
+    """Takes the place of dropped records in the buffer, so that `seq` has its gap there.
 
     Attributes:
-        count: How many records.
-        reason: Why they were dropped.
+        count: Number of records.
+        reason: The reason for dropping them.
         size_bytes: 0.
     """
 
@@ -151,11 +151,11 @@ class Dropped:
 
 
 class ReceivedBatch(NamedTuple):
-    """What the training process sent at once.
+    """A batch of items that the training process sent.
 
     Attributes:
         items: The items, in order.
-        on_written: Called when the sinks have it, with the `seq` of the next event.
+        on_written: Called with the `seq` of the next event once the sinks have the batch.
         size_bytes: Size of the message.
     """
 
@@ -175,14 +175,14 @@ def item_bytes(item: BufferItem) -> int:
 
 
 def count_records(items: Iterable[BufferItem]) -> int:
-    """Return for how many records items of the buffer stand."""
+    """Return the number of records that items of the buffer stand for."""
     return sum(map(_count, items))
 
 
 def count_by_reason(items: Iterable[BufferItem], reason: str) -> Counter[str]:
-    """Return how many records are dropped with some items, which is for `reason`.
+    """Return the number of records that are dropped with some items, by reason.
 
-    Those for which a `Dropped` stands were dropped before, for a reason of their own.
+    The reason is `reason`, except for records that were dropped earlier: their `Dropped` has it.
     """
     counts: Counter[str] = Counter()
     for item in items:

@@ -40,7 +40,7 @@ class _Gap:
 
 
 class _FlushRequest(NamedTuple):
-    """A request to flush, due when that number of items has left the queue."""
+    """A request to flush, due when `after` items have left the queue."""
 
     after: int
     done: Wakeup
@@ -54,16 +54,16 @@ class Threaded:
 
     Args:
         sink: Any sink. If it has an attribute `flush_every_s`, it is flushed that often.
-        size: Events that the queue holds, not counting the batch that is being written.
+        size: Maximum number of events in the queue, without the batch that is being written.
         when_full: What `write` does when it is full.
         name: Name for the thread.
         on_drop: Called with (count, reason) when events are dropped.
-        on_gap: Called when events find no room although `write` waited. The sink's method `skip` is
-            then called with the first, the last and the count of them, in their turn. None: they
-            are dropped.
-        max_bytes: Memory that the queue may take; an empty queue takes any batch.
-        block_timeout_s: The longest that `write` waits with `block`, in seconds.
-        close_timeout_s: The longest that `close` waits for the queue, in seconds.
+        on_gap: Called when events find no room although `write` waited. When it is their turn, the
+            sink's method `skip` is called with the first, the last and their number. None: they are
+            dropped.
+        max_bytes: Maximum memory of the queue; an empty queue takes any batch.
+        block_timeout_s: Maximum time that `write` waits with `block`, in seconds.
+        close_timeout_s: Maximum time that `close` waits for the queue, in seconds.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Threaded:
         self._thread = start_thread(name, self._run)
 
     def write(self, events: Sequence[Event], size_bytes: int = 0) -> None:
-        """Queue a batch, or do what `when_full` says.
+        """Queue a batch, or apply the policy `when_full`.
 
         Args:
             events: The batch.
@@ -128,7 +128,7 @@ class Threaded:
         return done.wait(timeout_s)
 
     def flush(self) -> None:
-        """Return when everything written so far is flushed.
+        """Wait until everything written so far is flushed.
 
         Raises:
             TimeoutError: It took longer than `close_timeout_s`.
@@ -140,7 +140,7 @@ class Threaded:
     def close(self) -> None:
         """Write what is queued, close the sink and end the thread.
 
-        What is still queued after `close_timeout_s` is dropped and counted.
+        Events still queued after `close_timeout_s` are dropped and counted.
         """
         with self._changed:
             self._stopping = True
@@ -177,7 +177,7 @@ class Threaded:
                 self._on_drop(len(oldest.events) if isinstance(oldest, _Batch) else 0, "queue_full")
             return True
         if self._when_full is WhenFull.BLOCK and not self._stalled:
-            # One wait in vain is enough: until something is taken, nobody waits again.
+            # After a wait that timed out, no call waits until something is taken.
             self._stalled = not self._changed.wait_for(
                 lambda: self._has_room(batch), self._block_timeout_s
             )
@@ -202,7 +202,7 @@ class Threaded:
     def _run(self) -> None:
         flush_at_s = self._next_flush_s()
         while True:
-            # A sink that has more to do than before may need its flush sooner.
+            # The interval may have become shorter, as it does during a catch-up.
             flush_at_s = min(flush_at_s, self._next_flush_s())
             item, requests, stopping = self._next(flush_at_s)
             if requests or time.monotonic() >= flush_at_s:

@@ -1,4 +1,4 @@
-"""The worker: takes records from the buffer, makes events of them, hands those to the sinks."""
+"""The worker: takes records from the buffer and hands the events made of them to the sinks."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ from logflume.values.normalize import Normalizer
 __all__ = ["SHUTDOWN_TIMEOUT", "UNREADABLE", "Worker"]
 
 BATCH_RECORDS = 1024
-"""Records taken at once. Between batches a flush or a stop is noticed."""
+"""Maximum number of records taken at once."""
 
 BATCH_BYTES = 4 * 2**20
-"""Texts and arrays of the records taken at once."""
+"""Maximum memory of their texts and arrays."""
 
 FEWEST_IN_COLUMNS = 16
 """From this many records of one shape on, columns take less time than rows."""
 
 LONGEST_SLEEP_S = 0.25
-"""How long a worker that is woken by its source sleeps at most: not everything wakes it."""
+"""Maximum sleep of a worker that its source wakes: not every record does."""
 
 UNREADABLE = "unreadable"
-"""Why records are dropped of which no event can be made, by a bug of this package."""
+"""The reason for dropping records that can't become events because of a bug in this package."""
 
 SHUTDOWN_TIMEOUT = "shutdown_timeout"
-"""Why records are dropped that a shutdown didn't wait for."""
+"""The reason for dropping records that a shutdown didn't wait for."""
 
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ R = TypeVar("R")
 
 
 class _Batch:
-    """Events to write together: one list of those that came one by one, and batches by column."""
+    """Events to write together: lists of single events, and batches by column."""
 
     def __init__(self, size_bytes: int = 0) -> None:
         self.size_bytes = size_bytes
@@ -80,23 +80,23 @@ class Worker:
     """The thread behind the buffer.
 
     Args:
-        source: Where the records come from.
-        chain: What each event runs through.
-        normalizer: What finishes and numbers it.
+        source: The source of the records.
+        chain: The processor chain.
+        normalizer: Finishes and numbers the events.
         router: Sorts the finished events by delivery.
         deliveries: All deliveries, in the order in which they are written.
-        flush_interval_s: The longest that a record waits for its turn, in seconds.
+        flush_interval_s: Maximum time that a record waits for its turn, in seconds.
         save_kinds: Called with the kinds of the fields before events with new ones are written.
-        report: Called with (component, status, reason) on the first bug of the worker's own, and on
-            the first messages that were most likely meant to be metrics.
-        polls: Whether records arrive without waking the worker, so that it looks twice every
+        report: Called with (component, status, reason) on the first internal error of the worker,
+            and on the first messages that were probably meant to be metrics.
+        polls: Whether records arrive without waking the worker, so that it polls twice per
             `flush_interval_s`.
 
     Attributes:
         dropped: Records that the full buffer dropped, or that could not become events, by reason.
         finished: Events that left the processor chain.
-        alerts: Alerts among them by signal, without those of problems that are over.
-        is_given_up: Whether the thread is no longer waited for: it takes nothing more.
+        alerts: Alerts among them by signal, except those whose problem is over.
+        is_given_up: Whether `give_up` was called: the thread takes no more records.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Worker:
         self._thread = start_thread("worker", partial(self._run, opening))
 
     def request_flush(self) -> Wakeup:
-        """Return what is set when all that the buffer holds by now has been written."""
+        """Request a flush; the result is set once everything now in the buffer is written."""
         request = Wakeup()
         self._flush_requests.append(request)
         self._buffer.wake.set()
@@ -162,12 +162,12 @@ class Worker:
         return self._has_ended or self._thread is None
 
     def give_up(self) -> None:
-        """Count what the buffer holds as dropped: the thread didn't stop in time."""
+        """Take no more records and count those in the buffer as dropped: the thread didn't stop."""
         self.is_given_up = True
         self.dropped += count_by_reason(self._buffer.clear(), SHUTDOWN_TIMEOUT)
 
     def when_ended(self, call: Callable[[], None]) -> None:
-        """Call when the thread has ended, and with it the work of all sinks."""
+        """Call `call` once the thread, and with it the work of all sinks, has ended."""
         with self._end_lock:
             if self._thread is not None and not self._has_ended:
                 self._on_end.append(call)
@@ -175,7 +175,7 @@ class Worker:
         call()
 
     def turn(self) -> None:
-        """Write all that the buffer holds now. Runs on the worker's thread."""
+        """Write everything now in the buffer. Runs on the worker's thread."""
         requests = [self._flush_requests.popleft() for _ in range(len(self._flush_requests))]
         for delivery in self._deliveries:
             # Before the buffer is read: the last turn of a run also writes what this reports.
@@ -200,11 +200,11 @@ class Worker:
 
         Args:
             events: The events.
-            size_bytes: About how much memory their texts and arrays take.
+            size_bytes: Approximate memory of their texts and arrays.
         """
         if self._normalizer.has_new_kinds:
             self._normalizer.has_new_kinds = False
-            self._save_kinds(self._normalizer.kinds)
+            self.guarded(lambda: self._save_kinds(self._normalizer.kinds))
         self.finished += len(events)
         sorted_events = self._router.sort(events)
         for delivery, batch in sorted_events.items():
@@ -215,17 +215,26 @@ class Worker:
                 delivery.write(sorted_events[delivery], size_bytes)
 
     def write_record(self, record: RecordTuple) -> None:
-        """Write the event of a record that never was in the buffer."""
-        event = self._finish(record)
-        if event is not None:
-            self.write([event])
+        """Write the event of a record that bypasses the buffer."""
+        self.write(self._finish_each([record], self._finish))
 
     def write_unfinished(self, event_dicts: Sequence[EventDict]) -> None:
-        """Write events that leave the processor chain outside of a log call."""
-        self.write([self._normalizer.finish(dict(event_dict)) for event_dict in event_dicts])
+        """Finish and write events that the processors returned when they were closed."""
+        self.write(self._finish_each(map(dict, event_dicts), self._normalizer.finish))
+
+    def guarded(self, call: Callable[[], None]) -> bool:
+        """Continue after an error, which is reported; return whether there was none.
+
+        Calls of foreign code are guarded themselves, so it is a bug of this package, or a lack of
+        memory.
+        """
+        result = call_guarded(call)
+        if isinstance(result, Failure):
+            self._report_bug(result)
+        return not isinstance(result, Failure)
 
     def _process(self, items: Sequence[BufferItem]) -> None:
-        """Write the events of some items; a received batch by itself, and then acknowledge it."""
+        """Write the events of items; a received batch separately, and then acknowledge it."""
         batch = _Batch()
         for item in items:
             if isinstance(item, ReceivedBatch):
@@ -286,7 +295,7 @@ class Worker:
         return self._finish_each(wanted, self._finish)
 
     def _finish_each(self, items: Iterable[T], finish: Callable[[T], Event | None]) -> list[Event]:
-        """Return the finished events of records or event dicts; one that fails costs no other."""
+        """Return the finished events of records or event dicts, without those that fail."""
         events: list[Event] = []
         for item in items:
             event = call_guarded(finish, item)
@@ -332,34 +341,28 @@ class Worker:
         return min(max(due_s, poll_s), LONGEST_SLEEP_S)
 
     def _run(self, opening: Callable[[], None]) -> None:
-        self._guarded(opening)
+        self.guarded(opening)
         while self._stop is None:
             self._buffer.wake.wait(self._pause_s())
-            self._guarded(self.turn)
-        self._guarded(self.turn)
-        self._guarded(self._stop)
+            self.guarded(self.turn)
+        self.guarded(self.turn)
+        self.guarded(self._stop)
         with self._end_lock:
             self._has_ended = True
         self._buffer.announce()
         for call in self._on_end:
-            self._guarded(call)
+            self.guarded(call)
 
     def _try(self, call: Callable[[T], R | None], item: T) -> R | None:
-        """Return the result of a call that only saves time; None if it fails."""
+        """Return the result of a faster alternative; None if it fails."""
         result = call_guarded(call, item)
         if not isinstance(result, Failure):
             return result
         self._report_bug(result)
         return None
 
-    def _guarded(self, call: Callable[[], None]) -> None:
-        """Go on after an error; what may raise has a guard of its own, so it is a bug in here."""
-        result = call_guarded(call)
-        if isinstance(result, Failure):
-            self._report_bug(result)
-
     def _hint(self, kind: str, advice: str) -> None:
-        """Report once for each kind of call that it is recorded otherwise than it suggests."""
+        """Report, once for each kind of call, that it isn't recorded as it suggests."""
         if kind not in self._hinted:
             self._hinted.add(kind)
             self._report(kind, "limited", advice)
@@ -367,4 +370,4 @@ class Worker:
     def _report_bug(self, failure: Failure) -> None:
         if not self._has_bug:
             self._has_bug = True
-            self._report("worker", "failed", describe(failure.error))
+            call_guarded(self._report, "worker", "failed", describe(failure.error))

@@ -15,11 +15,10 @@ from logflume.query.columns import check, optional
 from logflume.query.group_means import by_columns, label_visits, mean_over_groups
 from logflume.query.groupings import Array, group_rows, numbers_of, row_number_in_group, texts_of
 from logflume.query.solved import SOLVED_COLUMNS, find_solved
-from logflume.query.visits import Mode, Visits, read_visits
+from logflume.query.visits import Mode, Read, Visits, read_visits
 
 __all__ = ["AtK", "read_best_at", "read_majority_at", "read_pass_at"]
 
-Read: TypeAlias = Callable[..., pa.Table]
 Estimate: TypeAlias = Callable[[int], Array]
 """Returns the estimate for each visit and a k. NaN where it has fewer than k completions."""
 
@@ -33,7 +32,7 @@ class AtK(NamedTuple):
         name: The name of the query, for error messages.
         sizes: The values of k.
         by: `step`, and columns of the dataset or other fields that a group's completions share.
-        mode: Only training or evaluation; None: both, apart.
+        mode: Only training or evaluation; None: both, separately.
         seed: Seed of the confidence intervals.
     """
 

@@ -1,24 +1,33 @@
-"""Selects columns by name or pattern, and joins the schemas of files that differ."""
+"""Columns of tables: selecting them by name or pattern, adding them, and joining schemas."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
 
-__all__ = ["PATTERN", "check", "holds_numbers", "join_schemas", "match", "optional"]
+__all__ = [
+    "PATTERN",
+    "check",
+    "holds_numbers",
+    "join_schemas",
+    "match",
+    "optional",
+    "with_columns",
+]
 
 PATTERN = frozenset("*?[")
 """Characters that make a name a pattern."""
 
 
 def optional(name: str) -> str:
-    """Return a pattern that only this column matches: unlike a name, it need not exist."""
+    """Return a pattern for exactly this column, which, unlike a plain name, need not exist."""
     return f"[{name[0]}]{name[1:]}"
 
 
@@ -86,3 +95,14 @@ def join_schemas(schemas: Iterable[pa.Schema]) -> pa.Schema:
 def holds_numbers(arrow_type: pa.DataType) -> bool:
     """Whether a column of this type holds numbers."""
     return bool(pa.types.is_floating(arrow_type) or pa.types.is_integer(arrow_type))
+
+
+def with_columns(table: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
+    """Return a table with these columns: existing ones are replaced, others are appended."""
+    for name, column in columns.items():
+        index = table.schema.get_field_index(name)
+        if index < 0:
+            table = table.append_column(name, column)
+        else:
+            table = table.set_column(index, name, column)
+    return table

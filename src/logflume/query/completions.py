@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,9 +14,8 @@ from logflume.exceptions import MissingExtraError, QueryError
 from logflume.query.columns import check, holds_numbers, optional
 from logflume.query.event_ids import IDS, OPTIONAL_IDS, read_same
 from logflume.query.extremes import Extremes
-from logflume.query.groupings import number_together
-from logflume.query.prompt_ids import TEXTS
-from logflume.query.text_search import SEARCHED, check_pattern, contains
+from logflume.query.groupings import number_together, texts_of
+from logflume.query.prompt_ids import TEXTS as PROMPT_TEXTS
 from logflume.query.visits import VISIT, add_ids, available_columns, of_mode
 from logflume.values.declared import declared_columns
 
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["CompletionFilter", "read_completions", "read_in_one_pass"]
 
 _CORRECTNESS_COLUMNS = ["answer", "true_answer", "quality/correct*"]
+_TEXTS = ("model_output", "prompt", "question")
+"""The columns that `search` searches."""
+
 _TYPE = "model_output"
 _PROMPT = "prompt_id"
 
@@ -132,7 +134,7 @@ def _check(wanted: CompletionFilter) -> CompletionFilter:
     if min(wanted.worst or 0, wanted.best or 0, wanted.last or 0) < 0:
         raise QueryError("outputs: worst, best and last are numbers of completions, 0 or more")
     if wanted.search is not None:
-        check_pattern(wanted.search, regex=wanted.regex)
+        _check_pattern(wanted.search, regex=wanted.regex)
     elif wanted.regex:
         raise QueryError("outputs: regex=True needs a pattern, search=…")
     for group in wanted.groups or ():
@@ -154,11 +156,11 @@ def _filter_columns(wanted: CompletionFilter) -> list[str]:
     if wanted[1:5] != (None,) * 4:
         columns.append(wanted.by)
     if wanted.search is not None:
-        columns += SEARCHED
+        columns += map(optional, _TEXTS)
     if wanted.groups is not None:
         columns += ["mode", *map(optional, ["generation", "group"])]
         if any(isinstance(group, Mapping) and _PROMPT in group for group in wanted.groups):
-            columns += [optional("prompt_id"), *TEXTS]
+            columns += [optional("prompt_id"), *PROMPT_TEXTS]
     return columns
 
 
@@ -187,7 +189,7 @@ def _select(wanted: CompletionFilter, rows: pa.Table) -> pa.Table:
     if wanted.correct is not None:
         rows = rows.filter(pc.equal(_is_correct(rows), pa.scalar(wanted.correct)))
     if wanted.search is not None:
-        rows = rows.filter(contains(rows, wanted.search, regex=wanted.regex))
+        rows = rows.filter(_contains(rows, wanted.search, regex=wanted.regex))
     if wanted.by not in rows.column_names or not len(rows):
         return rows
     if not holds_numbers(rows.schema.field(wanted.by).type):
@@ -235,12 +237,50 @@ def _is_in_groups(rows: pa.Table, groups: Sequence[int | Mapping[str, Any]]) -> 
 def _is_correct(rows: pa.Table) -> Any:
     """Return the measured correctness; where it is missing, compare answer and truth as text."""
     truth = rows["true_answer"]
-    same: Any = pc.equal(_trimmed(rows["answer"]), _trimmed(truth))
+    answer, expected = map(pc.utf8_trim_whitespace, (rows["answer"], truth))
+    same: Any = pc.equal(answer, expected)
     compared = pc.if_else(pc.is_null(truth), None, pc.fill_null(same, False))
     if "quality/correct" in rows.column_names:
         return pc.coalesce(rows["quality/correct"], compared)
     return compared
 
 
-def _trimmed(texts: Any) -> Any:
-    return pc.utf8_trim_whitespace(texts)
+def _check_pattern(search: str, *, regex: bool) -> None:
+    """Raise an error if a text can't be searched.
+
+    Raises:
+        QueryError: It is not a regular expression of RE2.
+    """
+    if not isinstance(search, str):
+        raise QueryError(f"search={search!r}: expected a text; for a pattern, add regex=True")
+    if regex:
+        _match_text(pa.array([""]), search, regex)
+
+
+def _contains(completions: pa.Table, search: str, *, regex: bool) -> Any:
+    """Return whether each completion, or its prompt, contains a text. Shape [completions].
+
+    Args:
+        completions: The completions, with the columns of `_TEXTS` that exist.
+        search: The text, whose case is ignored; or the regular expression, whose case matters.
+        regex: Whether it is a regular expression. RE2 takes linear time for any of them.
+
+    Raises:
+        QueryError: It is not a regular expression of RE2.
+    """
+    masks = [
+        pc.fill_null(_match_text(texts_of(completions, name), search, regex), False)
+        for name in _TEXTS
+        if name in completions.column_names
+    ]
+    none = pa.array([False] * len(completions), pa.bool_())
+    return reduce(pc.or_, masks, none)
+
+
+def _match_text(texts: Any, search: str, regex: bool) -> Any:
+    try:
+        if regex:
+            return pc.match_substring_regex(texts, search)
+        return pc.match_substring(texts, search, ignore_case=True)
+    except (pa.ArrowInvalid, UnicodeEncodeError) as error:
+        raise QueryError(f"search={search!r}: {str(error).removeprefix('Invalid ')}") from error

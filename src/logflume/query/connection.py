@@ -1,21 +1,20 @@
-"""Connections to DuckDB that reach nothing but the files of a run, and quoting for statements."""
+"""Connections to DuckDB that can read only the files of a run, and quoting for statements."""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import duckdb
+import orjson
+from duckdb import DuckDBPyConnection
 
 from logflume.exceptions import QueryError
 from logflume.resources import memory_limit_bytes
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 __all__ = [
     "check_is_query",
@@ -25,10 +24,11 @@ __all__ = [
     "quote_file",
     "quote_name",
     "quote_text",
+    "syntax_nodes",
 ]
 
 _MAX_THREADS = 4
-"""Of a query: the CPU cores belong to the training, and each thread takes memory of its own."""
+"""Threads of a query: the CPU cores belong to the training, and each thread needs memory."""
 
 _PIVOT = re.compile(r"\s*pivot\b", re.IGNORECASE)
 
@@ -36,33 +36,33 @@ _PIVOT = re.compile(r"\s*pivot\b", re.IGNORECASE)
 def connect() -> DuckDBPyConnection:
     """Return a connection without extensions, and without access to variables of Python.
 
-    It takes at most `max_bytes()` of memory and `_MAX_THREADS` threads, and creates no files.
+    It uses at most `max_bytes()` of memory and `_MAX_THREADS` threads, and creates no files.
     """
     return duckdb.connect(
         config={
             "memory_limit": f"{max_bytes()}B",
             "threads": min(_MAX_THREADS, os.cpu_count() or 1),
-            # Else results that don't fit in memory go to files in the current folder.
+            # Otherwise results that don't fit in memory go to files in the current folder.
             "temp_directory": "",
             "allow_community_extensions": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
-            # Else DuckDB resolves unknown names to variables of this package.
+            # Otherwise DuckDB resolves unknown names to variables of this package.
             "python_enable_replacements": False,
         }
     )
 
 
 def max_bytes() -> int:
-    """Return the memory that a query may take, and again its result: half of what there is."""
+    """Return the memory that a query may use, and its result again: half of the memory limit."""
     return memory_limit_bytes() // 2
 
 
 def lock(connection: DuckDBPyConnection, files: Iterable[Path] = ()) -> None:
-    """Limit the statements from here on to some files; no statement can lift the limit."""
+    """Restrict all further statements to these files; no statement can lift the restriction."""
     ((is_locked,),) = connection.execute("select current_setting('lock_configuration')").fetchall()
     if not is_locked:
-        # The patterns that stand for the files are checked, and then the files.
+        # DuckDB checks each pattern, and then each file that it matches.
         allowed = [form for path in files for form in (quote_text(str(path)), quote_file(path))]
         connection.execute(f"set allowed_paths = [{', '.join(dict.fromkeys(allowed))}]")
         connection.execute("set enable_external_access = false; set lock_configuration = true")
@@ -88,8 +88,25 @@ def check_is_query(query: str) -> None:
         )
 
 
+def syntax_nodes(connection: DuckDBPyConnection, query: str) -> list[dict[str, Any]] | None:
+    """Return all nodes of a query's syntax tree; None of anything but a plain `select`."""
+    text: str
+    ((text,),) = connection.execute("select json_serialize_sql(?)", [query]).fetchall()
+    tree = orjson.loads(text)
+    return None if tree["error"] else list(_nodes(tree))
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for inner in tree:
+            yield from _nodes(inner)
+
+
 def quote_file(path: Path) -> str:
-    """Return a file as a literal: DuckDB takes every path for a pattern."""
+    """Return a path as a literal: DuckDB treats every path as a pattern."""
     return quote_text(glob.escape(str(path)))
 
 

@@ -9,20 +9,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.columns import with_columns
 from logflume.query.groupings import Array, group_rows
 
 __all__ = ["check_max_points", "downsample_long", "downsample_wide"]
 
 _SERIES = ["run", "rank", "attempt", "event", "mode", "name"]
 _PER_BUCKET = 4
-"""The first, the last, the lowest and the highest point; NaN takes one more."""
+"""The first, the last, the lowest and the highest point; NaN needs one more."""
 
 
 def check_max_points(max_points: int | None) -> None:
-    """Raise an error if a curve can't have this maximum of points.
+    """Raise an error if the maximum number of points of a curve is too low.
 
     Raises:
-        QueryError: It can't.
+        QueryError: It is.
     """
     if max_points is not None and max_points < _PER_BUCKET + 1:
         raise QueryError(
@@ -38,12 +39,9 @@ def downsample_long(points: pa.Table, max_points: int) -> pa.Table:
         points: Metrics in long form. Rows of one series are in the order of their steps.
         max_points: The maximum number of points of a series.
     """
-    series = group_rows(points, _SERIES).of_row
     values = points["value"].to_numpy()
     is_kept = np.zeros(len(points), bool)
-    order = np.argsort(series, kind="stable")
-    starts = np.flatnonzero(np.diff(series[order], prepend=-1))
-    for rows in np.split(order, starts[1:]) if len(points) else []:
+    for rows in group_rows(points, _SERIES).rows():
         is_kept[rows[find_points(values[rows], max_points)]] = True
     return points.filter(pa.array(is_kept))
 
@@ -56,8 +54,7 @@ def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> p
         keys: The key columns.
         max_points: The maximum number of values of each metric.
     """
-    series = group_rows(points, [key for key in keys if key != "step"]).of_row
-    numbers = np.unique(series).tolist()
+    series = list(group_rows(points, [key for key in keys if key != "step"]).rows())
     has_any = np.zeros(len(points), bool)
     for name in points.column_names:
         if name in keys:
@@ -65,11 +62,11 @@ def downsample_wide(points: pa.Table, keys: Sequence[str], max_points: int) -> p
         is_kept = np.zeros(len(points), bool)
         is_valid = pc.is_valid(points[name]).to_numpy(zero_copy_only=False)
         values = points[name].to_numpy()
-        for number in numbers:
-            rows = np.flatnonzero((series == number) & is_valid)
+        for of_series in series:
+            rows = of_series[is_valid[of_series]]
             is_kept[rows[find_points(values[rows], max_points)]] = True
-        column = pc.if_else(pa.array(is_kept), points[name], None)
-        points = points.set_column(points.column_names.index(name), name, column)
+        kept = pc.if_else(pa.array(is_kept), points[name], None)
+        points = with_columns(points, {name: kept})
         has_any |= is_kept
     return points.filter(pa.array(has_any))
 
@@ -87,38 +84,20 @@ def find_points(values: Array, max_points: int) -> Array:
     if len(values) <= max_points:
         return np.arange(len(values))
     is_nan = np.isnan(values)
-    if not is_nan.any():
-        return _find_extremes(values, max_points // _PER_BUCKET)
-    per_bucket = _PER_BUCKET + 1
-    kept: set[int] = set()
-    for bucket in np.array_split(np.arange(len(values)), max_points // per_bucket):
-        kept.update((int(bucket[0]), int(bucket[-1])))
-        numbers, nans = bucket[~is_nan[bucket]], bucket[is_nan[bucket]]
-        kept.update(nans[:1].tolist())
-        if len(numbers):
-            kept.add(int(numbers[values[numbers].argmin()]))
-            kept.add(int(numbers[values[numbers].argmax()]))
-    return np.array(sorted(kept))
-
-
-def _find_extremes(values: Array, buckets: int) -> Array:
-    """Return the indices of the first, last, lowest and highest value of each stretch.
-
-    The stretches are those of `np.array_split`: the first ones may have one value more. So they are
-    the rows of two matrices.
-    """
+    buckets = max_points // (_PER_BUCKET + int(is_nan.any()))
     size, longer = divmod(len(values), buckets)
+    # The first stretches may have one value more, so the stretches are the rows of two matrices.
+    middle = longer * (size + 1)
     kept = []
-    for start, rows, columns in (
-        (0, longer, size + 1),
-        (longer * (size + 1), buckets - longer, size),
-    ):
-        stretches = values[start : start + rows * columns].reshape(rows, columns)
-        firsts = start + columns * np.arange(rows)
+    for start, shape in ((0, (longer, size + 1)), (middle, (buckets - longer, size))):
+        stretches = slice(start, start + shape[0] * shape[1])
+        numbers, nans = values[stretches].reshape(shape), is_nan[stretches].reshape(shape)
+        firsts = start + shape[1] * np.arange(shape[0])
         kept += [
             firsts,
-            firsts + columns - 1,
-            firsts + stretches.argmin(axis=1),
-            firsts + stretches.argmax(axis=1),
+            firsts + shape[1] - 1,
+            firsts + np.where(nans, np.inf, numbers).argmin(axis=1),
+            firsts + np.where(nans, -np.inf, numbers).argmax(axis=1),
+            firsts + nans.argmax(axis=1),
         ]
     return np.unique(np.concatenate(kept))

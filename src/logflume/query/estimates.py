@@ -1,7 +1,7 @@
-"""Estimates of what a policy reaches with k completions of a prompt, from groups of n.
+"""Estimates of what a policy achieves with k completions of a prompt, from groups of n.
 
 Each estimate of a group is the mean over all subsets of k of its n completions, so it is unbiased
-for any k up to n. None of them draws subsets: all are exact.
+for any k up to n. All are exact: no subsets are sampled.
 
 - pass@k, whether one of k is correct: 1 - C(n - c, k) / C(n, k) for c correct ones (Chen et al.
   2021, "Evaluating Large Language Models Trained on Code", https://arxiv.org/abs/2107.03374).
@@ -29,7 +29,7 @@ Votes: TypeAlias = tuple[tuple[int, float], ...]
 are correct, sorted."""
 
 _MAX_FLOAT_SIZE = 1_000
-"""Above it, numbers of subsets don't fit a float."""
+"""The numbers of subsets of larger groups may not fit a float."""
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,7 @@
 """Reads the events with the lowest or highest values of a column.
 
-The footer of a file has the limits of each column in each row group. So of a thousand files, most
-need not be read to find the twenty completions with the lowest rewards.
+The footer of a Parquet file has the limits of each column in each row group. Most of a thousand
+files therefore need not be read to find the twenty completions with the lowest rewards.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from logflume.query.part_files import (
     ScanResult,
     find_groups,
     find_limits,
-    find_statistics,
     map_in_threads,
     read_groups,
 )
@@ -78,14 +77,14 @@ class Extremes(NamedTuple):
         Returns:
             The key; None if no event has a value.
         """
-        statistics = find_statistics(file, group, self.column)
+        statistics = file.statistics(group, self.column)
         if statistics is None:
             return _LOWEST
         limits = find_limits(statistics)
         if limits is None:
             return None if statistics.has_null_count and not statistics.num_values else _LOWEST
-        step = find_limits(find_statistics(file, group, "step"))
-        rank = find_limits(find_statistics(file, group, "rank"))
+        step = find_limits(file.statistics(group, "step"))
+        rank = find_limits(file.statistics(group, "rank"))
         return (
             -limits[1] if self.is_highest else limits[0],
             -math.inf if step is None else step[0],
@@ -111,7 +110,7 @@ class _Candidate(NamedTuple):
 def read_extremes(
     files: Sequence[PartFile], columns: KnownSchemas, select: Prefilter, extremes: Extremes
 ) -> list[ScanResult] | None:
-    """Return the extreme events of each file, as far as they may be among those of all files.
+    """Return the events of each file that may be among the extreme ones of all files.
 
     Args:
         files: The files.

@@ -20,7 +20,7 @@ __all__ = ["follow"]
 _INTERVAL_S = 0.2
 _TAIL_BYTES = 1 << 14
 _LOOKBACK_EVENTS = 32
-"""Of each rank, to find the last events that match; more if these are too few."""
+"""Events of each rank that are searched for the last ones that match; more if too few match."""
 
 Select = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -38,7 +38,7 @@ def follow(
         select: Returns the events of a batch that match.
         last: How many of the last events to yield first.
         forever: Whether to wait for new events.
-        report: Called with what is wrong with a line that is omitted, because it is no event.
+        report: Called with a message for each line that is omitted because it is not an event.
 
     Raises:
         RunError: A journal can't be read.

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
-from logflume.query.columns import optional
+from logflume.query.columns import optional, with_columns
 from logflume.query.groupings import Array, group_rows
 from logflume.query.intervals import Clusters, bootstrap_intervals
 from logflume.query.visits import Visits, available_columns
@@ -84,10 +84,7 @@ def mean_over_groups(
         "groups": pa.array(groups),
         "skipped": pa.array(means.sum() - groups),
     }
-    table = means.take_first(labels)
-    for name, column in columns.items():
-        table = table.append_column(name, column)
-    return table
+    return with_columns(means.take_first(labels), columns)
 
 
 def _cluster(visits: Visits, means: Array, values: Array, counted: Array) -> tuple[Clusters, Array]:

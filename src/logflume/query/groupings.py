@@ -5,7 +5,7 @@ Arrow's `group_by` doesn't return which group each row is in, and pandas is an e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -49,8 +49,27 @@ class Grouping(NamedTuple):
         return rows.take(pa.array(self.first, pa.int64()))
 
     def sum(self, values: Any = None) -> Array:
-        """Return the sum of the values of each group's rows; of nothing, the number of rows."""
+        """Return the sum of the values of each group's rows; without values, the number of rows."""
         return np.bincount(self.of_row, values, minlength=len(self.first))
+
+    def min(self, values: Array) -> Array:
+        """Return the lowest value of each group's rows, ignoring NaN; NaN if there is none."""
+        return self._reduce(np.fmin, values)
+
+    def max(self, values: Array) -> Array:
+        """Return the highest value of each group's rows, ignoring NaN; NaN if there is none."""
+        return self._reduce(np.fmax, values)
+
+    def _reduce(self, function: np.ufunc, values: Array) -> Array:
+        found = np.full(len(self.first), np.nan)
+        function.at(found, self.of_row, values)
+        return found
+
+    def rows(self) -> Iterator[Array]:
+        """Yield the indices of each group's rows, in ascending order."""
+        order = np.argsort(self.of_row, kind="stable")
+        ends = np.cumsum(self.sum())
+        yield from np.split(order, ends[:-1]) if len(self) else ()
 
     def __len__(self) -> int:
         return len(self.first)
@@ -153,8 +172,6 @@ def _number(name: str, column: Any) -> tuple[Array, int]:
             numbers = pc.fill_null(column.cast(pa.int64()), low - 1).to_numpy()
             return numbers - (low - 1), high - low + 2
     encoded: Any = column.combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = pa.concat_arrays(encoded.chunks)
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     order = pc.array_sort_indices(encoded.dictionary).to_numpy()

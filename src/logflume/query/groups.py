@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from logflume.query.columns import optional
+from logflume.query.columns import optional, with_columns
 from logflume.query.event_ids import read_questions
 from logflume.query.group_means import by_columns, label_visits
 from logflume.query.groupings import Array, group_rows, integers_or_null, numbers_of
@@ -35,11 +35,16 @@ def read_groups(
     columns = [*SOLVED_COLUMNS, optional(_TOKENS), optional(_TRUNCATED)]
     visits = read_visits(read, mode=mode, columns=columns)
     first = visits.grouping.take_first(visits.completions)
-    table = visits.keys.append_column("question", read_questions(read, first))
-    for name, column in {**_counts(visits, solved), **_rewards(visits)}.items():
-        table = table.append_column(name, column)
-    table = table.append_column("tokens", integers_or_null(_tokens(visits)))
-    return table.append_column("partial", pa.array(visits.is_partial))
+    return with_columns(
+        visits.keys,
+        {
+            "question": read_questions(read, first),
+            **_counts(visits, solved),
+            **_rewards(visits),
+            "tokens": integers_or_null(_tokens(visits)),
+            "partial": pa.array(visits.is_partial),
+        },
+    )
 
 
 def read_signal(read: Callable[..., pa.Table], by: Sequence[str], *, mode: Mode | None) -> pa.Table:
@@ -64,7 +69,6 @@ def read_signal(read: Callable[..., pa.Table], by: Sequence[str], *, mode: Mode 
     useful = rows.sum(np.where(has_signal, tokens, 0))
     with np.errstate(invalid="ignore", divide="ignore"):  # without any group or signal
         share, ratio = with_signal / groups, spent / useful
-    table = rows.take_first(labels)
     columns_of_result: dict[str, Any] = {
         "groups": pa.array(groups.astype(int)),
         "with_signal": pa.array(with_signal.astype(int)),
@@ -74,9 +78,7 @@ def read_signal(read: Callable[..., pa.Table], by: Sequence[str], *, mode: Mode 
         "tokens_per_token_with_signal": pa.array(ratio, mask=~np.isfinite(ratio)),
         "skipped": pa.array((rows.sum() - groups).astype(int)),
     }
-    for name, column in columns_of_result.items():
-        table = table.append_column(name, column)
-    return table
+    return with_columns(rows.take_first(labels), columns_of_result)
 
 
 def _counts(visits: Visits, solved: float | None) -> dict[str, Any]:
@@ -103,36 +105,25 @@ def _rewards(visits: Visits) -> dict[str, Any]:
     """Return statistics of the total rewards of each group, and whether these differ."""
     rewards = numbers_of(visits.completions, _TOTAL)
     has_reward = ~np.isnan(rewards)
-    of_visit, rewards = visits.grouping.of_row[has_reward], rewards[has_reward]
+    of_visit, known = visits.grouping.of_row[has_reward], rewards[has_reward]
     count = np.bincount(of_visit, minlength=len(visits))
     with np.errstate(invalid="ignore", divide="ignore"):  # groups without rewards, or infinite ones
-        mean = np.bincount(of_visit, rewards, minlength=len(visits)) / count
-        squares = np.bincount(of_visit, (rewards - mean[of_visit]) ** 2, minlength=len(visits))
+        mean = np.bincount(of_visit, known, minlength=len(visits)) / count
+        squares = np.bincount(of_visit, (known - mean[of_visit]) ** 2, minlength=len(visits))
         std = np.sqrt(squares / (count - 1))
-    low, high = _limits(of_visit, rewards, len(visits))
     return {
         "reward_mean": pa.array(mean, from_pandas=True),
         "reward_std": pa.array(std, mask=(count < 2) | np.isnan(std)),
-        "reward_min": pa.array(low, mask=count == 0),
-        "reward_max": pa.array(high, mask=count == 0),
-        "signal": pa.array(low < high),
+        "reward_min": pa.array(visits.grouping.min(rewards), from_pandas=True),
+        "reward_max": pa.array(visits.grouping.max(rewards), from_pandas=True),
+        "signal": pa.array(_has_signal(visits)),
     }
 
 
 def _has_signal(visits: Visits) -> Array:
     """Return whether the rewards of each group differ: equal ones have no advantage."""
     rewards = numbers_of(visits.completions, _TOTAL)
-    has_reward = ~np.isnan(rewards)
-    low, high = _limits(visits.grouping.of_row[has_reward], rewards[has_reward], len(visits))
-    return np.asarray(low < high)
-
-
-def _limits(of_visit: Array, rewards: Array, count: int) -> tuple[Array, Array]:
-    """Return the lowest and the highest reward of each group; infinities without any."""
-    low, high = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(low, of_visit, rewards)
-    np.maximum.at(high, of_visit, rewards)
-    return low, high
+    return np.asarray(visits.grouping.min(rewards) < visits.grouping.max(rewards))
 
 
 def _tokens(visits: Visits) -> Array:

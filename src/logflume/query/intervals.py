@@ -10,12 +10,12 @@ import numpy as np
 
 from logflume.query.groupings import Array
 
-__all__ = ["CONFIDENCE", "Clusters", "bootstrap_intervals"]
+__all__ = ["Clusters", "bootstrap_intervals"]
 
-CONFIDENCE = 0.95
+_CONFIDENCE = 0.95
 _RESAMPLES = 1_000
 _MAX_VALUES = 2_000_000
-"""Values that are computed at once: they fit the cache of a CPU."""
+"""Values that are computed at once, so that they fit into the cache of a CPU."""
 
 _UNSEEN_WEIGHT = 0.05
 """Weight of each unseen prompt, as a share of that of a prompt. Chosen by simulation."""
@@ -46,7 +46,7 @@ def bootstrap_intervals(clusters: Clusters, *, seed: int, is_share: bool) -> Arr
     https://doi.org/10.1080/00031305.2015.1089789), without which intervals of few prompts are too
     narrow.
 
-    Hardly any sample has seen the rare prompt that differs from all others. So the resamples of a
+    Few samples contain the rare prompt that differs from all others. So the resamples of a
     share also draw from two unseen prompts, one with the value 0 and one with 1, each with the
     weight of 1/20 prompt. Without these, intervals near 0 and 1 contain the truth too rarely;
     others hardly change (`python -m tests.benchmarks.interval_coverage`).
@@ -123,7 +123,7 @@ def _percentiles(resampled: Array, below: Array, acceleration: Array, count: int
     """
     edge = 0.5 / _RESAMPLES
     bias = np.array([_NORMAL.inv_cdf(min(max(p, edge), 1 - edge)) for p in below.tolist()])
-    expanded = np.sqrt(count / (count - 1)) * _student_quantile((1 + CONFIDENCE) / 2, count - 1)
+    expanded = np.sqrt(count / (count - 1)) * _student_quantile((1 + _CONFIDENCE) / 2, count - 1)
     bounds = np.empty((len(resampled), 2))
     last = resampled.shape[1] - 1
     for side, quantile in enumerate((-expanded, expanded)):
@@ -143,7 +143,7 @@ def _percentiles(resampled: Array, below: Array, acceleration: Array, count: int
 
 def _bound_extremes(bounds: Array, means: Array, totals: Array, sizes: Array) -> None:
     """Set the bounds of means whose prompts are all 0, or all 1."""
-    one_sided = 1 - ((1 - CONFIDENCE) / 2) ** (1 / totals.shape[1])
+    one_sided = 1 - ((1 - _CONFIDENCE) / 2) ** (1 / totals.shape[1])
     is_none, is_all = (totals == 0).all(1), (totals == sizes).all(1)
     bounds[means[is_none]] = 0.0, one_sided
     bounds[means[is_all]] = 1 - one_sided, 1.0

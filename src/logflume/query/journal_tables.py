@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from logflume.formats.parquet import open_part
 from logflume.protocols import Event
+from logflume.query.columns import with_columns
 from logflume.query.run_snapshot import Snapshot
 from logflume.values.arrow import Columns, find_stored_kind, widen
 from logflume.values.kinds import Kind
@@ -47,18 +48,18 @@ class JournalEvents:
         """Store the table, with the name that the run has in query results."""
         if self._snapshot.is_renamed:
             names = pa.repeat(pa.scalar(self._snapshot.run, pa.string()), len(table))
-            table = table.set_column(table.column_names.index("run"), "run", names)
+            table = with_columns(table, {"run": names})
         self.table = table
 
 
 def convert_journals(journals: Sequence[tuple[JournalEvents, pa.Schema | None]]) -> None:
     """Convert the events of many writers to tables, in as few conversions as possible.
 
-    A conversion has a cost of its own, and most writers of a large run have few events.
+    Each conversion has a fixed cost, and most writers of a large run have few events.
 
     Args:
         journals: The events of one type, each with the schema of the writer's newest Parquet part,
-            None if it has none. Those that are converted already are left alone.
+            None if it has none. Those already converted are skipped.
     """
     batches: list[_Batch] = []
     for journal, schema in journals:
@@ -126,7 +127,7 @@ class _Batch:
             self.convert()
 
     def convert(self) -> None:
-        """Give each writer its table."""
+        """Convert the events of all writers together, and give each writer its table."""
         members, self._members, self._rows = self._members, [], 0
         if not members:
             return

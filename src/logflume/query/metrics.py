@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from logflume.config.errors import nearest
 from logflume.events.catalogue import EventBase
 from logflume.exceptions import QueryError
-from logflume.query.columns import PATTERN, holds_numbers, match
+from logflume.query.columns import PATTERN, holds_numbers, match, with_columns
 from logflume.query.downsample import check_max_points, downsample_long, downsample_wide
 from logflume.query.event_ids import OPTIONAL_IDS, read_same
 from logflume.query.points import find_restarts, merge_events
@@ -94,12 +94,12 @@ def _read(
         return _is_needed(field) or (with_lists and _is_list_of_rewards(event_type, field))
 
     events = read(event_type, columns=_columns(event_type, names), kinds=is_needed)
-    events = events.combine_chunks()  # of a thousand ranks, each operation takes that many of them
+    events = events.combine_chunks()  # a thousand ranks have a thousand chunks
     modes: Any = events["mode"]
     modes = pc.fill_null(modes, "train")
     if event_type == "evaluation":  # has no mode of its own in runs of earlier versions
         modes = pa.repeat(pa.scalar("eval", pa.string()), len(events))
-    events = events.set_column(events.column_names.index("mode"), "mode", modes)
+    events = with_columns(events, {"mode": modes})
     return _Metrics(event_type, events, _find_metrics(event_type, events, names))
 
 
@@ -137,7 +137,7 @@ def _columns(event_type: str, names: Sequence[str]) -> list[str] | None:
 
 
 def _own_names(event_type: str, names: Sequence[str]) -> list[str]:
-    """Return names without the prefix that the wide form has, which is accepted, too."""
+    """Return names as given, and without the prefix of the wide form."""
     own = [(name, name.removeprefix(f"{event_type}.")) for name in names]
     return list(dict.fromkeys(name for both in own for name in both))
 
@@ -175,7 +175,7 @@ def _check(read: Callable[..., pa.Table], found: Sequence[_Metrics], names: Sequ
             if own in (all_of_type := read(event_type)).column_names and own not in _RESERVED:
                 raise QueryError(
                     f"{name!r} is not a number but {all_of_type.schema.field(own).type}, so it "
-                    f"is no metric; read it with events({event_type!r}, columns=[{own!r}])"
+                    f"is not a metric; read it with events({event_type!r}, columns=[{own!r}])"
                 )
         everything = [_read(read, of_type.event_type, ()) for of_type in found]
         metrics = {name for of_type in everything for name in of_type.names}
@@ -236,7 +236,7 @@ def _to_wide(
             arrays = [points[key].cast(_COLUMNS[key]) for key in keys]
             tables.append(pa.table([*arrays, *values], names=[*keys, *metrics]))
     if max_points is not None and _are_disjoint(tables, keys):
-        # Now, because the tables of all types together take a multiple of the memory.
+        # Before they are joined, because the joined table takes a multiple of the memory.
         tables = [downsample_wide(_in_order(one, keys), keys, max_points) for one in tables]
     # Where two types have a column in common, the later type takes precedence.
     rows = pa.concat_tables(reversed(tables), promote_options="default")

@@ -13,6 +13,7 @@ from logflume.query.completions import CompletionFilter, read_completions, read_
 from logflume.query.event_ids import IDS, OPTIONAL_IDS
 from logflume.query.groupings import group_rows
 from logflume.query.table import Table
+from logflume.query.visits import Read
 
 if TYPE_CHECKING:
     from logflume.query.row_filter import Steps
@@ -22,10 +23,9 @@ __all__ = ["OutputsPiece", "read_newest_first", "read_output_steps"]
 _TYPE = "model_output"
 _FIRST_SIZE = 2_000
 _MAX_SIZE = 16_000
-"""Completions of a piece, about: few at first, because many searches find enough there, and then as
-many as limit the memory of a piece to tens of megabytes. A piece has at least one step."""
+"""Approximate number of completions in a piece: few at first, because many searches find enough
+there, and later as many as fit into tens of megabytes. A piece has at least one step."""
 
-Read: TypeAlias = Callable[..., pa.Table]
 Query: TypeAlias = Callable[[Callable[[Read], pa.Table]], Table]
 
 

@@ -1,29 +1,68 @@
-"""What a list of runs shows of each: its last values, and the hyperparameters of its trainer."""
+"""What a list of runs shows of each: its status, last values and hyperparameters.
+
+Everything here is guarded, so that one damaged run doesn't hide the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from logflume.guard import Failure, call_guarded, describe
 from logflume.query.last_values import LastValues, read_ends
 from logflume.query.open_run import Run
-from logflume.runs.files import Writer
+from logflume.runs.files import Writer, find_writers
+from logflume.runs.status import RunStatus, describe_ranks, status_of
 
-__all__ = ["read_overview"]
+__all__ = ["find_status", "read_overview"]
 
 
-def read_overview(run: Run, writers: Sequence[Writer]) -> tuple[LastValues, dict[str, Any]]:
-    """Return the last values of a run, and the hyperparameters of its trainer.
+def find_status(folder: Path) -> tuple[RunStatus, list[Writer]]:
+    """Return the status of a run, `damaged` if that can't be read, and the run's writers."""
+    writers = call_guarded(find_writers, folder)
+    if isinstance(writers, Failure):
+        return RunStatus(folder.name, "damaged"), []
+    status = call_guarded(status_of, folder, writers)
+    return RunStatus(folder.name, "damaged") if isinstance(status, Failure) else status, writers
+
+
+def read_overview(
+    folder: Path, status: RunStatus, writers: Sequence[Writer]
+) -> tuple[dict[str, Any], str | None]:
+    """Return the row of a run in a list, and an error if the run is damaged.
 
     Args:
-        run: The run.
-        writers: All its writers.
-
-    Raises:
-        RunError: A journal is damaged.
+        folder: The run's folder.
+        status: Its status, from `find_status`.
+        writers: Its writers, from `find_status`.
     """
+    description = status.description
+    read = call_guarded(_read, folder, writers)
+    error = None
+    if isinstance(read, Failure):
+        error = str(read.error) or describe(read.error)
+        read = LastValues(None, None, None), {}
+    values, hyperparameters = read
+    row = {
+        "status": status.status if error is None else "damaged",
+        "rank_note": describe_ranks(status.ranks, {}),
+        "attempt": status.attempt,
+        "started": status.started,
+        "duration_s": values.duration_s,
+        "last_step": values.step,
+        "last_reward": values.reward,
+        "tags": list(description.tags),
+        "notes": description.notes,
+        "hyperparameters": {**hyperparameters, **description.hyperparameters},
+    }
+    return row, error
+
+
+def _read(folder: Path, writers: Sequence[Writer]) -> tuple[LastValues, dict[str, Any]]:
+    """Return the last values of a run, and the hyperparameters of its trainer."""
     values, hyperparameters = read_ends(writers)
-    return values or _query_last(run), hyperparameters
+    return values or _query_last(Run(folder)), hyperparameters
 
 
 def _query_last(run: Run) -> LastValues:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from logflume.formats.parquet import Part, open_part
-from logflume.formats.parquet_file import ParquetFile, column_paths
+from logflume.formats.parquet_file import ParquetFile
 from logflume.query.row_filter import RowFilter
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "SelectColumns",
     "find_groups",
     "find_limits",
-    "find_statistics",
     "map_in_threads",
     "read_groups",
     "read_parts",
@@ -47,7 +45,7 @@ _PREFILTER_ROWS = 10_000
 
 _SMALL_ROWS = 1_000
 _MERGED_PARTS = 64
-"""The rows of that many small parts are copied to one table. Each table has a cost, in memory, too:
+"""Number of small parts whose rows are copied to one table. Each table has a cost, also in memory:
 the allocations of a thousand small ones leave no room for the next."""
 
 _CHUNKS_PER_THREAD = 8
@@ -99,7 +97,7 @@ class PartFile(NamedTuple):
 
 
 class KnownSchemas:
-    """The schemas met so far: a thousand ranks have few different ones.
+    """The different schemas found so far: a thousand ranks have only a few.
 
     Args:
         select_columns: Returns the columns to read, of those that a part has. Called once for all
@@ -268,15 +266,9 @@ def find_groups(file: ParquetFile, row_filter: RowFilter) -> list[int]:
         return list(groups)
 
     def limits(group: int, name: str) -> Any:
-        return find_limits(find_statistics(file, group, name)) if name in columns else None
+        return find_limits(file.statistics(group, name)) if name in columns else None
 
     return [g for g in groups if row_filter.may_match(limits(g, "step"), limits(g, "seq"))]
-
-
-def find_statistics(file: ParquetFile, group: int, name: str) -> Any:
-    """Return the statistics of a column in a row group; None if there are none."""
-    number = _find_column(file.metadata, file.schema_arrow.get_field_index(name), name)
-    return None if number is None else file.metadata.row_group(group).column(number).statistics
 
 
 def find_limits(statistics: Any) -> tuple[Any, Any] | None:
@@ -285,16 +277,6 @@ def find_limits(statistics: Any) -> tuple[Any, Any] | None:
         return None
     low, high = statistics.min, statistics.max
     return None if low != low or high != high else (low, high)
-
-
-def _find_column(footer: pq.FileMetaData, index: int, name: str) -> int | None:
-    """Return the number of a Parquet column: that of the field, unless a struct is before it."""
-    if index < 0:
-        return None
-    first: Any = footer.row_group(0)
-    if index < footer.num_columns and first.column(index).path_in_schema == name:
-        return index
-    return next((n for n, path in enumerate(column_paths(footer)) if path == name), None)
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:

@@ -24,7 +24,7 @@ _Column: TypeAlias = tuple[Array, Array]
 
 
 class PointValues:
-    """The events of one type that are several points, each of one or more events.
+    """The events of one type, divided into points of one or more events.
 
     Args:
         event_type: The type of the events.

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.columns import with_columns
+from logflume.query.groupings import Array, group_rows
 from logflume.query.point_values import PointValues
 
 __all__ = ["find_restarts", "merge_events"]
@@ -68,8 +70,8 @@ def merge_events(
     kept = last[order]
     is_each = len(kept) == len(events)  # in order, so that nothing needs to be copied
     points = events if is_each else events.take(kept)
-    for name in metrics:
-        points = _replace(points, name, points[name].cast(pa.float64(), safe=False))
+    numbers = {name: points[name].cast(pa.float64(), safe=False) for name in metrics}
+    points = with_columns(points, numbers)
     if not (sizes > 1).any():
         return points
     rows = np.flatnonzero(sizes[groups] > 1)
@@ -79,16 +81,17 @@ def merge_events(
     several = events.take(rows)
     values = _find_values(event_type, several, of_group[groups[rows]], restarts(), read_lists)
     is_merged = pa.array(sizes[order] > 1)
-    for name in metrics:
-        merged = pc.replace_with_mask(points[name], is_merged, values.aggregate(name))
-        points = _replace(points, name, merged)
-    return points
+    merged = {
+        name: pc.replace_with_mask(points[name], is_merged, values.aggregate(name))
+        for name in metrics
+    }
+    return with_columns(points, merged)
 
 
 def _find_values(
     event_type: str,
     events: pa.Table,
-    of_event: Any,
+    of_event: Array,
     restarts: list[dict[str, Any]],
     read_lists: Callable[[str, pa.Table], pa.Table],
 ) -> PointValues:
@@ -105,21 +108,15 @@ def _find_values(
     return PointValues(event_type, events, of_event[is_latest], trainings, read_lists)
 
 
-def _number_groups(events: pa.Table, keys: Sequence[str]) -> Any:
-    """Return the number of each event's group; each event without a step is one of its own."""
-    groups = np.zeros(len(events), dtype=np.int64)
-    for key in keys:
-        encoded: Any = events[key].combine_chunks().dictionary_encode(null_encoding="encode")
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.combine_chunks()
-        numbers = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        _, groups = np.unique(groups * (len(encoded.dictionary) + 1) + numbers, return_inverse=True)
+def _number_groups(events: pa.Table, keys: Sequence[str]) -> Array:
+    """Return the number of each event's group; each event without a step is a group of its own."""
+    groups = group_rows(events, keys).of_row
     without_step = pc.is_null(events["step"]).to_numpy(zero_copy_only=False)
     groups[without_step] = len(groups) + np.arange(without_step.sum())
-    return np.unique(groups, return_inverse=True)[1]
+    return np.unique(groups, return_inverse=True)[1] if without_step.any() else groups
 
 
-def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> Any:
+def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> Array:
     """Return the number of the training within its attempt that each event belongs to."""
     numbers = np.zeros(len(events), dtype=np.int64)
     for start in restarts:
@@ -129,7 +126,3 @@ def _number_trainings(events: pa.Table, restarts: list[dict[str, Any]]) -> Any:
         is_later = pc.greater_equal(events["timestamp"], pa.scalar(start["timestamp"]))
         numbers += pc.and_(is_of_run, is_later).to_numpy(zero_copy_only=False)
     return numbers
-
-
-def _replace(table: pa.Table, name: str, column: Any) -> pa.Table:
-    return table.set_column(table.column_names.index(name), name, column)

@@ -38,10 +38,7 @@ def prompt_ids(completions: pa.Table) -> Any:
     if "prompt_id" in known and not completions["prompt_id"].null_count:
         return texts_of(completions, "prompt_id")
     texts = _first_of(completions, ["prompt", "question"])
-    encoded: Any = texts.combine_chunks()
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = pa.concat_arrays(encoded.chunks)
-    encoded = encoded.dictionary_encode()
+    encoded: Any = texts.combine_chunks().dictionary_encode()
     hashes = pa.array([hash_text(text) for text in encoded.dictionary.to_pylist()], pa.string())
     hashed: Any = hashes.take(encoded.indices)
     if "prompt_id" not in known:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
+from logflume.query.columns import with_columns
 from logflume.query.event_ids import read_questions
 from logflume.query.groupings import Array, Grouping, group_rows, numbers_of
 from logflume.query.solved import SOLVED_COLUMNS, find_solved
@@ -71,9 +72,7 @@ def read_prompts(
     table = _summarize(visits, prompts, is_solved)
     if wanted.between is not None:
         rates = visits.sums(is_solved) / visits.sums()
-        changes = _compare(visits, prompts, rates, wanted.between)
-        for name, column in changes.items():
-            table = table.append_column(name, column)
+        table = with_columns(table, _compare(visits, prompts, rates, wanted.between))
     # The first completion of the first visit stands for the prompt.
     table = table.append_column(_FIRST, pa.array(visits.grouping.first[prompts.first]))
     table = table.filter(pa.array(known[prompts.first]))
@@ -85,7 +84,7 @@ _FIRST = "logflume/first"
 
 
 def _check(wanted: PromptFilter) -> None:
-    """Check the filters, as far as it doesn't take the prompts."""
+    """Check the filters that can be checked without the prompts."""
     if wanted.between is not None:
         is_pair = isinstance(wanted.between, tuple) and len(wanted.between) == 2
         if not is_pair or not all(isinstance(step, int) for step in wanted.between):
@@ -112,7 +111,7 @@ def _summarize(visits: Visits, prompts: Grouping, is_solved: Array) -> pa.Table:
     rates = visits.sums(is_solved) / visits.sums()
     completions = prompts.sum(visits.sums())
     correct = prompts.sum(visits.sums(is_solved))
-    of_row = prompts.of_row[visits.grouping.of_row]
+    of_prompt = Grouping(prompts.of_row[visits.grouping.of_row], prompts.first)
     rewards = numbers_of(visits.completions, "rewards/total")
     order = np.arange(len(visits))
     picked = {
@@ -133,28 +132,26 @@ def _summarize(visits: Visits, prompts: Grouping, is_solved: Array) -> pa.Table:
     for name, visit in picked.items():
         columns[name] = pa.array(rates[visit])
         columns[f"{name}_step"] = steps.take(pa.array(visit))
-    columns["reward_mean"], columns["reward_max"] = _rewards(of_row, rewards, len(prompts))
+    columns["reward_mean"], columns["reward_max"] = _rewards(of_prompt, rewards)
     columns["partial"] = pa.array(prompts.sum(visits.is_partial).astype(int))
     return pa.table(columns)
 
 
 def _pick(prompts: Grouping, keys: Sequence[Array]) -> Array:
-    """Return for each prompt the visit that comes first by the keys, the last of them first."""
+    """Return the visit of each prompt that sorts first; the last key is the primary one."""
     order = np.lexsort((*keys, prompts.of_row))
     _, first = np.unique(prompts.of_row[order], return_index=True)
     return order[first]
 
 
-def _rewards(of_row: Array, rewards: Array, count: int) -> tuple[Any, Any]:
+def _rewards(of_prompt: Grouping, rewards: Array) -> tuple[Any, Any]:
     """Return the mean and the maximum of the rewards of each prompt; null without any."""
     has_reward = ~np.isnan(rewards)
-    numbers = np.bincount(of_row[has_reward], minlength=count)
-    totals = np.bincount(of_row[has_reward], rewards[has_reward], minlength=count)
-    highest = np.full(count, -np.inf)
-    np.maximum.at(highest, of_row[has_reward], rewards[has_reward])
+    totals = of_prompt.sum(np.where(has_reward, rewards, 0.0))
     with np.errstate(invalid="ignore"):  # prompts without any reward
-        means = totals / numbers
-    return pa.array(means, from_pandas=True), pa.array(highest, mask=numbers == 0)
+        means = totals / of_prompt.sum(has_reward)
+    highest = of_prompt.max(rewards)
+    return pa.array(means, from_pandas=True), pa.array(highest, from_pandas=True)
 
 
 def _compare(

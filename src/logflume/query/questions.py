@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
-from logflume.exceptions import RunError
+from logflume.exceptions import MissingExtraError, RunError
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
 
@@ -50,21 +50,21 @@ class Questions(RolloutQuestions):
         self._report_damage: Callable[[str], None] | None = None
 
     def pinned(self) -> Self:
-        """Return the same runs, for several queries of one moment.
+        """Return the same runs, for several queries on one state of the files.
 
-        All queries of what is returned are answered from the files as they are at the first one,
-        so that their answers fit together, and the files of many ranks are looked up once. Only
-        where files were replaced since, they are looked up again.
+        All of its queries are answered from the files as they are at the first one, so that their
+        results are consistent, and the files of many ranks are located once. If files have been
+        replaced in the meantime, they are located again.
         """
         other = copy(self)
         other._is_pinned = True
         return other
 
     def salvaged(self) -> Self:
-        """Return the same runs, for reading what is left of those whose files are damaged.
+        """Return the same runs, for reading what is left of damaged files.
 
-        Queries are then answered from the journals alone, without the lines that are no events, and
-        without the rest of files that can't be read. They don't say what is missing: `logflume
+        Queries are then answered from the journals alone, without lines that are not events, and
+        without the rest of a file that can't be read. They don't report what is missing: `logflume
         doctor` does.
         """
         other = copy(self)
@@ -73,11 +73,11 @@ class Questions(RolloutQuestions):
         return other
 
     def salvaged_if_damaged(self, report: Callable[[str], None]) -> Self:
-        """Return the same runs; what they are too damaged for is answered as by `salvaged`.
+        """Return the same runs; a query that fails because of damage is answered as by `salvaged`.
 
         Args:
-            report: Called with what is damaged, and with what is missing from the answer, once for
-                each query.
+            report: Called once for each query that fails, with a message that says what is damaged
+                and what the result lacks.
         """
         other = copy(self)
         other._report_damage = report
@@ -268,7 +268,7 @@ class Questions(RolloutQuestions):
     ) -> Iterator[OutputsPiece]:
         """Yield the completions of `outputs` in pieces, those of the newest steps first.
 
-        Whoever stops early has read little, and a piece takes tens of megabytes of memory, however
+        Stopping early reads little, and a piece takes tens of megabytes of memory, however
         many completions the run has. The pieces are of disjoint ranges of steps; completions
         without a step come last. Each has the attributes `outputs`, `searched` and `total`.
 
@@ -371,9 +371,12 @@ class Questions(RolloutQuestions):
             QueryError: The query is invalid.
             RunError: A journal is damaged.
         """
-        from logflume.query.sql import run_sql
         from logflume.query.table import Table
 
+        try:
+            from logflume.query.sql import run_sql
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("duckdb", "analysis") from error
         views = {"metrics": self.metrics, "rewards": self.rewards, "outputs": self.outputs}
         return Table(self._read(lambda files: run_sql(query, files, views, external=external)))
 
@@ -395,7 +398,7 @@ class Questions(RolloutQuestions):
         return Table(self._read(lambda files: query(files, partial(read_events, files))))
 
     def _read(self, read: Callable[[list[RunFiles]], Result]) -> Result:
-        """Read the files as they are at one moment, or what is left of them if that is wanted.
+        """Read the files as they are at one moment, or on request what is left of damaged ones.
 
         Raises:
             RunError: A file is damaged.

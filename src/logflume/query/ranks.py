@@ -1,4 +1,4 @@
-"""Folds what the ranks did in each step: which one is slow, and how far apart they are."""
+"""Compares the ranks in each step: which one is slow, and how much they differ."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from logflume.query.columns import optional
+from logflume.query.groupings import group_rows
 
 __all__ = ["read_ranks"]
 
@@ -26,20 +28,22 @@ def read_ranks(read: Callable[..., pa.Table]) -> pa.Table:
     """
     # As patterns, because a run of an earlier version has no such events.
     events = read("rank", columns=[optional(name) for name in _COLUMNS])
+    events = events.filter(pc.is_valid(events["step"]))
     columns = {
         name: events[name].to_numpy(zero_copy_only=False)
         if name in events.column_names
         else np.full(len(events), None)
         for name in _COLUMNS
     }
-    numbers = {name: columns[name].astype(np.float64) for name in (*_MEASURES, "step")}
+    numbers = {name: columns[name].astype(np.float64) for name in _MEASURES}
     # Generation and rewards come before the ranks wait for each other.
     busy = np.nansum([numbers["generate_s"], numbers["rewards_s"]], axis=0)
     busy[np.isnan(numbers["generate_s"]) & np.isnan(numbers["rewards_s"])] = np.nan
     numbers["busy_s"] = busy
     rows = []
-    for run, step, group in _groups(columns["run"], numbers["step"]):
-        row: dict[str, Any] = {"run": run, "step": step}
+    steps = group_rows(events, ["run", "step"])
+    keys = steps.take_first(events.select(["run", "step"])).to_pylist()
+    for row, group in zip(keys, steps.rows(), strict=True):
         row["ranks"] = len(np.unique(columns["rank"][group]))
         row |= _slowest(columns, busy, group)
         for name in ("busy_s", *_MEASURES):
@@ -49,18 +53,6 @@ def read_ranks(read: Callable[..., pa.Table]) -> pa.Table:
                 row[f"{name}/{fold}"] = float(function(present)) if len(present) else None
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
-
-
-def _groups(runs: Any, steps: Any) -> list[tuple[str, int, Any]]:
-    """Return the indices of the events of each run and step, in order."""
-    names, numbers = np.unique(runs.astype(str), return_inverse=True)
-    known = np.flatnonzero(~np.isnan(steps))
-    order = known[np.lexsort((steps[known], numbers[known]))]
-    if not len(order):
-        return []
-    changes = (np.diff(numbers[order]) != 0) | (np.diff(steps[order]) != 0)
-    groups = np.split(order, np.flatnonzero(changes) + 1)
-    return [(str(names[numbers[g[0]]]), int(steps[g[0]]), g) for g in groups]
 
 
 def _slowest(columns: dict[str, Any], busy: Any, group: Any) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logflume.query.groupings import row_number_in_group
+
 __all__ = ["read_rewards"]
 
 _PREFIX = "rewards/"
@@ -31,9 +33,7 @@ def _of_function(events: pa.Table, column: str) -> pa.Table:
     values = events[column].combine_chunks()
     # A null list gives no rows: the function was not called for that batch.
     parents = pc.list_parent_indices(values)
-    lengths = pc.fill_null(pc.list_value_length(values), 0)
-    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
-    row = pc.subtract(pa.array(range(len(parents)), pa.int64()), starts.take(parents).cast("int64"))
+    row = pa.array(row_number_in_group(parents.to_numpy()))
     size: Any = events["num_generations"].combine_chunks().take(parents)
     size = pc.if_else(pc.greater(size, pa.scalar(0)), size, None)
     group = pc.divide(row, size)

@@ -80,7 +80,7 @@ class RowFilter(NamedTuple):
 
     def apply(self, events: pa.Table) -> pa.Table:
         """Return the matching events of a table that has the required columns."""
-        # Masks, because for an expression Arrow plans an execution, for each of a thousand files.
+        # Masks: Arrow would plan the execution of an expression for each of a thousand files.
         masks: list[Any] = []
         if self.first is not None and self.first == self.last:
             masks.append(pc.equal(events["step"], pa.scalar(self.first)))

@@ -44,13 +44,13 @@ from logflume.runs.state import RunState
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["MissingEvents", "Snapshot", "count_unreadable_lines", "find_missing_events"]
+__all__ = ["Snapshot", "count_unreadable_lines", "read_journal"]
 
 
 Parts = Mapping[str, Sequence[Part]]
 
 
-class MissingEvents:
+class _MissingEvents:
     """The events of a writer that are in its journal, but not in its Parquet parts.
 
     `seq` has no gaps, so if the parts have as many rows as their highest `seq` implies, they have
@@ -61,7 +61,7 @@ class MissingEvents:
             the `seq`s of the events that its parts have, sorted.
     """
 
-    def __init__(self, attempts: Mapping[int, StoredSeqs]) -> None:
+    def __init__(self, attempts: Mapping[int, _StoredSeqs]) -> None:
         self._stored = attempts
 
     def read_lines(self, writer: Writer) -> Iterator[Line]:
@@ -78,12 +78,12 @@ class MissingEvents:
                         yield line
 
 
-class StoredSeqs:
+class _StoredSeqs:
     """A set of `seq`s. A range takes no memory, because a file name may claim any number.
 
     Args:
-        size: The `seq`s are those below it,
-        seqs: unless they are given here, sorted.
+        size: Without `seqs`, the set contains all `seq`s below this number.
+        seqs: The `seq`s, sorted.
 
     Attributes:
         first_missing: The lowest `seq` that is not in the set.
@@ -103,7 +103,7 @@ class StoredSeqs:
         return index < len(self._seqs) and int(self._seqs[index]) == seq
 
 
-def find_missing_events(writer: Writer, complete: int, parts: Parts) -> MissingEvents | None:
+def _find_missing_events(writer: Writer, complete: int, parts: Parts) -> _MissingEvents | None:
     """Return the events that the parts lack; None if the parts have duplicates, so can't be used.
 
     Args:
@@ -120,20 +120,20 @@ def find_missing_events(writer: Writer, complete: int, parts: Parts) -> MissingE
     # Only attempts with parts are visited: `run.json` may claim any number of them.
     found = {part.attempt for some in parts.values() for part in some}
     first = complete if any(attempt < complete for attempt in found) else 0
-    stored: dict[int, StoredSeqs] = {}
+    stored: dict[int, _StoredSeqs] = {}
     for attempt in [first, *sorted(attempt for attempt in found if attempt > first)]:
         of_attempt = {
             name: [part for part in some if part.attempt == attempt] for name, some in parts.items()
         }
         size = 1 + max((p.last_seq for some in of_attempt.values() for p in some), default=-1)
         rows = _count_rows(writer, of_attempt)
-        stored[attempt] = StoredSeqs(size)
+        stored[attempt] = _StoredSeqs(size)
         if rows != size:
             seqs = np.unique(np.concatenate([*_read_seqs(writer, of_attempt), empty]))
             if len(seqs) != rows:
                 return None
-            stored[attempt] = StoredSeqs(size, seqs)
-    return MissingEvents(stored)
+            stored[attempt] = _StoredSeqs(size, seqs)
+    return _MissingEvents(stored)
 
 
 def _count_rows(writer: Writer, parts: Parts) -> int:
@@ -158,7 +158,7 @@ def _paths(writer: Writer, parts: Parts) -> Iterator[Path]:
 
 
 _KEPT_BYTES = 1 << 17
-"""Of a journal's lines that Parquet lacks: a question that reads several types reads them once."""
+"""Size of the lines missing in Parquet up to which they are kept, to be read once for all types."""
 
 
 class Snapshot:
@@ -173,7 +173,7 @@ class Snapshot:
     Attributes:
         run: The name of the run; None if its id is unknown.
         rank: The rank of the writer; None if the names of its files don't have it.
-        is_renamed: Whether that name differs from the run's id.
+        is_renamed: Whether `run` is a name other than the run's id.
         writer: As given.
 
     Raises:
@@ -189,7 +189,7 @@ class Snapshot:
         self.writer = writer
         self._parts: dict[str, list[Part]] = {}
         self._paths: dict[str, list[Path]] = {}
-        self._missing: MissingEvents | None = None
+        self._missing: _MissingEvents | None = None
         self._kept_lines: list[Line] | None = None
         self._kept_by_type: dict[bytes | None, list[Line]] = {}
         self._line_counts: Counter[str] | None = None
@@ -198,7 +198,7 @@ class Snapshot:
         if writer.state is not None and not is_salvaged:
             self._is_complete = writer.is_complete and has_parts(writer.parquet)
             if self._is_complete:
-                self._missing = MissingEvents({})
+                self._missing = _MissingEvents({})
             else:
                 self._find_missing(writer.state)
 
@@ -211,13 +211,13 @@ class Snapshot:
             are_there(names, self._parts.get(table, ())) for table, names in recorded.items()
         )
         complete = state.complete.get(folder.name, 0) if is_as_recorded else 0
-        self._missing = find_missing_events(self.writer, complete, self._parts)
+        self._missing = _find_missing_events(self.writer, complete, self._parts)
         self._paths = {}
         self._kept_lines = self._line_counts = None
         self._kept_by_type = {}
 
     def _check(self, table: str | None = None) -> None:
-        """Notice that parts of a complete run are gone, of one table or of any."""
+        """Detect whether parts of a complete run were removed, of one table or of any."""
         state = self.writer.state
         if not self._is_complete or state is None:
             return
@@ -321,7 +321,7 @@ class Snapshot:
         if self._is_salvaged:
             lines = _read_readable(self.writer)
         elif self._missing is None:
-            lines = read_complete_lines(self.writer)
+            lines = _read_complete_lines(self.writer)
         else:
             lines = self._missing.read_lines(self.writer)
         kept, kept_bytes = [], 0
@@ -336,7 +336,7 @@ class Snapshot:
         return kept
 
 
-def read_complete_lines(writer: Writer) -> Iterator[Line]:
+def _read_complete_lines(writer: Writer) -> Iterator[Line]:
     """Yield the lines of a writer's journal, except an incomplete last one."""
     with ExitStack() as stack:
         yield from (line for line in read_lines(open_journal(writer, stack)) if line.is_complete)
@@ -358,16 +358,8 @@ def _parse_readable(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
 
 
 def count_unreadable_lines(writer: Writer) -> int:
-    """Return the number of lines of a writer's journal that are no events."""
-    return sum(not _is_event(line) for line in _read_readable(writer))
-
-
-def _is_event(line: Line) -> bool:
-    try:
-        parse_event(line.raw)
-    except ValueError:
-        return False
-    return True
+    """Return the number of lines of a writer's journal that are not events."""
+    return sum(not list(_parse_readable([line])) for line in _read_readable(writer))
 
 
 def read_journal(writer: Writer) -> Iterator[dict[str, Any]]:
@@ -376,4 +368,4 @@ def read_journal(writer: Writer) -> Iterator[dict[str, Any]]:
     Raises:
         RunError: A line is not an event.
     """
-    return map(parse_line, read_complete_lines(writer))
+    return map(parse_line, _read_complete_lines(writer))

@@ -13,7 +13,7 @@ from logflume.query.columns import PATTERN, check, join_schemas, match
 from logflume.query.extremes import Extremes
 from logflume.query.row_filter import RowFilter, Steps
 from logflume.query.run_snapshot import Snapshot
-from logflume.query.sources import Source, find_sources, read_sources
+from logflume.query.sources import Source, read_sources
 from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LatestAttempts
 from logflume.values.arrow import Columns, concat_widened
 
@@ -46,7 +46,9 @@ class RunFiles:
     def sources(self, event_type: str) -> list[Source]:
         """Return the sources of the events of a type, one for each writer."""
         if event_type not in self._sources:
-            self._sources[event_type] = find_sources(self.snapshots, event_type)
+            self._sources[event_type] = [
+                Source(snapshot, event_type) for snapshot in self.snapshots
+            ]
         return self._sources[event_type]
 
     @property
@@ -59,7 +61,7 @@ def retry_if_replaced(read: Callable[[], Result]) -> Result:
     """Call a function that reads runs, and retry if files were replaced in the meantime.
 
     Raises:
-        FileNotFoundError: They were replaced during every try.
+        FileNotFoundError: They were replaced on every try.
     """
     for _ in range(_RETRIES):
         try:

@@ -27,7 +27,7 @@ class UnmeasuredError(QueryError):
 
     Args:
         question: The name of the query.
-        unmeasured: The number of completions that it was not measured of.
+        unmeasured: The number of completions for which it was not measured.
         count: The number of all completions.
         rewards: The lowest and the highest total reward; None: there are no rewards.
     """
@@ -39,11 +39,11 @@ class UnmeasuredError(QueryError):
         self.count = count
         self.rewards = rewards
         advice = (
-            "there are no rewards to decide it by, either: log `rewards`, or a `true_answer` "
+            "there are no rewards to decide it by either; log `rewards`, or a `true_answer` "
             "for the processor measure_generations"
             if rewards is None
-            else f"give solved=… (--solved), the rewards/total from which one does; here it is "
-            f"{rewards[0]:g} to {rewards[1]:g}"
+            else f"pass solved=… (--solved), the lowest rewards/total of a completion that does; "
+            f"here they range from {rewards[0]:g} to {rewards[1]:g}"
         )
         super().__init__(
             f"{question}: whether {unmeasured:,} of {count:,} completions solve their prompt "
@@ -82,8 +82,6 @@ def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
     if _CORRECT in completions.column_names:
         column: Any = completions[_CORRECT]
         correct = column.combine_chunks() if pa.types.is_boolean(column.type) else correct
-    if isinstance(correct, pa.ChunkedArray):
-        correct = pa.concat_arrays(correct.chunks)
     if not correct.null_count:
         if threshold is not None and len(correct):
             what = "quality/correct decides, because it is known of all completions"

@@ -25,7 +25,7 @@ from logflume.query.row_filter import RowFilter
 from logflume.query.run_snapshot import Snapshot
 from logflume.values.arrow import widen
 
-__all__ = ["Source", "find_sources", "read_sources"]
+__all__ = ["Source", "read_sources"]
 
 
 class Source:
@@ -36,7 +36,6 @@ class Source:
         event_type: The type.
 
     Attributes:
-        event_type: As given.
         run: The run's id; None if unknown.
         rank: The rank of the writer; None if unknown.
         files: Parquet files, in order.
@@ -45,17 +44,11 @@ class Source:
     """
 
     def __init__(self, snapshot: Snapshot, event_type: str) -> None:
-        self.event_type = event_type
         self.run = snapshot.run
         self.rank = snapshot.rank
         self.files = snapshot.files(event_type)
         self.journal = JournalEvents(snapshot, event_type)
         self.schema: pa.Schema | None = None
-
-
-def find_sources(snapshots: Sequence[Snapshot], event_type: str) -> list[Source]:
-    """Return the sources of the events of a type, one for each writer."""
-    return [Source(snapshot, event_type) for snapshot in snapshots]
 
 
 def read_sources(
@@ -101,7 +94,7 @@ def read_sources(
 
 def _part_file(path: Path, source: Source, row_filter: RowFilter) -> PartFile:
     if Part.of_name(path.name).rows < 0:  # it may have events of other types, too
-        row_filter = row_filter._replace(event_type=source.event_type)
+        row_filter = row_filter._replace(event_type=source.journal.event_type)
     return PartFile(path, source.run, row_filter, path == source.files[-1], source.schema)
 
 
@@ -119,7 +112,7 @@ def _read_extremes(
 
 
 class _Join:
-    """Joins the results of a source. The schemas of a thousand sources are joined few times."""
+    """Joins the results of each source. Equal combinations of schemas are joined only once."""
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[pa.Schema, pa.Schema, bool]] = {}

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import orjson
+import duckdb
+import pyarrow as pa
 
 from logflume.events.catalogue import CATALOGUE
-from logflume.exceptions import MissingExtraError, QueryError
+from logflume.exceptions import QueryError
 from logflume.formats.parquet import open_part
+from logflume.query.connection import (
+    check_is_query,
+    connect,
+    lock,
+    max_bytes,
+    quote_file,
+    quote_name,
+    quote_text,
+    syntax_nodes,
+)
 from logflume.query.journal_tables import read_journal_tables
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, find_types, read_events
@@ -19,15 +30,12 @@ from logflume.runs.latest_attempts import ATTEMPT_EVENTS, LATEST_SQL
 from logflume.values.arrow import Columns
 
 if TYPE_CHECKING:
-    import duckdb
-    import pyarrow as pa
-
     from logflume.query.table import Table
 
 __all__ = ["run_sql"]
 
 _BATCH_ROWS = 512
-"""Of a result."""
+"""Rows of a result that are fetched at once."""
 
 
 def run_sql(
@@ -46,16 +54,9 @@ def run_sql(
         external: Whether any statement runs, with access to all files and to extensions.
 
     Raises:
-        MissingExtraError: DuckDB is not installed.
         QueryError: The query is invalid.
         FileNotFoundError: Files were replaced in the meantime; another try may succeed.
     """
-    try:
-        import duckdb
-
-        from logflume.query.connection import check_is_query, connect
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("duckdb", "analysis") from error
     try:
         if not external:
             check_is_query(query)
@@ -74,8 +75,8 @@ def run_sql(
         ) from error
     except duckdb.OutOfMemoryException as error:
         raise QueryError(
-            f"{str(error).splitlines()[0]}\nA query takes at most half of the memory that this "
-            "process may take, unless it is run with `external=True`, or `logflume sql --external`"
+            f"{str(error).splitlines()[0]}\nA query uses at most half of the memory that this "
+            "process may use, unless it is run with `external=True`, or `logflume sql --external`"
         ) from error
     except duckdb.IOException as error:
         if _all_exist(runs):
@@ -87,7 +88,7 @@ def run_sql(
         raise QueryError(f"{text}\nViews: {', '.join(names)}") from error
 
 
-CreateView: TypeAlias = "Callable[[duckdb.DuckDBPyConnection, str, Sequence[RunFiles]], None]"
+CreateView: TypeAlias = Callable[[duckdb.DuckDBPyConnection, str, Sequence[RunFiles]], None]
 
 
 def _execute(
@@ -98,8 +99,6 @@ def _execute(
     create_view: CreateView,
     external: bool,
 ) -> pa.Table:
-    from logflume.query.connection import lock, max_bytes, quote_name
-
     needed = _find_views(connection, query, runs, views)
     for name, event_type in needed.items():
         connection.execute(f"drop view if exists {quote_name(name)}")
@@ -125,13 +124,11 @@ def _fetch(result: duckdb.DuckDBPyRelation, most_bytes: int | None) -> pa.Table:
 
     Args:
         result: The result.
-        most_bytes: What the rows may take; None: as much as they need.
+        most_bytes: The maximum size of the rows; None: no limit.
 
     Raises:
-        QueryError: They take more.
+        QueryError: They exceed it.
     """
-    import pyarrow as pa
-
     # The first name is that of DuckDB 1.4 and later.
     to_reader = getattr(result, "to_arrow_reader", None) or result.fetch_record_batch
     reader: pa.RecordBatchReader = to_reader(_BATCH_ROWS)
@@ -144,7 +141,7 @@ def _fetch(result: duckdb.DuckDBPyRelation, most_bytes: int | None) -> pa.Table:
             if most_bytes is not None and taken_bytes > most_bytes:
                 raise QueryError(
                     f"sql: the result takes more than {most_bytes:,} bytes, half of the memory "
-                    "that this process may take; select fewer columns or rows, or add a limit"
+                    "that this process may use; select fewer columns or rows, or add a limit"
                 )
     except (OSError, pa.ArrowException) as error:
         raise _as_duckdb_error(str(error)) from error
@@ -152,9 +149,7 @@ def _fetch(result: duckdb.DuckDBPyRelation, most_bytes: int | None) -> pa.Table:
 
 
 def _as_duckdb_error(text: str) -> duckdb.Error:
-    """Return DuckDB's own error for one that arrives by way of Arrow, whose text names its kind."""
-    import duckdb
-
+    """Return DuckDB's error for one raised through Arrow, whose text begins with its kind."""
     kinds = {
         "IO": duckdb.IOException,
         "Out of Memory": duckdb.OutOfMemoryException,
@@ -192,8 +187,6 @@ def _find_views(
 
 def _without_decimals(table: pa.Table) -> pa.Table:
     """Convert decimals to integers or floats: in DuckDB a sum of integers is a decimal."""
-    import pyarrow as pa
-
     for index, field in enumerate(table.schema):
         if not pa.types.is_decimal(field.type):
             continue
@@ -220,30 +213,16 @@ def _find_names(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
     For anything but a plain `select`, these are all words of the query, because DuckDB can't
     serialize its syntax tree.
     """
-    text: str
-    ((text,),) = connection.execute("select json_serialize_sql(?)", [query]).fetchall()
-    tree = orjson.loads(text)
-    if tree["error"]:
+    nodes = syntax_nodes(connection, query)
+    if nodes is None:
         return {word.strip('"') for word in re.findall(r'"[^"]*"|[\w.]+', query)}
-    return set(_table_names(tree))
-
-
-def _table_names(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        if node.get("type") == "BASE_TABLE":
-            yield node["table_name"]
-        node = list(node.values())
-    if isinstance(node, list):
-        for inner in node:
-            yield from _table_names(inner)
+    return {node["table_name"] for node in nodes if node.get("type") == "BASE_TABLE"}
 
 
 def _create_view(
     connection: duckdb.DuckDBPyConnection, name: str, runs: Sequence[RunFiles]
 ) -> None:
     """Create the view of an event type."""
-    from logflume.query.connection import quote_name, quote_text
-
     selects = []
     for latest_only in (False, True):
         group = [r for r in runs if (r.latest_only and name not in ATTEMPT_EVENTS) is latest_only]
@@ -270,8 +249,6 @@ def _select_all(
     connection: duckdb.DuckDBPyConnection, name: str, snapshots: Sequence[Snapshot], prefix: str
 ) -> str:
     """Return the query for all events of a type; empty if there are none."""
-    from logflume.query.connection import quote_name, quote_text
-
     selects = []
     for path in (path for one in snapshots for path in one.files(name)):
         with open_part(path) as part:
@@ -290,7 +267,5 @@ def _select_all(
 
 
 def _scan(files: Sequence[Path]) -> str:
-    from logflume.query.connection import quote_file
-
     listed = ", ".join(map(quote_file, files))
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
-import orjson
 import pyarrow as pa
 
 from logflume.config.errors import nearest
 from logflume.exceptions import QueryError
-from logflume.query.connection import check_is_query, connect, lock, quote_name
+from logflume.query.connection import check_is_query, connect, lock, quote_name, syntax_nodes
 from logflume.values.arrow import Columns
 
 __all__ = ["SqlFilter"]
@@ -69,12 +68,14 @@ class SqlFilter:
     def fields(self, available: Sequence[str]) -> list[str]:
         """Return the fields that the condition uses, of those that are available."""
         with connect() as connection:
-            tree: str
-            ((tree,),) = connection.execute(
-                "select json_serialize_sql(?)", [self._query("1")]
-            ).fetchall()
-        names = {name.casefold() for name in _field_names(orjson.loads(tree))}
-        return [name for name in available if "*" in names or name.casefold() in names]
+            nodes = syntax_nodes(connection, self._query("1")) or ()
+        names: set[str] = set()
+        for node in nodes:
+            columns = node["column_names"] if node.get("type") == "COLUMN_REF" else []
+            if node.get("type") == "STAR" or columns == ["events"]:  # the row itself, as a value
+                return list(available)
+            names.update(map(str.casefold, columns))
+        return [name for name in available if name.casefold() in names]
 
     def select(self, events: pa.Table) -> pa.Table:
         """Return the rows that match, of a table with the events of one type.
@@ -129,18 +130,3 @@ class SqlFilter:
     def _explain(self, error: duckdb.Error) -> QueryError:
         """Return an error with the first line of DuckDB's message: the rest shows our own query."""
         return QueryError(f"{self._label}: {str(error).splitlines()[0]}")
-
-
-def _field_names(node: Any) -> Iterator[str]:
-    """Yield the names in a syntax tree that may be fields; `*` if there may be more."""
-    if isinstance(node, dict):
-        if node.get("type") == "STAR":
-            yield "*"
-        if node.get("type") == "COLUMN_REF":
-            yield from node["column_names"]
-            # The table itself, as a value.
-            yield from "*" * (node["column_names"] == ["events"])
-        node = list(node.values())
-    if isinstance(node, list):
-        for inner in node:
-            yield from _field_names(inner)

@@ -27,7 +27,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
             if it ended without recording how; `unknown` if nothing was recorded. It is that of the
             first rank, unless that has finished and another rank has not.
         attempt: The latest attempt.
-        ranks: The ranks that have started it.
+        ranks: The ranks that started it.
         rank_note: What happened to ranks that ended otherwise than the others, such as `1 of 2
             ranks was killed after step 149`; None if all are alike.
         started: When the attempt started, UTC.
@@ -72,7 +72,7 @@ def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
 
     Args:
         folder: The run's folder.
-        snapshots: Its files, as `Snapshot` sees them, one for each writer.
+        snapshots: The snapshots of its files, one for each writer.
 
     Raises:
         RunError: A journal is damaged.
@@ -159,7 +159,7 @@ def _find_leading(writers: Sequence[Writer]) -> list[int]:
 
 
 def _find_ranks(writers: Sequence[Writer], started: Sequence[dict[str, Any]]) -> list[int]:
-    """Return the ranks that have started the latest attempt."""
+    """Return the ranks that started the latest attempt."""
     if not _are_known(writers):
         return sorted({event["rank"] for event in started})
     states = [(writer.rank, writer.state) for writer in writers]

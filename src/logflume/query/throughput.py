@@ -10,7 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.query.columns import optional
-from logflume.query.groupings import Array, Grouping, group_rows, integers_or_null, numbers_of
+from logflume.query.groupings import (
+    Array,
+    group_rows,
+    integers_or_null,
+    number_together,
+    numbers_of,
+)
 from logflume.query.metrics import read_metrics
 from logflume.query.visits import of_mode
 
@@ -81,14 +87,8 @@ def _batch_seconds(read: Callable[..., pa.Table]) -> pa.Table:
     batches = group_rows(events, keys)
     table = batches.take_first(events.select(["run", "step"]))
     for phase, seconds in zip(_PHASES, (numbers_of(events, "generate_s"), rewards), strict=True):
-        table = table.append_column(phase, pa.array(_slowest(batches, seconds)))
+        table = table.append_column(phase, pa.array(batches.max(seconds)))
     return table
-
-
-def _slowest(batches: Grouping, seconds: Array) -> Array:
-    slowest = np.full(len(batches), np.nan)
-    np.fmax.at(slowest, batches.of_row, seconds)
-    return slowest
 
 
 def _since_report_before(reports: pa.Table, batches: pa.Table) -> tuple[Array, Array]:
@@ -112,7 +112,7 @@ def _phase_seconds(reports: pa.Table, batches: pa.Table, steps: Array) -> dict[s
 
     Without any batch in these steps, a phase took no time, unless it was never measured.
     """
-    run_of_report, run_of_batch = _number_runs(reports, batches)
+    run_of_report, run_of_batch, _ = number_together(reports, batches, ["run"])
     position = np.searchsorted(
         _combine(run_of_report, reports["step"].to_numpy()),
         _combine(run_of_batch, batches["step"].to_numpy()),
@@ -130,12 +130,6 @@ def _phase_seconds(reports: pa.Table, batches: pa.Table, steps: Array) -> dict[s
         is_measured = np.isin(run_of_report, run_of_batch[~np.isnan(of_batch)])
         seconds[phase] = np.where(is_measured & ~missing, total / steps, np.nan)
     return seconds
-
-
-def _number_runs(reports: pa.Table, batches: pa.Table) -> tuple[Array, Array]:
-    both = pa.concat_tables([reports.select(["run"]), batches.select(["run"])])
-    numbers = group_rows(both, ["run"]).of_row
-    return numbers[: len(reports)], numbers[len(reports) :]
 
 
 def _combine(run: Array, step: Array) -> Array:

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
+from logflume.query.columns import with_columns
 from logflume.query.event_ids import seqs_of
+from logflume.query.groupings import row_number_in_group
 
 __all__ = ["read_tokens"]
 
@@ -57,7 +59,7 @@ def _no_tokens(read: Callable[..., pa.Table], completion: str, recorded: list[An
             "the two best and the two worst completions of each batch"
         )
     known: list[Any] = read("model_output", columns=["id*"])["id"].to_pylist()
-    what = "has no tokens" if completion in known else "is the id of no completion"
+    what = "has no tokens" if completion in known else "is not the id of a completion"
     return (
         f"{completion!r} {what}. Tokens were recorded for {len(recorded):,} completions, such as "
         f"{recorded[-1]!r}; the column `id` of tokens() has them all"
@@ -68,14 +70,11 @@ def _rows(events: pa.Table) -> pa.Table:
     """Return one row for each item of the lists of events."""
     ids = events[_TOKEN_IDS].combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(ids), 0)
-    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
     parents = pc.list_parent_indices(ids)
-    position = pc.subtract(pa.array(range(len(parents)), pa.int64()), starts.take(parents))
-    rows = events.select(_KEYS).take(parents)
-    rows = rows.append_column("position", position)
+    columns = {"position": pa.array(row_number_in_group(parents.to_numpy()))}
     for field, name in _LISTS.items():
-        rows = rows.append_column(name, _items(events[field].combine_chunks(), lengths))
-    return rows
+        columns[name] = _items(events[field].combine_chunks(), lengths)
+    return with_columns(events.select(_KEYS).take(parents), columns)
 
 
 def _items(lists: Any, lengths: Any) -> Any:

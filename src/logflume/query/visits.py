@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from logflume.exceptions import QueryError
-from logflume.query.columns import optional
+from logflume.query.columns import optional, with_columns
 from logflume.query.groupings import (
     Array,
     Grouping,
@@ -29,6 +29,7 @@ __all__ = [
     "ORDER",
     "VISIT",
     "Mode",
+    "Read",
     "Visits",
     "add_ids",
     "available_columns",
@@ -109,12 +110,10 @@ def available_columns(read: Read) -> list[str]:
 
 
 def add_ids(completions: pa.Table) -> pa.Table:
-    """Return completions in which every column that identifies them exists, also the prompt."""
-    ids = prompt_ids(completions)
-    for name in [name for name in _COLUMNS if name not in completions.column_names]:
-        nulls = pa.nulls(len(completions), _COLUMNS[name])
-        completions = completions.append_column(name, nulls)
-    return _with_column(completions, "prompt_id", ids)
+    """Return completions with all columns that identify their visits, the prompt included."""
+    missing = [name for name in _COLUMNS if name not in completions.column_names]
+    nulls = {name: pa.nulls(len(completions), _COLUMNS[name]) for name in missing}
+    return with_columns(completions, {**nulls, "prompt_id": prompt_ids(completions)})
 
 
 def check_mode(mode: str | None) -> None:
@@ -130,12 +129,12 @@ def check_mode(mode: str | None) -> None:
 def of_mode(events: pa.Table, mode: Mode | None) -> pa.Table:
     """Return the events of a mode; those without one get `train`."""
     modes: Any = pc.fill_null(texts_of(events, "mode"), "train")
-    events = events.set_column(events.column_names.index("mode"), "mode", modes)
+    events = with_columns(events, {"mode": modes})
     return events if mode is None else events.filter(pc.equal(modes, pa.scalar(mode)))
 
 
 def _read_completions(read: Read, columns: Sequence[str]) -> pa.Table:
-    """Return the completions with the identifying columns, all of which exist afterwards."""
+    """Return the completions with all columns that identify their visits."""
     names = [*_RESERVED, *map(optional, [*_COLUMNS, "prompt_id"]), *columns]
     rows = read(_TYPE, columns=names)
     if "prompt_id" not in rows.column_names or rows["prompt_id"].null_count:
@@ -161,9 +160,3 @@ def _find_partial(
     generated = np.bincount(of_batch, rows, minlength=count)
     is_short = generated > np.bincount(of_completion, minlength=count)
     return grouping.sum(is_short[of_completion]) > 0
-
-
-def _with_column(table: pa.Table, name: str, column: Any) -> pa.Table:
-    if name in table.column_names:
-        return table.set_column(table.column_names.index(name), name, column)
-    return table.append_column(name, column)

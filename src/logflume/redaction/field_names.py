@@ -68,7 +68,7 @@ _SEPARATOR = re.compile(r"[\W_]+")
 _NUMBER = re.compile(r"[\d.eE+-]{1,24}")
 _ESCAPED = re.compile(r"\\+u([0-9a-fA-F]{4})")
 _LONGEST = 100
-"""The last characters of a name that are checked."""
+"""Number of characters at the end of a name that are checked."""
 
 
 @lru_cache(maxsize=4096)

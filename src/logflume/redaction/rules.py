@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import re2  # type: ignore[import-untyped]
 
 from logflume.threads import NATIVE_CALLS
 
-__all__ = ["find_known", "is_random", "pattern"]
+__all__ = ["find_known", "is_random", "load_rules", "pattern"]
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
@@ -23,7 +23,7 @@ _KEYWORD_OPTIONS.literal = True
 _KEYWORD_OPTIONS.case_sensitive = False
 
 _MIN_ENTROPY_BITS = 3.0
-"""Bits per character from which on text looks random: a word has less, and few other characters."""
+"""Bits per character from which text looks random: words have fewer."""
 
 
 class _Rule(msgspec.Struct, dict=True):
@@ -49,19 +49,9 @@ class _Rule(msgspec.Struct, dict=True):
     is_mixed: bool = False
     allowed: list[str] = []
 
-    @cached_property
-    def compiled(self) -> Any:
-        """The compiled pattern."""
-        return pattern(self.pattern)
-
-    @cached_property
-    def compiled_allowed(self) -> list[Any]:
-        """The compiled patterns of texts that are not secrets."""
-        return [pattern(one) for one in self.allowed]
-
     def find(self, text: bytes) -> Iterator[tuple[int, int]]:
         """Yield the spans of the secrets of this kind, up to the end of the token."""
-        for match in self.compiled.finditer(text):
+        for match in _compiled(self.pattern).finditer(text):
             NATIVE_CALLS.between()
             span = match.span(self.group or match.lastindex or 0)
             secret = text[slice(*span)]
@@ -69,7 +59,7 @@ class _Rule(msgspec.Struct, dict=True):
                 continue
             if self.is_mixed and not _is_mixed(secret):
                 continue
-            if not any(one.search(secret) for one in self.compiled_allowed):
+            if not any(_compiled(one).search(secret) for one in self.allowed):
                 yield span[0], _TOKEN_REST.match(text, span[1]).end()
 
 
@@ -222,7 +212,7 @@ _OWN_RULES = [
         ["-----begin"],
     ),
     _Rule("URL", r"""://([^/\s:@"'<>?#]*:[^/\s@"'<>]+)@""", ["://"]),
-    # The password has a slash; what follows the colon is no port.
+    # The password has a slash; what follows the colon is not a port.
     _Rule("URL with a slash", r"""://[^/\s:@"'<>?#]*:([^/\s@"'<>0-9${][^\s@"'<>]*)@""", ["://"]),
     _Rule("URL token", r"""://([^/\s:@"'<>?#]{16,}):?@""", ["://"], is_assigned=True),
     _Rule(
@@ -383,9 +373,15 @@ def pattern(text: str) -> Any:
     return re2.compile(text.encode(), _OPTIONS)
 
 
+@cache
+def _compiled(text: str) -> Any:
+    """Return a compiled pattern. The cache has no lock that a forked child could inherit."""
+    return pattern(text)
+
+
 def find_known(text: bytes) -> Iterator[tuple[int, int]]:
     """Yield the spans of all secrets in a text, given as UTF-8, that have a known form."""
-    keywords, rules = _load()
+    keywords, rules = load_rules()
     found = keywords.Match(text)
     if found is not None:
         for rule in {rule.name: rule for index in found for rule in rules[index]}.values():
@@ -430,13 +426,19 @@ _KINDS = [pattern(kind) for kind in ("[a-z]", "[A-Z]", "[0-9]")]
 _WORD_REST = pattern("[a-z]{4,}")
 _MIXED_LENGTH = 16
 _MAX_IN_WORDS = 0.3
-"""Of random letters and digits a tenth is in such parts, of CamelCase more than half."""
+"""A tenth of random letters and digits is in such parts, and more than half of CamelCase."""
 _TOKEN_REST = pattern(r"[\w-]*")
 
 
 @cache
-def _load() -> tuple[Any, list[list[_Rule]]]:
-    """Return the set of all keywords, and for each the rules that have it."""
+def load_rules() -> tuple[Any, list[list[_Rule]]]:
+    """Return the set of all keywords, and for each the rules that have it.
+
+    The first call reads their file, which takes 2 ms.
+
+    Raises:
+        OSError, MemoryError: It can't be read now.
+    """
     encoded = Path(__file__).with_name("gitleaks.json").read_bytes()
     by_keyword: dict[str, list[_Rule]] = {}
     for rule in (*_OWN_RULES, *msgspec.json.decode(encoded, type=_Vendored).rules):

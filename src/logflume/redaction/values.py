@@ -14,7 +14,7 @@ from logflume.redaction.rules import is_random
 from logflume.redaction.texts import REDACTED, redact_text
 from logflume.threads import NATIVE_CALLS
 
-__all__ = ["has_containers", "redact_json", "redact_value"]
+__all__ = ["redact_json", "redact_value"]
 
 _SHORTEST_KEY = 16
 """Characters of a key that is searched; what is recognized without a name is longer."""
@@ -51,7 +51,7 @@ def redact_value(name: str, value: Any, *, search: bool) -> Any:
         return redacted
     if isinstance(value, list) and _WITHOUT_TEXT.issuperset(map(type, value)):
         return value
-    if isinstance(value, list) and (search or secrecy(name) or has_containers(value)):
+    if isinstance(value, list) and (search or secrecy(name) or _has_containers(value)):
         if search and "--" in "".join(item[:2] for item in value if isinstance(item, str)):
             return _redact_arguments(name, value)
         if search and _is_pair(value):
@@ -79,7 +79,7 @@ def redact_json(name: str, text: str, *, search: bool) -> str:
     return json.dumps(redacted, ensure_ascii="\\ud" in text, separators=(",", ":"))
 
 
-def has_containers(values: Iterable[Any]) -> bool:
+def _has_containers(values: Iterable[Any]) -> bool:
     """Whether there are lists or mappings among the values."""
     return not _CONTAINERS.isdisjoint(map(type, values))
 

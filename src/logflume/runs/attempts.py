@@ -26,7 +26,7 @@ LOCK_TIMEOUT_S = 2.0
 """How long to wait for another process to release the lock of the run, in seconds."""
 
 REPORT_AFTER_S = 1.0
-"""How long to wait before a line says why."""
+"""How long to wait before reporting the reason, in seconds."""
 
 
 class Attempt(msgspec.Struct):
@@ -71,7 +71,7 @@ def open_attempt(
         when_claimed: What to do while another process writes this run and rank.
         orphan_timeout_s: The longest that the worker process of a training that was killed may
             need to write what it has and end, in seconds.
-        report: Called with the reason if this waits for it.
+        report: Called with the reason if this waits for that process.
 
     Raises:
         RunError: Another process writes the run, or its folder can't be read or written.
@@ -92,10 +92,10 @@ def open_attempt(
 def _acquire_or_wait(
     path: Path, orphan_timeout_s: float, report: Callable[[str], None]
 ) -> FileLock | None:
-    """Acquire a lock; wait if it is held, possibly by what a process that was killed has left.
+    """Acquire a lock; wait if it is held, because its holder may have been killed.
 
-    The operating system needs some time to end that process. A child that it forked just before
-    may have the lock file open for as long, and its worker process until everything is written.
+    The operating system takes a moment to end a killed process. A child that was just forked may
+    keep the lock file open as long, and the worker process keeps it until everything is written.
     """
     started_s = time.monotonic()
     is_reported = False

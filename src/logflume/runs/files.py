@@ -28,8 +28,8 @@ class Writer:
         folder: The run's folder.
         suffix: The part that the writer's file names share, as `RunInfo.expand` makes it: empty for
             rank 0, `-rank1`, `-pid77`.
-        listed: The files of its journal when the folder was listed, with their inodes; None if it
-            wasn't.
+        listed: The files of its journal when the folder was listed, with their inodes; None if the
+            folder wasn't listed.
 
     Attributes:
         folder, suffix, listed: As given.
@@ -90,10 +90,11 @@ class Writer:
         return journal_files(self.folder / self.journal_name)
 
     def listed_journals(self) -> list[Path] | None:
-        """Return the same without listing the folder; None if that may miss files.
+        """Return the files of the journal without listing the folder; None if that may miss files.
 
-        A file that is renamed while the folder is listed may appear under neither name. But then
-        the numbers of the rotated files have a gap, or there is a next one, or a new active file.
+        A file that is renamed while the folder is listed may appear under neither name. In that
+        case the numbers of the rotated files have a gap, or there is another rotated file, or a new
+        active one.
         """
         if self.listed is None:
             return None
@@ -122,8 +123,8 @@ def rotated_files(path: Path) -> dict[Path, int]:
     """Return the rotated files of a journal, compressed or not, with their numbers.
 
     Args:
-        path: The file that is rotated: of `events.jsonl` they are `events.000001.jsonl` and so on,
-            and `events.000001.jsonl.zst`.
+        path: The file that is rotated: `events.jsonl` becomes `events.000001.jsonl`, later
+            `events.000001.jsonl.zst`, and so on.
 
     Raises:
         OSError: The folder can't be read. (`glob` would report no files in that case.)
@@ -132,13 +133,13 @@ def rotated_files(path: Path) -> dict[Path, int]:
 
 
 def journal_files(path: Path) -> list[Path]:
-    """Return the files of a journal in order: the rotated ones, then the one that is written.
+    """Return the files of a journal in order: the rotated ones, then the active one.
 
-    Of a rotated file and its compressed copy only the copy is returned. The file that is written
-    may have been compressed by hand.
+    If a rotated file has a compressed copy, only the copy is returned. The active file may have
+    been compressed by hand.
 
     Args:
-        path: The file that is written.
+        path: The active file.
 
     Raises:
         OSError: The folder can't be read.
@@ -174,7 +175,7 @@ def _compressed(path: Path) -> Path:
 
 
 MAX_WRITERS = 4_096
-"""Of a run, for readers."""
+"""Maximum number of writers of a run that is read."""
 
 
 def find_writers(folder: Path, max_writers: int | None = MAX_WRITERS) -> list[Writer]:
@@ -196,9 +197,9 @@ def find_writers(folder: Path, max_writers: int | None = MAX_WRITERS) -> list[Wr
                     of_writer[entry.name] = entry.inode()
     if max_writers is not None and len(found) > max_writers:
         raise RunError(
-            f"{folder}: the files of {len(found):,} writers (ranks, forked children, concurrent "
-            f"attempts), and a run with more than {max_writers:,} is not read. Move those of the "
-            "ranks that you don't need to another folder"
+            f"{folder}: the run has {len(found):,} writers (ranks, forked children, concurrent "
+            f"attempts), and at most {max_writers:,} can be read. Move the files of ranks that you "
+            "don't need to another folder"
         )
     return [Writer(folder, suffix, found[suffix]) for suffix in sorted(found, key=_suffix_key)]
 

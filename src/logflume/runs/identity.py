@@ -67,8 +67,8 @@ _LOCAL_RANK_VARIABLES = (
 )
 
 _DIVISION = (
-    "the {size} processes of this job have no id in common, so each {unit} writes a run of its "
-    "own. Set LOGFLUME_RUN to the same id on every machine, or give torchrun an --rdzv-id"
+    "the {size} processes of this job don't share an id, so each {unit} writes a run of its own. "
+    "Set LOGFLUME_RUN to the same id on every machine, or give torchrun an --rdzv-id"
 )
 
 _SLURM_SPECIAL_STEPS = 0xFFFF_FFF0
@@ -102,10 +102,10 @@ def find_rank(environ: Mapping[str, str] | None = None) -> int:
 def find_local_rank(environ: Mapping[str, str] | None = None) -> int:
     """Return the rank of this process on its machine, as set by its launcher.
 
-    Where the launcher doesn't set it, it is the rank: one machine is assumed.
+    If the launcher doesn't set it, this is the rank, as on a single machine.
     """
     environ = os.environ if environ is None else environ
-    # Slurm's last, as with the rank.
+    # Slurm's variable is the last one, as for the rank.
     local = _find_number(environ, (*_LOCAL_RANK_VARIABLES, "SLURM_LOCALID"))
     return find_rank(environ) if local is None else local
 
@@ -130,7 +130,7 @@ def find_run_id(environ: Mapping[str, str] | None = None) -> str | None:
 def find_division(environ: Mapping[str, str] | None = None) -> str | None:
     """Return why the processes of this job write several runs instead of one; None if they don't.
 
-    Of the processes that write one run, only the first gets the reason: it is to be reported once.
+    Only the first process of each run gets the reason, so that it is reported once.
     """
     environ = os.environ if environ is None else environ
     size = _find_number(environ, _WORLD_SIZE_VARIABLES) or 1
@@ -151,7 +151,7 @@ def _find_number(environ: Mapping[str, str], names: Iterable[str]) -> int | None
 
 
 def _find_shared_id(environ: Mapping[str, str]) -> str | None:
-    """Return the id that all processes of the job find in their environment, if there is one."""
+    """Return the id that all processes of the job have in their environment; None without one."""
     if run := environ.get("LOGFLUME_RUN"):
         return run
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", *_MPI_JOB_VARIABLES):

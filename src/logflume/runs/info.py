@@ -24,9 +24,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
             and rank, so the attempt's number is part of the file names.
         working_dir: The base of relative paths in the configuration. `initialize()` makes it and
             `dir` absolute, because the training may change its working directory later.
-        first_seq: The `seq` of the first event that the pipeline writes: not 0 where a thread has
-            taken over from a worker process in the middle of the attempt.
-        folder_name: The name of the run's folder where that was renamed; None: the run id.
+        first_seq: The `seq` of the first event that the pipeline writes; above 0 if a thread took
+            over from a worker process in the middle of the attempt.
+        folder_name: The name of the run's folder if it was renamed; None: the run id.
     """
 
     run: str

@@ -6,8 +6,8 @@ a `lockf` lock is lost as soon as anything in the process opens and closes the f
 an upload of the run's folder.
 
 Some network and FUSE file systems keep locks from other machines. So the holder also increases a
-counter in the lock file: another machine that gets the lock, but sees the counter increase, leaves
-the run to the holder.
+counter in the lock file. A process on another machine that gets the lock, but sees the counter
+increase, gives it up.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ LOCK_FILE = "{dir}/{run}/run.lock"
 """Path of the lock file of a run, for `RunInfo.expand`."""
 
 BEAT_INTERVAL_S = 2.0
-"""How often the counter in the lock file is increased."""
+"""Interval at which the counter in the lock file is increased, in seconds."""
 
 BEAT_TIMEOUT_S = 7.0
-"""How long another machine waits for that."""
+"""How long a process on another machine waits for the counter to increase, in seconds."""
 
 _POLL_INTERVAL_S = 0.05
 
 _MAX_BYTES = 65_536
-"""Of a lock file: what is larger was not written by a holder."""
+"""Maximum size of a lock file: a larger one was not written by a holder."""
 
 _HELD_ERRORS = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 
@@ -59,8 +59,8 @@ class LockHolder(msgspec.Struct):
         host: Name of its machine.
         pid: Its process id.
         since: When it acquired the lock, RFC 3339.
-        worker_pid: Its worker process, which holds the lock, too; None if it has none.
-        beat: The counter that it increases as long as it runs.
+        worker_pid: Id of its worker process, which also holds the lock; None without one.
+        beat: The counter that it increases while it runs.
     """
 
     host: str
@@ -73,7 +73,7 @@ class LockHolder(msgspec.Struct):
         return f"process {self.pid} on {self.host}"
 
     def is_running(self) -> bool:
-        """Whether the process is running, as far as is known: another machine's can't be seen."""
+        """Whether the process is running; also True on another machine, where that is unknown."""
         return self.host != socket.gethostname() or _is_running(self.pid, self.since)
 
     def has_running_worker(self) -> bool:
@@ -123,8 +123,8 @@ class FileLock:
         """Increase the counter in the lock file from now on, until the lock is released.
 
         Args:
-            report: Called, once, with another process that also writes the lock file. Neither knew
-                of the other, because both started at the same time.
+            report: Called once if another process also writes the lock file, with that process.
+                Both started at the same time, so neither noticed the other.
         """
 
         def run() -> None:
@@ -154,7 +154,7 @@ class FileLock:
             _close(self._file)
 
     def _beat(self) -> LockHolder | None:
-        """Increase the counter, and return another holder that has written the file since."""
+        """Increase the counter, and return another holder that has written the file meanwhile."""
         with self._change:
             if self._released.is_set():
                 return None
@@ -184,11 +184,11 @@ _open_files: set[int] = set()
 def acquire(path: Path) -> FileLock | None:
     """Acquire the lock on a file, which is created if missing; None if another process holds it.
 
-    If the file has been left by a process of another machine, this waits for seven seconds to see
-    whether that is still running.
+    If a process of another machine left the file, this waits for up to seven seconds to see whether
+    that process is still running.
 
-    Where the file system doesn't support locks (some NFS and Lustre mounts), and on Windows, every
-    process gets the lock, and its `fault` says why it excludes no other process.
+    On a file system without locks (some NFS and Lustre mounts), and on Windows, every process gets
+    the lock, and its `fault` says why it excludes no other process.
 
     Raises:
         RunError: The lock file can't be opened.
@@ -217,7 +217,7 @@ def acquire(path: Path) -> FileLock | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a live process holds the lock; False where that can't be known."""
+    """Whether a live process holds the lock; False if that is unknown."""
     try:
         file = open_file(path, os.O_RDONLY)
     except OSError:  # no such file, no lock file, or one that this user may not read
@@ -240,7 +240,7 @@ def find_holder(path: Path) -> LockHolder | None:
 
 
 def _decode(content: bytes) -> LockHolder | None:
-    """Return the holder; None if it has only just acquired the lock, and not written the file."""
+    """Return the holder; None if it has just acquired the lock and not written the file yet."""
     try:
         return msgspec.json.decode(content, type=LockHolder)
     except (msgspec.DecodeError, RecursionError):
@@ -276,12 +276,12 @@ def _is_at(path: Path, file: int) -> bool:
 
 
 def _is_running(pid: int, started_by: str | None = None) -> bool:
-    """Whether a process of this machine is running, and was started by then."""
+    """Whether a process of this machine is running, and had started by a given time."""
     import psutil
 
     try:
         process = psutil.Process(pid)
-        started_s = process.create_time() - 1.0  # it is known to a hundredth of a second only
+        started_s = process.create_time() - 1.0  # known only to a hundredth of a second
         is_later = (
             started_by is not None and started_s > datetime.fromisoformat(started_by).timestamp()
         )
@@ -293,7 +293,7 @@ def _is_running(pid: int, started_by: str | None = None) -> bool:
 
 
 def _close(file: int) -> None:
-    with contextlib.suppress(OSError):  # no data of ours is pending, so a failing disk loses none
+    with contextlib.suppress(OSError):  # no data is pending, so a failing disk loses none
         os.close(file)
 
 

@@ -1,6 +1,6 @@
-"""Removes a run's folder, or sets it aside, if no process writes the run.
+"""Removes a run's folder, or archives it, if no process is writing the run.
 
-A folder is renamed first, so that no reader finds half of a run. No link in it is followed.
+A folder is renamed first, so that no reader finds half of a run. Links in it are not followed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from logflume.runs.safe_files import make_folder
 __all__ = ["ARCHIVE", "archive_run", "check_removable", "remove_run"]
 
 ARCHIVE = "archive"
-"""Name of the folder for runs that were set aside, next to the others."""
+"""Name of the folder for archived runs, next to the other runs."""
 
 _LOCK = "run.lock"
 
@@ -33,7 +33,7 @@ def remove_run(folder: Path) -> None:
 
     Raises:
         RunError: A process writes the run, it isn't a run, or the folder is somewhere else.
-        OSError: The folder can't be deleted. What is left has a hidden name.
+        OSError: The folder can't be deleted. What remains has a hidden name.
     """
     with _exclusive(folder) as own:
         doomed = own.with_name(f".{own.name}.removed-{os.getpid()}")
@@ -52,7 +52,7 @@ def archive_run(folder: Path) -> Path:
     with _exclusive(folder) as own:
         archive = own.parent / ARCHIVE
         if own.parent.name == ARCHIVE:
-            raise RunError(f"{own}: the run is in the archive; `mv` brings it back")
+            raise RunError(f"{own}: the run is already archived; `mv` moves it back")
         make_folder(archive)
         target = archive / own.name
         if os.path.lexists(target):
@@ -70,9 +70,9 @@ def check_removable(folder: Path) -> Path:
         RunError: A process writes the run, it isn't a run, or the folder is somewhere else.
     """
     own = folder.resolve()
-    # An absolute path; but for the last part, links on the way are the user's own.
+    # Links in the parent folders are the user's own; only the last part is checked.
     if folder.is_symlink() and own.parent != folder.parent.resolve():
-        raise RunError(f"{folder}: a link to another folder, {own}. Give that path, if you mean it")
+        raise RunError(f"{folder}: a link to another folder. To use that one, give its path: {own}")
     writers = find_writers(own) if own.is_dir() else []
     if not writers:
         raise RunError(f"{folder}: there is no run here")
@@ -100,7 +100,7 @@ def _exclusive(folder: Path) -> Iterator[Path]:
 
 
 def _repair_latest(gone: Path) -> None:
-    """Let the link `latest` lead to the newest run that is left, if it led to this one."""
+    """Point the link `latest` to the newest remaining run, if it pointed to this one."""
     link = gone.with_name(LATEST)
     if not link.is_symlink() or link.parent / link.readlink() != gone:
         return

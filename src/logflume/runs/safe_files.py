@@ -2,12 +2,12 @@
 
 A run's folder may come from somebody else: copied, downloaded, or on a shared disk. Whatever it
 contains, nothing outside of it is written, moved, truncated or removed, and opening a file neither
-blocks nor reads more than the stated limits.
+blocks nor reads more than the limits below.
 
-- What is opened for writing is a regular file with a single name: no link is followed, and no hard
-  link is written through. Reading follows links, because some stores of downloads consist of them.
-- Pipes, sockets and devices are refused, for reading, too.
-- A path of a recorded configuration counts only if it is in the run's folder, `..` considered.
+- Only regular files with a single name are opened for writing: symbolic links are not followed, and
+  hard links are not written through. Reading follows links, because some download caches use them.
+- Pipes, sockets and devices are refused, also for reading.
+- A path in a recorded configuration is used only if it is in the run's folder and has no `..`.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> in
     The mode of a new file follows the umask.
 
     Raises:
-        OSError: It can't be opened, or is not a regular file; or it is opened for writing, and the
-            path is a link, or the file has another name.
+        OSError: The file can't be opened or is not a regular file; or it is opened for writing, and
+            it is a link or has another name.
     """
     is_writing = bool(flags & _WRITING)
-    # Truncated below: not before it is known what was opened.
+    # Truncated below, once it is known what was opened.
     safe_flags = flags & ~os.O_TRUNC | _SAFE_FLAGS | (_NOT_FOLLOWING if is_writing else 0)
     try:
         file = os.open(path, safe_flags, mode)
@@ -59,7 +59,7 @@ def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> in
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
         if is_writing and status.st_nlink > 1:
-            problem = "a hard link: what is written would change the file's other name, too"
+            problem = "a hard link: writing would also change the file under its other name"
             raise OSError(errno.EMLINK, problem, os.fspath(path))
         if flags & os.O_TRUNC:
             os.ftruncate(file, 0)
@@ -70,7 +70,7 @@ def open_file(path: str | os.PathLike[str], flags: int, mode: int = 0o666) -> in
 
 
 def _explained(error: OSError, path: str | os.PathLike[str]) -> OSError:
-    """Return the error of an `open` that hit a link or a pipe, in plain words."""
+    """Return an error that says in plain words that `open` met a link or a pipe."""
     if error.errno == errno.ELOOP and os.path.islink(path):  # noqa: PTH114
         return OSError(errno.ELOOP, "a link, which is not followed", os.fspath(path))
     if error.errno == errno.ENXIO:  # a pipe without a reader, a socket, or a missing device
@@ -92,14 +92,14 @@ def read_file(path: Path, max_bytes: int) -> bytes:
 
 
 MAX_LINE_BYTES = 2**28
-"""Of a line in a file of a run: more than the buffer holds of one batch."""
+"""Maximum size of a line in a file of a run: more than the buffer holds."""
 
 
 def bounded_lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
     """Yield the lines of an open file.
 
     Raises:
-        OSError: A line has more than `MAX_LINE_BYTES`: a sparse file may have any size.
+        OSError: A line has more than `MAX_LINE_BYTES`, as in a sparse file.
     """
     while line := file.readline(MAX_LINE_BYTES):
         if len(line) == MAX_LINE_BYTES:
@@ -127,7 +127,7 @@ def is_inside(folder: Path, path: Path) -> bool:
 def check_own(folder: Path, path: Path) -> None:
     """Check that a sink's file or folder is in the run's folder, and that no link leads there.
 
-    The files next to it that share its name are checked, too: rotated, staged or set aside.
+    Files next to it that share its name (rotated, staged, or set aside) are checked as well.
 
     Args:
         folder: The run's folder.
@@ -142,7 +142,7 @@ def check_own(folder: Path, path: Path) -> None:
     for part in (relative, *relative.parents):
         if (folder / part).is_symlink() and part.parts:
             raise _refusal(folder, folder / part)
-    # A file system may take names that differ only in case for the same one.
+    # Some file systems ignore case.
     own, start = path.name.casefold(), f"{path.stem}.".casefold()
     check_entries(
         folder,
@@ -185,6 +185,6 @@ def _find_odd(entry: os.DirEntry[str], is_deep: bool) -> Iterator[os.DirEntry[st
 def _refusal(folder: Path, path: Path) -> RunError:
     what = "a link" if path.is_symlink() else "neither a file nor a folder"
     return RunError(
-        f"{path}: {what}, and logflume writes only what is really in {folder}. "
-        "Replace it by a copy of what it leads to (as `cp -rL` does), or remove it"
+        f"{path}: {what}, and logflume writes only files that are really in {folder}. "
+        "Replace it with a copy of its target (as `cp -rL` does), or remove it"
     )

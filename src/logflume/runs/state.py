@@ -1,7 +1,7 @@
 """The run state, `run.json`: what the next attempt has to know.
 
-Each rank r > 0 has a file of its own, `run-rank<r>.json`, because processes never coordinate. So
-does a concurrent attempt, `run-attempt<n>.json`.
+Processes don't coordinate, so each rank r > 0 has its own file, `run-rank<r>.json`, and so does a
+concurrent attempt, `run-attempt<n>.json`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ STATE_FILE = "{dir}/{run}/run.json"
 """Path of the state of a run, for `RunInfo.expand`."""
 
 MAX_ATTEMPT = 1_000_000_000
-"""Of a run: a higher one is damage, and the next one would not fit its file names."""
+"""Maximum number of an attempt: a higher one is damage, and would not fit into file names."""
 
 _MAX_BYTES = 64 * 2**20
-"""Of a state: the kinds of a million fields."""
+"""Maximum size of a state, enough for the kinds of a million fields."""
 
 
 class RunState(msgspec.Struct, kw_only=True):
@@ -42,11 +42,11 @@ class RunState(msgspec.Struct, kw_only=True):
         kinds: Kinds of the undeclared fields, by event type. They are fixed for the whole run.
         whole: By sink: the number of attempts, counted from the first, that the sink is known to
             have in full.
-        complete: By output (`parquet`: its path in the run's folder): the number of attempts,
-            counted from the first, of which it has every event. Readers don't need the journal
-            for these.
-        parts: By complete output and event type: the names of its Parquet parts at the end. Readers
-            notice by them that parts are gone.
+        complete: By output (such as `parquet`, its path in the run's folder): the number of
+            attempts, counted from the first, of which it has every event. Readers don't need the
+            journal for these.
+        parts: By complete output and event type: the names of its Parquet parts at the end, from
+            which readers notice missing parts.
         hyperparameters, tags, notes: What `initialize` was given about the run, see
             `RunDescription`.
     """
@@ -97,7 +97,7 @@ class RunState(msgspec.Struct, kw_only=True):
         except (OSError, ValueError, RecursionError) as error:
             raise RunError(
                 f"{path}: the state of the run can't be read ({error}). "
-                "Choose another run id, or remove the file to start attempt 0."
+                "Choose another run id, or remove the file to start at attempt 0."
             ) from error
 
     def note_whole(self, sinks: Iterable[str]) -> None:

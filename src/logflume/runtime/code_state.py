@@ -1,4 +1,4 @@
-"""Keeps what a run's code was: the changes that are in no commit, and the installed packages."""
+"""The state of a run's code: its commit, the changes since then, and the installed packages."""
 
 from __future__ import annotations
 
@@ -22,37 +22,85 @@ from logflume.runs.safe_files import make_folder, open_file
 from logflume.terminal.streams import print_line
 from logflume.threads import start_thread
 
-__all__ = ["FOLDER", "CodeState"]
+__all__ = ["FOLDER", "CodeState", "GitCommit"]
 
 FOLDER = "environment"
-"""The folder of these files, within the run's."""
+"""The folder of these files, within the folder of the run."""
 
 MAX_DIFF_BYTES = 1_000_000
-GIT_TIMEOUT_S = 30.0
-"""How long git may take, in seconds. Nobody waits for it before the run ends."""
+
+COMMIT_TIMEOUT_S = 5.0
+"""How long to wait for the commit, in seconds."""
+
+DIFF_TIMEOUT_S = 30.0
+"""How long the diff may take, in seconds. Nothing waits for it until the run ends."""
 
 END_TIMEOUT_S = 5.0
-"""How long the end of a run waits, in seconds: a very short one, or one in a huge repository."""
+"""How long the end of a run waits for these files, in seconds.
+
+Only a very short run, or one in a huge repository, has to wait.
+"""
 
 _STOP_TIMEOUT_S = 0.5
-"""How long it waits for what was given up, in seconds."""
+"""How long it then waits for the thread to stop, in seconds."""
 
 _CHUNK_BYTES = 65_536
 _MAX_KEY_LINES = 200
-"""Lines of a private key, in the longest form that there is, and some more."""
+"""More lines than the longest private key has."""
 
 _CUT = "\n[cut here: the changes have more than {limit:,} bytes]\n"
-_DIFF = ("git", "diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
-"""No program that the repository names is run for it."""
+_DIFF = ("diff", "--no-ext-diff", "--no-textconv", "--no-color", "HEAD")
+"""These options keep git from running programs that the repository configures."""
 
 _PACKAGE = re.compile(r"([^-]+)-([^-]+)(?:-[^-]+)*\.(?:dist|egg)-info")
+
+
+def _start_git(*arguments: str) -> subprocess.Popen[bytes] | None:
+    """Start git in the background; None if it can't be started.
+
+    Call it on the thread that starts the run. If one thread forks a process while another starts
+    git, that process inherits the pipe that signals the start of git, and the other thread waits
+    for as long as the process lives.
+    """
+    try:
+        return subprocess.Popen(
+            ["git", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+
+
+class GitCommit:
+    """The git commit of the working folder."""
+
+    def __init__(self) -> None:
+        self._git: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start git in the background, on the thread that starts the run."""
+        self._git = _start_git("rev-parse", "HEAD")
+
+    def result(self) -> str | None:
+        """Wait for git and return the commit; None without a repository or without git."""
+        if self._git is None:
+            return None
+        with self._git as git:
+            try:
+                commit, _ = git.communicate(timeout=COMMIT_TIMEOUT_S)
+            except (OSError, subprocess.SubprocessError):
+                git.kill()
+                return None
+        return commit.decode().strip() if git.returncode == 0 else None
 
 
 class CodeState:
     """Writes `environment/git.diff` and `environment/packages.txt`, on a thread of its own.
 
     The diff has the changes of tracked files since the last commit, without secrets, and at most a
-    megabyte. Of an attempt that continues the run, the names have its number.
+    megabyte. An attempt that continues the run adds its number to the names.
 
     Args:
         run: The run.
@@ -67,19 +115,14 @@ class CodeState:
         self._is_over = False
 
     def start(self) -> None:
-        """Start git, on the thread that starts the run (see `GitCommit`), and the own thread."""
-        try:
-            self._git = subprocess.Popen(
-                _DIFF, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-        except OSError:  # there is no git
-            self._git = None
+        """Start git and the thread, on the thread that starts the run."""
+        self._git = _start_git(*_DIFF)
         self._thread = start_thread("environment", self._run)
 
     def finish(self, timeout_s: float = END_TIMEOUT_S) -> None:
-        """Wait a moment until everything is written; what takes longer is given up.
+        """Wait briefly until everything is written, and give up what takes longer.
 
-        Call it before the pipeline is closed: what isn't recorded is an event of the run.
+        Call it before the pipeline is closed: an event of the run reports what isn't recorded.
         """
         if self._thread is None or self._is_over:
             return
@@ -127,18 +170,18 @@ class CodeState:
             self._report("git.diff", reason)
 
     def _read(self, git: subprocess.Popen[bytes]) -> bytes:
-        """Return what git prints, or its start; git is stopped where it prints or takes more.
+        """Return what git prints, up to the limit; git is stopped if it prints or takes more.
 
         Raises:
             TimeoutError: Git takes too long.
         """
         assert git.stdout is not None
-        deadline_s = time.monotonic() + GIT_TIMEOUT_S
+        deadline_s = time.monotonic() + DIFF_TIMEOUT_S
         content = bytearray()
         while len(content) <= MAX_DIFF_BYTES:
             if not wait([git.stdout.fileno()], max(0.0, deadline_s - time.monotonic())):
                 git.kill()
-                raise TimeoutError(f"git took more than {GIT_TIMEOUT_S:.0f} s")
+                raise TimeoutError(f"git took more than {DIFF_TIMEOUT_S:.0f} s")
             piece = os.read(git.stdout.fileno(), _CHUNK_BYTES)
             if not piece:
                 return bytes(content)

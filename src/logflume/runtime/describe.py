@@ -1,4 +1,4 @@
-"""The fields of `run_started`: configuration, versions, host and git commit of a run."""
+"""How a run is described: what `initialize` is given about it, and the fields of `run_started`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import os
 import platform
 import shlex
 import socket
-import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,9 +19,22 @@ import psutil
 
 from logflume.config.model import Config
 from logflume.events.catalogue import SCHEMA_VERSION
+from logflume.exceptions import ConfigError
+from logflume.guard import Failure, call_guarded, type_name
+from logflume.redaction.values import redact_value
 from logflume.runs.description import RunDescription
+from logflume.runtime.code_state import GitCommit
+from logflume.values.plain import json_text, plain
+from logflume.values.snapshot import snapshot
 
-__all__ = ["GitCommit", "describe_run"]
+__all__ = ["describe_run", "read_description"]
+
+MAX_HYPERPARAMETERS = 2_000
+MAX_TAGS = 100
+MAX_TEXT = 10_000
+"""Maximum number of characters of a hyperparameter's text, of a tag, and of the notes."""
+
+_SIMPLE = (bool, int, float, str)
 
 _PACKAGES = (
     "logflume",
@@ -35,45 +48,82 @@ _PACKAGES = (
     "vllm",
 )
 
-GIT_TIMEOUT_S = 5.0
-"""Maximum time to wait for git, in seconds."""
 
+def read_description(hyperparameters: Any, tags: Any, notes: Any) -> RunDescription:
+    """Return a description of plain values, without secrets.
 
-class GitCommit:
-    """The git commit of the working folder.
+    Args:
+        hyperparameters: A mapping, also a nested one, or an object with fields: a dataclass, an
+            `argparse.Namespace`, a pydantic model. None for none.
+        tags: Texts.
+        notes: A text, or None.
 
-    Call `start` on the thread that starts the run. If one thread forked a process while another
-    started git, the process would inherit the pipe that signals the start of git, and the other
-    thread would wait for as long as that process lives.
+    Raises:
+        ConfigError: An argument is invalid or too large.
     """
+    return RunDescription(
+        hyperparameters=_read_hyperparameters(hyperparameters),
+        tags=_read_tags(tags),
+        notes=_read_notes(notes),
+    )
 
-    def __init__(self) -> None:
-        self._git: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        """Start git in the background."""
-        try:
-            self._git = subprocess.Popen(
-                ["git", "rev-parse", "HEAD"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        except OSError:
-            self._git = None
+def _read_hyperparameters(given: Any) -> dict[str, Any]:
+    if given is None:
+        return {}
+    copied = plain(snapshot(given))
+    if not isinstance(copied, dict):
+        raise ConfigError(
+            f"hyperparameters: expected a mapping, found an object of the class {type_name(given)}"
+            "\n  for example: initialize(hyperparameters={'lr': 1e-5, 'batch_size': 64})"
+        )
+    found = dict(_flatten(redact_value("hyperparameters", copied, search=True)))
+    if len(found) > MAX_HYPERPARAMETERS:
+        raise ConfigError(
+            f"hyperparameters: {len(found):,} values\n  at most: {MAX_HYPERPARAMETERS:,}; log the "
+            "others as an event"
+        )
+    return found
 
-    def result(self) -> str | None:
-        """Wait for git and return the commit; None without a repository or without git."""
-        if self._git is None:
-            return None
-        with self._git as git:
-            try:
-                commit, _ = git.communicate(timeout=GIT_TIMEOUT_S)
-            except (OSError, subprocess.SubprocessError):
-                git.kill()
-                return None
-        return commit.strip() if git.returncode == 0 else None
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, f"{prefix}{name}/")
+        elif value is None or isinstance(value, _SIMPLE):
+            yield prefix + name, value[:MAX_TEXT] if isinstance(value, str) else value
+        else:
+            yield prefix + name, json_text(value)[:MAX_TEXT]
+
+
+def _read_tags(given: Any) -> tuple[str, ...]:
+    tags = () if isinstance(given, (str, bytes, Mapping)) else call_guarded(_texts, given)
+    if given is None:
+        return ()
+    if isinstance(tags, Failure) or (not tags and isinstance(given, (str, bytes, Mapping))):
+        raise ConfigError(
+            f"tags: expected a list of texts, found {plain(snapshot(given))!r:.200}\n"
+            "  for example: initialize(tags=['baseline', 'gsm8k'])"
+        )
+    if len(tags) > MAX_TAGS:
+        raise ConfigError(f"tags: {len(tags):,} tags\n  at most: {MAX_TAGS}")
+    return tuple(dict.fromkeys(redact_value("tags", tag[:MAX_TEXT], search=True) for tag in tags))
+
+
+def _texts(given: Iterable[Any]) -> tuple[str, ...]:
+    texts = tuple(given)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError
+    return tuple(str(plain(text)) for text in texts)
+
+
+def _read_notes(given: Any) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise ConfigError(f"notes: expected a text, found {plain(snapshot(given))!r:.200}")
+    text: str = redact_value("notes", plain(given)[:MAX_TEXT], search=True)
+    return text
 
 
 def describe_run(config: Config, commit: GitCommit, description: RunDescription) -> dict[str, Any]:

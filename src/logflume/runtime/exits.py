@@ -41,7 +41,7 @@ __all__ = [
 _SIGNALS = ("SIGTERM", "SIGHUP")
 
 _NATIVE_CALL_TIMEOUT_S = 5.0
-"""How long the interpreter's end waits for a search that has begun, in seconds."""
+"""How long the interpreter waits at its end for native calls in progress, in seconds."""
 
 _ending: dict[str, Any] = {}
 _close: Callable[[], object] | None = None
@@ -51,12 +51,12 @@ _has_run = False
 
 
 def install(close: Callable[[], object]) -> None:
-    """Let `close` run at the end of the process, whatever ends it. It may be called again."""
+    """Run `close` at the end of the process, whatever ends it. Can be called again."""
     global _close, _process_id, _has_run
     _has_run = True
     if _close is None:
-        # A sink may import modules as late as at exit, and some of those need this one (pyarrow
-        # does, for pandas), which can't be imported any more by then.
+        # A sink may import modules at exit. Some of them need this one (pyarrow does, for pandas),
+        # which can no longer be imported then.
         importlib.import_module("concurrent.futures.thread")
         _wrap_excepthook()
         _wrap_thread_excepthook()
@@ -68,17 +68,17 @@ def install(close: Callable[[], object]) -> None:
 
 
 def handle_signals() -> None:
-    """Also run what was installed on SIGTERM and SIGHUP, where nothing else handles them.
+    """Also run it on SIGTERM and SIGHUP, unless something else handles them.
 
-    Not in the processes of a pool, though: Python misses a signal that comes just before a long
-    wait. A program can be sent the signal again; a pool would wait for its worker forever.
+    The processes of a pool are left alone, because Python misses a signal that arrives just before
+    a long wait. A program can be signalled again; a pool would wait for its worker forever.
     """
     if multiprocessing.parent_process() is None:
         _set_handlers(signal.SIG_DFL, _on_signal)
 
 
 def note_end_of_run() -> None:
-    """Log no uncaught exceptions until another run starts."""
+    """Stop logging uncaught exceptions until another run starts."""
     global _has_run
     _has_run = False
 
@@ -105,7 +105,7 @@ def take_ending() -> dict[str, Any]:
 
 
 def report_losses(status: Status, done: bool) -> None:
-    """Print what was dropped or removed, which sinks failed, and that time ran out."""
+    """Print what was dropped or removed, which sinks failed, and whether time ran out."""
     sinks = status.report.sinks.items()
     dropped = {name: sink["dropped"] for name, sink in sinks if sink["dropped"]}
     dropped |= status.report.dropped_by_reason
@@ -124,7 +124,7 @@ def run_at_exit() -> None:
     """Run what was installed, when the interpreter ends."""
     if _close is not None:
         _close()
-    # Of a shutdown that took too long.
+    # A shutdown that took too long leaves calls in progress.
     NATIVE_CALLS.end(_NATIVE_CALL_TIMEOUT_S)
     if _is_interrupted:
         # Python dies by SIGINT if the last code that it compiled from text ended in Ctrl-C. A sink
@@ -134,7 +134,7 @@ def run_at_exit() -> None:
 
 
 def _note_error_on_its_way() -> None:
-    """Note the exception that is propagating, where a `finally` closes the log."""
+    """Note the exception that is propagating when a `finally` block closes the log."""
     error = sys.exc_info()[1]
     if isinstance(error, KeyboardInterrupt):
         set_ending("interrupted", error)
@@ -201,7 +201,7 @@ def _log_exception(
 
 
 def _release_signals() -> None:
-    """Undo `handle_signals` in a forked process: signals end it immediately, as they would have."""
+    """Undo `handle_signals` in a forked process: signals end it immediately, as by default."""
     _set_handlers(_on_signal, signal.SIG_DFL)
 
 

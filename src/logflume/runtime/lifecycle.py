@@ -41,7 +41,7 @@ INCOMPLETE = "incomplete"
 """The status of a run whose journal lacks events, or whose shutdown took too long."""
 
 MAX_TOTAL_STEPS = 2**53
-"""What a training with more steps than this has, is no number of steps."""
+"""Larger numbers are not taken as a number of steps."""
 
 _MAX_LATE_LINES = 10
 """Events after the end of the run that are reported one by one."""
@@ -100,9 +100,9 @@ def initialize(
         PosixPath('logs/20261123-141502-a1b2')
     """
     try:
-        from logflume.runtime.description import describe as describe_run
+        from logflume.runtime.describe import read_description
 
-        description = describe_run(hyperparameters, tags, notes)
+        description = read_description(hyperparameters, tags, notes)
         return _initialize(config, run, dir, level, description)
     except (OSError, MemoryError) as error:
         text = f"logging can't start now; call initialize() again: {describe(error)}"
@@ -165,7 +165,7 @@ def shutdown(timeout_s: float | None = None, *, status: str | None = None) -> bo
         try:
             done = _close(deadline_s)
         finally:
-            # Ctrl-C ends the wait, and the hook at the end of the process resumes it. A second one
+            # Ctrl-C ends the wait, which the hook at the end of the process resumes. A second one
             # gives up.
             if done is None and is_resumed:
                 _end_run(False, deadline_s)
@@ -207,7 +207,7 @@ def _close(deadline_s: float) -> bool:
 
 
 def _end_run(done: bool, deadline_s: float) -> bool:
-    """Count what was not written, note how the run ended, and release it.
+    """Count what was not written, record how the run ended, and release it.
 
     Returns:
         Whether everything is written.
@@ -239,13 +239,13 @@ def _end_run(done: bool, deadline_s: float) -> bool:
         print_end(running.config, running.run, running.state, status)
     if running.attempt is not None:
         running.pipeline.when_ended(running.attempt.release)
-    # Only now: whoever interrupts this before can repeat it.
+    # Last, so that an interrupted call can be repeated.
     _running = None
     return done and is_saved and not status.faults and not status.losses
 
 
 def _save_state(running: Running, status: Status, done: bool, deadline_s: float) -> bool:
-    """Note in `run.json` how the run ended, as soon as that is possible; False if it isn't."""
+    """Record in `run.json` how the run ended; return False if that fails until the deadline."""
     state = running.state
     if state is None:
         return True
@@ -315,14 +315,14 @@ def report() -> Report | None:
 
 
 def current_config() -> Config:
-    """Return the configuration in force; the default's values where nothing runs."""
+    """Return the configuration in force; without a run, one of default values."""
     from logflume.config.model import Config
 
     return _running.config if _running else Config()
 
 
 def current_run() -> RunInfo | None:
-    """Return the run that is written; None where nothing runs."""
+    """Return the run being written; None without one."""
     return _running.run if _running else None
 
 
@@ -333,8 +333,8 @@ def _bounded(timeout_s: float) -> float:
 def _note_death(dead: RemotePipeline) -> None:
     """Continue the run after its worker process has ended. Runs on the receiver's thread.
 
-    What the system lacks at the moment, it may have a moment later: this retries until the run is
-    closed. Meanwhile the buffer keeps what is logged, and counts what it can't keep.
+    A shortage of resources may be temporary, so this retries until the run is closed. Meanwhile the
+    buffer keeps what is logged, and counts what it can't keep.
     """
     retry_interval_s = _FIRST_RETRY_S
     while True:
@@ -369,7 +369,7 @@ def _continue_on_thread(dead: Running) -> bool:
 
 
 def _after_fork() -> None:
-    """Leave the pipeline to the parent; the first log call starts one of the child's own."""
+    """Leave the pipeline to the parent; the child's first log call starts its own."""
     global _running, _parent, _lock
     _lock = threading.RLock()
     # The child of a child that has not logged yet has the same parent.
@@ -385,7 +385,7 @@ def _start_in_child() -> None:
     from logflume.runtime import exits
     from logflume.runtime.start import start_after_fork
 
-    # A daemon has left the session of the process that started it, to go on in its place.
+    # A daemon has left the session of the process that started it, and continues in its place.
     is_daemon = _current_session_id() != _session_id
     started = call_guarded(_start_daemon, _parent) if is_daemon else Failure(RunError())
     if isinstance(started, Failure):
@@ -416,7 +416,7 @@ def _current_session_id() -> int | None:
 
 
 def _at_exit() -> None:
-    """Close the run, and from here on count what is logged: it can't be written any more.
+    """Close the run, and count what is logged later: it can no longer be written.
 
     Registered when this module is imported, so that functions that were registered with `atexit`
     before `initialize()` run before it, and what they log is written.

@@ -1,4 +1,4 @@
-"""Refuses runs where none can be written: under patched threads, and in an imported script.
+"""Refuses runs that can't be written: with patched threads, and in an imported script.
 
 A process that `multiprocessing` spawns from a script without a `__main__` guard imports the script
 before its own work, and so calls `initialize()` again, for the run that its parent writes. It can't
@@ -51,10 +51,10 @@ def refuse_green_threads() -> None:
 
 
 _END_TIMEOUT_S = 10.0
-"""How long to wait for the end of the parent, so that only one process of the pool ends it."""
+"""How long to wait until the parent has ended, in seconds: only one process of the pool ends it."""
 
 _INIT = 1
-"""The process that becomes the parent of a process whose own has ended."""
+"""The process that adopts the children of an ended process."""
 
 
 def refuse_import(run: RunInfo) -> None:
@@ -64,10 +64,10 @@ def refuse_import(run: RunInfo) -> None:
     ended by SIGTERM.
 
     Raises:
-        RunError: It does.
+        RunError: This process imports that script.
     """
     process = multiprocessing.current_process()
-    # What `multiprocessing` itself goes by when it refuses to start processes from here.
+    # By this attribute `multiprocessing` itself refuses to start processes here.
     if not getattr(process, "_inheriting", False):
         return
     import psutil
@@ -88,7 +88,7 @@ def refuse_import(run: RunInfo) -> None:
 
 
 def _is_orphan(name: str, ancestors: Sequence[psutil.Process]) -> bool:
-    """Whether the process that started this one has ended, perhaps because of another one."""
+    """Whether the process that started this one has ended; another refusal may have ended it."""
     # A fork server is between the two.
     starter = ancestors[name.startswith("ForkServer") :][:1]
     return not starter or starter[0].pid == _INIT
@@ -109,7 +109,7 @@ def _wrap_excepthook(error: RunError, owner: psutil.Process | None, end_lock: Pa
 
 
 def _end_pool(error: RunError, owner: psutil.Process | None, end_lock: Path) -> None:
-    """End the process that would replace this one forever. The first of its pool says why."""
+    """End the process that would replace this one forever. The first of its pool prints why."""
     first = acquire(end_lock)
     if first is None:
         return

@@ -1,11 +1,11 @@
-"""The lines on the console about the run itself: where it is, and what became of it."""
+"""The lines on the console about the run itself: where it is, and how it ended."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-from logflume.config.model import Config
+from logflume.config.model import Config, SinkConfig
 from logflume.events.reserved import LEVELS
 from logflume.guard import call_guarded
 from logflume.pipeline.pipeline import Report, Status
@@ -14,35 +14,37 @@ from logflume.runs.state import RunState
 from logflume.terminal.commands import command, short_path
 from logflume.terminal.compact_numbers import compact_duration
 from logflume.terminal.escape import escape_lines
-from logflume.terminal.progress_bars import print_above_bars
+from logflume.terminal.streams import print_above_bars
 
-__all__ = ["print_end", "print_start", "shows_on_console"]
+__all__ = ["console_sinks", "print_end", "print_start", "shows_training"]
 
 _NAMES = {"jsonl": "journal", "csv": "CSV", "parquet": "Parquet", "tensorboard": "TensorBoard"}
 
 
-def shows_on_console(config: Config, run: RunInfo, logger: str, event_type: str) -> bool:
-    """Whether a console on standard error of this process shows such events of level info."""
+def console_sinks(config: Config, logger: str | None = None) -> list[SinkConfig]:
+    """Return the sinks that print to standard error: those of a logger, or all."""
+    names = list(config.sinks)
+    if logger is not None:
+        own = config.loggers.get(logger, config.root).sinks
+        names = (config.root.sinks if own is None else own) or []
+    sinks = [config.sinks[name] for name in names]
+    return [sink for sink in sinks if sink.type == "console" and "path" not in sink.options]
+
+
+def shows_training(config: Config, run: RunInfo) -> bool:
+    """Whether the console of this process shows the metrics of the training."""
     if run.rank != 0 or run.process is not None:
         return False
-    own = config.loggers.get(logger, config.root)
-    names = config.root.sinks if own.sinks is None else own.sinks
     info = LEVELS["info"]
-    if LEVELS[own.level.lower()] > info:
-        return False
-    sinks = [config.sinks[name] for name in names or []]
-    return any(
-        sink.type == "console"
-        and "path" not in sink.options
-        and LEVELS[sink.level.lower()] <= info
-        and (sink.events is None or event_type in sink.events)
-        for sink in sinks
+    return LEVELS[config.loggers.get("training", config.root).level.lower()] <= info and any(
+        LEVELS[sink.level.lower()] <= info and (sink.events is None or "training" in sink.events)
+        for sink in console_sinks(config, "training")
     )
 
 
 def print_start(config: Config, run: RunInfo) -> None:
     """Print which run begins, where it is, what is recorded, and how to look at it."""
-    if not shows_on_console(config, run, "training", "training"):
+    if not shows_training(config, run):
         return
     folder = short_path(run.folder)
     look = f"look at it with `{command('logflume', 'show', folder)}`"
@@ -56,7 +58,7 @@ def print_start(config: Config, run: RunInfo) -> None:
 
 def print_end(config: Config, run: RunInfo, state: RunState, status: Status) -> None:
     """Print how a run ended, how many events there are and were dropped, and what to do next."""
-    if not shows_on_console(config, run, "training", "training"):
+    if not shows_training(config, run):
         return
     report, took_s = status.report, status.duration_s
     if took_s is None:  # not all was written, so there is no `run_finished`

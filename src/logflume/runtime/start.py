@@ -28,7 +28,7 @@ from logflume.logger.logger import EventLogger
 from logflume.pipeline.build import KindStore, build_caller_chain, build_pipeline
 from logflume.pipeline.completion_ids import COMPLETION_IDS
 from logflume.pipeline.faults import report_fault
-from logflume.pipeline.pipeline import Continued, Pipeline
+from logflume.pipeline.pipeline import Pipeline
 from logflume.pipeline.records import Dropped, RecordColumns
 from logflume.protocols import Event
 from logflume.runs.attempts import Attempt, open_attempt
@@ -45,13 +45,13 @@ from logflume.runs.identity import (
 from logflume.runs.info import RunInfo
 from logflume.runs.lock import LockHolder
 from logflume.runs.state import RunState
-from logflume.runtime.code_state import CodeState
-from logflume.runtime.describe import GitCommit, describe_run
+from logflume.runtime.code_state import CodeState, GitCommit
+from logflume.runtime.describe import describe_run
 from logflume.runtime.fork import forked_config, forked_run
 from logflume.runtime.refusals import refuse_import
+from logflume.runtime.run_lines import console_sinks
 from logflume.runtime.takeover import find_first_seq, read_journal_from, remove_written
 from logflume.terminal.streams import print_line, terminal_columns
-from logflume.values.kinds import Kind
 from logflume.values.reports import VALUE_REPORTS
 from logflume.values.visuals import IMAGE_FOLDER
 from logflume.worker_process.client import RemotePipeline, start_message
@@ -61,7 +61,7 @@ __all__ = ["Running", "count_unwritten", "start", "start_after_fork", "take_over
 
 
 ORPHAN_MARGIN_S = 10.0
-"""What the worker process of a killed training may need beyond `shutdown_timeout_s`."""
+"""Seconds that the worker process of a killed training may need after `shutdown_timeout_s`."""
 
 _NO_LOCKS = "{fault}: a second process that writes this run would go unnoticed"
 _TWO_WRITERS = (
@@ -75,14 +75,14 @@ class Running(msgspec.Struct):
     """A pipeline and what belongs to it.
 
     Attributes:
-        config: What it was built from.
+        config: The configuration it was built from.
         run: The run it writes.
         state: The run state. A forked child has none: the file is its parent's.
-        pipeline: The pipeline, or what represents one in a worker process.
+        pipeline: The pipeline, or the handle on one in a worker process.
         attempt: The attempt, with its file locks. A forked child has none.
         ending: The fields of `run_finished`, once the run is being closed.
         is_interrupted: Whether its worker process has ended and nothing could replace it so far.
-        code: What keeps the state of the code; None on other ranks and in forked children.
+        code: Records the state of the code; None on other ranks and in forked children.
     """
 
     config: Config
@@ -95,7 +95,7 @@ class Running(msgspec.Struct):
     code: CodeState | None = None
 
     def paths_of(self, sinks: Sequence[str]) -> list[str]:
-        """Return the paths of what these sinks write within the run's folder, relative to it."""
+        """Return the paths that these sinks write within the run's folder, relative to it."""
         options = (self.config.sinks[name].options for name in sinks)
         paths = [self.run.expand(str(one["path"])) for one in options if "path" in one]
         folder = self.run.folder
@@ -154,7 +154,7 @@ def start(
         _connect(config, running.pipeline)
         undo.pop_all()
     if config.stdlib is not None:
-        stdlib_logging.install(config.stdlib, has_console=_has_console(config))
+        stdlib_logging.install(config.stdlib, has_console=bool(console_sinks(config)))
     _link_latest(running.run)
     return running
 
@@ -185,7 +185,7 @@ def _build(
         notes=description.notes,
     )
     if earlier is not None:
-        _take_over(earlier, state, run)
+        _keep_outputs(earlier, state, run)
     pipeline = _build_remote(config, attempt, state, opening, on_death) or build_pipeline(
         config,
         run,
@@ -211,7 +211,7 @@ def _build_remote(
     opening: Callable[[], dict[str, Any]],
     on_death: Callable[[RemotePipeline], None],
 ) -> RemotePipeline | None:
-    """Return a pipeline in a worker process; None where it must be in this one."""
+    """Return a pipeline in a worker process; None if it must run in this process."""
     if config.worker == "thread":
         return None
     if obstacle := find_obstacle(config):
@@ -236,9 +236,9 @@ def _build_remote(
 
 
 def _report_limit(config: Config, component: str, reason: str) -> None:
-    """Say in an event, and on the terminal, that less is done than was configured."""
+    """Report in an event, and on the terminal, that less is done than is configured."""
     report_fault(CHANNELS, component, "limited", reason)
-    if not _has_console(config, "system"):
+    if not console_sinks(config, "system"):
         print_line(reason)
 
 
@@ -259,7 +259,7 @@ def take_over(dead: Running) -> Running:
     config = msgspec.structs.replace(dead.config, worker="thread")
     run = msgspec.structs.replace(dead.run, first_seq=find_first_seq(items, events, seq))
     unwritten = remove_written(items, events)
-    continued = Continued(events=seq if events is None else run.first_seq)
+    earlier_events = seq if events is None else run.first_seq
     with ExitStack() as undo:
         pipeline = build_pipeline(
             config,
@@ -270,7 +270,7 @@ def take_over(dead: Running) -> Running:
             lambda: describe_run(config, GitCommit(), state.description),
             dead.state.whole,
             started_ns=dead.state.started_ns,
-            continued=continued if run.first_seq > 0 else None,
+            earlier_events=earlier_events if run.first_seq > 0 else None,
         )
         undo.callback(pipeline.discard)
         CHANNELS.buffer.put_back(unwritten)
@@ -283,7 +283,7 @@ def take_over(dead: Running) -> Running:
 def _compare_with_journal(
     dead: Running, pipeline: RemotePipeline
 ) -> tuple[list[RecordColumns | Dropped], list[Event] | None, int]:
-    """Return what was not acknowledged, the events that the journal has of it, and their `seq`."""
+    """Return the unacknowledged items, and the journal's events from the following `seq` on."""
     items, seq = pipeline.take_back()
     return items, read_journal_from(dead.config, dead.run, (dead.run.attempt, seq)), seq
 
@@ -301,8 +301,8 @@ def count_unwritten(running: Running) -> None:
     running.pipeline.count_dropped(unwritten, CHANNELS.buffer.clear())
 
 
-def _take_over(earlier: RunState, state: RunState, run: RunInfo) -> None:
-    """Take over which outputs earlier attempts have completed, without those that lost files."""
+def _keep_outputs(earlier: RunState, state: RunState, run: RunInfo) -> None:
+    """Keep the outputs that earlier attempts completed, except those that lost files."""
     complete = {path: n for path, n in earlier.complete.items() if _is_there(path, earlier, run)}
     state.complete = complete
     state.parts = {path: parts for path, parts in earlier.parts.items() if path in complete}
@@ -322,7 +322,14 @@ def start_after_fork(parent: Running) -> Running:
     known = parent.state.kinds if parent.state is not None else {}
     run = forked_run(parent.run, config)
     pipeline = build_pipeline(
-        config, run, CHANNELS, known, _discard_kinds, None, {}, started_ns=time.time_ns()
+        config,
+        run,
+        CHANNELS,
+        known,
+        lambda _kinds: None,  # the run state, which has the kinds, is the parent's
+        None,
+        {},
+        started_ns=time.time_ns(),
     )
     _start_values(config, run)
     _connect(config, pipeline)
@@ -330,30 +337,22 @@ def start_after_fork(parent: Running) -> Running:
 
 
 def _start_values(config: Config, run: RunInfo) -> None:
-    """Let what this process makes of logged values belong to the run: ids, images, reports."""
+    """Assign to the run what this process derives from logged values: ids, images, reports."""
     COMPLETION_IDS.start(run)
     IMAGE_FOLDER.start(partial(store_image, run.folder))
     VALUE_REPORTS.start(partial(_report_limit, config, "values"))
 
 
 def _connect(config: Config, pipeline: Pipeline | RemotePipeline) -> None:
-    """Let all loggers, structlog's too, feed the pipeline, and start it."""
+    """Connect all loggers, including structlog's, to the pipeline, and start it."""
     configure_channels(config)
     structlog.configure(
         processors=CHANNELS.caller_processors,
         wrapper_class=EventLogger,
-        logger_factory=_structlog_channel,
+        logger_factory=channel,
         cache_logger_on_first_use=False,
     )
     pipeline.start()
-
-
-def _discard_kinds(_kinds: dict[str, dict[str, Kind]]) -> None:
-    """Do nothing: the run state is the parent's."""
-
-
-def _structlog_channel(name: object = "training", *_args: Any) -> Any:
-    return channel(str(name))
 
 
 def _identify(config: Config, working_dir: Path, undo: ExitStack) -> RunInfo:
@@ -375,7 +374,7 @@ def _identify(config: Config, working_dir: Path, undo: ExitStack) -> RunInfo:
 
 
 def _reserve(folder: Path, undo: ExitStack) -> str:
-    """Create the folder of a run and return the id; on an error later it is removed, if empty.
+    """Create the folder of a run, and return the id. After a later error it is removed, if empty.
 
     Raises:
         FileExistsError: Another process was faster.
@@ -396,22 +395,12 @@ def _report_other(config: Config, run: RunInfo, other: LockHolder) -> None:
     """Report another process that writes the same files."""
     reason = _TWO_WRITERS.format(other=other, run=run)
     report_fault(CHANNELS, "run.lock", "failed", reason)
-    if not _has_console(config):
+    if not console_sinks(config):
         print_line(reason)
 
 
-def _has_console(config: Config, logger: str | None = None) -> bool:
-    """Whether a sink prints events to standard error: the warnings of this logger, if given."""
-    names = list(config.sinks)
-    if logger is not None:
-        own = config.loggers.get(logger, config.root).sinks
-        names = (config.root.sinks if own is None else own) or []
-    sinks = [config.sinks[name] for name in names]
-    return any(sink.type == "console" and "path" not in sink.options for sink in sinks)
-
-
 def _link_latest(run: RunInfo) -> None:
-    """Let the link `latest`, next to the runs, lead to this one, where links exist."""
+    """Point the link `latest`, next to the runs, to this one, if the system has links."""
     if run.rank != 0:
         return
     link = run.dir / LATEST

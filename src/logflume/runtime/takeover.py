@@ -1,4 +1,4 @@
-"""Finds out which records an ended worker process has written that it has not acknowledged."""
+"""Finds the records that an ended worker process wrote, but did not acknowledge."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Items = Sequence[RecordColumns | Dropped]
 
 
 def read_journal_from(config: Config, run: RunInfo, first: Position) -> list[Event] | None:
-    """Return the events of an attempt that its journal has from a position on.
+    """Return the events of an attempt in its journal, from a position on.
 
     Opening the journal removes a torn last line. None: the run has no journal.
 

@@ -10,7 +10,7 @@ __all__ = ["cell_len", "fit", "pad", "shorten", "wrap"]
 
 
 def fit(text: str, width: int) -> str:
-    """Return a text, cut to this many cells where it is longer; an ellipsis marks the cut.
+    """Return a text of at most this many cells; an ellipsis marks where it was cut.
 
     >>> fit("correctness", 6), fit("loss", 6)
     ('corre…', 'loss')
@@ -19,12 +19,12 @@ def fit(text: str, width: int) -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """Return a text of exactly this many cells: filled with spaces, or cut."""
+    """Return a text of exactly this many cells: padded with spaces, or cut."""
     return set_cell_size(fit(text, width), width)
 
 
 def shorten(text: str, width: int) -> str:
-    """Return a text without its middle where it is longer than this many cells.
+    """Return a text of at most this many cells; one that is longer loses its middle.
 
     >>> shorten("rewards/correctness_reward_func/mean", 24)
     'rewards/corr…d_func/mean'
@@ -39,9 +39,9 @@ def wrap(text: str, width: int, used: int = 0) -> list[str]:
     """Return a text without newlines as lines of at most this many cells, broken between words.
 
     Args:
-        text: The text. Lines that follow are indented as far as it is.
+        text: The text. Its indentation is repeated on every line.
         width: Cells of a line.
-        used: Cells of the first line that something else takes.
+        used: Cells of the first line that are already taken.
 
     >>> wrap("the reward rises while the length falls", 20)
     ['the reward rises', 'while the length', 'falls']
@@ -62,7 +62,7 @@ def wrap(text: str, width: int, used: int = 0) -> list[str]:
 
 
 def _words(text: str, width: int) -> Iterator[str]:
-    """Yield the words; one that is longer than a line in pieces."""
+    """Yield the words. One that is longer than a line is split."""
     for word in text.split(" "):
         if cell_len(word) <= width:
             yield word

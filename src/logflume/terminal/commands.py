@@ -25,7 +25,7 @@ def command(program: str, *arguments: str) -> str:
 
 
 def short_path(path: Path) -> str:
-    """Return a path from the current folder, if it is in there."""
+    """Return a path, relative to the current folder if it is inside it."""
     try:
         here = Path.cwd()
     except OSError:  # the folder is gone

@@ -50,7 +50,7 @@ def compact_percent(value: float) -> str:
 
 
 def compact_duration(duration_s: float) -> str:
-    """Return a duration with one or two units; a short one has a decimal place, but for an int.
+    """Return a duration in one or two units. A float below 10 s has a decimal place.
 
     >>> [compact_duration(duration_s) for duration_s in (0.45, 14.2, 95, 7_500, 200_000)]
     ['0.5 s', '14 s', '95 s', '2 h 05 min', '2 d 07 h']

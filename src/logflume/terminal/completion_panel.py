@@ -19,14 +19,14 @@ MAX_WIDTH = 110
 MAX_PROMPT_LINES = 3
 MAX_TEXT_LINES = 10
 MAX_CHARACTERS = 4_000
-"""Of a prompt or a completion."""
+"""Characters read of a prompt or a completion."""
 
 _REWARD = "rewards/"
 _TOTAL = "rewards/total"
 
 
 def panel_lines(event: Event, screen: Screen) -> list[str]:
-    """Return a `model_output` event as the lines of a frame, of the terminal's width."""
+    """Return a `model_output` event as the lines of a frame that fits the terminal."""
     paint = screen.paint
     width = min(MAX_WIDTH, screen.width) - len(INDENT)
     inner = width - 4
@@ -51,7 +51,7 @@ def _text(event: Event, name: str) -> str:
 
 
 def _lines(text: str, width: int, limit: int) -> list[str]:
-    """Return a text in at most `limit` lines; the last one says that there is more."""
+    """Return a text as at most `limit` lines; an ellipsis marks that there is more."""
     found: list[str] = []
     for line in text[:MAX_CHARACTERS].strip().split("\n"):
         found += wrap(escape(line.expandtabs(4)), width)
@@ -76,7 +76,7 @@ def _rewards(event: Event) -> str:
 
 
 def _answers(event: Event) -> str:
-    """Return what the answer is, and the correct one."""
+    """Return the answer and the correct answer."""
     answers = {"answer": _text(event, "answer"), "correct answer": _text(event, "true_answer")}
     return " · ".join(
         f"{name} {escape(' '.join(text[:200].split()))}" for name, text in answers.items() if text

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from logflume.events.reserved import EventBase
+from logflume.events.reserved import RESERVED_NAMES
 
 __all__ = ["MAX_FIELDS", "Field", "all_fields", "console_fields", "histogram_details"]
 
@@ -27,8 +27,6 @@ class Field(NamedTuple):
     shown_as: str
     skips_zero: bool = False
 
-
-_RESERVED = frozenset(EventBase.__struct_fields__)
 
 _METRICS = (
     "loss",
@@ -60,7 +58,7 @@ def all_fields(names: Sequence[str]) -> list[Field]:
     selected = [
         Field(name, name)
         for name in names
-        if name not in _RESERVED and name != "message" and not name.startswith("exception/")
+        if name not in RESERVED_NAMES and name != "message" and not name.startswith("exception/")
     ]
     return [*selected, Field("extras", "extras")] if "extras" in names else selected
 
@@ -80,7 +78,7 @@ def console_fields(event_type: str, names: Sequence[str]) -> list[Field]:
 
 @lru_cache(maxsize=256)
 def histogram_details(names: tuple[str, ...]) -> frozenset[str]:
-    """Return the fields that a line omits of histograms: all but their means.
+    """Return the fields of histograms that a line omits: all but their means.
 
     >>> sorted(histogram_details(("loss", "a/n", "a/mean", "a/histogram")) & {"a/n", "a/mean"})
     ['a/n']
@@ -109,7 +107,7 @@ def _named(*names: str) -> Callable[[list[Field]], list[Field]]:
 
 
 def _counts(fields: list[Field]) -> list[Field]:
-    """Keep the numbers of accepted and written events, and counts of problems that aren't zero."""
+    """Keep the counts of accepted and written events, and nonzero counts of problems."""
     return [
         Field(name, name, skips_zero=name not in ("accepted", "written"))
         for name, *_ in fields

@@ -16,10 +16,10 @@ from logflume.terminal.lines import Painter, format_fields
 __all__ = ["PYTHON_WARNINGS", "Screen", "alert_lines", "event_lines", "local_time"]
 
 INDENT = " " * 10
-"""What precedes all lines of an event but the first: the width of the time and a gap."""
+"""Indentation of all lines of an event but the first: the width of the time and a gap."""
 
 MAX_LINES = 40
-"""Lines shown of a message or a traceback. The text log has all of it."""
+"""Lines shown of a message or a traceback. The text log has all of them."""
 
 MAX_CHARACTERS = 20_000
 """Characters shown of a message."""
@@ -28,26 +28,26 @@ MIN_FIELDS_WIDTH = 24
 """Cells that must be left on a line for fields."""
 
 DEFAULT_WIDTH = 80
-"""Cells of a line whose columns are aligned, where there is no terminal."""
+"""Cells of a line with aligned columns if there is no terminal."""
 
 MIN_WIDTH = 40
-"""The narrowest terminal that lines are made for, in cells."""
+"""Cells of the narrowest terminal that lines are laid out for."""
 
 PYTHON_WARNINGS = "py.warnings"
-"""The logger of what Python's module `warnings` shows."""
+"""The logger of warnings that Python's module `warnings` issues."""
 
 _WARNING = re.compile(r"(?:.*/)?([^/\n]+):(\d+): (\w+): (.*?)(?:\n  [^\n]*)?\s*", re.DOTALL)
-"""What Python prints of a warning: file, line, class, text, and the line of code."""
+"""A warning as Python prints it: file, line, class, text, and the line of code."""
 
 _LOGGERS = ("training", "system", PYTHON_WARNINGS)
 """Loggers whose name a line doesn't show."""
 
 
 class Screen(NamedTuple):
-    """What lines are shown on.
+    """What lines are printed on.
 
     Attributes:
-        columns: The cells of a line of the terminal; None where nothing limits them.
+        columns: The width of the terminal in cells; None if the output isn't a terminal.
         paint: Adds colours.
     """
 
@@ -60,11 +60,11 @@ class Screen(NamedTuple):
         return DEFAULT_WIDTH if self.columns is None else max(MIN_WIDTH, self.columns)
 
     def broken(self, text: str, used: int = 0) -> list[str]:
-        """Return a text in lines that fit after `INDENT`.
+        """Return a text as lines that fit after `INDENT`.
 
         Args:
             text: A text without newlines, escaped.
-            used: Cells of the first line that something else takes.
+            used: Cells of the first line that are already taken.
         """
         return [text] if self.columns is None else wrap(text, self.width - len(INDENT), used)
 
@@ -78,12 +78,12 @@ def local_time(timestamp: str) -> str:
 def _local_second(timestamp: str) -> str:
     try:
         return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S")
-    except (ValueError, OverflowError, OSError):  # not one of this package's
+    except (ValueError, OverflowError, OSError):  # not a timestamp of this package
         return escape(timestamp[11:19])
 
 
 def event_lines(event: Event, screen: Screen) -> list[str]:
-    """Return an event as lines: time, level if it matters, step, type or message, fields, trace."""
+    """Return an event as lines: time, level if not info, step, type or message, fields, trace."""
     paint, level = screen.paint, event["level"]
     label = "" if level == "info" else level.upper()
     head, width = _head(event, label, level, paint)
@@ -101,7 +101,7 @@ def event_lines(event: Event, screen: Screen) -> list[str]:
 
 
 def _short_warning(text: str) -> str:
-    """Return what Python prints of a warning without folders and code, the file at the end."""
+    """Return a warning of Python without folders and code, with the file at its end."""
     match = _WARNING.fullmatch(text) if len(text) <= MAX_CHARACTERS else None
     if match is None:
         return text
@@ -112,7 +112,7 @@ def _short_warning(text: str) -> str:
 def _append_fields(lines: list[str], event: Event, used: int, screen: Screen, gap: str) -> None:
     """Append an event's fields to its last line, or below it if there is little room.
 
-    Fields of warnings and errors are shown whole, those of others as far as they fit a line.
+    Warnings and errors show their fields in full, other events as many as fit on a line.
     """
     if screen.columns is not None and LEVELS.get(event["level"], 0) > LEVELS["info"]:
         whole = format_fields(event, Painter(colours=False), None)
@@ -129,7 +129,7 @@ def _append_fields(lines: list[str], event: Event, used: int, screen: Screen, ga
 
 
 def alert_lines(event: Event, screen: Screen) -> list[str]:
-    """Return an alert: its sentence, and its cause and remedy if it has them."""
+    """Return an alert as lines: its message, and its cause and remedy if it has them."""
     style = str(event.get("severity") or event["level"])
     head, width = _head(event, "ALERT", style, screen.paint)
     text = event.get("message") or event.get("signal") or "alert"
@@ -157,7 +157,7 @@ def _head(event: Event, label: str, style: str, paint: Painter) -> tuple[str, in
 
 
 def _message_lines(text: str, first: int, screen: Screen) -> list[str]:
-    """Return a message, which may have several lines; `first` is where the first one begins."""
+    """Return a message as lines; `first` is the cell where the first one begins."""
     found: list[str] = []
     for number, line in enumerate(text[:MAX_CHARACTERS].strip("\n").split("\n")):
         used = max(0, first - len(INDENT)) if number == 0 else 0
@@ -169,12 +169,12 @@ def _trace_lines(event: Event, screen: Screen) -> list[str]:
     trace = event.get("exception/traceback")
     if not trace:
         return []
-    lines = [line for text in trace.rstrip().split("\n") for line in _broken_code(text, screen)]
+    lines = [
+        line
+        for text in trace.rstrip().split("\n")
+        for line in screen.broken(escape(text.expandtabs(4)))
+    ]
     return [lines[0], *_last_lines(lines[1:])]
-
-
-def _broken_code(text: str, screen: Screen) -> list[str]:
-    return screen.broken(escape(text.expandtabs(4)))
 
 
 def _shortened(lines: list[str]) -> list[str]:

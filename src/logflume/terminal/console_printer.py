@@ -1,4 +1,4 @@
-"""What a console shows of a run's events: a line a step, messages, alerts, some completions."""
+"""What the console shows of a run: a line for each step, messages, alerts, some completions."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ __all__ = ["ConsolePrinter"]
 _OF_THE_START_AND_END_LINES = frozenset({"run_started", "run_finished"})
 
 _PARTS_OF_A_STEP = frozenset({"generation", "rank", "tokens"})
-"""Events that are logged in each step, and whose numbers are for queries."""
+"""Events of each step whose numbers are for queries only."""
 
 _STEP_WIDTH = len("step 999")
-"""Room for the step: most trainings that don't say how long they are reach three digits."""
+"""Cells of the step: most trainings of unknown length reach three digits."""
 
 _MIN_STEPS = 10
-"""Step lines between two completions that are shown, unless fewer are configured."""
+"""The minimum number of step lines between two completions, unless fewer are configured."""
 
 _MAX_WARNINGS = 256
-"""Warnings of Python that are shown once each."""
+"""Warnings of Python that are remembered, so that each is shown once."""
 
 _HYPERPARAMETER = "hyperparameters/"
 
@@ -49,22 +49,22 @@ _WELL_KNOWN = tuple(
         *("num_generations", "max_completion_length", "beta", "temperature", "seed"),
     )
 )
-"""The trainer's arguments that the line about its start shows, as far as they fit."""
+"""The trainer's arguments that the line at its start shows, as far as they fit."""
 
 _UNPRINTED = {
     "exception": "exception/traceback",
     "reward_error": "exception/traceback",
     "run_finished": "exception",
 }
-"""The fields, by event type, that repeat what Python prints of an uncaught exception."""
+"""By event type, the field that repeats what Python prints of an uncaught exception."""
 
 
 class ConsolePrinter:
-    """Turns events into lines. It keeps the columns of the step lines, and the open steps.
+    """Turns events into lines. Keeps the columns of the step lines, and the open steps.
 
     Args:
-        completions: In the first of this many steps each, one completion is shown; 0: none is.
-        find_total: Returns the number of steps that the training will have; None if unknown.
+        completions: Interval in steps at which a completion is shown; 0: never.
+        find_total: Returns the total number of steps of the training; None if unknown.
     """
 
     def __init__(self, completions: int, find_total: Callable[[], int | None]) -> None:
@@ -87,11 +87,11 @@ class ConsolePrinter:
         return list(chain.from_iterable(self._lines(event, screen) for event in events))
 
     def flush(self, screen: Screen) -> list[str]:
-        """Return the lines of the steps that nothing more is expected of."""
+        """Return the lines of the steps that may be complete."""
         return self._step_lines(self._collector.flush(), screen)
 
     def close(self, screen: Screen) -> list[str]:
-        """Return the lines of what is left."""
+        """Return the remaining lines."""
         lines = self._step_lines(self._collector.close(), screen)
         return lines + self._take_panels(screen)
 
@@ -99,7 +99,7 @@ class ConsolePrinter:
         event_type = event["event"]
         if event_type == "model_output":
             self._note_completion(event)
-            # The line of its step may have come first.
+            # The line of its step may already have been printed.
             return self._take_panels(screen) if event["step"] == self._last_step else []
         is_usual = LEVELS.get(event["level"], 0) <= LEVELS["info"]
         if event_type in STEP_EVENTS and is_usual:
@@ -113,13 +113,13 @@ class ConsolePrinter:
             return []
         if event["logger"] == PYTHON_WARNINGS and self._is_repeated(event):
             return []
-        # What came before stays before.
+        # Steps that began earlier are printed earlier.
         lines = self._step_lines(self._collector.flush(), screen)
         format_event = alert_lines if event_type == "alert" else event_lines
         return lines + format_event(_unprinted(event), screen)
 
     def _is_repeated(self, event: Event) -> bool:
-        """Whether a warning of Python was shown. Libraries reset Python's own list of them."""
+        """Whether a warning of Python was shown before. Libraries reset Python's own record."""
         text = str(event.get("message"))
         is_known = text in self._warnings
         if len(self._warnings) < _MAX_WARNINGS:
@@ -127,12 +127,12 @@ class ConsolePrinter:
         return is_known
 
     def _note_completion(self, event: Event) -> None:
-        """Keep a completion for the line of its step, if it is time for one."""
+        """Keep a completion until the line of its step, if one is due."""
         step = event["step"]
         if not self._completions or not isinstance(step, int) or event.get("mode") == "eval":
             return
         period = step // self._completions
-        # Steps may be far apart, such as counted in tokens.
+        # Steps may be far apart, for example where they count tokens.
         if period != self._last_period and self._steps_since >= min(_MIN_STEPS, self._completions):
             self._last_period, self._steps_since = period, 0
             self._panels.append(event)
@@ -203,27 +203,23 @@ def _describe_training(event: Event) -> str:
 
 def _describe_end(event: Event) -> str:
     step, runtime_s = event["step"], event.get("train_runtime")
-    text = (
-        f"The training has ended after {step:,} steps"
-        if isinstance(step, int)
-        else "The training has ended"
-    )
+    text = f"Training ended after {step:,} steps" if isinstance(step, int) else "Training ended"
     if isinstance(runtime_s, (int, float)) and math.isfinite(runtime_s):
         text += f", {compact_duration(float(runtime_s))}"
     return text
 
 
 def _is_in_start_or_end_line(event: Event) -> bool:
-    """Whether the lines that the training process prints at start and end have an event's news."""
+    """Whether the lines that the training process prints at start and end show an event."""
     if event["event"] == "pipeline":
         return event.get("status") == "report"
     return event["event"] in _OF_THE_START_AND_END_LINES
 
 
 def _unprinted(event: Event) -> Event:
-    """Return an event without what Python prints on standard error by itself."""
+    """Return an event without the text that Python itself prints on standard error."""
     name = _UNPRINTED.get(event["event"])
-    # An `exception` event with a thread is from the hooks, one without it from a log call.
+    # An `exception` event with a thread comes from the hooks, one without from a log call.
     if name is None or (event["event"] == "exception" and event.get("thread") is None):
         return event
     shown = {other: value for other, value in event.items() if other != name}

@@ -1,4 +1,4 @@
-"""Escapes the characters of a text that a terminal obeys or doesn't show."""
+"""Escapes the characters of a text that a terminal interprets or doesn't show."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def escape_lines(text: str) -> str:
 
 
 def escape_json(text: str) -> str:
-    r"""Return JSON text with the same characters as escapes of JSON, so that it has the same value.
+    r"""Return JSON text with the same characters as JSON escapes, so that its value stays the same.
 
     >>> escape_json('["a\x7fb"]')
     '["a\\u007fb"]'

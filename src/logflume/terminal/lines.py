@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from logflume.protocols import Event
 from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.console_fields import MAX_FIELDS, all_fields, console_fields
 from logflume.terminal.escape import escape
-from logflume.values.columnar import Getter, getter
 from logflume.values.kinds import KINDS, kind_of
 from logflume.values.pixels import is_image_path
-from logflume.values.plain import are_floats
 
 __all__ = ["Painter", "format_event", "format_fields"]
 
@@ -21,10 +19,7 @@ TEXT_WIDTH = 160
 """Maximum number of characters shown of a text field."""
 
 _SHORTEST_VALUE = 12
-"""Cells of a value that a field is shown for, cut, where there is no room for all of it."""
-
-_CACHE_SIZE = 256
-"""Number of line layouts that are cached: one per event type and sequence of field names."""
+"""A value that is too long is cut to the room left, but to no fewer cells than this."""
 
 _PATH_START = len("media/") + 8
 _NEEDS_QUOTES = re.compile(r"[\s=\"]")
@@ -67,117 +62,66 @@ def format_event(event: Event, paint: Painter, *, in_full: bool = False) -> str:
     Control characters in the text of an event are escaped, so that it can neither move the cursor
     nor pose as another line.
     """
-    time, event_type, step = escape(event["timestamp"]), event["event"], event["step"]
-    start, title = _titles(event["level"], event["logger"], event_type, paint.colours)
-    pieces = [paint(f"{time[:10]} {time[11:23]}" if in_full else time[11:19], "dim"), start]
+    time, level, logger = escape(event["timestamp"]), event["level"], event["logger"]
+    event_type, step = event["event"], event["step"]
+    pieces = [
+        paint(f"{time[:10]} {time[11:23]}" if in_full else time[11:19], "dim"),
+        paint(f"{escape(level.upper()):<8}", level),
+    ]
+    if logger != event_type:
+        pieces.append(paint(escape(logger), "dim"))
     if step is not None:
-        pieces.append(f"step {step}" if type(step) is int else escape(f"step {step}"))
+        pieces.append(escape(f"step {step}"))
     if event.get("mode") == "eval":
         pieces.append("eval")
-    if title:
-        pieces.append(title)
+    if event_type != "message":
+        pieces.append(paint(escape(event_type), "bold"))
     if (text := event.get("message")) is not None:
         pieces.append(escape(text))
-    fields = _fields(event_type, tuple(event), paint.colours, in_full)
-    pieces += _format_fields(event, fields)
+    if fields := format_fields(event, paint, None, in_full=in_full):
+        pieces.append(fields)
     return " ".join(pieces) + _traceback(event)
 
 
-@lru_cache(_CACHE_SIZE)
-def _titles(level: str, logger: str, event_type: str, colours: bool) -> tuple[str, str]:
-    """Return the start of the line, up to the step, and the title that follows the step."""
-    paint = Painter(colours=colours)
-    start = paint(f"{escape(level.upper()):<8}", level)
-    if logger != event_type:
-        start += f" {paint(escape(logger), 'dim')}"
-    return start, "" if event_type == "message" else paint(escape(event_type), "bold")
-
-
-class _Fields(NamedTuple):
-    """The layout of the fields of a line.
-
-    Attributes:
-        labels: Name, label, and whether a zero is omitted, for each field that may be shown.
-        limit: The maximum number of fields shown.
-        get: Returns the values of the first `limit` fields.
-        numbers: A format string for these values, used if all are floats of ordinary size; None:
-            each value is formatted separately.
-    """
-
-    labels: list[tuple[str, str, bool]]
-    limit: int
-    get: Getter
-    numbers: str | None
-
-
-@lru_cache(_CACHE_SIZE)
-def _fields(event_type: str, names: tuple[str, ...], colours: bool, in_full: bool) -> _Fields:
-    paint = Painter(colours=colours)
-    fields = all_fields(names) if in_full else console_fields(event_type, names)
-    labels = [(name, f"{paint(escape(shown), 'name')}=", skips) for name, shown, skips in fields]
-    limit = len(labels) if in_full else MAX_FIELDS
-    first = labels[:limit]
-    numbers = " ".join(f"{label.replace('%', '%%')}%.4g" for _, label, _ in first)
-    is_simple = bool(first) and not any(skips for *_, skips in first)
-    get = getter([name for name, *_ in first])
-    return _Fields(labels, limit, get, numbers if is_simple else None)
-
-
-def _format_fields(event: Event, fields: _Fields) -> list[str]:
-    if fields.numbers is not None:
-        values = fields.get(event)
-        # This is False for NaN.
-        if are_floats(values) and sum(map(abs, values)) < 1e3:
-            return [fields.numbers % values]
-    pieces: list[str] = []
-    for name, label, skips_zero in fields.labels:
-        value = event[name]
-        if value is None or (skips_zero and not value):
-            continue
-        if len(pieces) == fields.limit:
-            break
-        pieces.append(label + _format_value(value))
-    return pieces
-
-
-@lru_cache(_CACHE_SIZE)
-def _labels(event_type: str, names: tuple[str, ...]) -> list[tuple[str, str, bool]]:
-    """Return name, label, and whether a zero is omitted, for each field that may be shown."""
-    fields = console_fields(event_type, names)
-    return [(name, f"{escape(shown)}=", skips_zero) for name, shown, skips_zero in fields]
-
-
-def format_fields(event: Event, paint: Painter, room: int | None) -> str:
+def format_fields(event: Event, paint: Painter, room: int | None, *, in_full: bool = False) -> str:
     """Return the most important fields of an event as far as they fit; empty without any.
 
     Args:
         event: The event.
         paint: Adds colours.
-        room: The cells there are; None: any number.
+        room: The cells available; None: any number.
+        in_full: Whether to return all fields.
     """
     pieces: list[str] = []
     fields = [
         (label, event[name])
-        for name, label, skips_zero in _labels(event["event"], tuple(event))
+        for name, label, skips_zero in _labels(event["event"], tuple(event), in_full)
         if event[name] is not None and (event[name] or not skips_zero)
     ]
-    for number, (label, value) in enumerate(fields[:MAX_FIELDS]):
+    for number, (label, value) in enumerate(fields if in_full else fields[:MAX_FIELDS]):
         text = _format_value(value)
         if room is not None:
             if is_image_path(value):
                 text = f"{value[:_PATH_START]}….png"
             is_last = number + 1 == len(fields)
-            left = room - cell_len(label) - (0 if is_last else 2)  # for a gap and the ellipsis
+            left = room - cell_len(label) - (1 if is_last else 3)  # for `=`, a gap, the ellipsis
             if left < min(cell_len(text), _SHORTEST_VALUE):
-                return " ".join([*pieces, "…"]) if pieces else "…"
+                return " ".join([*pieces, "…"])
             text = fit(text, left)
             room = left - cell_len(text) + (0 if is_last else 1)
-        pieces.append(paint(label[:-1], "name") + "=" + text)
+        pieces.append(f"{paint(label, 'name')}={text}")
     return " ".join(pieces)
 
 
+@lru_cache(maxsize=256)
+def _labels(event_type: str, names: tuple[str, ...], in_full: bool) -> list[tuple[str, str, bool]]:
+    """Return name, label, and whether a zero is omitted, for each field that may be shown."""
+    fields = all_fields(names) if in_full else console_fields(event_type, names)
+    return [(name, escape(shown_as), skips_zero) for name, shown_as, skips_zero in fields]
+
+
 def _traceback(event: Event) -> str:
-    """Return the traceback, the only part that takes several lines, escaped and indented."""
+    """Return the traceback, the only part with several lines, escaped and indented."""
     trace = event.get("exception/traceback")
     if not trace:
         return ""
@@ -185,7 +129,7 @@ def _traceback(event: Event) -> str:
 
 
 def _format_value(value: Any) -> str:
-    if isinstance(value, dict):  # what a journal of another version may have
+    if isinstance(value, dict):  # as a journal of another version may have
         return _format_text(str(value))
     return KINDS[kind_of(value)].brief_text(value, _format_text)
 

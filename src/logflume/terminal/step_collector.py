@@ -14,10 +14,10 @@ STEP_EVENTS = frozenset({"training", "evaluation", "reward"})
 """The event types whose metrics make up the line of a step."""
 
 MAX_EVENTS = 256
-"""Events kept of one type and step; with more the first ones are left out."""
+"""Events kept of one type and step; the latest, if there are more."""
 
 _NEXT_STEP = ""
-"""Stands for the type that ends a step where several events of that type may come."""
+"""Stands for the last type of a step that only the next step ends."""
 
 
 class CollectedStep:
@@ -52,9 +52,9 @@ class CollectedStep:
         del events[:-MAX_EVENTS]
 
     def values(self) -> dict[str, Any]:
-        """Return the fields of all events: several values of a field are aggregated.
+        """Return the fields of all events, with several values of a field aggregated.
 
-        Where a `reward` event and another one have a field, that of the other one counts.
+        If a `reward` event and another one have the same field, the other one's counts.
         """
         found: dict[str, Any] = {}
         for event_type in sorted(self._events, key=lambda name: name != "reward"):
@@ -77,11 +77,11 @@ class StepCollector:
     """Yields each step once it is complete.
 
     A plain training loop may log the rewards and the metrics of a step with two calls, in any
-    order. The first step shows which type comes last, and from then on a step is complete with it.
-    Until that is known, and where a type comes several times, a step is complete when the next one
-    begins. `flush` yields a step only if the type that comes last isn't known.
+    order. The first step shows which type comes last, and from then on this type completes a step.
+    Until it is known, and if a type occurs several times, a step is complete when the next one
+    begins. `flush` yields a step only if the last type isn't known.
 
-    A trainer reports its rewards itself: beside it, a step without a `training` event is no line.
+    A trainer reports its rewards itself, so a step without a `training` event is not yielded.
     """
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class StepCollector:
         self._has_trainer = False
 
     def note_trainer(self) -> None:
-        """Note that a trainer reports the metrics of a step, at once and as the last."""
+        """Note that a trainer reports the metrics of a step, in one event that comes last."""
         self._has_trainer = True
         self._ends_with = {False: "training", True: "evaluation"}
 
@@ -100,7 +100,7 @@ class StepCollector:
         step, event_type = event["step"], event["event"]
         is_eval = event.get("mode") == "eval"
         if is_eval and False in self._open and False not in self._ends_with:
-            yield from self._end(False)  # the step that is evaluated comes first
+            yield from self._end(False)  # the evaluated step comes first
         current = self._open.get(is_eval)
         if current is not None and current.step != step:
             self._ends_with.setdefault(is_eval, current.last_type)
@@ -115,18 +115,18 @@ class StepCollector:
             yield from self._end(is_eval)
 
     def flush(self) -> Iterator[CollectedStep]:
-        """Yield the steps of which it isn't known whether more comes."""
+        """Yield the steps whose last type isn't known."""
         for is_eval in sorted(self._open):
             if is_eval not in self._ends_with:
                 yield from self._end(is_eval)
 
     def close(self) -> Iterator[CollectedStep]:
-        """Yield all steps that were not yielded."""
+        """Yield all remaining steps."""
         for is_eval in sorted(self._open):
             yield from self._end(is_eval)
 
     def _learn(self, current: CollectedStep, event_type: str) -> None:
-        """Learn from an event of a step that had its line already what comes last in a step."""
+        """Learn the last type from an event of a step that was yielded before."""
         earlier = self._yielded.get(current.is_eval)
         if self._has_trainer or earlier is None or earlier.step != current.step:
             return

@@ -16,16 +16,16 @@ __all__ = ["StepClock", "StepTable", "timing_texts"]
 
 GAP = "  "
 MAX_COLUMNS = 64
-"""Metrics of which a table keeps a column: a run may have any number."""
+"""Columns of a table, at most: a run may have any number of metrics."""
 
 _MIN_VALUE_WIDTH = 4
-"""Cells of a number with three digits; of a loss, which may be negative and small, two more."""
+"""Cells of a number with three digits. A loss, which may be negative and small, has two more."""
 
 _MIN_ETA_RANK, _MAX_ETA_RANK = 3, 5
-"""Where the time left is among the metrics, by importance: after the main ones, if they are few."""
+"""Rank of the time left among the metrics: after the main ones, within these limits."""
 
 _RATE_RANK = 4
-"""Where the duration of a step is, after the time left."""
+"""Ranks between the time left and the duration of a step."""
 
 _INTERVALS = 20
 """Steps over which the duration of a step is averaged."""
@@ -52,7 +52,7 @@ class StepClock:
         return fmean(self._intervals) if self._intervals else None
 
     def note(self, step: int, time_s: float) -> None:
-        """Note that a step was completed at this time."""
+        """Note the time at which a step was completed."""
         if self._last is not None:
             last_step, last_s = self._last
             if step < last_step:  # another training, or one that starts again from a checkpoint
@@ -82,7 +82,7 @@ class _Column:
         return self._label_width + 1 + self.value_width
 
     def note(self, text: str) -> bool:
-        """Make room for a value; return whether the column has become wider."""
+        """Make room for a value, and return whether the column became wider."""
         needed = cell_len(text)
         if needed <= self.value_width:
             return False
@@ -101,14 +101,15 @@ class _Column:
 class StepTable:
     """The columns of the step lines of one mode.
 
-    A line shows the most important metrics that fit. A metric keeps its column also in lines
-    without it. A value that needs more room than those before it may leave none for the least
-    important column, whose place no other metric takes.
+    A line shows the most important metrics that fit. A metric keeps its column even in lines that
+    don't have it. A value that needs more room than those before it may leave none for the least
+    important column; no other metric takes its place.
     """
 
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
-        self._selection: tuple[tuple[int, ...], list[str], list[int]] | None = None
+        self._shown: Collection[str] = ()
+        self._width = 0
 
     def format(
         self, metrics: Iterable[StepMetric], timing: Sequence[str], width: int, paint: Painter
@@ -118,7 +119,7 @@ class StepTable:
         Args:
             metrics: The metrics of the step.
             timing: The texts for the end of the line, see `timing_texts`.
-            width: Cells of the whole.
+            width: Cells of the line.
             paint: Adds the colours.
         """
         by_name = {metric.name: metric for metric in metrics}
@@ -126,65 +127,54 @@ class StepTable:
         for name, metric in by_name.items():
             if name not in self._columns and len(self._columns) < MAX_COLUMNS:
                 self._columns[name] = _Column(metric, self._label(metric), len(self._columns))
-                self._selection = None
-        request = (width, *map(len, timing))
+        is_changed = len(self._columns) > before or width != self._width
+        allowed = self._columns if is_changed else self._shown
         texts: dict[str, str] = {}
         while True:
-            if self._selection is None or self._selection[0] != request:
-                self._selection = request, *self._select(request[1:], width, self._columns)
-            _, shown, ends = self._selection
+            shown, ends = self._select(timing, width, allowed)
             texts |= {n: by_name[n].text for n in shown if n in by_name and n not in texts}
             # A value that is wider than those before it may leave no room for another column.
             if not sum(self._columns[n].note(texts[n]) for n in shown if n in texts):
                 break
-            allowed = self._columns if len(self._columns) > before else shown
-            self._selection = request, *self._select(request[1:], width, allowed)
+        self._shown, self._width = shown, width
         pieces = [self._columns[name].format(texts.get(name), paint) for name in shown]
-        end = GAP.join(timing[index] for index in ends).rstrip()
+        end = GAP.join(ends).rstrip()
         return GAP.join([*pieces, paint(end, "dim")]).rstrip()
 
     def _select(
-        self, timing: Sequence[int], width: int, allowed: Collection[str]
-    ) -> tuple[list[str], list[int]]:
-        """Return the names of the columns that fit, and the indices of the texts, from the left.
-
-        Args:
-            timing: The lengths of the texts.
-            width: Cells of the whole.
-            allowed: The names of the columns to choose from.
-        """
+        self, timing: Sequence[str], width: int, allowed: Collection[str]
+    ) -> tuple[list[str], list[str]]:
+        """Return the names of the columns that fit, and the texts about time, from the left."""
+        shown: list[str] = []
+        ends: list[str] = []
         ranked = sorted(allowed, key=lambda name: self._columns[name].importance)
-        items: list[tuple[str | int, int]] = [(n, self._columns[n].width) for n in ranked]
+        # Each has its width, and the list it goes to if it fits.
+        items = [(name, self._columns[name].width, shown) for name in ranked]
         main = sum(self._columns[name].importance[0] <= MAIN_IMPORTANCE for name in ranked)
         eta_rank = min(max(main, _MIN_ETA_RANK), _MAX_ETA_RANK)
-        for index, length in enumerate(timing):
-            items.insert(eta_rank + index * _RATE_RANK, (index, length))
+        for index, text in enumerate(timing):
+            items.insert(eta_rank + index * _RATE_RANK, (text, len(text), ends))
         left = width + len(GAP)
-        shown: list[str] = []
-        ends: list[int] = []
-        for item, needed in items:
+        for item, needed, chosen in items:
             if needed + len(GAP) <= left:
                 left -= needed + len(GAP)
-                if isinstance(item, int):
-                    ends.append(item)
-                else:
-                    shown.append(item)
+                chosen.append(item)
         return sorted(shown, key=lambda name: self._columns[name].place), ends[::-1]
 
     def _label(self, metric: StepMetric) -> str:
-        """Return the label of a new column: the whole name where another one has the short name."""
+        """Return the label of a new column: the whole name if the short one is taken."""
         is_taken = any(column.label == metric.label for column in self._columns.values())
         return fit(escape(metric.name), MAX_LABEL_WIDTH) if is_taken else metric.label
 
 
 def timing_texts(step_s: float | None, remaining_steps: int | None) -> list[str]:
-    """Return the texts about time at the end of a line: the time left, and that of a step.
+    """Return the texts at the end of a line: the time left, and the duration of a step.
 
-    What isn't known yet is blank, so that the columns before it keep their places.
+    Unknown times are blank, so that the columns before them keep their places.
 
     Args:
         step_s: The duration of a step, in seconds; None if unknown.
-        remaining_steps: The steps that are left; None if it isn't known how many there will be.
+        remaining_steps: The number of steps left; None if unknown.
 
     >>> timing_texts(0.5, 28)
     ['ETA 14 s ', '0.5 s/step']

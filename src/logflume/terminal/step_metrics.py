@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, NamedTuple
 
-from logflume.events.reserved import EventBase
+from logflume.events.reserved import RESERVED_NAMES
 from logflume.terminal.cells import cell_len, fit
 from logflume.terminal.compact_numbers import compact_number, compact_percent
 from logflume.terminal.console_fields import histogram_details
@@ -18,10 +17,10 @@ from logflume.values.pixels import is_image_path
 __all__ = ["MAIN_IMPORTANCE", "MAX_LABEL_WIDTH", "StepMetric", "short_name", "step_metrics"]
 
 MAX_LABEL_WIDTH = 24
-"""Cells of a label. A column that doesn't fit a line is left out of it; its label isn't cut."""
+"""Cells of a label. A column that doesn't fit a line is left out, rather than its label cut."""
 
 _MIN_LABEL_WIDTH = 8
-"""Cells of what is left of a path, so that it says more than `mean`."""
+"""Cells that are kept of a path, so that it says more than `mean`."""
 
 MAX_TEXT_WIDTH = 16
 
@@ -31,15 +30,15 @@ class StepMetric(NamedTuple):
 
     Attributes:
         name: Its name in the event.
-        label: Its name in the line.
         value: Its value.
+        label: Its name in the line.
         importance: The lowest is shown first where there isn't room for all.
         place: The lowest is at the left.
     """
 
     name: str
-    label: str
     value: Any
+    label: str
     importance: float
     place: float
 
@@ -51,9 +50,11 @@ class StepMetric(NamedTuple):
     @property
     def text(self) -> str:
         """The value as text."""
+        if isinstance(self.value, bool):
+            return "yes" if self.value else "no"
         if not self.is_number:
-            return _yes_or_no(self.value) or fit(escape(str(self.value)), MAX_TEXT_WIDTH)
-        return (compact_percent if _is_share(self.name) else compact_number)(self.value)
+            return fit(escape(str(self.value)), MAX_TEXT_WIDTH)
+        return (compact_percent if _SHARE.fullmatch(self.name) else compact_number)(self.value)
 
 
 _FIRST = (
@@ -72,7 +73,7 @@ _NEXT = (
     ("rewards/chosen", "chosen"),
     ("rewards/rejected", "rejected"),
 )
-"""Those that follow the metrics of the user's own."""
+"""The metrics that follow those of the user."""
 
 _LAST = (
     ("kl", "kl"),
@@ -102,7 +103,7 @@ _FUNCTION = re.compile(r"rewards/(.+)/mean")
 _TOTAL = "rewards/total/mean"
 _AFFIXES = re.compile(r"^reward_|_reward(?:s|_func|_fn|_function)?$|_(?:func|fn)$")
 _ABBREVIATIONS = {"correctness": "corr", "format": "fmt", "accuracy": "acc"}
-_PERCENT = re.compile(r"completions/clipped_ratio|frac_.*")
+_SHARE = re.compile(r"completions/clipped_ratio|frac_.*")
 
 _KNOWN = {
     name: (label, float(index)) for index, (name, label) in enumerate((*_FIRST, *_NEXT, *_LAST))
@@ -113,10 +114,7 @@ MAIN_IMPORTANCE = _OF_FUNCTIONS = len(_FIRST) - 0.5
 _OF_OTHERS = len(_FIRST) - 0.25
 _OF_BOOKKEEPING = float(len(_KNOWN))
 _BEFORE_LOSS = 0.5
-"""The place of the reward functions: between the reward, which they add up to, and the loss."""
-
-_VALUE = attrgetter("value")
-_RESERVED = frozenset(EventBase.__struct_fields__)
+"""The place of the reward functions: between the reward, which is their sum, and the loss."""
 
 
 def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
@@ -128,44 +126,29 @@ def step_metrics(event: Mapping[str, Any]) -> list[StepMetric]:
     """
     found = []
     has_reward = event.get("reward") is not None
-    for field, shown in _shown_fields(tuple(event)):
-        value = event[field]
-        if value is None or isinstance(value, (list, dict)) or (field == _TOTAL and has_reward):
+    hidden = histogram_details(tuple(event))
+    for field, value in event.items():
+        if value is None or isinstance(value, (list, dict)) or is_image_path(value):
+            continue
+        if field in hidden or (field == _TOTAL and has_reward):
             continue
         name = "reward" if field == _TOTAL else field
-        found.append(StepMetric(name, shown.label, value, shown.importance, shown.place))
-    if str in set(map(type, map(_VALUE, found))):  # of few events, and a check a field would cost
-        return [metric for metric in found if not is_image_path(metric.value)]
+        if (shown := _describe(name)) is not None:
+            found.append(StepMetric(name, value, *shown))
     return found
 
 
-class _Shown(NamedTuple):
-    label: str
-    importance: float
-    place: float
-
-
-@lru_cache(maxsize=64)
-def _shown_fields(names: tuple[str, ...]) -> list[tuple[str, _Shown]]:
-    """Return the fields of an event that are shown, and how."""
-    hidden = histogram_details(names)
-    pairs = [
-        (name, _shown("reward" if name == _TOTAL else name)) for name in names if name not in hidden
-    ]
-    return [(name, shown) for name, shown in pairs if shown is not None]
-
-
 @lru_cache(maxsize=1024)
-def _shown(name: str) -> _Shown | None:
-    """Return how a metric is shown; None if it isn't."""
-    if name in _RESERVED or _HIDDEN.fullmatch(name):
+def _describe(name: str) -> tuple[str, float, float] | None:
+    """Return a metric's label, importance and place; None if it isn't shown."""
+    if name in RESERVED_NAMES or _HIDDEN.fullmatch(name):
         return None
     label, importance, place = _rank(name)
-    return _Shown(_fitting(escape(label)), importance, place)
+    return _fitting(escape(label)), importance, place
 
 
 def _fitting(label: str) -> str:
-    """Return a label that is too long without the first parts of its path, or else cut.
+    """Return a label that fits: without the first parts of its path, or else cut.
 
     >>> _fitting("gradient_norms/of_the_policy_model"), _fitting("a" * 30 + "/mean")
     ('of_the_policy_model', 'aaaaaaaaaaaaaaaaaaaaaaa…')
@@ -196,12 +179,3 @@ def short_name(function: str) -> str:
     """
     name = _AFFIXES.sub("", function) or function
     return _ABBREVIATIONS.get(name, name)
-
-
-def _yes_or_no(value: Any) -> str:
-    return ("yes" if value else "no") if isinstance(value, bool) else ""
-
-
-@lru_cache(maxsize=1024)
-def _is_share(name: str) -> bool:
-    return _PERCENT.fullmatch(name) is not None

@@ -10,12 +10,12 @@ from logflume.guard import Failure, call_guarded
 from logflume.terminal.escape import escape_lines
 from logflume.threads import NATIVE_CALLS
 
-__all__ = ["is_terminal", "print_line", "print_text", "terminal_columns"]
+__all__ = ["is_terminal", "print_above_bars", "print_line", "print_text", "terminal_columns"]
 
 _DEFAULT_COLUMNS = 80
 
 _NOTEBOOK = "ipykernel"
-"""Its streams say that they are terminals, and have the descriptors of the server's."""
+"""Its streams claim to be terminals, and have the file descriptors of the server."""
 
 
 def is_terminal(stream: Any) -> bool:
@@ -25,9 +25,9 @@ def is_terminal(stream: Any) -> bool:
 
 
 def terminal_columns(stream: Any) -> int | None:
-    """Return the width of the terminal that shows a stream, in cells; None if none does.
+    """Return the width of a stream's terminal in cells; None if the stream isn't a terminal.
 
-    It is `COLUMNS`, else 80, where the terminal doesn't say, as in a notebook.
+    Where the terminal doesn't report it, as in a notebook, it is `COLUMNS`, or else 80.
     """
     if not is_terminal(stream):
         return None
@@ -56,10 +56,29 @@ def print_text(stream: Any, text: str) -> None:
         flush()
 
 
-def print_line(text: str) -> None:
-    """Print a line on standard error: what can't be logged, because logging is what is broken.
+def print_above_bars(stream: Any, text: str) -> None:
+    """Print text above any active tqdm progress bars.
 
-    Secrets are replaced, except while the interpreter ends, and where the system grants no file or
+    Args:
+        stream: The stream; None prints nothing.
+        text: The text, with a newline at its end.
+
+    Raises:
+        OSError: The stream can't be written to.
+    """
+    tqdm: Any = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    if tqdm is None or not getattr(tqdm, "_instances", None):
+        print_text(stream, text)
+    elif stream is not None:
+        # Clears the bars, prints, and redraws them.
+        tqdm.write(text, file=stream, end="")
+        print_text(stream, "")
+
+
+def print_line(text: str) -> None:
+    """Print a line on standard error, about what can't be logged because logging is broken.
+
+    Secrets are replaced, except while the interpreter ends, and if the system grants no file or
     memory for the search.
     """
     call_guarded(lambda: print_text(sys.stderr, f"logflume: {escape_lines(_redacted(text))}\n"))

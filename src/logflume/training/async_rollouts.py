@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
-from logflume.logger.logger import get_logger
 from logflume.training.images import copy_messages
-from logflume.training.output_rows import KnownRows
+from logflume.training.output_rows import ArrayRows
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.tokens import SAMPLER_LOGPROBS, TOOL_MASK, CopiedTokens, TokenCapture
-from logflume.training.trainer_batch import CaptureOptions
+from logflume.training.trainer_batch import CaptureOptions, ProblemReport
 
 __all__ = ["AsyncRolloutHooks"]
 
@@ -25,7 +24,7 @@ _QUEUE = "rollout_queue"
 _REWARD = "rewards/"
 
 _MAX_PENDING = 1024
-"""Rollouts that are kept for a step; a longer step has several batches."""
+"""Maximum number of rollouts in a batch; a step with more has several batches."""
 
 
 class AsyncRolloutHooks:
@@ -50,7 +49,7 @@ class AsyncRolloutHooks:
         self._pending: list[Any] = []
         self._used: list[bool] = []
         self._step: int | None = None
-        self._reported: set[str] = set()
+        self._report = ProblemReport(trainer)
 
     @staticmethod
     def supports(trainer: Any) -> bool:
@@ -144,7 +143,10 @@ class AsyncRolloutHooks:
             prompt_tokens=starts,
             completion_tokens=[sum(mask) for mask in masks],
             policy_versions=[int(sample.model_version) for sample in samples],
-            output_rows=KnownRows([row if is_used else None for row, is_used in enumerate(used)]),
+            output_rows=ArrayRows(
+                update=[row if is_used else None for row, is_used in enumerate(used)],
+                prompt=range(len(samples)),
+            ),
             tokens=tokens,
             group_size=_group_size(groups),
             groups=groups,
@@ -174,13 +176,6 @@ class AsyncRolloutHooks:
             self._report(missing)
         return self._tokens.copy(token_ids, output)
 
-    def _report(self, problem: str) -> None:
-        """Log a problem, once for each kind: the reason may vary."""
-        kind, _, _ = problem.partition(":")
-        if kind not in self._reported:
-            self._reported.add(kind)
-            get_logger("training").warning(f"{type(self._trainer).__name__}: {problem}")
-
     def _guarded(self, call: Callable[[], None]) -> None:
         result = call_guarded(call)
         if isinstance(result, Failure):
@@ -190,7 +185,7 @@ class AsyncRolloutHooks:
 def _is_same_conversation(last: Any, sample: Any) -> bool:
     """Whether a sample is another row of the same conversation, which a rewritten history splits.
 
-    Rows of one conversation have different tokens; equal completions have the same.
+    Rows of one conversation differ in their tokens; separate completions that are equal don't.
     """
     if last.group_id != sample.group_id or last.completion != sample.completion:
         return False
@@ -198,7 +193,7 @@ def _is_same_conversation(last: Any, sample: Any) -> bool:
 
 
 def _group_size(groups: Sequence[int]) -> int | None:
-    """Return the size of the groups; None unless all are of one size, one after another."""
+    """Return the size of the groups; None unless all are of one size and contiguous."""
     sizes = set(Counter(groups).values())
     if len(sizes) != 1:
         return None

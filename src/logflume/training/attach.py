@@ -23,21 +23,21 @@ __all__ = ["Attachment", "attach"]
 
 _MARK = "_logflume_attachment"
 _REQUIRED = ("add_callback", "remove_callback", "callback_handler.callbacks")
-"""What a trainer has."""
+"""Attributes that every trainer has."""
 
 
 class _Hooks(Protocol):
     """What captures the rollouts of a trainer."""
 
     def install(self) -> None:
-        """Begin to capture."""
+        """Start capturing."""
 
     def remove(self) -> None:
         """Leave the trainer as it was."""
 
 
 class _RewardHooks:
-    """Captures what the reward functions get and return, for trainers with methods of their own."""
+    """Captures the calls of the reward functions, for trainers with other methods than TRL's."""
 
     def __init__(self, trainer: Any) -> None:
         self._trainer = trainer
@@ -51,7 +51,7 @@ class _RewardHooks:
         )
         get_logger("training").warning(
             f"{type(self._trainer).__name__} has other methods than TRL's GRPOTrainer, so its "
-            "rollouts are logged by its reward functions: without advantages, groups, lengths of "
+            "rollouts are captured at its reward functions: without advantages, groups, lengths of "
             "prompts, and the rewards of reward models."
         )
 
@@ -143,7 +143,7 @@ def attach(
 
     Adds the callback and, if the trainer has rollouts, wraps the two methods that generate and
     score them. For an `AsyncGRPOTrainer` it wraps the queue that delivers rollouts, and for a
-    trainer with other methods the reward functions; one line says what is missing then. The
+    trainer with other methods the reward functions; one line then lists what is missing. The
     training itself is not changed, and `detach` removes everything. Attaching an attached trainer
     returns the existing attachment.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from logflume.events.trainer_names import split_report
+from logflume.events.trainer_names import argument_fields, split_report
 from logflume.exceptions import MissingExtraError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
@@ -17,7 +17,6 @@ from logflume.runtime.exits import forget_ending
 from logflume.runtime.lifecycle import current_config, set_step
 from logflume.training.rank_report import RANK_REPORT
 from logflume.training.step_tracker import STEP_TRACKER
-from logflume.training.trainer_arguments import argument_fields
 from logflume.training.validation import Validation
 from logflume.values.mean_window import MeanWindow
 from logflume.values.snapshot import snapshot
@@ -186,7 +185,7 @@ class StepEndCallback(TrainerCallback):
 
 
 def _find_whole(logs: dict[str, Any], state: Any) -> dict[str, Any] | None:
-    """Return a report with what earlier callbacks have removed from it; None if it isn't known."""
+    """Return a report as it was before callbacks removed parts of it; None if that is unknown."""
     history = getattr(state, "log_history", None)
     last = history[-1] if isinstance(history, list) and history else None
     if not isinstance(last, dict) or last.get("step") != state.global_step:

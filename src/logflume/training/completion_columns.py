@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from logflume.events.reserved import RESERVED_FOR_PIPELINE
 from logflume.pipeline.completion_ids import COMPLETION_IDS
@@ -18,25 +18,13 @@ from logflume.values.snapshot import key_text
 if TYPE_CHECKING:
     from logflume.training.rollouts import Rollouts
 
-__all__ = ["CompletionColumns", "completion_columns", "pad"]
+__all__ = ["completion_columns", "pad"]
 
 _LOCATED = frozenset({"step", "mode", "global_step", "generation", "message"})
-"""Fields that a completion has, or must not have, without being a column here."""
+"""Further names that a logged column can't have."""
 
 _DECLARED_COLUMNS = frozenset({"question", "answer"})
 """Columns of the dataset that are fields of a completion."""
-
-
-class CompletionColumns(NamedTuple):
-    """The fields of several completions.
-
-    Attributes:
-        columns: By name, one value for each completion.
-        problems: What could not be recorded.
-    """
-
-    columns: dict[str, Sequence[Any]]
-    problems: list[str]
 
 
 def completion_columns(
@@ -45,20 +33,23 @@ def completion_columns(
     conversations: Sequence[Conversation],
     true_answers: Sequence[Any],
     rewards: Mapping[str, Sequence[Any]],
-) -> CompletionColumns:
+    places: ArrayRows,
+) -> tuple[dict[str, Sequence[Any]], list[str]]:
     """Return the fields of the completions in the rows `kept`.
 
     Args:
         rollouts: The batch.
         kept: The rows to log.
-        conversations: Each completion of the batch, as it was read.
-        true_answers: The correct answer of each.
-        rewards: The rewards of each, by the name of the field.
+        conversations: The completions of the batch, as they were read.
+        true_answers: The correct answer for each completion.
+        rewards: The rewards of all completions, by the name of the field.
+        places: The row of each completion in the trainer's arrays.
+
+    Returns:
+        The fields by name, one value for each completion, and what could not be recorded.
     """
     images = ImageStore()
     rows = len(rollouts.completions)
-    each = ArrayRows(range(rows), range(rows))
-    places = each if rollouts.output_rows is None else rollouts.output_rows.find()
 
     def of_rows(values: Any) -> list[Any]:
         padded = pad(values, rows)
@@ -102,7 +93,7 @@ def completion_columns(
             columns[f"columns/{name}"] = of_rows(values)
     for name, values in rollouts.extras.items():
         columns[_free_name(key_text(name), columns)] = of_rows(values)
-    return CompletionColumns(columns, images.problems)
+    return columns, images.problems
 
 
 def pad(values: Any, rows: int) -> Sequence[Any]:
@@ -217,7 +208,7 @@ def _select(values: Any, rows: Sequence[int | None]) -> list[Any]:
 
 
 def _free_name(name: str, columns: Mapping[str, Any]) -> str:
-    """Return the name of a logged column, one that no other field has."""
+    """Return the name of a logged column, with a prefix if another field has it."""
     if name in columns or name in RESERVED_FOR_PIPELINE or name in _LOCATED:
         return f"columns/{name}"
     return name

@@ -3,7 +3,7 @@
 A message is a mapping with `role` and `content`, as the chat templates of `transformers` take it.
 The content is a text, None, or a list of parts (`{"type": "text", "text": …}`, images). A message
 of an assistant may have `tool_calls`, and its thinking in `reasoning_content` (or `thinking`).
-What these functions don't recognize is shown as JSON: they take any value, and never raise for one.
+What these functions don't recognize becomes JSON: they accept any value, and never raise.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _RESULT_ROLES = frozenset({"tool", "function", "ipython", "observation"})
 """Roles of messages that hold the result of a tool."""
 
 _FAILURES = ("error:", "error executing", "exception:", "traceback (most recent call last)")
-"""How the result of a failed call begins, where it is plain text."""
+"""How the plain-text result of a failed call begins."""
 
 _MAX_PARSED = 100_000
-"""Characters of a tool's result that is searched for an error."""
+"""Maximum length of a tool's result that is searched for an error."""
 
 
 class Conversation(NamedTuple):
@@ -74,7 +74,7 @@ class Conversation(NamedTuple):
 def read_completion(completion: Any) -> Conversation:
     """Return what a completion consists of, given as a text or a list of messages.
 
-    One that can't be read is a text that says why.
+    The text of a completion that can't be read gives the reason.
 
     >>> call = {"type": "function", "function": {"name": "add", "arguments": {"a": 40, "b": 2}}}
     >>> found = read_completion([
@@ -193,7 +193,7 @@ def _messages(value: Any) -> list[Message] | None:
 
 
 def _role(message: Message) -> str:
-    """Return the role of a message. One without a role is of the model: parsers leave it out."""
+    """Return the role of a message. One without a role is the model's: parsers omit it."""
     role = message.get("role")
     return role if isinstance(role, str) else "assistant"
 
@@ -243,7 +243,7 @@ def _thinking(message: Message) -> list[str]:
 
 
 def _reasoning(own: list[Message]) -> str | None:
-    """Return the thinking of the model's messages, else what is between tags in their texts."""
+    """Return the thinking that the model's messages mark, or else that between tags."""
     marked = [thought for message in own for thought in _thinking(message)]
     if marked:
         return "\n".join(marked)
@@ -309,7 +309,7 @@ def _reports_failure(content: Any) -> bool:
 
 
 def _parse(text: str) -> Any:
-    """Return a mapping that is written in JSON or, as TRL does, in Python; else None."""
+    """Return a mapping that is written in JSON or, as TRL does, in Python; None for others."""
     if len(text) > _MAX_PARSED:
         return None
     for parse in (json.loads, ast.literal_eval):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import count
 from typing import Any
 
-__all__ = ["TOTAL", "distinct_names", "name_of"]
+__all__ = ["TOTAL", "distinct_names", "name_of", "numbered"]
 
 TOTAL = "total"
 """Name of the weighted sum of all reward functions."""
@@ -32,7 +32,11 @@ def distinct_names(names: Sequence[str]) -> list[str]:
     """
     unique: list[str] = []
     for name in names:
-        numbered = (f"{name}_{number}" for number in count(2))
-        used = {TOTAL, *unique}
-        unique.append(name if name not in used else next(n for n in numbered if n not in used))
+        unique.append(numbered(name, {TOTAL, *unique}))
     return unique
+
+
+def numbered(name: str, taken: Container[str]) -> str:
+    """Return a name, with the first free number from 2 on if it is taken."""
+    names = (f"{name}_{number}" for number in count(2))
+    return name if name not in taken else next(one for one in names if one not in taken)

@@ -27,14 +27,14 @@ _SUFFIXES = {
 _TEXTS = frozenset({str})
 
 _MAX_CONTAINERS = 250_000
-"""Lists and mappings of a conversation. A few lists that contain each other repeatedly would
-otherwise be copied without end."""
+"""Maximum number of lists and mappings in a conversation: copies of a few lists that contain each
+other repeatedly would fill the memory."""
 
 
 def copy_messages(value: Any) -> Any:
     """Return a copy of a conversation that no later change reaches; images are shared, not copied.
 
-    Trainers decode an image for each batch and don't change it, and its pixels are most of a batch.
+    Trainers decode images for each batch and don't change them; they are most of a batch's memory.
     """
     if type(value) in ATOMIC_TYPES:
         return value
@@ -47,7 +47,7 @@ def copy_messages(value: Any) -> Any:
 
 
 class _Copier:
-    """Copies one conversation in full, where a snapshot has limits of its own."""
+    """Copies a conversation in full, without the limits of a snapshot."""
 
     __slots__ = ("_remaining",)
 
@@ -115,7 +115,7 @@ class ImageStore:
                 self.problems.append(f"an image could not be stored: {describe(path.error)}")
                 path = f"<image: {describe(path.error)}>"
             self._paths[id(image)] = path
-            self._kept.append(image)  # its id must not become another's
+            self._kept.append(image)  # so that its id isn't reused
         return self._paths[id(image)]
 
 
@@ -125,7 +125,7 @@ def _is_plain(message: dict[Any, Any]) -> bool:
 
 
 def _with_text_keys(value: dict[Any, Any]) -> Any:
-    """Return a mapping with keys that JSON has."""
+    """Return a mapping with text keys, as JSON has them."""
     return value if _TEXTS.issuperset(map(type, value)) else to_plain(value)
 
 

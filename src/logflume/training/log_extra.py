@@ -1,12 +1,12 @@
-"""What reward functions log with the `log_extra` and `log_metric` that TRL passes them."""
+"""What reward functions log with `log_extra` and `log_metric`, which TRL passes to them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import count
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logflume.guard import Failure, call_guarded
+from logflume.training.function_names import numbered
 from logflume.training.images import copy_messages
 from logflume.values.plain import plain
 from logflume.values.snapshot import key_text, snapshot
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class _Listener:
-    """Stands for a function that one call of a reward function gets, and keeps what it logs.
+    """Replaces a logging function among the arguments of a reward function, and keeps the values.
 
     Args:
         original: The trainer's own function, which is called with the same arguments.
@@ -41,7 +41,7 @@ class _Listener:
 
 
 class LogExtra(_Listener):
-    """Stands for the `log_extra` of one call of a reward function."""
+    """Replaces `log_extra` in one call of a reward function."""
 
     def __call__(self, column: str, values: Any) -> Any:
         """Log a column of one value for each completion."""
@@ -55,7 +55,7 @@ class LogExtra(_Listener):
 
 
 class LogMetric(_Listener):
-    """Stands for the `log_metric` of one call of a reward function."""
+    """Replaces `log_metric` in one call of a reward function."""
 
     def __call__(self, name: str, value: Any) -> Any:
         """Log one value of a metric, of which the trainer reports the mean."""
@@ -70,7 +70,7 @@ _LISTENERS = {"log_extra": LogExtra, "log_metric": LogMetric}
 
 
 def listen(call: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a reward function, with what keeps the columns that it logs."""
+    """Return the arguments of a reward function, with its logging functions replaced."""
     found = {
         name: kind(call[name]) for name, kind in _LISTENERS.items() if callable(call.get(name))
     }
@@ -78,7 +78,7 @@ def listen(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def listeners(call: Mapping[str, Any]) -> list[LogExtra | LogMetric]:
-    """Return what `listen` has put among the arguments of a reward function."""
+    """Return the replaced logging functions among the arguments of a reward function."""
     found = map(call.get, _LISTENERS)
     return [one for one in found if isinstance(one, (LogExtra, LogMetric))]
 
@@ -88,7 +88,7 @@ class LoggedColumns(NamedTuple):
 
     Attributes:
         columns: By name, one value for each completion.
-        metrics: By name, the values of metrics that have another number of them.
+        metrics: By name, the values of metrics that have another number of values.
         problems: What is wrong with columns that don't have a value for each completion.
     """
 
@@ -103,7 +103,7 @@ def logged_columns(calls: Iterable[LogExtra | LogMetric], rows: int) -> LoggedCo
     A metric that a function logs once for each completion, in order, is a column.
 
     Args:
-        calls: What each reward function logged. Where two have logged a column of one name, the
+        calls: What each reward function logged. If two log a column of one name, the name of the
             second gets a number.
         rows: The number of completions.
     """
@@ -111,7 +111,7 @@ def logged_columns(calls: Iterable[LogExtra | LogMetric], rows: int) -> LoggedCo
     for call in calls:
         for name, values in call.columns.items():
             if len(values) == rows:
-                logged.columns[_numbered(name, logged.columns)] = values
+                logged.columns[numbered(name, logged.columns)] = values
             elif isinstance(call, LogMetric):
                 logged.metrics.setdefault(name, []).extend(values)
             else:
@@ -129,9 +129,3 @@ def mean_metrics(metrics: Mapping[str, Sequence[Any]]) -> dict[str, float]:
 
 def _mean(values: Sequence[Any]) -> float:
     return sum(map(float, plain(values))) / len(values)
-
-
-def _numbered(name: str, taken: Collection[str]) -> str:
-    """Return the name with a number if another column has it, as for reward functions."""
-    names = (f"{name}_{number}" for number in count(2))
-    return name if name not in taken else next(one for one in names if one not in taken)

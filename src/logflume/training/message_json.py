@@ -14,7 +14,7 @@ from logflume.values.plain import MAX_JSON_TEXT, json_writable, valid_text
 __all__ = ["MessagesJson", "messages_json"]
 
 _SHORTEST = 64
-"""Characters that are kept of each text at least, before messages are left out."""
+"""Texts are not shortened further than this. If that isn't enough, the conversation is replaced."""
 
 
 _TEXTS = frozenset({str})
@@ -27,7 +27,7 @@ class MessagesJson(NamedTuple):
 
     Attributes:
         text: The JSON text.
-        note: What of it was left out; None if nothing was.
+        note: What was left out; None if nothing was.
     """
 
     text: str
@@ -37,13 +37,13 @@ class MessagesJson(NamedTuple):
 def messages_json(messages: Any, max_characters: int = MAX_JSON_TEXT) -> MessagesJson:
     r"""Return a conversation as JSON text that has everything: parsed, it equals the conversation.
 
-    Lone surrogates, which UTF-8 has no form for, are written as escapes, as are all characters
-    that aren't ASCII of a text with one. NaN and infinities become texts. In a conversation that
-    is too long, long texts are shortened, and end with a mark.
+    If there is a lone surrogate, which UTF-8 can't encode, all characters outside of ASCII are
+    escaped. NaN and infinities become texts. In a conversation that is too long, long texts are
+    shortened, and end with a mark.
 
     Args:
         messages: The messages, as plain values.
-        max_characters: The most that the text has.
+        max_characters: Maximum length of the text.
 
     >>> messages_json([{"role": "assistant", "content": "\ud83d"}]).text
     '[{"role":"assistant","content":"\\ud83d"}]'

@@ -1,4 +1,4 @@
-"""Which of the scored completions a trainer uses, where it discards some."""
+"""Which of the scored completions a trainer uses, if it discards some."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from logflume.values.plain import plain
 
 _RowsByTokens: TypeAlias = dict[tuple[int, ...], deque[int]]
 
-__all__ = ["ArrayRows", "KnownRows", "OutputRows"]
+__all__ = ["ArrayRows", "OutputRows"]
 
 
 class ArrayRows(NamedTuple):
-    """Where the trainer's arrays have a scored completion; None: they don't, it is discarded.
+    """The rows of scored completions in the trainer's arrays; None for a discarded completion.
 
     Attributes:
-        update: For each scored completion its row in the arrays that the update uses.
+        update: For each scored completion, its row in the arrays that the update uses.
         prompt: The same for the arrays about its prompt.
     """
 
@@ -28,7 +28,7 @@ class ArrayRows(NamedTuple):
 
 
 class OutputRows(msgspec.Struct, frozen=True):
-    """The completions that a trainer got, and those that it uses for the update.
+    """The completions that a trainer scored, and those that it uses for the update.
 
     Trainers that filter rollouts score several batches for one update, or return fewer rows than
     they scored. Rows are recognized by their tokens.
@@ -44,7 +44,7 @@ class OutputRows(msgspec.Struct, frozen=True):
     used_mask: Any
 
     def find(self) -> ArrayRows:
-        """Return the rows. All arrays are those of the completions that are used."""
+        """Return the rows, which are the same in all arrays."""
         found = self._find_used()
         return ArrayRows(found, found)
 
@@ -86,17 +86,3 @@ class OutputRows(msgspec.Struct, frozen=True):
 def _take(rows: _RowsByTokens, ids: tuple[int, ...]) -> int | None:
     candidates = rows.get(ids)
     return candidates.popleft() if candidates else None
-
-
-class KnownRows(msgspec.Struct, frozen=True):
-    """The completions that a trainer uses, where that is known.
-
-    Attributes:
-        rows: For each completion its row among those that have advantages; None: it is discarded.
-    """
-
-    rows: list[int | None]
-
-    def find(self) -> ArrayRows:
-        """Return the rows. What is known of the prompts is known of the discarded ones, too."""
-        return ArrayRows(self.rows, range(len(self.rows)))

@@ -79,7 +79,7 @@ def ratio_above(limit: float) -> ByRatio:
 
 
 def valid_rows(selected: Iterable[Any], count: int) -> tuple[list[int], bool]:
-    """Return the rows that a policy has selected, each once, and whether a batch has all of them.
+    """Return the rows that a policy selected, each once, and whether the batch has all of them.
 
     Args:
         selected: What the policy returned.
@@ -90,8 +90,7 @@ def valid_rows(selected: Iterable[Any], count: int) -> tuple[list[int], bool]:
     return list(dict.fromkeys(valid)), len(valid) == len(indices)
 
 
-# Partials of module-level functions, not closures, so that policies can be sent to the process
-# that creates the events.
+# Partials of module-level functions, not closures, so that policies can be pickled.
 
 
 def _every(

@@ -18,7 +18,7 @@ _ID_DIGITS = 16
 
 
 class Prompt(NamedTuple):
-    """What is recorded of a prompt; nothing of one that isn't known.
+    """What is recorded of a prompt; nothing if the prompt is unknown.
 
     Attributes:
         text: Its text, with the role of each message where there are several.
@@ -69,7 +69,7 @@ def question_of(prompt: Any) -> str:
 def read_prompts(
     prompts: Sequence[Any], images: Sequence[Sequence[str]], plain_form: Callable[[Any], Any]
 ) -> list[Prompt]:
-    """Return what is recorded of prompts. Those of a group are equal, and are read once.
+    """Return what is recorded of prompts. The equal prompts of a group are read once.
 
     Args:
         prompts: The copied prompts.
@@ -96,24 +96,17 @@ def read_prompts(
 def _read(prompt: Any, images: Sequence[str]) -> Prompt:
     if prompt is None:
         return Prompt()
-    is_text = isinstance(prompt, str) or _is_simple(prompt)
+    # A text doesn't show the role of its message, so the role must be the usual one.
+    has_all = only_content(prompt) is not None and (
+        isinstance(prompt, str) or prompt[0]["role"] == "user"
+    )
     return Prompt(
         text=readable(prompt),
         id=prompt_id(to_plain(prompt), images),
         question=question_of(prompt),
-        messages=None if is_text else messages_json(prompt).text,
+        messages=None if has_all else messages_json(prompt).text,
     )
 
 
 def _unreadable(failure: Failure) -> Prompt:
     return Prompt(text=unreadable("prompt", failure.error))
-
-
-def _is_simple(prompt: Any) -> bool:
-    """Whether a prompt is one message of which the text has everything."""
-    if not isinstance(prompt, list) or len(prompt) != 1:
-        return False
-    (message,) = prompt
-    return message == {"role": "user", "content": message.get("content")} and isinstance(
-        message["content"], str
-    )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from logflume.runtime.lifecycle import current_config, current_run
-from logflume.runtime.run_lines import shows_on_console
+from logflume.runtime.run_lines import shows_training
 
 __all__ = ["QuietReports"]
 
@@ -53,7 +53,7 @@ def _silent(call: Callable[..., Any], instead: Callable[[], None]) -> Callable[.
 
     def report(*args: Any, **kwargs: Any) -> Any:
         run = current_run()
-        if run is None or not shows_on_console(current_config(), run, "training", "training"):
+        if run is None or not shows_training(current_config(), run):
             return call(*args, **kwargs)
         instead()
         return None

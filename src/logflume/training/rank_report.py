@@ -1,7 +1,7 @@
 """What each rank did in a step: the event `rank`, by which a slow rank is found.
 
 The duration of a step is the same on all ranks, because they wait for each other. Only the time
-before that shows who is slow, so it is measured apart from the waiting.
+without the waiting shows which one is slow, so the two are measured separately.
 """
 
 from __future__ import annotations

@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
-from logflume.logger.logger import get_logger
 from logflume.training.function_names import distinct_names, name_of
 from logflume.training.images import copy_messages
 from logflume.training.log_extra import LogExtra, LogMetric, listeners, logged_columns
 from logflume.training.rank_report import RANK_REPORT
 from logflume.training.rollouts import log_rollouts
 from logflume.training.tokens import TokenCapture
-from logflume.training.trainer_batch import CaptureOptions, ScoredBatch, read_batch
+from logflume.training.trainer_batch import CaptureOptions, ProblemReport, ScoredBatch, read_batch
 from logflume.training.wrapped_rewards import WrappedReward, wrap_reward
 
 __all__ = ["RolloutHooks"]
@@ -51,7 +50,7 @@ class Stopwatch:
             timed = [
                 wrap_reward(f, name, batch=self) for f, name in zip(originals, names, strict=False)
             ]
-            # Functions without a name are not timed, but still there.
+            # Functions without a name are kept, but not timed.
             self._timed = [*timed, *functions[len(timed) :]]
         return list(self._timed)
 
@@ -81,7 +80,7 @@ class RolloutHooks:
         self._stopwatch = Stopwatch()
         self._scored: list[ScoredBatch] = []
         self._originals: dict[str, Any] = {}
-        self._reported: set[str] = set()
+        self._report = ProblemReport(trainer)
         self._dataset_columns: set[str] | None = None
         self._returned_columns: set[str] = set()
 
@@ -133,7 +132,7 @@ class RolloutHooks:
                 self._note, arguments, completions, prompts, names, rewards, score_s
             )
             if isinstance(noted, Failure):
-                self._report(f"Rewards could not be logged: {describe(noted.error)}")
+                self._report(f"rewards could not be logged: {describe(noted.error)}")
             return rewards
 
         return score
@@ -155,16 +154,16 @@ class RolloutHooks:
         scored = call.get("completions")
         if not isinstance(scored, (list, tuple)):
             self._report(
-                f"{type(self._trainer).__name__}.{_SCORE} doesn't get `completions` where logflume "
-                "looks for them, so only the metrics of this trainer are logged"
+                f"{_SCORE} doesn't get `completions` where logflume looks for them, so only the "
+                "metrics of this trainer are logged"
             )
             return
         completions = completions if isinstance(completions, list) else _copies(scored)
         prompts = prompts if isinstance(prompts, list) else _copies(call.get("prompts"))
         if any(map(_differ, completions, scored)):
             self._report(
-                "A reward function changes the completions that it gets. They are logged as they "
-                "were before, and the trainer and other functions get the changed ones."
+                "a reward function changes the completions that it gets. They are logged as they "
+                "were before, and the trainer and other functions get the changed ones"
             )
         logged = logged_columns(self._stopwatch.logged, len(completions))
         pending = getattr(self._trainer, _PENDING_EXTRAS, None)
@@ -196,7 +195,7 @@ class RolloutHooks:
         """
         if not inputs or self._dataset_columns is None:
             return {}
-        # A row that the dataset hands out again still has them.
+        # A row that the dataset returns again still has them.
         self._returned_columns |= set(inputs[0]) - self._dataset_columns
         selected = self._returned_columns - set(self._options.columns)
         return {name: [copy_messages(row.get(name)) for row in inputs] for name in sorted(selected)}
@@ -227,7 +226,7 @@ class RolloutHooks:
             scored, self._scored = self._scored, []
             result = call_guarded(self._log, scored, output, mode, global_step, elapsed_s)
             if isinstance(result, Failure):
-                self._report(f"A batch of rollouts could not be logged: {describe(result.error)}")
+                self._report(f"a batch of rollouts could not be logged: {describe(result.error)}")
             return output
 
         return generate
@@ -242,10 +241,7 @@ class RolloutHooks:
         self, batches: Sequence[ScoredBatch], output: Any, mode: Any, step: Any, elapsed_s: float
     ) -> None:
         if not batches:
-            self._report(
-                f"{type(self._trainer).__name__}.{_GENERATE} doesn't call {_SCORE}, so its "
-                "rollouts are not logged"
-            )
+            self._report(f"{_GENERATE} doesn't call {_SCORE}, so rollouts are not logged")
         score_s = sum(batch.score_s for batch in batches)
         generate_s = elapsed_s - score_s
         if mode == "train":
@@ -265,26 +261,13 @@ class RolloutHooks:
                 is_partial=is_partial,
                 options=self._options,
                 token_capture=self._tokens,
-                report=self._report_late,
+                report=self._report,
             )
             log_rollouts(rollouts)
             for problem in rollouts.problems:
-                self._report(f"{type(self._trainer).__name__}: {problem}")
+                self._report(problem)
         for missing in () if self._tokens is None else self._tokens.missing(output):
-            self._report(f"{type(self._trainer).__name__}: {missing}")
-
-    def _report_late(self, problem: str) -> None:
-        """Log a problem of a later thread, once for each kind: the reason may vary."""
-        kind, _, _ = problem.partition(":")
-        if kind not in self._reported:
-            self._reported.add(kind)
-            get_logger("training").warning(f"{type(self._trainer).__name__}: {problem}")
-
-    def _report(self, problem: str) -> None:
-        """Log what is missing, once."""
-        if problem not in self._reported:
-            self._reported.add(problem)
-            get_logger("training").warning(problem)
+            self._report(missing)
 
 
 def _copies(values: Any) -> list[Any] | None:

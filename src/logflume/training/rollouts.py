@@ -16,10 +16,10 @@ from logflume.training.completion_columns import completion_columns, pad
 from logflume.training.conversations import Conversation, only_content, read_completion
 from logflume.training.function_names import TOTAL
 from logflume.training.log_extra import mean_metrics
-from logflume.training.output_rows import KnownRows, OutputRows
+from logflume.training.output_rows import ArrayRows, OutputRows
 from logflume.training.policies import Policy, keep_all, valid_rows
 from logflume.training.texts import final_answer
-from logflume.training.tokens import CopiedTokens, TokenColumns
+from logflume.training.tokens import CopiedTokens
 from logflume.values.plain import plain
 from logflume.values.snapshot import memory_bytes
 
@@ -55,7 +55,7 @@ ColumnsOfType = tuple[str, str, dict[str, Sequence[Any]]]
 class Rollouts(msgspec.Struct, kw_only=True):
     """One batch of rollouts on this rank. Lists have one item per completion.
 
-    It is padded with copies on the training thread, and turned into events on the worker.
+    It is filled with copies on the training thread. Another thread turns it into events.
 
     Attributes:
         generation: Number of the batch, from 0 within the attempt.
@@ -77,7 +77,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         model_tokens: Numbers of tokens that the model produced, where the trainer distinguishes
             them from others; 0 if unknown.
         lengths: Lengths of the completions in tokens, those of tools included.
-        truncated: Whether the last token is none that ends a completion.
+        truncated: Whether the completion ends without an end token.
         max_tokens: The length limit of completions.
         max_tool_rounds: How often results of tools are returned to the model at most; None if the
             trainer calls no tools.
@@ -98,7 +98,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         keep: Selects the completions that are logged.
         quality: Whether `measure_generations` measures the completions.
         problems: What could not be read from the trainer.
-        report: Takes each problem that appears only when the events are made.
+        report: Called with each problem that only appears when the events are created.
     """
 
     generation: int
@@ -126,7 +126,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
     tools: Sequence[str | None] | None = None
     images: Sequence[Any] | None = None
     policy_versions: Sequence[int | None] | None = None
-    output_rows: OutputRows | KnownRows | None = None
+    output_rows: OutputRows | ArrayRows | None = None
     tokens: CopiedTokens | None = None
     group_size: int | None = None
     groups: Sequence[int | None] | None = None
@@ -166,17 +166,25 @@ class Rollouts(msgspec.Struct, kw_only=True):
         kept, problems = self._kept(totals)
         rewards_of_rows = {name: [row[i] for row in rows] for i, name in enumerate(names)}
         rewards_of_rows[f"rewards/{TOTAL}"] = totals
-        made = completion_columns(self, kept, conversations, true_answers, rewards_of_rows)
+        places = self._places()
+        columns, unrecorded = completion_columns(
+            self, kept, conversations, true_answers, rewards_of_rows, places
+        )
         located = {name: [value] * len(kept) for name, value in common.items()}
-        yield "model", "model_output", {**located, **made.columns}
-        problems += made.problems
+        yield "model", "model_output", {**located, **columns}
+        problems += unrecorded
         if self.tokens is not None:
-            ids = dict(zip(kept, made.columns["id"], strict=True))
-            of_tokens = self._token_columns(self.tokens, totals, ids)
-            problems += of_tokens.problems
-            if size := len(of_tokens.columns.get("id", ())):
+            ids = dict(zip(kept, columns["id"], strict=True))
+            found = call_guarded(
+                self.tokens.columns, self.generation, totals, self.group_size, ids, places.update
+            )
+            if isinstance(found, Failure):
+                found = {}, [f"tokens could not be recorded: {describe(found.error)}"]
+            of_tokens, unrecorded = found
+            problems += unrecorded
+            if size := len(of_tokens.get("id", ())):
                 located = {name: [value] * size for name, value in common.items()}
-                yield "model", "tokens", {**located, **of_tokens.columns}
+                yield "model", "tokens", {**located, **of_tokens}
         timings = {"generate_s": self.generate_s, "reward_s": self.reward_s}
         fields = {**common, "rows": count, **timings}
         if means := mean_metrics(self.metrics):
@@ -189,7 +197,7 @@ class Rollouts(msgspec.Struct, kw_only=True):
         yield "metrics", "generation", _one_event(fields)
 
     def _kept(self, totals: list[float | None]) -> tuple[list[int], list[str]]:
-        """Return the rows that the policy selects, and what is wrong with it; then, all rows."""
+        """Return the rows that the policy selects, all if it fails, and what is wrong with it."""
         selected = call_guarded(lambda: [*self.keep(self.generation, totals, self.group_size)])
         rows = range(len(totals))
         if isinstance(selected, Failure):
@@ -199,15 +207,12 @@ class Rollouts(msgspec.Struct, kw_only=True):
         missing = "the policy for rollouts selects rows that the batch doesn't have"
         return kept, [] if is_valid else [missing]
 
-    def _token_columns(
-        self, tokens: CopiedTokens, totals: Sequence[float | None], ids: dict[int, Any]
-    ) -> TokenColumns:
-        """Return the fields of the `tokens` of completions with these ids, by row."""
-        used = None if self.output_rows is None else self.output_rows.find().update
-        found = call_guarded(tokens.columns, self.generation, totals, self.group_size, ids, used)
-        if isinstance(found, Failure):
-            return TokenColumns({}, [f"tokens could not be recorded: {describe(found.error)}"])
-        return found
+    def _places(self) -> ArrayRows:
+        """Return the rows of the completions in the trainer's arrays."""
+        if isinstance(self.output_rows, OutputRows):
+            return self.output_rows.find()
+        rows = range(len(self.completions))
+        return ArrayRows(rows, rows) if self.output_rows is None else self.output_rows
 
     def _batch_fields(self) -> dict[str, Any]:
         """Return the fields for `flatten_rewards`."""

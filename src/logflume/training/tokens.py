@@ -22,7 +22,7 @@ from logflume.values.arrays import NumberList, PendingArray, copy_tensor
 from logflume.values.plain import to_plain
 from logflume.values.snapshot import memory_bytes, snapshot
 
-__all__ = ["SAMPLER_LOGPROBS", "TOOL_MASK", "CopiedTokens", "TokenCapture", "TokenColumns"]
+__all__ = ["SAMPLER_LOGPROBS", "TOOL_MASK", "CopiedTokens", "TokenCapture"]
 
 SAMPLER_LOGPROBS = "sampling_per_token_logps"
 TOOL_MASK = "tool_mask"
@@ -46,7 +46,7 @@ _PER_UNIT = 10_000
 class Pieces:
     """The texts of tokens, as the vocabulary of a tokenizer writes them.
 
-    Not decoded ones: a part of a character, or a leading space, would be lost.
+    They are not decoded, which would lose parts of characters and leading spaces.
 
     Args:
         tokenizer: Has the method `convert_ids_to_tokens`.
@@ -73,18 +73,6 @@ class Pieces:
         return [None if isinstance(piece, Failure) else piece for piece in each]
 
 
-class TokenColumns(msgspec.Struct, frozen=True):
-    """The fields of several `tokens` events.
-
-    Attributes:
-        columns: By name, one value for each completion.
-        problems: What could not be recorded.
-    """
-
-    columns: dict[str, list[Any]]
-    problems: list[str]
-
-
 class TokenCapture:
     """Copies the tokens of a trainer's completions.
 
@@ -107,7 +95,7 @@ class TokenCapture:
 
         Args:
             token_ids: The tokens of each scored completion.
-            output: What the trainer makes of them: tensors of shape [rows, tokens].
+            output: What the trainer returns for them: tensors of shape [rows, tokens].
 
         Raises:
             TypeError: The trainer's tokens are unknown.
@@ -168,17 +156,19 @@ class CopiedTokens(msgspec.Struct, frozen=True):
         totals: Sequence[float | None],
         group_size: int | None,
         kept: Mapping[int, Any],
-        used: Sequence[int | None] | None,
-    ) -> TokenColumns:
-        """Return the fields of the selected completions.
+        used: Sequence[int | None],
+    ) -> tuple[dict[str, list[Any]], list[str]]:
+        """Return the fields of the `tokens` events of the selected completions.
 
         Args:
             generation: The number of the batch.
             totals: The total reward of each completion.
             group_size: Completions per prompt.
             kept: The ids of the completions that are logged, by row. No others are selected.
-            used: The row of each completion in the arrays; None: it has none. None instead of a
-                list: the rows are the same.
+            used: The row of each completion in the arrays; None: it has none.
+
+        Returns:
+            The fields by name, one value for each completion, and what could not be recorded.
 
         Raises:
             Exception: Whatever the policy raises.
@@ -200,7 +190,7 @@ class CopiedTokens(msgspec.Struct, frozen=True):
             columns["pieces"] = [self.pieces.find(rows.ids[row]) for row in chosen]
         fields = rows.fields(chosen)
         columns |= {name: [by_row.get(row) for row in chosen] for name, by_row in fields.items()}
-        return TokenColumns(columns, rows.problems)
+        return columns, rows.problems
 
 
 ByRow: TypeAlias = dict[int, Any]
@@ -209,7 +199,7 @@ bytes, which are sent to the worker process in a tenth of the time."""
 
 
 class _TokenRows:
-    """The tokens of a batch of completions, of which rows are read.
+    """Reads rows of the tokens of a batch of completions.
 
     The rows are those of the scored completions.
 
@@ -222,12 +212,12 @@ class _TokenRows:
         problems: What could not be read.
     """
 
-    def __init__(self, tokens: CopiedTokens, used: Sequence[int | None] | None) -> None:
+    def __init__(self, tokens: CopiedTokens, used: Sequence[int | None]) -> None:
         self.ids: list[list[int]] = [
             ids if type(ids) is list else to_plain(ids) for ids in tokens.token_ids
         ]
         self.problems: list[str] = []
-        self._used = range(len(self.ids)) if used is None else used
+        self._used = used
         self._arrays = {name: _matrix(_read(array)) for name, array in tokens.arrays.items()}
 
     def fields(self, rows: Sequence[int]) -> dict[str, ByRow]:
@@ -356,7 +346,7 @@ def _copy(value: Any) -> Any:
 
 
 def _copy_row(row: Any) -> Any:
-    # A snapshot of many numbers would be cut.
+    # A snapshot of a long list would be truncated.
     return list(row) if isinstance(row, (list, tuple)) else snapshot(row, max_elements=sys.maxsize)
 
 
@@ -380,6 +370,6 @@ def _matrix(values: Any) -> Any:
 
 
 def _round(values: Any) -> Any:
-    # The division by a whole number gives the float that is written with four decimals. Adding 0
-    # makes a positive zero of a negative one.
+    # Dividing by an integer gives the float that is closest to the four decimals. Adding 0 turns
+    # a negative zero into a positive one.
     return (values * _PER_UNIT).round() / _PER_UNIT + 0.0

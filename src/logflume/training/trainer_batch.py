@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from logflume.guard import Failure, call_guarded, describe
+from logflume.logger.logger import get_logger
 from logflume.training.conversations import is_all_of_the_model
 from logflume.training.images import copy_messages
 from logflume.training.log_extra import LoggedColumns
+from logflume.training.message_json import messages_json
 from logflume.training.output_rows import OutputRows
 from logflume.training.policies import Policy, TokenPolicy
 from logflume.training.rollouts import Rollouts
 from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.tokens import TokenCapture
-from logflume.training.tools import tool_definitions
+from logflume.values.plain import to_plain
 from logflume.values.snapshot import snapshot
 
-__all__ = ["CaptureOptions", "ScoredBatch", "read_batch"]
+__all__ = ["CaptureOptions", "ProblemReport", "ScoredBatch", "read_batch"]
 
 T = TypeVar("T")
 
@@ -39,10 +42,31 @@ class CaptureOptions(NamedTuple):
     """
 
     keep: Policy
-    columns: Sequence[str] = ()
-    quality: bool = True
-    prompt_id: str | None = None
-    tokens: TokenPolicy | None = None
+    columns: Sequence[str]
+    quality: bool
+    prompt_id: str | None
+    tokens: TokenPolicy | None
+
+
+class ProblemReport:
+    """Logs problems with the rollouts of a trainer, each kind once.
+
+    The kind is the text before a colon: the reason after it may vary.
+
+    Args:
+        trainer: The trainer, whose class is named.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self._trainer = type(trainer).__name__
+        self._reported: set[str] = set()
+
+    def __call__(self, problem: str) -> None:
+        """Log a problem, unless one of its kind has been logged."""
+        kind, _, _ = problem.partition(":")
+        if kind not in self._reported:
+            self._reported.add(kind)
+            get_logger("training").warning(f"{self._trainer}: {problem}")
 
 
 class ScoredBatch(NamedTuple):
@@ -52,7 +76,7 @@ class ScoredBatch(NamedTuple):
         call: Its arguments by name: `inputs`, `prompts`, `completions`, `completion_ids_list`.
         rewards: What it returned: the rewards of all ranks, shape [completions, functions].
         names: The names of the reward functions.
-        completions: Copies of the completions, as they were before the reward functions had them.
+        completions: Copies of the completions, from before the reward functions got them.
         prompts: Copies of the prompts, likewise; None if they could not be copied.
         logged: What the reward functions logged.
         reward_s: The duration of each reward function.
@@ -94,22 +118,22 @@ def read_batch(
     generate_s: float,
     is_partial: bool,
     options: CaptureOptions,
-    token_capture: TokenCapture | None = None,
-    report: Callable[[str], None] | None = None,
+    token_capture: TokenCapture | None,
+    report: Callable[[str], None],
 ) -> Rollouts:
     """Return the rollouts of a batch.
 
     Args:
         trainer: The trainer.
         scored: The completions and their rewards.
-        output: What the trainer makes of them: a mapping of tensors, one row for each completion.
+        output: What the trainer returns for them: tensors by name, one row for each completion.
         mode: `train` or `eval`.
         global_step: Steps that the trainer had completed.
         generate_s: The duration of the generation.
         is_partial: Whether the output may have other rows than the scored completions.
         options: What is captured.
         token_capture: Copies the tokens; None: they are not recorded.
-        report: Takes each problem that appears only when the events are made.
+        report: Called with each problem that only appears when the events are created.
     """
     reader = _Reader()
     call = scored.call
@@ -155,7 +179,7 @@ def read_batch(
         extras=scored.logged.columns,
         metrics=scored.logged.metrics,
         prompt_ids=reader.read("prompt ids", _prompt_ids, inputs, options.prompt_id),
-        tools=reader.read("tools", tool_definitions, trainer, count),
+        tools=reader.read("tools", _tool_definitions, trainer, count),
         images=reader.read("images", _images, inputs, prompts),
         output_rows=output_rows,
         tokens=tokens,
@@ -239,7 +263,7 @@ def _completion_tokens(
 
 
 def _truncated(trainer: Any, token_ids: Any) -> list[bool | None] | None:
-    """Return whether the last token of each completion is none that ends one.
+    """Return whether each completion ends without an end token.
 
     Current versions of TRL have several that do, in `eos_token_ids`. Older ones had `eos_token_id`,
     and before that only the tokenizer had it.
@@ -283,6 +307,44 @@ def _images(inputs: Any, prompts: Sequence[Any] | None) -> list[Any] | None:
         return None
     name = next((name for name in ("images", "image") if name in inputs[0]), None)
     return None if name is None else [copy_messages(example.get(name)) for example in inputs]
+
+
+def _tool_definitions(trainer: Any, rows: int) -> list[str | None] | None:
+    """Return the definitions of the tools in each prompt, as JSON text; None without tools.
+
+    With several environments, each row has the tools of its own.
+    """
+    tools = getattr(trainer, "tools", None)
+    if not tools:
+        return None
+    by_environment = getattr(trainer, "_env_tools", None)
+    environments = getattr(trainer, "_batch_environments", None)
+    if isinstance(by_environment, dict) and isinstance(environments, list):
+        texts = {name: _definitions(of_one) for name, of_one in by_environment.items()}
+        return [texts.get(name) for name in environments]
+    return [_definitions(tools)] * rows
+
+
+def _definitions(tools: Sequence[Any]) -> str | None:
+    return messages_json([_definition(tool) for tool in tools]).text if tools else None
+
+
+def _definition(tool: Any) -> Any:
+    """Return the definition of a tool as chat templates get it."""
+    if not callable(tool):
+        return to_plain(tool)
+    made = call_guarded(_json_schema, tool)
+    if not isinstance(made, Failure):
+        return to_plain(made)
+    # transformers wants type hints and a docstring with all arguments.
+    return {"name": getattr(tool, "__name__", type(tool).__name__), "description": tool.__doc__}
+
+
+@lru_cache(maxsize=256)
+def _json_schema(tool: Callable[..., Any]) -> Any:
+    from transformers.utils.chat_template_utils import get_json_schema
+
+    return get_json_schema(tool)
 
 
 def _group_size(trainer: Any, mode: str) -> int | None:

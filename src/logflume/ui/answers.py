@@ -10,11 +10,9 @@ from typing import Any
 
 import msgspec
 
-from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run
-from logflume.query.overview import read_overview
-from logflume.runs.files import Writer, find_writers
-from logflume.runs.status import RunStatus, describe_ranks, read_run_status, status_of
+from logflume.query.overview import find_status, read_overview
+from logflume.runs.status import read_run_status
 from logflume.ui.curves import Curves, read_curves, select_main
 from logflume.ui.encoding import shorten_texts
 from logflume.ui.run_folders import RunFolders, UnknownRunError, version_of
@@ -27,7 +25,7 @@ _MAX_HYPERPARAMETERS = 12
 
 
 class Answers:
-    """Answers about the runs in some folders. What was not written to since is kept.
+    """Answers about the runs in some folders. What is known of an unchanged run is kept.
 
     Args:
         folders: The folders.
@@ -53,7 +51,7 @@ class Answers:
         }
 
     def versions(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return a text for each run that changes with it; None: there is no such run any more."""
+        """Return a text for each run that changes whenever the run does; None: the run is gone."""
         return {"versions": {name: self._version(name) for name in names}}
 
     def _version(self, name: str) -> str | None:
@@ -88,17 +86,17 @@ class Answers:
         }
 
     def curves(self, name: str, names: Sequence[str]) -> dict[str, Any]:
-        """Return curves of a run, and the names of all.
+        """Return curves of a run, and the names of all its curves.
 
         Args:
             name: The run's id.
-            names: The curves to return; without any, those that matter most.
+            names: The curves to return; if empty, the most important ones.
         """
         with self.folders.pinned(name) as run:
             curves = self._read_curves(run)
         main = select_main(curves)
         wanted = names or main
-        # The spread belongs to the mean, so it comes with it.
+        # The page draws the spread around the mean.
         spreads = [spread for one in wanted if (spread := _spread(one)) in curves]
         return {
             "names": list(curves),
@@ -109,28 +107,26 @@ class Answers:
     def alerts(self, name: str) -> dict[str, Any]:
         """Return the findings of a run, in the order they were logged.
 
-        One that is over has `over_since`, from the alert that says so, which is left out.
+        A finding that is over has `over_since`, from the alert that reports its end, which is
+        omitted.
         """
         with self.folders.pinned(name) as run:
             rows = run.events("alert").to_pylist()
         return {"alerts": _with_ends([_without_nulls(row) for row in rows])}
 
     def ranks(self, name: str) -> dict[str, Any]:
-        """Return what the ranks did in each step: see `run.ranks()`."""
+        """Return the durations of the ranks in each step: see `run.ranks()`."""
         return {"ranks": self.folders.open(name).ranks().to_pylist()}
 
     def _row(self, name: str, folder: Path) -> dict[str, Any]:
-        # Guarded: one damaged run must not hide the others.
-        found = call_guarded(find_writers, folder)
-        writers = [] if isinstance(found, Failure) else found
-        read = found if isinstance(found, Failure) else call_guarded(status_of, folder, writers)
-        status = RunStatus(folder.name, "damaged") if isinstance(read, Failure) else read
+        status, writers = find_status(folder)
         version = version_of(folder, status)
         known = self._rows.get(folder)
         if known is None or known[0] != version:
-            known = version, _describe(folder, writers, status)
+            row, error = read_overview(folder, status, writers)
+            known = version, row if error is None else {**row, "error": error}
             self._rows[folder] = known
-        return {**known[1], "run": name}
+        return {**known[1], "run": name, "folder": folder.name}
 
     def _read_curves(self, run: Run) -> Curves:
         version = version_of(run.folder)
@@ -147,34 +143,8 @@ class Answers:
         return curves
 
 
-def _describe(folder: Path, writers: Sequence[Writer], status: RunStatus) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "folder": folder.name,
-        "status": status.status,
-        "rank_note": describe_ranks(status.ranks, {}),
-        "attempt": status.attempt,
-        "started": status.started,
-        "tags": list(status.description.tags),
-        "notes": status.description.notes,
-        "hyperparameters": status.description.hyperparameters,
-        "last_step": None,
-        "last_reward": None,
-        "duration_s": None,
-    }
-    overview = call_guarded(lambda: read_overview(Run(folder), writers))
-    if isinstance(overview, Failure):
-        return row | {"status": "damaged", "error": str(overview.error) or describe(overview.error)}
-    values, hyperparameters = overview
-    return row | {
-        "last_step": values.step,
-        "last_reward": values.reward,
-        "duration_s": values.duration_s,
-        "hyperparameters": {**hyperparameters, **row["hyperparameters"]},
-    }
-
-
 def _differing(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the hyperparameters that differ between runs that have them."""
+    """Return the hyperparameters that differ between the runs that have them."""
     values: dict[str, set[str]] = {}
     for of_run in settings:
         for name, value in of_run.items():
@@ -193,7 +163,7 @@ def _attempts(run: Run) -> list[dict[str, Any]]:
 
 
 def _faults(run: Run) -> list[dict[str, Any]]:
-    """Return what the pipeline reported that a reader must know: faults and losses."""
+    """Return the faults and losses that the pipeline reported."""
     rows = run.events("pipeline").to_pylist()
     return [
         _message(row)
@@ -208,7 +178,7 @@ def _message(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_ends(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give each alert that is over the last step at which its problem was seen."""
+    """Omit alerts that report an end, and give their `over_since` to the alerts they refer to."""
     raised: list[dict[str, Any]] = []
     latest: dict[tuple[Any, ...], dict[str, Any]] = {}
     for alert in alerts:

@@ -18,13 +18,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from logflume.exceptions import LogflumeError, QueryError, RunError
 from logflume.guard import Failure, call_guarded, describe
 from logflume.query.open_run import Run
 from logflume.query.solved import UnmeasuredError
 from logflume.ui.answers import Answers
-from logflume.ui.axes import read_axes
+from logflume.ui.curves import read_axes
 from logflume.ui.encoding import encode
 from logflume.ui.memory import release_memory
 from logflume.ui.output_filter import OutputFilter
@@ -33,15 +34,14 @@ from logflume.ui.reward_shares import read_reward_shares
 from logflume.ui.rollouts import Rollouts
 from logflume.ui.run_folders import RunFolders, UnknownRunError
 from logflume.ui.search import Place, search_run
-from logflume.ui.security import App, Guard
-from logflume.ui.tokens import read_tokens
+from logflume.ui.security import Guard
 
 __all__ = ["create_app"]
 
 _STATIC = Path(__file__).parent / "static"
 
 _THREADS = 4
-"""Queries at a time. Each may take the memory of a step's completions, so they are few."""
+"""Queries that run at a time: few, because each may hold the completions of a step in memory."""
 
 _MAX_PROMPTS = 2_000
 _MAX_COMMON = 200
@@ -57,21 +57,19 @@ Answer: TypeAlias = Callable[[QueryParams], Any]
 Endpoint: TypeAlias = Callable[[Request], Response]
 
 
-def create_app(folders: Sequence[Path], token: str | None = None) -> App:
+def create_app(folders: Sequence[Path], token: str | None = None) -> ASGIApp:
     """Return the ASGI application that serves the page.
 
     Args:
         folders: Runs and folders of runs. Nothing else is read, and nothing is written.
-        token: What every request must have, where others can reach the server; None: no token.
+        token: What every request must have if other machines can reach the server; None: nothing.
     """
     answers = Answers(RunFolders(folders))
     routes = [
         Route(f"/api/{name}", _route(_salvaging(answer, answers.folders)))
         for name, answer in _answers(answers).items()
     ]
-    routes.append(
-        Route("/api/search", _streaming_route(partial(_search, answers), answers.folders))
-    )
+    routes.append(Route("/api/search", _streaming_route(partial(_search, answers.folders))))
     pages = Mount("/", StaticFiles(directory=_STATIC, html=True))
     app = Starlette(routes=[*routes, pages], lifespan=_limit_threads)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
@@ -79,7 +77,7 @@ def create_app(folders: Sequence[Path], token: str | None = None) -> App:
 
 
 def _answers(answers: Answers) -> dict[str, Answer]:
-    """Return the function that answers each request, by name."""
+    """Return the functions that answer requests, by the name in the URL."""
 
     def run(query: QueryParams) -> Run:
         return answers.folders.open(_text(query, "run"))
@@ -103,33 +101,32 @@ def _answers(answers: Answers) -> dict[str, Answer]:
         "group": lambda q: rollouts(q).group(_integer(q, "step"), _mode(q), _text(q, "group")),
         "columns": lambda q: rollouts(q).columns(_integer(q, "step")),
         "outputs": lambda q: rollouts(q).by_id(q.getlist("id")),
-        "tokens": lambda q: read_tokens(run(q), _text(q, "id"), _integer(q, "step")),
+        "tokens": lambda q: rollouts(q).tokens(_text(q, "id"), _integer(q, "step")),
         "reward_shares": lambda q: read_reward_shares(run(q)),
         "prompts": _measured(lambda q: read_prompt_list(run(q), _prompts(q))),
         "common_prompts": _measured(
             lambda q: read_common_prompts(runs(q), _number(q, "solved"), _MAX_COMMON)
         ),
         "prompt": lambda q: rollouts(q).prompt(_text(q, "prompt")),
-        "pass_at": _measured(lambda q: rollouts(q).pass_at([int(_number(q, "k") or 1)])),
+        "pass_at": _measured(lambda q: rollouts(q).pass_at([_integer(q, "k", 1)])),
         "text": lambda q: PlainTextResponse(
             rollouts(q).text(_integer(q, "step"), _text(q, "id"), _text(q, "field"))
         ),
     }
 
 
-def _search(answers: Answers, query: QueryParams) -> Iterator[Any]:
-    """Yield what a search of a whole run finds, as it finds it."""
+def _search(folders: RunFolders, query: QueryParams) -> Iterator[Any]:
+    """Yield what a search of a whole run finds, as soon as it is found."""
     step = _integer(query, "last") if query.get("last") else None
-    place = Place(step, max(0, _integer(query, "skip")) if query.get("skip") else 0)
+    place = Place(step, max(0, _integer(query, "skip", 0)))
     name = _text(query, "run")
-    folders = answers.folders
     damage = folders.find_damage(name)
     try:
         for piece in search_run(folders.open(name), _filter(query), place):
             yield piece if damage is None else {**piece, "damage": damage}
             place = place.after(piece["hits"])
     except RunError as error:
-        # Damage may be found only after many steps. What is left is searched from there.
+        # Damage may be found only after many steps. The search continues there, in what is left.
         if damage is not None or not folders.note_damage(name, str(error)):
             raise
         damage = folders.find_damage(name)
@@ -144,10 +141,10 @@ async def _limit_threads(_: Starlette) -> AsyncIterator[None]:
 
 
 def _measured(answer: Answer) -> Answer:
-    """Return an answer that says so where it is unknown which completions solve their prompt.
+    """Return an answer that says if it is unknown which completions solve their prompt.
 
-    That is no error: the page shows how many are `unmeasured`, of how many (`count`), between
-    which total `rewards` the threshold is to be chosen.
+    That is no error: the page shows how many of how many (`count`) are `unmeasured`, and the range
+    of total `rewards` in which to choose a threshold.
     """
 
     def measured(query: QueryParams) -> Any:
@@ -161,7 +158,7 @@ def _measured(answer: Answer) -> Answer:
 
 
 def _salvaging(answer: Answer, folders: RunFolders) -> Answer:
-    """Return an answer that is computed from what is left of a run if the run is damaged."""
+    """Return an answer that is computed from what is left of a run if it is damaged."""
 
     def salvaging(query: QueryParams) -> Any:
         runs = query.getlist("run")
@@ -184,8 +181,8 @@ def _route(answer: Answer) -> Endpoint:
     """Return an endpoint. It is a plain function, so it runs in a thread."""
 
     def endpoint(request: Request) -> Response:
-        # Guarded: somebody else's files may have values that no reader expects. The page shows
-        # one line, and the other views go on.
+        # Guarded: files of somebody else may have values that no reader expects. The page shows
+        # one line, and the other views still work.
         start_s = time.process_time()
         result = call_guarded(answer, request.query_params)
         release_memory()
@@ -194,8 +191,8 @@ def _route(answer: Answer) -> Endpoint:
         if isinstance(result, Failure):
             return _error(result)
         response = _json(result, 200)
-        # The page requests costly answers more rarely. The CPU time is what a training notices;
-        # that of answers computed meanwhile is in it, too.
+        # The page repeats costly requests less often. What slows a training down is the CPU time,
+        # which includes that of answers computed meanwhile.
         cpu_ms = (time.process_time() - start_s) * 1e3
         response.headers["server-timing"] = f"cpu;dur={cpu_ms:.1f}"
         return response
@@ -203,28 +200,22 @@ def _route(answer: Answer) -> Endpoint:
     return endpoint
 
 
-def _streaming_route(
-    answer: Callable[[QueryParams], Iterator[Any]], folders: RunFolders
-) -> Endpoint:
+def _streaming_route(answer: Callable[[QueryParams], Iterator[Any]]) -> Endpoint:
     """Return an endpoint that sends each of several answers as soon as it is known.
 
-    They have the form of server-sent events, which nothing on the way holds back. When the client
-    goes away, no further one is computed.
+    They are server-sent events, which nothing on the way holds back. Once the client disconnects,
+    no further answer is computed.
     """
 
     def endpoint(request: Request) -> Response:
-        rest: Iterator[Any] = iter(())
-
-        def start(query: QueryParams) -> list[Any]:
-            nonlocal rest
-            rest = answer(query)
-            return list(islice(rest, 1))
-
-        # The first one is computed before anything is sent, so that an error has a status.
-        first = call_guarded(_salvaging(start, folders), request.query_params)
+        answers = answer(request.query_params)
+        # The first answer is computed before anything is sent, so that an error has a status.
+        first = call_guarded(lambda: list(islice(answers, 1)))
         if isinstance(first, Failure):
             return _error(first)
-        return StreamingResponse(_events(first, rest), headers=_HEADERS, media_type=_EVENT_STREAM)
+        return StreamingResponse(
+            _events(first, answers), headers=_HEADERS, media_type=_EVENT_STREAM
+        )
 
     return endpoint
 
@@ -293,7 +284,9 @@ def _number(query: QueryParams, name: str) -> float | None:
         raise QueryError(f"{name}={str(value)[:100]}: expected a number") from None
 
 
-def _integer(query: QueryParams, name: str) -> int:
+def _integer(query: QueryParams, name: str, default: int | None = None) -> int:
+    if default is not None and not query.get(name):
+        return default
     value = _text(query, name)
     try:
         number = int(value)
@@ -311,8 +304,8 @@ def _prompts(query: QueryParams) -> PromptList:
         change=query.get("change") or None,
         search=query.get("search") or None,
         order=query.get("order") or "-visits",
-        offset=int(_number(query, "offset") or 0),
-        limit=min(_MAX_PROMPTS, int(_number(query, "limit") or 100)),
+        offset=_integer(query, "offset", 0),
+        limit=min(_MAX_PROMPTS, _integer(query, "limit", 100)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The curves of a run: the dozen that matter first, and the others by name."""
+"""The curves of a run: the most important first, and their horizontal axes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from logflume.events.catalogue import CATALOGUE
+from logflume.query.columns import optional
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from logflume.query.open_run import Run
     from logflume.query.questions import Questions
 
-__all__ = ["EVENTS", "MAX_POINTS", "Curves", "find_curve_types", "read_curves", "select_main"]
+__all__ = ["EVENTS", "MAX_POINTS", "Curves", "read_axes", "read_curves", "select_main"]
 
 EVENTS = ("training", "evaluation", "reward", "generation", "system", "rank")
-"""The declared event types whose numbers are curves; those of undeclared types are, too."""
+"""The declared event types whose numbers are curves. Those of undeclared types are as well."""
 
 MAX_POINTS = 1_000
+"""Points of a curve; the extremes are kept."""
+
+_MAX_STEPS = 4_000
+"""Steps of an axis; the page interpolates between them."""
+
+_TOKENS = "num_tokens"
 
 _MAIN = (
     "reward",
@@ -39,7 +46,7 @@ _MAIN = (
     "learning_rate",
     "step_time",
 )
-"""Names and patterns, the most important first. A run with none of them starts with its first."""
+"""Names and patterns, the most important first. A run without any starts with its first curves."""
 
 _INSTEAD = ("reward.rewards/total/mean", "reward.rewards/*/mean")
 """For runs whose trainer reports no rewards of the training: an evaluation may report some."""
@@ -50,25 +57,20 @@ Curves = dict[str, dict[str, tuple[list[int | None], list[float | None]]]]
 """Steps and values, by name and mode. A value that is NaN or infinite is None: a gap."""
 
 
-def read_curves(run: Run, max_points: int = MAX_POINTS) -> Curves:
-    """Return all curves of a run: the columns of `run.metrics(wide=True)`.
-
-    Args:
-        run: The run.
-        max_points: The maximum number of points of each; the extremes are kept.
-    """
+def read_curves(run: Run) -> Curves:
+    """Return all curves of a run: the columns of `run.metrics(wide=True)`."""
     curves: Curves = {}
     pinned = run.pinned()
-    # One after another, because together they take a multiple of the memory. Only the first two
-    # may have curves of the same names.
-    later = (one for one in find_curve_types(pinned) if one not in EVENTS[:2])
+    # One type after another, because together they take several times the memory. Only the first
+    # two may have curves of the same names.
+    later = (one for one in _find_curve_types(pinned) if one not in EVENTS[:2])
     for events in (EVENTS[:2], *((event_type,) for event_type in later)):
-        table = pinned.metrics(wide=True, max_points=max_points, events=events).arrow
+        table = pinned.metrics(wide=True, max_points=MAX_POINTS, events=events).arrow
         _add_curves(curves, table)
     return curves
 
 
-def find_curve_types(run: Questions) -> list[str]:
+def _find_curve_types(run: Questions) -> list[str]:
     """Return the event types of a run whose numbers are curves: first the declared ones."""
     types = run.event_types()
     own = sorted(types.difference(CATALOGUE))
@@ -105,3 +107,49 @@ def select_main(curves: Curves) -> list[str]:
     patterns = _MAIN if has_rewards else (*_INSTEAD, *_MAIN)
     chosen = [name for pattern in patterns for name in curves if fnmatchcase(name, pattern)]
     return list(dict.fromkeys(chosen))[:_MAX_MAIN] or list(curves)[:12]
+
+
+def read_axes(run: Run) -> dict[str, list[Any]]:
+    """Return where the steps of a run are on the other axes: time, and tokens so far.
+
+    The answer has some of the `steps`, in order, with their `times` in seconds since the epoch and
+    their `tokens`, the trainer's `num_tokens`: null where it reported none. If the run has no
+    reports of a trainer, the times are those of the next event type with curves.
+    """
+    table = _read_times(run)
+    tokens = _read_tokens(run)
+    picked = table.take(pa.array(_spaced(len(table)), pa.int64()))
+    steps: Any = picked["step"].to_pylist()
+    times: Any = picked["timestamp_max"].to_pylist()
+    return {
+        "steps": steps,
+        "times": [time.timestamp() for time in times],
+        "tokens": [tokens.get(step) for step in steps],
+    }
+
+
+def _read_times(run: Run) -> pa.Table:
+    """Return each step with the time of its last event of the first event type that has steps."""
+    table = pa.table({"step": pa.array([], pa.int64()), "timestamp_max": pa.array([], pa.int64())})
+    for event_type in _find_curve_types(run):
+        events = run.events(event_type, columns=["step", "timestamp"]).arrow
+        events = events.filter(pc.is_valid(events["step"]))
+        if len(events):
+            table = events.group_by("step").aggregate([("timestamp", "max")])
+            break
+    return table.sort_by("step")
+
+
+def _read_tokens(run: Run) -> dict[int, float]:
+    table = run.metrics(optional(_TOKENS), events="training").arrow
+    table = table.filter(pc.is_valid(table["step"]))
+    steps: Any = table["step"].to_pylist()
+    values: Any = table["value"].to_pylist()
+    return {step: value for step, value in zip(steps, values, strict=True) if value is not None}
+
+
+def _spaced(count: int) -> list[int]:
+    """Return at most `_MAX_STEPS` rows, evenly spaced, with the first and the last one."""
+    if count <= _MAX_STEPS:
+        return list(range(count))
+    return sorted({round(i * (count - 1) / (_MAX_STEPS - 1)) for i in range(_MAX_STEPS)})

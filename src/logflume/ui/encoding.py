@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,17 +12,17 @@ import orjson
 __all__ = ["MAX_TEXT", "encode", "shorten_texts"]
 
 MAX_TEXT = 100_000
-"""Characters of a text that an answer holds. The page links to the rest."""
+"""Characters of a text in an answer. The page links to the whole text."""
 
 _MAX_EXACT = 1 << 53
-"""JavaScript has no exact integers beyond."""
+"""The largest integer up to which JavaScript numbers are exact."""
 
 
 def encode(answer: Any) -> bytes:
     """Return an answer as JSON.
 
-    NaN and infinities become the texts `NaN`, `Infinity` and `-Infinity`, as JavaScript names them,
-    and integers that it can't hold become texts, too.
+    NaN and infinities become the texts `NaN`, `Infinity` and `-Infinity`, as JavaScript names them.
+    Integers that a JavaScript number can't hold become texts as well.
     """
     return orjson.dumps(_plain(answer))
 
@@ -31,7 +30,7 @@ def encode(answer: Any) -> bytes:
 def shorten_texts(row: dict[str, Any], limit: int = MAX_TEXT) -> dict[str, Any]:
     """Return a row with texts of at most `limit` characters.
 
-    What was shortened is in `shortened`: the numbers of characters, by field.
+    If there are longer ones, `shortened` has their numbers of characters, by field.
     """
     lengths = {
         name: len(value)
@@ -59,8 +58,6 @@ def _plain(value: Any) -> Any:
             return [_plain(one) for one in value]
         case datetime():
             return value.isoformat()
-        case Path():
-            return _plain(str(value))
         case _:
             return _plain(str(value))
 

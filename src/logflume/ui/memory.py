@@ -1,4 +1,4 @@
-"""Keeps the memory of the server small: what a query has used goes back to the system."""
+"""Keeps the memory of the server small, by returning it to the system after a query."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ __all__ = ["release_memory", "use_little_memory"]
 _ARENA_MAX = -8  # M_ARENA_MAX of malloc.h
 _ARENAS = 1
 _KEPT_BYTES = 160_000_000
-"""With less than that, nothing is returned: the next query would get it again, page by page."""
+"""Below this, nothing is returned: the next query would have to get it again, page by page."""
 
 _STATM = Path("/proc/self/statm")
 
 
 def use_little_memory() -> None:
-    """Let all threads share one heap, Arrow's tables included.
+    """Let all threads share one heap, which Arrow's tables are in as well.
 
-    Arrow's own pools, and a heap for each thread, keep what they have had: a server of some hundred
-    megabytes that needs a hundred. Where the C library is not glibc, this does less or nothing.
+    Arrow's own pools, and a heap for each thread, don't return memory: the server would hold
+    several hundred megabytes where it needs one hundred. With a C library other than glibc, this
+    has less or no effect.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     with suppress(OSError, AttributeError):
@@ -31,7 +32,7 @@ def use_little_memory() -> None:
 
 
 def release_memory() -> None:
-    """Return free memory to the system if the process has much."""
+    """Return free memory to the system if the process holds much."""
     with suppress(OSError, AttributeError, ValueError, IndexError):
         pages = int(_STATM.read_text().split()[1])
         if pages * os.sysconf("SC_PAGE_SIZE") > _KEPT_BYTES:

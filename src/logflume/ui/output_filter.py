@@ -1,4 +1,4 @@
-"""Which completions a view shows: the filters of `run.outputs`, and two of its own."""
+"""Which completions a view shows: the filters of `run.outputs`, and two more."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class OutputFilter(NamedTuple):
 
     Attributes:
         search: A text.
-        regex: Whether it is a regular expression.
-        reward: The column that holds the reward of the limits.
+        regex: Whether the text is a regular expression.
+        reward: The column of the reward that the minimum and maximum apply to.
         min_reward: The minimum reward.
         max_reward: The maximum reward.
         correct: Only correct (True) or wrong (False) ones; None: both.
@@ -59,7 +59,7 @@ class OutputFilter(NamedTuple):
         Args:
             run: The run.
             columns: The columns to return.
-            last_step: The newest step to search; None: all.
+            last_step: The newest step to search; None: the last one.
         """
         pieces = run.iter_outputs(
             steps=None if last_step is None else (None, last_step),

@@ -1,4 +1,4 @@
-"""The lists of prompts: what was learned and forgotten, and the prompts that runs share."""
+"""Lists of prompts: those that were learned or forgotten, and those that runs share."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PromptList(NamedTuple):
         solved: The total reward from which a completion solves its prompt.
         between: Two steps to compare; None: the whole run.
         change: Only prompts with this change.
-        search: Only prompts whose question or id contains this text, whatever its case.
+        search: Only prompts whose question or id contains this text, ignoring case.
         order: The name of an order.
         offset: The number of prompts to skip.
         limit: The maximum number of prompts.
@@ -51,14 +51,14 @@ class PromptList(NamedTuple):
 def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
     """Return prompts with their solve rates, and the reward of each of their visits.
 
-    Their figures are those of `run.prompts`. Between two steps, so is `change`. Of the whole run,
-    it is found from the rates of the visits: `newly_solved` (the first visit had no completion that
-    solves the prompt, the latest one has), `forgotten` (an earlier visit had, the latest has none),
-    `never` and `always` (no visit, each visit had). `gained` and `lost` are the differences of the
-    latest solve rate to the worst and to the best one; between steps, of `after` and `before`.
+    Their figures are those of `run.prompts`, and so is `change` between two steps. For the whole
+    run, it follows from the solve rates of the visits: `newly_solved` (zero at the first visit, but
+    not at the latest), `forgotten` (zero at the latest visit, but not at an earlier one), `never`
+    and `always` (zero at every visit, and at none). `gained` and `lost` compare the latest solve
+    rate with the worst and the best one; between two steps, `after` with `before`.
 
-    Answers `prompts`, their `count`, the number of `all` prompts, `counts` by change, the first and
-    last step of all visits (`span`) and their lowest and highest mean reward (`range`).
+    The answer has `prompts`, their `count`, the number of `all` prompts, `counts` by change, the
+    first and last step of all visits (`span`) and their lowest and highest mean reward (`range`).
 
     Raises:
         QueryError: There is no such order, or `solved` is required.
@@ -87,10 +87,10 @@ def read_prompt_list(run: Run, wanted: PromptList) -> dict[str, Any]:
 def read_common_prompts(
     runs: Mapping[str, Run], solved: float | None, limit: int
 ) -> dict[str, Any]:
-    """Return the prompts that at least two runs share, those with the largest difference first.
+    """Return the prompts that at least two runs share, the largest difference first.
 
-    Answers `prompts`: `prompt_id`, `question`, and in `runs` the figures of `run.prompts` by run;
-    and their `count`. The difference is that of the solve rates.
+    The answer has the `count` of these prompts, and `prompts`, each with `prompt_id`, `question`,
+    and in `runs` the figures of `run.prompts` by run. The difference is that of the solve rates.
 
     Raises:
         QueryError: `solved` is required.

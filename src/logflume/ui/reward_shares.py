@@ -1,4 +1,4 @@
-"""Which reward function drives the training: its share of what the advantages are made of."""
+"""Which reward function drives the training: the share of each in the advantages."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ Array = npt.NDArray[Any]
 
 
 def read_reward_shares(run: Run) -> dict[str, Any]:
-    """Return the share of each reward function at the beginning of a training and at its end.
+    """Return the share of each reward function at the beginning and at the end of a training.
 
-    An advantage is the difference of a total reward and the mean of its group. So a function
-    matters as much as it makes the totals of a group differ. With the weights w of the functions r,
+    An advantage is the difference between a total reward and the mean of its group, so a function
+    matters as far as it makes the totals of a group differ. With the weights w of the functions r,
     total = Σ w r, and the variance of the totals within groups is the sum of the covariances of
-    each w r with the total: a function's share of this sum is what it contributes. Shares sum to 1;
-    one below 0 works against the others. The weights are those that fit the totals best.
+    each w r with the total. A function's share of this sum is its contribution. The shares sum to
+    1; a negative one works against the others. The weights are those that fit the totals best.
 
-    Answers `windows`, the first and the last quarter of the steps, at most 50 each: `first` and
-    `last` step, `completions`, and `functions`, each with its `name`, its `mean` reward, its
-    `weight` and its `share`, which is null where all totals of all groups are equal.
+    The answer has `windows`, the first and the last quarter of the steps, at most 50 each: `first`
+    and `last` step, `completions`, and `functions`, each with its `name`, its `mean` reward, its
+    `weight` and its `share`, which is null if the totals are equal within every group.
     """
     steps = _steps(run)
     if not steps:
@@ -91,19 +91,19 @@ def share_advantages(rewards: Array, total: Array, groups: Array) -> tuple[Array
     """Return the weight of each reward function, and its share of the advantages.
 
     Args:
-        rewards: The rewards (completion, function); NaN: it does not apply, which adds nothing.
+        rewards: The rewards (completion, function); NaN: the function does not apply.
         total: The total reward of each completion.
         groups: The number of each completion's group.
 
     Returns:
         The weights that fit the totals best, and the shares, which sum to 1 if the totals are
-        weighted sums; None if the totals of each group are equal.
+        weighted sums; None if the totals are equal within every group.
     """
     filled = np.nan_to_num(rewards)
     weights = np.linalg.lstsq(filled, total, rcond=None)[0]
     deviation = total - _group_means(total, groups)
     variance = float(deviation @ deviation)
-    # What rounding leaves of equal totals is no variance.
+    # Equal totals differ by rounding only.
     if variance <= 1e-18 * max(1.0, float(total @ total)):
         return weights, None
     return weights, weights * (filled.T @ deviation) / variance

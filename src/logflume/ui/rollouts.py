@@ -16,7 +16,6 @@ from logflume.query.open_run import Run
 from logflume.query.visits import Mode
 from logflume.ui.encoding import shorten_texts
 from logflume.ui.output_filter import OutputFilter
-from logflume.ui.tokens import ids_with_tokens
 
 __all__ = ["Rollouts"]
 
@@ -25,15 +24,17 @@ _VISIT_TEXT = 20_000
 _MAX_IDS = 50
 _MAX_WHOLE = 400
 _MAX_FIGURES = 20_000
+_MAX_TOKENS = 20_000
+_TOKEN_LISTS = ("token_id", "piece", "logprob", "sampler_logprob", "ref_logprob", "ratio", "mask")
 _PLACE = ("attempt", "step", "mode", "generation", "group")
 _FIGURES = ("visit", "solved", "step", "mode", "id", "index", "rewards/total")
-"""What is returned of each completion of a prompt."""
+"""The fields of a `partial` completion of a prompt."""
 
 _MARKS = [
     *map(optional, ("id", "index", "truncated", "quality/correct", "tool_failures")),
     "rewards/*",
 ]
-"""What a row of groups shows of each completion. Patterns, because a run may lack them."""
+"""The columns that a row of a group shows of each completion; a run may lack most of them."""
 
 
 class Rollouts:
@@ -52,8 +53,8 @@ class Rollouts:
     def steps(self) -> dict[str, Any]:
         """Return the steps that have completions, by mode.
 
-        Each is the difference to the step before, the first one that to 0: a hundred thousand
-        steps are a few kilobytes on the wire.
+        Each is the difference from the previous step, or from 0: a hundred thousand steps then
+        take a few kilobytes on the wire.
         """
         table = self._run.output_steps()
         found: dict[str, set[int]] = {}
@@ -71,7 +72,8 @@ class Rollouts:
     def groups(self, step: int, mode: str, wanted: OutputFilter) -> dict[str, Any]:
         """Return the groups of a step, with the rewards and marks of their completions.
 
-        With a filter, `matches` is whether a completion matches; groups without any are omitted.
+        With a filter, `matches` is whether a completion matches, and groups without a match are
+        omitted.
         """
         rows = self._groups(step, mode)
         outputs = self._outputs(rows, step)
@@ -89,7 +91,7 @@ class Rollouts:
         return {"step": step, "mode": mode, "groups": groups, "of": len(rows)}
 
     def group(self, step: int, mode: str, key: str) -> dict[str, Any]:
-        """Return a group with its completions, with all their fields.
+        """Return a group, and its completions with all their fields.
 
         Raises:
             QueryError: There is no such group.
@@ -100,7 +102,7 @@ class Rollouts:
             raise QueryError(f"step {step} has no group {key}")
         outputs = self._run.outputs(steps=step, groups=[group]).to_pylist()
         outputs.sort(key=lambda row: _number(row.get("index")))
-        with_tokens = ids_with_tokens(self._run, step)
+        with_tokens = self._ids_with_tokens(step)
         return {
             "group": shorten_texts(group, _GROUP_TEXT),
             "outputs": [shorten_texts(_present(row)) for row in outputs],
@@ -130,6 +132,24 @@ class Rollouts:
         rows = [_present(found[one]) for one in wanted if one in found]
         return {"outputs": [shorten_texts(row, _VISIT_TEXT) for row in rows]}
 
+    def tokens(self, completion: str, step: int) -> dict[str, Any]:
+        """Return what `run.tokens` knows about the tokens of a completion, as lists.
+
+        Lists without any value are omitted. `count` is the number of tokens, of which at most
+        20,000 are returned.
+
+        Args:
+            completion: The completion's id.
+            step: Its step, which makes it faster to find.
+
+        Raises:
+            QueryError: The tokens of this completion were not recorded.
+        """
+        table = self._run.tokens(completion, steps=step).arrow
+        kept = table.slice(0, _MAX_TOKENS)
+        known = [name for name in _TOKEN_LISTS if kept[name].null_count < len(kept)]
+        return {"count": len(table)} | {name: kept[name].to_pylist() for name in known}
+
     def text(self, step: int, id: str, field: str) -> str:  # noqa: A002 - the name of the field
         """Return the whole text of a field of a completion.
 
@@ -145,8 +165,8 @@ class Rollouts:
     def prompt(self, prompt_id: str) -> dict[str, Any]:
         """Return the completions of a prompt at each of its visits.
 
-        Of many completions, only the first and the last ones have all their fields. The others are
-        `partial`; `by_id` returns them whole.
+        If there are many, only the first and the last ones have all their fields. The others are
+        `partial`; `by_id` returns them in full.
         """
         rows = self._run.prompt(prompt_id, solved=self._solved).to_pylist()
         edge = _MAX_WHOLE // 2
@@ -162,6 +182,12 @@ class Rollouts:
     def pass_at(self, sizes: Sequence[int]) -> dict[str, Any]:
         """Return pass@k at each step."""
         return {"pass_at": self._run.pass_at(sizes, solved=self._solved).to_pylist()}
+
+    def _ids_with_tokens(self, step: int) -> set[Any]:
+        """Return the ids of the completions of a step whose tokens were recorded."""
+        # A pattern, because most runs have no such events.
+        events = self._run.events("tokens", columns=[optional("id")], steps=step).arrow
+        return set(pc.unique(events["id"]).to_pylist()) if "id" in events.column_names else set()
 
     def _groups(self, step: int, mode: str) -> list[dict[str, Any]]:
         """Return the groups of a step, each with a `key` that is unique in it."""
@@ -183,7 +209,7 @@ class Rollouts:
             for row in rows:
                 if (key := keys.get(_place(row))) is not None:
                     found[key].append(_mark(row))
-        else:  # groups without a number, which only their prompts distinguish
+        else:  # groups without a number, distinguished by their prompts only
             for group in groups:
                 table = self._run.outputs(steps=step, groups=[group], columns=_MARKS)
                 found[group["key"]] = [_mark(row) for row in table.to_pylist()]
@@ -193,13 +219,13 @@ class Rollouts:
 
 
 def _place(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what a completion and its group share."""
+    """Return the key that a completion and its group share."""
     mode = row.get("mode") or "train"
     return (mode, *(row.get(name) for name in _PLACE if name != "mode"))
 
 
 def _span(hits: Sequence[Mapping[str, Any]]) -> tuple[int, int] | None:
-    """Return the first and the last step of completions; None: one of them has no step."""
+    """Return the first and the last step of completions; None if one of them has no step."""
     steps = [hit["step"] for hit in hits]
     return None if None in steps else (min(steps), max(steps))
 

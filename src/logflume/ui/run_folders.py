@@ -1,4 +1,4 @@
-"""Finds the runs within the folders that the page may show, and nothing outside of them."""
+"""Finds the runs in the folders that the page may show, and nothing outside them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from logflume.runs.status import RunStatus, read_run_status
 __all__ = ["RunFolders", "UnknownRunError", "version_of"]
 
 _MAX_FILES = 20_000
-"""That are looked at for changes: more than the largest run that is read has."""
+"""Files of a run that are checked for changes: more than the largest run has."""
 
 
 class UnknownRunError(RunError):
@@ -39,7 +39,7 @@ class RunFolders:
     def find(self) -> dict[str, Path]:
         """Return the folders of all runs by id.
 
-        Of runs with the same id, the later ones have the name of their folder appended.
+        If runs have the same id, the name of the folder is appended to that of the later ones.
         """
         found: dict[str, Path] = {}
         for folder in dict.fromkeys(self._folders()):
@@ -50,7 +50,7 @@ class RunFolders:
         return found
 
     def open(self, name: str) -> Run:
-        """Open a run by its id. Of one that was found to be damaged, it has what is left.
+        """Open a run by its id. One that was found to be damaged has what is left of it.
 
         Raises:
             UnknownRunError: There is no such run.
@@ -60,10 +60,10 @@ class RunFolders:
 
     @contextmanager
     def pinned(self, name: str) -> Iterator[Run]:
-        """Open a run for several queries of one moment; see `Run.pinned`.
+        """Open a run for several queries of one state; see `Run.pinned`.
 
-        The next request continues with what was looked up, unless something was written to the run
-        since, or another request is using it. Only that of one run is kept, because of its memory.
+        The next request shares what was looked up, unless something was written to the run since,
+        or another request is using it. To save memory, only the latest run is kept.
 
         Raises:
             UnknownRunError: There is no such run.
@@ -81,7 +81,7 @@ class RunFolders:
 
         Args:
             name: The run's id.
-            message: What is damaged, with the path. That of another run is ignored.
+            message: What is damaged, with its path. If the path is of another run, it is ignored.
         """
         folder = self._folder_of(name)
         if str(folder) not in message:
@@ -96,12 +96,12 @@ class RunFolders:
         return self._damage_of(self._folder_of(name))
 
     def _damage_of(self, folder: Path) -> str | None:
-        # A run that was repaired, or only was replaced while it was read, gets another chance.
+        # The run may have been repaired since, or only have been replaced while it was read.
         known = self._damages.get(folder)
         return known[1] if known is not None and known[0] == version_of(folder) else None
 
     def _folder_of(self, name: str) -> Path:
-        # The usual case takes no look at the other runs.
+        # Usually the other runs need not be looked at.
         for folder, (_, known) in list(self._ids.items()):
             if known == name and is_run(folder) and self._id_of(folder) == name:
                 return folder
@@ -129,18 +129,18 @@ class RunFolders:
             # Guarded: one damaged run must not hide the others.
             status = call_guarded(read_run_status, folder)
             name = folder.name if isinstance(status, Failure) else status.run
-            # The name of a folder may be no text; in a URL it must be one.
+            # The name of a folder may have bytes that are no text; a URL can't.
             known = changed_ns, name.encode(errors="replace").decode()
             self._ids[folder] = known
         return known[1]
 
 
 def version_of(folder: Path, status: RunStatus | None = None) -> str:
-    """Return a text that differs whenever something was written to a run, or its status changed.
+    """Return a text that changes with every write to a run, and with its status.
 
     Args:
         folder: The run's folder.
-        status: The run's status, where it is known already.
+        status: The run's status, if it is already known.
     """
     if status is None:
         read = call_guarded(read_run_status, folder)

@@ -1,4 +1,4 @@
-"""Searches the completions of a whole run, and answers what it finds as it finds it."""
+"""Searches the completions of a whole run, and yields hits as soon as they are found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Place", "search_run"]
 _MAX_HITS = 50
 _SNIPPET = 160
 _BEFORE = 50
-"""Characters of a snippet before what was found."""
+"""Characters of a snippet before the hit."""
 
 _COLUMNS = [
     "attempt",
@@ -31,10 +31,10 @@ _SHOWN = ("attempt", "step", "mode", "generation", "group", "id", "index", "rewa
 
 
 class Place(NamedTuple):
-    """Where a search goes on: after a number of hits of a step.
+    """Where a search continues: after a number of hits of a step.
 
     Attributes:
-        step: The newest step to search; None: that of the run.
+        step: The newest step to search; None: the last one of the run.
         skip: The number of hits of this step to skip.
     """
 
@@ -42,7 +42,7 @@ class Place(NamedTuple):
     skip: int = 0
 
     def after(self, hits: Sequence[Mapping[str, Any]]) -> Place:
-        """Return where a search goes on that began here and has these hits, in order."""
+        """Return where a search continues that began here and had these hits, in order."""
         if not hits:
             return self
         step = hits[-1]["step"]
@@ -51,11 +51,11 @@ class Place(NamedTuple):
 
 
 def search_run(run: Run, wanted: OutputFilter, place: Place) -> Iterator[dict[str, Any]]:
-    """Yield the completions that match, those of the newest steps first, and how far it is.
+    """Yield the completions that match, those of the newest steps first, and the progress.
 
-    Each answer has `hits`, how many of the `total` steps were `searched`, and after 50 hits,
-    whether there may be `more`, and as `next` the place where the search goes on. Who stops early
-    has caused no work for the rest.
+    Each answer has `hits`, and how many of the `total` steps were `searched`. After 50 hits, it
+    also has whether there may be `more`, and the place where the search continues as `next`. If
+    the caller stops early, the remaining steps are not searched.
 
     Args:
         run: The run.
@@ -70,7 +70,7 @@ def search_run(run: Run, wanted: OutputFilter, place: Place) -> Iterator[dict[st
     left = _MAX_HITS
     for piece in wanted.search_run(run, _COLUMNS, place.step):
         rows = _newest_first(piece.outputs.to_pylist())
-        # What is skipped is in the first piece with hits: those of the step where it begins.
+        # Hits are skipped in the first piece that has any of the step where the search begins.
         skip = place.skip if rows and rows[0]["step"] == place.step else 0
         chosen = rows[skip : skip + left]
         left -= len(chosen)
@@ -92,7 +92,7 @@ def _newest_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 _Find: TypeAlias = Callable[[str], tuple[int, int] | None]
-"""Returns where a text has what was searched for."""
+"""Returns where the first hit in a text begins and ends; None without one."""
 
 
 def _finder(wanted: OutputFilter) -> _Find:
@@ -105,7 +105,7 @@ def _finder(wanted: OutputFilter) -> _Find:
     options.literal = not wanted.regex
     try:
         pattern = re2.compile(wanted.search, options)
-    except (re2.error, UnicodeError):  # the query says what is wrong with it
+    except (re2.error, UnicodeError):  # the query reports what is wrong with it
         return lambda _text: None
 
     def find(text: str) -> tuple[int, int] | None:
@@ -129,9 +129,9 @@ def _hit(row: dict[str, Any], find: _Find) -> dict[str, Any]:
 
 
 def _snippet(text: str, find: _Find) -> dict[str, Any]:
-    """Return the surroundings of what was found, as texts: `before`, `found` and `after` it.
+    """Return the surroundings of the first hit as three texts: `before`, `found` and `after`.
 
-    Where nothing was found, `before` is the beginning of the text.
+    Without a hit, `before` is the beginning of the text.
     """
     span = find(text)
     if span is None:

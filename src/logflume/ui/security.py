@@ -1,100 +1,83 @@
-"""Guards every request: what a page elsewhere, or a person elsewhere, must not reach.
+"""Guards the server against other pages and other people.
 
-What a run contains is hostile: prompts, completions, names and tags come from a model or from
-somebody else. The page inserts them as text only; the content security policy is the second
-barrier, which allows no script, style or connection but those of this server.
+The contents of a run are not trusted: prompts, completions, names and tags come from a model or
+from somebody else. The page inserts them as text only. The content security policy is the second
+barrier: it allows scripts, styles and connections of this server only.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
-from typing import Any, TypeAlias
-from urllib.parse import parse_qs
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["LOCAL_HOSTS", "Guard"]
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _COOKIE = "logflume_token"
 
-_HEADERS = [
-    (
-        b"content-security-policy",
-        b"default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
-        b"frame-ancestors 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-]
+_HEADERS = {
+    "content-security-policy": "default-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
 
 
 class Guard:
     """ASGI middleware that refuses requests before they reach the application.
 
     - Only GET and HEAD are answered, so nothing can be changed.
-    - Without a token, `Host` must be a name of this machine: a page elsewhere whose name was
-      changed to point here (DNS rebinding) reads nothing.
-    - With a token, every request needs it: in the query of the printed URL, which is exchanged for
-      a cookie and leaves the address bar.
+    - Without a token, `Host` must be a name of this machine. A foreign name that was changed to
+      point here (DNS rebinding) gets no answer.
+    - With a token, every request needs it. The printed URL has it in its query; the first request
+      exchanges it for a cookie, so that it leaves the address bar.
 
     Args:
         app: The application.
-        token: The token, where the server can be reached from elsewhere; None: this machine only.
+        token: The token if other machines can reach the server; None: this machine only.
     """
 
-    def __init__(self, app: App, token: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, token: str | None = None) -> None:
         self._app = app
         self._token = token
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, _with_headers(send))
+            answer = self._refuse(Request(scope)) or self._app
+            await answer(scope, receive, _with_headers(send))
 
-    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        if scope["method"] not in ("GET", "HEAD"):
-            await _refuse(send, 405, "only GET is allowed")
-        elif headers.get(b"sec-fetch-site") == "cross-site" and scope["path"] != "/":
-            await _refuse(send, 403, "requests of other pages are not answered")
-        elif self._token is None:
-            if _host_name(headers.get(b"host", "")) in LOCAL_HOSTS:
-                await self._app(scope, receive, send)
-            else:
-                await _refuse(send, 403, "this server answers to 127.0.0.1 and localhost only")
-        else:
-            await self._check_token(self._token, scope, headers, receive, send)
+    def _refuse(self, request: Request) -> Response | None:
+        """Return the response to a request that must not reach the application, else None."""
+        if request.method not in ("GET", "HEAD"):
+            return _refusal(405, "only GET is allowed")
+        is_cross_site = request.headers.get("sec-fetch-site") == "cross-site"
+        if is_cross_site and request.scope["path"] != "/":
+            return _refusal(403, "requests of other pages are not answered")
+        if self._token is None:
+            if _host_name(request.headers.get("host", "")) in LOCAL_HOSTS:
+                return None
+            return _refusal(403, "this server answers to 127.0.0.1 and localhost only")
+        if _is_equal(request.cookies.get(_COOKIE, ""), self._token):
+            return None
+        if _is_equal(request.query_params.get("token", ""), self._token):
+            cookie = f"{_COOKIE}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+            return RedirectResponse("/", 303, {"set-cookie": cookie})
+        return _refusal(403, "open the URL that `logflume ui` printed: it has a token")
 
-    async def _check_token(
-        self,
-        token: str,
-        scope: Message,
-        headers: dict[bytes, str],
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[-1]
-        if _is_equal(_read_cookie(headers.get(b"cookie", "")), token):
-            await self._app(scope, receive, send)
-        elif _is_equal(given, token):
-            cookie = f"{_COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"
-            await _respond(
-                send, 303, "", [(b"location", b"/"), (b"set-cookie", cookie.encode("latin-1"))]
-            )
-        else:
-            await _refuse(send, 403, "open the URL that `logflume ui` printed: it has a token")
+
+def _refusal(status: int, reason: str) -> Response:
+    return PlainTextResponse(f"{reason}\n", status)
 
 
 def _host_name(host: str) -> str:
@@ -104,14 +87,6 @@ def _host_name(host: str) -> str:
     return host.rpartition(":")[0] or host
 
 
-def _read_cookie(header: str) -> str:
-    try:
-        morsel = SimpleCookie(header).get(_COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
-
-
 def _is_equal(given: str, token: str) -> bool:
     return secrets.compare_digest(given.encode(errors="replace"), token.encode())
 
@@ -119,21 +94,10 @@ def _is_equal(given: str, token: str) -> bool:
 def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = [*message.get("headers", ()), *_HEADERS]
-            if all(name != b"cache-control" for name, _ in headers):
-                # A browser checks a file before it uses its copy, so that an update is seen.
-                headers.append((b"cache-control", b"no-cache"))
-            message["headers"] = headers
+            headers = MutableHeaders(scope=message)
+            headers.update(_HEADERS)
+            # A browser checks a file before it uses its copy, so that an update is seen.
+            headers.setdefault("cache-control", "no-cache")
         await send(message)
 
     return send_with_headers
-
-
-async def _refuse(send: Send, status: int, reason: str) -> None:
-    await _respond(send, status, reason + "\n", [])
-
-
-async def _respond(send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]]) -> None:
-    kind = (b"content-type", b"text/plain; charset=utf-8")
-    await send({"type": "http.response.start", "status": status, "headers": [kind, *headers]})
-    await send({"type": "http.response.body", "body": text.encode()})

@@ -20,7 +20,7 @@ __all__ = ["serve"]
 
 
 _NICENESS = 10
-"""A training on the same machine has precedence over the server."""
+"""A training on the same machine takes precedence over the server."""
 
 
 def serve(
@@ -35,10 +35,10 @@ def serve(
 
     Args:
         folders: Runs and folders of runs.
-        host: The address to bind to. If it isn't this machine's own, a token is required.
-        port: The port; 0: any that is free.
+        host: The address to bind to. Unless only this machine can reach it, requests need a token.
+        port: The port; 0: any free one.
         view: The view that the URL opens, such as `#/run/…`.
-        announce: Is called with the URL once the server accepts connections.
+        announce: Called with the URL once the server accepts connections.
 
     Raises:
         RunError: The address can't be bound.

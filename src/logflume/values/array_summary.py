@@ -1,4 +1,4 @@
-"""The summary that takes the place of a large array: its shape, type, statistics and histogram.
+"""The summary that replaces a large array: its shape, type, statistics and histogram.
 
 One implementation serves NumPy and torch, whose functions have the same names. It reads no value in
 Python, so it doesn't wait for a GPU, and it works in chunks, so its memory is bounded.
@@ -28,7 +28,7 @@ _SCALE = 2.0**600
 
 
 def describe_shape(shape: Iterable[Any], dtype: Any) -> dict[str, Any]:
-    """Return what the summary of any array has: `shape`, `dtype` and the number `n` of values.
+    """Return what every summary has: `shape`, `dtype` and the number `n` of values.
 
     >>> describe_shape((2, 3000), "torch.float32")
     {'shape': [2, 3000], 'dtype': 'float32', 'n': 6000}
@@ -42,7 +42,7 @@ def describe_shape(shape: Iterable[Any], dtype: Any) -> dict[str, Any]:
 
 
 def summarize_array(xp: Any, array: Any) -> Callable[[], dict[str, Any]]:
-    """Summarize an array of booleans, integers or real numbers; return a function to read that.
+    """Summarize an array of booleans, integers or real numbers; return a function that reads it.
 
     The summary has the fields of `describe_shape` and
 
@@ -50,8 +50,8 @@ def summarize_array(xp: Any, array: Any) -> Callable[[], dict[str, Any]]:
     - `min`, `max`, `mean`, `std` (of the population): numbers; null if no value is finite
     - `histogram`: how many values are in each of 64 buckets of equal width from `min` to `max`
 
-    Of a CUDA tensor, the summary is computed on the GPU's stream. The returned function must not be
-    called before the stream gets there.
+    The summary of a CUDA tensor is computed on the GPU's stream. The returned function must not be
+    called before the stream has reached that point.
 
     Args:
         xp: The module `numpy` or `torch`.
@@ -114,7 +114,7 @@ def _compute(xp: Any, parts: Sequence[Any]) -> list[Any]:
 
 
 def _count(xp: Any, buckets: Any) -> Any:
-    """Return how many values each bucket has, and after these how many are in none."""
+    """Return the number of values in each bucket, followed by the number in none."""
     if xp.__name__ == "numpy":
         return xp.bincount(buckets.astype(int), minlength=BUCKETS + 1)
     # `torch.bincount` waits for the GPU.
@@ -124,7 +124,7 @@ def _count(xp: Any, buckets: Any) -> Any:
 
 
 def summarize_values(values: Sequence[Any], shape: Iterable[Any], dtype: Any) -> dict[str, Any]:
-    """Return the same summary of numbers in a list: where NumPy is not loaded."""
+    """Return the same summary of numbers in a list, without NumPy, which may not be loaded."""
     finite = [float(value) for value in values if math.isfinite(value)]
     head = {**describe_shape(shape, dtype), "nonfinite": len(values) - len(finite)}
     counts = [0] * BUCKETS

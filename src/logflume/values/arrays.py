@@ -27,7 +27,7 @@ MAX_ELEMENTS = 4_096
 """An array with more values becomes its summary (`array_summary`)."""
 
 MAX_COPIED_BYTES = 2**26
-"""A larger array in the host's memory is summarized at the call: a copy would take too much."""
+"""A larger array in the host's memory is summarized at the call: a copy would be too large."""
 
 _VALUE_BYTES = 8
 _SUMMARY_BYTES = 1_000
@@ -42,7 +42,7 @@ class PendingArray:
     Args:
         read: Returns the values, or a summary of them.
         memory_bytes: Approximate memory of the values.
-        ready: What to wait for before reading.
+        ready: The CUDA event to wait for before reading.
     """
 
     __slots__ = ("_read", "_ready", "memory_bytes")
@@ -60,7 +60,7 @@ class PendingArray:
 
 
 class NumberList(PendingArray):
-    """A long list of numbers as bytes, which the worker process makes a list of.
+    """A long list of numbers as bytes, which the worker process converts to a list.
 
     Args:
         typecode: That of Python's module `array`: `q` for integers, `d` for floats.
@@ -103,7 +103,7 @@ def copy_array(value: Any, max_elements: int = MAX_ELEMENTS) -> PendingArray | A
 def copy_tensor(tensor: Any) -> PendingArray:
     """Return a copy of a tensor, which is read as a tensor in the host's memory.
 
-    For a reader that needs a few rows: only these become lists.
+    For readers that need only a few rows as lists.
 
     Args:
         tensor: A strided tensor on one device.
@@ -125,7 +125,7 @@ def _scalar(numpy: Any, value: Any) -> Any:
 def _copy_ndarray(numpy: Any, array: Any, max_elements: int) -> Any:
     is_masked = hasattr(array, "mask")
     if not is_masked:
-        # A subclass of the user's may override anything.
+        # A user's subclass may override anything.
         array = numpy.ndarray.view(array, numpy.ndarray)
     kind = array.dtype.kind
     if array.size > max_elements:
@@ -157,8 +157,8 @@ def _summarize_ndarray(numpy: Any, array: Any, is_masked: bool) -> Any:
 
 def _copy_tensor(torch: Any, tensor: Any, max_elements: int) -> Any:
     if hasattr(tensor, "to_local") and hasattr(tensor, "placements"):
-        # A DTensor: to gather it would be a collective operation, for which other ranks may not be
-        # ready. Replicated, each rank has all of it.
+        # Gathering a DTensor would be a collective operation, for which other ranks may not be
+        # ready. Of a replicated one, each rank has all values.
         if not all(placement.is_replicate() for placement in tensor.placements):
             return f"<DTensor {list(tensor.shape)}: sharded over several ranks, not gathered>"
         tensor = tensor.to_local()
@@ -178,7 +178,7 @@ def _copy_tensor(torch: Any, tensor: Any, max_elements: int) -> Any:
 
 
 def _start_copy(torch: Any, tensor: Any) -> tuple[Any, Any]:
-    """Return a copy of a tensor, and what to wait for before it is read; None: nothing."""
+    """Return a copy of a tensor, and the CUDA event to wait for before it is read, if any."""
     if tensor.device.type != "cuda":
         return tensor.clone(), None
     # With non_blocking torch copies into pinned memory and returns at once.
@@ -199,7 +199,7 @@ def _summarize_tensor(torch: Any, tensor: Any) -> Any:
 
 
 def _arrival(torch: Any, device: Any) -> Any:
-    """Return the CUDA event of everything that the GPU has been given to do by now."""
+    """Return a CUDA event that marks the end of all work submitted so far."""
     ready = torch.cuda.Event()
     ready.record(torch.cuda.current_stream(device))
     return ready

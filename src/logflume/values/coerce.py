@@ -51,7 +51,7 @@ def is_within_limits(value: Any) -> bool:
 
 
 def truncate_field(name: str, value: Any) -> tuple[Any, dict[str, Any] | None]:
-    """Return what a field keeps of a coerced value, and a note for `extras` if that is not all."""
+    """Return what a field keeps of a coerced value, and a note for `extras` if it was truncated."""
     limit = MAX_JSON_TEXT if name in JSON_TEXT_FIELDS else MAX_TEXT
     if type(value) is str and len(value) > limit:
         return value[:limit], {"cut_to": limit, "length": len(value)}
@@ -75,7 +75,7 @@ def truncate_extra(value: Any) -> Any:
 
 
 def truncate_name(name: str, taken: Collection[str] = ()) -> str:
-    """Return a name of limited length; one that is truncated doesn't become another's.
+    """Return a name of limited length; a truncated one differs from those in `taken`.
 
     >>> truncate_name("k" * 2_000).removeprefix("k" * 1_000)
     '<2000 characters>'

@@ -1,37 +1,21 @@
-"""Events by column: a batch that is kept so, and access by column to any other."""
+"""Events by column: a batch that is stored so, and access by column to any batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from operator import itemgetter
-from typing import Any, TypeAlias, overload
+from typing import Any, overload
 
 from logflume.protocols import Event
 
-__all__ = ["EventColumns", "Getter", "getter", "join", "rows", "transpose"]
-
-
-Getter: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
-"""Returns selected values of a mapping."""
-
-
-def getter(names: Sequence[str]) -> Getter:
-    """Return a function that gets the values of these names from a mapping, always as a tuple.
-
-    >>> getter(["loss"])({"loss": 0.5})
-    (0.5,)
-    """
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda fields: (fields[names[0]],) if names else ()
+__all__ = ["EventColumns", "join", "rows", "transpose"]
 
 
 class EventColumns(Sequence[Event]):
     """Finished events of one type with the same fields, by column.
 
-    It is a batch like any other: reading an event makes its dict. A sink that writes columns takes
-    `columns` instead, or calls `transpose`, which does so.
+    It is a batch like any other: reading an event creates its dict. A sink that writes columns
+    reads `columns` instead, or calls `transpose`, which does so.
 
     Args:
         columns: The values of each field, one for each event; at least one field.
@@ -67,7 +51,7 @@ class EventColumns(Sequence[Event]):
         return rows(self.columns)
 
     def views(self) -> Iterator[Event]:
-        """Yield the events as views, for readers of a few fields: no dict is made."""
+        """Yield the events as views without creating dicts, for readers of a few fields."""
         for index in range(len(self)):
             yield _View(self.columns, index)
 

@@ -77,8 +77,8 @@ def _find_kind(python_type: Any, *, is_list: bool) -> Kind | None:
 def declared_columns(event_type: str) -> dict[str, Kind]:
     """Return the columns that every event of this type has, reserved names first.
 
-    An undeclared type has only the reserved names. `nonfinite` and `process` are not columns:
-    the one is a mapping, and forked children, which have the other, write only the journal.
+    An undeclared type has only the reserved names. `nonfinite` and `process` are not columns: the
+    former is a mapping, and only forked children have the latter, which write only a journal.
     """
     kinds = {name: kind_of_annotation(one) for name, one in _annotations(event_type).items()}
     return {name: kind for name, kind in kinds.items() if kind is not None and name != "process"}
@@ -115,7 +115,7 @@ def declared_aggregate(event_type: str, name: str) -> Aggregate | None:
 
 
 def _find_family(event_type: str, name: str) -> Any:
-    """Return the annotation of the family of fields that a name belongs to; None if of none."""
+    """Return the annotation of the family of fields that a name belongs to; None without one."""
     declared = CATALOGUE.get(event_type)
     if declared is None:
         return None

@@ -1,8 +1,8 @@
 """Conversion of event dicts, given by column, to finished events that stay columns.
 
-The result is that of `Normalizer.finish` for each event. It is limited to columns of which every
-value fits, so there are no misfits, no new fields and nothing for `extras`; that covers nearly all
-batches but the first of a run.
+The result is that of `Normalizer.finish` for each event. Only columns in which every value fits are
+converted, so there are no misfits, no new fields and nothing for `extras`; that covers nearly all
+batches except the first of a run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def finish_columns(
     """Return the finished events; None if they must be finished one by one.
 
     Args:
-        columns: The columns of at least one event dict. `timestamp` is as the pipeline sets it.
+        columns: The columns of at least one event dict. `timestamp` is the one that the pipeline
+            has set.
         head: The reserved names in order, with their values; `seq` is that of the first event.
         kinds: The kinds of the undeclared fields of this event type.
     """

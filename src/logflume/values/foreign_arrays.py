@@ -1,7 +1,7 @@
 """Arrays and scalars of any library, read by the protocols that they offer.
 
-JAX, CuPy, MLX, TensorFlow, pandas, Polars, Arrow and others: what has `tolist`, `__array__`,
-`__array_interface__`, `__dlpack__`, `to_numpy` or `item` has values, and what has `toarray` or
+JAX, CuPy, MLX, TensorFlow, pandas, Polars, Arrow and others: an object with `tolist`, `__array__`,
+`__array_interface__`, `__dlpack__`, `to_numpy` or `item` has values, and one with `toarray` or
 `todense` is a sparse array. None of the libraries is imported here.
 """
 
@@ -28,7 +28,7 @@ _TO_DENSE = ("toarray", "todense")
 _PROTOCOLS = ("__array__", "__array_interface__", "__dlpack__")
 
 _HOST_DEVICES = frozenset({1, 3})
-"""DLPack's numbers of the host's memory, and of such that is pinned for CUDA."""
+"""DLPack's numbers of the host's memory and of host memory pinned for CUDA."""
 
 _NUMBERS = frozenset({bool, int, float})
 
@@ -37,7 +37,7 @@ def copy_foreign_array(value: Any) -> Any | None:
     """Return the values of an array or scalar of some library; None for anything else.
 
     The result is a number, a list, an array of NumPy or torch, a summary, or a `PendingArray`:
-    values in the memory of a GPU, or still being computed, are copied there and read later.
+    values on a GPU, or still being computed, are copied on their device and read later.
 
     Raises:
         Exception: Whatever the library raises where an array can't be read.
@@ -68,7 +68,7 @@ def copy_foreign_array(value: Any) -> Any | None:
 def _finds(value: Any, names: tuple[str, ...]) -> str | None:
     """Return the first of the names that the value's type has.
 
-    Of an instance's attributes, only the array interface counts: a mock has any other.
+    Of the attributes of an instance, only the array interface counts, because a mock has any other.
     """
     kind = type(value)
     for name in names:
@@ -92,9 +92,9 @@ def _copy_jax(jax: Any, value: Any) -> PendingArray | str:
 
 
 def _copy_later(value: Any) -> PendingArray:
-    """Return a copy that its device makes, and that is read off the caller's thread.
+    """Return a copy made on its device, which is read off the caller's thread.
 
-    A very large array is not copied: that might take memory which the training needs.
+    A very large array is not copied: the copy might take memory that the training needs.
     """
     size_bytes = min(8 * (_count(value) or 1), MAX_COPIED_BYTES)
     if size_bytes < MAX_COPIED_BYTES:
@@ -120,11 +120,11 @@ def _read(value: Any) -> Any:
     """Return the values by the first protocol that works.
 
     Raises:
-        Exception: The first error, where none works.
+        Exception: The first error, if none works.
     """
     count = _count(value)
     is_small = count is not None and count <= MAX_ELEMENTS
-    # Lists have the types and nulls of the library; of a large array they would take long.
+    # Lists keep the types and nulls of the library, but take long for a large array.
     readers = (_as_list, *_AS_ARRAY) if is_small else (*_AS_ARRAY, _as_list)
     first_error: BaseException | None = None
     for read in (*readers, _as_scalar):
@@ -134,7 +134,7 @@ def _read(value: Any) -> Any:
                 return result
         elif first_error is None:
             first_error = result.error
-    raise first_error or TypeError("no NumPy to read it with")
+    raise first_error or TypeError("it can only be read with NumPy, which is not loaded")
 
 
 def _count(value: Any) -> int | None:
@@ -151,7 +151,7 @@ def _as_list(value: Any) -> Any:
         return None
     is_array = hasattr(value, "dtype") or hasattr(value, "itemsize")
     if not is_array and (_count(value) or 0) > MAX_ELEMENTS:
-        # No array of numbers, such as a dataset, which may be larger than the memory.
+        # Not an array of numbers: a dataset, for example, may be larger than the memory.
         return describe_shape(getattr(value, "shape", (_count(value),)), "object")
     values = _checked(value, getattr(value, name))
     if not isinstance(values, list) or len(values) <= MAX_ELEMENTS:
@@ -170,7 +170,7 @@ def _as_scalar(value: Any) -> Any:
 def _checked(value: Any, read: Callable[[], Any]) -> Any:
     values = read()
     if type(values) is type(value):
-        raise TypeError(f"its values are another {type_name(value)}")
+        raise TypeError(f"reading it returns another {type_name(value)}")
     return values
 
 
@@ -209,7 +209,7 @@ def _by_numpy(value: Any) -> Any:
 
 def _checked_array(values: Any) -> Any:
     if not isinstance(values, sys.modules["numpy"].ndarray):
-        raise TypeError(f"its array is a {type_name(values)}")
+        raise TypeError(f"reading it as an array returns {type_name(values)}")
     return values
 
 

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 INT64_MAX = 2**63 - 1
-"""The greatest integer of a column; the least is its negative."""
+"""The largest integer of a column; the smallest is its negative."""
 
 EXACT_MAX = 2**53
 """Up to here a float64 holds every integer exactly."""

@@ -13,7 +13,6 @@ from typing import Any
 from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import LEVELS, RESERVED_FOR_PIPELINE, STEP_AND_MODE, is_type_name
 from logflume.events.times import format_time, is_timestamp
-from logflume.protocols import Event
 from logflume.runs.info import RunInfo
 from logflume.values.coerce import (
     coerce,
@@ -27,7 +26,6 @@ from logflume.values.declared import declared_kind
 from logflume.values.finish_columns import finish_columns
 from logflume.values.kinds import KINDS, MISFIT, Kind, find_kind
 from logflume.values.plain import clean_name, json_text, note_nonfinite, plain, plain_mapping
-from logflume.values.shapes import MAX_SHAPES, ShapeLimits, find_limits
 from logflume.values.snapshot import unique_name
 from logflume.values.steps import MODES, PARSERS
 
@@ -66,7 +64,7 @@ class Normalizer:
             mode, and the first time that a limit is exceeded.
 
     Attributes:
-        seq: `seq` of the next event.
+        seq: The `seq` of the next event.
         kinds: Kinds of the undeclared fields seen so far, by event type.
         has_new_kinds: Whether a kind was added since this was last set to False.
         misfits: Number of values kept in `extras` because they didn't fit their column.
@@ -91,7 +89,6 @@ class Normalizer:
             "seq": 0,
             "step": None,
         }
-        self._limits: dict[tuple[Any, ...], ShapeLimits] = {}
         self._exact: dict[str, dict[str, type]] = {}
         self._report = report
         self._reported: set[str] = set()
@@ -99,54 +96,6 @@ class Normalizer:
     def finish(self, event_dict: dict[str, Any]) -> dict[str, Any]:
         """Return the finished event and increment `seq`."""
         event_dict.pop(STEP_AND_MODE, None)
-        shape = _shape(event_dict)
-        limits = self._limits.get(shape)
-        if limits is not None and is_timestamp(event_dict["timestamp"]):
-            unchanged = self._finish_unchanged(limits, event_dict)
-            if unchanged is not None:
-                return unchanged
-        self._head["seq"] = self.seq
-        event = self._finish_by_field(event_dict)
-        self.seq += 1
-        if (limits := find_limits(self._head, event_dict, event)) is not None:
-            if len(self._limits) >= MAX_SHAPES:
-                self._limits.clear()
-            self._limits[shape] = limits
-        return event
-
-    def finish_columns(self, columns: Mapping[str, Sequence[Any]]) -> EventColumns | None:
-        """Return finished events by column; None if they must be finished one by one.
-
-        Args:
-            columns: The columns of at least one event dict.
-        """
-        event_type = columns["event"][0]
-        if event_type not in CATALOGUE and event_type not in self.kinds:
-            return None
-        head = {**self._head, "seq": self.seq}
-        finished = finish_columns(columns, head, self.kinds.get(event_type, {}))
-        if finished is not None:
-            self.seq += len(finished)
-        return finished
-
-    def _finish_unchanged(self, limits: ShapeLimits, event_dict: Event) -> dict[str, Any] | None:
-        """Return the event with unchanged values and increment `seq`; None if one exceeds a limit.
-
-        Args:
-            limits: The limits of events of this shape.
-            event_dict: The event dict, with a valid timestamp.
-        """
-        self._head["seq"] = self.seq
-        event = {**self._head, **event_dict}
-        if event["level"] not in LEVELS or event.get("mode", "train") not in MODES:
-            return None
-        if not limits.apply(event):
-            return None
-        self.seq += 1
-        return event
-
-    def _finish_by_field(self, event_dict: dict[str, Any]) -> dict[str, Any]:
-        """Return the finished event, checking each field."""
         extras = plain_mapping(event_dict.get("extras"))
         event_type = self._find_type(event_dict, extras)
         event: dict[str, Any] = {
@@ -155,6 +104,7 @@ class Normalizer:
             "level": _checked(event_dict, "level", extras, LEVELS.__contains__) or "info",
             "logger": truncate_name(str(plain(event_dict.get("logger")))),
             "event": event_type,
+            "seq": self.seq,
         }
         nonfinite: dict[str, str] = {}
         # Fast path: most values fit their column unchanged, and their type shows it.
@@ -174,7 +124,23 @@ class Normalizer:
             event["extras"] = json_text(kept)
         if nonfinite:
             event["nonfinite"] = nonfinite
+        self.seq += 1
         return event
+
+    def finish_columns(self, columns: Mapping[str, Sequence[Any]]) -> EventColumns | None:
+        """Return finished events by column; None if they must be finished one by one.
+
+        Args:
+            columns: The columns of at least one event dict.
+        """
+        event_type = columns["event"][0]
+        if event_type not in CATALOGUE and event_type not in self.kinds:
+            return None
+        head = {**self._head, "seq": self.seq}
+        finished = finish_columns(columns, head, self.kinds.get(event_type, {}))
+        if finished is not None:
+            self.seq += len(finished)
+        return finished
 
     def _find_type(self, fields: dict[str, Any], extras: dict[str, Any]) -> str:
         name = plain(fields.get("event"))
@@ -246,13 +212,6 @@ class Normalizer:
             kinds[name] = kind
             self.has_new_kinds = True
         return coerced
-
-
-def _shape(event_dict: Event) -> tuple[str, tuple[str, ...], tuple[type, ...]]:
-    event_type = event_dict.get("event")
-    types = tuple(map(type, event_dict.values()))
-    # A processor may have set `event` to a value of any type.
-    return event_type if type(event_type) is str else "", tuple(event_dict), types
 
 
 def _checked(fields: dict[str, Any], name: str, extras: dict[str, Any], check: Any) -> Any:

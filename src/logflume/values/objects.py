@@ -27,8 +27,8 @@ def as_container(value: Any) -> Collection[Any] | None:
     """Return what an object consists of, as a mapping or a collection; None for anything else.
 
     Named tuples, dataclasses, msgspec structs, pydantic models, attrs classes, namespaces and
-    tables are mappings. So is what has `keys` and `[…]`, and a sequence is what is registered as
-    one: an object with a length alone may be a dataset, which isn't read here.
+    tables are mappings. So are objects with `keys` and `[…]`. A sequence must be registered as one:
+    an object that merely has a length may be a dataset, which isn't read here.
     """
     if isinstance(value, Mapping):
         return value
@@ -47,11 +47,11 @@ def as_container(value: Any) -> Collection[Any] | None:
 def _sequence(value: Any) -> Collection[Any] | None:
     if not isinstance(value, Sequence) or isinstance(value, UserString):
         return None
-    if hasattr(type(value), "tolist"):  # an array, which is read otherwise
+    if hasattr(type(value), "tolist"):  # an array, which is read elsewhere
         return None
     if len(value) <= MAX_ELEMENTS or isinstance(value, UserList):
         return value
-    # The items of a range, or of a column of a dataset, are made as they are read.
+    # The items of a range, or of a column of a dataset, are created when they are read.
     return describe_shape((len(value),), type_name(value))
 
 
@@ -72,7 +72,7 @@ def _fields(value: Any) -> dict[str, Any] | None:
 
 
 def _attributes(value: Any, names: Collection[str]) -> dict[str, Any]:
-    """Return attributes by name; one that can't be read costs the others nothing."""
+    """Return attributes by name; a mark replaces one that can't be read."""
     attributes: dict[str, Any] = {}
     for name in names:
         attribute = call_guarded(getattr, value, name)
@@ -114,7 +114,7 @@ def _with_nulls(column: Any) -> Any:
 
 
 def _first_rows(table: Any, head: Callable[[int], Any]) -> Any:
-    """Return as many rows of a table as a list may have, and say what is left out."""
+    """Return as many rows of a table as a list may have, and report the rest as left out."""
     count = int(table.shape[0])
     if count <= MAX_ELEMENTS:
         return table

@@ -6,6 +6,7 @@ the path of an image file needs Pillow.
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import sys
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 MAX_PIXELS = 2**26
-"""Of an image that is kept: 64 million, 256 MB of raw pixels."""
+"""Maximum size of an image: 64 million pixels, 256 MB of raw data."""
 
 _MAX_BYTES = 4 * MAX_COPIED_BYTES
 _CHANNELS = frozenset({1, 3, 4})
@@ -59,19 +60,19 @@ class EncodedImage:
 
 
 def is_image_path(value: Any) -> bool:
-    """Whether a value of an event is what an image became: its path within the run."""
+    """Whether a value of an event is the path of an image within the run."""
     return type(value) is str and _PATH.fullmatch(value) is not None
 
 
 def is_pillow(value: Any) -> bool:
-    """Whether a value is a Pillow image. Nothing is imported for it."""
+    """Whether a value is a Pillow image, without importing Pillow."""
     return any(
         base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(value).__mro__
     )
 
 
 def is_figure(value: Any) -> bool:
-    """Whether a value is a matplotlib figure. Nothing is imported for it."""
+    """Whether a value is a matplotlib figure, without importing matplotlib."""
     return any(
         base.__module__ == "matplotlib.figure" and base.__name__ == "FigureBase"
         for base in type(value).__mro__
@@ -100,7 +101,7 @@ def copy_picture(value: Any) -> PendingArray:
 
 def _open(path: Path) -> Any:
     """Return an image file as an image of Pillow."""
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # opening a pipe would block
         raise ValueError(f"there is no image file {path}")
     from PIL import Image
 
@@ -121,8 +122,6 @@ def _find_figure(value: Any) -> Any | None:
 
 
 def _draw(figure: Any) -> bytes:
-    import io  # with a figure it is loaded
-
     width, height = figure.get_size_inches() * figure.dpi
     _check_pixels(int(width), int(height))
     file = io.BytesIO()
@@ -152,7 +151,7 @@ def _copy_pixels(value: Any) -> PendingArray:
         return copied
     if copied is None:
         raise TypeError(_NOT_A_PICTURE.format(name=type_name(value)))
-    # What shares the memory of the value is copied; a list is a copy.
+    # A list is a copy; anything else may share the value's memory and is copied.
     return PendingArray(lambda: copied, 0) if isinstance(copied, list) else _copy_pixels(copied)
 
 
@@ -193,7 +192,7 @@ def _channels(shape: Sequence[int]) -> int:
 
 
 def to_pillow(picture: Any) -> tuple[Any, str | None]:
-    """Return an array as a Pillow image, and what its values lost; None if nothing.
+    """Return an array as a Pillow image, and a note about changed values, if any.
 
     Integers are 0 to 255, floating-point numbers 0 to 1, booleans black or white. A batch becomes
     one image: its images side by side, in rows.
@@ -251,7 +250,7 @@ def _as_bytes(np: Any, array: Any) -> tuple[Any, str | None]:
 
 
 def _tile(np: Any, batch: Any) -> Any:
-    """Return the images of a batch in rows, as many a row as there are rows; the rest is black."""
+    """Return the images of a batch in a square grid; unused cells are black."""
     count, height, width = batch.shape[:3]
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)

@@ -1,7 +1,7 @@
 """Plain values: None, bool, int, float, str, and lists and dicts of these, of exactly these types.
 
-`to_plain` makes one of any value, in the training process: nothing else crosses to the worker
-process. `plain` also makes every text valid UTF-8, which is left to the worker.
+`to_plain` converts any value to one, in the training process: the worker process gets nothing else.
+`plain` also makes every text valid UTF-8; the worker uses it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import math
 from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
-
-import orjson
 
 from logflume.guard import Failure, call_guarded, type_name, unreadable
 from logflume.values.arrays import NumberList
@@ -44,7 +42,7 @@ MAX_JSON_TEXT = 16_000_000
 """Characters of a field of `JSON_TEXT_FIELDS` that are kept."""
 
 PLAIN_TYPES = frozenset({int, float, bool, type(None)})
-"""Types whose values are plain as they are. A text may have to be made valid."""
+"""Types whose values are always plain. A text may not be valid UTF-8."""
 
 _EXACT_TYPES = PLAIN_TYPES | {str}
 
@@ -61,13 +59,13 @@ def to_plain(value: Any) -> Any:
 
     Dates become RFC 3339, a timedelta its seconds, bytes text, an array its lists or its summary;
     any other object becomes its text. What has no plain form is replaced by a mark with its type
-    and the reason. Text is left as it is, lone surrogates included.
+    and the reason. Text is unchanged, including lone surrogates.
     """
     kind = type(value)
     if value is None or kind is str or kind is int or kind is float:
         return value
     converted = call_guarded(_convert, value)
-    # A list that contains itself ends here; a snapshot knows where to cut it.
+    # Such as a list that contains itself, which a snapshot cuts.
     return _convert(snapshot(value)) if isinstance(converted, Failure) else converted
 
 
@@ -96,7 +94,7 @@ def plain_names(names: Iterable[str]) -> list[str]:
 
 
 def clean_name(name: Any, taken: Collection[Any]) -> str:
-    """Return a field's name as valid text; one that must be changed doesn't become another's."""
+    """Return a field's name as valid text; a changed one differs from those in `taken`."""
     if type(name) is str and name.isascii():
         return name
     text = valid_text(key_text(name))
@@ -122,7 +120,7 @@ def _convert(value: Any) -> Any:
 
 
 def _convert_object(value: Any) -> Any:
-    # The methods of the base classes: a subclass of the user's may override them.
+    # The methods of the base classes are called, because a user's subclass may override them.
     if isinstance(value, NumberList):
         return value.read()
     if isinstance(value, PendingArray):
@@ -158,7 +156,7 @@ def _with_valid_text(value: Any) -> Any:
 
 
 def _are_valid_texts(values: list[Any]) -> bool:
-    """Whether a list has only valid texts and nulls, at once: it may have many short ones."""
+    """Whether a list has only valid texts and nulls, in one check: it may have many short ones."""
     if not _TEXTS.issuperset(map(type, values)):
         return False
     text = "".join(filter(None, values))
@@ -183,20 +181,7 @@ def valid_text(text: str) -> str:
 
 def json_text(value: Any) -> str:
     """Return a plain value as compact JSON text; NaN and infinities become strings."""
-    if type(value) is dict and all(map(_is_simple, value.values())):
-        return orjson.dumps(value).decode()
     return json.dumps(json_writable(value), ensure_ascii=False, separators=(",", ":"))
-
-
-def _is_simple(value: Any) -> bool:
-    """Whether `orjson`, which is faster, writes a value unchanged."""
-    kind = type(value)
-    return (
-        kind is bool
-        or (kind is int and -(2**63) <= value < 2**63)
-        or (kind is float and math.isfinite(value))
-        or (kind is str and value.isascii())
-    )
 
 
 def json_writable(value: Any) -> Any:
@@ -235,7 +220,7 @@ def note_nonfinite(nonfinite: dict[str, str], name: str, value: Any) -> None:
 
 
 def _is_finite(values: list[Any]) -> bool:
-    """Whether all numbers of a list are finite, at once; False if that would need a closer look."""
+    """Whether all numbers of a list are finite, in one check; False if that is inconclusive."""
     try:
         return math.isfinite(sum(filter(None, values)))
     except (TypeError, OverflowError):  # texts, or a very large integer
@@ -243,7 +228,7 @@ def _is_finite(values: list[Any]) -> bool:
 
 
 def read_object(text: Any) -> dict[str, Any]:
-    """Return the content of `extras`; text that is not a JSON object is its one item, `extras`."""
+    """Return the content of `extras`; text that isn't a JSON object is its item `extras`."""
     if text is None:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""Reports of what isn't kept of a logged value, each kind once per run."""
+"""Reports of logged values that aren't kept in full, each kind once per run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ValueReports:
         """Report the first problem of a kind.
 
         Args:
-            kind: Which problems count as one.
+            kind: Identifies problems that are reported as one.
             reason: What is not kept, why, and what to do.
         """
         if self._report is not None and kind not in self._reported:

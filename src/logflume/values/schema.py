@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from logflume.events.catalogue import CATALOGUE, SCHEMA_VERSION
-from logflume.events.reserved import EXCEPTION_FAMILIES, EventBase, Families
+from logflume.events.reserved import EXCEPTION_FAMILIES, RESERVED_NAMES, EventBase, Families
 from logflume.values.declared import kind_of_annotation
 from logflume.values.kinds import KINDS
 
@@ -51,7 +51,7 @@ def event_schema() -> dict[str, Any]:
 
 def _declared(declared: type[EventBase]) -> dict[str, Any]:
     own = _properties(declared)
-    for name in EventBase.__struct_fields__:
+    for name in RESERVED_NAMES:
         own.pop(name, None)
     return {
         "description": (declared.__doc__ or "").partition("\n")[0],

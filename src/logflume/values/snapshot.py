@@ -66,9 +66,9 @@ def snapshot(value: Any, max_elements: int = MAX_ELEMENTS) -> Any:
     """Return a copy of `value` that no later change can reach. Never raises.
 
     Containers become lists and dicts, arrays and tensors become `PendingArray`, dataclasses,
-    models, namespaces and tables become dicts, what is a number (`Decimal`, `Fraction`) becomes
-    one, other objects become their text. A value that can't be read is replaced by a mark in angle
-    brackets that states the reason.
+    models, namespaces and tables become dicts, numbers such as `Decimal` and `Fraction` become int
+    or float, other objects become their text. A value that can't be read is replaced by a mark in
+    angle brackets that states the reason.
 
     Args:
         value: Any value.
@@ -131,7 +131,7 @@ class _Copier:
         return str.__str__(str(value)) if isinstance(number, Failure) else number
 
     def _inside(self, value: Any, copy: Callable[[Any], Any], content: Any) -> Any:
-        """Copy what a value contains, unless that is the value again."""
+        """Copy the content of a value, unless the value contains itself."""
         if id(value) in self._parents:
             return "<cycle>"
         if len(self._parents) >= MAX_DEPTH:
@@ -164,7 +164,7 @@ def _take(container: Collection[Any], count: int) -> list[Any]:
     items = call_guarded(lambda: list(islice(container.items(), count)))
     if not isinstance(items, Failure):
         return items
-    # One value that can't be read, such as a missing one of OmegaConf, costs the others nothing.
+    # The others are kept if one value can't be read, such as a missing one of OmegaConf.
     entries = []
     for key in list(islice(container, count)):
         item = call_guarded(container.__getitem__, key)
@@ -222,7 +222,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def _as_number(value: Any) -> Any:
-    """Return a value that is a number as one, an integer exactly.
+    """Return a number of any type as int or float, an integer exactly.
 
     Raises:
         Exception: It is not a number, or too large for one.

@@ -52,4 +52,4 @@ def parse_mode(value: Any) -> Any:
 
 
 PARSERS: dict[str, Callable[[Any], Any]] = {"step": parse_step, "mode": parse_mode}
-"""By the field that a function parses."""
+"""The parser of each of the two fields."""

@@ -15,17 +15,17 @@ from logflume.values.snapshot import snapshot
 __all__ = ["IMAGE_FOLDER", "Histogram", "Image", "ImageFolder"]
 
 _MAX_NUMBERS = 2**22
-"""Numbers of a histogram that don't come as one array."""
+"""Maximum number of values of a histogram that is given as lists."""
 
 _ARTICLES = {"Image": "an Image", "Histogram": "a Histogram"}
 _NUMBERS = frozenset({bool, int, float, type(None)})
 
 
 class ImageFolder:
-    """Where the images of this process go.
+    """Stores the images of this process.
 
-    They are stored in the training process, by the thread that takes records from the buffer: only
-    their paths cross to the worker process, after the files are there.
+    The thread that takes records from the buffer stores them, in the training process: the worker
+    process only gets their paths, once the files exist.
     """
 
     def __init__(self) -> None:
@@ -58,8 +58,8 @@ class Image(PendingArray):
     """A picture to log: stored once under the run's `media/`, and shown by TensorBoard.
 
     The pixels are copied here, so the picture may change afterwards. The field of the event is the
-    path `media/<hash>.png`, relative to the run's folder. What can't be kept is replaced by a mark
-    with the reason, and said once; nothing is raised.
+    path `media/<hash>.png`, relative to the run's folder. An image that can't be kept is replaced
+    by a mark with the reason, which is reported once; nothing is raised.
 
     Args:
         picture: An image of Pillow; a figure or axes of matplotlib, or `pyplot` for the current
@@ -67,7 +67,7 @@ class Image(PendingArray):
             4 channels first or last, or a batch of these, which becomes one image. Integers are
             0 to 255, floating-point numbers 0 to 1. Or the path of an image file, which is read
             here. At most 64 million pixels.
-        caption: A text about it. With one, the fields are `<name>/image` and `<name>/caption`.
+        caption: Its caption. With one, the fields are `<name>/image` and `<name>/caption`.
 
     Example:
         >>> log.info("samples", attention=logflume.Image(weights))
@@ -92,8 +92,8 @@ class Histogram(PendingArray):
 
     The numbers are copied at once. The fields of the event are `<name>/n`, `/mean`, `/std`, `/min`,
     `/max`, `/nonfinite` (how many are NaN or infinite; the others are about the rest), and
-    `/histogram`: the counts in 64 buckets of equal width from `min` to `max`. What has no histogram
-    is replaced by a mark with the reason, which is reported once; nothing is raised.
+    `/histogram`: the counts in 64 buckets of equal width from `min` to `max`. Values without a
+    histogram are replaced by a mark with the reason, which is reported once; nothing is raised.
 
     Args:
         values: An array of NumPy, torch or the like, of any shape, or numbers in lists.
@@ -113,7 +113,7 @@ class Histogram(PendingArray):
 
 
 def _kept(name: str, read: Callable[[Any], Any], copied: Any) -> Any:
-    """Return what is recorded of a copy: what `read` makes of it, or a mark."""
+    """Return the recorded form of a copy: the result of `read`, or a mark."""
     result = copied if isinstance(copied, Failure) else call_guarded(read, copied)
     if not isinstance(result, Failure):
         return result
@@ -161,4 +161,4 @@ def _numbers(values: Any) -> Iterator[float]:
         yield float("nan") if values is None else values
     else:
         text = f"{values!r:.60}" if isinstance(values, str) else type_name(values)
-        raise TypeError(f"{text} is no number")
+        raise TypeError(f"{text} is not a number")

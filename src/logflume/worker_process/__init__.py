@@ -1,8 +1,8 @@
 """The worker process: worker, processors and sinks outside of the training process.
 
-Python runs one thread at a time: whatever a worker thread computes, the training waits for. With
-`worker: process` the training process only sends its records through a pipe. The same `Pipeline`
-that otherwise runs on a thread of it runs in a child process.
+Python runs one thread at a time, so the training waits while a worker thread computes. With
+`worker: process` the training process only sends its records through a pipe, and the same
+`Pipeline` runs in a child process.
 
 ```text
 training process                                       worker process

@@ -17,8 +17,8 @@ def _read(descriptor: int, size: int) -> bytes:
 
 if __name__ == "__main__":
     incoming, outgoing = map(int, sys.argv[1:])
-    # The first message comes before anything is imported: modules are found where the training
-    # process finds them, whatever was done to its path.
+    # The first message is read before anything is imported, so that modules are found where the
+    # training process finds them, however its path was changed.
     length = int.from_bytes(_read(incoming, 8), "big")
     sys.path[:] = marshal.loads(_read(incoming, length))
 

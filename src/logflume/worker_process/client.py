@@ -1,4 +1,4 @@
-"""The pipeline as the training process has it while the real one is in a worker process."""
+"""The training process's handle on a pipeline in a worker process."""
 
 from __future__ import annotations
 
@@ -33,45 +33,46 @@ from logflume.worker_process.wire import Message
 __all__ = ["RemotePipeline", "start_message"]
 
 START_TIMEOUT_S = 60.0
-"""How long the worker process may take to import its modules, which a shared disk makes slow."""
+"""How long the worker process may take to import its modules, which is slow on a shared disk."""
 
 STATUS_TIMEOUT_S = 2.0
-"""How long the counts are waited for; after that the last known ones are returned."""
+"""How long to wait for the status; after that the last known one is returned."""
 
 END_TIMEOUT_S = 1.0
-"""How much later than requested an answer may come, and how long the process may live after it."""
+"""How much later than requested an answer may arrive, and how long the process may live after
+it."""
 
 
 def start_message(
     config: Config, run: RunInfo, state: RunState, process_id: int, columns: int | None
 ) -> Message:
-    """Return the message that says what to build.
+    """Return the message `start`, which describes the pipeline to build.
 
     Args:
         config: The checked configuration; its components are named, not objects.
         run: The run.
-        state: What is kept of the run.
+        state: The run state.
         process_id: The training process.
-        columns: The width of the terminal that shows the training's standard error, in cells; None
-            if none does.
+        columns: Width, in cells, of the terminal that shows the training's standard error; None if
+            no terminal does.
     """
     built = (msgspec.to_builtins(value, enc_hook=str) for value in (config, run, state))
     return ("start", *map(to_plain, built), process_id, columns)
 
 
 class RemotePipeline:
-    """Does what a `Pipeline` does, by a worker process.
+    """A `Pipeline` that runs in a worker process.
 
     Args:
         child: The process.
-        start: What it builds, from `start_message`.
-        flush_interval_s: The longest that a record waits to be sent, in seconds.
+        start: The message from `start_message`.
+        flush_interval_s: Maximum time that a record waits to be sent, in seconds.
         opening: Returns the fields of `run_started`. It may be slow: the sender's thread calls it.
         note_kinds: Called with the kinds of undeclared fields when there are new ones.
-        on_death: Called, on a thread of this package, when the process ends unrequested.
+        on_death: Called, on a thread of this package, when the process ends on its own.
 
     Attributes:
-        has_died: Whether the process ended on its own while it was closed.
+        has_died: Whether the process ended on its own while it was being closed.
 
     Raises:
         ConfigError, RunError: What building the pipeline here would have raised.
@@ -110,15 +111,15 @@ class RemotePipeline:
         self._sender.start(self._opening)
 
     def flush(self, timeout_s: float) -> bool:
-        """Do what `Pipeline.flush` does."""
+        """Flush the pipeline; see `Pipeline.flush`."""
         number = self._request("flush", timeout_s)
         return self._receiver.wait_for_answer(number, timeout_s) is True
 
     def close(self, ending: dict[str, Any], timeout_s: float) -> bool:
-        """Do what `Pipeline.close` does, and end the process.
+        """Close the pipeline, see `Pipeline.close`, and end the process.
 
-        A process that isn't done a second after the time-out is killed. What it has not written is
-        for the caller to take back, see `take_back`.
+        A process that isn't done a second after the time-out is killed. The caller can take back
+        what it has not written with `take_back`.
         """
         # A signal handler may call this while it runs: both wait for the same answer.
         if self._closing is None:
@@ -138,7 +139,7 @@ class RemotePipeline:
         self._end(0.0)
 
     def when_ended(self, call: Callable[[], None]) -> None:
-        """Call when nothing of the pipeline writes any longer: after `close` that is at once."""
+        """Call `call` at once: after `close`, the pipeline writes nothing more."""
         call()
 
     def discard(self) -> None:
@@ -156,8 +157,8 @@ class RemotePipeline:
         """Release a process that has ended.
 
         Returns:
-            What it has not acknowledged, in order; and the `seq` from which on events in the
-            journal may be of these records.
+            The items that it has not acknowledged, in order, and the first `seq` that their events
+            can have in the journal.
         """
         self._end(0.0)
         return self._sender.unwritten_items(), self._sender.unwritten_seq

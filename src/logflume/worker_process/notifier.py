@@ -19,7 +19,7 @@ from logflume.worker_process.wire import Connection, Message
 __all__ = ["Notifier", "RemoteStderr"]
 
 DELAY_S = 0.2
-"""The longest that a message is held back to be sent together with others, in seconds."""
+"""Maximum time that a message is held back to be sent together with others, in seconds."""
 
 _STDERR = 2
 """The descriptor of standard error, which this process has inherited."""
@@ -29,9 +29,9 @@ URGENT_BYTES = MAX_UNWRITTEN_BYTES // 4
 
 
 class Notifier:
-    """Sends messages, several at once where they can wait.
+    """Sends messages, several at once if they can wait.
 
-    Each message costs the training process a switch of threads, at a moment that it did not choose.
+    Each message makes the training process switch threads at an arbitrary moment.
 
     Args:
         connection: The pipes.
@@ -63,7 +63,7 @@ class Notifier:
         self._wake(urgent=is_urgent)
 
     def note_kinds(self, kinds: Mapping[str, Mapping[str, Kind]]) -> None:
-        """Send the kinds of undeclared fields, all known by now."""
+        """Send the kinds of undeclared fields, including earlier ones."""
         with self._lock:
             self._kinds = {t: {n: k.value for n, k in of.items()} for t, of in kinds.items()}
         self._wake()
@@ -81,7 +81,7 @@ class Notifier:
         self._wake(urgent=True)
 
     def stop(self) -> None:
-        """Send what is left, and end."""
+        """Send the remaining messages, and end the thread."""
         self._has_ended = True
         self._wakeup.set()
         if self._thread is not None:
@@ -117,18 +117,18 @@ class Notifier:
             self._text, self._answers = [], []
             self._is_urgent = False
         if messages:
-            # A training process that has ended needs no messages.
+            # If this fails, the training process has ended and needs no messages.
             call_guarded(self._connection.send, *messages)
 
 
 class RemoteStderr(io.TextIOBase):
-    """The standard error of the worker process: what is written there, the training process prints.
+    """The standard error of the worker process, which the training process prints.
 
-    Only that one knows of progress bars.
+    Only the training process knows about progress bars.
 
     Args:
         notifier: Sends the text.
-        columns: The width of the terminal that shows it in the end, in cells; None if none does.
+        columns: Width, in cells, of the terminal that shows the text; None if no terminal does.
     """
 
     def __init__(self, notifier: Notifier, *, columns: int | None) -> None:
@@ -138,16 +138,16 @@ class RemoteStderr(io.TextIOBase):
 
     @property
     def columns(self) -> int | None:
-        """The width of the terminal now, where it is the one that this process has inherited."""
+        """The width of the terminal: the current one if this process has inherited the terminal."""
         return _inherited_columns() or self._columns if self._is_inherited else self._columns
 
     def write(self, text: str) -> int:
-        """Send a text, soon."""
+        """Send a text, possibly together with later ones."""
         self._notifier.print_text(str.__str__(text))
         return len(text)
 
     def isatty(self) -> bool:
-        """Whether a terminal shows it in the end."""
+        """Whether a terminal shows the text."""
         return self._columns is not None
 
 

@@ -1,4 +1,4 @@
-"""The thread of the training process that receives what the worker process sends."""
+"""The thread of the training process that receives messages from the worker process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from logflume.guard import Failure, call_guarded
 from logflume.logger.channels import CHANNELS
-from logflume.terminal.progress_bars import print_above_bars
+from logflume.terminal.streams import print_above_bars
 from logflume.threads import start_thread
 from logflume.worker_process.wire import Connection, Message
 
@@ -21,7 +21,8 @@ class Receiver:
 
     Args:
         connection: The pipes.
-        note_written: Called with how many batches, the oldest, were written, and the next `seq`.
+        note_written: Called with the number of batches, oldest first, that were written, and the
+            next `seq`.
         note_kinds: Called with the kinds of undeclared fields, by event type.
         on_end: Called on the thread when the worker process has ended.
 
@@ -49,12 +50,12 @@ class Receiver:
         self._thread = start_thread("receiver", self._run)
 
     def wait_for_answer(self, number: int, timeout_s: float) -> Any:
-        """Return the answer to a request; None if it doesn't come in time."""
+        """Return the answer to a request; None if it doesn't arrive in time."""
         CHANNELS.buffer.wait_for(lambda: number in self._answers or self.has_ended, timeout_s)
         return self._answers.get(number)
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread to end; False if it is still running, also if it is the caller's."""
+        """Wait for the thread to end, unless it is the caller's; False if it is still running."""
         if self._thread is None or threading.current_thread() is self._thread:
             return True
         if self._thread.is_alive():
@@ -75,7 +76,7 @@ class Receiver:
             case ("kinds", kinds):
                 self._note_kinds(kinds)
             case ("text", text):
-                # A terminal that is gone is the console's loss; the files are the worker process's.
+                # A closed terminal only costs console text: the worker process writes the files.
                 call_guarded(print_above_bars, sys.stderr, text)
             case ("answer", number, value):
                 self._answers[number] = value

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
@@ -31,40 +31,33 @@ from logflume.worker_process.wire import (
 __all__ = ["MAX_UNWRITTEN_BYTES", "Sender"]
 
 BATCH_RECORDS = 256
-"""Records sent at once. Encoding them holds the interpreter's lock in one piece."""
+"""Maximum number of records sent at once: encoding them holds the interpreter's lock throughout."""
 
 BATCH_BYTES = 2**20
-"""Texts and arrays of the records sent at once."""
+"""Maximum memory of their texts and arrays."""
 
 MAX_UNWRITTEN_BATCHES = 32
 MAX_UNWRITTEN_BYTES = 16 * 2**20
-"""What the worker process may hold unwritten. The rest waits in the training process's buffer."""
+"""Limits of what the worker process holds unwritten; the rest waits in the buffer."""
 
 TORCH_INTERVAL_S = 2.0
 """How often the readings of torch's allocator are sent, in seconds."""
 
 
-class _Batch(NamedTuple):
-    """A batch that was sent."""
-
-    encoded: bytes
-    records: int
-
-
 class Sender:
     """Sends what the buffer holds at least every `flush_interval_s`, and at once when woken.
 
-    A batch is kept until the worker process has written it: what a killed one leaves unwritten is
-    written by the training process.
+    A batch is kept until the worker process has written it: if that is killed, the training process
+    writes the rest.
 
     Args:
-        buffer: Where the records come from.
+        buffer: The source of the records.
         connection: The pipes.
-        flush_interval_s: The longest that a record waits for its turn, in seconds.
+        flush_interval_s: Maximum time that a record waits for its turn, in seconds.
 
     Attributes:
-        sent: Records sent.
-        unwritten_seq: The `seq` from which on events may be of unwritten batches.
+        sent: Number of records sent.
+        unwritten_seq: The first `seq` that events of unwritten batches can have.
     """
 
     def __init__(self, buffer: Buffer, connection: Connection, flush_interval_s: float) -> None:
@@ -74,7 +67,7 @@ class Sender:
         self._connection = connection
         self._interval_s = flush_interval_s
         self._taken = 0
-        self._unwritten: deque[_Batch] = deque()
+        self._unwritten: deque[bytes] = deque()
         self._unwritten_bytes = 0
         self._unwritten_lock = threading.Lock()
         self._is_waiting_for_room = False
@@ -90,7 +83,7 @@ class Sender:
         self._thread = start_thread("sender", partial(self._run, opening))
 
     def request(self, *message: Any) -> None:
-        """Send a request after all that the buffer holds now. After `close` nothing is sent."""
+        """Send a request after everything now in the buffer. Nothing is sent after `close`."""
         self._requested.append(message)
         self._buffer.wake.set()
 
@@ -99,7 +92,7 @@ class Sender:
         self.unwritten_seq = seq
         with self._unwritten_lock:
             for _ in range(batches):
-                self._unwritten_bytes -= len(self._unwritten.popleft().encoded)
+                self._unwritten_bytes -= len(self._unwritten.popleft())
         if self._is_waiting_for_room:
             self._buffer.wake.set()
 
@@ -112,7 +105,7 @@ class Sender:
 
     def unwritten_items(self) -> list[RecordColumns | Dropped]:
         """Return what the worker process has not written, in order."""
-        return [item for batch in self._unwritten for item in unpack(decode(batch.encoded)[1])]
+        return [item for batch in self._unwritten for item in unpack(decode(batch)[1])]
 
     def _run(self, opening: Callable[[], dict[str, Any]]) -> None:
         self._guarded(lambda: self._open(opening))
@@ -121,7 +114,7 @@ class Sender:
             self._buffer.wake.wait(self._interval_s)
 
     def _guarded(self, call: Callable[[], None]) -> None:
-        """Continue after an error; others react to the end of the worker process."""
+        """Continue after an error; the receiver handles the end of the worker process."""
         result = call_guarded(call)
         if isinstance(result, Failure) and not isinstance(result.error, OSError):
             self._report_bug(result)
@@ -134,7 +127,7 @@ class Sender:
         self._connection.send(("open", to_plain(fields)))
 
     def _send_all(self) -> None:
-        """Send what the buffer holds, as far as the worker process has room, and the requests."""
+        """Send what the buffer holds and the worker process has room for, and the requests."""
         self._send_torch_memory()
         behind = self._taken + len(self._buffer)
         while self._requested:
@@ -160,15 +153,14 @@ class Sender:
             packed = [("dropped", count_records(items), UNREADABLE)]
         step_and_mode = to_plain(CHANNELS.step_and_mode)
         encoded = encode(("records", packed, step_and_mode, CHANNELS.total_steps))
-        records = count_packed(packed)
-        self.sent += records
+        self.sent += count_packed(packed)
         with self._unwritten_lock:
-            self._unwritten.append(_Batch(encoded, records))
+            self._unwritten.append(encoded)
             self._unwritten_bytes += len(encoded)
         self._connection.send_encoded(encoded)
 
     def _send_requests(self) -> None:
-        """Send the requests that nothing in the buffer precedes any more."""
+        """Send the requests whose preceding records have been sent."""
         while self._requests and (self._requests[0][0] <= self._taken or not len(self._buffer)):
             _, request = self._requests.popleft()
             self._connection.send(request)

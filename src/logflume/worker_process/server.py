@@ -34,11 +34,11 @@ SWITCH_INTERVAL_S = 0.02
 """How long a thread keeps the interpreter's lock while others wait for it: 4 times the default."""
 
 GC_THRESHOLD = 20_000
-"""New containers after which the garbage collector looks for cycles, of which there are hardly any
-here: thirty times as many as usual."""
+"""New containers after which the garbage collector runs, thirty times the default: there are hardly
+any cycles here."""
 
 PARENT_CHECK_S = 2.0
-"""How often the training process is looked for, should the pipe not report its end."""
+"""How often to check that the training process lives, in case the pipe doesn't report its end."""
 
 ORPHAN_MARGIN_S = 5.0
 """How long this process lives beyond `shutdown_timeout_s` after the training process has ended."""
@@ -51,7 +51,7 @@ def main(incoming: int, outgoing: int) -> None:
         incoming: Descriptor of the pipe from the training process.
         outgoing: Descriptor of the pipe to it.
     """
-    # Whoever ends the training ends this process, once everything is written.
+    # This process ends after the training process, once everything is written.
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     _yield_to_training()
@@ -78,9 +78,9 @@ def main(incoming: int, outgoing: int) -> None:
 
 
 def _watch_training(start: Message) -> None:
-    """End this process a while after the training process, whatever it is doing by then.
+    """End this process some time after the training process, whatever it is doing.
 
-    A sink may hang on a disk or a mount, also while it is built.
+    A sink may hang on a disk or a mount, even while it is being built.
     """
     _, config, _, _, process_id, _ = start
     timeout_s = config["shutdown_timeout_s"] + ORPHAN_MARGIN_S
@@ -95,14 +95,14 @@ def _watch_training(start: Message) -> None:
 
 
 def _yield_to_training() -> None:
-    """Never take a core from a running thread: such an interruption would last 3 ms (Linux)."""
+    """Never preempt a running thread: on Linux, that would interrupt it for 3 ms."""
     if hasattr(os, "SCHED_BATCH"):
         with suppress(OSError):  # a sandbox may forbid it
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _relax() -> None:
-    """Spend less on responsiveness: in this process nothing waits for a thread or for memory."""
+    """Trade responsiveness for throughput: nothing here waits for a thread or for memory."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
@@ -175,7 +175,7 @@ class Server:
             case ("torch_memory", fields):
                 note_torch_memory(fields)
             case ("flush", number, timeout_s):
-                # Meanwhile records arrive, and other requests.
+                # Records and other requests arrive meanwhile.
                 flush = partial(self._flush, number, timeout_s)
                 if isinstance(call_guarded(start_thread, "flush", flush, 0.0), Failure):
                     self._notifier.answer(number, False)
@@ -205,7 +205,7 @@ class Server:
         self._notifier.note_kinds(kinds)
 
     def _close_abandoned(self) -> None:
-        """Write what a training process that was killed has sent, and close the sinks."""
+        """Write what a killed training process has sent, and close the sinks."""
         if self._is_open:
             self._pipeline.close(None, self._config.shutdown_timeout_s)
         else:

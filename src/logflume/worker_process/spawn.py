@@ -32,12 +32,13 @@ one arena: each allocator and arena keeps memory of its own, and a machine has a
 each of its ranks."""
 
 _PIPE_BYTES = 2**20
-"""What Linux grants to every user: more than most batches. With a smaller pipe the sender waits for
-the worker process in the middle of a batch, and afterwards for the interpreter's lock again."""
+"""What Linux grants to every user, which is more than most batches need. With a smaller pipe the
+sender waits for the worker process in the middle of a batch, and then for the interpreter's
+lock."""
 
 
 class WorkerChild(Struct):
-    """The worker process, as its parent has it.
+    """The worker process, as its parent sees it.
 
     Attributes:
         process: The process.
@@ -60,23 +61,22 @@ _connections: WeakSet[Connection] = WeakSet()
 
 
 def spawn(locks: Sequence[int]) -> WorkerChild:
-    """Start the process, in a session of its own: Ctrl-C and a lost terminal are for the training.
+    """Start the process in its own session: Ctrl-C and a lost terminal only affect the training.
 
     Args:
-        locks: Descriptors of the run's file locks, which it holds as long as it lives.
+        locks: Descriptors of the run's file locks, which the process holds while it lives.
 
     Raises:
         OSError: The system can't start a process now.
     """
-    with ExitStack() as on_error, ExitStack() as always:
+    with ExitStack() as on_error:
         to_child, to_parent = _pipe(on_error, _PIPE_BYTES), _pipe(on_error)
-        inherited = [to_child[0], to_parent[1], *_duplicates(locks, always)]
         process = subprocess.Popen(
             [sys.executable, "-P", str(_SCRIPT), str(to_child[0]), str(to_parent[1])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=None if _is_open(2) else subprocess.DEVNULL,
-            pass_fds=inherited,
+            pass_fds=[to_child[0], to_parent[1], *locks],
             start_new_session=True,
             env={**_ALLOCATORS, **os.environ},
         )
@@ -86,7 +86,7 @@ def spawn(locks: Sequence[int]) -> WorkerChild:
     connection = Connection(to_parent[0], to_child[1])
     _connections.add(connection)
     child = WorkerChild(process, connection)
-    with suppress(OSError):  # a process that has ended is noticed by whoever waits for its answer
+    with suppress(OSError):  # whoever waits for an answer notices that it has ended
         connection.send(_module_path())
     return child
 
@@ -96,20 +96,9 @@ def _pipe(on_error: ExitStack, size_bytes: int | None = None) -> tuple[int, int]
     on_error.callback(os.close, reading)
     on_error.callback(os.close, writing)
     if size_bytes is not None and sys.platform == "linux":
-        with suppress(OSError):  # the user's pipes together have used up their share
+        with suppress(OSError):  # the user's pipes have reached their limit
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, size_bytes)
     return reading, writing
-
-
-def _duplicates(descriptors: Sequence[int], stack: ExitStack) -> list[int]:
-    """Return descriptors that are inherited as they are: 0 to 2 become the child's own streams."""
-    found = []
-    for descriptor in descriptors:
-        if descriptor <= 2:
-            descriptor = above_standard_streams(os.dup(descriptor))
-            stack.callback(os.close, descriptor)
-        found.append(descriptor)
-    return found
 
 
 def _is_open(descriptor: int) -> bool:
@@ -123,15 +112,15 @@ def _is_open(descriptor: int) -> bool:
 def _module_path() -> list[str]:
     """Return the absolute entries of `sys.path`, without those that imports ignore: any but a str.
 
-    The current folder, which an interactive session has as an empty entry, is not one of them: what
-    lies there must not be imported by a process that runs unseen.
+    The current folder, which is an empty entry in an interactive session, is left out: a process
+    that runs in the background must not import files from there.
     """
     texts = (str.__str__(entry) for entry in sys.path if isinstance(entry, str))
     return list(filter(os.path.isabs, texts))
 
 
 def _leave_to_parent() -> None:
-    """Close what a forked process has inherited: the child would never see the end of the pipe."""
+    """Close inherited pipes in a forked process: else the worker process never sees their end."""
     for connection in _connections:
         connection.close()
 

@@ -11,7 +11,7 @@ To the worker process:
 | `[path, …]` | `sys.path`, read by `__main__.py`; the only message without a name |
 | `start(config, run, state, process_id, columns)` | what to build |
 | `open(fields)` | the fields of `run_started`; the pipeline starts |
-| `records(items, step_and_mode, total_steps)` | a batch, see `pack`; for the worker's own events |
+| `records(items, step_and_mode, total_steps)` | a batch, see `pack`, and the current step |
 | `torch_memory(fields)` | readings of torch's allocator, which only the training process has |
 | `flush(number, timeout_s)` | answered with whether it was done in time |
 | `status(number)` | answered with a `Status` |
@@ -23,8 +23,8 @@ To the training process:
 |---|---|
 | `built()` | the pipeline is built |
 | `refused(kind, text)` | it can't be: a `ConfigError` or a `RunError` |
-| `written(batches, seq)` | as many batches, the oldest, were handed to the sinks; the next `seq` |
-| `kinds(kinds)` | the kinds of undeclared fields, all known by now |
+| `written(batches, seq)` | the number of oldest batches handed to the sinks, and the next `seq` |
+| `kinds(kinds)` | the kinds of all undeclared fields known so far |
 | `text(text)` | text for the console |
 | `answer(number, value)` | the answer to a request |
 """
@@ -65,9 +65,9 @@ __all__ = [
 Message: TypeAlias = tuple[Any, ...]
 
 PackedItem: TypeAlias = tuple[Any, ...]
-"""`("dropped", count, reason)`, or the attributes of a `RecordColumns` but for its size. A column
-with a `NumberList` is a dict: `{"numbers": [(typecode, data), …]}`, where a record without one has
-its value."""
+"""`("dropped", count, reason)`, or the attributes of a `RecordColumns` except its size. A column
+with a `NumberList` is a dict: `{"numbers": [(typecode, data), …]}`, in which other values are
+unchanged."""
 
 _LENGTH = struct.Struct("!Q")
 _CHUNK_BYTES = 65536
@@ -92,11 +92,12 @@ def decode(encoded: bytes) -> Message:
 
 
 def pack(items: Iterable[BufferItem]) -> list[PackedItem]:
-    """Return items of the buffer as plain data; total, whatever they hold.
+    """Return items of the buffer as plain data, whatever they hold.
 
     Consecutive records of one shape (logger, level, event and names of the fields) become one item,
-    by column. A value that has no plain form becomes a mark; deferred records that can't be made,
-    by a bug of this package, become a gap. Every record is in the result or counted there.
+    by column. A value that has no plain form becomes a mark; deferred records that can't be
+    created, because of a bug in this package, become a gap. Every record is in the result or
+    counted there.
     """
     packed: list[PackedItem] = []
     shape: tuple[Any, ...] = ()
@@ -111,7 +112,7 @@ def pack(items: Iterable[BufferItem]) -> list[PackedItem]:
             packed += _pack_several(item)
             continue
         time_ns, logger, level, event, context, fields, step_and_mode, _ = item
-        if step_and_mode is not given:  # one object from a `set_step` to the next
+        if step_and_mode is not given:  # the same object until the next `set_step`
             given, (step, mode) = step_and_mode, map(to_plain, step_and_mode)
         if context:
             fields = {**context, **fields}
@@ -185,7 +186,7 @@ def _as_list(value: Any) -> Any:
 
 
 def unpack(packed: Iterable[PackedItem]) -> list[RecordColumns | Dropped]:
-    """Return what `pack` made of items, as items."""
+    """Return the items that `pack` packed."""
     return [
         Dropped(*item[1:])
         if len(item) == _DROPPED_LENGTH
@@ -195,15 +196,15 @@ def unpack(packed: Iterable[PackedItem]) -> list[RecordColumns | Dropped]:
 
 
 def count_packed(packed: Iterable[PackedItem]) -> int:
-    """Return for how many records packed items stand."""
+    """Return the number of records that packed items stand for."""
     return sum(item[1] if len(item) == _DROPPED_LENGTH else len(item[3]) for item in packed)
 
 
 class Connection:
     """One end of the two pipes. Any thread may send; one receives.
 
-    A message is written with one system call, and mostly read with one: at each of them a thread
-    gives up the interpreter's lock and has to wait for it again.
+    A message is written with one system call, and usually read with one: at each, a thread releases
+    the interpreter's lock and must wait for it again.
 
     Args:
         incoming: Descriptor of the pipe that the other process writes to.
@@ -229,7 +230,7 @@ class Connection:
         self.send_encoded(b"".join(map(encode, messages)))
 
     def send_encoded(self, encoded: bytes) -> None:
-        """Send messages that are encoded already. Raises as `send` does."""
+        """Send encoded messages. Raises like `send`."""
         rest = memoryview(encoded)
         with self._lock:
             while rest:
@@ -265,7 +266,7 @@ class Connection:
         return self._missing_bytes() <= 0
 
     def _missing_bytes(self) -> int:
-        """Return how many bytes the first message still needs, as far as is known."""
+        """Return the number of bytes known to be missing from the first message."""
         is_known = len(self._received) >= _LENGTH.size
         return (self._end() if is_known else _LENGTH.size) - len(self._received)
 

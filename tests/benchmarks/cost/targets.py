@@ -65,7 +65,7 @@ def _ratio(entries: dict[str, dict[str, Any]], other: str, key: str, bound: floa
     ratios = entries.get(other, {}).get(key)
     if ratios is None:
         return Target(metric, target, _NOT_MEASURED, None)
-    low, median, high = (f"{r:.2f}" if bound >= 1 else f"1/{1 / r:.1f}" for r in ratios)
+    low, median, high = (f"{r:.2f}" if r > 0.5 else f"1/{1 / r:.1f}" for r in ratios)
     return Target(metric, target, f"{median} ({low} to {high})", ratios[1] <= bound)
 
 

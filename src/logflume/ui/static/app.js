@@ -1,4 +1,4 @@
-/** The page: the bar on top, and the view that the URL names. */
+/** The page: the bar at the top, and the view in the URL. */
 import { useAnswer, useDamage, useTicks, useVersion } from "./lib/api.js";
 import { html, render, useEffect } from "./lib/dom.js";
 import { visible } from "./lib/format.js";
@@ -33,7 +33,7 @@ function App() {
   if (path[0] === "run" && path[1] && (path[2] ?? "") in RUN_VIEWS) {
     return html`<${RunPage} key=${path[1]} run=${path[1]} view=${path[2] ?? ""} rest=${path.slice(3)} query=${query} />`;
   }
-  return html`<div><${Bar} /><main><${Empty} title="There is no such view."><a href="#/">All runs</a><//></main></div>`;
+  return html`<div><${Bar} /><main><${Empty} title="This view doesn't exist."><a href="#/">All runs</a><//></main></div>`;
 }
 
 /** @param {{query: Record<string, string>}} props */
@@ -57,7 +57,7 @@ function RunPage({ run, view, rest, query }) {
         aria-current=${name === tab ? "page" : undefined}>${text}</a>`)}</nav>
     <//>
     <main>
-      <${ErrorLine} text=${damage ? `${damage}. This is what is left.` : null} />
+      <${ErrorLine} text=${damage ? `${damage}. The page shows what is left.` : null} />
       ${error && !summary
         ? html`<${Empty} title=${visible(error)}><a href="#/">All runs</a><//>`
         : html`<${ErrorLine} text=${error} />`}

@@ -1,11 +1,11 @@
-/** Requests to the server, and the state of what they return. */
+/** Requests to the server, and the state of their answers. */
 import { useEffect, useRef, useState } from "./dom.js";
 
 const WAIT_FACTOR = 15;
 const RARE_FACTOR = 100;
 const MAX_WAIT_MS = 30_000;
 const MAX_RARE_WAIT_MS = 120_000;
-const INTERVAL_MS = 1000; // a step is on the page within three seconds
+const INTERVAL_MS = 1000; // a step appears within three seconds
 
 /**
  * @param {string} name
@@ -39,37 +39,45 @@ export async function get(name, params = {}, signal) {
  */
 async function getTimed(name, params, signal) {
   const response = await fetch(apiUrl(name, params), { signal });
-  const text = await response.text();
-  let answer;
-  try {
-    answer = JSON.parse(text);
-  } catch {
-    throw new Error(text.trim() || `the server answered ${response.status}`);
-  }
-  if (!response.ok) throw new Error(answer.error ?? `the server answered ${response.status}`);
+  const answer = await parsed(response);
   noteDamage(params.run, answer);
   const [, cpuMs = "0"] = /^cpu;dur=([\d.]+)$/.exec(response.headers.get("server-timing") ?? "") ?? [];
   return { answer, cpuMs: Number(cpuMs) };
 }
 
-/** Let the view of a run say what an answer says is damaged in it. @param {unknown} run @param {any} answer */
+/** The JSON of a response. @param {Response} response @throws {Error} The error that it reports. */
+export async function parsed(response) {
+  const text = await response.text();
+  const failed = `the server answered ${response.status}`;
+  let answer;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    throw new Error(text.trim() || failed);
+  }
+  if (!response.ok) throw new Error(answer.error ?? failed);
+  return answer;
+}
+
+/** Show the damage that an answer reports in the view of its run. @param {unknown} run @param {any} answer */
 export function noteDamage(run, { damage }) {
   if (damage) dispatchEvent(new CustomEvent("damage", { detail: { run, text: damage } }));
 }
 
 /**
- * Who waits for a request to be repeated. A summary of a whole run is due only some time after it
- * was there the last time.
+ * A component that repeats a request. A summary of a whole run is due only some time after the last
+ * one arrived.
  * @typedef {{key: string | null, aborter: AbortController, dueMs: number}} Owner
  */
 
-/** What is to be requested again, in order. It returns its cost. @type {Map<Owner, () => Promise<number>>} */
+/** The requests to repeat, in order. Each returns its cost. @type {Map<Owner, () => Promise<number>>} */
 const waiting = new Map();
 let isRepeating = false;
 
 /**
- * Request something again when it is its turn. One request at a time, and a pause after each, so
- * that a training beside the page has the processors. Who asks again while waiting keeps its turn.
+ * Repeat a request in its turn. Requests are repeated one at a time, with a pause after each, so
+ * that the processors are left to a training on the same machine. An owner that repeats its request
+ * while waiting keeps its turn.
  * @param {Owner} owner
  * @param {() => Promise<number>} request
  */
@@ -95,20 +103,20 @@ function sleep(ms) {
 }
 
 /**
- * Request an answer, and again whenever `version` changes. What was shown stays until the new answer
- * is there, so that nothing flickers and no scroll position is lost.
+ * Request an answer, and repeat the request whenever `version` changes. The old answer stays until
+ * the new one arrives, so that nothing flickers and no scroll position is lost.
  * @param {string | null} name Null: request nothing.
  * @param {Record<string, unknown>} params
  * @param {unknown} [version]
- * @param {boolean} [isRare] Whether it may be older than the rest: a summary of a whole run.
- * @returns {{data: any, error: string | null, isLoading: boolean, isCurrent: boolean}} Current: of these parameters.
+ * @param {boolean} [isRare] Whether the answer may be older than others: a summary of a whole run.
+ * @returns {{data: any, error: string | null, isLoading: boolean, isCurrent: boolean}} `isCurrent`: whether the answer is for these parameters.
  */
 export function useAnswer(name, params, version, isRare = false) {
   const key = name === null ? null : apiUrl(name, params);
   const [state, setState] = useState({ key: "", data: null, error: null, isLoading: true });
   const owner = useRef(/** @type {Owner} */ ({ key: null, aborter: new AbortController(), dueMs: 0 })).current;
   useEffect(() => {
-    // Only another request ends one that is under way: a new version would end it again and again.
+    // A new version doesn't abort a request that is under way, or it might never complete.
     owner.aborter = new AbortController();
     return () => {
       owner.aborter.abort();
@@ -130,7 +138,7 @@ export function useAnswer(name, params, version, isRare = false) {
         if (!signal.aborted) {
           setState((old) => ({
             key,
-            // A live run may fail to be read for a moment; another view's answer must not stay.
+            // A live run may be unreadable for a moment. The answer to other parameters must not stay.
             data: old.key === key ? old.data : null,
             error: explain(/** @type {Error} */ (error)),
             isLoading: false,
@@ -150,11 +158,11 @@ export function useAnswer(name, params, version, isRare = false) {
 
 /** @param {Error} error */
 export function explain(error) {
-  if (error instanceof TypeError) return "The server does not answer. Is `logflume ui` running?";
+  if (error instanceof TypeError) return "The server doesn't answer. Is `logflume ui` running?";
   return error.message;
 }
 
-/** Return what is damaged in a run, as soon as any answer about it says so. @param {string} run */
+/** Return what is damaged in a run, as soon as an answer reports it. @param {string} run */
 export function useDamage(run) {
   const [damage, setDamage] = useState({ run, text: "" });
   useEffect(() => {
@@ -166,9 +174,9 @@ export function useDamage(run) {
 }
 
 /**
- * Follow runs: return a text that changes whenever something was written to one of them.
+ * Follow runs: return a text that changes with every write to one of them.
  * @param {string[]} runs
- * @returns {string | null} Null until it is known.
+ * @returns {string | null} Null until the first answer.
  */
 export function useVersion(runs) {
   const [version, setVersion] = useState(/** @type {string | null} */ (null));
@@ -178,7 +186,7 @@ export function useVersion(runs) {
     const aborter = new AbortController();
     get("versions", { run: runs }, aborter.signal).then(
       ({ versions }) => setVersion(JSON.stringify(versions)),
-      // The view's own request says what is wrong.
+      // The view's own request shows the error.
       () => aborter.signal.aborted || setVersion((old) => old ?? ""),
     );
     return () => aborter.abort();
@@ -186,7 +194,7 @@ export function useVersion(runs) {
   return version;
 }
 
-/** Return a number that grows at an interval, while the page is seen. @param {number} intervalMs */
+/** Return a number that grows at an interval while the page is visible. @param {number} intervalMs */
 export function useTicks(intervalMs) {
   const [ticks, setTicks] = useState(0);
   useEffect(() => {

@@ -7,7 +7,7 @@ import { useMemo } from "./dom.js";
 /**
  * @typedef {Object} Axis
  * @property {AxisName} name
- * @property {(step: number | null) => number | null} of The place of a step; null: it has none.
+ * @property {(step: number | null) => number | null} of The place of a step; null if it has none.
  * @property {(x: number) => number} stepAt The step at a place.
  */
 
@@ -16,8 +16,8 @@ export const STEPS = { name: "step", of: (step) => step, stepAt: (x) => x };
 
 /**
  * @param {AxisName} name
- * @param {{steps: number[], times: number[], tokens: (number | null)[]} | null} answer Of `axes`.
- * @returns {Axis | null} Null: the run has nothing to place steps by.
+ * @param {{steps: number[], times: number[], tokens: (number | null)[]} | null} answer The answer `axes`.
+ * @returns {Axis | null} Null if the run has no values for this axis.
  */
 export function makeAxis(name, answer) {
   if (name === "step" || !answer) return STEPS;
@@ -27,7 +27,7 @@ export function makeAxis(name, answer) {
   const pairs = [];
   answer.steps.forEach((step, i) => {
     const value = values[i];
-    // Both grow, but where a clock or a counter was set back.
+    // Both increase, unless a clock or a counter was set back.
     if (value !== null && (!pairs.length || value > pairs[pairs.length - 1][1])) pairs.push([step, value - start]);
   });
   if (!pairs.length) return null;
@@ -39,10 +39,10 @@ export function makeAxis(name, answer) {
 }
 
 /**
- * The value at a place between points; outside of them, that of the first or the last one.
+ * Interpolate between points; outside them, return the value of the first or the last one.
  * @param {[number, number][]} pairs In order.
  * @param {number} value
- * @param {0 | 1} from Which of a pair the value is.
+ * @param {0 | 1} from The index of the value in a pair.
  * @param {0 | 1} to
  */
 export function interpolate(pairs, value, from, to) {
@@ -60,7 +60,7 @@ export function interpolate(pairs, value, from, to) {
 }
 
 /**
- * The axis of a run's curves. Until it is known, and where the run lacks it, it is the step.
+ * The axis of a run's curves. Until it is known, or if the run lacks it, it is the step.
  * @param {string} run
  * @param {AxisName} name
  * @param {unknown} version

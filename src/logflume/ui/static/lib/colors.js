@@ -1,6 +1,6 @@
-/** Colours that people with any colour vision tell apart; the values are in `style/base.css`. */
+/** Colours that are distinct for any colour vision. Their values are in `style/base.css`. */
 
-export const SERIES = 7;
+const SERIES = 7;
 
 /** @param {number} index */
 export function seriesVariable(index) {
@@ -18,7 +18,7 @@ export function seriesColor(index) {
 }
 
 /**
- * The colour of a reward: from low to high within a range.
+ * The colour of a reward within a range.
  * @param {unknown} reward
  * @param {number} low
  * @param {number} high

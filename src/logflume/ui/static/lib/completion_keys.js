@@ -1,4 +1,4 @@
-/** The keys of the completions: the next and the previous completion, group and step. */
+/** Keyboard navigation of completions: to the next and previous completion, group and step. */
 import { useEffect } from "./dom.js";
 import { currentRoute, setQuery } from "./route.js";
 
@@ -11,7 +11,7 @@ export function useKeys({ steps, step, groups, open }) {
       const isTyping = event.target.matches("input, select, textarea");
       if (event.key === "Escape" && isTyping) event.target.blur();
       if (isTyping) return;
-      // The address is ahead of what is shown when keys follow each other fast.
+      // When keys are pressed fast, the URL is ahead of the page.
       const now = currentRoute().query;
       const current = groups.find((group) => group.key === now.group) ?? (now.group ? undefined : open);
       const ids = current?.outputs.map((one) => one.id) ?? [];

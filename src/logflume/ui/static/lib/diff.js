@@ -1,10 +1,10 @@
-/** Differences between texts. */
+/** Word diffs, and the common beginning of texts. */
 
-const MAX_CELLS = 4e6; // of the table of a diff: two texts of 2,000 words
+const MAX_CELLS = 4e6; // of the table: two texts of 2,000 words
 
 /** @typedef {{kind: "same" | "removed" | "added", text: string}} Piece */
 
-/** @param {string} text Words, tags such as `</answer>`, spaces and signs, one a piece. */
+/** Split a text into words, tags such as `</answer>`, spaces and signs. @param {string} text */
 function words(text) {
   return text.match(/<\/?[a-zA-Z_][\w-]{0,30}>|[\p{L}\p{N}_]+|\s+|[^\p{L}\p{N}_\s]/gu) ?? [];
 }
@@ -89,7 +89,7 @@ function merge(pieces) {
 }
 
 /**
- * Return the number of characters that all texts share at their beginning, up to a whole word.
+ * Return the number of characters at the beginning that all texts share, in whole words.
  * @param {string[]} texts
  */
 export function sharedPrefix(texts) {

@@ -1,11 +1,2 @@
-/** What every view uses of the vendored Preact and htm. */
-export {
-  h,
-  html,
-  render,
-  useEffect,
-  useLayoutEffect,
-  useMemo,
-  useRef,
-  useState,
-} from "../vendor/preact-htm.js";
+/** The parts of the vendored Preact and htm that the page uses. */
+export { html, render, useEffect, useMemo, useRef, useState } from "../vendor/preact-htm.js";

@@ -1,24 +1,24 @@
-/** Where texts have what was searched for, as the views mark it. */
+/** Finds the hits of a search in texts, for the views to mark. */
 import { useEffect, useState } from "./dom.js";
 
-/** @typedef {[number, number][]} Spans Where each hit begins and ends. */
+/** @typedef {[number, number][]} Spans The beginning and end of each hit. */
 /** @typedef {(text: string) => Spans} Finder */
-/** @typedef {{pattern: string | null, spans: Map<string, Spans> | null}} Found Null: given up. */
+/** @typedef {{pattern: string | null, spans: Map<string, Spans> | null}} Found `spans`: null if given up. */
 
-const MAX_HITS = 1_000; // of a text
+const MAX_HITS = 1_000; // in a text
 const MAX_MS = 1_000;
 
 /** @type {Finder} */
 const NOTHING = () => [];
 
 /**
- * Return what finds a search in texts. A regular expression may take forever, so it runs beside the
- * page, and is given up after a second. RE2's patterns, which the server searches by, and those of
- * JavaScript differ in details. What JavaScript doesn't understand is found all the same, only not
- * marked.
+ * Return a function that finds a search in texts. A regular expression may take forever, so it runs
+ * in a worker, which is stopped after a second. The server searches with RE2, whose patterns differ
+ * from those of JavaScript in details. Hits of patterns that JavaScript doesn't support are listed,
+ * but not marked.
  * @param {string | undefined} search
  * @param {boolean} isRegex
- * @param {string[]} texts All that are shown.
+ * @param {string[]} texts All texts that are shown.
  * @returns {{find: Finder, isGivenUp: boolean}}
  */
 export function useFinder(search, isRegex, texts) {

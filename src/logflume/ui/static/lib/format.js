@@ -1,15 +1,15 @@
 /** Numbers, times and texts as the page shows them. */
 
 /**
- * @param {unknown} value What isn't a number is shown as it is.
- * @param {number} [digits] The maximum of significant digits.
+ * @param {unknown} value Anything but a number is shown as it is.
+ * @param {number} [digits] The maximum number of significant digits.
  */
 export function number(value, digits = 4) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return visible(String(value));
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return value.toLocaleString("en-US");
   const size = Math.abs(value);
-  if (size < 1e-12) return "0"; // what is left of a difference of equal numbers
+  if (size < 1e-12) return "0"; // the difference of equal numbers, after rounding
   if (size >= 1e6 || size < 1e-3) return value.toExponential(Math.max(2, digits - 2)).replace("e+", "e");
   return String(Number(value.toPrecision(digits)));
 }
@@ -43,7 +43,7 @@ export function time(iso) {
 }
 
 const HIDDEN =
-  // Controls, marks of direction, and what has no width: they would change or hide other text.
+  // Controls, direction marks and zero-width characters, which would change or hide other text.
   // eslint-disable-next-line no-control-regex
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
@@ -64,8 +64,13 @@ export function plain(value) {
   return value === null || value === undefined ? "–" : visible(value);
 }
 
+/** `rewards/correctness_reward_func/mean` → `correctness_reward_func`. @param {string} name */
+export function functionKey(name) {
+  return name.replace(/^(reward\.)?rewards\//, "").replace(/\/(mean|std)$/, "");
+}
+
 /** `rewards/correctness_reward_func/mean` → `correctness`. @param {string} name */
 export function functionName(name) {
-  const short = name.replace(/^(reward\.)?rewards\//, "").replace(/\/(mean|std)$/, "");
+  const short = functionKey(name);
   return visible(short.replace(/_(reward|rewards)?_?(func|fn|function)$/, "") || short);
 }

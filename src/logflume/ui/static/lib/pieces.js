@@ -15,7 +15,7 @@ function byteTable() {
 }
 
 /**
- * Return the texts of the tokens of a completion. What is only a part of a character stays as the
+ * Return the texts of the tokens of a completion. A token that is a part of a character stays as the
  * vocabulary writes it.
  * @param {(string | null)[]} pieces
  */

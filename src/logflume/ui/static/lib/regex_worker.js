@@ -1,11 +1,11 @@
-/** Finds a regular expression in texts, in a thread of its own: see `finder.js`. */
+/** Finds a regular expression in texts, in a worker: see `finder.js`. */
 
 onmessage = ({ data: { pattern, texts, maxHits } }) => {
   const regex = compile(pattern);
   postMessage(regex && texts.map((text) => spansOf(text, regex, maxHits)));
 };
 
-/** Return a pattern of RE2 as one of JavaScript, which has no flags within. @param {string} pattern */
+/** Compile a pattern of RE2, whose flags JavaScript takes separately; null if it can't. @param {string} pattern */
 function compile(pattern) {
   const [, flags = "", rest] = /^(?:\(\?([is]+)\))?(.*)$/s.exec(pattern) ?? [];
   try {

@@ -1,4 +1,4 @@
-/** URLs are views: `#/run/<id>/completions?step=40`. The hash holds everything that a view shows. */
+/** URLs of views: `#/run/<id>/completions?step=40`. The hash determines everything that a view shows. */
 import { useEffect, useState } from "./dom.js";
 
 /**
@@ -16,7 +16,7 @@ export function currentRoute() {
   };
 }
 
-/** A hash may be typed by hand, so what isn't encoded is taken as it is. */
+/** Decode a part of a hash. It may be typed by hand, so one that isn't encoded stays as it is. */
 export function decoded(/** @type {string} */ part) {
   try {
     return decodeURIComponent(part);
@@ -26,7 +26,7 @@ export function decoded(/** @type {string} */ part) {
 }
 
 /**
- * Return the URL of a view. Empty values are left out of its query.
+ * Return the URL of a view. Empty values are omitted from the query.
  * @param {string[]} path
  * @param {Record<string, unknown>} [query]
  */
@@ -38,7 +38,7 @@ export function url(path, query = {}) {
 }
 
 /**
- * Change values in the query of the view. It is one entry of the history, however often it changes.
+ * Change values in the query of the view. All changes are one entry of the history.
  * @param {Record<string, unknown>} changes
  */
 export function setQuery(changes) {

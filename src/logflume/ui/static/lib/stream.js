@@ -1,12 +1,12 @@
-/** Answers that arrive in pieces: each is shown when it is there, and none is computed for nobody. */
-import { apiUrl, explain, noteDamage } from "./api.js";
+/** Answers that arrive in pieces, which are shown at once and computed only while they are needed. */
+import { apiUrl, explain, noteDamage, parsed } from "./api.js";
 import { useEffect, useState } from "./dom.js";
 
 const END = "\n\n";
 const PREFIX = "data: ";
 
 /**
- * Yield the pieces of an answer. Aborting the signal ends the computation, too.
+ * Yield the pieces of an answer. Aborting the signal also ends the computation.
  * @param {string} name
  * @param {Record<string, unknown>} params
  * @param {AbortSignal} signal
@@ -14,14 +14,8 @@ const PREFIX = "data: ";
 async function* pieces(name, params, signal) {
   const response = await fetch(apiUrl(name, params), { signal });
   if (!response.ok || !response.body) {
-    const text = await response.text();
-    let error = text.trim();
-    try {
-      error = JSON.parse(text).error ?? error;
-    } catch {
-      // not JSON: shown as it is
-    }
-    throw new Error(error || `the server answered ${response.status}`);
+    await parsed(response); // throws the error that it reports
+    return;
   }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -41,7 +35,7 @@ async function* pieces(name, params, signal) {
  * @property {number} searched
  * @property {number} total
  * @property {boolean} more Whether there may be more hits.
- * @property {{step: number | null, skip: number} | null} next Where the search can go on.
+ * @property {{step: number | null, skip: number} | null} next Where the search can continue.
  * @property {boolean} isSearching
  * @property {string | null} error
  */
@@ -50,8 +44,8 @@ async function* pieces(name, params, signal) {
 const NOTHING = { hits: [], searched: 0, total: 0, more: false, next: null, isSearching: true, error: null };
 
 /**
- * Search the completions of a run. A search that is replaced by another one, or leaves the page,
- * ends on the server as well.
+ * Search the completions of a run. A search that is replaced, or whose view is closed, also ends on
+ * the server.
  * @param {Record<string, unknown>} params
  * @returns {Found & {stop: () => void, goOn: () => void}}
  */
@@ -78,7 +72,7 @@ export function useSearch(params) {
     read().then(
       () => setState((old) => ({ ...old, isSearching: false })),
       (error) => {
-        // Of a search that was replaced, nothing is shown; one that was stopped keeps its hits.
+        // A search that was replaced shows nothing; one that was stopped keeps its hits.
         if (own.signal.reason === "replaced") return;
         const text = own.signal.aborted ? null : explain(error);
         setState((old) => ({ ...old, isSearching: false, error: text }));

@@ -1,4 +1,4 @@
-/** One chart: a title with the values at the cursor, and curves drawn by a plot. */
+/** A chart: a title, the values at the cursor, and a plot of curves. */
 import { seriesVariable } from "../lib/colors.js";
 import { html, useEffect, useRef } from "../lib/dom.js";
 import { visible } from "../lib/format.js";
@@ -9,28 +9,31 @@ import { Plot } from "./plot.js";
 /** @typedef {import("./plot.js").Mark} Mark */
 /** @typedef {import("./plot.js").View} View */
 
-const MAX_READINGS = 4; // without their names; the others are seen at the curves
+const MAX_READINGS = 4; // values shown without a legend
+
+/** @type {Options} */
+export const PLAIN = { smoothing: 0, isLog: false, axis: "step" };
 
 /**
  * @param {Object} props
  * @param {string} props.name The metric.
  * @param {string} [props.title]
  * @param {Series[]} props.series
- * @param {Options} props.options
+ * @param {Options} [props.options]
  * @param {Mark[]} [props.marks]
  * @param {string} [props.group] Charts of one group share the cursor.
- * @param {(x: number) => void} [props.onPick] Is called with the x of the nearest point at a click.
+ * @param {(x: number) => void} [props.onPick] Called with the x of the nearest point at a click.
  * @param {boolean} [props.hasLegend] Whether the series are named.
- * @param {(x: number) => string} [props.noteAt] What to say about a place, such as which rank it is.
+ * @param {(x: number) => string} [props.noteAt] A note about a place, such as the slowest rank.
  */
-export function Chart({ name, title, series, options, marks = [], group, onPick, hasLegend = false, noteAt }) {
+export function Chart({ name, title, series, options = PLAIN, marks = [], group, onPick, hasLegend = false, noteAt }) {
   const element = useRef(null);
   const reading = useRef(null);
   const plot = useRef(/** @type {Plot | null} */ (null));
   const shown = series.filter((one) => one.x.length);
   const view = useRef(/** @type {View} */ ({}));
   Object.assign(view.current, { series: shown, options, marks, group, onPick, noteAt });
-  // New points leave the plot as it is, zoomed or not; another kind of plot is drawn again.
+  // New points update the plot, which keeps its zoom; a change of its kind draws a new one.
   const kind = JSON.stringify([options, group, shown.map(({ label, color, dashed, band }) => [label, color, dashed, Boolean(band)])]);
   const data = JSON.stringify([marks, shown]);
   useEffect(() => {
@@ -59,7 +62,7 @@ export function Chart({ name, title, series, options, marks = [], group, onPick,
   </section>`;
 }
 
-/** The place of a value; `showReading` fills it. @param {Series} series @param {boolean} isNamed */
+/** A series and the place of its value, which `showReading` fills. @param {Series} series @param {boolean} isNamed */
 function readingOf(series, isNamed) {
   return html`<span key=${series.label} title=${visible(series.label)}>
     <i class=${series.dashed ? "dashed" : ""} style=${{ color: seriesVariable(series.color) }}></i>

@@ -1,4 +1,4 @@
-/** A condition on any column of the completions, put together or written in SQL. */
+/** A condition on any column of the completions, built from parts or written in SQL. */
 import { useAnswer } from "../lib/api.js";
 import { html, useState } from "../lib/dom.js";
 import { visible } from "../lib/format.js";
@@ -50,7 +50,7 @@ function Builder({ columns, where }) {
  * @param {string} operator One of `OPERATORS`.
  * @param {string} value
  */
-export function conditionOf({ name, type }, operator, value) {
+function conditionOf({ name, type }, operator, value) {
   const quoted = `"${name.replaceAll('"', '""')}"`;
   const text = `'${value.replaceAll("'", "''")}'`;
   if (operator === "contains") return `contains(lower(${quoted}::varchar), lower(${text}))`;

@@ -1,5 +1,6 @@
-/** How curves are drawn; the browser remembers it. */
+/** The controls of how curves are drawn. The browser remembers the choice. */
 import { html, useState } from "../lib/dom.js";
+import { PLAIN } from "./chart.js";
 
 /** @typedef {import("./chart.js").Options} Options */
 
@@ -17,11 +18,10 @@ export function useCurveOptions() {
 }
 
 function load() {
-  const initial = { smoothing: 0, isLog: false, axis: "step" };
   try {
-    return { ...initial, ...JSON.parse(localStorage.getItem(KEY) ?? "{}") };
+    return { ...PLAIN, ...JSON.parse(localStorage.getItem(KEY) ?? "{}") };
   } catch {
-    return initial;
+    return PLAIN;
   }
 }
 

@@ -1,7 +1,8 @@
 /** Turns the answers about curves into charts: training beside evaluation, spread as a band. */
-
 import { STEPS, interpolate } from "../lib/axis.js";
 import { functionName } from "../lib/format.js";
+
+export const MAX_FOUND = 18; // charts of a search
 
 /** @typedef {import("./chart.js").Series} Series */
 /** @typedef {Record<string, Record<string, [number[], (number | null)[]]>>} Curves */
@@ -13,7 +14,7 @@ import { functionName } from "../lib/format.js";
  * @param {Object} [options]
  * @param {import("../lib/axis.js").Axis} [options.axis]
  * @param {number} [options.color] The first colour.
- * @param {string} [options.label] In front of the labels: a run.
+ * @param {string} [options.label] Prefix of the labels, such as a run.
  * @param {boolean} [options.hasSpread]
  * @param {boolean} [options.hasEval] Whether evaluation is drawn beside training.
  * @returns {Series[]}
@@ -50,13 +51,19 @@ function spreadName(name) {
   return name.endsWith("/mean") ? name.replace(/\/mean$/, "/std") : null;
 }
 
-/** The names that get a chart of their own: not an evaluation's that is drawn beside training. */
+/** The names that contain each word of a search. @param {string[]} names @param {string} search */
+export function matchingNames(names, search) {
+  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
+  return words.length ? names.filter((name) => words.every((word) => name.toLowerCase().includes(word))) : [];
+}
+
+/** The names that get a chart of their own: all but evaluations that are drawn beside training. */
 export function ownCharts(/** @type {string[]} */ names) {
   const known = new Set(names);
   return names.filter((name) => !(name.startsWith("eval_") && known.has(name.slice(5))));
 }
 
-/** The spread at some steps. A long curve and its spread keep different points, so it is interpolated. */
+/** The spread at some steps, interpolated: a long curve and its spread keep different points. */
 function aligned(steps, [of, values]) {
   const pairs = of.map((step, i) => [step, values[i]]).filter(([step, value]) => step !== null && value !== null);
   if (!pairs.length) return steps.map(() => null);
@@ -75,7 +82,7 @@ export function onAxis(axis, series) {
     .map((step, i) => ({ at: axis.of(step), i }))
     .filter(({ at }) => at !== undefined && at !== null)
     .sort((a, b) => a.at - b.at)
-    // A curve has one value at each place.
+    // A curve has one value at each place, the last one.
     .filter(({ at }, i, all) => i === all.length - 1 || all[i + 1].at !== at);
   const pick = (values) => values && order.map(({ i }) => values[i]);
   const band = /** @type {Series["band"]} */ (series.band && [pick(series.band[0]), pick(series.band[1])]);

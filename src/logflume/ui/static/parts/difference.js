@@ -1,15 +1,15 @@
-/** Two texts as one, with what was removed and what was added. */
+/** The difference of two texts: one text with removed and added words. */
 import { diffWords } from "../lib/diff.js";
 import { html, useMemo } from "../lib/dom.js";
 import { visible } from "../lib/format.js";
 
-const CONTEXT = 400; // characters that are shown of a long stretch without a change, at each end
+const CONTEXT = 400; // characters shown at each end of a long part without changes
 
 /** @param {{before: string, after: string}} props */
 export function Difference({ before, after }) {
   const pieces = useMemo(() => diffWords(before, after), [before, after]);
   if (pieces.every((piece) => piece.kind === "same")) {
-    return html`<div data-diff><p class="muted">The texts are equal.</p><pre dir="auto">${visible(after)}</pre></div>`;
+    return html`<div data-diff><p class="muted">The texts are identical.</p><pre dir="auto">${visible(after)}</pre></div>`;
   }
   return html`<pre dir="auto" data-diff>${pieces.map((piece, i) => shown(piece, i))}</pre>`;
 }

@@ -1,17 +1,17 @@
-/** The filters of completions; the URL holds them. */
-import { html, useEffect, useState } from "../lib/dom.js";
+/** The filters of completions, which are in the URL. */
+import { html } from "../lib/dom.js";
 import { functionName } from "../lib/format.js";
 import { setQuery } from "../lib/route.js";
 import { Condition } from "./condition.js";
-import { ORDER_NAMES } from "./group_row.js";
+import { ORDERS } from "./group_row.js";
 import { Histogram } from "./histogram.js";
+import { SearchBox } from "./search_box.js";
 
-const TYPING_MS = 250;
 const TOTAL = "rewards/total";
-export const FILTERS = ["search", "regex", "reward", "min", "max", "correct", "truncated", "tool_failed", "where"];
+const FILTERS = ["search", "regex", "reward", "min", "max", "correct", "truncated", "tool_failed", "where"];
 const HOW = ["regex", "reward"]; // they exclude nothing by themselves
 
-/** @param {Record<string, string>} given What of a URL's query filters completions. `filter` is a text, too. */
+/** The part of a URL's query that filters completions. @param {Record<string, string>} given `filter` is another name of `search`. */
 export function filterOf(given) {
   const query = { ...given, search: given.search ?? given.filter };
   return Object.fromEntries(FILTERS.filter((name) => query[name]).map((name) => [name, query[name]]));
@@ -28,31 +28,18 @@ export function isFiltering(filter) {
  * @param {number} props.step
  * @param {Record<string, string>} props.query
  * @param {string[]} props.functions The columns of rewards.
- * @param {number[]} props.rewards Of the chosen function.
+ * @param {number[]} props.rewards The rewards of the chosen function.
  * @param {boolean} props.hasTools
  */
 export function Filters({ run, step, query, functions, rewards, hasTools }) {
   const searched = query.search ?? query.filter ?? "";
-  const [text, setText] = useState(searched);
-  useEffect(() => {
-    if (text === searched) return undefined;
-    const timer = setTimeout(() => setQuery({ search: text, filter: "" }), TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  useEffect(() => {
-    // A link may lead to another search; what is being typed stays.
-    if (document.activeElement?.id !== "search") setText(searched);
-  }, [searched]);
   const isSet = Boolean(searched) || FILTERS.some((name) => query[name]);
   const check = (name, label) => html`<label><input type="checkbox" checked=${query[name] === "1"}
     onChange=${(event) => setQuery({ [name]: event.target.checked ? "1" : "" })} />${label}</label>`;
-  const clear = () => {
-    setText("");
-    setQuery(Object.fromEntries([...FILTERS, "filter", "all"].map((name) => [name, ""])));
-  };
+  const clear = () => setQuery(Object.fromEntries([...FILTERS, "filter", "all"].map((name) => [name, ""])));
   return html`<div class="filters">
-    <div class="text"><input type="search" value=${text} placeholder="Search text  ( / )"
-      aria-label="Search text" id="search" onInput=${(event) => setText(event.target.value)} /></div>
+    <div class="text"><${SearchBox} id="search" value=${searched} placeholder="Search text  ( / )" label="Search text"
+      onChange=${(text) => setQuery({ search: text, filter: "" })} /></div>
     ${check("regex", "regex")}
     <select aria-label="Correctness" value=${query.correct ?? ""} onChange=${(event) => setQuery({ correct: event.target.value })}>
       <option value="">correct or wrong</option><option value="1">correct</option><option value="0">wrong</option>
@@ -70,7 +57,7 @@ export function Filters({ run, step, query, functions, rewards, hasTools }) {
       <${Histogram} rewards=${rewards} query=${query} /></span>
     <label>order <select aria-label="Order of the groups" value=${query.sort ?? ""}
       onChange=${(event) => setQuery({ sort: event.target.value })}>
-      ${Object.entries(ORDER_NAMES).map(([name, label]) => html`<option value=${name} key=${name}>${label}</option>`)}
+      ${Object.entries(ORDERS).map(([name, [label]]) => html`<option value=${name} key=${name}>${label}</option>`)}
     </select></label>
     ${isSet && html`<button onClick=${clear}>Clear</button>`}
     <${Condition} run=${run} step=${step} query=${query} />

@@ -1,10 +1,10 @@
-/** What to look at first in a run: its findings, its prompts, and what drives its advantages. */
+/** An overview of a run: its findings, its prompts, and what drives its advantages. */
 import { useAnswer } from "../lib/api.js";
 import { seriesVariable } from "../lib/colors.js";
 import { html } from "../lib/dom.js";
 import { functionName, number, percent, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";
-import { ErrorLine } from "./states.js";
+import { ErrorLine, severityOf } from "./states.js";
 
 const MAX_FINDINGS = 3;
 const DOMINANT = 0.8;
@@ -20,7 +20,7 @@ const CHANGES = [
  * @param {Object} props
  * @param {string} props.run
  * @param {string} props.version
- * @param {boolean} props.isFirst Whether the curves are still to come: they go first.
+ * @param {boolean} props.isFirst Whether the curves are still missing, which are requested first.
  * @param {any[]} props.alerts
  * @param {boolean} props.hasPrompts
  * @param {string[]} props.functions In the order of their colours.
@@ -37,7 +37,7 @@ function Findings({ run, alerts }) {
   const latest = [...alerts].reverse().slice(0, MAX_FINDINGS);
   return html`<section class="panel pad"><h3><a href=${url(["run", run, "findings"])}>${alerts.length} ${alerts.length === 1 ? "finding" : "findings"}</a></h3>
     <ul>${latest.map((alert) => html`<li key=${alert.seq}><a href=${url(["run", run, "findings"])} class="quiet">
-      <i class=${`dot ${alert.severity === "critical" ? "critical" : alert.severity === "info" ? "info" : "warning"}`}></i>
+      <i class=${`dot ${severityOf(alert)}`}></i>
       step ${number(alert.step)}: ${visible(alert.message ?? alert.signal)}</a></li>`)}</ul></section>`;
 }
 
@@ -48,13 +48,13 @@ function PromptCounts({ run, version, isFirst }) {
     <${ErrorLine} text=${error} />
     ${data?.unmeasured
       ? html`<p class="muted">Correctness was not measured. ${data.unmeasured.rewards
-        ? html`<a href=${link({})}>Choose a reward</a> from which a prompt is solved.`
-        : "There are no rewards to decide it by, either."}</p>`
+        ? html`<a href=${link({})}>Choose a reward</a> at which a completion solves its prompt.`
+        : "No rewards were recorded either."}</p>`
       : !error && html`<dl class="counts">${CHANGES.map(([name, label]) => html`<div key=${name}><dd><a href=${link({ change: name })}>${data ? number(data.counts[name] ?? 0) : "…"}</a></dd><dt>${label}</dt></div>`)}</dl>`}
   </section>`;
 }
 
-/** The shares of the reward functions in the advantages, at the beginning and at the end. */
+/** The shares of the reward functions in the advantages, at the beginning and at the end of the run. */
 function Drivers({ run, version, functions }) {
   const { data } = useAnswer("reward_shares", { run }, version, true);
   const windows = data?.windows ?? [];
@@ -78,7 +78,7 @@ function Drivers({ run, version, functions }) {
   </section>`;
 }
 
-/** What each function contributed to the change of the reward. */
+/** The contribution of each function to the change of the reward. */
 function Growth({ first, last }) {
   const gains = last.functions
     .map((one) => ({ name: one.name, gain: one.weight * ((one.mean ?? 0) - (meanOf(first, one.name) ?? 0)) }))

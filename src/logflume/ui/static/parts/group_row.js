@@ -1,7 +1,8 @@
-/** A group as a row: its prompt, the rewards of its completions, mean, spread and solved share. */
+/** A group as a row: its prompt, the rewards of its completions, mean, spread and solve count. */
 import { rewardColor } from "../lib/colors.js";
 import { html } from "../lib/dom.js";
 import { number, visible } from "../lib/format.js";
+import { deviationOf, meanOf, numbersOf } from "../lib/statistics.js";
 
 const WIDTH = 132;
 const MARGIN = 8;
@@ -9,7 +10,7 @@ const MARGIN = 8;
 /**
  * @param {Object} props
  * @param {Record<string, any>} props.group
- * @param {{low: number, high: number}} props.range Of the rewards of the step.
+ * @param {{low: number, high: number}} props.range The range of rewards in the step.
  * @param {boolean} props.isOpen
  * @param {string} props.link
  */
@@ -26,7 +27,7 @@ export function GroupRow({ group, range, isOpen, link }) {
   </a>`;
 }
 
-/** The rewards as dots, which grow with the number of completions that have the reward. */
+/** The rewards as dots, whose size grows with the number of completions. */
 function Dots({ outputs, range }) {
   const counts = new Map();
   for (const { reward, matches } of outputs) {
@@ -44,26 +45,18 @@ function Dots({ outputs, range }) {
   </svg>`;
 }
 
-const ORDERS = {
-  "": (a, b) => a.number - b.number,
-  "-spread": (a, b) => (b.reward_std ?? -1) - (a.reward_std ?? -1),
-  mean: (a, b) => (a.reward_mean ?? Infinity) - (b.reward_mean ?? Infinity),
-  "-mean": (a, b) => (b.reward_mean ?? -Infinity) - (a.reward_mean ?? -Infinity),
-  solved: (a, b) => (a.solve_rate ?? 2) - (b.solve_rate ?? 2),
-  "-truncated": (a, b) => (b.truncated ?? 0) - (a.truncated ?? 0),
-};
-
-export const ORDER_NAMES = {
-  "": "as generated",
-  "-spread": "most spread first",
-  mean: "lowest mean first",
-  "-mean": "highest mean first",
-  solved: "least solved first",
-  "-truncated": "most truncated first",
+/** The orders of groups: a label, and the comparison of two groups. */
+export const ORDERS = {
+  "": ["as generated", () => 0],
+  "-spread": ["most spread first", (a, b) => (b.reward_std ?? -1) - (a.reward_std ?? -1)],
+  mean: ["lowest mean first", (a, b) => (a.reward_mean ?? Infinity) - (b.reward_mean ?? Infinity)],
+  "-mean": ["highest mean first", (a, b) => (b.reward_mean ?? -Infinity) - (a.reward_mean ?? -Infinity)],
+  solved: ["least solved first", (a, b) => (a.solve_rate ?? 2) - (b.solve_rate ?? 2)],
+  "-truncated": ["most truncated first", (a, b) => (b.truncated ?? 0) - (a.truncated ?? 0)],
 };
 
 /**
- * Return groups with the rewards of one function: of each completion, their mean and their spread.
+ * Return groups with the rewards of one function: that of each completion, the mean and the spread.
  * @param {Record<string, any>[]} groups
  * @param {string} name The function's column.
  */
@@ -71,20 +64,13 @@ export function withRewards(groups, name) {
   return groups.map((group) => {
     const outputs = group.outputs.map((one) => ({ ...one, reward: one.rewards[name] }));
     if (name === "rewards/total") return { ...group, outputs };
-    const values = outputs.map((one) => one.reward).filter((value) => typeof value === "number");
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-    return {
-      ...group,
-      outputs,
-      reward_mean: values.length ? mean : null,
-      reward_std: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null,
-    };
+    const values = numbersOf(outputs.map((one) => one.reward));
+    return { ...group, outputs, reward_mean: meanOf(values), reward_std: deviationOf(values) };
   });
 }
 
 /** @param {Record<string, any>[]} groups @param {string} order */
 export function sortGroups(groups, order) {
-  const numbered = groups.map((group, number) => ({ ...group, number }));
-  return numbered.sort(ORDERS[order] ?? ORDERS[""]);
+  const [, compare] = ORDERS[order] ?? ORDERS[""];
+  return [...groups].sort(compare);
 }

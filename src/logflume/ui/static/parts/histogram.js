@@ -1,4 +1,4 @@
-/** The rewards of a step as a histogram: a click on a bar, or a drag over some, filters by them. */
+/** A histogram of the rewards of a step. A click on a bar, or a drag over several, filters by it. */
 import { html, useRef, useState } from "../lib/dom.js";
 import { number } from "../lib/format.js";
 import { setQuery } from "../lib/route.js";
@@ -31,7 +31,7 @@ export function Histogram({ rewards, query }) {
     start.current = null;
     setDragged(null);
   };
-  return html`<div class="histogram" role="group" aria-label="Histogram of rewards" title="click or drag: only these rewards"
+  return html`<div class="histogram" role="group" aria-label="Histogram of rewards" title="click or drag to filter by reward"
       onPointerUp=${end} onPointerLeave=${() => { start.current = null; setDragged(null); }}>
     ${counts.map((count, i) => {
       const label = `${count} completions with a reward from ${number(low + i * width)} to ${number(low + (i + 1) * width)}`;
@@ -44,7 +44,7 @@ export function Histogram({ rewards, query }) {
   </div>`;
 }
 
-/** A short number that is not inside the range. */
+/** Round outwards to a short number: down if the sign is negative, else up. */
 function round(value, sign) {
   const digits = 1e4;
   return (sign < 0 ? Math.floor(value * digits) : Math.ceil(value * digits)) / digits;

@@ -1,26 +1,21 @@
-/** The curves of a run beside the main ones: those searched for, and the names of all. */
+/** The curves of a run besides the main ones: those found by a search, and the names of the others. */
 import { useAnswer } from "../lib/api.js";
 import { html } from "../lib/dom.js";
 import { number, visible } from "../lib/format.js";
 import { setQuery } from "../lib/route.js";
 import { Chart } from "./chart.js";
-import { seriesOf } from "./curves.js";
+import { MAX_FOUND, matchingNames, seriesOf } from "./curves.js";
 import { ErrorLine } from "./states.js";
 
-const MAX_FOUND = 18;
-
 /**
- * The curves whose names contain what was searched for.
+ * The curves whose names contain each word of the search.
  * @param {{run: string, names: string[], search: string, version: string, axis: import("../lib/axis.js").Axis, shared: any}} props
  */
 export function Found({ run, names, search, version, axis, shared }) {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  const found = words.length
-    ? names.filter((name) => words.every((word) => name.toLowerCase().includes(word)))
-    : [];
+  const found = matchingNames(names, search);
   const shown = found.slice(0, MAX_FOUND);
   const { data, error } = useAnswer(shown.length ? "curves" : null, { run, name: shown }, version);
-  if (!words.length) return null;
+  if (!search.trim()) return null;
   return html`<div>
     <h2>${found.length ? `${found.length} metrics contain “${visible(search)}”` : `No metric contains “${visible(search)}”`}
       ${found.length > MAX_FOUND && html`<span class="muted"> – the first ${MAX_FOUND}</span>`}</h2>

@@ -1,4 +1,4 @@
-/** An open group: its prompt, and its completions side by side as texts, differences or tokens. */
+/** An open group: its prompt, and its completions side by side, as texts, differences or tokens. */
 import { useAnswer } from "../lib/api.js";
 import { sharedPrefix } from "../lib/diff.js";
 import { html, useMemo } from "../lib/dom.js";
@@ -36,13 +36,13 @@ export function OpenGroup({ place, group, range, query, filter }) {
     return undefined;
   };
   const noteOf = (output) => {
-    if (query.show === "differences" && output === reference) return "the others are compared with this one";
-    return query.show === "tokens" && !withTokens.has(output.id) ? "its tokens were not kept" : "";
+    if (query.show === "differences" && output === reference) return "the other completions are compared with this one";
+    return query.show === "tokens" && !withTokens.has(output.id) ? "its tokens were not recorded" : "";
   };
   return html`<div>
     <${Prompt} run=${place.run} group=${group} first=${outputs[0]} find=${find} />
     <${Shows} query=${query} hasTokens=${withTokens.size > 0} canDiffer=${outputs.length > 1} />
-    ${isGivenUp && html`<p class="muted small" data-note="not marked">What the expression finds is not marked: the browser doesn't know it, or takes too long.</p>`}
+    ${isGivenUp && html`<p class="muted small" data-note="not marked">Hits are not marked: the browser doesn't support this expression, or takes too long.</p>`}
     <div class="outputs">${outputs.map((output) => html`<${Output} key=${output.id} output=${output} scale=${scale}
       shared=${shared} find=${find} isMatch=${matching.has(output.id)} isCurrent=${output.id === query.id}
       body=${bodyOf(output)} note=${noteOf(output)}
@@ -54,7 +54,7 @@ function Prompt({ run, group, first, find }) {
   const turns = readTurns(first?.prompt_messages);
   return html`<div class="panel prompt-head">
     <div class="row"><h3>Prompt</h3>
-      <span class="muted grow">${first?.true_answer !== undefined && html`right answer: <b class="mono">${visible(first.true_answer)}</b>`}</span>
+      <span class="muted grow">${first?.true_answer !== undefined && html`correct answer: <b class="mono">${visible(first.true_answer)}</b>`}</span>
       ${group.prompt_id && html`<a href=${url(["run", run, "prompt", group.prompt_id])}>this prompt through time</a>`}
       <button class="plain" onClick=${() => setQuery({ group: "", id: "" })}>close</button></div>
     ${turns ? html`<${Conversation} turns=${turns} find=${find} />` : html`<${Text} text=${promptOf(first)} find=${find} />`}
@@ -66,20 +66,20 @@ function promptOf(output) {
   return output?.prompt ?? output?.question ?? "";
 }
 
-/** The texts of a completion and its prompt that are shown. @returns {string[]} */
+/** The texts that are shown of a completion and its prompt. @returns {string[]} */
 function textsOf(output) {
   const turns = [...(readTurns(output.prompt_messages) ?? []), ...(readTurns(output.messages) ?? [])];
   return [promptOf(output), output.model_output ?? "", ...turns.map((turn) => turn.text)];
 }
 
-/** What the completions are shown as. */
+/** The choice between texts, differences and tokens. */
 function Shows({ query, hasTokens, canDiffer }) {
   const kinds = [["", "texts"], ...(canDiffer ? [["differences", "differences"]] : []), ...(hasTokens ? [["tokens", "tokens"]] : [])];
   if (kinds.length < 2) return null;
   const measure = query.measure ?? "logprob";
   return html`<div class="row shows"><span class="segments" role="group" aria-label="Show as">${kinds.map(([name, label]) => html`<button key=${name} data-show=${name || "texts"}
       aria-pressed=${(query.show ?? "") === name} onClick=${() => setQuery({ show: name })}>${label}</button>`)}</span>
-    ${query.show === "differences" && html`<span class="muted small">to the selected completion, or else the best: <del>removed</del> <ins>added</ins></span>`}
+    ${query.show === "differences" && html`<span class="muted small">from the selected completion, or else the best: <del>removed</del> <ins>added</ins></span>`}
     ${query.show === "tokens" && html`<label>colour <select aria-label="Colour of the tokens" value=${measure} onChange=${(event) => setQuery({ measure: event.target.value })}>
       ${Object.entries(MEASURES).map(([name, { title }]) => html`<option key=${name} value=${name}>${title}</option>`)}</select></label>
       <${TokenLegend} measure=${measure} />`}

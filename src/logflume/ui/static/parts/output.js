@@ -1,4 +1,4 @@
-/** One completion: its rewards, its advantage, what it cost, and its text. */
+/** A completion: its rewards, its advantage, its text, and its other fields. */
 import { apiUrl } from "../lib/api.js";
 import { rewardColor } from "../lib/colors.js";
 import { html, useEffect, useRef } from "../lib/dom.js";
@@ -14,9 +14,9 @@ const SHOWN = new Set([
 
 /**
  * @typedef {Object} Scale
- * @property {number} low The lowest and the highest total reward of the step.
- * @property {number} high
- * @property {number} advantage The largest advantage, without its sign.
+ * @property {number} low The lowest total reward.
+ * @property {number} high The highest total reward.
+ * @property {number} advantage The largest absolute advantage.
  * @property {Record<string, [number, number]>} functions The range of each reward function.
  */
 
@@ -24,11 +24,11 @@ const SHOWN = new Set([
  * @param {Object} props
  * @param {Record<string, any>} props.output
  * @param {Scale} props.scale
- * @param {number} [props.shared] The characters that the texts of the group share at the beginning.
- * @param {import("../lib/finder.js").Finder} [props.find] Finds what was searched for.
+ * @param {number} [props.shared] The number of characters at the beginning that the group shares.
+ * @param {import("../lib/finder.js").Finder} [props.find] Finds the hits of a search.
  * @param {boolean} [props.isCurrent]
  * @param {boolean} [props.isMatch]
- * @param {unknown} [props.body] What to show instead of its text.
+ * @param {unknown} [props.body] Shown instead of its text.
  * @param {string} [props.note]
  * @param {() => void} [props.onSelect]
  */
@@ -66,7 +66,7 @@ export function Output({ output, scale, shared = 0, find, isCurrent = false, isM
   </article>`;
 }
 
-/** Each reward function with a bar within its range in the group, and the advantage around zero. */
+/** Each reward function with a bar within its range, and the advantage around zero. */
 function Rewards({ output, scale }) {
   const names = Object.keys(output).filter((name) => name.startsWith("rewards/") && name !== "rewards/total");
   const advantage = output.advantage;
@@ -101,17 +101,17 @@ function within(value, range) {
   };
 }
 
-/** A text that was too long for the page, with a link to all of it. */
+/** A note on a shortened text, with a link to the whole text. */
 function Shortened({ output }) {
   const lengths = output.shortened ?? {};
   const field = "model_output" in lengths ? "model_output" : "messages" in lengths ? "messages" : null;
   if (!field) return null;
   const link = apiUrl("text", { run: output.run, step: output.step, id: output.id, field });
   return html`<p class="notice">The first ${number(output[field].length)} of ${number(lengths[field])} characters.
-    <a href=${link} target="_blank" rel="noopener">All of it, as plain text</a></p>`;
+    <a href=${link} target="_blank" rel="noopener">The whole text</a></p>`;
 }
 
-/** Everything else that was logged about a completion. */
+/** All other fields of a completion. */
 function Fields({ output }) {
   const rest = Object.entries(output).filter(([name]) => !SHOWN.has(name) && !name.startsWith("rewards/"));
   if (!rest.length) return null;

@@ -1,11 +1,9 @@
-/** What k tries reach: pass@1 and pass@k by step, with the interval. */
+/** What k tries reach: pass@1 and pass@k at each step, with their intervals. */
 import { useAnswer } from "../lib/api.js";
 import { html } from "../lib/dom.js";
-import { setQuery } from "../lib/route.js";
+import { setQuery, url } from "../lib/route.js";
 import { Chart } from "./chart.js";
 import { ErrorLine } from "./states.js";
-
-const OPTIONS = { smoothing: 0, isLog: false, axis: /** @type {const} */ ("step") };
 
 /** @param {{run: string, query: Record<string, string>, version: string, most: number}} props `most`: the size of the largest groups. */
 export function PassAt({ run, query, version, most }) {
@@ -17,12 +15,12 @@ export function PassAt({ run, query, version, most }) {
   if (!modes.length) return null;
   return html`<section class="section"><h2>What k tries reach</h2>
     <div class="row"><label>k <input type="number" min="1" max=${most} value=${k} aria-label="k" onChange=${(event) => setQuery({ k: event.target.value })} /></label>
-      <span class="muted small">the probability that one of k completions solves its prompt, for each step; the band is its 95 % interval</span></div>
+      <span class="muted small">The probability that at least one of k completions solves its prompt, at each step. The band is its 95 % interval.</span></div>
     <${ErrorLine} text=${more.error} />
     <div class="charts">${modes.map((mode) => html`<${Chart} key=${mode} name=${`pass@k ${mode}`} hasLegend=${true}
-      title=${mode === "eval" ? "pass@k, evaluation" : "pass@k"} options=${OPTIONS}
+      title=${mode === "eval" ? "pass@k, evaluation" : "pass@k"}
       series=${[line(rows(one), "pass@1", 0, mode), ...(k > 1 ? [line(rows(more), `pass@${k}`, 1, mode)] : [])]}
-      onPick=${(step) => { location.hash = `#/run/${encodeURIComponent(run)}/completions?step=${step}&mode=${mode}`; }} />`)}</div></section>`;
+      onPick=${(step) => { location.hash = url(["run", run, "completions"], { step, mode }); }} />`)}</div></section>`;
 }
 
 function line(list, label, color, mode) {

@@ -1,7 +1,8 @@
-/** Curves, drawn by uPlot, with bands, marks, a cursor, and a zoom that new points leave alone. */
+/** Curves drawn by uPlot, with bands, marks, a cursor, and a zoom that new points don't change. */
 import uPlot from "../vendor/uplot.js";
 import { resolve, seriesColor } from "../lib/colors.js";
 import { compact, duration, number, visible } from "../lib/format.js";
+import { smooth } from "../lib/statistics.js";
 
 /**
  * @typedef {Object} Series
@@ -15,7 +16,7 @@ import { compact, duration, number, visible } from "../lib/format.js";
 
 /**
  * @typedef {Object} Options
- * @property {number} smoothing From 0, none, to below 1.
+ * @property {number} smoothing From 0 (none) to below 1.
  * @property {boolean} isLog
  * @property {import("../lib/axis.js").AxisName} axis
  */
@@ -28,7 +29,7 @@ import { compact, duration, number, visible } from "../lib/format.js";
  */
 
 /**
- * @typedef {Object} View What a plot shows. Its owner changes it, and calls `update`.
+ * @typedef {Object} View What a plot shows. The owner changes it and then calls `update`.
  * @property {Series[]} series
  * @property {Options} options
  * @property {Mark[]} marks
@@ -47,11 +48,11 @@ const MARK_PIXELS = 6;
 const MARK_COLORS = { attempt: "--muted", info: "--accent", warning: "--warning", critical: "--critical", part: "--text" };
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 
-/** A plot in an element, until it is destroyed. */
+/** A plot in an element. */
 export class Plot {
   /**
    * @param {HTMLElement} element
-   * @param {HTMLElement} reading Where the values at the cursor are shown: in its `b` and `.at`.
+   * @param {HTMLElement} reading Shows the values at the cursor, in its `b` and `.at`.
    * @param {View} view
    */
   constructor(element, reading, view) {
@@ -86,18 +87,18 @@ export class Plot {
     this.showReading();
   }
 
-  /** Show the points that the view has now. @param {string} data Differs whenever they do. */
+  /** Show the current points of the view. @param {string} data Differs whenever they do. */
   update(data) {
     const isFirst = this.shownData === "";
     this.shownData = data;
-    if (isFirst) return; // they have just been drawn
+    if (isFirst) return; // the constructor has drawn them
     const { min, max } = this.uplot.scales.x;
     this.uplot.setData(uPlot.join(layOut(this.view.series, this.view.options).tables), !this.isZoomed);
     if (this.isZoomed) this.uplot.setScale("x", { min, max });
     this.showReading();
   }
 
-  /** Move the cursor to the next point, or open the one it is at. @param {KeyboardEvent} event */
+  /** Move the cursor to another point, or open the current one. @param {KeyboardEvent} event */
   onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { uplot: u } = this;
@@ -130,7 +131,7 @@ export class Plot {
       const { cursor, data } = this.uplot;
       if (isDrag || cursor.idx == null) return;
       const x = data[0][cursor.idx];
-      // Where a double click means something, a single one waits whether it becomes one.
+      // If a double click would reset the zoom, a single click waits for a second one.
       clearTimeout(picking);
       picking = setTimeout(() => this.view.onPick?.(x), this.isZoomed ? DOUBLE_CLICK_MS : 0);
     };
@@ -153,10 +154,10 @@ export class Plot {
     };
   }
 
-  /** Show the values at the cursor, or the last ones. It happens at each move, so without Preact. */
+  /** Show the values at the cursor, or the last ones. Without Preact, because of every mouse move. */
   showReading() {
     const { uplot: u, reading, view } = this;
-    if (!u) return; // it is being made
+    if (!u) return; // it is being created
     const at = u.cursor.idx == null ? null : u.data[0][u.cursor.idx];
     const values = reading.querySelectorAll("b");
     view.series.forEach((one, i) => {
@@ -178,30 +179,14 @@ function lastOf(values) {
   return null;
 }
 
-/**
- * Smooth by an exponential moving average without the bias of its start, as TensorBoard does.
- * @param {(number | null)[]} values
- * @param {number} weight
- */
-function smooth(values, weight) {
-  let mean = 0;
-  let total = 0;
-  return values.map((value) => {
-    if (value === null) return null;
-    mean = mean * weight + (1 - weight) * value;
-    total = total * weight + (1 - weight);
-    return mean / total;
-  });
-}
-
-/** The range of an axis; a curve that doesn't change is in its middle. */
+/** The range of an axis. A constant curve is in its middle. */
 function rangeOf(_u, low, high) {
   if (low === null || low === undefined) return [0, 1];
   const margin = Math.abs(low) / 2 || 1;
   return low === high ? [low - margin, high + margin] : uPlot.rangeNum(low, high, 0.1, true);
 }
 
-/** One table for each line. With smoothing, the raw line is faint; a band has two lines more. */
+/** One table for each line. Smoothing adds a faint raw line, a band two invisible lines. */
 function layOut(series, options) {
   const tables = [];
   const drawn = [];
@@ -209,7 +194,8 @@ function layOut(series, options) {
   const faint = resolve("--line-strong");
   for (const one of series) {
     const color = seriesColor(one.color);
-    const values = options.isLog ? one.y.map((y) => (y !== null && y > 0 ? y : null)) : one.y;
+    const drawable = (values) => (options.isLog ? values.map((y) => (y !== null && y > 0 ? y : null)) : values);
+    const values = drawable(one.y);
     const isShort = values.length < 40;
     const line = {
       stroke: color,
@@ -226,8 +212,7 @@ function layOut(series, options) {
       drawn.push(line);
     }
     if (one.band) {
-      const edge = (values) => (options.isLog ? values.map((y) => (y !== null && y > 0 ? y : null)) : values);
-      tables.push([one.x, edge(one.band[1])], [one.x, edge(one.band[0])]);
+      tables.push([one.x, drawable(one.band[1])], [one.x, drawable(one.band[0])]);
       const count = drawn.length;
       drawn.push(...[0, 1].map(() => ({ stroke: "transparent", width: 0, points: { show: false } })));
       bands.push({ series: [count + 1, count + 2], fill: withAlpha(color, "20") });
@@ -252,7 +237,7 @@ function axis(more) {
   };
 }
 
-/** As many digits as the labels need to differ. */
+/** Labels with as many digits as they need to differ. */
 function numbers(_u, values, _axis, _space, increment) {
   const largest = Math.max(...values.map((value) => Math.abs(value ?? 0)));
   const digits = Math.min(12, Math.ceil(Math.log10(largest / increment)) + 1);
@@ -272,13 +257,13 @@ const X_LABELS = {
   tokens: (_u, values) => values.map((value) => (value === null ? "" : compact(value))),
 };
 
-/** Seconds since the epoch as times of a day, or as days, as far apart as the labels are. */
+/** Seconds since the epoch as times of day, or as days if the labels are that far apart. */
 function clocks(_u, values, _axis, _space, increment) {
   const [from, to] = increment >= DAY_S ? [5, 10] : increment >= 60 ? [11, 16] : [11, 19];
   return values.map((value) => (value === null ? "" : localTime(value).slice(from, to)));
 }
 
-/** A time in ISO 8601, in the zone of the browser. @param {number} seconds */
+/** A time in ISO 8601, in the browser's time zone. @param {number} seconds */
 function localTime(seconds) {
   return new Date(seconds * 1000).toLocaleString("sv-SE");
 }

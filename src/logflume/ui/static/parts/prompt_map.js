@@ -1,4 +1,4 @@
-/** The map of prompts × steps: a row for each prompt, a cell for each visit by its mean reward. */
+/** The map of prompts by step: a row for each prompt, a cell for each visit, coloured by mean reward. */
 import { resolve } from "../lib/colors.js";
 import { html, useEffect, useRef, useState } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";

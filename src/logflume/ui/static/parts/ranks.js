@@ -1,4 +1,4 @@
-/** The ranks of a run as a band from the fastest to the slowest, which is named. */
+/** The durations of a run's ranks as a band from the fastest to the slowest rank. */
 import { useAnswer } from "../lib/api.js";
 import { html, useMemo } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";
@@ -25,18 +25,18 @@ export function Ranks({ run, version, axis, shared }) {
   if (!data) return html`<${ErrorLine} text=${error} />`;
   const busy = rows.filter((row) => row.slowest !== null);
   const shown = MEASURES.filter(([name]) => rows.some((row) => row[`${name}/median`] !== null));
-  // One rank has nobody to be slower than.
+  // A single rank has no others to compare with.
   if (!shown.length || !rows.some((row) => row.ranks > 1)) return null;
   return html`<section class="section" data-section="ranks">
     <h2>Ranks</h2>
     ${busy.length > 0 && html`<${Slowest} rows=${busy} />`}
     <div class="charts">${shown.map(([name, title]) => html`<${Chart} key=${name} name=${`ranks ${name}`} title=${title}
       series=${[band(name, rows, axis)]} noteAt=${(x) => slowestAt.get(x) ?? ""} ...${shared} />`)}</div>
-    <p class="muted small">The line is the median of the ranks, the band reaches from the fastest to the slowest.</p>
+    <p class="muted small">The line is the median of the ranks. The band extends from the fastest to the slowest.</p>
   </section>`;
 }
 
-/** How often each of the slowest ranks was it, and by how much. */
+/** Which ranks were the slowest most often, and by how much. */
 function Slowest({ rows }) {
   const times = new Map();
   for (const row of rows) {

@@ -1,4 +1,4 @@
-/** What a run says about itself: its state, and what it was started with. */
+/** The description of a run: its state, and what it was started with. */
 import { html, useState } from "../lib/dom.js";
 import { duration, number, plain, time, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";

@@ -1,4 +1,4 @@
-/** What a view shows instead of its content: an error, nothing yet, or that there is nothing. */
+/** States that all views show: errors, empty views, the status of a run, the severity of a finding. */
 import { html } from "../lib/dom.js";
 import { visible } from "../lib/format.js";
 
@@ -10,6 +10,11 @@ export function ErrorLine({ text }) {
 /** @param {{title: string, children?: unknown}} props */
 export function Empty({ title, children }) {
   return html`<div class="empty"><strong>${title}</strong>${children}</div>`;
+}
+
+/** The severity of a finding, one of those that have a colour. @param {{severity?: string}} alert */
+export function severityOf({ severity }) {
+  return severity === "info" || severity === "critical" ? severity : "warning";
 }
 
 /** @param {{status: string}} props */

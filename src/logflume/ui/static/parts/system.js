@@ -8,7 +8,7 @@ import { ErrorLine } from "./states.js";
 const MAX_LINES = 8;
 const GIB = 2 ** 30;
 
-/** Measures in order: the title, a pattern whose group names the line, and what to divide by. */
+/** Measures in order: a title, a pattern whose group names the line, and a divisor. */
 const MEASURES = /** @type {[string, RegExp, number][]} */ ([
   ["GPU utilization, %", /^system\.gpu\/(\d+)\/utilization_percent$/, 1],
   ["GPU memory, GiB", /^system\.gpu\/(\d+)\/memory_used_bytes$/, GIB],

@@ -1,4 +1,4 @@
-/** The texts of completions, as text only: a conversation, a plain text, with what matters marked. */
+/** The texts of completions, inserted as text only: plain texts and conversations, with marks. */
 import { html } from "../lib/dom.js";
 import { visible } from "../lib/format.js";
 
@@ -12,13 +12,13 @@ const findNothing = () => [];
 /**
  * @param {Object} props
  * @param {string} props.text
- * @param {number} [props.shared] How many characters at the beginning all completions share.
- * @param {import("../lib/finder.js").Finder} [props.find] Finds what was searched for.
+ * @param {number} [props.shared] The number of characters at the beginning that all completions share.
+ * @param {import("../lib/finder.js").Finder} [props.find] Finds the hits of a search.
  */
 export function Text({ text, shared = 0, find = findNothing }) {
   const hits = find(text);
   const start = shared > 0 && marked(text.slice(0, shared), 0, hits);
-  return html`<pre dir="auto">${start && html`<span class="shared" title="All completions of the group begin like this">${start}</span>`}${marked(text.slice(shared), shared, hits)}</pre>`;
+  return html`<pre dir="auto">${start && html`<span class="shared" title="All completions of the group begin with this text">${start}</span>`}${marked(text.slice(shared), shared, hits)}</pre>`;
 }
 
 /** A part of a text with its tags and hits marked. @param {string} part @param {number} offset Where it begins. */
@@ -45,7 +45,7 @@ function withHits(piece, offset, hits) {
 }
 
 /**
- * Return the turns of a conversation in JSON; null where a plain text shows as much.
+ * Return the turns of a conversation in JSON; null if there is none.
  * @param {string | undefined} messages
  * @returns {Turn[] | null}
  */
@@ -81,7 +81,7 @@ function turnsOf(message) {
   return turns;
 }
 
-/** Contents are a text, or a list of parts such as texts and images. */
+/** The text of a content, which is a text, or a list of parts such as texts and images. */
 function contentText(content) {
   if (!Array.isArray(content)) return asText(content);
   return content.map((part) => (typeof part?.text === "string" ? part.text : `[${asText(part?.type ?? part)}]`)).join("\n");

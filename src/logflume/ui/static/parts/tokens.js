@@ -1,28 +1,21 @@
-/** A completion by its tokens, each in the colour of what the trainer knows about it. */
+/** The tokens of a completion, coloured by what the trainer knows about them. */
 import { useAnswer } from "../lib/api.js";
 import { html } from "../lib/dom.js";
 import { number, visible } from "../lib/format.js";
 import { pieceTexts } from "../lib/pieces.js";
+import { meanOf, numbersOf } from "../lib/statistics.js";
 import { ErrorLine } from "./states.js";
 
-const NATS = 5; // where the colour of a log-probability is full
-const FACTOR = Math.log(1.5); // and of a ratio: 1.5 or 1 / 1.5
+const NATS = 5; // the log-probability with the strongest colour
+const FACTOR = Math.log(1.5); // the logarithm of the ratio with the strongest colour
 
-/** What the colour shows: a name, and its strength from -1 to 1 for a token. */
+/** What the colour shows: a title, the value of a token, its strength from -1 to 1, and a legend. */
 export const MEASURES = {
-  logprob: { title: "log-probability", lists: ["logprob"], of: (one, i) => one.logprob[i], strength: (x) => x / NATS },
-  sampler_logprob: { title: "sampler's log-probability", lists: ["sampler_logprob"], of: (one, i) => one.sampler_logprob[i], strength: (x) => x / NATS },
-  ratio: { title: "ratio", lists: ["ratio"], of: (one, i) => one.ratio[i], strength: (x) => Math.log(x) / FACTOR },
-  sampler: { title: "trainer − sampler, nats", lists: ["logprob", "sampler_logprob"], of: (one, i) => minus(one.logprob[i], one.sampler_logprob[i]), strength: (x) => x / FACTOR },
-  ref: { title: "policy − reference, nats", lists: ["logprob", "ref_logprob"], of: (one, i) => minus(one.logprob[i], one.ref_logprob[i]), strength: (x) => x / (NATS / 2) },
-};
-
-const LEGENDS = {
-  logprob: ["likely", "unlikely"],
-  sampler_logprob: ["likely", "unlikely"],
-  ratio: ["1", "above 1", "below 1"],
-  sampler: ["equal", "higher", "lower"],
-  ref: ["equal", "higher", "lower"],
+  logprob: { title: "log-probability", lists: ["logprob"], of: (one, i) => one.logprob[i], strength: (x) => x / NATS, legend: ["likely", "unlikely"] },
+  sampler_logprob: { title: "sampler's log-probability", lists: ["sampler_logprob"], of: (one, i) => one.sampler_logprob[i], strength: (x) => x / NATS, legend: ["likely", "unlikely"] },
+  ratio: { title: "ratio", lists: ["ratio"], of: (one, i) => one.ratio[i], strength: (x) => Math.log(x) / FACTOR, legend: ["1", "above 1", "below 1"] },
+  sampler: { title: "trainer − sampler, nats", lists: ["logprob", "sampler_logprob"], of: (one, i) => minus(one.logprob[i], one.sampler_logprob[i]), strength: (x) => x / FACTOR, legend: ["equal", "higher", "lower"] },
+  ref: { title: "policy − reference, nats", lists: ["logprob", "ref_logprob"], of: (one, i) => minus(one.logprob[i], one.ref_logprob[i]), strength: (x) => x / (NATS / 2), legend: ["equal", "higher", "lower"] },
 };
 
 /** @param {{run: string, id: string, step: number, measure: string}} props */
@@ -33,21 +26,20 @@ export function Tokens({ run, id, step, measure }) {
   const shown = known.includes(measure) ? measure : known[0];
   const texts = data.piece ? pieceTexts(data.piece) : data.token_id.map((token) => ` ${token}`);
   const values = texts.map((_, i) => (shown ? MEASURES[shown].of(data, i) : null));
-  const own = values.filter((value, i) => typeof value === "number" && data.mask?.[i] !== 0);
-  const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
+  const own = numbersOf(values.filter((_, i) => data.mask?.[i] !== 0));
   return html`<div data-tokens=${id}>
     <pre class="tokens" dir="auto">${texts.map((text, i) => html`<span key=${i} class=${data.mask?.[i] === 0 ? "masked" : ""}
       style=${{ background: shown && data.mask?.[i] !== 0 ? colorOf(values[i], shown) : undefined }} title=${titleOf(data, i)}>${withBreaks(text)}</span>`)}</pre>
     <p class="muted small">${shown
-      ? `${MEASURES[shown].title}${shown === measure ? "" : " (the other was not recorded)"}: mean ${number(own.length ? mean : null)}`
-      : "The trainer knew no probabilities of these tokens."}${data.mask?.includes(0) ? " · grey: not the model's own" : ""}${
+      ? `${MEASURES[shown].title}${shown === measure ? "" : " (the chosen measure was not recorded)"}: mean ${number(meanOf(own))}`
+      : "The trainer recorded no probabilities of these tokens."}${data.mask?.includes(0) ? " · grey: not the model's own" : ""}${
       data.count > texts.length ? ` · the first ${number(texts.length)} of ${number(data.count)} tokens` : ""}</p>
   </div>`;
 }
 
 /** @param {{measure: string}} props */
 export function TokenLegend({ measure }) {
-  const [none, up, down] = LEGENDS[measure] ?? LEGENDS.logprob;
+  const [none, up, down] = (MEASURES[measure] ?? MEASURES.logprob).legend;
   const swatch = (strength, text) => html`<span class="nowrap"><i class="swatch" style=${{ background: tint(strength), outline: "1px solid var(--line)" }}></i> ${text}</span>`;
   return html`<span class="legend">${swatch(0, none)}${down ? [swatch(1, up), swatch(-1, down)] : swatch(-1, up)}</span>`;
 }
@@ -68,7 +60,7 @@ function titleOf(data, i) {
   return [`token ${i}: ${visible(data.piece?.[i] ?? "")}`, ...names.map((name) => `${name} ${number(data[name][i])}`)].join("\n");
 }
 
-/** A line break is seen, because it is a token, too. */
+/** The text of a token, with visible line breaks. */
 function withBreaks(text) {
   return visible(text).replaceAll("\n", "↵\n");
 }

@@ -1,17 +1,25 @@
-/** The visits of a prompt, and the choice of one of them and of one of its completions. */
+/** The visits of a prompt, and two of their completions compared. */
 import { useAnswer } from "../lib/api.js";
 import { rewardColor } from "../lib/colors.js";
 import { html } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
+import { deviationOf, meanOf, numbersOf, rangeOf } from "../lib/statistics.js";
+import { Difference } from "./difference.js";
+import { Output, scaleOf } from "./output.js";
+
+const NAMES = ["a", "b"]; // of the two choices in the URL
+
+/** The curves of visits: a title, and the figure of a visit. */
+export const VISIT_CURVES = /** @type {[string, "rate" | "mean"][]} */ ([["solve rate", "rate"], ["reward", "mean"]]);
 
 /**
  * @typedef {Object} Visit
  * @property {number | null} step
  * @property {string} mode
  * @property {Record<string, any>[]} outputs
- * @property {number | null} mean Of their rewards, which `std` is the standard deviation of.
- * @property {number} std
+ * @property {number | null} mean The mean of their rewards.
+ * @property {number} std The standard deviation of their rewards.
  * @property {number | null} rate The solve rate.
  */
 
@@ -26,22 +34,36 @@ export function visitsOf(outputs) {
 }
 
 function summary(outputs) {
-  const rewards = outputs.map((one) => one["rewards/total"]).filter((one) => typeof one === "number");
-  const known = outputs.filter((one) => typeof one.solved === "boolean");
-  const mean = rewards.length ? rewards.reduce((sum, one) => sum + one, 0) / rewards.length : null;
-  const variance = rewards.reduce((sum, one) => sum + (one - mean) ** 2, 0) / Math.max(1, rewards.length - 1);
-  return { mean, std: Math.sqrt(variance), rate: known.length ? known.filter((one) => one.solved).length / known.length : null };
+  const rewards = rewardsOf(outputs);
+  const solved = outputs.map((one) => one.solved).filter((one) => typeof one === "boolean");
+  return { mean: meanOf(rewards), std: deviationOf(rewards) ?? 0, rate: meanOf(solved.map(Number)) };
+}
+
+function rewardsOf(outputs) {
+  return numbersOf(outputs.map((one) => one["rewards/total"]));
+}
+
+/**
+ * The earlier and the later visit that are compared, with a completion of each. Unless the URL says
+ * otherwise, they are those at the extremes, where a loss or a gain shows best.
+ * @param {[Visit[], Visit[]]} visits
+ * @param {[number, number]} initial The indices of the visits without a choice.
+ * @param {Record<string, string>} query
+ */
+export function chosenPair([earlier, later], [first, last], query) {
+  const isWorse = (later[last].mean ?? 0) < (earlier[first].mean ?? 0);
+  return [chosen(earlier, query.a, query.ai, first, isWorse), chosen(later, query.b, query.bi, last, !isWorse)];
 }
 
 /**
  * The chosen visit and completion; by default the one with the highest or the lowest reward.
  * @param {Visit[]} visits
- * @param {string | undefined} visitText What the URL says.
+ * @param {string | undefined} visitText From the URL.
  * @param {string | undefined} outputText
  * @param {number} initial The visit without a choice.
  * @param {boolean} isHighest
  */
-export function chosen(visits, visitText, outputText, initial, isHighest) {
+function chosen(visits, visitText, outputText, initial, isHighest) {
   const index = visitText && visits[Number(visitText)] ? Number(visitText) : initial;
   const visit = visits[index];
   const sign = isHighest ? 1 : -1;
@@ -51,12 +73,12 @@ export function chosen(visits, visitText, outputText, initial, isHighest) {
 }
 
 /**
- * A completion with all its fields, which the answer about a prompt with many has only of some.
+ * A completion with all its fields, which are missing if the prompt has many.
  * @param {string} run
  * @param {Record<string, any>} output
  * @returns {Record<string, any>}
  */
-export function useWhole(run, output) {
+function useWhole(run, output) {
   const { data, isCurrent } = useAnswer(output?.partial ? "outputs" : null, { run, id: output?.id });
   return (output?.partial && isCurrent && data?.outputs[0]) || output;
 }
@@ -70,10 +92,26 @@ export function visitSeries(visits, name, more) {
 }
 
 /**
- * A visit, and one of its completions.
- * @param {{name: string, label: string, visits: Visit[], at: any, range: any, run: string}} props `name`: of the visit in the URL.
+ * Two completions: the choice of each, the difference between their texts, and both in full.
+ * @param {{sides: {run: string, label: string, visits: Visit[], at: any}[], differs: unknown}} props `at`: of
+ * `chosenPair`; `differs`: the heading of the difference.
  */
-export function Choice({ name, label, visits, at, range, run }) {
+export function Pair({ sides, differs }) {
+  const outputs = [...new Set(sides.flatMap((side) => side.visits))].flatMap((visit) => visit.outputs);
+  const range = rangeOf(rewardsOf(outputs));
+  const scale = scaleOf(outputs, range);
+  const [before, after] = sides.map((side) => useWhole(side.run, side.at.output));
+  return html`<div>
+    <div class="two">${sides.map((side, i) => html`<${Choice} key=${i} name=${NAMES[i]} range=${range} ...${side} />`)}</div>
+    <h2>${differs}</h2>
+    <div class="panel pad"><${Difference} before=${before.model_output ?? ""} after=${after.model_output ?? ""} /></div>
+    <h2>Both completions</h2>
+    <div class="two"><${Output} output=${before} scale=${scale} /><${Output} output=${after} scale=${scale} /></div>
+  </div>`;
+}
+
+/** @param {{name: string, label: string, visits: Visit[], at: any, range: any, run: string}} props `name`: of the visit in the URL. */
+function Choice({ name, label, visits, at, range, run }) {
   return html`<div class="panel pad">
     <div class="row"><label>${visible(label)}: <select aria-label=${`${visible(label)} visit`} value=${at.index}
         onChange=${(event) => setQuery({ [name]: event.target.value, [`${name}i`]: "" })}>

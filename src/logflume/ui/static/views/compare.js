@@ -1,4 +1,4 @@
-/** Runs over each other: what differs in their settings, where they part, their curves and prompts. */
+/** Several runs compared: their settings, where their curves part, their curves and their prompts. */
 import { get, useVersion } from "../lib/api.js";
 import { STEPS, makeAxis } from "../lib/axis.js";
 import { seriesVariable } from "../lib/colors.js";
@@ -9,10 +9,8 @@ import { setQuery, url } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
 import { CommonPrompts } from "../parts/common_prompts.js";
 import { CurveControls, useCurveOptions } from "../parts/curve_controls.js";
-import { functionCurves, ownCharts, seriesOf, titleOf } from "../parts/curves.js";
+import { MAX_FOUND, functionCurves, matchingNames, ownCharts, seriesOf, titleOf } from "../parts/curves.js";
 import { Empty, ErrorLine, Status } from "../parts/states.js";
-
-const MAX_FOUND = 18;
 
 /** @param {{runs: string[], query: Record<string, string>}} props */
 export function Compare({ runs, query }) {
@@ -24,7 +22,7 @@ export function Compare({ runs, query }) {
   const axes = useMemo(() => answers.map((answer) => answer && makeAxis(axisName, answer.axes)), [answers, axisName]);
   const partings = useMemo(() => partingsOf(answers), [answers]);
   if (runs.length < 2) {
-    return html`<${Empty} title="Comparing takes two runs."><a href="#/">Select them in the list</a><//>`;
+    return html`<${Empty} title="Select at least two runs to compare."><a href="#/">All runs</a><//>`;
   }
   const shown = answers.filter(Boolean);
   const names = [...new Set(shown.flatMap((answer) => (search ? answer.found : answer.curves.main)))];
@@ -46,7 +44,7 @@ export function Compare({ runs, query }) {
         onInput=${(event) => setQuery({ metric: event.target.value })} /></div>
       ${axisName === "elapsed" && html`<span class="muted small">time since the start of each run</span>`}</div>
     ${without.length > 0 && html`<p class="notice">${without.map(visible).join(", ")}: ${axisName === "tokens" ? "the trainer reported no num_tokens" : "no step has a time"}, so ${without.length === 1 ? "it is" : "they are"} not drawn.</p>`}
-    ${shown.length > 0 && !names.length && html`<${Empty} title=${search ? "No run has such a metric." : "No step has been logged yet."} />`}
+    ${shown.length > 0 && !names.length && html`<${Empty} title=${search ? "No run has a metric with this name." : "No step has been logged yet."} />`}
     <div class="charts">${ownCharts(names).slice(0, search ? MAX_FOUND : names.length).map((name) => html`<${Chart} key=${name} name=${name} title=${titleOf(name)}
       options=${{ ...options, axis: axisName }} group="compare" marks=${marksOf(name)} series=${runs.flatMap((run, i) => answers[i] && axes[i]
         ? seriesOf(name, answers[i].curves.curves, { axis: axes[i] ?? STEPS, color: i, label: run, hasSpread: false }) : [])} />`)}</div>
@@ -79,11 +77,11 @@ function Partings({ runs, partings }) {
     <div class="panel scroll-x differences"><table><thead><tr><th>metric</th>${runs.slice(1).map((run, i) => html`<th key=${run}><i class="swatch" style=${{ background: seriesVariable(i + 1) }}></i> ${visible(run)}</th>`)}</tr></thead>
       <tbody>${rows.map(([name, list]) => html`<tr key=${name} data-parting=${name}><td class="muted">${titleOf(name)}</td>
         ${list.map((one, i) => html`<td key=${i}>${one === null ? html`<span class="muted">too few common steps</span>` : describe(one)}</td>`)}</tr>`)}</tbody></table></div>
-    <p class="muted small">They part where the moving means (half-life 10 points) differ by more than three standard errors, from there to the last common step.</p></section>`;
+    <p class="muted small">Two curves part at the step from which their moving means (half-life 10 points) differ by more than three standard errors up to the last common step.</p></section>`;
 }
 
 function describe(one) {
-  const start = one.differsAt === null ? "equal at every step" : `different values from step ${number(one.differsAt)}`;
+  const start = one.differsAt === null ? "equal at every step" : `values differ from step ${number(one.differsAt)}`;
   if (one.partsAt === null) return html`<span>${one.differsAt === null ? start : html`within the noise <span class="muted">(${start})</span>`}</span>`;
   return html`<span><b>from step ${number(one.partsAt)}</b>: ${number(one.second)} against ${number(one.first)} at step ${number(one.last)} <span class="muted">(${start})</span></span>`;
 }
@@ -101,14 +99,14 @@ function Settings({ runs, answers }) {
   const names = [...new Set(of.flatMap(Object.keys))].filter(
     (name) => new Set(of.map((settings) => JSON.stringify(settings[name] ?? null))).size > 1,
   );
-  if (!names.length) return html`<p class="muted" style=${{ marginTop: "10px" }}>Their settings are equal.</p>`;
+  if (!names.length) return html`<p class="muted" style=${{ marginTop: "10px" }}>The configurations of these runs are equal.</p>`;
   return html`<div><h2>What differs in their configuration</h2><div class="panel scroll-x differences"><table>
     <thead><tr><th>setting</th>${runs.map((run, i) => html`<th key=${run}><i class="swatch" style=${{ background: seriesVariable(i) }}></i> ${visible(run)}</th>`)}</tr></thead>
     <tbody>${names.map((name) => html`<tr key=${name} data-setting=${name}><td class="muted">${visible(name)}</td>
       ${of.map((settings, i) => html`<td key=${i} class="mono">${plain(settings[name])}</td>`)}</tr>`)}</tbody></table></div></div>`;
 }
 
-/** Request what is compared of each run; the others stay when one fails. */
+/** Request what is compared of each run. If one fails, the others are still shown. */
 function useRuns(runs, search, version) {
   const [state, setState] = useState({ answers: [], errors: [] });
   useEffect(() => {
@@ -117,9 +115,8 @@ function useRuns(runs, search, version) {
     const one = async (run) => {
       const [info, axes] = await Promise.all(["run", "axes"].map((name) => get(name, { run }, aborter.signal)));
       let curves = await get("curves", { run }, aborter.signal);
-      const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-      const found = curves.names.filter((name) => words.every((word) => name.toLowerCase().includes(word))).slice(0, MAX_FOUND);
-      if (words.length && found.length) {
+      const found = matchingNames(curves.names, search).slice(0, MAX_FOUND);
+      if (found.length) {
         const more = await get("curves", { run, name: found }, aborter.signal);
         curves = { ...curves, curves: { ...curves.curves, ...more.curves } };
       }

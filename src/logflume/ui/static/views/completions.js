@@ -1,9 +1,10 @@
-/** The completions of a step by group: rows of groups, and one of them open. */
+/** The completions of a step: a row for each group, and an open group. */
 import { useAnswer } from "../lib/api.js";
 import { useKeys } from "../lib/completion_keys.js";
 import { html, useEffect, useMemo } from "../lib/dom.js";
 import { number, percent } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
+import { meanOf, numbersOf, rangeOf } from "../lib/statistics.js";
 import { Filters, filterOf, isFiltering } from "../parts/filters.js";
 import { GroupRow, sortGroups, withRewards } from "../parts/group_row.js";
 import { OpenGroup } from "../parts/open_group.js";
@@ -18,7 +19,7 @@ export function Completions({ run, query, version }) {
   const modes = [...stepsOf.keys()].sort().reverse();
   const mode = query.mode ?? modeOf(stepsOf, Number(query.step)) ?? modes[0] ?? "train";
   const steps = stepsOf.get(mode) ?? [];
-  // Without a step in the URL, the view follows the newest one.
+  // Without a step in the URL, the view shows the newest one.
   const step = query.step ? nearest(steps, Number(query.step)) : steps[steps.length - 1];
   const filter = filterOf(query);
   const isFiltered = isFiltering(filter);
@@ -32,8 +33,8 @@ export function Completions({ run, query, version }) {
     [listed.data, query.sort, reward],
   );
   const outputs = groups.flatMap((group) => group.outputs);
-  const rewards = outputs.map((one) => one.reward).filter((reward) => typeof reward === "number");
-  const range = { low: Math.min(...rewards), high: Math.max(...rewards) };
+  const rewards = numbersOf(outputs.map((one) => one.reward));
+  const range = rangeOf(rewards);
   const open =
     groups.find((group) => group.key === query.group) ??
     groups.find((group) => query.id && group.outputs.some((one) => one.id === query.id));
@@ -55,14 +56,14 @@ export function Completions({ run, query, version }) {
         <button aria-pressed=${!isWide} onClick=${() => setQuery({ all: "" })}>this step</button>
         <button aria-pressed=${isWide} onClick=${() => setQuery({ all: "1" })}>all steps</button></span>`}
     </div>
-    ${query.step && Number(query.step) !== step && html`<p class="notice">Step ${number(Number(query.step))} has no completions; this is the nearest step that has.</p>`}
+    ${query.step && Number(query.step) !== step && html`<p class="notice">Step ${number(Number(query.step))} has no completions. This is the nearest step with completions.</p>`}
     <${Filters} run=${run} step=${step} query=${query} functions=${functions} rewards=${rewards} hasTools=${outputs.some((one) => one.tool_failures !== null)} />
     ${isWide
       ? html`<${Hits} run=${run} filter=${filter} />`
       : html`<div>
         <${ErrorLine} text=${listed.error} />
         ${listed.data && !groups.length && html`<${Empty} title="No completion of this step matches.">
-          <p>Change the filters, or look in all steps.</p><//>`}
+          <p>Change the filters, or search all steps.</p><//>`}
         <div class=${`split ${open ? "" : "closed"}`}>
           ${groups.length > 0 && html`<div class="panel groups">${groups.map((group) => html`<${GroupRow} key=${group.key}
             group=${group} range=${range} isOpen=${group === open} link=${link(group)} />`)}</div>`}
@@ -91,8 +92,7 @@ function Stepper({ steps, step, isFixed }) {
 
 function Totals({ groups, of, isFiltered, isCurrent }) {
   if (!isCurrent) return html`<span class="muted">reading …</span>`;
-  const rewards = groups.flatMap((group) => group.outputs.map((one) => one.reward)).filter((r) => typeof r === "number");
-  const mean = rewards.reduce((sum, reward) => sum + reward, 0) / rewards.length;
+  const mean = meanOf(numbersOf(groups.flatMap((group) => group.outputs.map((one) => one.reward))));
   const dead = groups.filter((group) => group.signal === false).length;
   if (isFiltered) {
     const count = groups.flatMap((group) => group.outputs).filter((one) => one.matches).length;
@@ -108,7 +108,7 @@ function functionsOf(outputs, chosen) {
   return [...names];
 }
 
-/** A completion in the address without a step has that of its own. */
+/** Add the step of a completion to a URL that has only its id. */
 function useStepOf(run, query) {
   const { data } = useAnswer(query.id && !query.step ? "outputs" : null, { run, id: query.id });
   useEffect(() => {
@@ -117,13 +117,13 @@ function useStepOf(run, query) {
   }, [data]);
 }
 
-/** The mode of a step that has completions of one mode only. */
+/** The mode of a step, if its completions have only one. */
 function modeOf(stepsOf, step) {
   const modes = [...stepsOf].filter(([, steps]) => steps.includes(step)).map(([mode]) => mode);
   return modes.length === 1 ? modes[0] : undefined;
 }
 
-/** The steps of each mode, of which the answer has the differences. @returns {Map<string, number[]>} */
+/** The steps of each mode, from their differences in the answer. @returns {Map<string, number[]>} */
 function stepsByMode(differences) {
   return new Map(Object.entries(differences).map(([mode, list]) => {
     let step = 0;

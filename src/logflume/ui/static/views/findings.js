@@ -1,15 +1,14 @@
-/** What the detectors found, in time: numbers, cause, what to try, and the completions that show it. */
+/** The findings of the detectors: numbers, cause, what to try, and the completions that show them. */
 import { useAnswer } from "../lib/api.js";
 import { html } from "../lib/dom.js";
 import { functionName, number, time, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";
 import { Chart } from "../parts/chart.js";
 import { seriesOf, titleOf } from "../parts/curves.js";
-import { Empty, ErrorLine } from "../parts/states.js";
+import { Empty, ErrorLine, severityOf } from "../parts/states.js";
 
-const SEVERITIES = ["info", "warning", "critical"];
 const SHOWN = 4; // completions of a finding
-const MAX_SHOWN = 50; // of all, as many as an answer has
+const MAX_SHOWN = 50; // completions of all findings, as many as an answer has
 const TEXT = 600;
 const NUMBERS = ["value", "before", "threshold", "reward_before", "reward", "function", "other_function"];
 
@@ -23,8 +22,8 @@ export function Findings({ run, version }) {
   if (!data) return null;
   if (!alerts.length) {
     return html`<${Empty} title="Nothing was found.">
-      <p>The processor <code>watch_training</code> raises an alert when rewards, lengths, KL or entropy move in a way that needs a look. It raised none in this run.</p>
-      <p><code>logflume diagnose</code> looks for the same in a run that was logged without it.</p><//>`;
+      <p>The processor <code>watch_training</code> raises an alert when rewards, lengths, KL or entropy indicate a problem. It raised none in this run.</p>
+      <p><code>logflume diagnose</code> looks for the same problems in a run that was logged without it.</p><//>`;
   }
   const outputs = new Map((answered.data?.outputs ?? []).map((output) => [output.id, output]));
   return html`<div><${ErrorLine} text=${answered.error} />
@@ -36,7 +35,7 @@ function idsOf(alert) {
 }
 
 function Finding({ run, alert, outputs, version }) {
-  const severity = SEVERITIES.includes(alert.severity) ? alert.severity : "warning";
+  const severity = severityOf(alert);
   const numbers = NUMBERS.filter((name) => name in alert);
   const ids = idsOf(alert);
   const known = ids.filter((id) => outputs.has(id)).map((id) => outputs.get(id));
@@ -61,7 +60,7 @@ function Finding({ run, alert, outputs, version }) {
 /** A text with what is between backticks as code. @param {unknown} text */
 function withCode(text) {
   const parts = visible(text).split("`");
-  if (parts.length % 2 === 0) return parts.join("`"); // one of them has no partner
+  if (parts.length % 2 === 0) return parts.join("`"); // an unpaired one
   return parts.map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part));
 }
 
@@ -77,12 +76,11 @@ function Shown({ run, output }) {
     <pre dir="auto">${visible(text.slice(0, TEXT))}${text.length > TEXT ? " …" : ""}</pre></a>`;
 }
 
-/** The curve that the finding is about, with a line where it was found. */
+/** The curve that a finding is about, with a line at its step. */
 function Metric({ run, alert, version }) {
   const { data } = useAnswer("curves", { run, name: alert.metric }, version);
   if (!data || !(alert.metric in data.curves)) return null;
-  const kind = /** @type {any} */ (SEVERITIES.includes(alert.severity) ? alert.severity : "warning");
   return html`<${Chart} name=${alert.metric} title=${titleOf(alert.metric)} series=${seriesOf(alert.metric, data.curves)}
-    options=${{ smoothing: 0, isLog: false, axis: "step" }} marks=${[{ x: alert.step, kind, label: visible(alert.signal) }]}
+    marks=${[{ x: alert.step, kind: severityOf(alert), label: visible(alert.signal) }]}
     onPick=${(step) => { location.hash = url(["run", run, "completions"], { step }); }} />`;
 }

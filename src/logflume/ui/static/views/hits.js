@@ -1,4 +1,4 @@
-/** The completions of all steps that match a filter, those of the newest steps first. */
+/** The completions of all steps that match a filter, the newest steps first. */
 import { html } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";
 import { url } from "../lib/route.js";
@@ -15,11 +15,11 @@ export function Hits({ run, filter }) {
     ${!isSearching && !error && !hits.length && html`<${Empty} title="No completion of this run matches." />`}
     ${hits.length > 0 && html`<div class="panel">${hits.map((hit, i) => html`<${Hit} key=${hit.id ?? i} run=${run} filter=${filter} hit=${hit} />`)}</div>`}
     ${!isSearching && next && html`<p><button onClick=${search.goOn}>Show more</button></p>`}
-    ${!isSearching && more && !next && html`<p class="muted">More completions match. Add to the filter to see them.</p>`}
+    ${!isSearching && more && !next && html`<p class="muted">More completions match. Narrow the filter to see them.</p>`}
   </div>`;
 }
 
-/** How far a search is. @param {{search: import("../lib/stream.js").Found & {stop: () => void}}} props */
+/** The progress of a search. @param {{search: import("../lib/stream.js").Found & {stop: () => void}}} props */
 function Progress({ search: { hits, searched, total, isSearching, more, stop } }) {
   const found = `${number(hits.length)}${more || isSearching ? " or more" : ""} completions match`;
   const share = total ? searched / total : 0;

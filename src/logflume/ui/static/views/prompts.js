@@ -1,20 +1,20 @@
-/** The prompts of a run: what was learned, what was forgotten, and each visit as a cell in time. */
+/** The prompts of a run: which were learned or forgotten, and each visit as a cell at its step. */
 import { useAnswer } from "../lib/api.js";
 import { rewardColor } from "../lib/colors.js";
-import { html, useEffect, useState } from "../lib/dom.js";
+import { html } from "../lib/dom.js";
 import { number, percent, visible } from "../lib/format.js";
 import { setQuery, url } from "../lib/route.js";
 import { PassAt } from "../parts/pass_at.js";
 import { PromptMap } from "../parts/prompt_map.js";
+import { SearchBox } from "../parts/search_box.js";
 import { SolvedFrom, Unmeasured } from "../parts/solved_from.js";
 import { Empty, ErrorLine } from "../parts/states.js";
 
 const PAGE = 100;
-const MAP = 2_000; // prompts, as many as an answer has
-const TYPING_MS = 250;
+const MAP = 2_000; // rows of the map, as many as an answer has
 const CHANGES = [
   ["", "all", "all prompts"],
-  ["newly_solved", "newly solved", "no completion of the first visit solved it, some of the latest do"],
+  ["newly_solved", "newly solved", "no completion of the first visit solved it, but some of the latest do"],
   ["forgotten", "forgotten", "some completion solved it, but none of the latest visit does"],
   ["never", "never solved", "no completion of any visit solved it"],
   ["always", "always solved", "some completion of each visit solved it"],
@@ -27,7 +27,7 @@ const ORDERS = {
   "-gained": "most gained",
   "-lost": "most lost",
 };
-/** The order that a list starts with. */
+/** The initial order of a list. */
 const ORDER_OF = { forgotten: "-lost", newly_solved: "-gained" };
 
 /** @param {{run: string, query: Record<string, string>, version: string}} props */
@@ -52,9 +52,9 @@ export function Prompts({ run, query, version }) {
   return html`<div>
     ${query.solved && html`<${SolvedFrom} query=${query} />`}
     <${Controls} query=${query} data=${data} order=${order} isMap=${isMap} />
-    ${rows.length === 0 && html`<${Empty} title="No prompt is like that.">
+    ${rows.length === 0 && html`<${Empty} title="No prompt matches.">
       <p>Choose another list, or other steps to compare.</p><//>`}
-    ${data.count > rows.length && html`<p class="muted">Prompts ${number(until - rows.length + 1)} to ${number(until)} of ${number(data.count)}${isMap ? ": the map has no more rows. The order decides which." : "."}</p>`}
+    ${data.count > rows.length && html`<p class="muted">Prompts ${number(until - rows.length + 1)} to ${number(until)} of ${number(data.count)}${isMap ? ", the most that the map shows; the order decides which." : "."}</p>`}
     ${rows.length > 0 && (isMap
       ? html`<${PromptMap} run=${run} prompts=${rows} span=${data.span} range=${data.range} solved=${solved} />`
       : html`<${List} run=${run} rows=${rows} data=${data} isBetween=${Boolean(first && last)} solved=${solved} />`)}
@@ -67,12 +67,6 @@ export function Prompts({ run, query, version }) {
 }
 
 function Controls({ query, data, order, isMap }) {
-  const [text, setText] = useState(query.search ?? "");
-  useEffect(() => {
-    if (text === (query.search ?? "")) return undefined;
-    const timer = setTimeout(() => setQuery({ search: text, offset: "" }), TYPING_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
   const isBetween = Boolean(query.first && query.last);
   const step = (name, label) => html`<input type="number" aria-label=${label} placeholder="step" value=${query[name] ?? ""}
     onChange=${(event) => setQuery({ [name]: event.target.value, offset: "" })} />`;
@@ -84,13 +78,13 @@ function Controls({ query, data, order, isMap }) {
         <button aria-pressed=${isMap} onClick=${() => setQuery({ view: "map", offset: "" })}>map</button></span>
       <label>order <select aria-label="Order" value=${order} onChange=${(event) => setQuery({ sort: event.target.value, offset: "" })}>
         ${Object.entries(ORDERS).map(([name, label]) => html`<option key=${name} value=${name}>${label}</option>`)}</select></label>
-      <div class="grow"><input type="search" placeholder="Text in prompts" aria-label="Filter prompts" value=${text}
-        onInput=${(event) => setText(event.target.value)} /></div>
+      <div class="grow"><${SearchBox} value=${query.search ?? ""} placeholder="Text in prompts" label="Filter prompts"
+        onChange=${(text) => setQuery({ search: text, offset: "" })} /></div>
       <span class="legend">mean reward ${number(data.range[0])} <i></i> ${number(data.range[1])}</span>
     </div>
     <p class="muted small row">${isBetween
-      ? "Compared: the latest visit up to the first of these steps, and the latest one after it up to the other."
-      : "Forgotten: solved at some visit, but not at the latest. Newly solved: at the latest, but not at the first."}
+      ? "Compared: the latest visit up to the first of these steps, and the latest visit after it up to the second."
+      : "Forgotten: solved at an earlier visit, but not at the latest. Newly solved: solved at the latest visit, but not at the first."}
       <label>compare step ${step("first", "First step")} with ${step("last", "Last step")}</label>
       ${isBetween && html`<button class="plain" onClick=${() => setQuery({ first: "", last: "" })}>whole run</button>`}</p>
   </div>`;

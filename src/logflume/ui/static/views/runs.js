@@ -20,9 +20,9 @@ export function Runs({ answer, query }) {
   const [selected, setSelected] = useState(/** @type {string[]} */ ([]));
   if (!data) return html`<${ErrorLine} text=${error} />`;
   if (!data.runs.length) {
-    return html`<${Empty} title="There are no runs here yet.">
-      <p>Start a training with logflume, or make a run to look at: <code>logflume demo</code>.
-      Runs appear by themselves.</p><//>`;
+    return html`<${Empty} title="There are no runs yet.">
+      <p>Start a training with logflume, or create an example run with <code>logflume demo</code>.
+      New runs appear automatically.</p><//>`;
   }
   const sort = query.sort ?? "-started";
   const rows = order(data.runs.filter((run) => matches(run, query.filter ?? "")), sort);
@@ -83,14 +83,14 @@ function order(runs, sort) {
   const sign = sort.startsWith("-") ? -1 : 1;
   return [...runs].sort((a, b) => {
     const [x, y] = [value(a), value(b)];
-    // What has no value is last, whichever way.
+    // Runs without a value are last in either order.
     if (x === null || x === undefined) return y === null || y === undefined ? 0 : 1;
     if (y === null || y === undefined) return -1;
     return sign * (typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y)));
   });
 }
 
-/** The reward as a line; it is requested once its row is seen. */
+/** The reward as a line, which is requested once its row is visible. */
 function Spark({ run, version }) {
   const element = useRef(null);
   const [path, setPath] = useState("");
@@ -101,7 +101,7 @@ function Spark({ run, version }) {
       observer.disconnect();
       get("curves", { run, name: ["reward", "reward.rewards/total/mean"] }, aborter.signal).then(
         ({ curves }) => setPath(draw(curves.reward?.train ?? curves["reward.rewards/total/mean"]?.train)),
-        () => {}, // a damaged run says so in its row
+        () => {}, // the row of a damaged run says so
       );
     });
     observer.observe(element.current);

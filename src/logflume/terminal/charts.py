@@ -1,12 +1,13 @@
-"""Line charts in the terminal, drawn with braille characters: two by four dots in each cell."""
+"""Curves as text: sparklines of block characters, and charts of braille characters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from statistics import fmean
 from typing import TypeAlias
 
-__all__ = ["Cell", "Points", "draw_lines"]
+__all__ = ["Cell", "Points", "draw_lines", "sparkline"]
 
 Points: TypeAlias = Sequence[tuple[float, float]]
 """The points of a line, by ascending x."""
@@ -14,13 +15,37 @@ Points: TypeAlias = Sequence[tuple[float, float]]
 Cell: TypeAlias = tuple[str, str | None]
 """A character, and the label of the line it belongs to; None for the axes."""
 
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_MAX_WIDTH = 60
+
 _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 """The bit of each dot of a braille character, by column and row."""
 
 _DOTS_X, _DOTS_Y = 2, 4
+"""Dots of a cell, across and down."""
+
 _BLANK = 0x2800
 _LABELS = 5
 """Number of labels of the vertical axis, at most."""
+
+
+def sparkline(values: Sequence[float], width: int = _MAX_WIDTH) -> str:
+    """Return values as a line of block characters, scaled between their minimum and maximum.
+
+    If there are more values than `width`, each character stands for the mean of adjacent values,
+    in groups of about equal size.
+
+    >>> sparkline([0.0, 1.0, 2.0, 7.0])
+    '▁▂▃█'
+    """
+    if not values:
+        return ""
+    columns = min(width, len(values))
+    edges = [column * len(values) // columns for column in range(columns + 1)]
+    means = [fmean(values[start:end]) for start, end in pairwise(edges)]
+    low, high = min(means), max(means)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
 def draw_lines(
@@ -29,7 +54,7 @@ def draw_lines(
     """Return a chart with axes as rows of cells. Where lines cross, the last one is on top.
 
     Args:
-        lines: The points of each line by its label. There is at least one point.
+        lines: The points of each line by its label, at least one in all.
         width: Width with the axis, in characters.
         height: Height with the axis, in characters.
         number_text: Formats the numbers of the axes.
@@ -94,7 +119,7 @@ class _Canvas:
         self._labels: list[list[str | None]] = [[None] * columns for _ in range(rows)]
 
     def draw(self, dots: Sequence[tuple[int, int]], label: str) -> None:
-        """Draw a line from dot to dot; a single one is a dot."""
+        """Draw lines between the dots; a single dot is drawn by itself."""
         for x, y in dots[:1]:
             self._set(x, y, label)
         for (x, y), (next_x, next_y) in pairwise(dots):

@@ -1,4 +1,4 @@
-"""Events of a shape that was seen before are finished as if it had not been."""
+"""How an event is finished doesn't depend on the events before it, except for the kinds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from logflume.runs.info import RunInfo
 from logflume.values.normalize import Normalizer
 
-RUN = RunInfo(run="shapes")
+RUN = RunInfo(run="earlier")
 HEAD = {"timestamp": "2026-01-01T00:00:00.000000Z", "level": "info", "logger": "reward"}
 
 NUMBERS = st.one_of(
@@ -27,7 +27,7 @@ FIELDS = st.fixed_dictionaries({"rewards/a": LISTS | VALUES, "own": LISTS | VALU
 
 
 @given(st.lists(st.tuples(st.sampled_from(["reward", "own_type"]), FIELDS), max_size=12))
-def test_the_shape_of_earlier_events_changes_nothing(
+def test_earlier_events_change_nothing(
     logged: list[tuple[str, dict[str, Any]]],
 ) -> None:
     """A normalizer with a memory finishes events as one that has only the kinds of the fields."""
