@@ -69,6 +69,8 @@ class MeasureGenerations:
     A measure that the event has already is kept, and counts. In the mean of `quality/correct`, a
     completion without an answer isn't correct; without any answer in the batch, there is no mean.
 
+    An event without the field `answer` gets that, too, if its text has an answer.
+
     Events without such a text are left unchanged.
 
     Args:
@@ -108,6 +110,8 @@ class MeasureGenerations:
             return event_dict  # `attach(trainer, quality=False)`
         if event_type == "model_output" and isinstance(text := event_dict.get("model_output"), str):
             measures = self._measure(text, event_dict)
+            if (answer := self._find_answer(text, event_dict)) is not None:
+                event_dict["answer"] = answer
             event_dict.update(measures)
             measures["quality/truncated"] = _truncated(event_dict)
             self._open_batch(_batch_key(event_dict)).add(measures)
@@ -134,6 +138,11 @@ class MeasureGenerations:
         names = tuple(measures[0])
         if any(tuple(measured) != names for measured in measures):
             return None
+        answers = [self._find_answer(output["model_output"], output) for output in outputs]
+        if any(answer is not None for answer in answers):
+            if "answer" not in columns and None in answers:
+                return None
+            columns["answer"] = answers
         columns |= {name: [measured[name] for measured in measures] for name in names}
         for output, measured in zip(outputs, measures, strict=True):
             measured["quality/truncated"] = _truncated(output)
@@ -171,6 +180,14 @@ class MeasureGenerations:
             if isinstance(known := event_dict.get(name), (bool, int, float)):
                 measures[name] = known
         return measures
+
+    def _find_answer(self, text: str, event_dict: EventDict) -> Any:
+        """Return the answer that the event has, else the one in its text; None without one."""
+        logged = event_dict.get("answer")
+        if logged is not None or isinstance(event_dict.get("messages"), str):
+            return logged
+        answer = find_tagged(text, self._tags[1])
+        return find_marked_answer(text) if answer is None else answer
 
     def _open_batch(self, key: tuple[Any, ...]) -> _Batch:
         if key not in self._batches and len(self._batches) >= _MAX_OPEN_BATCHES:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from logflume.events.catalogue import CATALOGUE
 from logflume.formats.append import AppendFile
 from logflume.formats.csv import (
     column_cells,
@@ -33,9 +34,11 @@ class CsvSink:
     """Writes one row per event under a fixed header, so the file stays rectangular.
 
     The header is `columns` if given, else the reserved names and the declared fields of the types
-    in `events`. Fields without a column are stored as JSON in the last one, `extras`. An existing
-    file keeps its header. Text that a spreadsheet would run as a formula is prefixed with an
-    apostrophe; the exact text is in the journal.
+    in `events`, such as `rewards/total` and `quality/correct`. Fields without a column are stored
+    as JSON in the last one, `extras`: name those of your own, such as `rewards/correctness`, in
+    `columns`, because they aren't known when the header is written. An existing file keeps its
+    header. Text that a spreadsheet would run as a formula is prefixed with an apostrophe; the exact
+    text is in the journal.
 
     A file that has reached `rotate_bytes` becomes `<name>.<number>.csv`, and a new one with the
     same header follows. pandas and DuckDB read them all by the pattern `<name>*.csv`.
@@ -150,5 +153,11 @@ def _extras_cells(
 def _choose_columns(columns: list[str] | None, events: list[str]) -> list[str]:
     chosen = list(columns) if columns else list(declared_columns(""))
     for event_type in [] if columns else events:
-        chosen += [name for name in declared_columns(event_type) if name not in chosen]
+        chosen += [*declared_columns(event_type), *_declared_names(event_type)]
     return [*(name for name in dict.fromkeys(chosen) if name != "extras"), "extras"]
+
+
+def _declared_names(event_type: str) -> list[str]:
+    """Return the names, not patterns, among the families of fields that a type declares."""
+    declared = CATALOGUE.get(event_type)
+    return [name for name in declared.families if "*" not in name] if declared else []

@@ -50,7 +50,7 @@ def test_correct_completion() -> None:
 
 
 def test_other_fields_are_unchanged() -> None:
-    """Measures are added; the logged fields are unchanged."""
+    """Measures and the answer are added; the logged fields are unchanged."""
     logged = {"model_output": GOOD, "true_answer": "7", "group": 1, "rewards": {"a": 0.5}}
     with capture_events(MeasureGenerations()) as measured:
         logflume.get_logger("model").info("model_output", **logged)
@@ -58,6 +58,7 @@ def test_other_fields_are_unchanged() -> None:
         logflume.get_logger("model").info("model_output", **logged)
 
     added = {f"quality/{name}": value for name, value in quality(only(measured)).items()}
+    added["answer"] = "7"
     assert {**fields(only(unmeasured)), **added} == fields(only(measured))
 
 

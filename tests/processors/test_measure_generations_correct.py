@@ -93,6 +93,26 @@ def test_which_answer_counts(text: str, answer: str | None, expected: bool | Non
     assert expected is is_correct(text, answer=answer, true_answer="7")
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"model_output": "<answer> 7 </answer>"}, "7"),
+        ({"model_output": "It is \\boxed{7}"}, "7"),
+        ({"model_output": "<answer>7</answer>", "answer": "8"}, "8"),
+        ({"model_output": "<answer>7</answer>", "messages": "[]"}, None),
+        ({"model_output": "7"}, None),
+    ],
+)
+def test_the_answer_is_added(fields: dict[str, Any], expected: str | None) -> None:
+    """An event gets the answer that its text has, and keeps the one that was logged."""
+    event = {"event": "model_output", **fields}
+    assert expected == MeasureGenerations()(None, "info", dict(event)).get("answer")
+    columns: dict[str, Sequence[Any]] = {name: [value] * 2 for name, value in event.items()}
+    measured = MeasureGenerations().process_columns(columns)
+    assert measured is not None
+    assert [expected] * 2 == list(measured.get("answer", [None] * 2))
+
+
 @given(st.integers(-(10**9), 10**9))
 def test_any_number(number: int) -> None:
     """An integer in any notation equals itself and not its neighbour."""

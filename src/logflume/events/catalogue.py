@@ -77,6 +77,7 @@ class ModelOutput(TrainerEvent):
 
     families: ClassVar[Families] = {
         "rewards/*": (float, "reward from one reward function; null if it does not apply"),
+        "rewards/total": (float, "weighted sum of the rewards"),
         **QUALITY_FAMILIES,
     }
 
