@@ -142,6 +142,8 @@ def test_export(here: Path) -> None:
         (["sql", "x*", "select 1"], "no runs"),
         (["outputs", "first", "--step", "one"], "--step one: expected a step (400) or a range"),
         (["outputs", "first", "--worst", "1", "--sort", "x"], "no field 'rewards/x'"),
+        (["outputs", "first", "--sort", "x"], "--sort x: it needs --worst or --best"),
+        (["outputs", "first", "--worst", "1", "--best", "1"], "--worst and --best can't be"),
         (["export", "first", "trainin", "x.csv"], "or an event type; available event types: "),
         (["export", "first", "wide", "x.xlsx"], "must end in one of .csv, .json, .parquet"),
         (["export", "first", "wide", "no/x.csv"], "no/x.csv can't be written"),

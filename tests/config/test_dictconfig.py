@@ -223,7 +223,7 @@ def test_keys_of_logflume_are_kept() -> None:
         ),
         (
             "{handlers: , root: {handlers: console}}",
-            ["my.yaml: root.handlers: Expected `array`, got `str`, found 'console'"],
+            ["my.yaml: root.handlers: expected a list, found 'console'"],
         ),
         (
             "handlers: {f: {class: logging.FileHandler}}",

@@ -111,9 +111,12 @@ def test_one_prompt(folder: Path) -> None:
     assert [False, False, False, True] == [row["solved"] for row in rows[:4]]
     assert "completion 1 of 0" == rows[1]["model_output"]
     chosen = run.prompt(ID(0), mode="eval", columns=["answer"]).to_pylist()
-    assert {"visit": 0, "solved": True, "answer": "1"} == chosen[-1]
+    assert {"visit": 2, "solved": True, "answer": "1"} == chosen[-1]
+    assert [1, 1] == run.prompt(ID(0), steps=12)["visit"].to_pylist()
     with pytest.raises(logflume.QueryError, match="no completion has this prompt"):
         run.prompt("nothing")
+    with pytest.raises(logflume.QueryError, match=f"5 ids begin like this: {ID(0)}, .*, …"):
+        run.prompt(ID(0)[:3])
 
 
 def test_estimates_by_a_column_of_the_dataset(folder: Path) -> None:
@@ -262,7 +265,7 @@ def log_answers(folder: Path, *texts: str, **fields: Any) -> Run:
 def test_answers_in_no_known_form(tmp_path: Path) -> None:
     """Whether plain texts are right is unknown, so the total reward decides."""
     run = log_answers(tmp_path, "It is 4", "It is 5")
-    with pytest.raises(logflume.QueryError, match=r"2 of 2 .* solved="):
+    with pytest.raises(logflume.QueryError, match=r"2 of 2 .* `solved`"):
         run.prompts()
     assert [0.5] == run.prompts(solved=2.0)["solve_rate"].to_pylist()
 
@@ -277,8 +280,8 @@ def test_answers_in_known_forms(tmp_path: Path) -> None:
 def test_a_threshold_without_effect(tmp_path: Path) -> None:
     """Where correctness is known, `solved` has no effect: a warning says so, in Python and not."""
     run = log_answers(tmp_path, "It is 4", "It is 5", **{"quality/correct": True})
-    with pytest.warns(UserWarning, match=r"solved=2 has no effect: quality/correct decides"):
+    with pytest.warns(UserWarning, match=r"`solved` .* has no effect: quality/correct decides"):
         assert [1.0] == run.prompts(solved=2.0)["solve_rate"].to_pylist()
     done = run_command(tmp_path, "prompts", str(run.folder), "--solved", "2")
     assert 0 == done.returncode
-    assert done.stderr.startswith("solved=2 has no effect")
+    assert done.stderr.startswith("`solved` (`--solved`) has no effect")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from statistics import fmean
 
@@ -225,3 +226,20 @@ def test_nan_is_not_null(folder: Path) -> None:
     right = [row["value"] for row in rewards if row["function"] == "right"]
     assert [5.0, 0.0, None] == right[:3]
     assert math.isnan(right[3])
+
+
+def test_an_unknown_event_type_warns(tmp_path: Path) -> None:
+    """A type that is neither declared nor in the run gives no rows and a hint."""
+    start(tmp_path)
+    logflume.get_logger().info("checkpoint.saved", path="a")
+    logflume.shutdown()
+    run = logflume.open_run(tmp_path / "latest")
+
+    with pytest.warns(UserWarning, match="'checkpoint.save'; did you mean 'checkpoint.saved'?"):
+        assert 0 == len(run.events("checkpoint.save"))
+    with pytest.warns(UserWarning, match="'trainig'; did you mean 'training'?"):
+        assert 0 == len(run.events("trainig"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert 0 == len(run.events("training"))
+        assert 0 == len(run.events("checkpoint.saved", steps=(5, 9)))

@@ -155,7 +155,8 @@ def test_a_sink_that_is_an_object(tmp_path: Path, capsys: pytest.CaptureFixture[
     (event,) = obstacles(run.folder)
     assert ("mine", "warning") == (event["component"], event["level"])
     assert (
-        "the sink 'mine' is an object, so processors and sinks run on a thread" in event["reason"]
+        "processors and sinks run on a thread of the training process, because the sink 'mine' "
+        "is an object" in event["reason"]
     )
     assert 1 == capsys.readouterr().err.count("the sink 'mine' is an object")
 

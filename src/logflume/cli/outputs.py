@@ -62,8 +62,12 @@ def outputs(
         ),
     ] = None,
     sort: Annotated[
-        str, typer.Option(help="The reward function to sort by; 'reward' is the total.")
-    ] = "reward",
+        str | None,
+        typer.Option(
+            help="The reward function for --worst or --best; by default 'reward', the total.",
+            show_default=False,
+        ),
+    ] = None,
     worst: Annotated[int | None, typer.Option(min=1, help="Only this many, worst first.")] = None,
     best: Annotated[int | None, typer.Option(min=1, help="Only this many, best first.")] = None,
     last: Annotated[
@@ -91,10 +95,12 @@ def outputs(
     Example: logflume outputs latest --wrong --grep 'sorry|cannot' --column 'quality/*'
     """
     opened = open_one(run)
-    by = "rewards/total" if sort == "reward" else f"rewards/{sort.removeprefix('rewards/')}"
+    by = "total" if sort in (None, "reward") else sort.removeprefix("rewards/")
     steps = parse_steps(step)
     chosen = {"mode": mode, "group": group}
     groups = [{name: value for name, value in chosen.items() if value is not None}]
+    if sort is not None and worst is None and best is None:
+        raise QueryError(f"--sort {sort}: it needs --worst or --best; the last ones aren't sorted")
     if worst is not None and best is not None:
         raise QueryError("--worst and --best can't be combined")
     rows = opened.outputs(
@@ -102,7 +108,7 @@ def outputs(
         correct=correct,
         worst=worst,
         best=best,
-        by=by,
+        by=f"rewards/{by}",
         search=grep,
         regex=grep is not None,
         groups=groups if groups != [{}] else None,

@@ -27,7 +27,7 @@ _NUMBERS_WIDTH = 53
 def prompt(
     run: RunArgument,
     prompt_id: Annotated[
-        str, typer.Argument(metavar="ID", help="The prompt's id, from `logflume prompts`.")
+        str, typer.Argument(metavar="ID", help="The prompt's id, or its beginning.")
     ],
     solved: SolvedOption = None,
     step: StepOption = None,

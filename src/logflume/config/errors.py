@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from logflume.exceptions import ConfigError
 
-__all__ = ["ErrorList", "config_error", "nearest", "unknown_error"]
+__all__ = ["ErrorList", "config_error", "nearest", "unknown_error", "value_error"]
+
+_EXPECTED = re.compile(r"Expected `([^`]*)`(.*?)(?:, got `[^`]*`)?(?: - at .*)?")
+_NAMES = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "an integer",
+    "object": "a mapping (key: value)",
+    "Path": "a path",
+    "str": "a text",
+}
+"""What msgspec's names of types mean in YAML."""
 
 
 class ErrorList:
@@ -71,6 +84,25 @@ def config_error(
     if hint:
         lines.append(f"  did you mean {hint!r}?")
     return ConfigError("\n".join(lines))
+
+
+def value_error(where: str, error: Exception, value: object) -> ConfigError:
+    """Return an error about a value of the wrong type, or out of its range.
+
+    Args:
+        where: Location in the configuration.
+        error: What msgspec says about it.
+        value: The value.
+
+    >>> error = ValueError("Expected `float | null`, got `str`")
+    >>> print(value_error("my.yaml: rotate_s", error, "x"))
+    my.yaml: rotate_s: expected a number or null, found 'x'
+    """
+    problem = str(error)
+    if found := _EXPECTED.fullmatch(problem):
+        types = " or ".join(_NAMES.get(one, one) for one in found[1].split(" | "))
+        problem = f"expected {types}{found[2]}"
+    return config_error(where, f"{problem}, found {value!r}")
 
 
 def unknown_error(where: str, problem: str, name: object, known: Iterable[str]) -> ConfigError:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
-from logflume.config.errors import ErrorList, config_error, nearest, unknown_error
+from logflume.config.errors import ErrorList, config_error, nearest, unknown_error, value_error
 
 __all__ = ["join", "mapping", "read", "read_valid"]
 
@@ -59,7 +59,7 @@ def read_valid(raw: Any, annotation: Any, where: str, errors: ErrorList) -> Any:
     try:
         return msgspec.convert(raw, annotation)
     except msgspec.ValidationError as error:
-        raise config_error(where, f"{error}, found {raw!r}") from None
+        raise value_error(where, error, raw) from None
 
 
 def mapping(raw: Any, where: str) -> Mapping[Any, Any]:

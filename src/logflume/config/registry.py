@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from logflume.config.errors import ErrorList, config_error, nearest
+from logflume.config.errors import ErrorList, config_error, nearest, value_error
 from logflume.config.model import SinkConfig
 from logflume.exceptions import ConfigError, LogflumeError, RunError
 from logflume.guard import Failure, call_guarded, describe
@@ -261,7 +261,7 @@ def _convert(value: Any, annotation: Any, where: str) -> Any:
     try:
         return msgspec.convert(value, annotation, dec_hook=_from_text, strict=True)
     except msgspec.ValidationError as error:
-        raise config_error(where, f"{error}, found {value!r}") from None
+        raise value_error(where, error, value) from None
     except TypeError:  # an annotation that msgspec doesn't support, such as `str | Path`
         return value
 

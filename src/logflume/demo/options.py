@@ -43,7 +43,7 @@ def parse_options(
         description: Description in the help text.
         config: Default of `--config`.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument(
         "--model", help="a Hub id, a folder or a GGUF file (default: build a tiny Gemma)"
     )
@@ -79,7 +79,6 @@ def prepare_process(options: Options) -> None:
 
 
 def _positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of steps, 1 or more, not {text!r}")
+    return int(text)

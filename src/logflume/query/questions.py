@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar
 
+from logflume.config.errors import nearest
+from logflume.events.catalogue import CATALOGUE
 from logflume.exceptions import MissingExtraError, RunError
 from logflume.query.rollout_questions import RolloutQuestions
 from logflume.runs.files import Writer, find_writers
@@ -109,11 +112,19 @@ class Questions(RolloutQuestions):
             steps: A step, or the first and the last step; `(100, None)` for 100 and later. None:
                 all.
 
+        A type that is neither declared nor in these runs gives an empty table and a warning, which
+        names a similar type.
+
         Raises:
             QueryError: There is no such column.
             RunError: A journal is damaged.
         """
-        return self._query(lambda read: read(event_type, columns=columns, steps=steps))
+        table = self._query(lambda read: read(event_type, columns=columns, steps=steps))
+        if not len(table) and event_type not in CATALOGUE:
+            types = self.event_types()
+            if event_type not in types:
+                _warn_of_type(event_type, types)
+        return table
 
     def metrics(
         self,
@@ -455,3 +466,9 @@ def is_continued(writers: Sequence[Writer]) -> bool:
     """Whether a run may have several attempts. Without a state, that must be assumed."""
     states = [writer.state for writer in writers if writer.state is not None]
     return not states or any(state.attempt > 0 for state in states)
+
+
+def _warn_of_type(event_type: str, types: Iterable[str]) -> None:
+    hint = nearest(event_type, {*types, *CATALOGUE})
+    rest = f"did you mean {hint!r}?" if hint else f"types here: {', '.join(sorted(types))}"
+    warnings.warn(f"there is no event of type {event_type!r}; {rest}", stacklevel=3)

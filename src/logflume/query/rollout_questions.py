@@ -109,25 +109,25 @@ class RolloutQuestions:
         """Return the completions of one prompt, visit by visit.
 
         The rows are sorted by step, attempt, mode, generation and group, then by index. In front of
-        the columns of `outputs` there are `visit`, the number of the visit from 0, and `solved`,
-        which is null where it is unknown.
+        the columns of `outputs` there are `visit`, the number of the visit among all of the run,
+        from 0, and `solved`, which is null where it is unknown.
 
         Args:
-            prompt_id: The prompt's id, as `prompts` returns it.
+            prompt_id: The prompt's id, as `prompts` returns it, or the beginning of only one.
             solved: The `rewards/total` from which a completion solves the prompt.
             steps: As for `prompts`.
             mode: As for `prompts`.
             columns: Names and patterns of the columns to return after these two; None: all.
 
         Raises:
-            QueryError: There is no such prompt or column.
+            QueryError: There is no such prompt or column, or several ids begin with `prompt_id`.
             RunError: A journal is damaged.
         """
         from logflume.query.prompt import read_prompt
 
         return self._query(
             lambda read: read_prompt(
-                partial(read, steps=steps), prompt_id, mode=mode, solved=solved, columns=columns
+                read, prompt_id, steps=steps, mode=mode, solved=solved, columns=columns
             )
         )
 

@@ -85,7 +85,7 @@ def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
     if not correct.null_count:
         if threshold is not None and len(correct):
             what = "quality/correct decides, because it is known of all completions"
-            warnings.warn(f"solved={threshold:g} has no effect: {what}", stacklevel=3)
+            warnings.warn(f"`solved` (`--solved`) has no effect: {what}", stacklevel=3)
         return correct
     if threshold is None:
         is_measured = correct.null_count < len(correct) and _HAS_ANSWER in completions.column_names

@@ -68,7 +68,7 @@ _TWO_WRITERS = (
     "{other} also writes run {run.run!r}, rank {run.rank}: stop one of "
     "them. The ranks of one run are distinguished by RANK, and runs by LOGFLUME_RUN"
 )
-_ON_A_THREAD = "{obstacle}, so processors and sinks run on a thread of the training process"
+_ON_A_THREAD = "processors and sinks run on a thread of the training process, because {obstacle}"
 
 
 class Running(msgspec.Struct):
