@@ -1,8 +1,8 @@
 """Diagnosis of trainings, live and recorded.
 
 - `watch.py`: `Diagnosis`, which gets one event at a time; `options.py`: its options
-- `history.py`, `series.py`: the metrics so far; `completions.py`, `reward_batches.py`: measures of
-  completions and of batches of rewards
+- `history.py`, `series.py`: the metrics so far
+- `completion_measures.py`, `reward_batches.py`: measures of completions and of batches of rewards
 - `detector.py`: the interface of detectors; `detectors.py`: all of them
 - `*_signals.py`: the detectors, by what they look at; `scale.py`: where a reward lies
 - `error_rate.py`: thresholds from the wanted rate of false alarms

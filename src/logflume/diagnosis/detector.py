@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, dataclass_transform
 
-from logflume.diagnosis.completions import Condition
+from logflume.diagnosis.completion_measures import Condition
 from logflume.diagnosis.error_rate import BLOCK_REPORTS
 from logflume.diagnosis.finding import Evidence, Severity
 from logflume.diagnosis.history import History

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from logflume.diagnosis.completions import FIELDS, Completions
+from logflume.diagnosis.completion_measures import FIELDS, Completions
 from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.detectors import make_detectors
 from logflume.diagnosis.finding import Evidence, Finding
