@@ -267,8 +267,8 @@ def _spread_of_logarithms(values: Sequence[float]) -> float:
 class LossDivergence(Detector):
     """The loss has risen far above its lowest level.
 
-    The median of ten reports is at least `rise` above the lowest block, twice as high as any of the
-    first blocks, and outside of the noise.
+    The median of ten reports is at least `rise` above the lowest block, twice as high as the first
+    block, and outside of the noise.
 
     Args:
         rise: The minimum rise of the loss.
@@ -291,8 +291,7 @@ class LossDivergence(Detector):
         if bottom is None or losses.last < bottom.level + self.rise or len(losses.blocks) < 3:
             return None
         value = losses.level(10)
-        first = max(abs(block.level) for block in losses.blocks[:3])
-        limit = max(bottom.level + self.rise, 2 * first)
+        limit = max(bottom.level + self.rise, 2 * abs(losses.blocks[0].level))
         if value < limit or not losses.is_significant(value - bottom.level):
             return None
         return Evidence(
@@ -383,8 +382,8 @@ class LearningRateZero(Detector):
 class NoGradient(Detector):
     """The norm of the gradient is zero for many reports, or practically zero.
 
-    Exactly zero in `reports` successive reports; or the median of ten is below a thousandth of that
-    of the highest block.
+    Exactly zero in `reports` successive reports, or in two fifths as many if it never was before;
+    or the median of ten is below a thousandth of that of the highest block.
 
     Args:
         reports: Number of reports in a row.
@@ -398,16 +397,22 @@ class NoGradient(Detector):
     try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
 
     _VANISHED = 1e-3
+    _FIRST = 0.4
 
     reports: int = 50
+    _zeros: int = state(0)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Count the reports with a norm of zero, or compare them with the highest block."""
         norms = history["grad_norm"]
         name = history.name("grad_norm")
-        if norms.last == 0.0 and norms.constant >= self.reports:
-            text = f"The norm of the gradient has been zero for {norms.constant} reports."
-            return Evidence(text, name, 0.0)
+        if norms.last == 0.0:
+            self._zeros += 1
+            is_first = self._zeros == norms.constant < norms.count
+            if norms.constant >= (self._FIRST if is_first else 1.0) * self.reports:
+                text = f"The norm of the gradient has been zero for {norms.constant} reports."
+                return Evidence(text, name, 0.0)
+            return None
         if norms.top is None or norms.last >= self._VANISHED * norms.top.level:
             return None
         value, limit = norms.level(10), self._VANISHED * norms.top.level

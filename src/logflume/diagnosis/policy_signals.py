@@ -84,11 +84,11 @@ class KlRunaway(Detector):
     def _grown(self, series: Series, level: float, far: float) -> Change | None:
         blocks = series.blocks
         value = series.level(10)
-        if len(blocks) < 3 or value < level:
+        if len(blocks) < 2 or not value >= level:
             return None
         # The block at half the distance of the last ten reports from the start, and its neighbours.
         index = round((len(blocks) - 1) / 2 - 0.25)
-        near = blocks[max(0, index - 1) : index + 2]
+        near = blocks[max(0, index - 1) : min(index + 2, len(blocks) - 1)]
         middle = sum(block.level for block in near) / len(near)
         if value >= self.factor * middle and series.is_significant(value - middle, 1, 3):
             return Change(middle, value)

@@ -38,10 +38,11 @@ class RewardPlateau(Detector):
     estimated by `position`. A reward that rises and falls, as with a curriculum, is not flat. One
     that doesn't change at all is flat after 50 reports.
 
-    Where the learning rate has decayed to a tenth, the training is nearly over, and there is no
-    later gain to wait for. Then the reward of the last third is compared with that of the first
-    third: it is flat if the gain, including two standard errors, is below 20 % of the spread of
-    rewards within groups, and not significant itself (one standard error).
+    At the end of the training, there is no later gain to wait for: its learning rate has decayed to
+    a tenth, or 90 % of its steps are made. Then the thirds of the training are compared. The reward
+    is flat if the second and the third one differ from the first one by less than 20 % of the
+    spread of rewards within groups, including two standard errors; if the gain itself is below 1.5
+    standard errors; and if the reward is below 85 % of its maximum.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -67,6 +68,8 @@ class RewardPlateau(Detector):
     _LOW = 0.58
     _CONSTANT_REPORTS = 50
     _SHARE_OF_SPREAD = 0.2
+    _ERRORS_OF_GAIN = 1.5
+    _ROOM = 0.85
 
     reports: int = 150
 
@@ -122,13 +125,17 @@ class RewardPlateau(Detector):
         third = len(rewards.blocks) // 3
         if not history.is_ending or third < 2 or not spreads.blocks:
             return None
-        before = sum(block.mean for block in rewards.blocks[:third]) / third
-        value = sum(block.mean for block in rewards.blocks[-third:]) / third
+        means = [block.mean for block in rewards.blocks]
+        before, middle, value = (
+            sum(part) / len(part) for part in (means[:third], means[third:-third], means[-third:])
+        )
         error = rewards.error(third, third) / CORRELATION_FACTOR
-        gain = value - before
+        gain, largest = value - before, max(abs(value - before), abs(middle - before))
         limit = self._SHARE_OF_SPREAD * spreads.mean(third)
+        if gain > self._ERRORS_OF_GAIN * error or not largest + 2 * error < limit:
+            return None
         place = position(history, metric)
-        if gain > error or not gain + 2 * error < limit or (place or 0.0) >= self._SOLVED:
+        if place is not None and place >= self._ROOM:
             return None
         if self._varies(rewards, len(rewards.blocks)):
             return None
@@ -397,7 +404,8 @@ class RewardWithoutCorrectness(Detector):
             return False
         # The first block that is compared counts, however many steps it has.
         is_first_rise = len(rewards.blocks) - lag < max(4, self._FIRST_BLOCKS / stride)
-        if is_first_rise and len(rewards.blocks) * stride < self._FORMAT_BLOCKS:
+        is_format = is_first_rise and not _has_risen(correct, before=lag)
+        if is_format and len(rewards.blocks) * stride < self._FORMAT_BLOCKS:
             return False
         is_early = len(rewards.blocks) * stride < self._EARLY_BLOCKS
         limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
@@ -467,6 +475,15 @@ class VarianceCollapse(Detector):
             top.level,
             limit,
         )
+
+
+def _has_risen(series: Series, before: int = 0) -> bool:
+    """Whether a level was higher than that of the first block, some blocks ago, but for noise."""
+    now = min(3, len(series.blocks) - before)
+    if now < 1:
+        return False
+    gain = series.mean(now, before=before) - series.blocks[0].level
+    return series.is_significant(gain, now, 1)
 
 
 def _fastest(history: History, report: int, other_than: str | None = None) -> str | None:

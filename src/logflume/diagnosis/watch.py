@@ -70,9 +70,9 @@ class Diagnosis:
         self._options = options or {}
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, total_steps: Any = None) -> None:
         self._detectors = make_detectors(self._options)
-        self._history = History()
+        self._history = History(total_steps)
         self._completions = Completions()
         self._has_trainer = False
         self._open: dict[Detector, OpenFinding] = {}
@@ -88,7 +88,7 @@ class Diagnosis:
         """Add an event, and return what it reveals. Events of other types reveal nothing."""
         event_type = event.get("event")
         if event_type == "run_started":
-            self._begin()
+            self._begin(event.get("total_steps"))
             return []
         if event_type == "evaluation":
             return self._evaluate(self._history.add_evaluation(event))
