@@ -45,6 +45,7 @@ class GroupsWithoutSignal(Detector):
     signal = "groups_without_signal"
     reads = ("frac_reward_zero_std", "frac_all_correct", "frac_none_correct")
     triggers = 3
+    judges_end = True
     meaning = (
         "In most groups all completions have the same reward. Named `groups_too_easy` or "
         "`groups_too_hard` where it is known which."

@@ -114,6 +114,10 @@ class History:
         is_decayed = rates.last < _DECAYED * rates.highest
         return is_decayed or (self.step or 0) >= (1 - _DECAYED) * self._total_steps
 
+    def finish(self) -> None:
+        """Note that the training has made all of its steps."""
+        self._total_steps = self.step or 0
+
     def metrics(self, prefix: str) -> list[str]:
         """Return the metrics whose names begin with a prefix."""
         return [metric for metric in self._series if metric.startswith(prefix)]

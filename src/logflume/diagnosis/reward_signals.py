@@ -52,6 +52,7 @@ class RewardPlateau(Detector):
     severity = "info"
     reads = ("reward",)
     returns = False
+    judges_end = True
     meaning = "The reward is flat for long, far below what is possible."
     cause = "Too little signal: a small learning rate, few groups with a spread, a noisy reward."
     try_next = (

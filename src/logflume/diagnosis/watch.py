@@ -16,7 +16,16 @@ from logflume.diagnosis.reward_batches import measure_reward_batch
 __all__ = ["EVENT_TYPES", "Diagnosis"]
 
 EVENT_TYPES = frozenset(
-    {"training", "reward", "generation", "evaluation", "system", "model_output", "run_started"}
+    {
+        "training",
+        "reward",
+        "generation",
+        "evaluation",
+        "system",
+        "model_output",
+        "run_started",
+        "run_finished",
+    }
 )
 """The types of the events that are read."""
 
@@ -104,12 +113,24 @@ class Diagnosis:
             return self._evaluate(self._history.add_shares(event))
         if event_type == "model_output":
             return self.observe_completion([event.get(name) for name in FIELDS])
+        if event_type == "run_finished" and event.get("status") == "finished":
+            return self._finish()
         return []
 
     def observe_completion(self, values: Sequence[Any]) -> list[Finding]:
         """Add a completion of the training, given by the values of `FIELDS`."""
         measures = self._completions.add(values)
         return self._evaluate(self._history.add_values(measures)) if measures else []
+
+    def _finish(self) -> list[Finding]:
+        """Return what is known at the end only: afterwards, since no processor gets this event."""
+        history = self._history
+        history.finish()
+        findings: list[Finding] = []
+        for detector in self._detectors:
+            if detector.judges_end and (evidence := detector.evaluate(history)) is not None:
+                self._raise(detector, evidence, findings)
+        return findings
 
     def _observe_report(self, event: Mapping[str, Any]) -> list[Finding]:
         history = self._history
