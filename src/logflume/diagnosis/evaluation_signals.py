@@ -115,8 +115,9 @@ class EvaluationFalling(Detector):
 class EvaluationGap(Detector):
     """The reward of the training moves away from that of evaluations.
 
-    The gap between the two, as a mean over three evaluations, has grown since the first three by
-    `share` of the training's reward, by half of the gain of that, and by more than noise.
+    The gap between the two, as a mean over three evaluations, has grown since the first three, or
+    from zero if evaluations were better, by `share` of the training's reward. It has also grown by
+    half of the training's gain, and by more than noise.
 
     Args:
         share: Growth of the gap, as a share of the training's reward.
@@ -152,7 +153,7 @@ class EvaluationGap(Detector):
         means = _means(gaps)
         before, value = means[0], means[-1]
         self._levels[_name_of(history, metric)] = value
-        limit = before + self.share * _scale(history, metric, points.trained[-1])
+        limit = max(before, 0.0) + self.share * _scale(history, metric, points.trained[-1])
         if value <= limit or not _is_significant(gaps, value - before):
             return None
         gain = points.trained[-1] - points.trained[_MEAN_OF - 1]

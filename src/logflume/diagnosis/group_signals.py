@@ -151,8 +151,8 @@ def _has_begun(series: Series) -> bool:
 class ConstantFunction(Detector):
     """A reward function returns the same value for every completion, while others vary.
 
-    From the start: for `reports` steps and at least half as many reports, with another value than
-    1, which is that of a function that is satisfied always. Later: for a fifth of that number of
+    From the start: for `reports` steps and at least half as many reports, with a value other than
+    1, that of a function that is always satisfied. Later: for a fifth of that number of
     reports, below the level of its highest block. A function that reaches its maximum is not
     reported.
 
@@ -164,11 +164,9 @@ class ConstantFunction(Detector):
     severity = "info"
     reads = ("reward",)
     returns = False
-    meaning = "A reward function is constant, so that it doesn't influence the training."
-    cause = (
-        "It is broken (an exception handled, a pattern that never matches), or satisfied always."
-    )
-    try_next = "Call it with a few completions; remove it if it is satisfied always."
+    meaning = "A reward function is constant and doesn't influence the training."
+    cause = "It is broken (a caught exception, a pattern that never matches), or always satisfied."
+    try_next = "Call it with a few completions; remove it if it is always satisfied."
 
     _SATISFIED = 1.0
 

@@ -164,8 +164,8 @@ class History:
 
         Args:
             event: The event.
-            is_prefixed: Whether only metrics with the prefix of an evaluation are one's: some
-                trainers report them with those of the training.
+            is_prefixed: Whether to read only metrics with the prefix of an evaluation, because
+                some trainers report them with those of the training.
         """
         find = _prefixed_evaluation_metric if is_prefixed else _evaluation_metric
         plan = self._plan(event, find.__name__, find)

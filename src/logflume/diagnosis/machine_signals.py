@@ -154,9 +154,9 @@ class MemoryGrowth(Detector):
 
     Over the last 100 samples it grew by `share`, in nine of the last ten blocks, and as fast in the
     second half as in the first. A cache that fills up grows more slowly in the end, and many fill
-    up at the start: in the first 200 samples, it has to grow by four times as much. Growth by four
-    times as much is enough over 50 samples as well, if it is larger in each block, but the first
-    two of the training.
+    up at the start: in the first 200 samples, it has to grow by four times as much. Over 50
+    samples, four times as much is required as well, and each block must be higher than the one
+    before; the first two blocks of the training are left out.
 
     Args:
         share: Growth over 100 samples, as a share of the memory in use.
@@ -165,7 +165,7 @@ class MemoryGrowth(Detector):
     signal = "memory_growth"
     reads = ("machine/",)
     returns = False
-    meaning = "Memory use grows without an end."
+    meaning = "Memory use keeps growing."
     cause = "A leak: tensors kept with their graph, growing caches, completions kept in a list."
     try_next = "Look for lists that grow; detach tensors that are kept; restart from a checkpoint."
 

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _LOWER_PRECISION = (
-    "Resume from a checkpoint before it; lower `learning_rate` or `max_grad_norm`, and use `bf16` "
+    "Resume from an earlier checkpoint; lower `learning_rate` or `max_grad_norm`, and use `bf16` "
     "instead of `fp16`."
 )
 
@@ -62,7 +62,7 @@ class NonfiniteGradient(Detector):
     reads = ("grad_norm",)
     each_report = True
     meaning = "The norm of the gradient is NaN or infinite, whatever loss is reported."
-    cause = "An overflow in the backward pass; the step is skipped, or spoils the weights."
+    cause = "An overflow in the backward pass; the step is skipped, or it corrupts the weights."
     try_next = _LOWER_PRECISION
     literature = "Micikevicius et al. 2018, Mixed Precision Training, arXiv:1710.03740"
 
@@ -84,7 +84,8 @@ class NonfiniteMetric(Detector):
     meaning = "A metric of the policy is NaN or infinite, although loss and gradient are not."
     cause = "Log probabilities of minus infinity: a token that one of the policies can't produce."
     try_next = (
-        "Compare the log probabilities of both policies; set `temperature` and `top_k` alike."
+        "Compare the log probabilities of both policies; use the same `temperature` and `top_k` "
+        "for both."
     )
 
     def evaluate(self, history: History) -> Evidence | None:
@@ -98,12 +99,12 @@ class NonfiniteMetric(Detector):
 
 
 class GradientSpikes(Detector):
-    """More spikes of the gradient norm than usual within 50 reports.
+    """The gradient norm spikes more often than usual within 50 reports.
 
-    A report is a spike if its norm is at least `factor` times the median of the reports before, and
-    far outside of their usual spread (four robust standard deviations of its logarithm, but at most
-    25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so that
-    single spikes are normal: the usual rate is that of the reports before, and at least one in 200.
+    A report is a spike if its norm is at least `factor` times the median of earlier reports, and
+    far outside their usual spread (four robust standard deviations of its logarithm, but at most
+    25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so
+    single spikes are normal: the usual rate is the rate before the window, at least one in 200.
     The number of spikes has to have a probability of less than 1 in 5,000 at that rate (Poisson):
     four at the lowest rate. Three spikes within 300 reports are enough if each of them is 30 times
     the median and ten robust standard deviations away.
@@ -268,7 +269,7 @@ class LossDivergence(Detector):
     """The loss has risen far above its lowest level.
 
     The median of ten reports is at least `rise` above the lowest block, twice as high as the first
-    block, and outside of the noise.
+    block, and above the noise.
 
     Args:
         rise: The minimum rise of the loss.
@@ -351,7 +352,7 @@ class LearningRateZero(Detector):
     severity = "critical"
     reads = ("learning_rate",)
     each_report = True
-    meaning = "The learning rate is zero, so that nothing is learned."
+    meaning = "The learning rate is zero: nothing is learned."
     cause = "A schedule that is shorter than the training, or a scheduler that is set up twice."
     try_next = "Compare `max_steps` with the schedule's length; check `lr_scheduler_type`."
 

@@ -53,8 +53,10 @@ class RewardPlateau(Detector):
     reads = ("reward",)
     returns = False
     judges_end = True
-    meaning = "The reward is flat for long, far below what is possible."
-    cause = "Too little signal: a small learning rate, few groups with a spread, a noisy reward."
+    meaning = "The reward has been flat for a long time, far below what is possible."
+    cause = (
+        "Too little signal: a small learning rate, few groups whose rewards differ, a noisy reward."
+    )
     try_next = (
         "Raise `learning_rate` or `num_generations`; filter problems that are too easy or hard."
     )
@@ -318,7 +320,7 @@ class RewardWithoutCorrectness(Detector):
       than a tenth of the reward's over 60 steps, and at least 50 reports. The reward has to keep
       its gain for 50 reports, and correctness must have room: it is below 85 % of its maximum. A
       rise that begins in the first 80 steps is normal for 300 steps, because the format is learned
-      first. Up to 400 steps, the limit is a twentieth.
+      first, unless correctness had risen before. Up to 400 steps, the limit is a twentieth.
 
     Args:
         correctness: Texts, one of which the name of the function for correctness contains, in any
@@ -333,9 +335,8 @@ class RewardWithoutCorrectness(Detector):
     )
     cause = "A function other than correctness, such as format or style, is easier to raise."
     try_next = (
-        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it to correct "
-        f"answers "
-        "only."
+        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it only to correct "
+        "answers."
     )
     literature = "Gao et al. 2023, arXiv:2210.10760; Pan et al. 2022, arXiv:2201.03544"
     shows = "highest rewards of the last completions"
@@ -423,9 +424,9 @@ class VarianceCollapse(Detector):
     """The spread of the reward within groups has collapsed without a gain in reward.
 
     The mean spread of 20 reports, and two standard errors, is compared with the highest block.
-    Since the block that was last at half of that, the reward has not gained 5 %. So for the spread
-    of the advantages, where it is reported; that is no longer a matter of the reward's scale, so a
-    gain doesn't matter.
+    Since the block that was last at half of that, the reward has not gained 5 %. The same applies
+    to the spread of the advantages, where it is reported; it doesn't depend on the reward's scale,
+    so a gain doesn't matter.
 
     Args:
         share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.

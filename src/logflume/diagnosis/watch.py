@@ -33,7 +33,7 @@ _QUIET_REPORTS = 100
 """Reports for which a problem must be absent before it is over, and can be found again."""
 
 _QUIET_FACTOR = 3
-"""How much longer that is each time it has come back, so that it isn't found again and again."""
+"""How much longer that is each time the problem has come back, which limits repeated findings."""
 
 _CHECK_REPORTS = 10
 """Reports from one look at the metrics of the problems that are open to the next."""
@@ -123,7 +123,7 @@ class Diagnosis:
         return self._evaluate(self._history.add_values(measures)) if measures else []
 
     def _finish(self) -> list[Finding]:
-        """Return what is known at the end only: afterwards, since no processor gets this event."""
+        """Judge the end of a recorded run; a live one has no such event for its processors."""
         history = self._history
         history.finish()
         findings: list[Finding] = []
