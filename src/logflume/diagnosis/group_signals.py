@@ -32,12 +32,12 @@ class GroupsWithoutSignal(Detector):
     The mean share of such groups over 10, 20 or 30 reports is at least `share`, and has risen by a
     quarter from its lowest block; or it has been that high from the start for 350 steps, or nearly
     1 for 150, and at least 80 reports. At the end of the training, 80 reports are enough: its
-    learning rate has decayed to a tenth, 90 % of its steps are made, or the run is finished. Of reports with few groups
-    the mean is uncertain: it has to exceed `share` less 0.05 by four standard errors. More correct
-    answers (without a function for correctness, more reward) than before the rise excuse it, unless
-    the groups are too easy; so do more than at the start, or 100 reports before, where there was no
-    rise: sparse rewards begin like this. That they are too easy is information: a training that has
-    solved its problems ends like this.
+    learning rate has decayed to a tenth, 90 % of its steps are made, or the run is finished. Of
+    reports with few groups the mean is uncertain: it has to exceed `share` less 0.05 by four
+    standard errors. More correct answers (without a function for correctness, more reward) than
+    before the rise excuse it, unless the groups are too easy; so do more than at the start, or 100
+    reports before, where there was no rise: sparse rewards begin like this. That they are too easy
+    is information: a training that has solved its problems ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
