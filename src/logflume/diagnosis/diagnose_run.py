@@ -61,7 +61,7 @@ class RunDiagnosis:
     Attributes:
         findings: By attempt, then in the order in which they were found.
         reports: Number of reports with metrics that were read.
-        notes: Lines that say what was judged with less than there could be.
+        notes: Lines about what could not be read or used.
     """
 
     findings: list[RecordedFinding]
@@ -169,7 +169,7 @@ class _Watcher:
 def _read_events(
     writer: Writer, types: frozenset[str], notes: dict[str, None]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the events of these types in a writer's journal, in order. What is none is noted."""
+    """Yield the events of these types in a writer's journal, in order; note damaged lines."""
     filters = [event_type_filter(event_type) for event_type in sorted(types)]
     first, count = None, 0
     with ExitStack() as stack:
