@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from logflume.protocols import EventDict
-from logflume.training.answer_parsing import final_answer
+from logflume.training.answer_parsing import final_answer, find_marked_answer
 from logflume.values.columnar import rows
 
 from ._quality import (
@@ -25,17 +25,21 @@ __all__ = ["MeasureGenerations"]
 _MAX_OPEN_BATCHES = 8
 """Batches that may wait for their `generation` event; usually two, for training and evaluation."""
 
+_CORRECT = "quality/correct"
+
 _HASHABLE = frozenset({int, float, str, bool, type(None)})
 
 _READ = (
     *("generation", "mode", "step", "truncated"),
     *("model_output", "messages", "answer", "true_answer"),
+    *(f"quality/{name}" for name in ("characters", "words", "format_ok", "has_answer")),
+    *(f"quality/{name}" for name in ("correct", "repetition", "distinct_2")),
 )
 """The fields of a completion that are read."""
 
 
 class MeasureGenerations:
-    """A processor that adds text measures to each `model_output`, and their means to `generation`.
+    r"""A processor that adds text measures to each `model_output`, and their means to `generation`.
 
     A `model_output` event gets, from its field `model_output`:
 
@@ -43,11 +47,13 @@ class MeasureGenerations:
     - `quality/words`: length in words separated by white space; each tag is a word of its own.
     - `quality/format_ok`: whether the text has one reasoning followed by one answer, neither blank,
       and each of their four tags exactly once.
-    - `quality/has_answer`: whether there is a non-blank text between the answer tags.
+    - `quality/has_answer`: whether the text has an answer: a non-blank one in tags, or else one in
+      `\boxed{}`, or else a number after `####` in the last line.
     - `quality/correct`: whether the answer equals `true_answer`, as a number (`$1,000` equals
       `1000.0`) or as text, ignoring differences in white space. The answer is the first one in
-      tags, or the field `answer` of the event if the text has none. Left out if no true answer is
-      known.
+      tags, else the field `answer` of the event, else the last one in `\boxed{}`, else the number
+      after `####`. Null if there is none: whether such a text is right is unknown. Left out if no
+      true answer is known.
     - `quality/repetition`: share of word n-grams that occurred before in the text, in [0, 1)
       (seq-rep-n, arXiv:1908.04319); null for a text of fewer than n + 1 words.
     - `quality/distinct_2`: share of distinct bigrams, in (0, 1] (distinct-n, arXiv:1510.03055);
@@ -59,6 +65,9 @@ class MeasureGenerations:
     of measured completions. A mean is over the completions that have the measure, and is left out
     if none has it. Completions that the policy of `attach` doesn't log are not included. If too
     many batches are never closed, the oldest ones are discarded.
+
+    A measure that the event has already is kept, and counts. In the mean of `quality/correct`, a
+    completion without an answer isn't correct; without any answer in the batch, there is no mean.
 
     Events without such a text are left unchanged.
 
@@ -135,6 +144,7 @@ class MeasureGenerations:
         _, answer_tag = self._tags
         pieces = split_at_tags(text, self._tags)
         answer = find_tagged(text, answer_tag)
+        marked = find_marked_answer(text) if answer is None else None
         is_long = len(text) > self._max_characters
         words = split_words(
             split_at_tags(text[: self._max_characters], self._tags) if is_long else pieces
@@ -143,16 +153,23 @@ class MeasureGenerations:
             "quality/characters": len(text),
             "quality/words": len(words),
             "quality/format_ok": has_format(pieces, *self._tags),
-            "quality/has_answer": answer is not None,
+            "quality/has_answer": (answer or marked) is not None,
             "quality/repetition": repeated_share(words, self._ngram),
             "quality/distinct_2": distinct_share(words, 2),
         }
         if truth := _answer_text(final_answer(event_dict.get("true_answer"))):
-            given = answer or _answer_text(event_dict.get("answer"))
-            if isinstance(event_dict.get("messages"), str):
-                # The text has the results of tools, too; the answer is the model's.
-                given = _answer_text(event_dict.get("answer"))
-            measures["quality/correct"] = given is not None and is_same(given, truth)
+            logged = _answer_text(event_dict.get("answer"))
+            # A text with messages has the results of tools, too; the answer is the model's.
+            has_tools = isinstance(event_dict.get("messages"), str)
+            given = logged if has_tools else answer or logged or marked
+            is_blank = (
+                f"</{answer_tag}>" in text
+            )  # an answer in the expected form, but for the text
+            unknown = False if is_blank else None
+            measures[_CORRECT] = unknown if given is None else is_same(given, truth)
+        for name in (*measures, _CORRECT):
+            if isinstance(known := event_dict.get(name), (bool, int, float)):
+                measures[name] = known
         return measures
 
     def _open_batch(self, key: tuple[Any, ...]) -> _Batch:
@@ -166,17 +183,21 @@ class _Batch:
 
     def __init__(self) -> None:
         self._completions = 0
+        self._unanswered = 0
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
     def add(self, measures: dict[str, float | None]) -> None:
         self._completions += 1
+        self._unanswered += _CORRECT in measures and measures[_CORRECT] is None
         for name, value in measures.items():
             if value is not None:
                 self._sums[name] = self._sums.get(name, 0) + value
                 self._counts[name] = self._counts.get(name, 0) + 1
 
     def means(self) -> dict[str, float]:
+        if _CORRECT in self._counts:
+            self._counts[_CORRECT] += self._unanswered
         means = {f"{name}/mean": total / self._counts[name] for name, total in self._sums.items()}
         return {**means, "quality/n": self._completions}
 

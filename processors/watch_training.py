@@ -36,7 +36,8 @@ class WatchTraining:
     has recovered, another alert, with `over_since`, says so, and the signal can be raised again.
     After each recurrence, the problem must be absent for three times as long. A report is one
     event: with `logging_steps=10`, 50 reports are 500 steps. A trainer's `run_started` event begins
-    another training. Only rank 0 evaluates events.
+    another training. Only rank 0 evaluates events. If a detector raises an exception, one warning
+    says so, and the others continue.
 
     Args:
         detectors: Options of detectors by signal, such as `{"entropy_collapse": {"share": 0.05}}`.
@@ -80,7 +81,7 @@ class WatchTraining:
             dominating_share=dominating_share,
             anti_correlation=anti_correlation,
         )
-        self._diagnosis = Diagnosis(options)
+        self._diagnosis = Diagnosis(options, _report_failure)
         self._is_watching = run is None or run.rank == 0
 
     def __call__(self, _logger: Any, _method_name: str, event_dict: EventDict) -> EventDict:
@@ -104,10 +105,24 @@ class WatchTraining:
 
     def _report(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
-            # In a chain of plain structlog, the alert goes where the other events go.
-            make_logger = structlog.get_logger if CHANNELS.is_held else get_logger
-            log = getattr(make_logger("training"), finding.severity)
+            log = getattr(_logger("training"), finding.severity)
             log("alert", **finding.fields, step=finding.step, mode="train")
+
+
+def _logger(name: str) -> Any:
+    # In a chain of plain structlog, the event goes where the other events go.
+    return (structlog.get_logger if CHANNELS.is_held else get_logger)(name)
+
+
+def _report_failure(reason: str) -> None:
+    component = "watch_training"
+    _logger("system").warning(
+        "pipeline",
+        status="limited",
+        component=component,
+        reason=reason,
+        message=f"{component}: {reason}.",
+    )
 
 
 def _flat(event_dict: EventDict) -> Mapping[str, Any]:

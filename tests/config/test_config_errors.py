@@ -208,3 +208,12 @@ def test_an_error_has_no_value() -> None:
 def test_a_component_that_can_not_be_imported(name: str) -> None:
     """Any failure to import `package.module:Name` is a ConfigError."""
     assert f"processors[0]: {name!r} can't be imported" in error_of({"processors": [name]})
+
+
+def test_a_class_that_is_no_processor() -> None:
+    """A detector, or another class whose objects can't be called, says what it is."""
+    detector = "logflume.diagnosis.policy_signals:EntropyCollapse"
+    error = error_of({"processors": [detector]})
+    assert f"processors[0]: {detector!r} is a detector, which can't be configured" in error
+    error = error_of({"processors": ["collections:Counter"]})
+    assert "the class has no method __call__(logger, method_name, event_dict)" in error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,12 +43,14 @@ EVENTS = st.builds(
 @given(st.lists(EVENTS, min_size=1, max_size=12), st.integers(1, 14))
 def test_any_events(events: list[dict[str, Any]], times: int) -> None:
     """Events of any names, values, steps and modes, again and again, don't raise."""
-    diagnosis = Diagnosis()
+    failures: list[str] = []
+    diagnosis = Diagnosis(on_failure=failures.append)
     for _ in range(times):
         for event in events:
             for finding in diagnosis.observe(event):
                 assert finding.fields["message"]
                 json.dumps(finding.fields)
+    assert not failures
 
 
 LEVELS = st.one_of(
@@ -62,9 +66,65 @@ LEVELS = st.one_of(
 )
 def test_any_levels(metrics: dict[str, tuple[float, float]], onset: int) -> None:
     """Metrics that change from any level to any other one don't raise, for 150 reports."""
-    diagnosis = Diagnosis()
+    failures: list[str] = []
+    diagnosis = Diagnosis(on_failure=failures.append)
     for number in range(150):
         report = {name: levels[number >= onset] for name, levels in metrics.items()}
         for event in ("training", "evaluation"):
             for finding in diagnosis.observe({"event": event, "step": number % 70, **report}):
                 json.dumps(finding.fields)
+    assert not failures
+
+
+RAGGED = st.dictionaries(
+    st.sampled_from([*sorted(METRIC_NAMES), "rewards/correct/mean", "rewards/b/mean", "gpu/0/x"]),
+    st.tuples(
+        st.sampled_from(["training", "reward", "generation", "evaluation", "system"]),
+        st.integers(1, 7),  # it is in each event of this type, or in each second, third ... one
+        st.integers(0, 40),  # from this step on
+        st.sampled_from([(1.0, 1.0), (1.3, 0.01), (0.01, 9.0), (0.0, 1.0), (1.0, 0.0)]),
+        st.integers(5, 55),  # the step from which on it has the other level
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(RAGGED, st.integers(0, 60), st.randoms(use_true_random=False))
+def test_ragged_series(metrics: dict[str, Any], steps: int, noise: Random) -> None:
+    """Metrics that begin late, are missing in reports, or are in events of several types."""
+    failures: list[str] = []
+    diagnosis = Diagnosis(on_failure=failures.append)
+    for step in range(steps):
+        events: dict[str, dict[str, Any]] = {"training": {}, "reward": {}}
+        for name, (event_type, period, start, levels, onset) in metrics.items():
+            if step >= start and step % period == 0:
+                value = levels[step >= onset] * noise.uniform(0.9, 1.1)
+                events.setdefault(event_type, {})[name] = value
+        for event_type, fields in events.items():
+            diagnosis.observe({"event": event_type, "step": step, **fields})
+    assert not failures
+    assert diagnosis.reports <= steps
+
+
+@pytest.mark.parametrize("metric", sorted(METRIC_NAMES))
+def test_a_loop_that_logs_rewards_apart(metric: str) -> None:
+    """A loop that logs one metric and, apart from it, the rewards of each step."""
+    failures: list[str] = []
+    diagnosis = Diagnosis(on_failure=failures.append)
+    for step in range(90):
+        diagnosis.observe({"event": "training", "step": step, metric: 1.3})
+        diagnosis.observe({"event": "reward", "step": step, "rewards/total/mean": 0.5})
+    assert not failures
+    assert diagnosis.reports == 90
+
+
+def test_a_metric_of_every_second_report() -> None:
+    """The entropy is in every second report only, so 30 values are from 60 reports."""
+    failures: list[str] = []
+    diagnosis = Diagnosis(on_failure=failures.append)
+    for step in range(200):
+        entropy = {"entropy": 1.3} if step % 2 else {}
+        diagnosis.observe({"event": "training", "step": step, "loss": 0.1, **entropy})
+    assert not failures

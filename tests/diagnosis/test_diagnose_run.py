@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ from typing import Any
 import pytest
 
 import logflume
+from logflume.diagnosis import detectors
+from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.diagnose_run import diagnose_run, open_findings
+from logflume.diagnosis.finding import Evidence
+from logflume.diagnosis.history import History
 from logflume.importing import import_run
 from tests.cli.commands import run as run_command
 from tests.diagnosis.corpus import failing_runs, healthy_runs
@@ -213,3 +218,67 @@ def test_a_problem_that_persists_stays_open(tmp_path: Path) -> None:
     assert ("entropy_collapse", None) == (found.finding.signal, found.over_since)
     (still,) = open_findings(logflume.open_run(folder))
     assert "entropy_collapse" == still["signal"]
+
+
+def test_alerts_of_ones_own(tmp_path: Path) -> None:
+    """An alert with a signal that no detector has is listed once, with what it says."""
+    info = logflume.initialize(config(tmp_path), run="a")
+    log = logflume.get_logger()
+    for step in range(20):
+        log.info("training", step=step, loss=0.5)
+        if step > 9:
+            log.warning("alert", signal="no_format", message="Format is 0.", value=0, step=step)
+    logflume.shutdown()
+    (found,) = diagnose_run(info.folder).findings
+    assert ("no_format", "warning", 10) == (
+        found.finding.signal,
+        found.finding.severity,
+        found.finding.step,
+    )
+    done = run_command(tmp_path, "diagnose", str(info.folder))
+    assert "warning: no_format (step 10)\n  Format is 0.\n\n" == done.stdout
+
+
+def test_an_own_alert_that_is_over(tmp_path: Path) -> None:
+    """An alert with `over_since` closes the one before, and the next one is another finding."""
+    info = logflume.initialize(config(tmp_path), run="a")
+    log = logflume.get_logger()
+    log.info("training", step=1, loss=0.5)
+    log.warning("alert", signal="no_format", message="Format is 0.", step=1)
+    log.info("alert", signal="no_format", message="Format is back.", step=3, over_since=2)
+    log.error("alert", signal="no_format", severity="critical", message="Again.", step=5)
+    logflume.shutdown()
+    found = diagnose_run(info.folder).findings
+    assert [(1, 2, "warning"), (5, None, "critical")] == [
+        (one.finding.step, one.over_since, one.finding.severity) for one in found
+    ]
+
+
+class Raising(Detector):
+    """A detector that raises an exception."""
+
+    signal = "raising"
+    reads = ("loss",)
+    each_report = True
+
+    def evaluate(self, history: History) -> Evidence | None:
+        """Raise."""
+        raise ValueError(f"no {history.name('loss')}")
+
+
+def test_a_detector_that_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others go on, live and afterwards, and it is said once which one failed."""
+    monkeypatch.setattr(detectors, "DETECTORS", (Raising, *detectors.DETECTORS))
+    losses = [0.5] * 5 + [math.nan] * 5
+    events = [{"event": "training", "step": step, "loss": x} for step, x in enumerate(losses)]
+    folder = record(tmp_path, events)
+    recorded = list(logflume.open_run(folder))
+    sentence = (
+        "the detector raising failed at step 0: ValueError: no loss. The other detectors continue"
+    )
+    faults = [event for event in recorded if event.get("status") == "limited"]
+    assert [("watch_training", sentence)] == [(one["component"], one["reason"]) for one in faults]
+    assert ["nonfinite_loss"] == [alert["signal"] for alert in alerts(folder)]
+    diagnosis = diagnose_run(folder)
+    assert [sentence] == diagnosis.notes
+    assert ["nonfinite_loss"] == [found.finding.signal for found in diagnosis.findings]

@@ -156,3 +156,28 @@ def test_failing_methods(own: Path, monkeypatch: pytest.MonkeyPatch, method: str
     own.unlink()
     with pytest.raises(RunError, match=rf"own\.txt: the sink failed: KeyError: '{method}'"):
         repair(own.parent)
+
+
+@pytest.mark.parametrize("name", ["events.sqlite", "events-all.txt", "run.csv", "Events.lines"])
+def test_name_that_begins_like_the_journal(tmp_path: Path, name: str) -> None:
+    """A sink's file is checked and rebuilt, although its name begins like the journal's."""
+    sinks = {**MORE["sinks"], "own": {"type": KIND, "path": f"{{dir}}/{{run}}/{name}"}}
+    path = write_run(tmp_path, range(3), **{**MORE, "sinks": sinks}) / name
+    content = path.read_bytes()
+    remove_line(path)
+    assert (name, "events of the journal are missing") in {
+        (issue.file, issue.what) for issue in diagnose(path.parent)
+    }
+    replay(path.parent, [KIND])
+    assert content == path.read_bytes()
+    assert [] == diagnose(path.parent)
+
+
+def test_name_of_the_journal_itself(tmp_path: Path) -> None:
+    """A sink's file that is named like a file of the journal is left out, and a note says so."""
+    sinks = {**MORE["sinks"], "own": {"type": KIND, "path": "{dir}/{run}/more/events-own.jsonl"}}
+    folder = write_run(tmp_path, range(3), **{**MORE, "sinks": sinks})
+    notes: list[str] = []
+    assert [] == diagnose(folder, note=notes.append)
+    (note,) = notes
+    assert note.startswith("sinks.own: not checked, because events-own.jsonl is a name of")

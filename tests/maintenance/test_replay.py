@@ -12,7 +12,7 @@ import logflume
 from logflume.exceptions import RunError
 from logflume.maintenance.doctor import diagnose
 from logflume.maintenance.replay import replay
-from tests.cli.commands import check_error, check_output
+from tests.cli.commands import check_error, check_output, run
 from tests.maintenance.readers import read_csv, read_log, read_outputs, read_parquet
 from tests.maintenance.runs import CONFIG, contents, log_steps, start, write_large, write_run
 
@@ -164,3 +164,18 @@ def test_the_command(tmp_path: Path) -> None:
     )
     check_output(tmp_path, "replay", "r", "--to", "csv", "--out", "o")
     assert "exists" in check_error(tmp_path, "replay", "r", "--to", "csv", "--out", "o")
+
+
+def test_no_event_belongs_in_an_output(tmp_path: Path) -> None:
+    """Without completions, no CSV of them is written; the command says so and fails."""
+    with_journal = {"jsonl": CONFIG["sinks"]["jsonl"]}
+    loggers = {"root": {"sinks": ["jsonl"]}, "loggers": {}}
+    folder = start(tmp_path, **loggers, sinks=with_journal)
+    logflume.get_logger().info("training", loss=0.5)
+    logflume.shutdown()
+    files = set(folder.iterdir())
+    done = run(tmp_path, "replay", str(folder), "--to", "csv")
+
+    assert 1 == done.returncode
+    assert "no event of the run belongs in it" in done.stderr
+    assert files == set(folder.iterdir())

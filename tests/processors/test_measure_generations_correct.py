@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -73,13 +74,22 @@ def test_no_true_answer(unknown: Any) -> None:
     ("text", "answer", "expected"),
     [
         ("It is \\boxed{7}", "7", True),
-        ("It is \\boxed{7}", None, False),
+        ("It is \\boxed{7}", None, True),
+        ("Not \\boxed{8} but \\boxed{ 7 }.", None, True),
+        ("It is \\boxed{7", None, None),
+        ("3 + 4 = 7\n#### 7", None, True),
+        ("3 + 4 = 8\n####  $8.0 \n", None, False),
+        ("#### 7\nis a heading", None, None),
+        ("The answer is 7", None, None),
+        ("The answer is 7", "7.0", True),
+        ("<answer>7", None, None),
+        ("<answer></answer>", None, False),
         ("<answer>8</answer>", "7", False),
         ("<answer>8</answer><answer>7</answer>", "8", False),
     ],
 )
-def test_which_answer_counts(text: str, answer: str | None, expected: bool) -> None:
-    """The first answer in tags counts; without one, the field `answer` of the event."""
+def test_which_answer_counts(text: str, answer: str | None, expected: bool | None) -> None:
+    """Tags, then the field `answer`, then a box, then the last line; else it is unknown."""
     assert expected is is_correct(text, answer=answer, true_answer="7")
 
 
@@ -91,3 +101,34 @@ def test_any_number(number: int) -> None:
         answer = f"<answer>{text}</answer>"
         assert is_correct(answer, true_answer=number) is True
         assert is_correct(answer, true_answer=number + 1) is False
+
+
+def test_what_was_logged_is_kept() -> None:
+    """A correctness that the user logged isn't overwritten, and counts in the mean."""
+    process = MeasureGenerations()
+    event = {"event": "model_output", "model_output": "4", "true_answer": "4", "generation": 1}
+    for value in (True, False):
+        logged = {**event, "quality/correct": value}
+        assert value is process(None, "info", dict(logged))["quality/correct"]
+    columns: dict[str, Sequence[Any]] = {name: [value] * 2 for name, value in event.items()}
+    columns["quality/correct"] = [True, True]
+    measured = process.process_columns(columns)
+    assert measured is not None
+    assert [True, True] == measured["quality/correct"]
+    means = process(None, "info", {"event": "generation", "generation": 1})
+    assert 0.75 == means["quality/correct/mean"]
+
+
+def test_the_mean_where_some_have_no_answer() -> None:
+    """A completion without an answer isn't correct where others have one; else there is no mean."""
+    process = MeasureGenerations()
+    for generation, texts in enumerate([["4", "5"], ["4", "<answer>4</answer>"]]):
+        for text in texts:
+            event = {"event": "model_output", "model_output": text, "generation": generation}
+            process(None, "info", {**event, "true_answer": "4"})
+    without, some = (
+        process(None, "info", {"event": "generation", "generation": generation})
+        for generation in range(2)
+    )
+    assert "quality/correct/mean" not in without
+    assert 0.5 == some["quality/correct/mean"]

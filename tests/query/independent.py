@@ -11,10 +11,13 @@ Event = dict[str, Any]
 
 
 def journaled(folder: Path, event_type: str | None = None) -> list[Event]:
-    """Return the events of all uncompressed journals, with NaN and infinities restored."""
+    """Return the events of all uncompressed journals, with NaN and infinities restored.
+
+    Without what follows the last line break: a live run may be writing it.
+    """
     events = []
     for path in sorted(folder.glob("events*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_bytes().split(b"\n")[:-1]:
             event = json.loads(line)
             for name, value in event.pop("nonfinite", {}).items():
                 if name in event:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import logflume
+from logflume.query.open_run import Run
 from logflume.query.prompt_ids import hash_text
+from tests.cli.commands import run as run_command
 from tests.query.rollout_runs import Completion, log_completions, write_attempts
 from tests.query.training_run import start
 
@@ -218,3 +220,46 @@ def test_several_runs(folder: Path, tmp_path: Path) -> None:
     assert 2 == len(set(runs.pass_at(1, by=(), mode="train")["run"].to_pylist()))
     expected = logflume.open_run(folder).pass_at(2)["value"].to_pylist()
     assert expected == runs.pass_at(2)["value"].to_pylist()[: len(expected)]
+
+
+def log_answers(folder: Path, *texts: str, **fields: Any) -> Run:
+    """Log completions of a question whose true answer is 4, as one group."""
+    logflume.initialize(dir=folder, run="answers")
+    for index, text in enumerate(texts):
+        logflume.get_model_logger().info(
+            "model_output",
+            step=1,
+            generation=1,
+            group=0,
+            index=index,
+            question="2 + 2?",
+            **{"model_output": text, "true_answer": "4", "rewards/total": 2.0 * ("4" in text)},
+            **fields,
+        )
+    logflume.shutdown()
+    return logflume.open_run(folder / "answers")
+
+
+def test_answers_in_no_known_form(tmp_path: Path) -> None:
+    """Whether plain texts are right is unknown, so the total reward decides."""
+    run = log_answers(tmp_path, "It is 4", "It is 5")
+    with pytest.raises(logflume.QueryError, match=r"2 of 2 .* solved="):
+        run.prompts()
+    assert [0.5] == run.prompts(solved=2.0)["solve_rate"].to_pylist()
+
+
+def test_answers_in_known_forms(tmp_path: Path) -> None:
+    """Where others have an answer, a text without one isn't right, unless its reward decides."""
+    run = log_answers(tmp_path, "\\boxed{4}", "2 + 2 = 4\n#### 4", "<answer>5</answer>", "It is 4")
+    assert [0.5] == run.prompts()["solve_rate"].to_pylist()
+    assert [0.75] == run.prompts(solved=2.0)["solve_rate"].to_pylist()
+
+
+def test_a_threshold_without_effect(tmp_path: Path) -> None:
+    """Where correctness is known, `solved` has no effect: a warning says so, in Python and not."""
+    run = log_answers(tmp_path, "It is 4", "It is 5", **{"quality/correct": True})
+    with pytest.warns(UserWarning, match=r"solved=2 has no effect: quality/correct decides"):
+        assert [1.0] == run.prompts(solved=2.0)["solve_rate"].to_pylist()
+    done = run_command(tmp_path, "prompts", str(run.folder), "--solved", "2")
+    assert 0 == done.returncode
+    assert done.stderr.startswith("solved=2 has no effect")

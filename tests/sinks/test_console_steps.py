@@ -415,3 +415,36 @@ def test_any_event_fits(screen: Screen, fields: dict[str, Any], kind: str, text:
     for line in screen.lines({**own, **taken, **texts}):
         assert cell_len(line) <= 60
         assert [] == re.findall(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", line)
+
+
+@pytest.mark.parametrize("screen", [51, 63], indirect=True)
+def test_no_metric_takes_the_place_of_another(screen: Screen) -> None:
+    """A wide value may leave no room for a metric, but no other one is shown instead."""
+    names = ("rewards/length_async/mean", "rewards/flaky/mean", "rewards/ab/mean")
+    values = [0.5, 0.5, 0.5, -7.8e-4, 0.5]
+    events = [
+        event("reward", step, float(step), reward=value, **dict.fromkeys(names, 0.25))
+        for step, value in enumerate(values, 1)
+    ]
+    lines = screen.lines(*events)
+    before, after = (
+        {name for name in ("length_async", "flaky", "ab") if name in line}
+        for line in (lines[1], lines[-1])
+    )
+    assert before > after
+
+
+def test_a_reward_function_that_raises(screen: Screen) -> None:
+    """The line names the function and its exception, without the traceback that Python prints."""
+    fields = {"exception/type": "ValueError", "exception/message": "no digit"}
+    (line,) = screen.lines(
+        event(
+            "reward_error",
+            level="error",
+            logger="reward",
+            function="correct",
+            **{**fields, "exception/traceback": "Traceback (most recent call last):\n  File …"},
+        )
+    )
+    assert "correct" in line
+    assert "ValueError: no digit" in line

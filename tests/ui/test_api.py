@@ -205,3 +205,21 @@ def test_answers_of_one_moment_share_what_was_looked_up(runs: Path, tmp_path: Pa
     with folders.pinned("hostile") as again:
         assert again is not first
         assert before == again.event_types()
+
+
+def test_an_evaluation_hides_no_rewards(tmp_path: Path) -> None:
+    """The rewards of the training come first, although only an evaluation reports `reward`."""
+    logflume.initialize(dir=tmp_path, run="a")
+    log = logflume.get_logger()
+    for step in range(4):
+        logflume.set_step(step)
+        log.info("training", loss=0.5)
+        log.info("reward", right=[1.0, 0.0], form=[0.5, 0.5])
+        log.info("evaluation", mode="eval", reward=0.9)
+    logflume.shutdown()
+    with client_of(tmp_path) as client:
+        main = client.get("/api/curves", params={"run": "a"}).json()["main"]
+
+    assert "reward.rewards/total/mean" == main[0]
+    assert {"reward.rewards/right/mean", "reward.rewards/form/mean"} == set(main[1:3])
+    assert "reward" in main

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -50,6 +51,7 @@ __all__ = [
     "print_no_match",
     "print_once",
     "runs_folder",
+    "warnings_as_lines",
 ]
 
 
@@ -331,3 +333,13 @@ AllAttempts: TypeAlias = Annotated[
         help="Include all attempts of a continued run, not only the latest one of each step.",
     ),
 ]
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print a warning to the user as a line on standard error, without the place in the code."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for warning in caught:
+        if issubclass(warning.category, UserWarning):
+            echo(str(warning.message), err=True)

@@ -31,7 +31,7 @@ def diagnose(
     """Diagnose a training: what goes wrong, the likely cause, what to try, and completions.
 
     The detectors are those of `watch_training`, with the options recorded in the run. They are
-    listed in docs/diagnosis.md.
+    listed in docs/diagnosis.md. Alerts that you logged yourself are listed with the findings.
 
     Example: logflume diagnose latest
 
@@ -70,10 +70,13 @@ def _print(found: RecordedFinding) -> None:
         found.process or "",
     ]
     where = ", ".join(place for place in places if place)
-    echo(f"{finding.severity}: {finding.signal}" + (f" ({where})" if where else ""))
+    echo(f"{finding.severity}: {cell(finding.signal)}" + (f" ({where})" if where else ""))
     echo(f"  {cell(finding.evidence.message)}")
-    echo(f"  Likely cause: {finding.cause}")
-    echo(f"  Try: {finding.try_next}")
+    if finding.cause:
+        echo(f"  Likely cause: {cell(finding.cause)}")
+    if finding.try_next:
+        echo(f"  Try: {cell(finding.try_next)}")
     if finding.completions:
-        echo(f"  Completions ({finding.condition}): {cell(', '.join(finding.completions))}")
+        why = f" ({cell(finding.condition)})" if finding.condition else ""
+        echo(f"  Completions{why}: {cell(', '.join(finding.completions))}")
     echo("")

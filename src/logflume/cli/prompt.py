@@ -13,6 +13,7 @@ from logflume.cli.base import (
     StepOption,
     open_one,
     parse_steps,
+    warnings_as_lines,
 )
 from logflume.cli.printing import echo, fit_text, print_json, print_table
 from logflume.cli.prompts import SolvedOption
@@ -37,11 +38,12 @@ def prompt(
 
     Example: logflume prompt latest 9f86d081884c7d65
     """
-    rows = (
-        open_one(run)
-        .prompt(prompt_id, solved=solved, steps=parse_steps(step), mode=mode)
-        .to_pylist()
-    )
+    with warnings_as_lines():
+        rows = (
+            open_one(run)
+            .prompt(prompt_id, solved=solved, steps=parse_steps(step), mode=mode)
+            .to_pylist()
+        )
     if json:
         print_json(rows)
         return

@@ -55,10 +55,15 @@ def replay(
         rebuilt = replay_run(folder, kinds, out, on_progress)
     if json:
         print_json([{**_as_dict(one), "size_bytes": one.size_bytes} for one in rebuilt])
-    elif rebuilt:
-        print_table([{**_as_dict(one), "size": size_text(one.size_bytes)} for one in rebuilt])
+    elif written := [one for one in rebuilt if one.events]:
+        print_table([{**_as_dict(one), "size": size_text(one.size_bytes)} for one in written])
     else:
         echo(f"{folder}: no output was rebuilt")
+    for one in rebuilt:
+        if not one.events:
+            echo(f"{one.path}: no event of the run belongs in it", err=True)
+    if not any(one.events for one in rebuilt):
+        raise typer.Exit(1)
 
 
 def _as_dict(output: Rebuilt) -> dict[str, object]:

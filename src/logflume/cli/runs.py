@@ -133,6 +133,9 @@ def list_runs(
         name = run["run"] if folder is None else f"{folder}/{Path(run['folder']).name}"
         rows.append(_as_row(run, name, names))
     print_table(_fitting(rows, names))
+    for run in listed:
+        if run["rank_note"]:
+            echo(f"{run['folder']}: {run['rank_note']}", err=True)
 
 
 @app.command("rm", cls=Command)

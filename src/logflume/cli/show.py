@@ -192,7 +192,7 @@ def _facts(run: Run, width: int) -> dict[str, str]:
         "Run": f"{info.run}   ({info.folder})",
         "Status": info.status + (f" after {info.exception}" if info.exception else ""),
         "Attempt": f"{info.attempt + 1} of {info.attempt + 1}" if info.attempt else None,
-        "Ranks": str(len(info.ranks)) if len(info.ranks) > 1 else None,
+        "Ranks": _ranks(info),
         "Started": cell(info.started),
         "Took": _duration(run, info),
         "Step": cell(info.last_step),
@@ -205,6 +205,11 @@ def _facts(run: Run, width: int) -> dict[str, str]:
     }
     shown = {name: escape_lines(value) for name, value in facts.items() if value}
     return shown | {"Command": shorten(shown["Command"], room)} if "Command" in shown else shown
+
+
+def _ranks(info: RunSummary) -> str | None:
+    count = str(len(info.ranks)) if len(info.ranks) > 1 else None
+    return f"{count or 1}; {info.rank_note}" if info.rank_note else count
 
 
 _VERSIONS = ("torch", "transformers", "trl")

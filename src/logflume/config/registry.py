@@ -73,7 +73,8 @@ def find(group: str, name: str, where: str) -> Any:
         raise ConfigError(f"{where}: {name!r} can't be imported: {error}") from error
     if problem := _find_problem(group, component):
         # Not its `repr`: that of `os:environ` is the whole environment.
-        raise ConfigError(f"{where}: {name!r} {problem}; its type is {type(component).__name__}")
+        kind = "" if isinstance(component, type) else f"; its type is {type(component).__name__}"
+        raise ConfigError(f"{where}: {name!r} {problem}{kind}")
     if entry is None:
         _named.add((group, name))
     return component
@@ -88,9 +89,16 @@ def _find_problem(group: str, component: Any) -> str | None:
             callable(getattr(component, name, None)) for name in ("write", "flush", "close")
         )
         return None if is_sink else "is not a sink: a sink is a class with write, flush and close"
-    return (
-        None if _is_processor(component) else "is not a processor: it can't be called with an event"
-    )
+    if _is_processor(component):
+        return None
+    if not isinstance(component, type):
+        return "is not a processor: it can't be called with an event"
+    if hasattr(component, "evaluate") and hasattr(component, "signal"):
+        return (
+            "is a detector, which can't be configured. A processor of your own can log an `alert` "
+            "instead: see docs/extending.md, A detector"
+        )
+    return "is not a processor: the class has no method __call__(logger, method_name, event_dict)"
 
 
 def _is_processor(component: Any) -> bool:

@@ -38,6 +38,7 @@ class Detector:
 
     Attributes:
         signal: Name of the signal.
+        variants: More specific signals that it raises instead.
         severity: How severe the problem is.
         reads: The metrics it reads, by our names; one that ends in `/` is the prefix of several. It
             is called when one of the first `triggers` of them is reported.
@@ -54,6 +55,7 @@ class Detector:
     """
 
     signal: ClassVar[str]
+    variants: ClassVar[tuple[str, ...]] = ()
     severity: ClassVar[Severity] = "warning"
     reads: ClassVar[tuple[str, ...]]
     triggers: ClassVar[int] = 1

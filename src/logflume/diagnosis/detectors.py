@@ -49,7 +49,7 @@ from logflume.diagnosis.rollout_signals import (
     ToolFailures,
 )
 
-__all__ = ["DETECTORS", "check_options", "make_detectors"]
+__all__ = ["DETECTORS", "SIGNALS", "check_options", "make_detectors"]
 
 DETECTORS: tuple[type[Detector], ...] = (
     NonfiniteLoss,
@@ -88,6 +88,9 @@ DETECTORS: tuple[type[Detector], ...] = (
     GpuIdle,
     MemoryGrowth,
 )
+
+SIGNALS = frozenset(name for one in DETECTORS for name in (one.signal, *one.variants))
+"""All signals that they raise. An alert with another signal was logged by the user."""
 
 
 def make_detectors(options: Mapping[str, Mapping[str, Any]]) -> list[Detector]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from logflume.diagnosis.finding import SEVERITIES, Finding
+from logflume.diagnosis.detectors import SIGNALS
+from logflume.diagnosis.finding import SEVERITIES, Evidence, Finding
 from logflume.diagnosis.options import read_options
 from logflume.diagnosis.slow_rank import SlowRank
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
@@ -74,7 +75,8 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
 
     The events of each writer of rank 0 and of each of its attempts go to the detectors in the order
     of its journal, with the options on record, as they did while the run was live. `generation`
-    events of all ranks are compared with each other.
+    events of all ranks are compared with each other. Alerts that the user logged, with signals of
+    their own, are findings as well.
 
     Args:
         folder: The run's folder.
@@ -90,11 +92,13 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
     has_ranks = len({writer.rank for writer in writers}) > 1
     for writer in writers:
         watcher = _Watcher(writer, lambda line: notes.update({line: None}))
-        types = EVENT_TYPES if writer.rank == 0 else frozenset({"generation"})
+        types = {"alert", *(EVENT_TYPES if writer.rank == 0 else ("generation",))}
         for event in _read_events(writer, types, notes):
             if has_ranks and event["event"] == "generation":
                 slow_rank.add(writer.rank, event["attempt"], event)
-            if writer.rank == 0:
+            if event["event"] == "alert":
+                watcher.note_alert(event)
+            elif writer.rank == 0:
                 watcher.observe(event)
         findings += watcher.findings
         reports += watcher.reports
@@ -138,14 +142,15 @@ class _Watcher:
         self._writer = writer
         self._note = note
         self._attempt: int | None = None
-        self._diagnosis = Diagnosis()
+        self._diagnosis = Diagnosis(on_failure=note)
 
     def observe(self, event: dict[str, Any]) -> None:
         """Add an event, and what it reveals."""
         has_config = event["event"] == "run_started" and event.get("config") is not None
         if event["attempt"] != self._attempt or has_config:
             options = read_options(event.get("config"), self._note)
-            self._attempt, self._diagnosis = event["attempt"], Diagnosis(options)
+            self._attempt = event["attempt"]
+            self._diagnosis = Diagnosis(options, self._note)
         before = self._diagnosis.reports
         found = self._diagnosis.observe(event)
         self.reports += max(0, self._diagnosis.reports - before)
@@ -157,6 +162,25 @@ class _Watcher:
             else:
                 self._close(finding, event["attempt"])
 
+    def note_alert(self, alert: dict[str, Any]) -> None:
+        """Add an alert, unless it is one of the detectors', which judge the events again.
+
+        Of several alerts of one signal the first counts, until one says that it is over.
+        """
+        finding = _read_alert(alert)
+        if finding is None or finding.signal in SIGNALS or finding.signal == SlowRank.signal:
+            return
+        if finding.over_since is not None:
+            self._close(finding, alert["attempt"])
+        elif not any(
+            found.finding.signal == finding.signal
+            and found.attempt == alert["attempt"]
+            and found.over_since is None
+            for found in self.findings
+        ):
+            where = alert["attempt"], self._writer.rank, self._writer.process
+            self.findings.append(RecordedFinding(finding, *where))
+
     def _close(self, over: Finding, attempt: int) -> None:
         """Mark the latest finding of this signal as over."""
         for index in reversed(range(len(self.findings))):
@@ -166,8 +190,41 @@ class _Watcher:
                 return
 
 
+def _read_alert(alert: dict[str, Any]) -> Finding | None:
+    """Return the finding in an alert that a user logged; None if it has no signal."""
+
+    def text(name: str) -> str | None:
+        value = alert.get(name)
+        return value if isinstance(value, str) else None
+
+    def number(name: str) -> Any:
+        return value if type(value := alert.get(name)) in (int, float) else None
+
+    if (signal := text("signal")) is None:
+        return None
+    completions = alert.get("completions")
+    ids = completions if isinstance(completions, list) else []
+    return Finding(
+        signal=signal,
+        severity=next((one for one in SEVERITIES if one == alert.get("severity")), "warning"),
+        step=alert["step"],
+        evidence=Evidence(
+            text("message") or "An alert without a message.",
+            text("metric"),
+            number("value"),
+            number("before"),
+            number("threshold"),
+        ),
+        cause=text("cause") or "",
+        try_next=text("try_next") or "",
+        completions=tuple(one for one in ids if isinstance(one, str)),
+        condition=text("condition"),
+        over_since=number("over_since"),
+    )
+
+
 def _read_events(
-    writer: Writer, types: frozenset[str], notes: dict[str, None]
+    writer: Writer, types: Collection[str], notes: dict[str, None]
 ) -> Iterator[dict[str, Any]]:
     """Yield the events of these types in a writer's journal, in order; note damaged lines."""
     filters = [event_type_filter(event_type) for event_type in sorted(types)]

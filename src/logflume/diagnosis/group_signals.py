@@ -44,6 +44,7 @@ class GroupsWithoutSignal(Detector):
     """
 
     signal = "groups_without_signal"
+    variants = (_TOO_EASY, _TOO_HARD)
     reads = ("frac_reward_zero_std", "frac_all_correct", "frac_none_correct")
     triggers = 3
     judges_end = True

@@ -60,6 +60,7 @@ class _Plan(NamedTuple):
 class History:
     """The metrics of one training so far.
 
+    A report is a `training` event and the `reward` event of the same step, or one of them alone.
     A value that is missing, not a number or not finite is not added to its series. So each series
     has only the reports with a value.
 
@@ -88,6 +89,7 @@ class History:
         self._plans: dict[tuple[str, tuple[str, ...]], _Plan] = {}
         self._last_tokens = math.nan
         self._report_step: int | None = None
+        self._report_types: set[Any] = set()
 
     def __getitem__(self, metric: str) -> Series:
         """Return the series of a metric, which is empty if it was never reported."""
@@ -135,20 +137,29 @@ class History:
         return next(reported, name if name in self._series else None)
 
     def add_report(self, event: Mapping[str, Any]) -> frozenset[str]:
-        """Add the metrics of a `training`, `reward` or `generation` event; return which it has."""
+        """Add the metrics of a `training` or `reward` event; return which it has.
+
+        Events of different types and the same step are one report.
+        """
         plan = self._plan(event, "report", find_metric)
         if not plan.fields:
             return plan.metrics
-        before = self._report_step
         self._begin(event)
-        self.reports += 1
-        step = self._report_step = self.step
-        if step is not None and before is not None and step > before:
-            self.strides.append(step - before)
+        self._count_report(event["event"])
         self._read(event, plan)
         if "step_time" in plan.metrics:
             self._derive_seconds_per_token()
         return plan.metrics
+
+    def _count_report(self, event_type: Any) -> None:
+        before, step = self._report_step, self.step
+        if step is not None and step == before and event_type not in self._report_types:
+            self._report_types.add(event_type)
+            return
+        self.reports += 1
+        self._report_step, self._report_types = step, {event_type}
+        if step is not None and before is not None and step > before:
+            self.strides.append(step - before)
 
     def add_shares(self, event: Mapping[str, Any]) -> frozenset[str]:
         """Add what only a `reward` event has, where a trainer reports the rewards as well."""

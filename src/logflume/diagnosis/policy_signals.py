@@ -154,9 +154,10 @@ class EntropyCollapse(Detector):
             return []
         slow = top.level, min(self.share * top.level, self.level), 1
         before = series.mean_at(series.blocks[-1].end - 10 * self._FAST_BLOCKS)
-        if before != before:  # NaN: too few reports
+        earlier = series.blocks[: -self._FAST_BLOCKS]
+        if not earlier or before != before:  # NaN: too few reports
             return [slow]
-        lowest = min(block.level for block in series.blocks[: -self._FAST_BLOCKS])
+        lowest = min(block.level for block in earlier)
         fast_limit = min(self._FAST_SHARE * before, before - self._FAST_FALL, self._LOWER * lowest)
         return [slow, (before, fast_limit, 3)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logflume.diagnosis.completion_measures import FIELDS, Completions
@@ -12,6 +12,7 @@ from logflume.diagnosis.finding import Evidence, Finding
 from logflume.diagnosis.history import History
 from logflume.diagnosis.open_finding import OpenFinding
 from logflume.diagnosis.reward_batches import measure_reward_batch
+from logflume.guard import Failure, call_guarded, describe
 
 __all__ = ["EVENT_TYPES", "Diagnosis"]
 
@@ -63,8 +64,11 @@ class Diagnosis:
     again; the next time, it must be absent for 300 reports, then for 900, and so on. A
     `run_started` event begins another training.
 
+    A detector that raises an exception doesn't keep the others from their judgement.
+
     Args:
         options: Options of detectors, by the names of their signals.
+        on_failure: Called with the first exception of each detector, as one sentence.
 
     Raises:
         ValueError: There is no such signal or option.
@@ -75,8 +79,14 @@ class Diagnosis:
         ['nonfinite_loss']
     """
 
-    def __init__(self, options: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        on_failure: Callable[[str], None] = lambda _sentence: None,
+    ) -> None:
         self._options = options or {}
+        self._on_failure = on_failure
+        self._failed: set[str] = set()
         self._begin()
 
     def _begin(self, total_steps: Any = None) -> None:
@@ -128,7 +138,7 @@ class Diagnosis:
         history.finish()
         findings: list[Finding] = []
         for detector in self._detectors:
-            if detector.judges_end and (evidence := detector.evaluate(history)) is not None:
+            if detector.judges_end and (evidence := self._judge(detector)) is not None:
                 self._raise(detector, evidence, findings)
         return findings
 
@@ -163,16 +173,30 @@ class Diagnosis:
             subscribers = self._subscribers[metrics] = self._subscribe(metrics)
         findings: list[Finding] = []
         for detector in subscribers.each:
-            if (evidence := detector.evaluate(history)) is not None:
+            if (evidence := self._judge(detector)) is not None:
                 self._raise(detector, evidence, findings)
         completed = history.completed
         if completed:
             for detector, read in subscribers.by_block:
                 if read.isdisjoint(completed):
                     continue
-                if (evidence := detector.evaluate(history)) is not None:
+                if (evidence := self._judge(detector)) is not None:
                     self._raise(detector, evidence, findings)
         return findings
+
+    def _judge(self, detector: Detector) -> Evidence | None:
+        """Return the evidence of a detector; None, and say so once, if it fails."""
+        evidence = call_guarded(detector.evaluate, self._history)
+        if not isinstance(evidence, Failure):
+            return evidence
+        if detector.signal not in self._failed:
+            self._failed.add(detector.signal)
+            at = "" if self._history.step is None else f" at step {self._history.step}"
+            self._on_failure(
+                f"the detector {detector.signal} failed{at}: {describe(evidence.error)}. "
+                "The other detectors continue"
+            )
+        return None
 
     def _subscribe(self, metrics: Iterable[str]) -> _Subscribers:
         each: list[Detector] = []

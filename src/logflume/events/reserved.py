@@ -182,7 +182,7 @@ QUALITY_FAMILIES: Families = {
         bool,
         "whether there is one reasoning, then one answer, each tag exactly once",
     ),
-    "quality/has_answer": (bool, "whether there is a text between the answer tags"),
+    "quality/has_answer": (bool, "whether the text has an answer"),
     "quality/correct": (bool, "whether the answer equals the true answer"),
     "quality/repetition": (float, "share of word n-grams that occurred before in the text"),
     "quality/distinct_2": (float, "share of distinct word bigrams"),

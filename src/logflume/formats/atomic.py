@@ -151,6 +151,8 @@ def clean_up(path: Path) -> Path:
 
 def _swap_in(new: Path, path: Path, old: Path, find_files: Callable[[], Collection[Path]]) -> None:
     if not new.exists():  # no event belongs in it
+        if not path.exists():
+            return
         new.mkdir() if path.is_dir() else new.touch()
     others: list[Path] = []
     superfluous: set[Path] = set()

@@ -27,7 +27,7 @@ from logflume.maintenance.sink_files import (
     has_all_events,
     identify,
     load_configs,
-    note_unknown_kinds,
+    note_unchecked,
     select_sink_files,
 )
 from logflume.maintenance.verify import Issue, JournalCheck, check_state, find_stale_files
@@ -205,7 +205,7 @@ def check_writer(
         nothing, issues = JournalCheck(writer, {}, is_live), _no_events(writer, is_live)
         return CheckedWriter(writer, None, nothing, [], issues, NamedMedia(set(), not issues))
     configs = load_configs(writer, run)
-    note_unknown_kinds(configs, note)
+    note_unchecked(configs, note)
     found = [] if run.process is not None else find_sink_files(run, writer.folder, configs)
     sink_files = select_sink_files(found, outside, note)
     # Sink files are scanned first, so that the journal of a live run has all their events.

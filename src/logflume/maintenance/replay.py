@@ -127,7 +127,9 @@ def rebuild(
     except OSError as error:
         raise RunError(f"{writer.folder}: sink files can't be rebuilt: {error}") from error
     return [
-        Rebuilt(path, copy.events, sum(map(size_bytes, sink_file.outputs(path))))
+        Rebuilt(
+            path, copy.events, sum(map(size_bytes, filter(Path.exists, sink_file.outputs(path))))
+        )
         for copy, (sink_file, path) in zip(copies, targets, strict=True)
     ]
 

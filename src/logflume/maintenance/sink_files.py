@@ -37,7 +37,7 @@ __all__ = [
     "identify",
     "load_configs",
     "lock_run",
-    "note_unknown_kinds",
+    "note_unchecked",
     "select_sink_files",
 ]
 
@@ -45,6 +45,9 @@ __all__ = [
 T = TypeVar("T")
 
 _SAMPLE_LINES = 100
+
+_OWN_STARTS = ("events.", "events-", "run.", "run-")
+_OWN_ENDS = (".jsonl", ".zst", ".json", ".lock", ".tmp")
 
 _INJECTED = ("run", "metrics", "events")
 """Constructor arguments of sinks that are not options."""
@@ -168,7 +171,8 @@ def lock_run(folder: Path, writers: Sequence[Writer]) -> Iterator[None]:
 
 def _is_own_name(name: str) -> bool:
     """Whether a file in the run's folder is a journal, a run state or a lock, or a draft of one."""
-    return name.casefold().removeprefix(".").startswith(("events.", "events-", "run.", "run-"))
+    lower = name.casefold().removeprefix(".")
+    return lower.startswith(_OWN_STARTS) and lower.endswith(_OWN_ENDS)
 
 
 def _locked_message(folder: Path, path: Path) -> str:
@@ -362,8 +366,8 @@ def select_sink_files(
     return selected
 
 
-def note_unknown_kinds(configs: Mapping[int, Config], note: Callable[[str], None]) -> None:
-    """Call `note` with a line about each sink that is left out because its kind is unknown."""
+def note_unchecked(configs: Mapping[int, Config], note: Callable[[str], None]) -> None:
+    """Call `note` with a line about each sink that is left out: of unknown kind, or by its path."""
     unknown = {
         (name, sink.type)
         for config in configs.values()
@@ -374,6 +378,17 @@ def note_unknown_kinds(configs: Mapping[int, Config], note: Callable[[str], None
         note(
             f"sinks.{name}: not checked, because no sink is registered as {kind!r}, and nothing is "
             "imported because a journal names it. If you trust it: --import with that name"
+        )
+    misnamed = {
+        (name, sink.options["path"])
+        for config in configs.values()
+        for name, sink in config.sinks.items()
+        if _can_build(sink) and _has_own_name(name, sink)
+    }
+    for name, path in sorted(misnamed):
+        note(
+            f"sinks.{name}: not checked, because {PurePath(path).name} is a name of the journal, "
+            "the run's state or its lock. Configure another path"
         )
 
 
@@ -405,9 +420,15 @@ def _rebuildable_sinks(config: Config) -> list[str]:
 def _has_own_path(name: str, sink: SinkConfig) -> bool:
     """Whether a sink writes to a path, which is not that of the journal, the state or a lock."""
     path = sink.options.get("path")
-    if not isinstance(path, str) or "\0" in path:
+    return isinstance(path, str) and "\0" not in path and not _has_own_name(name, sink)
+
+
+def _has_own_name(name: str, sink: SinkConfig) -> bool:
+    """Whether a sink that isn't the journal has a path that only logflume itself may write."""
+    path = sink.options.get("path")
+    if not isinstance(path, str) or is_journal_sink(name, sink):
         return False
-    return is_journal_sink(name, sink) or not _is_own_name(PurePath(path).name)
+    return _is_own_name(PurePath(path).name)
 
 
 def _find_sink(config: Config, folder: Path, run: RunInfo, path: Path) -> str | None:

@@ -13,7 +13,7 @@ from logflume.guard import Failure, call_guarded, describe
 from logflume.query.last_values import LastValues, read_ends
 from logflume.query.open_run import Run
 from logflume.runs.files import Writer, find_writers
-from logflume.runs.status import RunStatus, status_of
+from logflume.runs.status import RunStatus, describe_ranks, status_of
 
 __all__ = ["find_status", "read_overview"]
 
@@ -46,6 +46,7 @@ def read_overview(
     values, hyperparameters = read
     row = {
         "status": status.status if error is None else "damaged",
+        "rank_note": describe_ranks(status.ranks, {}),
         "attempt": status.attempt,
         "started": status.started,
         "duration_s": values.duration_s,

@@ -26,8 +26,10 @@ class RolloutQuestions:
     A **visit** is one group of completions: what one generation sampled for one prompt, on however
     many ranks. A completion that was logged without a mode is one of training.
 
-    A completion **solves** its prompt if `quality/correct` says so. Where that was not measured, it
-    does if its `rewards/total` is at least `solved`, which is required then.
+    A completion **solves** its prompt if `quality/correct` says so. Where that is unknown, it does
+    if its `rewards/total` is at least `solved`, which is required if it is unknown of all. Without
+    `solved`, a completion without an answer doesn't solve its prompt where others have an answer.
+    If `quality/correct` is known of all completions, `solved` has no effect, and a warning says so.
 
     The policy `rollouts` of `attach` may keep only some completions of a group. Such a group allows
     no unbiased estimate, so it is left out of means, and counted as `skipped` or `partial`.

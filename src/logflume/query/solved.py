@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from logflume.query.groupings import Array, numbers_of
 __all__ = ["SOLVED_COLUMNS", "UnmeasuredError", "find_solved", "solved_or_null"]
 
 _CORRECT, _TOTAL = "quality/correct", "rewards/total"
+_HAS_ANSWER = "quality/has_answer"
 
-SOLVED_COLUMNS = [optional(_CORRECT), optional(_TOTAL)]
+SOLVED_COLUMNS = [optional(_CORRECT), optional(_HAS_ANSWER), optional(_TOTAL)]
 """The columns that decide which completions solve their prompt."""
 
 
@@ -71,13 +73,29 @@ def find_solved(completions: pa.Table, threshold: float | None, question: str) -
 
 
 def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
-    """Return the same as an Arrow array, null where correctness was not measured."""
+    """Return the same as an Arrow array, null where correctness was not measured.
+
+    Without a threshold, a completion without an answer doesn't solve its prompt where others have
+    one. Warns if the threshold has no effect.
+    """
     correct: Any = pa.nulls(len(completions), pa.bool_())
     if _CORRECT in completions.column_names:
         column: Any = completions[_CORRECT]
         correct = column.combine_chunks() if pa.types.is_boolean(column.type) else correct
-    if threshold is None or not correct.null_count:
+    if not correct.null_count:
+        if threshold is not None and len(correct):
+            what = "quality/correct decides, because it is known of all completions"
+            warnings.warn(f"solved={threshold:g} has no effect: {what}", stacklevel=3)
         return correct
+    if threshold is None:
+        is_measured = correct.null_count < len(correct) and _HAS_ANSWER in completions.column_names
+        has_answer: Any = completions[_HAS_ANSWER] if is_measured else None
+        if has_answer is None or not pa.types.is_boolean(has_answer.type):
+            return correct
+        # False where there is no answer, else null.
+        wrong: Any = pc.if_else(has_answer, None, False)
+        wrong = pa.concat_arrays(wrong.chunks) if isinstance(wrong, pa.ChunkedArray) else wrong
+        return pc.coalesce(correct, wrong)
     return pc.coalesce(correct, pa.array(numbers_of(completions, _TOTAL) >= threshold))
 
 

@@ -12,7 +12,7 @@ import msgspec
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
 from logflume.runs.files import Writer
-from logflume.runs.status import status_of
+from logflume.runs.status import describe_ranks, status_of
 
 __all__ = ["RunSummary", "find_total_duration_s", "summarize"]
 
@@ -24,9 +24,12 @@ class RunSummary(msgspec.Struct, kw_only=True):
         run: Run id.
         folder: The run's folder.
         status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
-            if it ended without recording how; `unknown` if nothing was recorded.
+            if it ended without recording how; `unknown` if nothing was recorded. It is that of the
+            first rank, unless that has finished and another rank has not.
         attempt: The latest attempt.
         ranks: The ranks that started it.
+        rank_note: What happened to ranks that ended otherwise than the others, such as `1 of 2
+            ranks was killed after step 149`; None if all are alike.
         started: When the attempt started, UTC.
         ended: When it ended; None while it runs, and after a kill.
         duration_s: The time between the two, in seconds.
@@ -48,6 +51,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
     status: str
     attempt: int = 0
     ranks: list[int] = []
+    rank_note: str | None = None
     started: datetime | None = None
     ended: datetime | None = None
     duration_s: float | None = None
@@ -87,16 +91,19 @@ def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
     merged = {
         name: value for event in started for name, value in event.items() if value is not None
     }
+    last_steps = {one.writer.suffix: one.last_step() for one in snapshots}
+    of_ranks = {w.rank: last_steps[w.suffix] for w in writers if w.process is None}
     return RunSummary(
         run=first.get("run", folder.resolve().name),
         folder=folder,
         status=last.get("status", "unknown") if status == "unknown" else status,
         attempt=attempt,
         ranks=_find_ranks(writers, started),
+        rank_note=describe_ranks(recorded.ranks, of_ranks),
         started=first.get("timestamp"),
         ended=last.get("timestamp"),
         duration_s=last.get("duration_s"),
-        last_step=max((s for one in snapshots if (s := one.last_step()) is not None), default=None),
+        last_step=max((step for step in last_steps.values() if step is not None), default=None),
         exception=last.get("exception"),
         host=first.get("host"),
         command=first.get("command"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,16 @@ from typing import NamedTuple
 from logflume.runs.description import RunDescription
 from logflume.runs.files import Writer, find_writers
 
-__all__ = ["RunStatus", "read_run_status", "status_of"]
+__all__ = ["RunStatus", "describe_ranks", "read_run_status", "status_of"]
+
+
+_ENDS = {
+    "failed": "failed",
+    "killed": "{was} killed",
+    "terminated": "{was} terminated",
+    "interrupted": "{was} interrupted",
+}
+"""How a rank ends but for `finished`, the most serious first, with what is said of it."""
 
 
 class RunStatus(NamedTuple):
@@ -19,10 +29,12 @@ class RunStatus(NamedTuple):
     Attributes:
         run: Run id; the folder's name if unknown.
         status: `running`; how it ended: `finished`, `failed`, `interrupted`, `terminated`; `killed`
-            if it ended without recording how; `unknown` without `run.json`.
+            if it ended without recording how; `unknown` without `run.json`. It is that of the first
+            rank, unless that has finished and another rank has not.
         attempt: The latest attempt.
         started: When it started, UTC.
         description: How the user describes it.
+        ranks: The status of each rank of the latest attempt.
     """
 
     run: str
@@ -30,6 +42,7 @@ class RunStatus(NamedTuple):
     attempt: int = 0
     started: datetime | None = None
     description: RunDescription = RunDescription()
+    ranks: Mapping[int, str] = {}
 
 
 def read_run_status(folder: Path) -> RunStatus:
@@ -39,11 +52,53 @@ def read_run_status(folder: Path) -> RunStatus:
 
 def status_of(folder: Path, writers: Sequence[Writer]) -> RunStatus:
     """Return the status of the run in a folder, given its writers."""
-    state = next((writer.state for writer in writers if writer.state is not None), None)
-    if state is None:
+    first = next((writer for writer in writers if writer.state is not None), None)
+    if first is None or (state := first.state) is None:
         return RunStatus(folder.resolve().name, "unknown")
+    ranks = _statuses_of_ranks(writers, first, state.attempt)
     status = state.status
     if status == "running" and not any(writer.is_live for writer in writers):
         status = "killed"
+    elif status == "finished":
+        worse = ("running", *_ENDS)
+        status = next((one for one in worse if one in ranks.values()), status)
     started = datetime.fromisoformat(state.started)
-    return RunStatus(state.run, status, state.attempt, started, state.description)
+    return RunStatus(state.run, status, state.attempt, started, state.description, ranks)
+
+
+def _statuses_of_ranks(writers: Sequence[Writer], first: Writer, attempt: int) -> dict[int, str]:
+    """Return how each rank of an attempt has ended, or that it is running."""
+    found = {}
+    for writer in writers:
+        is_rank = writer.attempt == first.attempt and writer.has_known_rank
+        state = writer.state if is_rank else None
+        if state is not None and state.attempt == attempt:
+            is_killed = state.status == "running" and not writer.is_live
+            found[writer.rank] = "killed" if is_killed else state.status
+    return found
+
+
+def describe_ranks(ranks: Mapping[int, str], last_steps: Mapping[int, int | None]) -> str | None:
+    """Return what happened to ranks that ended otherwise than the others; None if all are alike.
+
+    Args:
+        ranks: The status of each rank.
+        last_steps: The last step of ranks, where it is known.
+
+    >>> describe_ranks({0: "finished", 1: "killed"}, {1: 149})
+    '1 of 2 ranks was killed after step 149'
+    """
+    if len(set(ranks.values())) < 2:
+        return None
+    count = Counter(ranks.values())
+    found = []
+    for status, what in _ENDS.items():
+        known = [last_steps.get(rank) for rank, one in ranks.items() if one == status]
+        steps = {step for step in known if step is not None}
+        if count[status]:
+            did = what.format(was="was" if count[status] == 1 else "were")
+            after = f" after step {min(steps)}" if len(steps) == 1 else ""
+            if len(steps) > 1:
+                after = f" after steps {min(steps)} to {max(steps)}"
+            found.append(f"{count[status]} of {len(ranks)} ranks {did}{after}")
+    return "; ".join(found) or None

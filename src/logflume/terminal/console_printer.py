@@ -51,7 +51,11 @@ _WELL_KNOWN = tuple(
 )
 """The trainer's arguments that the line at its start shows, as far as they fit."""
 
-_UNPRINTED = {"exception": "exception/traceback", "run_finished": "exception"}
+_UNPRINTED = {
+    "exception": "exception/traceback",
+    "reward_error": "exception/traceback",
+    "run_finished": "exception",
+}
 """By event type, the field that repeats what Python prints of an uncaught exception."""
 
 
@@ -216,7 +220,7 @@ def _unprinted(event: Event) -> Event:
     """Return an event without the text that Python itself prints on standard error."""
     name = _UNPRINTED.get(event["event"])
     # An `exception` event with a thread comes from the hooks, one without from a log call.
-    if name is None or (name == "exception/traceback" and event.get("thread") is None):
+    if name is None or (event["event"] == "exception" and event.get("thread") is None):
         return event
     shown = {other: value for other, value in event.items() if other != name}
     if error := event.get("exception/type"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from statistics import fmean
 
 from logflume.terminal.cells import cell_len, fit
@@ -102,11 +102,14 @@ class StepTable:
     """The columns of the step lines of one mode.
 
     A line shows the most important metrics that fit. A metric keeps its column even in lines that
-    don't have it.
+    don't have it. A value that needs more room than those before it may leave none for the least
+    important column; no other metric takes its place.
     """
 
     def __init__(self) -> None:
         self._columns: dict[str, _Column] = {}
+        self._shown: Collection[str] = ()
+        self._width = 0
 
     def format(
         self, metrics: Iterable[StepMetric], timing: Sequence[str], width: int, paint: Painter
@@ -120,25 +123,31 @@ class StepTable:
             paint: Adds the colours.
         """
         by_name = {metric.name: metric for metric in metrics}
+        before = len(self._columns)
         for name, metric in by_name.items():
             if name not in self._columns and len(self._columns) < MAX_COLUMNS:
                 self._columns[name] = _Column(metric, self._label(metric), len(self._columns))
+        is_changed = len(self._columns) > before or width != self._width
+        allowed = self._columns if is_changed else self._shown
         texts: dict[str, str] = {}
         while True:
-            shown, ends = self._select(timing, width)
+            shown, ends = self._select(timing, width, allowed)
             texts |= {n: by_name[n].text for n in shown if n in by_name and n not in texts}
             # A value that is wider than those before it may leave no room for another column.
             if not sum(self._columns[n].note(texts[n]) for n in shown if n in texts):
                 break
+        self._shown, self._width = shown, width
         pieces = [self._columns[name].format(texts.get(name), paint) for name in shown]
         end = GAP.join(ends).rstrip()
         return GAP.join([*pieces, paint(end, "dim")]).rstrip()
 
-    def _select(self, timing: Sequence[str], width: int) -> tuple[list[str], list[str]]:
+    def _select(
+        self, timing: Sequence[str], width: int, allowed: Collection[str]
+    ) -> tuple[list[str], list[str]]:
         """Return the names of the columns that fit, and the texts about time, from the left."""
         shown: list[str] = []
         ends: list[str] = []
-        ranked = sorted(self._columns, key=lambda name: self._columns[name].importance)
+        ranked = sorted(allowed, key=lambda name: self._columns[name].importance)
         # Each has its width, and the list it goes to if it fits.
         items = [(name, self._columns[name].width, shown) for name in ranked]
         main = sum(self._columns[name].importance[0] <= MAIN_IMPORTANCE for name in ranked)

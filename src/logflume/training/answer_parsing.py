@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-__all__ = ["final_answer", "parse_answer", "split_thinking"]
+__all__ = ["final_answer", "find_marked_answer", "parse_answer", "split_thinking"]
+
+_LAST_LINE = re.compile(r"(?:^|\n)[ \t]*####[ \t]*([-+]?\$?[\d.,]+)\s*\Z")
 
 
 def split_thinking(text: str) -> tuple[str | None, str]:
@@ -26,8 +29,33 @@ def split_thinking(text: str) -> tuple[str | None, str]:
 
 
 def parse_answer(text: str) -> tuple[str | None, str | None]:
-    """Return the texts between the reasoning and the answer tags; None where missing."""
-    return _between(text, "<reasoning>", "</reasoning>"), _between(text, "<answer>", "</answer>")
+    """Return the text between the reasoning tags, and the answer; None where missing.
+
+    The answer is between the answer tags, or else what `find_marked_answer` finds.
+    """
+    answer = _between(text, "<answer>", "</answer>")
+    if answer is None:
+        answer = find_marked_answer(text)
+    return _between(text, "<reasoning>", "</reasoning>"), answer
+
+
+def find_marked_answer(text: str) -> str | None:
+    r"""Return the answer in the last `\boxed{}`, or the number after `####` in the last line.
+
+    None if there is neither.
+
+    >>> find_marked_answer(r"So it is \boxed{\frac{1}{2}}."), find_marked_answer("6 + 1\n#### 7")
+    ('\\frac{1}{2}', '7')
+    """
+    _, box, rest = text.rpartition(r"\boxed{")
+    if box:
+        depth = 1
+        for end, character in enumerate(rest):
+            depth += (character == "{") - (character == "}")
+            if not depth:
+                return rest[:end].strip() or None
+    found = _LAST_LINE.search(text) if "####" in text else None
+    return found and found[1]
 
 
 def _between(text: str, opening: str, closing: str) -> str | None:

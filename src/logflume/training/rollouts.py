@@ -228,11 +228,12 @@ class Rollouts(msgspec.Struct, kw_only=True):
     ) -> dict[str, Any]:
         """Return the shares of this rank's groups that are all correct, and that are all wrong.
 
-        Empty if the correctness of some completion is unknown, or if this rank's completions don't
-        form complete groups.
+        Empty if the correctness of some completion is unknown, if none has an answer, or if this
+        rank's completions don't form complete groups.
         """
+        has_answers = any(one.answer for one in conversations)
         correct = [
-            None if true is None else conversation.answer == str(true).strip()
+            None if true is None or not has_answers else conversation.answer == str(true).strip()
             for true, conversation in zip(true_answers, conversations, strict=True)
         ]
         size = self.group_size

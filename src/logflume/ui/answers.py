@@ -94,7 +94,7 @@ class Answers:
         """
         with self.folders.pinned(name) as run:
             curves = self._read_curves(run)
-        main = select_main(list(curves))
+        main = select_main(curves)
         wanted = names or main
         # The page draws the spread around the mean.
         spreads = [spread for one in wanted if (spread := _spread(one)) in curves]
@@ -120,7 +120,7 @@ class Answers:
 
     def _row(self, name: str, folder: Path) -> dict[str, Any]:
         status, writers = find_status(folder)
-        version = version_of(folder, status.status)
+        version = version_of(folder, status)
         known = self._rows.get(folder)
         if known is None or known[0] != version:
             row, error = read_overview(folder, status, writers)

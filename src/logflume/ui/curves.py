@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ _MAIN = (
 """Names and patterns, the most important first. A run without any starts with its first curves."""
 
 _INSTEAD = ("reward.rewards/total/mean", "reward.rewards/*/mean")
-"""For runs whose trainer reports no rewards."""
+"""For runs whose trainer reports no rewards of the training: an evaluation may report some."""
 
 _MAX_MAIN = 24
 
@@ -99,12 +98,15 @@ def _add_curves(curves: Curves, table: pa.Table) -> None:
             )
 
 
-def select_main(names: Sequence[str]) -> list[str]:
+def select_main(curves: Curves) -> list[str]:
     """Return the names of the curves that matter most, in that order."""
-    has_reward = any(name.startswith("reward") and "." not in name for name in names)
-    patterns = _MAIN if has_reward else (*_INSTEAD, *_MAIN)
-    chosen = [name for pattern in patterns for name in names if fnmatchcase(name, pattern)]
-    return list(dict.fromkeys(chosen))[:_MAX_MAIN] or list(names[:12])
+    has_rewards = any(
+        name.startswith("reward") and "." not in name and "train" in modes
+        for name, modes in curves.items()
+    )
+    patterns = _MAIN if has_rewards else (*_INSTEAD, *_MAIN)
+    chosen = [name for pattern in patterns for name in curves if fnmatchcase(name, pattern)]
+    return list(dict.fromkeys(chosen))[:_MAX_MAIN] or list(curves)[:12]
 
 
 def read_axes(run: Run) -> dict[str, list[Any]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from logflume.exceptions import RunError
 from logflume.guard import Failure, call_guarded
 from logflume.query.open_run import Run, is_run
-from logflume.runs.status import read_run_status
+from logflume.runs.status import RunStatus, read_run_status
 
 __all__ = ["RunFolders", "UnknownRunError", "version_of"]
 
@@ -135,7 +135,7 @@ class RunFolders:
         return known[1]
 
 
-def version_of(folder: Path, status: str | None = None) -> str:
+def version_of(folder: Path, status: RunStatus | None = None) -> str:
     """Return a text that changes with every write to a run, and with its status.
 
     Args:
@@ -144,7 +144,8 @@ def version_of(folder: Path, status: str | None = None) -> str:
     """
     if status is None:
         read = call_guarded(read_run_status, folder)
-        status = "damaged" if isinstance(read, Failure) else read.status
+        status = RunStatus(folder.name, "damaged") if isinstance(read, Failure) else read
+    ended = (status.status, *status.ranks.items())
     sizes = []
     with os.scandir(folder) as entries:
         for entry in islice((one for one in entries if ".json" in one.name), _MAX_FILES):
@@ -152,4 +153,4 @@ def version_of(folder: Path, status: str | None = None) -> str:
                 stat = entry.stat(follow_symlinks=False)
                 sizes.append((entry.name, stat.st_size, stat.st_mtime_ns))
     changed_ns = folder.stat().st_mtime_ns
-    return f"{hash((tuple(sorted(sizes)), changed_ns, status)):x}"
+    return f"{hash((tuple(sorted(sizes)), changed_ns, ended)):x}"

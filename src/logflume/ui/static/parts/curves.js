@@ -102,9 +102,12 @@ const TITLES = {
   step_time: "step time, s",
 };
 
-/** The reward functions of a run that have a curve, by their names. @param {string[]} names */
-export function functionCurves(names) {
-  const ofTrainer = names.filter((name) => /^rewards\/.+\/mean$/.test(name));
+/**
+ * The reward functions of a run that have a curve of the training, by their names.
+ * @param {{main: string[], curves: Record<string, any>}} answer
+ */
+export function functionCurves({ main: names, curves }) {
+  const ofTrainer = names.filter((name) => /^rewards\/.+\/mean$/.test(name) && curves[name]?.train);
   if (ofTrainer.length) return ofTrainer;
   return names.filter((name) => /^reward\.rewards\/.+\/mean$/.test(name) && name !== "reward.rewards/total/mean");
 }

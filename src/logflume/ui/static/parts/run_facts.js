@@ -21,6 +21,7 @@ export function Head({ run, summary, count }) {
       ${summary.host && html`<span>on <b>${visible(summary.host)}</b></span>`}
     </div>
     ${summary.notes && html`<p>${visible(summary.notes)}</p>`}
+    ${summary.rank_note && html`<p class="error">${visible(summary.rank_note)}</p>`}
     ${summary.exception && html`<p class="error">${visible(summary.exception)}</p>`}
     ${summary.faults.map((fault, i) => html`<p class="notice" key=${i}>${
       visible(fault.message ?? fault.reason ?? "the pipeline reported a fault")}</p>`)}

@@ -90,7 +90,7 @@ function describe(one) {
 function Settings({ runs, answers }) {
   if (answers.some((answer) => !answer) || !answers.length) return null;
   const of = answers.map(({ info, curves }) => ({
-    "reward functions": functionCurves(curves.main).map(functionName).join(", "),
+    "reward functions": functionCurves(curves).map(functionName).join(", "),
     ...info.hyperparameters,
     ...Object.fromEntries(Object.entries(info.versions).map(([name, version]) => [`version of ${name}`, version])),
     "git commit": info.git_commit,

@@ -32,7 +32,7 @@ export function Run({ run, query, version, summary }) {
     group: "run",
   };
   const names = main.data?.names ?? [];
-  const functions = functionCurves(main.data?.main ?? []).slice(0, MAX_FUNCTIONS);
+  const functions = functionCurves(main.data ?? { main: [], curves: {} }).slice(0, MAX_FUNCTIONS);
   const types = new Set(summary?.events ?? []);
   return html`<div>
     <${Head} run=${run} summary=${summary} count=${alerts.length} />

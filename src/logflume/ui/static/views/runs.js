@@ -55,6 +55,7 @@ export function Runs({ answer, query }) {
           checked=${selected.includes(run.run)} onChange=${() => toggle(run.run)} /></td>
         <td><a class="name" href=${url(["run", run.run])}>${visible(run.run)}</a>
           ${run.notes && html`<div class="muted small clip">${visible(run.notes)}</div>`}
+          ${run.rank_note && html`<div class="small muted clip">${visible(run.rank_note)}</div>`}
           ${run.error && html`<div class="small muted clip" title=${visible(run.error)}>${visible(run.error)}</div>`}</td>
         <td><${Status} status=${run.status} /></td>
         <td class="muted nowrap wide-only">${time(run.started)}</td>
@@ -99,7 +100,7 @@ function Spark({ run, version }) {
       if (!entry.isIntersecting) return;
       observer.disconnect();
       get("curves", { run, name: ["reward", "reward.rewards/total/mean"] }, aborter.signal).then(
-        ({ curves }) => setPath(draw((curves.reward ?? curves["reward.rewards/total/mean"])?.train)),
+        ({ curves }) => setPath(draw(curves.reward?.train ?? curves["reward.rewards/total/mean"]?.train)),
         () => {}, // the row of a damaged run says so
       );
     });
