@@ -10,6 +10,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from logflume.diagnosis.detector import Detector
@@ -74,6 +75,69 @@ def test_a_reward_that_pays_for_length() -> None:
     (finding,) = found
     assert "length_growth" == finding.signal
     assert "longer completions get more of it (correlation 1.00)" in finding.evidence.message
+
+
+def _flat_rewards(reports: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(3)
+    rewards = 0.3 + 0.03 * rng.standard_normal(reports)
+    return [
+        {"event": "training", "step": n, "reward": float(reward), "reward_std": 0.4}
+        for n, reward in enumerate(rewards, 1)
+    ]
+
+
+@pytest.mark.parametrize(("total_steps", "signals"), [(None, []), (500, []), (100, [90])])
+def test_a_reward_that_is_flat_to_the_end(total_steps: int | None, signals: list[int]) -> None:
+    """Once 90 % of the steps are made, 90 reports are enough for a reward to be flat."""
+    diagnosis = Diagnosis()
+    diagnosis.observe({"event": "run_started", "total_steps": total_steps})
+    found = [f for event in _flat_rewards(100) for f in diagnosis.observe(event)]
+    assert signals == [f.step for f in found if f.signal == "reward_plateau"]
+
+
+@pytest.mark.parametrize(("status", "signals"), [("finished", ["reward_plateau"]), ("failed", [])])
+def test_a_run_that_is_finished(status: str, signals: list[str]) -> None:
+    """Afterwards, the end of a training is known without its number of steps."""
+    diagnosis = Diagnosis()
+    events = [*_flat_rewards(100), {"event": "run_finished", "status": status}]
+    assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+def _short(metric: str, before: float, after: float, onset: int, event: str) -> list[Any]:
+    rng = np.random.default_rng(4)
+    noise = 1 + 0.02 * rng.standard_normal(100)
+    return [
+        {"event": event, "step": n, metric: (before if n < onset else after) * float(noise[n])}
+        for n in range(100)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("signal", "events"),
+    [
+        ("no_gradient", _short("grad_norm", 0.3, 0.0, 70, "training")),
+        ("loss_divergence", _short("loss", 0.1, 4.0, 12, "training")),
+        ("kl_runaway", _short("kl", 0.01, 2.0, 14, "training")),
+        (
+            "constant_function",
+            [
+                {**report, "reward": 0.5 + 0.01 * (n % 7), "rewards/b/mean": 0.1 * (n % 7)}
+                for n, report in enumerate(_short("rewards/a/mean", 0.4, 0.0, 75, "training"))
+            ],
+        ),
+        (
+            "memory_growth",
+            [
+                {"event": "system", "process_memory_bytes": 1e9 * (1 + max(0, n - 40) / 30)}
+                for n in range(100)
+            ],
+        ),
+    ],
+)
+def test_a_failure_within_100_reports(signal: str, events: list[dict[str, Any]]) -> None:
+    """A training of 100 reports is enough, wherever the failure begins."""
+    diagnosis = Diagnosis()
+    assert [signal] == [f.signal for event in events for f in diagnosis.observe(event)]
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.signal)

@@ -50,6 +50,7 @@ class Detector:
         shows: What is true of the completions that show it; None if completions can't.
         returns: Whether the metric comes back to the value before, when the problem is over. If
             not, it is over without evidence.
+        judges_end: Whether it needs less evidence at the end of a training (`History.is_ending`).
     """
 
     signal: ClassVar[str]
@@ -63,6 +64,7 @@ class Detector:
     literature: ClassVar[str] = ""
     shows: ClassVar[Condition | None] = None
     returns: ClassVar[bool] = True
+    judges_end: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         """Make the constructor from the declared options."""

@@ -61,7 +61,7 @@ class RunDiagnosis:
     Attributes:
         findings: By attempt, then in the order in which they were found.
         reports: Number of reports with metrics that were read.
-        notes: Lines that say what was judged with less than there could be.
+        notes: Lines about what could not be read or used.
     """
 
     findings: list[RecordedFinding]
@@ -73,8 +73,8 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
     """Diagnose a run, from its journals.
 
     The events of each writer of rank 0 and of each of its attempts go to the detectors in the order
-    of its journal, with the options on record, as they did while the run was live. `generation`
-    events of all ranks are compared with each other.
+    of its journal, with the options on record, as they did while the run was live. The end of a
+    finished run is judged as well, and `generation` events of all ranks are compared.
 
     Args:
         folder: The run's folder.
@@ -169,7 +169,7 @@ class _Watcher:
 def _read_events(
     writer: Writer, types: frozenset[str], notes: dict[str, None]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the events of these types in a writer's journal, in order. What is none is noted."""
+    """Yield the events of these types in a writer's journal, in order; note damaged lines."""
     filters = [event_type_filter(event_type) for event_type in sorted(types)]
     first, count = None, 0
     with ExitStack() as stack:

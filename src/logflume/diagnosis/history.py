@@ -63,6 +63,9 @@ class History:
     A value that is missing, not a number or not finite is not added to its series. So each series
     has only the reports with a value.
 
+    Args:
+        total_steps: Steps that the training is going to make; None if unknown.
+
     Attributes:
         reports: Number of reports so far.
         step: Step of the latest event; None if unknown.
@@ -72,8 +75,9 @@ class History:
         strides: Steps between the last reports.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, total_steps: Any = None) -> None:
         self.reports = 0
+        self._total_steps = total_steps if type(total_steps) is int else math.inf
         self.step: int | None = None
         self.nonfinite: dict[str, float] = {}
         self.completed: set[str] = set()
@@ -102,9 +106,17 @@ class History:
 
     @property
     def is_ending(self) -> bool:
-        """Whether the learning rate has decayed to a tenth: the training is nearly over."""
+        """Whether the training is nearly over.
+
+        It has made 90 % of its steps, or its learning rate has decayed to a tenth.
+        """
         rates = self["learning_rate"]
-        return rates.last < _DECAYED * rates.highest
+        is_decayed = rates.last < _DECAYED * rates.highest
+        return is_decayed or (self.step or 0) >= (1 - _DECAYED) * self._total_steps
+
+    def finish(self) -> None:
+        """Note that the training has made all of its steps."""
+        self._total_steps = self.step or 0
 
     def metrics(self, prefix: str) -> list[str]:
         """Return the metrics whose names begin with a prefix."""
@@ -152,8 +164,8 @@ class History:
 
         Args:
             event: The event.
-            is_prefixed: Whether only metrics with the prefix of an evaluation are one's: some
-                trainers report them with those of the training.
+            is_prefixed: Whether to read only metrics with the prefix of an evaluation, because
+                some trainers report them with those of the training.
         """
         find = _prefixed_evaluation_metric if is_prefixed else _evaluation_metric
         plan = self._plan(event, find.__name__, find)

@@ -91,7 +91,7 @@ class LengthCollapse(Detector):
     """Completions have become much shorter, without a gain in reward.
 
     Args:
-        share: Share of the longest block. Half of it is reported whatever the reward does.
+        share: Share of the longest block. Half of it is reported even if the reward rises.
     """
 
     signal = "length_collapse"
@@ -99,7 +99,7 @@ class LengthCollapse(Detector):
     each_report = True
     meaning = "Completions have become very short."
     cause = "The policy stops reasoning: short answers are rewarded as well, or it ends at once."
-    try_next = "Check penalties on length and the end token; raise `beta`; require a reasoning."
+    try_next = "Check penalties on length and the end token; raise `beta`; require reasoning."
     shows = "shortest of the last completions"
 
     _GAIN = 0.05

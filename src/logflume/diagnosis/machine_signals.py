@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.detector import Change, Detector
+from logflume.diagnosis.error_rate import BLOCK_REPORTS
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import SECONDS_PER_TOKEN, History
 from logflume.diagnosis.series import Series, median
@@ -153,7 +154,9 @@ class MemoryGrowth(Detector):
 
     Over the last 100 samples it grew by `share`, in nine of the last ten blocks, and as fast in the
     second half as in the first. A cache that fills up grows more slowly in the end, and many fill
-    up at the start: in the first 200 samples, it has to grow by four times as much.
+    up at the start: in the first 200 samples, it has to grow by four times as much. Over 50
+    samples, four times as much is required as well, and each block must be higher than the one
+    before; the first two blocks of the training are left out.
 
     Args:
         share: Growth over 100 samples, as a share of the memory in use.
@@ -162,37 +165,59 @@ class MemoryGrowth(Detector):
     signal = "memory_growth"
     reads = ("machine/",)
     returns = False
-    meaning = "Memory use grows without an end."
+    meaning = "Memory use keeps growing."
     cause = "A leak: tensors kept with their graph, growing caches, completions kept in a list."
     try_next = "Look for lists that grow; detach tensors that are kept; restart from a checkpoint."
 
     _BLOCKS = 10
+    _FEW_BLOCKS = 5
     _EARLY_BLOCKS = 20
-    _EARLY_TIMES = 4.0
+    _FIRST_BLOCKS = 2
+    _TIMES = 4.0
     _SECOND_HALF = 0.6
 
     share: float = 0.15
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Look at the last ten blocks of each memory metric."""
+        """Look at the last blocks of each memory metric."""
         for metric in history.metrics("machine/"):
-            levels = [block.level for block in history[metric].blocks[-self._BLOCKS - 1 :]]
-            if metric.endswith("percent") or len(levels) <= self._BLOCKS or levels[0] <= 0:
+            if metric.endswith("percent"):
                 continue
-            is_early = len(history[metric].blocks) < self._EARLY_BLOCKS
-            share = (self._EARLY_TIMES if is_early else 1.0) * self.share
-            if levels[-1] < (1 + share) * levels[0]:
-                continue
-            middle = levels[self._BLOCKS // 2]
-            is_steady = levels[-1] - middle >= self._SECOND_HALF * (middle - levels[0])
-            if is_steady and sum(b > a for a, b in pairwise(levels)) >= self._BLOCKS - 1:
-                name = history.name(metric)
-                return Evidence(
-                    f"{name} grew from {levels[0]:.3g} to {levels[-1]:.3g} over "
-                    f"{10 * self._BLOCKS} samples, and doesn't slow down.",
-                    name,
-                    levels[-1],
-                    levels[0],
-                    (1 + self.share) * levels[0],
-                )
+            levels = [block.level for block in history[metric].blocks]
+            times = self._TIMES if len(levels) < self._EARLY_BLOCKS else 1.0
+            later = levels[self._FIRST_BLOCKS :]
+            for chosen, blocks, falls, factor in (
+                (levels, self._BLOCKS, 1, times),
+                (later, self._FEW_BLOCKS, 0, self._TIMES),
+            ):
+                limit = 1 + factor * self.share
+                if (change := self._grown(chosen, blocks, falls, limit)) is not None:
+                    name = history.name(metric)
+                    return Evidence(
+                        f"{name} grew from {change.before:.3g} to {change.value:.3g} over "
+                        f"{BLOCK_REPORTS * blocks} samples, and doesn't slow down.",
+                        name,
+                        change.value,
+                        change.before,
+                        limit * change.before,
+                    )
         return None
+
+    def _grown(self, levels: list[float], blocks: int, falls: int, limit: float) -> Change | None:
+        """Return the growth over the last blocks; None if it is below the limit, or not steady.
+
+        Args:
+            levels: The levels of the blocks.
+            blocks: Number of the last blocks to look at.
+            falls: How many of them may be lower than the one before.
+            limit: The smallest growth, as a factor.
+        """
+        levels = levels[-blocks - 1 :]
+        if len(levels) <= blocks:
+            return None
+        before, middle, value = levels[0], levels[blocks // 2], levels[-1]
+        if not 0 < limit * before <= value:
+            return None
+        is_steady = value - middle >= self._SECOND_HALF * (middle - before)
+        rises = sum(b > a for a, b in pairwise(levels))
+        return Change(before, value) if is_steady and rises >= blocks - falls else None

@@ -84,11 +84,11 @@ class KlRunaway(Detector):
     def _grown(self, series: Series, level: float, far: float) -> Change | None:
         blocks = series.blocks
         value = series.level(10)
-        if len(blocks) < 3 or value < level:
+        if len(blocks) < 2 or not value >= level:
             return None
         # The block at half the distance of the last ten reports from the start, and its neighbours.
         index = round((len(blocks) - 1) / 2 - 0.25)
-        near = blocks[max(0, index - 1) : index + 2]
+        near = blocks[max(0, index - 1) : min(index + 2, len(blocks) - 1)]
         middle = sum(block.level for block in near) / len(near)
         if value >= self.factor * middle and series.is_significant(value - middle, 1, 3):
             return Change(middle, value)
@@ -112,7 +112,7 @@ class EntropyCollapse(Detector):
     signal = "entropy_collapse"
     reads = ("entropy",)
     each_report = True
-    meaning = "The policy has become nearly deterministic, so that it explores no more."
+    meaning = "The policy has become nearly deterministic and no longer explores."
     cause = (
         "Updates that sharpen the policy and never flatten it: no entropy bonus, tight clipping."
     )
@@ -223,7 +223,9 @@ class ClipSaturation(Detector):
     reads = ("clip_ratio/region_mean",)
     each_report = True
     meaning = "Most updates are cut off by the clipping of the importance ratio."
-    cause = "The policy moves too far on one batch: a high learning rate, or many updates a batch."
+    cause = (
+        "The policy moves too far on one batch: a high learning rate, or many updates per batch."
+    )
     try_next = "Lower `learning_rate`, `num_iterations` (TRL) or `ppo_epochs` (verl)."
     literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
 
@@ -249,7 +251,7 @@ class ClipSaturation(Detector):
 
 
 class ImportanceRatioOff(Detector):
-    """The mean importance ratio is far from 1, or the log probabilities differ by a lot.
+    """The mean importance ratio is far from 1, or the log probabilities differ widely.
 
     Args:
         factor: The smallest factor above or below 1 of the median of ten reports.
@@ -265,9 +267,11 @@ class ImportanceRatioOff(Detector):
     triggers = 2
     each_report = True
     meaning = "The sampler and the trainer disagree on the probabilities of tokens."
-    cause = "Stale weights in the sampler, another precision or kernel, or a mismatch of templates."
+    cause = (
+        "Stale weights in the sampler, another precision or kernel, or mismatched chat templates."
+    )
     try_next = (
-        "Compare both log probabilities of one batch; enable `vllm_importance_sampling_correction` "
+        "Compare the log probabilities of one batch; enable `vllm_importance_sampling_correction` "
         "(TRL) or `rollout_is` (verl); synchronize the weights more often."
     )
     literature = "Yao et al. 2025, Your Efficient RL Framework Secretly Brings You Off-Policy RL"

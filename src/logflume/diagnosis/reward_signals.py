@@ -38,10 +38,11 @@ class RewardPlateau(Detector):
     estimated by `position`. A reward that rises and falls, as with a curriculum, is not flat. One
     that doesn't change at all is flat after 50 reports.
 
-    Where the learning rate has decayed to a tenth, the training is nearly over, and there is no
-    later gain to wait for. Then the reward of the last third is compared with that of the first
-    third: it is flat if the gain, including two standard errors, is below 20 % of the spread of
-    rewards within groups, and not significant itself (one standard error).
+    At the end of the training, there is no later gain to wait for: its learning rate has decayed to
+    a tenth, or 90 % of its steps are made. Then the thirds of the training are compared. The reward
+    is flat if the second and the third one differ from the first one by less than 20 % of the
+    spread of rewards within groups, including two standard errors; if the gain itself is below 1.5
+    standard errors; and if the reward is below 85 % of its maximum.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -51,8 +52,11 @@ class RewardPlateau(Detector):
     severity = "info"
     reads = ("reward",)
     returns = False
-    meaning = "The reward is flat for long, far below what is possible."
-    cause = "Too little signal: a small learning rate, few groups with a spread, a noisy reward."
+    judges_end = True
+    meaning = "The reward has been flat for a long time, far below what is possible."
+    cause = (
+        "Too little signal: a small learning rate, few groups whose rewards differ, a noisy reward."
+    )
     try_next = (
         "Raise `learning_rate` or `num_generations`; filter problems that are too easy or hard."
     )
@@ -67,6 +71,8 @@ class RewardPlateau(Detector):
     _LOW = 0.58
     _CONSTANT_REPORTS = 50
     _SHARE_OF_SPREAD = 0.2
+    _ERRORS_OF_GAIN = 1.5
+    _ROOM = 0.85
 
     reports: int = 150
 
@@ -122,13 +128,17 @@ class RewardPlateau(Detector):
         third = len(rewards.blocks) // 3
         if not history.is_ending or third < 2 or not spreads.blocks:
             return None
-        before = sum(block.mean for block in rewards.blocks[:third]) / third
-        value = sum(block.mean for block in rewards.blocks[-third:]) / third
+        means = [block.mean for block in rewards.blocks]
+        before, middle, value = (
+            sum(part) / len(part) for part in (means[:third], means[third:-third], means[-third:])
+        )
         error = rewards.error(third, third) / CORRELATION_FACTOR
-        gain = value - before
+        gain, largest = value - before, max(abs(value - before), abs(middle - before))
         limit = self._SHARE_OF_SPREAD * spreads.mean(third)
+        if gain > self._ERRORS_OF_GAIN * error or not largest + 2 * error < limit:
+            return None
         place = position(history, metric)
-        if gain > error or not gain + 2 * error < limit or (place or 0.0) >= self._SOLVED:
+        if place is not None and place >= self._ROOM:
             return None
         if self._varies(rewards, len(rewards.blocks)):
             return None
@@ -310,7 +320,7 @@ class RewardWithoutCorrectness(Detector):
       than a tenth of the reward's over 60 steps, and at least 50 reports. The reward has to keep
       its gain for 50 reports, and correctness must have room: it is below 85 % of its maximum. A
       rise that begins in the first 80 steps is normal for 300 steps, because the format is learned
-      first. Up to 400 steps, the limit is a twentieth.
+      first, unless correctness had risen before. Up to 400 steps, the limit is a twentieth.
 
     Args:
         correctness: Texts, one of which the name of the function for correctness contains, in any
@@ -325,9 +335,8 @@ class RewardWithoutCorrectness(Detector):
     )
     cause = "A function other than correctness, such as format or style, is easier to raise."
     try_next = (
-        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it to correct "
-        f"answers "
-        "only."
+        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it only to correct "
+        "answers."
     )
     literature = "Gao et al. 2023, arXiv:2210.10760; Pan et al. 2022, arXiv:2201.03544"
     shows = "highest rewards of the last completions"
@@ -397,7 +406,8 @@ class RewardWithoutCorrectness(Detector):
             return False
         # The first block that is compared counts, however many steps it has.
         is_first_rise = len(rewards.blocks) - lag < max(4, self._FIRST_BLOCKS / stride)
-        if is_first_rise and len(rewards.blocks) * stride < self._FORMAT_BLOCKS:
+        is_format = is_first_rise and not _has_risen(correct, before=lag)
+        if is_format and len(rewards.blocks) * stride < self._FORMAT_BLOCKS:
             return False
         is_early = len(rewards.blocks) * stride < self._EARLY_BLOCKS
         limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
@@ -414,9 +424,9 @@ class VarianceCollapse(Detector):
     """The spread of the reward within groups has collapsed without a gain in reward.
 
     The mean spread of 20 reports, and two standard errors, is compared with the highest block.
-    Since the block that was last at half of that, the reward has not gained 5 %. So for the spread
-    of the advantages, where it is reported; that is no longer a matter of the reward's scale, so a
-    gain doesn't matter.
+    Since the block that was last at half of that, the reward has not gained 5 %. The same applies
+    to the spread of the advantages, where it is reported; it doesn't depend on the reward's scale,
+    so a gain doesn't matter.
 
     Args:
         share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.
@@ -467,6 +477,15 @@ class VarianceCollapse(Detector):
             top.level,
             limit,
         )
+
+
+def _has_risen(series: Series, before: int = 0) -> bool:
+    """Whether a level was higher than that of the first block, some blocks ago, but for noise."""
+    now = min(3, len(series.blocks) - before)
+    if now < 1:
+        return False
+    gain = series.mean(now, before=before) - series.blocks[0].level
+    return series.is_significant(gain, now, 1)
 
 
 def _fastest(history: History, report: int, other_than: str | None = None) -> str | None:

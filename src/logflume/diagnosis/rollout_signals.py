@@ -14,8 +14,8 @@ class Repetition(Detector):
 
     The median share over five batches of completions that end in a loop, or half of whose word
     n-grams are repeated, has risen by a fifth from its lowest block and is at least `share`; or it
-    has been twice as high for 60 batches from the start. So for the mean share of repeated n-grams
-    that is reported, over ten reports.
+    has been twice as high for 60 batches from the start. The same applies to the mean share of
+    repeated n-grams, if it is reported, over ten reports.
 
     Args:
         share: Share of such completions, or mean share of repeated n-grams, 0 to 1.
@@ -80,7 +80,7 @@ class DuplicateAnswers(Detector):
     reads = ("duplicates",)
     each_report = True
     meaning = "The completions of a group are copies of each other, so nothing is compared."
-    cause = "The policy has collapsed to one answer a prompt, or sampling is nearly greedy."
+    cause = "The policy has collapsed to one answer per prompt, or sampling is nearly greedy."
     try_next = "Raise `temperature`; check `top_p`, `top_k` and the seed of the sampler."
     literature = "Kirk et al. 2024, arXiv:2310.06452"
     shows = "has the same text as another completion of its group"
@@ -130,7 +130,7 @@ class ToolFailures(Detector):
     triggers = 2
     each_report = True
     meaning = "Many tool calls fail."
-    cause = "The tool or its server is broken or overloaded, or the policy calls it wrongly."
+    cause = "The tool or its server is broken or overloaded, or the policy calls it incorrectly."
     try_next = "Read the failed calls; check timeouts and limits of the tool's server."
     shows = "has a tool call that failed"
 
