@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -255,3 +256,93 @@ def test_duplicates_and_resets_are_silent() -> None:
     diagnosis = Diagnosis()
     events = [event for event in training for _ in range(2)] + training[100:]
     assert [] == [found for event in events for found in diagnosis.observe(event)]
+
+
+def _gpu_samples(is_idle: Callable[[int, int], bool]) -> list[dict[str, Any]]:
+    """Return a hundred steps with six samples each, given which samples of which step are idle."""
+    events: list[dict[str, Any]] = []
+    for step in range(1, 101):
+        for n in range(6):
+            percent = 3.0 if is_idle(step, n) else 90.0
+            events.append({"event": "system", "gpu/0/utilization_percent": percent})
+        events.append({"event": "training", "step": step, "loss": 0.1})
+    return events
+
+
+@pytest.mark.parametrize(
+    ("is_idle", "signals"),
+    [
+        (lambda step, n: step > 50, ["gpu_idle"]),  # from then on
+        (lambda step, n: step > 50 and n > 0, ["gpu_idle"]),  # busy for a sixth of each step
+        (lambda step, n: step % 10 in (0, 1), []),  # a checkpoint of two minutes every ten steps
+        (lambda step, n: n < 2, []),  # a third of each step
+    ],
+)
+def test_a_gpu_that_is_idle_for_a_while(
+    is_idle: Callable[[int, int], bool], signals: list[str]
+) -> None:
+    """A GPU is idle if it is so for most of the time of several steps, not for a part of them."""
+    diagnosis = Diagnosis()
+    found = [f for event in _gpu_samples(is_idle) for f in diagnosis.observe(event)]
+    assert signals == [f.signal for f in found]
+
+
+def test_a_gpu_during_a_long_evaluation() -> None:
+    """However many samples there are of one step, they are not evidence of an idle GPU."""
+    events = _gpu_samples(lambda _step, _n: False)
+    idle = [{"event": "system", "gpu/0/utilization_percent": 2.0}] * 200
+    diagnosis = Diagnosis()
+    assert [] == [
+        f for event in events[:350] + idle + events[350:] for f in diagnosis.observe(event)
+    ]
+
+
+def _evaluated(scale: float, offset: float, metric: str) -> list[dict[str, Any]]:
+    """Return a training whose reward is a multiple of a rising accuracy, which is evaluated."""
+    rng = np.random.default_rng(5)
+    events: list[dict[str, Any]] = []
+    for step in range(1, 301):
+        accuracy = 0.2 + 0.6 * step / 300
+        reward = offset + scale * (accuracy + 0.03 * rng.standard_normal())
+        events.append({"event": "training", "step": step, "reward": float(reward)})
+        if not step % 20:
+            score = {metric: float(accuracy - 0.02 + 0.02 * rng.standard_normal())}
+            events.append({"event": "training", "step": step, **score})
+    return events
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "eval_accuracy",
+        "val-core/gsm8k/acc/mean@1",
+        "eval/gsm8k/avg@4",
+        "eval/eval_gsm8k_pass1",
+        "validation/accuracy",
+    ],
+)
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (2.5, 0), (2, -1), (0.5, 0)])
+def test_evaluations_on_another_scale(metric: str, scale: float, offset: float) -> None:
+    """An accuracy that rises with a reward of any scale stays up; one that falls is found."""
+    events = _evaluated(scale, offset, metric)
+    diagnosis = Diagnosis()
+    assert [] == [f.signal for event in events for f in diagnosis.observe(event)]
+    falling = [{**e, metric: 1 - e[metric]} if metric in e else e for e in events]
+    diagnosis = Diagnosis()
+    found = {f.signal for event in falling for f in diagnosis.observe(event)}
+    assert found & {"evaluation_gap", "evaluation_falling"}
+
+
+def test_lengths_that_grow_with_a_noisy_reward() -> None:
+    """A gain that is hidden by noise is no lack of a gain, in most trainings."""
+    found = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        diagnosis = Diagnosis()
+        for step in range(300):
+            report = {
+                "completions/mean_length": 200 * (1 + step / 150) * rng.normal(1, 0.05),
+                "reward": 0.5 + 0.1 * step / 300 + 0.12 * rng.standard_normal(),
+            }
+            found += bool(diagnosis.observe({"event": "training", "step": step, **report}))
+    assert found <= 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 
-from logflume.diagnosis.detector import Change, Detector
+from logflume.diagnosis.detector import Change, Detector, state
 from logflume.diagnosis.error_rate import BLOCK_REPORTS
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import SECONDS_PER_TOKEN, History
@@ -114,10 +115,15 @@ def _means_of_two(series: Series) -> Iterator[float]:
 
 
 class GpuIdle(Detector):
-    """A GPU that was busy has become idle.
+    """A GPU that was busy is idle most of the time.
+
+    Idle samples exceed the others by 20, of which one report counts for seven at most: so the GPU
+    is idle for minutes, in three steps at least. A checkpoint, an evaluation, or a generation that
+    leaves it idle for a part of each step is no evidence. The excess never falls below zero, so
+    that it doesn't matter for how long the GPU was busy before.
 
     Args:
-        percent: Highest median utilization of an idle GPU over 20 samples.
+        percent: Highest utilization of an idle GPU.
     """
 
     signal = "gpu_idle"
@@ -127,26 +133,48 @@ class GpuIdle(Detector):
     try_next = "Compare the times of generation and rewards; check the other GPUs and ranks."
 
     _BUSY_PERCENT = 40.0
+    _EXCESS = 20
+    _EXCESS_OF_REPORT = 7
 
     percent: float = 15.0
+    _counts: defaultdict[str, _IdleCount] = state(lambda: defaultdict(_IdleCount))
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the median of the last 20 samples of each GPU with its highest block."""
-        for metric in history.metrics("machine/gpu/"):
-            series = history[metric]
-            if not metric.endswith("/utilization_percent") or series.top is None:
+        """Count the samples of each GPU that completed a block."""
+        found = None
+        for metric in history.completed:
+            if not metric.endswith("/utilization_percent"):
                 continue
-            value = series.level(20)
-            if series.top.level >= self._BUSY_PERCENT and value <= self.percent:
-                name = history.name(metric)
-                return Evidence(
-                    f"{name} fell from {series.top.level:.0f} to {value:.0f} %.",
-                    name,
-                    value,
-                    series.top.level,
-                    self.percent,
-                )
-        return None
+            series = history[metric]
+            samples = series.recent(BLOCK_REPORTS)
+            idle = sum(sample <= self.percent for sample in samples)
+            count = self._counts[metric]
+            count.add(2 * idle - len(samples), history.reports, self._EXCESS_OF_REPORT)
+            value, busy = median(samples), series.top.level if series.top is not None else 0.0
+            if count.excess < self._EXCESS or busy < self._BUSY_PERCENT or value > self.percent:
+                continue
+            name = history.name(metric)
+            found = Evidence(
+                f"{name} fell from {busy:.0f} to {value:.0f} %.", name, value, busy, self.percent
+            )
+        return found
+
+
+class _IdleCount:
+    """By how much the idle samples of a GPU exceed the busy ones."""
+
+    def __init__(self) -> None:
+        self.excess = 0
+        self._pending = 0
+        self._report = 0
+
+    def add(self, excess: int, report: int, most: int) -> None:
+        """Add that of some samples; it counts once a report has come, at most so much for each."""
+        self._pending += excess
+        if report > self._report:
+            most *= report - self._report
+            self.excess = max(0, self.excess + max(-most, min(self._pending, most)))
+            self._pending, self._report = 0, report
 
 
 class MemoryGrowth(Detector):
