@@ -6,6 +6,7 @@ On the half of the runs that thresholds were chosen with; `make bench-diagnosis`
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -346,3 +347,52 @@ def test_lengths_that_grow_with_a_noisy_reward() -> None:
             }
             found += bool(diagnosis.observe({"event": "training", "step": step, **report}))
     assert found <= 2
+
+
+def _two_functions(judge: Callable[[int, float], float | None]) -> list[dict[str, Any]]:
+    """Return 200 reports of a training that learns, whose judge is given by step and value."""
+    rng = np.random.default_rng(6)
+    events: list[dict[str, Any]] = []
+    for step in range(200):
+        correct, usual = (
+            float(v) for v in np.array([0.3 + step / 500, 0.5]) + 0.03 * rng.standard_normal(2)
+        )
+        value = judge(step, usual)
+        events.append(
+            {
+                "event": "training",
+                "step": step,
+                "reward": correct + (value or 0.0),
+                "rewards/correctness/mean": correct,
+                "rewards/judge/mean": math.nan if value is None else value,
+            }
+        )
+    return events
+
+
+@pytest.mark.parametrize(
+    ("judge", "found"),
+    [
+        (lambda step, usual: usual, []),
+        (lambda step, usual: 0.5 if step >= 100 else usual, ["constant_function"]),
+        (lambda step, usual: None if step >= 100 else usual, ["constant_function"]),
+        (lambda step, usual: None if step % 15 == 0 else usual, []),
+        (lambda step, usual: usual * (0.25 if step >= 100 else 1), ["reward_collapse"]),
+        (lambda step, usual: min(usual + step / 200, 1.0), []),  # it is satisfied in the end
+    ],
+)
+def test_one_function_alone(judge: Callable[[int, float], float | None], found: list[str]) -> None:
+    """A function that breaks is found under a total that goes on."""
+    diagnosis = Diagnosis()
+    findings = [f for event in _two_functions(judge) for f in diagnosis.observe(event)]
+    assert found == [f.signal for f in findings]
+    assert all("judge" in f.evidence.message for f in findings)
+
+
+def test_a_function_that_takes_over_from_another_one() -> None:
+    """A function that has no values because another kind of problem has begun is no finding."""
+    events = _two_functions(lambda step, usual: usual if step < 100 else None)
+    for event in events[100:]:
+        event["rewards/code/mean"] = 0.4 + 0.01 * (event["step"] % 7)
+    diagnosis = Diagnosis()
+    assert [] == [f.signal for event in events for f in diagnosis.observe(event)]
