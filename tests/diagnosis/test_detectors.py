@@ -396,3 +396,35 @@ def test_a_function_that_takes_over_from_another_one() -> None:
         event["rewards/code/mean"] = 0.4 + 0.01 * (event["step"] % 7)
     diagnosis = Diagnosis()
     assert [] == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("batch/off_policy_level/mean", "staleness"),
+        ("batch/async_level", "staleness"),
+        ("mismatch_kl/mean", "mismatch_kl"),
+        ("response_clip_ratio", "completions/clipped_ratio"),
+        ("train/mean_gen_tokens_per_sample", "completions/mean_length"),
+        ("train/approx_entropy", "entropy"),
+        ("timing/train/total_step_time", "step_time"),
+    ],
+)
+def test_names_of_other_trainers(name: str, metric: str) -> None:
+    """The names under which prime-rl, OpenRLHF and NeMo-RL report a metric are known."""
+    found = find_metric(name)
+    assert found is not None
+    assert metric == found[0]
+
+
+def test_a_model_that_overfits_without_rewards() -> None:
+    """The loss of evaluations rises while that of a supervised training falls."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(1, 101):
+        loss = {"event": "training", "step": step, "loss": 1.5 * math.exp(-step / 40)}
+        found += diagnosis.observe(loss)
+        if not step % 8:
+            loss = {"event": "evaluation", "step": step, "eval_loss": 1.0 + abs(step - 40) / 100}
+            found += diagnosis.observe(loss)
+    assert ["evaluation_falling"] == [f.signal for f in found]

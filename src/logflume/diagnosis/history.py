@@ -27,7 +27,7 @@ _EVALUATED = frozenset({"reward", "loss", "accuracy"})
 
 _SCORE = re.compile(
     r"val-core/.+/(?:(?P<reward>reward)|\w+)/mean@\d+"  # verl: val-core/<data>/<score>/mean@<n>
-    r"|eval/eval_.+_pass1"  # OpenRLHF: eval/eval_<data>_pass1
+    r"|(?:eval/)?eval_.+_pass1"  # OpenRLHF: eval/eval_<data>_pass1
     r"|eval/.+/(?:avg|mean)@\d+"  # prime-rl: eval/<environment>/avg@<n>
     r"|validation/accuracy"  # NeMo-RL
 )
