@@ -428,3 +428,47 @@ def test_a_model_that_overfits_without_rewards() -> None:
             loss = {"event": "evaluation", "step": step, "eval_loss": 1.0 + abs(step - 40) / 100}
             found += diagnosis.observe(loss)
     assert ["evaluation_falling"] == [f.signal for f in found]
+
+
+def _reported(metric: str, value: Callable[[int], float]) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(7)
+    return [
+        {
+            "event": "training",
+            "step": step,
+            "reward": 0.3 + step / 500 + 0.03 * float(rng.standard_normal()),
+            metric: value(step) + 0.1 * float(rng.standard_normal()),
+        }
+        for step in range(120)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "signals"),
+    [
+        (_reported("critic/vf_explained_var", lambda _step: -0.4), ["value_divergence"]),
+        (_reported("critic/vf_explained_var", lambda step: -0.8 + step / 240), []),
+        (_reported("critic/vf_explained_var", lambda _step: 0.0), []),
+        (_reported("kl", lambda _step: 3.5), ["kl_runaway"]),
+        (_reported("kl", lambda step: 0.3 + step / 600), []),
+    ],
+)
+def test_what_is_bad_from_the_first_report_on(
+    events: list[dict[str, Any]], signals: list[str]
+) -> None:
+    """What never was good has no level before to compare with, and is named as well."""
+    diagnosis = Diagnosis()
+    assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+@pytest.mark.parametrize(("copies", "signals"), [(8, ["duplicate_answers"]), (4, [])])
+def test_copies_from_the_start(copies: int, signals: list[str]) -> None:
+    """Groups that are copies of one answer since the start are found after fifteen batches."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(40):
+        for index in range(8):
+            text = f"the answer to problem {step} is {0 if index < copies else index}"
+            output = {"event": "model_output", "step": step, "group": 0, "model_output": text}
+            found += diagnosis.observe({**output, "id": f"c-{step}-{index}"})
+    assert signals == [f.signal for f in found]
