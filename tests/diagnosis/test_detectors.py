@@ -472,3 +472,24 @@ def test_copies_from_the_start(copies: int, signals: list[str]) -> None:
             output = {"event": "model_output", "step": step, "group": 0, "model_output": text}
             found += diagnosis.observe({**output, "id": f"c-{step}-{index}"})
     assert signals == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("grown", "signals"),
+    [
+        (lambda n: max(0.0, n - 300) / 1000, ["memory_growth"]),  # 10 % in 100 samples
+        (lambda n: max(0.0, n - 300) / 2000, ["memory_growth"]),
+        (lambda n: 0.5 * (1 - math.exp(-n / 300)), []),  # a cache that fills up
+        (lambda n: 0.2 * math.sin(n / 20), []),
+        (lambda n: 0.1 * n / 1500, []),  # less than 15 % in five hours
+    ],
+)
+def test_memory_that_grows_for_hours(grown: Callable[[int], float], signals: list[str]) -> None:
+    """A slow leak is found among samples of each ten seconds over hours."""
+    rng = np.random.default_rng(8)
+    diagnosis = Diagnosis()
+    found = []
+    for n in range(1500):
+        used = 4e10 * (1 + grown(n)) * (1 + 0.01 * float(rng.standard_normal()))
+        found += diagnosis.observe({"event": "system", "gpu/0/memory_used_bytes": used})
+    assert signals == [f.signal for f in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from logflume.diagnosis.detector import Change, Detector, state
@@ -186,8 +186,12 @@ class MemoryGrowth(Detector):
     samples, four times as much is required as well, and each block must be higher than the one
     before; the first two blocks of the training are left out.
 
+    A leak that is small for each sample shows over a longer time: the same is asked of the means of
+    ten successive parts of the last 200, 400, 800 and 1,600 samples; of four times as much growth
+    until the training has twice as many.
+
     Args:
-        share: Growth over 100 samples, as a share of the memory in use.
+        share: Growth over 100 samples, or over the longer time, as a share of the memory in use.
     """
 
     signal = "memory_growth"
@@ -197,6 +201,7 @@ class MemoryGrowth(Detector):
     cause = "A leak: tensors kept with their graph, growing caches, completions kept in a list."
     try_next = "Look for lists that grow; detach tensors that are kept; restart from a checkpoint."
 
+    _SCALES = (1, 2, 4, 8, 16)
     _BLOCKS = 10
     _FEW_BLOCKS = 5
     _EARLY_BLOCKS = 20
@@ -212,23 +217,41 @@ class MemoryGrowth(Detector):
             if metric.endswith("percent"):
                 continue
             levels = [block.level for block in history[metric].blocks]
-            times = self._TIMES if len(levels) < self._EARLY_BLOCKS else 1.0
-            later = levels[self._FIRST_BLOCKS :]
-            for chosen, blocks, falls, factor in (
-                (levels, self._BLOCKS, 1, times),
-                (later, self._FEW_BLOCKS, 0, self._TIMES),
-            ):
-                limit = 1 + factor * self.share
-                if (change := self._grown(chosen, blocks, falls, limit)) is not None:
-                    name = history.name(metric)
-                    return Evidence(
-                        f"{name} grew from {change.before:.3g} to {change.value:.3g} over "
-                        f"{BLOCK_REPORTS * blocks} samples, and doesn't slow down.",
-                        name,
-                        change.value,
-                        change.before,
-                        limit * change.before,
-                    )
+            for scale in self._SCALES:
+                if scale > 1 and len(levels) <= self._BLOCKS * scale:
+                    break
+                if (found := self._evaluate(history, metric, levels, scale)) is not None:
+                    return found
+        return None
+
+    def _evaluate(
+        self, history: History, metric: str, levels: list[float], scale: int
+    ) -> Evidence | None:
+        """Look at the means of successive blocks.
+
+        Args:
+            history: The metrics.
+            metric: The metric.
+            levels: The levels of its blocks.
+            scale: Number of blocks in a mean.
+        """
+        times = self._TIMES if len(levels) < scale * self._EARLY_BLOCKS else 1.0
+        chosen = _means(levels, scale, self._BLOCKS + 1)
+        windows = [(chosen, self._BLOCKS, 1, times)]
+        if scale == 1:
+            windows.append((levels[self._FIRST_BLOCKS :], self._FEW_BLOCKS, 0, self._TIMES))
+        for window, blocks, falls, factor in windows:
+            limit = 1 + factor * self.share
+            if (change := self._grown(window, blocks, falls, limit)) is not None:
+                name = history.name(metric)
+                return Evidence(
+                    f"{name} grew from {change.before:.3g} to {change.value:.3g} over "
+                    f"{BLOCK_REPORTS * blocks * scale:,} samples, and doesn't slow down.",
+                    name,
+                    change.value,
+                    change.before,
+                    limit * change.before,
+                )
         return None
 
     def _grown(self, levels: list[float], blocks: int, falls: int, limit: float) -> Change | None:
@@ -249,3 +272,16 @@ class MemoryGrowth(Detector):
         is_steady = value - middle >= self._SECOND_HALF * (middle - before)
         rises = sum(b > a for a, b in pairwise(levels))
         return Change(before, value) if is_steady and rises >= blocks - falls else None
+
+
+def _means(levels: Sequence[float], scale: int, count: int) -> list[float]:
+    """Return the means of so many successive levels, the last `count` of them; fewer if there are.
+
+    >>> _means([9, 1, 3, 5, 7], 2, 5)
+    [2.0, 6.0]
+    """
+    count = min(count, len(levels) // scale)
+    start = len(levels) - count * scale
+    return [
+        sum(levels[begin : begin + scale]) / scale for begin in range(start, len(levels), scale)
+    ]
