@@ -99,7 +99,7 @@ def test_a_reward_that_is_flat_to_the_end(total_steps: int | None, signals: list
 
 @pytest.mark.parametrize(("status", "signals"), [("finished", ["reward_plateau"]), ("failed", [])])
 def test_a_run_that_is_finished(status: str, signals: list[str]) -> None:
-    """Afterwards, the end of a training is known without its number of steps."""
+    """A finished run has reached its end, whatever its number of steps."""
     diagnosis = Diagnosis()
     events = [*_flat_rewards(100), {"event": "run_finished", "status": status}]
     assert signals == [f.signal for event in events for f in diagnosis.observe(event)]

@@ -61,7 +61,7 @@ def parse_options(
         "--lenient-format",
         action="store_true",
         help="reward each closing answer tag, a reward hack: the model learns to repeat it within "
-        "40 steps, with most seeds (not with 1 and 3)",
+        "40 steps, with most seeds (not with 1, 3 and 7)",
     )
     return Options(**vars(parser.parse_args(argv)))
 

@@ -73,8 +73,8 @@ def diagnose_run(folder: str | os.PathLike[str]) -> RunDiagnosis:
     """Diagnose a run, from its journals.
 
     The events of each writer of rank 0 and of each of its attempts go to the detectors in the order
-    of its journal, with the options on record, as they did while the run was live. The end of a
-    finished run is judged as well, and `generation` events of all ranks are compared.
+    of its journal, with the options on record, as they did while the run was live. `generation`
+    events of all ranks are compared with each other.
 
     Args:
         folder: The run's folder.

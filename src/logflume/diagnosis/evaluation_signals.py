@@ -157,7 +157,8 @@ class EvaluationGap(Detector):
         before, value = means[0], means[-1]
         self._levels[_name_of(history, metric)] = value
         limit = max(before, 0.0) + self.share * _scale(history, metric, trained[-1])
-        if value <= limit or not _is_significant(gaps, value - before):
+        # That the training's reward gains, and the gap with it, is a second condition.
+        if value <= limit or not _is_significant(gaps, value - before, conditions=2):
             return None
         gain = trained[-1] - trained[_MEAN_OF - 1]
         if gain <= 0 or value - before < self._SHARE_OF_GAIN * gain:
@@ -224,9 +225,15 @@ def _means(values: Sequence[float]) -> list[float]:
     ]
 
 
-def _is_significant(values: Sequence[float], change: float) -> bool:
-    """Whether a change of means of three values exceeds the noise of the values around a drift."""
+def _is_significant(values: Sequence[float], change: float, conditions: int = 1) -> bool:
+    """Whether a change of means of three values exceeds the noise of the values around a drift.
+
+    Args:
+        values: The values, in order.
+        change: The change.
+        conditions: Number of conditions that have to be met at once.
+    """
     changes = [b - a for a, b in pairwise(values)]
     drift = median(changes)
     noise = 1.4826 / math.sqrt(2) * median([abs(change - drift) for change in changes])
-    return change > critical_value(len(values)) * noise * math.sqrt(2 / _MEAN_OF)
+    return change > critical_value(len(values), conditions) * noise * math.sqrt(2 / _MEAN_OF)

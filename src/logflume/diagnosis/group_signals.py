@@ -32,11 +32,12 @@ class GroupsWithoutSignal(Detector):
     The mean share of such groups over 10, 20 or 30 reports is at least `share`, and has risen by a
     quarter from its lowest block; or it has been that high from the start for 350 steps, or nearly
     1 for 150, and at least 80 reports. At the end of the training, 80 reports are enough: its
-    learning rate has decayed to a tenth, or 90 % of its steps are made. Of reports with few groups
-    the mean is uncertain: it has to exceed `share` less 0.05 by four standard errors. More correct
-    answers (without a function for correctness, more reward) than before the rise, or than at the
-    start, excuse it, unless the groups are too easy: sparse rewards begin like this. That they are
-    too easy is information: a training that has solved its problems ends like this.
+    learning rate has decayed to a tenth, 90 % of its steps are made, or the run is finished. Of
+    reports with few groups the mean is uncertain: it has to exceed `share` less 0.05 by four
+    standard errors. More correct answers (without a function for correctness, more reward) than
+    before the rise excuse it, unless the groups are too easy; so do more than at the start, or 100
+    reports before, where there was no rise: sparse rewards begin like this. That they are too easy
+    is information: a training that has solved its problems ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -59,6 +60,7 @@ class GroupsWithoutSignal(Detector):
 
     _REPORTS = (10, 20, 30)
     _GAIN = 0.05
+    _RECENT_BLOCKS = 10
     _ERRORS = 4.0
     _MARGIN = 0.05
     _RISE = 0.25
@@ -92,8 +94,12 @@ class GroupsWithoutSignal(Detector):
         kind = kind or self._kind(history)
         if kind != _TOO_EASY:
             solved = history[find_correctness(history, CORRECTNESS) or "reward"]
-            low = series.crossing((lowest + share) / 2, is_rise=True)
-            if has_gained(solved, low, share=self._GAIN) if has_risen else _has_begun(solved):
+            since = series.blocks[-min(self._RECENT_BLOCKS, len(series.blocks))].end
+            if has_risen:
+                since = series.crossing((lowest + share) / 2, is_rise=True)
+            elif _has_begun(solved):
+                return None
+            if has_gained(solved, since, share=self._GAIN):
                 return None
         name = history.name(metric)
         what = {_TOO_EASY: "too easy", _TOO_HARD: "too hard"}.get(kind, "too easy or too hard")

@@ -414,7 +414,7 @@ class NoGradient(Detector):
     try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
 
     _VANISHED = 1e-3
-    _FIRST = 0.4
+    _FIRST_SHARE = 0.4
 
     reports: int = 50
     _zeros: int = state(0)
@@ -426,7 +426,7 @@ class NoGradient(Detector):
         if norms.last == 0.0:
             self._zeros += 1
             is_first = self._zeros == norms.constant < norms.count
-            if norms.constant >= (self._FIRST if is_first else 1.0) * self.reports:
+            if norms.constant >= (self._FIRST_SHARE if is_first else 1.0) * self.reports:
                 text = f"The norm of the gradient has been zero for {norms.constant} reports."
                 return Evidence(text, name, 0.0)
             return None

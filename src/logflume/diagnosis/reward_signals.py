@@ -41,10 +41,10 @@ class RewardPlateau(Detector):
     that doesn't change at all is flat after 50 reports.
 
     At the end of the training, there is no later gain to wait for: its learning rate has decayed to
-    a tenth, or 90 % of its steps are made. Then the thirds of the training are compared. The reward
-    is flat if the second and the third one differ from the first one by less than 20 % of the
-    spread of rewards within groups, including two standard errors; if the gain itself is below 1.5
-    standard errors; and if the reward is below 85 % of its maximum.
+    a tenth, 90 % of its steps are made, or the run is finished. Then the thirds of 80 reports or
+    more are compared. The reward is flat if the second and the third one differ from the first one
+    by less than 20 % of the spread of rewards within groups, including two standard errors; if the
+    gain itself is below 1.5 standard errors; and if the reward is below 85 % of its maximum.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -73,6 +73,7 @@ class RewardPlateau(Detector):
     _LOW = 0.58
     _CONSTANT_REPORTS = 50
     _SHARE_OF_SPREAD = 0.2
+    _MIN_BLOCKS = 8
     _ERRORS_OF_GAIN = 1.5
     _ROOM = 0.85
 
@@ -128,7 +129,8 @@ class RewardPlateau(Detector):
     def _flat_to_the_end(self, history: History, metric: str) -> Evidence | None:
         rewards, spreads = history["reward"], history["reward_std"]
         third = len(rewards.blocks) // 3
-        if not history.is_ending or third < 2 or not spreads.blocks:
+        is_long = len(rewards.blocks) >= self._MIN_BLOCKS
+        if not (history.is_ending and is_long and spreads.blocks):
             return None
         means = [block.mean for block in rewards.blocks]
         before, middle, value = (

@@ -123,7 +123,7 @@ class Diagnosis:
         return self._evaluate(self._history.add_values(measures)) if measures else []
 
     def _finish(self) -> list[Finding]:
-        """Judge the end of a recorded run; a live one has no such event for its processors."""
+        """Return what is known only because the run is finished."""
         history = self._history
         history.finish()
         findings: list[Finding] = []
