@@ -177,6 +177,10 @@ class RewardCollapse(Detector):
     blocks. For correct answers, the total must not have fallen either. A constant one is left to
     `constant_function`.
 
+    At a resume, found by `logflume diagnose` only, a warning: the first two blocks of the total
+    reward, or of a function, are a third lower than the three blocks before the step from which the
+    training was resumed, and by more than noise (a probability of 1/600).
+
     Args:
         share: Share of the reward that is lost.
     """
