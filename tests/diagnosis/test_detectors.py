@@ -493,3 +493,19 @@ def test_memory_that_grows_for_hours(grown: Callable[[int], float], signals: lis
         used = 4e10 * (1 + grown(n)) * (1 + 0.01 * float(rng.standard_normal()))
         found += diagnosis.observe({"event": "system", "gpu/0/memory_used_bytes": used})
     assert signals == [f.signal for f in found]
+
+
+def test_noisy_evaluations_of_rare_rewards() -> None:
+    """Evaluations of a few rarely solved problems scatter around the training without a gap."""
+    found = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        diagnosis = Diagnosis()
+        for step in range(1, 401):
+            solved = 0.05 + 0.2 * step / 400
+            events = [{"event": "training", "step": step, "reward": rng.binomial(32, solved) / 32}]
+            if not step % 33:
+                reward = rng.binomial(100, 0.95 * solved) / 100
+                events.append({"event": "evaluation", "step": step, "eval_reward": reward})
+            found += [f.signal for event in events for f in diagnosis.observe(event)]
+    assert "evaluation_gap" not in found

@@ -18,6 +18,7 @@ from logflume.diagnosis.series import Series, median
 __all__ = ["EvaluationFalling", "EvaluationGap"]
 
 _MEAN_OF = 3
+_ERRORS = 2.0
 _MIN_EVALUATIONS = 7
 
 
@@ -116,10 +117,10 @@ class EvaluationGap(Detector):
     """The reward of the training moves away from that of evaluations.
 
     The gap between the two, as a mean over three evaluations, has grown since the first three, or
-    from zero if evaluations were better, by `share` of the training's reward. It has also grown by
-    half of the training's gain, and by more than noise. Where an accuracy is compared with a reward
-    that is not between 0 and 1, the reward is taken to the accuracy's scale by the ratio of their
-    highest means.
+    from zero if evaluations were better, by `share` of the training's reward and two standard
+    errors. It has also grown by half of the training's gain, and by more than noise. Where an
+    accuracy is compared with a reward that is not between 0 and 1, the reward is taken to the
+    accuracy's scale by the ratio of their highest means.
 
     Args:
         share: Growth of the gap, as a share of the training's reward.
@@ -158,7 +159,8 @@ class EvaluationGap(Detector):
         self._levels[_name_of(history, metric)] = value
         limit = max(before, 0.0) + self.share * _scale(history, metric, trained[-1])
         # That the training's reward gains, and the gap with it, is a second condition.
-        if value <= limit or not _is_significant(gaps, value - before, conditions=2):
+        is_significant = _is_significant(gaps, value - before, conditions=2)
+        if value - _ERRORS * _noise(gaps) / math.sqrt(_MEAN_OF) <= limit or not is_significant:
             return None
         gain = trained[-1] - trained[_MEAN_OF - 1]
         if gain <= 0 or value - before < self._SHARE_OF_GAIN * gain:
@@ -233,7 +235,12 @@ def _is_significant(values: Sequence[float], change: float, conditions: int = 1)
         change: The change.
         conditions: Number of conditions that have to be met at once.
     """
+    noise = _noise(values)
+    return change > critical_value(len(values), conditions) * noise * math.sqrt(2 / _MEAN_OF)
+
+
+def _noise(values: Sequence[float]) -> float:
+    """Return the standard deviation of values around a drift."""
     changes = [b - a for a, b in pairwise(values)]
     drift = median(changes)
-    noise = 1.4826 / math.sqrt(2) * median([abs(change - drift) for change in changes])
-    return change > critical_value(len(values), conditions) * noise * math.sqrt(2 / _MEAN_OF)
+    return 1.4826 / math.sqrt(2) * median([abs(change - drift) for change in changes])
