@@ -7,5 +7,6 @@
 - `*_signals.py`: the detectors, by what they look at; `scale.py`: where a reward lies
 - `error_rate.py`: thresholds from the wanted rate of false alarms
 - `finding.py`: what a detector finds; `open_finding.py`: until the problem is over
-- `diagnose_run.py`: a run on disk; `slow_rank.py`: its ranks; `brief.py`: what matters about it
+- `diagnose_run.py`: a run on disk; `slow_rank.py`: its ranks; `resume.py`: its attempts;
+  `brief.py`: what matters about it
 """

@@ -18,6 +18,7 @@ from logflume.diagnosis.series import Series, median
 __all__ = ["EvaluationFalling", "EvaluationGap"]
 
 _MEAN_OF = 3
+_ERRORS = 2.0
 _MIN_EVALUATIONS = 7
 
 
@@ -116,8 +117,10 @@ class EvaluationGap(Detector):
     """The reward of the training moves away from that of evaluations.
 
     The gap between the two, as a mean over three evaluations, has grown since the first three, or
-    from zero if evaluations were better, by `share` of the training's reward. It has also grown by
-    half of the training's gain, and by more than noise.
+    from zero if evaluations were better, by `share` of the training's reward and two standard
+    errors. It has also grown by half of the training's gain, and by more than noise. Where an
+    accuracy is compared with a reward that is not between 0 and 1, the reward is taken to the
+    accuracy's scale by the ratio of their highest means.
 
     Args:
         share: Growth of the gap, as a share of the training's reward.
@@ -149,15 +152,17 @@ class EvaluationGap(Detector):
         return found
 
     def _compare(self, history: History, metric: str, points: _Points) -> Evidence | None:
-        gaps = [t - e for t, e in zip(points.trained, points.evaluated, strict=True)]
+        trained = self._rescaled(history, metric, points)
+        gaps = [t - e for t, e in zip(trained, points.evaluated, strict=True)]
         means = _means(gaps)
         before, value = means[0], means[-1]
         self._levels[_name_of(history, metric)] = value
-        limit = max(before, 0.0) + self.share * _scale(history, metric, points.trained[-1])
+        limit = max(before, 0.0) + self.share * _scale(history, metric, trained[-1])
         # That the training's reward gains, and the gap with it, is a second condition.
-        if value <= limit or not _is_significant(gaps, value - before, conditions=2):
+        is_significant = _is_significant(gaps, value - before, conditions=2)
+        if value - _ERRORS * _noise(gaps) / math.sqrt(_MEAN_OF) <= limit or not is_significant:
             return None
-        gain = points.trained[-1] - points.trained[_MEAN_OF - 1]
+        gain = trained[-1] - trained[_MEAN_OF - 1]
         if gain <= 0 or value - before < self._SHARE_OF_GAIN * gain:
             return None
         return Evidence(
@@ -168,6 +173,15 @@ class EvaluationGap(Detector):
             before,
             limit,
         )
+
+    def _rescaled(self, history: History, metric: str, points: _Points) -> list[float]:
+        """Return the values of the training on the scale of the evaluations."""
+        trained = history[_trained(history, metric)]
+        if metric == "eval/reward" or (trained.lowest >= 0 and trained.highest <= 1):
+            return points.trained
+        highest = max(_means(points.trained))
+        ratio = max(_means(points.evaluated)) / highest if highest > 0 else 1.0
+        return [ratio * value for value in points.trained]
 
     def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
         """Return the mean gap at the last three evaluations."""
@@ -188,8 +202,13 @@ def _name_of(history: History, metric: str) -> str:
 def _trained(history: History, metric: str, *, is_same_scale: bool = True) -> str:
     """Return the metric of the training that an evaluation is compared with.
 
-    The same one. Where the training has no accuracy, a reward function for correctness, on the same
-    scale or on any; or, on any scale, the reward.
+    The same one. Where the training has no accuracy, a reward function for correctness; or else the
+    reward.
+
+    Args:
+        history: The metrics.
+        metric: That of the evaluation.
+        is_same_scale: Whether a reward function for correctness must be one of at most 1.
     """
     trained = metric.removeprefix("eval/")
     if trained in history or trained == "loss":
@@ -197,7 +216,7 @@ def _trained(history: History, metric: str, *, is_same_scale: bool = True) -> st
     correctness = find_correctness(history, CORRECTNESS)
     if correctness is not None and (history[correctness].highest <= 1 or not is_same_scale):
         return correctness
-    return trained if is_same_scale else "reward"
+    return "reward"
 
 
 def _means(values: Sequence[float]) -> list[float]:
@@ -216,7 +235,12 @@ def _is_significant(values: Sequence[float], change: float, conditions: int = 1)
         change: The change.
         conditions: Number of conditions that have to be met at once.
     """
+    noise = _noise(values)
+    return change > critical_value(len(values), conditions) * noise * math.sqrt(2 / _MEAN_OF)
+
+
+def _noise(values: Sequence[float]) -> float:
+    """Return the standard deviation of values around a drift."""
     changes = [b - a for a, b in pairwise(values)]
     drift = median(changes)
-    noise = 1.4826 / math.sqrt(2) * median([abs(change - drift) for change in changes])
-    return change > critical_value(len(values), conditions) * noise * math.sqrt(2 / _MEAN_OF)
+    return 1.4826 / math.sqrt(2) * median([abs(change - drift) for change in changes])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise
 
 from logflume.diagnosis.detector import Detector, has_gained, state
-from logflume.diagnosis.error_rate import CORRELATION_FACTOR, critical_value
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
@@ -160,8 +160,11 @@ class ConstantFunction(Detector):
 
     From the start: for `reports` steps and at least half as many reports, with a value other than
     1, that of a function that is always satisfied. Later: for a fifth of that number of
-    reports, below the level of its highest block. A function that reaches its maximum is not
-    reported.
+    reports, below the level of its highest block; or between its lowest and its highest mean, where
+    no policy can keep a function that varies. A function that reaches its maximum is not reported.
+
+    A function that applies to no completion any more, for as many reports, is reported as well: if
+    it had values in nine of ten reports before, and no other function has begun since.
 
     Args:
         reports: Number of reports, of one step each.
@@ -176,12 +179,18 @@ class ConstantFunction(Detector):
     try_next = "Call it with a few completions; remove it if it is always satisfied."
 
     _SATISFIED = 1.0
+    _MARGIN = 0.05
+    _USUAL_SHARE = 0.9
 
     reports: int = 100
+    _last_seen: dict[str, tuple[int, int]] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Look at how long each function has been constant."""
+        """Look at how long each function has been constant, or has had no value."""
         series = {name: history[f"rewards/{name}/mean"] for name in history.functions}
+        return self._constant(history, series) or self._vanished(history, series)
+
+    def _constant(self, history: History, series: Mapping[str, Series]) -> Evidence | None:
         if not any(one.constant == 1 for one in series.values()):
             return None
         for name, one in series.items():
@@ -196,15 +205,41 @@ class ConstantFunction(Detector):
                 and one.last != self._SATISFIED
             )
             usual = one.top.level if one.top is not None else one.last
-            has_broken = one.constant < one.count and one.last < min(usual, 0.9 * one.highest)
+            margin = self._MARGIN * (one.highest - one.lowest)
+            is_low = one.last < min(usual, 0.9 * one.highest)
+            is_inside = one.lowest + margin < one.last < one.highest - margin
+            has_broken = one.constant < one.count and (is_low or is_inside)
             if is_from_start or has_broken:
                 metric = history.name(f"rewards/{name}/mean")
+                varied = f", after up to {one.highest:.3g}" if has_broken else ""
                 return Evidence(
                     f"{name} has been {one.last:.3g} for all completions of {one.constant} "
-                    f"reports.",
+                    f"reports{varied}.",
                     metric,
                     one.last,
                     usual if has_broken else one.last,
+                    fields={"function": name},
+                )
+        return None
+
+    def _vanished(self, history: History, series: Mapping[str, Series]) -> Evidence | None:
+        reports = history["reward"].count
+        missing = {}
+        for name, one in series.items():
+            if self._last_seen.get(name, (0, 0))[0] != one.count:
+                self._last_seen[name] = (one.count, reports)
+            seen = self._last_seen.get(name, (0, 0))[1]
+            if one.count >= self._USUAL_SHARE * seen:
+                missing[name] = reports - seen
+        if 0 not in missing.values():
+            return None
+        for name, count in missing.items():
+            has_begun = any(other.count <= count + BLOCK_REPORTS for other in series.values())
+            if count >= self.reports // 5 and not has_begun:
+                return Evidence(
+                    f"{name} has had no value for any completion of {count} reports, after values "
+                    f"in the reports before.",
+                    history.name(f"rewards/{name}/mean"),
                     fields={"function": name},
                 )
         return None

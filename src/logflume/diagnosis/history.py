@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -24,7 +25,17 @@ _SHARES = frozenset({"frac_all_correct", "frac_none_correct", "repetition"})
 
 _EVALUATED = frozenset({"reward", "loss", "accuracy"})
 
-_EVALUATION_PREFIXES = ("eval_", "eval/", "val/", "val-core/")
+_SCORE = re.compile(
+    r"val-core/.+/(?:(?P<reward>reward)|\w+)/mean@\d+"  # verl: val-core/<data>/<score>/mean@<n>
+    r"|(?:eval/)?eval_.+_pass1"  # OpenRLHF: eval/eval_<data>_pass1
+    r"|eval/.+/(?:avg|mean)@\d+"  # prime-rl: eval/<environment>/avg@<n>
+    r"|validation/accuracy"  # NeMo-RL
+)
+"""The mean scores of evaluations, which have names of data sets in them."""
+
+_LEAST_PREFERRED = 99
+
+_EVALUATION_PREFIXES = ("eval_", "eval/", "val/", "val-core/", "validation/")
 
 _MACHINE_PREFIXES = ("gpu/", "torch/")
 _MACHINE_SUFFIXES = (
@@ -280,8 +291,8 @@ def _share_metric(name: str) -> tuple[str, int] | None:
 
 
 def _evaluation_metric(name: str) -> tuple[str, int] | None:
-    if name.startswith("val-core/"):  # verl: val-core/<data>/<score>/mean@<n>
-        return ("eval/reward", 9) if "/mean@" in name or "/acc" in name else None
+    if (scored := _SCORE.fullmatch(name)) is not None:
+        return ("eval/reward" if scored["reward"] else "eval/accuracy", _LEAST_PREFERRED)
     found = find_metric(name.removeprefix("eval_").removeprefix("eval/").removeprefix("val/"))
     if found is None or found[0] not in _EVALUATED:
         return None

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from logflume.diagnosis.detector import Detector, state
-from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.series import median
+from logflume.diagnosis.series import Series, median
 
 __all__ = [
     "GradientExplosion",
@@ -308,7 +308,8 @@ class ValueDivergence(Detector):
     """The value function of PPO predicts returns worse than their mean does.
 
     The median of its explained variance over ten reports is below zero, and `fall` below its
-    highest block, by more than noise. At the start of a training it is below zero as well.
+    highest block, by more than noise. At the start of a training it is below zero as well: so it
+    has to be below zero for 60 reports from the start, by more than noise, without rising.
 
     Args:
         fall: The smallest fall of the explained variance.
@@ -322,6 +323,8 @@ class ValueDivergence(Detector):
     try_next = "Raise the critic's learning rate, or warm it up; clip its loss (`cliprange_value`)."
     literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
 
+    _MIN_BLOCKS = 6
+
     fall: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
@@ -330,12 +333,25 @@ class ValueDivergence(Detector):
         if not series.last < 0.0 or series.top is None:
             return None
         value, before = series.level(10), series.top.level
+        name = history.name(self.reads[0])
+        if before < 0.0:
+            return self._never_positive(series, name)
         if not (value < 0.0 and before - value >= self.fall):
             return None
         if not series.is_significant(before - value):
             return None
-        name = history.name(self.reads[0])
         return Evidence(f"{name} fell from {before:.3g} to {value:.3g}.", name, value, before, 0.0)
+
+    def _never_positive(self, series: Series, name: str) -> Evidence | None:
+        half = len(series.blocks) // 2
+        if half < self._MIN_BLOCKS // 2:
+            return None
+        value, before = series.mean(half), series.mean(half, before=half)
+        has_risen = value - before > 2 * series.error(half, half) / CORRELATION_FACTOR
+        if has_risen or not series.is_significant(-value, half, math.inf):
+            return None
+        text = f"{name} is {value:.3g}, and was never above zero since the start of the training."
+        return Evidence(text, name, value, None, 0.0)
 
 
 class LearningRateZero(Detector):

@@ -32,7 +32,8 @@ class KlRunaway(Detector):
     as high as in the middle is accelerating. It also has to exceed a level: `level` nats a token
     for the divergence from the reference, a fifth of it for that of one update or of the sampler,
     40 times as much for a sum over completions. At six times the level, one that has grown by 30 %
-    in 50 reports is enough, where rewards are reported.
+    in 50 reports is enough, where rewards are reported. There, a divergence from the reference of
+    four times the level in the first 20 reports is named as well: a policy starts at its reference.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.
@@ -57,6 +58,8 @@ class KlRunaway(Detector):
     }
     _FAR = 6.0
     _GROWTH = 1.3
+    _FAR_AT_START = 4.0
+    _START_BLOCKS = 2
 
     factor: float = 4.0
     level: float = 0.5
@@ -68,7 +71,10 @@ class KlRunaway(Detector):
             if series.last < level:
                 continue
             # Trainers without rewards, such as KTO, report sums over completions under this name.
-            far = self._FAR * level if "reward" in history else math.inf
+            has_rewards = "reward" in history
+            if has_rewards and metric == "kl" and self._is_far_at_start(series):
+                return self._found_at_start(history, series)
+            far = self._FAR * level if has_rewards else math.inf
             if (change := self._grown(series, level, far)) is not None:
                 name = history.name(metric)
                 return Evidence(
@@ -80,6 +86,21 @@ class KlRunaway(Detector):
                     level,
                 )
         return None
+
+    def _is_far_at_start(self, series: Series) -> bool:
+        first = [block.level for block in series.blocks[: self._START_BLOCKS]]
+        return len(first) == self._START_BLOCKS and min(first) >= self._FAR_AT_START * self.level
+
+    def _found_at_start(self, history: History, series: Series) -> Evidence:
+        name, first = history.name("kl"), series.blocks[0].level
+        return Evidence(
+            f"{name} was {first:.3g} in the first reports already, where a policy is still its "
+            f"reference: the reference may be another model.",
+            name,
+            series.level(10),
+            0.0,
+            self._FAR_AT_START * self.level,
+        )
 
     def _grown(self, series: Series, level: float, far: float) -> Change | None:
         blocks = series.blocks

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from logflume.diagnosis.detector import Detector, has_gained, state
@@ -170,6 +172,15 @@ class RewardCollapse(Detector):
     the rest, because problems may become harder. Two thirds of `share` are enough if six blocks
     are that low, and the last three of them not higher than the three before.
 
+    A reward function that never was negative can collapse alone, under a total that holds or rises:
+    a warning. So much of it is lost, and no other function has lost a fifth since its best
+    blocks. For correct answers, the total must not have fallen either. A constant one is left to
+    `constant_function`.
+
+    At a resume, found by `logflume diagnose` only, a warning: the first two blocks of the total
+    reward, or of a function, are a third lower than the three blocks before the step from which the
+    training was resumed, and by more than noise (a probability of 1/600).
+
     Args:
         share: Share of the reward that is lost.
     """
@@ -188,26 +199,32 @@ class RewardCollapse(Detector):
     _LASTING_BLOCKS = 6
     _LASTING_SHARE = 2 / 3
 
-    _best: dict[str, float] = state(dict)
+    _OTHERS_LOSS = 0.2
+
+    _best: dict[str, tuple[float, int]] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the best three."""
-        metrics = ("reward", find_correctness(history, CORRECTNESS))
-        found = [self._evaluate(history, metric) for metric in metrics if metric is not None]
+        correctness = find_correctness(history, CORRECTNESS)
+        found = [self._evaluate(history, "reward", self.share, can_last=True)]
+        if correctness is not None:
+            share = (1 + self.share) / 2
+            found.append(self._evaluate(history, correctness, share, can_last=False))
+        found += self._alone(history, correctness)
         return next((evidence for evidence in found if evidence is not None), None)
 
-    def _evaluate(self, history: History, metric: str) -> Evidence | None:
+    def _evaluate(
+        self, history: History, metric: str, share: float, *, can_last: bool
+    ) -> Evidence | None:
         rewards = history[metric]
         if len(rewards.blocks) < 5 or rewards.bottom is None:
             return None
-        best = self._best[metric] = max(
-            self._best.get(metric, -math.inf), rewards.mean(3, before=2)
-        )
+        earlier = (rewards.mean(3, before=2), rewards.blocks[-3].end)
+        best, _ = self._best[metric] = max(self._best.get(metric, earlier), earlier)
         floor = min(0.0, rewards.bottom.level)
-        share = self.share if metric == "reward" else (1 + self.share) / 2
         value = max(block.level for block in rewards.blocks[-2:])
         limit = best - share * (best - floor)
-        if value >= limit and metric == "reward":
+        if value >= limit and can_last:
             value = max(block.level for block in rewards.blocks[-self._LASTING_BLOCKS :])
             limit = best - self._LASTING_SHARE * share * (best - floor)
             half = self._LASTING_BLOCKS // 2
@@ -217,6 +234,38 @@ class RewardCollapse(Detector):
             return None
         name = history.name(metric)
         return Evidence(f"{name} fell from {best:.3g} to {value:.3g}.", name, value, best, limit)
+
+    def _alone(self, history: History, correctness: str | None) -> Iterator[Evidence]:
+        """Yield the evidence of functions that have collapsed while the others have not."""
+        metrics = [f"rewards/{function}/mean" for function in history.functions]
+        for metric in metrics if len(metrics) > 1 else ():
+            series = history[metric]
+            if series.lowest < 0 or series.constant >= BLOCK_REPORTS:
+                continue
+            found = self._evaluate(history, metric, self.share, can_last=True)
+            if found is None:
+                continue
+            report = self._best[metric][1]
+            others = [other for other in metrics if other != metric]
+            if any(_has_lost(history[other], report, self._OTHERS_LOSS) for other in others):
+                continue
+            total = history["reward"]
+            if metric == correctness and _has_lost(total, report, 0.0):
+                continue
+            what = f"{total.mean_at(report):.3g} to {total.mean(2):.3g}"
+            yield replace(
+                found,
+                message=f"{found.message[:-1]}, while the reward went from {what} and no other "
+                f"function fell.",
+                severity="warning",
+            )
+
+
+def _has_lost(series: Series, report: int, share: float) -> bool:
+    """Whether a level has fallen since a report, by a share of it and more than noise."""
+    before, now = series.mean_at(report), series.mean(min(3, len(series.blocks)))
+    loss = before - now
+    return loss > share * abs(before) and loss > 2 * series.error(3, 3) / CORRELATION_FACTOR
 
 
 class RewardWithTruncation(Detector):

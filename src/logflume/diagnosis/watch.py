@@ -99,6 +99,11 @@ class Diagnosis:
         self._subscribers: dict[frozenset[str], _Subscribers] = {}
 
     @property
+    def history(self) -> History:
+        """The metrics of the current training so far."""
+        return self._history
+
+    @property
     def reports(self) -> int:
         """Number of reports of the current training so far."""
         return self._history.reports
