@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from logflume.protocols import EventDict
-from logflume.training.texts import final_answer, find_marked_answer
+from logflume.training.answer_parsing import final_answer, find_marked_answer
 from logflume.values.columnar import rows
 
 from ._quality import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from logflume.diagnosis.completions import FIELDS
+from logflume.diagnosis.completion_measures import FIELDS
 from logflume.diagnosis.finding import Finding
 from logflume.diagnosis.options import with_shorthands
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis

@@ -13,7 +13,7 @@ import typer.main
 
 import logflume
 from logflume.cli import base
-from logflume.training.prompts import prompt_id
+from logflume.training.trainer_prompts import prompt_id
 from tests.cli.commands import check_output, run
 from tests.query.training_run import log_steps, start, write_run
 

@@ -1,8 +1,8 @@
 """Measures the error rates of the detectors: `make bench-diagnosis`.
 
-On three sets of labelled runs: those of a simulated policy (`simulated.py`), the held-out half of
-those with drawn curves (`corpus.py`), and short runs of other styles, which thresholds were chosen
-with (`short_runs.py`).
+On labelled runs: those of a simulated policy (`simulated.py`), the same ones with about 100
+reports, the held-out half of those with drawn curves (`corpus.py`), and short runs of other styles,
+which thresholds were chosen with (`short_runs.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ __all__ = ["main"]
 def main() -> None:
     """Print recall and delay of each failure, and the false alarms, of each set."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sets", nargs="*", default=["simulated", "held_out", "short"])
+    sets = ["simulated", "simulated_short", "held_out", "short"]
+    parser.add_argument("--sets", nargs="*", default=sets)
+    parser.add_argument(
+        "--seed", type=int, default=simulated.FIRST_SEED, help="the first one of the simulation"
+    )
     parser.add_argument("--healthy", type=int, default=200, help="number of healthy runs")
     parser.add_argument("--each", type=int, default=10, help="number of runs of each failure")
     options = parser.parse_args()
@@ -30,7 +34,10 @@ def main() -> None:
     for name in options.sets:
         print(f"\n== {name}")
         if name == "simulated":
-            measure(simulated.healthy_runs(healthy), simulated.failing_runs(each))
+            measure_healthy(simulated.healthy_runs(healthy, options.seed))
+            measure_failures(simulated.failing_runs(each, options.seed))
+        elif name == "simulated_short":
+            measure_failures(simulated.failing_runs(each, options.seed, simulated.SHORT_SETTINGS))
         elif name == "short":
             measure(short_runs.healthy_runs(healthy), short_runs.failing_runs(each))
         else:

@@ -6,10 +6,13 @@ On the half of the runs that thresholds were chosen with; `make bench-diagnosis`
 from __future__ import annotations
 
 import inspect
+import math
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from logflume.diagnosis.detector import Detector
@@ -74,6 +77,69 @@ def test_a_reward_that_pays_for_length() -> None:
     (finding,) = found
     assert "length_growth" == finding.signal
     assert "longer completions get more of it (correlation 1.00)" in finding.evidence.message
+
+
+def _flat_rewards(reports: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(3)
+    rewards = 0.3 + 0.03 * rng.standard_normal(reports)
+    return [
+        {"event": "training", "step": n, "reward": float(reward), "reward_std": 0.4}
+        for n, reward in enumerate(rewards, 1)
+    ]
+
+
+@pytest.mark.parametrize(("total_steps", "signals"), [(None, []), (500, []), (100, [90])])
+def test_a_reward_that_is_flat_to_the_end(total_steps: int | None, signals: list[int]) -> None:
+    """Once 90 % of the steps are made, 90 reports are enough for a reward to be flat."""
+    diagnosis = Diagnosis()
+    diagnosis.observe({"event": "run_started", "total_steps": total_steps})
+    found = [f for event in _flat_rewards(100) for f in diagnosis.observe(event)]
+    assert signals == [f.step for f in found if f.signal == "reward_plateau"]
+
+
+@pytest.mark.parametrize(("status", "signals"), [("finished", ["reward_plateau"]), ("failed", [])])
+def test_a_run_that_is_finished(status: str, signals: list[str]) -> None:
+    """A finished run has reached its end, whatever its number of steps."""
+    diagnosis = Diagnosis()
+    events = [*_flat_rewards(100), {"event": "run_finished", "status": status}]
+    assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+def _short(metric: str, before: float, after: float, onset: int, event: str) -> list[Any]:
+    rng = np.random.default_rng(4)
+    noise = 1 + 0.02 * rng.standard_normal(100)
+    return [
+        {"event": event, "step": n, metric: (before if n < onset else after) * float(noise[n])}
+        for n in range(100)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("signal", "events"),
+    [
+        ("no_gradient", _short("grad_norm", 0.3, 0.0, 70, "training")),
+        ("loss_divergence", _short("loss", 0.1, 4.0, 12, "training")),
+        ("kl_runaway", _short("kl", 0.01, 2.0, 14, "training")),
+        (
+            "constant_function",
+            [
+                {**report, "reward": 0.5 + 0.01 * (n % 7), "rewards/b/mean": 0.1 * (n % 7)}
+                for n, report in enumerate(_short("rewards/a/mean", 0.4, 0.0, 75, "training"))
+            ],
+        ),
+        (
+            "memory_growth",
+            [
+                {"event": "system", "process_memory_bytes": 1e9 * (1 + max(0, n - 40) / 30)}
+                for n in range(100)
+            ],
+        ),
+    ],
+)
+def test_a_failure_within_100_reports(signal: str, events: list[dict[str, Any]]) -> None:
+    """A training of 100 reports is enough, wherever the failure begins."""
+    diagnosis = Diagnosis()
+    assert [signal] == [f.signal for event in events for f in diagnosis.observe(event)]
 
 
 @pytest.mark.parametrize("detector", DETECTORS, ids=lambda detector: detector.signal)
@@ -191,3 +257,255 @@ def test_duplicates_and_resets_are_silent() -> None:
     diagnosis = Diagnosis()
     events = [event for event in training for _ in range(2)] + training[100:]
     assert [] == [found for event in events for found in diagnosis.observe(event)]
+
+
+def _gpu_samples(is_idle: Callable[[int, int], bool]) -> list[dict[str, Any]]:
+    """Return a hundred steps with six samples each, given which samples of which step are idle."""
+    events: list[dict[str, Any]] = []
+    for step in range(1, 101):
+        for n in range(6):
+            percent = 3.0 if is_idle(step, n) else 90.0
+            events.append({"event": "system", "gpu/0/utilization_percent": percent})
+        events.append({"event": "training", "step": step, "loss": 0.1})
+    return events
+
+
+@pytest.mark.parametrize(
+    ("is_idle", "signals"),
+    [
+        (lambda step, n: step > 50, ["gpu_idle"]),  # from then on
+        (lambda step, n: step > 50 and n > 0, ["gpu_idle"]),  # busy for a sixth of each step
+        (lambda step, n: step % 10 in (0, 1), []),  # a checkpoint of two minutes every ten steps
+        (lambda step, n: n < 2, []),  # a third of each step
+    ],
+)
+def test_a_gpu_that_is_idle_for_a_while(
+    is_idle: Callable[[int, int], bool], signals: list[str]
+) -> None:
+    """A GPU is idle if it is so for most of the time of several steps, not for a part of them."""
+    diagnosis = Diagnosis()
+    found = [f for event in _gpu_samples(is_idle) for f in diagnosis.observe(event)]
+    assert signals == [f.signal for f in found]
+
+
+def test_a_gpu_during_a_long_evaluation() -> None:
+    """However many samples there are of one step, they are not evidence of an idle GPU."""
+    events = _gpu_samples(lambda _step, _n: False)
+    idle = [{"event": "system", "gpu/0/utilization_percent": 2.0}] * 200
+    diagnosis = Diagnosis()
+    assert [] == [
+        f for event in events[:350] + idle + events[350:] for f in diagnosis.observe(event)
+    ]
+
+
+def _evaluated(scale: float, offset: float, metric: str) -> list[dict[str, Any]]:
+    """Return a training whose reward is a multiple of a rising accuracy, which is evaluated."""
+    rng = np.random.default_rng(5)
+    events: list[dict[str, Any]] = []
+    for step in range(1, 301):
+        accuracy = 0.2 + 0.6 * step / 300
+        reward = offset + scale * (accuracy + 0.03 * rng.standard_normal())
+        events.append({"event": "training", "step": step, "reward": float(reward)})
+        if not step % 20:
+            score = {metric: float(accuracy - 0.02 + 0.02 * rng.standard_normal())}
+            events.append({"event": "training", "step": step, **score})
+    return events
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "eval_accuracy",
+        "val-core/gsm8k/acc/mean@1",
+        "eval/gsm8k/avg@4",
+        "eval/eval_gsm8k_pass1",
+        "validation/accuracy",
+    ],
+)
+@pytest.mark.parametrize(("scale", "offset"), [(1, 0), (2.5, 0), (2, -1), (0.5, 0)])
+def test_evaluations_on_another_scale(metric: str, scale: float, offset: float) -> None:
+    """An accuracy that rises with a reward of any scale stays up; one that falls is found."""
+    events = _evaluated(scale, offset, metric)
+    diagnosis = Diagnosis()
+    assert [] == [f.signal for event in events for f in diagnosis.observe(event)]
+    falling = [{**e, metric: 1 - e[metric]} if metric in e else e for e in events]
+    diagnosis = Diagnosis()
+    found = {f.signal for event in falling for f in diagnosis.observe(event)}
+    assert found & {"evaluation_gap", "evaluation_falling"}
+
+
+def test_lengths_that_grow_with_a_noisy_reward() -> None:
+    """A gain that is hidden by noise is no lack of a gain, in most trainings."""
+    found = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        diagnosis = Diagnosis()
+        for step in range(300):
+            report = {
+                "completions/mean_length": 200 * (1 + step / 150) * rng.normal(1, 0.05),
+                "reward": 0.5 + 0.1 * step / 300 + 0.12 * rng.standard_normal(),
+            }
+            found += bool(diagnosis.observe({"event": "training", "step": step, **report}))
+    assert found <= 2
+
+
+def _two_functions(judge: Callable[[int, float], float | None]) -> list[dict[str, Any]]:
+    """Return 200 reports of a training that learns, whose judge is given by step and value."""
+    rng = np.random.default_rng(6)
+    events: list[dict[str, Any]] = []
+    for step in range(200):
+        correct, usual = (
+            float(v) for v in np.array([0.3 + step / 500, 0.5]) + 0.03 * rng.standard_normal(2)
+        )
+        value = judge(step, usual)
+        events.append(
+            {
+                "event": "training",
+                "step": step,
+                "reward": correct + (value or 0.0),
+                "rewards/correctness/mean": correct,
+                "rewards/judge/mean": math.nan if value is None else value,
+            }
+        )
+    return events
+
+
+@pytest.mark.parametrize(
+    ("judge", "found"),
+    [
+        (lambda step, usual: usual, []),
+        (lambda step, usual: 0.5 if step >= 100 else usual, ["constant_function"]),
+        (lambda step, usual: None if step >= 100 else usual, ["constant_function"]),
+        (lambda step, usual: None if step % 15 == 0 else usual, []),
+        (lambda step, usual: usual * (0.25 if step >= 100 else 1), ["reward_collapse"]),
+        (lambda step, usual: min(usual + step / 200, 1.0), []),  # it is satisfied in the end
+    ],
+)
+def test_one_function_alone(judge: Callable[[int, float], float | None], found: list[str]) -> None:
+    """A function that breaks is found under a total that goes on."""
+    diagnosis = Diagnosis()
+    findings = [f for event in _two_functions(judge) for f in diagnosis.observe(event)]
+    assert found == [f.signal for f in findings]
+    assert all("judge" in f.evidence.message for f in findings)
+
+
+def test_a_function_that_takes_over_from_another_one() -> None:
+    """A function that has no values because another kind of problem has begun is no finding."""
+    events = _two_functions(lambda step, usual: usual if step < 100 else None)
+    for event in events[100:]:
+        event["rewards/code/mean"] = 0.4 + 0.01 * (event["step"] % 7)
+    diagnosis = Diagnosis()
+    assert [] == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("batch/off_policy_level/mean", "staleness"),
+        ("batch/async_level", "staleness"),
+        ("mismatch_kl/mean", "mismatch_kl"),
+        ("response_clip_ratio", "completions/clipped_ratio"),
+        ("train/mean_gen_tokens_per_sample", "completions/mean_length"),
+        ("train/approx_entropy", "entropy"),
+        ("timing/train/total_step_time", "step_time"),
+    ],
+)
+def test_names_of_other_trainers(name: str, metric: str) -> None:
+    """The names under which prime-rl, OpenRLHF and NeMo-RL report a metric are known."""
+    found = find_metric(name)
+    assert found is not None
+    assert metric == found[0]
+
+
+def test_a_model_that_overfits_without_rewards() -> None:
+    """The loss of evaluations rises while that of a supervised training falls."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(1, 101):
+        loss = {"event": "training", "step": step, "loss": 1.5 * math.exp(-step / 40)}
+        found += diagnosis.observe(loss)
+        if not step % 8:
+            loss = {"event": "evaluation", "step": step, "eval_loss": 1.0 + abs(step - 40) / 100}
+            found += diagnosis.observe(loss)
+    assert ["evaluation_falling"] == [f.signal for f in found]
+
+
+def _reported(metric: str, value: Callable[[int], float]) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(7)
+    return [
+        {
+            "event": "training",
+            "step": step,
+            "reward": 0.3 + step / 500 + 0.03 * float(rng.standard_normal()),
+            metric: value(step) + 0.1 * float(rng.standard_normal()),
+        }
+        for step in range(120)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "signals"),
+    [
+        (_reported("critic/vf_explained_var", lambda _step: -0.4), ["value_divergence"]),
+        (_reported("critic/vf_explained_var", lambda step: -0.8 + step / 240), []),
+        (_reported("critic/vf_explained_var", lambda _step: 0.0), []),
+        (_reported("kl", lambda _step: 3.5), ["kl_runaway"]),
+        (_reported("kl", lambda step: 0.3 + step / 600), []),
+    ],
+)
+def test_what_is_bad_from_the_first_report_on(
+    events: list[dict[str, Any]], signals: list[str]
+) -> None:
+    """What never was good has no level before to compare with, and is named as well."""
+    diagnosis = Diagnosis()
+    assert signals == [f.signal for event in events for f in diagnosis.observe(event)]
+
+
+@pytest.mark.parametrize(("copies", "signals"), [(8, ["duplicate_answers"]), (4, [])])
+def test_copies_from_the_start(copies: int, signals: list[str]) -> None:
+    """Groups that are copies of one answer since the start are found after fifteen batches."""
+    diagnosis = Diagnosis()
+    found = []
+    for step in range(40):
+        for index in range(8):
+            text = f"the answer to problem {step} is {0 if index < copies else index}"
+            output = {"event": "model_output", "step": step, "group": 0, "model_output": text}
+            found += diagnosis.observe({**output, "id": f"c-{step}-{index}"})
+    assert signals == [f.signal for f in found]
+
+
+@pytest.mark.parametrize(
+    ("grown", "signals"),
+    [
+        (lambda n: max(0.0, n - 300) / 1000, ["memory_growth"]),  # 10 % in 100 samples
+        (lambda n: max(0.0, n - 300) / 2000, ["memory_growth"]),
+        (lambda n: 0.5 * (1 - math.exp(-n / 300)), []),  # a cache that fills up
+        (lambda n: 0.2 * math.sin(n / 20), []),
+        (lambda n: 0.1 * n / 1500, []),  # less than 15 % in five hours
+    ],
+)
+def test_memory_that_grows_for_hours(grown: Callable[[int], float], signals: list[str]) -> None:
+    """A slow leak is found among samples of each ten seconds over hours."""
+    rng = np.random.default_rng(8)
+    diagnosis = Diagnosis()
+    found = []
+    for n in range(1500):
+        used = 4e10 * (1 + grown(n)) * (1 + 0.01 * float(rng.standard_normal()))
+        found += diagnosis.observe({"event": "system", "gpu/0/memory_used_bytes": used})
+    assert signals == [f.signal for f in found]
+
+
+def test_noisy_evaluations_of_rare_rewards() -> None:
+    """Evaluations of a few rarely solved problems scatter around the training without a gap."""
+    found = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        diagnosis = Diagnosis()
+        for step in range(1, 401):
+            solved = 0.05 + 0.2 * step / 400
+            events = [{"event": "training", "step": step, "reward": rng.binomial(32, solved) / 32}]
+            if not step % 33:
+                reward = rng.binomial(100, 0.95 * solved) / 100
+                events.append({"event": "evaluation", "step": step, "eval_reward": reward})
+            found += [f.signal for event in events for f in diagnosis.observe(event)]
+    assert "evaluation_gap" not in found

@@ -116,6 +116,35 @@ def test_each_attempt_is_diagnosed_on_its_own(tmp_path: Path) -> None:
     assert alerts(folder) == findings(folder)
 
 
+@pytest.mark.parametrize(
+    ("first", "level", "found"),
+    [
+        (100, 0.8, []),  # it continues where it was
+        (40, 0.5, []),  # from an earlier checkpoint, and with the reward of that step
+        (100, 0.4, [(1, "reward_collapse")]),
+    ],
+)
+def test_a_reward_that_is_lost_at_a_resume(
+    first: int, level: float, found: list[tuple[int, str]], tmp_path: Path
+) -> None:
+    """The rewards of an attempt are compared with those of the one before at the same step."""
+    for begin, base in ((0, 0.3), (first, level)):
+        folder = record(
+            tmp_path,
+            (
+                {
+                    "event": "training",
+                    "step": begin + n,
+                    "reward": base + n / 200 + 0.02 * math.sin(7 * n),
+                }
+                for n in range(100 if not begin else 40)
+            ),
+        )
+    findings = diagnose_run(folder).findings
+    assert found == [(one.attempt, one.finding.signal) for one in findings]
+    assert all("when the training was resumed" in f.finding.evidence.message for f in findings)
+
+
 def test_a_slow_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rank that takes longer before the others wait for it is a finding over ranks."""
     for rank in range(3):

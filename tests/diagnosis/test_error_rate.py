@@ -47,6 +47,17 @@ def _significant(values: Curve) -> int:
     return count
 
 
+def test_a_drift_is_no_noise() -> None:
+    """A metric that drifts for most of a run has at most twice the noise of one that does not."""
+    values = noise(np.random.default_rng(2), 100)
+    drift = np.maximum(0, np.arange(100) - 40) * 0.2
+    flat, drifting = Series(), Series()
+    for number, (value, moved) in enumerate(zip(values, values + drift, strict=True)):
+        flat.append(float(value), number)
+        drifting.append(float(moved), number)
+    assert drifting.noise <= 2 * flat.noise
+
+
 def test_memory_is_bounded() -> None:
     """A series of many values keeps a bounded number of them, and its first and last blocks."""
     series = Series()

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logflume.diagnosis.completions import FIELDS
+from logflume.diagnosis.completion_measures import FIELDS
 from logflume.events.metric_names import METRIC_NAMES
 from logflume.processors.watch_training import WatchTraining
 from logflume.testing import capture_events

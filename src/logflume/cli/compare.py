@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logflume.cli.base import JsonOption, ModeOption, complete_run, open_any
-from logflume.cli.metric_names import better_values
+from logflume.cli.metric_rules import better_values
 from logflume.cli.metric_summaries import (
     MetricSummary,
     merge_names,
     select_names,
     summarize_metrics,
 )
-from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, print_metrics
+from logflume.cli.metric_table import DEFAULT_WIDTH, MetricColumn, MetricRow, print_metrics
 from logflume.cli.printing import cell, console, duration_text, echo, number_text, print_json
 from logflume.cli.show import MetricOption, default_metrics
 from logflume.events.trainer_names import UNSET, is_incidental, main_hyperparameters
@@ -227,9 +227,9 @@ def _print_metrics(metrics: Summaries, letters: Sequence[str], *, is_chosen: boo
     _add_sparklines(rows, metrics, letters)
     for some in _batches(letters, rows):
         echo("")
-        columns = [Column(letter, "bold") for letter in some]
+        columns = [MetricColumn(letter, "bold") for letter in some]
         of_some = [row for row in rows if any(row.cells[letter] for letter in some)]
-        print_metrics(of_some, [*columns, *map(Column, extra if some == letters else ())])
+        print_metrics(of_some, [*columns, *map(MetricColumn, extra if some == letters else ())])
     if any(row.cells[letter].endswith(_BEST) for row in rows for letter in letters):
         echo(f"{_BEST} best of these runs")
     if len(shown) < len(metrics):

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from logflume.cli.base import Mode
-from logflume.cli.metric_names import EVALUATION, better_values, position
+from logflume.cli.metric_rules import EVALUATION, better_values, position
 from logflume.exceptions import QueryError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from logflume.terminal.escape import escape
 if TYPE_CHECKING:
     import rich.text
 
-__all__ = ["DEFAULT_WIDTH", "Column", "MetricRow", "metric_table", "print_metrics"]
+__all__ = ["DEFAULT_WIDTH", "MetricColumn", "MetricRow", "metric_table", "print_metrics"]
 
 DEFAULT_WIDTH = 120
 """Width of the output if it is not a terminal, in columns."""
@@ -40,7 +40,7 @@ class MetricRow(NamedTuple):
     cells: dict[str, str]
 
 
-class Column(NamedTuple):
+class MetricColumn(NamedTuple):
     """A column of numbers.
 
     Attributes:
@@ -53,7 +53,7 @@ class Column(NamedTuple):
 
 
 def metric_table(
-    rows: Sequence[MetricRow], columns: Sequence[Column], width: int
+    rows: Sequence[MetricRow], columns: Sequence[MetricColumn], width: int
 ) -> rich.text.Text:
     """Return the rows as a table.
 
@@ -90,13 +90,13 @@ def metric_table(
     return text
 
 
-def print_metrics(rows: Sequence[MetricRow], columns: Sequence[Column]) -> None:
+def print_metrics(rows: Sequence[MetricRow], columns: Sequence[MetricColumn]) -> None:
     """Print rows as a table, fitted to the terminal."""
     target = console(DEFAULT_WIDTH)
     target.print(metric_table(rows, columns, target.width), soft_wrap=True)
 
 
-def _fit(rows: Sequence[MetricRow], columns: Sequence[Column], room: int) -> dict[str, int]:
+def _fit(rows: Sequence[MetricRow], columns: Sequence[MetricColumn], room: int) -> dict[str, int]:
     """Return the widths of the columns that fit, in their order."""
     widths: dict[str, int] = {}
     for one in columns:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from logflume.cli.base import JsonOption, Mode, ModeOption, RunsArgument, open_any
-from logflume.cli.metric_names import EVALUATION
+from logflume.cli.metric_rules import EVALUATION
 from logflume.cli.metric_summaries import (
     MetricSummary,
     merge_names,

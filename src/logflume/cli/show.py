@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from logflume.cli.base import JsonOption, Mode, ModeOption, RunArgument, open_one
-from logflume.cli.metric_names import is_detail
+from logflume.cli.metric_rules import is_detail
 from logflume.cli.metric_summaries import MetricSummary, summarize_metrics
-from logflume.cli.metric_table import DEFAULT_WIDTH, Column, MetricRow, metric_table
+from logflume.cli.metric_table import DEFAULT_WIDTH, MetricColumn, MetricRow, metric_table
 from logflume.cli.printing import cell, console, duration_text, number_text, print_json
 from logflume.events.trainer_names import main_hyperparameters
 from logflume.terminal.cells import cell_len, shorten
@@ -34,7 +34,10 @@ _LABEL_WIDTH = 9
 _MIN_ROOM = 20
 _INTERVAL_S = 2.0
 
-_COLUMNS = [Column("last", "bold"), *map(Column, ("best", "at step", "first", "min", "max"))]
+_COLUMNS = [
+    MetricColumn("last", "bold"),
+    *map(MetricColumn, ("best", "at step", "first", "min", "max")),
+]
 
 MetricOption = Annotated[
     list[str] | None,

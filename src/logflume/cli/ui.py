@@ -47,7 +47,7 @@ def ui(
     Example: logflume ui logs /data/other-logs --port 8000
     """
     try:
-        from logflume.ui.server import serve
+        from logflume.ui.serve import serve
     except ModuleNotFoundError as error:
         if error.name not in ("starlette", "uvicorn", "anyio"):
             raise

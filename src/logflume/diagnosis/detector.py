@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, dataclass_transform
 
-from logflume.diagnosis.completions import Condition
+from logflume.diagnosis.completion_measures import Condition
 from logflume.diagnosis.error_rate import BLOCK_REPORTS
 from logflume.diagnosis.finding import Evidence, Severity
 from logflume.diagnosis.history import History
@@ -51,6 +51,7 @@ class Detector:
         shows: What is true of the completions that show it; None if completions can't.
         returns: Whether the metric comes back to the value before, when the problem is over. If
             not, it is over without evidence.
+        judges_end: Whether it needs less evidence at the end of a training (`History.is_ending`).
     """
 
     signal: ClassVar[str]
@@ -65,6 +66,7 @@ class Detector:
     literature: ClassVar[str] = ""
     shows: ClassVar[Condition | None] = None
     returns: ClassVar[bool] = True
+    judges_end: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         """Make the constructor from the declared options."""

@@ -11,7 +11,9 @@ from typing import Any
 
 from logflume.diagnosis.detectors import SIGNALS
 from logflume.diagnosis.finding import SEVERITIES, Evidence, Finding
+from logflume.diagnosis.history import History
 from logflume.diagnosis.options import read_options
+from logflume.diagnosis.resume import RESUME_BLOCKS, find_loss
 from logflume.diagnosis.slow_rank import SlowRank
 from logflume.diagnosis.watch import EVENT_TYPES, Diagnosis
 from logflume.exceptions import RunError
@@ -62,7 +64,7 @@ class RunDiagnosis:
     Attributes:
         findings: By attempt, then in the order in which they were found.
         reports: Number of reports with metrics that were read.
-        notes: Lines that say what was judged with less than there could be.
+        notes: Lines about what could not be read or used.
     """
 
     findings: list[RecordedFinding]
@@ -142,6 +144,7 @@ class _Watcher:
         self._writer = writer
         self._note = note
         self._attempt: int | None = None
+        self._before: History | None = None
         self._diagnosis = Diagnosis(on_failure=note)
 
     def observe(self, event: dict[str, Any]) -> None:
@@ -149,10 +152,12 @@ class _Watcher:
         has_config = event["event"] == "run_started" and event.get("config") is not None
         if event["attempt"] != self._attempt or has_config:
             options = read_options(event.get("config"), self._note)
+            if event["attempt"] != self._attempt:
+                self._before = self._diagnosis.history
             self._attempt = event["attempt"]
             self._diagnosis = Diagnosis(options, self._note)
         before = self._diagnosis.reports
-        found = self._diagnosis.observe(event)
+        found = self._diagnosis.observe(event) + self._lost_at_resume()
         self.reports += max(0, self._diagnosis.reports - before)
         writer = self._writer
         for finding in found:
@@ -180,6 +185,15 @@ class _Watcher:
         ):
             where = alert["attempt"], self._writer.rank, self._writer.process
             self.findings.append(RecordedFinding(finding, *where))
+
+    def _lost_at_resume(self) -> list[Finding]:
+        """Compare the attempt with the one before, once its first blocks are complete."""
+        history = self._diagnosis.history
+        if self._before is None or len(history["reward"].blocks) < RESUME_BLOCKS:
+            return []
+        before, self._before = self._before, None
+        found = find_loss(before, history)
+        return [] if found is None else [found]
 
     def _close(self, over: Finding, attempt: int) -> None:
         """Mark the latest finding of this signal as over."""
@@ -226,7 +240,7 @@ def _read_alert(alert: dict[str, Any]) -> Finding | None:
 def _read_events(
     writer: Writer, types: Collection[str], notes: dict[str, None]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the events of these types in a writer's journal, in order. What is none is noted."""
+    """Yield the events of these types in a writer's journal, in order; note damaged lines."""
     filters = [event_type_filter(event_type) for event_type in sorted(types)]
     first, count = None, 0
     with ExitStack() as stack:

@@ -11,8 +11,8 @@ The metrics of a training are neither independent nor normal. So
   in which the correlation of successive reports averages out (batch means);
 - the noise of such a level is the larger of two estimates. One is made of the spread within blocks,
   and doubled, which covers a correlation of successive reports of up to 0.6. The other one is made
-  of the differences of successive blocks, by their median absolute deviation, and covers longer
-  correlations. A slow drift hardly changes either.
+  of the differences of successive blocks, by their median absolute deviation from their median, and
+  covers longer correlations. A slow drift hardly changes either, even over most of a run.
 
 A significant change may still be a healthy one, so every detector requires a minimum effect as
 well.

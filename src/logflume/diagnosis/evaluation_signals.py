@@ -12,12 +12,13 @@ from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.reward_signals import CORRECTNESS
-from logflume.diagnosis.scale import find_correctness
+from logflume.diagnosis.scale import find_correctness, reward_scale
 from logflume.diagnosis.series import Series, median
 
 __all__ = ["EvaluationFalling", "EvaluationGap"]
 
 _MEAN_OF = 3
+_ERRORS = 2.0
 _MIN_EVALUATIONS = 7
 
 
@@ -29,9 +30,17 @@ class _Points:
         self.evaluated: list[float] = []
         self.trained: list[float] = []
 
-    def add(self, evaluations: Series, training: Series) -> bool:
-        """Add the latest evaluation, if there is one; return whether there is."""
-        if evaluations.count == self.count or len(training.blocks) < _MEAN_OF:
+    def add(self, evaluations: Series, training: Series, *, min_blocks: int = 0) -> bool:
+        """Add the latest evaluation, if there is one; return whether there are enough.
+
+        Args:
+            evaluations: The evaluations.
+            training: What they are compared with.
+            min_blocks: Earlier evaluations than this number of blocks of the training are left out.
+        """
+        if evaluations.count == self.count or not training.count:
+            return False
+        if len(training.blocks) < min_blocks:
             return False
         self.count = evaluations.count
         self.evaluated.append(evaluations.last)
@@ -82,19 +91,17 @@ class EvaluationFalling(Detector):
         evaluated = _means([sign * value for value in points.evaluated])
         best = max(range(len(evaluated) - 1), key=lambda index: evaluated[index])
         before, value = evaluated[best], evaluated[-1]
+        trained_before = points.trained[best + _MEAN_OF - 1]
         self._levels[_name_of(history, metric)] = sign * value
-        limit = before - share * abs(before)
+        limit = before - share * _scale(history, metric, before)
         if value >= limit or not _is_significant(points.evaluated, before - value):
             return None
-        trained = [sign * value for value in points.trained]
-        if trained[-1] < trained[best + _MEAN_OF - 1] - 0.02 * abs(trained[best + _MEAN_OF - 1]):
+        if sign * (points.trained[-1] - trained_before) < -0.02 * abs(trained_before):
             return None
         name = history.name(metric)
         return Evidence(
             f"{name} of evaluations went from {sign * before:.3g} to {sign * value:.3g}, while "
-            f"that "
-            f"of the training went from {points.trained[best + _MEAN_OF - 1]:.3g} to "
-            f"{points.trained[-1]:.3g}.",
+            f"that of the training went from {trained_before:.3g} to {points.trained[-1]:.3g}.",
             _name_of(history, metric),
             sign * value,
             sign * before,
@@ -109,8 +116,11 @@ class EvaluationFalling(Detector):
 class EvaluationGap(Detector):
     """The reward of the training moves away from that of evaluations.
 
-    The gap between the two, as a mean over three evaluations, has grown since the first three by
-    `share` of the training's reward, by half of the gain of that, and by more than noise.
+    The gap between the two, as a mean over three evaluations, has grown since the first three, or
+    from zero if evaluations were better, by `share` of the training's reward and two standard
+    errors. It has also grown by half of the training's gain, and by more than noise. Where an
+    accuracy is compared with a reward that is not between 0 and 1, the reward is taken to the
+    accuracy's scale by the ratio of their highest means.
 
     Args:
         share: Growth of the gap, as a share of the training's reward.
@@ -136,20 +146,23 @@ class EvaluationGap(Detector):
         found = None
         for metric in self.reads:
             points, trained = self._points[metric], _trained(history, metric)
-            if points.add(history[metric], history[trained]) and found is None:
+            # While the reward rises fast, its mean over 20 reports is behind an evaluation.
+            if points.add(history[metric], history[trained], min_blocks=3) and found is None:
                 found = self._compare(history, metric, points)
         return found
 
     def _compare(self, history: History, metric: str, points: _Points) -> Evidence | None:
-        gaps = [t - e for t, e in zip(points.trained, points.evaluated, strict=True)]
+        trained = self._rescaled(history, metric, points)
+        gaps = [t - e for t, e in zip(trained, points.evaluated, strict=True)]
         means = _means(gaps)
         before, value = means[0], means[-1]
         self._levels[_name_of(history, metric)] = value
-        limit = before + self.share * abs(points.trained[-1])
+        limit = max(before, 0.0) + self.share * _scale(history, metric, trained[-1])
         # That the training's reward gains, and the gap with it, is a second condition.
-        if value <= limit or not _is_significant(gaps, value - before, conditions=2):
+        is_significant = _is_significant(gaps, value - before, conditions=2)
+        if value - _ERRORS * _noise(gaps) / math.sqrt(_MEAN_OF) <= limit or not is_significant:
             return None
-        gain = points.trained[-1] - points.trained[_MEAN_OF - 1]
+        gain = trained[-1] - trained[_MEAN_OF - 1]
         if gain <= 0 or value - before < self._SHARE_OF_GAIN * gain:
             return None
         return Evidence(
@@ -161,9 +174,24 @@ class EvaluationGap(Detector):
             limit,
         )
 
+    def _rescaled(self, history: History, metric: str, points: _Points) -> list[float]:
+        """Return the values of the training on the scale of the evaluations."""
+        trained = history[_trained(history, metric)]
+        if metric == "eval/reward" or (trained.lowest >= 0 and trained.highest <= 1):
+            return points.trained
+        highest = max(_means(points.trained))
+        ratio = max(_means(points.evaluated)) / highest if highest > 0 else 1.0
+        return [ratio * value for value in points.trained]
+
     def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
         """Return the mean gap at the last three evaluations."""
         return self._levels.get(evidence.metric, math.nan)
+
+
+def _scale(history: History, metric: str, value: float) -> float:
+    """Return what a change is compared with: a reward may pass through zero."""
+    scale = reward_scale(history) if metric == "eval/reward" else math.nan
+    return max(abs(value), scale) if scale == scale else abs(value)
 
 
 def _name_of(history: History, metric: str) -> str:
@@ -174,8 +202,13 @@ def _name_of(history: History, metric: str) -> str:
 def _trained(history: History, metric: str, *, is_same_scale: bool = True) -> str:
     """Return the metric of the training that an evaluation is compared with.
 
-    The same one. Where the training has no accuracy, a reward function for correctness, on the same
-    scale or on any; or, on any scale, the reward.
+    The same one. Where the training has no accuracy, a reward function for correctness; or else the
+    reward.
+
+    Args:
+        history: The metrics.
+        metric: That of the evaluation.
+        is_same_scale: Whether a reward function for correctness must be one of at most 1.
     """
     trained = metric.removeprefix("eval/")
     if trained in history or trained == "loss":
@@ -183,7 +216,7 @@ def _trained(history: History, metric: str, *, is_same_scale: bool = True) -> st
     correctness = find_correctness(history, CORRECTNESS)
     if correctness is not None and (history[correctness].highest <= 1 or not is_same_scale):
         return correctness
-    return trained if is_same_scale else "reward"
+    return "reward"
 
 
 def _means(values: Sequence[float]) -> list[float]:
@@ -195,13 +228,19 @@ def _means(values: Sequence[float]) -> list[float]:
 
 
 def _is_significant(values: Sequence[float], change: float, conditions: int = 1) -> bool:
-    """Whether a change of means of three values exceeds the noise of the values.
+    """Whether a change of means of three values exceeds the noise of the values around a drift.
 
     Args:
         values: The values, in order.
         change: The change.
-        conditions: Number of independent conditions that have to be met at once.
+        conditions: Number of conditions that have to be met at once.
     """
-    changes = [abs(b - a) for a, b in pairwise(values)]
-    noise = 1.4826 / math.sqrt(2) * median(changes)
+    noise = _noise(values)
     return change > critical_value(len(values), conditions) * noise * math.sqrt(2 / _MEAN_OF)
+
+
+def _noise(values: Sequence[float]) -> float:
+    """Return the standard deviation of values around a drift."""
+    changes = [b - a for a, b in pairwise(values)]
+    drift = median(changes)
+    return 1.4826 / math.sqrt(2) * median([abs(change - drift) for change in changes])

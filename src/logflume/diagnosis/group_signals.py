@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise
 
-from logflume.diagnosis.detector import Detector, state
-from logflume.diagnosis.error_rate import CORRELATION_FACTOR, critical_value
+from logflume.diagnosis.detector import Detector, has_gained, state
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
 from logflume.diagnosis.reward_batches import CORRELATION, VARIANCE_SHARE
 from logflume.diagnosis.reward_signals import CORRECTNESS
 from logflume.diagnosis.scale import find_correctness, position
+from logflume.diagnosis.series import Series, median
 
 __all__ = [
     "AntiCorrelatedFunctions",
@@ -28,14 +29,15 @@ _TOO_HARD = "groups_too_hard"
 class GroupsWithoutSignal(Detector):
     """In most groups, all completions have the same reward, so nothing is learned from them.
 
-    The mean share of such groups over 30 reports is at least `share`, and has risen by a quarter
-    from its lowest block; or it has been that high from the start for 350 steps, or nearly 1 for
-    150, and at least 80 reports. Where the learning rate has decayed to a tenth, the training is
-    nearly over, and 80 reports are enough. Of reports with few groups the mean is uncertain: it has
-    to exceed `share` less 0.05 by four standard errors. A rising reward excuses it, and so do more
-    correct answers than at the start, unless the groups are too easy: sparse rewards begin like
-    this. That they are too easy is information: a training that has solved its problems ends like
-    this.
+    The mean share of such groups over 10, 20 or 30 reports is at least `share`, and has risen by a
+    quarter from its lowest block; or it has been that high from the start for 350 steps, or nearly
+    1 for 150, and at least 80 reports. At the end of the training, 80 reports are enough: its
+    learning rate has decayed to a tenth, 90 % of its steps are made, or the run is finished. Of
+    reports with few groups the mean is uncertain: it has to exceed `share` less 0.05 by four
+    standard errors. More correct answers (without a function for correctness, more reward) than
+    before the rise excuse it, unless the groups are too easy; so do more than at the start, or 100
+    reports before, where there was no rise: sparse rewards begin like this. That they are too easy
+    is information: a training that has solved its problems ends like this.
 
     Args:
         share: Share of such groups, 0 to 1.
@@ -45,6 +47,7 @@ class GroupsWithoutSignal(Detector):
     variants = (_TOO_EASY, _TOO_HARD)
     reads = ("frac_reward_zero_std", "frac_all_correct", "frac_none_correct")
     triggers = 3
+    judges_end = True
     meaning = (
         "In most groups all completions have the same reward. Named `groups_too_easy` or "
         "`groups_too_hard` where it is known which."
@@ -56,7 +59,9 @@ class GroupsWithoutSignal(Detector):
     )
     literature = "Yu et al. 2025, DAPO (dynamic sampling), arXiv:2503.14476"
 
-    _REPORTS = 30
+    _REPORTS = (10, 20, 30)
+    _GAIN = 0.05
+    _RECENT_BLOCKS = 10
     _ERRORS = 4.0
     _MARGIN = 0.05
     _RISE = 0.25
@@ -77,10 +82,8 @@ class GroupsWithoutSignal(Detector):
 
     def _evaluate(self, history: History, metric: str, kind: str | None) -> Evidence | None:
         series = history[metric]
-        share, error = series.mean_and_error(self._REPORTS)
-        if not share >= self.share:  # NaN: too few reports
-            return None
-        if share - self._ERRORS * error < self.share - self._MARGIN:
+        share = self._certain_share(series)
+        if share is None:
             return None
         lowest = min(block.mean for block in series.blocks)
         has_risen = share - lowest >= self._RISE and series.is_significant(share - lowest)
@@ -90,11 +93,15 @@ class GroupsWithoutSignal(Detector):
         if not has_risen and len(series.blocks) < max(self._MIN_BLOCKS, blocks):
             return None
         kind = kind or self._kind(history)
-        rewards = history["reward"]
-        lag = min(10, len(rewards.blocks) - 1)
-        gain = rewards.mean(3) - rewards.mean_at(rewards.blocks[-1 - lag].end) if lag > 0 else 0.0
-        if kind != _TOO_EASY and (gain > 2 * rewards.error(3, 3) or _has_begun(history)):
-            return None
+        if kind != _TOO_EASY:
+            solved = history[find_correctness(history, CORRECTNESS) or "reward"]
+            since = series.blocks[-min(self._RECENT_BLOCKS, len(series.blocks))].end
+            if has_risen:
+                since = series.crossing((lowest + share) / 2, is_rise=True)
+            elif _has_begun(solved):
+                return None
+            if has_gained(solved, since, share=self._GAIN):
+                return None
         name = history.name(metric)
         what = {_TOO_EASY: "too easy", _TOO_HARD: "too hard"}.get(kind, "too easy or too hard")
         return Evidence(
@@ -107,6 +114,21 @@ class GroupsWithoutSignal(Detector):
             signal=kind,
             severity="info" if kind == _TOO_EASY else None,
         )
+
+    def _certain_share(self, series: Series) -> float | None:
+        """Return the mean share of the fewest reports that make it certain; None if none do."""
+        if not series.blocks:
+            return None
+        # The spread of few reports with few groups may be zero by chance.
+        usual = median([block.std for block in series.blocks])
+        for reports in self._REPORTS:
+            share, error = series.mean_and_error(reports)
+            if not share >= self.share:  # NaN: too few reports
+                continue
+            error = max(error, usual / math.sqrt(reports))
+            if share - self._ERRORS * error >= self.share - self._MARGIN:
+                return share
+        return None
 
     def _kind(self, history: History) -> str:
         metric = find_correctness(history, CORRECTNESS)
@@ -122,9 +144,8 @@ class GroupsWithoutSignal(Detector):
         return _TOO_EASY if place >= 0.5 else _TOO_HARD
 
 
-def _has_begun(history: History) -> bool:
-    """Whether more is solved in the last third of the training than in the first one."""
-    series = history[find_correctness(history, CORRECTNESS) or "reward"]
+def _has_begun(series: Series) -> bool:
+    """Whether the mean is higher in the last third of the training than in the first one."""
     third = len(series.blocks) // 3
     if not third:
         return False
@@ -137,54 +158,88 @@ def _has_begun(history: History) -> bool:
 class ConstantFunction(Detector):
     """A reward function returns the same value for every completion, while others vary.
 
-    From the start: for `reports` reports, with another value than 1, which is that of a function
-    that is satisfied always. Later: for a third of them, below its usual values. A function that
-    reaches its maximum is not reported.
+    From the start: for `reports` steps and at least half as many reports, with a value other than
+    1, that of a function that is always satisfied. Later: for a fifth of that number of
+    reports, below the level of its highest block; or between its lowest and its highest mean, where
+    no policy can keep a function that varies. A function that reaches its maximum is not reported.
+
+    A function that applies to no completion any more, for as many reports, is reported as well: if
+    it had values in nine of ten reports before, and no other function has begun since.
 
     Args:
-        reports: Number of reports.
+        reports: Number of reports, of one step each.
     """
 
     signal = "constant_function"
     severity = "info"
     reads = ("reward",)
     returns = False
-    meaning = "A reward function is constant, so that it doesn't influence the training."
-    cause = (
-        "It is broken (an exception handled, a pattern that never matches), or satisfied always."
-    )
-    try_next = "Call it with a few completions; remove it if it is satisfied always."
+    meaning = "A reward function is constant and doesn't influence the training."
+    cause = "It is broken (a caught exception, a pattern that never matches), or always satisfied."
+    try_next = "Call it with a few completions; remove it if it is always satisfied."
 
     _SATISFIED = 1.0
+    _MARGIN = 0.05
+    _USUAL_SHARE = 0.9
 
     reports: int = 100
+    _last_seen: dict[str, tuple[int, int]] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Look at how long each function has been constant."""
+        """Look at how long each function has been constant, or has had no value."""
         series = {name: history[f"rewards/{name}/mean"] for name in history.functions}
+        return self._constant(history, series) or self._vanished(history, series)
+
+    def _constant(self, history: History, series: Mapping[str, Series]) -> Evidence | None:
         if not any(one.constant == 1 for one in series.values()):
             return None
         for name, one in series.items():
-            if one.constant < self.reports // 3:
+            if one.constant < self.reports // 5:
                 continue
             spread = history[f"rewards/{name}/std"]
             if spread.count and spread.last > 0:
                 continue
             is_from_start = (
                 one.constant == one.count
-                and one.constant >= self.reports
+                and one.constant >= max(self.reports / 2, self.reports / history.stride)
                 and one.last != self._SATISFIED
             )
-            usual = one.blocks[len(one.blocks) // 4].level if one.blocks else one.last
-            has_broken = one.constant < one.count and one.last < min(usual, 0.9 * one.highest)
+            usual = one.top.level if one.top is not None else one.last
+            margin = self._MARGIN * (one.highest - one.lowest)
+            is_low = one.last < min(usual, 0.9 * one.highest)
+            is_inside = one.lowest + margin < one.last < one.highest - margin
+            has_broken = one.constant < one.count and (is_low or is_inside)
             if is_from_start or has_broken:
                 metric = history.name(f"rewards/{name}/mean")
+                varied = f", after up to {one.highest:.3g}" if has_broken else ""
                 return Evidence(
                     f"{name} has been {one.last:.3g} for all completions of {one.constant} "
-                    f"reports.",
+                    f"reports{varied}.",
                     metric,
                     one.last,
                     usual if has_broken else one.last,
+                    fields={"function": name},
+                )
+        return None
+
+    def _vanished(self, history: History, series: Mapping[str, Series]) -> Evidence | None:
+        reports = history["reward"].count
+        missing = {}
+        for name, one in series.items():
+            if self._last_seen.get(name, (0, 0))[0] != one.count:
+                self._last_seen[name] = (one.count, reports)
+            seen = self._last_seen.get(name, (0, 0))[1]
+            if one.count >= self._USUAL_SHARE * seen:
+                missing[name] = reports - seen
+        if 0 not in missing.values():
+            return None
+        for name, count in missing.items():
+            has_begun = any(other.count <= count + BLOCK_REPORTS for other in series.values())
+            if count >= self.reports // 5 and not has_begun:
+                return Evidence(
+                    f"{name} has had no value for any completion of {count} reports, after values "
+                    f"in the reports before.",
+                    history.name(f"rewards/{name}/mean"),
                     fields={"function": name},
                 )
         return None

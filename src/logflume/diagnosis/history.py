@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -24,7 +25,17 @@ _SHARES = frozenset({"frac_all_correct", "frac_none_correct", "repetition"})
 
 _EVALUATED = frozenset({"reward", "loss", "accuracy"})
 
-_EVALUATION_PREFIXES = ("eval_", "eval/", "val/", "val-core/")
+_SCORE = re.compile(
+    r"val-core/.+/(?:(?P<reward>reward)|\w+)/mean@\d+"  # verl: val-core/<data>/<score>/mean@<n>
+    r"|(?:eval/)?eval_.+_pass1"  # OpenRLHF: eval/eval_<data>_pass1
+    r"|eval/.+/(?:avg|mean)@\d+"  # prime-rl: eval/<environment>/avg@<n>
+    r"|validation/accuracy"  # NeMo-RL
+)
+"""The mean scores of evaluations, which have names of data sets in them."""
+
+_LEAST_PREFERRED = 99
+
+_EVALUATION_PREFIXES = ("eval_", "eval/", "val/", "val-core/", "validation/")
 
 _MACHINE_PREFIXES = ("gpu/", "torch/")
 _MACHINE_SUFFIXES = (
@@ -64,6 +75,9 @@ class History:
     A value that is missing, not a number or not finite is not added to its series. So each series
     has only the reports with a value.
 
+    Args:
+        total_steps: Steps that the training is going to make; None if unknown.
+
     Attributes:
         reports: Number of reports so far.
         step: Step of the latest event; None if unknown.
@@ -73,8 +87,9 @@ class History:
         strides: Steps between the last reports.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, total_steps: Any = None) -> None:
         self.reports = 0
+        self._total_steps = total_steps if type(total_steps) is int else math.inf
         self.step: int | None = None
         self.nonfinite: dict[str, float] = {}
         self.completed: set[str] = set()
@@ -104,9 +119,17 @@ class History:
 
     @property
     def is_ending(self) -> bool:
-        """Whether the learning rate has decayed to a tenth: the training is nearly over."""
+        """Whether the training is nearly over.
+
+        It has made 90 % of its steps, or its learning rate has decayed to a tenth.
+        """
         rates = self["learning_rate"]
-        return rates.last < _DECAYED * rates.highest
+        is_decayed = rates.last < _DECAYED * rates.highest
+        return is_decayed or (self.step or 0) >= (1 - _DECAYED) * self._total_steps
+
+    def finish(self) -> None:
+        """Note that the training has made all of its steps."""
+        self._total_steps = self.step or 0
 
     def metrics(self, prefix: str) -> list[str]:
         """Return the metrics whose names begin with a prefix."""
@@ -163,8 +186,8 @@ class History:
 
         Args:
             event: The event.
-            is_prefixed: Whether only metrics with the prefix of an evaluation are one's: some
-                trainers report them with those of the training.
+            is_prefixed: Whether to read only metrics with the prefix of an evaluation, because
+                some trainers report them with those of the training.
         """
         find = _prefixed_evaluation_metric if is_prefixed else _evaluation_metric
         plan = self._plan(event, find.__name__, find)
@@ -268,8 +291,8 @@ def _share_metric(name: str) -> tuple[str, int] | None:
 
 
 def _evaluation_metric(name: str) -> tuple[str, int] | None:
-    if name.startswith("val-core/"):  # verl: val-core/<data>/<score>/mean@<n>
-        return ("eval/reward", 9) if "/mean@" in name or "/acc" in name else None
+    if (scored := _SCORE.fullmatch(name)) is not None:
+        return ("eval/reward" if scored["reward"] else "eval/accuracy", _LEAST_PREFERRED)
     found = find_metric(name.removeprefix("eval_").removeprefix("eval/").removeprefix("val/"))
     if found is None or found[0] not in _EVALUATED:
         return None

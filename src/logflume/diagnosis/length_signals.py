@@ -19,8 +19,8 @@ class LengthGrowth(Detector):
 
     The last two blocks of the mean length are compared with the shortest two of the last 400
     reports. Both must be `factor` times as long, and longer by more than noise. The reward is
-    compared with what it was before the last three quarters of the growth: its gain, including one
-    standard error of independent reports, must be below 5 % of its scale; below 10 % where the
+    compared with what it was before the last three quarters of the growth: its gain, including two
+    standard errors of independent reports, must be below 5 % of its scale; below 10 % where the
     length grew by the square of `factor`, and so on. Where completions are logged, a correlation of
     0.5 or more between length and reward within groups says that the reward pays for length: then
     whatever the gain.
@@ -69,7 +69,7 @@ class LengthGrowth(Detector):
         reward_before, reward = rewards.mean_at(begun, blocks=2), rewards.mean(2)
         times = math.log(value / before) / math.log(self.factor)
         limit = times * self._MAX_GAIN * reward_scale(history)
-        gain = reward - reward_before + rewards.error(2, 2) / CORRELATION_FACTOR
+        gain = reward - reward_before + 2 * rewards.error(2, 2) / CORRELATION_FACTOR
         paid = history["length_correlation"].mean(1)
         is_paid = paid >= self._PAID  # False for NaN
         if not gain < limit and not is_paid:
@@ -91,7 +91,7 @@ class LengthCollapse(Detector):
     """Completions have become much shorter, without a gain in reward.
 
     Args:
-        share: Share of the longest block. Half of it is reported whatever the reward does.
+        share: Share of the longest block. Half of it is reported even if the reward rises.
     """
 
     signal = "length_collapse"
@@ -99,7 +99,7 @@ class LengthCollapse(Detector):
     each_report = True
     meaning = "Completions have become very short."
     cause = "The policy stops reasoning: short answers are rewarded as well, or it ends at once."
-    try_next = "Check penalties on length and the end token; raise `beta`; require a reasoning."
+    try_next = "Check penalties on length and the end token; raise `beta`; require reasoning."
     shows = "shortest of the last completions"
 
     _GAIN = 0.05

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from logflume.diagnosis.detector import Detector
+from logflume.diagnosis.detector import Change, Detector, state
+from logflume.diagnosis.error_rate import BLOCK_REPORTS
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import SECONDS_PER_TOKEN, History
 from logflume.diagnosis.series import Series, median
@@ -113,10 +115,15 @@ def _means_of_two(series: Series) -> Iterator[float]:
 
 
 class GpuIdle(Detector):
-    """A GPU that was busy has become idle.
+    """A GPU that was busy is idle most of the time.
+
+    Idle samples exceed the others by 20, of which one report counts for seven at most: so the GPU
+    is idle for minutes, in three steps at least. A checkpoint, an evaluation, or a generation that
+    leaves it idle for a part of each step is no evidence. The excess never falls below zero, so
+    that it doesn't matter for how long the GPU was busy before.
 
     Args:
-        percent: Highest median utilization of an idle GPU over 20 samples.
+        percent: Highest utilization of an idle GPU.
     """
 
     signal = "gpu_idle"
@@ -126,26 +133,48 @@ class GpuIdle(Detector):
     try_next = "Compare the times of generation and rewards; check the other GPUs and ranks."
 
     _BUSY_PERCENT = 40.0
+    _EXCESS = 20
+    _EXCESS_OF_REPORT = 7
 
     percent: float = 15.0
+    _counts: defaultdict[str, _IdleCount] = state(lambda: defaultdict(_IdleCount))
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Compare the median of the last 20 samples of each GPU with its highest block."""
-        for metric in history.metrics("machine/gpu/"):
-            series = history[metric]
-            if not metric.endswith("/utilization_percent") or series.top is None:
+        """Count the samples of each GPU that completed a block."""
+        found = None
+        for metric in history.completed:
+            if not metric.endswith("/utilization_percent"):
                 continue
-            value = series.level(20)
-            if series.top.level >= self._BUSY_PERCENT and value <= self.percent:
-                name = history.name(metric)
-                return Evidence(
-                    f"{name} fell from {series.top.level:.0f} to {value:.0f} %.",
-                    name,
-                    value,
-                    series.top.level,
-                    self.percent,
-                )
-        return None
+            series = history[metric]
+            samples = series.recent(BLOCK_REPORTS)
+            idle = sum(sample <= self.percent for sample in samples)
+            count = self._counts[metric]
+            count.add(2 * idle - len(samples), history.reports, self._EXCESS_OF_REPORT)
+            value, busy = median(samples), series.top.level if series.top is not None else 0.0
+            if count.excess < self._EXCESS or busy < self._BUSY_PERCENT or value > self.percent:
+                continue
+            name = history.name(metric)
+            found = Evidence(
+                f"{name} fell from {busy:.0f} to {value:.0f} %.", name, value, busy, self.percent
+            )
+        return found
+
+
+class _IdleCount:
+    """By how much the idle samples of a GPU exceed the busy ones."""
+
+    def __init__(self) -> None:
+        self.excess = 0
+        self._pending = 0
+        self._report = 0
+
+    def add(self, excess: int, report: int, most: int) -> None:
+        """Add that of some samples; it counts once a report has come, at most so much for each."""
+        self._pending += excess
+        if report > self._report:
+            most *= report - self._report
+            self.excess = max(0, self.excess + max(-most, min(self._pending, most)))
+            self._pending, self._report = 0, report
 
 
 class MemoryGrowth(Detector):
@@ -153,46 +182,106 @@ class MemoryGrowth(Detector):
 
     Over the last 100 samples it grew by `share`, in nine of the last ten blocks, and as fast in the
     second half as in the first. A cache that fills up grows more slowly in the end, and many fill
-    up at the start: in the first 200 samples, it has to grow by four times as much.
+    up at the start: in the first 200 samples, it has to grow by four times as much. Over 50
+    samples, four times as much is required as well, and each block must be higher than the one
+    before; the first two blocks of the training are left out.
+
+    A leak that is small for each sample shows over a longer time: the same is asked of the means of
+    ten successive parts of the last 200, 400, 800 and 1,600 samples; of four times as much growth
+    until the training has twice as many.
 
     Args:
-        share: Growth over 100 samples, as a share of the memory in use.
+        share: Growth over 100 samples, or over the longer time, as a share of the memory in use.
     """
 
     signal = "memory_growth"
     reads = ("machine/",)
     returns = False
-    meaning = "Memory use grows without an end."
+    meaning = "Memory use keeps growing."
     cause = "A leak: tensors kept with their graph, growing caches, completions kept in a list."
     try_next = "Look for lists that grow; detach tensors that are kept; restart from a checkpoint."
 
+    _SCALES = (1, 2, 4, 8, 16)
     _BLOCKS = 10
+    _FEW_BLOCKS = 5
     _EARLY_BLOCKS = 20
-    _EARLY_TIMES = 4.0
+    _FIRST_BLOCKS = 2
+    _TIMES = 4.0
     _SECOND_HALF = 0.6
 
     share: float = 0.15
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Look at the last ten blocks of each memory metric."""
+        """Look at the last blocks of each memory metric."""
         for metric in history.metrics("machine/"):
-            levels = [block.level for block in history[metric].blocks[-self._BLOCKS - 1 :]]
-            if metric.endswith("percent") or len(levels) <= self._BLOCKS or levels[0] <= 0:
+            if metric.endswith("percent"):
                 continue
-            is_early = len(history[metric].blocks) < self._EARLY_BLOCKS
-            share = (self._EARLY_TIMES if is_early else 1.0) * self.share
-            if levels[-1] < (1 + share) * levels[0]:
-                continue
-            middle = levels[self._BLOCKS // 2]
-            is_steady = levels[-1] - middle >= self._SECOND_HALF * (middle - levels[0])
-            if is_steady and sum(b > a for a, b in pairwise(levels)) >= self._BLOCKS - 1:
+            levels = [block.level for block in history[metric].blocks]
+            for scale in self._SCALES:
+                if scale > 1 and len(levels) <= self._BLOCKS * scale:
+                    break
+                if (found := self._evaluate(history, metric, levels, scale)) is not None:
+                    return found
+        return None
+
+    def _evaluate(
+        self, history: History, metric: str, levels: list[float], scale: int
+    ) -> Evidence | None:
+        """Look at the means of successive blocks.
+
+        Args:
+            history: The metrics.
+            metric: The metric.
+            levels: The levels of its blocks.
+            scale: Number of blocks in a mean.
+        """
+        times = self._TIMES if len(levels) < scale * self._EARLY_BLOCKS else 1.0
+        chosen = _means(levels, scale, self._BLOCKS + 1)
+        windows = [(chosen, self._BLOCKS, 1, times)]
+        if scale == 1:
+            windows.append((levels[self._FIRST_BLOCKS :], self._FEW_BLOCKS, 0, self._TIMES))
+        for window, blocks, falls, factor in windows:
+            limit = 1 + factor * self.share
+            if (change := self._grown(window, blocks, falls, limit)) is not None:
                 name = history.name(metric)
                 return Evidence(
-                    f"{name} grew from {levels[0]:.3g} to {levels[-1]:.3g} over "
-                    f"{10 * self._BLOCKS} samples, and doesn't slow down.",
+                    f"{name} grew from {change.before:.3g} to {change.value:.3g} over "
+                    f"{BLOCK_REPORTS * blocks * scale:,} samples, and doesn't slow down.",
                     name,
-                    levels[-1],
-                    levels[0],
-                    (1 + self.share) * levels[0],
+                    change.value,
+                    change.before,
+                    limit * change.before,
                 )
         return None
+
+    def _grown(self, levels: list[float], blocks: int, falls: int, limit: float) -> Change | None:
+        """Return the growth over the last blocks; None if it is below the limit, or not steady.
+
+        Args:
+            levels: The levels of the blocks.
+            blocks: Number of the last blocks to look at.
+            falls: How many of them may be lower than the one before.
+            limit: The smallest growth, as a factor.
+        """
+        levels = levels[-blocks - 1 :]
+        if len(levels) <= blocks:
+            return None
+        before, middle, value = levels[0], levels[blocks // 2], levels[-1]
+        if not 0 < limit * before <= value:
+            return None
+        is_steady = value - middle >= self._SECOND_HALF * (middle - before)
+        rises = sum(b > a for a, b in pairwise(levels))
+        return Change(before, value) if is_steady and rises >= blocks - falls else None
+
+
+def _means(levels: Sequence[float], scale: int, count: int) -> list[float]:
+    """Return the means of so many successive levels, the last `count` of them; fewer if there are.
+
+    >>> _means([9, 1, 3, 5, 7], 2, 5)
+    [2.0, 6.0]
+    """
+    count = min(count, len(levels) // scale)
+    start = len(levels) - count * scale
+    return [
+        sum(levels[begin : begin + scale]) / scale for begin in range(start, len(levels), scale)
+    ]

@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Sequence
 
 from logflume.diagnosis.detector import Detector, state
-from logflume.diagnosis.error_rate import BLOCK_REPORTS, critical_value
+from logflume.diagnosis.error_rate import BLOCK_REPORTS, CORRELATION_FACTOR, critical_value
 from logflume.diagnosis.finding import Evidence
 from logflume.diagnosis.history import History
-from logflume.diagnosis.series import median
+from logflume.diagnosis.series import Series, median
 
 __all__ = [
     "GradientExplosion",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 _LOWER_PRECISION = (
-    "Resume from a checkpoint before it; lower `learning_rate` or `max_grad_norm`, and use `bf16` "
+    "Resume from an earlier checkpoint; lower `learning_rate` or `max_grad_norm`, and use `bf16` "
     "instead of `fp16`."
 )
 
@@ -62,7 +62,7 @@ class NonfiniteGradient(Detector):
     reads = ("grad_norm",)
     each_report = True
     meaning = "The norm of the gradient is NaN or infinite, whatever loss is reported."
-    cause = "An overflow in the backward pass; the step is skipped, or spoils the weights."
+    cause = "An overflow in the backward pass; the step is skipped, or it corrupts the weights."
     try_next = _LOWER_PRECISION
     literature = "Micikevicius et al. 2018, Mixed Precision Training, arXiv:1710.03740"
 
@@ -84,7 +84,8 @@ class NonfiniteMetric(Detector):
     meaning = "A metric of the policy is NaN or infinite, although loss and gradient are not."
     cause = "Log probabilities of minus infinity: a token that one of the policies can't produce."
     try_next = (
-        "Compare the log probabilities of both policies; set `temperature` and `top_k` alike."
+        "Compare the log probabilities of both policies; use the same `temperature` and `top_k` "
+        "for both."
     )
 
     def evaluate(self, history: History) -> Evidence | None:
@@ -98,12 +99,12 @@ class NonfiniteMetric(Detector):
 
 
 class GradientSpikes(Detector):
-    """More spikes of the gradient norm than usual within 50 reports.
+    """The gradient norm spikes more often than usual within 50 reports.
 
-    A report is a spike if its norm is at least `factor` times the median of the reports before, and
-    far outside of their usual spread (four robust standard deviations of its logarithm, but at most
-    25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so that
-    single spikes are normal: the usual rate is that of the reports before, and at least one in 200.
+    A report is a spike if its norm is at least `factor` times the median of earlier reports, and
+    far outside their usual spread (four robust standard deviations of its logarithm, but at most
+    25 times the median). One of 100 times the median counts twice. Norms have heavy tails, so
+    single spikes are normal: the usual rate is the rate before the window, at least one in 200.
     The number of spikes has to have a probability of less than 1 in 5,000 at that rate (Poisson):
     four at the lowest rate. Three spikes within 300 reports are enough if each of them is 30 times
     the median and ten robust standard deviations away.
@@ -267,8 +268,8 @@ def _spread_of_logarithms(values: Sequence[float]) -> float:
 class LossDivergence(Detector):
     """The loss has risen far above its lowest level.
 
-    The median of ten reports is at least `rise` above the lowest block, twice as high as any of the
-    first blocks, and outside of the noise.
+    The median of ten reports is at least `rise` above the lowest block, twice as high as the first
+    block, and above the noise.
 
     Args:
         rise: The minimum rise of the loss.
@@ -291,8 +292,7 @@ class LossDivergence(Detector):
         if bottom is None or losses.last < bottom.level + self.rise or len(losses.blocks) < 3:
             return None
         value = losses.level(10)
-        first = max(abs(block.level) for block in losses.blocks[:3])
-        limit = max(bottom.level + self.rise, 2 * first)
+        limit = max(bottom.level + self.rise, 2 * abs(losses.blocks[0].level))
         if value < limit or not losses.is_significant(value - bottom.level):
             return None
         return Evidence(
@@ -308,7 +308,8 @@ class ValueDivergence(Detector):
     """The value function of PPO predicts returns worse than their mean does.
 
     The median of its explained variance over ten reports is below zero, and `fall` below its
-    highest block, by more than noise. At the start of a training it is below zero as well.
+    highest block, by more than noise. At the start of a training it is below zero as well: so it
+    has to be below zero for 60 reports from the start, by more than noise, without rising.
 
     Args:
         fall: The smallest fall of the explained variance.
@@ -322,6 +323,8 @@ class ValueDivergence(Detector):
     try_next = "Raise the critic's learning rate, or warm it up; clip its loss (`cliprange_value`)."
     literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
 
+    _MIN_BLOCKS = 6
+
     fall: float = 0.3
 
     def evaluate(self, history: History) -> Evidence | None:
@@ -330,12 +333,25 @@ class ValueDivergence(Detector):
         if not series.last < 0.0 or series.top is None:
             return None
         value, before = series.level(10), series.top.level
+        name = history.name(self.reads[0])
+        if before < 0.0:
+            return self._never_positive(series, name)
         if not (value < 0.0 and before - value >= self.fall):
             return None
         if not series.is_significant(before - value):
             return None
-        name = history.name(self.reads[0])
         return Evidence(f"{name} fell from {before:.3g} to {value:.3g}.", name, value, before, 0.0)
+
+    def _never_positive(self, series: Series, name: str) -> Evidence | None:
+        half = len(series.blocks) // 2
+        if half < self._MIN_BLOCKS // 2:
+            return None
+        value, before = series.mean(half), series.mean(half, before=half)
+        has_risen = value - before > 2 * series.error(half, half) / CORRELATION_FACTOR
+        if has_risen or not series.is_significant(-value, half, math.inf):
+            return None
+        text = f"{name} is {value:.3g}, and was never above zero since the start of the training."
+        return Evidence(text, name, value, None, 0.0)
 
 
 class LearningRateZero(Detector):
@@ -352,7 +368,7 @@ class LearningRateZero(Detector):
     severity = "critical"
     reads = ("learning_rate",)
     each_report = True
-    meaning = "The learning rate is zero, so that nothing is learned."
+    meaning = "The learning rate is zero: nothing is learned."
     cause = "A schedule that is shorter than the training, or a scheduler that is set up twice."
     try_next = "Compare `max_steps` with the schedule's length; check `lr_scheduler_type`."
 
@@ -383,8 +399,8 @@ class LearningRateZero(Detector):
 class NoGradient(Detector):
     """The norm of the gradient is zero for many reports, or practically zero.
 
-    Exactly zero in `reports` successive reports; or the median of ten is below a thousandth of that
-    of the highest block.
+    Exactly zero in `reports` successive reports, or in two fifths as many if it never was before;
+    or the median of ten is below a thousandth of that of the highest block.
 
     Args:
         reports: Number of reports in a row.
@@ -398,16 +414,22 @@ class NoGradient(Detector):
     try_next = "Check `frac_reward_zero_std`, the loss mask, and `requires_grad` of the parameters."
 
     _VANISHED = 1e-3
+    _FIRST_SHARE = 0.4
 
     reports: int = 50
+    _zeros: int = state(0)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Count the reports with a norm of zero, or compare them with the highest block."""
         norms = history["grad_norm"]
         name = history.name("grad_norm")
-        if norms.last == 0.0 and norms.constant >= self.reports:
-            text = f"The norm of the gradient has been zero for {norms.constant} reports."
-            return Evidence(text, name, 0.0)
+        if norms.last == 0.0:
+            self._zeros += 1
+            is_first = self._zeros == norms.constant < norms.count
+            if norms.constant >= (self._FIRST_SHARE if is_first else 1.0) * self.reports:
+                text = f"The norm of the gradient has been zero for {norms.constant} reports."
+                return Evidence(text, name, 0.0)
+            return None
         if norms.top is None or norms.last >= self._VANISHED * norms.top.level:
             return None
         value, limit = norms.level(10), self._VANISHED * norms.top.level

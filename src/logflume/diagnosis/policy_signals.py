@@ -32,7 +32,8 @@ class KlRunaway(Detector):
     as high as in the middle is accelerating. It also has to exceed a level: `level` nats a token
     for the divergence from the reference, a fifth of it for that of one update or of the sampler,
     40 times as much for a sum over completions. At six times the level, one that has grown by 30 %
-    in 50 reports is enough, where rewards are reported.
+    in 50 reports is enough, where rewards are reported. There, a divergence from the reference of
+    four times the level in the first 20 reports is named as well: a policy starts at its reference.
 
     Args:
         factor: The smallest ratio of the current value to that in the middle.
@@ -57,6 +58,8 @@ class KlRunaway(Detector):
     }
     _FAR = 6.0
     _GROWTH = 1.3
+    _FAR_AT_START = 4.0
+    _START_BLOCKS = 2
 
     factor: float = 4.0
     level: float = 0.5
@@ -68,7 +71,10 @@ class KlRunaway(Detector):
             if series.last < level:
                 continue
             # Trainers without rewards, such as KTO, report sums over completions under this name.
-            far = self._FAR * level if "reward" in history else math.inf
+            has_rewards = "reward" in history
+            if has_rewards and metric == "kl" and self._is_far_at_start(series):
+                return self._found_at_start(history, series)
+            far = self._FAR * level if has_rewards else math.inf
             if (change := self._grown(series, level, far)) is not None:
                 name = history.name(metric)
                 return Evidence(
@@ -81,14 +87,29 @@ class KlRunaway(Detector):
                 )
         return None
 
+    def _is_far_at_start(self, series: Series) -> bool:
+        first = [block.level for block in series.blocks[: self._START_BLOCKS]]
+        return len(first) == self._START_BLOCKS and min(first) >= self._FAR_AT_START * self.level
+
+    def _found_at_start(self, history: History, series: Series) -> Evidence:
+        name, first = history.name("kl"), series.blocks[0].level
+        return Evidence(
+            f"{name} was {first:.3g} in the first reports already, where a policy is still its "
+            f"reference: the reference may be another model.",
+            name,
+            series.level(10),
+            0.0,
+            self._FAR_AT_START * self.level,
+        )
+
     def _grown(self, series: Series, level: float, far: float) -> Change | None:
         blocks = series.blocks
         value = series.level(10)
-        if len(blocks) < 3 or value < level:
+        if len(blocks) < 2 or not value >= level:
             return None
         # The block at half the distance of the last ten reports from the start, and its neighbours.
         index = round((len(blocks) - 1) / 2 - 0.25)
-        near = blocks[max(0, index - 1) : index + 2]
+        near = blocks[max(0, index - 1) : min(index + 2, len(blocks) - 1)]
         middle = sum(block.level for block in near) / len(near)
         if value >= self.factor * middle and series.is_significant(value - middle, 1, 3):
             return Change(middle, value)
@@ -112,7 +133,7 @@ class EntropyCollapse(Detector):
     signal = "entropy_collapse"
     reads = ("entropy",)
     each_report = True
-    meaning = "The policy has become nearly deterministic, so that it explores no more."
+    meaning = "The policy has become nearly deterministic and no longer explores."
     cause = (
         "Updates that sharpen the policy and never flatten it: no entropy bonus, tight clipping."
     )
@@ -224,7 +245,9 @@ class ClipSaturation(Detector):
     reads = ("clip_ratio/region_mean",)
     each_report = True
     meaning = "Most updates are cut off by the clipping of the importance ratio."
-    cause = "The policy moves too far on one batch: a high learning rate, or many updates a batch."
+    cause = (
+        "The policy moves too far on one batch: a high learning rate, or many updates per batch."
+    )
     try_next = "Lower `learning_rate`, `num_iterations` (TRL) or `ppo_epochs` (verl)."
     literature = "Schulman et al. 2017, PPO, arXiv:1707.06347"
 
@@ -250,7 +273,7 @@ class ClipSaturation(Detector):
 
 
 class ImportanceRatioOff(Detector):
-    """The mean importance ratio is far from 1, or the log probabilities differ by a lot.
+    """The mean importance ratio is far from 1, or the log probabilities differ widely.
 
     Args:
         factor: The smallest factor above or below 1 of the median of ten reports.
@@ -266,9 +289,11 @@ class ImportanceRatioOff(Detector):
     triggers = 2
     each_report = True
     meaning = "The sampler and the trainer disagree on the probabilities of tokens."
-    cause = "Stale weights in the sampler, another precision or kernel, or a mismatch of templates."
+    cause = (
+        "Stale weights in the sampler, another precision or kernel, or mismatched chat templates."
+    )
     try_next = (
-        "Compare both log probabilities of one batch; enable `vllm_importance_sampling_correction` "
+        "Compare the log probabilities of one batch; enable `vllm_importance_sampling_correction` "
         "(TRL) or `rollout_is` (verl); synchronize the weights more often."
     )
     literature = "Yao et al. 2025, Your Efficient RL Framework Secretly Brings You Off-Policy RL"

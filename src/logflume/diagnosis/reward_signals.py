@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from logflume.diagnosis.detector import Detector, has_gained, state
@@ -38,10 +40,11 @@ class RewardPlateau(Detector):
     estimated by `position`. A reward that rises and falls, as with a curriculum, is not flat. One
     that doesn't change at all is flat after 50 reports.
 
-    Where the learning rate has decayed to a tenth, the training is nearly over, and there is no
-    later gain to wait for. Then the reward of the last third is compared with that of the first
-    third: it is flat if the gain, including two standard errors, is below 20 % of the spread of
-    rewards within groups, and not significant itself (one standard error).
+    At the end of the training, there is no later gain to wait for: its learning rate has decayed to
+    a tenth, 90 % of its steps are made, or the run is finished. Then the thirds of 80 reports or
+    more are compared. The reward is flat if the second and the third one differ from the first one
+    by less than 20 % of the spread of rewards within groups, including two standard errors; if the
+    gain itself is below 1.5 standard errors; and if the reward is below 85 % of its maximum.
 
     Args:
         reports: Length of the plateau; at least 60.
@@ -51,8 +54,11 @@ class RewardPlateau(Detector):
     severity = "info"
     reads = ("reward",)
     returns = False
-    meaning = "The reward is flat for long, far below what is possible."
-    cause = "Too little signal: a small learning rate, few groups with a spread, a noisy reward."
+    judges_end = True
+    meaning = "The reward has been flat for a long time, far below what is possible."
+    cause = (
+        "Too little signal: a small learning rate, few groups whose rewards differ, a noisy reward."
+    )
     try_next = (
         "Raise `learning_rate` or `num_generations`; filter problems that are too easy or hard."
     )
@@ -67,6 +73,9 @@ class RewardPlateau(Detector):
     _LOW = 0.58
     _CONSTANT_REPORTS = 50
     _SHARE_OF_SPREAD = 0.2
+    _MIN_BLOCKS = 8
+    _ERRORS_OF_GAIN = 1.5
+    _ROOM = 0.85
 
     reports: int = 150
 
@@ -120,15 +129,20 @@ class RewardPlateau(Detector):
     def _flat_to_the_end(self, history: History, metric: str) -> Evidence | None:
         rewards, spreads = history["reward"], history["reward_std"]
         third = len(rewards.blocks) // 3
-        if not history.is_ending or third < 2 or not spreads.blocks:
+        is_long = len(rewards.blocks) >= self._MIN_BLOCKS
+        if not (history.is_ending and is_long and spreads.blocks):
             return None
-        before = sum(block.mean for block in rewards.blocks[:third]) / third
-        value = sum(block.mean for block in rewards.blocks[-third:]) / third
+        means = [block.mean for block in rewards.blocks]
+        before, middle, value = (
+            sum(part) / len(part) for part in (means[:third], means[third:-third], means[-third:])
+        )
         error = rewards.error(third, third) / CORRELATION_FACTOR
-        gain = value - before
+        gain, largest = value - before, max(abs(value - before), abs(middle - before))
         limit = self._SHARE_OF_SPREAD * spreads.mean(third)
+        if gain > self._ERRORS_OF_GAIN * error or not largest + 2 * error < limit:
+            return None
         place = position(history, metric)
-        if gain > error or not gain + 2 * error < limit or (place or 0.0) >= self._SOLVED:
+        if place is not None and place >= self._ROOM:
             return None
         if self._varies(rewards, len(rewards.blocks)):
             return None
@@ -158,6 +172,15 @@ class RewardCollapse(Detector):
     the rest, because problems may become harder. Two thirds of `share` are enough if six blocks
     are that low, and the last three of them not higher than the three before.
 
+    A reward function that never was negative can collapse alone, under a total that holds or rises:
+    a warning. So much of it is lost, and no other function has lost a fifth since its best
+    blocks. For correct answers, the total must not have fallen either. A constant one is left to
+    `constant_function`.
+
+    At a resume, found by `logflume diagnose` only, a warning: the first two blocks of the total
+    reward, or of a function, are a third lower than the three blocks before the step from which the
+    training was resumed, and by more than noise (a probability of 1/600).
+
     Args:
         share: Share of the reward that is lost.
     """
@@ -176,26 +199,32 @@ class RewardCollapse(Detector):
     _LASTING_BLOCKS = 6
     _LASTING_SHARE = 2 / 3
 
-    _best: dict[str, float] = state(dict)
+    _OTHERS_LOSS = 0.2
+
+    _best: dict[str, tuple[float, int]] = state(dict)
 
     def evaluate(self, history: History) -> Evidence | None:
         """Compare the last two blocks with the best three."""
-        metrics = ("reward", find_correctness(history, CORRECTNESS))
-        found = [self._evaluate(history, metric) for metric in metrics if metric is not None]
+        correctness = find_correctness(history, CORRECTNESS)
+        found = [self._evaluate(history, "reward", self.share, can_last=True)]
+        if correctness is not None:
+            share = (1 + self.share) / 2
+            found.append(self._evaluate(history, correctness, share, can_last=False))
+        found += self._alone(history, correctness)
         return next((evidence for evidence in found if evidence is not None), None)
 
-    def _evaluate(self, history: History, metric: str) -> Evidence | None:
+    def _evaluate(
+        self, history: History, metric: str, share: float, *, can_last: bool
+    ) -> Evidence | None:
         rewards = history[metric]
         if len(rewards.blocks) < 5 or rewards.bottom is None:
             return None
-        best = self._best[metric] = max(
-            self._best.get(metric, -math.inf), rewards.mean(3, before=2)
-        )
+        earlier = (rewards.mean(3, before=2), rewards.blocks[-3].end)
+        best, _ = self._best[metric] = max(self._best.get(metric, earlier), earlier)
         floor = min(0.0, rewards.bottom.level)
-        share = self.share if metric == "reward" else (1 + self.share) / 2
         value = max(block.level for block in rewards.blocks[-2:])
         limit = best - share * (best - floor)
-        if value >= limit and metric == "reward":
+        if value >= limit and can_last:
             value = max(block.level for block in rewards.blocks[-self._LASTING_BLOCKS :])
             limit = best - self._LASTING_SHARE * share * (best - floor)
             half = self._LASTING_BLOCKS // 2
@@ -205,6 +234,38 @@ class RewardCollapse(Detector):
             return None
         name = history.name(metric)
         return Evidence(f"{name} fell from {best:.3g} to {value:.3g}.", name, value, best, limit)
+
+    def _alone(self, history: History, correctness: str | None) -> Iterator[Evidence]:
+        """Yield the evidence of functions that have collapsed while the others have not."""
+        metrics = [f"rewards/{function}/mean" for function in history.functions]
+        for metric in metrics if len(metrics) > 1 else ():
+            series = history[metric]
+            if series.lowest < 0 or series.constant >= BLOCK_REPORTS:
+                continue
+            found = self._evaluate(history, metric, self.share, can_last=True)
+            if found is None:
+                continue
+            report = self._best[metric][1]
+            others = [other for other in metrics if other != metric]
+            if any(_has_lost(history[other], report, self._OTHERS_LOSS) for other in others):
+                continue
+            total = history["reward"]
+            if metric == correctness and _has_lost(total, report, 0.0):
+                continue
+            what = f"{total.mean_at(report):.3g} to {total.mean(2):.3g}"
+            yield replace(
+                found,
+                message=f"{found.message[:-1]}, while the reward went from {what} and no other "
+                f"function fell.",
+                severity="warning",
+            )
+
+
+def _has_lost(series: Series, report: int, share: float) -> bool:
+    """Whether a level has fallen since a report, by a share of it and more than noise."""
+    before, now = series.mean_at(report), series.mean(min(3, len(series.blocks)))
+    loss = before - now
+    return loss > share * abs(before) and loss > 2 * series.error(3, 3) / CORRELATION_FACTOR
 
 
 class RewardWithTruncation(Detector):
@@ -310,7 +371,7 @@ class RewardWithoutCorrectness(Detector):
       than a tenth of the reward's over 60 steps, and at least 50 reports. The reward has to keep
       its gain for 50 reports, and correctness must have room: it is below 85 % of its maximum. A
       rise that begins in the first 80 steps is normal for 300 steps, because the format is learned
-      first. Up to 400 steps, the limit is a twentieth.
+      first, unless correctness had risen before. Up to 400 steps, the limit is a twentieth.
 
     Args:
         correctness: Texts, one of which the name of the function for correctness contains, in any
@@ -325,9 +386,8 @@ class RewardWithoutCorrectness(Detector):
     )
     cause = "A function other than correctness, such as format or style, is easier to raise."
     try_next = (
-        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it to correct "
-        f"answers "
-        "only."
+        f"{_READ_COMPLETIONS}; lower its weight in `reward_weights`, or grant it only to correct "
+        "answers."
     )
     literature = "Gao et al. 2023, arXiv:2210.10760; Pan et al. 2022, arXiv:2201.03544"
     shows = "highest rewards of the last completions"
@@ -397,7 +457,8 @@ class RewardWithoutCorrectness(Detector):
             return False
         # The first block that is compared counts, however many steps it has.
         is_first_rise = len(rewards.blocks) - lag < max(4, self._FIRST_BLOCKS / stride)
-        if is_first_rise and len(rewards.blocks) * stride < self._FORMAT_BLOCKS:
+        is_format = is_first_rise and not _has_risen(correct, before=lag)
+        if is_format and len(rewards.blocks) * stride < self._FORMAT_BLOCKS:
             return False
         is_early = len(rewards.blocks) * stride < self._EARLY_BLOCKS
         limit = (self._EARLY_FLAT if is_early else self._FLAT) * gain
@@ -414,9 +475,9 @@ class VarianceCollapse(Detector):
     """The spread of the reward within groups has collapsed without a gain in reward.
 
     The mean spread of 20 reports, and two standard errors, is compared with the highest block.
-    Since the block that was last at half of that, the reward has not gained 5 %. So for the spread
-    of the advantages, where it is reported; that is no longer a matter of the reward's scale, so a
-    gain doesn't matter.
+    Since the block that was last at half of that, the reward has not gained 5 %. The same applies
+    to the spread of the advantages, where it is reported; it doesn't depend on the reward's scale,
+    so a gain doesn't matter.
 
     Args:
         share: Share of the widest spread so far below which the spread has collapsed, 0 to 1.
@@ -467,6 +528,15 @@ class VarianceCollapse(Detector):
             top.level,
             limit,
         )
+
+
+def _has_risen(series: Series, before: int = 0) -> bool:
+    """Whether a level was higher than that of the first block, some blocks ago, but for noise."""
+    now = min(3, len(series.blocks) - before)
+    if now < 1:
+        return False
+    gain = series.mean(now, before=before) - series.blocks[0].level
+    return series.is_significant(gain, now, 1)
 
 
 def _fastest(history: History, report: int, other_than: str | None = None) -> str | None:

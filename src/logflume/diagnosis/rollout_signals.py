@@ -14,8 +14,8 @@ class Repetition(Detector):
 
     The median share over five batches of completions that end in a loop, or half of whose word
     n-grams are repeated, has risen by a fifth from its lowest block and is at least `share`; or it
-    has been twice as high for 60 batches from the start. So for the mean share of repeated n-grams
-    that is reported, over ten reports.
+    has been twice as high for 60 batches from the start. The same applies to the mean share of
+    repeated n-grams, if it is reported, over ten reports.
 
     Args:
         share: Share of such completions, or mean share of repeated n-grams, 0 to 1.
@@ -70,7 +70,8 @@ class DuplicateAnswers(Detector):
     """Most completions of a group have the same text, without a gain in reward.
 
     Texts of 8 characters and more, within one group. The median share over ten batches is at least
-    `share`, and has risen by a third from its lowest block.
+    `share`, and has risen by a third from its lowest block; or it has been 1.5 times as high since
+    the start, for 15 batches. If it was 95 % since then, a gain in reward is no excuse.
 
     Args:
         share: Share of completions whose text occurs again in their group, 0 to 1.
@@ -80,13 +81,16 @@ class DuplicateAnswers(Detector):
     reads = ("duplicates",)
     each_report = True
     meaning = "The completions of a group are copies of each other, so nothing is compared."
-    cause = "The policy has collapsed to one answer a prompt, or sampling is nearly greedy."
+    cause = "The policy has collapsed to one answer per prompt, or sampling is nearly greedy."
     try_next = "Raise `temperature`; check `top_p`, `top_k` and the seed of the sampler."
     literature = "Kirk et al. 2024, arXiv:2310.06452"
     shows = "has the same text as another completion of its group"
 
     _RISE = 1 / 3
     _GAIN = 0.1
+    _FROM_START_BATCHES = 15
+    _FROM_START_TIMES = 1.5
+    _NEARLY_ALL = 0.95
 
     share: float = 0.6
 
@@ -95,20 +99,37 @@ class DuplicateAnswers(Detector):
         series = history["duplicates"]
         if series.last < self.share:
             return None
+        copies = "of the completions are copies of another one"
         change = risen(series, level=self.share, rise=self._RISE, reports=10)
-        if change is None:
+        if change is not None:
+            lowest = change.before
+            varied = series.crossing((lowest + change.value) / 2, is_rise=True)
+            found = Evidence(
+                f"In their groups, {change.value:.0%} {copies}, after {change.before:.0%} before.",
+                "model_output",
+                change.value,
+                change.before,
+                self.share,
+            )
+        elif series.count >= self._FROM_START_BATCHES and series.bottom is not None:
+            varied, limit = series.blocks[0].end, self._FROM_START_TIMES * self.share
+            lowest = series.bottom.level
+            if lowest < limit:
+                return None
+            value = series.level(10)
+            found = Evidence(
+                f"In their groups, {value:.0%} {copies} since the start of the training.",
+                "model_output",
+                value,
+                None,
+                limit,
+            )
+        else:
             return None
-        varied = series.crossing((change.before + change.value) / 2, is_rise=True)
-        if has_gained(history["reward"], varied, share=self._GAIN):
-            return None
-        return Evidence(
-            f"In their groups, {change.value:.0%} of the completions are copies of another one, "
-            f"after {change.before:.0%} before.",
-            "model_output",
-            change.value,
-            change.before,
-            self.share,
+        is_excused = lowest < self._NEARLY_ALL and has_gained(
+            history["reward"], varied, share=self._GAIN
         )
+        return None if is_excused else found
 
     def current_value(self, history: History, evidence: Evidence) -> float:  # noqa: ARG002
         """Return the share of completions that are copies."""
@@ -130,7 +151,7 @@ class ToolFailures(Detector):
     triggers = 2
     each_report = True
     meaning = "Many tool calls fail."
-    cause = "The tool or its server is broken or overloaded, or the policy calls it wrongly."
+    cause = "The tool or its server is broken or overloaded, or the policy calls it incorrectly."
     try_next = "Read the failed calls; check timeouts and limits of the tool's server."
     shows = "has a tool call that failed"
 

@@ -50,8 +50,8 @@ def position(history: History, metric: str, blocks: int = 5) -> float | None:
 def reward_scale(history: History) -> float:
     """Return what a gain in reward is compared with; NaN without rewards.
 
-    Its level doesn't serve alone, because a reward may be negative, or pass through zero: so the
-    largest of its level now, half of the range of its levels so far, and the spread within groups.
+    The largest of its level now, half the range of its levels so far, and the spread within groups:
+    the level alone may be zero or negative.
     """
     rewards, spreads = history["reward"], history["reward_std"]
     if rewards.top is None or rewards.bottom is None:

@@ -189,8 +189,9 @@ class Series:
         within = _MEDIAN_ERROR * typical
         if len(blocks) < 3:
             return within
-        changes = [abs(b.level - a.level) for a, b in pairwise(blocks)]
-        return max(within, _MAD_TO_STD * median(changes))
+        changes = [b.level - a.level for a, b in pairwise(blocks)]
+        drift = median(changes)
+        return max(within, _MAD_TO_STD * median([abs(change - drift) for change in changes]))
 
     def error(self, now: float, before: float) -> float:
         """Return the standard error of the difference of two means of levels.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from logflume.diagnosis.completions import FIELDS, Completions
+from logflume.diagnosis.completion_measures import FIELDS, Completions
 from logflume.diagnosis.detector import Detector
 from logflume.diagnosis.detectors import make_detectors
 from logflume.diagnosis.finding import Evidence, Finding
@@ -17,7 +17,16 @@ from logflume.guard import Failure, call_guarded, describe
 __all__ = ["EVENT_TYPES", "Diagnosis"]
 
 EVENT_TYPES = frozenset(
-    {"training", "reward", "generation", "evaluation", "system", "model_output", "run_started"}
+    {
+        "training",
+        "reward",
+        "generation",
+        "evaluation",
+        "system",
+        "model_output",
+        "run_started",
+        "run_finished",
+    }
 )
 """The types of the events that are read."""
 
@@ -25,7 +34,7 @@ _QUIET_REPORTS = 100
 """Reports for which a problem must be absent before it is over, and can be found again."""
 
 _QUIET_FACTOR = 3
-"""How much longer that is each time it has come back, so that it isn't found again and again."""
+"""How much longer that is each time the problem has come back, which limits repeated findings."""
 
 _CHECK_REPORTS = 10
 """Reports from one look at the metrics of the problems that are open to the next."""
@@ -80,14 +89,19 @@ class Diagnosis:
         self._failed: set[str] = set()
         self._begin()
 
-    def _begin(self) -> None:
+    def _begin(self, total_steps: Any = None) -> None:
         self._detectors = make_detectors(self._options)
-        self._history = History()
+        self._history = History(total_steps)
         self._completions = Completions()
         self._has_trainer = False
         self._open: dict[Detector, OpenFinding] = {}
         self._quiet: dict[Detector, int] = {}
         self._subscribers: dict[frozenset[str], _Subscribers] = {}
+
+    @property
+    def history(self) -> History:
+        """The metrics of the current training so far."""
+        return self._history
 
     @property
     def reports(self) -> int:
@@ -98,7 +112,7 @@ class Diagnosis:
         """Add an event, and return what it reveals. Events of other types reveal nothing."""
         event_type = event.get("event")
         if event_type == "run_started":
-            self._begin()
+            self._begin(event.get("total_steps"))
             return []
         if event_type == "evaluation":
             return self._evaluate(self._history.add_evaluation(event))
@@ -114,12 +128,24 @@ class Diagnosis:
             return self._evaluate(self._history.add_shares(event))
         if event_type == "model_output":
             return self.observe_completion([event.get(name) for name in FIELDS])
+        if event_type == "run_finished" and event.get("status") == "finished":
+            return self._finish()
         return []
 
     def observe_completion(self, values: Sequence[Any]) -> list[Finding]:
         """Add a completion of the training, given by the values of `FIELDS`."""
         measures = self._completions.add(values)
         return self._evaluate(self._history.add_values(measures)) if measures else []
+
+    def _finish(self) -> list[Finding]:
+        """Return what is known only because the run is finished."""
+        history = self._history
+        history.finish()
+        findings: list[Finding] = []
+        for detector in self._detectors:
+            if detector.judges_end and (evidence := self._judge(detector)) is not None:
+                self._raise(detector, evidence, findings)
+        return findings
 
     def _observe_report(self, event: Mapping[str, Any]) -> list[Finding]:
         history = self._history

@@ -1,7 +1,7 @@
 """The names under which different trainers report the same metric.
 
-One table covers TRL, verl, OpenRLHF and prime-rl, with the names in their sources. A metric's own
-name here, the key of its row, is TRL's name if TRL reports it.
+One table covers TRL, verl, OpenRLHF, prime-rl and NeMo-RL, with the names in their sources. A
+metric's own name here, the key of its row, is TRL's name if TRL reports it.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "kl/mean",
         "kl_divergence",
         "ref_kl/all/mean",
+        "kl_penalty",
     ),
     "objective/kl": (),
     "update_kl": ("actor/ppo_kl", "ppo_kl", "approx_kl", "policy/approxkl_avg"),
@@ -69,6 +70,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "vllm_kl",
         "rollout_corr/kl",
         "rollout_corr/k3_kl",
+        "gen_kl_error",
     ),
     "entropy": (
         "actor/entropy",
@@ -78,6 +80,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "entropy/mean",
         "policy_entropy",
         "policy/entropy_avg",
+        "approx_entropy",
     ),
     "clip_ratio/region_mean": (
         "actor/pg_clipfrac",
@@ -92,6 +95,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
     ),
     "sampling/importance_sampling_ratio/mean": (
         "rollout_corr/rollout_is_mean",
+        "sampling_importance_ratio",
         "importance_ratio/all/mean",
         "importance_ratio/mean",
         "importance_ratio",
@@ -99,6 +103,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "ratio/mean",
         "ratio",
         "val/ratio",
+        "probs_ratio",
     ),
     "sampling/sampling_logp_difference/mean": ("training/rollout_probs_diff_mean",),
     "completions/mean_length": (
@@ -109,12 +114,15 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "seq_len/all/mean",
         "decode_len/all/mean",
         "mean_length",
+        "mean_gen_tokens_per_sample",
     ),
     "completions/clipped_ratio": (
         "response_length/clip_ratio",
         "is_truncated/all/mean",
         "is_truncated/mean",
         "truncated_rate",
+        "response_clip_ratio",
+        "truncation_rate",
         "quality/truncated/mean",
     ),
     "step_time": (
@@ -123,6 +131,7 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "timing/step_total",
         "time/step",
         "perf/step_s",
+        "timing/train/total_step_time",
     ),
     "num_tokens": (),
     "tokens_per_step": ("perf/total_num_tokens",),
@@ -139,6 +148,10 @@ METRIC_NAMES: dict[str, tuple[str, ...]] = {
         "off_policy_level/all/mean",
         "sample/staleness_mean",
         "dispatcher/off_policy/mean",
+        "batch/off_policy_level/mean",
+        "avg_trajectory_age",
+        "scheduler/async_level",
+        "batch/async_level",
     ),
     "repetition": ("quality/repetition/mean", "repetition_rate", "repetition_ratio"),
 }

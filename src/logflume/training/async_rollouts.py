@@ -15,7 +15,7 @@ from logflume.training.images import copy_messages
 from logflume.training.output_rows import ArrayRows
 from logflume.training.rollouts import Rollouts, log_rollouts
 from logflume.training.step_tracker import STEP_TRACKER
-from logflume.training.tokens import SAMPLER_LOGPROBS, TOOL_MASK, CopiedTokens, TokenCapture
+from logflume.training.token_capture import SAMPLER_LOGPROBS, TOOL_MASK, CopiedTokens, TokenCapture
 from logflume.training.trainer_batch import CaptureOptions, ProblemReport
 
 __all__ = ["AsyncRolloutHooks"]

@@ -11,7 +11,7 @@ from logflume.training.conversations import Conversation, is_conversation, reada
 from logflume.training.images import ImageStore
 from logflume.training.message_json import messages_json
 from logflume.training.output_rows import ArrayRows
-from logflume.training.prompts import read_prompts
+from logflume.training.trainer_prompts import read_prompts
 from logflume.values.plain import plain
 from logflume.values.snapshot import key_text
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from logflume.guard import Failure, call_guarded, type_name, unreadable
-from logflume.training.texts import parse_answer, split_thinking
+from logflume.training.answer_parsing import parse_answer, split_thinking
 from logflume.values.plain import json_writable, to_plain
 
 __all__ = [

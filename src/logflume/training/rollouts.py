@@ -12,14 +12,14 @@ import msgspec
 from logflume.guard import Failure, call_guarded, describe
 from logflume.logger.channels import CHANNELS
 from logflume.pipeline.records import DeferredRecords
+from logflume.training.answer_parsing import final_answer
 from logflume.training.completion_columns import completion_columns, pad
 from logflume.training.conversations import Conversation, only_content, read_completion
 from logflume.training.function_names import TOTAL
 from logflume.training.log_extra import mean_metrics
 from logflume.training.output_rows import ArrayRows, OutputRows
 from logflume.training.policies import Policy, keep_all, valid_rows
-from logflume.training.texts import final_answer
-from logflume.training.tokens import CopiedTokens
+from logflume.training.token_capture import CopiedTokens
 from logflume.values.plain import plain
 from logflume.values.snapshot import memory_bytes
 

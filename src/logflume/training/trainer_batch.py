@@ -21,7 +21,7 @@ from logflume.training.output_rows import OutputRows
 from logflume.training.policies import Policy, TokenPolicy
 from logflume.training.rollouts import Rollouts
 from logflume.training.step_tracker import STEP_TRACKER
-from logflume.training.tokens import TokenCapture
+from logflume.training.token_capture import TokenCapture
 from logflume.values.plain import to_plain
 from logflume.values.snapshot import snapshot
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from logflume.logger.logger import get_logger
+from logflume.training.answer_parsing import final_answer
 from logflume.training.conversations import read_completion, readable
-from logflume.training.prompts import prompt_id, question_of
-from logflume.training.texts import final_answer
+from logflume.training.trainer_prompts import prompt_id, question_of
 from logflume.values.plain import to_plain
 
 __all__ = ["Validation"]

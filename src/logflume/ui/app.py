@@ -31,7 +31,7 @@ from logflume.ui.memory import release_memory
 from logflume.ui.output_filter import OutputFilter
 from logflume.ui.prompt_lists import PromptList, read_common_prompts, read_prompt_list
 from logflume.ui.reward_shares import read_reward_shares
-from logflume.ui.rollouts import Rollouts
+from logflume.ui.rollout_answers import RolloutAnswers
 from logflume.ui.run_folders import RunFolders, UnknownRunError
 from logflume.ui.search import Place, search_run
 from logflume.ui.security import Guard
@@ -85,8 +85,8 @@ def _answers(answers: Answers) -> dict[str, Answer]:
     def runs(query: QueryParams) -> dict[str, Run]:
         return {name: answers.folders.open(name) for name in query.getlist("run")[:_MAX_RUNS]}
 
-    def rollouts(query: QueryParams) -> Rollouts:
-        return Rollouts(run(query), _number(query, "solved"))
+    def rollouts(query: QueryParams) -> RolloutAnswers:
+        return RolloutAnswers(run(query), _number(query, "solved"))
 
     return {
         "runs": lambda _: answers.runs(),

@@ -17,7 +17,7 @@ from logflume.query.visits import Mode
 from logflume.ui.encoding import shorten_texts
 from logflume.ui.output_filter import OutputFilter
 
-__all__ = ["Rollouts"]
+__all__ = ["RolloutAnswers"]
 
 _GROUP_TEXT = 300
 _VISIT_TEXT = 20_000
@@ -37,7 +37,7 @@ _MARKS = [
 """The columns that a row of a group shows of each completion; a run may lack most of them."""
 
 
-class Rollouts:
+class RolloutAnswers:
     """Answers about the completions of a run.
 
     Args:

@@ -28,7 +28,7 @@ from logflume.training.policies import (
     ratio_above,
 )
 from logflume.training.rollouts import Rollouts, log_rollouts
-from logflume.training.tokens import CopiedTokens, TokenCapture
+from logflume.training.token_capture import CopiedTokens, TokenCapture
 from tests.event_helpers import of_type
 from tests.query.training_run import CONFIG, start
 from tests.training.tiny_trainers import GROUP, make_trainer

@@ -158,7 +158,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _count(value: Any) -> int:
-    """Return a count, which a trainer of one's own may have logged as a float; 0 if unknown."""
+    """Return a count, which a custom trainer may have logged as a float; 0 if unknown."""
     return int(value) if _is_number(value) and value > 0 else 0
 
 
