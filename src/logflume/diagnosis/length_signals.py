@@ -21,9 +21,9 @@ class LengthGrowth(Detector):
     reports. Both must be `factor` times as long, and longer by more than noise. The reward is
     compared with what it was before the last three quarters of the growth: its gain, including two
     standard errors of independent reports, must be below 5 % of its scale; below 10 % where the
-    length grew by the square of `factor`, and so on. Where completions are logged, a correlation of
-    0.5 or more between length and reward within groups says that the reward pays for length: then
-    whatever the gain.
+    length grew by the square of `factor`, and so on. From the cube of `factor` on, fewer standard
+    errors are included. Where completions are logged, a correlation of 0.5 or more between length
+    and reward within groups says that the reward pays for length: then whatever the gain.
 
     Args:
         factor: The growth.
@@ -69,7 +69,8 @@ class LengthGrowth(Detector):
         reward_before, reward = rewards.mean_at(begun, blocks=2), rewards.mean(2)
         times = math.log(value / before) / math.log(self.factor)
         limit = times * self._MAX_GAIN * reward_scale(history)
-        gain = reward - reward_before + 2 * rewards.error(2, 2) / CORRELATION_FACTOR
+        error = rewards.error(2, 2) / CORRELATION_FACTOR
+        gain = reward - reward_before + 2 * error / max(1.0, times - 2)
         paid = history["length_correlation"].mean(1)
         is_paid = paid >= self._PAID  # False for NaN
         if not gain < limit and not is_paid:

@@ -72,8 +72,6 @@ class KlRunaway(Detector):
                 continue
             # Trainers without rewards, such as KTO, report sums over completions under this name.
             has_rewards = "reward" in history
-            if has_rewards and metric == "kl" and self._is_far_at_start(series):
-                return self._found_at_start(history, series)
             far = self._FAR * level if has_rewards else math.inf
             if (change := self._grown(series, level, far)) is not None:
                 name = history.name(metric)
@@ -85,11 +83,17 @@ class KlRunaway(Detector):
                     change.before,
                     level,
                 )
+            if has_rewards and metric == "kl" and self._is_far_at_start(series):
+                return self._found_at_start(history, series)
         return None
 
     def _is_far_at_start(self, series: Series) -> bool:
         first = [block.level for block in series.blocks[: self._START_BLOCKS]]
-        return len(first) == self._START_BLOCKS and min(first) >= self._FAR_AT_START * self.level
+        limit = self._FAR_AT_START * self.level
+        # A policy that leaves its reference within a few steps is close to it in the first one.
+        return (
+            len(first) == self._START_BLOCKS and min(first) >= limit and series.lowest >= limit / 2
+        )
 
     def _found_at_start(self, history: History, series: Series) -> Evidence:
         name, first = history.name("kl"), series.blocks[0].level
