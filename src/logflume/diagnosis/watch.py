@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from logflume.diagnosis.completion_measures import FIELDS, Completions
@@ -87,6 +87,7 @@ class Diagnosis:
         self._options = options or {}
         self._on_failure = on_failure
         self._failed: set[str] = set()
+        self._judging = ""
         self._begin()
 
     def _begin(self, total_steps: Any = None) -> None:
@@ -139,13 +140,8 @@ class Diagnosis:
 
     def _finish(self) -> list[Finding]:
         """Return what is known only because the run is finished."""
-        history = self._history
-        history.finish()
-        findings: list[Finding] = []
-        for detector in self._detectors:
-            if detector.judges_end and (evidence := self._judge(detector)) is not None:
-                self._raise(detector, evidence, findings)
-        return findings
+        self._history.finish()
+        return self._judge(detector for detector in self._detectors if detector.judges_end)
 
     def _observe_report(self, event: Mapping[str, Any]) -> list[Finding]:
         history = self._history
@@ -170,38 +166,42 @@ class Diagnosis:
         """Call the detectors that read one of the metrics."""
         if not metrics:
             return []
-        history = self._history
         subscribers = self._subscribers.get(metrics)
         if subscribers is None:
             if len(self._subscribers) >= _MAX_SUBSCRIPTIONS:
                 self._subscribers.clear()
             subscribers = self._subscribers[metrics] = self._subscribe(metrics)
-        findings: list[Finding] = []
-        for detector in subscribers.each:
-            if (evidence := self._judge(detector)) is not None:
-                self._raise(detector, evidence, findings)
-        completed = history.completed
+        return self._judge(self._due(subscribers))
+
+    def _due(self, subscribers: _Subscribers) -> Iterator[Detector]:
+        """Yield the detectors that have something new to judge."""
+        yield from subscribers.each
+        completed = self._history.completed
         if completed:
             for detector, read in subscribers.by_block:
-                if read.isdisjoint(completed):
-                    continue
-                if (evidence := self._judge(detector)) is not None:
-                    self._raise(detector, evidence, findings)
+                if not read.isdisjoint(completed):
+                    yield detector
+
+    def _judge(self, detectors: Iterator[Detector]) -> list[Finding]:
+        """Return what detectors find. One that fails is named once, and the others continue."""
+        findings: list[Finding] = []
+        # One guard around all of them: one for each would take as long as several of them.
+        while isinstance(failure := call_guarded(self._judge_each, detectors, findings), Failure):
+            signal = self._judging
+            if signal not in self._failed:
+                self._failed.add(signal)
+                at = "" if self._history.step is None else f" at step {self._history.step}"
+                self._on_failure(
+                    f"the detector {signal} failed{at}: {describe(failure.error)}. "
+                    "The other detectors continue"
+                )
         return findings
 
-    def _judge(self, detector: Detector) -> Evidence | None:
-        """Return the evidence of a detector; None, and say so once, if it fails."""
-        evidence = call_guarded(detector.evaluate, self._history)
-        if not isinstance(evidence, Failure):
-            return evidence
-        if detector.signal not in self._failed:
-            self._failed.add(detector.signal)
-            at = "" if self._history.step is None else f" at step {self._history.step}"
-            self._on_failure(
-                f"the detector {detector.signal} failed{at}: {describe(evidence.error)}. "
-                "The other detectors continue"
-            )
-        return None
+    def _judge_each(self, detectors: Iterator[Detector], findings: list[Finding]) -> None:
+        for detector in detectors:
+            self._judging = detector.signal
+            if (evidence := detector.evaluate(self._history)) is not None:
+                self._raise(detector, evidence, findings)
 
     def _subscribe(self, metrics: Iterable[str]) -> _Subscribers:
         each: list[Detector] = []
