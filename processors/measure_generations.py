@@ -175,7 +175,7 @@ class MeasureGenerations:
                 f"</{answer_tag}>" in text
             )  # an answer in the expected form, but for the text
             unknown = False if is_blank else None
-            measures[_CORRECT] = unknown if given is None else is_same(given, truth)
+            measures[_CORRECT] = unknown if given is None else is_same(final_answer(given), truth)
         for name in (*measures, _CORRECT):
             if isinstance(known := event_dict.get(name), (bool, int, float)):
                 measures[name] = known

@@ -85,6 +85,7 @@ def test_no_true_answer(unknown: Any) -> None:
         ("<answer>7", None, None),
         ("<answer></answer>", None, False),
         ("<answer>8</answer>", "7", False),
+        ("<answer>#### 7</answer>", None, True),
         ("<answer>8</answer><answer>7</answer>", "8", False),
     ],
 )

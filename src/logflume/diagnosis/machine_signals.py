@@ -186,9 +186,9 @@ class MemoryGrowth(Detector):
     samples, four times as much is required as well, and each block must be higher than the one
     before; the first two blocks of the training are left out.
 
-    A leak that is small for each sample shows over a longer time: the same is asked of the means of
-    ten successive parts of the last 200, 400, 800 and 1,600 samples; of four times as much growth
-    until the training has twice as many.
+    A leak that is small for each sample shows over a longer time: the same test applies to the
+    means of ten successive parts of the last 200, 400, 800 and 1,600 samples. They must have grown
+    four times as much until the training has twice as many.
 
     Args:
         share: Growth over 100 samples, or over the longer time, as a share of the memory in use.
@@ -275,7 +275,7 @@ class MemoryGrowth(Detector):
 
 
 def _means(levels: Sequence[float], scale: int, count: int) -> list[float]:
-    """Return the means of so many successive levels, the last `count` of them; fewer if there are.
+    """Return the means of `scale` successive levels, the last `count` of them; fewer if there are.
 
     >>> _means([9, 1, 3, 5, 7], 2, 5)
     [2.0, 6.0]
