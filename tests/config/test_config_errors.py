@@ -98,8 +98,16 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "sinks: {jsonl: {path: x, rotate_byte: 5}}",
             [
                 "my.yaml: sinks.jsonl.rotate_byte: unknown option",
-                "  allowed: path, rotate_bytes, fsync_interval_s",
+                "  allowed: path, rotate_bytes, fsync_interval_s, type, level, events, ranks, queue",
                 "  did you mean 'rotate_bytes'?",
+            ],
+        ),
+        (
+            "sinks: {jsonl: {path: x, levl: INFO}}",
+            [
+                "my.yaml: sinks.jsonl.levl: unknown option",
+                "  allowed: path, rotate_bytes, fsync_interval_s, type, level, events, ranks, queue",
+                "  did you mean 'level'?",
             ],
         ),
         (

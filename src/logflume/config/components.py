@@ -126,10 +126,13 @@ def _check_caller_processor(entry: Any, where: str) -> None:
         raise config_error(where, problem)
 
 
+_SINK_KEYS = ("type", "level", "events", "ranks", "queue")
+
+
 def _check_sink(sink: SinkConfig, where: str, errors: ErrorList) -> None:
     with errors:
         factory = find(SINKS, sink.type, f"{where}.type")
-        check_options(factory, sink.options, {*_PROVIDED, "events"}, where)
+        check_options(factory, sink.options, {*_PROVIDED, "events"}, where, _SINK_KEYS)
     for placeholder in re.findall(r"{\w*}", str(sink.options.get("path"))):
         if placeholder not in _PLACEHOLDERS:
             with errors:

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, get_type_hints
@@ -205,7 +205,11 @@ def build(factory: Any, options: Mapping[str, Any], provided: Mapping[str, Any],
 
 
 def check_options(
-    factory: Any, options: Mapping[str, Any], provided: Collection[str], where: str
+    factory: Any,
+    options: Mapping[str, Any],
+    provided: Collection[str],
+    where: str,
+    common: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the options converted to the types of the factory's parameters, such as `Path`.
 
@@ -214,6 +218,7 @@ def check_options(
         options: The options from the configuration.
         provided: Names of the parameters whose values logflume provides.
         where: Location in the configuration, for errors.
+        common: Keys that may stand beside the options, for errors.
 
     Raises:
         ConfigError: Options are unknown, missing or of the wrong type.
@@ -228,11 +233,12 @@ def check_options(
     for name, value in options.items():
         with errors:
             if name not in allowed and (name in provided or not accepts_any):
+                listed = [*allowed, *common]
                 raise config_error(
                     f"{where}.{name}",
                     "unknown option",
-                    allowed=", ".join(allowed) or "no options",
-                    hint=nearest(str(name), allowed),
+                    allowed=", ".join(listed) or "no options",
+                    hint=nearest(str(name), listed),
                 )
             arguments[name] = _convert(value, hints.get(name, Any), f"{where}.{name}")
     for parameter in named:

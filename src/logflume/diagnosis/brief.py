@@ -171,7 +171,8 @@ def _examples(run: Run, info: RunSummary) -> Iterator[str]:
     if "model_output" not in run.types():
         return
     steps = (max(0, (info.last_step or 0) - 10), None)
-    columns = ["step", "rewards/total*", "prompt*", "model_output*", optional("id")]
+    columns = ["step", "rewards/total*", "prompt*", "model_output*"]
+    columns += [optional("question"), optional("id")]
     shown: set[str] = set()
     for title, best, worst in (("highest", 1, None), ("lowest", None, 1)):
         chosen = run.outputs(steps=steps, columns=columns, best=best, worst=worst)
@@ -185,7 +186,7 @@ def _examples(run: Run, info: RunSummary) -> Iterator[str]:
             name = f" {_short(row['id'])}" if row.get("id") else ""
             reward = row.get("rewards/total")
             yield f"- {title} reward {reward:.3g}, step {row['step']}{name}"
-            yield f"  Prompt: {_excerpt(row.get('prompt'))}"
+            yield f"  Prompt: {_excerpt(row.get('prompt') or row.get('question'))}"
             yield f"  Completion: {text}"
 
 
