@@ -8,6 +8,8 @@ import pytest
 
 from tests.config.errors import error_in_file, error_of
 
+COMMON = "type, level, events, ranks, queue"
+
 
 def registered(group: str) -> str:
     """Return the allowed names: those of the group, and the form for unregistered components."""
@@ -98,7 +100,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "sinks: {jsonl: {path: x, rotate_byte: 5}}",
             [
                 "my.yaml: sinks.jsonl.rotate_byte: unknown option",
-                "  allowed: path, rotate_bytes, fsync_interval_s, type, level, events, ranks, queue",
+                "  allowed: path, rotate_bytes, fsync_interval_s, " + COMMON,
                 "  did you mean 'rotate_bytes'?",
             ],
         ),
@@ -106,7 +108,7 @@ LEVELS = "DEBUG, INFO, WARNING, ERROR, CRITICAL"
             "sinks: {jsonl: {path: x, levl: INFO}}",
             [
                 "my.yaml: sinks.jsonl.levl: unknown option",
-                "  allowed: path, rotate_bytes, fsync_interval_s, type, level, events, ranks, queue",
+                "  allowed: path, rotate_bytes, fsync_interval_s, " + COMMON,
                 "  did you mean 'level'?",
             ],
         ),
