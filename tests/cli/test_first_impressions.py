@@ -288,7 +288,7 @@ def test_filters_of_outputs(here: Path) -> None:
     lowest = min(row["rewards/total"] for row in found("--group", "0"))
     assert [lowest] == [r["rewards/total"] for r in found("--group", "0", "--worst", "1")]
     assert [] == found("--mode", "eval")
-    assert "--grep '[': " in answer(here, "outputs", "continued", "--grep", "[")
+    assert "search='[': " in answer(here, "outputs", "continued", "--grep", "[")
 
 
 @pytest.mark.parametrize("command", ["outputs", "prompts"])

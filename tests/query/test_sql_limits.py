@@ -89,7 +89,7 @@ def test_other_files_on_request(run: Run, tmp_path: Path) -> None:
     query = f"select note from training join '{file}' using (step)"
 
     assert [{"note": "good"}] == run.sql(query, external=True).to_pylist()
-    with pytest.raises(QueryError, match="external=True"):
+    with pytest.raises(QueryError, match="option `external`"):
         run.sql(query)
 
 
