@@ -171,10 +171,8 @@ class MeasureGenerations:
             # A text with messages has the results of tools, too; the answer is the model's.
             has_tools = isinstance(event_dict.get("messages"), str)
             given = logged if has_tools else answer or logged or marked
-            is_blank = (
-                f"</{answer_tag}>" in text
-            )  # an answer in the expected form, but for the text
-            unknown = False if is_blank else None
+            # Tags without a text between them have the expected form, so the answer is wrong.
+            unknown = False if f"</{answer_tag}>" in text else None
             measures[_CORRECT] = unknown if given is None else is_same(final_answer(given), truth)
         for name in (*measures, _CORRECT):
             if isinstance(known := event_dict.get(name), (bool, int, float)):
