@@ -69,7 +69,7 @@ class MeasureGenerations:
     A measure that the event has already is kept, and counts. In the mean of `quality/correct`, a
     completion without an answer isn't correct; without any answer in the batch, there is no mean.
 
-    An event without the field `answer` gets that, too, if its text has an answer.
+    An event without an `answer` gets that field, too, if its text has an answer.
 
     Events without such a text are left unchanged.
 

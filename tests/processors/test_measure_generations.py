@@ -198,10 +198,10 @@ any_value: st.SearchStrategy[Any] = st.sampled_from(
 )
 @settings(max_examples=200, deadline=None)
 def test_any_events(events: list[dict[str, Any]]) -> None:
-    """No event makes the processor raise or loses a field."""
+    """No event makes the processor raise or loses a field; a null answer may be filled in."""
     processor = MeasureGenerations()
     for event in events:
-        before = dict(event)
+        before = {k: v for k, v in event.items() if (k, v) != ("answer", None)}
         after = processor(None, "info", event)
         assert {name: after[name] for name in before} == before
 

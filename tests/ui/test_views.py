@@ -20,6 +20,8 @@ pytest.importorskip("starlette", reason="the extra `ui` is not installed")
 pytest.importorskip("playwright", reason="Playwright, which drives Chromium, is not installed")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
+LINE_PIXELS = 20
+
 
 @pytest.fixture(scope="module")
 def address(rich_runs: Path) -> Iterator[str]:
@@ -344,7 +346,7 @@ def test_comparing_shows_the_same_prompt_in_both_runs(page: Page) -> None:
 
 def test_marks_name_attempts_and_findings(page: Page) -> None:
     """At the step where the later attempt starts, the cursor's line names it."""
-    page.open("#/run/rich", "[data-metric=loss] .u-over")
+    page.open("#/run/rich", "[data-section=drivers]")
     page.tab.wait_for_selector(".legend-line:has-text('a later attempt')")
     over = page.tab.locator("[data-metric=loss] .u-over")
     box = over.bounding_box()
@@ -353,6 +355,22 @@ def test_marks_name_attempts_and_findings(page: Page) -> None:
 
     page.tab.wait_for_selector("[data-metric=loss] .at:has-text('step 13 · attempt 1 starts')")
     page.tab.wait_for_selector("[data-metric=reward] .at:has-text('step 13')")
+
+
+def test_the_overview_does_not_move_the_charts(page: Page) -> None:
+    """Charts stay where they are when the answers above them arrive late."""
+    for name in ("reward_shares", "prompts", "alerts"):
+        page.tab.route(f"**/api/{name}?*", lambda _: None)
+    page.open("#/run/rich", "[data-metric=loss] .u-over")
+    page.tab.wait_for_function("document.querySelectorAll('.glance section').length === 3")
+    before = page.tab.locator("[data-metric=loss]").bounding_box()["y"]
+
+    page.tab.unroute_all()  # lets them through
+    page.tab.wait_for_selector("[data-section=drivers]")
+    page.tab.wait_for_selector(".glance li:has-text('The KL divergence rose.')")
+
+    after = page.tab.locator("[data-metric=loss]").bounding_box()["y"]
+    assert abs(after - before) <= LINE_PIXELS
 
 
 def test_a_zoom_stays_when_a_step_is_logged(page: Page, rich_runs: Path) -> None:

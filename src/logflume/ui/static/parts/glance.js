@@ -21,16 +21,24 @@ const CHANGES = [
  * @param {string} props.run
  * @param {string} props.version
  * @param {boolean} props.isFirst Whether the curves are still missing, which are requested first.
- * @param {any[]} props.alerts
- * @param {boolean} props.hasPrompts
+ * @param {any[]} [props.alerts] None before they have arrived.
+ * @param {Set<string>} props.types The event types of the run.
  * @param {string[]} props.functions In the order of their colours.
  */
-export function Glance({ run, version, isFirst, alerts, hasPrompts, functions }) {
+export function Glance({ run, version, isFirst, alerts, types, functions }) {
+  const hasPrompts = types.has("model_output");
   return html`<div class="glance">
-    ${alerts.length > 0 && html`<${Findings} run=${run} alerts=${alerts} />`}
-    ${functions.length > 1 && html`<${Drivers} run=${run} version=${version} functions=${functions} />`}
+    ${alerts?.length > 0 && html`<${Findings} run=${run} alerts=${alerts} />`}
+    ${!alerts && types.has("alert") && html`<${Expected} title="Findings" lines=${3} />`}
+    ${functions.length > 1 && (hasPrompts || types.has("reward")) && html`<${Drivers} run=${run} version=${version} functions=${functions} />`}
     ${hasPrompts && html`<${PromptCounts} run=${run} version=${version} isFirst=${isFirst} />`}
   </div>`;
+}
+
+/** A panel in place of one whose contents are on the way, so that the charts below stay where they are. */
+function Expected({ title, lines, error = null }) {
+  return html`<section class="panel pad"><h3>${title}</h3><${ErrorLine} text=${error} />
+    ${!error && html`<div class="muted" style=${{ minHeight: `${1.5 * lines}em` }}>…</div>`}</section>`;
 }
 
 function Findings({ run, alerts }) {
@@ -56,14 +64,16 @@ function PromptCounts({ run, version, isFirst }) {
 
 /** The shares of the reward functions in the advantages, at the beginning and at the end of the run. */
 function Drivers({ run, version, functions }) {
-  const { data } = useAnswer("reward_shares", { run }, version, true);
-  const windows = data?.windows ?? [];
+  const { data, error } = useAnswer("reward_shares", { run }, version, true);
+  const title = "What drives the advantages";
+  if (!data) return html`<${Expected} title=${title} error=${error} lines=${9} />`;
+  const { windows } = data;
   if (!windows.length) return null;
   const last = windows[windows.length - 1];
   const known = last.functions.filter((one) => one.share !== null);
   const most = known.reduce((a, b) => (b.share > a.share ? b : a), known[0]);
   const color = (name) => seriesVariable(Math.max(0, functions.indexOf(name)));
-  return html`<section class="panel pad" data-section="drivers"><h3>What drives the advantages</h3>
+  return html`<section class="panel pad" data-section="drivers"><h3>${title}</h3>
     <p>${most ? html`<b>${functionName(most.name)}</b>${most.share >= DOMINANT ? " dominates: " : " weighs most: "}
       ${percent(most.share)} of the differences within groups, ${stepsOf(last)}.`
       : "Nothing: all rewards of each group are equal."}</p>

@@ -37,10 +37,10 @@ export function Run({ run, query, version, summary }) {
   return html`<div>
     <${Head} run=${run} summary=${summary} count=${alerts.length} />
     <${ErrorLine} text=${main.error ?? answered.error} />
-    ${summary && html`<${Glance} run=${run} version=${version} isFirst=${!main.data} alerts=${alerts} hasPrompts=${types.has("model_output")}
-      functions=${functions.map(functionKey)} />`}
+    ${summary && html`<${Glance} run=${run} version=${version} isFirst=${!main.data}
+      alerts=${answered.data?.alerts ?? (answered.error ? [] : undefined)} types=${types} functions=${functions.map(functionKey)} />`}
     ${main.data && !names.length && html`<${NoCurves} run=${run} status=${summary?.status} types=${types} />`}
-    ${names.length > 0 && html`<div>
+    ${summary && names.length > 0 && html`<div>
       <div class="toolbar">
         <${CurveControls} options=${options} onChange=${change} />
         <div class="grow"><input type="search" placeholder=${`Search ${names.length} metrics`}
