@@ -14,6 +14,7 @@ import logflume
 from logflume.processors.measure_generations import MeasureGenerations
 from logflume.protocols import Event
 from logflume.testing import capture_events
+from logflume.training.rollout_events import columns_by_type
 from logflume.training.rollouts import Rollouts
 from tests.event_helpers import fields, only, own
 
@@ -231,7 +232,7 @@ def log_rollouts(*batches: Rollouts) -> list[Event]:
 
 def events_of(batch: Rollouts) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield logger, type and fields of each event of a batch."""
-    for logger, event, columns in batch.columns_by_type():
+    for logger, event, columns in columns_by_type(batch):
         for row in zip(*columns.values(), strict=True):
             yield logger, event, dict(zip(columns, row, strict=True))
 

@@ -166,6 +166,7 @@ def test_tokens_that_the_model_did_not_produce(tmp_path: Path, masks_truncated: 
 
 def test_tokens_after_tool_calls() -> None:
     """In a batch with tools, a completion without their results has its length, masked or not."""
+    from logflume.training.rollout_events import columns_by_type
     from logflume.training.rollouts import Rollouts
 
     def tokens(counts: list[int], lengths: list[int | None]) -> list[Any]:
@@ -181,7 +182,7 @@ def test_tokens_after_tool_calls() -> None:
             completion_tokens=lengths,
             model_tokens=counts,
         )
-        columns = {event: columns for _, event, columns in rollouts.columns_by_type()}
+        columns = {event: columns for _, event, columns in columns_by_type(rollouts)}
         return list(columns["model_output"]["completion_tokens"])
 
     assert [3, 5, None] == tokens([3, 0, 0], [None, 5, None])

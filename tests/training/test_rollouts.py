@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import logflume
-from logflume.training.rollouts import Rollouts, log_rollouts
+from logflume.training.rollout_events import log_rollouts
+from logflume.training.rollouts import Rollouts
 from tests.query.training_run import start
 
 

@@ -27,7 +27,8 @@ from logflume.training.policies import (
     keep_all,
     ratio_above,
 )
-from logflume.training.rollouts import Rollouts, log_rollouts
+from logflume.training.rollout_events import log_rollouts
+from logflume.training.rollouts import Rollouts
 from logflume.training.token_capture import CopiedTokens, TokenCapture
 from tests.event_helpers import of_type
 from tests.query.training_run import CONFIG, start

@@ -13,7 +13,8 @@ from typing import Any
 from logflume.guard import Failure, call_guarded, describe
 from logflume.training.images import copy_messages
 from logflume.training.output_rows import ArrayRows
-from logflume.training.rollouts import Rollouts, log_rollouts
+from logflume.training.rollout_events import log_rollouts
+from logflume.training.rollouts import Rollouts
 from logflume.training.step_tracker import STEP_TRACKER
 from logflume.training.token_capture import SAMPLER_LOGPROBS, TOOL_MASK, CopiedTokens, TokenCapture
 from logflume.training.trainer_batch import CaptureOptions, ProblemReport

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from logflume.events.reserved import RESERVED_FOR_PIPELINE
 from logflume.pipeline.completion_ids import COMPLETION_IDS
@@ -11,12 +11,10 @@ from logflume.training.conversations import Conversation, is_conversation, reada
 from logflume.training.images import ImageStore
 from logflume.training.message_json import messages_json
 from logflume.training.output_rows import ArrayRows
+from logflume.training.rollouts import Rollouts
 from logflume.training.trainer_prompts import read_prompts
 from logflume.values.plain import plain
 from logflume.values.snapshot import key_text
-
-if TYPE_CHECKING:
-    from logflume.training.rollouts import Rollouts
 
 __all__ = ["completion_columns", "pad"]
 

@@ -12,7 +12,7 @@ from logflume.training.function_names import distinct_names, name_of
 from logflume.training.images import copy_messages
 from logflume.training.log_extra import LogExtra, LogMetric, listeners, logged_columns
 from logflume.training.rank_report import RANK_REPORT
-from logflume.training.rollouts import log_rollouts
+from logflume.training.rollout_events import log_rollouts
 from logflume.training.token_capture import TokenCapture
 from logflume.training.trainer_batch import CaptureOptions, ProblemReport, ScoredBatch, read_batch
 from logflume.training.wrapped_rewards import WrappedReward, wrap_reward

@@ -18,7 +18,8 @@ from logflume.training.function_names import distinct_names, name_of
 from logflume.training.images import copy_messages
 from logflume.training.log_extra import LogExtra, LogMetric, listen, listeners, logged_columns
 from logflume.training.policies import every
-from logflume.training.rollouts import Rollouts, log_rollouts
+from logflume.training.rollout_events import log_rollouts
+from logflume.training.rollouts import Rollouts
 from logflume.training.step_tracker import STEP_TRACKER
 from logflume.values.snapshot import snapshot
 

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 import logflume
-from logflume.training.rollouts import Rollouts, log_rollouts
+from logflume.training.rollout_events import log_rollouts
+from logflume.training.rollouts import Rollouts
 from tests.benchmarks.peers.protocol import Completion
 
 __all__ = ["EVENTS_PER_STEP", "AllSinks", "config"]
