@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -65,6 +66,36 @@ def test_a_shortage_at_the_end(error: Exception, tmp_path: Path) -> None:
     assert list(range(50)) == numbers(healthy.events) == numbers(faulty.events)
     assert 0 == sink_counts()["dropped"]
     assert_counts_add_up()
+
+
+class OddSink(FaultySink):
+    """A sink whose optional attributes are all `value`, or raise it."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(always_fine)
+        self._value = value
+
+    def __getattr__(self, name: str) -> object:
+        if name not in ("flush_every_s", "unwritten", "loss"):
+            raise AttributeError(name)
+        if isinstance(self._value, BaseException):
+            raise self._value
+        return self._value
+
+
+@pytest.mark.parametrize(
+    "value", [ValueError("no"), None, b"1", math.nan, -1.0, math.inf, object()]
+)
+def test_a_sink_with_an_odd_attribute(value: object, tmp_path: Path) -> None:
+    """An optional attribute that isn't what it should be counts as left out."""
+    odd = OddSink(value)
+    with log_to_two_sinks(tmp_path, odd) as healthy:
+        logflume.get_logger().info("x", number=1)
+        assert logflume.flush()
+
+    assert [1] == numbers(healthy.events) == numbers(odd.events)
+    assert sink_counts()["written"] == sink_counts()["accepted"] == len(healthy.events)
+    assert [] == statuses(healthy.events)
 
 
 def test_fault_event(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from math import inf
+from typing import TypeVar
 
 from logflume.guard import Failure, call_guarded, describe
 from logflume.pipeline.catch_up import CatchUp
@@ -32,6 +33,9 @@ EVENT_TRIES = 6
 CLOSE_TRIES = 5
 """Consecutive failures, or rejected events, after which a sink being closed gets no more."""
 
+FLUSH_EVERY_S = 1.0
+"""Interval of `flush` for a sink that states none."""
+
 MAX_HELD_EVENTS = 65_536
 MAX_HELD_BYTES = 64 * 2**20
 """Limits of the events kept for a failing sink until it accepts events again."""
@@ -52,6 +56,9 @@ def _is_passing_shortage(error: BaseException) -> bool:
     if isinstance(error, ImportError):  # a library that is loaded late can't be mapped
         return not isinstance(error, ModuleNotFoundError)
     return is_shortage(error)
+
+
+T = TypeVar("T", int, float)
 
 
 class _Retries:
@@ -205,8 +212,7 @@ class GuardedSink:
     @property
     def flush_every_s(self) -> float:
         """Interval of `flush` in seconds. It also writes held events, so every sink has one."""
-        interval_s: float = getattr(self._sink, "flush_every_s", 1.0)
-        return CATCH_UP_S if self.is_catching_up else interval_s
+        return CATCH_UP_S if self.is_catching_up else self._number("flush_every_s", FLUSH_EVERY_S)
 
     @property
     def is_catching_up(self) -> bool:
@@ -284,7 +290,7 @@ class GuardedSink:
 
     def _flush_patiently(self, until_s: float) -> None:
         """Flush the sink, and wait out a shortage of resources."""
-        while getattr(self._sink, "unwritten", 0) and time.monotonic() < until_s:
+        while self._number("unwritten", 0) and time.monotonic() < until_s:
             flushed = call_guarded(self._sink.flush)
             if not isinstance(flushed, Failure) or not _is_passing_shortage(flushed.error):
                 return
@@ -330,7 +336,7 @@ class GuardedSink:
 
     def _succeeded(self, result: object) -> bool:
         """Whether a call succeeded; faults are counted, and the first in a row is reported."""
-        self.counters.unwritten = getattr(self._sink, "unwritten", 0)
+        self.counters.unwritten = self._number("unwritten", 0)
         if not isinstance(result, Failure):
             return True
         self.counters.failed += 1
@@ -338,6 +344,13 @@ class GuardedSink:
         if was_fine:
             self._report(self.name, "failed", self.fault)
         return False
+
+    def _number(self, attribute: str, default: T) -> T:
+        """Return an attribute of the sink, or the default if it isn't a number of this kind."""
+        value = call_guarded(getattr, self._sink, attribute, default)
+        if isinstance(value, Failure) or type(value) not in (int, type(default)):
+            return default
+        return value if 0 < value < inf else default
 
     def _hold(self, events: Sequence[Event]) -> None:
         self._held.extend(events)
