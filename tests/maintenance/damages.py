@@ -51,6 +51,11 @@ def change_csv_position(folder: Path) -> None:
     (folder / "outputs.csv").write_bytes(changed)
 
 
+def remove_csv_comma(folder: Path) -> None:
+    text = (folder / "outputs.csv").read_bytes()
+    (folder / "outputs.csv").write_bytes(text.replace(b",,\n", b",\n", 1))
+
+
 def duplicate_csv_rows(folder: Path) -> None:
     header, _, rows = (folder / "outputs.csv").read_bytes().partition(b"\n")
     (folder / "outputs.csv").write_bytes(header + b"\n" + rows + rows)
@@ -174,6 +179,7 @@ DAMAGES: dict[Callable[[Path], None], tuple[str, str]] = {
     change_csv_header: ("outputs.csv", "the header doesn't match the configuration"),
     change_csv_cell: ("outputs.csv", "events differ from the journal"),
     change_csv_position: ("outputs.csv", "events with the attempt or seq of another event"),
+    remove_csv_comma: ("outputs.csv", "rows with more or fewer cells than the header"),
     duplicate_csv_rows: ("outputs.csv", "duplicate events"),
     remove_csv: ("outputs-rank1.csv", "events of the journal are missing"),
     remove_part: ("parquet/model_output", "events of the journal are missing"),

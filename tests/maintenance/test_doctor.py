@@ -64,13 +64,14 @@ def test_damages(damage: Callable[[Path], None], large: Path, tmp_path: Path) ->
     assert journal == read_journal(folder)
 
 
-def test_a_lost_journal_line(large: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [(b"{", b"x{"), (b'Z"', b']Z"')])
+def test_a_lost_journal_line(damage: tuple[bytes, bytes], large: Path, tmp_path: Path) -> None:
     """The loss is reported, sink files keep the event, and the rest can be read."""
     folder = shutil.copytree(large, tmp_path / "r")
     outputs = read_outputs(folder)
     journal = folder / "events-rank1.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
-    journal.write_bytes(b"".join([*lines[:2], b"x" + lines[2], *lines[3:]]))
+    journal.write_bytes(b"".join([*lines[:2], lines[2].replace(*damage, 1), *lines[3:]]))
     lost = json.loads(lines[2])["seq"]
     remaining = repair(folder)
 
@@ -81,7 +82,7 @@ def test_a_lost_journal_line(large: Path, tmp_path: Path) -> None:
     assert outputs == read_outputs(folder)
     assert lost not in [e["seq"] for e in logflume.open_run(folder) if e["rank"] == 1]
     assert (
-        b"".join([*lines[:2], b"x" + lines[2], *lines[3:]])
+        b"".join([*lines[:2], lines[2].replace(*damage, 1), *lines[3:]])
         == (folder / ".events-rank1.jsonl.damaged").read_bytes()
     )
     assert remaining == repair(folder)

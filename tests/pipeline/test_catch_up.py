@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 import logflume
+from logflume.protocols import Position
 from logflume.runs.info import RunInfo
 from logflume.sinks.csv import CsvSink
 from logflume.sinks.parquet.sink import ParquetSink
+from logflume.testing import MemorySink
 from tests.fake_sinks import wait_until
 from tests.pipeline.catching_up import (
     CONFIG,
@@ -129,6 +132,30 @@ def test_routing_applies(tmp_path: Path) -> None:
     logflume.shutdown()
 
     assert [(0, 2)] == csv_positions(folder)
+
+
+class EmptySink(MemorySink):
+    """A sink whose output has been lost, so that it gets every event again."""
+
+    def held(self, _run: RunInfo) -> set[Position | None]:
+        return set()
+
+
+def test_caught_up_events_are_those_of_the_live_run(tmp_path: Path) -> None:
+    """A sink gets an event from the journal as it got it live, NaN and infinities included."""
+    live, later = MemorySink(), EmptySink()
+    for name, sink in {"live": live, "later": later}.items():
+        config = {**CONFIG, "root": {"level": "INFO", "sinks": ["jsonl", name]}}
+        open_run(tmp_path, config, **{name: sink})
+        if sink is live:
+            log = logflume.get_logger()
+            log.info("x", loss=math.nan, values=[1.0, -math.inf], text="NaN", nothing=None)
+            log.info("y", flag=True, nested={"a": math.inf}, array=np.arange(3.0))
+        logflume.shutdown()
+
+    assert live.events[1]["nonfinite"] == {"loss": "NaN", "values.1": "-Infinity"}
+    of_first = [event for event in later.events if event["attempt"] == 0]
+    assert [repr(dict(event)) for event in live.events] == [repr(dict(e)) for e in of_first]
 
 
 def test_a_csv_without_positions(tmp_path: Path) -> None:

@@ -79,8 +79,15 @@ ODD_EVENTS: list[Event] = [
     make_event(0),
     make_event(1, event="model_output", model_output="日本語 🎉 \u2028 \x85", question=""),
     make_event(2, event="message", message="\x1b[31m\r\n\t\x00\x7f", step=None),
-    make_event(3, loss=math.nan, grad_norm=math.inf, nonfinite={"loss": "NaN"}),
-    make_event(4, event="reward", **{"rewards/a": [1.0, None, math.nan], "rewards/a/n": 2}),
+    make_event(
+        3, loss=math.nan, grad_norm=math.inf, nonfinite={"loss": "NaN", "grad_norm": "Infinity"}
+    ),
+    make_event(
+        4,
+        event="reward",
+        **{"rewards/a": [1.0, None, math.nan], "rewards/a/n": 2},
+        nonfinite={"rewards/a.2": "NaN"},
+    ),
     make_event(5, loss=None, note=None, mode="eval"),
     make_event(6, texts=["a", None, '"quoted", and\nbroken'], empty=[], flag=True),
     make_event(7, event="third.party", extras='{"b": 1}', number_of_things=2**53 - 1),

@@ -39,12 +39,11 @@ def to_microseconds(text: str) -> int:
     1000000
 
     Raises:
-        ValueError: The text is not a timestamp, or has no time zone.
+        ValueError: The text is not an RFC 3339 timestamp.
     """
-    timestamp = datetime.fromisoformat(text)
-    if timestamp.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    return (timestamp - _EPOCH) // _MICROSECOND
+    if not is_timestamp(text):  # Python also accepts any text after the sixth decimal
+        raise ValueError(f"{text!r} is not an RFC 3339 timestamp")
+    return (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND
 
 
 def is_timestamp(text: str) -> bool:

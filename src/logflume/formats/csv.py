@@ -42,8 +42,8 @@ __all__ = [
 ]
 
 
-_CELL = re.compile(rb'("(?:[^"]|"")*"|[^,]*)(?:,|$)')
-"""A cell of a row, with the comma or the end of the row after it."""
+_CELL = re.compile(rb'(?:^|,)("(?:[^"]|"")*"(?=,|$)|[^,]*)')
+"""A cell of a row, with the start of the row or the comma before it."""
 
 
 def csv_files(path: Path) -> list[Path]:
@@ -286,7 +286,7 @@ def find_positions(path: Path, columns: list[str], run: RunInfo) -> PositionSet 
         last = max(header.index(name) for name in _KEYS) + 1
         with open(part, "rb", opener=open_file) as file:
             for row in islice(_read_rows(bounded_lines(file, part)), 1, None):
-                position = _find_position(_cells(row, header, last), run)
+                position = _find_position(_by_column(header[:last], _split(row)), run)
                 if position is not None:
                     positions.add(*position)
     return positions
@@ -335,9 +335,12 @@ def _scan_file(
         if not row.endswith(b"\n") or row.count(b'"') % 2:
             yield ScanFault("torn last row", FaultKind.TORN)
             continue
-        cells = _cells(row, columns)
+        values = list(_split(row))
+        cells = _by_column(columns, values)
         position = _find_position(cells, run)
-        if position is None:
+        if len(values) != len(columns):
+            yield ScanFault("rows with more or fewer cells than the header", FaultKind.DAMAGE)
+        elif position is None:
             yield ScanFault("rows that belong to no event of this run", FaultKind.FOREIGN)
         else:
             yield ScannedEvent(position, _checksum(cells, cells.get("extras")))
@@ -377,12 +380,16 @@ def _content(value: Any) -> str:
     return KINDS[kind_of(value)].text(value)
 
 
-def _cells(row: bytes, columns: Sequence[str], count: int | None = None) -> dict[str, str]:
-    """Return the first cells of a row by column."""
-    cells = (match[1] for match in _CELL.finditer(row.rstrip(b"\r\n")))
+def _split(row: bytes) -> Iterator[bytes]:
+    """Yield the cells of a row, as they are in the file."""
+    return (match[1] for match in _CELL.finditer(row.rstrip(b"\r\n")))
+
+
+def _by_column(columns: Sequence[str], cells: Iterable[bytes]) -> dict[str, str]:
+    """Return the values of a row's first cells, one for each column."""
     return {
         name: _unquoted(cell.decode("utf-8", "backslashreplace"))
-        for name, cell in zip(columns[:count], cells, strict=False)
+        for name, cell in zip(columns, cells, strict=False)
     }
 
 

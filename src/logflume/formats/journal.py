@@ -191,15 +191,17 @@ def read_lines_from(
 
 
 def parse_line(line: Line) -> dict[str, Any]:
-    """Return the event of a line, with NaN and infinities restored.
+    """Return the event of a line for a query: NaN and infinities restored, without `nonfinite`.
 
     Raises:
         RunError: The line is not an event: the file was damaged, or changed by hand.
     """
     try:
-        return parse_event(line.raw)
+        event = parse_event(line.raw)
     except ValueError as error:
         raise _no_event(line, error) from error
+    event.pop("nonfinite", None)
+    return event
 
 
 def find_event_type(line: Line) -> str:

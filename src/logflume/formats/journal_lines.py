@@ -14,6 +14,7 @@ import orjson
 
 from logflume.events.catalogue import CATALOGUE
 from logflume.events.reserved import RESERVED_NAMES, EventBase
+from logflume.events.times import is_timestamp
 from logflume.protocols import Position
 from logflume.runs.info import RunInfo
 from logflume.values.coerce import coerce
@@ -95,7 +96,7 @@ def event_type_filter(event_type: str) -> Callable[[bytes], bool]:
 
 
 def parse_event(line: bytes) -> dict[str, Any]:
-    """Return the event of a line, with NaN and infinities restored and without `nonfinite`.
+    """Return the event of a line as sinks get it, with NaN and infinities restored.
 
     Whatever this accepts, every reader can read: the reserved names have their types, and every
     value is a scalar or a list of scalars. Fields of another kind than declared are accepted.
@@ -137,8 +138,11 @@ def _restore(event: Any, schema: type[EventBase]) -> None:
     _check_timestamp(reserved.timestamp)
     nonfinite = event.pop("nonfinite", None)
     _check_flat(event)
-    for name, text in (nonfinite or {}).items():
+    if nonfinite is None:
+        return
+    for name, text in nonfinite.items():
         _restore_value(event, name, text)
+    event["nonfinite"] = nonfinite
 
 
 def _check_numbers(event: EventBase) -> None:
@@ -149,11 +153,10 @@ def _check_numbers(event: EventBase) -> None:
 
 
 def _check_timestamp(text: str) -> None:
-    timestamp = datetime.fromisoformat(text)
-    if timestamp.tzinfo is None:
-        raise ValueError(f"the timestamp {text!r} has no time zone")
+    if not is_timestamp(text):
+        raise ValueError(f"{text!r} is not an RFC 3339 timestamp")
     try:
-        timestamp.astimezone(UTC)
+        datetime.fromisoformat(text).astimezone(UTC)
     except OverflowError as error:
         raise ValueError(f"the timestamp {text!r} is out of range") from error
 
@@ -233,7 +236,7 @@ def read_line(path: Path, number: int, line: bytes, run: RunInfo | None) -> Jour
 
 def _find_fault(event: dict[str, Any], run: RunInfo | None) -> str | None:
     """Return what is wrong with an event; None if it is valid. Restores NaN and infinities."""
-    event_type, nonfinite = event.get("event"), event.get("nonfinite")
+    event_type = event.get("event")
     declared = CATALOGUE.get(event_type) if isinstance(event_type, str) else None
     try:
         _restore(event, declared or EventBase)
@@ -241,8 +244,6 @@ def _find_fault(event: dict[str, Any], run: RunInfo | None) -> str | None:
         return _INVALID
     if not all(_fits(value, event["event"], name) for name, value in event.items()):
         return _INVALID
-    if nonfinite is not None:
-        event["nonfinite"] = nonfinite
     if run is None:
         return None
     owner = (event["run"], event["rank"], event.get("process"))

@@ -25,7 +25,6 @@ from logflume.formats.journal_lines import (
     event_type_filter,
     find_step,
     find_type,
-    parse_event,
 )
 from logflume.formats.parquet import (
     Part,
@@ -353,8 +352,8 @@ def _read_readable(writer: Writer) -> Iterator[Line]:
 def _parse_readable(lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
     """Yield the events of the lines that have one."""
     for line in lines:
-        with suppress(ValueError):
-            yield parse_event(line.raw)
+        with suppress(RunError):
+            yield parse_line(line)
 
 
 def count_unreadable_lines(writer: Writer) -> int:

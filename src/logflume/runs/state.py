@@ -7,7 +7,6 @@ concurrent attempt, `run-attempt<n>.json`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,8 +88,7 @@ class RunState(msgspec.Struct, kw_only=True):
         """
         try:
             state = msgspec.json.decode(read_file(path, _MAX_BYTES), type=cls)
-            if datetime.fromisoformat(state.started).tzinfo is None:
-                raise ValueError(f"`started` has no time zone: {state.started!r}")
+            to_microseconds(state.started)
             return state
         except FileNotFoundError:
             return None
