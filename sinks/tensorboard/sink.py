@@ -36,8 +36,8 @@ class TensorBoardSink:
     the first event of another step, by `flush`, or at the end.
 
     Images (`logflume.Image`), histograms (`logflume.Histogram`, large arrays) and tables (data
-    frames) appear, too: for each field, the last value of a step, with up to four images of up to 16 MB
-    each.
+    frames) appear, too: for each field, the last value of a step, with up to four images of up to
+    16 MB each.
 
     The file is created with the first record: TensorBoard's Python reader abandons a file once it
     finds a later one, so a process that has nothing to show must not create one.

@@ -1,4 +1,4 @@
-"""Problems that evaluations show: what is learned doesn't carry over to other problems."""
+"""Problems that evaluations show: what the policy learns doesn't carry over to other problems."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class _Points:
 
         Args:
             evaluations: The evaluations.
-            training: What they are compared with.
-            min_blocks: Earlier evaluations than this number of blocks of the training are left out.
+            training: The metric of the training that they are compared with.
+            min_blocks: Evaluations before this number of blocks of the training are left out.
         """
         if evaluations.count == self.count or not training.count:
             return False

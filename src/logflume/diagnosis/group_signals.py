@@ -74,7 +74,7 @@ class GroupsWithoutSignal(Detector):
     share: float = 0.65
 
     def evaluate(self, history: History) -> Evidence | None:
-        """Look at the share of groups without a spread, then at those all right or all wrong."""
+        """Look at the share of groups without a spread, then at all-right and all-wrong groups."""
         for metric, kind in zip(self.reads, (None, _TOO_EASY, _TOO_HARD), strict=True):
             found = self._evaluate(history, metric, kind)
             if found is not None:

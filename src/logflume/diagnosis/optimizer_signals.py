@@ -266,7 +266,7 @@ def _spread_of_logarithms(values: Sequence[float]) -> float:
 
 
 class LossDivergence(Detector):
-    """The loss has risen far above its lowest level.
+    """The loss has risen far above its lowest level, and stays there.
 
     The median of ten reports is at least `rise` above the lowest block, twice as high as the first
     block, and above the noise.

@@ -354,7 +354,7 @@ class _Rise(NamedTuple):
         return self.value - self.before
 
     def is_clear(self, share: float) -> bool:
-        """Whether it exceeds a share of the level, and twice the standard error.
+        """Whether the gain exceeds a share of the level, and twice the standard error.
 
         That is enough, because the truncation alone exceeds the strict limit.
         """

@@ -1,4 +1,4 @@
-"""Compares the ranks of a run: one that is slower than the others makes all of them wait."""
+"""Compares the ranks of a run: one that is slower than the others makes all others wait."""
 
 from __future__ import annotations
 
