@@ -135,8 +135,8 @@ class RunStarted(EventBase):
         "versions/*": (str, "version of a package, or of Python"),
         "hyperparameters/*": (
             Any,
-            "given to initialize; of a trainer, an argument that is not at its default, or is well "
-            "known",
+            "given to initialize, or an argument of the trainer that is important or differs from "
+            "its default",
         ),
     }
 

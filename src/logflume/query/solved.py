@@ -39,11 +39,11 @@ class UnmeasuredError(QueryError):
         self.count = count
         self.rewards = rewards
         advice = (
-            "there are no rewards to decide it by either; log `rewards`, or a `true_answer` "
-            "for the processor measure_generations"
+            "there are no rewards either; log `rewards`, or a `true_answer` for the processor "
+            "measure_generations"
             if rewards is None
-            else f"give `solved` (`--solved`), the lowest rewards/total of a completion that does; "
-            f"here they range from {rewards[0]:g} to {rewards[1]:g}"
+            else "give `solved` (`--solved`), the rewards/total from which a completion solves its "
+            f"prompt; here they range from {rewards[0]:g} to {rewards[1]:g}"
         )
         super().__init__(
             f"{question}: whether {unmeasured:,} of {count:,} completions solve their prompt "

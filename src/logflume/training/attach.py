@@ -50,9 +50,9 @@ class _RewardHooks:
             self._functions, () if isinstance(weights, Failure) else weights
         )
         get_logger("training").warning(
-            f"{type(self._trainer).__name__} has other methods than TRL's GRPOTrainer, so its "
-            "rollouts are captured at its reward functions: without advantages, groups, lengths of "
-            "prompts, and the rewards of reward models."
+            f"{type(self._trainer).__name__} lacks the methods of TRL's GRPOTrainer, so its "
+            "rollouts are captured at its reward functions, without advantages, groups, lengths of "
+            "prompts, and rewards of reward models."
         )
 
     def remove(self) -> None:
@@ -224,7 +224,7 @@ def _warn_about_tokens(trainer: Any, tokens: TokenPolicy | None) -> None:
     kinds = (RolloutHooks, AsyncRolloutHooks)
     if tokens is not None and not any(kind.supports(trainer) for kind in kinds):
         get_logger("training").warning(
-            f"{type(trainer).__name__} has other methods than TRL's GRPOTrainer, so "
+            f"{type(trainer).__name__} lacks the methods of TRL's GRPOTrainer, so "
             "attach(tokens=...) records no tokens."
         )
 

@@ -101,7 +101,7 @@ class TokenCapture:
             TypeError: The trainer's tokens are unknown.
         """
         if token_ids is None:
-            raise TypeError("the trainer doesn't pass the tokens of completions on")
+            raise TypeError("the trainer doesn't pass on the tokens of completions")
         ids = [_copy_row(row) for row in token_ids]
         names = _COPIED if output.get(TOOL_MASK) is not None else (*_COPIED, _COMPLETION_MASK)
         arrays = {name: _copy(output[name]) for name in names if output.get(name) is not None}
@@ -277,7 +277,8 @@ class _TokenRows:
         aligned = [row for row, ids in tokens if ids[: len(self.ids[row])] == self.ids[row]]
         if len(aligned) < len(rows):
             self.problems.append(
-                "some rows have other tokens than were scored, so they have no log-probabilities"
+                "the tokens of some rows are not those that were scored, so they have no "
+                "log-probabilities"
             )
         return aligned
 
