@@ -1,4 +1,4 @@
-"""Imports the event files of torch's and tensorboardX's SummaryWriter, of TRL and of our own sink.
+"""Imports the event files of torch's and tensorboardX's SummaryWriter, of TRL and of logflume.
 
 All numbers of a step become one event per type (see `logflume.importing.names`). If a tag has
 several numbers at a step, the later ones become further events. A text becomes a `message` with its

@@ -55,7 +55,7 @@ def mean_over_groups(
     Args:
         visits: The visits.
         labels: The labels of each visit.
-        values: The value of each visit; NaN: it has none, so it doesn't count.
+        values: The value of each visit; NaN: the visit doesn't count.
         seed: Seed of the confidence intervals.
         is_share: Whether all values are between 0 and 1.
 

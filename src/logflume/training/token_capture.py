@@ -134,7 +134,7 @@ class CopiedTokens(msgspec.Struct, frozen=True):
     """The tokens of a batch of completions.
 
     Attributes:
-        token_ids: Those of each scored completion.
+        token_ids: The tokens of each scored completion.
         arrays: What the trainer knows, by its own names; one row for each completion that it uses.
         policy: Selects the completions.
         pieces: The texts of tokens; None if there is no tokenizer.
@@ -240,8 +240,8 @@ class _TokenRows:
     def largest_ratios(self, rows: Sequence[int]) -> dict[int, float]:
         """Return the largest ratio of each completion's tokens, where it is known.
 
-        It is the ratio before the trainer clips it, or masks a completion by setting it to 0: what
-        is masked is suspicious.
+        It is the ratio before the trainer clips it, or sets it to 0 to mask a completion: a masked
+        completion is suspicious.
         """
         placed = self._placed(rows)
         given, logs = self._values(_RATIO, placed), self._log_ratios(placed)

@@ -25,7 +25,7 @@ class ImageFolder:
     """Stores the images of this process.
 
     The thread that takes records from the buffer stores them, in the training process: the worker
-    process only gets their paths, once the files exist.
+    process gets only their paths, once the files exist.
     """
 
     def __init__(self) -> None:
