@@ -28,9 +28,9 @@ class RolloutQuestions:
 
     A completion **solves** its prompt if `quality/correct` is true. Where that is unknown, it
     solves the prompt if its `rewards/total` is at least `solved`. Without `solved`, a completion
-    that has no answer counts as not solved if others have one. If `quality/correct` is unknown for
-    all completions, `solved` is required; if it is known for all, `solved` has no effect, and a
-    warning says so.
+    that has no answer counts as not solved, provided that `quality/correct` is known for others;
+    any other unknown `quality/correct` requires `solved`. If `quality/correct` is known for all
+    completions, `solved` has no effect, and a warning says so.
 
     The policy `rollouts` of `attach` may log only some completions of a group. Such a group allows
     no unbiased estimate, so means leave it out, and `skipped` or `partial` counts it.

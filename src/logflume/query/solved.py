@@ -75,8 +75,8 @@ def find_solved(completions: pa.Table, threshold: float | None, question: str) -
 def solved_or_null(completions: pa.Table, threshold: float | None) -> Any:
     """Return the same as an Arrow array, null where correctness was not measured.
 
-    Without a threshold, a completion that has no answer counts as not solved if others have one.
-    Warns if the threshold has no effect.
+    Without a threshold, a completion that has no answer counts as not solved, provided that the
+    correctness of others is known. Warns if the threshold has no effect.
     """
     correct: Any = pa.nulls(len(completions), pa.bool_())
     if _CORRECT in completions.column_names:
