@@ -33,8 +33,8 @@ def import_source(
     Reads `trainer_state.json` of transformers and TRL (the newest one in a
     folder of checkpoints), TensorBoard event files or folders of them, and
     W&B histories as JSON Lines or CSV. The run can then be shown, queried
-    and replayed like any other. The number of items that can't be imported
-    is printed to standard error.
+    and replayed like any other. Lines on standard error count the items
+    that can't be imported.
 
     Example: logflume import outputs/my-grpo/checkpoint-200 --run my-grpo
     """

@@ -161,8 +161,8 @@ def remove(runs: SeveralRuns, yes: YesOption = False) -> None:
 def archive(runs: SeveralRuns) -> None:
     """Move runs to the folder `archive` next to them, where commands find them by path only.
 
-    `logflume runs logs/archive` lists them. `mv` moves one back. A run that is being written is
-    refused.
+    `logflume runs logs/archive` lists them, and `mv` moves one back. A run that a process is
+    writing is refused.
 
     Example: logflume runs archive logs/20261123-141502-a1b2
     """

@@ -52,10 +52,10 @@ def count_tokens(text: str) -> int:
 
 
 def make_brief(run: Run, max_tokens: int = MAX_TOKENS) -> str:
-    """Return what a person or a program needs to know about a run, in Markdown.
+    """Return a brief of a run in Markdown, for a person or a program.
 
-    Status, findings, configuration, curves in numbers, and examples of completions; what doesn't
-    fit the limit is left out from the end, and a line says so.
+    It has the status, the findings, the configuration, the curves in numbers, and examples of
+    completions. What exceeds the limit is cut off at the end, and a line says so.
 
     Args:
         run: The run.

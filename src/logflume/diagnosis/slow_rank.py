@@ -1,4 +1,4 @@
-"""Compares the ranks of a run: one that is slower than the others makes all of them wait."""
+"""Compares the ranks of a run: one that is slower than the others makes all others wait."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BLOCKS = 3
 class SlowRank:
     """A rank takes longer than the others to generate and to score its completions.
 
-    Only the time before the ranks wait for each other differs between them: that of generation and
-    rewards, from their `generation` events. The median over ten batches of a rank is compared with
-    the median of all ranks. A rank is slow if it takes 1.3 times as long in three blocks in a row.
+    Ranks differ only in the time before they wait for each other: that of generation and rewards,
+    from their `generation` events. The median over ten batches of a rank is compared with the
+    median of all ranks. A rank is slow if it takes 1.3 times as long in three blocks in a row.
     """
 
     signal = "slow_rank"

@@ -83,7 +83,7 @@ class ModelOutput(TrainerEvent):
 
 
 class Tokens(TrainerEvent):
-    """The tokens of one completion that was kept. All lists are as long as `token_ids`."""
+    """The tokens of one logged completion. All lists are as long as `token_ids`."""
 
     id: Annotated[str | None, doc("id of the completion")] = None
     token_ids: Annotated[
@@ -135,8 +135,8 @@ class RunStarted(EventBase):
         "versions/*": (str, "version of a package, or of Python"),
         "hyperparameters/*": (
             Any,
-            "given to initialize; of a trainer, an argument that is not at its default, or is well "
-            "known",
+            "given to initialize, or an argument of the trainer that is important or differs from "
+            "its default",
         ),
     }
 
@@ -219,7 +219,7 @@ class Reward(TrainerEvent):
 
 
 class Generation(TrainerEvent):
-    """One batch of rollouts."""
+    """The generation of one batch of completions: its durations and measures."""
 
     rows: Annotated[int | None, doc("number of completions on this rank", "sum")] = None
     generate_s: Annotated[float | None, unit("s", "duration of the generation")] = None

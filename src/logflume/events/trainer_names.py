@@ -144,7 +144,7 @@ def main_hyperparameters(
 
     Args:
         hyperparameters: The hyperparameters by name.
-        limit: The maximum number of those that matter; None: no maximum.
+        limit: The maximum number of hyperparameters; None: no maximum.
 
     Example:
         >>> main_hyperparameters({"logging_steps": 1, "seed": 0, "learning_rate": 1e-3})

@@ -1,4 +1,4 @@
-"""What a list of runs shows, from both ends of a journal: it must not read them all."""
+"""The values that a list of runs shows, read from both ends of a journal, not from all of it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ class LastValues(NamedTuple):
 def read_ends(writers: Sequence[Writer]) -> tuple[LastValues | None, dict[str, Any]]:
     """Return what a run logged last, and the hyperparameters that its trainer reported first.
 
-    They are at the ends of the journal of its first rank: the end of the latest attempt's, and the
-    beginning of the first one's, which is usually the same journal and then opened once.
+    They are in the journal of its first rank: at the end of the latest attempt's journal, and at
+    the beginning of the first attempt's, which is usually the same journal and is then opened only
+    once.
 
     Args:
         writers: All writers of the run.

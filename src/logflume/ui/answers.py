@@ -25,7 +25,7 @@ _MAX_HYPERPARAMETERS = 12
 
 
 class Answers:
-    """Answers about the runs in some folders. What is known of an unchanged run is kept.
+    """Answers about the runs in some folders. Answers about an unchanged run are cached.
 
     Args:
         folders: The folders.
