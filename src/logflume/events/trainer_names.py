@@ -10,10 +10,13 @@ __all__ = [
     "UNSET",
     "WELL_KNOWN",
     "argument_fields",
+    "hyperparameters_of",
     "is_incidental",
     "main_hyperparameters",
     "split_report",
 ]
+
+_PREFIX = "hyperparameters/"
 
 _MAIN_HYPERPARAMETERS = (
     "learning_rate",
@@ -134,6 +137,19 @@ def argument_fields(arguments: Any) -> dict[str, Any]:
     return {
         "arguments": values,
         "hyperparameters": {name: values[name] for name in sorted(selected)},
+    }
+
+
+def hyperparameters_of(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters in the fields of a `run_started` event, without those of null.
+
+    >>> hyperparameters_of({"event": "run_started", "hyperparameters/beta": 0.5})
+    {'beta': 0.5}
+    """
+    return {
+        name.removeprefix(_PREFIX): value
+        for name, value in event.items()
+        if name.startswith(_PREFIX) and value is not None
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from logflume.query.hyperparameters import merge_hyperparameters
 from logflume.query.run_snapshot import Snapshot
 from logflume.query.scan import RunFiles, read_events
 from logflume.runs.files import Writer
@@ -40,7 +41,7 @@ class RunSummary(msgspec.Struct, kw_only=True):
         git_commit: Commit of the repository that contains the working directory.
         versions: Versions of Python and of packages.
         hyperparameters: Those of `initialize`, then the trainer's arguments that differ from their
-            defaults or are commonly used.
+            defaults or are commonly used. Where the two differ, the value is the trainer's.
         tags: Its tags.
         notes: Its notes.
         config: The configuration of logflume; empty if it is not recorded, or not readable.
@@ -109,7 +110,7 @@ def summarize(folder: Path, snapshots: Sequence[Snapshot]) -> RunSummary:
         command=first.get("command"),
         git_commit=first.get("git_commit"),
         versions=_with_prefix(merged, "versions/"),
-        hyperparameters={**description.hyperparameters, **_with_prefix(merged, "hyperparameters/")},
+        hyperparameters=merge_hyperparameters(description, started),
         tags=list(description.tags),
         notes=description.notes,
         config=_read_config(first.get("config")),
