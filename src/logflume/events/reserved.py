@@ -139,6 +139,9 @@ class EventBase(Struct, kw_only=True, omit_defaults=True):
 
     families: ClassVar[Families] = {}
 
+    has_curves: ClassVar[bool] = True
+    """Whether the numbers of the type are curves; not those of texts, lists and reports."""
+
 
 RESERVED_NAMES = frozenset(EventBase.__struct_fields__)
 """The names of these fields."""
