@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from logflume.diagnosis.error_rate import BLOCK_REPORTS
-from logflume.diagnosis.finding import Evidence, Finding
+from logflume.diagnosis.finding import Evidence, Finding, Severity
 from logflume.diagnosis.series import median
 
 __all__ = ["SlowRank"]
@@ -24,6 +24,7 @@ class SlowRank:
     """
 
     signal = "slow_rank"
+    severity: Severity = "warning"
     meaning = "One rank is slower than the others, and all of them wait for it."
     cause = "A throttled GPU, a shared machine, a slow disk, or longer prompts on that rank."
     try_next = "Compare clocks, temperature and other processes of its machine; shuffle the data."
@@ -72,4 +73,4 @@ class SlowRank:
             _FACTOR * usual,
         )
         step = step if type(step) is int else None
-        return Finding(self.signal, "warning", step, evidence, self.cause, self.try_next)
+        return Finding(self.signal, self.severity, step, evidence, self.cause, self.try_next)
