@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 __all__ = ["import_source"]
 
+_Format: TypeAlias = Literal["trainer_state", "tensorboard", "jsonl", "csv"]
+"""The members of `SourceFormat`, whose module takes too long to import for `--help`."""
+
 
 def import_source(
     source: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
     format: Annotated[  # noqa: A002 - the option's name
-        Literal["trainer_state", "tensorboard", "jsonl", "csv"] | None,
+        _Format | None,
         typer.Option(help="The format; detected from the content by default."),
     ] = None,
     dir: Annotated[  # noqa: A002 - the option's name
