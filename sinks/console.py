@@ -46,6 +46,7 @@ class ConsoleSink:
     """
 
     detachable = True
+    title = "text log"
     output = "file"
 
     def __init__(self, path: Path | None = None, completions: int = 50, *, run: RunInfo) -> None:

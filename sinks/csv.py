@@ -55,6 +55,7 @@ class CsvSink:
     """
 
     detachable = True
+    title = "CSV"
     output = "file"
     threaded = True
 

@@ -47,6 +47,7 @@ class JsonlSink:
     """
 
     detachable = True
+    title = "journal"
     output = "file"
     journal = True
 

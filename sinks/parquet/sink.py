@@ -72,6 +72,7 @@ class ParquetSink:
     """
 
     detachable = True
+    title = "Parquet"
     output = "folder"
     threaded = True
 

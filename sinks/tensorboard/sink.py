@@ -49,6 +49,7 @@ class TensorBoardSink:
     """
 
     detachable = True
+    title = "TensorBoard"
     output = "folder"
 
     def __init__(self, path: Path, *, texts_per_step: int = 4, run: RunInfo) -> None:

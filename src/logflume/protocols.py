@@ -110,6 +110,8 @@ class Sink(Protocol):
     - `detachable = True`: as for a `Processor`.
     - `output`: what the option `path` names, `"file"` or `"folder"`; anything else at this path is
       an error. The folder that contains it is created before the sink.
+    - `title`, on the class: what the line at the start of a run calls the output, such as `CSV`;
+      without it, the type in the configuration.
     """
 
     def write(self, events: Sequence[Event]) -> None:
