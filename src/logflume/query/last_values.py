@@ -82,14 +82,23 @@ _HEAD_BYTES = 1 << 18
 
 def _read_started(files: Sequence[tuple[Path, Any]], attempt: int) -> list[dict[str, Any]]:
     """Return the `run_started` events at the beginning of an attempt, from files just opened."""
-    found, size_bytes = [], 0
-    for _, line in read_lines_from(files, (attempt, 0)):
-        if _type_pattern("run_started") in line.raw:
-            found.append(parse_line(line))
-        size_bytes += len(line.raw)
-        if size_bytes >= _HEAD_BYTES:
-            break
+    path, data = _read_head(files, attempt)
+    found, end = [], 0
+    size_bytes = data.rfind(b"\n") + 1
+    while (position := data.find(_type_pattern("run_started"), end, size_bytes)) >= 0:
+        start, end = data.rfind(b"\n", 0, position) + 1, data.find(b"\n", position) + 1
+        found.append(parse_line(Line(data[start:end], path, None)))
     return found
+
+
+def _read_head(files: Sequence[tuple[Path, Any]], attempt: int) -> tuple[Path, bytes]:
+    """Return the beginning of an attempt, and the file that it is in."""
+    if attempt <= 0:  # `read_lines_from` would import pyarrow
+        return next(((path, file.read(_HEAD_BYTES)) for path, file in files), (Path(), b""))
+    for _, line in read_lines_from(files, (attempt, 0)):
+        # Lines are read one by one, so the file is at the end of this one.
+        return line.path, line.raw + dict(files)[line.path].read(_HEAD_BYTES)
+    return Path(), b""
 
 
 def _type_pattern(event_type: str) -> bytes:
